@@ -1,0 +1,170 @@
+// Package record declares what one measurement is: the row that runs.jsonl,
+// metrics.csv, docs/schema.md and the analysis share. The struct Record is the
+// one table: each field's tags give its name (json), its unit and its meaning
+// (doc), and everything that prints, parses or documents a record derives from
+// them. Adding a field to the project's artifacts means adding it here.
+//
+// One call (one prompt through one context) gives three records, one per mode,
+// as in TR121; each line stands alone and repeats what is needed to read it.
+package record
+
+// SchemaVersion counts incompatible changes of Record and Manifest.
+const SchemaVersion = 1
+
+// Modes of a call, in the order in which their records are written.
+const (
+	ModePrefill = "prefill"   // the prompt, up to the logits of its last token
+	ModeDecode  = "kv_decode" // exactly gen_tokens single-token steps on the KV cache
+	ModeE2E     = "e2e_kv"    // from prefill's start to the last step's end, timed on its own
+)
+
+// Modes lists the modes in writing order.
+var Modes = []string{ModePrefill, ModeDecode, ModeE2E}
+
+// Statuses of a call. Only StatusOK rows carry measurements; the others say in
+// Error (and Signal, ExitCode, StderrTail) why there is none.
+const (
+	StatusOK      = "ok"
+	StatusOOM     = "oom"     // did not fit in memory: a result (the memory wall), not a failure of the sweep
+	StatusCrashed = "crashed" // the worker process died
+	StatusTimeout = "timeout" // the worker was killed after the configured time
+	StatusWaived  = "waived"  // this machine cannot run it (no such device, no server)
+	StatusError   = "error"   // the worker said why it could not
+)
+
+// Record is one line of runs.jsonl: one mode of one call. A pointer that is nil
+// is written as null, and Nulls may say why; zero never stands for "unknown".
+type Record struct {
+	SchemaVersion int    `json:"schema_version" doc:"version of this table"`
+	RunID         string `json:"run_id" doc:"the run's folder name, YYYYmmdd_HHMMSS"`
+
+	TaskIdx   int    `json:"task_idx" doc:"index of the cell (model x backend x scenario) in the plan, before shuffling"`
+	CellID    string `json:"cell_id" doc:"the cell's name: model/backend/scenario"`
+	OrderIdx  int    `json:"order_idx" doc:"position of the call in the order of execution, counted over the whole run"`
+	Session   int    `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume"`
+	Replicate int    `json:"replicate" doc:"index of the worker process that measured this cell"`
+
+	Scenario    string `json:"scenario" doc:"name of the scenario"`
+	Backend     string `json:"backend" doc:"name of the backend in the config"`
+	BackendKind string `json:"backend_kind" doc:"runtime: native"`
+	Model       string `json:"model" doc:"name of the model in the config"`
+	ModelKind   string `json:"model_kind" doc:"how the model came in: synth, gguf"`
+	ModelSource string `json:"model_source" doc:"source as written in the config"`
+	ModelFile   string `json:"model_file" doc:"file name of the GGUF that was loaded"`
+	ModelSHA256 string `json:"model_sha256" doc:"SHA-256 of that file, lower-case hex"`
+
+	ParamsMillions       float64  `json:"params_millions" unit:"1e6" doc:"total parameters, counted from the file's tensors"`
+	ParamsMillionsConfig *float64 `json:"params_millions_config" unit:"1e6" doc:"params_millions as the config claims it"`
+
+	Prompt          *string `json:"prompt" doc:"the prompt's text; null where the prompt is seeded random token ids"`
+	PromptChars     *int    `json:"prompt_chars" unit:"bytes" doc:"length of the prompt's text"`
+	GenTokensTarget int     `json:"gen_tokens_target" unit:"tokens" doc:"decode steps asked for"`
+	BatchSizeConfig int     `json:"batch_size_config" unit:"sequences" doc:"sequences decoded together, as configured"`
+
+	CallIdx   int  `json:"call_idx" doc:"index of the call in its cell, warm-ups first"`
+	SampleIdx int  `json:"sample_idx" doc:"same as call_idx: one call gives one sample"`
+	IsWarmup  bool `json:"is_warmup" doc:"true for a warm-up: same work as a repetition, left out of summaries"`
+	WarmupIdx *int `json:"warmup_idx" doc:"index among the cell's warm-ups of this session; null for repetitions"`
+	Rep       *int `json:"rep" doc:"index among the cell's repetitions; null for warm-ups"`
+
+	Mode      string   `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
+	Status    string   `json:"status" doc:"ok, oom, crashed, timeout, waived or error"`
+	Error     *string  `json:"error" doc:"why there is no measurement; null when ok"`
+	Signal    *string  `json:"signal" doc:"signal that ended the worker"`
+	ExitCode  *int     `json:"exit_code" doc:"exit code of the worker, where it ended by itself"`
+	Stderr    []string `json:"stderr_tail" doc:"last lines of the worker's stderr, where it failed"`
+	StartedAt float64  `json:"started_at_unix" unit:"s" doc:"wall-clock time at which the call started, Unix epoch"`
+
+	Measurement
+	ModelFacts
+	RuntimeFacts
+
+	LatencyMS   *float64 `json:"latency_ms" unit:"ms" doc:"host time of this mode: prefill_ms, kv_decode_ms or e2e_kv_ms"`
+	CUDAEventMS *float64 `json:"cuda_event_ms" unit:"ms" doc:"device time of this mode by CUDA events; null on the CPU"`
+	TokensTotal *int     `json:"tokens_total" unit:"tokens" doc:"prefill: prompt tokens; kv_decode: gen tokens; e2e_kv: their sum; over the batch"`
+	TokensPerS  *float64 `json:"tokens_per_s" unit:"tokens/s" doc:"tokens_total / latency"`
+	GenTokens   *int     `json:"gen_tokens" unit:"tokens" doc:"tokens decoded in this call, per sequence"`
+
+	Nulls map[string]string `json:"null_reasons" doc:"for fields that are null though one would expect a value: why"`
+}
+
+// Measurement holds what one call measured. All three records of a call carry
+// all of it, so that a line can be read alone. Host times are CLOCK_MONOTONIC,
+// taken in C around the llama.cpp calls.
+type Measurement struct {
+	BatchSize       *int `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
+	SeqLen          *int `json:"seq_len" unit:"tokens" doc:"prompt length that was evaluated, per sequence"`
+	PromptTokensRaw *int `json:"prompt_tokens_raw" unit:"tokens" doc:"prompt tokens evaluated"`
+	GenTokensRaw    *int `json:"gen_tokens_raw" unit:"tokens" doc:"decode steps taken"`
+
+	PrefillMS      *float64 `json:"prefill_ms" unit:"ms" doc:"before llama_decode of the prompt to after llama_synchronize"`
+	PrefillCUDAMS  *float64 `json:"prefill_cuda_event_ms" unit:"ms" doc:"the same by CUDA events"`
+	KVDecodeMS     *float64 `json:"kv_decode_ms" unit:"ms" doc:"before the first step to after the last; each step decodes one token, synchronizes and takes the argmax"`
+	KVDecodeCUDAMS *float64 `json:"kv_decode_cuda_event_ms" unit:"ms" doc:"the same by CUDA events"`
+	E2EKVMS        *float64 `json:"e2e_kv_ms" unit:"ms" doc:"prefill's start to the last step's end, by clock readings of its own"`
+	E2EGapPercent  *float64 `json:"e2e_gap_pct" unit:"%" doc:"100 * |e2e_kv - (prefill + kv_decode)| / e2e_kv"`
+	DecodeNoSampMS *float64 `json:"decode_no_sampling_ms" unit:"ms" doc:"sum of token_ns: decode without the argmax, as llama-bench counts it"`
+	TTFTMS         *float64 `json:"ttft_ms" unit:"ms" doc:"time to first token: prefill and the first argmax"`
+
+	TokenNS         []int64 `json:"token_ns" unit:"ns" doc:"per decode step: llama_decode + llama_synchronize; length gen_tokens_raw"`
+	TokenSamplingNS []int64 `json:"token_sampling_ns" unit:"ns" doc:"per decode step: argmax over the vocabulary; length gen_tokens_raw"`
+	TokenDeviceNS   []int64 `json:"token_device_ns" unit:"ns" doc:"per decode step by CUDA events; null on the CPU"`
+	FirstSamplingNS *int64  `json:"first_sampling_ns" unit:"ns" doc:"argmax over prefill's logits"`
+
+	PromptTokenIDs   []int32 `json:"prompt_token_ids" doc:"ids of the prompt's tokens; null when there are more than 1024"`
+	OutputTokenIDs   []int32 `json:"output_token_ids" doc:"ids of the greedy tokens in order, the first one from prefill's logits; null when there are more than 1024"`
+	PromptTokensHash *string `json:"prompt_tokens_sha256" doc:"SHA-256 of the prompt's ids as little-endian int32"`
+	OutputTokensHash *string `json:"output_tokens_sha256" doc:"SHA-256 of the output ids as little-endian int32"`
+	PromptSeed       *int64  `json:"prompt_seed" doc:"seed from which a prompt of N random ids was drawn; null for text"`
+	LogitsFinite     *bool   `json:"logits_finite" doc:"whether the last step's logits were all finite"`
+
+	TokenizeMS    *float64 `json:"tokenize_ms" unit:"ms" doc:"tokenising the prompt; outside every phase; null for random ids"`
+	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call; outside every phase"`
+	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model; on the worker's first call only"`
+	ContextInitMS *float64 `json:"context_init_ms" unit:"ms" doc:"creating the context; on the first call in it only"`
+	GPUPeakMB     *float64 `json:"gpu_peak_mb" unit:"MiB" doc:"peak device memory; null on the CPU"`
+
+	RSSPeakMiB      *float64 `json:"rss_peak_mib" unit:"MiB" doc:"peak resident set of the worker since its start"`
+	MajorFaults     *int64   `json:"major_page_faults" doc:"page faults that read from disk, during the call"`
+	MinorFaults     *int64   `json:"minor_page_faults" doc:"page faults served from memory, during the call"`
+	InvoluntaryCtx  *int64   `json:"involuntary_ctx_switches" doc:"times the worker lost a core to another process during the call: noise if large"`
+	CPUTimeMS       *float64 `json:"cpu_time_ms" unit:"ms" doc:"user and system time of the worker during the call, over all threads"`
+	LoadAverage1Min *float64 `json:"load_average_1m" doc:"system load average before the call"`
+}
+
+// ModelFacts describes the loaded model, counted from the file's tensor table.
+type ModelFacts struct {
+	WeightType         string `json:"weight_type" doc:"ggml type that holds most of the weight bytes"`
+	Architecture       string `json:"architecture" doc:"general.architecture of the file"`
+	NLayer             int    `json:"n_layer" doc:"transformer blocks"`
+	NEmbd              int    `json:"n_embd" doc:"width of the residual stream"`
+	NHead              int    `json:"n_head" doc:"attention heads"`
+	NHeadKV            int    `json:"n_head_kv" doc:"key/value heads"`
+	HeadDim            int    `json:"head_dim" doc:"size of one head's keys"`
+	NFF                int    `json:"n_ff" doc:"width of the feed-forward layer"`
+	NVocab             int    `json:"n_vocab" unit:"tokens" doc:"vocabulary size"`
+	NCtxTrain          int    `json:"n_ctx_train" unit:"tokens" doc:"context length that the file states"`
+	ParamsTotal        int64  `json:"params_total" doc:"elements of all weight tensors; a tied output head counts once"`
+	ParamsNonEmbedding int64  `json:"params_non_embedding" doc:"params_total less token and position embeddings and an untied output head"`
+	ParamsActive       int64  `json:"params_active" doc:"parameters that take part in one decoded token: all experts counted as used/total"`
+	WeightBytes        int64  `json:"weight_bytes" unit:"B" doc:"bytes of all weight tensors in the file"`
+	BytesPerToken      int64  `json:"bytes_read_per_token" unit:"B" doc:"weight bytes read per decoded token at batch 1: one row of each embedding, the output head whole, experts as used/total"`
+	KVBytesPerToken    int64  `json:"kv_bytes_per_token" unit:"B" doc:"bytes that one position adds to the KV cache, at the cache types of this run"`
+}
+
+// RuntimeFacts are the settings under which the call ran.
+type RuntimeFacts struct {
+	Device         string `json:"device" doc:"cpu or cuda"`
+	NThreads       int    `json:"n_threads" doc:"threads for decode"`
+	NThreadsBatch  int    `json:"n_threads_batch" doc:"threads for prefill"`
+	NGPULayers     int    `json:"n_gpu_layers" doc:"layers offloaded to the GPU"`
+	FlashAttention string `json:"flash_attn" doc:"flash attention as configured: auto, on or off"`
+	NCtx           int    `json:"n_ctx" unit:"tokens" doc:"context length of the KV cache"`
+	NBatch         int    `json:"n_batch" unit:"tokens" doc:"largest batch handed to llama_decode"`
+	NUBatch        int    `json:"n_ubatch" unit:"tokens" doc:"largest batch computed at once"`
+	KVTypeK        string `json:"kv_type_k" doc:"ggml type of the key cache"`
+	KVTypeV        string `json:"kv_type_v" doc:"ggml type of the value cache"`
+	UseMmap        bool   `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
+	ContextBytes   *int64 `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
+	LlamaCommit    string `json:"llama_commit" doc:"llama.cpp commit of the build"`
+}
