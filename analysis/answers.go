@@ -1,0 +1,158 @@
+package analysis
+
+// Answers are the findings in plain data, for sentences to be made of.
+type Answers struct {
+	Slopes      []SlopeAnswer       `json:"slopes"`      // one for each backend x batch x mode, over all scenarios
+	Tails       []TailTrend         `json:"tails"`       // one for each backend x batch
+	Feasibility []FeasibilityAnswer `json:"feasibility"` // one for each backend x batch
+	FirstChange []FirstChange       `json:"first_change"`
+}
+
+// SlopeAnswer says how latency grows with size, and whether the data can tell.
+type SlopeAnswer struct {
+	Backend         string    `json:"backend"`
+	BatchSize       int       `json:"batch_size"`
+	Mode            string    `json:"mode"`
+	NModels         int       `json:"n_models"`
+	Slope           *float64  `json:"slope"`
+	CI              *Interval `json:"ci"` // the t-interval
+	R2              *float64  `json:"r2"`
+	Doubling        *float64  `json:"doubling_factor"` // 2^slope: latency when the size doubles
+	Verdict         string    `json:"verdict"`         // grows, shrinks, not_identified or unknown
+	Why             string    `json:"why"`
+	MostInfluential string    `json:"most_influential"`
+	SlopeWithout    *float64  `json:"slope_without_most_influential"`
+	WarningCodes    []string  `json:"warning_codes"`
+}
+
+// TailTrend says whether slow tokens get relatively slower as models grow.
+type TailTrend struct {
+	Backend       string   `json:"backend"`
+	BatchSize     int      `json:"batch_size"`
+	Quantile      string   `json:"quantile"` // which ratio: p99_over_p50, or p95_over_p50, the highest that all models carry
+	NModels       int      `json:"n_models"`
+	Rho           *float64 `json:"spearman_rho"` // of the ratio against size
+	P             *float64 `json:"spearman_p"`
+	PExact        *float64 `json:"spearman_p_exact"`
+	SmallestModel string   `json:"smallest_model"`
+	SmallestRatio *float64 `json:"smallest_ratio"`
+	LargestModel  string   `json:"largest_model"`
+	LargestRatio  *float64 `json:"largest_ratio"`
+	WorstModel    string   `json:"worst_model"`
+	WorstRatio    *float64 `json:"worst_ratio"`
+	Verdict       string   `json:"verdict"` // rises, falls, no_trend or unknown
+	Why           string   `json:"why"`
+}
+
+// FeasibilityAnswer says what ran and what did not.
+type FeasibilityAnswer struct {
+	Backend        string   `json:"backend"`
+	BatchSize      int      `json:"batch_size"`
+	ModelsOK       int      `json:"models_ok"`
+	ModelsFailed   int      `json:"models_failed"` // oom, crashed, timeout or error in any cell
+	ModelsWaived   int      `json:"models_waived"`
+	LargestOK      string   `json:"largest_ok"` // largest model all of whose cells ran
+	LargestOKM     *float64 `json:"largest_ok_params_millions"`
+	SmallestFailed string   `json:"smallest_failed"` // smallest that did not fit, crashed or timed out
+	SmallestFailM  *float64 `json:"smallest_failed_params_millions"`
+	Status         string   `json:"smallest_failed_status"`
+	Verdict        string   `json:"verdict"` // all_ran, some_failed, waived or unknown
+}
+
+// FirstChange says what changed first along the sizes of one backend. Rule
+// states the thresholds in words.
+type FirstChange struct {
+	Backend   string       `json:"backend"`
+	BatchSize int          `json:"batch_size"`
+	Verdict   string       `json:"verdict"`     // latency, tails, feasibility, joined by "+" when at one step; none; unknown
+	AmongSeen string       `json:"among_known"` // the same, leaving aside the aspects that are unknown
+	Unknown   []string     `json:"unknown"`     // aspects without evidence
+	Model     string       `json:"model"`       // the model at which it changed
+	ParamsM   *float64     `json:"params_millions"`
+	Rule      string       `json:"rule"`
+	Why       string       `json:"why"`
+	Steps     []ChangeStep `json:"steps"`
+}
+
+// ChangeStep goes from one size to the next larger. Growth is relative to the
+// model before, Total to the smallest one.
+type ChangeStep struct {
+	From          string   `json:"from"`
+	To            string   `json:"to"`
+	ParamsM       *float64 `json:"params_millions"` // of To
+	LatencyGrowth *float64 `json:"latency_growth"`  // decode, ratio of geomeans
+	LatencyTotal  *float64 `json:"latency_total"`
+	TailGrowth    *float64 `json:"tail_growth"` // ratio of p95/p50 ratios
+	TailTotal     *float64 `json:"tail_total"`
+	Failed        int      `json:"failed_cells"` // cells of To that did not fit, crashed or timed out
+	FailedStatus  string   `json:"failed_status"`
+	Changed       []string `json:"changed"` // aspects that crossed their threshold here for the first time
+}
+
+// Ollama holds what concerns Ollama's API alone.
+type Ollama struct {
+	LengthLimited []Fit              `json:"length_limited_fits"`
+	Warmups       []OllamaWarmup     `json:"warmup_breakdown"`
+	EarlyStops    []OllamaEarlyStop  `json:"early_stops"`
+	Linearity     []OllamaLinearity  `json:"decode_linearity"`
+	Projections   []OllamaProjection `json:"projection_errors"`
+}
+
+// OllamaWarmup splits the warm-up's prefill into inference and model load.
+type OllamaWarmup struct {
+	Backend         string   `json:"backend"`
+	Model           string   `json:"model"`
+	Scenario        string   `json:"scenario"`
+	WarmupN         int      `json:"warmup_n"`
+	WarmupInferMS   *float64 `json:"warmup_prefill_infer_median_ms"`
+	WarmupLoadMS    *float64 `json:"warmup_load_median_ms"`
+	WarmupTotalMS   *float64 `json:"warmup_prefill_total_median_ms"`
+	MeasuredN       int      `json:"measured_n"`
+	MeasuredInferMS *float64 `json:"measured_prefill_infer_median_ms"`
+	MeasuredLoadMS  *float64 `json:"measured_load_median_ms"`
+	MeasuredTotalMS *float64 `json:"measured_prefill_total_median_ms"`
+	RatioInfer      *float64 `json:"warmup_ratio_infer_only"`
+	RatioTotal      *float64 `json:"warmup_ratio_total_including_load"`
+}
+
+// OllamaEarlyStop counts answers shorter than asked for.
+type OllamaEarlyStop struct {
+	Backend        string   `json:"backend"`
+	Model          string   `json:"model"`
+	Scenario       string   `json:"scenario"`
+	N              int      `json:"n"`
+	ParamsM        *float64 `json:"params_millions_effective"`
+	Target         *float64 `json:"gen_tokens_target"`
+	RawMedian      *float64 `json:"gen_tokens_raw_median"`
+	EarlyStopRate  *float64 `json:"early_stop_rate"` // 0 to 1
+	DoneReasonMode string   `json:"done_reason_mode"`
+}
+
+// OllamaLinearity is eval_ms = A + B * eval_count over one model's calls.
+type OllamaLinearity struct {
+	Backend   string   `json:"backend"`
+	Model     string   `json:"model"`
+	ParamsM   *float64 `json:"params_millions_effective"`
+	N         int      `json:"n"`
+	Target    *float64 `json:"gen_tokens_target"`
+	A         *float64 `json:"a_ms"`
+	B         *float64 `json:"b_ms_per_token"`
+	R2        *float64 `json:"r2"`
+	AffineMS  *float64 `json:"affine_ms_at_target"`
+	RawMin    *float64 `json:"gen_tokens_raw_min"`
+	RawMedian *float64 `json:"gen_tokens_raw_median"`
+	RawMax    *float64 `json:"gen_tokens_raw_max"`
+}
+
+// OllamaProjection is the error of scaling a short answer's decode time to the
+// target length in proportion: proportional less affine, at the target.
+type OllamaProjection struct {
+	Backend  string     `json:"backend"`
+	Model    string     `json:"model"`
+	ParamsM  *float64   `json:"params_millions_effective"`
+	N        int        `json:"n"`
+	MedianMS *float64   `json:"projection_error_median_ms"`
+	P95MS    Percentile `json:"projection_error_p95_ms"`
+	MinMS    *float64   `json:"projection_error_min_ms"`
+	MaxMS    *float64   `json:"projection_error_max_ms"`
+}

@@ -1,0 +1,414 @@
+package analysis
+
+// AllScenarios is the scenario name of rows that join all scenarios of a run.
+const AllScenarios = "__all__"
+
+// Aggregations of a fit's latencies.
+const (
+	AggScenario = "scenario"                 // the cell medians of one scenario
+	AggGeomean  = "geomean_across_scenarios" // per model, the geometric mean of its scenario medians
+)
+
+// Harnesses whose run folders Load understands.
+const (
+	HarnessLLMScale = "llmscale"
+	HarnessTR121    = "tr121"
+)
+
+// Result is all that one run says. Times are in milliseconds, parameter counts
+// in millions where the name says so; a nil pointer is "unknown" and stands for
+// a number that the run cannot carry.
+type Result struct {
+	SchemaVersion int      `json:"schema_version"` // of this struct
+	RunID         string   `json:"run_id"`
+	RunName       string   `json:"run_name"`
+	Harness       string   `json:"harness"` // HarnessLLMScale or HarnessTR121
+	Options       Options  `json:"options"` // with the defaults filled in
+	Axis          Axis     `json:"axis"`    // what the fits have on x
+	Counts        Counts   `json:"counts"`
+	Manifest      Manifest `json:"manifest"`
+
+	Models          []Model           `json:"models"`           // one for each backend x model that was planned or measured
+	Cells           []Cell            `json:"cells"`            // one for each backend x model x scenario x mode with ok rows
+	Aggregates      []Aggregate       `json:"aggregates"`       // cells joined over scenarios
+	Fits            []Fit             `json:"fits"`             // log-log, per scenario and over all
+	OffsetFits      []OffsetFit       `json:"offset_fits"`      // a + b*P and a + b*P^s
+	Correlations    []Correlation     `json:"correlations"`     // Spearman of parameters, layers, width against latency
+	TwoPredictors   []TwoPredictorFit `json:"two_predictors"`   // ln latency on ln parameters and ln layers
+	Tokens          []TokenSeries     `json:"tokens"`           // decode time by position
+	Tails           []Tail            `json:"tails"`            // decode tail ratios
+	DecodeFractions []DecodeFraction  `json:"decode_fractions"` // share of decode in end-to-end
+	Warmups         []Warmup          `json:"warmups"`          // warm-up against steady state
+	EventGaps       []EventGap        `json:"event_gaps"`       // host clock against device clock; empty without device times
+	Failed          []FailedCell      `json:"failed"`           // cells with calls that gave no measurement
+	Ollama          *Ollama           `json:"ollama,omitempty"` // nil unless Ollama was measured
+	Answers         Answers           `json:"answers"`
+	Warnings        []Warning         `json:"warnings"` // all of them: the loader's, the fits', the cells'
+}
+
+// Options of Analyze. The zero value is what TR121 did.
+type Options struct {
+	IncludeWarmup bool   `json:"include_warmup"` // false: warm-ups stay out of summaries and fits
+	Bootstrap     int    `json:"bootstrap"`      // resamples; 0 means 1000, negative means none
+	Seed          uint64 `json:"seed"`           // 0 means 42
+	XAxis         string `json:"x_axis"`         // name of an Axis; "" means params_total
+}
+
+// Axis is a choice of what stands for a model's size.
+type Axis struct {
+	Name  string `json:"name"`  // params_total, params_non_embedding, params_active or bytes_per_token
+	Unit  string `json:"unit"`  // of the values on the axis
+	Label string `json:"label"` // for a plot
+	Doc   string `json:"doc"`
+}
+
+// Warning is a doubt about a number, with what to do about it.
+type Warning struct {
+	Code   string `json:"code"`  // stable, for programs: few_sizes, high_leverage, ...
+	Where  string `json:"where"` // the fit, cell, or file:line
+	Text   string `json:"text"`  // what was seen
+	Advice string `json:"advice"`
+}
+
+// Counts says what became of the lines of runs.jsonl.
+type Counts struct {
+	Lines      int            `json:"lines"`      // non-empty lines in the file
+	Broken     int            `json:"broken"`     // lines that could not be read, the torn last line included
+	Records    int            `json:"records"`    // lines that could
+	Superseded int            `json:"superseded"` // records replaced by a later session's, or duplicates
+	Warmups    int            `json:"warmups"`    // ok records of warm-ups among those kept
+	Used       int            `json:"used"`       // ok records that the summaries are made of
+	Unusable   int            `json:"unusable"`   // ok records without a positive finite latency
+	ByStatus   map[string]int `json:"by_status"`  // records kept, by status
+	Expected   *int           `json:"expected"`   // the manifest's records_expected
+}
+
+// Model is one model as one backend ran it. Zero facts are unknown.
+type Model struct {
+	Backend     string `json:"backend"`
+	BackendKind string `json:"backend_kind"`
+	Name        string `json:"model"`
+	Kind        string `json:"model_kind"`
+	Source      string `json:"model_source"`
+	File        string `json:"model_file"` // file name; for TR121 the config_path of its architecture table
+	Device      string `json:"device"`
+
+	ParamsMillions         *float64 `json:"params_millions_effective"` // measured where known, else the config's
+	ParamsMillionsConfig   *float64 `json:"params_millions_config"`
+	ParamsMillionsMeasured *float64 `json:"params_millions_measured"`
+	ParamsTotal            int64    `json:"params_total"`
+	ParamsNonEmbedding     int64    `json:"params_non_embedding"`
+	ParamsActive           int64    `json:"params_active"`
+	WeightBytes            int64    `json:"weight_bytes"`         // bytes
+	BytesPerToken          int64    `json:"bytes_read_per_token"` // bytes
+	KVBytesPerToken        int64    `json:"kv_bytes_per_token"`   // bytes
+
+	WeightType   string `json:"weight_type"`
+	Architecture string `json:"architecture"`
+	NLayer       int    `json:"n_layer"`
+	NEmbd        int    `json:"n_embd"`
+	NHead        int    `json:"n_head"`
+	NHeadKV      int    `json:"n_head_kv"`
+	NFF          int    `json:"n_ff"`
+	NVocab       int    `json:"n_vocab"`
+	NCtxTrain    int    `json:"n_ctx_train"`
+	Threads      int    `json:"n_threads"`
+	LlamaCommit  string `json:"llama_commit"`
+}
+
+// Percentile is a quantile that is known only with enough samples.
+type Percentile struct {
+	Value *float64 `json:"value"` // nil: too few samples
+	N     int      `json:"n"`     // samples there were
+	Need  int      `json:"need"`  // samples it takes
+}
+
+// Cell summarises the calls of one backend x model x scenario x mode.
+type Cell struct {
+	Backend     string   `json:"backend"`
+	BackendKind string   `json:"backend_kind"`
+	BatchSize   int      `json:"batch_size"`
+	Model       string   `json:"model"`
+	ModelKind   string   `json:"model_kind"`
+	ParamsM     *float64 `json:"params_millions_effective"`
+	Scenario    string   `json:"scenario"`
+	Mode        string   `json:"mode"`
+
+	N           int        `json:"n"`
+	LatenciesMS []float64  `json:"latencies_ms"` // raw, in run order
+	MeanMS      float64    `json:"latency_mean_ms"`
+	MedianMS    float64    `json:"latency_median_ms"`
+	MinMS       float64    `json:"latency_min_ms"`
+	MaxMS       float64    `json:"latency_max_ms"`
+	StdDevMS    *float64   `json:"latency_stddev_ms"` // nil for one sample
+	P95MS       Percentile `json:"latency_p95_ms"`
+	P99MS       Percentile `json:"latency_p99_ms"`
+
+	TokensPerS        *float64 `json:"tokens_per_s_median"`
+	TokensPerSCompute *float64 `json:"tokens_per_s_compute_median"` // counts padding, as TR121
+	TokensTotal       *float64 `json:"tokens_total_median"`
+	TokensCompute     *float64 `json:"tokens_total_compute_median"`
+	PromptTokens      *float64 `json:"prompt_tokens_median"`
+	PromptTokensRaw   *float64 `json:"prompt_tokens_raw_median"`
+	PromptCompute     *float64 `json:"prompt_tokens_compute_median"`
+	GenTokens         *float64 `json:"gen_tokens_median"`
+	GenTokensRaw      *float64 `json:"gen_tokens_raw_median"`
+	GenTokensTarget   *float64 `json:"gen_tokens_target_median"`
+	CUDAEventMS       *float64 `json:"cuda_event_median_ms"`
+	GPUPeakMB         *float64 `json:"gpu_peak_mb_median"` // MiB
+	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
+	E2EGapPercent     *float64 `json:"e2e_gap_pct_median"`  // e2e rows only
+	RSSPeakMiB        *float64 `json:"rss_peak_mib_max"`    // over the cell's calls
+	MSPerToken        *float64 `json:"ms_per_token_median"` // decode: median latency / target tokens
+}
+
+// Aggregate joins one backend x model x mode over its scenarios.
+type Aggregate struct {
+	Backend     string   `json:"backend"`
+	BackendKind string   `json:"backend_kind"`
+	BatchSize   int      `json:"batch_size"`
+	Model       string   `json:"model"`
+	ModelKind   string   `json:"model_kind"`
+	ParamsM     *float64 `json:"params_millions_effective"`
+	Mode        string   `json:"mode"`
+
+	NScenarios        int      `json:"n_scenarios"`
+	Scenarios         []string `json:"scenarios"`
+	GeomeanMS         float64  `json:"latency_geomean_ms"` // of the scenario medians
+	MedianOfMediansMS float64  `json:"latency_median_of_medians_ms"`
+	TokensPerS        *float64 `json:"tokens_per_s_geomean"`
+	TokensPerSCompute *float64 `json:"tokens_per_s_compute_geomean"`
+	GPUPeakMB         *float64 `json:"gpu_peak_mb_median"`
+	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
+	ParamsMConfig     *float64 `json:"params_millions_config_median"`
+	ParamsMMeasured   *float64 `json:"params_millions_measured_median"`
+}
+
+// Point is one model in a fit.
+type Point struct {
+	Model string  `json:"model"`
+	X     float64 `json:"x"`    // in the axis's unit
+	Y     float64 `json:"y_ms"` // latency
+}
+
+// Interval is a confidence interval; nil where there is none.
+type Interval struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+}
+
+// Fit is log10(latency_ms) = Log10Intercept + Slope * log10(x) over the models of
+// one backend, mode and scenario.
+type Fit struct {
+	Backend     string `json:"backend"`
+	BackendKind string `json:"backend_kind"`
+	BatchSize   int    `json:"batch_size"`
+	Mode        string `json:"mode"`
+	Scenario    string `json:"scenario"`    // or AllScenarios
+	Aggregation string `json:"aggregation"` // AggScenario or AggGeomean
+	Filter      string `json:"filter"`      // "" or length_limited_decode_only
+
+	Axis    string  `json:"x_axis"`
+	Points  []Point `json:"points"` // by rising x
+	NModels int     `json:"n_models"`
+	OK      bool    `json:"ok"`
+	Reason  string  `json:"reason"` // why not OK
+
+	Log10Intercept *float64  `json:"log10_intercept"`
+	Slope          *float64  `json:"slope"`
+	R2             *float64  `json:"r2"` // in log space
+	SlopeSE        *float64  `json:"slope_se"`
+	InterceptSE    *float64  `json:"log10_intercept_se"`
+	ResidualSD     *float64  `json:"residual_sd"`          // of log10 ms, n-2 degrees of freedom
+	SlopeT         *Interval `json:"slope_t_ci"`           // 95 %, Student t
+	InterceptT     *Interval `json:"log10_intercept_t_ci"` // 95 %, Student t
+
+	SlopeBoot     *Interval `json:"slope_boot_ci"`           // 95 %, percentile bootstrap over models
+	InterceptBoot *Interval `json:"log10_intercept_boot_ci"` // 95 %
+	BootRequested int       `json:"boot_n_requested"`
+	BootUsed      int       `json:"boot_n_used"`       // the rest drew one model only
+	BootTwoModels int       `json:"boot_n_two_models"` // of those used: drew two models only
+
+	SpearmanRho       *float64  `json:"spearman_rho"`
+	SpearmanP         *float64  `json:"spearman_p"`       // t approximation, as scipy
+	SpearmanPExact    *float64  `json:"spearman_p_exact"` // by permutation, up to 9 models without ties
+	TheilSenSlope     *float64  `json:"theilsen_slope"`
+	TheilSenIntercept *float64  `json:"theilsen_log10_intercept"`
+	TheilSen          *Interval `json:"theilsen_slope_ci"` // 95 %, Sen 1968
+
+	LeaveOneOut     []LeaveOneOut `json:"leave_one_out"`    // in the order of Points; empty below 4 models
+	MostInfluential string        `json:"most_influential"` // model whose absence moves the slope most
+	Warnings        []Warning     `json:"warnings"`
+}
+
+// LeaveOneOut is a fit without one of its models.
+type LeaveOneOut struct {
+	Dropped        string   `json:"dropped"`
+	N              int      `json:"n_models"`
+	Slope          *float64 `json:"slope"`
+	Log10Intercept *float64 `json:"log10_intercept"`
+	R2             *float64 `json:"r2"`
+	SlopeChange    *float64 `json:"slope_change"` // this slope less the whole fit's
+}
+
+// Forms of an OffsetFit, as TR121 names them.
+const (
+	FormLinear = "lat = a + b*P"
+	FormPower  = "lat = a + b*P^s"
+)
+
+// OffsetFit is latency as a fixed part and one that grows with size.
+type OffsetFit struct {
+	Backend     string `json:"backend"`
+	BackendKind string `json:"backend_kind"`
+	BatchSize   int    `json:"batch_size"`
+	Mode        string `json:"mode"`
+	Scenario    string `json:"scenario"`
+	Aggregation string `json:"aggregation"`
+	Form        string `json:"fit"` // FormLinear or FormPower
+	Axis        string `json:"x_axis"`
+	NModels     int    `json:"n_models"`
+	OK          bool   `json:"ok"`
+	Reason      string `json:"reason"`
+
+	A             *float64  `json:"a_ms"`
+	B             *float64  `json:"b"`                              // ms per unit of x (to the power s)
+	S             *float64  `json:"s"`                              // FormPower only
+	R2            *float64  `json:"r2"`                             // in ms, not in logs
+	OverheadAtMin *float64  `json:"overhead_fraction_at_min_model"` // a / (a + b*x) at the smallest x
+	OverheadAtMax *float64  `json:"overhead_fraction_at_max_model"`
+	Warnings      []Warning `json:"warnings"`
+}
+
+// Correlation holds rank correlations of latency with a model's shape.
+type Correlation struct {
+	Backend     string   `json:"backend"`
+	BackendKind string   `json:"backend_kind"`
+	BatchSize   int      `json:"batch_size"`
+	Mode        string   `json:"mode"`
+	Scenario    string   `json:"scenario"`
+	NModels     int      `json:"n_models"`
+	RhoParams   *float64 `json:"spearman_rho_log_params"`
+	PParams     *float64 `json:"spearman_p_log_params"`
+	RhoLayers   *float64 `json:"spearman_rho_n_layer"`
+	PLayers     *float64 `json:"spearman_p_n_layer"`
+	RhoWidth    *float64 `json:"spearman_rho_n_embd"`
+	PWidth      *float64 `json:"spearman_p_n_embd"`
+}
+
+// TwoPredictorFit is ln(latency_ms) = Alpha + Beta*ln(x) + Gamma*ln(layers).
+type TwoPredictorFit struct {
+	Backend       string    `json:"backend"`
+	BackendKind   string    `json:"backend_kind"`
+	BatchSize     int       `json:"batch_size"`
+	Mode          string    `json:"mode"`
+	Scenario      string    `json:"scenario"`
+	Axis          string    `json:"x_axis"`
+	NModels       int       `json:"n_models"`
+	OK            bool      `json:"ok"`
+	Reason        string    `json:"reason"`
+	Alpha         *float64  `json:"alpha"`
+	Beta          *float64  `json:"beta_log_params"`
+	Gamma         *float64  `json:"gamma_log_layers"`
+	R2            *float64  `json:"r2"`
+	BetaBoot      *Interval `json:"beta_boot_ci"`
+	GammaBoot     *Interval `json:"gamma_boot_ci"`
+	R2Boot        *Interval `json:"r2_boot_ci"`
+	BootRequested int       `json:"boot_n_requested"`
+	BootUsed      int       `json:"boot_n_used"`
+	Warnings      []Warning `json:"warnings"`
+}
+
+// TokenSeries is decode time by position in the answer, for one backend x model
+// x scenario.
+type TokenSeries struct {
+	Backend   string    `json:"backend"`
+	BatchSize int       `json:"batch_size"`
+	Model     string    `json:"model"`
+	ParamsM   *float64  `json:"params_millions_effective"`
+	Scenario  string    `json:"scenario"`
+	Reps      int       `json:"n_reps"`    // calls that had token times
+	MedianMS  []float64 `json:"median_ms"` // by position, over the calls that reached it
+	MinMS     []float64 `json:"min_ms"`
+	MaxMS     []float64 `json:"max_ms"`
+	CountAt   []int     `json:"n_at"` // calls that reached the position
+	PooledMS  []float64 `json:"-"`    // every token of every call, in run order; runs.jsonl keeps them on disk
+}
+
+// Tail compares slow tokens with the middle one. For AllScenarios each token is
+// taken relative to its scenario's median, so the times are nil and the ratios
+// are quantiles of those relative times.
+type Tail struct {
+	Backend   string     `json:"backend"`
+	BatchSize int        `json:"batch_size"`
+	Model     string     `json:"model"`
+	ParamsM   *float64   `json:"params_millions_effective"`
+	Scenario  string     `json:"scenario"` // or AllScenarios
+	N         int        `json:"n_tokens"`
+	P50MS     *float64   `json:"p50_ms"`
+	P90MS     Percentile `json:"p90_ms"`
+	P95MS     Percentile `json:"p95_ms"`
+	P99MS     Percentile `json:"p99_ms"`
+	MaxMS     *float64   `json:"max_ms"`
+	P90Ratio  Percentile `json:"p90_over_p50"`
+	P95Ratio  Percentile `json:"p95_over_p50"`
+	P99Ratio  Percentile `json:"p99_over_p50"`
+}
+
+// DecodeFraction is the share of decode in end-to-end time.
+type DecodeFraction struct {
+	Backend     string   `json:"backend"`
+	BackendKind string   `json:"backend_kind"`
+	BatchSize   int      `json:"batch_size"`
+	Model       string   `json:"model"`
+	ParamsM     *float64 `json:"params_millions_effective"`
+	Scenario    string   `json:"scenario"` // or AllScenarios: ratio of the geomeans
+	GenTokens   *float64 `json:"gen_tokens_target"`
+	PrefillMS   *float64 `json:"prefill_median_ms"`
+	DecodeMS    float64  `json:"kv_decode_median_ms"`
+	E2EMS       float64  `json:"e2e_kv_median_ms"`
+	Fraction    float64  `json:"decode_fraction"`
+}
+
+// Warmup compares a cell's warm-ups with its repetitions.
+type Warmup struct {
+	Backend    string   `json:"backend"`
+	BatchSize  int      `json:"batch_size"`
+	Model      string   `json:"model"`
+	Scenario   string   `json:"scenario"`
+	Mode       string   `json:"mode"`
+	WarmupN    int      `json:"warmup_n"`
+	WarmupMS   *float64 `json:"warmup_median_ms"`
+	MeasuredN  int      `json:"measured_n"`
+	MeasuredMS *float64 `json:"measured_median_ms"`
+	Ratio      *float64 `json:"warmup_to_measured_ratio"`
+	MinusMS    *float64 `json:"warmup_minus_measured_ms"`
+}
+
+// EventGap compares the host clock with CUDA events.
+type EventGap struct {
+	Backend     string     `json:"backend"`
+	Mode        string     `json:"mode"`
+	IsWarmup    bool       `json:"is_warmup"`
+	N           int        `json:"n"`
+	RelMedian   float64    `json:"rel_gap_median"` // |host - device| / host
+	RelP95      Percentile `json:"rel_gap_p95"`
+	AbsMedianMS float64    `json:"abs_gap_ms_median"`
+	AbsP95MS    Percentile `json:"abs_gap_ms_p95"`
+}
+
+// FailedCell is a backend x model x scenario of which calls gave no measurement.
+type FailedCell struct {
+	Backend   string   `json:"backend"`
+	BatchSize int      `json:"batch_size"`
+	Model     string   `json:"model"`
+	ParamsM   *float64 `json:"params_millions_effective"`
+	Scenario  string   `json:"scenario"`
+	Status    string   `json:"status"` // oom, crashed, timeout, waived or error
+	Reason    string   `json:"reason"`
+	Signal    string   `json:"signal"`
+	ExitCode  *int     `json:"exit_code"`
+	Stderr    []string `json:"stderr_tail"`
+	Calls     int      `json:"failed_calls"` // calls, not rows: a failed call leaves a row for each mode
+	OKCalls   int      `json:"ok_calls"`     // calls of the cell that did give one
+}
