@@ -1,0 +1,86 @@
+# Targets for people; `make` alone lists them. The work is in scripts/.
+#
+#   LLAMA_CPP_DIR=/path   build against an upstream llama.cpp checkout instead of the pinned module
+#   PORTABLE=1            build for x86-64-v3 instead of this machine's CPU
+#   BIN=bin/llmscale      where `make build` puts the program
+# Each such configuration has a build folder of its own, so that switching rebuilds nothing.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN          ?= bin/llmscale
+CONFIG       ?= configs/scaling.yaml
+SWEEP_FLAGS  ?=
+TEST_FLAGS   ?=
+BENCH        ?= .
+STATICCHECK  ?= 2025.1.1
+
+export LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS
+
+# Builds the native half and loads the settings with which Go links it.
+with_native = native=$$(scripts/native) && . "$$native/go.env"
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | column -t -s $$'\t' 2>/dev/null \
+		|| sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install the system packages that the build needs
+	@scripts/setup
+
+.PHONY: native
+native: ## build llama.cpp, ggml and the shim as static libraries
+	@scripts/native >/dev/null
+
+.PHONY: build
+build: ## build bin/llmscale
+	@$(with_native) && go build -o $(BIN) ./cmd/llmscale
+
+.PHONY: sweep
+sweep: setup build ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
+	@$(BIN) sweep --config $(CONFIG) $(SWEEP_FLAGS)
+
+.PHONY: test
+test: setup ## all tests, without and with the native half (TEST_FLAGS)
+	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test $(TEST_FLAGS) ./...
+	@$(with_native) && echo 'go test -tags native' && go test $(TEST_FLAGS) ./...
+
+.PHONY: lint
+lint: setup ## formatting, vet, staticcheck, shellcheck
+	@scripts/lint
+
+.PHONY: bench
+bench: setup ## benchmarks (BENCH=regexp)
+	@$(with_native) && go test -run '^$$' -bench '$(BENCH)' ./...
+
+.PHONY: test-upstream
+test-upstream: ## native tests against the newest upstream llama.cpp, which it fetches
+	@scripts/setup python
+	@export LLAMA_CPP_DIR=$$(scripts/upstream) && $(with_native) && go test $(TEST_FLAGS) ./native/...
+
+.PHONY: peers
+peers: ## compare with llama-bench and PyTorch on the same weights
+	@scripts/setup python
+	@scripts/peers
+
+.PHONY: real-model
+real-model: build ## sweep a trained model, Gemma 3 270M, which it fetches (own terms)
+	@scripts/setup python
+	@export LLMSCALE_GEMMA3_270M=$$(scripts/real-model) && $(BIN) sweep --config configs/real-model.yaml $(SWEEP_FLAGS)
+
+.PHONY: schema
+schema: build ## write docs/schema.md from the record table
+	@$(BIN) schema >docs/schema.md.new && mv docs/schema.md.new docs/schema.md
+
+.PHONY: licences
+licences: build ## write docs/licences.md: what is linked into the program
+	@scripts/licences >docs/licences.md.new && mv docs/licences.md.new docs/licences.md
+
+.PHONY: ci
+ci: ## all that must hold before a change goes in
+	@.ci/run
+
+.PHONY: clean
+clean: ## remove what the build made; keeps runs/, models/ and .cache/
+	rm -rf bin build
