@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+
+package gguf
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"strings"
+)
+
+// Description is what the tensor table and the metadata say about a model. A field of the shape is 0 where the
+// file does not say; Notes then tells what follows from that.
+type Description struct {
+	Architecture string `json:"architecture"` // as general.architecture, for instance "gpt2"
+	Name         string `json:"name"`         // as general.name; may be empty
+
+	NLayer    int64 `json:"n_layer"`
+	NEmbd     int64 `json:"n_embd"`      // width
+	NHead     int64 `json:"n_head"`      // attention heads; the most of any layer where layers differ
+	NHeadKV   int64 `json:"n_head_kv"`   // key/value heads; the most of any layer where layers differ
+	HeadDim   int64 `json:"head_dim"`    // elements of one head's key
+	HeadDimV  int64 `json:"head_dim_v"`  // elements of one head's value
+	NFF       int64 `json:"n_ff"`        // inner width of the dense feed-forward; the most of any layer
+	NVocab    int64 `json:"n_vocab"`     // entries of the vocabulary
+	NCtxTrain int64 `json:"n_ctx_train"` // tokens of context that the model was made for
+
+	NExpert     int64 `json:"n_expert"`      // experts per layer; 0 in a dense model
+	NExpertUsed int64 `json:"n_expert_used"` // experts that each token passes through
+
+	// HeadsKV has the key/value heads of each layer where they differ, otherwise it is nil.
+	HeadsKV []int64 `json:"n_head_kv_per_layer,omitempty"`
+
+	ParamsTotal        int64 `json:"params_total"`         // elements of all weights; a tied head counts once
+	ParamsNonEmbedding int64 `json:"params_non_embedding"` // less token and position embeddings and an untied head
+	ParamsActive       int64 `json:"params_active"`        // total with expert weights scaled by used/total
+	TiedHead           bool  `json:"tied_head"`            // the token embedding is also the output head
+
+	WeightType  string           `json:"weight_type"`  // the type that holds most weight bytes, for instance "q8_0"
+	WeightTypes map[string]int64 `json:"weight_types"` // bytes by type
+	WeightBytes int64            `json:"weight_bytes"` // bytes of all tensors, without padding
+	FileBytes   int64            `json:"file_bytes"`
+
+	// BytesReadPerToken is the weight bytes that decoding one token at batch size 1 must read: one row of each
+	// embedding table, the output head whole (a tied table thus counts whole, and one row more for the lookup),
+	// expert weights by used/total, everything else whole. The KV cache is not in it.
+	BytesReadPerToken int64 `json:"bytes_read_per_token"`
+
+	// Notes says what had to be assumed because the file does not state it.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Describe counts parameters and bytes from the tensor table and takes the shape from the metadata. It fails only
+// if the file states no architecture or states a value of a wrong type or an impossible size; what is merely
+// absent is 0 and has a note.
+func Describe(f *File) (Description, error) {
+	d := Description{WeightTypes: map[string]int64{}, FileBytes: f.Size}
+	var err error
+	if d.Architecture, err = f.Text("general.architecture"); err != nil {
+		return d, err
+	}
+	if d.Name, err = f.Text("general.name"); err != nil && !errors.Is(err, ErrNoKey) {
+		return d, err
+	}
+	if err := d.shape(f); err != nil {
+		return d, err
+	}
+	d.count(f)
+	return d, nil
+}
+
+func (d *Description) note(format string, args ...any) {
+	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
+}
+
+// shape takes the hyper-parameters from the metadata, under keys that begin with the architecture's name.
+func (d *Description) shape(f *File) error {
+	var err error
+	// list reads a key that holds one number or one for each layer; nil if absent.
+	list := func(name string) []int64 {
+		key := d.Architecture + "." + name
+		v, e := f.Ints(key)
+		if e != nil {
+			if err == nil && !errors.Is(e, ErrNoKey) {
+				err = e
+			}
+			return nil
+		}
+		for _, x := range v {
+			// No real shape comes near 2^31, and below it no product of three can overflow unnoticed.
+			if (x < 0 || x > 1<<31) && err == nil {
+				kv, _ := f.KV(key)
+				err = &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, x), "0 to 2^31"}
+			}
+		}
+		return v
+	}
+	one := func(name string) int64 { return largest(list(name)) }
+
+	d.NLayer = one("block_count")
+	d.NEmbd = one("embedding_length")
+	d.NCtxTrain = one("context_length")
+	d.NFF = one("feed_forward_length")
+	d.NExpert = one("expert_count")
+	d.NExpertUsed = one("expert_used_count")
+	heads := list("attention.head_count")
+	headsKV := list("attention.head_count_kv")
+	d.HeadDim = one("attention.key_length")
+	d.HeadDimV = one("attention.value_length")
+	vocab := one("vocab_size")
+	if err != nil {
+		return err
+	}
+
+	d.NHead = largest(heads)
+	if headsKV == nil {
+		headsKV = heads // without grouped-query attention each head has its own keys
+	}
+	d.NHeadKV = largest(headsKV)
+	if len(headsKV) > 1 && int64(len(headsKV)) != d.NLayer {
+		kv, ok := f.KV(d.Architecture + ".attention.head_count_kv")
+		if !ok {
+			kv, _ = f.KV(d.Architecture + ".attention.head_count")
+		}
+		return &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q has %d entries", kv.Key, len(headsKV)), fmt.Sprintf("one for each of the %d layers", d.NLayer)}
+	}
+	for _, n := range headsKV {
+		if n != d.NHeadKV {
+			d.HeadsKV = headsKV
+			break
+		}
+	}
+	if len(heads) > 0 && heads[0] > 0 {
+		if d.HeadDim == 0 {
+			d.HeadDim = d.NEmbd / heads[0]
+		}
+		if d.HeadDimV == 0 {
+			d.HeadDimV = d.NEmbd / heads[0]
+		}
+	}
+	if t, ok := f.Tensor("token_embd.weight"); ok && len(t.Dims) == 2 {
+		d.NVocab = t.Dims[1]
+	} else if d.NVocab = vocab; vocab == 0 {
+		if kv, ok := f.KV("tokenizer.ggml.tokens"); ok {
+			d.NVocab = kv.Count
+		}
+	}
+	for _, m := range []struct {
+		value int64
+		key   string
+	}{{d.NLayer, "block_count"}, {d.NEmbd, "embedding_length"}, {d.NHead, "attention.head_count"}, {d.NCtxTrain, "context_length"}} {
+		if m.value == 0 {
+			d.note("the file has no %s.%s: figures that need it are 0", d.Architecture, m.key)
+		}
+	}
+	return nil
+}
+
+func largest(v []int64) int64 {
+	m := int64(0)
+	for _, x := range v {
+		m = max(m, x)
+	}
+	return m
+}
+
+// lookupTables names the tables of which a decode step reads one row.
+var lookupTables = map[string]bool{
+	"token_embd.weight":           true,
+	"position_embd.weight":        true,
+	"token_types.weight":          true,
+	"per_layer_token_embd.weight": true, // Gemma 3n
+}
+
+func (d *Description) count(f *File) {
+	_, untied := f.Tensor("output.weight")
+	_, embeds := f.Tensor("token_embd.weight")
+	d.TiedHead = embeds && !untied
+	used, total := d.NExpertUsed, d.NExpert
+	expertNote := false
+	for i := range f.Tensors {
+		t := &f.Tensors[i]
+		// The reader proved that the tensors' data lie in the file without overlap, so the byte sums cannot
+		// overflow; elements are below 6 per byte (iq1_s), for which the limit of 2^60 bytes leaves room.
+		d.WeightBytes += t.Size
+		d.WeightTypes[t.Type.String()] += t.Size
+
+		params, read := t.Elements, t.Size
+		if strings.HasPrefix(t.Name, "rope_f") {
+			params = 0 // rope_freqs and rope_factors_* are tables computed from the configuration, not weights
+		}
+		d.ParamsTotal += params
+		if !lookupTables[t.Name] && t.Name != "output.weight" {
+			d.ParamsNonEmbedding += params
+		}
+		if isExpert(t.Name) {
+			if total > 0 && used > 0 && used <= total {
+				params, read = share(params, used, total), share(read, used, total)
+			} else if !expertNote {
+				expertNote = true
+				d.note("expert_used_count is %d and expert_count %d: expert weights are counted as if all were used", used, total)
+			}
+		}
+		d.ParamsActive += params
+		if lookupTables[t.Name] {
+			rows := int64(1)
+			for _, n := range t.Dims[1:] {
+				rows *= n
+			}
+			read = t.Size / rows
+			if t.Name == "token_embd.weight" && d.TiedHead {
+				read += t.Size
+			}
+		}
+		d.BytesReadPerToken += read
+	}
+	for name, n := range d.WeightTypes {
+		best := d.WeightTypes[d.WeightType]
+		if n > best || n == best && (d.WeightType == "" || name < d.WeightType) {
+			d.WeightType = name
+		}
+	}
+}
+
+// isExpert tells whether a tensor holds weights of routed experts: all of a layer's in one tensor
+// ("blk.3.ffn_up_exps.weight"), or, in older files, one each ("blk.3.ffn_up.7.weight"). Shared experts (_shexp)
+// and the router (ffn_gate_inp) work on every token.
+func isExpert(name string) bool {
+	if strings.Contains(name, "_exps.") {
+		return true
+	}
+	p := strings.Split(name, ".")
+	return len(p) == 5 && p[0] == "blk" && strings.HasPrefix(p[2], "ffn_") && p[3] != "" && strings.Trim(p[3], "0123456789") == ""
+}
+
+// share returns n*used/total without overflow, for 0 < used <= total.
+func share(n, used, total int64) int64 {
+	hi, lo := bits.Mul64(uint64(n), uint64(used))
+	q, _ := bits.Div64(hi, lo, uint64(total))
+	return int64(q)
+}
+
+// KVBytesPerToken returns the bytes that one token takes in the KV cache when keys are stored as typeK and values
+// as typeV ("f16", "q8_0", ...): over the layers, heads_kv * head_dim of each. Layers with a sliding window count
+// like the others, though llama.cpp keeps only a window of them.
+func (d *Description) KVBytesPerToken(typeK, typeV string) (int64, error) {
+	k, err := ParseType(typeK)
+	if err != nil {
+		return 0, err
+	}
+	v, err := ParseType(typeV)
+	if err != nil {
+		return 0, err
+	}
+	layer := func(heads int64) (int64, error) {
+		kb, err := k.RowBytes(heads * d.HeadDim)
+		if err != nil {
+			return 0, fmt.Errorf("gguf: keys of %d heads of %d elements: %w", heads, d.HeadDim, err)
+		}
+		vb, err := v.RowBytes(heads * d.HeadDimV)
+		if err != nil {
+			return 0, fmt.Errorf("gguf: values of %d heads of %d elements: %w", heads, d.HeadDimV, err)
+		}
+		return checkedSum(kb, vb)
+	}
+	if d.HeadsKV == nil {
+		n, err := layer(d.NHeadKV)
+		if err != nil {
+			return 0, err
+		}
+		return checkedMul(n, d.NLayer)
+	}
+	sum := int64(0)
+	for _, heads := range d.HeadsKV {
+		n, err := layer(heads)
+		if err == nil {
+			sum, err = checkedSum(sum, n)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return sum, nil
+}
+
+var errTooLarge = errors.New("gguf: the size does not fit into 63 bits")
+
+func checkedMul(v ...int64) (int64, error) {
+	p := int64(1)
+	for _, x := range v {
+		var ok bool
+		if p, ok = mul(p, x); !ok {
+			return 0, errTooLarge
+		}
+	}
+	return p, nil
+}
+
+func checkedSum(v ...int64) (int64, error) {
+	s := int64(0)
+	for _, x := range v {
+		if s += x; s < 0 {
+			return 0, errTooLarge
+		}
+	}
+	return s, nil
+}

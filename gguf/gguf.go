@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+
+// Package gguf reads, describes and writes GGUF model files, versions 2 and 3, little endian.
+//
+// It holds two opinions. A file is input from a stranger: every count, length and offset is checked against the
+// file's own length before it is believed, and what is refused is refused with the byte where it stands. And a
+// model is what its tensor table says, never what its file is called: [Describe] counts parameters and bytes from
+// the table.
+//
+// Opening is lazy. [Open] walks header, metadata and tensor table, and keeps of each value only its place; arrays
+// and strings are decoded when asked for, so that the vocabulary of 200,000 entries costs a walk over its lengths
+// and no memory.
+package gguf
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Limits on what a file may claim. They are far above any real model and bound the memory that reading a hostile
+// file can take.
+const (
+	maxDims       = 4       // ggml's GGML_MAX_DIMS
+	maxTensorName = 63      // bytes; ggml's GGML_MAX_NAME includes the final zero
+	maxKeyBytes   = 1 << 16 // the format's own limit
+	maxKeys       = 1 << 16
+	maxTensors    = 1 << 18
+
+	defaultAlignment = 32 // bytes, where general.alignment is absent
+)
+
+// ErrNoKey is wrapped by the errors of the metadata getters when the file has no such key.
+var ErrNoKey = errors.New("no such metadata key")
+
+// FormatError says where a file stops being valid GGUF.
+type FormatError struct {
+	Path   string // the file's name; empty for Read
+	Offset int64  // bytes from the start of the file to the offending field
+	What   string // what stands there, with the key or tensor name where known
+	Want   string // what would be right; may be empty
+}
+
+func (e *FormatError) Error() string {
+	s := "gguf: "
+	if e.Path != "" {
+		s += e.Path + ": "
+	}
+	s += fmt.Sprintf("at byte %d: %s", e.Offset, e.What)
+	if e.Want != "" {
+		s += "; want " + e.Want
+	}
+	return s
+}
+
+// Tensor is one entry of the tensor table.
+type Tensor struct {
+	Name     string
+	Type     Type
+	Dims     []int64 // elements along each dimension, the fastest-varying first: [row length, rows, ...]
+	Elements int64   // product of Dims
+	Offset   int64   // bytes from the start of the file to the data
+	Size     int64   // bytes of data, without padding
+}
+
+// File is an open GGUF file. Its exported fields are to be read only. The getters read from the file on demand
+// and may be used from several goroutines at once, until Close.
+type File struct {
+	Path       string // as given to Open; empty for Read
+	Version    uint32 // 2 or 3
+	Size       int64  // bytes in the whole file
+	Alignment  int64  // bytes; each tensor's data starts at a multiple of it, counted from DataOffset
+	DataOffset int64  // bytes from the start of the file to the tensor data
+	KVs        []KV   // in the file's order
+	Tensors    []Tensor
+
+	r       io.ReaderAt
+	closer  io.Closer
+	keys    map[string]int // index into KVs
+	tensors map[string]int // index into Tensors
+}
+
+// Open reads the header, the places of the metadata and the tensor table of the file at path. A file that is not
+// valid gives a *FormatError. The caller closes the File.
+func Open(path string) (*File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("gguf: %w", err)
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("gguf: %w", err)
+	}
+	file, err := read(path, f, st.Size())
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	file.closer = f
+	return file, nil
+}
+
+// Read is Open for bytes that lie elsewhere: r holds size bytes. Close does not close r.
+func Read(r io.ReaderAt, size int64) (*File, error) {
+	// Below this bound neither a file offset plus an alignment nor the sum of all elements can overflow.
+	if size < 0 || size > 1<<60 {
+		return nil, fmt.Errorf("gguf: a file of %d bytes; want 0 to 2^60", size)
+	}
+	return read("", r, size)
+}
+
+// Close closes the file that Open opened. Calling it again does nothing.
+func (f *File) Close() error {
+	if f.closer == nil {
+		return nil
+	}
+	err := f.closer.Close()
+	f.closer = nil
+	return err
+}
+
+// Tensor finds a tensor by its name.
+func (f *File) Tensor(name string) (*Tensor, bool) {
+	i, ok := f.tensors[name]
+	if !ok {
+		return nil, false
+	}
+	return &f.Tensors[i], true
+}
+
+// Data returns a reader over the tensor's bytes, valid until Close.
+func (f *File) Data(t *Tensor) *io.SectionReader {
+	return io.NewSectionReader(f.r, t.Offset, t.Size)
+}

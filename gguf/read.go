@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: MIT
+
+package gguf
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+)
+
+// window is how many bytes the reader holds at once. Large enough that a vocabulary of 10 MB takes few calls,
+// small enough to stay in the second-level cache while its lengths are walked.
+const window = 256 << 10
+
+// cursor walks a file front to back through one buffer. Its methods return 0 or "" after the first error, which
+// it keeps: a step of the walk checks once, after its last field.
+type cursor struct {
+	path string
+	r    io.ReaderAt
+	size int64 // bytes in the file
+
+	buf  []byte // what is held of the file
+	base int64  // the file's offset of buf[0]
+	pos  int    // next byte, as an index into buf; may lie behind its end after a skip
+
+	what string // what is being read, for errors
+	err  error
+}
+
+func (c *cursor) offset() int64 { return c.base + int64(c.pos) }
+func (c *cursor) left() int64   { return c.size - c.offset() }
+
+func (c *cursor) fail(offset int64, want, format string, args ...any) {
+	if c.err == nil {
+		c.err = &FormatError{c.path, offset, fmt.Sprintf(format, args...), want}
+	}
+}
+
+// need makes the next n bytes available in buf and returns them without moving on; nil after an error.
+func (c *cursor) need(n int) []byte {
+	if c.err != nil {
+		return nil
+	}
+	if len(c.buf)-c.pos >= n {
+		return c.buf[c.pos : c.pos+n]
+	}
+	if int64(n) > c.left() {
+		c.fail(c.offset(), "", "the file ends at byte %d inside %s, which needs %d bytes more", c.size, c.what, int64(n)-c.left())
+		return nil
+	}
+	c.base += int64(c.pos)
+	c.pos = 0
+	size := min(max(int64(n), window), c.size-c.base)
+	if int64(cap(c.buf)) < size {
+		c.buf = make([]byte, size)
+	}
+	c.buf = c.buf[:size]
+	if got, err := c.r.ReadAt(c.buf, c.base); got < len(c.buf) {
+		if err == nil || err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		c.err = fmt.Errorf("gguf: %s: reading %d bytes at byte %d: %w", c.path, size, c.base, err)
+		return nil
+	}
+	return c.buf[:n]
+}
+
+func (c *cursor) u32() uint32 {
+	b := c.need(4)
+	if b == nil {
+		return 0
+	}
+	c.pos += 4
+	return binary.LittleEndian.Uint32(b)
+}
+
+func (c *cursor) u64() uint64 {
+	b := c.need(8)
+	if b == nil {
+		return 0
+	}
+	c.pos += 8
+	return binary.LittleEndian.Uint64(b)
+}
+
+// text reads a string of at most limit bytes.
+func (c *cursor) text(limit int) string {
+	at := c.offset()
+	n := c.u64()
+	if c.err == nil && n > uint64(limit) {
+		c.fail(at, fmt.Sprintf("at most %d", limit), "%s is %d bytes long", c.what, n)
+	}
+	if c.err != nil {
+		return ""
+	}
+	b := c.need(int(n))
+	c.pos += len(b)
+	return string(b)
+}
+
+// skip moves over n bytes of the file.
+func (c *cursor) skip(n uint64) {
+	if c.err != nil {
+		return
+	}
+	if left := c.left(); n > uint64(left) {
+		c.fail(c.offset(), "", "%s takes %d bytes, but the file ends after %d (at byte %d)", c.what, n, left, c.size)
+		return
+	}
+	if uint64(len(c.buf)-c.pos) >= n {
+		c.pos += int(n)
+		return
+	}
+	c.base += int64(c.pos) + int64(n)
+	c.buf, c.pos = c.buf[:0], 0
+}
+
+// skipStrings moves over n strings by their lengths alone.
+func (c *cursor) skipStrings(n int64) {
+	for n > 0 && c.err == nil {
+		// The loop over what the buffer holds is the one that a large vocabulary spends its time in.
+		buf, pos := c.buf, c.pos
+		for n > 0 && len(buf)-pos >= 8 {
+			size := binary.LittleEndian.Uint64(buf[pos:])
+			if size > uint64(len(buf)-pos-8) {
+				break
+			}
+			pos += 8 + int(size)
+			n--
+		}
+		c.pos = pos
+		if n == 0 {
+			return
+		}
+		size := c.u64()
+		c.skip(size)
+		n--
+	}
+}
+
+func read(path string, r io.ReaderAt, size int64) (*File, error) {
+	c := &cursor{path: path, r: r, size: size}
+	f := &File{Path: path, Size: size, r: r, keys: map[string]int{}, tensors: map[string]int{}}
+
+	nTensors, nKeys := c.header(f)
+	for i := uint64(0); i < nKeys && c.err == nil; i++ {
+		c.keyValue(f, i)
+	}
+	c.alignment(f)
+	places := make([]int64, 0, min(nTensors, 4096)) // offsets of the table's offset fields, for errors
+	for i := uint64(0); i < nTensors && c.err == nil; i++ {
+		places = append(places, c.tensor(f, i))
+	}
+	c.layout(f, places)
+	if c.err != nil {
+		return nil, c.err
+	}
+	return f, nil
+}
+
+func (c *cursor) header(f *File) (nTensors, nKeys uint64) {
+	c.what = "the header"
+	magic := c.need(4)
+	if magic != nil && string(magic) != "GGUF" {
+		c.fail(0, `"GGUF"`, "the file begins with %q: this is no GGUF file", magic)
+		return
+	}
+	c.pos += len(magic)
+	f.Version = c.u32()
+	nTensors = c.u64()
+	nKeys = c.u64()
+	switch {
+	case c.err != nil:
+	case f.Version != 0 && f.Version&0xffff == 0:
+		c.fail(4, "a little-endian file", "the version number is byte-swapped: a big-endian GGUF file")
+	case f.Version != 2 && f.Version != 3:
+		c.fail(4, "2 or 3", "GGUF version %d", f.Version)
+	case nTensors > maxTensors:
+		c.fail(8, fmt.Sprintf("at most %d", maxTensors), "the header promises %d tensors", nTensors)
+	case nKeys > maxKeys:
+		c.fail(16, fmt.Sprintf("at most %d", maxKeys), "the header promises %d metadata entries", nKeys)
+	}
+	return nTensors, nKeys
+}
+
+func (c *cursor) keyValue(f *File, i uint64) {
+	at := c.offset()
+	c.what = fmt.Sprintf("the name of metadata entry %d", i)
+	key := c.text(maxKeyBytes)
+	if c.err != nil {
+		return
+	}
+	c.what = fmt.Sprintf("the value of key %q", key)
+	if key == "" {
+		c.fail(at, "", "metadata entry %d has an empty name", i)
+	}
+	if _, dup := f.keys[key]; dup {
+		c.fail(at, "each key once", "key %q stands here for the second time", key)
+	}
+	kv := KV{Key: key, Count: 1}
+	at = c.offset()
+	kv.Type = ValueType(c.u32())
+	c.known(kv.Type, at)
+	if kv.Type == Array {
+		c.array(&kv)
+	} else if kv.Type == String {
+		n := c.u64()
+		kv.Offset = c.offset()
+		c.skip(n)
+		kv.Count = int64(n)
+		kv.Size = int64(n)
+	} else if c.err == nil {
+		kv.Offset = c.offset()
+		kv.Size = kv.Type.size()
+		if b := c.need(int(kv.Size)); b != nil {
+			kv.bits = loadUint(b, len(b))
+			c.pos += len(b)
+		}
+	}
+	if c.err != nil {
+		return
+	}
+	f.keys[key] = len(f.KVs)
+	f.KVs = append(f.KVs, kv)
+}
+
+func (c *cursor) known(t ValueType, at int64) {
+	if c.err == nil && int(t) >= len(valueTypes) {
+		c.fail(at, "0 to 12", "%s has type number %d", c.what, uint32(t))
+	}
+}
+
+func (c *cursor) array(kv *KV) {
+	at := c.offset()
+	kv.Elem = ValueType(c.u32())
+	c.known(kv.Elem, at)
+	if c.err == nil && kv.Elem == Array {
+		// The format would allow it; ggml and llama.cpp refuse it, so no model has it, and refusing bounds depth.
+		c.fail(at, "an array of numbers, bools or strings", "%s is an array of arrays", c.what)
+	}
+	at = c.offset()
+	n := c.u64()
+	kv.Offset = c.offset()
+	if c.err != nil {
+		return
+	}
+	least := kv.Elem.size()
+	if kv.Elem == String {
+		least = 8 // the length of each
+	}
+	if n > uint64(c.left()/least) {
+		c.fail(at, "", "%s is an array of %d %s, but only %d bytes of the file are left", c.what, n, kv.Elem, c.left())
+		return
+	}
+	kv.Count = int64(n)
+	if kv.Elem == String {
+		c.skipStrings(kv.Count)
+		kv.Size = c.offset() - kv.Offset
+		return
+	}
+	kv.Size = kv.Count * least
+	c.skip(uint64(kv.Size))
+}
+
+func (c *cursor) alignment(f *File) {
+	f.Alignment = defaultAlignment
+	kv, ok := f.KV("general.alignment")
+	if !ok || c.err != nil {
+		return
+	}
+	// ggml aborts on any other type, so a file that has one is no use to anybody.
+	if kv.Type != Uint32 {
+		c.fail(kv.Offset, "uint32", "general.alignment is %s", kv.Type)
+		return
+	}
+	f.Alignment = int64(kv.bits)
+	if f.Alignment == 0 || f.Alignment&(f.Alignment-1) != 0 {
+		c.fail(kv.Offset, "a power of two", "general.alignment is %d", f.Alignment)
+	}
+}
+
+// tensor reads one entry of the tensor table. Its Offset stays relative to the data section until layout.
+func (c *cursor) tensor(f *File, i uint64) (place int64) {
+	at := c.offset()
+	c.what = fmt.Sprintf("the name of tensor %d", i)
+	t := Tensor{Name: c.text(maxTensorName)}
+	if c.err != nil {
+		return
+	}
+	if t.Name == "" || strings.IndexByte(t.Name, 0) >= 0 {
+		c.fail(at, "a name without zero bytes", "tensor %d is called %q", i, t.Name)
+	}
+	if _, dup := f.tensors[t.Name]; dup {
+		c.fail(at, "each name once", "tensor %q stands here for the second time", t.Name)
+	}
+	c.what = fmt.Sprintf("the entry of tensor %q", t.Name)
+	at = c.offset()
+	n := c.u32()
+	if c.err == nil && (n < 1 || n > maxDims) {
+		c.fail(at, fmt.Sprintf("1 to %d", maxDims), "tensor %q has %d dimensions", t.Name, n)
+	}
+	if c.err != nil {
+		return
+	}
+	t.Dims = make([]int64, n)
+	for j := range t.Dims {
+		at := c.offset()
+		d := c.u64()
+		if c.err == nil && (d < 1 || d > math.MaxInt64) {
+			c.fail(at, "1 to 2^63-1", "tensor %q: dimension %d is %d", t.Name, j, d)
+		}
+		t.Dims[j] = int64(d)
+	}
+	typeAt := c.offset()
+	t.Type = Type(c.u32())
+	place = c.offset()
+	rel := c.u64()
+	if c.err != nil {
+		return
+	}
+	if _, ok := t.Type.Info(); !ok {
+		c.fail(typeAt, "a number that ggml uses", "tensor %q has type number %d", t.Name, uint32(t.Type))
+		return
+	}
+	var err error
+	if t.Elements, t.Size, err = shapeSize(t.Type, t.Dims); err != nil {
+		c.fail(at, "", "tensor %q: %v", t.Name, err)
+	}
+	if rel > uint64(c.size) {
+		c.fail(place, "", "tensor %q: its data starts %d bytes into the data section, but the whole file has %d", t.Name, rel, c.size)
+	}
+	if rel%uint64(f.Alignment) != 0 {
+		c.fail(place, fmt.Sprintf("a multiple of general.alignment, %d", f.Alignment), "tensor %q: its data starts at %d of the data section", t.Name, rel)
+	}
+	if c.err != nil {
+		return
+	}
+	t.Offset = int64(rel)
+	f.tensors[t.Name] = len(f.Tensors)
+	f.Tensors = append(f.Tensors, t)
+	return place
+}
+
+// layout turns the tensors' offsets into offsets from the start of the file, and checks that the data lies inside
+// the file and that no two tensors share bytes. Gaps and any order are allowed.
+func (c *cursor) layout(f *File, places []int64) {
+	if c.err != nil {
+		return
+	}
+	start, ok := alignUp(c.offset(), f.Alignment)
+	if !ok {
+		c.fail(c.offset(), "", "the start of the tensor data does not fit into 63 bits")
+		return
+	}
+	f.DataOffset = start
+	order := make([]int, len(f.Tensors))
+	for i := range f.Tensors {
+		t := &f.Tensors[i]
+		order[i] = i
+		// Both terms are at most the file's size and 2^32, so the sum cannot overflow.
+		t.Offset += start
+		if t.Offset > f.Size || t.Size > f.Size-t.Offset {
+			c.fail(places[i], "", "tensor %q: its %d bytes of data start at byte %d, but the file ends at byte %d (is it cut short?)", t.Name, t.Size, t.Offset, f.Size)
+			return
+		}
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return int(min(1, max(-1, f.Tensors[a].Offset-f.Tensors[b].Offset)))
+	})
+	for i := 1; i < len(order); i++ {
+		a, b := &f.Tensors[order[i-1]], &f.Tensors[order[i]]
+		if a.Offset+a.Size > b.Offset {
+			c.fail(places[order[i]], "", "the data of tensors %q (bytes %d to %d) and %q (from byte %d) overlap", a.Name, a.Offset, a.Offset+a.Size, b.Name, b.Offset)
+			return
+		}
+	}
+}
