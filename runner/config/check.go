@@ -1,0 +1,246 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// check fills in what depends on several keys and refuses what contradicts
+// itself. A value that was refused already is left alone: each mistake is told
+// once.
+func (d *decoder) check(c *Config) {
+	if c.RunName == "" {
+		c.RunName = runName(d.file)
+	}
+	dupes(d, "scenarios", c.Scenarios, func(s Scenario) string { return s.Name })
+	dupes(d, "backends", c.Backends, func(b Backend) string { return b.Name })
+	dupes(d, "models", c.Models, func(m Model) string { return m.Name })
+	for i := range c.Scenarios {
+		d.checkScenario(fmt.Sprintf("scenarios[%d]", i))
+	}
+	for i := range c.Backends {
+		d.checkBackend(c, &c.Backends[i], fmt.Sprintf("backends[%d]", i))
+	}
+	for i := range c.Models {
+		d.checkModel(c, &c.Models[i], fmt.Sprintf("models[%d]", i))
+	}
+	if len(d.errs) == 0 {
+		d.checkPairs(c)
+	}
+}
+
+// runName makes a legal name of the file's.
+func runName(file string) string {
+	stem := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	name := regexp.MustCompile(`[^A-Za-z0-9._:+-]+`).ReplaceAllString(stem, "-")
+	name = strings.TrimLeft(name, "._:+-")
+	if len(name) > maxName {
+		name = name[:maxName]
+	}
+	if name == "" {
+		return "sweep"
+	}
+	return name
+}
+
+func dupes[T any](d *decoder, list string, all []T, nameOf func(T) string) {
+	first := map[string]string{}
+	for i, v := range all {
+		name, path := nameOf(v), fmt.Sprintf("%s[%d].name", list, i)
+		if name == "" {
+			continue
+		}
+		if other, ok := first[name]; ok {
+			d.fail(d.seen[path], path, "%s is the name of line %d already; names in %s must differ", quote(name), d.seen[other].line, list)
+			continue
+		}
+		first[name] = path
+	}
+}
+
+func (d *decoder) checkScenario(path string) {
+	_, text := d.seen[path+".prompt"]
+	n, ids := d.seen[path+".prompt_tokens"]
+	switch {
+	case text && ids:
+		d.fail(n, path+".prompt_tokens", "a scenario has either prompt or prompt_tokens, this one has both; keep one")
+	case !text && !ids && !d.bad[path]:
+		d.fail(d.seen[path], path, "a scenario needs prompt (a text) or prompt_tokens (a number of random tokens)")
+	}
+}
+
+func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
+	b.at = d.seen[path]
+	if n, ok := d.seen[path+".n_gpu_layers"]; !ok {
+		if b.Device == DeviceCUDA {
+			b.NGPULayers = AllLayers
+		}
+	} else if b.Device == DeviceCPU && b.NGPULayers != 0 && !d.bad[path+".device"] {
+		d.fail(n, path+".n_gpu_layers", "must be 0 on device cpu, not %d; for layers on the GPU write device: cuda", b.NGPULayers)
+	}
+	if n, ok := d.seen[path+".ubatch_tokens"]; !ok {
+		b.UBatchTokens = min(512, b.BatchTokens)
+	} else if b.UBatchTokens > b.BatchTokens && !d.bad[path+".batch_tokens"] {
+		d.fail(n, path+".ubatch_tokens", "must be at most batch_tokens (%d), not %d; llama.cpp would take %d without a word", b.BatchTokens, b.UBatchTokens, b.BatchTokens)
+	}
+	if b.KVType == "q8_0" && b.FlashAttn == "off" {
+		d.fail(d.seen[path+".flash_attn"], path+".flash_attn", "must be auto or on where kv_type is q8_0, not off; llama.cpp refuses a quantised value cache without flash attention")
+	}
+	if msg := c.contextTooShort(*b); msg != "" {
+		d.fail(d.seen[path+".context_tokens"], path+".context_tokens", "%s", msg)
+	}
+}
+
+// contextTooShort says which scenario does not fit into a context of fixed
+// length. How long a text is, only the model's tokeniser knows: it is taken
+// for one token here, and the worker checks it again.
+func (c *Config) contextTooShort(b Backend) string {
+	if b.ContextTokens == 0 {
+		return ""
+	}
+	for _, s := range c.Scenarios {
+		if prompt := max(s.PromptTokens, 1); prompt+c.GenTokens > b.ContextTokens {
+			return fmt.Sprintf("%d tokens are too few for scenario %s: %d of the prompt and %d generated make %d; write 0 to fit it",
+				b.ContextTokens, quote(s.Name), prompt, c.GenTokens, prompt+c.GenTokens)
+		}
+	}
+	return ""
+}
+
+func (d *decoder) checkModel(c *Config, m *Model, path string) {
+	m.at = d.seen[path]
+	if m.Source != "" {
+		if msg := m.resolve(d.file); msg != "" {
+			d.fail(d.seen[path+".source"], path+".source", "%s", msg)
+		}
+	}
+	var names []string
+	for _, b := range c.Backends {
+		names = append(names, b.Name)
+	}
+	for i, name := range m.Backends {
+		p := fmt.Sprintf("%s.backends[%d]", path, i)
+		switch {
+		case name == "":
+			if !d.bad[p] {
+				d.fail(d.seen[p], p, "must not be empty")
+			}
+		case slices.Contains(m.Backends[:i], name):
+			d.fail(d.seen[p], p, "%s stands in this list already; remove it", quote(name))
+		case !slices.Contains(names, name):
+			d.fail(d.seen[p], p, "%s", noSuch("backend", name, names))
+		}
+	}
+}
+
+// noSuch says that a name points nowhere, and what it could have been.
+func noSuch(what, name string, known []string) string {
+	known = slices.DeleteFunc(slices.Clone(known), func(s string) bool { return s == "" })
+	msg, has := fmt.Sprintf("no %s is called %s", what, quote(name)), "; the file has "
+	if hint := didYouMean(name, known); hint != "" {
+		msg, has = msg+hint, " The file has "
+	}
+	if len(known) == 0 {
+		return msg
+	}
+	return msg + has + enumerate(known, "and")
+}
+
+var (
+	scheme   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_+-]*):(.*)$`)
+	preset   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	variable = regexp.MustCompile(`\$(\$|\{[^{}]*\}|[A-Za-z_][A-Za-z0-9_]*)?`)
+	varName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// resolve takes a source apart. A path's variables are expanded, and a relative
+// one starts at the config file's folder: a config means the same from wherever
+// it is run.
+func (m *Model) resolve(file string) string {
+	path, bare := m.Source, true
+	if s := scheme.FindStringSubmatch(m.Source); s != nil {
+		switch kind, rest := s[1], s[2]; kind {
+		case KindSynth:
+			if !preset.MatchString(rest) {
+				return fmt.Sprintf("must be synth:PRESET, for example synth:gpt2-5m, not %s", quote(m.Source))
+			}
+			m.Kind, m.Preset = KindSynth, rest
+			return ""
+		case KindGGUF:
+			if rest == "" {
+				return "must be gguf:PATH, the path is missing"
+			}
+			path, bare = rest, false
+		default:
+			if best := nearest(kind, []string{KindSynth, KindGGUF}); best != "" {
+				return fmt.Sprintf("unknown source %q; did you mean %s:%s?", kind+":", best, clip(rest))
+			}
+			return fmt.Sprintf("this version takes no models from %q; write synth:PRESET or a GGUF file (gguf:PATH if its path has a colon)", kind+":")
+		}
+	}
+	path, msg := expand(path)
+	if msg != "" {
+		return msg
+	}
+	if bare && !strings.Contains(path, "/") && !strings.HasSuffix(path, ".gguf") {
+		return fmt.Sprintf("%s is neither synth:PRESET nor a .gguf file; write synth:%s, or gguf:%s for a file of that name", quote(path), clip(path), clip(path))
+	}
+	if path == "~" || strings.HasPrefix(path, "~/") {
+		return "~ is not expanded; write $HOME" + clip(strings.TrimPrefix(path, "~"))
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(file), path)
+	}
+	m.Kind, m.Path = KindGGUF, path
+	return ""
+}
+
+// expand replaces $VAR and ${VAR} by the environment's values, and $$ by $.
+func expand(path string) (out, problem string) {
+	out = variable.ReplaceAllStringFunc(path, func(ref string) string {
+		name := strings.Trim(ref[1:], "{}")
+		switch {
+		case name == "$":
+			return "$"
+		case !varName.MatchString(name):
+			problem = fmt.Sprintf("%s names no variable; write $NAME or ${NAME}, and $$ for a dollar sign", quote(ref))
+		case os.Getenv(name) == "" && problem == "":
+			problem = fmt.Sprintf("the environment variable %s is not set; set it to the path of the GGUF file", name)
+		}
+		return os.Getenv(name)
+	})
+	return out, problem
+}
+
+// checkPairs refuses a model that nothing runs and a backend that runs nothing:
+// whoever wrote it expects rows that would never come.
+func (d *decoder) checkPairs(c *Config) {
+	for i, m := range c.Models {
+		path := fmt.Sprintf("models[%d]", i)
+		runs := false
+		for _, b := range c.Backends {
+			listed := slices.Index(m.Backends, b.Name)
+			if m.Kind == KindSynth && b.DType == "" && listed >= 0 {
+				p := fmt.Sprintf("%s.backends[%d]", path, listed)
+				d.fail(d.seen[p], p, "backend %s has no dtype, so it does not say in which type to write a synth: model; give it one, or take it off this list", b.Name)
+			}
+			runs = runs || c.Runs(m, b)
+		}
+		if !runs && m.Backends == nil {
+			d.fail(m.at, path, "model %s runs under no backend: a synth: model needs one with a dtype; add for example {%s}", m.Name, backendTable.example)
+		}
+	}
+	for i, b := range c.Backends {
+		if !slices.ContainsFunc(c.Models, func(m Model) bool { return c.Runs(m, b) || slices.Contains(m.Backends, b.Name) }) {
+			why := "every model's backends list leaves it out"
+			if b.DType == "" && !slices.ContainsFunc(c.Models, func(m Model) bool { return m.Kind == KindGGUF }) {
+				why = "without a dtype it runs GGUF files only"
+			}
+			d.fail(b.at, fmt.Sprintf("backends[%d]", i), "no model runs under %s: %s; change that or remove the backend", b.Name, why)
+		}
+	}
+}

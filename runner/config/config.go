@@ -1,0 +1,183 @@
+// Package config reads a sweep's YAML file: which models run under which
+// backends and scenarios, how often, with which seed. It is strict, because a
+// misspelt key that is skipped silently costs a night of measurements: unknown
+// and duplicate keys, wrong types, values out of range and names that point
+// nowhere are all refused, every one with file, line and column, all of them at
+// once. The keys are those of the TR121 study where it had them.
+//
+// tables.go declares every key once (type, unit, default, range, meaning); the
+// decoder, docs/config.md and the command line's help derive from it. The
+// package is pure data: it opens the config file and no other, and knows
+// neither models nor runtimes.
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// Config is a sweep as its file asks for it, with every default filled in.
+type Config struct {
+	RunName           string     `json:"run_name"`
+	GenTokens         int        `json:"gen_tokens"`
+	Repetitions       int        `json:"repetitions"`
+	WarmupRepetitions int        `json:"warmup_repetitions"`
+	Seed              int64      `json:"seed"`
+	CellTimeoutS      float64    `json:"cell_timeout_s"`
+	Scenarios         []Scenario `json:"scenarios"`
+	Backends          []Backend  `json:"backends"`
+	Models            []Model    `json:"models"`
+
+	file   string
+	sha256 string
+}
+
+// Scenario is one prompt. Exactly one of Prompt and PromptTokens is set.
+type Scenario struct {
+	Name         string `json:"name"`
+	Prompt       string `json:"prompt,omitempty"`        // text, tokenised by the model; "" where PromptTokens is set
+	PromptTokens int    `json:"prompt_tokens,omitempty"` // that many seeded random token ids; 0 where Prompt is set
+}
+
+// Backend is one way to run a model: the runtime, the device and the options of
+// its context. Two backends are equal but for the name if they do the same work.
+type Backend struct {
+	Name          string `json:"name"`
+	Kind          string `json:"kind"`            // KindNative
+	Device        string `json:"device"`          // DeviceCPU or DeviceCUDA
+	DType         string `json:"dtype,omitempty"` // f32, f16, q8_0: the type in which models are synthesised; "": this backend runs files only
+	BatchSize     int    `json:"batch_size"`      // sequences decoded together; 1
+	Threads       int    `json:"threads"`         // 0: all physical cores
+	ThreadsBatch  int    `json:"threads_batch"`   // 0: as Threads
+	NGPULayers    int    `json:"n_gpu_layers"`    // AllLayers: all; always 0 on the CPU
+	FlashAttn     string `json:"flash_attn"`      // auto, on, off
+	ContextTokens int    `json:"context_tokens"`  // 0: what the longest prompt needs, see Context
+	BatchTokens   int    `json:"batch_tokens"`    // most tokens handed to one llama_decode
+	UBatchTokens  int    `json:"ubatch_tokens"`   // most tokens computed at once; at most BatchTokens
+	KVType        string `json:"kv_type"`         // f16, f32, q8_0, for keys and values alike
+	Mmap          bool   `json:"mmap"`            // weights mapped from the file
+
+	at mark // of its entry in the file
+}
+
+// Model is one model of the sweep. Kind says which of Preset and Path is set.
+type Model struct {
+	Name           string   `json:"name"`
+	Source         string   `json:"source"`                    // as written in the file
+	ParamsMillions *float64 `json:"params_millions,omitempty"` // what the file claims; nil where it claims nothing
+	Backends       []string `json:"backends,omitempty"`        // names of the backends it runs under; nil: all that fit, see Runs
+
+	Kind   string `json:"kind"`             // KindSynth or KindGGUF
+	Preset string `json:"preset,omitempty"` // of a synthesised model
+	Path   string `json:"path,omitempty"`   // of a file: variables expanded, joined to the config file's folder
+
+	at mark // of its entry in the file
+}
+
+// Kinds of backend and of model, devices, and the value of NGPULayers that
+// means every layer.
+const (
+	KindNative = "native"
+	KindSynth  = "synth"
+	KindGGUF   = "gguf"
+	DeviceCPU  = "cpu"
+	DeviceCUDA = "cuda"
+	AllLayers  = -1
+)
+
+// MaxBytes is the size above which a config file is refused unread.
+const MaxBytes = 1 << 20
+
+// Load reads and checks the config file at path. An error about its content is
+// an Errors; one about reaching the file wraps the system's.
+func Load(path string) (*Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	defer f.Close()
+	// One byte more than allowed, so that Parse sees that it is too large
+	// without the whole of a wrong file in memory.
+	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// Parse checks a config file's bytes. The name is the file's path: it stands in
+// errors, gives the default run_name, and its folder is where relative model
+// paths start. The error, if any, is an Errors.
+func Parse(name string, data []byte) (*Config, error) {
+	d := &decoder{file: name, seen: map[string]mark{}, bad: map[string]bool{}}
+	root := d.document(data)
+	if root == nil {
+		return nil, d.errs.orNil()
+	}
+	sum := sha256.Sum256(data)
+	c := &Config{file: name, sha256: hex.EncodeToString(sum[:])}
+	decodeMapping(d, &sweepTable, root, c, "")
+	d.check(c)
+	if err := d.errs.orNil(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// File is the name under which the config was read.
+func (c *Config) File() string { return c.file }
+
+// SHA256 is the digest of the config file's bytes in lower-case hex. Filter and
+// Override do not change it: Resolved says what they made of the file.
+func (c *Config) SHA256() string { return c.sha256 }
+
+// CellTimeout is cell_timeout_s as a duration.
+func (c *Config) CellTimeout() time.Duration {
+	return time.Duration(c.CellTimeoutS * float64(time.Second))
+}
+
+// Resolved is a config as it will be run, for a run's manifest: all defaults
+// filled in, filters and overrides applied, sources taken apart.
+type Resolved struct {
+	File   string   `json:"config_file"`
+	SHA256 string   `json:"config_sha256"`
+	Pairs  []string `json:"pairs"` // model/backend, in the order of the plan
+	Config
+}
+
+// Resolved returns a copy that later changes to c do not reach.
+func (c *Config) Resolved() Resolved {
+	r := Resolved{File: c.file, SHA256: c.sha256, Config: c.clone()}
+	for _, p := range c.Pairs() {
+		r.Pairs = append(r.Pairs, p.Model.Name+"/"+p.Backend.Name)
+	}
+	return r
+}
+
+// Context is the length of the KV cache, in tokens, for a worker whose longest
+// prompt has that many tokens: context_tokens where the file sets it, otherwise
+// the prompt and the generated tokens, rounded up to a multiple of 256.
+func (b Backend) Context(longestPrompt, genTokens int) int {
+	if b.ContextTokens > 0 {
+		return b.ContextTokens
+	}
+	return (longestPrompt + genTokens + 255) / 256 * 256
+}
+
+// CheckClaim compares params_millions with the parameters counted from the
+// model's file. A claim may be off by 1 %, which is what rounding explains.
+func (m Model) CheckClaim(params int64) error {
+	if m.ParamsMillions == nil {
+		return nil
+	}
+	counted := float64(params) / 1e6
+	if diff := *m.ParamsMillions - counted; diff > counted/100 || diff < -counted/100 {
+		return fmt.Errorf("config: model %s claims params_millions %s, its file has %.6g; correct the claim or leave it out",
+			m.Name, plain(*m.ParamsMillions), counted)
+	}
+	return nil
+}

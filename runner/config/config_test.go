@@ -1,0 +1,398 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write docs/config.md")
+
+const root = "../../"
+
+func load(t *testing.T, path string) *Config {
+	t.Helper()
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func parse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := Parse("dir/x.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func pairNames(c *Config) []string { return c.Resolved().Pairs }
+
+func TestShippedConfigs(t *testing.T) {
+	gemma := filepath.Join(t.TempDir(), "gemma.gguf")
+	t.Setenv("LLMSCALE_GEMMA3_270M", gemma)
+	set := []string{"tiny-gpt2", "gpt2-5m", "gpt2-1m", "gpt2-25m", "gpt2-45m", "gpt2-50m", "gpt2-75m", "gpt2-100m", "gpt2"}
+
+	c := load(t, root+"configs/scaling.yaml")
+	if c.RunName != "scaling" || c.GenTokens != 64 || c.Repetitions != 7 || c.WarmupRepetitions != 1 || c.Seed != 42 {
+		t.Errorf("scaling: %+v", c)
+	}
+	// Prompts and exact parameter counts: tables 1.4 and 1.5 of TR121,
+	// P = (50257+1024)d + L(12d^2+13d) + 2d.
+	prompts := []Scenario{
+		{Name: "micro", Prompt: "Hello"},
+		{Name: "short", Prompt: "Summarize RLHF in one sentence."},
+		{Name: "medium", Prompt: "Explain how backpressure works in an inference service and when to enable queueing."},
+	}
+	if !reflect.DeepEqual(c.Scenarios, prompts) {
+		t.Errorf("scaling: scenarios %+v", c.Scenarios)
+	}
+	params := []int64{102714, 5036720, 11180928, 25016064, 45171200, 51475968, 74824704, 96088320, 124439808}
+	for i, m := range c.Models {
+		if m.Name != set[i] || m.Preset != set[i] || m.Kind != KindSynth {
+			t.Errorf("scaling: model %d is %+v", i, m)
+		}
+		if err := m.CheckClaim(params[i]); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(c.Pairs()) != 18 || len(c.Warnings()) != 0 {
+		t.Errorf("scaling: %d pairs, warnings %q", len(c.Pairs()), c.Warnings())
+	}
+
+	c = load(t, root+"configs/smoke.yaml")
+	if got := fmt.Sprint(c.Repetitions, c.WarmupRepetitions, c.GenTokens, pairNames(c)); got != "1 0 16 [tiny-gpt2/native_cpu_f32 gpt2-5m/native_cpu_f32]" {
+		t.Errorf("smoke: %s", got)
+	}
+
+	c = load(t, root+"configs/real-model.yaml")
+	last := c.Models[9]
+	if last.Path != gemma || last.Kind != KindGGUF || last.Source != "$LLMSCALE_GEMMA3_270M" {
+		t.Errorf("real-model: %+v", last)
+	}
+	if got := pairNames(c); len(got) != 10 || got[9] != "gemma3-270m/native_cpu_mixed" || len(c.Warnings()) != 0 {
+		t.Errorf("real-model: pairs %q, warnings %q", got, c.Warnings())
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	data := []byte(`
+scenarios: [{name: micro, prompt: Hello}]
+backends: [{name: cpu, dtype: fp32}, {name: gpu, device: cuda, dtype: fp16, batch_tokens: 256, flash_attn: true}]
+models: [{name: a, source: synth:gpt2}]
+`)
+	c, err := Parse("some/where/my sweep.v2.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu := Backend{Name: "cpu", Kind: "native", Device: "cpu", DType: "f32", BatchSize: 1, FlashAttn: "auto",
+		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, at: mark{3, 12}}
+	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, FlashAttn: "on", NGPULayers: AllLayers,
+		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, at: mark{3, 38}}
+	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600,
+		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
+		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
+		file:   "some/where/my sweep.v2.yaml", sha256: fmt.Sprintf("%x", sha256.Sum256(data))}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got  %+v\nwant %+v", c, want)
+	}
+	if c.File() != want.file || c.SHA256() != want.sha256 || c.CellTimeout() != 10*time.Minute {
+		t.Errorf("file %q, sha256 %q, timeout %v", c.File(), c.SHA256(), c.CellTimeout())
+	}
+}
+
+func TestEveryKey(t *testing.T) {
+	c := parse(t, `---
+run_name: all-keys
+gen_tokens: 1_000
+repetitions: 5
+warmup_repetitions: 0
+seed: 9007199254740991
+cell_timeout_s: 0.5
+scenarios:
+  - name: ids
+    prompt_tokens: 512
+  - name: text
+    prompt: |
+      two
+      lines
+backends:
+  - {name: b, kind: native, device: cuda, dtype: q8_0, batch_size: 1, threads: 2, threads_batch: 4, n_gpu_layers: 7,
+     flash_attn: off, context_tokens: 1512, batch_tokens: 512, ubatch_tokens: 128, kv_type: fp32, mmap: false}
+models:
+  - {name: "gemma3:270m", source: ../m.gguf, params_millions: 268.1, backends: [b]}
+...
+`)
+	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout()); got != "all-keys 1000 5 0 9007199254740991 500ms" {
+		t.Error(got)
+	}
+	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512} {Name:text Prompt:two\nlines\n PromptTokens:0}]" {
+		t.Error(got)
+	}
+	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 1, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
+		FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{16, 5}}
+	if c.Backends[0] != want {
+		t.Errorf("%+v", c.Backends[0])
+	}
+	if m := c.Models[0]; *m.ParamsMillions != 268.1 || m.Path != "m.gguf" || m.Backends[0] != "b" {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestSources(t *testing.T) {
+	t.Setenv("LLMSCALE_DIR", "/data/models")
+	for source, want := range map[string]string{
+		"synth:gpt2-5m":            "synth gpt2-5m ",
+		"m.gguf":                   "gguf  dir/m.gguf",
+		"sub/blob":                 "gguf  dir/sub/blob",
+		"../m.gguf":                "gguf  m.gguf",
+		"/abs/m.gguf":              "gguf  /abs/m.gguf",
+		"gguf:blob":                "gguf  dir/blob",
+		"gguf:a:b.gguf":            "gguf  dir/a:b.gguf",
+		"./a:b.gguf":               "gguf  dir/a:b.gguf",
+		"$LLMSCALE_DIR/m.gguf":     "gguf  /data/models/m.gguf",
+		"${LLMSCALE_DIR}2/m":       "gguf  /data/models2/m",
+		"gguf:$LLMSCALE_DIR/blob":  "gguf  /data/models/blob",
+		"cost$$/m.gguf":            "gguf  dir/cost$/m.gguf",
+		"./~m.gguf":                "gguf  dir/~m.gguf",
+		"a b.gguf":                 "gguf  dir/a b.gguf",
+		"gguf:./synth:gpt2-5m.bin": "gguf  dir/synth:gpt2-5m.bin",
+	} {
+		c := parse(t, fmt.Sprintf("scenarios: [{name: s, prompt: x}]\nbackends: [{name: b, dtype: f32}]\nmodels: [{name: m, source: %q}]", source))
+		m := c.Models[0]
+		if got := m.Kind + " " + m.Preset + " " + m.Path; got != want || m.Source != source {
+			t.Errorf("%s: got %q, want %q", source, got, want)
+		}
+	}
+}
+
+const mixed = `
+scenarios: [{name: micro, prompt: Hello}, {name: p512, prompt_tokens: 512}]
+backends: [{name: f32, dtype: f32}, {name: f16, dtype: f16}, {name: own}]
+models:
+  - {name: s1, source: synth:gpt2-5m}
+  - {name: s2, source: synth:gpt2-1m, backends: [f16]}
+  - {name: file, source: m.gguf}
+  - {name: one, source: m.gguf, backends: [own]}
+`
+
+func TestPairs(t *testing.T) {
+	c := parse(t, mixed)
+	want := []string{"s1/f32", "s1/f16", "s2/f16", "file/f32", "file/f16", "file/own", "one/own"}
+	if got := pairNames(c); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	warn := []string{"dir/x.yaml:7:5: model file does the same work under f32 and f16 and own, which differ at most in dtype, and a GGUF file keeps its own types; to measure it once, give it backends: [f32]"}
+	if got := c.Warnings(); !reflect.DeepEqual(got, warn) {
+		t.Errorf("warnings %q", got)
+	}
+	c = parse(t, "scenarios: [{name: s, prompt: x}]\nbackends: [{name: a, dtype: f32}, {name: b, dtype: f32}]\nmodels: [{name: m, source: synth:gpt2}]")
+	warn = []string{"dir/x.yaml:3:10: model m does the same work under a and b, which have the same settings; to measure it once, give it backends: [a]"}
+	if got := c.Warnings(); !reflect.DeepEqual(got, warn) {
+		t.Errorf("warnings %q", got)
+	}
+}
+
+func TestFilter(t *testing.T) {
+	list := func(s string) []string { return strings.Fields(s) }
+	for _, tc := range []struct{ models, backends, scenarios, want string }{
+		{"", "", "", "[s1/f32 s1/f16 s2/f16 file/f32 file/f16 file/own one/own] 4 3 2"},
+		{"s2 s1", "", "", "[s1/f32 s1/f16 s2/f16] 2 2 2"},
+		{"", "f32", "p512", "[s1/f32 file/f32] 2 1 1"},
+		{"s1 one", "", "", "[s1/f32 s1/f16 one/own] 2 3 2"},
+		{"one", "", "micro p512", "[one/own] 1 1 2"},
+		{"s3", "", "", `dir/x.yaml: models: no model is called "s3"; did you mean s1? The file has s1, s2, file and one`},
+		{"", "cuda", "huge", `dir/x.yaml: backends: no backend is called "cuda"; the file has f32, f16 and own` + "\n" +
+			`dir/x.yaml: scenarios: no scenario is called "huge"; the file has micro and p512`},
+		{"s2 s1", "f32", "", "dir/x.yaml: models: s2 runs under none of the chosen backends; in the file it runs under f16"},
+		{"s1", "f32 own", "", "dir/x.yaml: backends: own runs none of the chosen models; in the file it runs file and one"},
+	} {
+		c := parse(t, mixed)
+		before := c.Resolved()
+		err := c.Filter(list(tc.models), list(tc.backends), list(tc.scenarios))
+		got := fmt.Sprint(pairNames(c), len(c.Models), len(c.Backends), len(c.Scenarios))
+		if err != nil {
+			got = err.Error()
+			if !reflect.DeepEqual(c.Resolved(), before) {
+				t.Errorf("%+v: changed by an error", tc)
+			}
+		}
+		if got != tc.want {
+			t.Errorf("%+v:\ngot  %s", tc, got)
+		}
+	}
+}
+
+func TestOverride(t *testing.T) {
+	i := func(v int) *int { return &v }
+	seed := func(v int64) *int64 { return &v }
+	for _, tc := range []struct {
+		o    Overrides
+		want string
+	}{
+		{Overrides{}, "7 1 64 42"},
+		{Overrides{i(3), i(0), i(8), seed(0)}, "3 0 8 0"},
+		{Overrides{Repetitions: i(0)}, "dir/x.yaml: repetitions: must be at least 1, not 0"},
+		{Overrides{Repetitions: i(9), WarmupRepetitions: i(-1), Seed: seed(-4)},
+			"dir/x.yaml: warmup_repetitions: must be at least 0, not -1\ndir/x.yaml: seed: must be at least 0, not -4"},
+		{Overrides{Seed: seed(1 << 60)}, "dir/x.yaml: seed: must be at most 9007199254740991, not 1152921504606846976"},
+		{Overrides{GenTokens: i(1000)}, `dir/x.yaml:2:12: context_tokens of b: 1024 tokens are too few for scenario "s": 512 of the prompt and 1000 generated make 1512; write 0 to fit it`},
+	} {
+		c := parse(t, "scenarios: [{name: s, prompt_tokens: 512}]\nbackends: [{name: b, dtype: f32, context_tokens: 1024}]\nmodels: [{name: m, source: synth:gpt2}]")
+		err := c.Override(tc.o)
+		got := fmt.Sprint(c.Repetitions, c.WarmupRepetitions, c.GenTokens, c.Seed)
+		if err != nil {
+			if got != "7 1 64 42" {
+				t.Errorf("changed by an error: %s", got)
+			}
+			got = err.Error()
+		}
+		if got != tc.want {
+			t.Errorf("got  %s\nwant %s", got, tc.want)
+		}
+	}
+}
+
+func TestResolved(t *testing.T) {
+	c := parse(t, mixed)
+	r := c.Resolved()
+	c.Models[0].Name, c.Models[1].Backends[0] = "changed", "changed"
+	if r.Models[0].Name != "s1" || r.Models[1].Backends[0] != "f16" {
+		t.Error("Resolved shares memory with the config")
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Resolved
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	if back.SHA256 != c.SHA256() || len(back.Pairs) != 7 || back.Backends[2].Name != "own" || back.GenTokens != 64 {
+		t.Errorf("%s", data)
+	}
+	if !bytes.Contains(data, []byte(`"kv_type":"f16"`)) || !bytes.Contains(data, []byte(`"path":"dir/m.gguf"`)) {
+		t.Errorf("%s", data)
+	}
+}
+
+// The JSON of a resolved config has the YAML's keys, in the same order, and
+// every table can fill its struct.
+func TestTablesMatchStructs(t *testing.T) {
+	keys := func(v any) (out []string) {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+				out = append(out, name)
+			}
+		}
+		return out
+	}
+	tables := Tables()
+	for i, v := range []any{Config{}, Scenario{}, Backend{}, Model{}} {
+		var want []string
+		for _, f := range tables[i].Fields {
+			want = append(want, f.Key)
+			if f.Doc == "" || !strings.HasSuffix(f.Doc, ".") && !strings.HasSuffix(f.Doc, ")") {
+				t.Errorf("%T.%s: the doc must be whole sentences: %q", v, f.Key, f.Doc)
+			}
+			if !f.Required && (f.Default == "") == (f.DefaultDoc == "") {
+				t.Errorf("%T.%s: exactly one of Default and DefaultDoc", v, f.Key)
+			}
+		}
+		got := keys(v)
+		if i == 3 { // a model's JSON also has what its source was resolved to
+			got = got[:len(got)-3]
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%T: JSON has %q, the table %q", v, got, want)
+		}
+	}
+}
+
+func TestHelp(t *testing.T) {
+	if got := Help("gen_tokens"); got != "Decode steps of each call. Exactly that many are taken: an end-of-text token does not stop them (tokens; 64 unless the config says otherwise)" {
+		t.Error(got)
+	}
+	if got := Help("repetitions"); got != "Measured calls of each cell (model, backend, scenario) (7 unless the config says otherwise)" {
+		t.Error(got)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a key that does not exist must panic")
+		}
+	}()
+	Help("nonsense")
+}
+
+func TestMarkdown(t *testing.T) {
+	const path = root + "docs/config.md"
+	want := Markdown()
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what the tables say; run go test ./runner/config -run Markdown -update", path)
+	}
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(want, -1) {
+		parse(t, block[1])
+	}
+}
+
+func TestContextAndClaim(t *testing.T) {
+	for _, tc := range []struct{ fixed, prompt, gen, want int }{
+		{0, 1, 64, 256}, {0, 192, 64, 256}, {0, 193, 64, 512}, {0, 512, 64, 768}, {300, 1, 64, 300},
+	} {
+		if got := (Backend{ContextTokens: tc.fixed}).Context(tc.prompt, tc.gen); got != tc.want {
+			t.Errorf("%+v: got %d", tc, got)
+		}
+	}
+	claim := 100.0
+	m := Model{Name: "m", ParamsMillions: &claim}
+	if err := m.CheckClaim(100_900_000); err != nil {
+		t.Error(err)
+	}
+	err := m.CheckClaim(124_439_808)
+	if err == nil || err.Error() != "config: model m claims params_millions 100, its file has 124.44; correct the claim or leave it out" {
+		t.Error(err)
+	}
+	if err := (Model{}).CheckClaim(5); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Load(filepath.Join(dir, "none.yaml")); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "none.yaml") {
+		t.Errorf("missing file: %v", err)
+	}
+	if _, err := Load(dir); err == nil {
+		t.Error("a folder was read as a config")
+	}
+	big := filepath.Join(dir, "big.yaml")
+	if err := os.WriteFile(big, bytes.Repeat([]byte("# filler\n"), MaxBytes/4), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(big)
+	var e *Error
+	if !errors.As(err, &e) || e.File != big || e.Line != 1 || !strings.HasPrefix(e.Msg, "the file is larger than 1048576 bytes") {
+		t.Errorf("large file: %v", err)
+	}
+}

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Error is one thing that is wrong with a config. Line and Column count from 1
+// and point at the value (at the key, where the key is what is wrong); both are
+// 0 where no place in the file is at fault, as for a flag that overrides it.
+// YAML's own syntax errors know their line only: Column is then that of the
+// line's first character.
+type Error struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Field  string `json:"field"` // as in backends[0].dtype, counted from 0; "" for the file as a whole
+	Msg    string `json:"msg"`   // what is wrong and what would be right
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		b.WriteString(e.File)
+		if e.Line > 0 {
+			fmt.Fprintf(&b, ":%d:%d", e.Line, e.Column)
+		}
+		b.WriteString(": ")
+	}
+	if e.Field != "" {
+		b.WriteString(e.Field + ": ")
+	}
+	b.WriteString(e.Msg)
+	return b.String()
+}
+
+// Errors is all that is wrong with a config, sorted by line. It is never empty
+// when returned, and errors.As finds its first *Error.
+type Errors []*Error
+
+const maxPrinted = 30 // lines that Errors.Error prints; the slice has them all
+
+func (es Errors) Error() string {
+	var lines []string
+	for i, e := range es {
+		if i == maxPrinted {
+			lines = append(lines, fmt.Sprintf("and %d more", len(es)-i))
+			break
+		}
+		lines = append(lines, e.Error())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives the single errors to errors.Is and errors.As.
+func (es Errors) Unwrap() []error {
+	out := make([]error, len(es))
+	for i, e := range es {
+		out[i] = e
+	}
+	return out
+}
+
+// orNil sorts by place and keeps an empty list from becoming a non-nil error.
+func (es Errors) orNil() error {
+	if len(es) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(es, func(a, b *Error) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return es
+}
+
+// didYouMean returns "; did you mean X?" for the nearest of the known words, or
+// "" where none is near.
+func didYouMean(got string, known []string) string {
+	if best := nearest(got, known); best != "" {
+		return "; did you mean " + best + "?"
+	}
+	return ""
+}
+
+func nearest(got string, known []string) string {
+	if len(got) > maxName {
+		return ""
+	}
+	best, bestDist := "", len(got)/3+1
+	low := strings.ToLower(got)
+	for _, k := range known {
+		if d := distance(low, strings.ToLower(k)); d < bestDist || (best == "" && d == bestDist && d < len(got)) {
+			best, bestDist = k, d
+		}
+	}
+	if best == "" && len(low) >= 3 {
+		for _, k := range known {
+			if strings.HasPrefix(k, low) || strings.HasPrefix(low, k) {
+				best = k
+				break
+			}
+		}
+	}
+	return best
+}
+
+// distance counts the insertions, deletions, substitutions and swaps of
+// neighbours that turn a into b (optimal string alignment).
+func distance(a, b string) int {
+	var before []int
+	prev := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur := make([]int, len(b)+1)
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			subst := prev[j-1]
+			if a[i-1] != b[j-1] {
+				subst++
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, subst)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], before[j-2]+1)
+			}
+		}
+		before, prev = prev, cur
+	}
+	return prev[len(b)]
+}
+
+// quote prints text from the file: quoted, and cut where it is long.
+func quote(s string) string {
+	const most = 60
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "..."
+	}
+	return strconv.Quote(s)
+}
+
+// enumerate joins words for a sentence: "a", "a or b", "a, b or c".
+func enumerate(words []string, conj string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " " + conj + " " + words[len(words)-1]
+}
+
+// plain prints a bound without exponent or trailing zeros.
+func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

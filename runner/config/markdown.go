@@ -1,0 +1,148 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Markdown is docs/config.md: every key with its type, default, range and
+// meaning, and the rules that tie them together.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString(docHead)
+	for _, t := range Tables() {
+		title := t.Name
+		if title == "" {
+			title = "The file"
+		} else {
+			title = "An entry of `" + title + "`"
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", title, t.Doc)
+		for _, f := range t.Fields {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Key, f.typeDoc(), f.defaultDoc(), f.doc())
+		}
+	}
+	b.WriteString(docTail)
+	return b.String()
+}
+
+func (f *Field) typeDoc() string {
+	unit := ""
+	if f.Unit != "" {
+		unit = ", " + f.Unit
+	}
+	switch f.Type {
+	case Choice:
+		return "`" + strings.Join(f.Values, "`, `") + "`"
+	case Int, Number:
+		if f.Min == f.Max {
+			return fmt.Sprintf("%s%s, %s only", f.Type, unit, plain(f.Min))
+		}
+		return fmt.Sprintf("%s%s, %s to %s", f.Type, unit, plain(f.Min), plain(f.Max))
+	}
+	return string(f.Type) + unit
+}
+
+func (f *Field) defaultDoc() string {
+	switch {
+	case f.Required:
+		return "**required**"
+	case f.Default != "":
+		return "`" + f.Default + "`"
+	}
+	return f.DefaultDoc
+}
+
+func (f *Field) doc() string {
+	doc := f.Doc
+	if f.Why != "" {
+		doc += " " + strings.ToUpper(f.Why[:1]) + f.Why[1:] + "."
+	}
+	var also []string
+	for alias, v := range f.Aliases {
+		also = append(also, fmt.Sprintf("`%s` as `%s`", alias, v))
+	}
+	if len(also) > 0 {
+		slices.Sort(also)
+		doc += " Also read: " + enumerate(also, "and") + "."
+	}
+	return strings.ReplaceAll(doc, "|", `\|`)
+}
+
+const docHead = `# The sweep's config file
+
+<!-- Written from the tables in runner/config: go test ./runner/config -run Markdown -update -->
+
+A sweep is described by one YAML file. Its keys are those of the TR121 study where it had them.
+The smallest useful one:
+
+` + "```yaml" + `
+scenarios: [{name: micro, prompt: Hello}, {name: p512, prompt_tokens: 512}]
+backends:  [{name: native_cpu_f32, dtype: f32}]
+models:    [{name: gpt2-5m, source: synth:gpt2-5m}, {name: mine, source: models/mine.gguf}]
+` + "```" + `
+
+Every model runs under every backend that fits it, with every scenario. ` + "`configs/scaling.yaml`" + ` is the default sweep,
+` + "`configs/smoke.yaml`" + ` the smallest check, ` + "`configs/real-model.yaml`" + ` puts a trained model beside the synthetic ones.
+
+The file is read strictly, and all that is wrong with it is told at once, each with file, line and column:
+unknown and duplicate keys, wrong types, values out of range, empty lists, names given twice, names that point nowhere.
+Nothing is guessed: ` + "`prompt: 5`" + ` is refused until the 5 is quoted, ` + "`010`" + ` because it could be eight.
+A file is at most 1 MiB of UTF-8 with one YAML document. YAML's aliases, merge keys and tags are not read.
+
+Names (of the run, of scenarios, backends and models) are up to 64 letters, digits and ` + "`. _ : + -`" + ` with a letter or digit first,
+so that they can stand in file names and in comma-separated flags.
+`
+
+const docTail = `
+## Sources
+
+| source | what it is |
+|---|---|
+| ` + "`synth:PRESET`" + ` | a model with seeded random weights, written in the backend's ` + "`dtype`" + ` |
+| ` + "`path/to/file.gguf`" + ` | a GGUF file: a path that ends in ` + "`.gguf`" + ` or has a ` + "`/`" + ` |
+| ` + "`gguf:PATH`" + ` | the same for any other path |
+
+A relative path starts at the config file's folder, so that a file means the same from wherever the program is called.
+` + "`$NAME` and `${NAME}`" + ` are replaced by the environment's variables; one that is not set, or empty, is an error. ` + "`$$`" + ` is a dollar sign. ` + "`~`" + ` is not expanded: write ` + "`$HOME`" + `.
+That the file exists is checked when the sweep is planned, not here.
+
+## Which model runs under which backend
+
+| | backend with ` + "`dtype`" + ` | backend without ` + "`dtype`" + ` |
+|---|---|---|
+| ` + "`synth:` model" + ` | yes, written in that type | no: nothing says which type to write |
+| GGUF file | yes, in the file's own types | yes, in the file's own types |
+
+A model's ` + "`backends`" + ` list narrows this to the backends it names. So a file runs once for each backend unless its list says otherwise.
+Where two of them differ only in ` + "`dtype`" + `, it would do the same work twice under two names: the program warns, and a list with one of them
+(best one without ` + "`dtype`" + `, as in ` + "`configs/real-model.yaml`" + `) sets it right.
+
+A model that no backend runs and a backend that runs no model are errors, because rows that someone expects would never come.
+
+## Rules between keys
+
+- A scenario has exactly one of ` + "`prompt` and `prompt_tokens`" + `.
+- ` + "`n_gpu_layers`" + ` other than 0 needs ` + "`device: cuda`" + `.
+- ` + "`ubatch_tokens`" + ` is at most ` + "`batch_tokens`" + `.
+- ` + "`kv_type: q8_0`" + ` needs ` + "`flash_attn`" + ` auto or on.
+- A ` + "`context_tokens`" + ` that is not 0 has room for every scenario's ` + "`prompt_tokens`" + ` and ` + "`gen_tokens`" + `; a text is checked once the model has tokenised it.
+
+## On the command line
+
+` + "`--repetitions`, `--warmup-repetitions`, `--gen-tokens` and `--seed`" + ` stand in for the file's values, under the same rules.
+` + "`--models`, `--backends` and `--scenarios`" + ` keep the named entries of the file, in the file's order. Models and backends that are then left without a partner go too,
+unless they were named: that is an error.
+
+## Coming from TR121
+
+| TR121 | here |
+|---|---|
+| ` + "`kind: hf`, `dtype: fp32` or `fp16`" + ` | ` + "`kind: native`, `dtype: f32` or `f16`" + ` (the old spellings of ` + "`dtype`" + ` are read too) |
+| ` + "`kind: ollama`, `url`, `options`" + ` | refused: this version does not run Ollama; decoding is greedy |
+| ` + "`repetitions: 3`" + ` by default | 7 by default |
+| a model's ` + "`kind`" + ` | its ` + "`source`" + ` |
+| ` + "`batch_size`" + ` above 1 | refused: this version decodes one sequence at a time |
+| ` + "`gen_tokens_list`" + ` | one ` + "`gen_tokens`" + ` a file; run again with ` + "`--gen-tokens`" + ` |
+`

@@ -1,0 +1,346 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Type is what a key's value must be.
+type Type string
+
+// Types of values.
+const (
+	Text   Type = "text"
+	Int    Type = "whole number"
+	Number Type = "number"
+	Bool   Type = "true or false"
+	Choice Type = "choice" // one of Field.Values
+	List   Type = "list"
+)
+
+// Field declares one key of the file.
+type Field struct {
+	Key      string
+	Type     Type
+	Unit     string // "" where a value has none
+	Default  string // as it would be written; "" where DefaultDoc or Required speaks
+	Required bool
+
+	DefaultDoc string            // a default that depends on other things, in words
+	Min, Max   float64           // of Int and Number, both allowed
+	Values     []string          // of Choice
+	Aliases    map[string]string // other spellings of Values that are read
+	Why        string            // why the range is as narrow as it is
+	Doc        string            // what it means, one or two sentences
+}
+
+// Table declares the keys of one kind of mapping.
+type Table struct {
+	Name   string // where it stands: "" for the file, backends, ...
+	Doc    string
+	Fields []Field
+}
+
+// table is a Table with what the decoder needs beside it.
+type table[T any] struct {
+	name, doc string
+	example   string            // one short entry, without braces
+	retired   map[string]string // keys of TR121 or of llama.cpp that are not read, and what to write
+	fields    []field[T]
+}
+
+type field[T any] struct {
+	Field
+	at      func(*T) any
+	example string                   // of a list's entries
+	rule    func(text string) string // further check of text: what is wrong, or ""
+	refuse  map[string]string        // values of Choice that deserve a sentence
+}
+
+const (
+	maxTokens = 1 << 24   // of a context: 16 times the longest that any released model states
+	maxSeed   = 1<<53 - 1 // what every JSON reader keeps exactly
+	maxReps   = 1_000_000
+)
+
+// Entries as a message shows them.
+const (
+	scenarioExample = "name: micro, prompt: Hello"
+	backendExample  = "name: native_cpu_f32, device: cpu, dtype: f32"
+	modelExample    = "name: gpt2-5m, source: synth:gpt2-5m"
+)
+
+var sweepTable = table[Config]{
+	doc:     "The file as a whole.",
+	example: "run_name: sweep",
+	retired: map[string]string{
+		"gen_tokens_list": "one file has one gen_tokens; run the sweep again with --gen-tokens",
+		"batch_size":      "it belongs to a backend",
+		"device":          "it belongs to a backend",
+		"dtype":           "it belongs to a backend",
+	},
+	fields: []field[Config]{
+		{Field: Field{Key: "run_name", Type: Text, DefaultDoc: "the file's name without its ending",
+			Doc: "Name of the sweep in its artifacts."},
+			at: func(c *Config) any { return &c.RunName }, rule: nameRule},
+		{Field: Field{Key: "gen_tokens", Type: Int, Unit: "tokens", Default: "64", Min: 1, Max: maxTokens,
+			Doc: "Decode steps of each call. Exactly that many are taken: an end-of-text token does not stop them."},
+			at: func(c *Config) any { return &c.GenTokens }},
+		{Field: Field{Key: "repetitions", Type: Int, Default: "7", Min: 1, Max: maxReps,
+			Doc: "Measured calls of each cell (model, backend, scenario)."},
+			at: func(c *Config) any { return &c.Repetitions }},
+		{Field: Field{Key: "warmup_repetitions", Type: Int, Default: "1", Min: 0, Max: maxReps,
+			Doc: "Calls of each cell before the measured ones: the same work, recorded, left out of summaries."},
+			at: func(c *Config) any { return &c.WarmupRepetitions }},
+		{Field: Field{Key: "seed", Type: Int, Default: "42", Min: 0, Max: maxSeed,
+			Doc: "Seeds the order of the cells, the prompts of random tokens and the synthesised weights."},
+			at: func(c *Config) any { return &c.Seed }},
+		{Field: Field{Key: "cell_timeout_s", Type: Number, Unit: "s", Default: "600", Min: 0.1, Max: 7 * 24 * 3600,
+			Doc: "A worker that gives no answer for that long is killed, and its cell is recorded as timeout."},
+			at: func(c *Config) any { return &c.CellTimeoutS }},
+		{Field: Field{Key: "scenarios", Type: List, Required: true, Doc: "The prompts."},
+			at: func(c *Config) any { return &c.Scenarios }, example: scenarioExample},
+		{Field: Field{Key: "backends", Type: List, Required: true, Doc: "The ways to run a model."},
+			at: func(c *Config) any { return &c.Backends }, example: backendExample},
+		{Field: Field{Key: "models", Type: List, Required: true, Doc: "The models."},
+			at: func(c *Config) any { return &c.Models }, example: modelExample},
+	},
+}
+
+var scenarioTable = table[Scenario]{
+	name:    "scenarios",
+	doc:     "One prompt. It has exactly one of `prompt` and `prompt_tokens`.",
+	example: scenarioExample,
+	retired: map[string]string{"text": "the key is prompt", "tokens": "the key is prompt_tokens"},
+	fields: []field[Scenario]{
+		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts and in `--scenarios`."},
+			at: func(s *Scenario) any { return &s.Name }, rule: nameRule},
+		{Field: Field{Key: "prompt", Type: Text, DefaultDoc: "none",
+			Doc: "Text, tokenised by each model's own vocabulary. No chat template is put around it."},
+			at: func(s *Scenario) any { return &s.Prompt }, rule: notEmpty},
+		{Field: Field{Key: "prompt_tokens", Type: Int, Unit: "tokens", DefaultDoc: "none", Min: 1, Max: maxTokens,
+			Doc: "A prompt of exactly that many seeded random token ids, drawn anew for each repetition."},
+			at: func(s *Scenario) any { return &s.PromptTokens }},
+	},
+}
+
+var backendTable = table[Backend]{
+	name:    "backends",
+	doc:     "One way to run a model: runtime, device and context options.",
+	example: backendExample,
+	retired: map[string]string{
+		"url":     "it was for TR121's Ollama backend, which this version does not run",
+		"options": "it was for TR121's Ollama backend, which this version does not run; decoding here is greedy, with temperature 0",
+		"n_ctx":   "the key is context_tokens", "n_batch": "the key is batch_tokens", "n_ubatch": "the key is ubatch_tokens",
+		"type_k": "the key is kv_type, for keys and values alike", "type_v": "the key is kv_type, for keys and values alike",
+		"n_threads": "the key is threads", "ngl": "the key is n_gpu_layers", "use_mmap": "the key is mmap",
+	},
+	fields: []field[Backend]{
+		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts, in `--backends` and in a model's `backends`."},
+			at: func(b *Backend) any { return &b.Name }, rule: nameRule},
+		{Field: Field{Key: "kind", Type: Choice, Default: KindNative, Values: []string{KindNative},
+			Doc: "The runtime. `native` is llama.cpp in a worker process of this program."},
+			at: func(b *Backend) any { return &b.Kind },
+			refuse: map[string]string{
+				"hf":     "TR121's PyTorch runtime is not part of this program: kind native with device cpu, dtype f32 takes the place of hf_cpu_fp32, and device cuda, dtype f16 that of hf_gpu_fp16",
+				"ollama": "this version does not run models through Ollama: write kind native, which runs the same GGUF file through llama.cpp",
+			}},
+		{Field: Field{Key: "device", Type: Choice, Default: DeviceCPU, Values: []string{DeviceCPU, DeviceCUDA},
+			Doc: "Where the model computes. On a machine without a GPU the cells of a `cuda` backend are recorded as waived."},
+			at:     func(b *Backend) any { return &b.Device },
+			refuse: map[string]string{"gpu": "write cuda", "cuda:0": "write cuda; CUDA_VISIBLE_DEVICES chooses the GPU"}},
+		{Field: Field{Key: "dtype", Type: Choice, DefaultDoc: "none: runs files only", Values: []string{"f32", "f16", "q8_0"},
+			Aliases: map[string]string{"fp32": "f32", "fp16": "f16"},
+			Doc:     "Weight type in which `synth:` models are written. A GGUF file keeps the types it has, whatever stands here."},
+			at:     func(b *Backend) any { return &b.DType },
+			refuse: map[string]string{"bf16": "bf16 is not synthesised; f16 has the same size", "float32": "write f32", "float16": "write f16", "int8": "write q8_0", "q8": "write q8_0"}},
+		{Field: Field{Key: "batch_size", Type: Int, Unit: "sequences", Default: "1", Min: 1, Max: 1,
+			Why: "this version decodes one sequence at a time",
+			Doc: "Sequences decoded together."},
+			at: func(b *Backend) any { return &b.BatchSize }},
+		{Field: Field{Key: "threads", Type: Int, Default: "0", Min: 0, Max: 512,
+			Doc: "CPU threads for decode; 0 takes one for each physical core."},
+			at: func(b *Backend) any { return &b.Threads }},
+		{Field: Field{Key: "threads_batch", Type: Int, Default: "0", Min: 0, Max: 512,
+			Doc: "CPU threads for prefill; 0 takes as many as for decode."},
+			at: func(b *Backend) any { return &b.ThreadsBatch }},
+		{Field: Field{Key: "n_gpu_layers", Type: Int, Unit: "layers", DefaultDoc: "-1 on cuda, 0 on cpu", Min: AllLayers, Max: 10_000,
+			Doc: "Layers that the GPU computes; -1 is all of them."},
+			at: func(b *Backend) any { return &b.NGPULayers }},
+		{Field: Field{Key: "flash_attn", Type: Choice, Default: "auto", Values: []string{"auto", "on", "off"},
+			Aliases: map[string]string{"true": "on", "false": "off"},
+			Doc:     "Flash attention; `auto` leaves it to llama.cpp."},
+			at: func(b *Backend) any { return &b.FlashAttn }},
+		{Field: Field{Key: "context_tokens", Type: Int, Unit: "tokens", Default: "0", Min: 0, Max: maxTokens,
+			Doc: "Length of the KV cache; 0 takes what the longest prompt and gen_tokens need, rounded up to a multiple of 256."},
+			at: func(b *Backend) any { return &b.ContextTokens }},
+		{Field: Field{Key: "batch_tokens", Type: Int, Unit: "tokens", Default: "2048", Min: 1, Max: maxTokens,
+			Doc: "Most prompt tokens handed to llama.cpp at once."},
+			at: func(b *Backend) any { return &b.BatchTokens }},
+		{Field: Field{Key: "ubatch_tokens", Type: Int, Unit: "tokens", DefaultDoc: "512, or batch_tokens where that is less", Min: 1, Max: maxTokens,
+			Doc: "Most prompt tokens computed at once; at most batch_tokens."},
+			at: func(b *Backend) any { return &b.UBatchTokens }},
+		{Field: Field{Key: "kv_type", Type: Choice, Default: "f16", Values: []string{"f16", "f32", "q8_0"},
+			Aliases: map[string]string{"fp16": "f16", "fp32": "f32"},
+			Doc:     "Type of the KV cache, keys and values alike. `q8_0` needs flash attention."},
+			at: func(b *Backend) any { return &b.KVType }},
+		{Field: Field{Key: "mmap", Type: Bool, Default: "true",
+			Doc: "Weights are mapped from the file instead of copied into memory."},
+			at: func(b *Backend) any { return &b.Mmap }},
+	},
+}
+
+var modelTable = table[Model]{
+	name:    "models",
+	doc:     "One model.",
+	example: modelExample,
+	retired: map[string]string{
+		"kind": "TR121's kind is told by source here: synth:PRESET or a GGUF file",
+		"path": "the key is source", "file": "the key is source", "preset": "write source: synth:PRESET",
+		"dtype": "it belongs to a backend",
+	},
+	fields: []field[Model]{
+		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts and in `--models`."},
+			at: func(m *Model) any { return &m.Name }, rule: nameRule},
+		{Field: Field{Key: "source", Type: Text, Required: true,
+			Doc: "Where the weights come from: `synth:PRESET` or a GGUF file, see [Sources](#sources)."},
+			at: func(m *Model) any { return &m.Source }, rule: notEmpty},
+		{Field: Field{Key: "params_millions", Type: Number, Unit: "millions", DefaultDoc: "no claim", Min: 0.001, Max: 1e8,
+			Doc: "Parameters that you expect. What is recorded and plotted is counted from the file; a claim that is off by more than 1 % is reported."},
+			at: func(m *Model) any { return &m.ParamsMillions }},
+		{Field: Field{Key: "backends", Type: List, DefaultDoc: "all that fit",
+			Doc: "Names of the backends that this model runs under, see [Pairing](#which-model-runs-under-which-backend)."},
+			at: func(m *Model) any { return &m.Backends }, example: "native_cpu_f32"},
+	},
+}
+
+// Tables returns the declarations of all keys, in the order of the file.
+func Tables() []Table {
+	return []Table{sweepTable.public(), scenarioTable.public(), backendTable.public(), modelTable.public()}
+}
+
+// Help is the line that a command-line flag shows for a key of the file itself
+// (gen_tokens, seed, ...): its meaning, unit and default. It panics on a key
+// that does not exist, which is a mistake in the program.
+func Help(key string) string {
+	f := sweepTable.find(key)
+	if f == nil {
+		panic("config: no key " + key)
+	}
+	text := f.Doc
+	if text[len(text)-1] == '.' {
+		text = text[:len(text)-1]
+	}
+	switch {
+	case f.Unit != "" && f.Default != "":
+		text += fmt.Sprintf(" (%s; %s unless the config says otherwise)", f.Unit, f.Default)
+	case f.Default != "":
+		text += fmt.Sprintf(" (%s unless the config says otherwise)", f.Default)
+	}
+	return text
+}
+
+func (t *table[T]) public() Table {
+	out := Table{Name: t.name, Doc: t.doc}
+	for _, f := range t.fields {
+		out.Fields = append(out.Fields, f.Field)
+	}
+	return out
+}
+
+func (t *table[T]) find(key string) *field[T] {
+	for i := range t.fields {
+		if t.fields[i].Key == key {
+			return &t.fields[i]
+		}
+	}
+	return nil
+}
+
+func (t *table[T]) keys() (out []string) {
+	for _, f := range t.fields {
+		out = append(out, f.Key)
+	}
+	return out
+}
+
+func (t *table[T]) required() (out []string) {
+	for _, f := range t.fields {
+		if f.Required {
+			out = append(out, f.Key)
+		}
+	}
+	return out
+}
+
+// exampleOf shows how a required key is written.
+func (t *table[T]) exampleOf(key string) string {
+	if f := t.find(key); f.Type == List {
+		return fmt.Sprintf("%s: [{%s}]", key, f.example)
+	}
+	return "{" + t.example + "}"
+}
+
+// unknown says what is wrong with a key that the table does not have.
+func (t *table[T]) unknown(key *yaml.Node) string {
+	if key.Tag == "!!merge" {
+		return "YAML merge keys (<<) are not read here; write the keys out"
+	}
+	msg := "unknown key " + quote(key.Value)
+	if why, ok := t.retired[key.Value]; ok {
+		return msg + "; " + why
+	}
+	if hint := didYouMean(key.Value, t.keys()); hint != "" {
+		return msg + hint
+	}
+	return msg + "; the keys here are " + enumerate(t.keys(), "and")
+}
+
+// wants names the type for "must be ...".
+func (f *Field) wants() string {
+	switch f.Type {
+	case Int:
+		return "a whole number"
+	case Number:
+		return "a number"
+	case Choice:
+		return enumerate(f.Values, "or")
+	}
+	return string(f.Type)
+}
+
+// defaultNode is the default as if it stood in the file.
+func defaultNode(f *Field) *yaml.Node {
+	tag := map[Type]string{Int: "!!int", Number: "!!float", Bool: "!!bool"}[f.Type]
+	if tag == "" {
+		tag = "!!str"
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: f.Default}
+}
+
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:+-]*$`)
+
+const maxName = 64
+
+// nameRule keeps names usable where they end up: in model/backend/scenario, in
+// comma-separated flags and in file names. TR121's names (gemma3:270m) pass.
+func nameRule(s string) string {
+	switch {
+	case s == "":
+		return "must not be empty"
+	case len(s) > maxName:
+		return fmt.Sprintf("must have at most %d characters, not %d", maxName, len(s))
+	case !namePattern.MatchString(s):
+		return fmt.Sprintf("must be letters, digits and . _ : + - with a letter or digit first, not %s", quote(s))
+	}
+	return ""
+}
+
+func notEmpty(s string) string {
+	if s == "" {
+		return "must not be empty"
+	}
+	return ""
+}
