@@ -132,33 +132,10 @@ func plan(entries []Entry, specs []Spec) ([]Tensor, int64, error) {
 	return tensors, align, nil
 }
 
+// header writes everything before the tensor data and makes the tensors' offsets count from the file's start.
 func (w *Writer) header(entries []Entry) error {
 	buf := bufio.NewWriterSize(countingWriter{w}, 64<<10)
-	b := append([]byte(nil), "GGUF"...)
-	b = binary.LittleEndian.AppendUint32(b, 3)
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(w.tensors)))
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(entries)))
-	for _, e := range entries {
-		b = appendString(b, e.Key)
-		var err error
-		if b, err = appendValue(b, e.Value, true); err != nil {
-			return err
-		}
-		if _, err := buf.Write(b); err != nil {
-			return err
-		}
-		b = b[:0]
-	}
-	for _, t := range w.tensors {
-		b = appendString(b, t.Name)
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Dims)))
-		for _, d := range t.Dims {
-			b = binary.LittleEndian.AppendUint64(b, uint64(d))
-		}
-		b = binary.LittleEndian.AppendUint32(b, uint32(t.Type))
-		b = binary.LittleEndian.AppendUint64(b, uint64(t.Offset))
-	}
-	if _, err := buf.Write(b); err != nil {
+	if _, err := w.tables(buf, entries); err != nil {
 		return err
 	}
 	if err := buf.Flush(); err != nil {
@@ -172,6 +149,38 @@ func (w *Writer) header(entries []Entry) error {
 		w.tensors[i].Offset += start
 	}
 	return nil
+}
+
+// tables writes header, metadata and tensor table to out and returns their bytes.
+func (w *Writer) tables(out io.Writer, entries []Entry) (int64, error) {
+	size := int64(0)
+	b := append([]byte(nil), "GGUF"...)
+	b = binary.LittleEndian.AppendUint32(b, 3)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(w.tensors)))
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(entries)))
+	for _, e := range entries {
+		b = appendString(b, e.Key)
+		var err error
+		if b, err = appendValue(b, e.Value, true); err != nil {
+			return 0, err
+		}
+		if _, err := out.Write(b); err != nil {
+			return 0, err
+		}
+		size += int64(len(b))
+		b = b[:0]
+	}
+	for _, t := range w.tensors {
+		b = appendString(b, t.Name)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(t.Dims)))
+		for _, d := range t.Dims {
+			b = binary.LittleEndian.AppendUint64(b, uint64(d))
+		}
+		b = binary.LittleEndian.AppendUint32(b, uint32(t.Type))
+		b = binary.LittleEndian.AppendUint64(b, uint64(t.Offset))
+	}
+	_, err := out.Write(b)
+	return size + int64(len(b)), err
 }
 
 // countingWriter writes to the file and counts in w.pos. Each failure names the temporary file, since it comes
@@ -393,4 +402,24 @@ func appendArray[T any](b []byte, v []T, elem ValueType, emit bool, add func([]b
 		b = add(b, x)
 	}
 	return b
+}
+
+// FileSize returns the bytes of the file that Create, the tensors' data and Finish would make. The errors are
+// those that Create would give before it touches the disk.
+func FileSize(entries []Entry, specs []Spec) (int64, error) {
+	tensors, align, err := plan(entries, specs)
+	if err != nil {
+		return 0, fmt.Errorf("gguf: %w", err)
+	}
+	w := &Writer{tensors: tensors, align: align}
+	counted, err := w.tables(io.Discard, entries)
+	if err != nil {
+		return 0, fmt.Errorf("gguf: %w", err)
+	}
+	size, _ := alignUp(counted, align)
+	if n := len(tensors); n > 0 {
+		end, _ := alignUp(tensors[n-1].Size, align)
+		size += tensors[n-1].Offset + end
+	}
+	return size, nil
 }

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+
+package synth
+
+import (
+	"encoding/binary"
+	"math"
+	"sync"
+
+	"llmscale/gguf"
+)
+
+// Weights are drawn from 4096 equally likely levels, the quantiles of a normal distribution: one table look-up
+// each, four from one 64-bit random word. Drawing from the distribution itself (Box-Muller, ziggurat) would be
+// several times slower than a disk writes, and no timing could tell the difference.
+const (
+	levels  = 4096
+	perWord = 4 // weights drawn from one random word, 16 bits apart
+)
+
+// word is random word i of the stream that key names: the splitmix64 of a counter, so any part of a tensor can
+// be made without the parts before it.
+func word(key, i uint64) uint64 {
+	z := key + (i+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// streamKey gives each tensor of each model seed its own stream, whatever else the file holds.
+func streamKey(seed uint64, tensor string) uint64 {
+	h := uint64(14695981039346656037) // FNV-1a
+	for i := range len(tensor) {
+		h = (h ^ uint64(tensor[i])) * 1099511628211
+	}
+	return word(seed, h)
+}
+
+// quantiles are the levels at unit variance, rising and exactly symmetric: quantiles[levels-1-k] == -quantiles[k].
+var quantiles = sync.OnceValue(func() *[levels]float64 {
+	q := new([levels]float64)
+	sum := 0.0
+	for k := levels / 2; k < levels; k++ {
+		q[k] = math.Sqrt2 * math.Erfinv(float64(2*k+1-levels)/levels)
+		sum += float64(q[k] * q[k])
+	}
+	// The outermost levels stand for the infinite tails, which costs a little variance; scale it back.
+	scale := 1 / math.Sqrt(sum/(levels/2))
+	for k := levels / 2; k < levels; k++ {
+		q[k] *= scale
+		q[levels-1-k] = -q[k]
+	}
+	return q
+})
+
+func invSqrt(n int64) float64 { return 1 / math.Sqrt(float64(n)) }
+
+// source makes the bytes of one tensor.
+type source struct {
+	typ  gguf.Type
+	key  uint64
+	f32  [levels]float32
+	bits [levels]uint16 // f16
+}
+
+func newSource(t tensor, seed uint64) *source {
+	s := &source{typ: t.Type, key: streamKey(seed, t.Name)}
+	for k, q := range quantiles() {
+		s.f32[k] = float32(t.mean + float64(t.std*q))
+		if t.Type == gguf.F16 {
+			s.bits[k] = float16(s.f32[k])
+		}
+	}
+	return s
+}
+
+// fill writes weights into dst from element first on, a multiple of the block size and of perWord. dst holds
+// whole blocks; only at a tensor's end may it hold a number of weights that is no multiple of perWord.
+func (s *source) fill(dst []byte, first int64) {
+	w := uint64(first / perWord)
+	switch s.typ {
+	case gguf.F32:
+		s.fillF32(dst, w)
+	case gguf.F16:
+		s.fillF16(dst, w)
+	case gguf.Q8_0:
+		s.fillQ8(dst, w)
+	}
+}
+
+const lane = levels - 1
+
+func (s *source) fillF32(dst []byte, w uint64) {
+	le := binary.LittleEndian
+	for ; len(dst) >= 16; dst = dst[16:] {
+		z := word(s.key, w)
+		w++
+		b := dst[:16]
+		le.PutUint64(b, uint64(math.Float32bits(s.f32[z&lane]))|uint64(math.Float32bits(s.f32[z>>16&lane]))<<32)
+		le.PutUint64(b[8:], uint64(math.Float32bits(s.f32[z>>32&lane]))|uint64(math.Float32bits(s.f32[z>>48&lane]))<<32)
+	}
+	z := word(s.key, w)
+	for ; len(dst) > 0; dst = dst[4:] {
+		le.PutUint32(dst, math.Float32bits(s.f32[z&lane]))
+		z >>= 16
+	}
+}
+
+func (s *source) fillF16(dst []byte, w uint64) {
+	le := binary.LittleEndian
+	for ; len(dst) >= 8; dst = dst[8:] {
+		z := word(s.key, w)
+		w++
+		le.PutUint64(dst, uint64(s.bits[z&lane])|uint64(s.bits[z>>16&lane])<<16|
+			uint64(s.bits[z>>32&lane])<<32|uint64(s.bits[z>>48&lane])<<48)
+	}
+	z := word(s.key, w)
+	for ; len(dst) > 0; dst = dst[2:] {
+		le.PutUint16(dst, s.bits[z&lane])
+		z >>= 16
+	}
+}
+
+// fillQ8 quantises blocks of 32 weights to q8_0: a float16 scale d = largest/127, then the weights divided by it
+// and rounded to int8.
+func (s *source) fillQ8(dst []byte, w uint64) {
+	const block = 32
+	for ; len(dst) >= 2+block; dst = dst[2+block:] {
+		b := dst[:2+block]
+		var zs [block / perWord]uint64
+		// Of levels symmetric about 0, the one farthest out is the largest in size. Mirroring the lower half,
+		// x ^ 0xfff, makes that an integer maximum.
+		top := uint64(0)
+		for i := range zs {
+			z := word(s.key, w)
+			w++
+			zs[i] = z
+			m := z ^ (^z>>11&0x0001000100010001)*lane
+			top = max(top, m&lane, m>>16&lane, m>>32&lane, m>>48&lane)
+		}
+		d := s.f32[top] / 127
+		inv := 1 / d
+		binary.LittleEndian.PutUint16(b, float16(d))
+		q := b[2:]
+		for i, z := range zs {
+			binary.LittleEndian.PutUint32(q[4*i:], s.q8(z, inv)|s.q8(z>>16, inv)<<8|s.q8(z>>32, inv)<<16|s.q8(z>>48, inv)<<24)
+		}
+	}
+}
+
+// q8 returns the weight of a lane times inv, rounded to the nearest int8, as a byte. Adding 1.5*2^23 leaves the
+// rounded integer in the low bits of the float; the explicit conversion keeps a compiler from fusing the two
+// operations, which would round once instead of twice and make the file depend on the CPU.
+func (s *source) q8(z uint64, inv float32) uint32 {
+	const magic = 3 << 22
+	return math.Float32bits(float32(s.f32[z&lane]*inv)+magic) & 0xff
+}
+
+// float16 rounds to IEEE half precision, ties to even.
+func float16(f float32) uint16 {
+	b := math.Float32bits(f)
+	sign := uint16(b >> 16 & 0x8000)
+	exp := int(b>>23&0xff) - 127
+	frac := b & 0x7fffff
+	switch {
+	case exp == 128: // infinity or not a number
+		if frac != 0 {
+			return sign | 0x7e00
+		}
+		return sign | 0x7c00
+	case exp > 15:
+		return sign | 0x7c00
+	case exp < -25:
+		return sign
+	}
+	shift := uint(13)
+	if exp < -14 { // subnormal: the leading 1 becomes part of the fraction
+		frac |= 0x800000
+		shift += uint(-14 - exp)
+		exp = -15
+	}
+	h := uint32(exp+15)<<10 + frac>>shift
+	rest, halfway := frac&(1<<shift-1), uint32(1)<<(shift-1)
+	if rest > halfway || rest == halfway && h&1 == 1 {
+		h++ // may carry into the exponent, which is right
+	}
+	return sign | uint16(h)
+}

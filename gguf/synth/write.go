@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+
+package synth
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+
+	"llmscale/gguf"
+)
+
+// version stands in every file and changes whenever the same preset, type and seed would give other bytes.
+const version = 1
+
+// Options says what to write. The zero value is f32 weights from seed 0.
+type Options struct {
+	Type string // "f32", "f16" or "q8_0"; "" means f32
+	Seed uint64
+
+	// Progress, if not nil, is called now and then from the goroutine that called Write, with the bytes of
+	// tensor data written so far and in all.
+	Progress func(doneBytes, totalBytes int64)
+}
+
+var fileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7} // llama.cpp's enum llama_ftype
+
+// parseType accepts the types that the generator can make.
+func parseType(name string) (gguf.Type, error) {
+	if name == "" {
+		return gguf.F32, nil
+	}
+	t, err := gguf.ParseType(name)
+	if _, ok := fileTypes[t]; err != nil || !ok {
+		return 0, fmt.Errorf("synth: cannot write weights as %q; want f32, f16 or q8_0", name)
+	}
+	return t, nil
+}
+
+// contents returns what the file is made of.
+func contents(p Preset, typ gguf.Type, seed uint64) ([]gguf.Entry, []tensor) {
+	ts, fallback := p.tensors(typ)
+	v := vocabulary()
+	entries := []gguf.Entry{
+		{Key: "general.architecture", Value: "gpt2"},
+		{Key: "general.type", Value: "model"},
+		{Key: "general.name", Value: p.Name},
+		{Key: "general.description", Value: "Random weights, for measuring speed. What it says has no meaning."},
+		{Key: "general.file_type", Value: fileTypes[typ]},
+		{Key: "gpt2.context_length", Value: uint32(p.NCtx)},
+		{Key: "gpt2.embedding_length", Value: uint32(p.NEmbd)},
+		{Key: "gpt2.feed_forward_length", Value: uint32(4 * p.NEmbd)},
+		{Key: "gpt2.block_count", Value: uint32(p.NLayer)},
+		{Key: "gpt2.attention.head_count", Value: uint32(p.NHead)},
+		{Key: "gpt2.attention.layer_norm_epsilon", Value: float32(1e-5)},
+		{Key: "llmscale.synth.preset", Value: p.Name},
+		{Key: "llmscale.synth.seed", Value: seed},
+		{Key: "llmscale.synth.version", Value: uint32(version)},
+	}
+	if typ == gguf.Q8_0 {
+		entries = append(entries, gguf.Entry{Key: "general.quantization_version", Value: uint32(2)}) // GGML_QNT_VERSION
+	}
+	if len(fallback) > 0 {
+		entries = append(entries, gguf.Entry{Key: "llmscale.fallback_tensors", Value: fallback})
+	}
+	entries = append(entries,
+		gguf.Entry{Key: "tokenizer.ggml.model", Value: "gpt2"},
+		gguf.Entry{Key: "tokenizer.ggml.pre", Value: "gpt-2"},
+		gguf.Entry{Key: "tokenizer.ggml.tokens", Value: v.tokens},
+		gguf.Entry{Key: "tokenizer.ggml.token_type", Value: v.types},
+		gguf.Entry{Key: "tokenizer.ggml.merges", Value: v.merges},
+		gguf.Entry{Key: "tokenizer.ggml.bos_token_id", Value: uint32(endOfText)},
+		gguf.Entry{Key: "tokenizer.ggml.eos_token_id", Value: uint32(endOfText)},
+		gguf.Entry{Key: "tokenizer.ggml.add_bos_token", Value: false},
+	)
+	return entries, ts
+}
+
+func specs(ts []tensor) []gguf.Spec {
+	out := make([]gguf.Spec, len(ts))
+	for i, t := range ts {
+		out[i] = t.Spec
+	}
+	return out
+}
+
+// Size returns the bytes of the file that Write makes, and 0 if it would refuse the preset or the type.
+func Size(p Preset, typ string) int64 {
+	t, err := parseType(typ)
+	if err != nil || p.check() != nil {
+		return 0
+	}
+	entries, ts := contents(p, t, 0)
+	size, err := gguf.FileSize(entries, specs(ts))
+	if err != nil {
+		return 0
+	}
+	return size
+}
+
+// Write makes the file at path. An existing file is replaced once the new one is whole. Memory stays below
+// some tens of MiB whatever the model's size.
+func Write(path string, p Preset, opt Options) error {
+	typ, err := parseType(opt.Type)
+	if err != nil {
+		return err
+	}
+	if err := p.check(); err != nil {
+		return err
+	}
+	entries, ts := contents(p, typ, opt.Seed)
+	w, err := gguf.Create(path, entries, specs(ts))
+	if err != nil {
+		return fmt.Errorf("synth: %w", err)
+	}
+	defer w.Close()
+	if err := stream(w, ts, opt); err != nil {
+		return fmt.Errorf("synth: %w", err)
+	}
+	if err := w.Finish(); err != nil {
+		return fmt.Errorf("synth: %w", err)
+	}
+	return nil
+}
+
+// chunkWeights is how many weights are made and written at a time: a multiple of every block size, and at 4 bytes
+// each 1 MiB, which fits the second-level cache between being made and being written.
+const chunkWeights = 256 << 10
+
+// chunk is a piece of one tensor on its way from the workers to the file.
+type chunk struct {
+	tensor int
+	src    *source
+	first  int64  // index of its first weight
+	buf    []byte // of 4*chunkWeights; reused
+	size   int    // bytes used of buf
+	made   chan struct{}
+}
+
+// stream makes the tensors on all cores and writes them in order. Each chunk goes to the workers and, in file
+// order, to the writer, which waits until it is made; a fixed set of chunks goes round.
+func stream(w *gguf.Writer, ts []tensor, opt Options) error {
+	total := int64(0)
+	for _, t := range ts {
+		total += bytesOf(t, elements(t))
+	}
+	workers := runtime.GOMAXPROCS(0)
+	n := 2*workers + 2
+	free := make(chan *chunk, n)
+	work := make(chan *chunk, n)
+	ordered := make(chan *chunk, n)
+	stop := make(chan struct{})
+	for range n {
+		free <- &chunk{buf: make([]byte, 4*chunkWeights), made: make(chan struct{}, 1)}
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer close(stop)
+
+	running.Go(func() {
+		defer close(work)
+		defer close(ordered)
+		for i, t := range ts {
+			src := newSource(t, opt.Seed)
+			for first, all := int64(0), elements(t); first < all; first += chunkWeights {
+				var c *chunk
+				select {
+				case c = <-free:
+				case <-stop:
+					return
+				}
+				c.tensor, c.src, c.first = i, src, first
+				c.size = int(bytesOf(t, min(chunkWeights, all-first)))
+				work <- c // neither can block: there are as many places as chunks
+				ordered <- c
+			}
+		}
+	})
+	for range workers {
+		running.Go(func() {
+			for c := range work {
+				c.src.fill(c.buf[:c.size], c.first)
+				c.made <- struct{}{}
+			}
+		})
+	}
+
+	done, open := int64(0), -1
+	var out io.Writer
+	for c := range ordered {
+		<-c.made
+		if c.tensor != open {
+			open = c.tensor
+			var err error
+			if out, err = w.Tensor(ts[open].Name); err != nil {
+				return err
+			}
+		}
+		if _, err := out.Write(c.buf[:c.size]); err != nil {
+			return err
+		}
+		done += int64(c.size)
+		free <- c
+		if opt.Progress != nil {
+			opt.Progress(done, total)
+		}
+	}
+	return nil
+}
+
+func elements(t tensor) int64 {
+	n := int64(1)
+	for _, d := range t.Dims {
+		n *= d
+	}
+	return n
+}
+
+// bytesOf returns the size of n weights of the tensor, which are whole blocks by construction.
+func bytesOf(t tensor, n int64) int64 {
+	size, err := t.Type.RowBytes(n)
+	if err != nil {
+		panic(fmt.Sprintf("synth: %s: %v", t.Name, err))
+	}
+	return size
+}
