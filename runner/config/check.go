@@ -123,6 +123,9 @@ func (d *decoder) checkModel(c *Config, m *Model, path string) {
 		names = append(names, b.Name)
 	}
 	for i, name := range m.Backends {
+		if d.full() {
+			return
+		}
 		p := fmt.Sprintf("%s.backends[%d]", path, i)
 		switch {
 		case name == "":
@@ -220,6 +223,9 @@ func expand(path string) (out, problem string) {
 // whoever wrote it expects rows that would never come.
 func (d *decoder) checkPairs(c *Config) {
 	for i, m := range c.Models {
+		if d.full() {
+			return
+		}
 		path := fmt.Sprintf("models[%d]", i)
 		runs := false
 		for _, b := range c.Backends {

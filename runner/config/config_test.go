@@ -396,3 +396,45 @@ func TestLoadErrors(t *testing.T) {
 		t.Errorf("large file: %v", err)
 	}
 }
+
+// Files that are made to be slow: the largest that are read, in shapes that
+// would cost most. Each must be refused within seconds (in fact well below one).
+func TestHostileFiles(t *testing.T) {
+	many := func(n int, format string) string {
+		var b strings.Builder
+		for i := 0; i < n && b.Len() < MaxBytes/2-100; i++ {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	all := 1 << 30
+	bomb := "a: &a0 [x]\n"
+	for i := range 30 {
+		bomb += fmt.Sprintf("a%d: &a%d [*a%d, *a%d, *a%d]\n", i+1, i+1, i, i, i)
+	}
+	for _, tc := range []struct{ name, text, want string }{
+		{"alias bomb", bomb, "x.yaml:1:1: scenarios: this key is missing"},
+		{"alias bomb in a list", "scenarios: &s [{name: s, prompt: &p x}, *s, *s]\n" + b + m, "x.yaml:1:41: scenarios[1]: YAML aliases (*s) are not read here"},
+		{"deep flow", strings.Repeat("[", MaxBytes/2), "x.yaml:1:1: not valid YAML: exceeded max depth"},
+		{"deep block", strings.Repeat("- ", MaxBytes/4), "x.yaml:1:1: not valid YAML: exceeded max depth"},
+		{"many unknown keys", many(all, "key%d: 1\n"), "x.yaml:1:1: key0: unknown key"},
+		{"many models", s + b + "models:\n" + many(all, "- {name: m%d, source: synth:a}\n"), "x.yaml:1004:3: models: the list has"},
+		{"many unknown names", s + "backends: [" + many(999, "{name: backend%d, dtype: f32}, ") + "]\nmodels:\n" +
+			strings.Repeat("- {name: m, source: synth:a, backends: ["+many(900, "b%d,")+"]}\n", 90), "x.yaml:4:41: models[0].backends[0]: no backend is called"},
+		{"many comments", many(all, "# %d\n") + sbm + many(all, "# %d\n") + "seed: x", ": seed: must be a whole number"},
+		{"one long name", "run_name: " + strings.Repeat("ä", MaxBytes/4) + "\n" + sbm, "x.yaml:1:11: run_name: must have at most 64 characters"},
+		{"one long key", strings.Repeat("k", 1000) + ": 5\n" + sbm, `x.yaml:1:1: unknown key "kkkk`},
+	} {
+		start := time.Now()
+		_, err := Parse("x.yaml", []byte(tc.text))
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			msg := fmt.Sprint(err)
+			t.Errorf("%s (%d bytes): got %.300s", tc.name, len(tc.text), msg)
+		}
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("%s: took %v", tc.name, took)
+		} else {
+			t.Logf("%s: %d bytes, %v", tc.name, len(tc.text), took)
+		}
+	}
+}

@@ -27,6 +27,14 @@ type decoder struct {
 	bad  map[string]bool // field paths that were refused: what depends on them is no news
 }
 
+const (
+	maxEntries = 1000 // of a list: more pairs than anyone can wait for
+	maxErrors  = 1000 // after which reading stops: the file is something else
+)
+
+// full tells loops to stop looking for more errors.
+func (d *decoder) full() bool { return len(d.errs) >= maxErrors }
+
 func (d *decoder) fail(m mark, field, format string, args ...any) {
 	d.bad[field] = true
 	d.errs = append(d.errs, &Error{d.file, m.line, m.col, field, fmt.Sprintf(format, args...)})
@@ -196,7 +204,7 @@ func decodeMapping[T any](d *decoder, t *table[T], n *yaml.Node, dst *T, path st
 		return
 	}
 	first, meant := map[string]int{}, map[string]bool{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && !d.full(); i += 2 {
 		key, val := n.Content[i], n.Content[i+1]
 		if d.unusual(key, path) {
 			continue
@@ -280,6 +288,10 @@ func (d *decoder) items(n *yaml.Node, path, example string) []*yaml.Node {
 	}
 	if len(n.Content) == 0 {
 		d.fail(at(n), path, "the list is empty; write for example %s", example)
+	}
+	if len(n.Content) > maxEntries {
+		d.fail(at(n.Content[maxEntries]), path, "the list has %d entries; at most %d are read", len(n.Content), maxEntries)
+		return n.Content[:maxEntries]
 	}
 	return n.Content
 }

@@ -37,8 +37,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Errors is all that is wrong with a config, sorted by line. It is never empty
-// when returned, and errors.As finds its first *Error.
+// Errors is all that is wrong with a config, sorted by line (for a file that is
+// something else altogether, about the first thousand mistakes). It is never
+// empty when returned, and errors.As finds its first *Error.
 type Errors []*Error
 
 const maxPrinted = 30 // lines that Errors.Error prints; the slice has them all

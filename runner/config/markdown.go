@@ -89,7 +89,7 @@ Every model runs under every backend that fits it, with every scenario. ` + "`co
 The file is read strictly, and all that is wrong with it is told at once, each with file, line and column:
 unknown and duplicate keys, wrong types, values out of range, empty lists, names given twice, names that point nowhere.
 Nothing is guessed: ` + "`prompt: 5`" + ` is refused until the 5 is quoted, ` + "`010`" + ` because it could be eight.
-A file is at most 1 MiB of UTF-8 with one YAML document. YAML's aliases, merge keys and tags are not read.
+A file is at most 1 MiB of UTF-8 with one YAML document, a list at most 1000 entries. YAML's aliases, merge keys and tags are not read.
 
 Names (of the run, of scenarios, backends and models) are up to 64 letters, digits and ` + "`. _ : + -`" + ` with a letter or digit first,
 so that they can stand in file names and in comma-separated flags.

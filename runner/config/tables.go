@@ -95,7 +95,7 @@ var sweepTable = table[Config]{
 			Doc: "Calls of each cell before the measured ones: the same work, recorded, left out of summaries."},
 			at: func(c *Config) any { return &c.WarmupRepetitions }},
 		{Field: Field{Key: "seed", Type: Int, Default: "42", Min: 0, Max: maxSeed,
-			Doc: "Seeds the order of the cells, the prompts of random tokens and the synthesised weights."},
+			Doc: "Seeds what is random in a run: the order of the cells and the prompts of random tokens."},
 			at: func(c *Config) any { return &c.Seed }},
 		{Field: Field{Key: "cell_timeout_s", Type: Number, Unit: "s", Default: "600", Min: 0.1, Max: 7 * 24 * 3600,
 			Doc: "A worker that gives no answer for that long is killed, and its cell is recorded as timeout."},
