@@ -13,7 +13,6 @@ CONFIG       ?= configs/scaling.yaml
 SWEEP_FLAGS  ?=
 TEST_FLAGS   ?=
 BENCH        ?= .
-STATICCHECK  ?= 2025.1.1
 
 export LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS
 
