@@ -56,7 +56,7 @@ bench: setup ## benchmarks (BENCH=regexp)
 .PHONY: test-upstream
 test-upstream: ## native tests against the newest upstream llama.cpp, which it fetches
 	@scripts/setup python
-	@export LLAMA_CPP_DIR=$$(scripts/upstream) && $(with_native) && go test $(TEST_FLAGS) ./native/...
+	@checkout=$$(scripts/upstream) && export LLAMA_CPP_DIR=$$checkout && $(with_native) && go test $(TEST_FLAGS) ./native/...
 
 .PHONY: peers
 peers: ## compare with llama-bench and PyTorch on the same weights
@@ -66,7 +66,7 @@ peers: ## compare with llama-bench and PyTorch on the same weights
 .PHONY: real-model
 real-model: build ## sweep a trained model, Gemma 3 270M, which it fetches (own terms)
 	@scripts/setup python
-	@export LLMSCALE_GEMMA3_270M=$$(scripts/real-model) && $(BIN) sweep --config configs/real-model.yaml $(SWEEP_FLAGS)
+	@model=$$(scripts/real-model) && LLMSCALE_GEMMA3_270M=$$model $(BIN) sweep --config configs/real-model.yaml $(SWEEP_FLAGS)
 
 .PHONY: schema
 schema: build ## write docs/schema.md from the record table
