@@ -40,6 +40,7 @@ type Writer struct {
 	next    int      // index of the tensor that Tensor will open
 	open    *tensorWriter
 	pos     int64 // bytes written
+	started int64 // bytes of them that the system was asked to bring to the disk
 	err     error // first failure; the file cannot be finished after it
 }
 
@@ -183,13 +184,22 @@ func (w *Writer) tables(out io.Writer, entries []Entry) (int64, error) {
 	return size + int64(len(b)), err
 }
 
+// writeback is how many bytes gather before the system is asked to start bringing them to the disk. Without that
+// it may begin only with Finish, when the caller has nothing left to compute meanwhile.
+const writeback = 8 << 20
+
 // countingWriter writes to the file and counts in w.pos. Each failure names the temporary file, since it comes
 // from the os package; Create and Tensor add the target.
 type countingWriter struct{ w *Writer }
 
 func (c countingWriter) Write(p []byte) (int, error) {
-	n, err := c.w.file.Write(p)
-	c.w.pos += int64(n)
+	w := c.w
+	n, err := w.file.Write(p)
+	w.pos += int64(n)
+	if w.pos-w.started >= writeback {
+		startWriteback(w.file, w.started, w.pos-w.started)
+		w.started = w.pos
+	}
 	return n, err
 }
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+
+package synth
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"llmscale/gguf"
+)
+
+func TestDescribeAndMatches(t *testing.T) {
+	p, err := Lookup("tiny-gpt2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := Options{Type: "f16", Seed: 1 << 63} // a seed that no int64 holds
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if Matches(path, p, opt) {
+		t.Error("Matches a file that is not there")
+	}
+	if err := Write(path, p, opt); err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, err := gguf.Describe(f)
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	planned, err := Describe(p, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(planned, written) {
+		t.Errorf("Describe says\n%+v, the file\n%+v", planned, written)
+	}
+	other, err := Lookup("gpt2-5m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		p    Preset
+		opt  Options
+		want bool
+	}{
+		{"the same", p, opt, true},
+		{"another type", p, Options{Type: "f32", Seed: opt.Seed}, false},
+		{"another seed", p, Options{Type: "f16", Seed: 2}, false},
+		{"another preset", other, opt, false},
+	} {
+		if got := Matches(path, c.p, c.opt); got != c.want {
+			t.Errorf("%s: Matches = %v", c.name, got)
+		}
+	}
+	if err := os.Truncate(path, planned.FileBytes-1); err != nil {
+		t.Fatal(err)
+	}
+	if Matches(path, p, opt) {
+		t.Error("Matches a truncated file")
+	}
+}
