@@ -48,7 +48,7 @@ type Record struct {
 	Backend     string `json:"backend" doc:"name of the backend in the config"`
 	BackendKind string `json:"backend_kind" doc:"runtime: native"`
 	Model       string `json:"model" doc:"name of the model in the config"`
-	ModelKind   string `json:"model_kind" doc:"how the model came in: synth, gguf"`
+	ModelKind   string `json:"model_kind" doc:"how the model came in: synth or gguf"`
 	ModelSource string `json:"model_source" doc:"source as written in the config"`
 	ModelFile   string `json:"model_file" doc:"file name of the GGUF that was loaded"`
 	ModelSHA256 string `json:"model_sha256" doc:"SHA-256 of that file, lower-case hex"`
@@ -115,6 +115,7 @@ type Measurement struct {
 	OutputTokenIDs   []int32 `json:"output_token_ids" doc:"ids of the greedy tokens in order, the first one from prefill's logits; null when there are more than 1024"`
 	PromptTokensHash *string `json:"prompt_tokens_sha256" doc:"SHA-256 of the prompt's ids as little-endian int32"`
 	OutputTokensHash *string `json:"output_tokens_sha256" doc:"SHA-256 of the output ids as little-endian int32"`
+	OutputText       *string `json:"output_text" doc:"the greedy tokens as text, for prompts that are text; it shows whether the model makes sense"`
 	PromptSeed       *int64  `json:"prompt_seed" doc:"seed from which a prompt of N random ids was drawn; null for text"`
 	LogitsFinite     *bool   `json:"logits_finite" doc:"whether the last step's logits were all finite"`
 

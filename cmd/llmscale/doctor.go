@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"llmscale/native"
+	"llmscale/runner"
+)
+
+// finding is one line of `doctor`.
+type finding struct {
+	State string `json:"state"` // ok, warn, missing
+	What  string `json:"what"`
+	Found string `json:"found"`
+	Do    string `json:"do,omitempty"` // how to get it or mend it
+}
+
+func doctorCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "say what is here, what is missing and how to get it, and what would disturb a measurement",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}},
+		Action: func(c *cli.Context) error {
+			if err := noArgs(c); err != nil {
+				return err
+			}
+			findings := examine()
+			if c.Bool("json") {
+				return printJSON(c.App.Writer, findings)
+			}
+			w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+			for _, f := range findings {
+				fmt.Fprintf(w, "%s\t%s\t%s\n", f.State, f.What, f.Found)
+				if f.Do != "" {
+					fmt.Fprintf(w, "\t\t-> %s\n", f.Do)
+				}
+			}
+			return w.Flush()
+		},
+	}
+}
+
+func examine() []finding {
+	var out []finding
+	add := func(state, what, found, do string) { out = append(out, finding{state, what, found, do}) }
+	// check adds a finding that is good, or one with advice.
+	check := func(good bool, what, found, do string) {
+		if good {
+			add("ok", what, found, "")
+		} else {
+			add("warn", what, found, do)
+		}
+	}
+
+	if build, err := native.Build(); err != nil {
+		add("missing", "llama.cpp", "not in this binary", "run `make build`")
+	} else {
+		add("ok", "llama.cpp", build.LlamaCommit+" ("+build.LlamaSource+"), "+build.Compiler+", "+build.Flags, "")
+		add("ok", "CPU features in use", build.SystemInfo, "")
+		check(!build.Portable, "native code", map[bool]string{true: "portable (x86-64-v3)", false: "for this CPU"}[build.Portable],
+			"figures of a portable build are lower: build without PORTABLE=1 to compare machines")
+		for _, w := range build.Warnings {
+			add("warn", "build", w, "run `make clean build`")
+		}
+	}
+
+	m := runner.ThisMachine()
+	add("ok", "CPU", fmt.Sprintf("%s, %d cores for this process (%d logical)", m.CPU, m.PhysicalCores, m.LogicalCores), "")
+	check(m.LoadAverage1Min < 0.5, "load", fmt.Sprintf("%.2f over the last minute", m.LoadAverage1Min),
+		"stop what else is running: it takes cores and bandwidth from the measurement")
+	switch m.Governor {
+	case "":
+		add("ok", "CPU frequency", "not controllable here"+map[bool]string{true: " (virtual machine: neighbours may disturb)", false: ""}[m.Hypervisor], "")
+	default:
+		check(m.Governor == "performance", "CPU frequency", "governor "+m.Governor, "sudo cpupower frequency-set -g performance")
+	}
+	for _, k := range sortedKeys(m.OpenMPVariables) {
+		add("warn", "environment", k+"="+m.OpenMPVariables[k], "unset it unless you mean it: it changes how threads wait and where they run")
+	}
+	check(m.AvailableBytes == 0 || m.AvailableBytes > 2<<30, "memory", runner.GiB(m.AvailableBytes)+" free of "+runner.GiB(m.MemoryBytes),
+		"the default sweep wants 2 GiB free")
+	var fs unix.Statfs_t
+	if err := unix.Statfs(".", &fs); err == nil {
+		free := int64(fs.Bavail) * fs.Bsize
+		check(free > 5<<30, "disk", runner.GiB(free)+" free here", "the default sweep's models take 3 GiB; --models-dir puts them elsewhere")
+	}
+	out = append(out, examineGPU(), examineTools())
+	return out
+}
+
+// examineGPU says whether there is an NVIDIA GPU, without any CUDA code.
+func examineGPU() finding {
+	nodes, _ := filepath.Glob("/dev/nvidia[0-9]*") // the pattern is well-formed
+	if len(nodes) == 0 {
+		return finding{"ok", "GPU", "no NVIDIA device here; cells with device: cuda are recorded as waived", ""}
+	}
+	driver, _, _ := strings.Cut(readFirst("/proc/driver/nvidia/version"), "\n")
+	return finding{"warn", "GPU", fmt.Sprintf("%d NVIDIA devices, %s", len(nodes), driver),
+		"this build measures on the CPU only; cells with device: cuda are recorded as waived"}
+}
+
+func readFirst(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "driver unknown"
+	}
+	return string(data)
+}
+
+// examineTools looks for what a build needs.
+func examineTools() finding {
+	var missing []string
+	for _, tool := range []string{"go", "cmake", "g++"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing = append(missing, tool)
+		}
+	}
+	if len(missing) > 0 {
+		return finding{"missing", "build tools", strings.Join(missing, ", ") + " not found", "run scripts/setup"}
+	}
+	return finding{"ok", "build tools", "go, cmake, g++", ""}
+}

@@ -1,0 +1,151 @@
+// Command llmscale measures how language-model inference scales with model size:
+// it drives llama.cpp over a series of models, times prefill and KV-cached
+// decode, fits how latency grows, and writes a report.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"llmscale/runner/config"
+)
+
+// Exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1   // something went wrong while running
+	exitUsage       = 2   // bad flags, config or input files; nothing was measured
+	exitFailedCells = 3   // finished, but some cells have no measurement
+	exitInterrupted = 130 // stopped by the user; what was measured is kept
+)
+
+func main() {
+	os.Exit(Main(os.Args, os.Stdout, os.Stderr))
+}
+
+// exitError ends the program with a code; err may be nil if all has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usage marks an error as the input's fault.
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &exitError{exitUsage, err}
+}
+
+func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
+
+// Main is the program without the process around it: it returns the exit code.
+func Main(args []string, stdout, stderr io.Writer) int {
+	app := newApp(stdout, stderr)
+	err := app.Run(args)
+	if err == nil {
+		return exitDone
+	}
+	code := exitFailed
+	var exit *exitError
+	if errors.As(err, &exit) {
+		code, err = exit.code, exit.err
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, oneLine(err))
+	}
+	return code
+}
+
+// oneLine formats an error for the terminal. A config's errors are a list, one
+// line each; everything else is one line.
+func oneLine(err error) string {
+	var list config.Errors
+	if errors.As(err, &list) {
+		return list.Error()
+	}
+	return "llmscale: " + strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), "llmscale: ")
+}
+
+func newApp(stdout, stderr io.Writer) *cli.App {
+	badUsage := func(c *cli.Context, err error, _ bool) error {
+		return usagef("%w; see `llmscale %s`", err, strings.TrimSpace(c.Command.Name+" --help"))
+	}
+	app := &cli.App{
+		Name:                 "llmscale",
+		Usage:                "measure how language-model inference scales with model size",
+		Writer:               stdout,
+		ErrWriter:            stderr,
+		HideVersion:          true, // the command `version` says more
+		EnableBashCompletion: true,
+		Suggest:              true,
+		// Errors are printed and turned into codes by Main alone.
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   badUsage,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log to stderr, llama.cpp's own log included"},
+		},
+		Before: func(c *cli.Context) error {
+			level := slog.LevelWarn
+			if c.Bool("verbose") {
+				level = slog.LevelDebug
+			}
+			slog.SetDefault(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level})))
+			return nil
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("no command %q; see `llmscale --help`", c.Args().First())
+			}
+			return cli.ShowAppHelp(c)
+		},
+		Commands: []*cli.Command{
+			sweepCommand(), runCommand(), analyzeCommand(), reportCommand(),
+			synthCommand(), inspectCommand(), doctorCommand(), versionCommand(), schemaCommand(), workerCommand(),
+		},
+	}
+	for _, c := range app.Commands {
+		c.OnUsageError = badUsage
+	}
+	return app
+}
+
+// noArgs refuses stray arguments, which are most often a misplaced flag value.
+func noArgs(c *cli.Context) error {
+	if c.Args().Present() {
+		return usagef("%s takes no argument %q; see `llmscale %s --help`", c.Command.Name, c.Args().First(), c.Command.Name)
+	}
+	return nil
+}
+
+// oneArg returns the only argument.
+func oneArg(c *cli.Context, what string) (string, error) {
+	if c.NArg() != 1 {
+		return "", usagef("%s takes one argument, %s, not %d; flags go before it. See `llmscale %s --help`", c.Command.Name, what, c.NArg(), c.Command.Name)
+	}
+	return c.Args().First(), nil
+}
+
+// inputError is the input's fault if the file is not there, else a failure.
+func inputError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return usage(err)
+	}
+	return err
+}

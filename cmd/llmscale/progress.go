@@ -1,0 +1,125 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"llmscale/runner"
+)
+
+// progress shows a run: a bar on a terminal, a line per cell elsewhere. It draws
+// only when told to, between timed calls: a bar that redraws itself would run
+// beside the measurement.
+type progress struct {
+	mu       sync.Mutex
+	out      io.Writer
+	bar      *progressbar.ProgressBar // nil where out is no terminal
+	calls    int
+	cell     string // last one announced on plain output
+	file     string // last one announced on plain output
+	lastFile time.Time
+}
+
+var _ runner.Progress = (*progress)(nil)
+
+func newProgress(out io.Writer) *progress {
+	p := &progress{out: out}
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.bar = progressbar.NewOptions(1,
+			progressbar.OptionSetWriter(out),
+			progressbar.OptionSetWidth(24),
+			progressbar.OptionSetPredictTime(false), // the run's own estimate knows the models' sizes
+			progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionShowCount(),
+			progressbar.OptionClearOnFinish(),
+			progressbar.OptionFullWidth(),
+		)
+	}
+	return p
+}
+
+// Update shows what comes next.
+func (p *progress) Update(s runner.Status) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	what := string(s.Phase)
+	switch {
+	case s.Phase != runner.PhaseLoad:
+		what = fmt.Sprintf("%s %d/%d", s.Phase, s.Index, s.Of)
+	case s.Share > 0:
+		what = fmt.Sprintf("%s %.0f %%", s.Phase, 100*s.Share)
+	}
+	left := "time left unknown"
+	if s.Remaining > 0 {
+		left = s.Remaining.Round(time.Second).String() + " left"
+	}
+	if p.bar != nil {
+		if p.calls != s.Calls {
+			p.calls = s.Calls
+			p.bar.ChangeMax(s.Calls)
+		}
+		p.bar.Describe(fmt.Sprintf("%s  %s  %s", s.Cell, what, left))
+		_ = p.bar.Set(s.CallsDone) // a bar that cannot be drawn is no reason to stop
+		return
+	}
+	if s.Phase != runner.PhaseLoad && s.Cell != p.cell {
+		p.cell = s.Cell
+		fmt.Fprintf(p.out, "%d/%d calls  %s  %s\n", s.CallsDone, s.Calls, s.Cell, left)
+	}
+}
+
+// Stored does nothing: the next Update shows the count.
+func (p *progress) Stored(string, int, string) {}
+
+// Note prints a line that stays.
+func (p *progress) Note(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	fmt.Fprintln(p.out, line)
+}
+
+// File shows that a model is being written or hashed; sizes in bytes.
+func (p *progress) File(what string, done, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar == nil {
+		// Hashing is quick; only writing is worth a line in a log.
+		if what != p.file && strings.HasPrefix(what, "writing") {
+			p.file = what
+			fmt.Fprintf(p.out, "%s (%s)\n", what, runner.GiB(total))
+		}
+		return
+	}
+	if time.Since(p.lastFile) < 100*time.Millisecond && done < total {
+		return
+	}
+	p.lastFile = time.Now()
+	p.calls = 0 // so that the run's first Update sets its own scale
+	p.bar.ChangeMax64(max(total, 1))
+	p.bar.Describe(what)
+	_ = p.bar.Set64(min(done, total-1)) // never "finished": the bar is used again
+}
+
+// Clear removes the bar from the screen until the next update.
+func (p *progress) Clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+}
+
+func (p *progress) clear() {
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+}
+
+// Close removes the bar.
+func (p *progress) Close() { p.Clear() }

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"llmscale/native"
+	"llmscale/native/backend"
+	"llmscale/runner"
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+func runFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "config", Usage: "sweep to run, a YAML `FILE` (docs/config.md)"},
+		&cli.StringFlag{Name: "out", Usage: "the run's `DIR`, new or empty (default: runs/YYYYmmdd_HHMMSS)"},
+		&cli.StringSliceFlag{Name: "models", Usage: "only these models, `a,b`"},
+		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends, `a,b`"},
+		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios, `a,b`"},
+		&cli.IntFlag{Name: "repetitions", Usage: "measured calls per cell (default: the config's)"},
+		&cli.IntFlag{Name: "warmup-repetitions", Usage: "warm-up calls per cell (default: the config's)"},
+		&cli.IntFlag{Name: "gen-tokens", Usage: "decode steps per call (default: the config's)"},
+		&cli.Int64Flag{Name: "seed", Usage: "of the order and of random prompts (default: the config's)"},
+		&cli.StringFlag{Name: "models-dir", Value: "models", Usage: "`DIR` where synthesised models are kept between runs"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "print the cells, the memory each model needs and a rough time; measure nothing"},
+		&cli.StringFlag{Name: "resume", Usage: "go on with the run in `DIR`: what is missing or failed is measured"},
+	}
+}
+
+func runCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "run",
+		Usage: "measure every cell of a config and keep each record",
+		Flags: runFlags(),
+		Action: func(c *cli.Context) error {
+			_, err := measure(c)
+			return err
+		},
+	}
+}
+
+func sweepCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "sweep",
+		Usage: "run, analyze and report in one: the main job",
+		Flags: append(runFlags(), analysisFlags()...),
+		Action: func(c *cli.Context) error {
+			dir, err := measure(c)
+			var exit *exitError
+			if err != nil && (!errors.As(err, &exit) || exit.code != exitFailedCells) {
+				return err
+			}
+			if c.Bool("dry-run") {
+				return nil
+			}
+			// Failed cells are part of the report, and of the exit code.
+			path, reportErr := analyzeAndReport(c, dir)
+			if reportErr != nil {
+				return reportErr
+			}
+			fmt.Fprintln(c.App.Writer, path)
+			return err
+		},
+	}
+}
+
+// overrides reads the flags that change the config.
+func overrides(c *cli.Context) runner.Overrides {
+	o := runner.Overrides{
+		Models: splitList(c, "models"), Backends: splitList(c, "backends"), Scenarios: splitList(c, "scenarios"),
+	}
+	number := func(name string) *int {
+		if !c.IsSet(name) {
+			return nil
+		}
+		v := c.Int(name)
+		return &v
+	}
+	o.Repetitions, o.WarmupRepetitions, o.GenTokens = number("repetitions"), number("warmup-repetitions"), number("gen-tokens")
+	if c.IsSet("seed") {
+		v := c.Int64("seed")
+		o.Seed = &v
+	}
+	return o
+}
+
+func splitList(c *cli.Context, name string) []string {
+	var out []string
+	for _, v := range c.StringSlice(name) {
+		if v = strings.TrimSpace(v); v != "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// measure plans and runs; it returns the run's folder.
+func measure(c *cli.Context) (dir string, err error) {
+	if err := noArgs(c); err != nil {
+		return "", err
+	}
+	resumed := c.String("resume") != ""
+	if resumed == c.IsSet("config") {
+		return "", usagef("%s needs either --config FILE or --resume DIR", c.Command.Name)
+	}
+	if resumed {
+		for _, f := range []string{"out", "models", "backends", "scenarios", "repetitions", "warmup-repetitions", "gen-tokens", "seed", "models-dir"} {
+			if c.IsSet(f) {
+				return "", usagef("--%s cannot be changed on --resume: a run goes on as it began", f)
+			}
+		}
+	}
+
+	progress := newProgress(c.App.ErrWriter)
+	defer progress.Close()
+	run := &runner.Run{Worker: workerProcess(c), Progress: progress, Log: slog.Default()}
+	models := &runner.Models{Dir: c.String("models-dir"), DryRun: c.Bool("dry-run"), Progress: progress.File}
+
+	var (
+		cfg *config.Config
+		o   runner.Overrides
+	)
+	if resumed {
+		dir = filepath.Clean(c.String("resume"))
+		if run.Manifest, err = runner.ReadManifest(dir); err != nil {
+			return "", usage(err)
+		}
+		if cfg, o, err = runner.ResumedConfig(dir, run.Manifest); err != nil {
+			return "", usage(err)
+		}
+		run.ID, _ = run.Manifest["run_id"].(string)
+		models.Dir, _ = run.Manifest["models_dir"].(string)
+		run.Session = runner.Sessions(run.Manifest)
+	} else {
+		o = overrides(c)
+		if cfg, err = config.Load(c.String("config")); err != nil {
+			return "", usage(err)
+		}
+		if err = o.Apply(cfg); err != nil {
+			return "", usage(err)
+		}
+		id := time.Now().Format("20060102_150405")
+		if dir = c.String("out"); dir == "" {
+			dir = filepath.Join("runs", id)
+		}
+		dir, run.ID = filepath.Clean(dir), id
+	}
+
+	for _, w := range cfg.Warnings() {
+		progress.Note("warning: " + w)
+	}
+
+	if !c.Bool("dry-run") && !resumed {
+		// Before gigabytes of models are written for a run that has no place.
+		if run.Store, err = runner.CreateStore(dir); err != nil {
+			return "", usage(err)
+		}
+		defer run.Store.Close()
+	}
+	_, threads := runner.Cores()
+	if run.Plan, err = runner.NewPlan(cfg, models.Resolve, threads); err != nil {
+		return "", usage(err)
+	}
+	progress.Clear()
+	if c.Bool("dry-run") {
+		return dir, printPlan(c.App.Writer, run.Plan)
+	}
+
+	if resumed {
+		if err = runner.CheckResumable(dir, run.Manifest, run.Plan); err != nil {
+			return "", usage(err)
+		}
+		if run.Store, run.Previous, err = runner.OpenStore(dir); err != nil {
+			return "", err
+		}
+		defer run.Store.Close()
+	} else {
+		if err = run.Store.SaveConfig(cfg.File()); err != nil {
+			return "", err
+		}
+		run.Manifest = runner.NewManifest(run.ID, run.Plan, o, models.Dir, versionInfo())
+	}
+
+	stop, release := interrupts()
+	sum, err := run.Execute(stop)
+	release()
+	progress.Close()
+	if err != nil {
+		return dir, err
+	}
+	printSummary(c.App.Writer, c.App.ErrWriter, run, dir, sum)
+	switch {
+	case sum.Interrupted:
+		return dir, &exitError{exitInterrupted, fmt.Errorf("interrupted: what was measured is kept; go on with `llmscale %s --resume %s`", c.Command.Name, dir)}
+	case sum.Failed() > 0:
+		return dir, &exitError{exitFailedCells, fmt.Errorf("%d of %d cells have no measurement; `llmscale %s --resume %s` tries crashed ones again", sum.Failed(), sum.Cells, c.Command.Name, dir)}
+	}
+	return dir, nil
+}
+
+// interrupts closes stop on the first Ctrl-C or SIGTERM. A second one ends the
+// process at once, as if there were no handler.
+func interrupts() (stop chan struct{}, release func()) {
+	stop = make(chan struct{})
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-signals; ok {
+			signal.Stop(signals)
+			close(stop)
+		}
+	}()
+	return stop, func() { signal.Stop(signals); close(signals) }
+}
+
+// workerProcess is this program as a worker.
+func workerProcess(c *cli.Context) runner.Command {
+	cmd := runner.Command{Path: "/proc/self/exe", Args: []string{"worker"}}
+	if c.Bool("verbose") {
+		cmd.Args = []string{"--verbose", "worker"}
+	}
+	return cmd
+}
+
+func workerCommand() *cli.Command {
+	return &cli.Command{
+		Name:   "worker",
+		Usage:  "measure for another llmscale process",
+		Hidden: true,
+		Action: func(*cli.Context) error {
+			native.RouteLog(slog.Default())
+			native.DefaultSignals()
+			return runner.WorkerMain(openBackend)
+		},
+	}
+}
+
+func openBackend(kind string) (runner.Backend, error) {
+	if kind != config.KindNative {
+		return nil, runner.Failf(record.StatusWaived, "this build has no backend of kind %q", kind)
+	}
+	return &backend.Native{}, nil
+}
+
+// printPlan is --dry-run: nothing has been written.
+func printPlan(out io.Writer, p *runner.Plan) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "order\tmodel\tbackend\tscenarios\tparams (M)\tweights\tKV cache\tcompute\tmemory\tfile")
+	free := runner.AvailableMemory()
+	tooLarge := 0
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		var scenarios []string
+		for _, c := range j.Cells {
+			scenarios = append(scenarios, c.Scenario.Name)
+		}
+		note := ""
+		if free > 0 && j.Memory.Total > free {
+			note = "  does not fit"
+			tooLarge++
+		}
+		if _, err := os.Stat(j.Model.File); err != nil {
+			note += "  to be written"
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%.6g\t%s\t%s\t%s\t%s\t%s%s\n", i+1, j.Model.Name, j.Backend.Name, strings.Join(scenarios, ","),
+			float64(j.Model.Desc.ParamsTotal)/1e6, runner.GiB(j.Memory.Weights), runner.GiB(j.Memory.KV), runner.GiB(j.Memory.Compute),
+			runner.GiB(j.Memory.Total), j.Model.File, note)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%d cells, %d calls each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Cells, len(p.Calls()),
+		p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens, p.RecordsExpected())
+	if free > 0 {
+		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", runner.GiB(free), tooLarge, len(p.Jobs))
+	}
+	fmt.Fprintln(out, roughTime(p))
+	return nil
+}
+
+// roughTime guesses from this machine's read bandwidth, measured now.
+func roughTime(p *runner.Plan) string {
+	_, threads := runner.Cores()
+	rates, err := native.ReadBandwidth(256<<20, threads, 5)
+	if err != nil {
+		return "rough time: not estimated (" + err.Error() + ")"
+	}
+	best := 0.0
+	for _, r := range rates {
+		best = max(best, r)
+	}
+	d := time.Duration(p.EstimateSeconds(best) * float64(time.Second))
+	return fmt.Sprintf("rough time: %s of measuring, if decode reads its weights at %.3g GB/s (measured just now with %d threads) and nothing else counts; loading and writing models come on top",
+		d.Round(time.Second), best/1e9, threads)
+}
+
+func printSummary(out, errOut io.Writer, run *runner.Run, dir string, sum runner.Summary) {
+	var parts []string
+	for _, s := range []string{record.StatusOK, record.StatusOOM, record.StatusCrashed, record.StatusTimeout, record.StatusError, record.StatusWaived} {
+		if n := sum.ByStatus[s]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	if left := sum.Cells - len(run.Outcomes()); left > 0 {
+		parts = append(parts, fmt.Sprintf("%d not measured", left))
+	}
+	fmt.Fprintf(errOut, "%d cells: %s\n", sum.Cells, strings.Join(parts, ", "))
+	fmt.Fprintln(out, dir)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v2"
+
+	"llmscale/native"
+	"llmscale/runner/record"
+)
+
+// versionFacts is what was built, and goes into every run's manifest.
+type versionFacts struct {
+	Version   string            `json:"version"`
+	Commit    string            `json:"commit"`
+	Modified  bool              `json:"modified"`
+	Go        string            `json:"go"`
+	Native    *native.BuildInfo `json:"native"` // null in a build without llama.cpp
+	CUDA      *string           `json:"cuda"`   // toolkit; null in a build without CUDA
+	Reason    string            `json:"native_missing,omitempty"`
+	BuildTags string            `json:"build_tags"`
+}
+
+func versionInfo() versionFacts {
+	v := versionFacts{Version: "devel", Go: runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v.Version = info.Main.Version
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.Commit = s.Value
+			case "vcs.modified":
+				v.Modified = s.Value == "true"
+			case "-tags":
+				v.BuildTags = s.Value
+			}
+		}
+	}
+	build, err := native.Build()
+	if err != nil {
+		v.Reason = err.Error()
+	} else {
+		v.Native = &build
+	}
+	return v
+}
+
+func versionCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "version",
+		Usage: "say what was built: llama.cpp commit, compiler, flags, CPU features",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}},
+		Action: func(c *cli.Context) error {
+			if err := noArgs(c); err != nil {
+				return err
+			}
+			v := versionInfo()
+			if c.Bool("json") {
+				return printJSON(c.App.Writer, v)
+			}
+			fmt.Fprintf(c.App.Writer, "llmscale     %s %s\ngo           %s\n", v.Version, v.Commit, v.Go)
+			if v.Native == nil {
+				fmt.Fprintln(c.App.Writer, "llama.cpp    not in this binary: run `make build`")
+				return nil
+			}
+			n := v.Native
+			fmt.Fprintf(c.App.Writer, "llama.cpp    %s (%s)\ncompiler     %s, %s, %s\ncpu features %s\ncuda         not in this build\n",
+				n.LlamaCommit, n.LlamaSource, n.Compiler, n.BuildType, n.Flags, n.SystemInfo)
+			for _, w := range n.Warnings {
+				fmt.Fprintln(c.App.ErrWriter, "warning:", w)
+			}
+			return nil
+		},
+	}
+}
+
+func schemaCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "schema",
+		Usage: "print the record table as Markdown (docs/schema.md)",
+		Action: func(c *cli.Context) error {
+			if err := noArgs(c); err != nil {
+				return err
+			}
+			_, err := io.WriteString(c.App.Writer, record.SchemaMarkdown())
+			return err
+		},
+	}
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,157 @@
+// Package backend runs llmscale's calls on llama.cpp: it is the runner.Backend
+// of kind "native". It holds no cgo of its own and builds without llama.cpp;
+// loading then says what is missing.
+package backend
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"llmscale/native"
+	"llmscale/runner"
+	"llmscale/runner/record"
+)
+
+// Native measures through package native. The zero value is ready for Load.
+type Native struct {
+	model *native.Model
+	ctx   *native.Context
+	vocab int
+}
+
+var _ runner.Backend = (*Native)(nil)
+
+// Load loads the model and creates its context, each timed on its own.
+func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ runner.LoadInfo, err error) {
+	if !native.Built {
+		return runner.LoadInfo{}, runner.Failf(record.StatusWaived, "%v", native.ErrNotBuilt)
+	}
+	defer func() {
+		if err != nil {
+			n.Close()
+		}
+	}()
+	params := native.ModelParams{GPULayers: spec.GPULayers, Mmap: spec.Mmap}
+	if progress != nil {
+		params.Progress = func(share float32) bool { progress(float64(share)); return true }
+	}
+	start := time.Now()
+	if n.model, err = native.Load(spec.ModelFile, params); err != nil {
+		return runner.LoadInfo{}, failure(err)
+	}
+	loaded := time.Now()
+	n.ctx, err = n.model.NewContext(native.ContextParams{
+		NCtx: spec.NCtx, NBatch: spec.NBatch, NUBatch: spec.NUBatch, Threads: spec.Threads, ThreadsBatch: spec.ThreadsBatch,
+		FlashAttn: spec.FlashAttn, KVTypeK: spec.KVType, KVTypeV: spec.KVType,
+	})
+	if err != nil {
+		return runner.LoadInfo{}, failure(err)
+	}
+	created := time.Now()
+	n.vocab = n.model.Info().NVocab
+	build, err := native.Build()
+	if err != nil {
+		return runner.LoadInfo{}, failure(err)
+	}
+	return runner.LoadInfo{
+		ModelLoadMS:   ms(loaded.Sub(start).Nanoseconds()),
+		ContextInitMS: ms(created.Sub(loaded).Nanoseconds()),
+		NCtx:          n.ctx.NCtx(),
+		LlamaCommit:   build.LlamaCommit,
+	}, nil
+}
+
+// failure keeps "did not fit" apart from other errors.
+func failure(err error) error {
+	if errors.Is(err, native.ErrNoMemory) {
+		return runner.Failf(record.StatusOOM, "%v", err)
+	}
+	return err
+}
+
+// Measure makes the prompt, runs the call and turns nanoseconds into the record's
+// units. Logits that are not finite are an error: what computed them cannot be
+// trusted, however fast it was.
+func (n *Native) Measure(call runner.CallSpec) (record.Measurement, error) {
+	var out record.Measurement
+	prompt, err := n.prompt(call, &out)
+	if err != nil {
+		return record.Measurement{}, err
+	}
+	m, err := n.ctx.Measure(prompt, call.GenTokens)
+	if err != nil {
+		return record.Measurement{}, failure(err)
+	}
+	if !m.LogitsFinite {
+		return record.Measurement{}, runner.Failf(record.StatusError, "the model's logits are not finite: its weights or this build compute garbage")
+	}
+	if call.Prompt != nil {
+		text, err := n.model.Detokenize(m.OutputIDs)
+		if err != nil {
+			return record.Measurement{}, err
+		}
+		out.OutputText = &text
+	}
+	one, seqLen, gen := 1, len(prompt), len(m.OutputIDs)
+	out.BatchSize, out.SeqLen, out.PromptTokensRaw, out.GenTokensRaw = &one, &seqLen, &seqLen, &gen
+
+	out.PrefillMS = ptr(ms(m.PrefillNS))
+	out.KVDecodeMS = ptr(ms(m.KVDecodeNS))
+	out.E2EKVMS = ptr(ms(m.E2ENS))
+	out.E2EGapPercent = ptr(100 * math.Abs(float64(m.E2ENS-m.PrefillNS-m.KVDecodeNS)) / float64(m.E2ENS))
+	out.TTFTMS = ptr(ms(m.PrefillNS + m.FirstSamplingNS))
+	out.FirstSamplingNS = &m.FirstSamplingNS
+	out.TokenNS, out.TokenSamplingNS = m.TokenNS, m.SamplingNS
+	var decode int64
+	for _, t := range m.TokenNS {
+		decode += t
+	}
+	out.DecodeNoSampMS = ptr(ms(decode))
+	out.KVClearMS = ptr(ms(m.KVClearNS))
+
+	out.PromptTokenIDs, out.OutputTokenIDs = runner.RecordedIDs(prompt), runner.RecordedIDs(m.OutputIDs)
+	out.PromptTokensHash, out.OutputTokensHash = ptr(runner.HashIDs(prompt)), ptr(runner.HashIDs(m.OutputIDs))
+	out.LogitsFinite = &m.LogitsFinite
+	out.RSSPeakMiB = ptr(float64(m.RSSPeakBytes) / (1 << 20))
+	out.MajorFaults, out.MinorFaults = &m.MajorFaults, &m.MinorFaults
+	out.InvoluntaryCtx = &m.InvoluntarySwitches
+	out.CPUTimeMS = ptr(ms(m.CPUTimeNS))
+	return out, nil
+}
+
+// prompt returns the call's token ids and notes how they came about.
+func (n *Native) prompt(call runner.CallSpec, out *record.Measurement) ([]int32, error) {
+	if n.ctx == nil {
+		return nil, errors.New("native: a call before a load")
+	}
+	if call.Prompt == nil {
+		out.PromptSeed = &call.Seed
+		return runner.DrawPrompt(call.Seed, call.PromptTokens, n.vocab), nil
+	}
+	start := time.Now()
+	ids, err := n.model.Tokenize(*call.Prompt, true)
+	out.TokenizeMS = ptr(ms(time.Since(start).Nanoseconds()))
+	if err == nil && len(ids) == 0 {
+		err = errors.New("native: the prompt has no tokens in this model's vocabulary")
+	}
+	return ids, err
+}
+
+// Close frees the context and the model; it may be called twice.
+func (n *Native) Close() error {
+	var errs []error
+	if n.ctx != nil {
+		errs = append(errs, n.ctx.Close())
+		n.ctx = nil
+	}
+	if n.model != nil {
+		errs = append(errs, n.model.Close())
+		n.model = nil
+	}
+	return errors.Join(errs...)
+}
+
+func ms(ns int64) float64 { return float64(ns) / 1e6 }
+
+func ptr[T any](v T) *T { return &v }

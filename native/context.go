@@ -1,0 +1,181 @@
+//go:build native
+
+package native
+
+// #include "llmscale_shim.h"
+// #include <stdlib.h>
+import "C"
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+)
+
+// Context is a KV cache and the threads that compute on it. Its methods run one
+// at a time on an OS thread of its own.
+type Context struct {
+	mu     sync.Mutex
+	model  *Model
+	thread *thread
+	c      *C.ls_context // nil once closed
+	nCtx   int
+	nVocab int
+}
+
+// NewContext creates a context. The model must outlive it.
+func (m *Model) NewContext(p ContextParams) (*Context, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.c == nil {
+		return nil, errClosed
+	}
+	flash, ok := map[string]int{"": -1, "auto": -1, "off": 0, "on": 1}[p.FlashAttn]
+	if !ok {
+		return nil, &Error{Op: "context", Message: fmt.Sprintf("flash attention %q: want auto, on or off", p.FlashAttn)}
+	}
+	threads := orDefault(p.Threads, 1)
+	kvK, kvV := C.CString(orDefault(p.KVTypeK, "f16")), C.CString(orDefault(p.KVTypeV, "f16"))
+	defer C.free(unsafe.Pointer(kvK))
+	defer C.free(unsafe.Pointer(kvV))
+	params := C.ls_context_params{
+		n_ctx:           C.uint32_t(p.NCtx),
+		n_batch:         C.uint32_t(orDefault(p.NBatch, 2048)),
+		n_ubatch:        C.uint32_t(orDefault(p.NUBatch, 512)),
+		n_threads:       C.int32_t(threads),
+		n_threads_batch: C.int32_t(orDefault(p.ThreadsBatch, threads)),
+		flash_attn:      C.int32_t(flash),
+		kv_type_k:       kvK,
+		kv_type_v:       kvV,
+	}
+	ctx := &Context{model: m, thread: newThread(), nVocab: m.vocabSize()}
+	var err error
+	ctx.thread.do(func() {
+		var cerr C.ls_error
+		mark := logs.mark()
+		code := C.ls_context_new(m.c, params, &ctx.c, &cerr)
+		if err = toError(code, &cerr, mark); err == nil {
+			ctx.nCtx = int(C.ls_context_n_ctx(ctx.c))
+		}
+	})
+	if err != nil {
+		ctx.thread.stop()
+		return nil, err
+	}
+	return ctx, nil
+}
+
+func orDefault[T comparable](v, d T) T {
+	var zero T
+	if v == zero {
+		return d
+	}
+	return v
+}
+
+// Close frees the context and ends its thread.
+func (c *Context) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.c != nil {
+		c.thread.do(func() { C.ls_context_free(c.c) })
+		c.thread.stop()
+		c.c = nil
+	}
+	return nil
+}
+
+// NCtx returns how many tokens the context holds.
+func (c *Context) NCtx() int { return c.nCtx }
+
+// run calls f on the context's thread.
+func (c *Context) run(f func(cerr *C.ls_error) C.int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.c == nil {
+		return errClosed
+	}
+	var err error
+	c.thread.do(func() {
+		var cerr C.ls_error
+		mark := logs.mark()
+		err = toError(f(&cerr), &cerr, mark)
+	})
+	return err
+}
+
+// ids returns a pointer to a slice's first element, nil if it is empty.
+func ids(s []int32) *C.int32_t { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(s))) }
+
+func times(s []int64) *C.int64_t { return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(s))) }
+
+// Measure clears the KV cache, times the prefill of prompt and gen greedy decode
+// steps. See Measurement for what is timed; ends of sequence are ignored.
+func (c *Context) Measure(prompt []int32, gen int) (*Measurement, error) {
+	if gen < 0 {
+		return nil, &Error{Op: "measure", Message: fmt.Sprintf("%d decode steps: want 0 or more", gen)}
+	}
+	m := &Measurement{OutputIDs: make([]int32, gen), TokenNS: make([]int64, gen), SamplingNS: make([]int64, gen)}
+	var out C.ls_measurement
+	err := c.run(func(cerr *C.ls_error) C.int {
+		return C.ls_measure(c.c, ids(prompt), C.int32_t(len(prompt)), C.int32_t(gen),
+			ids(m.OutputIDs), times(m.TokenNS), times(m.SamplingNS), &out, cerr)
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.KVClearNS = int64(out.kv_clear_ns)
+	m.PrefillNS = int64(out.prefill_ns)
+	m.FirstSamplingNS = int64(out.first_sampling_ns)
+	m.KVDecodeNS = int64(out.decode_ns)
+	m.E2ENS = int64(out.e2e_ns)
+	m.MinorFaults = int64(out.minor_faults)
+	m.MajorFaults = int64(out.major_faults)
+	m.InvoluntarySwitches = int64(out.involuntary_switches)
+	m.CPUTimeNS = int64(out.cpu_time_ns)
+	m.RSSPeakBytes = int64(out.rss_peak_bytes)
+	m.LogitsFinite = bool(out.logits_finite)
+	return m, nil
+}
+
+// Clear empties the KV cache: the next Eval starts at position 0.
+func (c *Context) Clear() {
+	// The only error is a closed context, which has nothing to clear.
+	_ = c.run(func(*C.ls_error) C.int { C.ls_context_clear(c.c); return C.LS_OK })
+}
+
+// Eval appends tokens (at most NBatch) to the context and returns the logits of
+// the last one, NVocab values. It is not timed: it is for checking answers.
+func (c *Context) Eval(tokens []int32) ([]float32, error) {
+	logits := make([]float32, c.nVocab)
+	return logits, c.eval(tokens, false, logits)
+}
+
+// EvalAll is Eval with the logits of every token: len(tokens) rows.
+func (c *Context) EvalAll(tokens []int32) ([][]float32, error) {
+	flat := make([]float32, len(tokens)*c.nVocab)
+	if err := c.eval(tokens, true, flat); err != nil {
+		return nil, err
+	}
+	rows := make([][]float32, len(tokens))
+	for i := range rows {
+		rows[i] = flat[i*c.nVocab : (i+1)*c.nVocab]
+	}
+	return rows, nil
+}
+
+func (c *Context) eval(tokens []int32, all bool, logits []float32) error {
+	return c.run(func(cerr *C.ls_error) C.int {
+		return C.ls_eval(c.c, ids(tokens), C.int32_t(len(tokens)), C.bool(all), (*C.float)(unsafe.SliceData(logits)), cerr)
+	})
+}
+
+// bareDecode runs the plain C loop that the benchmarks compare Measure with:
+// prefill, then tokens fed one by one; nanoseconds of the steps together.
+func (c *Context) bareDecode(prompt, tokens []int32) (int64, error) {
+	var ns C.int64_t
+	err := c.run(func(cerr *C.ls_error) C.int {
+		return C.ls_bare_decode(c.c, ids(prompt), C.int32_t(len(prompt)), ids(tokens), C.int32_t(len(tokens)), &ns, cerr)
+	})
+	return int64(ns), err
+}

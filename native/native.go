@@ -1,0 +1,113 @@
+// Package native binds llama.cpp for measuring: load a model, create a context,
+// run the timed phases. All times are taken in C (native/shim), around the
+// llama.cpp calls; Go only starts them and copies the results.
+//
+// The binding is behind the build tag `native`; `make build` sets it together
+// with the libraries to link. Without the tag the package still builds, and
+// every entry point returns ErrNotBuilt.
+//
+// Closing order: a Context before its Model. Both Close methods may be called
+// twice.
+package native
+
+import "errors"
+
+// ErrNotBuilt is returned by every function of a binary without llama.cpp.
+var ErrNotBuilt = errors.New("native: this binary was built without llama.cpp: run `make build`")
+
+// Reasons that a caller would act on; test with errors.Is.
+var (
+	ErrNoMemory = errors.New("not enough memory")
+	ErrAborted  = errors.New("aborted")
+	ErrKVFull   = errors.New("the context is too short")
+)
+
+// Error is a failed call into llama.cpp.
+type Error struct {
+	Op      string // which step: load, context, prefill, decode, ...
+	Message string
+	Log     []string // what llama.cpp logged as warning or error meanwhile
+	kind    error    // one of the sentinels above, or nil
+}
+
+func (e *Error) Error() string {
+	s := "native: " + e.Op + ": " + e.Message
+	if len(e.Log) > 0 {
+		s += " (" + e.Log[len(e.Log)-1] + ")"
+	}
+	return s
+}
+
+// Unwrap lets errors.Is find the sentinel.
+func (e *Error) Unwrap() error { return e.kind }
+
+// ModelParams says how to load a model. The zero value loads onto the CPU by
+// reading the file.
+type ModelParams struct {
+	GPULayers int  // layers to offload; 0 = none
+	Mmap      bool // map the weights from the file instead of copying them
+	VocabOnly bool // load the vocabulary alone, for tokenising
+
+	// Progress, if not nil, is called with the share loaded, in [0, 1], and
+	// stops the load by returning false.
+	Progress func(share float32) bool
+}
+
+// ModelInfo holds what llama.cpp itself says about a loaded model.
+type ModelInfo struct {
+	Params      int64 // a tied head that llama.cpp duplicates counts twice
+	SizeBytes   int64
+	NVocab      int
+	NCtxTrain   int
+	NEmbd       int
+	NLayer      int
+	NHead       int
+	NHeadKV     int
+	Description string
+}
+
+// ContextParams says what a context can hold and how it computes.
+type ContextParams struct {
+	NCtx         int    // tokens; 0 = what the model was trained for
+	NBatch       int    // tokens per llama_decode; 0 = 2048
+	NUBatch      int    // tokens computed at once; 0 = 512
+	Threads      int    // for decode; 0 = 1
+	ThreadsBatch int    // for prefill; 0 = Threads
+	FlashAttn    string // "auto" (also ""), "on" or "off"
+	KVTypeK      string // ggml type name; "" = f16
+	KVTypeV      string // ggml type name; "" = f16
+}
+
+// Measurement is one timed call. Times are nanoseconds of CLOCK_MONOTONIC,
+// taken in C. KVDecodeNS spans from before the first step to after the last and
+// so holds the sampling; TokenNS holds llama_decode + llama_synchronize alone.
+type Measurement struct {
+	KVClearNS       int64
+	PrefillNS       int64
+	FirstSamplingNS int64
+	KVDecodeNS      int64
+	E2ENS           int64
+
+	OutputIDs  []int32 // greedy tokens, the first from prefill's logits
+	TokenNS    []int64 // per step, length = gen tokens
+	SamplingNS []int64 // per step, length = gen tokens
+
+	MinorFaults         int64
+	MajorFaults         int64
+	InvoluntarySwitches int64
+	CPUTimeNS           int64
+	RSSPeakBytes        int64
+	LogitsFinite        bool
+}
+
+// BuildInfo says what the native half was built from and how.
+type BuildInfo struct {
+	LlamaCommit string   `json:"llama_commit"`
+	LlamaSource string   `json:"llama_source"` // module or checkout
+	Compiler    string   `json:"compiler"`
+	BuildType   string   `json:"build_type"`
+	Flags       string   `json:"flags"`
+	SystemInfo  string   `json:"system_info"` // CPU features in use
+	Portable    bool     `json:"portable"`
+	Warnings    []string `json:"warnings,omitempty"` // why figures of this build are not to be trusted
+}

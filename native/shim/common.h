@@ -1,0 +1,37 @@
+// Shared by the shim's sources only; not part of the C door.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "llama.h"
+#include "llmscale_shim.h"
+
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+
+namespace ls {
+
+inline int64_t now_ns() {
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return int64_t(t.tv_sec) * 1000000000 + t.tv_nsec;
+}
+
+// Fills *err and returns code, so that a failing path is one line.
+__attribute__((format(printf, 4, 5))) inline int fail(ls_error * err, int code, const char * op, const char * format, ...) {
+    err->code = code;
+    snprintf(err->op, sizeof err->op, "%s", op);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->message, sizeof err->message, format, args);
+    va_end(args);
+    return code;
+}
+
+} // namespace ls
+
+struct ls_model {
+    llama_model *       model;
+    const llama_vocab * vocab;
+};

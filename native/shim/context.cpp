@@ -1,0 +1,278 @@
+// A context and the timed phases. This file is what every figure comes from.
+// SPDX-License-Identifier: MIT
+#include "argmax.h"
+#include "common.h"
+
+#include "ggml-cpu.h"
+
+#include <cmath>
+#include <cstring>
+#include <new>
+#include <sys/resource.h>
+
+struct ls_context {
+    llama_context * ctx   = nullptr;
+    ls_model *      model = nullptr;
+    // The pool outlives single calls: without one attached, ggml sets up and
+    // tears down a pool for every graph, that is for every token.
+    ggml_threadpool * pool       = nullptr;
+    ggml_threadpool * pool_batch = nullptr;
+    llama_batch       batch      = {};
+    int32_t           n_vocab    = 0;
+    int32_t           n_batch    = 0;
+    int32_t           n_past     = 0;
+};
+
+namespace {
+
+constexpr llama_seq_id sequence = 0;
+
+ggml_type type_by_name(const char * name) {
+    for (int t = 0; t < GGML_TYPE_COUNT; t++) {
+        const char * have = ggml_type_name(ggml_type(t));
+        if (have && std::strcmp(have, name) == 0) {
+            return ggml_type(t);
+        }
+    }
+    return GGML_TYPE_COUNT;
+}
+
+ggml_threadpool * new_pool(int32_t n_threads) {
+    ggml_threadpool_params tp = ggml_threadpool_params_default(n_threads);
+    return ggml_threadpool_new(&tp);
+}
+
+int decode_failed(ls_error * err, const char * op, int rc) {
+    switch (rc) {
+        case 1:  return ls::fail(err, LS_KV_FULL, op, "no room in the KV cache: the context is too short for these tokens");
+        case 2:  return ls::fail(err, LS_ABORTED, op, "aborted");
+        case -2: return ls::fail(err, LS_NO_MEMORY, op, "not enough memory for the compute buffer");
+        default: return ls::fail(err, LS_FAILED, op, "llama_decode returned %d", rc);
+    }
+}
+
+// Decodes tokens[0..n) at the context's end in batches of n_batch; logits of all
+// tokens or of the last one only. Does not synchronize.
+int append(ls_context * c, const int32_t * tokens, int32_t n, bool all) {
+    llama_batch & b = c->batch;
+    for (int32_t done = 0; done < n;) {
+        const int32_t m = n - done < c->n_batch ? n - done : c->n_batch;
+        for (int32_t i = 0; i < m; i++) {
+            b.token[i]     = tokens[done + i];
+            b.pos[i]       = c->n_past + i;
+            b.n_seq_id[i]  = 1;
+            b.seq_id[i][0] = sequence;
+            b.logits[i]    = all || done + i == n - 1;
+        }
+        b.n_tokens = m;
+        if (const int rc = llama_decode(c->ctx, b)) {
+            return rc;
+        }
+        c->n_past += m;
+        done += m;
+    }
+    return 0;
+}
+
+int check_tokens(const ls_context * c, const int32_t * tokens, int32_t n, ls_error * err, const char * op) {
+    for (int32_t i = 0; i < n; i++) {
+        if (tokens[i] < 0 || tokens[i] >= c->n_vocab) {
+            return ls::fail(err, LS_BAD_ARG, op, "token %d is %d, outside the vocabulary of %d", i, tokens[i], c->n_vocab);
+        }
+    }
+    return LS_OK;
+}
+
+int64_t timeval_ns(const timeval & t) { return int64_t(t.tv_sec) * 1000000000 + int64_t(t.tv_usec) * 1000; }
+
+bool all_finite(const float * x, int32_t n) {
+    for (int32_t i = 0; i < n; i++) {
+        if (!std::isfinite(x[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+} // namespace
+
+extern "C" void ls_context_free(ls_context * c) {
+    if (!c) {
+        return;
+    }
+    if (c->ctx) {
+        llama_free(c->ctx);
+    }
+    if (c->pool_batch && c->pool_batch != c->pool) {
+        ggml_threadpool_free(c->pool_batch);
+    }
+    if (c->pool) {
+        ggml_threadpool_free(c->pool);
+    }
+    if (c->batch.token) {
+        llama_batch_free(c->batch);
+    }
+    delete c;
+}
+
+extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_context ** out, ls_error * err) {
+    *out = nullptr;
+    llama_context_params cp = llama_context_default_params();
+    cp.n_ctx           = params.n_ctx;
+    cp.n_batch         = params.n_batch;
+    cp.n_ubatch        = params.n_ubatch;
+    cp.n_seq_max       = 1;
+    cp.n_threads       = params.n_threads;
+    cp.n_threads_batch = params.n_threads_batch;
+    cp.flash_attn_type = llama_flash_attn_type(params.flash_attn);
+    cp.type_k          = type_by_name(params.kv_type_k);
+    cp.type_v          = type_by_name(params.kv_type_v);
+    cp.no_perf         = true;
+    if (cp.type_k == GGML_TYPE_COUNT || cp.type_v == GGML_TYPE_COUNT) {
+        return ls::fail(err, LS_BAD_ARG, "context", "unknown KV cache type \"%s\"",
+                        cp.type_k == GGML_TYPE_COUNT ? params.kv_type_k : params.kv_type_v);
+    }
+    auto * c = new ls_context;
+    c->model = model;
+    try {
+        c->ctx = llama_init_from_model(model->model, cp);
+    } catch (const std::bad_alloc &) {
+        ls_context_free(c);
+        return ls::fail(err, LS_NO_MEMORY, "context", "not enough memory for the KV cache and the compute buffer");
+    } catch (const std::exception & e) {
+        ls_context_free(c);
+        return ls::fail(err, LS_FAILED, "context", "%s", e.what());
+    }
+    if (!c->ctx) {
+        ls_context_free(c);
+        return ls::fail(err, LS_FAILED, "context", "llama.cpp could not create the context");
+    }
+    c->n_vocab    = llama_vocab_n_tokens(model->vocab);
+    c->n_batch    = int32_t(llama_n_batch(c->ctx));
+    c->batch      = llama_batch_init(c->n_batch, 0, 1);
+    c->pool       = new_pool(params.n_threads);
+    c->pool_batch = params.n_threads_batch == params.n_threads ? c->pool : new_pool(params.n_threads_batch);
+    if (!c->pool || !c->pool_batch) {
+        ls_context_free(c);
+        return ls::fail(err, LS_FAILED, "context", "could not start %d threads", params.n_threads);
+    }
+    llama_attach_threadpool(c->ctx, c->pool, c->pool_batch);
+    *out = c;
+    return LS_OK;
+}
+
+extern "C" uint32_t ls_context_n_ctx(const ls_context * c) { return llama_n_ctx(c->ctx); }
+
+extern "C" void ls_context_clear(ls_context * c) {
+    llama_memory_clear(llama_get_memory(c->ctx), /*data=*/false);
+    c->n_past = 0;
+}
+
+extern "C" int ls_measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
+                          int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns,
+                          ls_measurement * out, ls_error * err) {
+    *out = {};
+    if (n_prompt < 1 || n_gen < 0) {
+        return ls::fail(err, LS_BAD_ARG, "measure", "a prompt of %d tokens and %d decode steps: want at least 1 and 0", n_prompt, n_gen);
+    }
+    if (int64_t(n_prompt) + n_gen > int64_t(llama_n_ctx(c->ctx))) {
+        return ls::fail(err, LS_KV_FULL, "measure", "prompt %d + gen %d tokens do not fit a context of %u", n_prompt, n_gen, llama_n_ctx(c->ctx));
+    }
+    if (const int rc = check_tokens(c, prompt, n_prompt, err, "measure")) {
+        return rc;
+    }
+
+    const int64_t clear_start = ls::now_ns();
+    ls_context_clear(c);
+    llama_synchronize(c->ctx);
+    out->kv_clear_ns = ls::now_ns() - clear_start;
+
+    rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    const int64_t e2e_start = ls::now_ns();
+
+    const int64_t prefill_start = ls::now_ns();
+    if (const int rc = append(c, prompt, n_prompt, false)) {
+        return decode_failed(err, "prefill", rc);
+    }
+    llama_synchronize(c->ctx);
+    const int64_t prefill_end = ls::now_ns();
+
+    int32_t next = ls::argmax(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
+
+    const int64_t decode_start = ls::now_ns();
+    int64_t       t            = decode_start;
+    for (int32_t i = 0; i < n_gen; i++) {
+        output_ids[i] = next;
+        if (const int rc = append(c, &next, 1, false)) {
+            return decode_failed(err, "decode", rc);
+        }
+        llama_synchronize(c->ctx);
+        const int64_t decoded = ls::now_ns();
+        next                  = ls::argmax(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
+        const int64_t sampled = ls::now_ns();
+        token_ns[i]           = decoded - t;
+        sampling_ns[i]        = sampled - decoded;
+        t                     = sampled;
+    }
+    const int64_t decode_end = t;
+
+    const int64_t e2e_end = ls::now_ns();
+    getrusage(RUSAGE_SELF, &after);
+
+    out->prefill_ns           = prefill_end - prefill_start;
+    out->first_sampling_ns    = decode_start - prefill_end;
+    out->decode_ns            = decode_end - decode_start;
+    out->e2e_ns               = e2e_end - e2e_start;
+    out->minor_faults         = after.ru_minflt - before.ru_minflt;
+    out->major_faults         = after.ru_majflt - before.ru_majflt;
+    out->involuntary_switches = after.ru_nivcsw - before.ru_nivcsw;
+    out->cpu_time_ns          = timeval_ns(after.ru_utime) + timeval_ns(after.ru_stime)
+                              - timeval_ns(before.ru_utime) - timeval_ns(before.ru_stime);
+    out->rss_peak_bytes       = int64_t(after.ru_maxrss) * 1024; // Linux counts it in KiB
+    out->logits_finite        = all_finite(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
+    return LS_OK;
+}
+
+extern "C" int ls_eval(ls_context * c, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err) {
+    if (n_tokens < 1 || n_tokens > c->n_batch) {
+        return ls::fail(err, LS_BAD_ARG, "eval", "%d tokens: want 1 to %d, the batch size", n_tokens, c->n_batch);
+    }
+    if (const int rc = check_tokens(c, tokens, n_tokens, err, "eval")) {
+        return rc;
+    }
+    if (const int rc = append(c, tokens, n_tokens, all)) {
+        return decode_failed(err, "eval", rc);
+    }
+    llama_synchronize(c->ctx);
+    const size_t row = size_t(c->n_vocab) * sizeof(float);
+    if (!all) {
+        std::memcpy(logits, llama_get_logits_ith(c->ctx, -1), row);
+        return LS_OK;
+    }
+    for (int32_t i = 0; i < n_tokens; i++) {
+        std::memcpy(logits + size_t(i) * c->n_vocab, llama_get_logits_ith(c->ctx, i), row);
+    }
+    return LS_OK;
+}
+
+extern "C" int ls_bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
+                              int64_t * total_ns, ls_error * err) {
+    ls_context_clear(c);
+    if (const int rc = append(c, prompt, n_prompt, false)) {
+        return decode_failed(err, "prefill", rc);
+    }
+    llama_synchronize(c->ctx);
+
+    const int64_t start = ls::now_ns();
+    for (int32_t i = 0; i < n; i++) {
+        int32_t id = ids[i];
+        if (const int rc = llama_decode(c->ctx, llama_batch_get_one(&id, 1))) {
+            return decode_failed(err, "decode", rc);
+        }
+        llama_synchronize(c->ctx);
+    }
+    *total_ns = ls::now_ns() - start;
+    c->n_past += n;
+    return LS_OK;
+}

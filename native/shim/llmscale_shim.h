@@ -1,0 +1,157 @@
+/* The plain C door between Go and llama.cpp. Everything that is timed is timed
+ * behind it, so that Go's scheduler and garbage collector stay outside.
+ *
+ * Rules: no C++ and no llama.cpp type crosses this file; every function that can
+ * fail returns LS_OK or an error code and fills *err; memory handed in belongs to
+ * the caller, handles belong to the shim until the matching _free; the shim keeps
+ * no pointer that it was given. Times are nanoseconds of CLOCK_MONOTONIC.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef LLMSCALE_SHIM_H
+#define LLMSCALE_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    LS_OK         = 0,
+    LS_FAILED     = 1, /* llama.cpp said no; its log says why */
+    LS_BAD_ARG    = 2, /* the caller's mistake */
+    LS_NO_MEMORY  = 3, /* an allocation failed */
+    LS_ABORTED    = 4, /* the progress callback asked to stop */
+    LS_KV_FULL    = 5, /* the context has no room for these tokens */
+    LS_NOT_FINITE = 6, /* the model computed NaN or infinity */
+};
+
+typedef struct {
+    int  code;
+    char op[32];       /* which step failed */
+    char message[480]; /* one sentence */
+} ls_error;
+
+typedef struct ls_model   ls_model;
+typedef struct ls_context ls_context;
+
+/* ---- process ---- */
+
+/* Called for each line that llama.cpp logs; level as ggml_log_level
+ * (1 debug, 2 info, 3 warn, 4 error, 5 continues the previous line). */
+typedef void (*ls_log_fn)(int level, const char * text);
+
+/* Routes the log of llama.cpp and ggml; lines below min_level never leave C. */
+void ls_log_set(ls_log_fn fn, int min_level);
+
+/* Lets fatal signals kill the process plainly, so that the parent process sees
+ * SIGABRT or SIGSEGV instead of the Go runtime's exit code 2. For workers only. */
+void ls_default_signals(void);
+
+typedef struct {
+    const char * llama_commit;
+    const char * llama_source; /* module or checkout */
+    const char * compiler;
+    const char * build_type;
+    const char * flags;
+    const char * system_info;  /* CPU features in use, as llama.cpp lists them */
+    bool portable;
+    bool optimized;            /* false: built without NDEBUG or -O */
+    bool sanitized;
+} ls_build_info;
+
+ls_build_info ls_get_build_info(void);
+
+/* ---- model ---- */
+
+/* progress in [0, 1]; return false to abort the load. */
+typedef bool (*ls_progress_fn)(float progress, uintptr_t user);
+
+typedef struct {
+    int32_t n_gpu_layers;
+    bool    use_mmap;
+    bool    vocab_only;
+} ls_model_params;
+
+typedef struct {
+    int64_t n_params;    /* as llama.cpp counts: a tied head that it duplicates counts twice */
+    int64_t size_bytes;
+    int32_t n_vocab, n_ctx_train, n_embd, n_layer, n_head, n_head_kv;
+    char    description[128];
+} ls_model_info;
+
+int  ls_model_load(const char * path, ls_model_params params, ls_progress_fn progress, uintptr_t user,
+                   ls_model ** out, ls_error * err);
+void ls_model_free(ls_model * model);
+void ls_model_get_info(const ls_model * model, ls_model_info * out);
+
+/* Tokenises text[0..len). Returns how many ids there are; when that is more than
+ * cap, nothing past cap was written and the call wants a larger buffer. <0: error. */
+int32_t ls_tokenize(const ls_model * model, const char * text, int32_t len, bool add_special, int32_t * ids, int32_t cap);
+
+/* Detokenises; returns the length in bytes, with the same rule for cap. */
+int32_t ls_detokenize(const ls_model * model, const int32_t * ids, int32_t n_ids, char * text, int32_t cap);
+
+/* ---- context ---- */
+
+typedef struct {
+    uint32_t     n_ctx, n_batch, n_ubatch; /* tokens */
+    int32_t      n_threads, n_threads_batch;
+    int32_t      flash_attn;               /* -1 auto, 0 off, 1 on */
+    const char * kv_type_k;                /* ggml type names */
+    const char * kv_type_v;
+} ls_context_params;
+
+int  ls_context_new(ls_model * model, ls_context_params params, ls_context ** out, ls_error * err);
+void ls_context_free(ls_context * ctx);
+uint32_t ls_context_n_ctx(const ls_context * ctx);
+
+/* One timed call. kv_decode spans from before the first step to after the last. */
+typedef struct {
+    int64_t kv_clear_ns;
+    int64_t prefill_ns;
+    int64_t first_sampling_ns;
+    int64_t decode_ns;
+    int64_t e2e_ns;          /* by clock readings of its own */
+    int64_t minor_faults, major_faults, involuntary_switches;
+    int64_t cpu_time_ns;     /* user + system, all threads */
+    int64_t rss_peak_bytes;  /* of the process, since its start */
+    bool    logits_finite;   /* of the last step */
+} ls_measurement;
+
+/* Clears the KV cache, evaluates prompt[0..n_prompt) in batches of n_batch with
+ * logits of the last token only, takes the argmax, then takes n_gen steps of
+ * llama_decode + llama_synchronize + argmax. Ends of sequence are ignored.
+ * output_ids, token_ns, sampling_ns have room for n_gen values each; output_ids[0]
+ * comes from prefill's logits, and output_ids[i] is what step i decodes. */
+int ls_measure(ls_context * ctx, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
+               int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns,
+               ls_measurement * out, ls_error * err);
+
+/* Clears the KV cache; the next ls_eval starts at position 0. */
+void ls_context_clear(ls_context * ctx);
+
+/* Appends tokens to the context and copies out logits: of every token (all), n_vocab
+ * floats each, or of the last one only. Not timed; for checking answers. */
+int ls_eval(ls_context * ctx, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err);
+
+/* ---- yardsticks ---- */
+
+/* The plainest decode loop there is: after the same prefill, feeds ids[0..n)
+ * through llama_decode + llama_synchronize, one clock reading before and one
+ * after. What ls_measure costs is measured against this. */
+int ls_bare_decode(ls_context * ctx, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
+                   int64_t * total_ns, ls_error * err);
+
+/* Reads a buffer of the given size with the given threads, passes times;
+ * pass_ns[i] is the time of pass i. Returns a checksum so that no load can be
+ * optimised away. bytes is rounded down to a multiple of 4096 per thread. */
+int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t passes, int64_t * pass_ns, size_t * bytes_read,
+                      uint64_t * checksum, ls_error * err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

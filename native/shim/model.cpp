@@ -1,0 +1,101 @@
+// Loading a model, its vocabulary and its facts.
+// SPDX-License-Identifier: MIT
+#include "common.h"
+
+#include <new>
+#include <type_traits>
+
+namespace {
+
+// Newer llama.cpp replaced the flag use_mmap by the enum load_mode. Both ages are
+// served by asking the struct, not by a version number that either might change.
+template <typename P>
+auto set_mmap(P & params, bool on, int) -> decltype(params.use_mmap, void()) {
+    params.use_mmap = on;
+}
+template <typename P>
+auto set_mmap(P & params, bool on, long) -> decltype(params.load_mode, void()) {
+    using mode = std::remove_reference_t<decltype(params.load_mode)>;
+    params.load_mode = static_cast<mode>(on ? 1 : 0); // LLAMA_LOAD_MODE_MMAP, LLAMA_LOAD_MODE_NONE
+}
+
+struct progress_call {
+    ls_progress_fn fn;
+    uintptr_t      user;
+    bool           aborted;
+};
+
+bool on_progress(float progress, void * data) {
+    auto * call = static_cast<progress_call *>(data);
+    if (call->fn && !call->fn(progress, call->user)) {
+        call->aborted = true;
+        return false;
+    }
+    return true;
+}
+
+} // namespace
+
+extern "C" int ls_model_load(const char * path, ls_model_params params, ls_progress_fn progress, uintptr_t user,
+                             ls_model ** out, ls_error * err) {
+    *out = nullptr;
+    progress_call call{progress, user, false};
+
+    llama_model_params mp = llama_model_default_params();
+    mp.n_gpu_layers                = params.n_gpu_layers;
+    mp.vocab_only                  = params.vocab_only;
+    mp.progress_callback           = on_progress;
+    mp.progress_callback_user_data = &call;
+    set_mmap(mp, params.use_mmap, 0);
+
+    llama_model * model = nullptr;
+    try {
+        model = llama_model_load_from_file(path, mp);
+    } catch (const std::bad_alloc &) {
+        return ls::fail(err, LS_NO_MEMORY, "load", "not enough memory for the weights");
+    } catch (const std::exception & e) {
+        return ls::fail(err, LS_FAILED, "load", "%s", e.what());
+    }
+    if (!model) {
+        return call.aborted ? ls::fail(err, LS_ABORTED, "load", "aborted")
+                            : ls::fail(err, LS_FAILED, "load", "llama.cpp could not load the file");
+    }
+    if (!params.vocab_only && (!llama_model_has_decoder(model) || llama_model_has_encoder(model))) {
+        llama_model_free(model);
+        return ls::fail(err, LS_BAD_ARG, "load", "not a decoder-only model: there is no prefill and KV-cached decode to time");
+    }
+    *out = new ls_model{model, llama_model_get_vocab(model)};
+    return LS_OK;
+}
+
+extern "C" void ls_model_free(ls_model * model) {
+    if (model) {
+        llama_model_free(model->model);
+        delete model;
+    }
+}
+
+extern "C" void ls_model_get_info(const ls_model * model, ls_model_info * out) {
+    const llama_model * m = model->model;
+    *out             = {};
+    out->n_params    = int64_t(llama_model_n_params(m));
+    out->size_bytes  = int64_t(llama_model_size(m));
+    out->n_vocab     = llama_vocab_n_tokens(model->vocab);
+    out->n_ctx_train = llama_model_n_ctx_train(m);
+    out->n_embd      = llama_model_n_embd(m);
+    out->n_layer     = llama_model_n_layer(m);
+    out->n_head      = llama_model_n_head(m);
+    out->n_head_kv   = llama_model_n_head_kv(m);
+    llama_model_desc(m, out->description, sizeof out->description);
+}
+
+extern "C" int32_t ls_tokenize(const ls_model * model, const char * text, int32_t len, bool add_special, int32_t * ids, int32_t cap) {
+    // llama.cpp answers "too small" with the negated count.
+    const int32_t n = llama_tokenize(model->vocab, text, len, ids, cap, add_special, /*parse_special=*/false);
+    return n == INT32_MIN ? -1 : n < 0 ? -n : n;
+}
+
+extern "C" int32_t ls_detokenize(const ls_model * model, const int32_t * ids, int32_t n_ids, char * text, int32_t cap) {
+    const int32_t n = llama_detokenize(model->vocab, ids, n_ids, text, cap, /*remove_special=*/false, /*unparse_special=*/true);
+    return n < 0 ? -n : n;
+}

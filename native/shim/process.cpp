@@ -1,0 +1,53 @@
+// Log routing, signals and build facts.
+// SPDX-License-Identifier: MIT
+#include "common.h"
+
+#include <atomic>
+#include <csignal>
+#include <initializer_list>
+
+namespace {
+std::atomic<ls_log_fn> log_sink{nullptr};
+std::atomic<int>       log_min_level{GGML_LOG_LEVEL_INFO};
+// A "continue" line has no level of its own: it follows its line's fate.
+thread_local bool last_line_passed = false;
+
+void on_log(ggml_log_level level, const char * text, void *) {
+    ls_log_fn sink = log_sink.load(std::memory_order_relaxed);
+    const bool pass = level == GGML_LOG_LEVEL_CONT ? last_line_passed : level >= log_min_level.load(std::memory_order_relaxed);
+    last_line_passed = pass;
+    if (sink && pass) {
+        sink(level, text);
+    }
+}
+} // namespace
+
+extern "C" void ls_log_set(ls_log_fn fn, int min_level) {
+    log_min_level = min_level;
+    log_sink      = fn;
+    llama_log_set(on_log, nullptr);
+}
+
+extern "C" void ls_default_signals(void) {
+    for (int sig : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+        signal(sig, SIG_DFL);
+    }
+}
+
+extern "C" ls_build_info ls_get_build_info(void) {
+    ls_build_info info{};
+    info.llama_commit = LS_LLAMA_COMMIT;
+    info.llama_source = LS_LLAMA_SOURCE;
+    info.compiler     = LS_COMPILER;
+    info.build_type   = LS_BUILD_TYPE;
+    info.flags        = LS_FLAGS;
+    info.system_info  = llama_print_system_info();
+    info.portable     = LS_PORTABLE;
+#if defined(__OPTIMIZE__) && defined(NDEBUG)
+    info.optimized = true;
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    info.sanitized = true;
+#endif
+    return info;
+}

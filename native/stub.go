@@ -1,0 +1,62 @@
+//go:build !native
+
+package native
+
+import "log/slog"
+
+// Built says whether this binary holds llama.cpp.
+const Built = false
+
+// Model is a loaded model. This build has none.
+type Model struct{}
+
+// Context is a context of a model. This build has none.
+type Context struct{}
+
+// Load returns ErrNotBuilt.
+func Load(string, ModelParams) (*Model, error) { return nil, ErrNotBuilt }
+
+// Close does nothing.
+func (*Model) Close() error { return nil }
+
+// Info returns the zero value.
+func (*Model) Info() ModelInfo { return ModelInfo{} }
+
+// Tokenize returns ErrNotBuilt.
+func (*Model) Tokenize(string, bool) ([]int32, error) { return nil, ErrNotBuilt }
+
+// Detokenize returns ErrNotBuilt.
+func (*Model) Detokenize([]int32) (string, error) { return "", ErrNotBuilt }
+
+// NewContext returns ErrNotBuilt.
+func (*Model) NewContext(ContextParams) (*Context, error) { return nil, ErrNotBuilt }
+
+// Close does nothing.
+func (*Context) Close() error { return nil }
+
+// NCtx returns 0.
+func (*Context) NCtx() int { return 0 }
+
+// Clear does nothing.
+func (*Context) Clear() {}
+
+// Measure returns ErrNotBuilt.
+func (*Context) Measure([]int32, int) (*Measurement, error) { return nil, ErrNotBuilt }
+
+// Eval returns ErrNotBuilt.
+func (*Context) Eval([]int32) ([]float32, error) { return nil, ErrNotBuilt }
+
+// EvalAll returns ErrNotBuilt.
+func (*Context) EvalAll([]int32) ([][]float32, error) { return nil, ErrNotBuilt }
+
+// ReadBandwidth returns ErrNotBuilt.
+func ReadBandwidth(int64, int, int) ([]float64, error) { return nil, ErrNotBuilt }
+
+// Build returns ErrNotBuilt.
+func Build() (BuildInfo, error) { return BuildInfo{}, ErrNotBuilt }
+
+// RouteLog does nothing.
+func RouteLog(*slog.Logger) {}
+
+// DefaultSignals does nothing.
+func DefaultSignals() {}

@@ -1,0 +1,89 @@
+// Package runner turns a config into measurements: it resolves models to files,
+// plans cells in a seeded random order, runs each (model, backend) pair in a
+// worker process of its own, and writes every record to disk before the next
+// call starts.
+//
+// The coordinator (this package's Run) never touches llama.cpp; a worker
+// (ServeWorker, the same binary) does, through the Backend interface. So a crash
+// in native code costs one cell, not the sweep.
+package runner
+
+import (
+	"errors"
+	"fmt"
+
+	"llmscale/runner/record"
+)
+
+// Backend measures one model in this process. Its methods are called from one
+// goroutine, Load first.
+type Backend interface {
+	// Load makes the model ready to measure. progress may be nil; share is in
+	// [0, 1].
+	Load(spec LoadSpec, progress func(share float64)) (LoadInfo, error)
+	// Measure runs one call: prefill, then exactly GenTokens decode steps.
+	Measure(call CallSpec) (record.Measurement, error)
+	// Close frees the model. It may be called twice.
+	Close() error
+}
+
+// Opener returns the backend of a kind (config.KindNative, ...).
+type Opener func(kind string) (Backend, error)
+
+// LoadSpec says what to load and how. Counts are tokens, threads or layers as
+// named; zero means what it says, defaults were filled in by the coordinator.
+type LoadSpec struct {
+	Kind         string `json:"kind"`
+	ModelFile    string `json:"model_file"`
+	Device       string `json:"device"`
+	Threads      int    `json:"n_threads"`
+	ThreadsBatch int    `json:"n_threads_batch"`
+	GPULayers    int    `json:"n_gpu_layers"`
+	FlashAttn    string `json:"flash_attn"`
+	NCtx         int    `json:"n_ctx"`
+	NBatch       int    `json:"n_batch"`
+	NUBatch      int    `json:"n_ubatch"`
+	KVType       string `json:"kv_type"`
+	Mmap         bool   `json:"mmap"`
+}
+
+// LoadInfo says what a load took and what it gave.
+type LoadInfo struct {
+	ModelLoadMS   float64 `json:"model_load_ms"`
+	ContextInitMS float64 `json:"context_init_ms"`
+	NCtx          int     `json:"n_ctx"` // as the runtime made it; may be rounded up
+	LlamaCommit   string  `json:"llama_commit"`
+}
+
+// CallSpec is one call. Exactly one of Prompt and PromptTokens is set.
+type CallSpec struct {
+	Prompt       *string `json:"prompt,omitempty"`
+	PromptTokens int     `json:"prompt_tokens,omitempty"` // that many random ids, drawn from Seed
+	Seed         int64   `json:"seed,omitempty"`
+	GenTokens    int     `json:"gen_tokens"`
+}
+
+// Failure is an error with the status under which it goes on record.
+type Failure struct {
+	Status   string // one of record's statuses other than ok
+	Reason   string // one sentence
+	Signal   string // that ended the worker, "" if none
+	ExitCode *int   // of the worker, nil if it still runs or died of a signal
+	Stderr   []string
+}
+
+func (f *Failure) Error() string { return f.Status + ": " + f.Reason }
+
+// Failf returns a Failure with a formatted reason.
+func Failf(status, format string, args ...any) *Failure {
+	return &Failure{Status: status, Reason: fmt.Sprintf(format, args...)}
+}
+
+// asFailure gives any error a status.
+func asFailure(err error) *Failure {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	return &Failure{Status: record.StatusError, Reason: err.Error()}
+}

@@ -1,0 +1,195 @@
+package runner
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Machine is what a run needs to know, and a report to tell, about the computer.
+// Empty strings and zeros are "not known".
+type Machine struct {
+	OS              string            `json:"os"`
+	Kernel          string            `json:"kernel"`
+	Arch            string            `json:"arch"`
+	CPU             string            `json:"cpu"`
+	LogicalCores    int               `json:"logical_cores"`  // that this process may use
+	PhysicalCores   int               `json:"physical_cores"` // among those
+	NUMANodes       int               `json:"numa_nodes"`
+	L3CacheBytes    int64             `json:"l3_cache_bytes"`
+	Governor        string            `json:"cpu_governor"`
+	Turbo           string            `json:"cpu_turbo"` // on, off
+	Hypervisor      bool              `json:"hypervisor"`
+	MemoryBytes     int64             `json:"memory_bytes"`
+	AvailableBytes  int64             `json:"memory_available_bytes"` // what a new process can take, control group included
+	HugePages       string            `json:"transparent_hugepages"`
+	LoadAverage1Min float64           `json:"load_average_1m"`
+	OpenMPVariables map[string]string `json:"openmp_variables"` // OMP_* and GOMP_* of the environment
+	GoVersion       string            `json:"go_version"`
+}
+
+// ThisMachine asks the system.
+func ThisMachine() Machine {
+	m := Machine{
+		OS: runtime.GOOS, Arch: runtime.GOARCH, GoVersion: runtime.Version(),
+		OpenMPVariables: map[string]string{},
+	}
+	var uts unix.Utsname
+	if unix.Uname(&uts) == nil {
+		m.Kernel = unix.ByteSliceToString(uts.Release[:])
+	}
+	cpuinfo := readText("/proc/cpuinfo")
+	m.CPU = lineValue(cpuinfo, "model name")
+	m.Hypervisor = strings.Contains(lineValue(cpuinfo, "flags"), "hypervisor")
+	m.LogicalCores, m.PhysicalCores = Cores()
+	nodes, _ := filepath.Glob("/sys/devices/system/node/node[0-9]*") // the pattern is well-formed
+	m.NUMANodes = len(nodes)
+	m.L3CacheBytes = parseSize(readText("/sys/devices/system/cpu/cpu0/cache/index3/size"))
+	m.Governor = readText("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+	switch readText("/sys/devices/system/cpu/intel_pstate/no_turbo") + readText("/sys/devices/system/cpu/cpufreq/boost") {
+	case "0", "01":
+		m.Turbo = "on"
+	case "1", "10":
+		m.Turbo = "off"
+	}
+	m.HugePages = chosen(readText("/sys/kernel/mm/transparent_hugepage/enabled"))
+	m.MemoryBytes = meminfo("MemTotal")
+	m.AvailableBytes = AvailableMemory()
+	m.LoadAverage1Min = loadAverage()
+	for _, kv := range os.Environ() {
+		if k, v, _ := strings.Cut(kv, "="); strings.HasPrefix(k, "OMP_") || strings.HasPrefix(k, "GOMP_") {
+			m.OpenMPVariables[k] = v
+		}
+	}
+	return m
+}
+
+// Cores counts the logical processors that this process may run on and the
+// physical cores that they belong to.
+func Cores() (logical, physical int) {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		return runtime.NumCPU(), runtime.NumCPU()
+	}
+	seen := map[string]bool{}
+	for cpu := range len(set) * 64 {
+		if !set.IsSet(cpu) {
+			continue
+		}
+		logical++
+		siblings := readText(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
+		if siblings == "" {
+			siblings = strconv.Itoa(cpu)
+		}
+		seen[siblings] = true
+	}
+	return logical, max(len(seen), 1)
+}
+
+// AvailableMemory is how many bytes a new process can take without swapping or
+// being killed: the kernel's estimate, cut to what this control group has left.
+// 0 means unknown.
+func AvailableMemory() int64 {
+	available := meminfo("MemAvailable")
+	limit, err := strconv.ParseInt(readText("/sys/fs/cgroup/memory.max"), 10, 64)
+	if err != nil {
+		return available // "max", or no control group
+	}
+	used := parseSize(readText("/sys/fs/cgroup/memory.current"))
+	for line := range strings.Lines(readText("/sys/fs/cgroup/memory.stat")) {
+		var cache int64
+		if _, err := fmt.Sscanf(line, "inactive_file %d", &cache); err == nil {
+			used -= cache // given back when asked for
+		}
+	}
+	if left := limit - used; available == 0 || left < available {
+		return left
+	}
+	return available
+}
+
+func meminfo(key string) int64 {
+	fields := strings.Fields(lineValue(readText("/proc/meminfo"), key))
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib * 1024
+}
+
+// loadAverage is the system's load over the last minute; 0 where it is unknown.
+func loadAverage() float64 {
+	first, _, _ := strings.Cut(readText("/proc/loadavg"), " ")
+	load, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return 0
+	}
+	return load
+}
+
+// readText reads a small file; "" where there is none.
+func readText(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// lineValue finds "key : value" in a text.
+func lineValue(text, key string) string {
+	for line := range strings.Lines(text) {
+		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == key {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// parseSize reads "48M", "2048K" or plain bytes; 0 for anything else.
+func parseSize(s string) int64 {
+	unit := int64(1)
+	switch {
+	case strings.HasSuffix(s, "K"):
+		unit = 1 << 10
+	case strings.HasSuffix(s, "M"):
+		unit = 1 << 20
+	case strings.HasSuffix(s, "G"):
+		unit = 1 << 30
+	}
+	n, err := strconv.ParseInt(strings.TrimRight(s, "KMG"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n * unit
+}
+
+// chosen picks the bracketed word of "always [madvise] never".
+func chosen(s string) string {
+	_, s, ok := strings.Cut(s, "[")
+	if !ok {
+		return ""
+	}
+	s, _, _ = strings.Cut(s, "]")
+	return s
+}
+
+// gitHead is the commit of the working directory's checkout, with "-dirty" if it
+// has changes; "" where there is none.
+func gitHead() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*").Output()
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(out))
+}

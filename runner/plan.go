@@ -1,0 +1,181 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+
+	"llmscale/gguf"
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+// Plan is everything a run will do, in the order in which it will do it. The
+// same config and models give the same plan: its order comes from the seed.
+type Plan struct {
+	Config *config.Config
+	Jobs   []Job // in order of execution
+	Cells  int
+}
+
+// Job is what one worker process does: one model under one backend, all
+// scenarios.
+type Job struct {
+	Model   Model
+	Backend config.Backend
+	Load    LoadSpec
+	Memory  gguf.Memory
+	KVBytes int64  // per token, at this backend's cache type
+	Cells   []Cell // in order of execution
+}
+
+// Cell is one model x backend x scenario: warm-ups and repetitions of one call.
+type Cell struct {
+	TaskIdx  int // in the config's order, before shuffling
+	Scenario config.Scenario
+}
+
+// Call is one call of a cell.
+type Call struct {
+	Idx    int // in its cell, warm-ups first
+	Warmup int // index among the warm-ups; -1 for a repetition
+	Rep    int // index among the repetitions; -1 for a warm-up
+}
+
+// ID names the cell in messages.
+func (j *Job) ID(c Cell) string {
+	return j.Model.Name + "/" + j.Backend.Name + "/" + c.Scenario.Name
+}
+
+// NewPlan pairs the config's models, found by resolve, with its backends and
+// scenarios. threads is what a backend's `threads: 0` means.
+func NewPlan(cfg *config.Config, resolve func(config.Model, config.Backend) (Model, error), threads int) (*Plan, error) {
+	p := &Plan{Config: cfg}
+	longest := longestPrompt(cfg.Scenarios)
+	for _, pair := range cfg.Pairs() {
+		m, err := resolve(pair.Model, pair.Backend)
+		if err != nil {
+			return nil, err
+		}
+		job, err := newJob(cfg, m, pair.Backend, longest, threads)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range cfg.Scenarios {
+			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
+			p.Cells++
+		}
+		p.Jobs = append(p.Jobs, job)
+	}
+	// The order of models and scenarios must not be the order of sizes: a machine
+	// that warms up or drifts would bend the fit.
+	r := rand.New(rand.NewPCG(uint64(cfg.Seed), 0x6f72646572)) // "order"
+	r.Shuffle(len(p.Jobs), func(i, k int) { p.Jobs[i], p.Jobs[k] = p.Jobs[k], p.Jobs[i] })
+	for i := range p.Jobs {
+		cells := p.Jobs[i].Cells
+		r.Shuffle(len(cells), func(i, k int) { cells[i], cells[k] = cells[k], cells[i] })
+	}
+	return p, nil
+}
+
+func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int) (Job, error) {
+	if b.Threads == 0 {
+		b.Threads = threads
+	}
+	if b.ThreadsBatch == 0 {
+		b.ThreadsBatch = b.Threads
+	}
+	nCtx := b.Context(longest, cfg.GenTokens)
+	mem, err := m.Desc.Memory(gguf.MemoryOptions{Context: int64(nCtx), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType})
+	if err != nil {
+		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
+	}
+	kv, err := m.Desc.KVBytesPerToken(b.KVType, b.KVType)
+	if err != nil {
+		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
+	}
+	return Job{
+		Model: m, Backend: b, Memory: mem, KVBytes: kv,
+		Load: LoadSpec{
+			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
+			GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
+			KVType: b.KVType, Mmap: b.Mmap,
+		},
+	}, nil
+}
+
+// longestPrompt bounds the prompts' lengths in tokens: a byte-level tokeniser
+// never makes more tokens of a text than it has bytes, and a few special ones.
+func longestPrompt(scenarios []config.Scenario) int {
+	const special = 8
+	n := 0
+	for _, s := range scenarios {
+		n = max(n, s.PromptTokens, boundTokens(s)+special)
+	}
+	return n
+}
+
+func boundTokens(s config.Scenario) int { return max(s.PromptTokens, len(s.Prompt)) }
+
+// Calls lists a cell's calls in order.
+func (p *Plan) Calls() []Call {
+	var calls []Call
+	for i := range p.Config.WarmupRepetitions {
+		calls = append(calls, Call{Idx: len(calls), Warmup: i, Rep: -1})
+	}
+	for i := range p.Config.Repetitions {
+		calls = append(calls, Call{Idx: len(calls), Warmup: -1, Rep: i})
+	}
+	return calls
+}
+
+// RecordsExpected is how many lines runs.jsonl has when every call went well and
+// nothing was resumed.
+func (p *Plan) RecordsExpected() int { return p.Cells * len(p.Calls()) * len(record.Modes) }
+
+// SHA256 identifies the plan: what is measured, with which files, in which order.
+func (p *Plan) SHA256() string {
+	type cell struct {
+		Task                                 int
+		Model, Backend, Scenario, ModelBytes string
+	}
+	var cells []cell
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		for _, c := range j.Cells {
+			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario.Name, j.Model.SHA256})
+		}
+	}
+	data, err := json.Marshal([]any{p.Config.GenTokens, p.Config.Repetitions, p.Config.WarmupRepetitions, p.Config.Seed, cells})
+	if err != nil { // strings and integers
+		panic("runner: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// weight is the work of one call in bytes read, for guessing times: decode reads
+// the weights once per token, a short prefill about once.
+func (j *Job) weight(s config.Scenario, gen int) float64 {
+	const tokensPerRead = 16 // of a prompt, before arithmetic outweighs reading
+	reads := float64(gen) + 1 + float64(boundTokens(s))/tokensPerRead
+	return reads * (float64(j.Model.Desc.BytesReadPerToken) + smallModelFloor)
+}
+
+// smallModelFloor is what a token costs in a model of no size, as bytes: about
+// 20 us of barriers and bookkeeping at 10 GB/s.
+const smallModelFloor = 2e5
+
+// EstimateSeconds guesses how long the plan's calls take at a read bandwidth in
+// bytes per second. Loading is not in it.
+func (p *Plan) EstimateSeconds(bandwidth float64) float64 {
+	total := 0.0
+	for i := range p.Jobs {
+		for _, c := range p.Jobs[i].Cells {
+			total += p.Jobs[i].weight(c.Scenario, p.Config.GenTokens)
+		}
+	}
+	return total * float64(len(p.Calls())) / bandwidth
+}

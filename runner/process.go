@@ -1,0 +1,266 @@
+package runner
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"llmscale/runner/record"
+)
+
+// Command starts worker processes.
+type Command struct {
+	Path string   // executable, usually this one
+	Args []string // that make it a worker
+	Env  []string // additions to this process's environment
+}
+
+// process is a running worker as the coordinator sees it.
+type process struct {
+	cmd     *exec.Cmd
+	stdin   io.WriteCloser
+	replies chan reply // closed when the worker's pipe ends
+	stderr  *tail
+	exited  chan struct{} // closed after Wait
+	waitErr error         // valid once exited is closed
+	oomBase int64         // the cgroup's OOM kills when it started; -1 unknown
+	pid     int
+}
+
+// startWorker starts a worker in a process group of its own, so that Ctrl-C at
+// the terminal reaches the coordinator alone, which then decides.
+func startWorker(c Command, log *slog.Logger) (*process, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("runner: worker pipe: %w", err)
+	}
+	defer w.Close()
+	cmd := exec.Command(c.Path, c.Args...)
+	// ggml prints a backtrace through a debugger when it aborts, which can hang.
+	cmd.Env = append(append(os.Environ(), "GGML_NO_BACKTRACE=1"), c.Env...)
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p := &process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan reply), exited: make(chan struct{}), oomBase: oomKills()}
+	cmd.Stderr = p.stderr
+	cmd.Stdout = p.stderr // native code that prints: evidence, not results
+	if p.stdin, err = cmd.StdinPipe(); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("runner: worker pipe: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		r.Close()
+		return nil, fmt.Errorf("runner: starting a worker: %w", err)
+	}
+	p.pid = cmd.Process.Pid
+	go func() {
+		defer close(p.replies)
+		defer r.Close()
+		dec := json.NewDecoder(bufio.NewReaderSize(r, 1<<16))
+		for {
+			var rep reply
+			if err := dec.Decode(&rep); err != nil {
+				if !errors.Is(err, io.EOF) {
+					log.Debug("worker reply", "error", err)
+				}
+				return
+			}
+			p.replies <- rep
+		}
+	}()
+	go func() {
+		p.waitErr = cmd.Wait()
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// errInterrupted says that the caller's stop channel ended the wait.
+var errInterrupted = errors.New("runner: interrupted")
+
+// ask sends a request and waits for its answer, at most timeout between two
+// replies. The error is a *Failure if the worker failed, died or was killed for
+// its silence, errInterrupted if stop was closed meanwhile.
+func (p *process) ask(req request, timeout time.Duration, stop <-chan struct{}, progress func(share float64)) (reply, error) {
+	if err := json.NewEncoder(p.stdin).Encode(req); err != nil {
+		return reply{}, p.died()
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for {
+		select {
+		case rep, ok := <-p.replies:
+			switch {
+			case !ok:
+				return reply{}, p.died()
+			case rep.Failure != nil:
+				return reply{}, &Failure{Status: rep.Failure.Status, Reason: rep.Failure.Reason, Stderr: p.stderr.last()}
+			case rep.Share == nil:
+				return rep, nil
+			}
+			if progress != nil {
+				progress(*rep.Share)
+			}
+			timer.Reset(timeout)
+		case <-timer.C:
+			p.kill()
+			return reply{}, &Failure{
+				Status: record.StatusTimeout,
+				Reason: fmt.Sprintf("no answer for %v: the worker was killed (cell_timeout_s in the config sets the limit)", timeout),
+				Stderr: p.stderr.last(),
+			}
+		case <-stop:
+			p.kill()
+			return reply{}, errInterrupted
+		}
+	}
+}
+
+// exitGrace is how long a worker may take to end once its pipe is closed.
+const exitGrace = 10 * time.Second
+
+// close ends an idle worker; it is safe to call on one that is dead already.
+func (p *process) close() {
+	p.stdin.Close()
+	for {
+		select {
+		case <-p.exited:
+			return
+		case _, ok := <-p.replies: // nobody waits for it any more
+			if !ok {
+				p.replies = nil
+			}
+		case <-time.After(exitGrace):
+			p.kill()
+			return
+		}
+	}
+}
+
+// kill ends the worker and all that it started, now.
+func (p *process) kill() {
+	// The group may be gone already, which is what is wanted.
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
+	for {
+		select {
+		case <-p.exited:
+			return
+		case _, ok := <-p.replies:
+			if !ok {
+				p.replies = nil
+			}
+		}
+	}
+}
+
+// died waits for a worker that stopped answering and says how it ended.
+func (p *process) died() *Failure {
+	select {
+	case <-p.exited:
+	case <-time.After(exitGrace):
+		p.kill()
+		return &Failure{Status: record.StatusCrashed, Reason: "the worker closed its pipe without exiting", Stderr: p.stderr.last()}
+	}
+	f := &Failure{Status: record.StatusCrashed, Stderr: p.stderr.last()}
+	state := p.cmd.ProcessState
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		f.Signal = signalName(ws.Signal())
+		f.Reason = "the worker was ended by " + f.Signal
+		switch {
+		case ws.Signal() == syscall.SIGKILL && oomKills() > p.oomBase && p.oomBase >= 0:
+			f.Status = record.StatusOOM
+			f.Reason += " from the kernel's out-of-memory killer"
+		case ws.Signal() == syscall.SIGKILL:
+			f.Reason += " (sent by someone, or by an out-of-memory killer outside this control group)"
+		}
+		return f
+	}
+	code := state.ExitCode()
+	f.ExitCode = &code
+	f.Reason = fmt.Sprintf("the worker exited with code %d", code)
+	return f
+}
+
+func signalName(s syscall.Signal) string {
+	names := map[syscall.Signal]string{
+		syscall.SIGABRT: "SIGABRT", syscall.SIGSEGV: "SIGSEGV", syscall.SIGKILL: "SIGKILL", syscall.SIGBUS: "SIGBUS",
+		syscall.SIGFPE: "SIGFPE", syscall.SIGILL: "SIGILL", syscall.SIGTERM: "SIGTERM", syscall.SIGINT: "SIGINT",
+	}
+	if n, ok := names[s]; ok {
+		return n
+	}
+	return fmt.Sprintf("signal %d", int(s))
+}
+
+// oomKills reads how many processes of this control group the kernel has killed
+// for memory; -1 where it does not say.
+func oomKills() int64 {
+	data, err := os.ReadFile("/sys/fs/cgroup/memory.events")
+	if err != nil {
+		return -1
+	}
+	for line := range strings.Lines(string(data)) {
+		var n int64
+		if _, err := fmt.Sscanf(line, "oom_kill %d", &n); err == nil {
+			return n
+		}
+	}
+	return -1
+}
+
+// tail keeps the last lines written to it and hands each to the debug log.
+type tail struct {
+	mu      sync.Mutex
+	log     *slog.Logger
+	partial strings.Builder
+	lines   []string
+}
+
+const tailLines = 20
+
+func (t *tail) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range string(b) {
+		if c != '\n' {
+			if t.partial.Len() < 2000 { // a line without end must not fill memory
+				t.partial.WriteRune(c)
+			}
+			continue
+		}
+		t.push()
+	}
+	return len(b), nil
+}
+
+// push ends the current line; t.mu is held.
+func (t *tail) push() {
+	line := strings.TrimRight(t.partial.String(), " \r")
+	t.partial.Reset()
+	if line == "" {
+		return
+	}
+	t.log.Debug(line, "from", "worker")
+	t.lines = append(t.lines, line)
+	if len(t.lines) > tailLines {
+		t.lines = t.lines[1:]
+	}
+}
+
+// last returns the kept lines.
+func (t *tail) last() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.partial.Len() > 0 {
+		t.push()
+	}
+	return append([]string(nil), t.lines...)
+}

@@ -1,0 +1,119 @@
+package runner
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+// base fills in what is known of a call before it is measured.
+func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) record.Record {
+	d := &j.Model.Desc
+	rec := record.Record{
+		SchemaVersion: record.SchemaVersion,
+		RunID:         r.ID,
+		TaskIdx:       c.TaskIdx, CellID: j.ID(c), OrderIdx: r.order, Session: r.Session,
+		Scenario: c.Scenario.Name, Backend: j.Backend.Name, BackendKind: j.Backend.Kind,
+		Model: j.Model.Name, ModelKind: j.Model.Kind, ModelSource: j.Model.Source,
+		ModelFile: filepath.Base(j.Model.File), ModelSHA256: j.Model.SHA256,
+		ParamsMillions: float64(d.ParamsTotal) / 1e6, ParamsMillionsConfig: j.Model.ParamsMillions,
+		GenTokensTarget: r.Plan.Config.GenTokens, BatchSizeConfig: j.Backend.BatchSize,
+		CallIdx: call.Idx, SampleIdx: call.Idx, IsWarmup: call.Warmup >= 0,
+		StartedAt: float64(started.UnixNano()) / 1e9,
+		ModelFacts: record.ModelFacts{
+			WeightType: d.WeightType, Architecture: d.Architecture,
+			NLayer: int(d.NLayer), NEmbd: int(d.NEmbd), NHead: int(d.NHead), NHeadKV: int(d.NHeadKV),
+			HeadDim: int(d.HeadDim), NFF: int(d.NFF), NVocab: int(d.NVocab), NCtxTrain: int(d.NCtxTrain),
+			ParamsTotal: d.ParamsTotal, ParamsNonEmbedding: d.ParamsNonEmbedding, ParamsActive: d.ParamsActive,
+			WeightBytes: d.WeightBytes, BytesPerToken: d.BytesReadPerToken, KVBytesPerToken: j.KVBytes,
+		},
+		RuntimeFacts: record.RuntimeFacts{
+			Device: j.Backend.Device, NThreads: j.Backend.Threads, NThreadsBatch: j.Backend.ThreadsBatch,
+			NGPULayers: j.Backend.NGPULayers, FlashAttention: j.Backend.FlashAttn,
+			NCtx: j.Load.NCtx, NBatch: j.Load.NBatch, NUBatch: j.Load.NUBatch,
+			KVTypeK: j.Backend.KVType, KVTypeV: j.Backend.KVType, UseMmap: j.Backend.Mmap,
+			LlamaCommit: info.LlamaCommit,
+		},
+	}
+	if info.NCtx > 0 {
+		rec.NCtx = info.NCtx
+		kv := int64(info.NCtx) * j.KVBytes
+		rec.ContextBytes = &kv
+	}
+	if call.Warmup >= 0 {
+		rec.WarmupIdx = &call.Warmup
+	} else {
+		rec.Rep = &call.Rep
+	}
+	if c.Scenario.PromptTokens == 0 {
+		chars := len(c.Scenario.Prompt)
+		rec.Prompt, rec.PromptChars = &c.Scenario.Prompt, &chars
+	}
+	return rec
+}
+
+// inModes makes the records of a call, one per mode.
+func inModes(base record.Record) []record.Record {
+	out := make([]record.Record, len(record.Modes))
+	for i, mode := range record.Modes {
+		out[i] = base
+		out[i].Mode = mode
+	}
+	return out
+}
+
+// store writes the records of a call that was measured.
+func (r *Run) store(base record.Record, m record.Measurement) error {
+	base.Status = record.StatusOK
+	base.Measurement = m
+	if base.Device == config.DeviceCPU {
+		const why = "no device clock on the CPU"
+		base.Nulls = map[string]string{
+			"cuda_event_ms": why, "prefill_cuda_event_ms": why, "kv_decode_cuda_event_ms": why, "token_device_ns": why,
+			"gpu_peak_mb": "no device memory on the CPU",
+		}
+	}
+	if m.PromptTokenIDs == nil || (m.OutputTokenIDs == nil && *m.GenTokensRaw > 0) {
+		base.Nulls["prompt_token_ids"] = fmt.Sprintf("more than %d ids: see the hash and the seed", MaxRecordedIDs)
+	}
+	records := inModes(base)
+	for i := range records {
+		project(&records[i])
+	}
+	if err := r.Store.Append(records); err != nil {
+		return err
+	}
+	r.order++
+	r.calls++
+	return nil
+}
+
+// project fills in the mode's own latency and rate.
+func project(rec *record.Record) {
+	prompt, gen := *rec.PromptTokensRaw, *rec.GenTokensRaw
+	var tokens int
+	switch rec.Mode {
+	case record.ModePrefill:
+		rec.LatencyMS, rec.CUDAEventMS, tokens = rec.PrefillMS, rec.PrefillCUDAMS, prompt
+	case record.ModeDecode:
+		rec.LatencyMS, rec.CUDAEventMS, tokens = rec.KVDecodeMS, rec.KVDecodeCUDAMS, gen
+	case record.ModeE2E:
+		rec.LatencyMS, tokens = rec.E2EKVMS, prompt+gen
+	}
+	rec.TokensTotal, rec.GenTokens = &tokens, &gen
+	if rec.LatencyMS != nil && *rec.LatencyMS > 0 {
+		rate := float64(tokens) / (*rec.LatencyMS / 1e3)
+		rec.TokensPerS = &rate
+	}
+}
+
+// GiB formats a size in binary units, with three significant digits.
+func GiB(bytes int64) string {
+	if bytes < 1<<30 {
+		return fmt.Sprintf("%.3g MiB", float64(bytes)/(1<<20))
+	}
+	return fmt.Sprintf("%.3g GiB", float64(bytes)/(1<<30))
+}

@@ -1,0 +1,324 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+// Run carries out a plan. It is used once.
+type Run struct {
+	ID       string // the run folder's name
+	Plan     *Plan
+	Store    *Store
+	Worker   Command
+	Progress Progress
+	Log      *slog.Logger
+
+	// Manifest is manifest.json; Execute completes it.
+	Manifest map[string]any
+
+	// Session is 0 for a new run and counts resumptions; Previous holds the
+	// records of the earlier sessions.
+	Session  int
+	Previous []record.Record
+
+	order    int // position of the next call
+	eta      eta
+	calls    int // acknowledged, in this and earlier sessions
+	planned  int
+	outcome  map[int]string // by TaskIdx: the cell's status
+	loads    []loadRow
+	previous done
+}
+
+type loadRow struct {
+	model, device, dtype string
+	ms                   float64
+}
+
+// Summary says how a run ended.
+type Summary struct {
+	Cells       int            // planned
+	ByStatus    map[string]int // cells
+	Interrupted bool
+	Records     int // lines written in this session
+}
+
+// Failed is the number of cells that should have been measured and were not:
+// everything but ok and waived.
+func (s Summary) Failed() int {
+	n := 0
+	for status, count := range s.ByStatus {
+		if status != record.StatusOK && status != record.StatusWaived {
+			n += count
+		}
+	}
+	return n
+}
+
+// done says what earlier sessions left to do.
+type done struct {
+	reps    map[int]map[int]bool // task -> repetitions that are on record as ok
+	final   map[int]string       // task -> a status that is a result and is not tried again
+	records int
+}
+
+// finished reads earlier sessions' records. Out of memory and waived are
+// results: they stand. A crash, a timeout or an error is tried again.
+func finished(records []record.Record) done {
+	d := done{reps: map[int]map[int]bool{}, final: map[int]string{}, records: len(records)}
+	for i := range records {
+		r := &records[i]
+		switch {
+		case r.Status == record.StatusOOM || r.Status == record.StatusWaived:
+			d.final[r.TaskIdx] = r.Status
+		case r.Status == record.StatusOK && r.Rep != nil && r.Mode == record.ModeE2E:
+			if d.reps[r.TaskIdx] == nil {
+				d.reps[r.TaskIdx] = map[int]bool{}
+			}
+			d.reps[r.TaskIdx][*r.Rep] = true
+		}
+	}
+	return d
+}
+
+// todo lists the calls of a cell that are still to be made. A cell of which
+// repetitions are missing is warmed up again: its worker is a new process.
+func (r *Run) todo(c Cell) []Call {
+	if _, ok := r.outcome[c.TaskIdx]; ok {
+		return nil // settled in this session
+	}
+	if _, ok := r.previous.final[c.TaskIdx]; ok {
+		return nil
+	}
+	have := r.previous.reps[c.TaskIdx]
+	if len(have) == r.Plan.Config.Repetitions {
+		return nil
+	}
+	var calls []Call
+	for _, call := range r.Plan.Calls() {
+		if call.Rep < 0 || !have[call.Rep] {
+			calls = append(calls, call)
+		}
+	}
+	return calls
+}
+
+// Execute measures everything that is left to measure. Closing stop interrupts
+// it: what was acknowledged is kept, and the run can be resumed. The error is
+// one that ended the run as a whole (a full disk); failed cells are in the
+// Summary.
+func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
+	r.previous = finished(r.Previous)
+	r.outcome = map[int]string{}
+	r.planned = r.Plan.Cells * len(r.Plan.Calls())
+	for i := range r.Previous {
+		r.order = max(r.order, r.Previous[i].OrderIdx+1)
+	}
+	for i := range r.Plan.Jobs {
+		job := &r.Plan.Jobs[i]
+		for _, c := range job.Cells {
+			calls := r.todo(c)
+			r.calls += len(r.Plan.Calls()) - len(calls)
+			r.eta.total += job.weight(c.Scenario, r.Plan.Config.GenTokens) * float64(len(calls))
+			if len(calls) == 0 {
+				r.outcome[c.TaskIdx] = record.StatusOK
+				if s, ok := r.previous.final[c.TaskIdx]; ok {
+					r.outcome[c.TaskIdx] = s
+				}
+			}
+		}
+	}
+	before := r.order
+	if err := r.begin(); err != nil {
+		return Summary{}, err
+	}
+	var err error
+	for i := range r.Plan.Jobs {
+		if err = r.job(&r.Plan.Jobs[i], stop); err != nil {
+			break
+		}
+	}
+	sum := Summary{Cells: r.Plan.Cells, ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
+	for _, s := range r.outcome {
+		sum.ByStatus[s]++
+	}
+	if errors.Is(err, errInterrupted) {
+		sum.Interrupted, err = true, nil
+	}
+	return sum, errors.Join(err, r.end(sum))
+}
+
+// job measures one model under one backend. A worker that dies costs the cell
+// it was measuring; the job's other cells get a new one.
+func (r *Run) job(j *Job, stop <-chan struct{}) error {
+	var w *process
+	defer func() {
+		if w != nil {
+			w.close()
+		}
+	}()
+	var info LoadInfo
+	fresh := false // the worker has been loaded and not yet called
+	for _, c := range j.Cells {
+		calls := r.todo(c)
+		if len(calls) == 0 {
+			continue
+		}
+		if w == nil {
+			var err error
+			w, info, err = r.load(j, stop)
+			if errors.Is(err, errInterrupted) {
+				return err
+			}
+			if err != nil {
+				// A model that does not load fails for all scenarios alike.
+				return r.failJob(j, asFailure(err))
+			}
+			fresh = true
+			r.loads = append(r.loads, loadRow{j.Model.Name, j.Backend.Device, j.Backend.DType, info.ModelLoadMS})
+		}
+		alive, err := r.cell(j, c, calls, w, info, fresh, stop)
+		if err != nil {
+			return err
+		}
+		fresh = false
+		if !alive {
+			w.close()
+			w = nil
+		}
+	}
+	return nil
+}
+
+// load starts a worker and loads the job's model in it.
+func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
+	if j.Backend.Device != config.DeviceCPU {
+		return nil, LoadInfo{}, Failf(record.StatusWaived, "device %s: this build measures on the CPU only", j.Backend.Device)
+	}
+	if free := AvailableMemory(); free > 0 && j.Memory.Total > free {
+		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
+			GiB(j.Memory.Total), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(free))
+	}
+	cell := j.Model.Name + "/" + j.Backend.Name
+	r.show(Status{Cell: cell, Phase: PhaseLoad})
+	w, err := startWorker(r.Worker, r.Log)
+	if err != nil {
+		return nil, LoadInfo{}, err
+	}
+	rep, err := w.ask(request{Load: &j.Load}, r.Plan.Config.CellTimeout(), stop, func(share float64) {
+		r.show(Status{Cell: cell, Phase: PhaseLoad, Share: share})
+	})
+	if err == nil && rep.Loaded == nil {
+		err = errors.New("runner: the worker answered a load with something else")
+	}
+	if err != nil {
+		w.close()
+		return nil, LoadInfo{}, err
+	}
+	return w, *rep.Loaded, nil
+}
+
+// cell makes a cell's calls. alive is false if the worker is gone. The error is
+// one that ends the run.
+func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fresh bool, stop <-chan struct{}) (alive bool, err error) {
+	cfg := r.Plan.Config
+	for i, call := range calls {
+		st := Status{Cell: j.ID(c), Phase: PhaseMeasure, Index: call.Rep + 1, Of: cfg.Repetitions}
+		if call.Warmup >= 0 {
+			st.Phase, st.Index, st.Of = PhaseWarmup, call.Warmup+1, cfg.WarmupRepetitions
+		}
+		r.show(st)
+		spec := CallSpec{GenTokens: cfg.GenTokens}
+		if c.Scenario.PromptTokens > 0 {
+			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, PromptSeed(cfg.Seed, c.Scenario.Name, call.Idx)
+		} else {
+			spec.Prompt = &c.Scenario.Prompt
+		}
+		load := loadAverage()
+		started := time.Now()
+		rep, err := w.ask(request{Measure: &spec}, cfg.CellTimeout(), stop, nil)
+		if errors.Is(err, errInterrupted) {
+			return false, err
+		}
+		base := r.base(j, c, call, info, started)
+		if err == nil && rep.Measurement == nil {
+			err = errors.New("runner: the worker answered a call with something else")
+		}
+		if err != nil {
+			f := asFailure(err)
+			for range calls[i:] {
+				r.eta.skip(j.weight(c.Scenario, cfg.GenTokens))
+			}
+			if err := r.fail(j, c, call, base, f); err != nil {
+				return false, err
+			}
+			return f.Signal == "" && f.ExitCode == nil && f.Status != record.StatusTimeout, nil
+		}
+		m := rep.Measurement
+		m.LoadAverage1Min = &load
+		if fresh {
+			m.ModelLoadMS, m.ContextInitMS = &info.ModelLoadMS, &info.ContextInitMS
+			fresh = false
+		}
+		if err := r.store(base, *m); err != nil {
+			return false, err
+		}
+		r.eta.add(j.weight(c.Scenario, cfg.GenTokens), time.Since(started))
+		r.Progress.Stored(j.ID(c), call.Idx, record.StatusOK)
+	}
+	r.outcome[c.TaskIdx] = record.StatusOK
+	return true, nil
+}
+
+// failJob records a failure for each of the job's remaining cells.
+func (r *Run) failJob(j *Job, f *Failure) error {
+	for _, c := range j.Cells {
+		calls := r.todo(c)
+		if len(calls) == 0 {
+			continue
+		}
+		for range calls {
+			r.eta.skip(j.weight(c.Scenario, r.Plan.Config.GenTokens))
+		}
+		if err := r.fail(j, c, calls[0], r.base(j, c, calls[0], LoadInfo{}, time.Now()), f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail records one failed call; the rest of its cell is not tried in this
+// session.
+func (r *Run) fail(j *Job, c Cell, call Call, base record.Record, f *Failure) error {
+	base.Status = f.Status
+	base.Error = &f.Reason
+	if f.Signal != "" {
+		base.Signal = &f.Signal
+	}
+	base.ExitCode = f.ExitCode
+	base.Stderr = f.Stderr
+	if err := r.Store.Append(inModes(base)); err != nil {
+		return err
+	}
+	r.order++
+	r.calls++
+	r.outcome[c.TaskIdx] = f.Status
+	r.Progress.Stored(j.ID(c), call.Idx, f.Status)
+	r.Progress.Note(fmt.Sprintf("%s: %s: %s", j.ID(c), f.Status, f.Reason))
+	return nil
+}
+
+func (r *Run) show(s Status) {
+	s.CallsDone, s.Calls, s.Remaining = r.calls, r.planned, r.eta.remaining()
+	r.Progress.Update(s)
+}
+
+// Outcomes maps each cell that is settled, by its TaskIdx, to its status.
+func (r *Run) Outcomes() map[int]string { return maps.Clone(r.outcome) }

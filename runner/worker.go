@@ -1,0 +1,127 @@
+package runner
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"llmscale/runner/record"
+)
+
+// WorkerMain is the worker process. It exits as soon as its coordinator is gone,
+// even in the middle of native code: nobody would read the result.
+func WorkerMain(open Opener) error {
+	out := os.NewFile(workerFD, "replies")
+	if _, err := out.Stat(); err != nil {
+		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
+	}
+	// Nothing may disturb a timed call: garbage is collected between calls only.
+	debug.SetGCPercent(-1)
+	return serveWorker(os.Stdin, out, open, func() { os.Exit(0) })
+}
+
+// serveWorker answers requests from in until in ends, then calls gone. A failed
+// request is answered, not fatal; the error returned is a broken pipe or
+// protocol.
+func serveWorker(in io.Reader, out io.Writer, open Opener, gone func()) error {
+	w := &worker{open: open, out: json.NewEncoder(out)}
+	defer w.close()
+	requests := make(chan request)
+	readErr := make(chan error, 1)
+	go func() {
+		defer close(requests)
+		dec := json.NewDecoder(bufio.NewReader(in))
+		for {
+			var req request
+			if err := dec.Decode(&req); err != nil {
+				if errors.Is(err, io.EOF) {
+					err = nil
+				}
+				readErr <- err
+				gone()
+				return
+			}
+			requests <- req
+		}
+	}()
+	for req := range requests {
+		if err := w.serve(req); err != nil {
+			return err
+		}
+		runtime.GC()
+	}
+	return <-readErr
+}
+
+type worker struct {
+	open    Opener
+	out     *json.Encoder
+	backend Backend
+}
+
+func (w *worker) close() {
+	if w.backend != nil {
+		w.backend.Close()
+	}
+}
+
+// serve answers one request; its error is one of writing the answer.
+func (w *worker) serve(req request) error {
+	var (
+		rep reply
+		err error
+	)
+	switch {
+	case req.Load != nil:
+		rep.Loaded, err = w.load(*req.Load)
+	case req.Measure != nil:
+		rep.Measurement, err = w.measure(*req.Measure)
+	default:
+		err = errors.New("runner: an empty request")
+	}
+	if err != nil {
+		f := asFailure(err)
+		rep = reply{Failure: &failureReply{Status: f.Status, Reason: f.Reason}}
+	}
+	if err := w.out.Encode(rep); err != nil {
+		return fmt.Errorf("runner: answering the coordinator: %w", err)
+	}
+	return nil
+}
+
+func (w *worker) load(spec LoadSpec) (*LoadInfo, error) {
+	w.close()
+	b, err := w.open(spec.Kind)
+	if err != nil {
+		return nil, err
+	}
+	w.backend = b
+	last := 0.0
+	info, err := b.Load(spec, func(share float64) {
+		if share-last >= 0.05 {
+			last = share
+			// A lost progress line is no reason to fail; a lost answer will tell.
+			_ = w.out.Encode(reply{Share: &share})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &info, nil
+}
+
+func (w *worker) measure(call CallSpec) (*record.Measurement, error) {
+	if w.backend == nil {
+		return nil, errors.New("runner: a call before a load")
+	}
+	m, err := w.backend.Measure(call)
+	if err != nil {
+		return nil, err
+	}
+	return &m, nil
+}
