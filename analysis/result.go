@@ -243,12 +243,13 @@ type Fit struct {
 
 // LeaveOneOut is a fit without one of its models.
 type LeaveOneOut struct {
-	Dropped        string   `json:"dropped"`
-	N              int      `json:"n_models"`
-	Slope          *float64 `json:"slope"`
-	Log10Intercept *float64 `json:"log10_intercept"`
-	R2             *float64 `json:"r2"`
-	SlopeChange    *float64 `json:"slope_change"` // this slope less the whole fit's
+	Dropped        string    `json:"dropped"`
+	N              int       `json:"n_models"`
+	Slope          *float64  `json:"slope"`
+	Log10Intercept *float64  `json:"log10_intercept"`
+	R2             *float64  `json:"r2"`
+	SlopeChange    *float64  `json:"slope_change"` // this slope less the whole fit's
+	SlopeT         *Interval `json:"slope_t_ci"`   // 95 %, Student t
 }
 
 // Forms of an OffsetFit, as TR121 names them.

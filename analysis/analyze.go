@@ -1,0 +1,393 @@
+package analysis
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"llmscale/runner/record"
+)
+
+// resultSchema counts incompatible changes of Result.
+const resultSchema = 1
+
+// Axes that Options.XAxis may name. The first is the default.
+var axes = []Axis{
+	{"params_total", "million parameters", "total parameters (millions)", "all parameters, embeddings included: TR121's axis"},
+	{"params_non_embedding", "million parameters", "non-embedding parameters (millions)", "parameters less the embedding tables: the ones that every token is multiplied with"},
+	{"params_active", "million parameters", "active parameters (millions)", "parameters that take part in one decoded token: of a mixture of experts only those in use"},
+	{"bytes_per_token", "MB", "weights read per token (MB)", "weight bytes that one decoded token reads, in 1e6 bytes: it joins size, precision and experts"},
+}
+
+// Axes lists what may stand for a model's size, the default first.
+func Axes() []Axis { return slices.Clone(axes) }
+
+func (o Options) withDefaults() (Options, Axis, error) {
+	if o.Bootstrap == 0 {
+		o.Bootstrap = 1000
+	}
+	o.Bootstrap = max(o.Bootstrap, -1)
+	if o.Seed == 0 {
+		o.Seed = 42
+	}
+	if o.XAxis == "" {
+		o.XAxis = axes[0].Name
+	}
+	var names []string
+	for _, a := range axes {
+		if a.Name == o.XAxis {
+			return o, a, nil
+		}
+		names = append(names, a.Name)
+	}
+	return o, Axis{}, fmt.Errorf("analysis: no x axis %q; there are %s", o.XAxis, strings.Join(names, ", "))
+}
+
+// series is what one fit runs along: the models of a backend, at a batch size.
+type series struct {
+	backend string
+	batch   int
+}
+
+type modelKey struct{ backend, model string }
+
+type cellKey struct {
+	series
+	model, scenario, mode string
+}
+
+// group holds one cell's ok records, in run order.
+type group struct {
+	rows []*Row // what the summary is made of
+	cold []*Row // warm-ups
+	warm []*Row // repetitions
+}
+
+type analyzer struct {
+	run       *Run
+	opt       Options
+	axis      Axis
+	res       *Result
+	models    map[modelKey]*Model
+	cells     map[cellKey]*group
+	series    []series
+	scenarios []string
+	modes     []string
+}
+
+// Analyze computes everything that run says. It changes nothing in run, and the
+// same run and options give the same Result.
+func Analyze(run *Run, opt Options) (*Result, error) {
+	opt, axis, err := opt.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	a := &analyzer{run: run, opt: opt, axis: axis,
+		models: map[modelKey]*Model{}, cells: map[cellKey]*group{},
+		res: &Result{SchemaVersion: resultSchema, Harness: run.Harness, Options: opt, Axis: axis,
+			Counts: run.Counts, Manifest: run.Manifest,
+			RunID: run.Manifest.Text("run_id"), RunName: run.Manifest.Text("run_name"),
+			Warnings: slices.Clone(run.Warnings)},
+	}
+	if a.res.RunID == "" && len(run.Rows) > 0 {
+		a.res.RunID = run.Rows[0].RunID
+	}
+	a.collect()
+	a.res.Models = a.modelList()
+	a.summarise()
+	a.aggregate()
+	a.decodeFractions()
+	a.warmups()
+	a.eventGaps()
+	a.failures()
+	a.tokens()
+	a.fits()
+	a.ollama()
+	a.answer()
+	a.runWarnings()
+	return a.res, nil
+}
+
+func (a *analyzer) warn(code, where, text, advice string) {
+	a.res.Warnings = append(a.res.Warnings, Warning{Code: code, Where: where, Text: text, Advice: advice})
+}
+
+// collect sorts the records into cells and learns the models' facts.
+func (a *analyzer) collect() {
+	seenSeries, seenScenario, seenMode := map[series]bool{}, map[string]bool{}, map[string]bool{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		a.learn(r)
+		if s := (series{r.Backend, r.batch()}); !seenSeries[s] {
+			seenSeries[s] = true
+			a.series = append(a.series, s)
+		}
+		if !seenScenario[r.Scenario] {
+			seenScenario[r.Scenario] = true
+			a.scenarios = append(a.scenarios, r.Scenario)
+		}
+		if !seenMode[r.Mode] {
+			seenMode[r.Mode] = true
+			a.modes = append(a.modes, r.Mode)
+		}
+		if !r.ok() {
+			continue
+		}
+		if _, usable := r.latency(); !usable {
+			a.res.Counts.Unusable++
+			continue
+		}
+		k := cellKey{series{r.Backend, r.batch()}, r.Model, r.Scenario, r.Mode}
+		g := a.cells[k]
+		if g == nil {
+			g = &group{}
+			a.cells[k] = g
+		}
+		if r.IsWarmup {
+			a.res.Counts.Warmups++
+			g.cold = append(g.cold, r)
+		} else {
+			g.warm = append(g.warm, r)
+		}
+		if !r.IsWarmup || a.opt.IncludeWarmup {
+			a.res.Counts.Used++
+			g.rows = append(g.rows, r)
+		}
+	}
+	for _, m := range a.models {
+		a.completeModel(m)
+	}
+	if n := a.res.Counts.Unusable; n > 0 {
+		a.warn("unusable_latency", "runs.jsonl", fmt.Sprintf("%d ok records have no positive, finite latency_ms", n),
+			"they are left out; the program that wrote them should have given them another status")
+	}
+	// Runs are shuffled, so the order of the file says nothing: the manifest's
+	// order where it has one, else the names'.
+	backendAt, scenarioAt := a.manifestOrder("backends"), a.manifestOrder("scenarios")
+	slices.SortFunc(a.series, func(x, y series) int {
+		return cmp.Or(backendAt(x.backend)-backendAt(y.backend), strings.Compare(x.backend, y.backend), x.batch-y.batch)
+	})
+	slices.SortFunc(a.scenarios, func(x, y string) int {
+		return cmp.Or(scenarioAt(x)-scenarioAt(y), strings.Compare(x, y))
+	})
+	modeAt := func(m string) int {
+		if i := slices.Index(record.Modes, m); i >= 0 {
+			return i
+		}
+		return len(record.Modes)
+	}
+	slices.SortFunc(a.modes, func(x, y string) int { return cmp.Or(modeAt(x)-modeAt(y), strings.Compare(x, y)) })
+}
+
+// manifestOrder gives the position of a name in a list of the manifest's
+// resolved (or config) section; names that are not there come last.
+func (a *analyzer) manifestOrder(list string) func(string) int {
+	var items []struct {
+		Name string `json:"name"`
+	}
+	if !a.run.Manifest.Decode(&items, "resolved", list) {
+		a.run.Manifest.Decode(&items, "config", list)
+	}
+	at := map[string]int{}
+	for i, it := range items {
+		if _, seen := at[it.Name]; !seen {
+			at[it.Name] = i
+		}
+	}
+	return func(name string) int {
+		if i, ok := at[name]; ok {
+			return i
+		}
+		return len(items)
+	}
+}
+
+// modelList has the models in the order of the tables: by backend, then size.
+func (a *analyzer) modelList() []Model {
+	backendAt := a.manifestOrder("backends")
+	var out []Model
+	for _, m := range a.models {
+		out = append(out, *m)
+	}
+	slices.SortFunc(out, func(x, y Model) int {
+		return cmp.Or(backendAt(x.Backend)-backendAt(y.Backend), strings.Compare(x.Backend, y.Backend),
+			cmp.Compare(orInf(x.ParamsMillions), orInf(y.ParamsMillions)), strings.Compare(x.Name, y.Name))
+	})
+	return out
+}
+
+// modelsOf lists a backend's models by size, those of unknown size last.
+func (a *analyzer) modelsOf(backend string) []*Model {
+	var out []*Model
+	for i := range a.res.Models {
+		if a.res.Models[i].Backend == backend {
+			out = append(out, &a.res.Models[i])
+		}
+	}
+	return out
+}
+
+func orInf(v *float64) float64 {
+	if v == nil {
+		return math.Inf(1)
+	}
+	return *v
+}
+
+// learn takes what a record says about its model. Records of failed calls may
+// know nothing, so what one of them leaves open another may fill in.
+func (a *analyzer) learn(r *Row) {
+	k := modelKey{r.Backend, r.Model}
+	m := a.models[k]
+	if m == nil {
+		m = &Model{Backend: r.Backend, BackendKind: r.BackendKind, Name: r.Model, Kind: r.ModelKind, Source: r.ModelSource}
+		a.models[k] = m
+	}
+	fill(&m.File, r.ModelFile)
+	fill(&m.Device, r.Device)
+	fill(&m.WeightType, r.WeightType)
+	fill(&m.Architecture, r.Architecture)
+	fill(&m.LlamaCommit, r.LlamaCommit)
+	fill(&m.ParamsTotal, r.ParamsTotal)
+	fill(&m.ParamsNonEmbedding, r.ParamsNonEmbedding)
+	fill(&m.ParamsActive, r.ParamsActive)
+	fill(&m.WeightBytes, r.WeightBytes)
+	fill(&m.BytesPerToken, r.BytesPerToken)
+	fill(&m.KVBytesPerToken, r.KVBytesPerToken)
+	fill(&m.NLayer, r.NLayer)
+	fill(&m.NEmbd, r.NEmbd)
+	fill(&m.NHead, r.NHead)
+	fill(&m.NHeadKV, r.NHeadKV)
+	fill(&m.NFF, r.NFF)
+	fill(&m.NVocab, r.NVocab)
+	fill(&m.NCtxTrain, r.NCtxTrain)
+	fill(&m.Threads, r.NThreads)
+	if p := r.ParamsMillionsConfig; p != nil && *p > 0 && m.ParamsMillionsConfig == nil {
+		m.ParamsMillionsConfig = ptr(*p)
+	}
+	if m.ParamsMillionsMeasured == nil {
+		switch p := r.ParamsMillionsMeasured; {
+		case p != nil && *p > 0:
+			m.ParamsMillionsMeasured = ptr(*p)
+		case r.SchemaVersion > 0 && r.ParamsMillions > 0: // llmscale counts the file's tensors
+			m.ParamsMillionsMeasured = ptr(r.ParamsMillions)
+		}
+	}
+	if m.ParamsMillions == nil && r.ParamsMillions > 0 {
+		m.ParamsMillions = ptr(r.ParamsMillions) // the fallback: completeModel prefers better ones
+	}
+}
+
+func fill[T comparable](have *T, v T) {
+	var zero T
+	if *have == zero {
+		*have = v
+	}
+}
+
+// completeModel takes from the manifest, and from TR121's table of shapes, what
+// the records left open, and settles the effective size.
+func (a *analyzer) completeModel(m *Model) {
+	if m.ParamsMillionsMeasured == nil && m.ParamsTotal > 0 {
+		m.ParamsMillionsMeasured = ptr(float64(m.ParamsTotal) / 1e6)
+	}
+	if a.run.Harness == HarnessTR121 {
+		a.completeTR121(m)
+	}
+	switch {
+	case m.ParamsMillionsMeasured != nil:
+		m.ParamsMillions = ptr(*m.ParamsMillionsMeasured)
+	case m.ParamsMillionsConfig != nil:
+		m.ParamsMillions = ptr(*m.ParamsMillionsConfig)
+	}
+}
+
+func (a *analyzer) completeTR121(m *Model) {
+	type measured struct {
+		Model    string   `json:"model"`
+		Params   *float64 `json:"params_millions_measured"`
+		Quant    string   `json:"quantization_level"`
+		Family   string   `json:"family"`
+		Device   string   `json:"device"`
+		DataType string   `json:"dtype"`
+	}
+	var lists struct {
+		HF     []measured `json:"hf_params_millions"`
+		Ollama []measured `json:"ollama_params_millions"`
+	}
+	a.run.Manifest.Decode(&lists, "measured_params")
+	list := lists.HF
+	if m.BackendKind == "ollama" {
+		list = lists.Ollama
+	}
+	for _, e := range list {
+		if e.Model != m.Name {
+			continue
+		}
+		if e.Params != nil && *e.Params > 0 && m.ParamsMillionsMeasured == nil {
+			m.ParamsMillionsMeasured = ptr(*e.Params)
+		}
+		fill(&m.WeightType, e.Quant)
+		fill(&m.Architecture, e.Family)
+	}
+	var backends []struct {
+		Name, Device string
+		DType        string `json:"dtype"`
+	}
+	a.run.Manifest.Decode(&backends, "resolved", "backends")
+	for _, b := range backends {
+		if b.Name == m.Backend {
+			fill(&m.Device, b.Device)
+			if m.BackendKind != "ollama" {
+				fill(&m.WeightType, b.DType)
+			}
+		}
+	}
+	shape, known := a.run.arch[m.Name]
+	if !known || m.BackendKind == "ollama" {
+		return
+	}
+	fill(&m.File, shape.configPath)
+	fill(&m.NLayer, shape.nLayer)
+	fill(&m.NEmbd, shape.nEmbd)
+	fill(&m.NHead, shape.nHead)
+	fill(&m.NFF, shape.nFF)
+	fill(&m.NVocab, shape.nVocab)
+	fill(&m.NCtxTrain, shape.nCtx)
+	// TR121's models are GPT-2: (V+n_positions)*d + L*(12d^2+13d) + 2d. Where that
+	// gives the model's size, its second part is the non-embedding count.
+	d, layers := int64(shape.nEmbd), int64(shape.nLayer)
+	blocks := layers*(12*d*d+13*d) + 2*d
+	total := int64(shape.nVocab+shape.nCtx)*d + blocks
+	size := m.ParamsMillionsMeasured
+	if size == nil {
+		size = m.ParamsMillionsConfig
+	}
+	if size != nil && d > 0 && math.Abs(float64(total)/1e6/(*size)-1) < 0.01 {
+		fill(&m.Architecture, "gpt2")
+		fill(&m.ParamsTotal, total)
+		fill(&m.ParamsNonEmbedding, blocks)
+		fill(&m.ParamsActive, total)
+	}
+}
+
+// x is the model's place on the axis.
+func (a *analyzer) x(m *Model) (float64, bool) {
+	var v float64
+	switch a.axis.Name {
+	case "params_total":
+		if m.ParamsMillions == nil {
+			return 0, false
+		}
+		v = *m.ParamsMillions
+	case "params_non_embedding":
+		v = float64(m.ParamsNonEmbedding) / 1e6
+	case "params_active":
+		v = float64(m.ParamsActive) / 1e6
+	case "bytes_per_token":
+		v = float64(m.BytesPerToken) / 1e6
+	}
+	return v, v > 0
+}

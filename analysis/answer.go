@@ -1,0 +1,385 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"llmscale/runner/record"
+)
+
+// The rule of FirstChange. The factors are a choice, not a law: large enough
+// that run-to-run noise does not reach them, small enough to matter to a user.
+const (
+	latencyFactor = 2.0
+	tailFactor    = 1.25
+)
+
+var firstChangeRule = fmt.Sprintf("Models of one backend by rising size, each compared with the smallest: latency has changed where the decode time "+
+	"(geometric mean over scenarios) is at least %g times the smallest model's; tails where p95/p50 of the token times is at least %g times the smallest model's; "+
+	"feasibility where a cell ran out of memory, crashed or timed out. The first model at which one of these holds decides.", latencyFactor, tailFactor)
+
+// alpha is the level at which a rank correlation counts as a trend.
+const alpha = 1 - confidence
+
+func (a *analyzer) answer() {
+	for _, s := range a.series {
+		for _, mode := range a.modes {
+			for i := range a.res.Fits {
+				if f := &a.res.Fits[i]; f.Backend == s.backend && f.BatchSize == s.batch && f.Mode == mode && f.Scenario == AllScenarios {
+					a.res.Answers.Slopes = append(a.res.Answers.Slopes, slopeAnswer(f))
+				}
+			}
+		}
+		a.res.Answers.Tails = append(a.res.Answers.Tails, a.tailTrend(s))
+		a.res.Answers.Feasibility = append(a.res.Answers.Feasibility, a.feasibility(s))
+		a.res.Answers.FirstChange = append(a.res.Answers.FirstChange, a.firstChange(s))
+	}
+}
+
+func slopeAnswer(f *Fit) SlopeAnswer {
+	s := SlopeAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Mode: f.Mode, NModels: f.NModels,
+		Slope: f.Slope, CI: f.SlopeT, R2: f.R2, Verdict: "unknown", Why: f.Reason}
+	for _, w := range f.Warnings {
+		if !slices.Contains(s.WarningCodes, w.Code) {
+			s.WarningCodes = append(s.WarningCodes, w.Code)
+		}
+	}
+	if !f.OK {
+		return s
+	}
+	s.Doubling = finite(math.Pow(2, *f.Slope))
+	if w := f.influential(); w != nil {
+		s.MostInfluential, s.SlopeWithout = w.Dropped, w.Slope
+	}
+	switch {
+	case f.SlopeT == nil:
+		s.Why = "the slope has no interval"
+	case crossesZero(f.SlopeT):
+		s.Verdict, s.Why = "not_identified", "the slope's 95 % t-interval holds 0"
+	case *f.Slope > 0:
+		s.Verdict, s.Why = "grows", "the slope's 95 % t-interval lies above 0"
+	default:
+		s.Verdict, s.Why = "shrinks", "the slope's 95 % t-interval lies below 0"
+	}
+	return s
+}
+
+// overall is a model's tail over all scenarios.
+func (a *analyzer) overall(s series, model string) *Tail {
+	for i := range a.res.Tails {
+		t := &a.res.Tails[i]
+		if t.Backend == s.backend && t.BatchSize == s.batch && t.Model == model && t.Scenario == AllScenarios {
+			return t
+		}
+	}
+	return nil
+}
+
+func (a *analyzer) tailTrend(s series) TailTrend {
+	out := TailTrend{Backend: s.backend, BatchSize: s.batch, Verdict: "unknown"}
+	var sizes []float64
+	var tails []*Tail
+	untimed := 0
+	for _, m := range a.modelsOf(s.backend) {
+		t := a.overall(s, m.Name)
+		if t == nil {
+			untimed++
+		}
+		if t == nil || m.ParamsMillions == nil {
+			continue
+		}
+		sizes, tails = append(sizes, *m.ParamsMillions), append(tails, t)
+	}
+	out.NModels = len(tails)
+	if len(tails) == 0 {
+		out.Why = "no token times were recorded"
+		if untimed == 0 {
+			out.Why = "no model of known size has token times"
+		}
+		return out
+	}
+	// The highest ratio that every model carries, so that like is compared with like.
+	var ratios []float64
+	for _, q := range []struct {
+		name string
+		of   func(*Tail) Percentile
+	}{
+		{"p99_over_p50", func(t *Tail) Percentile { return t.P99Ratio }},
+		{"p95_over_p50", func(t *Tail) Percentile { return t.P95Ratio }},
+		{"p90_over_p50", func(t *Tail) Percentile { return t.P90Ratio }},
+	} {
+		var have []float64
+		for _, t := range tails {
+			if p := q.of(t); p.Value != nil {
+				have = append(have, *p.Value)
+			}
+		}
+		if len(have) == len(tails) {
+			out.Quantile, ratios = q.name, have
+			break
+		}
+	}
+	if ratios == nil {
+		out.Why = fmt.Sprintf("too few tokens: a p90 takes %d for each model", needP90)
+		return out
+	}
+	last := len(ratios) - 1
+	out.SmallestModel, out.SmallestRatio = tails[0].Model, ptr(ratios[0])
+	out.LargestModel, out.LargestRatio = tails[last].Model, ptr(ratios[last])
+	worst := slices.Index(ratios, slices.Max(ratios))
+	out.WorstModel, out.WorstRatio = tails[worst].Model, ptr(ratios[worst])
+	rho, p, ok := spearman(sizes, ratios)
+	if !ok {
+		out.Why = fmt.Sprintf("%d models with token times; a rank correlation takes 3 that differ", len(tails))
+		return out
+	}
+	out.Rho, out.P = finite(rho), finite(p)
+	if exact, ok := spearmanExact(sizes, ratios); ok {
+		out.PExact, p = &exact, exact
+	}
+	switch {
+	case len(tails) < 5: // of 4! orders even the most extreme has p = .083
+		out.Why = fmt.Sprintf("%d models: no order of so few is rarer than 5 %%", len(tails))
+	case p >= alpha:
+		out.Verdict, out.Why = "no_trend", fmt.Sprintf("Spearman rho %.2f, p %.3f", rho, p)
+	case rho > 0:
+		out.Verdict, out.Why = "rises", fmt.Sprintf("Spearman rho %.2f, p %.3f", rho, p)
+	default:
+		out.Verdict, out.Why = "falls", fmt.Sprintf("Spearman rho %.2f, p %.3f", rho, p)
+	}
+	return out
+}
+
+// infeasible reports whether a status says that the machine could not do it.
+func infeasible(status string) bool {
+	return status == record.StatusOOM || status == record.StatusCrashed || status == record.StatusTimeout
+}
+
+// failedCells are a model's failed cells, of the series.
+func (a *analyzer) failedCells(s series, model string) (out []FailedCell) {
+	for _, f := range a.res.Failed {
+		if f.Backend == s.backend && f.BatchSize == s.batch && f.Model == model {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func (a *analyzer) measured(s series, model string) bool {
+	for _, c := range a.res.Cells {
+		if c.Backend == s.backend && c.BatchSize == s.batch && c.Model == model {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *analyzer) feasibility(s series) FeasibilityAnswer {
+	out := FeasibilityAnswer{Backend: s.backend, BatchSize: s.batch, Verdict: "unknown"}
+	for _, m := range a.modelsOf(s.backend) {
+		failed, waived := false, false
+		for _, f := range a.failedCells(s, m.Name) {
+			if f.Status == record.StatusWaived {
+				waived = true
+				continue
+			}
+			failed = true
+			if infeasible(f.Status) && out.SmallestFailed == "" {
+				out.SmallestFailed, out.SmallestFailM, out.Status = m.Name, m.ParamsMillions, f.Status
+			}
+		}
+		switch {
+		case failed:
+			out.ModelsFailed++
+		case waived:
+			out.ModelsWaived++
+		case a.measured(s, m.Name):
+			out.ModelsOK++
+			if m.ParamsMillions != nil || out.LargestOK == "" { // by rising size; unknown sizes come last
+				out.LargestOK, out.LargestOKM = m.Name, m.ParamsMillions
+			}
+		}
+	}
+	switch {
+	case out.ModelsFailed > 0:
+		out.Verdict = "some_failed"
+	case out.ModelsOK > 0 && out.ModelsWaived == 0:
+		out.Verdict = "all_ran"
+	case out.ModelsOK > 0:
+		out.Verdict = "some_waived"
+	case out.ModelsWaived > 0:
+		out.Verdict = "waived"
+	}
+	return out
+}
+
+// sized is what firstChange knows of one model.
+type sized struct {
+	model           *Model
+	decode, tail    *float64 // geomean ms; p95/p50
+	failed          int
+	status          string
+	nothingMeasured bool
+}
+
+func (a *analyzer) sizes(s series) (out []sized) {
+	points, _, _, _ := a.points(s, record.ModeDecode, AllScenarios)
+	for _, m := range a.modelsOf(s.backend) {
+		if m.ParamsMillions == nil {
+			continue
+		}
+		z := sized{model: m, nothingMeasured: !a.measured(s, m.Name)}
+		for _, p := range points {
+			if p.Model == m.Name {
+				z.decode = ptr(p.Y)
+			}
+		}
+		if t := a.overall(s, m.Name); t != nil {
+			z.tail = t.P95Ratio.Value
+		}
+		for _, f := range a.failedCells(s, m.Name) {
+			if infeasible(f.Status) {
+				z.failed++
+				z.status = f.Status
+			}
+		}
+		if z.nothingMeasured && z.failed == 0 {
+			continue // waived, or an error that says nothing about size
+		}
+		out = append(out, z)
+	}
+	return out
+}
+
+// firstChange walks up the sizes of a series, by firstChangeRule.
+func (a *analyzer) firstChange(s series) FirstChange {
+	out := FirstChange{Backend: s.backend, BatchSize: s.batch, Rule: firstChangeRule, Verdict: "unknown", AmongSeen: "unknown"}
+	all := a.sizes(s)
+	if len(all) > 0 && all[0].failed > 0 {
+		z := all[0]
+		out.Verdict, out.AmongSeen, out.Model, out.ParamsM = "feasibility", "feasibility", z.model.Name, z.model.ParamsMillions
+		out.Why = fmt.Sprintf("the smallest model, %s, already failed (%s)", z.model.Name, z.status)
+		return out
+	}
+	if len(all) < 2 {
+		out.Unknown = []string{"latency", "tails", "feasibility"}
+		out.Why = fmt.Sprintf("%d models of known size were measured; a change takes 2", len(all))
+		return out
+	}
+	base := all[0]
+	crossed := map[string]bool{}
+	unknown := map[string]bool{}
+	decided := false
+	for i := 1; i < len(all); i++ {
+		prev, z := all[i-1], all[i]
+		step := ChangeStep{From: prev.model.Name, To: z.model.Name, ParamsM: z.model.ParamsMillions,
+			LatencyGrowth: ratio(z.decode, prev.decode), LatencyTotal: ratio(z.decode, base.decode),
+			TailGrowth: ratio(z.tail, prev.tail), TailTotal: ratio(z.tail, base.tail),
+			Failed: z.failed, FailedStatus: z.status}
+		for _, c := range []struct {
+			aspect string
+			holds  bool
+			seen   bool
+		}{
+			{"latency", step.LatencyTotal != nil && *step.LatencyTotal >= latencyFactor, step.LatencyTotal != nil || z.nothingMeasured},
+			{"tails", step.TailTotal != nil && *step.TailTotal >= tailFactor, step.TailTotal != nil || z.nothingMeasured},
+			{"feasibility", z.failed > 0, true},
+		} {
+			if c.holds && !crossed[c.aspect] {
+				crossed[c.aspect] = true
+				step.Changed = append(step.Changed, c.aspect)
+			}
+			if !c.seen && !decided {
+				unknown[c.aspect] = true
+			}
+		}
+		out.Steps = append(out.Steps, step)
+		if len(step.Changed) > 0 && !decided {
+			decided = true
+			out.AmongSeen, out.Model, out.ParamsM = strings.Join(step.Changed, "+"), step.To, step.ParamsM
+			out.Why = describeStep(step, base.model.Name)
+		}
+	}
+	if !decided {
+		out.AmongSeen = "none"
+		out.Why = "no aspect reached its threshold over the sizes measured"
+	}
+	for _, aspect := range []string{"latency", "tails", "feasibility"} {
+		if unknown[aspect] {
+			out.Unknown = append(out.Unknown, aspect)
+		}
+	}
+	switch {
+	case len(out.Unknown) == 0:
+		out.Verdict = out.AmongSeen
+	case out.AmongSeen == "none":
+		out.AmongSeen = "none"
+		out.Why += "; without evidence on " + strings.Join(out.Unknown, " and ")
+	default:
+		out.Why += "; whether " + strings.Join(out.Unknown, " or ") + " changed before is not known"
+	}
+	return out
+}
+
+func describeStep(s ChangeStep, base string) string {
+	var parts []string
+	for _, aspect := range s.Changed {
+		switch aspect {
+		case "latency":
+			parts = append(parts, fmt.Sprintf("decode takes %.2f times as long as on %s", *s.LatencyTotal, base))
+		case "tails":
+			parts = append(parts, fmt.Sprintf("p95/p50 is %.2f times that of %s", *s.TailTotal, base))
+		case "feasibility":
+			parts = append(parts, fmt.Sprintf("%d cells failed (%s)", s.Failed, s.FailedStatus))
+		}
+	}
+	return "at " + s.To + " " + strings.Join(parts, ", ")
+}
+
+// Thresholds of the warnings about cells.
+const (
+	medianCISamples = 6   // fewest samples whose range is a 95 % interval of the median: 1 - 2*0.5^n
+	noisySpread     = 0.2 // standard deviation over mean
+	phaseGapPercent = 1.0 // end-to-end against the sum of its phases
+)
+
+// runWarnings are doubts about the cells and the run as a whole.
+func (a *analyzer) runWarnings() {
+	few, least := 0, math.MaxInt
+	for _, c := range a.res.Cells {
+		where := strings.Join([]string{c.Backend, c.Model, c.Scenario, c.Mode}, " ")
+		if c.N < medianCISamples {
+			few++
+			least = min(least, c.N)
+		}
+		if c.StdDevMS != nil && *c.StdDevMS > noisySpread*c.MeanMS {
+			a.warn("noisy_cell", where, fmt.Sprintf("standard deviation is %.0f %% of the mean over %d calls (%.4g to %.4g ms)", 100**c.StdDevMS/c.MeanMS, c.N, c.MinMS, c.MaxMS),
+				"close other programs, fix the clock frequency, add repetitions; look at the raw latencies in run order")
+		}
+		if c.E2EGapPercent != nil && *c.E2EGapPercent > phaseGapPercent {
+			a.warn("phases_do_not_add_up", where, fmt.Sprintf("end-to-end differs from prefill + decode by %.2f %% at the median", *c.E2EGapPercent),
+				"something runs between the phases: suspect a busy machine, or report it as a fault of the harness")
+		}
+	}
+	if few > 0 {
+		a.warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.res.Cells), medianCISamples, least),
+			fmt.Sprintf("set repetitions to at least %d", medianCISamples))
+	}
+	bad := map[string]bool{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		if k := r.Backend + " " + r.Model; r.ok() && r.LogitsFinite != nil && !*r.LogitsFinite && !bad[k] {
+			bad[k] = true
+			a.warn("logits_not_finite", k, "the model's output holds NaN or infinity: the computation is wrong, whatever its speed",
+				"do not use its figures; check the weights' type and file")
+		}
+	}
+	for _, f := range a.res.Failed {
+		if f.Status == record.StatusError {
+			a.warn("failed_cell", strings.Join([]string{f.Backend, f.Model, f.Scenario}, " "), "the cell could not be measured: "+f.Reason,
+				"correct the cause and run again with --resume")
+		}
+	}
+}

@@ -1,0 +1,368 @@
+package analysis
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+
+	"llmscale/runner/record"
+)
+
+// eachCell calls f for every cell with ok records, in the order of the tables:
+// backend, batch, model by size, scenario, mode.
+func (a *analyzer) eachCell(f func(k cellKey, m *Model, g *group)) {
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			for _, sc := range a.scenarios {
+				for _, mode := range a.modes {
+					k := cellKey{s, m.Name, sc, mode}
+					if g := a.cells[k]; g != nil {
+						f(k, m, g)
+					}
+				}
+			}
+		}
+	}
+}
+
+func latencies(rows []*Row) []float64 {
+	return mapOf(rows, func(r *Row) float64 { ms, _ := r.latency(); return ms })
+}
+
+// medianField is the median of a field over the records that have it.
+func medianField(rows []*Row, field func(*Row) *float64) *float64 {
+	var xs []float64
+	for _, r := range rows {
+		if v := field(r); v != nil && finite(*v) != nil {
+			xs = append(xs, *v)
+		}
+	}
+	return medianOf(xs)
+}
+
+func float(v *int) *float64 {
+	if v == nil {
+		return nil
+	}
+	return ptr(float64(*v))
+}
+
+// promptCompute counts the prompt tokens that were computed, padding included:
+// batch * seq_len, as TR121.
+func promptCompute(r *Row) *float64 {
+	if r.SeqLen != nil {
+		return ptr(float64(r.batch() * *r.SeqLen))
+	}
+	return float(r.PromptTokensRaw)
+}
+
+func tokensCompute(r *Row) *float64 {
+	prompt := promptCompute(r)
+	switch r.Mode {
+	case record.ModePrefill:
+		return prompt
+	case record.ModeE2E:
+		if prompt == nil || r.GenTokens == nil {
+			return nil
+		}
+		return ptr(*prompt + float64(r.batch()**r.GenTokens))
+	}
+	return float(r.TokensTotal)
+}
+
+// promptTokens counts the prompt's own tokens over the batch.
+func promptTokens(r *Row) *float64 {
+	switch {
+	case r.Mode == record.ModePrefill && r.TokensTotal != nil:
+		return float(r.TokensTotal)
+	case r.Mode == record.ModeE2E && r.TokensTotal != nil && r.GenTokens != nil:
+		return ptr(float64(*r.TokensTotal - r.batch()**r.GenTokens))
+	}
+	return float(r.PromptTokensRaw)
+}
+
+func rate(tokens *float64, r *Row) *float64 {
+	ms, ok := r.latency()
+	if tokens == nil || !ok {
+		return nil
+	}
+	return ptr(*tokens / (ms / 1000))
+}
+
+func (a *analyzer) summarise() {
+	a.eachCell(func(k cellKey, m *Model, g *group) {
+		if len(g.rows) == 0 {
+			return
+		}
+		ms := latencies(g.rows)
+		s := sorted(ms)
+		c := Cell{
+			Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ModelKind: m.Kind,
+			ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode,
+			N: len(ms), LatenciesMS: ms,
+			MeanMS: stat.Mean(ms, nil), MedianMS: quantileSorted(s, 0.5), MinMS: s[0], MaxMS: s[len(s)-1],
+			P95MS: percentileSorted(s, 0.95, needP95), P99MS: percentileSorted(s, 0.99, needP99),
+
+			TokensPerS: medianField(g.rows, func(r *Row) *float64 {
+				if r.TokensPerS != nil {
+					return r.TokensPerS
+				}
+				return rate(float(r.TokensTotal), r)
+			}),
+			TokensPerSCompute: medianField(g.rows, func(r *Row) *float64 { return rate(tokensCompute(r), r) }),
+			TokensTotal:       medianField(g.rows, func(r *Row) *float64 { return float(r.TokensTotal) }),
+			TokensCompute:     medianField(g.rows, tokensCompute),
+			PromptTokens:      medianField(g.rows, promptTokens),
+			PromptTokensRaw:   medianField(g.rows, func(r *Row) *float64 { return float(r.PromptTokensRaw) }),
+			PromptCompute:     medianField(g.rows, promptCompute),
+			GenTokens:         medianField(g.rows, func(r *Row) *float64 { return float(r.GenTokens) }),
+			GenTokensRaw:      medianField(g.rows, rawTokens),
+			GenTokensTarget:   medianField(g.rows, target),
+			CUDAEventMS:       medianField(g.rows, func(r *Row) *float64 { return r.CUDAEventMS }),
+			GPUPeakMB:         medianField(g.rows, func(r *Row) *float64 { return r.GPUPeakMB }),
+			OllamaLoadMS:      medianField(g.rows, func(r *Row) *float64 { return r.OllamaLoadMS }),
+		}
+		if len(ms) > 1 {
+			c.StdDevMS = finite(stat.StdDev(ms, nil))
+		}
+		if k.mode == record.ModeE2E {
+			c.E2EGapPercent = medianField(g.rows, func(r *Row) *float64 { return r.E2EGapPercent })
+		}
+		for _, r := range g.rows {
+			if v := r.RSSPeakMiB; v != nil && (c.RSSPeakMiB == nil || *v > *c.RSSPeakMiB) {
+				c.RSSPeakMiB = v
+			}
+		}
+		if k.mode == record.ModeDecode && c.GenTokens != nil && *c.GenTokens > 0 {
+			c.MSPerToken = ptr(c.MedianMS / *c.GenTokens)
+		}
+		a.res.Cells = append(a.res.Cells, c)
+	})
+}
+
+func known(xs []*float64) []float64 {
+	var out []float64
+	for _, x := range xs {
+		if x != nil {
+			out = append(out, *x)
+		}
+	}
+	return out
+}
+
+func cellField(cells []Cell, f func(*Cell) *float64) []float64 {
+	var out []*float64
+	for i := range cells {
+		out = append(out, f(&cells[i]))
+	}
+	return known(out)
+}
+
+// aggregate joins the cells of each backend, model and mode over scenarios.
+func (a *analyzer) aggregate() {
+	type key struct {
+		series
+		model, mode string
+	}
+	byKey := map[key][]Cell{}
+	for _, c := range a.res.Cells {
+		k := key{series{c.Backend, c.BatchSize}, c.Model, c.Mode}
+		byKey[k] = append(byKey[k], c)
+	}
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			for _, mode := range a.modes {
+				cells := byKey[key{s, m.Name, mode}]
+				if len(cells) == 0 {
+					continue
+				}
+				medians := mapOf(cells, func(c Cell) float64 { return c.MedianMS })
+				g := Aggregate{
+					Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ModelKind: m.Kind,
+					ParamsM: m.ParamsMillions, Mode: mode, NScenarios: len(cells),
+					GeomeanMS: geomean(medians), MedianOfMediansMS: median(medians),
+					TokensPerS:        finite(geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerS }))),
+					TokensPerSCompute: finite(geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerSCompute }))),
+					GPUPeakMB:         medianOf(cellField(cells, func(c *Cell) *float64 { return c.GPUPeakMB })),
+					OllamaLoadMS:      medianOf(cellField(cells, func(c *Cell) *float64 { return c.OllamaLoadMS })),
+					ParamsMConfig:     m.ParamsMillionsConfig, ParamsMMeasured: m.ParamsMillionsMeasured,
+				}
+				for _, c := range cells {
+					g.Scenarios = append(g.Scenarios, c.Scenario)
+				}
+				a.res.Aggregates = append(a.res.Aggregates, g)
+			}
+		}
+	}
+}
+
+// decodeFractions gives decode's share of end-to-end, for each scenario by the
+// medians and over all of them by the geometric means.
+func (a *analyzer) decodeFractions() {
+	type key struct {
+		series
+		model, scenario string
+	}
+	type parts struct{ prefill, decode, e2e, gen *float64 }
+	found := map[key]parts{}
+	put := func(k key, mode string, ms float64, gen *float64) {
+		p := found[k]
+		switch mode {
+		case record.ModePrefill:
+			p.prefill = &ms
+		case record.ModeDecode:
+			p.decode, p.gen = &ms, gen
+		case record.ModeE2E:
+			p.e2e = &ms
+		}
+		found[k] = p
+	}
+	gens := map[key]*float64{}
+	for _, c := range a.res.Cells {
+		s := series{c.Backend, c.BatchSize}
+		put(key{s, c.Model, c.Scenario}, c.Mode, c.MedianMS, c.GenTokensTarget)
+		if c.GenTokensTarget != nil {
+			gens[key{s, c.Model, AllScenarios}] = c.GenTokensTarget
+		}
+	}
+	for _, g := range a.res.Aggregates {
+		k := key{series{g.Backend, g.BatchSize}, g.Model, AllScenarios}
+		put(k, g.Mode, g.GeomeanMS, gens[k])
+	}
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			for _, sc := range append(slices.Clone(a.scenarios), AllScenarios) {
+				p := found[key{s, m.Name, sc}]
+				if p.decode == nil || p.e2e == nil {
+					continue
+				}
+				a.res.DecodeFractions = append(a.res.DecodeFractions, DecodeFraction{
+					Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
+					Scenario: sc, GenTokens: p.gen, PrefillMS: p.prefill, DecodeMS: *p.decode, E2EMS: *p.e2e,
+					Fraction: *p.decode / *p.e2e,
+				})
+			}
+		}
+	}
+}
+
+func (a *analyzer) warmups() {
+	a.eachCell(func(k cellKey, m *Model, g *group) {
+		if len(g.cold) == 0 {
+			return
+		}
+		w := Warmup{Backend: k.backend, BatchSize: k.batch, Model: m.Name, Scenario: k.scenario, Mode: k.mode,
+			WarmupN: len(g.cold), WarmupMS: medianOf(latencies(g.cold)),
+			MeasuredN: len(g.warm), MeasuredMS: medianOf(latencies(g.warm))}
+		if w.WarmupMS != nil && w.MeasuredMS != nil {
+			w.Ratio = finite(*w.WarmupMS / *w.MeasuredMS)
+			w.MinusMS = finite(*w.WarmupMS - *w.MeasuredMS)
+		}
+		a.res.Warmups = append(a.res.Warmups, w)
+	})
+}
+
+// eventGaps compares host and device clocks, by backend, mode and warm-up.
+func (a *analyzer) eventGaps() {
+	type key struct {
+		backend, mode string
+		warmup        bool
+	}
+	rel, abs := map[key][]float64{}, map[key][]float64{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		ms, ok := r.latency()
+		if !r.ok() || !ok || r.CUDAEventMS == nil || !(*r.CUDAEventMS > 0) {
+			continue
+		}
+		k := key{r.Backend, r.Mode, r.IsWarmup}
+		gap := math.Abs(ms - *r.CUDAEventMS)
+		abs[k], rel[k] = append(abs[k], gap), append(rel[k], gap/ms)
+	}
+	done := map[key]bool{}
+	for _, s := range a.series {
+		for _, mode := range a.modes {
+			for _, warm := range []bool{false, true} {
+				k := key{s.backend, mode, warm}
+				if len(abs[k]) == 0 || done[k] {
+					continue
+				}
+				done[k] = true
+				sr, sa := sorted(rel[k]), sorted(abs[k])
+				a.res.EventGaps = append(a.res.EventGaps, EventGap{Backend: s.backend, Mode: mode, IsWarmup: warm, N: len(sr),
+					RelMedian: quantileSorted(sr, 0.5), RelP95: percentileSorted(sr, 0.95, needP95),
+					AbsMedianMS: quantileSorted(sa, 0.5), AbsP95MS: percentileSorted(sa, 0.95, needP95)})
+			}
+		}
+	}
+}
+
+// severity orders what a cell's failed calls say; the first of these counts.
+var severity = []string{record.StatusOOM, record.StatusCrashed, record.StatusTimeout, record.StatusError}
+
+func severityOf(status string) int {
+	if status == record.StatusWaived {
+		return len(severity) + 1
+	}
+	if i := slices.Index(severity, status); i >= 0 {
+		return i
+	}
+	return len(severity)
+}
+
+// failures lists the cells that have failed calls.
+func (a *analyzer) failures() {
+	type key struct {
+		series
+		model, scenario string
+	}
+	type call struct {
+		replicate, session, idx int
+		warmup                  bool
+	}
+	type tally struct {
+		worst      *Row
+		failed, ok map[call]bool
+	}
+	tallies := map[key]*tally{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		k := key{series{r.Backend, r.batch()}, r.Model, r.Scenario}
+		t := tallies[k]
+		if t == nil {
+			t = &tally{failed: map[call]bool{}, ok: map[call]bool{}}
+			tallies[k] = t
+		}
+		c := call{r.Replicate, r.Session, r.CallIdx, r.IsWarmup}
+		if r.ok() {
+			t.ok[c] = true
+			continue
+		}
+		t.failed[c] = true
+		if t.worst == nil || severityOf(r.Status) < severityOf(t.worst.Status) {
+			t.worst = r
+		}
+	}
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			for _, sc := range a.scenarios {
+				t := tallies[key{s, m.Name, sc}]
+				if t == nil || t.worst == nil {
+					continue
+				}
+				f := FailedCell{Backend: s.backend, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: sc,
+					Status: t.worst.Status, ExitCode: t.worst.ExitCode, Stderr: t.worst.Stderr,
+					Calls: len(t.failed), OKCalls: len(t.ok)}
+				if t.worst.Error != nil {
+					f.Reason = strings.TrimSpace(*t.worst.Error)
+				}
+				if t.worst.Signal != nil {
+					f.Signal = *t.worst.Signal
+				}
+				a.res.Failed = append(a.res.Failed, f)
+			}
+		}
+	}
+}

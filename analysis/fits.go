@@ -1,0 +1,308 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// fits runs every fit over every series, mode and scenario.
+func (a *analyzer) fits() {
+	for _, s := range a.series {
+		for _, mode := range a.modes {
+			for _, sc := range append(slices.Clone(a.scenarios), AllScenarios) {
+				a.fitSeries(s, mode, sc)
+			}
+		}
+	}
+}
+
+// points are the latencies of a series by size: cell medians, or for
+// AllScenarios the geometric means. leftOut names models without a place on the
+// axis, unequal those measured in fewer scenarios than the others, whose mean
+// would compare different work.
+func (a *analyzer) points(s series, mode, scenario string) (points []Point, models []*Model, leftOut, unequal []string) {
+	most := 0
+	for _, g := range a.res.Aggregates {
+		if g.Backend == s.backend && g.BatchSize == s.batch && g.Mode == mode {
+			most = max(most, g.NScenarios)
+		}
+	}
+	for _, m := range a.modelsOf(s.backend) {
+		ms := math.NaN()
+		if scenario == AllScenarios {
+			for _, g := range a.res.Aggregates {
+				if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == mode {
+					if ms = g.GeomeanMS; g.NScenarios < most {
+						unequal = append(unequal, m.Name)
+						ms = math.NaN()
+					}
+				}
+			}
+		} else if g := a.cells[cellKey{s, m.Name, scenario, mode}]; g != nil {
+			ms = median(latencies(g.rows))
+		}
+		if math.IsNaN(ms) {
+			continue
+		}
+		x, ok := a.x(m)
+		if !ok {
+			leftOut = append(leftOut, m.Name)
+			continue
+		}
+		points, models = append(points, Point{m.Name, x, ms}), append(models, m)
+	}
+	return points, models, leftOut, unequal
+}
+
+func (a *analyzer) fitSeries(s series, mode, scenario string) {
+	points, models, leftOut, unequal := a.points(s, mode, scenario)
+	if len(points)+len(leftOut)+len(unequal) == 0 {
+		return
+	}
+	kind := ""
+	for _, m := range a.modelsOf(s.backend) {
+		kind = m.BackendKind
+	}
+	agg := AggScenario
+	if scenario == AllScenarios {
+		agg = AggGeomean
+	}
+	f := Fit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario,
+		Aggregation: agg, Axis: a.axis.Name}
+	fitLogLog(&f, points, a.opt)
+	a.fitWarnings(&f, models, leftOut, unequal)
+	a.res.Fits = append(a.res.Fits, f)
+	a.res.Warnings = append(a.res.Warnings, f.Warnings...)
+
+	for _, form := range []string{FormLinear, FormPower} {
+		o := OffsetFit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario,
+			Aggregation: agg, Form: form, Axis: a.axis.Name}
+		fitOffset(&o, points)
+		a.res.OffsetFits = append(a.res.OffsetFits, o)
+		a.res.Warnings = append(a.res.Warnings, o.Warnings...)
+	}
+	if scenario != AllScenarios {
+		return
+	}
+
+	// Shape: only the models whose depth is known.
+	var shaped []Point
+	var layers, widths []float64
+	for i, m := range models {
+		if m.NLayer > 0 {
+			shaped, layers, widths = append(shaped, points[i]), append(layers, float64(m.NLayer)), append(widths, float64(m.NEmbd))
+		}
+	}
+	if len(shaped) == 0 {
+		return
+	}
+	y := mapOf(shaped, func(p Point) float64 { return p.Y })
+	c := Correlation{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario, NModels: len(shaped)}
+	c.RhoParams, c.PParams = rankCorrelation(mapOf(shaped, func(p Point) float64 { return p.X }), y)
+	c.RhoLayers, c.PLayers = rankCorrelation(layers, y)
+	c.RhoWidth, c.PWidth = rankCorrelation(widths, y)
+	a.res.Correlations = append(a.res.Correlations, c)
+
+	t := TwoPredictorFit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario, Axis: a.axis.Name}
+	fitPlane(&t, shaped, layers, a.opt)
+	a.res.TwoPredictors = append(a.res.TwoPredictors, t)
+	a.res.Warnings = append(a.res.Warnings, t.Warnings...)
+}
+
+func rankCorrelation(x, y []float64) (rho, p *float64) {
+	if r, q, ok := spearman(x, y); ok {
+		return finite(r), finite(q)
+	}
+	return nil, nil
+}
+
+func (f *Fit) where() string {
+	w := fmt.Sprintf("%s %s %s", f.Backend, f.Mode, f.Scenario)
+	if f.BatchSize > 1 {
+		w += fmt.Sprintf(" batch %d", f.BatchSize)
+	}
+	if f.Filter != "" {
+		w += " " + f.Filter
+	}
+	return w
+}
+
+// Thresholds of the warnings. docs/statistics.md says why.
+const (
+	fewSizes       = 8    // models of different size below which a slope is a sketch
+	lowR2          = 0.5  // size explains less than half of the variance of log latency
+	narrowRange    = 10.0 // largest over smallest size
+	embeddingShare = 0.5
+	twoModelShare  = 0.05 // resamples that hold two models only
+)
+
+func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []string) {
+	warn := func(code, text, advice string) {
+		f.Warnings = append(f.Warnings, Warning{code, f.where(), text, advice})
+	}
+	if len(leftOut) > 0 {
+		warn("axis_missing", fmt.Sprintf("no %s known for %s: left out of the fit", a.axis.Name, strings.Join(leftOut, ", ")),
+			"take another x axis, or give the model's size in the config")
+	}
+	if len(unequal) > 0 {
+		warn("unequal_scenarios", fmt.Sprintf("%s ran in fewer scenarios than the others: left out of the fit over all scenarios", strings.Join(unequal, ", ")),
+			"read the fits of single scenarios, or resume the run")
+	}
+	a.mixWarnings(warn, models)
+	if !f.OK {
+		warn("too_few_points", f.Reason, "measure more models of different size in this backend")
+		return
+	}
+	if n := distinct(mapOf(f.Points, func(p Point) float64 { return p.X })); n < fewSizes {
+		warn("few_sizes", fmt.Sprintf("%d sizes; the interval leans on very few points", n),
+			fmt.Sprintf("measure at least %d sizes", fewSizes))
+	}
+	if lo, hi := f.Points[0].X, f.Points[len(f.Points)-1].X; hi/lo < narrowRange {
+		warn("narrow_range", fmt.Sprintf("the sizes span a factor of %.3g only", hi/lo),
+			"measure sizes over at least a factor of ten, and do not extend the line beyond them")
+	}
+	var crossing []string
+	if crossesZero(f.SlopeT) {
+		crossing = append(crossing, fmt.Sprintf("t-interval [%.3f, %.3f]", f.SlopeT.Low, f.SlopeT.High))
+	}
+	if crossesZero(f.SlopeBoot) {
+		crossing = append(crossing, fmt.Sprintf("bootstrap interval [%.3f, %.3f]", f.SlopeBoot.Low, f.SlopeBoot.High))
+	}
+	if len(crossing) > 0 {
+		warn("ci_crosses_zero", "the slope's "+strings.Join(crossing, " and ")+" holds 0: these models do not show that size matters",
+			"do not quote the slope; look at depth (two-predictor fit), or measure more and larger sizes")
+	}
+	if f.R2 != nil && *f.R2 < lowR2 {
+		warn("low_r2", fmt.Sprintf("R2 is %.3f: size explains less than half of the variation", *f.R2),
+			"something else decides here: look at depth, at the axis, at fixed cost per token")
+	}
+	a.leverageWarnings(f, warn)
+	if f.BootRequested > 0 {
+		if bad := f.BootRequested - f.BootUsed; bad > 0 || float64(f.BootTwoModels) > twoModelShare*float64(f.BootRequested) {
+			warn("bootstrap_degenerate",
+				fmt.Sprintf("of %d resamples %d drew a single size and were left out, and %d drew two, through which a line always goes", f.BootRequested, bad, f.BootTwoModels),
+				"with so few models prefer the t-interval and the leave-one-out table to the bootstrap interval")
+		}
+	}
+	a.shapeWarnings(f, models, warn)
+}
+
+func crossesZero(i *Interval) bool { return i != nil && i.Low <= 0 && i.High >= 0 }
+
+func halfWidth(i *Interval) float64 {
+	if i == nil {
+		return math.Inf(1)
+	}
+	return (i.High - i.Low) / 2
+}
+
+// leverageWarnings says when one model makes the slope. Its absence must move
+// the slope by more than the t-interval's half-width, either with it or without
+// it: TR121's Ollama slope moves by .134, well inside its own interval, which the
+// same point has made wide, but twice what the other four allow.
+func (a *analyzer) leverageWarnings(f *Fit, warn func(code, text, advice string)) {
+	w := f.influential()
+	if w == nil || w.SlopeChange == nil {
+		return
+	}
+	change := math.Abs(*w.SlopeChange)
+	if change > halfWidth(f.SlopeT) || change > halfWidth(w.SlopeT) {
+		warn("high_leverage", fmt.Sprintf("without %s the slope is %.3f (R2 %s) instead of %.3f", w.Dropped, *w.Slope, show(w.R2), *f.Slope),
+			"quote both slopes; find out what is different about this model (architecture, memory, a fixed cost)")
+	}
+	if f.SlopeT != nil && !crossesZero(f.SlopeT) {
+		for _, l := range f.LeaveOneOut {
+			if crossesZero(l.SlopeT) {
+				warn("one_point_decides", fmt.Sprintf("without %s the slope's t-interval [%.3f, %.3f] holds 0", l.Dropped, l.SlopeT.Low, l.SlopeT.High),
+					"the claim that latency grows with size rests on this model: measure more sizes near it")
+			}
+		}
+	}
+}
+
+func show(v *float64) string {
+	if v == nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.3f", *v)
+}
+
+func (a *analyzer) mixWarnings(warn func(code, text, advice string), models []*Model) {
+	list := func(f func(*Model) string) []string {
+		var out []string
+		for _, m := range models {
+			if v := f(m); v != "" && !slices.Contains(out, v) {
+				out = append(out, v)
+			}
+		}
+		return out
+	}
+	for _, c := range []struct {
+		code, what, advice string
+		of                 func(*Model) string
+	}{
+		{"mixed_weight_types", "weight types", "fit each type alone, or take bytes_per_token as the x axis",
+			func(m *Model) string { return m.WeightType }},
+		{"mixed_architectures", "architectures", "the slope mixes size with architecture: fit one family alone",
+			func(m *Model) string { return m.Architecture }},
+		{"mixed_runtimes", "runtimes", "the slope mixes size with the runtime: measure all sizes with one build and one setting",
+			func(m *Model) string {
+				return strings.Trim(strings.Join([]string{m.BackendKind, m.Device, m.LlamaCommit}, " "), " ")
+			}},
+		{"mixed_threads", "thread counts", "measure all sizes with one number of threads",
+			func(m *Model) string {
+				if m.Threads == 0 {
+					return ""
+				}
+				return fmt.Sprint(m.Threads)
+			}},
+	} {
+		if values := list(c.of); len(values) > 1 {
+			warn(c.code, fmt.Sprintf("%d %s in one fit: %s", len(values), c.what, strings.Join(values, ", ")), c.advice)
+		}
+	}
+}
+
+// shapeWarnings looks at what hides behind the size: embeddings that no token
+// reads, and depth that does not follow size.
+func (a *analyzer) shapeWarnings(f *Fit, models []*Model, warn func(code, text, advice string)) {
+	if a.axis.Name == "params_total" {
+		var names []string
+		for _, m := range models {
+			if m.ParamsTotal > 0 && m.ParamsNonEmbedding > 0 {
+				if share := 1 - float64(m.ParamsNonEmbedding)/float64(m.ParamsTotal); share > embeddingShare {
+					names = append(names, fmt.Sprintf("%s %.0f %%", m.Name, 100*share))
+				}
+			}
+		}
+		if len(names) > 0 {
+			warn("embedding_share", "more than half of the parameters are embeddings in "+strings.Join(names, ", "),
+				"compare with the fit on params_non_embedding or bytes_per_token: the exponent changes")
+		}
+	}
+	if len(models) < minPoints {
+		return
+	}
+	bySize := slices.Clone(models)
+	slices.SortStableFunc(bySize, func(p, q *Model) int {
+		px, _ := a.x(p)
+		qx, _ := a.x(q)
+		switch {
+		case px < qx:
+			return -1
+		case px > qx:
+			return 1
+		}
+		return 0
+	})
+	for i := 1; i < len(bySize); i++ {
+		p, q := bySize[i-1], bySize[i]
+		if p.NLayer > 0 && q.NLayer > 0 && q.NLayer < p.NLayer {
+			warn("uneven_shapes", fmt.Sprintf("depth does not follow size: %s has %d layers, the larger %s has %d", p.Name, p.NLayer, q.Name, q.NLayer),
+				"the slope mixes depth with width: read the two-predictor fit, or measure a ladder of fixed proportions")
+			return
+		}
+	}
+}

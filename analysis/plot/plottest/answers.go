@@ -1,0 +1,103 @@
+package plottest
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
+)
+
+// answers makes up what the analysis says about one backend.
+func (s Shape) answers(r *analysis.Result, b Backend) {
+	for _, mode := range record.Modes {
+		a := analysis.SlopeAnswer{Backend: b.Name, BatchSize: 1, Mode: mode, Verdict: "unknown", Why: "too few models"}
+		for _, f := range r.Fits {
+			if f.Backend != b.Name || f.Mode != mode || f.Scenario != analysis.AllScenarios {
+				continue
+			}
+			a.NModels = f.NModels
+			if !f.OK || f.SlopeT == nil {
+				continue
+			}
+			a.Slope, a.CI, a.R2, a.MostInfluential = f.Slope, f.SlopeT, f.R2, f.MostInfluential
+			a.Doubling = ptr(math.Pow(2, *f.Slope))
+			a.Verdict, a.Why = "grows", "the 95 % interval of the slope lies above 0"
+			for _, l := range f.LeaveOneOut {
+				if l.Dropped == f.MostInfluential {
+					a.SlopeWithout = l.Slope
+				}
+			}
+		}
+		r.Answers.Slopes = append(r.Answers.Slopes, a)
+	}
+	t := analysis.TailTrend{Backend: b.Name, BatchSize: 1, Verdict: "unknown", Why: "fewer than 3 models with enough tokens"}
+	for _, x := range r.Tails {
+		if x.Backend == b.Name && x.Scenario == analysis.AllScenarios && x.P99Ratio.Value != nil {
+			if t.NModels++; t.NModels == 1 {
+				t.SmallestModel, t.SmallestRatio = x.Model, x.P99Ratio.Value
+			}
+			t.LargestModel, t.LargestRatio = x.Model, x.P99Ratio.Value
+			if t.WorstRatio == nil || *x.P99Ratio.Value > *t.WorstRatio {
+				t.WorstModel, t.WorstRatio = x.Model, x.P99Ratio.Value
+			}
+		}
+	}
+	if t.NModels >= 3 {
+		t.Quantile, t.Rho, t.P, t.Verdict, t.Why = "p99_over_p50", ptr(0.22), ptr(0.57), "no_trend", "Spearman p is above 0.05"
+	}
+	r.Answers.Tails = append(r.Answers.Tails, t)
+
+	f := analysis.FeasibilityAnswer{Backend: b.Name, BatchSize: 1, Verdict: "all_ran"}
+	for _, m := range s.Models {
+		switch {
+		case m.Fails == "":
+			f.ModelsOK++
+			f.LargestOK, f.LargestOKM = m.Name, &m.ParamsM
+		case m.Fails == record.StatusWaived:
+			f.ModelsWaived++
+		default:
+			if f.ModelsFailed++; f.ModelsFailed == 1 {
+				f.SmallestFailed, f.SmallestFailM, f.Status, f.Verdict = m.Name, &m.ParamsM, m.Fails, "some_failed"
+			}
+		}
+	}
+	if len(s.Models) == 0 {
+		f.Verdict = "unknown"
+	}
+	r.Answers.Feasibility = append(r.Answers.Feasibility, f)
+
+	c := analysis.FirstChange{Backend: b.Name, BatchSize: 1, Verdict: "unknown", Unknown: []string{"latency", "tails"}, Why: "fewer than two sizes ran", Rule: "made up"}
+	if f.ModelsOK > 1 {
+		c.Verdict, c.AmongSeen, c.Unknown = "latency", "latency", nil
+		c.Model, c.ParamsM = s.Models[1].Name, &s.Models[1].ParamsM
+		c.Why = fmt.Sprintf("at %s decode takes more than twice the time of the smallest model", c.Model)
+		c.Rule = "latency: decode at least 2 times that of the smallest model; tails: p95/p50 at least 1.25 times that of the smallest model; feasibility: a cell fails"
+	}
+	r.Answers.FirstChange = append(r.Answers.FirstChange, c)
+}
+
+func manifest(s Shape) analysis.Manifest {
+	doc := map[string]any{
+		"run_id": "20260101_120000", "run_name": "made-up", "argv": []string{"bin/llmscale", "sweep", "--config", "configs/made up.yaml"},
+		"config_path": "configs/made up.yaml", "config_sha256": "6f1ed002ab5595859014ebf0951522d9", "git_head": "0123456789abcdef", "seed": "42",
+		"repetitions": s.Reps, "warmup_repetitions": 1, "gen_tokens": s.GenTokens, "task_count": len(s.Models) * len(s.Backends) * len(s.Scenarios),
+		"records_expected": len(s.Models) * len(s.Backends) * len(s.Scenarios) * s.Reps * 3, "run_state": "completed",
+		"platform": map[string]any{"os": "linux", "machine": "amd64", "processor": "Made-up CPU @ 2.0 GHz", "go": "go1.26.0"},
+		"environment": map[string]any{"os": "linux", "kernel": "6.1.0", "arch": "amd64", "cpu": "Made-up CPU @ 2.0 GHz", "logical_cores": 2, "physical_cores": 1,
+			"memory_bytes": int64(8 << 30), "l3_cache_bytes": 33 << 20, "cpu_governor": "", "openmp_variables": map[string]string{}},
+		"llmscale": map[string]any{"llama_commit": "ec98e2002", "llama_source": "module", "compiler": "GNU 12.2.0", "build_type": "Release", "flags": "-O3 -march=native",
+			"system_info": "AVX2 = 1 | AVX512 = 1", "portable": false},
+		"sessions": []any{map[string]any{"started_at_unix": 1767268800.5, "ended_at_unix": 1767269100.0, "load_average_1m": 0.1}},
+	}
+	data, err := json.Marshal(doc)
+	if err != nil {
+		panic(err) // the map above is JSON
+	}
+	m, err := analysis.ParseManifest(data)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}

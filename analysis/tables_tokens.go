@@ -1,0 +1,150 @@
+package analysis
+
+import (
+	"slices"
+	"strconv"
+)
+
+func fitColumns() []column[*Fit] {
+	return slices.Concat(
+		[]column[*Fit]{
+			{"backend", "", "name of the backend", func(f *Fit) string { return f.Backend }},
+			{"backend_kind", "", "runtime", func(f *Fit) string { return f.BackendKind }},
+			{"batch_size", "sequences", "sequences decoded together", func(f *Fit) string { return strconv.Itoa(f.BatchSize) }},
+			{"mode", "", "prefill, kv_decode or e2e_kv", func(f *Fit) string { return f.Mode }},
+			{"scenario", "", "scenario, or `__all__`", func(f *Fit) string { return f.Scenario }},
+			{"aggregation", "", "scenario or geomean_across_scenarios", func(f *Fit) string { return f.Aggregation }},
+			{"n_models", "", "models in the fit", func(f *Fit) string { return strconv.Itoa(f.NModels) }},
+			{"ok", "", "whether there is a fit", func(f *Fit) string { return strconv.FormatBool(f.OK) }},
+			{"log10_intercept", "log10 ms", "intercept", func(f *Fit) string { return opt(f.Log10Intercept) }},
+			{"slope", "", "exponent of size", func(f *Fit) string { return opt(f.Slope) }},
+			{"r2", "", "R2 in log space", func(f *Fit) string { return opt(f.R2) }},
+			{"spearman_rho_loglog", "", "Spearman's rho", func(f *Fit) string { return opt(f.SpearmanRho) }},
+			{"spearman_p_loglog", "", "its two-sided p, t approximation", func(f *Fit) string { return opt(f.SpearmanP) }},
+			{"theilsen_slope", "", "Theil-Sen slope", func(f *Fit) string { return opt(f.TheilSenSlope) }},
+			{"theilsen_log10_intercept", "log10 ms", "its intercept, median(y) - slope * median(x)", func(f *Fit) string { return opt(f.TheilSenIntercept) }},
+		},
+		bounds("theilsen_slope_ci", "", "95 % interval of the Theil-Sen slope", func(f *Fit) *Interval { return f.TheilSen }),
+		bounds("slope_ci", "", "95 % percentile bootstrap over models", func(f *Fit) *Interval { return f.SlopeBoot }),
+		bounds("log10_intercept_ci", "log10 ms", "95 % percentile bootstrap over models", func(f *Fit) *Interval { return f.InterceptBoot }),
+		[]column[*Fit]{
+			{"boot_n_used", "", "resamples that gave a slope", func(f *Fit) string { return strconv.Itoa(f.BootUsed) }},
+			{"boot_n_requested", "", "resamples drawn", func(f *Fit) string { return strconv.Itoa(f.BootRequested) }},
+			{"x_axis", "", "what the fit has on x", func(f *Fit) string { return f.Axis }},
+			{"slope_se", "", "standard error of the slope", func(f *Fit) string { return opt(f.SlopeSE) }},
+			{"log10_intercept_se", "log10 ms", "standard error of the intercept", func(f *Fit) string { return opt(f.InterceptSE) }},
+			{"residual_sd", "log10 ms", "standard deviation of the residuals, n - 2 degrees of freedom", func(f *Fit) string { return opt(f.ResidualSD) }},
+		},
+		bounds("slope_t_ci", "", "95 % t-interval of the slope", func(f *Fit) *Interval { return f.SlopeT }),
+		bounds("log10_intercept_t_ci", "log10 ms", "95 % t-interval of the intercept", func(f *Fit) *Interval { return f.InterceptT }),
+		[]column[*Fit]{
+			{"spearman_p_exact", "", "p of rho over all orders, up to 9 models", func(f *Fit) string { return opt(f.SpearmanPExact) }},
+			{"boot_n_two_models", "", "resamples used that hold two sizes only", func(f *Fit) string { return strconv.Itoa(f.BootTwoModels) }},
+			{"most_influential", "", "model whose absence moves the slope most", func(f *Fit) string { return f.MostInfluential }},
+			{"slope_without_most_influential", "", "slope without it", func(f *Fit) string {
+				if l := f.influential(); l != nil {
+					return opt(l.Slope)
+				}
+				return ""
+			}},
+			{"warnings", "", "codes of the fit's warnings", func(f *Fit) string { return codes(f.Warnings) }},
+			{"reason", "", "why there is no fit", func(f *Fit) string { return f.Reason }},
+		})
+}
+
+// tokenTables are about what happens inside a call, and around it.
+var tokenTables = []Table{
+	table("warmup_effect.csv", "Warm-ups against repetitions of the same cell.", false,
+		func(r *Result) []*Warmup { return pointers(r.Warmups) },
+		[]column[*Warmup]{
+			{"backend", "", "name of the backend", func(w *Warmup) string { return w.Backend }},
+			{"model", "", "name of the model", func(w *Warmup) string { return w.Model }},
+			{"scenario", "", "name of the scenario", func(w *Warmup) string { return w.Scenario }},
+			{"mode", "", "prefill, kv_decode or e2e_kv", func(w *Warmup) string { return w.Mode }},
+			{"warmup_n", "calls", "warm-ups", func(w *Warmup) string { return strconv.Itoa(w.WarmupN) }},
+			{"warmup_median_ms", "ms", "their median", func(w *Warmup) string { return opt(w.WarmupMS) }},
+			{"measured_n", "calls", "repetitions", func(w *Warmup) string { return strconv.Itoa(w.MeasuredN) }},
+			{"measured_median_ms", "ms", "their median", func(w *Warmup) string { return opt(w.MeasuredMS) }},
+			{"warmup_to_measured_ratio", "", "the first over the second", func(w *Warmup) string { return opt(w.Ratio) }},
+			{"warmup_minus_measured_ms", "ms", "the first less the second", func(w *Warmup) string { return opt(w.MinusMS) }},
+			{"batch_size", "sequences", "sequences decoded together", func(w *Warmup) string { return strconv.Itoa(w.BatchSize) }},
+		}),
+
+	table("cuda_event_gap_summary.csv", "Host clock against CUDA events.", true,
+		func(r *Result) []*EventGap { return pointers(r.EventGaps) },
+		[]column[*EventGap]{
+			{"backend", "", "name of the backend", func(g *EventGap) string { return g.Backend }},
+			{"mode", "", "prefill, kv_decode or e2e_kv", func(g *EventGap) string { return g.Mode }},
+			{"is_warmup", "", "true for warm-ups", func(g *EventGap) string { return strconv.FormatBool(g.IsWarmup) }},
+			{"n", "calls", "calls with both times", func(g *EventGap) string { return strconv.Itoa(g.N) }},
+			{"rel_gap_median", "", "median of |host - device| / host", func(g *EventGap) string { return num(g.RelMedian) }},
+			{"rel_gap_p95", "", "its 95th percentile; `too few` below 130 calls", func(g *EventGap) string { return g.RelP95.String() }},
+			{"abs_gap_ms_median", "ms", "median of |host - device|", func(g *EventGap) string { return num(g.AbsMedianMS) }},
+			{"abs_gap_ms_p95", "ms", "its 95th percentile; `too few` below 130 calls", func(g *EventGap) string { return g.AbsP95MS.String() }},
+		}),
+
+	table("decode_fraction.csv", "Decode's share of end-to-end: by scenario from the medians, over all of them (`__all__`) from the geometric means.", false,
+		func(r *Result) []*DecodeFraction { return pointers(r.DecodeFractions) },
+		[]column[*DecodeFraction]{
+			{"backend", "", "name of the backend", func(d *DecodeFraction) string { return d.Backend }},
+			{"backend_kind", "", "runtime", func(d *DecodeFraction) string { return d.BackendKind }},
+			{"batch_size", "sequences", "sequences decoded together", func(d *DecodeFraction) string { return strconv.Itoa(d.BatchSize) }},
+			{"model", "", "name of the model", func(d *DecodeFraction) string { return d.Model }},
+			{"params_millions_effective", "1e6", "parameters", func(d *DecodeFraction) string { return opt(d.ParamsM) }},
+			{"scenario", "", "scenario, or `__all__`", func(d *DecodeFraction) string { return d.Scenario }},
+			{"gen_tokens_target", "tokens", "tokens asked for", func(d *DecodeFraction) string { return opt(d.GenTokens) }},
+			{"prefill_median_ms", "ms", "prefill", func(d *DecodeFraction) string { return opt(d.PrefillMS) }},
+			{"kv_decode_median_ms", "ms", "decode", func(d *DecodeFraction) string { return num(d.DecodeMS) }},
+			{"e2e_kv_median_ms", "ms", "end-to-end", func(d *DecodeFraction) string { return num(d.E2EMS) }},
+			{"decode_fraction", "", "decode over end-to-end", func(d *DecodeFraction) string { return num(d.Fraction) }},
+		}),
+
+	table("token_latency.csv", "Decode time by position in the answer, over the repetitions of a cell.", false, positionRows,
+		[]column[positionRow]{
+			{"backend", "", "name of the backend", func(p positionRow) string { return p.t.Backend }},
+			{"batch_size", "sequences", "sequences decoded together", func(p positionRow) string { return strconv.Itoa(p.t.BatchSize) }},
+			{"model", "", "name of the model", func(p positionRow) string { return p.t.Model }},
+			{"params_millions_effective", "1e6", "parameters", func(p positionRow) string { return opt(p.t.ParamsM) }},
+			{"scenario", "", "name of the scenario", func(p positionRow) string { return p.t.Scenario }},
+			{"position", "", "decode step, from 0", func(p positionRow) string { return strconv.Itoa(p.i) }},
+			{"n", "calls", "calls that reached it", func(p positionRow) string { return strconv.Itoa(p.t.CountAt[p.i]) }},
+			{"median_ms", "ms", "median over the calls", func(p positionRow) string { return num(p.t.MedianMS[p.i]) }},
+			{"min_ms", "ms", "fastest", func(p positionRow) string { return num(p.t.MinMS[p.i]) }},
+			{"max_ms", "ms", "slowest", func(p positionRow) string { return num(p.t.MaxMS[p.i]) }},
+		}),
+
+	table("token_tails.csv", "Slow decode steps against the middle one. For `__all__` each token is taken relative to its scenario's median, so there are ratios only.", false,
+		func(r *Result) []*Tail { return pointers(r.Tails) },
+		[]column[*Tail]{
+			{"backend", "", "name of the backend", func(t *Tail) string { return t.Backend }},
+			{"batch_size", "sequences", "sequences decoded together", func(t *Tail) string { return strconv.Itoa(t.BatchSize) }},
+			{"model", "", "name of the model", func(t *Tail) string { return t.Model }},
+			{"params_millions_effective", "1e6", "parameters", func(t *Tail) string { return opt(t.ParamsM) }},
+			{"scenario", "", "scenario, or `__all__`", func(t *Tail) string { return t.Scenario }},
+			{"n_tokens", "tokens", "decode steps pooled", func(t *Tail) string { return strconv.Itoa(t.N) }},
+			{"p50_ms", "ms", "median", func(t *Tail) string { return opt(t.P50MS) }},
+			{"p90_ms", "ms", "90th percentile; `too few` below 64 tokens", func(t *Tail) string { return t.P90MS.String() }},
+			{"p95_ms", "ms", "95th percentile; `too few` below 130 tokens", func(t *Tail) string { return t.P95MS.String() }},
+			{"p99_ms", "ms", "99th percentile; `too few` below 662 tokens", func(t *Tail) string { return t.P99MS.String() }},
+			{"max_ms", "ms", "slowest step", func(t *Tail) string { return opt(t.MaxMS) }},
+			{"p90_over_p50", "", "90th percentile over the median", func(t *Tail) string { return t.P90Ratio.String() }},
+			{"p95_over_p50", "", "95th percentile over the median", func(t *Tail) string { return t.P95Ratio.String() }},
+			{"p99_over_p50", "", "99th percentile over the median", func(t *Tail) string { return t.P99Ratio.String() }},
+		}),
+}
+
+// positionRow is one position of a token series.
+type positionRow struct {
+	t *TokenSeries
+	i int
+}
+
+func positionRows(r *Result) []positionRow {
+	var out []positionRow
+	for i := range r.Tokens {
+		for p := range r.Tokens[i].MedianMS {
+			out = append(out, positionRow{&r.Tokens[i], p})
+		}
+	}
+	return out
+}

@@ -1,0 +1,107 @@
+package analysis
+
+import (
+	"slices"
+
+	"llmscale/runner/record"
+)
+
+// tokens gathers the decode steps of each cell, by position and pooled, and the
+// ratio of slow ones to the middle one.
+func (a *analyzer) tokens() {
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			var relative []float64 // each token over its scenario's median
+			var mine []Tail
+			for _, sc := range a.scenarios {
+				g := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}]
+				if g == nil {
+					continue
+				}
+				t, ok := tokenSeries(g.rows)
+				if !ok {
+					continue
+				}
+				t.Backend, t.BatchSize, t.Model, t.ParamsM, t.Scenario = s.backend, s.batch, m.Name, m.ParamsMillions, sc
+				a.res.Tokens = append(a.res.Tokens, t)
+
+				pool := sorted(t.PooledMS)
+				tail := tailOf(pool, true)
+				tail.Scenario = sc
+				mine = append(mine, tail)
+				if mid := quantileSorted(pool, 0.5); mid > 0 {
+					for _, v := range t.PooledMS {
+						relative = append(relative, v/mid)
+					}
+				}
+			}
+			if len(relative) > 0 {
+				slices.Sort(relative)
+				all := tailOf(relative, false)
+				all.Scenario = AllScenarios
+				mine = append(mine, all)
+			}
+			for _, t := range mine {
+				t.Backend, t.BatchSize, t.Model, t.ParamsM = s.backend, s.batch, m.Name, m.ParamsMillions
+				a.res.Tails = append(a.res.Tails, t)
+			}
+		}
+	}
+}
+
+// tokenSeries lines up the calls' token times by position.
+func tokenSeries(rows []*Row) (t TokenSeries, ok bool) {
+	var at [][]float64
+	for _, r := range rows {
+		if len(r.TokenNS) == 0 {
+			continue
+		}
+		t.Reps++
+		for i, ns := range r.TokenNS {
+			if i == len(at) {
+				at = append(at, nil)
+			}
+			ms := float64(ns) / 1e6
+			at[i] = append(at[i], ms)
+			t.PooledMS = append(t.PooledMS, ms)
+		}
+	}
+	for _, xs := range at {
+		slices.Sort(xs) // this function's own
+		t.MedianMS = append(t.MedianMS, quantileSorted(xs, 0.5))
+		t.MinMS = append(t.MinMS, xs[0])
+		t.MaxMS = append(t.MaxMS, xs[len(xs)-1])
+		t.CountAt = append(t.CountAt, len(xs))
+	}
+	return t, len(t.PooledMS) > 0
+}
+
+// tailOf takes quantiles of sorted token times; inMS says that they are times,
+// not relative ones.
+func tailOf(pool []float64, inMS bool) Tail {
+	t := Tail{N: len(pool)}
+	p50 := quantileSorted(pool, 0.5)
+	for _, q := range []struct {
+		p         float64
+		need      int
+		ms, ratio *Percentile
+	}{
+		{0.90, needP90, &t.P90MS, &t.P90Ratio},
+		{0.95, needP95, &t.P95MS, &t.P95Ratio},
+		{0.99, needP99, &t.P99MS, &t.P99Ratio},
+	} {
+		v := percentileSorted(pool, q.p, q.need)
+		*q.ratio = v
+		if v.Value != nil {
+			q.ratio.Value = finite(*v.Value / p50)
+		}
+		if !inMS {
+			v.Value = nil
+		}
+		*q.ms = v
+	}
+	if inMS {
+		t.P50MS, t.MaxMS = finite(p50), finite(pool[len(pool)-1])
+	}
+	return t
+}

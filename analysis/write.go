@@ -1,0 +1,88 @@
+package analysis
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Names of the files that are not tables.
+const (
+	ResultFile   = "analysis.json" // the whole Result
+	WarningsFile = "warnings.json" // its warnings
+)
+
+// Write puts the tables of r, warnings.json and analysis.json into dir, which it
+// makes if need be. Each file appears whole or not at all; the same Result gives
+// the same bytes.
+func Write(dir string, r *Result) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("analysis: cannot make the output folder: %w", err)
+	}
+	for _, t := range tables {
+		rows := t.Rows(r)
+		if t.Optional && len(rows) == 0 {
+			continue
+		}
+		var b bytes.Buffer
+		w := csv.NewWriter(&b)
+		header := make([]string, len(t.Columns))
+		for i, c := range t.Columns {
+			header[i] = c.Name
+		}
+		if err := w.WriteAll(append([][]string{header}, rows...)); err != nil {
+			return fmt.Errorf("analysis: %s: %w", t.File, err)
+		}
+		if err := writeFile(dir, t.File, b.Bytes()); err != nil {
+			return err
+		}
+	}
+	warnings := r.Warnings
+	if warnings == nil {
+		warnings = []Warning{}
+	}
+	if err := writeJSON(dir, WarningsFile, warnings); err != nil {
+		return err
+	}
+	return writeJSON(dir, ResultFile, r)
+}
+
+func writeJSON(dir, name string, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", " ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("analysis: %s: %w", name, err)
+	}
+	return writeFile(dir, name, b.Bytes())
+}
+
+// writeFile replaces a file in one step, so that a reader, or a crash, never
+// meets half of it.
+func writeFile(dir, name string, data []byte) (err error) {
+	f, err := os.CreateTemp(dir, "."+name+".tmp-*")
+	if err != nil {
+		return fmt.Errorf("analysis: cannot write to the output folder: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("analysis: %s: %w", filepath.Join(dir, name), err)
+		}
+	}()
+	if _, err = f.Write(data); err != nil {
+		return err
+	}
+	if err = f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(dir, name))
+}
