@@ -1,0 +1,217 @@
+package gguf
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// model builds a file of the given metadata and tensors in memory, with zeros as data.
+func model(t *testing.T, entries []Entry, specs []Spec) *File {
+	t.Helper()
+	b := header(3, uint64(len(specs)), uint64(len(entries)))
+	for _, e := range entries {
+		var err error
+		if b, err = appendValue(b.str(e.Key), e.Value, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tensors, _, err := plan(entries, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := int64(0)
+	for _, x := range tensors {
+		dims := make([]uint64, len(x.Dims))
+		for i, d := range x.Dims {
+			dims[i] = uint64(d)
+		}
+		b = b.tensor(x.Name, x.Type, uint64(x.Offset), dims...)
+		size = x.Offset + x.Size
+	}
+	b = b.align(defaultAlignment)
+	// Large shapes are described without their data: zeros stands for it.
+	f, err := Read(sparse(b), int64(len(b))+size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// sparse is a header followed by zeros that are not in memory.
+type sparse []byte
+
+func (s sparse) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	if off < int64(len(s)) {
+		copy(p, s[off:])
+	}
+	return len(p), nil
+}
+
+func u32(arch string, kv map[string]uint32) []Entry {
+	e := []Entry{{"general.architecture", arch}}
+	for k, v := range kv {
+		e = append(e, Entry{arch + "." + k, v})
+	}
+	return e
+}
+
+func TestDescribeGPT2(t *testing.T) {
+	// GPT-2 124M by hand: one layer has 12d²+13d, d=768; all weights f32.
+	const d, L, V, C = 768, 12, 50257, 1024
+	specs := []Spec{{"token_embd.weight", F32, []int64{d, V}}, {"position_embd.weight", F32, []int64{d, C}}, {"output_norm.weight", F32, []int64{2 * d}}}
+	for range L {
+		specs = append(specs, Spec{"blk." + string(rune('a'+len(specs))) + ".all", F32, []int64{12*d*d + 13*d}})
+	}
+	f := model(t, u32("gpt2", map[string]uint32{"block_count": L, "embedding_length": d, "attention.head_count": 12, "context_length": C, "feed_forward_length": 4 * d}), specs)
+	got, err := Describe(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Description{
+		Architecture: "gpt2", NLayer: L, NEmbd: d, NHead: 12, NHeadKV: 12, HeadDim: 64, HeadDimV: 64, NFF: 4 * d, NVocab: V, NCtxTrain: C,
+		ParamsTotal: 124_439_808, ParamsActive: 124_439_808, ParamsNonEmbedding: 85_056_000, TiedHead: true,
+		WeightType: "f32", WeightTypes: map[string]int64{"f32": 4 * 124_439_808}, WeightBytes: 4 * 124_439_808, FileBytes: f.Size,
+		// all but the position table, of which one row, and one row of the token table beside its use as head
+		BytesReadPerToken: 4 * (124_439_808 - (C-1)*d + d),
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if kv, err := got.KVBytesPerToken("f16", "f16"); kv != 2*2*12*768 || err != nil {
+		t.Error(kv, err)
+	}
+	if kv, err := got.KVBytesPerToken("q8_0", "f32"); kv != 12*768*34/32+12*768*4 || err != nil {
+		t.Error(kv, err)
+	}
+}
+
+func TestDescribeUntiedGroupedQueries(t *testing.T) {
+	// One layer of Llama 3.1 8B's shapes, and its rope table, which is no weight.
+	f := model(t, u32("llama", map[string]uint32{
+		"block_count": 1, "embedding_length": 4096, "attention.head_count": 32, "attention.head_count_kv": 8, "context_length": 131072, "feed_forward_length": 14336, "vocab_size": 7,
+	}), []Spec{
+		{"rope_freqs.weight", F32, []int64{64}}, {"token_embd.weight", Q4_0, []int64{4096, 128256}}, {"output.weight", Q6_K, []int64{4096, 128256}},
+		{"blk.0.attn_k.weight", Q4_0, []int64{4096, 1024}}, {"blk.0.ffn_up.weight", Q4_0, []int64{4096, 14336}},
+	})
+	d, err := Describe(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const table, body = 4096 * 128256, 4096*1024 + 4096*14336
+	if d.ParamsTotal != 2*table+body || d.ParamsNonEmbedding != body || d.TiedHead || d.HeadDim != 128 || d.NHeadKV != 8 || d.NVocab != 128256 {
+		t.Errorf("%+v", d)
+	}
+	if want := int64(64*4 + 4096/32*18 + table/256*210 + body/32*18); d.BytesReadPerToken != want {
+		t.Errorf("%d bytes per token, want %d", d.BytesReadPerToken, want)
+	}
+	if d.WeightType != "q6_K" { // the head at 6.6 bits outweighs table and body at 4.5
+		t.Errorf("weight type %s of %v", d.WeightType, d.WeightTypes)
+	}
+	if kv, _ := d.KVBytesPerToken("f16", "f16"); kv != 2*2*1024 {
+		t.Errorf("KV %d bytes", kv)
+	}
+}
+
+func TestDescribeExperts(t *testing.T) {
+	specs := []Spec{
+		{"token_embd.weight", F16, []int64{64, 100}}, {"output.weight", F16, []int64{64, 100}},
+		{"blk.0.ffn_gate_inp.weight", F32, []int64{64, 32}}, {"blk.0.ffn_up_shexp.weight", F16, []int64{64, 10}},
+		{"blk.0.ffn_up_exps.weight", MXFP4, []int64{64, 128, 32}}, {"blk.0.ffn_up_exps.bias", F32, []int64{128, 32}},
+		{"blk.1.ffn_down.3.weight", F16, []int64{64, 16}}, // the older form, one tensor for each expert
+	}
+	hp := map[string]uint32{"block_count": 2, "embedding_length": 64, "attention.head_count": 4, "context_length": 8, "expert_count": 32, "expert_used_count": 4, "attention.key_length": 64, "attention.value_length": 32}
+	d, err := Describe(model(t, u32("gpt-oss", hp), specs))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const exps = 64*128*32 + 128*32 + 64*16
+	const whole = 64*100*2 + 64*32 + 64*10
+	if d.ParamsTotal != exps+whole || d.ParamsActive != exps/8+whole || d.ParamsNonEmbedding != exps+64*32+64*10 {
+		t.Errorf("%+v", d)
+	}
+	if want := int64(64*2 + 64*100*2 + 64*32*4 + 64*10*2 + (64*128*32/32*17+128*32*4+64*16*2)/8); d.BytesReadPerToken != want {
+		t.Errorf("%d bytes per token, want %d", d.BytesReadPerToken, want)
+	}
+	if kv, _ := d.KVBytesPerToken("f16", "f16"); kv != 2*4*(64+32)*2 || d.HeadDim != 64 || d.HeadDimV != 32 {
+		t.Errorf("KV %d bytes, heads of %d and %d", kv, d.HeadDim, d.HeadDimV)
+	}
+	delete(hp, "expert_used_count")
+	d, err = Describe(model(t, u32("gpt-oss", hp), specs))
+	if err != nil || d.ParamsActive != d.ParamsTotal || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "expert_used_count is 0") {
+		t.Errorf("%v %+v", err, d)
+	}
+}
+
+func TestDescribeHeadsPerLayer(t *testing.T) {
+	entries := []Entry{{"general.architecture", "mix"}, {"mix.block_count", uint32(3)}, {"mix.embedding_length", uint32(64)}, {"mix.context_length", uint32(8)},
+		{"mix.attention.head_count", []uint32{4, 4, 2}}, {"mix.attention.head_count_kv", []int32{2, 0, 1}}, {"mix.feed_forward_length", []uint32{1, 3, 2}}}
+	d, err := Describe(model(t, entries, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.NHead != 4 || d.NHeadKV != 2 || !reflect.DeepEqual(d.HeadsKV, []int64{2, 0, 1}) || d.HeadDim != 16 || d.NFF != 3 {
+		t.Errorf("%+v", d)
+	}
+	if kv, err := d.KVBytesPerToken("f16", "f16"); kv != 3*16*2*2 || err != nil {
+		t.Error(kv, err)
+	}
+	if _, err := d.KVBytesPerToken("q8_0", "f16"); err == nil { // llama.cpp cannot store 16 elements in blocks of 32
+		t.Error("16 elements as q8_0 are accepted")
+	}
+	if _, err := d.KVBytesPerToken("q9", "f16"); err == nil || !strings.Contains(err.Error(), "q9") {
+		t.Error(err)
+	}
+	entries[1].Value = uint32(2)
+	var fe *FormatError
+	if _, err := Describe(model(t, entries, nil)); !errors.As(err, &fe) || !strings.Contains(err.Error(), "one for each of the 2 layers") {
+		t.Error(err)
+	}
+}
+
+func TestDescribeRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		entries []Entry
+		part    string
+	}{
+		"no architecture":    {nil, "no such metadata key"},
+		"architecture 3":     {[]Entry{{"general.architecture", uint32(3)}}, "want string"},
+		"layers as text":     {[]Entry{{"general.architecture", "a"}, {"a.block_count", "12"}}, "is string; want array of integers"},
+		"negative layers":    {[]Entry{{"general.architecture", "a"}, {"a.block_count", int32(-1)}}, "is -1"},
+		"layers beyond 2^31": {[]Entry{{"general.architecture", "a"}, {"a.block_count", uint64(1) << 40}}, "want 0 to 2^31"},
+	} {
+		if _, err := Describe(model(t, c.entries, nil)); err == nil || !strings.Contains(err.Error(), c.part) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	d, err := Describe(model(t, []Entry{{"general.architecture", "clip"}}, nil))
+	if err != nil || len(d.Notes) != 4 || !strings.Contains(d.Notes[0], "clip.block_count") {
+		t.Errorf("%v %q", err, d.Notes)
+	}
+}
+
+func TestMemory(t *testing.T) {
+	d := Description{NLayer: 12, NEmbd: 768, NHead: 12, NHeadKV: 12, HeadDim: 64, HeadDimV: 64, NFF: 3072, NVocab: 50257, NCtxTrain: 1024, WeightBytes: 1000}
+	m, err := d.Memory(MemoryOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Context != 1024 || m.UBatch != 512 || m.Weights != 1000 || m.KV != 1024*36864 || m.Output != 4*50257 || m.Total != m.Weights+m.KV+m.Compute+m.Output {
+		t.Errorf("%+v", m)
+	}
+	small, err := d.Memory(MemoryOptions{Context: 100, UBatch: 64, TypeK: "f32", TypeV: "f32"})
+	if err != nil || small.Context != 256 || small.UBatch != 64 || small.KV != 256*2*36864 || small.Compute >= m.Compute {
+		t.Errorf("%+v, %v", small, err)
+	}
+	for _, o := range []MemoryOptions{{Context: -1}, {UBatch: 1 << 50}, {TypeK: "no"}} {
+		if _, err := d.Memory(o); err == nil {
+			t.Errorf("%+v is accepted", o)
+		}
+	}
+	d.NLayer, d.HeadDim, d.HeadsKV = 1<<31, 1<<31, nil
+	if _, err := d.Memory(MemoryOptions{Context: 1 << 40}); err == nil {
+		t.Error("an overflow is not noticed")
+	}
+}
