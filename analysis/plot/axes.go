@@ -60,7 +60,7 @@ func (logTicks) Ticks(lo, hi float64) []gplot.Tick {
 				}
 			}
 		}
-		if len(major) >= 4 || len(major) == 3 && i == 0 {
+		if len(major) >= 4 || len(major) == 3 && (i == 0 || i == 3) {
 			break
 		}
 	}
