@@ -124,8 +124,12 @@ func (p *process) ask(req request, timeout time.Duration, stop <-chan struct{}, 
 	}
 }
 
-// exitGrace is how long a worker may take to end once its pipe is closed.
-const exitGrace = 10 * time.Second
+// exitGrace is how long a worker may take to end once it is told to: it has a
+// model to free. deathGrace is how long after its pipe has closed.
+const (
+	exitGrace  = 10 * time.Second
+	deathGrace = time.Second
+)
 
 // close ends an idle worker; it is safe to call on one that is dead already.
 func (p *process) close() {
@@ -165,9 +169,9 @@ func (p *process) kill() {
 func (p *process) died() *Failure {
 	select {
 	case <-p.exited:
-	case <-time.After(exitGrace):
+	case <-time.After(deathGrace):
 		p.kill()
-		return &Failure{Status: record.StatusCrashed, Reason: "the worker closed its pipe without exiting", Stderr: p.stderr.last()}
+		return &Failure{Status: record.StatusCrashed, Reason: "the worker stopped making sense: its answers are not the protocol's", Stderr: p.stderr.last()}
 	}
 	f := &Failure{Status: record.StatusCrashed, Stderr: p.stderr.last()}
 	state := p.cmd.ProcessState

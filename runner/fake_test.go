@@ -1,0 +1,233 @@
+package runner
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+// The test binary plays three parts: the tests, a worker with a fake runtime,
+// and a coordinator that the tests kill.
+const (
+	envPart  = "LLMSCALE_TEST_PART"  // worker or coordinator
+	envFault = "LLMSCALE_TEST_FAULT" // what the fake runtime does wrong, see fakeBackend
+	envRun   = "LLMSCALE_TEST_RUN"   // the coordinator's run folder
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(envPart) {
+	case "worker":
+		if err := WorkerMain(openFake); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case "coordinator":
+		if err := coordinate(os.Getenv(envRun)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	default:
+		os.Exit(m.Run())
+	}
+}
+
+// testWorker starts this test binary as a worker with a fault.
+func testWorker(t testing.TB, fault string) Command {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Command{Path: exe, Env: []string{envPart + "=worker", envFault + "=" + fault}}
+}
+
+// fakeBackend stands for a runtime. Its fault is "what@where": what is SIGSEGV,
+// SIGABRT, SIGKILL, exit, error, oom, hang or garbage; where is "load" or the
+// scenario whose prompt text it appears in, with ":n" for the n-th call in the
+// worker.
+type fakeBackend struct {
+	spec  LoadSpec
+	calls int
+}
+
+func openFake(kind string) (Backend, error) {
+	if kind != config.KindNative {
+		return nil, Failf(record.StatusWaived, "no backend of kind %q", kind)
+	}
+	return &fakeBackend{}, nil
+}
+
+func (f *fakeBackend) fault(where string) error {
+	what, at, ok := strings.Cut(os.Getenv(envFault), "@")
+	if !ok || at != where {
+		return nil
+	}
+	fmt.Fprintln(os.Stderr, "fake runtime: about to fail by", what)
+	self := os.Getpid()
+	switch what {
+	case "SIGSEGV", "SIGABRT", "SIGKILL":
+		sig := map[string]syscall.Signal{"SIGSEGV": syscall.SIGSEGV, "SIGABRT": syscall.SIGABRT, "SIGKILL": syscall.SIGKILL}[what]
+		die(self, sig)
+	case "exit":
+		os.Exit(7)
+	case "oom":
+		return Failf(record.StatusOOM, "fake: did not fit")
+	case "hang":
+		time.Sleep(time.Hour)
+	case "garbage":
+		fmt.Fprintln(os.NewFile(workerFD, "replies"), "this is not JSON")
+		time.Sleep(time.Hour)
+	}
+	return fmt.Errorf("fake: %s", what)
+}
+
+// die sends this process a signal with its default effect, as native code would
+// die of it: Go's own handlers would turn it into an exit code.
+func die(pid int, sig syscall.Signal) {
+	resetSignals()
+	syscall.Kill(pid, sig)
+	time.Sleep(time.Minute)
+}
+
+func (f *fakeBackend) Load(spec LoadSpec, progress func(float64)) (LoadInfo, error) {
+	f.spec = spec
+	progress(0.5)
+	if err := f.fault("load"); err != nil {
+		return LoadInfo{}, err
+	}
+	return LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx, LlamaCommit: "fake"}, nil
+}
+
+func (f *fakeBackend) Measure(call CallSpec) (record.Measurement, error) {
+	f.calls++
+	where := strconv.Itoa(call.PromptTokens)
+	if call.Prompt != nil {
+		where = *call.Prompt
+	}
+	for _, at := range []string{where, fmt.Sprintf("%s:%d", where, f.calls)} {
+		if err := f.fault(at); err != nil {
+			return record.Measurement{}, err
+		}
+	}
+	time.Sleep(time.Millisecond)
+	prompt := DrawPrompt(call.Seed, max(call.PromptTokens, 1), 1000)
+	ids := make([]int32, call.GenTokens)
+	times := make([]int64, call.GenTokens)
+	one, seq, gen := 1, len(prompt), call.GenTokens
+	prefill, decode := float64(f.calls), 2.0
+	e2e := prefill + decode
+	hash := HashIDs(prompt)
+	return record.Measurement{
+		BatchSize: &one, SeqLen: &seq, PromptTokensRaw: &seq, GenTokensRaw: &gen,
+		PrefillMS: &prefill, KVDecodeMS: &decode, E2EKVMS: &e2e,
+		TokenNS: times, TokenSamplingNS: times,
+		PromptTokenIDs: RecordedIDs(prompt), OutputTokenIDs: RecordedIDs(ids), PromptTokensHash: &hash,
+	}, nil
+}
+
+func (f *fakeBackend) Close() error { return nil }
+
+// testConfig has three tiny models under two backends and three scenarios.
+const testConfig = `run_name: test
+gen_tokens: 4
+repetitions: 3
+warmup_repetitions: 1
+seed: 7
+cell_timeout_s: 20
+scenarios:
+  - {name: one, prompt: "one"}
+  - {name: two, prompt: "two"}
+  - {name: drawn, prompt_tokens: 5}
+backends:
+  - {name: cpu_f32, kind: native, device: cpu, dtype: f32, threads: 1}
+  - {name: cpu_f16, kind: native, device: cpu, dtype: f16, threads: 1}
+models:
+  - {name: a, source: "synth:tiny-gpt2"}
+  - {name: b, source: "synth:tiny-gpt2"}
+`
+
+// testModels is shared by all tests of the process: the files are the same.
+func testModels(t testing.TB) *Models {
+	t.Helper()
+	return &Models{Dir: filepath.Join(os.TempDir(), fmt.Sprintf("llmscale-runner-test-%d", os.Getuid()))}
+}
+
+func testPlan(t testing.TB, text string) *Plan {
+	t.Helper()
+	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPlan(cfg, testModels(t).Resolve, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// quiet is a Progress that keeps what it hears.
+type quiet struct {
+	statuses []Status
+	stored   []string
+	notes    []string
+}
+
+func (q *quiet) Update(s Status) { q.statuses = append(q.statuses, s) }
+func (q *quiet) Stored(cell string, call int, status string) {
+	q.stored = append(q.stored, fmt.Sprintf("%s %d %s", cell, call, status))
+}
+func (q *quiet) Note(line string) { q.notes = append(q.notes, line) }
+
+// execute runs a plan in a new folder and returns it with its records.
+func execute(t *testing.T, p *Plan, w Command) (string, Summary, []record.Record, *quiet) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	store, err := CreateStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &quiet{}
+	r := &Run{ID: "test", Plan: p, Store: store, Worker: w, Progress: q, Log: discard,
+		Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
+	sum, err := r.Execute(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return dir, sum, readRecords(t, dir), q
+}
+
+func readRecords(t testing.TB, dir string) []record.Record {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, RunsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parseRecords(t, data)
+}
+
+func parseRecords(t testing.TB, data []byte) []record.Record {
+	t.Helper()
+	var out []record.Record
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		var r record.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%s:%d: %v", RunsFile, n, err)
+		}
+		out = append(out, r)
+	}
+	return out
+}

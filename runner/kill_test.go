@@ -1,0 +1,255 @@
+package runner
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+var discard = slog.New(slog.DiscardHandler)
+
+// coordinate is the part of the test binary that gets killed: it starts or
+// resumes a run and prints a line for every call that it acknowledges.
+func coordinate(dir string) error {
+	path := filepath.Join(filepath.Dir(dir), "test.yaml")
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	models := &Models{Dir: filepath.Join(os.TempDir(), fmt.Sprintf("llmscale-runner-test-%d", os.Getuid()))}
+	r := &Run{ID: "test", Progress: acks{}, Log: discard, Worker: Command{Path: exe, Env: []string{envPart + "=worker", envFault + "="}}}
+	var cfg *config.Config
+	var o Overrides
+	resumed := false
+	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err == nil {
+		resumed = true
+		if r.Manifest, err = ReadManifest(dir); err != nil {
+			return err
+		}
+		if cfg, _, err = ResumedConfig(dir, r.Manifest); err != nil {
+			return err
+		}
+		r.Session = Sessions(r.Manifest)
+	} else {
+		// Killed before its manifest was written, a run has nothing to resume.
+		os.RemoveAll(dir)
+		if cfg, err = config.Load(path); err != nil {
+			return err
+		}
+		if r.Store, err = CreateStore(dir); err != nil {
+			return err
+		}
+	}
+	if r.Plan, err = NewPlan(cfg, models.Resolve, 2); err != nil {
+		return err
+	}
+	if resumed {
+		if err := CheckResumable(dir, r.Manifest, r.Plan); err != nil {
+			return err
+		}
+		if r.Store, r.Previous, err = OpenStore(dir); err != nil {
+			return err
+		}
+	} else {
+		if err := r.Store.SaveConfig(path); err != nil {
+			return err
+		}
+		r.Manifest = NewManifest("test", r.Plan, o, models.Dir, nil)
+	}
+	defer r.Store.Close()
+	_, err = r.Execute(nil)
+	return err
+}
+
+type acks struct{}
+
+func (acks) Update(Status) {}
+func (acks) Note(string)   {}
+func (acks) Stored(cell string, call int, status string) {
+	fmt.Printf("%s %d %s\n", cell, call, status)
+}
+
+// TestKilledRunsLoseNothing kills coordinators with SIGKILL and workers with
+// SIGSEGV, SIGABRT and SIGKILL at random moments until the run is done. Every
+// acknowledged call must be on record, whole, and the resumed run must end with
+// exactly the planned repetitions.
+func TestKilledRunsLoseNothing(t *testing.T) {
+	const seed = 1
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	root := t.TempDir()
+	dir := filepath.Join(root, "run")
+	text := strings.Replace(testConfig, "repetitions: 3", "repetitions: 20", 1)
+	if err := os.WriteFile(filepath.Join(root, "test.yaml"), []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := map[string]int{}
+	kills := map[string]int{}
+	for round := 0; ; round++ {
+		if round == 400 {
+			t.Fatal("not done after 400 rounds")
+		}
+		finished := killedRound(t, random, dir, acknowledged, kills)
+		if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err == nil && round%5 == 0 {
+			checkAcknowledged(t, dir, acknowledged)
+		}
+		if finished && complete(t, dir) {
+			break
+		}
+	}
+	t.Logf("kills: %v", kills)
+	for _, what := range []string{"coordinator SIGKILL", "worker SIGKILL", "worker SIGSEGV", "worker SIGABRT"} {
+		if kills[what] < 3 {
+			t.Errorf("%s happened %d times: the test is too weak", what, kills[what])
+		}
+	}
+	checkAcknowledged(t, dir, acknowledged)
+	cfg, err := config.Parse(filepath.Join(root, "test.yaml"), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPlan(cfg, testModels(t).Resolve, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkComplete(t, p, readRecords(t, dir))
+	if rows := readCSV(t, filepath.Join(dir, MetricsFile)); len(rows) != 1+len(readRecords(t, dir)) {
+		t.Errorf("metrics.csv has %d rows, runs.jsonl %d", len(rows)-1, len(readRecords(t, dir)))
+	}
+}
+
+// killedRound runs the coordinator for a while, kills it or its worker, and
+// reports whether it ended by itself.
+func killedRound(t *testing.T, random *rand.Rand, dir string, acknowledged, kills map[string]int) bool {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), envPart+"=coordinator", envRun+"="+dir)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	read, lines := make(chan struct{}), make(chan struct{}, 1<<16)
+	go func() {
+		defer close(read)
+		for scan := bufio.NewScanner(stdout); scan.Scan(); {
+			acknowledged[scan.Text()]++
+			lines <- struct{}{}
+		}
+	}()
+	// A blow falls some calls after the one before, at a random moment of a call
+	// or of a worker's start. Mostly workers die: a dead coordinator ends the round.
+	killed := false
+	for !killed {
+		for range random.IntN(12) {
+			select {
+			case <-lines:
+			case <-read:
+			}
+		}
+		time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond)
+		select {
+		case <-read:
+			killed = true // by nobody: the run is over
+			continue
+		default:
+		}
+		if random.IntN(6) == 0 {
+			killed = true
+			if cmd.Process.Kill() == nil {
+				kills["coordinator SIGKILL"]++
+			}
+			continue
+		}
+		sig := []syscall.Signal{syscall.SIGKILL, syscall.SIGSEGV, syscall.SIGABRT}[random.IntN(3)]
+		if worker := childOf(cmd.Process.Pid); worker > 0 && syscall.Kill(worker, sig) == nil {
+			kills["worker "+signalName(sig)]++
+		}
+	}
+	<-read
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		t.Fatalf("the coordinator failed: %v\n%s", err, stderr.String())
+	}
+	return err == nil
+}
+
+// childOf finds a process by its parent; 0 if there is none.
+func childOf(parent int) int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		stat := readText(filepath.Join("/proc", e.Name(), "stat"))
+		_, rest, ok := strings.Cut(stat, ") ")
+		fields := strings.Fields(rest)
+		if ok && len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			return pid
+		}
+	}
+	return 0
+}
+
+// checkAcknowledged looks for every acknowledged call among the records.
+func checkAcknowledged(t *testing.T, dir string, acknowledged map[string]int) {
+	t.Helper()
+	have := map[string]int{}
+	data, err := os.ReadFile(filepath.Join(dir, RunsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A killed coordinator may leave a torn line behind, which resuming cuts off;
+	// what was acknowledged comes before it.
+	whole := data[:strings.LastIndexByte(string(data), '\n')+1]
+	for i, r := range parseRecords(t, whole) {
+		if r.Mode != record.Modes[i%3] {
+			t.Fatalf("record %d is %s: a call lacks a mode", i, r.Mode)
+		}
+		if r.Mode == record.ModeE2E {
+			have[fmt.Sprintf("%s %d %s", r.CellID, r.CallIdx, r.Status)]++
+		}
+	}
+	for ack, n := range acknowledged {
+		if have[ack] < n {
+			t.Errorf("%q was acknowledged %d times and is on record %d times", ack, n, have[ack])
+		}
+	}
+}
+
+// complete says whether the last session measured all cells.
+func complete(t *testing.T, dir string) bool {
+	t.Helper()
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byStatus, _ := m["cells_by_status"].(map[string]any)
+	return m["run_state"] == StateCompleted && len(byStatus) == 1 && byStatus[record.StatusOK] != nil
+}

@@ -1,0 +1,322 @@
+package runner
+
+import (
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"llmscale/runner/record"
+)
+
+// checkComplete holds the records against the plan: every call of every cell
+// once, in all modes, and nothing else.
+func checkComplete(t *testing.T, p *Plan, records []record.Record) {
+	t.Helper()
+	type key struct {
+		task, rep int
+		mode      string
+	}
+	have := map[key]int{}
+	for _, r := range records {
+		if r.Status == record.StatusOK && r.Rep != nil {
+			have[key{r.TaskIdx, *r.Rep, r.Mode}]++
+		}
+	}
+	want := 0
+	for i := range p.Jobs {
+		for _, c := range p.Jobs[i].Cells {
+			for rep := range p.Config.Repetitions {
+				for _, mode := range record.Modes {
+					want++
+					if n := have[key{c.TaskIdx, rep, mode}]; n != 1 {
+						t.Errorf("%s repetition %d %s is on record %d times, want once", p.Jobs[i].ID(c), rep, mode, n)
+					}
+				}
+			}
+		}
+	}
+	if len(have) != want {
+		t.Errorf("%d measured rows, want %d", len(have), want)
+	}
+}
+
+func TestRunMeasuresEverything(t *testing.T) {
+	p := testPlan(t, testConfig)
+	dir, sum, records, q := execute(t, p, testWorker(t, ""))
+	if sum.ByStatus[record.StatusOK] != 12 || sum.Failed() != 0 || sum.Interrupted {
+		t.Errorf("summary %+v", sum)
+	}
+	if len(records) != p.RecordsExpected() || sum.Records != len(records) {
+		t.Errorf("%d records, summary says %d, the plan %d", len(records), sum.Records, p.RecordsExpected())
+	}
+	checkComplete(t, p, records)
+	if len(q.stored) != len(records)/len(record.Modes) {
+		t.Errorf("%d calls acknowledged, %d on record", len(q.stored), len(records)/len(record.Modes))
+	}
+	loads := 0
+	for i, r := range records {
+		if r.OrderIdx != i/3 || r.Mode != record.Modes[i%3] {
+			t.Fatalf("record %d is call %d, mode %s", i, r.OrderIdx, r.Mode)
+		}
+		var want float64
+		switch r.Mode {
+		case record.ModePrefill:
+			want = *r.PrefillMS
+		case record.ModeDecode:
+			want = *r.KVDecodeMS
+		case record.ModeE2E:
+			want = *r.E2EKVMS
+		}
+		if *r.LatencyMS != want || *r.TokensPerS != float64(*r.TokensTotal)/(want/1e3) {
+			t.Errorf("record %d: %s: latency %v ms, %v tokens/s of %d tokens", i, r.Mode, *r.LatencyMS, *r.TokensPerS, *r.TokensTotal)
+		}
+		if r.CUDAEventMS != nil || r.Nulls["cuda_event_ms"] == "" {
+			t.Errorf("record %d: device time on the CPU is %v, reason %q", i, r.CUDAEventMS, r.Nulls["cuda_event_ms"])
+		}
+		if r.IsWarmup == (r.Rep != nil) || r.IsWarmup != (r.WarmupIdx != nil) {
+			t.Errorf("record %d: warm-up %v, rep %v, warmup_idx %v", i, r.IsWarmup, r.Rep, r.WarmupIdx)
+		}
+		if r.ModelLoadMS != nil {
+			loads++
+		}
+		if r.ParamsTotal != 102_714 || r.ModelSHA256 == "" || r.NLayer != 2 {
+			t.Errorf("record %d: model facts %+v", i, r.ModelFacts)
+		}
+		if (r.Scenario == "drawn") == (r.Prompt != nil) {
+			t.Errorf("record %d: scenario %s, prompt %v", i, r.Scenario, r.Prompt)
+		}
+	}
+	if loads != 4*len(record.Modes) {
+		t.Errorf("%d rows carry a load time, want those of the first call of 4 workers", loads)
+	}
+
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m["run_state"] != StateCompleted || fmt.Sprint(m["task_count"]) != "12" {
+		t.Errorf("manifest: state %v, tasks %v", m["run_state"], m["task_count"])
+	}
+	rows := readCSV(t, filepath.Join(dir, MetricsFile))
+	if len(rows) != len(records)+1 || len(rows[0]) != len(record.Fields()) {
+		t.Errorf("metrics.csv has %d rows of %d columns", len(rows), len(rows[0]))
+	}
+	if rows := readCSV(t, filepath.Join(dir, loadFile)); len(rows) != 5 {
+		t.Errorf("%s has %d rows, want a header and 4 loads", loadFile, len(rows))
+	}
+	if rows := readCSV(t, filepath.Join(dir, paramsFile)); len(rows) != 5 || rows[1][3] != "0.102714" {
+		t.Errorf("%s: %v", paramsFile, rows)
+	}
+}
+
+func readCSV(t *testing.T, path string) [][]string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// TestSameSeedSameIDs holds two runs of one seed together, and another seed apart.
+func TestSameSeedSameIDs(t *testing.T) {
+	ids := func(seed string) map[string][]int32 {
+		p := testPlan(t, strings.Replace(testConfig, "seed: 7", "seed: "+seed, 1))
+		_, _, records, _ := execute(t, p, testWorker(t, ""))
+		out := map[string][]int32{}
+		for _, r := range records {
+			out[fmt.Sprintf("%s %d", r.CellID, r.CallIdx)] = r.PromptTokenIDs
+		}
+		return out
+	}
+	a, b, c := ids("7"), ids("7"), ids("8")
+	differ := false
+	for k := range a {
+		if !slices.Equal(a[k], b[k]) {
+			t.Errorf("%s: %v and %v with the same seed", k, a[k], b[k])
+		}
+		differ = differ || !slices.Equal(a[k], c[k])
+	}
+	if !differ {
+		t.Error("another seed draws the same prompts")
+	}
+	if slices.Equal(a["a/cpu_f32/drawn 1"], a["a/cpu_f32/drawn 2"]) {
+		t.Error("two repetitions have the same drawn prompt")
+	}
+	if !slices.Equal(a["a/cpu_f32/drawn 1"], a["b/cpu_f16/drawn 1"]) {
+		t.Error("two models have different drawn prompts for the same call")
+	}
+}
+
+func TestPlanIsShuffledAndRepeatable(t *testing.T) {
+	p, again := testPlan(t, testConfig), testPlan(t, testConfig)
+	other := testPlan(t, strings.Replace(testConfig, "seed: 7", "seed: 9", 1))
+	if p.SHA256() != again.SHA256() {
+		t.Error("the same config plans differently")
+	}
+	if p.SHA256() == other.SHA256() {
+		t.Error("another seed has the same plan")
+	}
+	var tasks []int
+	for _, j := range p.Jobs {
+		for _, c := range j.Cells {
+			tasks = append(tasks, c.TaskIdx)
+		}
+	}
+	if slices.IsSorted(tasks) {
+		t.Errorf("the order %v is the config's", tasks)
+	}
+}
+
+// TestFailures runs each way in which a worker can fail: it must cost its cells
+// alone, and say why.
+func TestFailures(t *testing.T) {
+	type want struct {
+		status, signal, reason string
+		cells                  int // that fail; of 12
+	}
+	for fault, w := range map[string]want{
+		"SIGSEGV@two":   {record.StatusCrashed, "SIGSEGV", "ended by SIGSEGV", 4},
+		"SIGABRT@two:4": {record.StatusCrashed, "SIGABRT", "ended by SIGABRT", -1}, // depends on the order of scenarios
+		"SIGKILL@one":   {record.StatusCrashed, "SIGKILL", "ended by SIGKILL", 4},
+		"exit@one":      {record.StatusCrashed, "", "exited with code 7", 4},
+		"error@5":       {record.StatusError, "", "fake: error", 4},
+		"oom@5":         {record.StatusOOM, "", "did not fit", 4},
+		"SIGSEGV@load":  {record.StatusCrashed, "SIGSEGV", "ended by SIGSEGV", 12},
+		"error@load":    {record.StatusError, "", "fake: error", 12},
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			p := testPlan(t, testConfig)
+			_, sum, records, q := execute(t, p, testWorker(t, fault))
+			if w.cells >= 0 && sum.Failed() != w.cells {
+				t.Errorf("%d cells failed (%v), want %d", sum.Failed(), sum.ByStatus, w.cells)
+			}
+			if sum.ByStatus[record.StatusOK]+sum.Failed() != 12 {
+				t.Errorf("%v cells in all, want 12", sum.ByStatus)
+			}
+			failed := map[string]int{}
+			for _, r := range records {
+				if r.Status == record.StatusOK {
+					continue
+				}
+				failed[r.CellID]++
+				if r.Status != w.status || r.Error == nil || !strings.Contains(*r.Error, w.reason) {
+					t.Fatalf("%s: %s, %v, want %s and %q", r.CellID, r.Status, r.Error, w.status, w.reason)
+				}
+				if w.signal != "" && (r.Signal == nil || *r.Signal != w.signal) {
+					t.Errorf("%s: signal %v, want %s", r.CellID, r.Signal, w.signal)
+				}
+				// What a living worker has just printed may still be in its pipe.
+				if dead := r.Signal != nil || r.ExitCode != nil; dead && len(r.Stderr) == 0 || len(r.Stderr) > 0 && !strings.HasPrefix(r.Stderr[len(r.Stderr)-1], "fake runtime: about to fail") {
+					t.Errorf("%s: the worker's stderr is %q", r.CellID, r.Stderr)
+				}
+				if r.LatencyMS != nil {
+					t.Errorf("%s: a failed call has a latency of %v ms", r.CellID, *r.LatencyMS)
+				}
+			}
+			for cell, rows := range failed {
+				if rows != len(record.Modes) {
+					t.Errorf("%s has %d failed rows, want one per mode", cell, rows)
+				}
+			}
+			if len(failed) != sum.Failed() || len(q.notes) != len(failed) {
+				t.Errorf("%d cells failed on record, %d in the summary, %d were noted", len(failed), sum.Failed(), len(q.notes))
+			}
+		})
+	}
+}
+
+func TestSilentWorkersAreKilled(t *testing.T) {
+	for _, fault := range []string{"hang@two", "garbage@two", "hang@load"} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			p := testPlan(t, strings.Replace(testConfig, "cell_timeout_s: 20", "cell_timeout_s: 1", 1))
+			started := time.Now()
+			_, sum, records, _ := execute(t, p, testWorker(t, fault))
+			if sum.Failed() == 0 || sum.ByStatus[record.StatusOK]+sum.Failed() != 12 {
+				t.Errorf("summary %+v", sum)
+			}
+			for _, r := range records {
+				if r.Status != record.StatusOK && r.Status != record.StatusTimeout && !(fault == "garbage@two" && r.Status == record.StatusCrashed) {
+					t.Errorf("%s: status %s", r.CellID, r.Status)
+				}
+			}
+			if took := time.Since(started); took > 2*time.Minute {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+// TestTooLarge refuses a model that does not fit without trying it.
+func TestTooLarge(t *testing.T) {
+	p := testPlan(t, testConfig)
+	for i := range p.Jobs {
+		if p.Jobs[i].Model.Name == "a" {
+			p.Jobs[i].Memory.Total = 1 << 50
+		}
+	}
+	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	if sum.ByStatus[record.StatusOOM] != 6 || sum.ByStatus[record.StatusOK] != 6 {
+		t.Errorf("%v", sum.ByStatus)
+	}
+	for _, r := range records {
+		if r.Model == "a" && (r.Status != record.StatusOOM || !strings.Contains(*r.Error, "needs 1.05e+06 GiB")) {
+			t.Errorf("%s: %s: %v", r.CellID, r.Status, *r.Error)
+		}
+	}
+}
+
+func TestInterrupt(t *testing.T) {
+	p := testPlan(t, testConfig)
+	store, err := CreateStore(filepath.Join(t.TempDir(), "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	stop := make(chan struct{})
+	q := &stopAfter{n: 7, stop: stop}
+	r := &Run{ID: "test", Plan: p, Store: store, Worker: testWorker(t, ""), Progress: q, Log: discard,
+		Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
+	sum, err := r.Execute(stop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !sum.Interrupted || sum.Records != 7*len(record.Modes) {
+		t.Errorf("%+v, want 7 calls kept and Interrupted", sum)
+	}
+	m, err := ReadManifest(store.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m["run_state"] != StateInterrupted {
+		t.Errorf("state %v", m["run_state"])
+	}
+	if rows := readCSV(t, filepath.Join(store.dir, MetricsFile)); len(rows) != 1+sum.Records {
+		t.Errorf("metrics.csv has %d rows", len(rows))
+	}
+}
+
+// stopAfter interrupts the run after n calls.
+type stopAfter struct {
+	quiet
+	n    int
+	stop chan struct{}
+}
+
+func (s *stopAfter) Stored(cell string, call int, status string) {
+	if s.n--; s.n == 0 {
+		close(s.stop)
+	}
+}

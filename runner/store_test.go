@@ -1,0 +1,139 @@
+package runner
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+// aCall makes the records of one call.
+func aCall(task, rep int) []record.Record {
+	return inModes(record.Record{TaskIdx: task, Rep: &rep, Status: record.StatusOK, CellID: "m/b/s"})
+}
+
+func newStore(t *testing.T) (*Store, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	s, err := CreateStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	if err := s.WriteManifest(map[string]any{"run_id": "x"}); err != nil {
+		t.Fatal(err)
+	}
+	return s, dir
+}
+
+// TestRecover cuts runs.jsonl at every byte: what was complete must come back,
+// what was not must be moved aside, byte for byte.
+func TestRecover(t *testing.T) {
+	s, dir := newStore(t)
+	for rep := range 3 {
+		if err := s.Append(aCall(0, rep)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	path := filepath.Join(dir, RunsFile)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := len(whole) / 3
+	for cut := 0; cut <= len(whole); cut += 1 + len(whole)/200 {
+		if err := os.WriteFile(path, whole[:cut], 0o666); err != nil {
+			t.Fatal(err)
+		}
+		again, records, err := OpenStore(dir)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if want := cut / call * 3; len(records) != want {
+			t.Fatalf("cut at %d of %d: %d records, want %d", cut, len(whole), len(records), want)
+		}
+		if err := again.Append(aCall(0, 9)); err != nil {
+			t.Fatal(err)
+		}
+		again.Close()
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(parseRecords(t, data)); n != len(records)+3 {
+			t.Fatalf("cut at %d: %d records after one more call", cut, n)
+		}
+		aside, _ := filepath.Glob(path + ".unfinished-*")
+		kept := ""
+		for _, name := range aside {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept += string(data)
+			os.Remove(name)
+		}
+		if want := string(whole[cut/call*call : cut]); kept != want {
+			t.Fatalf("cut at %d: %d bytes moved aside, want %d", cut, len(kept), len(want))
+		}
+	}
+}
+
+func TestOpenRefusals(t *testing.T) {
+	s, dir := newStore(t)
+	if err := s.Append(aCall(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := OpenStore(dir); err == nil || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("a folder in use: %v", err)
+	}
+	s.Close()
+	if _, err := CreateStore(dir); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("a folder that has a run: %v", err)
+	}
+	if _, _, err := OpenStore(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a run folder") {
+		t.Errorf("a folder without a manifest: %v", err)
+	}
+	path := filepath.Join(dir, RunsFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(data), "\n")
+	if err := os.WriteFile(path, []byte(lines[0]+"{broken\n"+lines[1]+lines[2]), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := OpenStore(dir); err == nil || !strings.Contains(err.Error(), RunsFile+":2:") {
+		t.Errorf("a broken line in the middle: %v, want its line number", err)
+	}
+}
+
+func TestUnwritableFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := CreateStore(filepath.Join(file, "run")); err == nil || !strings.Contains(err.Error(), "the run's folder") {
+		t.Errorf("a folder inside a file: %v", err)
+	}
+}
+
+// TestSeedSurvivesJSON keeps a prompt's seed whole in readers that have only
+// float64.
+func TestSeedSurvivesJSON(t *testing.T) {
+	for call := range 1000 {
+		seed := PromptSeed(42, "s", call)
+		data, err := json.Marshal(seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f float64
+		if err := json.Unmarshal(data, &f); err != nil || int64(f) != seed {
+			t.Fatalf("seed %d reads as %v (%v)", seed, f, err)
+		}
+	}
+}
