@@ -56,7 +56,7 @@ type FeasibilityAnswer struct {
 	SmallestFailed string   `json:"smallest_failed"` // smallest that did not fit, crashed or timed out
 	SmallestFailM  *float64 `json:"smallest_failed_params_millions"`
 	Status         string   `json:"smallest_failed_status"`
-	Verdict        string   `json:"verdict"` // all_ran, some_failed, waived or unknown
+	Verdict        string   `json:"verdict"` // all_ran, some_failed, some_waived, waived or unknown
 }
 
 // FirstChange says what changed first along the sizes of one backend. Rule

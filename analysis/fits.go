@@ -11,8 +11,35 @@ import (
 func (a *analyzer) fits() {
 	for _, s := range a.series {
 		for _, mode := range a.modes {
+			first := len(a.res.Fits)
 			for _, sc := range append(slices.Clone(a.scenarios), AllScenarios) {
 				a.fitSeries(s, mode, sc)
+			}
+			a.raise(a.res.Fits[first:])
+		}
+	}
+}
+
+// raise puts the warnings of one mode's fits among the run's: all those of the
+// fit over all scenarios, and of the single scenarios what that one does not say.
+// Each fit keeps its own list whole.
+func (a *analyzer) raise(fits []Fit) {
+	said := map[string]bool{}
+	for _, whole := range []bool{true, false} {
+		for i := range fits {
+			if f := &fits[i]; (f.Scenario == AllScenarios) == whole {
+				for _, w := range f.Warnings {
+					if whole || !said[w.Code] {
+						a.res.Warnings = append(a.res.Warnings, w)
+					}
+				}
+			}
+		}
+		for _, f := range fits {
+			for _, w := range f.Warnings {
+				if f.Scenario == AllScenarios {
+					said[w.Code] = true
+				}
 			}
 		}
 	}
@@ -74,14 +101,15 @@ func (a *analyzer) fitSeries(s series, mode, scenario string) {
 	fitLogLog(&f, points, a.opt)
 	a.fitWarnings(&f, models, leftOut, unequal)
 	a.res.Fits = append(a.res.Fits, f)
-	a.res.Warnings = append(a.res.Warnings, f.Warnings...)
 
 	for _, form := range []string{FormLinear, FormPower} {
 		o := OffsetFit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario,
 			Aggregation: agg, Form: form, Axis: a.axis.Name}
 		fitOffset(&o, points)
 		a.res.OffsetFits = append(a.res.OffsetFits, o)
-		a.res.Warnings = append(a.res.Warnings, o.Warnings...)
+		if scenario == AllScenarios {
+			a.res.Warnings = append(a.res.Warnings, o.Warnings...)
+		}
 	}
 	if scenario != AllScenarios {
 		return
@@ -171,7 +199,7 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 		crossing = append(crossing, fmt.Sprintf("bootstrap interval [%.3f, %.3f]", f.SlopeBoot.Low, f.SlopeBoot.High))
 	}
 	if len(crossing) > 0 {
-		warn("ci_crosses_zero", "the slope's "+strings.Join(crossing, " and ")+" holds 0: these models do not show that size matters",
+		warn("ci_crosses_zero", "0 lies in the slope's "+strings.Join(crossing, " and in its ")+": these models do not show that size matters",
 			"do not quote the slope; look at depth (two-predictor fit), or measure more and larger sizes")
 	}
 	if f.R2 != nil && *f.R2 < lowR2 {
@@ -182,7 +210,7 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 	if f.BootRequested > 0 {
 		if bad := f.BootRequested - f.BootUsed; bad > 0 || float64(f.BootTwoModels) > twoModelShare*float64(f.BootRequested) {
 			warn("bootstrap_degenerate",
-				fmt.Sprintf("of %d resamples %d drew a single size and were left out, and %d drew two, through which a line always goes", f.BootRequested, bad, f.BootTwoModels),
+				fmt.Sprintf("resamples that drew one size and gave no slope: %d of %d; that drew two, through which a line always goes: %d", bad, f.BootRequested, f.BootTwoModels),
 				"with so few models prefer the t-interval and the leave-one-out table to the bootstrap interval")
 		}
 	}
@@ -212,13 +240,9 @@ func (a *analyzer) leverageWarnings(f *Fit, warn func(code, text, advice string)
 		warn("high_leverage", fmt.Sprintf("without %s the slope is %.3f (R2 %s) instead of %.3f", w.Dropped, *w.Slope, show(w.R2), *f.Slope),
 			"quote both slopes; find out what is different about this model (architecture, memory, a fixed cost)")
 	}
-	if f.SlopeT != nil && !crossesZero(f.SlopeT) {
-		for _, l := range f.LeaveOneOut {
-			if crossesZero(l.SlopeT) {
-				warn("one_point_decides", fmt.Sprintf("without %s the slope's t-interval [%.3f, %.3f] holds 0", l.Dropped, l.SlopeT.Low, l.SlopeT.High),
-					"the claim that latency grows with size rests on this model: measure more sizes near it")
-			}
-		}
+	if f.SlopeT != nil && !crossesZero(f.SlopeT) && crossesZero(w.SlopeT) {
+		warn("one_point_decides", fmt.Sprintf("without %s the slope's t-interval [%.3f, %.3f] holds 0", w.Dropped, w.SlopeT.Low, w.SlopeT.High),
+			"the claim that size matters here rests on this one model: measure more sizes near it")
 	}
 }
 

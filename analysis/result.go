@@ -43,7 +43,7 @@ type Result struct {
 	Failed          []FailedCell      `json:"failed"`           // cells with calls that gave no measurement
 	Ollama          *Ollama           `json:"ollama,omitempty"` // nil unless Ollama was measured
 	Answers         Answers           `json:"answers"`
-	Warnings        []Warning         `json:"warnings"` // all of them: the loader's, the fits', the cells'
+	Warnings        []Warning         `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
 }
 
 // Options of Analyze. The zero value is what TR121 did.

@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 
 from reference_tables import HF, LAYERS, WIDTH, SERIES
 
+
 def loglog(x, y):
     lx, ly = np.log10(x), np.log10(y)
     r = stats.linregress(lx, ly)
@@ -73,6 +74,10 @@ for name, (x, y) in SERIES.items():
         s["rho_width"] = list(stats.spearmanr(WIDTH, y))
     out["series"][name] = s
 out["exact_bootstrap_ollama_kv"] = exact_bootstrap(*SERIES["ollama kv_decode"])
+
+# The draws of numpy's default generator at seed 42, which the study used: with
+# them its bootstrap intervals come out exactly.
+out["draws_seed42"] = {str(n): ["".join(map(str, d)) for d in np.random.default_rng(42).integers(0, n, (1000, n))] for n in (5, 7)}
 
 # ties in x and in y: scipy's handling of them
 tx, ty = [1, 2, 2, 3, 4, 4, 5, 6.5], [2, 1, 3, 3, 5, 4, 4, 7]

@@ -1,0 +1,123 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"llmscale/analysis"
+)
+
+// none stands in a table for what is not known.
+const none = "–"
+
+// number has four significant digits, all digits before the point, and no
+// exponent unless it is tiny.
+func number(v float64) string {
+	a := math.Abs(v)
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return none
+	case a == 0:
+		return "0"
+	case a < 1e-4:
+		return strconv.FormatFloat(v, 'e', 3, 64)
+	}
+	return strconv.FormatFloat(v, 'f', max(0, 3-int(math.Floor(math.Log10(a)))), 64)
+}
+
+func numberOf(v *float64) string {
+	if v == nil {
+		return none
+	}
+	return number(*v)
+}
+
+// fixed has a set number of decimals: slopes, R², ratios.
+func fixed(v *float64, decimals int) string {
+	if v == nil || math.IsNaN(*v) || math.IsInf(*v, 0) {
+		return none
+	}
+	return strconv.FormatFloat(*v, 'f', decimals, 64)
+}
+
+func percent(fraction *float64) string {
+	if fraction == nil {
+		return none
+	}
+	return strconv.FormatFloat(100**fraction, 'f', 1, 64)
+}
+
+func interval(i *analysis.Interval, decimals int) string {
+	if i == nil {
+		return none
+	}
+	return fixed(&i.Low, decimals) + " to " + fixed(&i.High, decimals)
+}
+
+// pValue never claims more than three decimals.
+func pValue(p *float64) string {
+	switch {
+	case p == nil:
+		return none
+	case *p < 0.001:
+		return "< 0.001"
+	}
+	return fixed(p, 3)
+}
+
+// quantile says what there was and what it takes, where there is no value.
+func quantile(p analysis.Percentile, decimals int) string {
+	switch {
+	case p.Value != nil && decimals < 0:
+		return number(*p.Value)
+	case p.Value != nil:
+		return fixed(p.Value, decimals)
+	case p.Need > 0:
+		return fmt.Sprintf("too few (%d of %d)", p.N, p.Need)
+	}
+	return none
+}
+
+// params is a size in millions, as a sentence says it.
+func params(m *float64) string {
+	if m == nil {
+		return "unknown size"
+	}
+	return number(*m) + " million parameters"
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// join makes "a, b and c".
+func join(parts []string) string {
+	if len(parts) < 2 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+}
+
+// upper starts a sentence.
+func upper(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// bytesText prints a count of bytes with a binary prefix.
+func bytesText(n float64) string {
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
+		if n < 1024 {
+			return number(n) + " " + unit
+		}
+		n /= 1024
+	}
+	return number(n) + " TiB"
+}

@@ -1,0 +1,149 @@
+// Package report writes what an analysed run says, for a reader: report.md, and
+// report.html, which is one file with its figures inside and needs no network.
+//
+// The opinions it holds:
+//
+//   - The answer comes first, in sentences made from the run's own numbers. A
+//     sentence whose evidence is lacking says "unknown" and why.
+//   - An exponent belongs to one machine and one axis; each sentence says both.
+//   - Numbers have four significant digits and their units in the table's head;
+//     a dash is "not known", never zero.
+//   - Both files come from one tree of blocks, so they cannot disagree; names
+//     from configs and errors from machines are text, whatever they contain.
+//   - The same Result and figures give the same bytes.
+package report
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"llmscale/analysis"
+	"llmscale/analysis/plot"
+)
+
+// Paths are the files that Write wrote.
+type Paths struct {
+	Markdown string
+	HTML     string
+}
+
+// Write makes report.md and report.html in runDir. The figures must lie where
+// figs say; report.md points to the PNG files relative to runDir, report.html
+// holds the SVG files' contents.
+func Write(runDir string, r *analysis.Result, figs []plot.Figure) (Paths, error) {
+	p := Paths{Markdown: filepath.Join(runDir, "report.md"), HTML: filepath.Join(runDir, "report.html")}
+	doc := compose(r, figs)
+	md, err := doc.markdown(runDir)
+	if err != nil {
+		return Paths{}, fmt.Errorf("report: %w", err)
+	}
+	page, err := doc.html()
+	if err != nil {
+		return Paths{}, fmt.Errorf("report: %w", err)
+	}
+	if err := os.WriteFile(p.Markdown, []byte(md), 0o644); err != nil {
+		return Paths{}, fmt.Errorf("report: %w", err)
+	}
+	if err := os.WriteFile(p.HTML, page, 0o644); err != nil {
+		return Paths{}, fmt.Errorf("report: %w", err)
+	}
+	return p, nil
+}
+
+// writer composes the document of one Result.
+type writer struct {
+	r    *analysis.Result
+	figs []plot.Figure
+	doc  *document
+}
+
+// compose puts the sections in the order in which a reader needs them.
+func compose(r *analysis.Result, figs []plot.Figure) *document {
+	name := clean(r.RunName)
+	if name == "" {
+		name = clean(r.RunID)
+	}
+	w := &writer{r: r, figs: figs, doc: &document{title: strings.TrimSpace("Model scaling: " + name)}}
+	w.answer()
+	w.overviewFigures()
+	w.models()
+	w.scaling()
+	w.tails()
+	w.overhead()
+	w.firstChange()
+	w.warmups()
+	w.eventGaps()
+	w.ollama()
+	w.failures()
+	w.warnings()
+	w.limits()
+	w.facts()
+	w.repeat()
+	w.cells()
+	return w.doc
+}
+
+// figures adds the figures of a kind and reports whether there were any.
+func (w *writer) figures(kind string) bool {
+	any := false
+	for _, f := range w.figs {
+		if f.Kind == kind {
+			w.doc.add(figure{f})
+			any = true
+		}
+	}
+	return any
+}
+
+func (w *writer) overviewFigures() {
+	for _, f := range w.figs {
+		if f.Kind == plot.KindOverview {
+			w.doc.section("At a glance")
+			w.figures(plot.KindOverview)
+			return
+		}
+	}
+}
+
+// axis is the fits' x axis in words, without its unit.
+func (w *writer) axis() string {
+	label := w.r.Axis.Label
+	if label == "" {
+		label = "total parameters"
+	}
+	if i := strings.Index(label, " ("); i > 0 {
+		label = label[:i]
+	}
+	return text(label)
+}
+
+// series names a backend at a batch size.
+func series(backend string, batch int) string {
+	if batch > 1 {
+		return fmt.Sprintf("%s at batch %d", text(backend), batch)
+	}
+	return text(backend)
+}
+
+// key is a backend at a batch size, to group by.
+type key struct {
+	backend string
+	batch   int
+}
+
+func (k key) String() string { return series(k.backend, k.batch) }
+
+// keys lists what was measured, in the order of the aggregates.
+func (w *writer) keys() []key {
+	var out []key
+	seen := map[key]bool{}
+	for _, a := range w.r.Aggregates {
+		if k := (key{a.Backend, a.BatchSize}); !seen[k] {
+			seen[k] = true
+			out = append(out, k)
+		}
+	}
+	return out
+}
