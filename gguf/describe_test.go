@@ -7,47 +7,14 @@ import (
 	"testing"
 )
 
-// model builds a file of the given metadata and tensors in memory, with zeros as data.
+// model is a file of the given metadata and tensors that is not on any disk.
 func model(t *testing.T, entries []Entry, specs []Spec) *File {
 	t.Helper()
-	b := header(3, uint64(len(specs)), uint64(len(entries)))
-	for _, e := range entries {
-		var err error
-		if b, err = appendValue(b.str(e.Key), e.Value, true); err != nil {
-			t.Fatal(err)
-		}
-	}
-	tensors, _, err := plan(entries, specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := int64(0)
-	for _, x := range tensors {
-		dims := make([]uint64, len(x.Dims))
-		for i, d := range x.Dims {
-			dims[i] = uint64(d)
-		}
-		b = b.tensor(x.Name, x.Type, uint64(x.Offset), dims...)
-		size = x.Offset + x.Size
-	}
-	b = b.align(defaultAlignment)
-	// Large shapes are described without their data: zeros stands for it.
-	f, err := Read(sparse(b), int64(len(b))+size)
+	f, err := Preview(entries, specs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
-}
-
-// sparse is a header followed by zeros that are not in memory.
-type sparse []byte
-
-func (s sparse) ReadAt(p []byte, off int64) (int, error) {
-	clear(p)
-	if off < int64(len(s)) {
-		copy(p, s[off:])
-	}
-	return len(p), nil
 }
 
 func u32(arch string, kv map[string]uint32) []Entry {
@@ -204,6 +171,23 @@ func TestMemory(t *testing.T) {
 	small, err := d.Memory(MemoryOptions{Context: 100, UBatch: 64, TypeK: "f32", TypeV: "f32"})
 	if err != nil || small.Context != 256 || small.UBatch != 64 || small.KV != 256*2*36864 || small.Compute >= m.Compute {
 		t.Errorf("%+v, %v", small, err)
+	}
+	// What llama.cpp (the pinned commit, CPU) printed as "compute buffer size" for GPT-2 124M, in MiB.
+	for _, c := range []struct {
+		ctx, ubatch int64
+		noFlash     bool
+		mib         float64
+	}{
+		{300, 512, false, 58.39}, {1024, 64, false, 12.46}, {1024, 512, false, 99.66}, {8192, 512, false, 101.16}, {32768, 512, false, 103.51},
+		{300, 512, true, 59.27}, {1024, 512, true, 101.16}, {8192, 64, true, 27.31}, {8192, 512, true, 218.51}, {32768, 512, true, 842.51},
+	} {
+		m, err := d.Memory(MemoryOptions{Context: c.ctx, UBatch: c.ubatch, NoFlashAttention: c.noFlash})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := float64(m.Compute) / (1 << 20); got/c.mib > 1.06 || got/c.mib < 0.99 {
+			t.Errorf("%+v: estimate %.2f MiB", c, got)
+		}
 	}
 	for _, o := range []MemoryOptions{{Context: -1}, {UBatch: 1 << 50}, {TypeK: "no"}} {
 		if _, err := d.Memory(o); err == nil {

@@ -137,3 +137,9 @@ func (f *File) Tensor(name string) (*Tensor, bool) {
 func (f *File) Data(t *Tensor) *io.SectionReader {
 	return io.NewSectionReader(f.r, t.Offset, t.Size)
 }
+
+// Header returns a reader over all bytes before the tensor data: two files with equal headers differ at most in
+// their weights. It is valid until Close.
+func (f *File) Header() *io.SectionReader {
+	return io.NewSectionReader(f.r, 0, min(f.DataOffset, f.Size))
+}

@@ -173,7 +173,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, align := range []uint32{32, 1, 64, 4096} {
 		path := filepath.Join(t.TempDir(), "m.gguf")
 		writeSample(t, path, Entry{"general.alignment", align})
-		size, err := FileSize(append(append([]Entry(nil), sampleEntries...), Entry{"general.alignment", align}), sampleSpecs)
+		preview, err := Preview(append(append([]Entry(nil), sampleEntries...), Entry{"general.alignment", align}), sampleSpecs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,8 +182,15 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if f.Version != 3 || f.Alignment != int64(align) || f.Size != size || f.DataOffset%int64(align) != 0 {
-			t.Errorf("version %d, alignment %d, %d bytes (FileSize says %d), data at %d", f.Version, f.Alignment, f.Size, size, f.DataOffset)
+		if f.Version != 3 || f.Alignment != int64(align) || f.DataOffset%int64(align) != 0 {
+			t.Errorf("version %d, alignment %d, data at %d", f.Version, f.Alignment, f.DataOffset)
+		}
+		if f.Size != preview.Size || f.DataOffset != preview.DataOffset || !reflect.DeepEqual(f.Tensors, preview.Tensors) || !reflect.DeepEqual(f.KVs, preview.KVs) {
+			t.Errorf("Preview says %d bytes, %+v; the file has %d, %+v", preview.Size, preview.Tensors, f.Size, f.Tensors)
+		}
+		want, _ := io.ReadAll(preview.Header())
+		if got, err := io.ReadAll(f.Header()); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the previewed header differs: %v", err)
 		}
 		for i, e := range sampleEntries {
 			kv := &f.KVs[i]

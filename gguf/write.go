@@ -4,6 +4,7 @@ package gguf
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -136,7 +137,7 @@ func plan(entries []Entry, specs []Spec) ([]Tensor, int64, error) {
 // header writes everything before the tensor data and makes the tensors' offsets count from the file's start.
 func (w *Writer) header(entries []Entry) error {
 	buf := bufio.NewWriterSize(countingWriter{w}, 64<<10)
-	if _, err := w.tables(buf, entries); err != nil {
+	if err := w.tables(buf, entries); err != nil {
 		return err
 	}
 	if err := buf.Flush(); err != nil {
@@ -152,9 +153,8 @@ func (w *Writer) header(entries []Entry) error {
 	return nil
 }
 
-// tables writes header, metadata and tensor table to out and returns their bytes.
-func (w *Writer) tables(out io.Writer, entries []Entry) (int64, error) {
-	size := int64(0)
+// tables writes header, metadata and tensor table to out.
+func (w *Writer) tables(out io.Writer, entries []Entry) error {
 	b := append([]byte(nil), "GGUF"...)
 	b = binary.LittleEndian.AppendUint32(b, 3)
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(w.tensors)))
@@ -163,12 +163,11 @@ func (w *Writer) tables(out io.Writer, entries []Entry) (int64, error) {
 		b = appendString(b, e.Key)
 		var err error
 		if b, err = appendValue(b, e.Value, true); err != nil {
-			return 0, err
+			return err
 		}
 		if _, err := out.Write(b); err != nil {
-			return 0, err
+			return err
 		}
-		size += int64(len(b))
 		b = b[:0]
 	}
 	for _, t := range w.tensors {
@@ -181,7 +180,7 @@ func (w *Writer) tables(out io.Writer, entries []Entry) (int64, error) {
 		b = binary.LittleEndian.AppendUint64(b, uint64(t.Offset))
 	}
 	_, err := out.Write(b)
-	return size + int64(len(b)), err
+	return err
 }
 
 // writeback is how many bytes gather before the system is asked to start bringing them to the disk. Without that
@@ -414,22 +413,34 @@ func appendArray[T any](b []byte, v []T, elem ValueType, emit bool, add func([]b
 	return b
 }
 
-// FileSize returns the bytes of the file that Create, the tensors' data and Finish would make. The errors are
-// those that Create would give before it touches the disk.
-func FileSize(entries []Entry, specs []Spec) (int64, error) {
+// Preview returns the File that Open would give after Create, the tensors' data and Finish, without writing
+// anything: a model can be described and measured before it is made. Its tensor data read as zeros.
+func Preview(entries []Entry, specs []Spec) (*File, error) {
 	tensors, align, err := plan(entries, specs)
 	if err != nil {
-		return 0, fmt.Errorf("gguf: %w", err)
+		return nil, fmt.Errorf("gguf: %w", err)
 	}
+	var head bytes.Buffer
 	w := &Writer{tensors: tensors, align: align}
-	counted, err := w.tables(io.Discard, entries)
-	if err != nil {
-		return 0, fmt.Errorf("gguf: %w", err)
+	if err := w.tables(&head, entries); err != nil {
+		return nil, fmt.Errorf("gguf: %w", err)
 	}
-	size, _ := alignUp(counted, align)
+	size, _ := alignUp(int64(head.Len()), align)
 	if n := len(tensors); n > 0 {
 		end, _ := alignUp(tensors[n-1].Size, align)
 		size += tensors[n-1].Offset + end
 	}
-	return size, nil
+	return Read(sparse(head.Bytes()), size)
+}
+
+// sparse is the beginning of a file of which the rest is zeros that take no memory.
+type sparse []byte
+
+func (s sparse) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	if off < int64(len(s)) {
+		n = copy(p, s[off:])
+	}
+	clear(p[n:])
+	return len(p), nil
 }

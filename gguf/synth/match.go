@@ -2,26 +2,49 @@
 
 package synth
 
-import "llmscale/gguf"
+import (
+	"bytes"
+	"io"
 
-// Describe says what Write would make, without writing it.
-func Describe(p Preset, opt Options) (gguf.Description, error) {
+	"llmscale/gguf"
+)
+
+// preview is the file that Write would make, without weights.
+func preview(p Preset, opt Options) (*gguf.File, error) {
 	typ, err := parseType(opt.Type)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	entries, ts := contents(p, typ, opt.Seed)
+	return gguf.Preview(entries, specs(ts))
+}
+
+// Size returns the bytes of the file that Write makes, and 0 if it would refuse the preset or the type.
+func Size(p Preset, typ string) int64 {
+	f, err := preview(p, Options{Type: typ})
+	if err != nil {
+		return 0
+	}
+	return f.Size
+}
+
+// Describe returns what gguf.Describe says of the file that Write makes, without making it.
+func Describe(p Preset, opt Options) (gguf.Description, error) {
+	f, err := preview(p, opt)
 	if err != nil {
 		return gguf.Description{}, err
 	}
-	if err := p.check(); err != nil {
-		return gguf.Description{}, err
-	}
-	entries, ts := contents(p, typ, opt.Seed)
-	return gguf.DescribeSpecs(entries, specs(ts))
+	return gguf.Describe(f)
 }
 
-// Matches tells whether the file at path is what Write would make of p and opt: a whole file of the same preset,
-// type, seed and version of this package. Weights are not compared; Write never leaves a half-written file under
-// its final name.
+// Matches tells whether the file at path is what Write would make of the same arguments: its size and every byte
+// before the weights are compared, and those name preset, seed and the version of the generator. The weights
+// themselves are not read.
 func Matches(path string, p Preset, opt Options) bool {
-	typ, err := parseType(opt.Type)
+	want, err := preview(p, opt)
 	if err != nil {
 		return false
 	}
@@ -30,33 +53,19 @@ func Matches(path string, p Preset, opt Options) bool {
 		return false
 	}
 	defer f.Close()
-	name, err := f.Text("llmscale.synth.preset")
-	if err != nil || name != p.Name || f.Size != Size(p, opt.Type) {
+	if f.Size != want.Size || f.DataOffset != want.DataOffset {
 		return false
 	}
-	for key, want := range map[string]uint64{
-		"llmscale.synth.seed":    opt.Seed,
-		"llmscale.synth.version": version,
-		"general.file_type":      uint64(fileTypes[typ]),
-	} {
-		kv, ok := f.KV(key)
-		if !ok {
+	a, b := f.Header(), want.Header()
+	bufA, bufB := make([]byte, 256<<10), make([]byte, 256<<10)
+	for {
+		n, errA := io.ReadFull(a, bufA)
+		m, errB := io.ReadFull(b, bufB)
+		if n != m || !bytes.Equal(bufA[:n], bufB[:m]) {
 			return false
 		}
-		v, err := f.Value(kv)
-		if err != nil {
-			return false
-		}
-		var have uint64
-		switch v := v.(type) {
-		case uint64:
-			have = v
-		case uint32:
-			have = uint64(v)
-		}
-		if have != want {
-			return false
+		if errA != nil || errB != nil {
+			return (errA == io.EOF || errA == io.ErrUnexpectedEOF) && errA == errB
 		}
 	}
-	return true
 }

@@ -44,6 +44,8 @@ func TestDescribeAndMatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	renamed := p
+	renamed.Name = "tiny-gpt3" // of the same size and length of name
 	for _, c := range []struct {
 		name string
 		p    Preset
@@ -54,6 +56,8 @@ func TestDescribeAndMatches(t *testing.T) {
 		{"another type", p, Options{Type: "f32", Seed: opt.Seed}, false},
 		{"another seed", p, Options{Type: "f16", Seed: 2}, false},
 		{"another preset", other, opt, false},
+		{"another name", renamed, opt, false},
+		{"a type that there is not", p, Options{Type: "q9"}, false},
 	} {
 		if got := Matches(path, c.p, c.opt); got != c.want {
 			t.Errorf("%s: Matches = %v", c.name, got)

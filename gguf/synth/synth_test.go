@@ -135,6 +135,9 @@ func TestFileContents(t *testing.T) {
 		if d.ParamsTotal != p.Params() || d.ParamsActive != p.Params() || d.ParamsNonEmbedding != p.Params()-p.NEmbd*(VocabSize+1024) {
 			t.Errorf("%s: %d parameters, %d without embeddings", c.preset, d.ParamsTotal, d.ParamsNonEmbedding)
 		}
+		if before, err := Describe(p, Options{Type: c.typ, Seed: 7}); err != nil || !reflect.DeepEqual(before, d) {
+			t.Errorf("%s: described before writing as %+v, %v", c.preset, before, err)
+		}
 		if d.Architecture != "gpt2" || d.NLayer != p.NLayer || d.NEmbd != p.NEmbd || d.NHead != p.NHead || d.NHeadKV != p.NHead ||
 			d.HeadDim != p.NEmbd/p.NHead || d.NFF != 4*p.NEmbd || d.NVocab != 50257 || d.NCtxTrain != 1024 || !d.TiedHead || len(d.Notes) != 0 {
 			t.Errorf("%s: %+v", c.preset, d)

@@ -85,20 +85,6 @@ func specs(ts []tensor) []gguf.Spec {
 	return out
 }
 
-// Size returns the bytes of the file that Write makes, and 0 if it would refuse the preset or the type.
-func Size(p Preset, typ string) int64 {
-	t, err := parseType(typ)
-	if err != nil || p.check() != nil {
-		return 0
-	}
-	entries, ts := contents(p, t, 0)
-	size, err := gguf.FileSize(entries, specs(ts))
-	if err != nil {
-		return 0
-	}
-	return size
-}
-
 // Write makes the file at path. An existing file is replaced once the new one is whole. Memory stays below
 // some tens of MiB whatever the model's size.
 func Write(path string, p Preset, opt Options) error {
