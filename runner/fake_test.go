@@ -167,7 +167,7 @@ func testPlan(t testing.TB, text string) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(t).Resolve, 2)
+	p, err := NewPlan(cfg, testModels(t), 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func coordinate(dir string) error {
 			return err
 		}
 	}
-	if r.Plan, err = NewPlan(cfg, models.Resolve, 2); err != nil {
+	if r.Plan, err = NewPlan(cfg, models, 2); err != nil {
 		return err
 	}
 	if resumed {
@@ -121,7 +121,7 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(t).Resolve, 2)
+	p, err := NewPlan(cfg, testModels(t), 2)
 	if err != nil {
 		t.Fatal(err)
 	}

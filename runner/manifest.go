@@ -124,10 +124,24 @@ func ResumedConfig(dir string, manifest map[string]any) (*config.Config, Overrid
 }
 
 // CheckResumable compares a new plan with the one that the manifest's run
-// carried out.
+// carried out: the same work, on files of the same content.
 func CheckResumable(dir string, manifest map[string]any, p *Plan) error {
 	if manifest["plan_sha256"] != p.SHA256() {
 		return fmt.Errorf("runner: %s cannot be resumed: its models or config have changed since it was started; start a new run", dir)
+	}
+	began := map[string]string{}
+	files, _ := manifest["model_files"].([]any)
+	for _, f := range files {
+		m, _ := f.(map[string]any)
+		file, _ := m["file"].(string)
+		began[file], _ = m["sha256"].(string)
+	}
+	for i := range p.Jobs {
+		m := &p.Jobs[i].Model
+		// A file that did not fit then, or does not now, has no hash to compare.
+		if was := began[filepath.Base(m.File)]; was != m.SHA256 && was != "" && m.SHA256 != "" {
+			return fmt.Errorf("runner: %s cannot be resumed: the content of %s has changed since it was started; start a new run", dir, m.File)
+		}
 	}
 	return nil
 }

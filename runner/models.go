@@ -19,7 +19,7 @@ import (
 type Model struct {
 	config.Model
 	File   string // path of the GGUF
-	SHA256 string // of the file; "" in a dry run of a model that is not written yet
+	SHA256 string // of the file; "" in a dry run, and where the model is too large to be tried
 	Desc   gguf.Description
 }
 
@@ -56,11 +56,6 @@ func (ms *Models) Resolve(m config.Model, b config.Backend) (Model, error) {
 	}
 	if err := m.CheckClaim(out.Desc.ParamsTotal); err != nil {
 		return Model{}, err
-	}
-	if !ms.DryRun {
-		if out.SHA256, err = ms.hash(out.File); err != nil {
-			return Model{}, fmt.Errorf("model %s: %w", m.Name, err)
-		}
 	}
 	return out, nil
 }
@@ -112,8 +107,11 @@ func (ms *Models) synthesise(m config.Model, dtype string) (string, gguf.Descrip
 	return path, desc, err
 }
 
-// hash returns the SHA-256 of a file's content.
-func (ms *Models) hash(path string) (string, error) {
+// Hash returns the SHA-256 of a model's file; "" in a dry run.
+func (ms *Models) Hash(path string) (string, error) {
+	if ms.DryRun {
+		return "", nil
+	}
 	if sum, ok := ms.hashes[path]; ok {
 		return sum, nil
 	}

@@ -49,19 +49,25 @@ func (j *Job) ID(c Cell) string {
 	return j.Model.Name + "/" + j.Backend.Name + "/" + c.Scenario.Name
 }
 
-// NewPlan pairs the config's models, found by resolve, with its backends and
-// scenarios. threads is what a backend's `threads: 0` means.
-func NewPlan(cfg *config.Config, resolve func(config.Model, config.Backend) (Model, error), threads int) (*Plan, error) {
+// NewPlan pairs the config's models with its backends and scenarios. threads is
+// what a backend's `threads: 0` means. Models that do not fit into memory are
+// planned, so that they end up on record, but not hashed.
+func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 	p := &Plan{Config: cfg}
 	longest := longestPrompt(cfg.Scenarios)
 	for _, pair := range cfg.Pairs() {
-		m, err := resolve(pair.Model, pair.Backend)
+		m, err := models.Resolve(pair.Model, pair.Backend)
 		if err != nil {
 			return nil, err
 		}
 		job, err := newJob(cfg, m, pair.Backend, longest, threads)
 		if err != nil {
 			return nil, err
+		}
+		if job.fits(AvailableMemory()) {
+			if job.Model.SHA256, err = models.Hash(m.File); err != nil {
+				return nil, fmt.Errorf("runner: model %s: %w", m.Name, err)
+			}
 		}
 		for _, s := range cfg.Scenarios {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
@@ -88,6 +94,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		b.ThreadsBatch = b.Threads
 	}
 	nCtx := b.Context(longest, cfg.GenTokens)
+	// llama.cpp takes no batch larger than the context.
+	b.BatchTokens = min(b.BatchTokens, nCtx)
+	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
 	mem, err := m.Desc.Memory(gguf.MemoryOptions{Context: int64(nCtx), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType})
 	if err != nil {
 		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
@@ -105,6 +114,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		},
 	}, nil
 }
+
+// fits compares the job's memory with what is free, in bytes; 0 is unknown.
+func (j *Job) fits(free int64) bool { return free == 0 || j.Memory.Total <= free }
 
 // longestPrompt bounds the prompts' lengths in tokens: a byte-level tokeniser
 // never makes more tokens of a text than it has bytes, and a few special ones.
@@ -135,17 +147,19 @@ func (p *Plan) Calls() []Call {
 // nothing was resumed.
 func (p *Plan) RecordsExpected() int { return p.Cells * len(p.Calls()) * len(record.Modes) }
 
-// SHA256 identifies the plan: what is measured, with which files, in which order.
+// SHA256 identifies the plan: what is measured, in which order. The content of
+// model files is not in it, see CheckResumable.
 func (p *Plan) SHA256() string {
 	type cell struct {
-		Task                                 int
-		Model, Backend, Scenario, ModelBytes string
+		Task                     int
+		Model, Backend, Scenario string
+		Params                   int64
 	}
 	var cells []cell
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		for _, c := range j.Cells {
-			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario.Name, j.Model.SHA256})
+			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario.Name, j.Model.Desc.ParamsTotal})
 		}
 	}
 	data, err := json.Marshal([]any{p.Config.GenTokens, p.Config.Repetitions, p.Config.WarmupRepetitions, p.Config.Seed, cells})

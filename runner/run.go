@@ -202,7 +202,7 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	if j.Backend.Device != config.DeviceCPU {
 		return nil, LoadInfo{}, Failf(record.StatusWaived, "device %s: this build measures on the CPU only", j.Backend.Device)
 	}
-	if free := AvailableMemory(); free > 0 && j.Memory.Total > free {
+	if free := AvailableMemory(); !j.fits(free) {
 		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
 			GiB(j.Memory.Total), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(free))
 	}

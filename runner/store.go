@@ -106,6 +106,14 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
+// Discard removes a folder in which no run has begun.
+func (s *Store) Discard() error {
+	if _, err := os.Stat(filepath.Join(s.dir, ManifestFile)); err == nil {
+		return fmt.Errorf("runner: %s holds a run", s.dir)
+	}
+	return errors.Join(s.Close(), os.RemoveAll(s.dir))
+}
+
 // Append writes the records of one call as lines in one write and returns after
 // they are on the disk. Only then is the call acknowledged to anyone.
 func (s *Store) Append(records []record.Record) error {

@@ -26,7 +26,7 @@ func analysisFlags() []cli.Flag {
 }
 
 func runDirFlag() cli.Flag {
-	return &cli.StringFlag{Name: "run-dir", Usage: "the run's `DIR`", Required: true}
+	return &cli.StringFlag{Name: "run-dir", Usage: "the run's `DIR` (required)"}
 }
 
 func analyzeCommand() *cli.Command {
@@ -69,6 +69,9 @@ func reportCommand() *cli.Command {
 
 // analyze computes the run's result and writes its tables and plots.
 func analyze(c *cli.Context, dir string) (*analysis.Result, []plot.Figure, error) {
+	if dir == "" {
+		return nil, nil, usagef("%s needs --run-dir DIR, a run's folder", c.Command.Name)
+	}
 	opt := analysis.Options{
 		IncludeWarmup: c.Bool("include-warmup"), Bootstrap: c.Int("bootstrap"), Seed: c.Uint64("analysis-seed"), XAxis: c.String("x-axis"),
 	}
@@ -77,7 +80,7 @@ func analyze(c *cli.Context, dir string) (*analysis.Result, []plot.Figure, error
 	}
 	run, err := analysis.Load(dir)
 	if err != nil {
-		return nil, nil, inputError(err)
+		return nil, nil, usage(err)
 	}
 	result, err := analysis.Analyze(run, opt)
 	if err != nil {

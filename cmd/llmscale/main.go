@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
@@ -140,12 +139,4 @@ func oneArg(c *cli.Context, what string) (string, error) {
 		return "", usagef("%s takes one argument, %s, not %d; flags go before it. See `llmscale %s --help`", c.Command.Name, what, c.NArg(), c.Command.Name)
 	}
 	return c.Args().First(), nil
-}
-
-// inputError is the input's fault if the file is not there, else a failure.
-func inputError(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return usage(err)
-	}
-	return err
 }

@@ -151,11 +151,17 @@ func measure(c *cli.Context) (dir string, err error) {
 		if err = o.Apply(cfg); err != nil {
 			return "", usage(err)
 		}
-		id := time.Now().Format("20060102_150405")
+		run.ID = time.Now().Format("20060102_150405")
 		if dir = c.String("out"); dir == "" {
-			dir = filepath.Join("runs", id)
+			dir = filepath.Join("runs", run.ID)
+			for n := 2; ; n++ { // two runs may start within a second
+				if _, err := os.Stat(dir); err != nil {
+					break
+				}
+				dir = filepath.Join("runs", fmt.Sprintf("%s-%d", run.ID, n))
+			}
 		}
-		dir, run.ID = filepath.Clean(dir), id
+		dir = filepath.Clean(dir)
 	}
 
 	for _, w := range cfg.Warnings() {
@@ -170,7 +176,10 @@ func measure(c *cli.Context) (dir string, err error) {
 		defer run.Store.Close()
 	}
 	_, threads := runner.Cores()
-	if run.Plan, err = runner.NewPlan(cfg, models.Resolve, threads); err != nil {
+	if run.Plan, err = runner.NewPlan(cfg, models, threads); err != nil {
+		if run.Store != nil {
+			err = errors.Join(err, run.Store.Discard())
+		}
 		return "", usage(err)
 	}
 	progress.Clear()

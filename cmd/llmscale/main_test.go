@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"llmscale/gguf"
+	"llmscale/gguf/synth"
+)
+
+// envMain makes the test binary behave as llmscale: runs started by the tests
+// start their workers from it.
+const envMain = "LLMSCALE_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envMain) != "" {
+		os.Exit(Main(os.Args, os.Stdout, os.Stderr))
+	}
+	os.Setenv(envMain, "1")
+	os.Exit(m.Run())
+}
+
+// llmscale runs the program in this process.
+func llmscale(args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = Main(append([]string{"llmscale"}, args...), &out, &err)
+	return code, out.String(), err.String()
+}
+
+// writeFile puts text into a file of the test's folder.
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// sweepOf is a sweep of one model.
+func sweepOf(source string) string {
+	return "gen_tokens: 4\nrepetitions: 2\nscenarios: [{name: micro, prompt: Hello}]\n" +
+		"backends: [{name: cpu, kind: native, device: cpu, dtype: f32, threads: 1}]\nmodels: [{name: m, source: \"" + source + "\"}]\n"
+}
+
+// truncated writes a model of which the end is missing.
+func truncated(t *testing.T) string {
+	t.Helper()
+	p, err := synth.Lookup("tiny-gpt2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "truncated.gguf")
+	if err := synth.Write(path, p, synth.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 1_500_000); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestBadInput gives the program what a user might: each answer is one clear
+// line and exit code 2, and nothing is left behind.
+func TestBadInput(t *testing.T) {
+	inFile := filepath.Join(writeFile(t, "file", ""), "run")
+	good := writeFile(t, "good.yaml", sweepOf("synth:tiny-gpt2"))
+	t.Chdir(t.TempDir())
+	for _, c := range []struct {
+		name string
+		args []string
+		want string // in the one line
+	}{
+		{"missing config", []string{"run", "--config", "absent.yaml"}, "absent.yaml: no such file"},
+		{"missing model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf("absent.gguf"))}, "there is no file"},
+		{"truncated model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf(truncated(t)))}, "truncated.gguf"},
+		{"not a model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf(good))}, "good.yaml"},
+		{"unknown preset", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf("synth:gpt2-6m"))}, "gpt2-5m"},
+		{"unknown key", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf("synth:tiny-gpt2")+"repetitons: 3\n")}, "c.yaml:6:1"},
+		{"negative repetitions", []string{"run", "--config", good, "--repetitions", "-1"}, "repetitions"},
+		{"negative repetitions in the file", []string{"run", "--config", writeFile(t, "c.yaml", strings.Replace(sweepOf("synth:tiny-gpt2"), "repetitions: 2", "repetitions: -2", 1))}, "c.yaml:2:14"},
+		{"unknown model name", []string{"run", "--config", good, "--models", "n"}, "m"},
+		{"unwritable folder", []string{"run", "--config", good, "--out", inFile}, "not a directory"},
+		{"neither config nor resume", []string{"run"}, "--config FILE or --resume DIR"},
+		{"both config and resume", []string{"run", "--config", good, "--resume", "x"}, "--config FILE or --resume DIR"},
+		{"changing a resumed run", []string{"run", "--resume", "x", "--seed", "3"}, "--seed cannot be changed"},
+		{"resuming nothing", []string{"run", "--resume", t.TempDir()}, "not a run folder"},
+		{"unknown flag", []string{"run", "--cofnig", good}, "cofnig"},
+		{"bad number", []string{"run", "--config", good, "--repetitions", "three"}, "three"},
+		{"stray argument", []string{"run", "--config", good, "extra"}, `no argument "extra"`},
+		{"unknown command", []string{"swep"}, `"swep"`},
+		{"inspect nothing", []string{"inspect"}, "one argument"},
+		{"inspect a missing file", []string{"inspect", "absent.gguf"}, "absent.gguf"},
+		{"inspect a truncated file", []string{"inspect", truncated(t)}, "truncated.gguf"},
+		{"analyze nothing", []string{"analyze"}, "run-dir"},
+		{"analyze a missing folder", []string{"analyze", "--run-dir", "absent"}, "absent"},
+		{"unknown axis", []string{"analyze", "--run-dir", ".", "--x-axis", "width"}, ""},
+		{"synth a wrong type", []string{"synth", "--type", "q3", "-o", inFile, "tiny-gpt2"}, "want f32, f16 or q8_0"},
+		{"synth an unknown preset", []string{"synth", "gpt3"}, "gpt3"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := llmscale(append([]string{c.args[0]}, withModels(t, c.args)...)...)
+			if code != exitUsage {
+				t.Errorf("exit code %d, want %d", code, exitUsage)
+			}
+			if stdout != "" {
+				t.Errorf("stdout: %q", stdout)
+			}
+			if n := strings.Count(stderr, "\n"); n != 1 || !strings.Contains(stderr, c.want) {
+				t.Errorf("%d lines, want one with %q:\n%s", n, c.want, stderr)
+			}
+		})
+	}
+	if left, err := filepath.Glob("runs/*"); err != nil || len(left) > 0 {
+		t.Errorf("bad input left run folders behind: %v, %v", left, err)
+	}
+}
+
+// withModels keeps a run's models out of the repository.
+func withModels(t *testing.T, args []string) []string {
+	if args[0] != "run" || len(args) == 1 || args[1] == "--resume" {
+		return args[1:]
+	}
+	return append([]string{"--models-dir", t.TempDir()}, args[1:]...)
+}
+
+// TestTooLargeModel runs a model of half a tebibyte of weights (a sparse file): it goes on
+// record as out of memory, untried, with one clear line and exit code 3.
+func TestTooLargeModel(t *testing.T) {
+	cfg := writeFile(t, "c.yaml", sweepOf(hugeModel(t)))
+	code, stdout, stderr := llmscale("run", "--config", cfg, "--dry-run")
+	if code != exitDone || !strings.Contains(stdout, "does not fit") {
+		t.Errorf("dry run: exit code %d:\n%s%s", code, stdout, stderr)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	code, _, stderr = llmscale("run", "--config", cfg, "--out", dir)
+	if code != exitFailedCells || strings.Count(stderr, "m/cpu/micro: oom: the model needs 563 GiB") != 1 {
+		t.Errorf("exit code %d, want %d:\n%s", code, exitFailedCells, stderr)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "runs.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(data), `"status":"oom"`); n != 3 {
+		t.Errorf("%d rows with status oom, want one per mode", n)
+	}
+}
+
+// hugeModel writes the tables of a model of 563 GiB and leaves its weights a hole.
+func hugeModel(t *testing.T) string {
+	t.Helper()
+	const layers, width, vocab = 30, 20480, 1000
+	entries := []gguf.Entry{
+		{Key: "general.architecture", Value: "gpt2"},
+		{Key: "gpt2.context_length", Value: uint32(1024)},
+		{Key: "gpt2.embedding_length", Value: uint32(width)},
+		{Key: "gpt2.feed_forward_length", Value: uint32(4 * width)},
+		{Key: "gpt2.block_count", Value: uint32(layers)},
+		{Key: "gpt2.attention.head_count", Value: uint32(160)},
+	}
+	specs := []gguf.Spec{{Name: "token_embd.weight", Type: gguf.F32, Dims: []int64{width, vocab}}}
+	for l := range layers {
+		specs = append(specs, gguf.Spec{Name: fmt.Sprintf("blk.%d.ffn_up.weight", l), Type: gguf.F32, Dims: []int64{width, 12 * width}})
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "huge.gguf")
+	w, err := gguf.Create(path, entries, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	part, err := filepath.Glob(filepath.Join(dir, ".*.part"))
+	if err != nil || len(part) != 1 {
+		t.Fatalf("the writer's temporary file: %v, %v", part, err)
+	}
+	tables, err := os.ReadFile(part[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := gguf.Preview(entries, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, tables, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, whole.Size); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestReadOnlyCommands(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"doctor"}, {"schema"}, {"synth", "--list"}, {"--help"}, {"run", "--help"}} {
+		code, stdout, stderr := llmscale(args...)
+		if code != exitDone || stdout == "" {
+			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
+	for _, args := range [][]string{{"version", "--json"}, {"doctor", "--json"}} {
+		if _, stdout, _ := llmscale(args...); !json.Valid([]byte(stdout)) {
+			t.Errorf("%v: %q is not JSON", args, stdout)
+		}
+	}
+}
+
+func TestSynthAndInspect(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "m.gguf")
+	code, stdout, stderr := llmscale("synth", "--type", "f16", "-o", path, "gpt2-1m")
+	if code != exitDone || strings.TrimSpace(stdout) != path {
+		t.Fatalf("exit code %d, %q, %q", code, stdout, stderr)
+	}
+	code, stdout, stderr = llmscale("inspect", "--json", path)
+	if code != exitDone {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	var out struct {
+		Description gguf.Description `json:"description"`
+		Memory      gguf.Memory      `json:"memory"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+		t.Fatal(err)
+	}
+	if out.Description.ParamsTotal != 11_180_928 || out.Description.WeightType != "f16" || out.Memory.Total <= out.Memory.Weights {
+		t.Errorf("%+v", out)
+	}
+	code, stdout, _ = llmscale("inspect", "--tensors", path)
+	if code != exitDone || !strings.Contains(stdout, "11180928") || !strings.Contains(stdout, "blk.2.ffn_down.weight") {
+		t.Errorf("exit code %d:\n%s", code, stdout)
+	}
+}

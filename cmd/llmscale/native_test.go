@@ -1,0 +1,218 @@
+//go:build native
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"llmscale/runner/record"
+)
+
+// smallSweep has two models, two weight types, a text and a drawn prompt.
+const smallSweep = `gen_tokens: 8
+repetitions: 3
+warmup_repetitions: 1
+seed: 11
+cell_timeout_s: 120
+scenarios: [{name: short, prompt: "Summarize RLHF in one sentence."}, {name: drawn, prompt_tokens: 12}]
+backends:
+  - {name: f32, kind: native, device: cpu, dtype: f32, threads: 1}
+  - {name: f16, kind: native, device: cpu, dtype: f16, threads: 1}
+models: [{name: tiny, source: "synth:tiny-gpt2"}, {name: m1, source: "synth:gpt2-1m"}]
+`
+
+const smallSweepCells, smallSweepReps = 8, 3
+
+// modelsDir is shared by the tests of this process.
+func modelsDir(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(os.TempDir(), fmt.Sprintf("llmscale-cmd-test-%d", os.Getuid()))
+}
+
+func readRuns(t *testing.T, dir string) []record.Record {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "runs.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []record.Record
+	for line := range strings.Lines(string(data)) {
+		var r record.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// TestSweep takes the main job's way: models, measurements, tables, plots,
+// report; twice, with one seed.
+func TestSweep(t *testing.T) {
+	cfg := writeFile(t, "small.yaml", smallSweep)
+	var ids [2]map[string][2][]int32
+	for i := range ids {
+		dir := filepath.Join(t.TempDir(), "run")
+		code, stdout, stderr := llmscale("sweep", "--config", cfg, "--models-dir", modelsDir(t), "--out", dir)
+		if code != exitDone {
+			t.Fatalf("exit code %d:\n%s", code, stderr)
+		}
+		if !strings.HasSuffix(strings.TrimSpace(stdout), filepath.Join(dir, "report.html")) {
+			t.Errorf("the last line is not the report's path:\n%s", stdout)
+		}
+		for _, name := range []string{"manifest.json", "runs.jsonl", "metrics.csv", "report.md", "report.html",
+			"analysis/summary_by_model_backend_mode.csv", "analysis/scaling_fits.csv"} {
+			if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		plots, err := filepath.Glob(filepath.Join(dir, "analysis", "plots", "*.png"))
+		if err != nil || len(plots) == 0 {
+			t.Errorf("no plots (%v)", err)
+		}
+		ids[i] = map[string][2][]int32{}
+		records := readRuns(t, dir)
+		if len(records) != smallSweepCells*(smallSweepReps+1)*3 {
+			t.Errorf("%d records", len(records))
+		}
+		for _, r := range records {
+			if r.Status != record.StatusOK || len(r.TokenNS) != 8 || len(r.OutputTokenIDs) != 8 || len(r.PromptTokenIDs) == 0 {
+				t.Fatalf("%s %s: status %s, %d token times, %d output ids, prompt %v", r.CellID, r.Mode, r.Status, len(r.TokenNS), len(r.OutputTokenIDs), r.PromptTokenIDs)
+			}
+			if want := map[string]int{"short": 9, "drawn": 12}[r.Scenario]; *r.PromptTokensRaw != want {
+				t.Errorf("%s has %d prompt tokens, want %d", r.CellID, *r.PromptTokensRaw, want)
+			}
+			if *r.E2EKVMS < *r.PrefillMS+*r.KVDecodeMS {
+				t.Errorf("%s: e2e %v ms is less than prefill %v + decode %v", r.CellID, *r.E2EKVMS, *r.PrefillMS, *r.KVDecodeMS)
+			}
+			ids[i][fmt.Sprintf("%s %d", r.CellID, r.CallIdx)] = [2][]int32{r.PromptTokenIDs, r.OutputTokenIDs}
+		}
+	}
+	for call, a := range ids[0] {
+		b := ids[1][call]
+		if !slices.Equal(a[0], b[0]) || !slices.Equal(a[1], b[1]) {
+			t.Errorf("%s: two runs with one seed differ: %v and %v", call, a, b)
+		}
+	}
+}
+
+// TestKilledWithRealWorkers interrupts and kills the program and its workers
+// while llama.cpp runs in them, then resumes: the planned repetitions must all
+// be there, each once.
+func TestKilledWithRealWorkers(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 0))
+	cfg := writeFile(t, "small.yaml", smallSweep)
+	dir := filepath.Join(t.TempDir(), "run")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() *exec.Cmd {
+		args := []string{"run", "--config", cfg, "--models-dir", modelsDir(t), "--out", dir}
+		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
+			args = []string{"run", "--resume", dir}
+		} else if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(exe, args...)
+		cmd.Env = append(os.Environ(), envMain+"=1")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	for round := range 30 {
+		cmd := start()
+		ended := make(chan struct{})
+		go func() {
+			cmd.Wait() // its error is what was asked for
+			close(ended)
+		}()
+		worker := waitForChild(cmd.Process.Pid, ended)
+		time.Sleep(time.Duration(random.IntN(100)) * time.Millisecond)
+		signals := []syscall.Signal{syscall.SIGKILL, syscall.SIGSEGV, syscall.SIGABRT}
+		switch sig := signals[random.IntN(3)]; round % 3 {
+		case 0:
+			cmd.Process.Kill()
+		case 1:
+			cmd.Process.Signal(os.Interrupt)
+		default:
+			if worker > 0 {
+				syscall.Kill(worker, sig)
+			}
+		}
+		<-ended
+	}
+	for try := 0; ; try++ {
+		cmd := start()
+		err := cmd.Wait()
+		if err == nil {
+			break
+		}
+		if try == 3 {
+			t.Fatalf("the resumed run does not finish: %v", err)
+		}
+	}
+	seen := map[string]int{}
+	crashed := 0
+	for _, r := range readRuns(t, dir) {
+		if r.Status == record.StatusCrashed {
+			crashed++
+			if r.Signal == nil || r.Error == nil {
+				t.Errorf("%s crashed by signal %v: %v", r.CellID, r.Signal, r.Error)
+			}
+		}
+		if r.Status == record.StatusOK && r.Rep != nil {
+			seen[fmt.Sprintf("%s %d %s", r.CellID, *r.Rep, r.Mode)]++
+		}
+	}
+	t.Logf("%d rows of crashed calls on the way", crashed)
+	if crashed == 0 {
+		t.Error("no worker was killed in the middle of a cell: the test is too weak")
+	}
+	if len(seen) != smallSweepCells*smallSweepReps*3 {
+		t.Errorf("%d measured rows, want %d", len(seen), smallSweepCells*smallSweepReps*3)
+	}
+	for row, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is on record %d times", row, n)
+		}
+	}
+}
+
+// waitForChild returns the first child of a process, or 0 once ended is closed.
+func waitForChild(parent int, ended <-chan struct{}) int {
+	for {
+		stats, err := filepath.Glob("/proc/[0-9]*/stat")
+		if err != nil {
+			return 0
+		}
+		for _, path := range stats {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				continue // it has ended meanwhile
+			}
+			_, rest, _ := strings.Cut(string(data), ") ")
+			if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+				pid, _ := strconv.Atoi(strings.Split(path, "/")[2]) // the pattern has digits only
+				return pid
+			}
+		}
+		select {
+		case <-ended:
+			return 0
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
