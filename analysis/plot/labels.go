@@ -68,30 +68,11 @@ func (l *labels) Plot(c draw.Canvas, p *gplot.Plot) {
 		if pt.hi > pt.lo {
 			anchors = append(anchors, vg.Point{X: x, Y: trY(pt.hi)}, vg.Point{X: x, Y: trY(pt.lo)})
 		}
-		var best vg.Rectangle
-		var bestAt vg.Point
-		bestCost := math.Inf(1)
-		for k, at := range anchors {
-			for ring, far := range rings {
-				for j, d := range places {
-					box := beside(at, d, far, size)
-					if !inside(box, c.Rectangle) || overlapsAny(box, taken) || l.ambiguous(i, box, own) {
-						continue
-					}
-					cost := float64(ring)*10 + float64(j)
-					if k > 0 {
-						cost += 4
-					}
-					if crossesAny(box, segments) {
-						cost += 25
-					}
-					if cost < bestCost {
-						best, bestAt, bestCost = box, at, cost
-					}
-				}
-			}
+		best, bestAt, found := l.place(i, anchors, size, c.Rectangle, own, taken, segments, false)
+		if !found {
+			best, bestAt, found = l.place(i, anchors, size, c.Rectangle, own, taken, segments, true)
 		}
-		if math.IsInf(bestCost, 1) {
+		if !found {
 			l.dropped = append(l.dropped, name)
 			continue
 		}
@@ -101,6 +82,37 @@ func (l *labels) Plot(c draw.Canvas, p *gplot.Plot) {
 		c.FillText(sty, vg.Point{X: (best.Min.X + best.Max.X) / 2, Y: (best.Min.Y + best.Max.Y) / 2}, name)
 		taken = append(taken, grow(best, 1.5))
 	}
+}
+
+// place finds the best free box for the i-th point's name. Where the points lie
+// too close together for a name to be clear by its place, crowded accepts one
+// that keeps away from all of them: the line drawn to it tells whose it is.
+func (l *labels) place(i int, anchors []vg.Point, size vg.Point, frame vg.Rectangle, own, taken []vg.Rectangle, segments [][2]vg.Point, crowded bool) (best vg.Rectangle, bestAt vg.Point, found bool) {
+	bestCost := math.Inf(1)
+	for k, at := range anchors {
+		for ring, far := range rings {
+			if crowded && ring == 0 {
+				continue
+			}
+			for j, d := range places {
+				box := beside(at, d, far, size)
+				if !inside(box, frame) || overlapsAny(box, taken) || l.ambiguous(i, box, own, crowded) {
+					continue
+				}
+				cost := float64(ring)*10 + float64(j)
+				if k > 0 {
+					cost += 4
+				}
+				if crossesAny(box, segments) {
+					cost += 25
+				}
+				if cost < bestCost {
+					best, bestAt, bestCost, found = box, at, cost, true
+				}
+			}
+		}
+	}
+	return best, bestAt, found
 }
 
 // beside is the box of a name in direction d from a point.
@@ -120,10 +132,13 @@ func beside(at, d vg.Point, far vg.Length, size vg.Point) vg.Rectangle {
 
 // ambiguous reports whether the i-th point's name at box would be read as
 // another point's.
-func (l *labels) ambiguous(i int, box vg.Rectangle, own []vg.Rectangle) bool {
-	gap := apart(box, own[i])
+func (l *labels) ambiguous(i int, box vg.Rectangle, own []vg.Rectangle, crowded bool) bool {
+	clear := apart(box, own[i]) + 2
+	if crowded {
+		clear = 8
+	}
 	for j, o := range own {
-		if l.points[j].name != l.points[i].name && apart(box, o) < gap+2 {
+		if l.points[j].name != l.points[i].name && apart(box, o) < clear {
 			return true
 		}
 	}

@@ -38,9 +38,9 @@ type (
 	}
 )
 
-func (d *document) add(b ...block)               { d.blocks = append(d.blocks, b...) }
-func (d *document) section(title string)         { d.add(heading(title)) }
-func (d *document) say(format string, a ...any)  { d.add(paragraph(fmt.Sprintf(format, a...))) }
+func (d *document) add(b ...block)              { d.blocks = append(d.blocks, b...) }
+func (d *document) section(title string)        { d.add(heading(title)) }
+func (d *document) say(format string, a ...any) { d.add(paragraph(fmt.Sprintf(format, a...))) }
 func (d *document) fold(summary string, b ...block) {
 	if len(b) > 0 {
 		d.add(details{summary, b})

@@ -80,12 +80,28 @@ func quantile(p analysis.Percentile, decimals int) string {
 	return none
 }
 
+// size is a number without trailing zeros.
+func size(v float64) string {
+	s := number(v)
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
+}
+
+func sizeOf(v *float64) string {
+	if v == nil {
+		return none
+	}
+	return size(*v)
+}
+
 // params is a size in millions, as a sentence says it.
 func params(m *float64) string {
 	if m == nil {
 		return "unknown size"
 	}
-	return number(*m) + " million parameters"
+	return size(*m) + " million parameters"
 }
 
 func count(n int, one, many string) string {

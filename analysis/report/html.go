@@ -65,7 +65,7 @@ func writeHTML(w *bytes.Buffer, b block) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "<figure>\n%s\n<figcaption>%s</figcaption>\n</figure>\n", svg, html.EscapeString(clean(b.Caption)))
+		fmt.Fprintf(w, "<figure>\n<div>%s</div>\n<figcaption>%s</figcaption>\n</figure>\n", svg, html.EscapeString(clean(b.Caption)))
 	case details:
 		fmt.Fprintf(w, "<details>\n<summary>%s</summary>\n", html.EscapeString(b.summary))
 		for _, inner := range b.blocks {

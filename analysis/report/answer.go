@@ -1,0 +1,419 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"llmscale/analysis"
+	"llmscale/analysis/plot"
+	"llmscale/runner/record"
+)
+
+// Thresholds of the sentences.
+const (
+	leaning = 0.5 // a model whose absence moves the slope by this share of the interval's half width is said to drive it
+	weakR2  = 0.5 // below it a straight line is not said to show a fixed cost
+)
+
+// answer opens the report with sentences made from the run's numbers.
+func (w *writer) answer() {
+	d := w.doc
+	d.section("The answer")
+	d.add(paragraph(w.lead()))
+	w.summary()
+	var items list
+	for _, c := range w.r.Answers.FirstChange {
+		items = append(items, w.firstChangeSentence(c))
+	}
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		for _, s := range w.r.Answers.Slopes {
+			if s.Mode == mode {
+				items = append(items, w.slopeSentence(s))
+			}
+		}
+	}
+	for _, k := range w.keys() {
+		if s := w.fixedCostSentence(k); s != "" {
+			items = append(items, s)
+		}
+	}
+	for _, t := range w.r.Answers.Tails {
+		items = append(items, w.tailSentence(t))
+	}
+	for _, f := range w.r.Answers.Feasibility {
+		items = append(items, w.feasibilitySentence(f))
+	}
+	if s := w.compareSentence(); s != "" {
+		items = append(items, s)
+	}
+	if len(items) == 0 {
+		d.say("**Unknown.** The run has no record from which an answer could be made.")
+		return
+	}
+	d.add(items)
+	if len(w.r.Answers.FirstChange) > 0 && w.r.Answers.FirstChange[0].Rule != "" {
+		d.say("What counts as a change: %s", text(w.r.Answers.FirstChange[0].Rule))
+	}
+}
+
+// summary is the answer as a table, a row for each backend.
+func (w *writer) summary() {
+	a := w.r.Answers
+	t := table{head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
+	for _, c := range a.FirstChange {
+		k := key{c.Backend, c.BatchSize}
+		row := []string{k.String(), aspects(orUnknown(c.Verdict)), "unknown", "unknown", "unknown", "unknown"}
+		if row[1] == "unknown" && c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
+			row[1] += "; of what is known: " + aspects(c.AmongSeen)
+		}
+		for _, s := range a.Slopes {
+			at := map[string]int{record.ModeDecode: 2, record.ModePrefill: 3}[s.Mode]
+			if s.Backend != k.backend || s.BatchSize != k.batch || at == 0 || s.Slope == nil || s.CI == nil {
+				continue
+			}
+			row[at] = fmt.Sprintf("%s (%s)", fixed(s.Slope, 3), interval(s.CI, 3))
+			if s.Verdict == "not_identified" {
+				row[at] = "unknown: " + row[at]
+			}
+		}
+		for _, t := range a.Tails {
+			if t.Backend == k.backend && t.BatchSize == k.batch {
+				row[4] = text(strings.ReplaceAll(orUnknown(t.Verdict), "_", " "))
+			}
+		}
+		for _, f := range a.Feasibility {
+			if f.Backend == k.backend && f.BatchSize == k.batch && f.Verdict != "unknown" {
+				row[5] = fmt.Sprintf("%d of %s", f.ModelsFailed+f.ModelsWaived, count(f.ModelsOK+f.ModelsFailed+f.ModelsWaived, "model", "models"))
+			}
+		}
+		t.rows = append(t.rows, row)
+	}
+	if len(t.rows) > 0 {
+		w.doc.add(t)
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// lead says what was measured where.
+func (w *writer) lead() string {
+	var lo, hi *float64
+	models := map[string]bool{}
+	for _, m := range w.r.Models {
+		models[m.Name] = true
+		if p := m.ParamsMillions; p != nil {
+			if lo == nil || *p < *lo {
+				lo = p
+			}
+			if hi == nil || *p > *hi {
+				hi = p
+			}
+		}
+	}
+	s := "What changes first as a language model grows: latency, tails or feasibility? Measured with " + count(len(models), "model", "models")
+	if lo != nil && *hi > *lo {
+		s += fmt.Sprintf(" of %s to %s million parameters", size(*lo), size(*hi))
+	}
+	machine := w.machine()
+	if machine == "" {
+		machine = "a machine that the manifest does not name"
+	}
+	s += " on " + machine + "."
+	return s + " Every exponent below belongs to this machine and to the sizes measured; it is no law for other machines or other sizes."
+}
+
+// machine names the processor, with the threads that were used.
+func (w *writer) machine() string {
+	cpu := w.r.Manifest.Text("environment", "cpu")
+	if cpu == "" {
+		cpu = w.r.Manifest.Text("platform", "processor")
+	}
+	s := text(cpu)
+	if gpu := w.r.Manifest.Text("nvml", "name"); gpu != "" {
+		s = strings.TrimPrefix(s+", "+text(gpu), ", ")
+	}
+	var threads []string
+	for _, m := range w.r.Models {
+		if t := count(m.Threads, "thread", "threads"); m.Threads > 0 && !slices.Contains(threads, t) {
+			threads = append(threads, t)
+		}
+	}
+	if s != "" && len(threads) == 1 {
+		s += " with " + threads[0]
+	}
+	return s
+}
+
+func (w *writer) firstChangeSentence(c analysis.FirstChange) string {
+	x, why := series(c.Backend, c.BatchSize), text(c.Why)
+	switch c.Verdict {
+	case "", "unknown":
+		s := fmt.Sprintf("What changes first on %s as models grow is **unknown** on this machine: %s.", x, why)
+		if c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
+			s += fmt.Sprintf(" Among the aspects with evidence it is %s.", aspects(c.AmongSeen))
+		}
+		return s
+	case "none":
+		return fmt.Sprintf("On %s **nothing** changes as total parameters grow over the sizes measured: %s.", x, why)
+	}
+	return fmt.Sprintf("What changes first on %s as total parameters grow: **%s**. On this machine, %s.", x, aspects(c.Verdict), why)
+}
+
+func aspects(s string) string { return text(join(strings.Split(s, "+"))) }
+
+func modeWord(mode string) string {
+	switch mode {
+	case record.ModePrefill:
+		return "prefill"
+	case record.ModeDecode:
+		return "decode"
+	case record.ModeE2E:
+		return "end-to-end"
+	}
+	return text(mode)
+}
+
+func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
+	mode, x, axis := modeWord(s.Mode), series(s.Backend, s.BatchSize), w.axis()
+	evidence := fmt.Sprintf("95 %% t-interval %s, R² %s, n = %s", interval(s.CI, 3), fixed(s.R2, 3), count(s.NModels, "model", "models"))
+	var out string
+	switch {
+	case s.Slope == nil || s.Verdict == "unknown" || s.Verdict == "":
+		out = fmt.Sprintf("How %s time on %s grows with %s is **unknown** on this machine: %s.", mode, x, axis, text(s.Why))
+		return out + w.codes(s.WarningCodes)
+	case s.Verdict == "not_identified":
+		out = fmt.Sprintf("Whether %s time on %s grows with %s is **unknown** on this machine: the fitted exponent is %s, but its interval holds 0 (%s).",
+			mode, x, axis, fixed(s.Slope, 3), evidence)
+	default:
+		verb := "grows"
+		if s.Verdict == "shrinks" {
+			verb = "shrinks"
+		}
+		out = fmt.Sprintf("%s time on %s %s as %s to the power **%s** on this machine (%s): doubling %s multiplies %s time by 2^%s = **%s**",
+			upper(mode), x, verb, axis, fixed(s.Slope, 3), evidence, axis, mode, fixed(s.Slope, 3), fixed(s.Doubling, 2))
+		if s.CI != nil {
+			lo, hi := math.Pow(2, s.CI.Low), math.Pow(2, s.CI.High)
+			out += fmt.Sprintf(" (%s to %s)", fixed(&lo, 2), fixed(&hi, 2))
+		}
+		out += "."
+	}
+	return out + w.leverage(s) + w.codes(s.WarningCodes)
+}
+
+// leverage names the model that moves the exponent most, and how much.
+func (w *writer) leverage(s analysis.SlopeAnswer) string {
+	if s.MostInfluential == "" || s.SlopeWithout == nil || s.Slope == nil {
+		return " Which model drives it is unknown: leaving one out takes 4 models."
+	}
+	out := fmt.Sprintf(" The model that moves it most is %s: without it the exponent on %s is %s", text(s.MostInfluential), w.axis(), fixed(s.SlopeWithout, 3))
+	if s.CI != nil {
+		half := (s.CI.High - s.CI.Low) / 2
+		switch moved := math.Abs(*s.SlopeWithout - *s.Slope); {
+		case *s.SlopeWithout < s.CI.Low || *s.SlopeWithout > s.CI.High:
+			out += ", outside the interval: this one point drives the exponent"
+		case slices.Contains(s.WarningCodes, "one_point_decides"):
+			out += ", and without one model it could be 0: single points drive the exponent"
+		case slices.Contains(s.WarningCodes, "high_leverage") || half > 0 && moved > leaning*half:
+			out += ": the exponent leans on this one point"
+		default:
+			out += ": no single point drives it"
+		}
+	}
+	return out + "."
+}
+
+func (w *writer) codes(codes []string) string {
+	if len(codes) == 0 {
+		return ""
+	}
+	escaped := make([]string, len(codes))
+	for i, c := range codes {
+		escaped[i] = text(c)
+	}
+	return fmt.Sprintf(" Warnings on this fit: %s.", strings.Join(escaped, ", "))
+}
+
+// fixedCostSentence says which part of decode does not depend on size, and at
+// which rate the weights are read.
+func (w *writer) fixedCostSentence(k key) string {
+	var parts []string
+	for _, o := range w.r.OffsetFits {
+		if o.Backend != k.backend || o.BatchSize != k.batch || o.Mode != record.ModeDecode || o.Scenario != analysis.AllScenarios || o.Form != analysis.FormLinear {
+			continue
+		}
+		switch {
+		case !o.OK || o.A == nil || o.R2 == nil:
+			parts = append(parts, fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: %s.", k, text(o.Reason)))
+		case *o.R2 < weakR2:
+			parts = append(parts, fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: a straight line over %s explains too little of it (R² %s in ms).",
+				k, w.axis(), fixed(o.R2, 3)))
+		case *o.A > 0 && o.OverheadAtMin != nil && o.OverheadAtMax != nil:
+			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s has a **fixed cost** of %s ms on this machine: %s %% of the smallest model's time and %s %% of the largest's (R² %s in ms, n = %s).",
+				k, w.axis(), number(*o.A), percent(o.OverheadAtMin), percent(o.OverheadAtMax), fixed(o.R2, 3), count(o.NModels, "model", "models")))
+		default:
+			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no fixed cost** on this machine (intercept %s ms, R² %s in ms, n = %s).",
+				k, w.axis(), numberOf(o.A), fixed(o.R2, 3), count(o.NModels, "model", "models")))
+		}
+	}
+	var first, last, best *modelRow
+	rows := w.modelRows(k)
+	for i := range rows {
+		if r := &rows[i]; r.gbPerS != nil {
+			if first == nil {
+				first = r
+			}
+			last = r
+			if best == nil || *r.gbPerS > *best.gbPerS {
+				best = r
+			}
+		}
+	}
+	if first != nil && first != last {
+		parts = append(parts, fmt.Sprintf("Decode reads weights at %s GB/s on %s and at %s GB/s on %s; the highest rate is %s GB/s, on %s.",
+			numberOf(first.gbPerS), text(first.model.Name), numberOf(last.gbPerS), text(last.model.Name), numberOf(best.gbPerS), text(best.model.Name)))
+	}
+	return strings.Join(parts, " ")
+}
+
+func (w *writer) tailSentence(t analysis.TailTrend) string {
+	x := series(t.Backend, t.BatchSize)
+	q := strings.ReplaceAll(t.Quantile, "_over_", "/")
+	if t.Verdict == "unknown" || t.Verdict == "" {
+		s := fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", x, text(t.Why))
+		if t.WorstRatio != nil {
+			s += fmt.Sprintf(" The worst %s of single token times is %s, on %s.", text(q), fixed(t.WorstRatio, 2), text(t.WorstModel))
+		}
+		return s
+	}
+	verb := map[string]string{"rises": "rises", "falls": "falls", "no_trend": "shows no trend"}[t.Verdict]
+	if verb == "" {
+		verb = text(t.Verdict)
+	}
+	p := t.P
+	if t.PExact != nil {
+		p = t.PExact
+	}
+	s := fmt.Sprintf("The **tail** on %s %s with total parameters on this machine: %s of single token times is %s on %s and %s on %s (Spearman ρ %s, p %s, n = %s)",
+		x, verb, text(q), fixed(t.SmallestRatio, 2), text(t.SmallestModel), fixed(t.LargestRatio, 2), text(t.LargestModel), fixed(t.Rho, 2), pValue(p), count(t.NModels, "model", "models"))
+	if t.WorstRatio != nil {
+		s += fmt.Sprintf("; the worst is %s, on %s", fixed(t.WorstRatio, 2), text(t.WorstModel))
+	}
+	return s + "."
+}
+
+func (w *writer) feasibilitySentence(f analysis.FeasibilityAnswer) string {
+	x := series(f.Backend, f.BatchSize)
+	largest := ""
+	if f.LargestOK != "" {
+		largest = fmt.Sprintf("the largest that ran whole is %s (%s)", text(f.LargestOK), params(f.LargestOKM))
+	}
+	var s string
+	switch f.Verdict {
+	case "all_ran":
+		if f.ModelsOK == 1 {
+			return fmt.Sprintf("**Feasibility** on %s: the one model ran on this machine (%s, %s). At which size it stops is unknown.", x, text(f.LargestOK), params(f.LargestOKM))
+		}
+		return fmt.Sprintf("**Feasibility** on %s: all %d models ran on this machine; %s. At which size it stops is unknown.", x, f.ModelsOK, largest)
+	case "some_failed":
+		s = fmt.Sprintf("**Feasibility** on %s: %s of %d failed on this machine", x, count(f.ModelsFailed, "model", "models"), f.ModelsOK+f.ModelsFailed+f.ModelsWaived)
+		if f.SmallestFailed != "" {
+			s += fmt.Sprintf("; the smallest that did not fit, crashed or timed out is %s (%s, %s)", text(f.SmallestFailed), params(f.SmallestFailM), text(f.Status))
+		} else {
+			s += ", none of them for lack of memory, by a crash or a timeout"
+		}
+	case "waived":
+		return fmt.Sprintf("**Feasibility** on %s is **unknown**: this machine cannot run it (%s waived).", x, count(f.ModelsWaived, "model", "models"))
+	case "some_waived":
+		s = fmt.Sprintf("**Feasibility** on %s: %s ran and %d were waived on this machine", x, count(f.ModelsOK, "model", "models"), f.ModelsWaived)
+	default:
+		return fmt.Sprintf("**Feasibility** on %s is **unknown** on this machine: no model has a result.", x)
+	}
+	if largest != "" {
+		s += "; " + largest
+	}
+	return s + "."
+}
+
+// compareSentence sets the other backends' decode beside the first one's, over
+// the models that both ran.
+func (w *writer) compareSentence() string {
+	decode := map[key]map[string]float64{}
+	for _, a := range w.r.Aggregates {
+		if a.Mode == record.ModeDecode && a.GeomeanMS > 0 {
+			k := key{a.Backend, a.BatchSize}
+			if decode[k] == nil {
+				decode[k] = map[string]float64{}
+			}
+			decode[k][a.Model] = a.GeomeanMS
+		}
+	}
+	keys := w.keys()
+	var parts []string
+	for _, k := range keys[min(1, len(keys)):] {
+		if k.batch != keys[0].batch {
+			continue
+		}
+		var logs []float64
+		for model, ms := range decode[k] {
+			if base, ok := decode[keys[0]][model]; ok {
+				logs = append(logs, math.Log(base/ms))
+			}
+		}
+		if len(logs) < 2 {
+			continue
+		}
+		slices.Sort(logs) // a map's order must not reach the sum
+		sum := 0.0
+		for _, l := range logs {
+			sum += l
+		}
+		mid, lo, hi := math.Exp(sum/float64(len(logs))), math.Exp(logs[0]), math.Exp(logs[len(logs)-1])
+		parts = append(parts, fmt.Sprintf("on %s it is **%s times** as fast as on %s (geometric mean over the %d models that both ran; %s to %s)",
+			k, fixed(&mid, 2), keys[0], len(logs), fixed(&lo, 2), fixed(&hi, 2)))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Decode beside decode, at equal sizes on this machine: " + strings.Join(parts, "; ") + "."
+}
+
+// tails has the table and the figure of tail ratios.
+func (w *writer) tails() {
+	if len(w.r.Tails) == 0 {
+		return
+	}
+	w.doc.section("Tails")
+	w.doc.say("Times of single decoded tokens. Over all scenarios, each token is taken relative to its scenario's median. A quantile is shown only where enough tokens carry it.")
+	w.figures(plot.KindTails)
+	t := table{head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50"}}
+	per := table{head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
+	for _, x := range w.r.Tails {
+		row := []string{text(x.Model), series(x.Backend, x.BatchSize)}
+		if x.Scenario == analysis.AllScenarios {
+			t.rows = append(t.rows, append(row, fmt.Sprint(x.N), quantile(x.P90Ratio, 3), quantile(x.P95Ratio, 3), quantile(x.P99Ratio, 3)))
+			continue
+		}
+		per.rows = append(per.rows, append(row, text(x.Scenario), fmt.Sprint(x.N), numberOf(x.P50MS), quantile(x.P90MS, -1), quantile(x.P95MS, -1),
+			quantile(x.P99MS, -1), numberOf(x.MaxMS), quantile(x.P99Ratio, 3)))
+	}
+	if len(t.rows) > 0 {
+		w.doc.add(t)
+	}
+	if len(per.rows) > 0 {
+		w.doc.fold("Token times per scenario", per)
+	}
+	var timelines []block
+	for _, f := range w.figs {
+		if f.Kind == plot.KindTokens {
+			timelines = append(timelines, figure{f})
+		}
+	}
+	w.doc.add(timelines...)
+}

@@ -1,0 +1,386 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
+)
+
+// buildSections are where a manifest may describe the native build.
+var buildSections = [][]string{{"llmscale", "native"}, {"llmscale"}, {"llama"}}
+
+// facts says what ran, where and when.
+func (w *writer) facts() {
+	m := w.r.Manifest
+	w.doc.section("Run facts")
+	if m.Empty() {
+		w.doc.say("The run has no manifest: machine, configuration and command are unknown.")
+	}
+	t := table{head: []string{"<fact", "<value"}}
+	add := func(name, value string) {
+		if value != "" {
+			t.rows = append(t.rows, []string{name, value})
+		}
+	}
+	add("run", text(strings.TrimSpace(w.r.RunName+" "+w.r.RunID)))
+	add("state", text(m.Text("run_state")))
+	add("started", w.started())
+	add("harness", text(w.r.Harness))
+	add("processor", text(firstText(m, []string{"environment", "cpu"}, []string{"platform", "processor"})))
+	add("cores", w.cores())
+	if b, ok := intAt(m, "environment", "memory_bytes"); ok {
+		add("memory", bytesText(b))
+	}
+	add("GPU", text(m.Text("nvml", "name")))
+	add("system", text(strings.TrimSpace(firstText(m, []string{"environment", "os"}, []string{"platform", "os"})+" "+
+		m.Text("environment", "kernel")+" "+firstText(m, []string{"environment", "arch"}, []string{"platform", "machine"}))))
+	add("threads", w.modelFact(func(x analysis.Model) string { return numberText(x.Threads) }))
+	add("llama.cpp commit", w.llamaCommit())
+	for _, section := range buildSections {
+		at := func(name string) string { return text(m.Text(append(slices.Clone(section), name)...)) }
+		if build := join(slices.DeleteFunc([]string{at("build_type"), at("compiler"), at("flags")}, func(s string) bool { return s == "" })); build != "" {
+			add("build", build)
+			add("processor features in use", at("system_info"))
+			break
+		}
+	}
+	add("program commit", text(m.Text("git_head")))
+	add("configuration", text(m.Text("config_path")))
+	add("configuration SHA-256", text(m.Text("config_sha256")))
+	add("seed", text(m.Text("seed")))
+	add("calls per cell", w.plan())
+	add("answer length", w.answerLength())
+	add("prompts", w.prompts())
+	add("records", w.records())
+	add("analysis", text(fmt.Sprintf("%d bootstrap resamples, seed %d, x axis %s", max(0, w.r.Options.Bootstrap), w.r.Options.Seed, w.r.Options.XAxis)))
+	w.doc.add(t)
+	if rest := w.manifestRest(); len(rest.rows) > 0 {
+		w.doc.fold("Everything that the manifest says about machine and build", rest)
+	}
+}
+
+func firstText(m analysis.Manifest, paths ...[]string) string {
+	for _, p := range paths {
+		if s := m.Text(p...); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+func intAt(m analysis.Manifest, path ...string) (float64, bool) {
+	var v float64
+	ok := m.Decode(&v, path...)
+	return v, ok && v > 0
+}
+
+func numberText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// modelFact joins the values that the models have, without repeats.
+func (w *writer) modelFact(of func(analysis.Model) string) string {
+	var out []string
+	for _, m := range w.r.Models {
+		if v := of(m); v != "" && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return text(strings.Join(out, ", "))
+}
+
+func (w *writer) llamaCommit() string {
+	if s := w.modelFact(func(m analysis.Model) string { return m.LlamaCommit }); s != "" {
+		return s
+	}
+	for _, section := range buildSections {
+		if s := w.r.Manifest.Text(append(slices.Clone(section), "llama_commit")...); s != "" {
+			return text(s)
+		}
+	}
+	return ""
+}
+
+func (w *writer) cores() string {
+	var parts []string
+	if n, ok := intAt(w.r.Manifest, "environment", "logical_cores"); ok {
+		parts = append(parts, fmt.Sprintf("%.0f logical", n))
+	}
+	if n, ok := intAt(w.r.Manifest, "environment", "physical_cores"); ok {
+		parts = append(parts, fmt.Sprintf("%.0f physical", n))
+	}
+	return join(parts)
+}
+
+// started is the first session's start and the last one's end.
+func (w *writer) started() string {
+	var sessions []struct {
+		Start float64 `json:"started_at_unix"`
+		End   float64 `json:"ended_at_unix"`
+	}
+	w.r.Manifest.Decode(&sessions, "sessions")
+	if len(sessions) == 0 || sessions[0].Start <= 0 {
+		return ""
+	}
+	s := time.UnixMicro(int64(sessions[0].Start * 1e6)).UTC().Format("2006-01-02 15:04:05 UTC")
+	total := 0.0
+	for _, x := range sessions {
+		if x.End > x.Start {
+			total += x.End - x.Start
+		}
+	}
+	if total > 0 {
+		s += fmt.Sprintf(", took %s", time.Duration(total*float64(time.Second)).Round(time.Second))
+	}
+	if len(sessions) > 1 {
+		s += fmt.Sprintf(" in %d sessions", len(sessions))
+	}
+	return s
+}
+
+func (w *writer) plan() string {
+	m := w.r.Manifest
+	reps := m.Int("repetitions")
+	if reps == nil {
+		return ""
+	}
+	s := fmt.Sprintf("%d measured", *reps)
+	if n := m.Int("warmup_repetitions"); n != nil {
+		s += fmt.Sprintf(", %s before", count(*n, "warm-up", "warm-ups"))
+	}
+	return s
+}
+
+func (w *writer) answerLength() string {
+	if n := w.r.Manifest.Int("gen_tokens"); n != nil {
+		return fmt.Sprintf("%d tokens", *n)
+	}
+	return ""
+}
+
+// prompts lists the scenarios with their lengths, where all models agree.
+func (w *writer) prompts() string {
+	var names []string
+	lengths := map[string][]string{}
+	for _, c := range w.r.Cells {
+		if c.Mode != record.ModePrefill {
+			continue
+		}
+		if _, seen := lengths[c.Scenario]; !seen {
+			names = append(names, c.Scenario)
+			lengths[c.Scenario] = nil
+		}
+		if n := numberPlain(c.PromptTokens); n != none && !slices.Contains(lengths[c.Scenario], n) {
+			lengths[c.Scenario] = append(lengths[c.Scenario], n)
+		}
+	}
+	var out []string
+	for _, n := range names {
+		s := text(n)
+		switch l := lengths[n]; len(l) {
+		case 0:
+		case 1:
+			s += fmt.Sprintf(" (%s tokens)", l[0])
+		default:
+			s += fmt.Sprintf(" (%s tokens, by model)", strings.Join(l, ", "))
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, ", ")
+}
+
+func (w *writer) records() string {
+	c := w.r.Counts
+	s := fmt.Sprintf("%d read", c.Records)
+	if c.Expected != nil {
+		s += fmt.Sprintf(" of %d expected", *c.Expected)
+	}
+	var parts []string
+	for _, status := range slices.Sorted(maps.Keys(c.ByStatus)) {
+		parts = append(parts, fmt.Sprintf("%d %s", c.ByStatus[status], text(status)))
+	}
+	if len(parts) > 0 {
+		s += ": " + strings.Join(parts, ", ")
+	}
+	s += fmt.Sprintf("; %d used, %d of warm-ups", c.Used, c.Warmups)
+	if c.Broken > 0 {
+		s += fmt.Sprintf("; %s broken", count(c.Broken, "line", "lines"))
+	}
+	if c.Superseded > 0 {
+		s += fmt.Sprintf("; %d superseded", c.Superseded)
+	}
+	return s
+}
+
+// manifestRest flattens the manifest's descriptions of machine and build.
+func (w *writer) manifestRest() table {
+	t := table{head: []string{"<key", "<value"}}
+	for _, section := range []string{"environment", "platform", "llmscale", "llama", "torch", "nvml"} {
+		raw, ok := w.r.Manifest.Raw(section)
+		if !ok {
+			continue
+		}
+		var v any
+		if json.Unmarshal(raw, &v) == nil {
+			flatten(&t, section, v)
+		}
+	}
+	return t
+}
+
+func flatten(t *table, path string, v any) {
+	switch v := v.(type) {
+	case nil:
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			flatten(t, path+"."+k, v[k])
+		}
+	case []any:
+		for i, x := range v {
+			flatten(t, fmt.Sprintf("%s.%d", path, i), x)
+		}
+	case float64:
+		t.rows = append(t.rows, []string{text(path), strconv.FormatFloat(v, 'f', -1, 64)})
+	default:
+		if s := clean(fmt.Sprint(v)); s != "" {
+			t.rows = append(t.rows, []string{text(path), text(s)})
+		}
+	}
+}
+
+// limits says what this report does not show.
+func (w *writer) limits() {
+	r := w.r
+	items := list{"One machine, one run: nothing here says how another machine, another build or another day would differ. An exponent is a description of the models measured, not a law."}
+	least, most := 0, 0.0
+	gen := 0.0
+	device, gpu, e2e := false, false, false
+	for _, c := range r.Cells {
+		if least == 0 || c.N < least {
+			least = c.N
+		}
+		if c.PromptTokens != nil {
+			most = max(most, *c.PromptTokens)
+		}
+		if c.GenTokensTarget != nil {
+			gen = max(gen, *c.GenTokensTarget)
+		}
+		device = device || c.CUDAEventMS != nil
+		gpu = gpu || c.GPUPeakMB != nil
+		e2e = e2e || c.E2EGapPercent != nil
+	}
+	if least > 0 {
+		items = append(items, fmt.Sprintf("Each cell has %s or more. Quantiles of whole calls take 130 (p95) and 662 (p99); with fewer, only medians and ranges are shown.", count(least, "call", "calls")))
+	}
+	if most > 0 || gen > 0 {
+		items = append(items, fmt.Sprintf("Prompts have at most %.0f tokens and answers %.0f: longer contexts cost more attention and KV cache, and may scale otherwise.", most, gen))
+	}
+	batches := []string{}
+	architectures, types, synthetic, total := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, k := range w.keys() {
+		if b := strconv.Itoa(max(1, k.batch)); !slices.Contains(batches, b) {
+			batches = append(batches, b)
+		}
+	}
+	for _, m := range r.Models {
+		if m.Architecture != "" {
+			architectures[m.Architecture] = true
+		}
+		if m.WeightType != "" {
+			types[m.WeightType] = true
+		}
+		total[m.Name] = true
+		if m.Kind == "synth" {
+			synthetic[m.Name] = true
+		}
+	}
+	if len(batches) > 0 {
+		items = append(items, fmt.Sprintf("Batch size %s, one request at a time: no queueing, no concurrency.", text(join(batches))))
+	}
+	if len(architectures) == 1 {
+		items = append(items, fmt.Sprintf("One architecture (%s): others may scale otherwise.", text(slices.Sorted(maps.Keys(architectures))[0])))
+	} else if len(architectures) > 1 {
+		items = append(items, fmt.Sprintf("Several architectures (%s): where one fit holds more than one of them, size and architecture cannot be told apart.", text(join(slices.Sorted(maps.Keys(architectures))))))
+	}
+	if len(types) > 1 {
+		items = append(items, fmt.Sprintf("Several weight types (%s): compare exponents between them with care.", text(join(slices.Sorted(maps.Keys(types))))))
+	}
+	if n := len(synthetic); n > 0 {
+		items = append(items, fmt.Sprintf("%d of %s have seeded random weights: that leaves timing as it is, and makes their text meaningless. Quality is not measured for any model.", n, count(len(total), "model", "models")))
+	} else {
+		items = append(items, "Quality of the answers is not measured.")
+	}
+	switch {
+	case !device && !gpu:
+		items = append(items, "No device clock, GPU memory or power: host times on the processor only.")
+	case !device:
+		items = append(items, "No device clock: host times only.")
+	}
+	if len(r.Cells) > 0 && !e2e {
+		items = append(items, "End-to-end time was not measured on its own here: it is the sum of prefill and decode.")
+	}
+	if r.Harness == analysis.HarnessTR121 {
+		items = append(items, "These records come from the TR121 harness: its weaknesses (repeated prompts that an Ollama server caches, sums in place of end-to-end times, few samples) are in them.")
+	}
+	w.doc.section("Limits")
+	w.doc.add(items)
+}
+
+// repeat gives the command that makes the same run.
+func (w *writer) repeat() {
+	m := w.r.Manifest
+	w.doc.section("Run it again")
+	var argv []string
+	if !m.Decode(&argv, "argv") || len(argv) == 0 {
+		w.doc.say("The command is unknown: the manifest does not have it.")
+		return
+	}
+	quoted := make([]string, len(argv))
+	for i, a := range argv {
+		quoted[i] = shellQuote(a)
+	}
+	var sb strings.Builder
+	if head := m.Text("git_head"); head != "" {
+		fmt.Fprintf(&sb, "git checkout %s\n", shellQuote(head))
+	}
+	if w.r.Harness == analysis.HarnessLLMScale {
+		sb.WriteString("make build\n")
+	}
+	var openmp map[string]string
+	m.Decode(&openmp, "environment", "openmp_variables")
+	for _, k := range slices.Sorted(maps.Keys(openmp)) {
+		fmt.Fprintf(&sb, "export %s=%s\n", clean(k), shellQuote(openmp[k]))
+	}
+	sb.WriteString(strings.Join(quoted, " ") + "\n")
+	w.doc.add(code(sb.String()))
+	s := "The same prompts come from the same configuration"
+	if hash := m.Text("config_sha256"); hash != "" {
+		s += fmt.Sprintf(" (SHA-256 %s)", text(hash))
+	}
+	if seed := m.Text("seed"); seed != "" {
+		s += " and seed " + text(seed)
+	}
+	w.doc.add(paragraph(s + ". Times will differ by noise, and on another machine altogether; keep other programs away from it while it measures."))
+}
+
+// shellQuote makes one word of s for a POSIX shell, on one line.
+func shellQuote(s string) string {
+	s = clean(s)
+	plain := s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,+@%", r))
+	}) < 0
+	if plain {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

@@ -1,0 +1,372 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"llmscale/analysis"
+	"llmscale/analysis/plot"
+	"llmscale/runner/record"
+)
+
+// modelRow is one model as one backend ran it, over all scenarios.
+type modelRow struct {
+	model    analysis.Model
+	prefill  *float64 // ms
+	perToken *float64 // decode, ms
+	rate     *float64 // decode, tokens/s
+	e2e      *float64 // ms
+	share    *float64 // of decode in end-to-end
+	spread   *float64 // of decode calls: widest (slowest - fastest) / median of a scenario
+	pSpread  *float64 // of prefill calls
+	gbPerS   *float64 // weight bytes read per second of decode
+	rss      *float64 // MiB
+	gpu      *float64 // MiB
+	calls    int      // fewest in a scenario
+}
+
+// modelRows lists the models of a backend that gave a measurement, by size.
+func (w *writer) modelRows(k key) []modelRow {
+	var out []modelRow
+	for _, m := range w.r.Models {
+		if m.Backend != k.backend {
+			continue
+		}
+		row := modelRow{model: m}
+		any := false
+		for _, a := range w.r.Aggregates {
+			if a.Backend != k.backend || a.BatchSize != k.batch || a.Model != m.Name {
+				continue
+			}
+			any = true
+			ms := a.GeomeanMS
+			switch a.Mode {
+			case record.ModePrefill:
+				row.prefill = &ms
+			case record.ModeDecode:
+				row.rate = a.TokensPerS
+			case record.ModeE2E:
+				row.e2e = &ms
+			}
+			if a.GPUPeakMB != nil {
+				row.gpu = a.GPUPeakMB
+			}
+		}
+		if !any {
+			continue
+		}
+		w.fromCells(k, &row)
+		for _, d := range w.r.DecodeFractions {
+			if d.Backend == k.backend && d.BatchSize == k.batch && d.Model == m.Name && d.Scenario == analysis.AllScenarios {
+				share := d.Fraction
+				row.share = &share
+			}
+		}
+		if row.perToken != nil && m.BytesPerToken > 0 {
+			gb := float64(m.BytesPerToken) / 1e6 / *row.perToken
+			row.gbPerS = &gb
+		}
+		out = append(out, row)
+	}
+	slices.SortStableFunc(out, func(a, b modelRow) int {
+		x, y := math.Inf(1), math.Inf(1)
+		if a.model.ParamsMillions != nil {
+			x = *a.model.ParamsMillions
+		}
+		if b.model.ParamsMillions != nil {
+			y = *b.model.ParamsMillions
+		}
+		switch {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	})
+	return out
+}
+
+// fromCells adds what aggregates do not carry.
+func (w *writer) fromCells(k key, row *modelRow) {
+	logs, n := 0.0, 0
+	for _, c := range w.r.Cells {
+		if c.Backend != k.backend || c.BatchSize != k.batch || c.Model != row.model.Name {
+			continue
+		}
+		if row.calls == 0 || c.N < row.calls {
+			row.calls = c.N
+		}
+		if c.RSSPeakMiB != nil && (row.rss == nil || *c.RSSPeakMiB > *row.rss) {
+			row.rss = c.RSSPeakMiB
+		}
+		if c.N > 1 && c.MedianMS > 0 {
+			spread := (c.MaxMS - c.MinMS) / c.MedianMS
+			for mode, to := range map[string]**float64{record.ModeDecode: &row.spread, record.ModePrefill: &row.pSpread} {
+				if c.Mode == mode && (*to == nil || spread > **to) {
+					*to = &spread
+				}
+			}
+		}
+		if c.Mode == record.ModeDecode && c.MSPerToken != nil && *c.MSPerToken > 0 {
+			logs += math.Log(*c.MSPerToken)
+			n++
+		}
+	}
+	if n > 0 {
+		ms := math.Exp(logs / float64(n))
+		row.perToken = &ms
+	}
+}
+
+// column is a table's column that is left out where no row has a value.
+type column struct {
+	head string
+	cell func(modelRow) string
+}
+
+func bytesMB(n int64) string {
+	if n <= 0 {
+		return none
+	}
+	return number(float64(n) / 1e6)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return none
+	}
+	return text(s)
+}
+
+// models has a table for each backend: the run at a glance.
+func (w *writer) models() {
+	keys := w.keys()
+	if len(keys) == 0 {
+		return
+	}
+	w.doc.section("Models")
+	w.doc.say("Times are geometric means over the scenarios of the medians over the calls. Spread is (slowest − fastest call) / median, of the scenario where it is widest. A dash is “not known”.")
+	columns := []column{
+		{"<model", func(r modelRow) string { return text(r.model.Name) }},
+		{"parameters (millions)", func(r modelRow) string { return sizeOf(r.model.ParamsMillions) }},
+		{"prefill (ms)", func(r modelRow) string { return numberOf(r.prefill) }},
+		{"spread (%)", func(r modelRow) string { return percent(r.pSpread) }},
+		{"decode (ms/token)", func(r modelRow) string { return numberOf(r.perToken) }},
+		{"spread (%)", func(r modelRow) string { return percent(r.spread) }},
+		{"decode (tokens/s)", func(r modelRow) string { return numberOf(r.rate) }},
+		{"end to end (ms)", func(r modelRow) string { return numberOf(r.e2e) }},
+		{"decode share (%)", func(r modelRow) string { return percent(r.share) }},
+		{"calls per scenario", func(r modelRow) string { return fmt.Sprint(r.calls) }},
+		{"read per token (MB)", func(r modelRow) string { return bytesMB(r.model.BytesPerToken) }},
+		{"weights read (GB/s)", func(r modelRow) string { return numberOf(r.gbPerS) }},
+		{"<weights", func(r modelRow) string { return orNone(r.model.WeightType) }},
+		{"layers × width", func(r modelRow) string {
+			if r.model.NLayer == 0 || r.model.NEmbd == 0 {
+				return none
+			}
+			return fmt.Sprintf("%d × %d", r.model.NLayer, r.model.NEmbd)
+		}},
+		{"peak RSS (MiB)", func(r modelRow) string { return numberOf(r.rss) }},
+		{"peak GPU (MiB)", func(r modelRow) string { return numberOf(r.gpu) }},
+	}
+	for _, k := range keys {
+		w.doc.say("**%s**", k)
+		w.doc.add(modelTable(w.modelRows(k), columns))
+	}
+	w.figures(plot.KindBytes)
+	w.figures(plot.KindShare)
+}
+
+func modelTable(rows []modelRow, columns []column) table {
+	var t table
+	t.rows = make([][]string, len(rows))
+	for _, c := range columns {
+		known := false
+		cells := make([]string, len(rows))
+		for i, r := range rows {
+			cells[i] = c.cell(r)
+			known = known || cells[i] != none
+		}
+		if !known {
+			continue
+		}
+		t.head = append(t.head, c.head)
+		for i := range rows {
+			t.rows[i] = append(t.rows[i], cells[i])
+		}
+	}
+	return t
+}
+
+// scaling has the fits and their figures.
+func (w *writer) scaling() {
+	var all, per []analysis.Fit
+	for _, f := range w.r.Fits {
+		if f.Scenario == analysis.AllScenarios {
+			all = append(all, f)
+		} else {
+			per = append(per, f)
+		}
+	}
+	if len(all)+len(per) == 0 {
+		return
+	}
+	w.doc.section("Scaling fits")
+	w.doc.say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. The exponent is b. “Without” is the exponent when the model that moves it most is left out, and the range over all such fits.", w.axisWithUnit())
+	if len(all) > 0 {
+		w.doc.add(fitTable(all))
+	}
+	w.figures(plot.KindScaling)
+	if len(per) > 0 {
+		w.doc.fold("Fits per scenario", fitTable(per))
+	}
+	var figs []block
+	for _, f := range w.figs {
+		if f.Kind == plot.KindScenario {
+			figs = append(figs, figure{f})
+		}
+	}
+	w.doc.fold(fmt.Sprintf("Figures per scenario (%d)", len(figs)), figs...)
+	w.doc.fold("Leave-one-out", leaveOneOut(all)...)
+	w.predictors()
+}
+
+func (w *writer) axisWithUnit() string {
+	if w.r.Axis.Label == "" {
+		return "total parameters (millions)"
+	}
+	return text(w.r.Axis.Label)
+}
+
+func fitTable(fits []analysis.Fit) table {
+	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "exponent", "standard error", "95 % t-interval", "95 % bootstrap", "Theil–Sen", "Theil–Sen 95 %", "<without", "range", "Spearman ρ", "p", "R²"}}
+	for _, f := range fits {
+		p := f.SpearmanP
+		if f.SpearmanPExact != nil {
+			p = f.SpearmanPExact
+		}
+		row := []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), scenarioName(f.Scenario), fmt.Sprint(f.NModels)}
+		if !f.OK {
+			row = append(row, "unknown: "+text(f.Reason))
+			t.rows = append(t.rows, append(row, slices.Repeat([]string{none}, len(t.head)-len(row))...))
+			continue
+		}
+		without, span := none, none
+		lo, hi := math.Inf(1), math.Inf(-1)
+		for _, l := range f.LeaveOneOut {
+			if l.Slope == nil {
+				continue
+			}
+			lo, hi = min(lo, *l.Slope), max(hi, *l.Slope)
+			if l.Dropped == f.MostInfluential {
+				without = fmt.Sprintf("%s: %s", text(l.Dropped), fixed(l.Slope, 3))
+			}
+		}
+		if lo <= hi {
+			span = interval(&analysis.Interval{Low: lo, High: hi}, 3)
+		}
+		t.rows = append(t.rows, append(row, fixed(f.Slope, 3), fixed(f.SlopeSE, 3), interval(f.SlopeT, 3), interval(f.SlopeBoot, 3),
+			fixed(f.TheilSenSlope, 3), interval(f.TheilSen, 3), without, span, fixed(f.SpearmanRho, 2), pValue(p), fixed(f.R2, 3)))
+	}
+	return t
+}
+
+func scenarioName(s string) string {
+	if s == analysis.AllScenarios {
+		return "all"
+	}
+	return text(s)
+}
+
+func leaveOneOut(fits []analysis.Fit) []block {
+	t := table{head: []string{"<mode", "<backend", "<left out", "models left", "exponent", "change", "95 % t-interval", "R²"}}
+	for _, f := range fits {
+		for _, l := range f.LeaveOneOut {
+			t.rows = append(t.rows, []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), text(l.Dropped), fmt.Sprint(l.N),
+				fixed(l.Slope, 3), fixed(l.SlopeChange, 3), interval(l.SlopeT, 3), fixed(l.R2, 3)})
+		}
+	}
+	if len(t.rows) == 0 {
+		return nil
+	}
+	return []block{t}
+}
+
+// predictors has what the models' shape says beside their size.
+func (w *writer) predictors() {
+	c := table{head: []string{"<mode", "<backend", "<scenario", "models", "ρ parameters", "p", "ρ layers", "p", "ρ width", "p"}}
+	for _, x := range w.r.Correlations {
+		c.rows = append(c.rows, []string{modeWord(x.Mode), series(x.Backend, x.BatchSize), scenarioName(x.Scenario), fmt.Sprint(x.NModels),
+			fixed(x.RhoParams, 2), pValue(x.PParams), fixed(x.RhoLayers, 2), pValue(x.PLayers), fixed(x.RhoWidth, 2), pValue(x.PWidth)})
+	}
+	if len(c.rows) > 0 {
+		w.doc.fold("Rank correlations with size, depth and width", c)
+	}
+	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "size exponent", "95 % bootstrap", "depth exponent", "95 % bootstrap", "R²"}}
+	for _, x := range w.r.TwoPredictors {
+		row := []string{modeWord(x.Mode), series(x.Backend, x.BatchSize), scenarioName(x.Scenario), fmt.Sprint(x.NModels)}
+		if !x.OK {
+			t.rows = append(t.rows, append(row, "unknown: "+text(x.Reason), none, none, none, none))
+			continue
+		}
+		t.rows = append(t.rows, append(row, fixed(x.Beta, 3), interval(x.BetaBoot, 3), fixed(x.Gamma, 3), interval(x.GammaBoot, 3), fixed(x.R2, 3)))
+	}
+	if len(t.rows) > 0 {
+		w.doc.fold("Size and depth together", paragraph("ln(latency) = α + β · ln("+w.axis()+") + γ · ln(layers)."), t)
+	}
+}
+
+// overhead has the fits of a fixed cost and one that grows.
+func (w *writer) overhead() {
+	t := table{head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "b", "s", "R² (in ms)", "fixed share, smallest (%)", "fixed share, largest (%)"}}
+	per := table{head: slices.Insert(slices.Clone(t.head), 2, "<scenario")}
+	for _, o := range w.r.OffsetFits {
+		row := []string{modeWord(o.Mode), series(o.Backend, o.BatchSize), text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
+		if o.OK {
+			row = append(row, numberOf(o.A), numberOf(o.B), fixed(o.S, 3), fixed(o.R2, 3), percent(o.OverheadAtMin), percent(o.OverheadAtMax))
+		} else {
+			row = append(row, "unknown: "+text(o.Reason), none, none, none, none, none)
+		}
+		if o.Scenario == analysis.AllScenarios {
+			t.rows = append(t.rows, row)
+		} else {
+			per.rows = append(per.rows, slices.Insert(row, 2, text(o.Scenario)))
+		}
+	}
+	if len(t.rows)+len(per.rows) == 0 {
+		return
+	}
+	w.doc.section("Fixed cost and growth")
+	w.doc.say("Latency as a part that every call pays and one that grows with %s (P). b is in ms per unit of P, to the power s where there is one.", w.axisWithUnit())
+	if len(t.rows) > 0 {
+		w.doc.add(t)
+	}
+	if len(per.rows) > 0 {
+		w.doc.fold("Per scenario", per)
+	}
+}
+
+// cells has every cell, at the end.
+func (w *writer) cells() {
+	if len(w.r.Cells) == 0 {
+		return
+	}
+	t := table{head: []string{"<model", "<backend", "<scenario", "<mode", "calls", "prompt (tokens)", "median (ms)", "mean (ms)", "standard deviation (ms)", "fastest (ms)", "slowest (ms)", "tokens/s"}}
+	for _, c := range w.r.Cells {
+		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), text(c.Scenario), modeWord(c.Mode), fmt.Sprint(c.N), numberPlain(c.PromptTokens),
+			number(c.MedianMS), number(c.MeanMS), numberOf(c.StdDevMS), number(c.MinMS), number(c.MaxMS), numberOf(c.TokensPerS)})
+	}
+	w.doc.section("All cells")
+	w.doc.fold(fmt.Sprintf("Each model, backend, scenario and mode (%d)", len(t.rows)), t)
+}
+
+// numberPlain prints a count that went through a median.
+func numberPlain(v *float64) string {
+	if v == nil {
+		return none
+	}
+	return strings.TrimSuffix(fixed(v, 1), ".0")
+}
