@@ -354,10 +354,6 @@ func (a *analyzer) runWarnings() {
 			few++
 			least = min(least, c.N)
 		}
-		if c.StdDevMS != nil && *c.StdDevMS > noisySpread*c.MeanMS {
-			a.warn("noisy_cell", where, fmt.Sprintf("standard deviation is %.0f %% of the mean over %d calls (%.4g to %.4g ms)", 100**c.StdDevMS/c.MeanMS, c.N, c.MinMS, c.MaxMS),
-				"close other programs, fix the clock frequency, add repetitions; look at the raw latencies in run order")
-		}
 		if c.E2EGapPercent != nil && *c.E2EGapPercent > phaseGapPercent {
 			a.warn("phases_do_not_add_up", where, fmt.Sprintf("end-to-end differs from prefill + decode by %.2f %% at the median", *c.E2EGapPercent),
 				"something runs between the phases: suspect a busy machine, or report it as a fault of the harness")
@@ -367,6 +363,7 @@ func (a *analyzer) runWarnings() {
 		a.warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.res.Cells), medianCISamples, least),
 			fmt.Sprintf("set repetitions to at least %d", medianCISamples))
 	}
+	a.noiseWarnings()
 	bad := map[string]bool{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
@@ -381,5 +378,44 @@ func (a *analyzer) runWarnings() {
 			a.warn("failed_cell", strings.Join([]string{f.Backend, f.Model, f.Scenario}, " "), "the cell could not be measured: "+f.Reason,
 				"correct the cause and run again with --resume")
 		}
+	}
+}
+
+// noiseWarnings says for each series how many cells scatter widely, and which
+// most.
+func (a *analyzer) noiseWarnings() {
+	for _, s := range a.series {
+		cells, noisy := 0, 0
+		var worst *Cell
+		spread := func(c *Cell) float64 { return *c.StdDevMS / c.MeanMS }
+		for i := range a.res.Cells {
+			c := &a.res.Cells[i]
+			if c.Backend != s.backend || c.BatchSize != s.batch || c.StdDevMS == nil {
+				continue
+			}
+			cells++
+			if spread(c) <= noisySpread {
+				continue
+			}
+			noisy++
+			if worst == nil || spread(c) > spread(worst) {
+				worst = c
+			}
+		}
+		if worst == nil {
+			continue
+		}
+		text := fmt.Sprintf("%d of %d cells scatter by more than %.0f %% of their mean; most: %s %s %s, %.0f %% over %d calls (%.4g to %.4g ms)",
+			noisy, cells, 100*noisySpread, worst.Model, worst.Scenario, worst.Mode, 100*spread(worst), worst.N, worst.MinMS, worst.MaxMS)
+		load := 0.0
+		for i := range a.run.Rows {
+			if r := &a.run.Rows[i]; r.Backend == s.backend && r.LoadAverage1Min != nil {
+				load = max(load, *r.LoadAverage1Min)
+			}
+		}
+		if load > 0 {
+			text += fmt.Sprintf("; the load average reached %.1f", load)
+		}
+		a.warn("noisy_cells", s.backend, text, "close other programs, fix the clock frequency, add repetitions; look at the raw latencies in run order")
 	}
 }

@@ -1,0 +1,614 @@
+package analysis
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+// plan describes a synthetic llmscale run: ladders of models, of which decode
+// takes perToken(i) ms for model i.
+type plan struct {
+	models, reps, gen int
+	backends          []string
+	scenarios         []string
+	perToken          func(model int) float64
+	tail              func(model int) float64 // factor of each tenth token; nil: none
+	fails             func(model int) string  // status of all of its cells; nil or "": ok
+	facts             func(model int, f *record.ModelFacts)
+}
+
+// rows makes the run's records, shuffled as a run is.
+func (p plan) rows(seed uint64) []Row {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var rows []Row
+	task := 0
+	for _, backend := range p.backends {
+		for m := range p.models {
+			for _, scenario := range p.scenarios {
+				for call := range p.reps + 1 {
+					rows = append(rows, p.call(rng, backend, scenario, m, call, task)...)
+				}
+				task++
+			}
+		}
+	}
+	for i := range rows {
+		rows[i].Line = i + 1
+	}
+	return rows
+}
+
+func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) []Row {
+	params := int64(5e6) << m
+	base := record.Record{SchemaVersion: 1, RunID: "r", TaskIdx: task, Scenario: scenario, Backend: backend, BackendKind: "native",
+		Model: fmt.Sprintf("m%02d", m), ModelKind: "synth", ParamsMillions: float64(params) / 1e6, GenTokensTarget: p.gen, BatchSizeConfig: 1,
+		CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK}
+	base.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "gpt2", NLayer: 2 + m, NEmbd: 64 * (m + 1), NHead: 2, NVocab: 50257,
+		ParamsTotal: params, ParamsNonEmbedding: params / 4 * 3, ParamsActive: params, BytesPerToken: 4 * params}
+	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: 2, LlamaCommit: "c"}
+	if p.facts != nil {
+		p.facts(m, &base.ModelFacts)
+	}
+	if call == 0 {
+		base.WarmupIdx = ptr(0)
+	} else {
+		base.Rep = ptr(call - 1)
+	}
+	if p.fails != nil && p.fails(m) != "" {
+		base.Status, base.Error, base.Signal = p.fails(m), ptr("no room"), ptr("SIGKILL")
+	} else {
+		prefill := p.perToken(m) * 3
+		decode := 0.0
+		for i := range p.gen {
+			ms := p.perToken(m) * (1 + 0.02*rng.Float64())
+			if p.tail != nil && i%10 == 9 {
+				ms *= p.tail(m)
+			}
+			base.TokenNS = append(base.TokenNS, int64(ms*1e6))
+			decode += ms
+		}
+		base.Measurement.PrefillMS, base.KVDecodeMS, base.E2EKVMS = ptr(prefill), ptr(decode), ptr(prefill+decode)
+		base.E2EGapPercent, base.RSSPeakMiB, base.LogitsFinite = ptr(0.1), ptr(100.0), ptr(true)
+		base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = ptr(9), ptr(9), ptr(p.gen), ptr(p.gen), ptr(1)
+	}
+	var out []Row
+	for _, mode := range record.Modes {
+		r := Row{Record: base}
+		r.Mode = mode
+		if r.Status == record.StatusOK {
+			switch mode {
+			case record.ModePrefill:
+				r.LatencyMS, r.TokensTotal = r.PrefillMS, ptr(9)
+			case record.ModeDecode:
+				r.LatencyMS, r.TokensTotal = r.KVDecodeMS, ptr(p.gen)
+			case record.ModeE2E:
+				r.LatencyMS, r.TokensTotal = r.E2EKVMS, ptr(9+p.gen)
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func (p plan) analyze(t testing.TB, opt Options) *Result {
+	t.Helper()
+	run := &Run{Harness: HarnessLLMScale, Rows: p.rows(1)}
+	r, err := Analyze(run, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// ladder is eight sizes, each twice the one before, with decode time in
+// proportion to size to the power 0.8.
+var ladder = plan{models: 8, reps: 7, gen: 64, backends: []string{"cpu"}, scenarios: []string{"p1", "p9"},
+	perToken: func(m int) float64 { return math.Pow(math.Pow(2, float64(m)), 0.8) }}
+
+func TestCleanLadder(t *testing.T) {
+	r := ladder.analyze(t, Options{})
+	f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
+	if math.Abs(*f.Slope-0.8) > 0.002 || *f.R2 < 0.9999 || f.SlopeT.Low > 0.8 || f.SlopeT.High < 0.799 {
+		t.Errorf("slope %v %v R2 %v, made with 0.8", *f.Slope, f.SlopeT, *f.R2)
+	}
+	if len(f.Warnings) != 0 {
+		t.Errorf("warnings on a clean ladder: %+v", f.Warnings)
+	}
+	for x, want := range map[float64]float64{5: 64, 640: 64 * math.Pow(128, .8)} {
+		y, ok := f.Line(x)
+		lo, hi, ok2 := f.Band(x)
+		if !ok || !ok2 || math.Abs(y/want-1) > 0.03 || lo > y || hi < y || hi/lo > 1.05 {
+			t.Errorf("at %g: %g in [%g, %g], want %g", x, y, lo, hi, want)
+		}
+	}
+	// The band is narrowest at the middle of the sizes.
+	lo1, hi1, _ := f.Band(5)
+	lo2, hi2, _ := f.Band(50)
+	if hi1/lo1 <= hi2/lo2 {
+		t.Errorf("band %g at the end, %g in the middle", hi1/lo1, hi2/lo2)
+	}
+	if c := r.Counts; c.Used != 8*2*7*3 || c.Warmups != 8*2*3 {
+		t.Errorf("counts %+v", c)
+	}
+	cell := r.Cells[1]
+	if cell.Mode != record.ModeDecode || cell.N != 7 || len(cell.LatenciesMS) != 7 || cell.P95MS.Value != nil || cell.MSPerToken == nil || cell.RSSPeakMiB == nil {
+		t.Errorf("cell %+v", cell)
+	}
+	if len(r.Tokens) != 16 || len(r.Tokens[0].MedianMS) != 64 || len(r.Tokens[0].PooledMS) != 7*64 || r.Tokens[0].CountAt[63] != 7 {
+		t.Errorf("token series: %d", len(r.Tokens))
+	}
+	tail := r.Tails[0]
+	if tail.N != 448 || tail.P95MS.Value == nil || tail.P99MS.Value != nil || tail.P99MS.String() != "too few" {
+		t.Errorf("tail %+v", tail)
+	}
+	if all := r.Tails[2]; all.Scenario != AllScenarios || all.N != 896 || all.P99Ratio.Value == nil || all.P50MS != nil {
+		t.Errorf("tail over all scenarios %+v", all)
+	}
+	for _, d := range r.DecodeFractions {
+		if math.Abs(d.Fraction-64*1.01/(64*1.01+3)) > 0.002 {
+			t.Errorf("decode fraction %+v", d)
+		}
+	}
+	a := r.Answers
+	if s := a.Slopes[1]; s.Verdict != "grows" || s.Mode != record.ModeDecode || math.Abs(*s.Doubling-math.Pow(2, .8)) > .01 {
+		t.Errorf("slope answer %+v", s)
+	}
+	if a.Feasibility[0].Verdict != "all_ran" || a.Feasibility[0].LargestOK != "m07" {
+		t.Errorf("feasibility %+v", a.Feasibility[0])
+	}
+	// 2^0.8 is below the factor 2, 4^0.8 above it: the third model changes it.
+	if c := a.FirstChange[0]; c.Verdict != "latency" || c.Model != "m02" || len(c.Unknown) != 0 || len(c.Steps) != 7 {
+		t.Errorf("first change %+v", c)
+	}
+	if a.Tails[0].Quantile != "p99_over_p50" || a.Tails[0].NModels != 8 {
+		t.Errorf("tail trend %+v", a.Tails[0])
+	}
+}
+
+func TestXAxes(t *testing.T) {
+	for axis, x := range map[string]float64{"": 5, "params_total": 5, "params_non_embedding": 3.75, "params_active": 5, "bytes_per_token": 20} {
+		r := ladder.analyze(t, Options{XAxis: axis, Bootstrap: -1})
+		f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
+		if math.Abs(f.Points[0].X-x) > 1e-9 || math.Abs(*f.Slope-.8) > .002 || f.SlopeBoot != nil || f.BootRequested != 0 {
+			t.Errorf("%s: %+v", axis, f)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	with := func(change func(*plan)) plan {
+		p := ladder
+		change(&p)
+		return p
+	}
+	for _, c := range []struct {
+		name string
+		plan plan
+		code string
+	}{
+		{"five sizes", with(func(p *plan) { p.models = 5 }), "few_sizes"},
+		{"two sizes", with(func(p *plan) { p.models = 2 }), "too_few_points"},
+		{"factor of eight", with(func(p *plan) { p.models = 4 }), "narrow_range"},
+		{"flat", with(func(p *plan) { p.perToken = func(m int) float64 { return 1 + .1*float64(m*3%5) } }), "ci_crosses_zero"},
+		{"flat R2", with(func(p *plan) { p.perToken = func(m int) float64 { return 1 + .1*float64(m*3%5) } }), "low_r2"},
+		{"outlier", with(func(p *plan) {
+			p.perToken = func(m int) float64 {
+				y := math.Pow(2, .5*float64(m)) * (1 + .03*float64(m%2))
+				if m == 7 {
+					y *= 3
+				}
+				return y
+			}
+		}), "high_leverage"},
+		{"weight types", with(func(p *plan) {
+			p.facts = func(m int, f *record.ModelFacts) { f.WeightType = []string{"f32", "q8_0"}[m%2] }
+		}), "mixed_weight_types"},
+		{"architectures", with(func(p *plan) {
+			p.facts = func(m int, f *record.ModelFacts) { f.Architecture = []string{"gpt2", "llama"}[m%2] }
+		}), "mixed_architectures"},
+		{"embeddings", with(func(p *plan) {
+			p.facts = func(m int, f *record.ModelFacts) { f.ParamsNonEmbedding = f.ParamsTotal / 3 }
+		}), "embedding_share"},
+		{"shapes", with(func(p *plan) {
+			p.facts = func(m int, f *record.ModelFacts) { f.NLayer = 12 - m }
+		}), "uneven_shapes"},
+		{"few for a bootstrap", with(func(p *plan) { p.models = 4 }), "bootstrap_degenerate"},
+	} {
+		r := c.plan.analyze(t, Options{})
+		f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
+		i := slices.IndexFunc(f.Warnings, func(w Warning) bool { return w.Code == c.code })
+		if i < 0 {
+			t.Errorf("%s: no %s in %v", c.name, c.code, warningCodes(f.Warnings))
+			continue
+		}
+		if w := f.Warnings[i]; w.Advice == "" || w.Text == "" || !strings.Contains(w.Where, "cpu kv_decode") {
+			t.Errorf("%s: %+v", c.name, w)
+		}
+		if !slices.Contains(warningCodes(r.Warnings), c.code) {
+			t.Errorf("%s: not among the run's warnings", c.name)
+		}
+	}
+}
+
+// TestTooFew: no number comes from too few points.
+func TestTooFew(t *testing.T) {
+	p := ladder
+	p.models = 2
+	r := p.analyze(t, Options{})
+	for _, f := range r.Fits {
+		if f.OK || f.Slope != nil || f.R2 != nil || f.SlopeT != nil || f.TheilSenSlope != nil || f.SpearmanRho != nil || f.Reason == "" {
+			t.Errorf("%+v", f)
+		}
+		if _, ok := f.Line(5); ok {
+			t.Error("a line through two points")
+		}
+		if _, _, ok := f.Band(5); ok {
+			t.Error("a band around two points")
+		}
+	}
+	for _, f := range r.OffsetFits {
+		if f.OK || f.A != nil || f.B != nil || f.R2 != nil {
+			t.Errorf("%+v", f)
+		}
+	}
+	if s := r.Answers.Slopes[0]; s.Verdict != "unknown" || s.Slope != nil || s.Why == "" {
+		t.Errorf("%+v", s)
+	}
+	if s := r.Answers.Tails[0]; s.Verdict != "unknown" || s.Rho != nil {
+		t.Errorf("%+v", s)
+	}
+	empty, err := Analyze(&Run{}, Options{})
+	if err != nil || len(empty.Cells)+len(empty.Fits) != 0 {
+		t.Errorf("empty run: %+v, %v", empty, err)
+	}
+}
+
+// TestFirstChange has each aspect change first, and evidence missing.
+func TestFirstChange(t *testing.T) {
+	slow := func(m int) float64 { return 1 + .1*float64(m) } // below twice the smallest
+	for _, c := range []struct {
+		name           string
+		change         func(*plan)
+		verdict, known string
+		model          string
+	}{
+		{"nothing", func(p *plan) { p.perToken = slow }, "none", "none", ""},
+		{"tails", func(p *plan) {
+			p.perToken = slow
+			p.tail = func(m int) float64 { return 1 + float64(m/3) }
+		}, "tails", "tails", "m03"},
+		{"out of memory", func(p *plan) {
+			p.perToken = slow
+			p.fails = func(m int) string {
+				if m >= 6 {
+					return record.StatusOOM
+				}
+				return ""
+			}
+		}, "feasibility", "feasibility", "m06"},
+		{"smallest fails", func(p *plan) {
+			p.fails = func(m int) string {
+				if m == 0 {
+					return record.StatusCrashed
+				}
+				return ""
+			}
+		}, "feasibility", "feasibility", "m00"},
+		{"tails unknown", func(p *plan) { p.gen, p.reps = 8, 2 }, "unknown", "latency", "m02"},
+		{"waived", func(p *plan) { p.fails = func(int) string { return record.StatusWaived } }, "unknown", "unknown", ""},
+	} {
+		p := ladder
+		c.change(&p)
+		r := p.analyze(t, Options{Bootstrap: -1})
+		got := r.Answers.FirstChange[0]
+		if got.Verdict != c.verdict || got.AmongSeen != c.known || got.Model != c.model || got.Rule == "" || got.Why == "" {
+			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
+		}
+		if c.name == "out of memory" {
+			want := FeasibilityAnswer{Backend: "cpu", BatchSize: 1, ModelsOK: 6, ModelsFailed: 2, LargestOK: "m05", LargestOKM: ptr(160.0),
+				SmallestFailed: "m06", SmallestFailM: ptr(320.0), Status: "oom", Verdict: "some_failed"}
+			if g := r.Answers.Feasibility[0]; g.LargestOK != want.LargestOK || *g.LargestOKM != 160 || g.SmallestFailed != "m06" ||
+				*g.SmallestFailM != 320 || g.Status != "oom" || g.Verdict != "some_failed" || g.ModelsOK != 6 || g.ModelsFailed != 2 {
+				t.Errorf("feasibility %+v, want %+v", g, want)
+			}
+			if len(r.Failed) != 4 || r.Failed[0].Calls != 8 || r.Failed[0].Reason != "no room" || r.Failed[0].Signal != "SIGKILL" {
+				t.Errorf("failed %+v", r.Failed)
+			}
+		}
+	}
+}
+
+// TestUnequalScenarios: a model that ran in fewer scenarios has another mean.
+func TestUnequalScenarios(t *testing.T) {
+	run := &Run{Harness: HarnessLLMScale}
+	for _, r := range ladder.rows(1) {
+		if r.Model != "m03" || r.Scenario == "p1" {
+			run.Rows = append(run.Rows, r)
+		}
+	}
+	r, err := Analyze(run, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
+	if f.NModels != 7 || !slices.Contains(warningCodes(f.Warnings), "unequal_scenarios") {
+		t.Errorf("%d models, %v", f.NModels, warningCodes(f.Warnings))
+	}
+	if g := findFit(t, r, "cpu", record.ModeDecode, "p1"); g.NModels != 8 {
+		t.Errorf("%d models in p1", g.NModels)
+	}
+}
+
+func TestWarmups(t *testing.T) {
+	r := tr121(t)
+	for _, w := range r.Warmups { // factors of testdata/make_tr121.py
+		want := map[string]float64{"prefill": 2, "kv_decode": 1.04, "e2e_kv": 1.08}[w.Mode]
+		near(t, w.Model+" "+w.Mode, w.Ratio, want, 1e-9)
+	}
+	included := ladder.analyze(t, Options{IncludeWarmup: true, Bootstrap: -1})
+	if included.Cells[0].N != 8 || included.Warmups[0].WarmupN != 1 || included.Warmups[0].MeasuredN != 7 {
+		t.Errorf("with warm-ups: %+v %+v", included.Cells[0].N, included.Warmups[0])
+	}
+}
+
+// TestTR121Folder checks what else comes out of the Python harness's folder.
+func TestTR121Folder(t *testing.T) {
+	r := tr121(t)
+	if r.Harness != HarnessTR121 || r.RunID != "20251224_002149" || r.Counts.Records != 684 || len(r.Cells) != 171 || len(r.Aggregates) != 57 {
+		t.Errorf("%s %s %+v", r.Harness, r.RunID, r.Counts)
+	}
+	// tr121.md 1.9: wall against CUDA events, medians in percent.
+	for mode, want := range map[string]string{"prefill": ".94", "kv_decode": ".013", "e2e_kv": ".031"} {
+		i := slices.IndexFunc(r.EventGaps, func(g EventGap) bool { return g.Mode == mode && !g.IsWarmup })
+		pct := 100 * r.EventGaps[i].RelMedian
+		printed(t, mode+" gap %", &pct, want)
+		if r.EventGaps[i].N != 63 || r.EventGaps[i].RelP95.Value != nil {
+			t.Errorf("%+v", r.EventGaps[i])
+		}
+	}
+	// tr121.md 1.9: decode fraction .979, .981, .983, medians over the models; the
+	// first is .9798 from the rounded table, hence two digits.
+	for backend, want := range map[string]string{"hf_cpu_fp32": ".98", "hf_gpu_fp16": ".98", "ollama": ".98"} {
+		var fr []float64
+		for _, d := range r.DecodeFractions {
+			if d.Backend == backend && d.Scenario == AllScenarios {
+				fr = append(fr, d.Fraction)
+			}
+		}
+		m := median(fr)
+		printed(t, backend+" decode fraction", &m, want)
+	}
+	if m := r.Models[0]; m.Name != "tiny-gpt2" || m.ParamsNonEmbedding != 152 || m.ParamsTotal != 102714 || m.NLayer != 2 || m.WeightType != "fp32" {
+		t.Errorf("tiny-gpt2: %+v", m) // tr121.md 1.5
+	}
+	o := r.Ollama
+	if o == nil || len(o.EarlyStops) != 15 || len(o.Warmups) != 15 || len(o.Linearity) != 5 || len(o.LengthLimited) != 8 {
+		t.Fatalf("%+v", o)
+	}
+	for _, e := range o.EarlyStops {
+		early := e.Scenario != "medium" && e.Model != "gpt-oss-20b:latest"
+		if (*e.EarlyStopRate == 1) != early || (e.DoneReasonMode == "stop") != early {
+			t.Errorf("%+v", e)
+		}
+	}
+	for _, f := range o.LengthLimited { // medium alone was never stopped early
+		if f.OK != (f.Scenario == "medium") {
+			t.Errorf("%s %s: %v %s", f.Mode, f.Scenario, f.OK, f.Reason)
+		}
+	}
+	if w := o.Warmups[0]; math.Abs(*w.RatioInfer-2) > 1e-9 || *w.WarmupLoadMS != 4000 {
+		t.Errorf("%+v", w)
+	}
+	lin := o.Linearity[0]
+	if lin.N != 9 || *lin.RawMin != 10 || *lin.RawMax != 64 || lin.B == nil || o.Projections[0].MinMS == nil {
+		t.Errorf("%+v %+v", lin, o.Projections[0])
+	}
+}
+
+func readAll(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]byte{}
+	for _, e := range entries {
+		if out[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// TestWrite: the same input gives the same bytes, and every table its columns.
+func TestWrite(t *testing.T) {
+	first, second := filepath.Join(t.TempDir(), "analysis"), t.TempDir()
+	for _, dir := range []string{first, first, second} {
+		run := mustLoad(t, "testdata/tr121")
+		r, err := Analyze(run, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(dir, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := readAll(t, first), readAll(t, second)
+	if len(a) != len(b) || len(a) != len(Tables())+2 {
+		t.Errorf("%d and %d files, %d tables", len(a), len(b), len(Tables()))
+	}
+	for name := range a {
+		if !bytes.Equal(a[name], b[name]) {
+			t.Errorf("%s differs between two analyses of one run", name)
+		}
+		if strings.Contains(name, "tmp") {
+			t.Errorf("left behind: %s", name)
+		}
+	}
+	for _, table := range Tables() {
+		rows, err := csv.NewReader(bytes.NewReader(a[table.File])).ReadAll()
+		if err != nil {
+			t.Errorf("%s: %v", table.File, err)
+			continue
+		}
+		for i, c := range table.Columns {
+			if rows[0][i] != c.Name || c.Doc == "" {
+				t.Errorf("%s: column %d is %q, declared %+v", table.File, i, rows[0][i], c)
+			}
+		}
+		if bytes.Contains(a[table.File], []byte("NaN")) || bytes.Contains(a[table.File], []byte("Inf")) {
+			t.Errorf("%s holds NaN or Inf", table.File)
+		}
+	}
+	var r Result
+	if err := json.Unmarshal(a[ResultFile], &r); err != nil || len(r.Fits) != len(tr121(t).Fits) || r.Manifest.Text("run_id") != r.RunID {
+		t.Errorf("analysis.json: %v", err)
+	}
+	if rows := string(a["summary_by_model_backend_mode.csv"]); !strings.Contains(rows, ",too few,too few,") {
+		t.Error("p95 of three samples was printed")
+	}
+
+	// Without Ollama and CUDA, their files do not appear.
+	plain := t.TempDir()
+	if err := Write(plain, ladder.analyze(t, Options{})); err != nil {
+		t.Fatal(err)
+	}
+	for name := range readAll(t, plain) {
+		if strings.HasPrefix(name, "ollama") || strings.HasPrefix(name, "cuda") || strings.Contains(name, "length_limited") {
+			t.Errorf("%s without anything to say", name)
+		}
+	}
+}
+
+// TestTR121Columns: the columns of tr121.md 1.7 come first, in its order.
+func TestTR121Columns(t *testing.T) {
+	want := map[string]string{
+		"summary_by_model_backend_mode.csv":     "backend backend_kind batch_size model model_kind params_millions_effective scenario mode n latency_mean_ms latency_median_ms latency_p95_ms latency_p99_ms tokens_per_s_median tokens_per_s_compute_median tokens_total_median tokens_total_compute_median prompt_tokens_median prompt_tokens_raw_median prompt_tokens_compute_median gen_tokens_median gen_tokens_raw_median gen_tokens_target_median cuda_event_median_ms gpu_peak_mb_median ollama_load_ms_median params_millions_config_median params_millions_measured_median",
+		"summary_by_model_backend_mode_agg.csv": "backend backend_kind batch_size model model_kind params_millions_effective mode n_scenarios latency_geomean_ms latency_median_of_medians_ms tokens_per_s_geomean tokens_per_s_compute_geomean gpu_peak_mb_median ollama_load_ms_median params_millions_config_median params_millions_measured_median",
+		"scaling_fits.csv":                      "backend backend_kind batch_size mode scenario aggregation n_models ok log10_intercept slope r2 spearman_rho_loglog spearman_p_loglog theilsen_slope theilsen_log10_intercept theilsen_slope_ci_low theilsen_slope_ci_high slope_ci_low slope_ci_high log10_intercept_ci_low log10_intercept_ci_high boot_n_used boot_n_requested",
+		"hf_model_architecture.csv":             "model config_path n_layer n_embd n_head n_inner vocab_size n_positions",
+		"warmup_effect.csv":                     "backend model scenario mode warmup_n warmup_median_ms measured_n measured_median_ms warmup_to_measured_ratio warmup_minus_measured_ms",
+		"cuda_event_gap_summary.csv":            "backend mode is_warmup n rel_gap_median rel_gap_p95 abs_gap_ms_median abs_gap_ms_p95",
+	}
+	for _, table := range Tables() {
+		var names []string
+		for _, c := range table.Columns {
+			names = append(names, c.Name)
+		}
+		if w := want[table.File]; w != "" && !strings.HasPrefix(strings.Join(names, " "), w) {
+			t.Errorf("%s: %s", table.File, strings.Join(names, " "))
+		}
+		sorted := slices.Sorted(slices.Values(names))
+		if len(slices.Compact(sorted)) != len(names) {
+			t.Errorf("%s: a column twice", table.File)
+		}
+	}
+}
+
+func TestWriteErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r := &Result{}
+	if err := Write(file, r); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a file for a folder: %v", err)
+	}
+	if err := Write(filepath.Join(file, "below"), r); err == nil {
+		t.Error("wrote below a file")
+	}
+	if os.Getuid() != 0 { // root may write anywhere
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o555); err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(dir, r); err == nil || !strings.Contains(err.Error(), dir) {
+			t.Errorf("read-only folder: %v", err)
+		}
+	}
+	// A folder where a file should go: the failure names it and leaves no rubbish.
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, WarningsFile), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := Write(dir, r); err == nil || !strings.Contains(err.Error(), WarningsFile) {
+		t.Errorf("folder in the way: %v", err)
+	}
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if strings.Contains(e.Name(), "tmp") {
+			t.Errorf("left behind: %s", e.Name())
+		}
+	}
+}
+
+// TestInputUntouched: Analyze leaves the run as it was, and analysing it again
+// gives the same.
+func TestInputUntouched(t *testing.T) {
+	run := &Run{Harness: HarnessLLMScale, Rows: ladder.rows(3)}
+	before, _ := json.Marshal(run.Rows)
+	one, err := Analyze(run, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, _ := Analyze(run, Options{})
+	after, _ := json.Marshal(run.Rows)
+	if !bytes.Equal(before, after) {
+		t.Error("the run was changed")
+	}
+	x, _ := json.Marshal(one)
+	y, _ := json.Marshal(two)
+	if !bytes.Equal(x, y) {
+		t.Error("two analyses differ")
+	}
+}
+
+func BenchmarkAnalyze(b *testing.B) {
+	for _, rows := range []int{1000, 10000} {
+		p := ladder
+		p.backends, p.scenarios = []string{"native_cpu_f32", "native_cpu_f16"}, []string{"p1", "p9", "p17"}
+		p.reps = rows/(2*8*3*3) - 1
+		run := &Run{Harness: HarnessLLMScale, Rows: p.rows(1)}
+		b.Run(fmt.Sprintf("Analyze/rows=%d", rows), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Analyze(run, Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(run.Rows))*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	var lines bytes.Buffer
+	enc := json.NewEncoder(&lines)
+	p := ladder
+	p.reps = 10000/(8*2*3) - 1
+	for _, r := range p.rows(1) {
+		if err := enc.Encode(r.Record); err != nil {
+			b.Fatal(err)
+		}
+	}
+	dir := writeRun(b, "{}", lines.String())
+	b.Run("Load/rows=10000", func(b *testing.B) {
+		b.SetBytes(int64(lines.Len()))
+		for b.Loop() {
+			if _, err := Load(dir); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

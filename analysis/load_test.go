@@ -1,0 +1,237 @@
+package analysis
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+// writeRun makes a run folder of lines; manifest "" leaves the file out.
+func writeRun(t testing.TB, manifest, lines string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if manifest != "" {
+		if err := os.WriteFile(filepath.Join(dir, "manifest.json"), []byte(manifest), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "runs.jsonl"), []byte(lines), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func mustLoad(t testing.TB, dir string) *Run {
+	t.Helper()
+	run, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func warningCodes(ws []Warning) (out []string) {
+	for _, w := range ws {
+		out = append(out, w.Code)
+	}
+	return out
+}
+
+// decodeLine is a record of a decode call as llmscale writes it.
+func decodeLine(session, rep int, status string, ms float64) string {
+	r := record.Record{SchemaVersion: record.SchemaVersion, Session: session, Scenario: "micro", Backend: "b", BackendKind: "native",
+		Model: "m", ParamsMillions: 5, Mode: record.ModeDecode, Status: status, BatchSizeConfig: 1, GenTokensTarget: 8}
+	r.Rep = &rep
+	r.CallIdx = rep + 1
+	if status == record.StatusOK {
+		r.LatencyMS = &ms
+	} else {
+		r.Error = ptr("why")
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		panic(err)
+	}
+	return string(data) + "\n"
+}
+
+func TestLoadDamaged(t *testing.T) {
+	good := decodeLine(0, 0, "ok", 10)
+	for _, c := range []struct {
+		name, lines     string
+		records, broken int
+		code, where     string
+	}{
+		{"whole", good + decodeLine(0, 1, "ok", 11), 2, 0, "", ""},
+		{"no newline at the end", strings.TrimSuffix(good, "\n"), 1, 0, "", ""},
+		{"torn last line", good + good[:40], 1, 1, "torn_line", "runs.jsonl:2"},
+		{"broken in the middle", good + "{\"oops\n" + decodeLine(0, 1, "ok", 11), 2, 1, "broken_line", "runs.jsonl:2"},
+		{"not an object", good + "[1,2]\n" + decodeLine(0, 1, "ok", 11), 2, 1, "broken_line", "runs.jsonl:2"},
+		{"not a record", good + "{\"a\":1}\n", 1, 1, "broken_line", "runs.jsonl:2"},
+		{"blank lines", good + "\n  \n" + decodeLine(0, 1, "ok", 11), 2, 0, "", ""},
+		{"wrong type", strings.Replace(good, `"n_layer":0`, `"n_layer":"two"`, 1), 1, 0, "bad_field", "runs.jsonl:1"},
+		{"null bytes", good + strings.Repeat("\x00", 100) + "\n", 1, 1, "broken_line", "runs.jsonl:2"},
+		{"empty", "", 0, 0, "no_records", "runs.jsonl"},
+		{"repeated", good + good, 1, 0, "duplicate_records", "runs.jsonl"},
+		{"newer", strings.Replace(good, `"schema_version":1`, `"schema_version":99`, 1), 1, 0, "newer_schema", "runs.jsonl:1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			run := mustLoad(t, writeRun(t, "{}", c.lines))
+			if len(run.Rows) != c.records || run.Counts.Broken != c.broken {
+				t.Errorf("%d records, %d broken; want %d, %d", len(run.Rows), run.Counts.Broken, c.records, c.broken)
+			}
+			if c.code == "" {
+				if len(run.Warnings) > 0 {
+					t.Errorf("warnings %+v", run.Warnings)
+				}
+				return
+			}
+			i := slices.IndexFunc(run.Warnings, func(w Warning) bool { return w.Code == c.code })
+			if i < 0 || run.Warnings[i].Where != c.where || run.Warnings[i].Advice == "" {
+				t.Errorf("warnings %+v, want %s at %s", run.Warnings, c.code, c.where)
+			}
+			if _, err := Analyze(run, Options{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+
+	many := mustLoad(t, writeRun(t, "{}", good+strings.Repeat("x\n", 1000)))
+	if many.Counts.Broken != 1000 || len(many.Warnings) != maxBrokenWarnings+1 {
+		t.Errorf("%d broken, %d warnings", many.Counts.Broken, len(many.Warnings))
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	if _, err := Load(filepath.Join(t.TempDir(), "nowhere")); err == nil || !strings.Contains(err.Error(), "no runs.jsonl") {
+		t.Errorf("missing folder: %v", err)
+	}
+	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a run folder") {
+		t.Errorf("empty folder: %v", err)
+	}
+	run := mustLoad(t, writeRun(t, "", decodeLine(0, 0, "ok", 1)))
+	if !slices.Contains(warningCodes(run.Warnings), "no_manifest") {
+		t.Errorf("no manifest: %+v", run.Warnings)
+	}
+	run = mustLoad(t, writeRun(t, "{ torn", decodeLine(0, 0, "ok", 1)))
+	if !slices.Contains(warningCodes(run.Warnings), "no_manifest") || !run.Manifest.Empty() {
+		t.Errorf("torn manifest: %+v", run.Warnings)
+	}
+	run = mustLoad(t, writeRun(t, `{"records_expected": 9}`, decodeLine(0, 0, "ok", 1)))
+	if !slices.Contains(warningCodes(run.Warnings), "incomplete") || *run.Counts.Expected != 9 {
+		t.Errorf("incomplete run: %+v", run.Warnings)
+	}
+	if _, err := Analyze(run, Options{XAxis: "size"}); err == nil || !strings.Contains(err.Error(), "params_non_embedding") {
+		t.Errorf("unknown axis: %v", err)
+	}
+}
+
+// TestResume: an ok record wins over a failed one, the latest session over
+// earlier ones.
+func TestResume(t *testing.T) {
+	for _, c := range []struct {
+		name, lines string
+		want        []float64 // latencies kept
+		failed      int
+		superseded  int
+	}{
+		{"failed, then ok", decodeLine(0, 0, "crashed", 0) + decodeLine(1, 0, "ok", 7), []float64{7}, 0, 1},
+		{"ok, then failed", decodeLine(0, 0, "ok", 6) + decodeLine(1, 0, "crashed", 0), []float64{6}, 0, 1},
+		{"ok twice", decodeLine(0, 0, "ok", 6) + decodeLine(1, 0, "ok", 7), []float64{7}, 0, 1},
+		{"failed twice", decodeLine(0, 0, "crashed", 0) + decodeLine(1, 0, "oom", 0), nil, 1, 1},
+		{"other repetitions", decodeLine(0, 0, "ok", 6) + decodeLine(0, 1, "crashed", 0) + decodeLine(1, 1, "ok", 8), []float64{6, 8}, 0, 1},
+		{"still failing", decodeLine(0, 0, "ok", 6) + decodeLine(0, 1, "crashed", 0), []float64{6}, 1, 0},
+		{"warm-up failed, later ok",
+			strings.Replace(strings.Replace(decodeLine(0, 0, "crashed", 0), `"rep":0`, `"rep":null`, 1), `"is_warmup":false,"warmup_idx":null`, `"is_warmup":true,"warmup_idx":0`, 1) + decodeLine(1, 0, "ok", 7),
+			[]float64{7}, 0, 1},
+		{"in another worker", decodeLine(0, 0, "crashed", 0) + strings.Replace(decodeLine(1, 0, "ok", 7), `"replicate":0`, `"replicate":3`, 1), []float64{7}, 0, 1},
+		{"replicates are no repeats", decodeLine(0, 0, "ok", 6) + strings.Replace(decodeLine(0, 0, "ok", 7), `"replicate":0`, `"replicate":1`, 1), []float64{6, 7}, 0, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := Analyze(mustLoad(t, writeRun(t, "{}", c.lines)), Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []float64
+			for _, cell := range r.Cells {
+				got = append(got, cell.LatenciesMS...)
+			}
+			if !slices.Equal(got, c.want) || len(r.Failed) != c.failed || r.Counts.Superseded != c.superseded {
+				t.Errorf("latencies %v, %d failed cells, %d superseded; want %v, %d, %d", got, len(r.Failed), r.Counts.Superseded, c.want, c.failed, c.superseded)
+			}
+		})
+	}
+}
+
+func TestSanitize(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a": NaN}`:                          `{"a": null}`,
+		`[Infinity,-Infinity]`:                `[null,null]`,
+		`{"NaN": "NaN -Infinity 9.0 \" NaN"}`: `{"NaN": "NaN -Infinity 9.0 \" NaN"}`,
+		`[9.0,-3.0,9.05,1e5,2.50,10]`:         `[9,-3,9.05,1e5,2.50,10]`,
+		`NaN`:                                 `null`,
+		`"open`:                               `"open`,
+		`"open\`:                              `"open\`,
+		`-`:                                   `-`,
+		`{"a":1}`:                             `{"a":1}`,
+	} {
+		if got := string(sanitize([]byte(in))); got != want {
+			t.Errorf("sanitize(%s) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func FuzzParseRow(f *testing.F) {
+	f.Add([]byte(decodeLine(0, 0, "ok", 10)))
+	f.Add([]byte(`{"mode":"prefill","status":"ok","backend":"b","model":"m","latency_ms":NaN,"token_ns":[1,2]}`))
+	f.Add([]byte(`"\`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		in := slices.Clone(data)
+		row, _, err := parseRow(data)
+		if !slices.Equal(in, data) {
+			t.Fatal("the input was changed")
+		}
+		if err != nil {
+			return
+		}
+		row.Line = 1
+		run := &Run{Harness: HarnessTR121, Rows: []Row{row}}
+		r, err := Analyze(run, Options{Bootstrap: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := json.Marshal(r); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestManifest(t *testing.T) {
+	m, err := ParseManifest([]byte(`{"run_id":"x","argv":["a","b"],"n":3.0,"f":2.5,"nan":NaN,"deep":{"er":{"v":[1]}}, "novel": {"k": true}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ got, want string }{
+		{m.Text("run_id"), "x"}, {m.Text("argv"), "a b"}, {m.Text("n"), "3"}, {m.Text("nan"), ""}, {m.Text("absent"), ""},
+		{m.Text("deep", "er", "v"), "[1]"}, {m.Text("run_id", "below"), ""}, {m.Text("novel"), `{"k": true}`},
+		{fmt.Sprint(m.Int("f") == nil, *m.Int("n")), "true 3"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again Manifest
+	if err := json.Unmarshal(data, &again); err != nil || again.Text("novel") != `{"k":true}` {
+		t.Errorf("%s: %v", data, err)
+	}
+}
