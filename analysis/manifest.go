@@ -117,10 +117,10 @@ func sanitize(data []byte) []byte {
 			i += 9
 		case c == '-' || c >= '0' && c <= '9':
 			j := i
-			for j < len(data) && strings.IndexByte("+-.eE0123456789", data[j]) >= 0 {
+			for j < len(data) && numeral(data[j]) {
 				j++
 			}
-			if num := string(data[i:j]); strings.HasSuffix(num, ".0") {
+			if j-i > 2 && data[j-1] == '0' && data[j-2] == '.' {
 				replace(j-2, j, "")
 			}
 			i = j
@@ -132,6 +132,10 @@ func sanitize(data []byte) []byte {
 		return data
 	}
 	return append(out, data[min(kept, len(data)):]...)
+}
+
+func numeral(c byte) bool {
+	return c >= '0' && c <= '9' || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E'
 }
 
 func hasPrefix(b []byte, s string) bool { return len(b) >= len(s) && string(b[:len(s)]) == s }

@@ -1,0 +1,47 @@
+package analysis
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"testing"
+)
+
+func BenchmarkAnalyze(b *testing.B) {
+	for _, rows := range []int{1000, 10000} {
+		p := ladder
+		p.backends, p.scenarios = []string{"native_cpu_f32", "native_cpu_f16"}, []string{"p1", "p9", "p17"}
+		p.reps = rows/(2*8*3*3) - 1
+		run := &Run{Harness: HarnessLLMScale, Rows: p.rows(1)}
+		b.Run(fmt.Sprintf("Analyze/rows=%d", rows), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Analyze(run, Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(run.Rows))*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	var lines bytes.Buffer
+	enc := json.NewEncoder(&lines)
+	p := ladder
+	p.reps = 10000/(8*2*3) - 1
+	for _, r := range p.rows(1) {
+		if err := enc.Encode(r.Record); err != nil {
+			b.Fatal(err)
+		}
+	}
+	dir := writeRun(b, "{}", lines.String())
+	b.Run("Load/rows=10000", func(b *testing.B) {
+		b.SetBytes(int64(lines.Len()))
+		for b.Loop() {
+			if _, err := Load(dir); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
