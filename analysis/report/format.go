@@ -24,7 +24,12 @@ func number(v float64) string {
 	case a < 1e-4:
 		return strconv.FormatFloat(v, 'e', 3, 64)
 	}
-	return strconv.FormatFloat(v, 'f', max(0, 3-int(math.Floor(math.Log10(a)))), 64)
+	// The exponent after rounding: 999.96 has four digits as 1000.
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(a, 'e', 3, 64), 64)
+	if err != nil {
+		rounded = a
+	}
+	return strconv.FormatFloat(v, 'f', max(0, 3-int(math.Floor(math.Log10(rounded)))), 64)
 }
 
 func numberOf(v *float64) string {

@@ -61,11 +61,11 @@ type writer struct {
 
 // compose puts the sections in the order in which a reader needs them.
 func compose(r *analysis.Result, figs []plot.Figure) *document {
-	name := clean(r.RunName)
-	if name == "" {
-		name = clean(r.RunID)
+	title := "Model scaling"
+	if name := clean(r.RunName + " " + r.RunID); name != "" {
+		title += ": " + name
 	}
-	w := &writer{r: r, figs: figs, doc: &document{title: strings.TrimSpace("Model scaling: " + name)}}
+	w := &writer{r: r, figs: figs, doc: &document{title: title}}
 	w.answer()
 	w.overviewFigures()
 	w.models()

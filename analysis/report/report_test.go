@@ -1,0 +1,379 @@
+package report
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"llmscale/analysis"
+	"llmscale/analysis/plot"
+	"llmscale/analysis/plot/plottest"
+
+	"golang.org/x/net/html"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+// small is a run of two backends that draws quickly.
+func small() plottest.Shape {
+	s := plottest.GPT2()
+	s.Models, s.Scenarios = s.Models[:5], s.Scenarios[:2]
+	return s
+}
+
+// write makes a report in a folder of the test and checks what holds for every
+// report.
+func write(t *testing.T, r *analysis.Result) (md, page string) {
+	t.Helper()
+	return writeWith(t, t.TempDir(), r, nil)
+}
+
+// writeDrawn is write with figures, which take their time.
+func writeDrawn(t *testing.T, r *analysis.Result) (md, page string) {
+	t.Helper()
+	dir := t.TempDir()
+	figs, err := plot.Write(filepath.Join(dir, "analysis", "plots"), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	md, page = writeWith(t, dir, r, figs)
+	if again, pageAgain := writeWith(t, dir, r, figs); again != md || pageAgain != page {
+		t.Error("the same result gave another report")
+	}
+	return md, page
+}
+
+func writeWith(t *testing.T, dir string, r *analysis.Result, figs []plot.Figure) (md, page string) {
+	t.Helper()
+	paths, err := Write(dir, r, figs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, to := range map[string]*string{paths.Markdown: &md, paths.HTML: &page} {
+		if filepath.Dir(file) != dir {
+			t.Errorf("%s lies outside %s", file, dir)
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*to = string(data)
+	}
+	for _, m := range regexp.MustCompile(`!\[[^\n]*\]\(([^)]*)\)`).FindAllStringSubmatch(md, -1) {
+		if _, err := os.Stat(filepath.Join(dir, m[1])); err != nil {
+			t.Errorf("report.md points to a figure that is not there: %v", err)
+		}
+	}
+	if n := strings.Count(md, "!["); n != len(figs) || strings.Count(page, "<figure>") != n {
+		t.Errorf("%d figures, %d in report.md, %d in report.html", len(figs), n, strings.Count(page, "<figure>"))
+	}
+	for _, bad := range []string{"%!", "NaN", "+Inf", "<nil>", "raw HTML omitted"} {
+		if strings.Contains(md, bad) || strings.Contains(page, bad) {
+			t.Errorf("the report says %q", bad)
+		}
+	}
+	checkPage(t, page)
+	return md, page
+}
+
+// checkPage walks the page's tags: they must close, and fetch nothing.
+func checkPage(t *testing.T, page string) {
+	t.Helper()
+	void := map[string]bool{"meta": true, "br": true, "hr": true, "img": true}
+	var open []string
+	for z := html.NewTokenizer(strings.NewReader(page)); ; {
+		kind := z.Next()
+		if kind == html.ErrorToken {
+			if !errors.Is(z.Err(), io.EOF) {
+				t.Fatal(z.Err())
+			}
+			break
+		}
+		tok := z.Token()
+		switch kind {
+		case html.StartTagToken:
+			if !void[tok.Data] {
+				open = append(open, tok.Data)
+			}
+		case html.EndTagToken:
+			if len(open) == 0 || open[len(open)-1] != tok.Data {
+				t.Fatalf("</%s> closes %v", tok.Data, open)
+			}
+			open = open[:len(open)-1]
+		}
+		if kind != html.StartTagToken && kind != html.SelfClosingTagToken {
+			continue
+		}
+		switch tok.Data {
+		case "script", "iframe", "object", "embed", "link", "base", "form", "image", "use":
+			t.Errorf("the page has <%s>", tok.Data)
+		}
+		for _, a := range tok.Attr {
+			switch key := strings.ToLower(a.Key); {
+			case strings.HasPrefix(key, "on"):
+				t.Errorf("<%s> has %s", tok.Data, a.Key)
+			case key == "href" && !strings.HasPrefix(a.Val, "#"), key == "src", key == "srcset", key == "xlink:href":
+				t.Errorf("<%s> refers to %s", tok.Data, a.Val)
+			case key == "style" && strings.Contains(a.Val, "url("):
+				t.Errorf("<%s> has style %s", tok.Data, a.Val)
+			}
+		}
+	}
+	if len(open) > 0 {
+		t.Errorf("never closed: %v", open)
+	}
+	for _, bad := range []string{"url(", "@import", "@font-face"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page has %s", bad)
+		}
+	}
+}
+
+func TestGolden(t *testing.T) {
+	r := small().Result()
+	r.Warnings = []analysis.Warning{
+		{Code: "few_sizes", Where: "native_cpu_f32 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
+		{Code: "few_sizes", Where: "native_cpu_f16 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
+	}
+	md, page := writeDrawn(t, r)
+	if !strings.Contains(page, "<svg xmlns=") {
+		t.Error("report.html has no drawing inside")
+	}
+	golden := filepath.Join("testdata", "report.md")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, []byte(md), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if md != string(want) {
+		got := filepath.Join(t.ArtifactDir(), "report.md")
+		if err := os.WriteFile(got, []byte(md), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		t.Errorf("report.md has changed; -update accepts it\n%s", firstDifference(string(want), md))
+	}
+}
+
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range min(len(w), len(g)) {
+		if w[i] != g[i] {
+			return "want: " + w[i] + "\n got: " + g[i]
+		}
+	}
+	return "one is longer"
+}
+
+func TestOpensWithTheAnswer(t *testing.T) {
+	md, _ := write(t, small().Result())
+	answer, _, _ := strings.Cut(md, "\n## Models")
+	for _, want := range []string{
+		"Made-up CPU @ 2.0 GHz with 2 threads",
+		"5 models of 0.103 to 45.17 million parameters",
+		"What changes first on native_cpu_f32 as total parameters grow: **latency**",
+		"Decode time on native_cpu_f32 grows as total parameters to the power **0.",
+		"doubling total parameters multiplies decode time by 2^0.",
+		"Prefill time on native_cpu_f16 grows",
+		"The model that moves it most is ",
+		"The **tail** on native_cpu_f32 shows no trend",
+		"**Feasibility** on native_cpu_f32: all 5 models ran",
+		"on native_cpu_f16 it is **1.70 times** as fast as on native_cpu_f32",
+	} {
+		if !strings.Contains(answer, want) {
+			t.Errorf("the answer does not say %q", want)
+		}
+	}
+	for line := range strings.Lines(answer) {
+		if strings.HasPrefix(line, "- ") && !strings.Contains(line, "this machine") {
+			t.Errorf("a sentence does not say whose machine: %s", line)
+		}
+	}
+}
+
+func TestOneModel(t *testing.T) {
+	s := small()
+	s.Models = s.Models[:1]
+	md, _ := write(t, s.Result())
+	for _, want := range []string{
+		"What changes first on native_cpu_f32 as models grow is **unknown**",
+		"How decode time on native_cpu_f32 grows with total parameters is **unknown**",
+		"**Feasibility** on native_cpu_f32: the one model ran",
+		"unknown: 1 models of known size",
+	} {
+		if !strings.Contains(md, want) {
+			t.Errorf("one model: the report does not say %q", want)
+		}
+	}
+	if strings.Contains(md, "to the power **") {
+		t.Error("one model has an exponent")
+	}
+}
+
+func TestAllFailed(t *testing.T) {
+	s := small()
+	for i := range s.Models {
+		s.Models[i].Fails = "oom"
+	}
+	md, page := write(t, s.Result())
+	for _, want := range []string{
+		"5 models of 5 failed", "tiny-gpt2 (0.103 million parameters, oom)", "needs 9.3 GiB, 7.1 GiB are free; signal killed",
+		"ggml_aligned_malloc: insufficient memory",
+	} {
+		if !strings.Contains(md, want) {
+			t.Errorf("all failed: the report does not say %q", want)
+		}
+	}
+	if !strings.Contains(page, "ggml_aligned_malloc") {
+		t.Error("report.html lacks the error output")
+	}
+}
+
+func TestNoCells(t *testing.T) {
+	md, _ := write(t, &analysis.Result{RunName: "empty"})
+	for _, want := range []string{"**Unknown.** The run has no record", "no manifest", "a machine that the manifest does not name", "The command is unknown"} {
+		if !strings.Contains(md, want) {
+			t.Errorf("no cells: the report does not say %q", want)
+		}
+	}
+}
+
+func TestHostileText(t *testing.T) {
+	s := small()
+	evil := []string{
+		"a|b", "<script>alert(1)</script>", "x & y &lt; &#60;", "__all__ *bold* `code`", "[click](javascript:alert(1))",
+		"![img](http://example.com/x.png)", "</summary></details>", "line\nbreak\r\n\n# heading", "~~~", "a\\|b", "http://example.com/auto",
+	}
+	s.Models, s.Scenarios = nil, s.Scenarios[:1]
+	for i, name := range evil {
+		s.Models = append(s.Models, plottest.Model{Name: name, ParamsM: float64(i + 1), TokenMS: float64(i + 1), MBPerToken: 4})
+	}
+	s.Backends = []plottest.Backend{{Name: "<b>|back&end</b>", Kind: "native", Speed: 1, BytesFactor: 1}}
+	r := s.Result()
+	r.RunName = "run <img src=x onerror=alert(1)> | &"
+	r.Failed = []analysis.FailedCell{{Backend: evil[1], Model: evil[0], Scenario: evil[3], Status: "crashed", Reason: evil[4], Stderr: []string{"```", "</pre><script>", "# x"}}}
+	r.Warnings = []analysis.Warning{{Code: evil[3], Where: evil[0], Text: evil[1], Advice: evil[5]}}
+	md, page := writeDrawn(t, r)
+
+	body, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := clean(textOf(body))
+	for _, name := range append(evil, r.RunName, s.Backends[0].Name) {
+		if !strings.Contains(text, clean(name)) {
+			t.Errorf("the page does not read %q", clean(name))
+		}
+	}
+	columns := 0
+	for line := range strings.Lines(md) {
+		if !strings.HasPrefix(line, "|") {
+			columns = 0
+			continue
+		}
+		n := len(regexp.MustCompile(`(^|[^\\])(\\\\)*\|`).FindAllString(line, -1))
+		if columns == 0 {
+			columns = n
+		}
+		if n != columns {
+			t.Errorf("a row has %d bars, its table %d: %s", n, columns, line)
+		}
+	}
+}
+
+func textOf(n *html.Node) string {
+	if n.Type == html.TextNode {
+		return n.Data
+	}
+	var sb strings.Builder
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		sb.WriteString(textOf(c))
+	}
+	return sb.String()
+}
+
+// The run folder of the Python harness has three backends, one of them Ollama.
+func TestTR121(t *testing.T) {
+	run, err := analysis.Load(filepath.Join("..", "testdata", "tr121"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := analysis.Analyze(run, analysis.Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	md, _ := write(t, r)
+	for _, want := range []string{
+		"Decode time on hf_cpu_fp32 grows as total parameters to the power **0.291**",
+		"Whether decode time on hf_gpu_fp16 grows with total parameters is **unknown**",
+		"Decode time on ollama grows as total parameters to the power **0.649**",
+		"The model that moves it most is gpt-oss-20b:latest: without it the exponent on total parameters is 0.515",
+		"## Ollama", "## Host clock against device clock", "TR121 harness",
+		"Whether the **tail** of decode times on ollama changes with total parameters is **unknown**",
+	} {
+		if !strings.Contains(md, want) {
+			t.Errorf("the report of the Python harness's run does not say %q", want)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	r := small().Result()
+	if _, err := Write(filepath.Join(t.TempDir(), "missing"), r, nil); err == nil || !strings.HasPrefix(err.Error(), "report: ") {
+		t.Errorf("a missing folder: %v", err)
+	}
+	dir := t.TempDir()
+	if _, err := Write(dir, r, []plot.Figure{{Kind: plot.KindTails, PNGPath: filepath.Join(dir, "x.png"), SVGPath: filepath.Join(dir, "x.svg")}}); err == nil {
+		t.Error("a figure that is not there gave no error")
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("half a report was left behind: %v %v", entries, err)
+	}
+	svg := filepath.Join(dir, "x.svg")
+	if err := os.WriteFile(svg, []byte("no drawing"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := inlineSVG(figure{plot.Figure{SVGPath: svg}}); err == nil {
+		t.Error("text passed as SVG")
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain-1.0/x=y": "plain-1.0/x=y", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "$HOME": "'$HOME'", "a\nb": "'a b'",
+	} {
+		if got := shellQuote(in); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "0", 0.103: "0.1030", 5.0367: "5.037", 123456: "123456", 12.3456: "12.35", -54.17: "-54.17", 0.00001234: "1.234e-05", 999.96: "1000",
+	} {
+		if got := number(v); got != want {
+			t.Errorf("%g: %s, want %s", v, got, want)
+		}
+	}
+	if got := size(0.103); got != "0.103" {
+		t.Errorf("size: %s", got)
+	}
+	if got := text("native_cpu_f32"); got != "native_cpu_f32" {
+		t.Errorf("text escapes what needs no escape: %s", got)
+	}
+	if text("__all__") != `\_\_all\_\_` {
+		t.Errorf("text: %s", text("__all__"))
+	}
+}
