@@ -242,7 +242,7 @@ func share(n, used, total int64) int64 {
 
 // KVBytesPerToken returns the bytes that one token takes in the KV cache when keys are stored as typeK and values
 // as typeV ("f16", "q8_0", ...): over the layers, heads_kv * head_dim of each. Layers with a sliding window count
-// like the others, though llama.cpp keeps only a window of them.
+// like the others, as in llama.cpp unless its swa_full is turned off.
 func (d *Description) KVBytesPerToken(typeK, typeV string) (int64, error) {
 	k, err := ParseType(typeK)
 	if err != nil {
