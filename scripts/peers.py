@@ -100,7 +100,7 @@ def cpu_name():
     return platform.processor()
 
 
-def table(args, medians, facts, agreement, loads):
+def table(args, medians, facts, agreement, loads, rates):
     """The markdown page: medians is {(tool, size): [per round {"ms", "ms_sampled"}]}."""
     head = {UPSTREAM: "llmscale, same llama.cpp as llama-bench", BENCH: "llama-bench", PINNED: "llmscale, pinned llama.cpp", TORCH: "PyTorch"}
     pairs = [(a, b) for a, b in ((UPSTREAM, BENCH), (PINNED, BENCH), (UPSTREAM, TORCH), (PINNED, TORCH)) if a in args.tools and b in args.tools]
@@ -134,15 +134,17 @@ def table(args, medians, facts, agreement, loads):
             lines.append(f"| {s} | " + " | ".join(cells) + " |")
     ours = next((t for t in (PINNED, UPSTREAM) if t in args.tools), None)
     if ours:
-        measured = args.bandwidth
-        lines += ["", "Weights read per second, from the bytes read per token and the median of "
-                  + head[ours] + (f"; one-off read bandwidth of this machine with {args.threads} threads: {measured:.1f} GB/s" if measured else ""), ""]
-        lines += ["| model | bytes per token, MB | GB/s | " + ("share of the read bandwidth |" if measured else ""),
+        measured = statistics.median(rates) if rates else None
+        lines += ["", f"Weights read per second: bytes read per token over the median of {head[ours]}."]
+        if measured:
+            lines.append(f"Reading memory alone, {args.threads} threads over 512 MiB, gave {spread(rates, 1)} GB/s, measured once a round; "
+                         "weights that stay in the caches can come faster.")
+        lines += ["", "| model | bytes per token, MB | GB/s |" + (" share of the read bandwidth |" if measured else ""),
                   "|---|---:|---:|" + ("---:|" if measured else "")]
         for s in args.sizes:
             nbytes = facts[s]["bytes_per_token"]
             rate = nbytes / 1e6 / statistics.median(m["ms"] for m in medians[ours, s])
-            lines.append(f"| {s} | {nbytes / 1e6:.1f} | {rate:.1f} | " + (f"{100 * rate / measured:.0f} % |" if measured else ""))
+            lines.append(f"| {s} | {nbytes / 1e6:.1f} | {rate:.1f} |" + (f" {100 * rate / measured:.0f} % |" if measured else ""))
     if agreement:
         lines += ["", "Greedy tokens of llmscale and PyTorch from the same prompt, equal from the start: "
                   + ", ".join(f"{s} {n} of {total}" for s, (n, total) in agreement.items()) + "."]
@@ -164,7 +166,7 @@ def main():
     ap.add_argument("--gen", type=int, default=64)
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=42)
-    ap.add_argument("--bandwidth", type=float, help="this machine's read bandwidth, GB/s, for the share in the table")
+    ap.add_argument("--bandwidth", help="program that prints this machine's read bandwidth in GB/s, run once a round")
     args = ap.parse_args()
     for t in args.tools:
         if t not in TOOLS:
@@ -175,13 +177,17 @@ def main():
     rng = random.Random(args.seed)
     medians = {(t, s): [] for t in args.tools for s in args.sizes}
     facts = {s: {"params": 0, "bytes_per_token": 0} for s in args.sizes}
-    sample, loads = {}, []
+    sample, loads, rates = {}, [], []
+    if os.getloadavg()[0] > 0.3:
+        print(f"peers: the load average is {os.getloadavg()[0]:.1f}: stop what else is running, or the figures mean little", file=sys.stderr)
     started = time.monotonic()
     with (args.out / "raw.csv").open("w", newline="") as f:
         raw = csv.writer(f, lineterminator="\n")
         raw.writerow(["round", "order", "model", "tool", "rep", "decode_ms_per_token", "decode_and_sampling_ms_per_token", "load_average_1m"])
         order = 0
         for rnd in range(args.rounds):
+            if args.bandwidth:
+                rates.append(float(call([args.bandwidth, "-threads", args.threads])))
             for size in rng.sample(args.sizes, len(args.sizes)):
                 path = (args.models / f"{size}.gguf").resolve()
                 for tool in rng.sample(args.tools, len(args.tools)):
@@ -214,7 +220,7 @@ def main():
             theirs, ours = result["calls"][0]["output_token_ids"], record["output_token_ids"]
             total = min(len(theirs), len(ours))
             agreement[size] = (next((i for i in range(total) if theirs[i] != ours[i]), total), total)
-    text = table(args, medians, facts, agreement, loads)
+    text = table(args, medians, facts, agreement, loads, rates)
     (args.out / "table.md").write_text(text)
     print(text, end="")
 
