@@ -269,6 +269,7 @@ func TestTokenizeRoundTrip(t *testing.T) {
 		{"Summarize RLHF in one sentence.", 9},
 		{"Explain how backpressure works in an inference service and when to enable queueing.", 17},
 		{"", 0},
+		{"Spaces before punctuation stay : a , b . c ! d 's", 0},
 		{"Grüße, 世界! \t\n  déjà-vu  ", 0},
 		{strings.Repeat("long text ", 500), 0},
 	} {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -38,11 +39,11 @@ func analyzeCommand() *cli.Command {
 			if err := noArgs(c); err != nil {
 				return err
 			}
-			dir := c.String("run-dir")
-			if _, _, err := analyze(c, dir); err != nil {
+			a, err := analyze(c, c.String("run-dir"))
+			if err != nil {
 				return err
 			}
-			fmt.Fprintln(c.App.Writer, filepath.Join(dir, "analysis"))
+			fmt.Fprintln(c.App.Writer, filepath.Join(a.dir, "analysis"))
 			return nil
 		},
 	}
@@ -67,10 +68,17 @@ func reportCommand() *cli.Command {
 	}
 }
 
+// analyzed is what analyze found and where it put it.
+type analyzed struct {
+	dir     string // holds analysis/ and takes the report
+	result  *analysis.Result
+	figures []plot.Figure
+}
+
 // analyze computes the run's result and writes its tables and plots.
-func analyze(c *cli.Context, dir string) (*analysis.Result, []plot.Figure, error) {
+func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if dir == "" {
-		return nil, nil, usagef("%s needs --run-dir DIR, a run's folder", c.Command.Name)
+		return analyzed{}, usagef("%s needs --run-dir DIR, a run's folder", c.Command.Name)
 	}
 	opt := analysis.Options{
 		IncludeWarmup: c.Bool("include-warmup"), Bootstrap: c.Int("bootstrap"), Seed: c.Uint64("analysis-seed"), XAxis: c.String("x-axis"),
@@ -80,26 +88,34 @@ func analyze(c *cli.Context, dir string) (*analysis.Result, []plot.Figure, error
 	}
 	run, err := analysis.Load(dir)
 	if err != nil {
-		return nil, nil, usage(err)
+		return analyzed{}, usage(err)
 	}
-	result, err := analysis.Analyze(run, opt)
-	if err != nil {
-		return nil, nil, usage(err)
+	a := analyzed{dir: dir}
+	if a.result, err = analysis.Analyze(run, opt); err != nil {
+		return analyzed{}, usage(err)
 	}
-	if err := analysis.Write(filepath.Join(dir, "analysis"), result); err != nil {
-		return nil, nil, err
+	if run.Harness == analysis.HarnessTR121 {
+		// The Python harness's own analysis has the same file names: keep it.
+		a.dir = filepath.Join(dir, "llmscale")
 	}
-	figures, err := plot.Write(filepath.Join(dir, "analysis", "plots"), result)
-	return result, figures, err
+	out := filepath.Join(a.dir, "analysis")
+	if err := os.MkdirAll(out, 0o777); err != nil {
+		return analyzed{}, err
+	}
+	if err := analysis.Write(out, a.result); err != nil {
+		return analyzed{}, err
+	}
+	a.figures, err = plot.Write(filepath.Join(out, "plots"), a.result)
+	return a, err
 }
 
 // analyzeAndReport returns the HTML report's path.
 func analyzeAndReport(c *cli.Context, dir string) (string, error) {
-	result, figures, err := analyze(c, dir)
+	a, err := analyze(c, dir)
 	if err != nil {
 		return "", err
 	}
-	paths, err := report.Write(dir, result, figures)
+	paths, err := report.Write(a.dir, a.result, a.figures)
 	if err != nil {
 		return "", err
 	}

@@ -96,6 +96,13 @@ extern "C" int32_t ls_tokenize(const ls_model * model, const char * text, int32_
 }
 
 extern "C" int32_t ls_detokenize(const ls_model * model, const int32_t * ids, int32_t n_ids, char * text, int32_t cap) {
-    const int32_t n = llama_detokenize(model->vocab, ids, n_ids, text, cap, /*remove_special=*/false, /*unparse_special=*/true);
-    return n < 0 ? -n : n;
+    // Piece by piece: llama_detokenize would "clean up" spaces before punctuation
+    // for some vocabularies, and the text must be what the tokens say.
+    int32_t length = 0;
+    for (int32_t i = 0; i < n_ids; i++) {
+        const int32_t room = length < cap ? cap - length : 0;
+        const int32_t n    = llama_token_to_piece(model->vocab, ids[i], text + (room ? length : 0), room, /*lstrip=*/0, /*special=*/true);
+        length += n < 0 ? -n : n;
+    }
+    return length;
 }
