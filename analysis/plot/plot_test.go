@@ -156,6 +156,15 @@ func TestOneModel(t *testing.T) {
 	}
 }
 
+func TestWideBand(t *testing.T) {
+	s := small()
+	s.Models = []plottest.Model{{Name: "a", ParamsM: 1, TokenMS: 1, MBPerToken: 1}, {Name: "b", ParamsM: 2, TokenMS: 30, MBPerToken: 1}, {Name: "c", ParamsM: 3, TokenMS: 1, MBPerToken: 1}}
+	figs := write(t, s.Result())
+	if !strings.Contains(figs[2].Caption, "beyond the frame") {
+		t.Errorf("three scattered points: %s", figs[2].Caption)
+	}
+}
+
 func TestTooFewTokens(t *testing.T) {
 	s := small()
 	s.Reps, s.GenTokens = 3, 50 // 150 tokens: p95 but no p99

@@ -3,6 +3,7 @@ package plot
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"llmscale/analysis"
@@ -42,7 +43,7 @@ func (b *book) scalingSheet(kind string, f *analysis.Fit) *sheet {
 		plot:     p,
 	}
 	var x, y span
-	whiskers := false
+	whiskers, cut := false, false
 	for _, pt := range m.points {
 		x.add(pt.x)
 		y.add(pt.y, pt.lo, pt.hi)
@@ -55,8 +56,10 @@ func (b *book) scalingSheet(kind string, f *analysis.Fit) *sheet {
 	if line, ok := fitCurve(f, look); ok {
 		if bd, ok := fitBand(f, look); ok {
 			p.Add(bd)
-			y.add(bd.lo...)
-			y.add(bd.hi...)
+			// Three points can give a band of many decades, in which they would be a dot.
+			lowest, highest := y.lo/bandRoom, y.hi*bandRoom
+			cut = slices.Min(bd.lo) < lowest || slices.Max(bd.hi) > highest
+			y.add(max(slices.Min(bd.lo), lowest), min(slices.Max(bd.hi), highest))
 			sh.legend = append(sh.legend, legendEntry{"95 % confidence band of the mean", bd.sample})
 		}
 		p.Add(line)
@@ -66,7 +69,13 @@ func (b *book) scalingSheet(kind string, f *analysis.Fit) *sheet {
 	p.Add(m, names)
 	logAxis(&p.X, x)
 	logAxis(&p.Y, y)
-	sh.caption = func() string { return scalingCaption(f, s, whiskers) + droppedText(names.dropped) }
+	sh.caption = func() string {
+		text := scalingCaption(f, s, whiskers)
+		if cut {
+			text += " The band reaches beyond the frame."
+		}
+		return text + droppedText(names.dropped)
+	}
 	return sh
 }
 
@@ -168,7 +177,10 @@ func droppedText(names []string) string {
 	return " Not named for want of room: " + strings.Join(names, ", ") + "."
 }
 
-const curveSteps = 48
+const (
+	curveSteps = 48
+	bandRoom   = 30 // how far beyond the points a band may stretch the axis, as a factor
+)
 
 // fitGrid has x values between the outermost points of f, evenly in logs.
 func fitGrid(f *analysis.Fit) []float64 {

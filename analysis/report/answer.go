@@ -258,7 +258,7 @@ func (w *writer) fixedCostSentence(k key) string {
 			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s has a **fixed cost** of %s ms on this machine: %s %% of the smallest model's time and %s %% of the largest's (R² %s in ms, n = %s).",
 				k, w.axis(), number(*o.A), percent(o.OverheadAtMin), percent(o.OverheadAtMax), fixed(o.R2, 3), count(o.NModels, "model", "models")))
 		default:
-			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no fixed cost** on this machine (intercept %s ms, R² %s in ms, n = %s).",
+			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no positive fixed cost** on this machine (intercept %s ms, R² %s in ms, n = %s).",
 				k, w.axis(), numberOf(o.A), fixed(o.R2, 3), count(o.NModels, "model", "models")))
 		}
 	}
@@ -288,7 +288,7 @@ func (w *writer) tailSentence(t analysis.TailTrend) string {
 	if t.Verdict == "unknown" || t.Verdict == "" {
 		s := fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", x, text(t.Why))
 		if t.WorstRatio != nil {
-			s += fmt.Sprintf(" The worst %s of single token times is %s, on %s.", text(q), fixed(t.WorstRatio, 2), text(t.WorstModel))
+			s += fmt.Sprintf(" The worst %s of single token times is %s, on %s.", text(q), numberOf(t.WorstRatio), text(t.WorstModel))
 		}
 		return s
 	}
@@ -301,9 +301,9 @@ func (w *writer) tailSentence(t analysis.TailTrend) string {
 		p = t.PExact
 	}
 	s := fmt.Sprintf("The **tail** on %s %s with total parameters on this machine: %s of single token times is %s on %s and %s on %s (Spearman ρ %s, p %s, n = %s)",
-		x, verb, text(q), fixed(t.SmallestRatio, 2), text(t.SmallestModel), fixed(t.LargestRatio, 2), text(t.LargestModel), fixed(t.Rho, 2), pValue(p), count(t.NModels, "model", "models"))
+		x, verb, text(q), numberOf(t.SmallestRatio), text(t.SmallestModel), numberOf(t.LargestRatio), text(t.LargestModel), fixed(t.Rho, 2), pValue(p), count(t.NModels, "model", "models"))
 	if t.WorstRatio != nil {
-		s += fmt.Sprintf("; the worst is %s, on %s", fixed(t.WorstRatio, 2), text(t.WorstModel))
+		s += fmt.Sprintf("; the worst is %s, on %s", numberOf(t.WorstRatio), text(t.WorstModel))
 	}
 	return s + "."
 }
@@ -397,11 +397,11 @@ func (w *writer) tails() {
 	for _, x := range w.r.Tails {
 		row := []string{text(x.Model), series(x.Backend, x.BatchSize)}
 		if x.Scenario == analysis.AllScenarios {
-			t.rows = append(t.rows, append(row, fmt.Sprint(x.N), quantile(x.P90Ratio, 3), quantile(x.P95Ratio, 3), quantile(x.P99Ratio, 3)))
+			t.rows = append(t.rows, append(row, fmt.Sprint(x.N), quantile(x.P90Ratio), quantile(x.P95Ratio), quantile(x.P99Ratio)))
 			continue
 		}
-		per.rows = append(per.rows, append(row, text(x.Scenario), fmt.Sprint(x.N), numberOf(x.P50MS), quantile(x.P90MS, -1), quantile(x.P95MS, -1),
-			quantile(x.P99MS, -1), numberOf(x.MaxMS), quantile(x.P99Ratio, 3)))
+		per.rows = append(per.rows, append(row, text(x.Scenario), fmt.Sprint(x.N), numberOf(x.P50MS), quantile(x.P90MS), quantile(x.P95MS),
+			quantile(x.P99MS), numberOf(x.MaxMS), quantile(x.P99Ratio)))
 	}
 	if len(t.rows) > 0 {
 		w.doc.add(t)

@@ -35,6 +35,7 @@ type (
 	table struct {
 		head []string // a leading "<" aligns the column to the left, else right
 		rows [][]string
+		wrap bool // has long texts, which may break into lines
 	}
 )
 

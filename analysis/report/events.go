@@ -24,7 +24,7 @@ func (w *writer) firstChange() {
 				changed = text(join(s.Changed))
 			}
 			t.rows = append(t.rows, []string{series(c.Backend, c.BatchSize), text(s.From), text(s.To), sizeOf(s.ParamsM),
-				fixed(s.LatencyGrowth, 2), fixed(s.LatencyTotal, 2), fixed(s.TailGrowth, 2), fixed(s.TailTotal, 2), failed, changed})
+				numberOf(s.LatencyGrowth), numberOf(s.LatencyTotal), numberOf(s.TailGrowth), numberOf(s.TailTotal), failed, changed})
 		}
 	}
 	if len(t.rows) > 0 {
@@ -97,7 +97,7 @@ func (w *writer) eventGaps() {
 			v := 100 * *rel.Value
 			rel.Value = &v
 		}
-		t.rows = append(t.rows, []string{text(g.Backend), modeWord(g.Mode), kind, fmt.Sprint(g.N), number(100 * g.RelMedian), quantile(rel, -1), number(g.AbsMedianMS), quantile(g.AbsP95MS, -1)})
+		t.rows = append(t.rows, []string{text(g.Backend), modeWord(g.Mode), kind, fmt.Sprint(g.N), number(100 * g.RelMedian), quantile(rel), number(g.AbsMedianMS), quantile(g.AbsP95MS)})
 	}
 	w.doc.add(t)
 }
@@ -129,7 +129,7 @@ func (w *writer) ollama() {
 	}
 	errs := table{head: []string{"<model", "<backend", "calls", "median (ms)", "p95 (ms)", "smallest (ms)", "largest (ms)"}}
 	for _, p := range o.Projections {
-		errs.rows = append(errs.rows, []string{text(p.Model), text(p.Backend), fmt.Sprint(p.N), numberOf(p.MedianMS), quantile(p.P95MS, -1), numberOf(p.MinMS), numberOf(p.MaxMS)})
+		errs.rows = append(errs.rows, []string{text(p.Model), text(p.Backend), fmt.Sprint(p.N), numberOf(p.MedianMS), quantile(p.P95MS), numberOf(p.MinMS), numberOf(p.MaxMS)})
 	}
 	if len(errs.rows) > 0 {
 		w.doc.fold("Error of scaling in proportion", errs)
@@ -154,7 +154,7 @@ func (w *writer) failures() {
 		w.doc.say("Nothing: every cell with a record gave measurements.")
 		return
 	}
-	t := table{head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<status", "failed calls", "ok calls", "<reason"}}
+	t := table{wrap: true, head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<status", "failed calls", "ok calls", "<reason"}}
 	var stderr strings.Builder
 	for _, f := range w.r.Failed {
 		reason := clean(f.Reason)
@@ -201,8 +201,8 @@ func (w *writer) warnings() {
 		w.doc.say("None.")
 		return
 	}
-	t := table{head: []string{"<warning", "times", "<seen", "<what to do"}}
-	all := table{head: []string{"<warning", "<where", "<seen"}}
+	t := table{wrap: true, head: []string{"<warning", "times", "<seen", "<what to do"}}
+	all := table{wrap: true, head: []string{"<warning", "<where", "<seen"}}
 	for _, k := range kinds {
 		first := byKind[k][0]
 		seen := text(first.Text)

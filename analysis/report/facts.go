@@ -23,7 +23,7 @@ func (w *writer) facts() {
 	if m.Empty() {
 		w.doc.say("The run has no manifest: machine, configuration and command are unknown.")
 	}
-	t := table{head: []string{"<fact", "<value"}}
+	t := table{wrap: true, head: []string{"<fact", "<value"}}
 	add := func(name, value string) {
 		if value != "" {
 			t.rows = append(t.rows, []string{name, value})
@@ -224,7 +224,7 @@ func (w *writer) records() string {
 
 // manifestRest flattens the manifest's descriptions of machine and build.
 func (w *writer) manifestRest() table {
-	t := table{head: []string{"<key", "<value"}}
+	t := table{wrap: true, head: []string{"<key", "<value"}}
 	for _, section := range []string{"environment", "platform", "llmscale", "llama", "torch", "nvml"} {
 		raw, ok := w.r.Manifest.Raw(section)
 		if !ok {

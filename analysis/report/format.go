@@ -73,12 +73,10 @@ func pValue(p *float64) string {
 }
 
 // quantile says what there was and what it takes, where there is no value.
-func quantile(p analysis.Percentile, decimals int) string {
+func quantile(p analysis.Percentile) string {
 	switch {
-	case p.Value != nil && decimals < 0:
-		return number(*p.Value)
 	case p.Value != nil:
-		return fixed(p.Value, decimals)
+		return number(*p.Value)
 	case p.Need > 0:
 		return fmt.Sprintf("too few (%d of %d)", p.N, p.Need)
 	}

@@ -75,7 +75,11 @@ func writeHTML(w *bytes.Buffer, b block) error {
 		}
 		w.WriteString("</details>\n")
 	case table:
-		w.WriteString("<div class=\"table\">\n")
+		class := "table"
+		if b.wrap {
+			class = "table wrap"
+		}
+		fmt.Fprintf(w, "<div class=\"%s\">\n", class)
 		if err := md.Convert([]byte(blockMarkdown(b)), w); err != nil {
 			return err
 		}

@@ -215,7 +215,7 @@ func (w *writer) scaling() {
 		return
 	}
 	w.doc.section("Scaling fits")
-	w.doc.say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. The exponent is b. “Without” is the exponent when the model that moves it most is left out, and the range over all such fits.", w.axisWithUnit())
+	w.doc.say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. The exponent is b. “Leaving one out” is the range of the exponents of all fits that lack one model.", w.axisWithUnit())
 	if len(all) > 0 {
 		w.doc.add(fitTable(all))
 	}
@@ -241,20 +241,24 @@ func (w *writer) axisWithUnit() string {
 	return text(w.r.Axis.Label)
 }
 
+// fitTable leaves the scenario out where it is the same everywhere.
 func fitTable(fits []analysis.Fit) table {
-	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "exponent", "standard error", "95 % t-interval", "95 % bootstrap", "Theil–Sen", "Theil–Sen 95 %", "<without", "range", "Spearman ρ", "p", "R²"}}
+	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "exponent", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
+	several := false
 	for _, f := range fits {
+		several = several || f.Scenario != fits[0].Scenario
 		p := f.SpearmanP
 		if f.SpearmanPExact != nil {
 			p = f.SpearmanPExact
 		}
 		row := []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), scenarioName(f.Scenario), fmt.Sprint(f.NModels)}
 		if !f.OK {
-			row = append(row, "unknown: "+text(f.Reason))
-			t.rows = append(t.rows, append(row, slices.Repeat([]string{none}, len(t.head)-len(row))...))
+			row = append(row, "unknown")
+			row = append(row, slices.Repeat([]string{none}, len(t.head)-len(row)-1)...)
+			t.rows = append(t.rows, append(row, text(f.Reason)))
 			continue
 		}
-		without, span := none, none
+		most, span := none, none
 		lo, hi := math.Inf(1), math.Inf(-1)
 		for _, l := range f.LeaveOneOut {
 			if l.Slope == nil {
@@ -262,14 +266,24 @@ func fitTable(fits []analysis.Fit) table {
 			}
 			lo, hi = min(lo, *l.Slope), max(hi, *l.Slope)
 			if l.Dropped == f.MostInfluential {
-				without = fmt.Sprintf("%s: %s", text(l.Dropped), fixed(l.Slope, 3))
+				most = fmt.Sprintf("%s (%s without)", text(l.Dropped), fixed(l.Slope, 3))
 			}
 		}
 		if lo <= hi {
 			span = interval(&analysis.Interval{Low: lo, High: hi}, 3)
 		}
-		t.rows = append(t.rows, append(row, fixed(f.Slope, 3), fixed(f.SlopeSE, 3), interval(f.SlopeT, 3), interval(f.SlopeBoot, 3),
-			fixed(f.TheilSenSlope, 3), interval(f.TheilSen, 3), without, span, fixed(f.SpearmanRho, 2), pValue(p), fixed(f.R2, 3)))
+		robust := fixed(f.TheilSenSlope, 3)
+		if f.TheilSen != nil {
+			robust += " (" + interval(f.TheilSen, 3) + ")"
+		}
+		t.rows = append(t.rows, append(row, fixed(f.Slope, 3), fixed(f.SlopeSE, 3), interval(f.SlopeT, 3), fixed(f.R2, 3), interval(f.SlopeBoot, 3),
+			robust, fixed(f.SpearmanRho, 2), pValue(p), span, most))
+	}
+	if !several {
+		t.head = slices.Delete(t.head, 2, 3)
+		for i := range t.rows {
+			t.rows[i] = slices.Delete(t.rows[i], 2, 3)
+		}
 	}
 	return t
 }
