@@ -44,10 +44,15 @@ func (w *writer) facts() {
 	add("threads", w.modelFact(func(x analysis.Model) string { return numberText(x.Threads) }))
 	add("llama.cpp commit", w.llamaCommit())
 	for _, section := range buildSections {
-		at := func(name string) string { return text(m.Text(append(slices.Clone(section), name)...)) }
-		if build := join(slices.DeleteFunc([]string{at("build_type"), at("compiler"), at("flags")}, func(s string) bool { return s == "" })); build != "" {
-			add("build", build)
-			add("processor features in use", at("system_info"))
+		var parts []string
+		for _, name := range []string{"build_type", "compiler", "flags"} {
+			if v := m.Text(append(slices.Clone(section), name)...); v != "" {
+				parts = append(parts, v)
+			}
+		}
+		if len(parts) > 0 {
+			add("build", text(strings.Join(parts, ", ")))
+			add("processor features in use", text(m.Text(append(slices.Clone(section), "system_info")...)))
 			break
 		}
 	}
@@ -190,7 +195,11 @@ func (w *writer) prompts() string {
 		switch l := lengths[n]; len(l) {
 		case 0:
 		case 1:
-			s += fmt.Sprintf(" (%s tokens)", l[0])
+			unit := "tokens"
+			if l[0] == "1" {
+				unit = "token"
+			}
+			s += fmt.Sprintf(" (%s %s)", l[0], unit)
 		default:
 			s += fmt.Sprintf(" (%s tokens, by model)", strings.Join(l, ", "))
 		}
@@ -350,7 +359,8 @@ func (w *writer) repeat() {
 		quoted[i] = shellQuote(a)
 	}
 	var sb strings.Builder
-	if head := m.Text("git_head"); head != "" {
+	head, dirty := strings.CutSuffix(m.Text("git_head"), "-dirty")
+	if head != "" {
 		fmt.Fprintf(&sb, "git checkout %s\n", shellQuote(head))
 	}
 	if w.r.Harness == analysis.HarnessLLMScale {
@@ -369,6 +379,9 @@ func (w *writer) repeat() {
 	}
 	if seed := m.Text("seed"); seed != "" {
 		s += " and seed " + text(seed)
+	}
+	if dirty {
+		s += ". The checkout had changes that this commit does not hold"
 	}
 	w.doc.add(paragraph(s + ". Times will differ by noise, and on another machine altogether; keep other programs away from it while it measures."))
 }
