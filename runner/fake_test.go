@@ -21,6 +21,8 @@ const (
 	envPart  = "LLMSCALE_TEST_PART"  // worker or coordinator
 	envFault = "LLMSCALE_TEST_FAULT" // what the fake runtime does wrong, see fakeBackend
 	envRun   = "LLMSCALE_TEST_RUN"   // the coordinator's run folder
+	// envModels is the folder of models that the tests of one process share.
+	envModels = "LLMSCALE_TEST_MODELS"
 )
 
 func TestMain(m *testing.M) {
@@ -36,8 +38,20 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	default:
-		os.Exit(m.Run())
+		os.Exit(withModels(m.Run))
 	}
+}
+
+// withModels runs the tests around a folder for models.
+func withModels(run func() int) int {
+	dir, err := os.MkdirTemp("", "llmscale-models-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	os.Setenv(envModels, dir)
+	return run()
 }
 
 // testWorker starts this test binary as a worker with a fault.
@@ -156,10 +170,7 @@ models:
 `
 
 // testModels is shared by all tests of the process: the files are the same.
-func testModels(t testing.TB) *Models {
-	t.Helper()
-	return &Models{Dir: filepath.Join(os.TempDir(), fmt.Sprintf("llmscale-runner-test-%d", os.Getuid()))}
-}
+func testModels() *Models { return &Models{Dir: os.Getenv(envModels)} }
 
 func testPlan(t testing.TB, text string) *Plan {
 	t.Helper()
@@ -167,7 +178,7 @@ func testPlan(t testing.TB, text string) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(t), 2)
+	p, err := NewPlan(cfg, testModels(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}

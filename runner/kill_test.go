@@ -29,7 +29,7 @@ func coordinate(dir string) error {
 	if err != nil {
 		return err
 	}
-	models := &Models{Dir: filepath.Join(os.TempDir(), fmt.Sprintf("llmscale-runner-test-%d", os.Getuid()))}
+	models := testModels()
 	r := &Run{ID: "test", Progress: acks{}, Log: discard, Worker: Command{Path: exe, Env: []string{envPart + "=worker", envFault + "="}}}
 	var cfg *config.Config
 	var o Overrides
@@ -121,7 +121,7 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(t), 2)
+	p, err := NewPlan(cfg, testModels(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,19 @@ func TestMain(m *testing.M) {
 		os.Exit(Main(os.Args, os.Stdout, os.Stderr))
 	}
 	os.Setenv(envMain, "1")
-	os.Exit(m.Run())
+	dir, err := os.MkdirTemp("", "llmscale-models-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	sharedModels = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
 }
+
+// sharedModels is the folder of models that the tests of this process share.
+var sharedModels string
 
 // llmscale runs the program in this process.
 func llmscale(args ...string) (code int, stdout, stderr string) {

@@ -34,12 +34,6 @@ models: [{name: tiny, source: "synth:tiny-gpt2"}, {name: m1, source: "synth:gpt2
 
 const smallSweepCells, smallSweepReps = 8, 3
 
-// modelsDir is shared by the tests of this process.
-func modelsDir(t *testing.T) string {
-	t.Helper()
-	return filepath.Join(os.TempDir(), fmt.Sprintf("llmscale-cmd-test-%d", os.Getuid()))
-}
-
 func readRuns(t *testing.T, dir string) []record.Record {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "runs.jsonl"))
@@ -64,7 +58,7 @@ func TestSweep(t *testing.T) {
 	var ids [2]map[string][2][]int32
 	for i := range ids {
 		dir := filepath.Join(t.TempDir(), "run")
-		code, stdout, stderr := llmscale("sweep", "--config", cfg, "--models-dir", modelsDir(t), "--out", dir)
+		code, stdout, stderr := llmscale("sweep", "--config", cfg, "--models-dir", sharedModels, "--out", dir)
 		if code != exitDone {
 			t.Fatalf("exit code %d:\n%s", code, stderr)
 		}
@@ -119,7 +113,7 @@ func TestKilledWithRealWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func() *exec.Cmd {
-		args := []string{"run", "--config", cfg, "--models-dir", modelsDir(t), "--out", dir}
+		args := []string{"run", "--config", cfg, "--models-dir", sharedModels, "--out", dir}
 		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
 			args = []string{"run", "--resume", dir}
 		} else if err := os.RemoveAll(dir); err != nil {
@@ -132,7 +126,7 @@ func TestKilledWithRealWorkers(t *testing.T) {
 		}
 		return cmd
 	}
-	for round := range 30 {
+	for round := range 18 {
 		cmd := start()
 		ended := make(chan struct{})
 		go func() {
