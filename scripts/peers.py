@@ -147,7 +147,8 @@ def table(args, medians, facts, agreement, loads, rates):
             lines.append(f"| {s} | {nbytes / 1e6:.1f} | {rate:.1f} |" + (f" {100 * rate / measured:.0f} % |" if measured else ""))
     if agreement:
         lines += ["", "Greedy tokens of llmscale and PyTorch from the same prompt, equal from the start: "
-                  + ", ".join(f"{s} {n} of {total}" for s, (n, total) in agreement.items()) + "."]
+                  + ", ".join(f"{s} {agreement[s][0]} of {agreement[s][1]}" for s in args.sizes)
+                  + ". llama.cpp keeps keys and values in f16, PyTorch in f32: where two tokens score almost alike, the smaller ones part."]
     return "\n".join(lines) + "\n"
 
 
