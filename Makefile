@@ -37,7 +37,8 @@ build: ## build bin/llmscale
 	@$(with_native) && go build -o $(BIN) ./cmd/llmscale
 
 .PHONY: sweep
-sweep: setup build ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
+sweep: setup ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
+	@$(MAKE) --no-print-directory build
 	@$(BIN) sweep --config $(CONFIG) $(SWEEP_FLAGS)
 
 # One package at a time where llama.cpp runs: its threads spin while they wait for
@@ -66,8 +67,9 @@ peers: ## compare with llama-bench and PyTorch on the same weights
 	@scripts/peers
 
 .PHONY: real-model
-real-model: build ## sweep a trained model, Gemma 3 270M, which it fetches (own terms)
+real-model: ## sweep a trained model, Gemma 3 270M, which it fetches (own terms)
 	@scripts/setup python
+	@$(MAKE) --no-print-directory build
 	@model=$$(scripts/real-model) && LLMSCALE_GEMMA3_270M=$$model $(BIN) sweep --config configs/real-model.yaml $(SWEEP_FLAGS)
 
 .PHONY: schema

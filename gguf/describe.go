@@ -130,12 +130,13 @@ func (d *Description) shape(f *File) error {
 			break
 		}
 	}
-	if len(heads) > 0 && heads[0] > 0 {
+	// NHead, not the first layer's: a hybrid model's first layer may have no attention.
+	if d.NHead > 0 {
 		if d.HeadDim == 0 {
-			d.HeadDim = d.NEmbd / heads[0]
+			d.HeadDim = d.NEmbd / d.NHead
 		}
 		if d.HeadDimV == 0 {
-			d.HeadDimV = d.NEmbd / heads[0]
+			d.HeadDimV = d.NEmbd / d.NHead
 		}
 	}
 	if t, ok := f.Tensor("token_embd.weight"); ok && len(t.Dims) == 2 {

@@ -84,16 +84,15 @@ type File struct {
 // Open reads the header, the places of the metadata and the tensor table of the file at path. A file that is not
 // valid gives a *FormatError. The caller closes the File.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("gguf: %w", err)
-	}
-	st, err := f.Stat()
+	st, err := os.Stat(path) // before opening: that of a pipe waits for a writer
 	if err == nil && !st.Mode().IsRegular() {
 		err = fmt.Errorf("%s is no regular file", path)
 	}
 	if err != nil {
-		f.Close()
+		return nil, fmt.Errorf("gguf: %w", err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
 		return nil, fmt.Errorf("gguf: %w", err)
 	}
 	file, err := read(path, f, st.Size())

@@ -71,7 +71,7 @@ var logs logBuffer
 // RouteLog sends llama.cpp's log to l; nil sends it nowhere. Warnings and errors
 // also end up in the Error of the call that failed, whatever l is.
 func RouteLog(l *slog.Logger) {
-	minLevel := 3 // warnings, needed for errors
+	minLevel := 3 // warnings and errors, which say why a call failed
 	if l != nil {
 		switch {
 		case l.Enabled(context.Background(), slog.LevelDebug-4):

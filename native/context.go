@@ -62,6 +62,7 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 		ctx.thread.stop()
 		return nil, err
 	}
+	m.contexts.Add(1)
 	return ctx, nil
 }
 
@@ -81,6 +82,7 @@ func (c *Context) Close() error {
 		c.thread.do(func() { C.ls_context_free(c.c) })
 		c.thread.stop()
 		c.c = nil
+		c.model.contexts.Add(-1)
 	}
 	return nil
 }

@@ -8,16 +8,19 @@ package native
 import "C"
 
 import (
+	"fmt"
 	"runtime/cgo"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
 // Model is a loaded model. Its methods may be called from several goroutines;
 // Close must come after the Close of its contexts.
 type Model struct {
-	mu sync.RWMutex
-	c  *C.ls_model // nil once closed
+	mu       sync.RWMutex
+	c        *C.ls_model  // nil once closed
+	contexts atomic.Int32 // that are open
 }
 
 // Load loads the GGUF file at path. A load that p.Progress stops returns an
@@ -51,10 +54,14 @@ func Load(path string, p ModelParams) (*Model, error) {
 	return m, nil
 }
 
-// Close frees the model.
+// Close frees the model. While it has open contexts it refuses: their next call
+// would use freed memory.
 func (m *Model) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if n := m.contexts.Load(); n > 0 {
+		return &Error{Op: "close", Message: fmt.Sprintf("the model has %d open contexts: close them first", n)}
+	}
 	if m.c != nil {
 		C.ls_model_free(m.c)
 		m.c = nil

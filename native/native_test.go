@@ -365,6 +365,9 @@ func TestCloseTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := m.Close(); err == nil {
+		t.Fatal("a model with an open context is closed")
+	}
 	for range 2 {
 		if err := c.Close(); err != nil {
 			t.Error(err)

@@ -4,7 +4,7 @@
 // call starts.
 //
 // The coordinator (this package's Run) never touches llama.cpp; a worker
-// (ServeWorker, the same binary) does, through the Backend interface. So a crash
+// (WorkerMain, the same binary) does, through the Backend interface. So a crash
 // in native code costs one cell, not the sweep.
 package runner
 
@@ -45,6 +45,7 @@ type LoadSpec struct {
 	NUBatch      int    `json:"n_ubatch"`
 	KVType       string `json:"kv_type"`
 	Mmap         bool   `json:"mmap"`
+	Positions    int    `json:"positions"` // most tokens that the model has a learned position for; 0: no such limit
 }
 
 // LoadInfo says what a load took and what it gave.

@@ -182,6 +182,9 @@ func testPlan(t testing.TB, text string) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := p.Prepare(testModels()); err != nil {
+		t.Fatal(err)
+	}
 	return p
 }
 

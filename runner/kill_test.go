@@ -56,8 +56,11 @@ func coordinate(dir string) error {
 	if r.Plan, err = NewPlan(cfg, models, 2); err != nil {
 		return err
 	}
+	if err := r.Plan.Prepare(models); err != nil {
+		return err
+	}
 	if resumed {
-		if err := CheckResumable(dir, r.Manifest, r.Plan); err != nil {
+		if err := CheckResumable(dir, r.Manifest, r.Plan, nil); err != nil {
 			return err
 		}
 		if r.Store, r.Previous, err = OpenStore(dir); err != nil {

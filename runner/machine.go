@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +22,8 @@ type Machine struct {
 	Arch            string            `json:"arch"`
 	CPU             string            `json:"cpu"`
 	LogicalCores    int               `json:"logical_cores"`  // that this process may use
-	PhysicalCores   int               `json:"physical_cores"` // among those
+	PhysicalCores   int               `json:"physical_cores"` // among those, no more than the CPU quota
+	CPUQuota        *float64          `json:"cpu_quota"`      // CPUs of time that the control groups grant; null: no limit
 	NUMANodes       int               `json:"numa_nodes"`
 	L3CacheBytes    int64             `json:"l3_cache_bytes"`
 	Governor        string            `json:"cpu_governor"`
@@ -49,6 +51,9 @@ func ThisMachine() Machine {
 	m.CPU = lineValue(cpuinfo, "model name")
 	m.Hypervisor = strings.Contains(lineValue(cpuinfo, "flags"), "hypervisor")
 	m.LogicalCores, m.PhysicalCores = Cores()
+	if quota := groupCPUQuota(cgroupRoot, readText("/proc/self/cgroup")); !math.IsInf(quota, 1) {
+		m.CPUQuota = &quota
+	}
 	nodes, _ := filepath.Glob("/sys/devices/system/node/node[0-9]*") // the pattern is well-formed
 	m.NUMANodes = len(nodes)
 	m.L3CacheBytes = parseSize(readText("/sys/devices/system/cpu/cpu0/cache/index3/size"))
@@ -72,8 +77,14 @@ func ThisMachine() Machine {
 }
 
 // Cores counts the logical processors that this process may run on and the
-// physical cores that they belong to.
+// physical cores that they belong to, no more than its control groups grant
+// time for: threads beyond that would be throttled in the middle of a token.
 func Cores() (logical, physical int) {
+	defer func() {
+		if quota := groupCPUQuota(cgroupRoot, readText("/proc/self/cgroup")); quota < float64(physical) {
+			physical = max(int(quota), 1)
+		}
+	}()
 	var set unix.CPUSet
 	if unix.SchedGetaffinity(0, &set) != nil {
 		return runtime.NumCPU(), runtime.NumCPU()
@@ -94,25 +105,15 @@ func Cores() (logical, physical int) {
 }
 
 // AvailableMemory is how many bytes a new process can take without swapping or
-// being killed: the kernel's estimate, cut to what this control group has left.
+// being killed: the kernel's estimate, cut to what the control groups leave.
 // 0 means unknown.
 func AvailableMemory() int64 {
 	available := meminfo("MemAvailable")
-	limit, err := strconv.ParseInt(readText("/sys/fs/cgroup/memory.max"), 10, 64)
-	if err != nil {
-		return available // "max", or no control group
+	left := groupMemoryLeft(cgroupRoot, readText("/proc/self/cgroup"))
+	if left == math.MaxInt64 || available > 0 && available < left {
+		return available
 	}
-	used := parseSize(readText("/sys/fs/cgroup/memory.current"))
-	for line := range strings.Lines(readText("/sys/fs/cgroup/memory.stat")) {
-		var cache int64
-		if _, err := fmt.Sscanf(line, "inactive_file %d", &cache); err == nil {
-			used -= cache // given back when asked for
-		}
-	}
-	if left := limit - used; available == 0 || left < available {
-		return left
-	}
-	return available
+	return max(left, 1) // 0 would mean unknown
 }
 
 func meminfo(key string) int64 {

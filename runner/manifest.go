@@ -124,10 +124,19 @@ func ResumedConfig(dir string, manifest map[string]any) (*config.Config, Overrid
 }
 
 // CheckResumable compares a new plan with the one that the manifest's run
-// carried out: the same work, on files of the same content.
-func CheckResumable(dir string, manifest map[string]any, p *Plan) error {
+// carried out: the same work on files of the same content, by the same build on
+// the same kind of machine. Anything else would mix two things in one cell.
+// build is what NewManifest got.
+func CheckResumable(dir string, manifest map[string]any, p *Plan, build any) error {
 	if manifest["plan_sha256"] != p.SHA256() {
 		return fmt.Errorf("runner: %s cannot be resumed: its models or config have changed since it was started; start a new run", dir)
+	}
+	if !sameJSON(manifest["llmscale"], build) {
+		return fmt.Errorf("runner: %s cannot be resumed: it was measured by another build of llmscale (its manifest says which); use that one, or start a new run", dir)
+	}
+	environment, _ := manifest["environment"].(map[string]any)
+	if cpu := ThisMachine().CPU; environment["cpu"] != cpu {
+		return fmt.Errorf("runner: %s cannot be resumed: it was measured on %v, this machine is %s; start a new run", dir, environment["cpu"], cpu)
 	}
 	began := map[string]string{}
 	files, _ := manifest["model_files"].([]any)
@@ -144,6 +153,26 @@ func CheckResumable(dir string, manifest map[string]any, p *Plan) error {
 		}
 	}
 	return nil
+}
+
+// sameJSON compares two values by what they are in JSON.
+func sameJSON(a, b any) bool {
+	var texts [2]string
+	for i, v := range []any{a, b} {
+		data, err := json.Marshal(v)
+		if err != nil {
+			return false
+		}
+		var plain any // so that structs and maps print their keys in one order
+		if err := json.Unmarshal(data, &plain); err != nil {
+			return false
+		}
+		if data, err = json.Marshal(plain); err != nil {
+			return false
+		}
+		texts[i] = string(data)
+	}
+	return texts[0] == texts[1]
 }
 
 // Sessions is how many sessions a manifest knows of.

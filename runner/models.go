@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"llmscale/gguf"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
@@ -19,14 +21,24 @@ import (
 type Model struct {
 	config.Model
 	File   string // path of the GGUF
-	SHA256 string // of the file; "" in a dry run, and where the model is too large to be tried
+	SHA256 string // of the file; "" until Prepare, and where the model is too large to be tried
 	Desc   gguf.Description
+
+	Positions int64 // rows of a learned position table; 0: the model has none
+}
+
+// CheckLength refuses a sequence that is longer than the model's table of
+// positions, beyond which llama.cpp would read past it and abort.
+func (m *Model) CheckLength(prompt, gen int) error {
+	if m.Positions > 0 && int64(prompt+gen) > m.Positions {
+		return fmt.Errorf("model %s has %d positions: a prompt of %d tokens and %d decode steps do not fit", m.Name, m.Positions, prompt, gen)
+	}
+	return nil
 }
 
 // Models finds or makes the files of a config's models.
 type Models struct {
-	Dir    string // where synthesised models are kept between runs
-	DryRun bool   // describe, but write and hash nothing
+	Dir string // where synthesised models are kept between runs
 
 	// Progress, if not nil, hears what is being written or hashed.
 	Progress func(what string, doneBytes, totalBytes int64)
@@ -38,26 +50,33 @@ type Models struct {
 // times do not depend on weights, and a new run seed need not write them anew.
 const WeightSeed = 42
 
-// Resolve returns the file of m for backend b, writing a synthesised one if it
-// is not there yet.
+// Resolve finds the file of m for backend b and describes it; a synthesised
+// model is described whether its file is there or not.
 func (ms *Models) Resolve(m config.Model, b config.Backend) (Model, error) {
 	out := Model{Model: m, File: m.Path}
 	var err error
 	switch m.Kind {
 	case config.KindSynth:
-		out.File, out.Desc, err = ms.synthesise(m, b.DType)
+		var preset synth.Preset
+		if preset, err = synth.Lookup(m.Preset); err == nil {
+			opt := synthOptions(b)
+			out.File = filepath.Join(ms.Dir, SynthFileName(preset.Name, opt))
+			out.Positions = preset.NCtx
+			out.Desc, err = synth.Describe(preset, opt)
+		}
 	case config.KindGGUF:
-		out.Desc, err = describe(m.Path)
+		err = out.describe()
 	default:
 		err = fmt.Errorf("unknown kind of model %q", m.Kind)
 	}
 	if err != nil {
 		return Model{}, fmt.Errorf("model %s (source %q): %w", m.Name, m.Source, err)
 	}
-	if err := m.CheckClaim(out.Desc.ParamsTotal); err != nil {
-		return Model{}, err
-	}
-	return out, nil
+	return out, m.CheckClaim(out.Desc.ParamsTotal)
+}
+
+func synthOptions(b config.Backend) synth.Options {
+	return synth.Options{Type: b.DType, Seed: WeightSeed}
 }
 
 // SynthFileName names a synthesised model by what makes it what it is.
@@ -65,53 +84,97 @@ func SynthFileName(preset string, opt synth.Options) string {
 	return fmt.Sprintf("%s-%s-seed%d.gguf", preset, opt.Type, opt.Seed)
 }
 
-func describe(path string) (gguf.Description, error) {
-	f, err := gguf.Open(path)
+// describe reads the model's own file.
+func (m *Model) describe() error {
+	f, err := gguf.Open(m.File)
 	if errors.Is(err, fs.ErrNotExist) {
-		return gguf.Description{}, fmt.Errorf("there is no file %s: correct the model's source", path)
+		return fmt.Errorf("there is no file %s: correct the model's source", m.File)
 	}
 	if err != nil {
-		return gguf.Description{}, err
+		return err
 	}
 	defer f.Close()
-	return gguf.Describe(f)
+	if t, ok := f.Tensor("position_embd.weight"); ok && len(t.Dims) == 2 {
+		m.Positions = t.Dims[1]
+	}
+	m.Desc, err = gguf.Describe(f)
+	return err
 }
 
-// synthesise returns the file of a preset, which it writes unless a whole one of
-// the same making is there.
-func (ms *Models) synthesise(m config.Model, dtype string) (string, gguf.Description, error) {
-	preset, err := synth.Lookup(m.Preset)
+// prepare writes a synthesised model unless a whole file of the same making is
+// there, and hashes the file.
+func (ms *Models) prepare(m *Model, b config.Backend) error {
+	if m.Kind == config.KindSynth {
+		preset, err := synth.Lookup(m.Preset)
+		if err != nil {
+			return err
+		}
+		opt := synthOptions(b)
+		if !synth.Matches(m.File, preset, opt) {
+			if err := os.MkdirAll(ms.Dir, 0o777); err != nil {
+				return err
+			}
+			if ms.Progress != nil {
+				opt.Progress = func(done, total int64) { ms.Progress("writing "+filepath.Base(m.File), done, total) }
+			}
+			if err := synth.Write(m.File, preset, opt); err != nil {
+				return err
+			}
+		}
+	}
+	var err error
+	m.SHA256, err = ms.hash(m.File)
+	return err
+}
+
+// checkDisk compares the models that are still to be written with the space that
+// is free, before the first is.
+func (ms *Models) checkDisk(jobs []Job) error {
+	need := int64(0)
+	seen := map[string]bool{}
+	for i := range jobs {
+		m := &jobs[i].Model
+		if m.Kind != config.KindSynth || !jobs[i].Fits || seen[m.File] {
+			continue
+		}
+		seen[m.File] = true
+		if _, err := os.Stat(m.File); err != nil {
+			need += m.Desc.FileBytes
+		}
+	}
+	dir := ms.Dir
+	for {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir) // it will be made in the nearest folder that exists
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return nil // not known: writing will tell
+	}
+	if free := int64(disk.Bavail) * disk.Bsize; need > free {
+		return fmt.Errorf("runner: the models to be written take %s, %s has %s free: choose fewer models or another --models-dir", GiB(need), dir, GiB(free))
+	}
+	return nil
+}
+
+// RemoveUnfinished removes the beginnings of models that this process was
+// writing when it was interrupted.
+func (ms *Models) RemoveUnfinished() error {
+	parts, err := filepath.Glob(filepath.Join(ms.Dir, fmt.Sprintf(".*.gguf.%d-*.part", os.Getpid())))
 	if err != nil {
-		return "", gguf.Description{}, err
+		return err
 	}
-	opt := synth.Options{Type: dtype, Seed: WeightSeed}
-	path := filepath.Join(ms.Dir, SynthFileName(preset.Name, opt))
-	if synth.Matches(path, preset, opt) {
-		desc, err := describe(path)
-		return path, desc, err
+	var errs []error
+	for _, p := range parts {
+		errs = append(errs, os.Remove(p))
 	}
-	if ms.DryRun {
-		desc, err := synth.Describe(preset, opt)
-		return path, desc, err
-	}
-	if err := os.MkdirAll(ms.Dir, 0o777); err != nil {
-		return "", gguf.Description{}, err
-	}
-	if ms.Progress != nil {
-		opt.Progress = func(done, total int64) { ms.Progress("writing "+filepath.Base(path), done, total) }
-	}
-	if err := synth.Write(path, preset, opt); err != nil {
-		return "", gguf.Description{}, err
-	}
-	desc, err := describe(path)
-	return path, desc, err
+	return errors.Join(errs...)
 }
 
-// Hash returns the SHA-256 of a model's file; "" in a dry run.
-func (ms *Models) Hash(path string) (string, error) {
-	if ms.DryRun {
-		return "", nil
-	}
+// hash returns the SHA-256 of a file's content.
+func (ms *Models) hash(path string) (string, error) {
 	if sum, ok := ms.hashes[path]; ok {
 		return sum, nil
 	}

@@ -18,6 +18,7 @@ type Plan struct {
 	Config *config.Config
 	Jobs   []Job // in order of execution
 	Cells  int
+	Free   int64 // bytes of memory that were available; 0 unknown
 }
 
 // Job is what one worker process does: one model under one backend, all
@@ -27,6 +28,7 @@ type Job struct {
 	Backend config.Backend
 	Load    LoadSpec
 	Memory  gguf.Memory
+	Fits    bool   // into the memory that was free when the plan was made
 	KVBytes int64  // per token, at this backend's cache type
 	Cells   []Cell // in order of execution
 }
@@ -51,9 +53,9 @@ func (j *Job) ID(c Cell) string {
 
 // NewPlan pairs the config's models with its backends and scenarios. threads is
 // what a backend's `threads: 0` means. Models that do not fit into memory are
-// planned, so that they end up on record, but not hashed.
+// planned, so that they end up on record. Nothing is written: see Prepare.
 func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
-	p := &Plan{Config: cfg}
+	p := &Plan{Config: cfg, Free: AvailableMemory()}
 	longest := longestPrompt(cfg.Scenarios)
 	for _, pair := range cfg.Pairs() {
 		m, err := models.Resolve(pair.Model, pair.Backend)
@@ -64,11 +66,7 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		if job.fits(AvailableMemory()) {
-			if job.Model.SHA256, err = models.Hash(m.File); err != nil {
-				return nil, fmt.Errorf("runner: model %s: %w", m.Name, err)
-			}
-		}
+		job.Fits = p.Free == 0 || job.Memory.Total <= p.Free
 		for _, s := range cfg.Scenarios {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++
@@ -93,6 +91,11 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 	if b.ThreadsBatch == 0 {
 		b.ThreadsBatch = b.Threads
 	}
+	for _, s := range cfg.Scenarios {
+		if err := m.CheckLength(s.PromptTokens, cfg.GenTokens); err != nil {
+			return Job{}, fmt.Errorf("runner: scenario %s: %w", s.Name, err)
+		}
+	}
 	nCtx := b.Context(longest, cfg.GenTokens)
 	// llama.cpp takes no batch larger than the context.
 	b.BatchTokens = min(b.BatchTokens, nCtx)
@@ -110,13 +113,26 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		Load: LoadSpec{
 			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
 			GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
-			KVType: b.KVType, Mmap: b.Mmap,
+			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions),
 		},
 	}, nil
 }
 
-// fits compares the job's memory with what is free, in bytes; 0 is unknown.
-func (j *Job) fits(free int64) bool { return free == 0 || j.Memory.Total <= free }
+// Prepare writes the plan's models that are not there yet and hashes them all,
+// except those that do not fit into memory.
+func (p *Plan) Prepare(models *Models) error {
+	if err := models.checkDisk(p.Jobs); err != nil {
+		return err
+	}
+	for i := range p.Jobs {
+		if j := &p.Jobs[i]; j.Fits {
+			if err := models.prepare(&j.Model, j.Backend); err != nil {
+				return fmt.Errorf("model %s: %w", j.Model.Name, err)
+			}
+		}
+	}
+	return nil
+}
 
 // longestPrompt bounds the prompts' lengths in tokens: a byte-level tokeniser
 // never makes more tokens of a text than it has bytes, and a few special ones.
@@ -124,7 +140,11 @@ func longestPrompt(scenarios []config.Scenario) int {
 	const special = 8
 	n := 0
 	for _, s := range scenarios {
-		n = max(n, s.PromptTokens, boundTokens(s)+special)
+		if s.PromptTokens > 0 {
+			n = max(n, s.PromptTokens)
+		} else {
+			n = max(n, boundTokens(s)+special)
+		}
 	}
 	return n
 }
@@ -147,19 +167,21 @@ func (p *Plan) Calls() []Call {
 // nothing was resumed.
 func (p *Plan) RecordsExpected() int { return p.Cells * len(p.Calls()) * len(record.Modes) }
 
-// SHA256 identifies the plan: what is measured, in which order. The content of
-// model files is not in it, see CheckResumable.
+// SHA256 identifies the plan: what is measured, how, in which order. The content
+// of model files is not in it, see CheckResumable.
 func (p *Plan) SHA256() string {
 	type cell struct {
-		Task                     int
-		Model, Backend, Scenario string
-		Params                   int64
+		Task           int
+		Model, Backend string
+		Scenario       config.Scenario
+		Load           LoadSpec // how it runs, threads of this machine included
+		Params         int64
 	}
 	var cells []cell
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		for _, c := range j.Cells {
-			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario.Name, j.Model.Desc.ParamsTotal})
+			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, j.Load, j.Model.Desc.ParamsTotal})
 		}
 	}
 	data, err := json.Marshal([]any{p.Config.GenTokens, p.Config.Repetitions, p.Config.WarmupRepetitions, p.Config.Seed, cells})

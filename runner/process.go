@@ -32,7 +32,7 @@ type process struct {
 	stderr  *tail
 	exited  chan struct{} // closed after Wait
 	waitErr error         // valid once exited is closed
-	oomBase int64         // the cgroup's OOM kills when it started; -1 unknown
+	oomBase int64         // oomKills when it started
 	pid     int
 }
 
@@ -165,6 +165,16 @@ func (p *process) kill() {
 	}
 }
 
+// alive tells whether the worker can take another request.
+func (p *process) alive() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
 // died waits for a worker that stopped answering and says how it ended.
 func (p *process) died() *Failure {
 	select {
@@ -181,9 +191,9 @@ func (p *process) died() *Failure {
 		switch {
 		case ws.Signal() == syscall.SIGKILL && oomKills() > p.oomBase && p.oomBase >= 0:
 			f.Status = record.StatusOOM
-			f.Reason += " from the kernel's out-of-memory killer"
+			f.Reason += " while the kernel's out-of-memory killer was at work"
 		case ws.Signal() == syscall.SIGKILL:
-			f.Reason += " (sent by someone, or by an out-of-memory killer outside this control group)"
+			f.Reason += ", which someone sent: the kernel killed nothing for memory meanwhile"
 		}
 		return f
 	}
@@ -202,22 +212,6 @@ func signalName(s syscall.Signal) string {
 		return n
 	}
 	return fmt.Sprintf("signal %d", int(s))
-}
-
-// oomKills reads how many processes of this control group the kernel has killed
-// for memory; -1 where it does not say.
-func oomKills() int64 {
-	data, err := os.ReadFile("/sys/fs/cgroup/memory.events")
-	if err != nil {
-		return -1
-	}
-	for line := range strings.Lines(string(data)) {
-		var n int64
-		if _, err := fmt.Sscanf(line, "oom_kill %d", &n); err == nil {
-			return n
-		}
-	}
-	return -1
 }
 
 // tail keeps the last lines written to it and hands each to the debug log.

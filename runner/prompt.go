@@ -13,8 +13,8 @@ import (
 const MaxRecordedIDs = 1024
 
 // PromptSeed derives the seed of one call's prompt from the run's seed. It
-// depends on the scenario and the call alone: every model and backend gets the
-// same draw, and a resumed run the same as an uninterrupted one.
+// depends on the scenario and the call alone: all models of one vocabulary size
+// get the same draw, and a resumed run the same as an uninterrupted one.
 func PromptSeed(runSeed int64, scenario string, callIdx int) int64 {
 	h := fnv.New64a()
 	h.Write([]byte(scenario))

@@ -18,7 +18,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		TaskIdx:       c.TaskIdx, CellID: j.ID(c), OrderIdx: r.order, Session: r.Session,
 		Scenario: c.Scenario.Name, Backend: j.Backend.Name, BackendKind: j.Backend.Kind,
 		Model: j.Model.Name, ModelKind: j.Model.Kind, ModelSource: j.Model.Source,
-		ModelFile: filepath.Base(j.Model.File), ModelSHA256: j.Model.SHA256,
+		ModelFile: filepath.Base(j.Model.File), ModelSHA256: notEmpty(j.Model.SHA256),
 		ParamsMillions: float64(d.ParamsTotal) / 1e6, ParamsMillionsConfig: j.Model.ParamsMillions,
 		GenTokensTarget: r.Plan.Config.GenTokens, BatchSizeConfig: j.Backend.BatchSize,
 		CallIdx: call.Idx, SampleIdx: call.Idx, IsWarmup: call.Warmup >= 0,
@@ -55,6 +55,14 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 	return rec
 }
 
+// notEmpty is nil for "".
+func notEmpty(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
 // inModes makes the records of a call, one per mode.
 func inModes(base record.Record) []record.Record {
 	out := make([]record.Record, len(record.Modes))
@@ -68,16 +76,21 @@ func inModes(base record.Record) []record.Record {
 // store writes the records of a call that was measured.
 func (r *Run) store(base record.Record, m record.Measurement) error {
 	base.Status = record.StatusOK
+	base.Attempted = true
 	base.Measurement = m
+	base.Nulls = map[string]string{}
 	if base.Device == config.DeviceCPU {
-		const why = "no device clock on the CPU"
-		base.Nulls = map[string]string{
-			"cuda_event_ms": why, "prefill_cuda_event_ms": why, "kv_decode_cuda_event_ms": why, "token_device_ns": why,
-			"gpu_peak_mb": "no device memory on the CPU",
+		for _, name := range []string{"cuda_event_ms", "prefill_cuda_event_ms", "kv_decode_cuda_event_ms", "token_device_ns"} {
+			base.Nulls[name] = "no device clock on the CPU"
 		}
+		base.Nulls["gpu_peak_mb"] = "no device memory on the CPU"
 	}
-	if m.PromptTokenIDs == nil || (m.OutputTokenIDs == nil && *m.GenTokensRaw > 0) {
-		base.Nulls["prompt_token_ids"] = fmt.Sprintf("more than %d ids: see the hash and the seed", MaxRecordedIDs)
+	tooMany := fmt.Sprintf("more than %d ids: see the hash", MaxRecordedIDs)
+	if m.PromptTokenIDs == nil {
+		base.Nulls["prompt_token_ids"] = tooMany
+	}
+	if m.OutputTokenIDs == nil && *m.GenTokensRaw > 0 {
+		base.Nulls["output_token_ids"] = tooMany
 	}
 	records := inModes(base)
 	for i := range records {

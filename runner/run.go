@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"llmscale/runner/config"
@@ -33,6 +34,7 @@ type Run struct {
 	calls    int // acknowledged, in this and earlier sessions
 	planned  int
 	outcome  map[int]string // by TaskIdx: the cell's status
+	said     []Utterance
 	loads    []loadRow
 	previous done
 }
@@ -69,14 +71,15 @@ type done struct {
 	records int
 }
 
-// finished reads earlier sessions' records. Out of memory and waived are
-// results: they stand. A crash, a timeout or an error is tried again.
+// finished reads earlier sessions' records. A model that was tried and ran out
+// of memory is a result: it stands. What crashed, timed out, failed, was waived
+// or was not tried for lack of memory then is tried again.
 func finished(records []record.Record) done {
 	d := done{reps: map[int]map[int]bool{}, final: map[int]string{}, records: len(records)}
 	for i := range records {
 		r := &records[i]
 		switch {
-		case r.Status == record.StatusOOM || r.Status == record.StatusWaived:
+		case r.Status == record.StatusOOM && r.Attempted:
 			d.final[r.TaskIdx] = r.Status
 		case r.Status == record.StatusOK && r.Rep != nil && r.Mode == record.ModeE2E:
 			if d.reps[r.TaskIdx] == nil {
@@ -165,7 +168,7 @@ func (r *Run) job(j *Job, stop <-chan struct{}) error {
 		}
 	}()
 	var info LoadInfo
-	fresh := false // the worker has been loaded and not yet called
+	fresh := false // the worker's load is not on record yet
 	for _, c := range j.Cells {
 		calls := r.todo(c)
 		if len(calls) == 0 {
@@ -179,16 +182,15 @@ func (r *Run) job(j *Job, stop <-chan struct{}) error {
 			}
 			if err != nil {
 				// A model that does not load fails for all scenarios alike.
-				return r.failJob(j, asFailure(err))
+				return r.failJob(j, asFailure(err), w != nil)
 			}
 			fresh = true
 			r.loads = append(r.loads, loadRow{j.Model.Name, j.Backend.Device, j.Backend.DType, info.ModelLoadMS})
 		}
-		alive, err := r.cell(j, c, calls, w, info, fresh, stop)
+		alive, err := r.cell(j, c, calls, w, info, &fresh, stop)
 		if err != nil {
 			return err
 		}
-		fresh = false
 		if !alive {
 			w.close()
 			w = nil
@@ -202,9 +204,9 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	if j.Backend.Device != config.DeviceCPU {
 		return nil, LoadInfo{}, Failf(record.StatusWaived, "device %s: this build measures on the CPU only", j.Backend.Device)
 	}
-	if free := AvailableMemory(); !j.fits(free) {
+	if !j.Fits {
 		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
-			GiB(j.Memory.Total), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(free))
+			GiB(j.Memory.Total), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(r.Plan.Free))
 	}
 	cell := j.Model.Name + "/" + j.Backend.Name
 	r.show(Status{Cell: cell, Phase: PhaseLoad})
@@ -220,14 +222,14 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	}
 	if err != nil {
 		w.close()
-		return nil, LoadInfo{}, err
+		return w, LoadInfo{}, err // the worker is gone, but it was there
 	}
 	return w, *rep.Loaded, nil
 }
 
 // cell makes a cell's calls. alive is false if the worker is gone. The error is
 // one that ends the run.
-func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fresh bool, stop <-chan struct{}) (alive bool, err error) {
+func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fresh *bool, stop <-chan struct{}) (alive bool, err error) {
 	cfg := r.Plan.Config
 	for i, call := range calls {
 		st := Status{Cell: j.ID(c), Phase: PhaseMeasure, Index: call.Rep + 1, Of: cfg.Repetitions}
@@ -253,23 +255,22 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 		}
 		if err != nil {
 			f := asFailure(err)
-			for range calls[i:] {
-				r.eta.skip(j.weight(c.Scenario, cfg.GenTokens))
-			}
-			if err := r.fail(j, c, call, base, f); err != nil {
+			base.Attempted = true
+			if err := r.fail(j, c, calls[i:], base, f); err != nil {
 				return false, err
 			}
-			return f.Signal == "" && f.ExitCode == nil && f.Status != record.StatusTimeout, nil
+			return w.alive(), nil
 		}
 		m := rep.Measurement
 		m.LoadAverage1Min = &load
-		if fresh {
+		if *fresh {
 			m.ModelLoadMS, m.ContextInitMS = &info.ModelLoadMS, &info.ContextInitMS
-			fresh = false
+			*fresh = false
 		}
 		if err := r.store(base, *m); err != nil {
 			return false, err
 		}
+		r.hear(j, base, m)
 		r.eta.add(j.weight(c.Scenario, cfg.GenTokens), time.Since(started))
 		r.Progress.Stored(j.ID(c), call.Idx, record.StatusOK)
 	}
@@ -277,26 +278,26 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 	return true, nil
 }
 
-// failJob records a failure for each of the job's remaining cells.
-func (r *Run) failJob(j *Job, f *Failure) error {
+// failJob records a failure for each of the job's remaining cells; attempted
+// says whether a worker tried.
+func (r *Run) failJob(j *Job, f *Failure, attempted bool) error {
 	for _, c := range j.Cells {
 		calls := r.todo(c)
 		if len(calls) == 0 {
 			continue
 		}
-		for range calls {
-			r.eta.skip(j.weight(c.Scenario, r.Plan.Config.GenTokens))
-		}
-		if err := r.fail(j, c, calls[0], r.base(j, c, calls[0], LoadInfo{}, time.Now()), f); err != nil {
+		base := r.base(j, c, calls[0], LoadInfo{}, time.Now())
+		base.Attempted = attempted
+		if err := r.fail(j, c, calls, base, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fail records one failed call; the rest of its cell is not tried in this
-// session.
-func (r *Run) fail(j *Job, c Cell, call Call, base record.Record, f *Failure) error {
+// fail records the first of a cell's remaining calls as failed; the others are
+// not made in this session.
+func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *Failure) error {
 	base.Status = f.Status
 	base.Error = &f.Reason
 	if f.Signal != "" {
@@ -308,11 +309,33 @@ func (r *Run) fail(j *Job, c Cell, call Call, base record.Record, f *Failure) er
 		return err
 	}
 	r.order++
-	r.calls++
+	r.calls += len(calls)
+	for range calls {
+		r.eta.skip(j.weight(c.Scenario, r.Plan.Config.GenTokens))
+	}
 	r.outcome[c.TaskIdx] = f.Status
-	r.Progress.Stored(j.ID(c), call.Idx, f.Status)
+	r.Progress.Stored(j.ID(c), calls[0].Idx, f.Status)
 	r.Progress.Note(fmt.Sprintf("%s: %s: %s", j.ID(c), f.Status, f.Reason))
 	return nil
+}
+
+// Utterance is what a model that is not synthesised said to a text.
+type Utterance struct{ Cell, Prompt, Text string }
+
+// Said returns the first answer of each cell that has a model of one's own and
+// a text for a prompt: whether it is sense shows whether the model is computed
+// rightly.
+func (r *Run) Said() []Utterance { return slices.Clone(r.said) }
+
+// hear keeps a cell's first answer.
+func (r *Run) hear(j *Job, base record.Record, m *record.Measurement) {
+	if j.Model.Kind == config.KindSynth || m.OutputText == nil {
+		return
+	}
+	if n := len(r.said); n > 0 && r.said[n-1].Cell == base.CellID {
+		return
+	}
+	r.said = append(r.said, Utterance{base.CellID, *base.Prompt, *m.OutputText})
 }
 
 func (r *Run) show(s Status) {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -84,7 +86,7 @@ func TestRunMeasuresEverything(t *testing.T) {
 		if r.ModelLoadMS != nil {
 			loads++
 		}
-		if r.ParamsTotal != 102_714 || r.ModelSHA256 == "" || r.NLayer != 2 {
+		if r.ParamsTotal != 102_714 || r.ModelSHA256 == nil || r.NLayer != 2 {
 			t.Errorf("record %d: model facts %+v", i, r.ModelFacts)
 		}
 		if (r.Scenario == "drawn") == (r.Prompt != nil) {
@@ -264,7 +266,7 @@ func TestTooLarge(t *testing.T) {
 	p := testPlan(t, testConfig)
 	for i := range p.Jobs {
 		if p.Jobs[i].Model.Name == "a" {
-			p.Jobs[i].Memory.Total = 1 << 50
+			p.Jobs[i].Memory.Total, p.Jobs[i].Fits = 1<<50, false
 		}
 	}
 	_, sum, records, _ := execute(t, p, testWorker(t, ""))
@@ -275,6 +277,59 @@ func TestTooLarge(t *testing.T) {
 		if r.Model == "a" && (r.Status != record.StatusOOM || !strings.Contains(*r.Error, "needs 1.05e+06 GiB")) {
 			t.Errorf("%s: %s: %v", r.CellID, r.Status, *r.Error)
 		}
+	}
+}
+
+// TestWorkerThatBreaksTheProtocol costs its own cell: the next one must not be
+// sent to the dead worker.
+func TestWorkerThatBreaksTheProtocol(t *testing.T) {
+	p := testPlan(t, testConfig)
+	_, sum, records, _ := execute(t, p, testWorker(t, "garbage@two"))
+	if sum.ByStatus[record.StatusCrashed] != 4 || sum.ByStatus[record.StatusOK] != 8 {
+		t.Errorf("%v, want the four cells of scenario two crashed and the others ok", sum.ByStatus)
+	}
+	for _, r := range records {
+		if r.Status != record.StatusOK && r.Scenario != "two" {
+			t.Errorf("%s: %s: %s", r.CellID, r.Status, *r.Error)
+		}
+	}
+}
+
+// TestTooLongForTheModel refuses a sequence that GPT-2 has no positions for.
+func TestTooLongForTheModel(t *testing.T) {
+	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), []byte(strings.Replace(testConfig, "prompt_tokens: 5", "prompt_tokens: 1021", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewPlan(cfg, testModels(), 2); err == nil || !strings.Contains(err.Error(), "1024 positions") {
+		t.Errorf("%v, want a refusal that names the positions", err)
+	}
+}
+
+func TestResumableOnlyByTheSameBuild(t *testing.T) {
+	p := testPlan(t, testConfig)
+	data, err := json.Marshal(NewManifest("test", p, Overrides{}, "models", map[string]string{"commit": "a"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest map[string]any
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	same := map[string]string{"commit": "a"}
+	if err := CheckResumable("d", manifest, p, same); err != nil {
+		t.Error(err)
+	}
+	if err := CheckResumable("d", manifest, p, map[string]string{"commit": "b"}); err == nil || !strings.Contains(err.Error(), "another build") {
+		t.Errorf("another build: %v", err)
+	}
+	threads := testPlan(t, strings.Replace(testConfig, "threads: 1", "threads: 3", 1))
+	if err := CheckResumable("d", manifest, threads, same); err == nil {
+		t.Error("other threads are accepted")
+	}
+	p.Jobs[0].Model.SHA256 = "other"
+	if err := CheckResumable("d", manifest, p, same); err == nil || !strings.Contains(err.Error(), "content") {
+		t.Errorf("a changed file: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -28,14 +29,16 @@ const (
 // overwritten but by a whole new version of itself; runs.jsonl only grows, save
 // for the torn end that a killed coordinator leaves, which is moved aside.
 type Store struct {
-	dir  string
-	runs *os.File
-	lock *os.File
+	dir     string
+	created bool // by CreateStore: the folder was not there
+	runs    *os.File
+	lock    *os.File
 }
 
 // CreateStore makes a new run folder. It refuses one that exists and is not
 // empty.
 func CreateStore(dir string) (*Store, error) {
+	_, statErr := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("runner: the run's folder: %w", err)
 	}
@@ -46,7 +49,11 @@ func CreateStore(dir string) (*Store, error) {
 	if len(entries) > 0 {
 		return nil, fmt.Errorf("runner: the run's folder %s is not empty: choose a new one, or --resume %s", dir, dir)
 	}
-	return openStore(dir)
+	s, err := openStore(dir)
+	if s != nil {
+		s.created = errors.Is(statErr, fs.ErrNotExist)
+	}
+	return s, err
 }
 
 // OpenStore opens an existing run folder to go on with it and returns the
@@ -106,12 +113,20 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Discard removes a folder in which no run has begun.
+// Discard removes what CreateStore made, in a folder in which no run has begun.
 func (s *Store) Discard() error {
 	if _, err := os.Stat(filepath.Join(s.dir, ManifestFile)); err == nil {
 		return fmt.Errorf("runner: %s holds a run", s.dir)
 	}
-	return errors.Join(s.Close(), os.RemoveAll(s.dir))
+	names := []string{filepath.Join(s.dir, RunsFile), filepath.Join(s.dir, lockFile)}
+	if s.created {
+		names = append(names, s.dir)
+	}
+	errs := []error{s.Close()}
+	for _, name := range names {
+		errs = append(errs, os.Remove(name))
+	}
+	return errors.Join(errs...)
 }
 
 // Append writes the records of one call as lines in one write and returns after

@@ -112,6 +112,27 @@ func TestOpenRefusals(t *testing.T) {
 	}
 }
 
+// TestDiscard removes what was made and nothing else.
+func TestDiscard(t *testing.T) {
+	mine := t.TempDir()
+	for _, dir := range []string{mine, filepath.Join(mine, "new")} {
+		s, err := CreateStore(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Discard(); err != nil {
+			t.Error(err)
+		}
+	}
+	if entries, err := os.ReadDir(mine); err != nil || len(entries) != 0 {
+		t.Errorf("left in the user's folder: %v, %v", entries, err)
+	}
+	s, dir := newStore(t)
+	if err := s.Discard(); err == nil {
+		t.Errorf("%s holds a run and is discarded", dir)
+	}
+}
+
 func TestUnwritableFolder(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {

@@ -14,7 +14,7 @@ import (
 	"llmscale/runner"
 )
 
-// progress shows a run: a bar on a terminal, a line per cell elsewhere. It draws
+// progress shows a run: a bar on a terminal, a line per phase elsewhere. It draws
 // only when told to, between timed calls: a bar that redraws itself would run
 // beside the measurement.
 type progress struct {
@@ -22,7 +22,8 @@ type progress struct {
 	out      io.Writer
 	bar      *progressbar.ProgressBar // nil where out is no terminal
 	calls    int
-	cell     string // last one announced on plain output
+	phase    string // last one announced on plain output
+	lastLine time.Time
 	file     string // last one announced on plain output
 	lastFile time.Time
 }
@@ -69,9 +70,11 @@ func (p *progress) Update(s runner.Status) {
 		_ = p.bar.Set(s.CallsDone) // a bar that cannot be drawn is no reason to stop
 		return
 	}
-	if s.Phase != runner.PhaseLoad && s.Cell != p.cell {
-		p.cell = s.Cell
-		fmt.Fprintf(p.out, "%d/%d calls  %s  %s\n", s.CallsDone, s.Calls, s.Cell, left)
+	// In a log, a line for each phase of a cell, and one now and then in between.
+	phase := s.Cell + " " + string(s.Phase)
+	if phase != p.phase || time.Since(p.lastLine) > 30*time.Second {
+		p.phase, p.lastLine = phase, time.Now()
+		fmt.Fprintf(p.out, "%d/%d calls  %s  %s  %s\n", s.CallsDone, s.Calls, s.Cell, what, left)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -126,8 +127,7 @@ func measure(c *cli.Context) (dir string, err error) {
 	progress := newProgress(c.App.ErrWriter)
 	defer progress.Close()
 	run := &runner.Run{Worker: workerProcess(c), Progress: progress, Log: slog.Default()}
-	models := &runner.Models{Dir: c.String("models-dir"), DryRun: c.Bool("dry-run"), Progress: progress.File}
-
+	models := &runner.Models{Dir: c.String("models-dir"), Progress: progress.File}
 	var (
 		cfg *config.Config
 		o   runner.Overrides
@@ -140,7 +140,6 @@ func measure(c *cli.Context) (dir string, err error) {
 		if cfg, o, err = runner.ResumedConfig(dir, run.Manifest); err != nil {
 			return "", usage(err)
 		}
-		run.ID, _ = run.Manifest["run_id"].(string)
 		models.Dir, _ = run.Manifest["models_dir"].(string)
 		run.Session = runner.Sessions(run.Manifest)
 	} else {
@@ -151,44 +150,42 @@ func measure(c *cli.Context) (dir string, err error) {
 		if err = o.Apply(cfg); err != nil {
 			return "", usage(err)
 		}
-		run.ID = time.Now().Format("20060102_150405")
-		if dir = c.String("out"); dir == "" {
-			dir = filepath.Join("runs", run.ID)
-			for n := 2; ; n++ { // two runs may start within a second
-				if _, err := os.Stat(dir); err != nil {
-					break
-				}
-				dir = filepath.Join("runs", fmt.Sprintf("%s-%d", run.ID, n))
-			}
-		}
-		dir = filepath.Clean(dir)
+		dir = newRunDir(c.String("out"))
 	}
-
+	run.ID = filepath.Base(dir)
 	for _, w := range cfg.Warnings() {
 		progress.Note("warning: " + w)
 	}
+	_, threads := runner.Cores()
+	if run.Plan, err = runner.NewPlan(cfg, models, threads); err != nil {
+		return "", usage(err)
+	}
+	if c.Bool("dry-run") {
+		return dir, printPlan(c.App.Writer, run.Plan)
+	}
 
-	if !c.Bool("dry-run") && !resumed {
+	if !native.Built {
+		return "", usage(native.ErrNotBuilt)
+	}
+
+	stop, release := interrupts()
+	defer release()
+	if !resumed {
 		// Before gigabytes of models are written for a run that has no place.
 		if run.Store, err = runner.CreateStore(dir); err != nil {
 			return "", usage(err)
 		}
 		defer run.Store.Close()
 	}
-	_, threads := runner.Cores()
-	if run.Plan, err = runner.NewPlan(cfg, models, threads); err != nil {
+	if err = prepare(run.Plan, models, stop); err != nil {
 		if run.Store != nil {
 			err = errors.Join(err, run.Store.Discard())
 		}
-		return "", usage(err)
+		return "", err
 	}
 	progress.Clear()
-	if c.Bool("dry-run") {
-		return dir, printPlan(c.App.Writer, run.Plan)
-	}
-
 	if resumed {
-		if err = runner.CheckResumable(dir, run.Manifest, run.Plan); err != nil {
+		if err = runner.CheckResumable(dir, run.Manifest, run.Plan, versionInfo()); err != nil {
 			return "", usage(err)
 		}
 		if run.Store, run.Previous, err = runner.OpenStore(dir); err != nil {
@@ -202,9 +199,7 @@ func measure(c *cli.Context) (dir string, err error) {
 		run.Manifest = runner.NewManifest(run.ID, run.Plan, o, models.Dir, versionInfo())
 	}
 
-	stop, release := interrupts()
 	sum, err := run.Execute(stop)
-	release()
 	progress.Close()
 	if err != nil {
 		return dir, err
@@ -214,9 +209,37 @@ func measure(c *cli.Context) (dir string, err error) {
 	case sum.Interrupted:
 		return dir, &exitError{exitInterrupted, fmt.Errorf("interrupted: what was measured is kept; go on with `llmscale %s --resume %s`", c.Command.Name, dir)}
 	case sum.Failed() > 0:
-		return dir, &exitError{exitFailedCells, fmt.Errorf("%d of %d cells have no measurement; `llmscale %s --resume %s` tries crashed ones again", sum.Failed(), sum.Cells, c.Command.Name, dir)}
+		return dir, &exitError{exitFailedCells, fmt.Errorf("%d of %d cells have no measurement; `llmscale %s --resume %s` tries them again, but for those that ran out of memory", sum.Failed(), sum.Cells, c.Command.Name, dir)}
 	}
 	return dir, nil
+}
+
+// newRunDir is the folder of a new run.
+func newRunDir(out string) string {
+	if out != "" {
+		return filepath.Clean(out)
+	}
+	base := filepath.Join("runs", time.Now().Format("20060102_150405"))
+	dir := base
+	for n := 2; ; n++ { // two runs may start within a second
+		if _, err := os.Stat(dir); err != nil {
+			return dir
+		}
+		dir = fmt.Sprintf("%s-%d", base, n)
+	}
+}
+
+// prepare writes and hashes the plan's models, which can take minutes; an
+// interrupt ends the wait, and then the program.
+func prepare(p *runner.Plan, models *runner.Models, stop <-chan struct{}) error {
+	done := make(chan error, 1)
+	go func() { done <- p.Prepare(models) }()
+	select {
+	case err := <-done:
+		return err
+	case <-stop:
+		return &exitError{exitInterrupted, errors.Join(errors.New("interrupted before the first measurement"), models.RemoveUnfinished())}
+	}
 }
 
 // interrupts closes stop on the first Ctrl-C or SIGTERM. A second one ends the
@@ -267,7 +290,6 @@ func openBackend(kind string) (runner.Backend, error) {
 func printPlan(out io.Writer, p *runner.Plan) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "order\tmodel\tbackend\tscenarios\tparams (M)\tweights\tKV cache\tcompute\tmemory\tfile")
-	free := runner.AvailableMemory()
 	tooLarge := 0
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
@@ -276,7 +298,7 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 			scenarios = append(scenarios, c.Scenario.Name)
 		}
 		note := ""
-		if free > 0 && j.Memory.Total > free {
+		if !j.Fits {
 			note = "  does not fit"
 			tooLarge++
 		}
@@ -292,8 +314,8 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	}
 	fmt.Fprintf(out, "\n%d cells, %d calls each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Cells, len(p.Calls()),
 		p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens, p.RecordsExpected())
-	if free > 0 {
-		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", runner.GiB(free), tooLarge, len(p.Jobs))
+	if p.Free > 0 {
+		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", runner.GiB(p.Free), tooLarge, len(p.Jobs))
 	}
 	fmt.Fprintln(out, roughTime(p))
 	return nil
@@ -306,13 +328,11 @@ func roughTime(p *runner.Plan) string {
 	if err != nil {
 		return "rough time: not estimated (" + err.Error() + ")"
 	}
-	best := 0.0
-	for _, r := range rates {
-		best = max(best, r)
-	}
-	d := time.Duration(p.EstimateSeconds(best) * float64(time.Second))
+	slices.Sort(rates)
+	rate := rates[len(rates)/2]
+	d := time.Duration(p.EstimateSeconds(rate) * float64(time.Second))
 	return fmt.Sprintf("rough time: %s of measuring, if decode reads its weights at %.3g GB/s (measured just now with %d threads) and nothing else counts; loading and writing models come on top",
-		d.Round(time.Second), best/1e9, threads)
+		d.Round(time.Second), rate/1e9, threads)
 }
 
 func printSummary(out, errOut io.Writer, run *runner.Run, dir string, sum runner.Summary) {
@@ -326,5 +346,8 @@ func printSummary(out, errOut io.Writer, run *runner.Run, dir string, sum runner
 		parts = append(parts, fmt.Sprintf("%d not measured", left))
 	}
 	fmt.Fprintf(errOut, "%d cells: %s\n", sum.Cells, strings.Join(parts, ", "))
+	for _, u := range run.Said() {
+		fmt.Fprintf(out, "%s said to %q: %q\n", u.Cell, u.Prompt, u.Text)
+	}
 	fmt.Fprintln(out, dir)
 }

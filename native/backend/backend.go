@@ -5,6 +5,7 @@ package backend
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -15,9 +16,10 @@ import (
 
 // Native measures through package native. The zero value is ready for Load.
 type Native struct {
-	model *native.Model
-	ctx   *native.Context
-	vocab int
+	model     *native.Model
+	ctx       *native.Context
+	vocab     int
+	positions int // rows of the model's position table; 0: none
 }
 
 var _ runner.Backend = (*Native)(nil)
@@ -49,7 +51,7 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 		return runner.LoadInfo{}, failure(err)
 	}
 	created := time.Now()
-	n.vocab = n.model.Info().NVocab
+	n.vocab, n.positions = n.model.Info().NVocab, spec.Positions
 	build, err := native.Build()
 	if err != nil {
 		return runner.LoadInfo{}, failure(err)
@@ -132,6 +134,9 @@ func (n *Native) prompt(call runner.CallSpec, out *record.Measurement) ([]int32,
 	start := time.Now()
 	ids, err := n.model.Tokenize(*call.Prompt, true)
 	out.TokenizeMS = ptr(ms(time.Since(start).Nanoseconds()))
+	if err == nil && n.positions > 0 && len(ids)+call.GenTokens > n.positions {
+		err = fmt.Errorf("native: the prompt has %d tokens: with %d decode steps it is longer than the model's %d positions", len(ids), call.GenTokens, n.positions)
+	}
 	if err == nil && len(ids) == 0 {
 		err = errors.New("native: the prompt has no tokens in this model's vocabulary")
 	}

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -68,10 +67,21 @@ extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t passes
         return ls::fail(err, LS_NO_MEMORY, "read bandwidth", "no memory for a buffer of %zu bytes", *bytes_read);
     }
 
-    spin_barrier            barrier(n_threads);
-    std::atomic<uint64_t>   total{0};
+    struct span {
+        int64_t start, end;
+    };
+    std::vector<span>        spans(size_t(n_threads) * size_t(passes)); // of each thread and pass
     std::vector<std::thread> threads;
+    spin_barrier             barrier(n_threads);
+    std::atomic<uint64_t>    total{0};
+    std::atomic<int>         go{0}; // 1: all threads are there; -1: one could not be started
     auto work = [&](int index) {
+        while (go.load(std::memory_order_acquire) == 0) {
+            std::this_thread::yield();
+        }
+        if (go.load(std::memory_order_acquire) < 0) {
+            return;
+        }
         auto * mine = reinterpret_cast<uint64_t *>(static_cast<char *>(buffer) + share * size_t(index));
         // Each thread touches its own share first, so that its pages lie on its node.
         for (size_t i = 0; i < share / 8; i++) {
@@ -80,23 +90,40 @@ extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t passes
         uint64_t s = 0;
         for (int32_t pass = 0; pass < passes; pass++) {
             barrier.wait();
-            const int64_t start = ls::now_ns();
+            span & t = spans[size_t(pass) * size_t(n_threads) + size_t(index)];
+            t.start  = ls::now_ns();
             s += sum(mine, share / 8);
-            barrier.wait();
-            if (index == 0) {
-                pass_ns[pass] = ls::now_ns() - start;
-            }
+            t.end = ls::now_ns();
         }
         total += s;
     };
-    for (int i = 1; i < n_threads; i++) {
-        threads.emplace_back(work, i);
+    const int rc = ls::guarded(err, "read bandwidth", [&] {
+        for (int i = 1; i < n_threads; i++) {
+            threads.emplace_back(work, i);
+        }
+        return int(LS_OK);
+    });
+    go.store(rc == LS_OK ? 1 : -1, std::memory_order_release);
+    if (rc == LS_OK) {
+        work(0);
     }
-    work(0);
     for (auto & t : threads) {
         t.join();
     }
-    *checksum = total;
     free(buffer);
+    if (rc != LS_OK) {
+        return rc;
+    }
+    // A pass lasts from its first thread's start to its last one's end.
+    for (int32_t pass = 0; pass < passes; pass++) {
+        span whole = spans[size_t(pass) * size_t(n_threads)];
+        for (int i = 1; i < n_threads; i++) {
+            const span & t = spans[size_t(pass) * size_t(n_threads) + size_t(i)];
+            whole.start    = t.start < whole.start ? t.start : whole.start;
+            whole.end      = t.end > whole.end ? t.end : whole.end;
+        }
+        pass_ns[pass] = whole.end - whole.start;
+    }
+    *checksum = total;
     return LS_OK;
 }

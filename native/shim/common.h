@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <exception>
+#include <new>
 
 namespace ls {
 
@@ -27,6 +29,19 @@ __attribute__((format(printf, 4, 5))) inline int fail(ls_error * err, int code, 
     vsnprintf(err->message, sizeof err->message, format, args);
     va_end(args);
     return code;
+}
+
+// Runs f and turns what it throws into an error: no C++ exception may cross the
+// C door, where it would end the process.
+template <typename F>
+int guarded(ls_error * err, const char * op, F && f) {
+    try {
+        return f();
+    } catch (const std::bad_alloc &) {
+        return fail(err, LS_NO_MEMORY, op, "not enough memory");
+    } catch (const std::exception & e) {
+        return fail(err, LS_FAILED, op, "%s", e.what());
+    }
 }
 
 } // namespace ls

@@ -5,9 +5,10 @@
 
 #include "ggml-cpu.h"
 
+#include <cinttypes>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
-#include <new>
 #include <sys/resource.h>
 
 struct ls_context {
@@ -85,6 +86,25 @@ int check_tokens(const ls_context * c, const int32_t * tokens, int32_t n, ls_err
 
 int64_t timeval_ns(const timeval & t) { return int64_t(t.tv_sec) * 1000000000 + int64_t(t.tv_usec) * 1000; }
 
+// Peak resident set of this program, from the kernel's line "VmHWM: n kB".
+// ru_maxrss will not do: it survives exec, so a worker would report the largest
+// size that the process that started it ever had. 0 if it cannot be read.
+int64_t rss_peak_bytes() {
+    FILE * f = std::fopen("/proc/self/status", "r");
+    if (!f) {
+        return 0;
+    }
+    char    line[256];
+    int64_t kib = 0;
+    while (std::fgets(line, sizeof line, f)) {
+        if (std::sscanf(line, "VmHWM: %" SCNd64, &kib) == 1) {
+            break;
+        }
+    }
+    std::fclose(f);
+    return kib * 1024;
+}
+
 bool all_finite(const float * x, int32_t n) {
     for (int32_t i = 0; i < n; i++) {
         if (!std::isfinite(x[i])) {
@@ -134,29 +154,26 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
     }
     auto * c = new ls_context;
     c->model = model;
-    try {
+    const int rc = ls::guarded(err, "context", [&] {
         c->ctx = llama_init_from_model(model->model, cp);
-    } catch (const std::bad_alloc &) {
+        if (!c->ctx) {
+            return ls::fail(err, LS_FAILED, "context", "llama.cpp could not create the context");
+        }
+        c->n_vocab    = llama_vocab_n_tokens(model->vocab);
+        c->n_batch    = int32_t(llama_n_batch(c->ctx));
+        c->batch      = llama_batch_init(c->n_batch, 0, 1);
+        c->pool       = new_pool(params.n_threads);
+        c->pool_batch = params.n_threads_batch == params.n_threads ? c->pool : new_pool(params.n_threads_batch);
+        if (!c->pool || !c->pool_batch) {
+            return ls::fail(err, LS_FAILED, "context", "could not start %d threads", params.n_threads);
+        }
+        llama_attach_threadpool(c->ctx, c->pool, c->pool_batch);
+        return int(LS_OK);
+    });
+    if (rc != LS_OK) {
         ls_context_free(c);
-        return ls::fail(err, LS_NO_MEMORY, "context", "not enough memory for the KV cache and the compute buffer");
-    } catch (const std::exception & e) {
-        ls_context_free(c);
-        return ls::fail(err, LS_FAILED, "context", "%s", e.what());
+        return rc;
     }
-    if (!c->ctx) {
-        ls_context_free(c);
-        return ls::fail(err, LS_FAILED, "context", "llama.cpp could not create the context");
-    }
-    c->n_vocab    = llama_vocab_n_tokens(model->vocab);
-    c->n_batch    = int32_t(llama_n_batch(c->ctx));
-    c->batch      = llama_batch_init(c->n_batch, 0, 1);
-    c->pool       = new_pool(params.n_threads);
-    c->pool_batch = params.n_threads_batch == params.n_threads ? c->pool : new_pool(params.n_threads_batch);
-    if (!c->pool || !c->pool_batch) {
-        ls_context_free(c);
-        return ls::fail(err, LS_FAILED, "context", "could not start %d threads", params.n_threads);
-    }
-    llama_attach_threadpool(c->ctx, c->pool, c->pool_batch);
     *out = c;
     return LS_OK;
 }
@@ -168,9 +185,10 @@ extern "C" void ls_context_clear(ls_context * c) {
     c->n_past = 0;
 }
 
-extern "C" int ls_measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
-                          int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns,
-                          ls_measurement * out, ls_error * err) {
+namespace {
+
+int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_gen, int32_t * output_ids,
+            int64_t * token_ns, int64_t * sampling_ns, ls_measurement * out, ls_error * err) {
     *out = {};
     if (n_prompt < 1 || n_gen < 0) {
         return ls::fail(err, LS_BAD_ARG, "measure", "a prompt of %d tokens and %d decode steps: want at least 1 and 0", n_prompt, n_gen);
@@ -229,12 +247,12 @@ extern "C" int ls_measure(ls_context * c, const int32_t * prompt, int32_t n_prom
     out->involuntary_switches = after.ru_nivcsw - before.ru_nivcsw;
     out->cpu_time_ns          = timeval_ns(after.ru_utime) + timeval_ns(after.ru_stime)
                               - timeval_ns(before.ru_utime) - timeval_ns(before.ru_stime);
-    out->rss_peak_bytes       = int64_t(after.ru_maxrss) * 1024; // Linux counts it in KiB
+    out->rss_peak_bytes       = rss_peak_bytes();
     out->logits_finite        = all_finite(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
     return LS_OK;
 }
 
-extern "C" int ls_eval(ls_context * c, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err) {
+int eval(ls_context * c, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err) {
     if (n_tokens < 1 || n_tokens > c->n_batch) {
         return ls::fail(err, LS_BAD_ARG, "eval", "%d tokens: want 1 to %d, the batch size", n_tokens, c->n_batch);
     }
@@ -256,8 +274,8 @@ extern "C" int ls_eval(ls_context * c, const int32_t * tokens, int32_t n_tokens,
     return LS_OK;
 }
 
-extern "C" int ls_bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
-                              int64_t * total_ns, ls_error * err) {
+int bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
+                int64_t * total_ns, ls_error * err) {
     ls_context_clear(c);
     if (const int rc = append(c, prompt, n_prompt, false)) {
         return decode_failed(err, "prefill", rc);
@@ -275,4 +293,23 @@ extern "C" int ls_bare_decode(ls_context * c, const int32_t * prompt, int32_t n_
     *total_ns = ls::now_ns() - start;
     c->n_past += n;
     return LS_OK;
+}
+
+} // namespace
+
+extern "C" int ls_measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
+                          int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns,
+                          ls_measurement * out, ls_error * err) {
+    return ls::guarded(err, "measure", [&] {
+        return measure(c, prompt, n_prompt, n_gen, output_ids, token_ns, sampling_ns, out, err);
+    });
+}
+
+extern "C" int ls_eval(ls_context * c, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err) {
+    return ls::guarded(err, "eval", [&] { return eval(c, tokens, n_tokens, all, logits, err); });
+}
+
+extern "C" int ls_bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
+                              int64_t * total_ns, ls_error * err) {
+    return ls::guarded(err, "decode", [&] { return bare_decode(c, prompt, n_prompt, ids, n, total_ns, err); });
 }

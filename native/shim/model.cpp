@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #include "common.h"
 
-#include <new>
 #include <type_traits>
 
 namespace {
@@ -49,12 +48,12 @@ extern "C" int ls_model_load(const char * path, ls_model_params params, ls_progr
     set_mmap(mp, params.use_mmap, 0);
 
     llama_model * model = nullptr;
-    try {
+    const int rc = ls::guarded(err, "load", [&] {
         model = llama_model_load_from_file(path, mp);
-    } catch (const std::bad_alloc &) {
-        return ls::fail(err, LS_NO_MEMORY, "load", "not enough memory for the weights");
-    } catch (const std::exception & e) {
-        return ls::fail(err, LS_FAILED, "load", "%s", e.what());
+        return int(LS_OK);
+    });
+    if (rc != LS_OK) {
+        return rc;
     }
     if (!model) {
         return call.aborted ? ls::fail(err, LS_ABORTED, "load", "aborted")

@@ -47,7 +47,11 @@ extern "C" ls_build_info ls_get_build_info(void) {
     info.optimized = true;
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    info.sanitized = true;
+    info.sanitized = true; // GCC says it so
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    info.sanitized = true; // and clang so
+#endif
 #endif
     return info;
 }

@@ -208,7 +208,7 @@ var modelTable = table[Model]{
 			Doc: "Where the weights come from: `synth:PRESET` or a GGUF file, see [Sources](#sources)."},
 			at: func(m *Model) any { return &m.Source }, rule: notEmpty},
 		{Field: Field{Key: "params_millions", Type: Number, Unit: "millions", DefaultDoc: "no claim", Min: 0.001, Max: 1e8,
-			Doc: "Parameters that you expect. What is recorded and plotted is counted from the file; a claim that is off by more than 1 % is reported."},
+			Doc: "Parameters that you expect. What is recorded and plotted is counted from the file; a claim that is off by more than 1 % is refused."},
 			at: func(m *Model) any { return &m.ParamsMillions }},
 		{Field: Field{Key: "backends", Type: List, DefaultDoc: "all that fit",
 			Doc: "Names of the backends that this model runs under, see [Pairing](#which-model-runs-under-which-backend)."},

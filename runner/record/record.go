@@ -8,7 +8,7 @@
 // as in TR121; each line stands alone and repeats what is needed to read it.
 package record
 
-// SchemaVersion counts incompatible changes of Record and Manifest.
+// SchemaVersion counts incompatible changes of Record and of the manifest.
 const SchemaVersion = 1
 
 // Modes of a call, in the order in which their records are written.
@@ -22,7 +22,7 @@ const (
 var Modes = []string{ModePrefill, ModeDecode, ModeE2E}
 
 // Statuses of a call. Only StatusOK rows carry measurements; the others say in
-// Error (and Signal, ExitCode, StderrTail) why there is none.
+// Error (and Signal, ExitCode, Stderr) why there is none.
 const (
 	StatusOK      = "ok"
 	StatusOOM     = "oom"     // did not fit in memory: a result (the memory wall), not a failure of the sweep
@@ -42,16 +42,16 @@ type Record struct {
 	CellID    string `json:"cell_id" doc:"the cell's name: model/backend/scenario"`
 	OrderIdx  int    `json:"order_idx" doc:"position of the call in the order of execution, counted over the whole run"`
 	Session   int    `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume"`
-	Replicate int    `json:"replicate" doc:"index of the worker process that measured this cell"`
+	Replicate int    `json:"replicate" doc:"index among repeated worker processes of one model and backend; this version runs one, 0"`
 
-	Scenario    string `json:"scenario" doc:"name of the scenario"`
-	Backend     string `json:"backend" doc:"name of the backend in the config"`
-	BackendKind string `json:"backend_kind" doc:"runtime: native"`
-	Model       string `json:"model" doc:"name of the model in the config"`
-	ModelKind   string `json:"model_kind" doc:"how the model came in: synth or gguf"`
-	ModelSource string `json:"model_source" doc:"source as written in the config"`
-	ModelFile   string `json:"model_file" doc:"file name of the GGUF that was loaded"`
-	ModelSHA256 string `json:"model_sha256" doc:"SHA-256 of that file, lower-case hex"`
+	Scenario    string  `json:"scenario" doc:"name of the scenario"`
+	Backend     string  `json:"backend" doc:"name of the backend in the config"`
+	BackendKind string  `json:"backend_kind" doc:"runtime: native"`
+	Model       string  `json:"model" doc:"name of the model in the config"`
+	ModelKind   string  `json:"model_kind" doc:"how the model came in: synth or gguf"`
+	ModelSource string  `json:"model_source" doc:"source as written in the config"`
+	ModelFile   string  `json:"model_file" doc:"file name of the GGUF that was loaded"`
+	ModelSHA256 *string `json:"model_sha256" doc:"SHA-256 of that file, lower-case hex; null where the model was too large to be tried"`
 
 	ParamsMillions       float64  `json:"params_millions" unit:"1e6" doc:"total parameters, counted from the file's tensors"`
 	ParamsMillionsConfig *float64 `json:"params_millions_config" unit:"1e6" doc:"params_millions as the config claims it"`
@@ -73,6 +73,7 @@ type Record struct {
 	Signal    *string  `json:"signal" doc:"signal that ended the worker"`
 	ExitCode  *int     `json:"exit_code" doc:"exit code of the worker, where it ended by itself"`
 	Stderr    []string `json:"stderr_tail" doc:"last lines of the worker's stderr, where it failed"`
+	Attempted bool     `json:"attempted" doc:"false where no worker was started for the call: the memory check or a missing device ruled it out"`
 	StartedAt float64  `json:"started_at_unix" unit:"s" doc:"wall-clock time at which the call started, Unix epoch"`
 
 	Measurement
@@ -121,11 +122,11 @@ type Measurement struct {
 
 	TokenizeMS    *float64 `json:"tokenize_ms" unit:"ms" doc:"tokenising the prompt; outside every phase; null for random ids"`
 	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call; outside every phase"`
-	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model; on the worker's first call only"`
+	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model, from a page cache that hashing the file has just warmed; on the worker's first call only"`
 	ContextInitMS *float64 `json:"context_init_ms" unit:"ms" doc:"creating the context; on the first call in it only"`
 	GPUPeakMB     *float64 `json:"gpu_peak_mb" unit:"MiB" doc:"peak device memory; null on the CPU"`
 
-	RSSPeakMiB      *float64 `json:"rss_peak_mib" unit:"MiB" doc:"peak resident set of the worker since its start"`
+	RSSPeakMiB      *float64 `json:"rss_peak_mib" unit:"MiB" doc:"peak resident set of the worker since its start (VmHWM)"`
 	MajorFaults     *int64   `json:"major_page_faults" doc:"page faults that read from disk, during the call"`
 	MinorFaults     *int64   `json:"minor_page_faults" doc:"page faults served from memory, during the call"`
 	InvoluntaryCtx  *int64   `json:"involuntary_ctx_switches" doc:"times the worker lost a core to another process during the call: noise if large"`

@@ -1,0 +1,108 @@
+package runner
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// A process's limits are those of all the control groups above it, in version 2's
+// one tree or in version 1's trees, one per controller. In a container the path
+// in /proc/self/cgroup may be the host's; then the group's files are at the root.
+
+// groupDirs lists the folders of this process's control group and its ancestors
+// for a controller, innermost first.
+func groupDirs(root, membership, controller string) []string {
+	var out []string
+	for line := range strings.Lines(membership) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		base := ""
+		switch {
+		case parts[1] == "": // version 2
+			base = root
+			if readText(filepath.Join(root, "unified", "cgroup.controllers")) != "" {
+				base = filepath.Join(root, "unified")
+			}
+		case containsWord(parts[1], controller):
+			base = filepath.Join(root, controller)
+		default:
+			continue
+		}
+		for path := filepath.Clean(parts[2]); ; path = filepath.Dir(path) {
+			out = append(out, filepath.Join(base, path))
+			if path == "/" || path == "." {
+				break
+			}
+		}
+	}
+	return out
+}
+
+func containsWord(list, word string) bool {
+	for w := range strings.SplitSeq(list, ",") {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+const cgroupRoot = "/sys/fs/cgroup"
+
+// groupMemoryLeft is how many bytes this process's control groups leave it;
+// math.MaxInt64 where nothing limits it.
+func groupMemoryLeft(root, membership string) int64 {
+	left := int64(math.MaxInt64)
+	for _, dir := range groupDirs(root, membership, "memory") {
+		for _, names := range [][2]string{{"memory.max", "memory.current"}, {"memory.limit_in_bytes", "memory.usage_in_bytes"}} {
+			limit, err := strconv.ParseInt(readText(filepath.Join(dir, names[0])), 10, 64)
+			if err != nil || limit > 1<<60 {
+				continue // no such file, "max", or version 1's huge "unlimited"
+			}
+			used := parseSize(readText(filepath.Join(dir, names[1])))
+			for line := range strings.Lines(readText(filepath.Join(dir, "memory.stat"))) {
+				var cache int64
+				if _, err := fmt.Sscanf(line, "inactive_file %d", &cache); err == nil {
+					used -= cache // given back when asked for
+				}
+			}
+			left = min(left, max(limit-used, 0))
+		}
+	}
+	return left
+}
+
+// groupCPUQuota is how many CPUs' worth of time this process's control groups
+// grant it; +Inf where nothing limits it.
+func groupCPUQuota(root, membership string) float64 {
+	quota := math.Inf(1)
+	for _, dir := range groupDirs(root, membership, "cpu") {
+		q, p, ok := strings.Cut(readText(filepath.Join(dir, "cpu.max")), " ")
+		if !ok {
+			q, p = readText(filepath.Join(dir, "cpu.cfs_quota_us")), readText(filepath.Join(dir, "cpu.cfs_period_us"))
+		}
+		limit, err1 := strconv.ParseFloat(q, 64)
+		period, err2 := strconv.ParseFloat(p, 64)
+		if err1 == nil && err2 == nil && limit > 0 && period > 0 {
+			quota = min(quota, limit/period)
+		}
+	}
+	return quota
+}
+
+// oomKills counts the processes that the kernel has killed for memory since it
+// started, in whichever control group; -1 where it does not say.
+func oomKills() int64 {
+	for line := range strings.Lines(readText("/proc/vmstat")) {
+		var n int64
+		if _, err := fmt.Sscanf(line, "oom_kill %d", &n); err == nil {
+			return n
+		}
+	}
+	return -1
+}
