@@ -101,6 +101,8 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.decodeFractions()
 	a.warmups()
 	a.eventGaps()
+	a.phaseSum()
+	a.said()
 	a.failures()
 	a.tokens()
 	a.fits()

@@ -301,8 +301,30 @@ func TestFirstChange(t *testing.T) {
 				}
 				return ""
 			}
-		}, "feasibility", "feasibility", "m00"},
-		{"tails unknown", func(p *plan) { p.gen, p.reps = 8, 2 }, "unknown", "latency", "m02"},
+		}, "latency", "latency", "m03"}, // larger ones ran; 4^0.8 from m01 on
+		{"all out of memory", func(p *plan) { p.fails = func(int) string { return record.StatusOOM } }, "feasibility", "feasibility", "m00"},
+		{"all crash", func(p *plan) { p.fails = func(int) string { return record.StatusCrashed } }, "unknown", "unknown", ""},
+		{"middle crashes", func(p *plan) {
+			p.perToken = slow
+			p.fails = func(m int) string { return map[int]string{3: record.StatusCrashed, 4: record.StatusTimeout}[m] }
+		}, "none", "none", ""},
+		{"tails unknown", func(p *plan) { p.gen, p.reps = 8, 3 }, "unknown", "latency", "m02"},
+		{"few repetitions", func(p *plan) { p.reps = 2 }, "unknown", "none", ""},
+		{"tails above the least, below the smallest", func(p *plan) { // jitter weighs most on the smallest
+			p.perToken = slow
+			p.tail = func(m int) float64 { return []float64{1.6, 1, 1, 1, 1, 1.5, 1.5, 1.5}[m] }
+		}, "tails", "tails", "m05"},
+		{"tails fall", func(p *plan) {
+			p.perToken = slow
+			p.tail = func(m int) float64 { return 2 - .1*float64(m) }
+		}, "none", "none", ""},
+		{"too unsteady to see tails", func(p *plan) { // latency changes at m02, but p95/p50 is 2 throughout
+			p.tail = func(int) float64 { return 2 }
+		}, "unknown", "latency", "m02"},
+		{"unsteady smallest, steady others", func(p *plan) {
+			p.tail = func(m int) float64 { return []float64{3, 1, 1, 1, 1, 1, 1, 1}[m] }
+		}, "latency", "latency", "m02"},
+		{"both at once", func(p *plan) { p.tail = func(m int) float64 { return 1 + float64(m/2) } }, "latency+tails", "latency+tails", "m02"},
 		{"waived", func(p *plan) { p.fails = func(int) string { return record.StatusWaived } }, "unknown", "unknown", ""},
 	} {
 		p := ladder
@@ -323,6 +345,195 @@ func TestFirstChange(t *testing.T) {
 				t.Errorf("failed %+v", r.Failed)
 			}
 		}
+	}
+}
+
+// disturb multiplies the times of one call.
+func disturb(rows []Row, model, scenario string, rep int, token func(i int) float64) {
+	for i := range rows {
+		r := &rows[i]
+		if r.Model != model || r.Scenario != scenario || r.Rep == nil || *r.Rep != rep {
+			continue
+		}
+		sum := 0.0
+		r.TokenNS = slices.Clone(r.TokenNS)
+		for j := range r.TokenNS {
+			r.TokenNS[j] = int64(float64(r.TokenNS[j]) * token(j))
+			sum += float64(r.TokenNS[j]) / 1e6
+		}
+		r.KVDecodeMS, r.E2EKVMS = ptr(sum), ptr(sum+*r.PrefillMS)
+		switch r.Mode {
+		case record.ModeDecode:
+			r.LatencyMS = r.KVDecodeMS
+		case record.ModeE2E:
+			r.LatencyMS = r.E2EKVMS
+		}
+	}
+}
+
+// TestFirstChangeNoise: what scatters is not judged, and the answer says so.
+func TestFirstChangeNoise(t *testing.T) {
+	flat := ladder
+	flat.perToken = func(m int) float64 { return 1 + .1*float64(m) }
+	for _, c := range []struct {
+		name           string
+		plan           plan
+		change         func([]Row)
+		verdict, known string
+		model, why     string
+	}{
+		{"noisy base", ladder, func(rows []Row) {
+			disturb(rows, "m00", "p9", 2, func(int) float64 { return 3 })
+		}, "unknown", "none", "", "decode times of m00 in p9 scatter by"},
+		{"noisy model that would decide", ladder, func(rows []Row) { // the next one decides then
+			disturb(rows, "m02", "p9", 2, func(int) float64 { return 3 })
+		}, "latency", "latency", "m03", "perhaps before, for decode on m02"},
+		{"calls overlap", plan{models: 3, reps: 30, gen: 16, backends: []string{"cpu"}, scenarios: []string{"p1"},
+			perToken: func(m int) float64 { return 1 + 1.05*float64(m/2) }}, func(rows []Row) { // one call in 30 keeps the scatter below 20 %
+			disturb(rows, "m02", "p1", 0, func(int) float64 { return .45 })
+		}, "unknown", "none", "", "overlap in p1"},
+		{"one repetition makes the tail", flat, func(rows []Row) {
+			for _, sc := range []string{"p1", "p9"} {
+				disturb(rows, "m04", sc, 2, func(i int) float64 { return 1 + .8*float64(i/2%2) })
+			}
+		}, "unknown", "none", "", ""},
+	} {
+		rows := c.plan.rows(1)
+		c.change(rows)
+		r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.Answers.FirstChange[0]
+		if c.name == "one repetition makes the tail" {
+			// Later models are judged well, so the answer stands; the step says what was seen.
+			if s := got.Steps[3]; got.Verdict != "none" || len(s.Changed) > 0 || len(s.Open) != 1 || !strings.Contains(s.Open[0], "one repetition left out") ||
+				*s.TailRise < tailFactor || *s.TailRiseMin > tailFactor {
+				t.Errorf("%s: %s, %+v", c.name, got.Verdict, s)
+			}
+			continue
+		}
+		if got.Verdict != c.verdict || got.AmongSeen != c.known || got.Model != c.model || !strings.Contains(got.Why, c.why) {
+			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
+		}
+	}
+}
+
+// TestFirstChangeWords: the sentence has sizes and factors, and a coarse step is
+// warned of.
+func TestFirstChangeWords(t *testing.T) {
+	r := ladder.analyze(t, Options{Bootstrap: -1})
+	c := r.Answers.FirstChange[0]
+	if want := "decode on m02 (20 million parameters) takes 3.03 times as long as on m00 (5 million parameters), the smallest measured, at 4 times its size (1.74 times for each doubling of size); not yet on m01 (10 million parameters), the size before"; c.Why != want {
+		t.Errorf("%s\nwant %s", c.Why, want)
+	}
+	if c.Base != "m00" || c.Before != "m01" || *c.StepRatio != 2 || slices.Contains(warningCodes(r.Warnings), "coarse_step") {
+		t.Errorf("%+v", c)
+	}
+	var got []string
+	for _, a := range c.Aspects {
+		got = append(got, a.Aspect+" "+a.Verdict)
+	}
+	if want := []string{"latency changed", "tails unchanged", "feasibility unchanged"}; !slices.Equal(got, want) {
+		t.Errorf("aspects %v", got)
+	}
+	coarse := ladder
+	rows := coarse.rows(1)
+	run := &Run{Harness: HarnessLLMScale}
+	for _, x := range rows {
+		if x.Model == "m00" || x.Model >= "m05" {
+			run.Rows = append(run.Rows, x)
+		}
+	}
+	r, err := Analyze(run, Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(r.Warnings, func(w Warning) bool { return w.Code == "coarse_step" })
+	if c := r.Answers.FirstChange[0]; i < 0 || !strings.Contains(r.Warnings[i].Text, "32 times the size") || !strings.Contains(c.Why, "no size between the two was measured") {
+		t.Errorf("%s; %v", c.Why, warningCodes(r.Warnings))
+	}
+	// The axis of the fits is no matter of this answer.
+	for _, axis := range []string{"params_non_embedding", "bytes_per_token"} {
+		if other := ladder.analyze(t, Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
+			t.Errorf("%s: %s", axis, other.Why)
+		}
+	}
+}
+
+// TestPhases: end-to-end against its phases, over the whole run.
+func TestPhases(t *testing.T) {
+	r := ladder.analyze(t, Options{Bootstrap: -1})
+	if p := r.Phases; p == nil || p.N != 8*2*7 || p.MedianPercent > 1e-9 || slices.Contains(warningCodes(r.Warnings), "phases_disagree") {
+		t.Errorf("%+v", p)
+	}
+	rows := ladder.rows(1)
+	for i := range rows {
+		if r := &rows[i]; r.Mode == record.ModeE2E {
+			gap := .98
+			if r.Model == "m03" && r.Scenario == "p9" && r.Rep != nil && *r.Rep == 4 {
+				gap = .9
+			}
+			r.LatencyMS = ptr(*r.E2EKVMS / gap) // e2e = sum/gap, so that the gap is 1 - gap of it
+		}
+	}
+	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := r.Phases; math.Abs(p.MedianPercent-2) > 1e-9 || math.Abs(p.LargestPercent-10) > 1e-9 || p.Where != "cpu m03 p9" || !slices.Contains(warningCodes(r.Warnings), "phases_disagree") {
+		t.Errorf("%+v", p)
+	}
+	if tr121(t).Phases != nil {
+		t.Error("TR121 sums its phases; that proves nothing")
+	}
+}
+
+func TestTTFT(t *testing.T) {
+	rows := ladder.rows(1)
+	for i := range rows {
+		if r := &rows[i]; r.Rep != nil {
+			r.TTFTMS = ptr(*r.PrefillMS + float64(*r.Rep)) // median: 3 ms above prefill
+		}
+	}
+	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Cells {
+		if (c.TTFTMS != nil) != (c.Mode == record.ModePrefill) || c.TTFTMS != nil && math.Abs(*c.TTFTMS-c.MedianMS-3) > 1e-9 {
+			t.Errorf("%s %s: %v", c.Model, c.Mode, c.TTFTMS)
+		}
+	}
+	g := r.Aggregates[0]
+	near(t, "over scenarios", g.TTFTMS, g.GeomeanMS+3, 1e-9)
+	for _, table := range tables[:2] {
+		if last := table.Columns[len(table.Columns)-1].Name; !strings.HasPrefix(last, "ttft_") {
+			t.Errorf("%s ends with %s", table.File, last)
+		}
+	}
+}
+
+// TestSaid: one answer of each model that is a file, of a prompt that can be
+// printed.
+func TestSaid(t *testing.T) {
+	p := ladder
+	p.models, p.scenarios = 2, []string{"long", "short", "medium"}
+	rows := p.rows(1)
+	prompts := map[string]string{"long": strings.Repeat("x ", 400), "short": "Hello", "medium": "Who was Ada Lovelace?"}
+	for i := range rows {
+		r := &rows[i]
+		r.Prompt, r.OutputText = ptr(prompts[r.Scenario]), ptr("answer to "+r.Scenario)
+		if r.Model == "m01" {
+			r.ModelKind = "gguf"
+		}
+	}
+	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []Said{{"cpu", "m01", "medium", prompts["medium"], "answer to medium"}}; !slices.Equal(r.Said, want) {
+		t.Errorf("%+v", r.Said)
 	}
 }
 

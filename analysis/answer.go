@@ -9,17 +9,6 @@ import (
 	"llmscale/runner/record"
 )
 
-// The rule of FirstChange. The factors are a choice, not a law: large enough
-// that run-to-run noise does not reach them, small enough to matter to a user.
-const (
-	latencyFactor = 2.0
-	tailFactor    = 1.25
-)
-
-var firstChangeRule = fmt.Sprintf("Models of one backend by rising size, each compared with the smallest: latency has changed where the decode time "+
-	"(geometric mean over scenarios) is at least %g times the smallest model's; tails where p95/p50 of the token times is at least %g times the smallest model's; "+
-	"feasibility where a cell ran out of memory, crashed or timed out. The first model at which one of these holds decides.", latencyFactor, tailFactor)
-
 // alpha is the level at which a rank correlation counts as a trend.
 const alpha = 1 - confidence
 
@@ -215,129 +204,6 @@ func (a *analyzer) feasibility(s series) FeasibilityAnswer {
 	return out
 }
 
-// sized is what firstChange knows of one model.
-type sized struct {
-	model           *Model
-	decode, tail    *float64 // geomean ms; p95/p50
-	failed          int
-	status          string
-	nothingMeasured bool
-}
-
-func (a *analyzer) sizes(s series) (out []sized) {
-	points, _, _, _ := a.points(s, record.ModeDecode, AllScenarios)
-	for _, m := range a.modelsOf(s.backend) {
-		if m.ParamsMillions == nil {
-			continue
-		}
-		z := sized{model: m, nothingMeasured: !a.measured(s, m.Name)}
-		for _, p := range points {
-			if p.Model == m.Name {
-				z.decode = ptr(p.Y)
-			}
-		}
-		if t := a.overall(s, m.Name); t != nil {
-			z.tail = t.P95Ratio.Value
-		}
-		for _, f := range a.failedCells(s, m.Name) {
-			if infeasible(f.Status) {
-				z.failed++
-				z.status = f.Status
-			}
-		}
-		if z.nothingMeasured && z.failed == 0 {
-			continue // waived, or an error that says nothing about size
-		}
-		out = append(out, z)
-	}
-	return out
-}
-
-// firstChange walks up the sizes of a series, by firstChangeRule.
-func (a *analyzer) firstChange(s series) FirstChange {
-	out := FirstChange{Backend: s.backend, BatchSize: s.batch, Rule: firstChangeRule, Verdict: "unknown", AmongSeen: "unknown"}
-	all := a.sizes(s)
-	if len(all) > 0 && all[0].failed > 0 {
-		z := all[0]
-		out.Verdict, out.AmongSeen, out.Model, out.ParamsM = "feasibility", "feasibility", z.model.Name, z.model.ParamsMillions
-		out.Why = fmt.Sprintf("the smallest model, %s, already failed (%s)", z.model.Name, z.status)
-		return out
-	}
-	if len(all) < 2 {
-		out.Unknown = []string{"latency", "tails", "feasibility"}
-		out.Why = fmt.Sprintf("%d models of known size were measured; a change takes 2", len(all))
-		return out
-	}
-	base := all[0]
-	crossed := map[string]bool{}
-	unknown := map[string]bool{}
-	decided := false
-	for i := 1; i < len(all); i++ {
-		prev, z := all[i-1], all[i]
-		step := ChangeStep{From: prev.model.Name, To: z.model.Name, ParamsM: z.model.ParamsMillions,
-			LatencyGrowth: ratio(z.decode, prev.decode), LatencyTotal: ratio(z.decode, base.decode),
-			TailGrowth: ratio(z.tail, prev.tail), TailTotal: ratio(z.tail, base.tail),
-			Failed: z.failed, FailedStatus: z.status}
-		for _, c := range []struct {
-			aspect string
-			holds  bool
-			seen   bool
-		}{
-			{"latency", step.LatencyTotal != nil && *step.LatencyTotal >= latencyFactor, step.LatencyTotal != nil || z.nothingMeasured},
-			{"tails", step.TailTotal != nil && *step.TailTotal >= tailFactor, step.TailTotal != nil || z.nothingMeasured},
-			{"feasibility", z.failed > 0, true},
-		} {
-			if c.holds && !crossed[c.aspect] {
-				crossed[c.aspect] = true
-				step.Changed = append(step.Changed, c.aspect)
-			}
-			if !c.seen && !decided {
-				unknown[c.aspect] = true
-			}
-		}
-		out.Steps = append(out.Steps, step)
-		if len(step.Changed) > 0 && !decided {
-			decided = true
-			out.AmongSeen, out.Model, out.ParamsM = strings.Join(step.Changed, "+"), step.To, step.ParamsM
-			out.Why = describeStep(step, base.model.Name)
-		}
-	}
-	if !decided {
-		out.AmongSeen = "none"
-		out.Why = "no aspect reached its threshold over the sizes measured"
-	}
-	for _, aspect := range []string{"latency", "tails", "feasibility"} {
-		if unknown[aspect] {
-			out.Unknown = append(out.Unknown, aspect)
-		}
-	}
-	switch {
-	case len(out.Unknown) == 0:
-		out.Verdict = out.AmongSeen
-	case out.AmongSeen == "none":
-		out.AmongSeen = "none"
-		out.Why += "; without evidence on " + strings.Join(out.Unknown, " and ")
-	default:
-		out.Why += "; whether " + strings.Join(out.Unknown, " or ") + " changed before is not known"
-	}
-	return out
-}
-
-func describeStep(s ChangeStep, base string) string {
-	var parts []string
-	for _, aspect := range s.Changed {
-		switch aspect {
-		case "latency":
-			parts = append(parts, fmt.Sprintf("decode takes %.2f times as long as on %s", *s.LatencyTotal, base))
-		case "tails":
-			parts = append(parts, fmt.Sprintf("p95/p50 is %.2f times that of %s", *s.TailTotal, base))
-		case "feasibility":
-			parts = append(parts, fmt.Sprintf("%d cells failed (%s)", s.Failed, s.FailedStatus))
-		}
-	}
-	return "at " + s.To + " " + strings.Join(parts, ", ")
-}
-
 // Thresholds of the warnings about cells.
 const (
 	medianCISamples = 6   // fewest samples whose range is a 95 % interval of the median: 1 - 2*0.5^n
@@ -363,6 +229,10 @@ func (a *analyzer) runWarnings() {
 		a.warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.res.Cells), medianCISamples, least),
 			fmt.Sprintf("set repetitions to at least %d", medianCISamples))
 	}
+	if p := a.res.Phases; p != nil && p.MedianPercent >= phaseGapPercent {
+		a.warn("phases_disagree", "run", fmt.Sprintf("over %d calls end-to-end differs from prefill + decode by %.2f %% at the median and %.2f %% at most", p.N, p.MedianPercent, p.LargestPercent),
+			"do not quote shares of prefill and decode: the clock readings leave out, or count twice, a part of the call")
+	}
 	a.noiseWarnings()
 	bad := map[string]bool{}
 	for i := range a.run.Rows {
@@ -381,24 +251,32 @@ func (a *analyzer) runWarnings() {
 	}
 }
 
+// spread is the standard deviation over the mean; 0 for one sample, of which
+// nothing is known.
+func (c *Cell) spread() float64 {
+	if c.StdDevMS == nil {
+		return 0
+	}
+	return *c.StdDevMS / c.MeanMS
+}
+
 // noiseWarnings says for each series how many cells scatter widely, and which
 // most.
 func (a *analyzer) noiseWarnings() {
 	for _, s := range a.series {
 		cells, noisy := 0, 0
 		var worst *Cell
-		spread := func(c *Cell) float64 { return *c.StdDevMS / c.MeanMS }
 		for i := range a.res.Cells {
 			c := &a.res.Cells[i]
 			if c.Backend != s.backend || c.BatchSize != s.batch || c.StdDevMS == nil {
 				continue
 			}
 			cells++
-			if spread(c) <= noisySpread {
+			if c.spread() <= noisySpread {
 				continue
 			}
 			noisy++
-			if worst == nil || spread(c) > spread(worst) {
+			if worst == nil || c.spread() > worst.spread() {
 				worst = c
 			}
 		}
@@ -406,7 +284,7 @@ func (a *analyzer) noiseWarnings() {
 			continue
 		}
 		text := fmt.Sprintf("%d of %d cells scatter by more than %.0f %% of their mean; most: %s %s %s, %.0f %% over %d calls (%.4g to %.4g ms)",
-			noisy, cells, 100*noisySpread, worst.Model, worst.Scenario, worst.Mode, 100*spread(worst), worst.N, worst.MinMS, worst.MaxMS)
+			noisy, cells, 100*noisySpread, worst.Model, worst.Scenario, worst.Mode, 100*worst.spread(), worst.N, worst.MinMS, worst.MaxMS)
 		load := 0.0
 		for i := range a.run.Rows {
 			if r := &a.run.Rows[i]; r.Backend == s.backend && r.LoadAverage1Min != nil {

@@ -62,31 +62,54 @@ type FeasibilityAnswer struct {
 // FirstChange says what changed first along the sizes of one backend. Rule
 // states the thresholds in words.
 type FirstChange struct {
-	Backend   string       `json:"backend"`
-	BatchSize int          `json:"batch_size"`
-	Verdict   string       `json:"verdict"`     // latency, tails, feasibility, joined by "+" when at one step; none; unknown
-	AmongSeen string       `json:"among_known"` // the same, leaving aside the aspects that are unknown
-	Unknown   []string     `json:"unknown"`     // aspects without evidence
-	Model     string       `json:"model"`       // the model at which it changed
-	ParamsM   *float64     `json:"params_millions"`
-	Rule      string       `json:"rule"`
-	Why       string       `json:"why"`
-	Steps     []ChangeStep `json:"steps"`
+	Backend   string         `json:"backend"`
+	BatchSize int            `json:"batch_size"`
+	Verdict   string         `json:"verdict"`     // latency, tails, feasibility, joined by "+" when at one step; none; unknown
+	AmongSeen string         `json:"among_known"` // the same, leaving aside the aspects that are unknown
+	Unknown   []string       `json:"unknown"`     // aspects of which it is open whether they had changed by then
+	Base      string         `json:"base_model"`  // the smallest model, which decode times are compared with
+	BaseM     *float64       `json:"base_params_millions"`
+	Model     string         `json:"model"` // the model at which it changed
+	ParamsM   *float64       `json:"params_millions"`
+	Before    string         `json:"before_model"` // the next smaller one: the change lies between the two
+	StepRatio *float64       `json:"step_size_ratio"`
+	Rule      string         `json:"rule"`
+	Why       string         `json:"why"`
+	Aspects   []AspectChange `json:"aspects"` // latency, tails and feasibility, each over all sizes
+	Steps     []ChangeStep   `json:"steps"`
+}
+
+// AspectChange says where one aspect changed, whether or not it came first.
+type AspectChange struct {
+	Aspect  string   `json:"aspect"`
+	Verdict string   `json:"verdict"` // changed, unchanged or unknown
+	Model   string   `json:"model"`   // the first model that changed it
+	ParamsM *float64 `json:"params_millions"`
+	Why     string   `json:"why"`
 }
 
 // ChangeStep goes from one size to the next larger. Growth is relative to the
 // model before, Total to the smallest one.
 type ChangeStep struct {
-	From          string   `json:"from"`
-	To            string   `json:"to"`
-	ParamsM       *float64 `json:"params_millions"` // of To
-	LatencyGrowth *float64 `json:"latency_growth"`  // decode, ratio of geomeans
-	LatencyTotal  *float64 `json:"latency_total"`
-	TailGrowth    *float64 `json:"tail_growth"` // ratio of p95/p50 ratios
-	TailTotal     *float64 `json:"tail_total"`
-	Failed        int      `json:"failed_cells"` // cells of To that did not fit, crashed or timed out
-	FailedStatus  string   `json:"failed_status"`
-	Changed       []string `json:"changed"` // aspects that crossed their threshold here for the first time
+	From        string   `json:"from"`
+	To          string   `json:"to"`
+	ParamsM     *float64 `json:"params_millions"` // of To
+	SizeGrowth  *float64 `json:"size_growth"`
+	SizeTotal   *float64 `json:"size_total"`
+	TailGrowth  *float64 `json:"tail_growth"` // ratio of p95/p50 ratios
+	TailTotal   *float64 `json:"tail_total"`
+	TailRise    *float64 `json:"tail_rise"`       // p95/p50 over the least among the smaller models that can be judged
+	TailRiseMin *float64 `json:"tail_rise_least"` // the same, at the least favourable choice of one repetition of each to leave out
+	TailFrom    string   `json:"tail_rise_from"`  // the model with that least ratio
+
+	LatencyGrowth   *float64 `json:"latency_growth"` // decode, ratio of geomeans
+	LatencyTotal    *float64 `json:"latency_total"`
+	LatencyDoubling *float64 `json:"latency_per_doubling"` // factor for each doubling of size, from the smallest model to To
+
+	Failed       int      `json:"failed_cells"` // cells of To that did not fit, crashed or timed out
+	FailedStatus string   `json:"failed_status"`
+	Changed      []string `json:"changed"` // aspects that crossed their threshold here for the first time
+	Open         []string `json:"open"`    // why aspects could not be judged here
 }
 
 // Ollama holds what concerns Ollama's API alone.

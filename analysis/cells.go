@@ -130,6 +130,9 @@ func (a *analyzer) summarise() {
 		if k.mode == record.ModeE2E {
 			c.E2EGapPercent = medianField(g.rows, func(r *Row) *float64 { return r.E2EGapPercent })
 		}
+		if k.mode == record.ModePrefill {
+			c.TTFTMS = medianField(g.rows, func(r *Row) *float64 { return r.TTFTMS })
+		}
 		for _, r := range g.rows {
 			if v := r.RSSPeakMiB; v != nil && (c.RSSPeakMiB == nil || *v > *c.RSSPeakMiB) {
 				c.RSSPeakMiB = v
@@ -188,6 +191,9 @@ func (a *analyzer) aggregate() {
 					GPUPeakMB:         medianOf(cellField(cells, func(c *Cell) *float64 { return c.GPUPeakMB })),
 					OllamaLoadMS:      medianOf(cellField(cells, func(c *Cell) *float64 { return c.OllamaLoadMS })),
 					ParamsMConfig:     m.ParamsMillionsConfig, ParamsMMeasured: m.ParamsMillionsMeasured,
+				}
+				if ttft := cellField(cells, func(c *Cell) *float64 { return c.TTFTMS }); len(ttft) == len(cells) {
+					g.TTFTMS = finite(geomean(ttft))
 				}
 				for _, c := range cells {
 					g.Scenarios = append(g.Scenarios, c.Scenario)
@@ -295,6 +301,76 @@ func (a *analyzer) eventGaps() {
 					RelMedian: quantileSorted(sr, 0.5), RelP95: percentileSorted(sr, 0.95, needP95),
 					AbsMedianMS: quantileSorted(sa, 0.5), AbsP95MS: percentileSorted(sa, 0.95, needP95)})
 			}
+		}
+	}
+}
+
+// phaseSum checks over the whole run that the phases add up to the end-to-end
+// time. TR121's end-to-end time is their sum, which proves nothing.
+func (a *analyzer) phaseSum() {
+	if a.run.Harness == HarnessTR121 {
+		return
+	}
+	var gaps []float64
+	largest, where := -1.0, ""
+	a.eachCell(func(k cellKey, m *Model, g *group) {
+		if k.mode != record.ModeE2E {
+			return
+		}
+		for _, r := range g.rows {
+			e2e, ok := r.latency()
+			if !ok || r.PrefillMS == nil || r.KVDecodeMS == nil {
+				continue
+			}
+			gap := finite(100 * math.Abs(e2e-(*r.PrefillMS+*r.KVDecodeMS)) / e2e)
+			if gap == nil {
+				continue
+			}
+			gaps = append(gaps, *gap)
+			if *gap > largest {
+				largest, where = *gap, strings.Join([]string{k.backend, m.Name, k.scenario}, " ")
+			}
+		}
+	})
+	if len(gaps) > 0 {
+		a.res.Phases = &PhaseSum{N: len(gaps), MedianPercent: median(gaps), LargestPercent: largest, Where: where}
+	}
+}
+
+// maxSaidPrompt bounds, in bytes, the prompts from which said chooses freely.
+const maxSaidPrompt = 300
+
+// said picks one answer of each model that came as a file: of the longest prompt
+// that is still short enough to print, else of the shortest. Synthesised weights
+// are random, and so is what they say.
+func (a *analyzer) said() {
+	best := map[modelKey]Said{}
+	better := func(x, than string) bool {
+		if fits := len(x) <= maxSaidPrompt; fits != (len(than) <= maxSaidPrompt) {
+			return fits
+		} else if fits {
+			return len(x) > len(than)
+		}
+		return len(x) < len(than)
+	}
+	a.eachCell(func(k cellKey, m *Model, g *group) {
+		if m.Kind != "gguf" {
+			return
+		}
+		for _, r := range g.rows {
+			if r.Prompt == nil || r.OutputText == nil || strings.TrimSpace(*r.OutputText) == "" {
+				continue
+			}
+			key := modelKey{k.backend, m.Name}
+			if have, seen := best[key]; !seen || better(*r.Prompt, have.Prompt) {
+				best[key] = Said{k.backend, m.Name, k.scenario, *r.Prompt, *r.OutputText}
+			}
+			return // greedy: the cell's other calls say the same
+		}
+	})
+	for _, m := range a.res.Models {
+		if s, ok := best[modelKey{m.Backend, m.Name}]; ok {
+			a.res.Said = append(a.res.Said, s)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -86,11 +87,7 @@ func Load(dir string) (*Run, error) {
 		run.Counts.ByStatus[run.Rows[i].Status]++
 	}
 	run.Counts.Expected = run.Manifest.Int("records_expected")
-	if n := run.Counts.Expected; n != nil && *n > len(run.Rows) {
-		run.warn("incomplete", "runs.jsonl",
-			fmt.Sprintf("%d of %d planned records are there", len(run.Rows), *n),
-			"finish the run with `llmscale run --resume`; until then the missing cells are simply absent")
-	}
+	run.settled()
 	if len(run.Rows) == 0 {
 		run.warn("no_records", "runs.jsonl", "the run holds no record that can be read", "run it again, or resume it")
 	}
@@ -98,6 +95,53 @@ func Load(dir string) (*Run, error) {
 		return nil, err
 	}
 	return run, nil
+}
+
+// settled compares the records with the plan. Lines do not tell: a cell that ran
+// out of memory has three in place of all its calls', and a resumed one is warmed
+// up again.
+func (run *Run) settled() {
+	tasks, reps := run.Manifest.Int("task_count"), run.Manifest.Int("repetitions")
+	if tasks == nil || reps == nil || *tasks < 0 || *reps < 0 || *tasks > math.MaxInt32 || *reps > math.MaxInt32 {
+		return
+	}
+	type pair struct{ task, rep int }
+	measured := map[pair]bool{}
+	perTask := map[int]int{}
+	failed := map[int]string{} // status of a task's failures; a final one goes before others
+	for i := range run.Rows {
+		switch r := &run.Rows[i]; {
+		case r.ok():
+			if p := (pair{r.TaskIdx, 0}); !r.IsWarmup && r.Rep != nil && r.Mode == record.ModeE2E {
+				p.rep = *r.Rep
+				if !measured[p] {
+					measured[p] = true
+					perTask[p.task]++
+				}
+			}
+		case !final(failed[r.TaskIdx]):
+			failed[r.TaskIdx] = r.Status
+		}
+	}
+	n := Repetitions{Planned: *tasks * *reps, Measured: len(measured)}
+	for task, status := range failed {
+		if open := max(0, *reps-perTask[task]); final(status) {
+			n.Final += open
+		} else {
+			n.Failed += open
+		}
+	}
+	run.Counts.Repetitions = &n
+	if missing := max(0, n.Missing()); missing+n.Failed > 0 {
+		run.warn("incomplete", "runs.jsonl",
+			fmt.Sprintf("of %d planned repetitions (of all cells) %d were not made, and %d belong to cells that crashed, timed out or gave an error", n.Planned, missing, n.Failed),
+			"finish the run with `llmscale run --resume`, which makes those calls and tries failed cells again; until then they are simply absent")
+	}
+}
+
+// final reports whether a status stands: --resume does not try such a cell again.
+func final(status string) bool {
+	return status == record.StatusOOM || status == record.StatusWaived
 }
 
 func (run *Run) warn(code, where, text, advice string) {

@@ -40,6 +40,8 @@ type Result struct {
 	DecodeFractions []DecodeFraction  `json:"decode_fractions"` // share of decode in end-to-end
 	Warmups         []Warmup          `json:"warmups"`          // warm-up against steady state
 	EventGaps       []EventGap        `json:"event_gaps"`       // host clock against device clock; empty without device times
+	Phases          *PhaseSum         `json:"phases"`           // whether the phases add up; nil without end-to-end times of their own
+	Said            []Said            `json:"said"`             // an answer of each model whose weights were not made up here
 	Failed          []FailedCell      `json:"failed"`           // cells with calls that gave no measurement
 	Ollama          *Ollama           `json:"ollama,omitempty"` // nil unless Ollama was measured
 	Answers         Answers           `json:"answers"`
@@ -81,7 +83,21 @@ type Counts struct {
 	Unusable   int            `json:"unusable"`   // ok records without a positive finite latency
 	ByStatus   map[string]int `json:"by_status"`  // records kept, by status
 	Expected   *int           `json:"expected"`   // the manifest's records_expected
+
+	Repetitions *Repetitions `json:"repetitions"` // nil where the manifest has no plan
 }
+
+// Repetitions says how much of the plan is settled. Each number counts the
+// repetitions of all cells; one that --resume measured again counts once.
+type Repetitions struct {
+	Planned  int `json:"planned"`
+	Measured int `json:"measured"`
+	Final    int `json:"final"`  // not measured, in cells whose status stands: out of memory or waived
+	Failed   int `json:"failed"` // not measured, in cells that crashed, timed out or gave an error: --resume tries them again
+}
+
+// Missing counts the repetitions of which nothing is known.
+func (r Repetitions) Missing() int { return r.Planned - r.Measured - r.Final - r.Failed }
 
 // Model is one model as one backend ran it. Zero facts are unknown.
 type Model struct {
@@ -160,6 +176,7 @@ type Cell struct {
 	E2EGapPercent     *float64 `json:"e2e_gap_pct_median"`  // e2e rows only
 	RSSPeakMiB        *float64 `json:"rss_peak_mib_max"`    // over the cell's calls
 	MSPerToken        *float64 `json:"ms_per_token_median"` // decode: median latency / target tokens
+	TTFTMS            *float64 `json:"ttft_ms_median"`      // prefill rows only: prefill and the first argmax
 }
 
 // Aggregate joins one backend x model x mode over its scenarios.
@@ -182,6 +199,7 @@ type Aggregate struct {
 	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
 	ParamsMConfig     *float64 `json:"params_millions_config_median"`
 	ParamsMMeasured   *float64 `json:"params_millions_measured_median"`
+	TTFTMS            *float64 `json:"ttft_ms_geomean"` // prefill only; nil unless every scenario has it
 }
 
 // Point is one model in a fit.
@@ -354,6 +372,29 @@ type Tail struct {
 	P90Ratio  Percentile `json:"p90_over_p50"`
 	P95Ratio  Percentile `json:"p95_over_p50"`
 	P99Ratio  Percentile `json:"p99_over_p50"`
+
+	// Least and greatest p95/p50 when one repetition is left out; AllScenarios
+	// only, and nil where too few tokens would remain.
+	P95RatioLow  *float64 `json:"p95_over_p50_low"`
+	P95RatioHigh *float64 `json:"p95_over_p50_high"`
+}
+
+// PhaseSum compares end-to-end times with the sum of their phases, over all
+// measured calls of the run.
+type PhaseSum struct {
+	N              int     `json:"n"`
+	MedianPercent  float64 `json:"median_pct"` // of 100 * |e2e - (prefill + decode)| / e2e
+	LargestPercent float64 `json:"largest_pct"`
+	Where          string  `json:"largest_where"` // the cell of the largest
+}
+
+// Said is what a model answered to one prompt, by greedy decoding.
+type Said struct {
+	Backend  string `json:"backend"`
+	Model    string `json:"model"`
+	Scenario string `json:"scenario"`
+	Prompt   string `json:"prompt"`
+	Output   string `json:"output"`
 }
 
 // DecodeFraction is the share of decode in end-to-end time.

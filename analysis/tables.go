@@ -55,6 +55,7 @@ var summaryTables = []Table{
 			{"params_non_embedding", "", "parameters without embeddings", func(r cellRow) string { return whole(r.m.ParamsNonEmbedding) }},
 			{"params_active", "", "parameters that one token uses", func(r cellRow) string { return whole(r.m.ParamsActive) }},
 			{"bytes_read_per_token", "B", "weight bytes read per decoded token", func(r cellRow) string { return whole(r.m.BytesPerToken) }},
+			{"ttft_median_ms", "ms", "prefill: median time to the first token, which is prefill and the first argmax", func(r cellRow) string { return opt(r.TTFTMS) }},
 		}),
 
 	table("summary_by_model_backend_mode_agg.csv", "The summary joined over scenarios: one row for each backend, model and mode.", false,
@@ -76,6 +77,7 @@ var summaryTables = []Table{
 			{"ollama_load_ms_median", "ms", "Ollama's load_duration", func(g *Aggregate) string { return opt(g.OllamaLoadMS) }},
 			{"params_millions_config_median", "1e6", "parameters as the config claims them", func(g *Aggregate) string { return opt(g.ParamsMConfig) }},
 			{"params_millions_measured_median", "1e6", "parameters as counted", func(g *Aggregate) string { return opt(g.ParamsMMeasured) }},
+			{"ttft_geomean_ms", "ms", "prefill: geometric mean of the scenarios' median times to the first token", func(g *Aggregate) string { return opt(g.TTFTMS) }},
 		}),
 
 	table("scaling_fits.csv", "log10(latency_ms) = log10_intercept + slope * log10(x), for each backend, mode and scenario and over all scenarios (`__all__`).", false,

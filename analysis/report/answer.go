@@ -68,6 +68,9 @@ func (w *writer) summary() {
 		if row[1] == "unknown" && c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
 			row[1] += "; of what is known: " + aspects(c.AmongSeen)
 		}
+		if c.StepRatio != nil && row[1] != "unknown" {
+			row[1] += fmt.Sprintf(" (within %s times the size)", fixed(c.StepRatio, 1))
+		}
 		for _, s := range a.Slopes {
 			at := map[string]int{record.ModeDecode: 2, record.ModePrefill: 3}[s.Mode]
 			if s.Backend != k.backend || s.BatchSize != k.batch || at == 0 || s.Slope == nil || s.CI == nil {
@@ -153,17 +156,30 @@ func (w *writer) machine() string {
 
 func (w *writer) firstChangeSentence(c analysis.FirstChange) string {
 	x, why := series(c.Backend, c.BatchSize), text(c.Why)
+	var s string
 	switch c.Verdict {
 	case "", "unknown":
-		s := fmt.Sprintf("What changes first on %s as models grow is **unknown** on this machine: %s.", x, why)
+		s = fmt.Sprintf("What changes first on %s as models grow is **unknown** on this machine: %s.", x, why)
 		if c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
 			s += fmt.Sprintf(" Among the aspects with evidence it is %s.", aspects(c.AmongSeen))
 		}
-		return s
 	case "none":
-		return fmt.Sprintf("On %s **nothing** changes as total parameters grow over the sizes measured: %s.", x, why)
+		s = fmt.Sprintf("On %s **nothing** changes as total parameters grow over the sizes measured on this machine: %s.", x, why)
+	default:
+		s = fmt.Sprintf("What changes first on %s as total parameters grow: **%s**. On this machine, %s.", x, aspects(c.Verdict), why)
 	}
-	return fmt.Sprintf("What changes first on %s as total parameters grow: **%s**. On this machine, %s.", x, aspects(c.Verdict), why)
+	for _, a := range c.Aspects {
+		deciding := a.Model != "" && a.Model == c.Model
+		if a.Why == "" || deciding || a.Verdict == "unknown" {
+			continue // said above
+		}
+		verdict := "not changed"
+		if a.Verdict == "changed" {
+			verdict = "changed later"
+		}
+		s += fmt.Sprintf(" %s: %s; %s.", upper(text(a.Aspect)), verdict, text(a.Why))
+	}
+	return s
 }
 
 func aspects(s string) string { return text(join(strings.Split(s, "+"))) }

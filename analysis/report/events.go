@@ -12,7 +12,8 @@ import (
 
 // firstChange has the steps from size to size.
 func (w *writer) firstChange() {
-	t := table{head: []string{"<backend", "<from", "<to", "parameters (millions)", "decode, times the one before", "decode, times the smallest", "p95/p50, times the one before", "p95/p50, times the smallest", "failed cells", "<changed here"}}
+	t := table{head: []string{"<backend", "<from", "<to", "parameters (millions)", "size, times the one before", "decode, times the one before", "decode, times the smallest", "for each doubling", "p95/p50, times the least before", "failed cells", "<changed here"}}
+	var open list
 	for _, c := range w.r.Answers.FirstChange {
 		for _, s := range c.Steps {
 			failed := fmt.Sprint(s.Failed)
@@ -23,13 +24,20 @@ func (w *writer) firstChange() {
 			if len(s.Changed) > 0 {
 				changed = text(join(s.Changed))
 			}
-			t.rows = append(t.rows, []string{series(c.Backend, c.BatchSize), text(s.From), text(s.To), sizeOf(s.ParamsM),
-				numberOf(s.LatencyGrowth), numberOf(s.LatencyTotal), numberOf(s.TailGrowth), numberOf(s.TailTotal), failed, changed})
+			t.rows = append(t.rows, []string{series(c.Backend, c.BatchSize), text(s.From), text(s.To), sizeOf(s.ParamsM), numberOf(s.SizeGrowth),
+				numberOf(s.LatencyGrowth), numberOf(s.LatencyTotal), fixed(s.LatencyDoubling, 2), numberOf(s.TailRise), failed, changed})
+			for _, why := range s.Open {
+				open = append(open, fmt.Sprintf("%s, %s: %s.", series(c.Backend, c.BatchSize), text(s.To), text(why)))
+			}
 		}
 	}
 	if len(t.rows) > 0 {
 		w.doc.section("From size to size")
+		w.doc.say("“For each doubling” is the factor of decode time from the smallest model on: 2 would be in proportion to size. “The least before” is the least p95/p50 among the smaller models.")
 		w.doc.add(t)
+		if len(open) > 0 {
+			w.doc.fold(fmt.Sprintf("What could not be judged, and why (%d)", len(open)), open)
+		}
 	}
 }
 
@@ -221,4 +229,31 @@ func (w *writer) warnings() {
 	if len(all.rows) > len(t.rows) {
 		w.doc.fold(fmt.Sprintf("Each warning (%d)", len(all.rows)), all)
 	}
+}
+
+// saidLimit is how much of a prompt or an answer is shown, in characters.
+const saidLimit = 300
+
+// said shows an answer of each model that came as a file, so that a reader sees
+// whether it computes sense.
+func (w *writer) said() {
+	if len(w.r.Said) == 0 {
+		return
+	}
+	t := table{wrap: true, head: []string{"<model", "<backend", "<prompt", "<answer"}}
+	for _, s := range w.r.Said {
+		t.rows = append(t.rows, []string{text(s.Model), text(s.Backend), orNone(shorten(s.Prompt, saidLimit)), orNone(shorten(s.Output, saidLimit))})
+	}
+	w.doc.section("What the models said")
+	w.doc.say("One answer of each model that came as a file, by greedy decoding and as long as the run asked for. It shows that the model computes sense; it does not measure quality.")
+	w.doc.add(t)
+}
+
+// shorten cuts one line of s to n characters.
+func shorten(s string, n int) string {
+	r := []rune(clean(s))
+	if len(r) <= n {
+		return string(r)
+	}
+	return strings.TrimSpace(string(r[:n])) + "…"
 }

@@ -56,7 +56,11 @@ func (w *writer) facts() {
 			break
 		}
 	}
-	add("program commit", text(m.Text("git_head")))
+	commit, modified := w.commit()
+	if modified {
+		commit += ", with changes"
+	}
+	add("program commit", text(commit))
 	add("configuration", text(m.Text("config_path")))
 	add("configuration SHA-256", text(m.Text("config_sha256")))
 	add("seed", text(m.Text("seed")))
@@ -64,6 +68,8 @@ func (w *writer) facts() {
 	add("answer length", w.answerLength())
 	add("prompts", w.prompts())
 	add("records", w.records())
+	add("repetitions", w.repetitions())
+	add("sum of phases", w.phases())
 	add("analysis", text(fmt.Sprintf("%d bootstrap resamples, seed %d, x axis %s", max(0, w.r.Options.Bootstrap), w.r.Options.Seed, w.r.Options.XAxis)))
 	w.doc.add(t)
 	if rest := w.manifestRest(); len(rest.rows) > 0 {
@@ -211,9 +217,6 @@ func (w *writer) prompts() string {
 func (w *writer) records() string {
 	c := w.r.Counts
 	s := fmt.Sprintf("%d read", c.Records)
-	if c.Expected != nil {
-		s += fmt.Sprintf(" of %d expected", *c.Expected)
-	}
 	var parts []string
 	for _, status := range slices.Sorted(maps.Keys(c.ByStatus)) {
 		parts = append(parts, fmt.Sprintf("%d %s", c.ByStatus[status], text(status)))
@@ -229,6 +232,87 @@ func (w *writer) records() string {
 		s += fmt.Sprintf("; %d superseded", c.Superseded)
 	}
 	return s
+}
+
+// repetitions says how much of the plan was measured.
+func (w *writer) repetitions() string {
+	n := w.r.Counts.Repetitions
+	if n == nil {
+		return ""
+	}
+	s := fmt.Sprintf("%d of %d planned are measured", n.Measured, n.Planned)
+	if n.Final > 0 {
+		s += fmt.Sprintf("; %d in cells that did not fit or were waived", n.Final)
+	}
+	if n.Failed > 0 {
+		s += fmt.Sprintf("; %d in cells that crashed, timed out or gave an error", n.Failed)
+	}
+	if missing := n.Missing(); missing > 0 {
+		s += fmt.Sprintf("; %d not made", missing)
+	}
+	return s
+}
+
+// phases says whether end-to-end times are the sum of their parts.
+func (w *writer) phases() string {
+	p := w.r.Phases
+	if p == nil {
+		return ""
+	}
+	return fmt.Sprintf("over %s, end to end (timed on its own) differs from prefill + decode by %s %% at the median and %s %% at most (%s)",
+		count(p.N, "call", "calls"), number(p.MedianPercent), number(p.LargestPercent), text(p.Where))
+}
+
+// commit is the one that the program was built from; where the program does not
+// know, that of the folder in which it ran.
+func (w *writer) commit() (commit string, modified bool) {
+	m := w.r.Manifest
+	if commit = m.Text("llmscale", "commit"); commit != "" {
+		return commit, m.Text("llmscale", "modified") == "true"
+	}
+	return strings.CutSuffix(m.Text("git_head"), "-dirty")
+}
+
+// native is a fact of the manifest about the native build.
+func (w *writer) native(name string) string {
+	for _, section := range buildSections {
+		if v := w.r.Manifest.Text(append(slices.Clone(section), name)...); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// releaseFlags are what a build has without CMAKE_FLAGS, by CMakeLists.txt.
+func releaseFlags(portable bool) string {
+	if portable {
+		return "-O3 -DNDEBUG -march=x86-64-v3"
+	}
+	return "-O3 -DNDEBUG -march=native"
+}
+
+// build is the command that makes the same program. further says what it leaves
+// out: the manifest has the compiler's flags, not the CMAKE_FLAGS that set them.
+func (w *writer) build() (command, further string) {
+	var set []string
+	if w.native("llama_source") == "checkout" {
+		of := "llama.cpp"
+		if c := w.native("llama_commit"); c != "" && c != "unknown" {
+			of += " commit " + c
+		}
+		set = append(set, "LLAMA_CPP_DIR="+shellQuote("<a checkout of "+of+">"))
+	}
+	portable := w.native("portable") == "true"
+	if portable {
+		set = append(set, "PORTABLE=1")
+	}
+	kind, flags := w.native("build_type"), w.native("flags")
+	if kind != "" && kind != "Release" {
+		set = append(set, "CMAKE_FLAGS="+shellQuote("-DCMAKE_BUILD_TYPE="+kind))
+	} else if flags != "" && flags != releaseFlags(portable) {
+		further = fmt.Sprintf(" The build had other compiler flags than this command gives: %s. Set CMAKE_FLAGS to match.", text(flags))
+	}
+	return strings.Join(append(set, "make build"), " "), further
 }
 
 // manifestRest flattens the manifest's descriptions of machine and build.
@@ -359,12 +443,15 @@ func (w *writer) repeat() {
 		quoted[i] = shellQuote(a)
 	}
 	var sb strings.Builder
-	head, dirty := strings.CutSuffix(m.Text("git_head"), "-dirty")
-	if head != "" {
-		fmt.Fprintf(&sb, "git checkout %s\n", shellQuote(head))
+	commit, modified := w.commit()
+	if commit != "" {
+		fmt.Fprintf(&sb, "git checkout %s\n", shellQuote(commit))
 	}
+	further := ""
 	if w.r.Harness == analysis.HarnessLLMScale {
-		sb.WriteString("make build\n")
+		var build string
+		build, further = w.build()
+		sb.WriteString(build + "\n")
 	}
 	var openmp map[string]string
 	m.Decode(&openmp, "environment", "openmp_variables")
@@ -380,10 +467,10 @@ func (w *writer) repeat() {
 	if seed := m.Text("seed"); seed != "" {
 		s += " and seed " + text(seed)
 	}
-	if dirty {
-		s += ". The checkout had changes that this commit does not hold"
+	if modified {
+		s += ". The program had changes that this commit does not hold"
 	}
-	w.doc.add(paragraph(s + ". Times will differ by noise, and on another machine altogether; keep other programs away from it while it measures."))
+	w.doc.add(paragraph(s + "." + further + " Times will differ by noise, and on another machine altogether; keep other programs away from it while it measures."))
 }
 
 // shellQuote makes one word of s for a POSIX shell, on one line.

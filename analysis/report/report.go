@@ -76,6 +76,7 @@ func compose(r *analysis.Result, figs []plot.Figure) *document {
 	w.warmups()
 	w.eventGaps()
 	w.ollama()
+	w.said()
 	w.failures()
 	w.warnings()
 	w.limits()

@@ -140,6 +140,7 @@ func TestGolden(t *testing.T) {
 		{Code: "few_sizes", Where: "native_cpu_f32 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
 		{Code: "few_sizes", Where: "native_cpu_f16 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
 	}
+	r.Said = []analysis.Said{{Backend: "native_cpu_f32", Model: "gemma3-270m", Scenario: "short", Prompt: "The capital of France is", Output: " Paris.\n\nThe capital of *Italy* is Rome."}}
 	md, page := writeDrawn(t, r)
 	if !strings.Contains(page, "<svg xmlns=") {
 		t.Error("report.html has no drawing inside")
@@ -263,6 +264,9 @@ func TestHostileText(t *testing.T) {
 	r := s.Result()
 	r.RunName = "run <img src=x onerror=alert(1)> | &"
 	r.Failed = []analysis.FailedCell{{Backend: evil[1], Model: evil[0], Scenario: evil[3], Status: "crashed", Reason: evil[4], Stderr: []string{"```", "</pre><script>", "# x"}}}
+	for _, e := range evil {
+		r.Said = append(r.Said, analysis.Said{Backend: "b", Model: e, Scenario: e, Prompt: e, Output: e + strings.Repeat(" long", 100)})
+	}
 	r.Warnings = []analysis.Warning{{Code: evil[3], Where: evil[0], Text: evil[1], Advice: evil[5]}}
 	md, page := writeDrawn(t, r)
 
@@ -355,6 +359,56 @@ func TestShellQuote(t *testing.T) {
 	} {
 		if got := shellQuote(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+	}
+}
+
+// TestRepeat: the command names what the build was made of.
+func TestRepeat(t *testing.T) {
+	head := `"argv":["bin/llmscale","run"],"git_head":"cafe-dirty",`
+	native := func(s string) string {
+		return head + `"llmscale":{"commit":"f00d","modified":false,"native":{` + s + `}}`
+	}
+	for _, c := range []struct{ name, manifest, commit, build, says string }{
+		{"module", native(`"llama_source":"module","llama_commit":"ec98e2002","build_type":"Release","flags":"-O3 -DNDEBUG -march=native","portable":false`), "f00d", "make build", "seed"},
+		{"portable", native(`"llama_source":"module","build_type":"Release","flags":"-O3 -DNDEBUG -march=x86-64-v3","portable":true`), "f00d", "PORTABLE=1 make build", "seed"},
+		{"checkout", native(`"llama_source":"checkout","llama_commit":"abc1234","build_type":"Release","portable":true`), "f00d",
+			"LLAMA_CPP_DIR='<a checkout of llama.cpp commit abc1234>' PORTABLE=1 make build", "seed"},
+		{"unknown checkout", native(`"llama_source":"checkout","llama_commit":"unknown"`), "f00d", "LLAMA_CPP_DIR='<a checkout of llama.cpp>' make build", "seed"},
+		{"debug", native(`"llama_source":"module","build_type":"Debug","flags":"-g -march=native"`), "f00d", "CMAKE_FLAGS=-DCMAKE_BUILD_TYPE=Debug make build", "seed"},
+		{"other flags", native(`"llama_source":"module","build_type":"Release","flags":"-fno-math-errno -O3 -DNDEBUG -march=native"`), "f00d", "make build", "other compiler flags"},
+		{"changed program", head + `"llmscale":{"commit":"f00d","modified":true}`, "f00d", "make build", "had changes"},
+		{"no commit in the program", head + `"llmscale":{"commit":"","modified":false}`, "cafe", "make build", "had changes"},
+	} {
+		m, err := analysis.ParseManifest([]byte("{" + c.manifest + `,"seed":"42"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		md, _ := write(t, &analysis.Result{Harness: analysis.HarnessLLMScale, Manifest: m})
+		_, section, _ := strings.Cut(md, "## Run it again")
+		if want := "git checkout " + c.commit + "\n" + c.build + "\nbin/llmscale run\n"; !strings.Contains(section, want) || !strings.Contains(section, c.says) {
+			t.Errorf("%s: %s", c.name, section)
+		}
+		if changed := strings.Contains(section, "had changes"); changed != (c.says == "had changes") {
+			t.Errorf("%s: %s", c.name, section)
+		}
+	}
+}
+
+func TestSettled(t *testing.T) {
+	r := small().Result()
+	r.Counts.Repetitions = &analysis.Repetitions{Planned: 100, Measured: 80, Final: 7, Failed: 10}
+	r.Phases = &analysis.PhaseSum{N: 80, MedianPercent: 0.25, LargestPercent: 3.5, Where: "b m s"}
+	r.Said = []analysis.Said{{Model: "m", Backend: "b", Prompt: "p", Output: strings.Repeat("é", saidLimit+1)}}
+	md, _ := write(t, r)
+	for _, want := range []string{
+		"80 of 100 planned are measured; 7 in cells that did not fit or were waived; 10 in cells that crashed, timed out or gave an error; 3 not made",
+		"over 80 calls, end to end (timed on its own) differs from prefill + decode by 0.2500 % at the median and 3.500 % at most (b m s)",
+		"| m | b | p | " + strings.Repeat("é", saidLimit) + "… |",
+		"| first token (ms) |",
+	} {
+		if !strings.Contains(md, want) {
+			t.Errorf("the report does not say %q", want)
 		}
 	}
 }

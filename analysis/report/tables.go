@@ -15,6 +15,7 @@ import (
 type modelRow struct {
 	model    analysis.Model
 	prefill  *float64 // ms
+	ttft     *float64 // ms
 	perToken *float64 // decode, ms
 	rate     *float64 // decode, tokens/s
 	e2e      *float64 // ms
@@ -44,7 +45,7 @@ func (w *writer) modelRows(k key) []modelRow {
 			ms := a.GeomeanMS
 			switch a.Mode {
 			case record.ModePrefill:
-				row.prefill = &ms
+				row.prefill, row.ttft = &ms, a.TTFTMS
 			case record.ModeDecode:
 				row.rate = a.TokensPerS
 			case record.ModeE2E:
@@ -148,12 +149,13 @@ func (w *writer) models() {
 		return
 	}
 	w.doc.section("Models")
-	w.doc.say("Times are geometric means over the scenarios of the medians over the calls. Spread is (slowest − fastest call) / median, of the scenario where it is widest. A dash is “not known”.")
+	w.doc.say("Times are geometric means over the scenarios of the medians over the calls. Spread is (slowest − fastest call) / median, of the scenario where it is widest. The first token takes prefill and the first choice of a token. A dash is “not known”.")
 	columns := []column{
 		{"<model", func(r modelRow) string { return text(r.model.Name) }},
 		{"parameters (millions)", func(r modelRow) string { return sizeOf(r.model.ParamsMillions) }},
 		{"prefill (ms)", func(r modelRow) string { return numberOf(r.prefill) }},
 		{"spread (%)", func(r modelRow) string { return percent(r.pSpread) }},
+		{"first token (ms)", func(r modelRow) string { return numberOf(r.ttft) }},
 		{"decode (ms/token)", func(r modelRow) string { return numberOf(r.perToken) }},
 		{"spread (%)", func(r modelRow) string { return percent(r.spread) }},
 		{"decode (tokens/s)", func(r modelRow) string { return numberOf(r.rate) }},

@@ -70,10 +70,19 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 
 	c := analysis.FirstChange{Backend: b.Name, BatchSize: 1, Verdict: "unknown", Unknown: []string{"latency", "tails"}, Why: "fewer than two sizes ran", Rule: "made up"}
 	if f.ModelsOK > 1 {
+		x, y := s.Models[0], s.Models[1]
 		c.Verdict, c.AmongSeen, c.Unknown = "latency", "latency", nil
-		c.Model, c.ParamsM = s.Models[1].Name, &s.Models[1].ParamsM
-		c.Why = fmt.Sprintf("at %s decode takes more than twice the time of the smallest model", c.Model)
-		c.Rule = "latency: decode at least 2 times that of the smallest model; tails: p95/p50 at least 1.25 times that of the smallest model; feasibility: a cell fails"
+		c.Base, c.BaseM, c.Before, c.Model, c.ParamsM, c.StepRatio = x.Name, &s.Models[0].ParamsM, x.Name, y.Name, &s.Models[1].ParamsM, ptr(y.ParamsM/x.ParamsM)
+		times, step := y.TokenMS/x.TokenMS, y.ParamsM/x.ParamsM
+		c.Why = fmt.Sprintf("decode on %s takes %.2f times as long as on %s, the smallest measured, at %.3g times its size (1.55 times for each doubling of size); no size between the two was measured, so that it may have happened anywhere between them", y.Name, times, x.Name, step)
+		c.Aspects = []analysis.AspectChange{
+			{Aspect: "latency", Verdict: "changed", Model: y.Name, ParamsM: c.ParamsM, Why: c.Why},
+			{Aspect: "tails", Verdict: "unchanged", Why: "p95/p50 stays below 1.25 times the least of the smaller models"},
+			{Aspect: "feasibility", Verdict: "unchanged", Why: "no model failed for its size"},
+		}
+		c.Steps = []analysis.ChangeStep{{From: x.Name, To: y.Name, ParamsM: c.ParamsM, SizeGrowth: &step, SizeTotal: &step, LatencyGrowth: &times, LatencyTotal: &times,
+			LatencyDoubling: ptr(math.Pow(times, math.Ln2/math.Log(step))), TailRise: ptr(1.02), Changed: []string{"latency"}}}
+		c.Rule = "latency: decode at least 2 times that of the smallest model; tails: p95/p50 at least 1.25 times the least of the smaller models; feasibility: a cell fails"
 	}
 	r.Answers.FirstChange = append(r.Answers.FirstChange, c)
 }
@@ -87,7 +96,7 @@ func manifest(s Shape) analysis.Manifest {
 		"platform": map[string]any{"os": "linux", "machine": "amd64", "processor": "Made-up CPU @ 2.0 GHz", "go": "go1.26.0"},
 		"environment": map[string]any{"os": "linux", "kernel": "6.1.0", "arch": "amd64", "cpu": "Made-up CPU @ 2.0 GHz", "logical_cores": 2, "physical_cores": 1,
 			"memory_bytes": int64(8 << 30), "l3_cache_bytes": 33 << 20, "cpu_governor": "", "openmp_variables": map[string]string{}},
-		"llmscale": map[string]any{"llama_commit": "ec98e2002", "llama_source": "module", "compiler": "GNU 12.2.0", "build_type": "Release", "flags": "-O3 -march=native",
+		"llmscale": map[string]any{"llama_commit": "ec98e2002", "llama_source": "module", "compiler": "GNU 12.2.0", "build_type": "Release", "flags": "-O3 -DNDEBUG -march=native",
 			"system_info": "AVX2 = 1 | AVX512 = 1", "portable": false},
 		"sessions": []any{map[string]any{"started_at_unix": 1767268800.5, "ended_at_unix": 1767269100.0, "load_average_1m": 0.1}},
 	}

@@ -88,7 +88,13 @@ func (s Shape) Result() *analysis.Result {
 	}
 	n := len(r.Cells) * s.Reps
 	r.Counts = analysis.Counts{Lines: n, Records: n, Used: n, ByStatus: map[string]int{"ok": n}, Expected: &n}
+	calls := len(r.Cells) / len(record.Modes) * s.Reps
+	r.Counts.Repetitions = &analysis.Repetitions{Planned: len(s.Models) * len(s.Backends) * len(s.Scenarios) * s.Reps, Measured: calls}
+	if calls > 0 {
+		r.Phases = &analysis.PhaseSum{N: calls, MedianPercent: 0.02, LargestPercent: 0.31, Where: s.Backends[0].Name + " " + s.Models[0].Name + " " + s.Scenarios[0].Name}
+	}
 	for _, f := range r.Failed {
+		r.Counts.Repetitions.Final += s.Reps
 		r.Counts.ByStatus[f.Status] += 3 * f.Calls
 	}
 	return r
@@ -146,6 +152,9 @@ func (s Shape) model(r *analysis.Result, b Backend, m Model, rng *rand.Rand) {
 			if mode == record.ModeDecode {
 				c.MSPerToken = ptr(c.MedianMS / float64(s.GenTokens))
 			}
+			if mode == record.ModePrefill {
+				c.TTFTMS = ptr(c.MedianMS * 1.01)
+			}
 			if mode == record.ModeE2E {
 				c.E2EGapPercent = ptr(0.02)
 			}
@@ -176,8 +185,12 @@ func (s Shape) join(r *analysis.Result) {
 					continue
 				}
 				geo[mode] = math.Exp(stat.Mean(logs, nil))
-				r.Aggregates = append(r.Aggregates, analysis.Aggregate{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM,
-					Mode: mode, NScenarios: len(logs), Scenarios: names, GeomeanMS: geo[mode], MedianOfMediansMS: geo[mode], TokensPerS: ptr(stat.GeometricMean(rates, nil))})
+				a := analysis.Aggregate{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM,
+					Mode: mode, NScenarios: len(logs), Scenarios: names, GeomeanMS: geo[mode], MedianOfMediansMS: geo[mode], TokensPerS: ptr(stat.GeometricMean(rates, nil))}
+				if mode == record.ModePrefill {
+					a.TTFTMS = ptr(a.GeomeanMS * 1.01)
+				}
+				r.Aggregates = append(r.Aggregates, a)
 			}
 			if geo[record.ModeE2E] == 0 {
 				continue
