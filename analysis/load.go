@@ -139,7 +139,9 @@ func (run *Run) settled() {
 	}
 }
 
-// final reports whether a status stands: --resume does not try such a cell again.
+// final reports whether a status is a result that leaves nothing to be measured.
+// (--resume looks again at a cell that was ruled out untried, in case there is
+// more memory now; that does not make the run incomplete.)
 func final(status string) bool {
 	return status == record.StatusOOM || status == record.StatusWaived
 }

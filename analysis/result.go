@@ -92,7 +92,7 @@ type Counts struct {
 type Repetitions struct {
 	Planned  int `json:"planned"`
 	Measured int `json:"measured"`
-	Final    int `json:"final"`  // not measured, in cells whose status stands: out of memory or waived
+	Final    int `json:"final"`  // not measured, in cells whose status is a result: out of memory or waived
 	Failed   int `json:"failed"` // not measured, in cells that crashed, timed out or gave an error: --resume tries them again
 }
 
