@@ -4,7 +4,7 @@ package native
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"math"
 	"slices"
 	"testing"
 )
@@ -12,11 +12,12 @@ import (
 // BenchmarkTimingPath asks what measuring costs: the same steps of the same
 // model through the plainest C loop (llama_decode + llama_synchronize, one clock
 // reading before and one after) and through Measure (a clock reading around each
-// step, argmax, arrays copied to Go), in alternation, in random order. The ratios
-// are of medians: decode without sampling over the bare loop is the cost of the
-// timing path, kv_decode over it adds the argmax.
+// step, argmax, arrays copied to Go). Each iteration runs plain, timed, timed,
+// plain, so that a drift of the machine falls on both alike, and gives one ratio
+// of times; reported are the medians of these ratios with their standard error.
+// timed/plain leaves the argmax out, sampled/plain counts it.
 func BenchmarkTimingPath(b *testing.B) {
-	const gen = 64
+	const gen = 32
 	for _, name := range []string{"gpt2-1m", "gpt2-5m", "gpt2-25m", "gpt2-50m"} {
 		b.Run("model="+name, func(b *testing.B) {
 			c := newContext(b, load(b, writeModel(b, preset(b, name), "f32")), ContextParams{NCtx: 256, Threads: 2})
@@ -25,36 +26,37 @@ func BenchmarkTimingPath(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			var bare, timed, whole []float64
-			once := func(plain bool) {
-				if plain {
-					ns, err := c.bareDecode(prompt, warm.OutputIDs)
-					if err != nil {
-						b.Fatal(err)
-					}
-					bare = append(bare, float64(ns)/gen)
-					return
+			plain := func() float64 {
+				ns, err := c.bareDecode(prompt, warm.OutputIDs)
+				if err != nil {
+					b.Fatal(err)
 				}
+				return float64(ns)
+			}
+			timed := func() (decode, sampled float64) {
 				m, err := c.Measure(prompt, gen)
 				if err != nil {
 					b.Fatal(err)
 				}
-				sum := int64(0)
 				for _, ns := range m.TokenNS {
-					sum += ns
+					decode += float64(ns)
 				}
-				timed = append(timed, float64(sum)/gen)
-				whole = append(whole, float64(m.KVDecodeNS)/gen)
+				return decode, float64(m.KVDecodeNS)
 			}
+			var plains, ratios, sampledRatios []float64
 			for b.Loop() {
-				first := rand.IntN(2) == 0
-				once(first)
-				once(!first)
+				first := plain()
+				d1, s1 := timed()
+				d2, s2 := timed()
+				p := first + plain()
+				plains = append(plains, p/2/gen)
+				ratios = append(ratios, (d1+d2)/p)
+				sampledRatios = append(sampledRatios, (s1+s2)/p)
 			}
-			b.ReportMetric(median(bare)/1e3, "bare-us/token")
-			b.ReportMetric(median(timed)/1e3, "timed-us/token")
-			b.ReportMetric(median(timed)/median(bare), "timed/bare")
-			b.ReportMetric(median(whole)/median(bare), "sampled/bare")
+			b.ReportMetric(median(plains)/1e3, "plain-us/token")
+			b.ReportMetric(median(ratios), "timed/plain")
+			b.ReportMetric(medianError(ratios), "timed/plain-se")
+			b.ReportMetric(median(sampledRatios), "sampled/plain")
 		})
 	}
 }
@@ -77,6 +79,15 @@ func BenchmarkReadBandwidth(b *testing.B) {
 			})
 		}
 	}
+}
+
+// medianError is the standard error of a median, 1.2533 s/sqrt(n) for a normal
+// distribution, with the interquartile range / 1.349 for s: robust against the
+// outliers of a shared machine.
+func medianError(x []float64) float64 {
+	s := slices.Sorted(slices.Values(x))
+	n := len(s)
+	return 1.2533 * (s[3*n/4] - s[n/4]) / 1.349 / math.Sqrt(float64(n))
 }
 
 func median(x []float64) float64 {
