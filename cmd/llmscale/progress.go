@@ -20,9 +20,10 @@ import (
 type progress struct {
 	mu       sync.Mutex
 	out      io.Writer
-	bar      *progressbar.ProgressBar // nil where out is no terminal
-	calls    int
-	phase    string // last one announced on plain output
+	terminal bool
+	bar      *progressbar.ProgressBar // nil until something is drawn
+	total    int64                    // the bar's scale
+	phase    string                   // last one announced on plain output
 	lastLine time.Time
 	file     string // last one announced on plain output
 	lastFile time.Time
@@ -31,19 +32,28 @@ type progress struct {
 var _ runner.Progress = (*progress)(nil)
 
 func newProgress(out io.Writer) *progress {
-	p := &progress{out: out}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.bar = progressbar.NewOptions(1,
-			progressbar.OptionSetWriter(out),
+	f, ok := out.(*os.File)
+	return &progress{out: out, terminal: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+// draw shows done of total. A bar's scale is fixed, so that another total means
+// another bar.
+func (p *progress) draw(what string, done, total int64) {
+	if p.bar == nil || p.total != total {
+		p.clear()
+		p.total = total
+		p.bar = progressbar.NewOptions64(total,
+			progressbar.OptionSetWriter(p.out),
 			progressbar.OptionSetWidth(24),
 			progressbar.OptionSetPredictTime(false), // the run's own estimate knows the models' sizes
 			progressbar.OptionSetElapsedTime(false),
-			progressbar.OptionShowCount(),
-			progressbar.OptionClearOnFinish(),
-			progressbar.OptionFullWidth(),
+			progressbar.OptionSetRenderBlankState(true),
 		)
 	}
-	return p
+	p.bar.Describe(what)
+	// Never "finished", after which a bar draws no more. One that cannot be drawn
+	// is no reason to stop.
+	_ = p.bar.Set64(min(done, total-1))
 }
 
 // Update shows what comes next.
@@ -61,13 +71,8 @@ func (p *progress) Update(s runner.Status) {
 	if s.Remaining > 0 {
 		left = s.Remaining.Round(time.Second).String() + " left"
 	}
-	if p.bar != nil {
-		if p.calls != s.Calls {
-			p.calls = s.Calls
-			p.bar.ChangeMax(s.Calls)
-		}
-		p.bar.Describe(fmt.Sprintf("%s  %s  %s", s.Cell, what, left))
-		_ = p.bar.Set(s.CallsDone) // a bar that cannot be drawn is no reason to stop
+	if p.terminal {
+		p.draw(fmt.Sprintf("%d/%d calls  %s  %s  %s", s.CallsDone, s.Calls, s.Cell, what, left), int64(s.CallsDone), int64(s.Calls))
 		return
 	}
 	// In a log, a line for each phase of a cell, and one now and then in between.
@@ -93,7 +98,7 @@ func (p *progress) Note(line string) {
 func (p *progress) File(what string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar == nil {
+	if !p.terminal {
 		// Hashing is quick; only writing is worth a line in a log.
 		if what != p.file && strings.HasPrefix(what, "writing") {
 			p.file = what
@@ -105,10 +110,7 @@ func (p *progress) File(what string, done, total int64) {
 		return
 	}
 	p.lastFile = time.Now()
-	p.calls = 0 // so that the run's first Update sets its own scale
-	p.bar.ChangeMax64(max(total, 1))
-	p.bar.Describe(what)
-	_ = p.bar.Set64(min(done, total-1)) // never "finished": the bar is used again
+	p.draw(what, done, max(total, 1))
 }
 
 // Clear removes the bar from the screen until the next update.
