@@ -11,9 +11,11 @@ package synth
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"llmscale/gguf"
+	"llmscale/gguf/draw"
 )
 
 // Preset is a GPT-2 shape. The feed-forward is 4*NEmbd wide and the output head is the token embedding.
@@ -111,19 +113,13 @@ func (p Preset) check() error {
 	return nil
 }
 
-// tensor is a Spec with what its values are drawn from.
-type tensor struct {
-	gguf.Spec
-	mean, std float64
-}
-
 // tensors lists the model's tensors in the order of the file, and those that could not have the wanted type.
 //
 // Matrices are drawn with a standard deviation of 1/sqrt(row length), so that a layer neither shrinks nor blows
 // up its input at any width. GPT-2's own 0.02 is that for a width of 2500, and at small widths it would leave the
 // tied head seeing little but the token that came in: the model would repeat one token for ever. The embeddings
 // have GPT-2's 0.02.
-func (p Preset) tensors(want gguf.Type) (ts []tensor, fallback []string) {
+func (p Preset) tensors(want gguf.Type) (ts []draw.Tensor, fallback []string) {
 	d, ff := p.NEmbd, 4*p.NEmbd
 	matrix := func(name string, std float64, dims ...int64) {
 		typ := want
@@ -131,17 +127,17 @@ func (p Preset) tensors(want gguf.Type) (ts []tensor, fallback []string) {
 			typ = gguf.F16
 			fallback = append(fallback, name)
 		}
-		ts = append(ts, tensor{gguf.Spec{Name: name, Type: typ, Dims: dims}, 0, std})
+		ts = append(ts, draw.Tensor{Spec: gguf.Spec{Name: name, Type: typ, Dims: dims}, Std: std})
 	}
 	plain := func(name string, mean, std float64, dims ...int64) {
-		ts = append(ts, tensor{gguf.Spec{Name: name, Type: gguf.F32, Dims: dims}, mean, std})
+		ts = append(ts, draw.Tensor{Spec: gguf.Spec{Name: name, Type: gguf.F32, Dims: dims}, Mean: mean, Std: std})
 	}
 	norm := func(name string) {
 		plain(name+".weight", 1, 0.02, d)
 		plain(name+".bias", 0, 0.02, d)
 	}
 	linear := func(name string, in, out int64) {
-		matrix(name+".weight", invSqrt(in), in, out)
+		matrix(name+".weight", 1/math.Sqrt(float64(in)), in, out)
 		plain(name+".bias", 0, 0.02, out)
 	}
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -34,7 +33,11 @@ func TestPresetParameters(t *testing.T) {
 		sum := int64(0)
 		ts, _ := p.tensors(gguf.F32)
 		for _, x := range ts {
-			sum += elements(x)
+			n := int64(1)
+			for _, d := range x.Dims {
+				n *= d
+			}
+			sum += n
 		}
 		if sum != want[p.Name] || p.Params() != want[p.Name] {
 			t.Errorf("%s: %d weights in the tensors, %d by the formula, want %d", p.Name, sum, p.Params(), want[p.Name])
@@ -264,25 +267,6 @@ func TestWeightsAreNormalAndTheSameInEveryType(t *testing.T) {
 	}
 }
 
-func TestFloat16(t *testing.T) {
-	for h := range 1 << 16 { // every half comes back as itself
-		if h>>10&31 == 31 {
-			continue
-		}
-		if got := float16(float32(half(uint16(h)))); got != uint16(h) {
-			t.Fatalf("%#04x became %#04x", h, got)
-		}
-	}
-	for f, want := range map[float32]uint16{
-		65520: 0x7c00, 65519: 0x7bff, 1 + 1.0/2048: 0x3c00, 1 + 3.0/2048: 0x3c02, 1e-8: 0, -1e-8: 0x8000,
-		float32(math.Ldexp(1, -25)): 0, float32(math.Ldexp(1.5, -25)): 1, float32(math.Inf(-1)): 0xfc00,
-	} {
-		if got := float16(f); got != want {
-			t.Errorf("%g became %#04x, want %#04x", f, got, want)
-		}
-	}
-}
-
 func TestWriteRefuses(t *testing.T) {
 	dir := t.TempDir()
 	p, _ := Lookup("tiny-gpt2")
@@ -319,27 +303,5 @@ func TestProgress(t *testing.T) {
 	}})
 	if last != total || total != 11_180_928*4 {
 		t.Errorf("ended at %d of %d", last, total)
-	}
-}
-
-// BenchmarkWrite reports how long a model takes as a multiple of writing a plain file of the same size, both
-// synced to the disk, in turns. The 124M model is 0.5 GB as f32.
-func BenchmarkWrite(b *testing.B) {
-	p, _ := Lookup("gpt2")
-	for _, typ := range []string{"f32", "f16", "q8_0"} {
-		b.Run(fmt.Sprintf("type=%s", typ), func(b *testing.B) {
-			dir := b.TempDir()
-			size := Size(p, typ)
-			b.SetBytes(size)
-			var plain, model float64 // seconds
-			for b.Loop() {
-				b.StopTimer()
-				plain += timed(func() error { return writePlain(filepath.Join(dir, "plain"), size) }, b)
-				b.StartTimer()
-				model += timed(func() error { return Write(filepath.Join(dir, "model"), p, Options{Type: typ}) }, b)
-			}
-			b.ReportMetric(model/plain, "x-plain-file")
-			b.ReportMetric(float64(size)*float64(b.N)/plain/1e6, "plain-MB/s")
-		})
 	}
 }

@@ -4,11 +4,9 @@ package synth
 
 import (
 	"fmt"
-	"io"
-	"runtime"
-	"sync"
 
 	"llmscale/gguf"
+	"llmscale/gguf/draw"
 )
 
 // version stands in every file and changes whenever the same preset, type and seed would give other bytes.
@@ -39,7 +37,7 @@ func parseType(name string) (gguf.Type, error) {
 }
 
 // contents returns what the file is made of.
-func contents(p Preset, typ gguf.Type, seed uint64) ([]gguf.Entry, []tensor) {
+func contents(p Preset, typ gguf.Type, seed uint64) ([]gguf.Entry, []draw.Tensor) {
 	ts, fallback := p.tensors(typ)
 	v := vocabulary()
 	entries := []gguf.Entry{
@@ -77,7 +75,7 @@ func contents(p Preset, typ gguf.Type, seed uint64) ([]gguf.Entry, []tensor) {
 	return entries, ts
 }
 
-func specs(ts []tensor) []gguf.Spec {
+func specs(ts []draw.Tensor) []gguf.Spec {
 	out := make([]gguf.Spec, len(ts))
 	for i, t := range ts {
 		out[i] = t.Spec
@@ -101,113 +99,11 @@ func Write(path string, p Preset, opt Options) error {
 		return fmt.Errorf("synth: %w", err)
 	}
 	defer w.Close()
-	if err := stream(w, ts, opt); err != nil {
+	if err := draw.Stream(w, ts, opt.Seed, opt.Progress); err != nil {
 		return fmt.Errorf("synth: %w", err)
 	}
 	if err := w.Finish(); err != nil {
 		return fmt.Errorf("synth: %w", err)
 	}
 	return nil
-}
-
-// chunkWeights is how many weights are made and written at a time: a multiple of every block size, and at 4 bytes
-// each 1 MiB, which fits the second-level cache between being made and being written.
-const chunkWeights = 256 << 10
-
-// chunk is a piece of one tensor on its way from the workers to the file.
-type chunk struct {
-	tensor int
-	src    *source
-	first  int64  // index of its first weight
-	buf    []byte // of 4*chunkWeights; reused
-	size   int    // bytes used of buf
-	made   chan struct{}
-}
-
-// stream makes the tensors on all cores and writes them in order. Each chunk goes to the workers and, in file
-// order, to the writer, which waits until it is made; a fixed set of chunks goes round.
-func stream(w *gguf.Writer, ts []tensor, opt Options) error {
-	total := int64(0)
-	for _, t := range ts {
-		total += bytesOf(t, elements(t))
-	}
-	workers := runtime.GOMAXPROCS(0)
-	n := 2*workers + 2
-	free := make(chan *chunk, n)
-	work := make(chan *chunk, n)
-	ordered := make(chan *chunk, n)
-	stop := make(chan struct{})
-	for range n {
-		free <- &chunk{buf: make([]byte, 4*chunkWeights), made: make(chan struct{}, 1)}
-	}
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer close(stop)
-
-	running.Go(func() {
-		defer close(work)
-		defer close(ordered)
-		for i, t := range ts {
-			src := newSource(t, opt.Seed)
-			for first, all := int64(0), elements(t); first < all; first += chunkWeights {
-				var c *chunk
-				select {
-				case c = <-free:
-				case <-stop:
-					return
-				}
-				c.tensor, c.src, c.first = i, src, first
-				c.size = int(bytesOf(t, min(chunkWeights, all-first)))
-				work <- c // neither can block: there are as many places as chunks
-				ordered <- c
-			}
-		}
-	})
-	for range workers {
-		running.Go(func() {
-			for c := range work {
-				c.src.fill(c.buf[:c.size], c.first)
-				c.made <- struct{}{}
-			}
-		})
-	}
-
-	done, open := int64(0), -1
-	var out io.Writer
-	for c := range ordered {
-		<-c.made
-		if c.tensor != open {
-			open = c.tensor
-			var err error
-			if out, err = w.Tensor(ts[open].Name); err != nil {
-				return err
-			}
-		}
-		if _, err := out.Write(c.buf[:c.size]); err != nil {
-			return err
-		}
-		done += int64(c.size)
-		free <- c
-		if opt.Progress != nil {
-			opt.Progress(done, total)
-		}
-	}
-	return nil
-}
-
-func elements(t tensor) int64 {
-	n := int64(1)
-	for _, d := range t.Dims {
-		n *= d
-	}
-	return n
-}
-
-// bytesOf returns the size of n weights of the tensor, which are whole blocks by construction.
-func bytesOf(t tensor, n int64) int64 {
-	size, err := t.Type.RowBytes(n)
-	if err != nil {
-		panic(fmt.Sprintf("synth: %s: %v", t.Name, err))
-	}
-	return size
 }

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 
-package synth
+// Package draw makes the random weights of synthesised models, in the storage types of GGUF files.
+//
+// A tensor's weights come from a counter-based generator keyed by the seed and the tensor's name: any part of them
+// can be made without the parts before it, on any number of cores, and the same seed and name give the same bytes.
+package draw
 
 import (
 	"encoding/binary"
@@ -8,6 +12,7 @@ import (
 	"sync"
 
 	"llmscale/gguf"
+	"llmscale/gguf/quant"
 )
 
 // Weights are drawn from 4096 equally likely levels, the quantiles of a normal distribution: one table look-up
@@ -53,7 +58,11 @@ var quantiles = sync.OnceValue(func() *[levels]float64 {
 	return q
 })
 
-func invSqrt(n int64) float64 { return 1 / math.Sqrt(float64(n)) }
+// Tensor is a tensor to write with what its weights are drawn from.
+type Tensor struct {
+	gguf.Spec
+	Mean, Std float64
+}
 
 // source makes the bytes of one tensor. Only the table of its type is filled.
 type source struct {
@@ -65,20 +74,20 @@ type source struct {
 	scale uint16        // float16
 }
 
-func newSource(t tensor, seed uint64) *source {
+func newSource(t Tensor, seed uint64) *source {
 	s := &source{typ: t.Type, key: streamKey(seed, t.Name)}
 	q := quantiles()
-	s.scale = float16(float32(t.std * q[levels-1] / 127))
+	s.scale = quant.Float16(float32(t.Std * q[levels-1] / 127))
 	for k := range levels {
-		v := t.mean + float64(t.std*q[k])
+		v := t.Mean + float64(t.Std*q[k])
 		switch t.Type {
 		case gguf.F32:
 			s.f32[k] = float32(v)
 		case gguf.F16:
-			s.f16[k] = float16(float32(v))
+			s.f16[k] = quant.Float16(float32(v))
 		case gguf.Q8_0:
 			// Division by the rounded scale may exceed 127 by a little.
-			s.q8[k] = uint8(int8(min(127, max(-127, math.RoundToEven(v/fromFloat16(s.scale))))))
+			s.q8[k] = uint8(int8(min(127, max(-127, math.RoundToEven(v/quant.FromFloat16(s.scale))))))
 		}
 	}
 	return s
@@ -146,48 +155,4 @@ func (s *source) fillQ8(dst []byte, w uint64) {
 				uint32(s.q8[z>>32&lane])<<16|uint32(s.q8[z>>48&lane])<<24)
 		}
 	}
-}
-
-// float16 rounds to IEEE half precision, ties to even.
-func float16(f float32) uint16 {
-	b := math.Float32bits(f)
-	sign := uint16(b >> 16 & 0x8000)
-	exp := int(b>>23&0xff) - 127
-	frac := b & 0x7fffff
-	switch {
-	case exp == 128: // infinity or not a number
-		if frac != 0 {
-			return sign | 0x7e00
-		}
-		return sign | 0x7c00
-	case exp > 15:
-		return sign | 0x7c00
-	case exp < -25:
-		return sign
-	}
-	shift := uint(13)
-	if exp < -14 { // subnormal: the leading 1 becomes part of the fraction
-		frac |= 0x800000
-		shift += uint(-14 - exp)
-		exp = -15
-	}
-	h := uint32(exp+15)<<10 + frac>>shift
-	rest, halfway := frac&(1<<shift-1), uint32(1)<<(shift-1)
-	if rest > halfway || rest == halfway && h&1 == 1 {
-		h++ // may carry into the exponent, which is right
-	}
-	return sign | uint16(h)
-}
-
-// fromFloat16 widens a finite half.
-func fromFloat16(h uint16) float64 {
-	exp, frac := int(h>>10&31), float64(h&0x3ff)
-	if exp > 0 {
-		frac, exp = frac+1024, exp-1
-	}
-	v := math.Ldexp(frac, exp-24)
-	if h>>15 == 1 {
-		return -v
-	}
-	return v
 }

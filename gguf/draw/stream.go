@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+
+package draw
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+
+	"llmscale/gguf"
+)
+
+// chunkWeights is how many weights are made and written at a time: a multiple of every block size, and at 4 bytes
+// each 1 MiB, which fits the second-level cache between being made and being written.
+const chunkWeights = 256 << 10
+
+// chunk is a piece of one tensor on its way from the workers to the file.
+type chunk struct {
+	tensor int
+	src    *source
+	first  int64  // index of its first weight
+	buf    []byte // of 4*chunkWeights; reused
+	size   int    // bytes used of buf
+	made   chan struct{}
+}
+
+// Stream makes the tensors on all cores and writes them in order. Each chunk goes to the workers and, in file
+// order, to the writer, which waits until it is made; a fixed set of chunks goes round.
+func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, totalBytes int64)) error {
+	total := int64(0)
+	for _, t := range ts {
+		total += bytesOf(t, elements(t))
+	}
+	workers := runtime.GOMAXPROCS(0)
+	n := 2*workers + 2
+	free := make(chan *chunk, n)
+	work := make(chan *chunk, n)
+	ordered := make(chan *chunk, n)
+	stop := make(chan struct{})
+	for range n {
+		free <- &chunk{buf: make([]byte, 4*chunkWeights), made: make(chan struct{}, 1)}
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer close(stop)
+
+	running.Go(func() {
+		defer close(work)
+		defer close(ordered)
+		for i, t := range ts {
+			src := newSource(t, seed)
+			for first, all := int64(0), elements(t); first < all; first += chunkWeights {
+				var c *chunk
+				select {
+				case c = <-free:
+				case <-stop:
+					return
+				}
+				c.tensor, c.src, c.first = i, src, first
+				c.size = int(bytesOf(t, min(chunkWeights, all-first)))
+				work <- c // neither can block: there are as many places as chunks
+				ordered <- c
+			}
+		}
+	})
+	for range workers {
+		running.Go(func() {
+			for c := range work {
+				c.src.fill(c.buf[:c.size], c.first)
+				c.made <- struct{}{}
+			}
+		})
+	}
+
+	done, open := int64(0), -1
+	var out io.Writer
+	for c := range ordered {
+		<-c.made
+		if c.tensor != open {
+			open = c.tensor
+			var err error
+			if out, err = w.Tensor(ts[open].Name); err != nil {
+				return err
+			}
+		}
+		if _, err := out.Write(c.buf[:c.size]); err != nil {
+			return err
+		}
+		done += int64(c.size)
+		free <- c
+		if progress != nil {
+			progress(done, total)
+		}
+	}
+	return nil
+}
+
+func elements(t Tensor) int64 {
+	n := int64(1)
+	for _, d := range t.Dims {
+		n *= d
+	}
+	return n
+}
+
+// bytesOf returns the size of n weights of the tensor, which are whole blocks by construction.
+func bytesOf(t Tensor, n int64) int64 {
+	size, err := t.Type.RowBytes(n)
+	if err != nil {
+		panic(fmt.Sprintf("draw: %s: %v", t.Name, err))
+	}
+	return size
+}
