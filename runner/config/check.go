@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"llmscale/internal/text"
 )
 
 // check fills in what depends on several keys and refuses what contradicts
@@ -179,7 +181,7 @@ func (m *Model) resolve(file string) string {
 			}
 			path, bare = rest, false
 		default:
-			if best := nearest(kind, []string{KindSynth, KindGGUF}); best != "" {
+			if best := text.Nearest(kind, []string{KindSynth, KindGGUF}); best != "" {
 				return fmt.Sprintf("unknown source %q; did you mean %s:%s?", kind+":", best, clip(rest))
 			}
 			return fmt.Sprintf("this version takes no models from %q; write synth:PRESET or a GGUF file (gguf:PATH if its path has a colon)", kind+":")

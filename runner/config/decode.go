@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"llmscale/internal/text"
 )
 
 // mark is a place in the file, counted from 1.
@@ -223,7 +225,7 @@ func decodeMapping[T any](d *decoder, t *table[T], n *yaml.Node, dst *T, path st
 		if f == nil {
 			d.fail(at(key), clipField(path, key.Value), "%s", t.unknown(key))
 			d.bad[path] = true
-			meant[nearest(key.Value, t.keys())] = true
+			meant[text.Nearest(key.Value, t.keys())] = true
 			continue
 		}
 		d.seen[field] = at(val)

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"llmscale/internal/text"
 )
 
 // Error is one thing that is wrong with a config. Line and Column count from 1
@@ -79,58 +81,10 @@ func (es Errors) orNil() error {
 // didYouMean returns "; did you mean X?" for the nearest of the known words, or
 // "" where none is near.
 func didYouMean(got string, known []string) string {
-	if best := nearest(got, known); best != "" {
+	if best := text.Nearest(got, known); best != "" {
 		return "; did you mean " + best + "?"
 	}
 	return ""
-}
-
-func nearest(got string, known []string) string {
-	if len(got) > maxName {
-		return ""
-	}
-	best, bestDist := "", len(got)/3+1
-	low := strings.ToLower(got)
-	for _, k := range known {
-		if d := distance(low, strings.ToLower(k)); d < bestDist || (best == "" && d == bestDist && d < len(got)) {
-			best, bestDist = k, d
-		}
-	}
-	if best == "" && len(low) >= 3 {
-		for _, k := range known {
-			if strings.HasPrefix(k, low) || strings.HasPrefix(low, k) {
-				best = k
-				break
-			}
-		}
-	}
-	return best
-}
-
-// distance counts the insertions, deletions, substitutions and swaps of
-// neighbours that turn a into b (optimal string alignment).
-func distance(a, b string) int {
-	var before []int
-	prev := make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur := make([]int, len(b)+1)
-		cur[0] = i
-		for j := 1; j <= len(b); j++ {
-			subst := prev[j-1]
-			if a[i-1] != b[j-1] {
-				subst++
-			}
-			cur[j] = min(prev[j]+1, cur[j-1]+1, subst)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cur[j] = min(cur[j], before[j-2]+1)
-			}
-		}
-		before, prev = prev, cur
-	}
-	return prev[len(b)]
 }
 
 // quote prints text from the file: quoted, and cut where it is long.

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+
+// Package text helps error messages: what was meant by a misspelt word.
+package text
+
+import "strings"
+
+// longest is the length in bytes up to which a word is compared: names are shorter, and the time that comparing
+// takes grows with the square.
+const longest = 96
+
+// Nearest returns the known word that got most likely means, or "" where none is near: the one with the fewest
+// slips of the hand, letter case aside, if they are at most a third of got's letters; failing that a word that
+// begins as got does.
+func Nearest(got string, known []string) string {
+	if len(got) > longest {
+		return ""
+	}
+	best, bestDist := "", len(got)/3+1
+	low := strings.ToLower(got)
+	for _, k := range known {
+		if d := distance(low, strings.ToLower(k)); d < bestDist || (best == "" && d == bestDist && d < len(got)) {
+			best, bestDist = k, d
+		}
+	}
+	if best == "" && len(low) >= 3 {
+		for _, k := range known {
+			if strings.HasPrefix(k, low) || strings.HasPrefix(low, k) {
+				return k
+			}
+		}
+	}
+	return best
+}
+
+// distance counts the insertions, deletions, substitutions and swaps of neighbours that turn a into b (optimal
+// string alignment).
+func distance(a, b string) int {
+	var before []int
+	prev := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur := make([]int, len(b)+1)
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			subst := prev[j-1]
+			if a[i-1] != b[j-1] {
+				subst++
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, subst)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], before[j-2]+1)
+			}
+		}
+		before, prev = prev, cur
+	}
+	return prev[len(b)]
+}
