@@ -45,7 +45,7 @@ func writePlain(path string, size int64) error {
 func BenchmarkFill(b *testing.B) {
 	for _, typ := range []gguf.Type{gguf.F32, gguf.F16, gguf.Q8_0} {
 		b.Run("type="+typ.String(), func(b *testing.B) {
-			s := newSource(Tensor{gguf.Spec{Name: "x", Type: typ}, 0, 0.02}, 1)
+			s := newSource(Tensor{Spec: gguf.Spec{Name: "x", Type: typ}, Std: 0.02}, 1)
 			size, _ := typ.RowBytes(chunkWeights)
 			buf := make([]byte, size)
 			b.SetBytes(size)

@@ -62,20 +62,28 @@ var quantiles = sync.OnceValue(func() *[levels]float64 {
 type Tensor struct {
 	gguf.Spec
 	Mean, Std float64
+
+	// Values, if not nil, are what an f32 tensor holds instead of random weights, all of them in the file's order:
+	// for tables that follow from a model's configuration.
+	Values []float32
 }
 
 // source makes the bytes of one tensor. Only the table of its type is filled.
 type source struct {
-	typ   gguf.Type
-	key   uint64
-	f32   [levels]float32
-	f16   [levels]uint16
-	q8    [levels]uint8 // int8 multiples of scale
-	scale uint16        // float16
+	typ    gguf.Type
+	key    uint64
+	values []float32 // what to write instead of random weights; nil: random ones
+	f32    [levels]float32
+	f16    [levels]uint16
+	q8     [levels]uint8 // int8 multiples of scale
+	scale  uint16        // float16
 }
 
 func newSource(t Tensor, seed uint64) *source {
-	s := &source{typ: t.Type, key: streamKey(seed, t.Name)}
+	s := &source{typ: t.Type, key: streamKey(seed, t.Name), values: t.Values}
+	if s.values != nil {
+		return s
+	}
 	q := quantiles()
 	s.scale = quant.Float16(float32(t.Std * q[levels-1] / 127))
 	for k := range levels {
@@ -96,6 +104,12 @@ func newSource(t Tensor, seed uint64) *source {
 // fill writes weights into dst from element first on, a multiple of the block size and of perWord. dst holds
 // whole blocks; only at a tensor's end may it hold a number of weights that is no multiple of perWord.
 func (s *source) fill(dst []byte, first int64) {
+	if s.values != nil {
+		for i := range len(dst) / 4 {
+			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(s.values[int(first)+i]))
+		}
+		return
+	}
 	w := uint64(first / perWord)
 	switch s.typ {
 	case gguf.F32:
@@ -155,4 +169,9 @@ func (s *source) fillQ8(dst []byte, w uint64) {
 				uint32(s.q8[z>>32&lane])<<16|uint32(s.q8[z>>48&lane])<<24)
 		}
 	}
+}
+
+// Supports tells whether weights can be drawn in a storage type.
+func Supports(t gguf.Type) bool {
+	return t == gguf.F32 || t == gguf.F16 || t == gguf.Q8_0
 }
