@@ -22,9 +22,9 @@ import (
 // Limits on what a file may claim. They are far above any real model and bound the memory that reading a hostile
 // file can take.
 const (
-	maxDims       = 4       // ggml's GGML_MAX_DIMS
-	maxTensorName = 63      // bytes; ggml's GGML_MAX_NAME includes the final zero
-	maxKeyBytes   = 1 << 16 // the format's own limit
+	maxDims       = 4         // ggml's GGML_MAX_DIMS
+	maxTensorName = 63        // bytes; ggml's GGML_MAX_NAME includes the final zero
+	maxKeyBytes   = 1<<16 - 1 // the format's own limit
 	maxKeys       = 1 << 16
 	maxTensors    = 1 << 18
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -90,8 +91,12 @@ func (c *cursor) u64() uint64 {
 func (c *cursor) text(limit int) string {
 	at := c.offset()
 	n := c.u64()
-	if c.err == nil && n > uint64(limit) {
+	switch {
+	case c.err != nil:
+	case n > uint64(limit):
 		c.fail(at, fmt.Sprintf("at most %d", limit), "%s is %d bytes long", c.what, n)
+	case n > uint64(c.left()):
+		c.fail(at, "", "%s is %d bytes long, but the file ends after %d (at byte %d)", c.what, n, c.left(), c.size)
 	}
 	if c.err != nil {
 		return ""
@@ -101,13 +106,13 @@ func (c *cursor) text(limit int) string {
 	return string(b)
 }
 
-// skip moves over n bytes of the file.
-func (c *cursor) skip(n uint64) {
+// skip moves over n bytes of the file. The field that says so stands at byte at.
+func (c *cursor) skip(at int64, n uint64) {
 	if c.err != nil {
 		return
 	}
 	if left := c.left(); n > uint64(left) {
-		c.fail(c.offset(), "", "%s takes %d bytes, but the file ends after %d (at byte %d)", c.what, n, left, c.size)
+		c.fail(at, "", "%s takes %d bytes, but the file ends after %d (at byte %d)", c.what, n, left, c.size)
 		return
 	}
 	if uint64(len(c.buf)-c.pos) >= n {
@@ -118,8 +123,9 @@ func (c *cursor) skip(n uint64) {
 	c.buf, c.pos = c.buf[:0], 0
 }
 
-// skipStrings moves over n strings by their lengths alone.
-func (c *cursor) skipStrings(n int64) {
+// skipStrings moves over count strings by their lengths alone.
+func (c *cursor) skipStrings(count int64) {
+	n := count
 	for n > 0 && c.err == nil {
 		// The loop over what the buffer holds is the one that a large vocabulary spends its time in.
 		buf, pos := c.buf, c.pos
@@ -135,8 +141,12 @@ func (c *cursor) skipStrings(n int64) {
 		if n == 0 {
 			return
 		}
+		at := c.offset()
 		size := c.u64()
-		c.skip(size)
+		if left := c.left(); c.err == nil && size > uint64(left) {
+			c.fail(at, "", "string %d of %s takes %d bytes, but the file ends after %d (at byte %d)", count-n, c.what, size, left, c.size)
+		}
+		c.skip(at, size)
 		n--
 	}
 }
@@ -148,12 +158,15 @@ func read(path string, r io.ReaderAt, size int64) (*File, error) {
 	nTensors, nKeys := c.header(f)
 	for i := uint64(0); i < nKeys && c.err == nil; i++ {
 		c.keyValue(f, i)
+		c.after(f)
 	}
 	c.alignment(f)
 	places := make([]int64, 0, min(nTensors, 4096)) // offsets of the table's offset fields, for errors
 	for i := uint64(0); i < nTensors && c.err == nil; i++ {
 		places = append(places, c.tensor(f, i))
+		c.after(f)
 	}
+	c.padding(f)
 	c.layout(f, places)
 	if c.err != nil {
 		return nil, c.err
@@ -186,6 +199,28 @@ func (c *cursor) header(f *File) (nTensors, nKeys uint64) {
 	return nTensors, nKeys
 }
 
+// after adds to an error what was read last. A wrong type, length or count of one entry is often noticed only in
+// the next, where the walk has lost its step.
+func (c *cursor) after(f *File) {
+	e, ok := c.err.(*FormatError)
+	switch {
+	case !ok:
+	case len(f.Tensors) > 0:
+		e.What += fmt.Sprintf(" (after tensor %q)", f.Tensors[len(f.Tensors)-1].Name)
+	case len(f.KVs) > 0:
+		e.What += " (after key " + shown(f.KVs[len(f.KVs)-1].Key) + ")"
+	}
+}
+
+// shown quotes a key for an error, the beginning of it where it is longer than any that is meant to be read.
+func shown(key string) string {
+	const most = 200
+	if len(key) > most {
+		return strconv.Quote(key[:most]) + "..."
+	}
+	return strconv.Quote(key)
+}
+
 func (c *cursor) keyValue(f *File, i uint64) {
 	at := c.offset()
 	c.what = fmt.Sprintf("the name of metadata entry %d", i)
@@ -193,12 +228,13 @@ func (c *cursor) keyValue(f *File, i uint64) {
 	if c.err != nil {
 		return
 	}
-	c.what = fmt.Sprintf("the value of key %q", key)
-	if key == "" {
-		c.fail(at, "", "metadata entry %d has an empty name", i)
+	c.what = "the value of key " + shown(key)
+	// ggml looks keys up as C strings: there, "general.alignment\x00b" would be the alignment.
+	if key == "" || strings.IndexByte(key, 0) >= 0 {
+		c.fail(at, "one or more bytes, none of them zero", "metadata entry %d is called %s", i, shown(key))
 	}
 	if _, dup := f.keys[key]; dup {
-		c.fail(at, "each key once", "key %q stands here for the second time", key)
+		c.fail(at, "each key once", "key %s stands here for the second time", shown(key))
 	}
 	kv := KV{Key: key, Count: 1}
 	at = c.offset()
@@ -207,9 +243,10 @@ func (c *cursor) keyValue(f *File, i uint64) {
 	if kv.Type == Array {
 		c.array(&kv)
 	} else if kv.Type == String {
+		at := c.offset()
 		n := c.u64()
 		kv.Offset = c.offset()
-		c.skip(n)
+		c.skip(at, n)
 		kv.Count = int64(n)
 		kv.Size = int64(n)
 	} else if c.err == nil {
@@ -262,7 +299,7 @@ func (c *cursor) array(kv *KV) {
 		return
 	}
 	kv.Size = kv.Count * least
-	c.skip(uint64(kv.Size))
+	c.skip(at, uint64(kv.Size))
 }
 
 func (c *cursor) alignment(f *File) {
@@ -291,7 +328,7 @@ func (c *cursor) tensor(f *File, i uint64) (place int64) {
 		return
 	}
 	if t.Name == "" || strings.IndexByte(t.Name, 0) >= 0 {
-		c.fail(at, "a name without zero bytes", "tensor %d is called %q", i, t.Name)
+		c.fail(at, "one or more bytes, none of them zero", "tensor %d is called %q", i, t.Name)
 	}
 	if _, dup := f.tensors[t.Name]; dup {
 		c.fail(at, "each name once", "tensor %q stands here for the second time", t.Name)
@@ -342,6 +379,25 @@ func (c *cursor) tensor(f *File, i uint64) (place int64) {
 	f.tensors[t.Name] = len(f.Tensors)
 	f.Tensors = append(f.Tensors, t)
 	return place
+}
+
+// padding checks that nothing but zeros stands between the tensor table and the data. The format wants them zero;
+// that they are is the only sign that the header's count of tensors does not stop short of the table's end, which
+// would move the data of all.
+func (c *cursor) padding(f *File) {
+	c.what = "the padding before the tensor data"
+	start, ok := alignUp(c.offset(), f.Alignment)
+	if !ok || c.err != nil {
+		return
+	}
+	// A hostile alignment may be 2 GiB; a table that goes on begins at once.
+	for i, b := range c.need(int(min(start-c.offset(), c.left(), window))) {
+		if b != 0 {
+			c.fail(c.offset()+int64(i), "zero", "%s holds %#02x: does the table have more tensors than the %d of the header?", c.what, b, len(f.Tensors))
+			c.after(f)
+			return
+		}
+	}
 }
 
 // layout turns the tensors' offsets into offsets from the start of the file, and checks that the data lies inside
