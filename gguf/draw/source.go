@@ -4,29 +4,31 @@
 //
 // A tensor's weights come from a counter-based generator keyed by the seed and the tensor's name: any part of them
 // can be made without the parts before it, on any number of cores, and the same seed and name give the same bytes.
+//
+// Weights of the float types and of q8_0 follow a normal distribution. Blocks of the other types are not the
+// quantisation of anything: their codes are random bits, and their scales are chosen so that what ggml makes of
+// them has the mean and the standard deviation asked for. That is as much work for ggml's kernels as real weights
+// are, and it is made at the speed of memory instead of a quantiser's.
 package draw
 
 import (
-	"encoding/binary"
+	"errors"
+	"fmt"
 	"math"
-	"sync"
 
 	"llmscale/gguf"
-	"llmscale/gguf/quant"
 )
 
-// Weights are drawn from 4096 equally likely levels, the quantiles of a normal distribution: one table look-up
-// each, four from one 64-bit random word. Drawing from the distribution itself (Box-Muller, ziggurat) would be
-// several times slower than a disk writes, and no timing could tell the difference.
-const (
-	levels  = 4096
-	perWord = 4 // weights drawn from one random word, 16 bits apart
-)
+// golden is 2^64 over the golden ratio, made odd: the step of splitmix64's counter.
+const golden = 0x9e3779b97f4a7c15
 
 // word is random word i of the stream that key names: the splitmix64 of a counter, so any part of a tensor can
 // be made without the parts before it.
-func word(key, i uint64) uint64 {
-	z := key + (i+1)*0x9e3779b97f4a7c15
+func word(key, i uint64) uint64 { return mix(key + (i+1)*golden) }
+
+// mix is splitmix64's output function (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+// OOPSLA 2014, with the constants of Stafford's Mix13).
+func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
@@ -41,24 +43,7 @@ func streamKey(seed uint64, tensor string) uint64 {
 	return word(seed, h)
 }
 
-// quantiles are the levels at unit variance, rising and exactly symmetric: quantiles[levels-1-k] == -quantiles[k].
-var quantiles = sync.OnceValue(func() *[levels]float64 {
-	q := new([levels]float64)
-	sum := 0.0
-	for k := levels / 2; k < levels; k++ {
-		q[k] = math.Sqrt2 * math.Erfinv(float64(2*k+1-levels)/levels)
-		sum += float64(q[k] * q[k])
-	}
-	// The outermost levels stand for the infinite tails, which costs a little variance; scale it back.
-	scale := 1 / math.Sqrt(sum/(levels/2))
-	for k := levels / 2; k < levels; k++ {
-		q[k] *= scale
-		q[levels-1-k] = -q[k]
-	}
-	return q
-})
-
-// Tensor is a tensor to write with what its weights are drawn from.
+// Tensor is a tensor to write with what its weights are drawn from. Quantised types have Mean 0.
 type Tensor struct {
 	gguf.Spec
 	Mean, Std float64
@@ -68,110 +53,51 @@ type Tensor struct {
 	Values []float32
 }
 
-// source makes the bytes of one tensor. Only the table of its type is filled.
-type source struct {
-	typ    gguf.Type
-	key    uint64
-	values []float32 // what to write instead of random weights; nil: random ones
-	f32    [levels]float32
-	f16    [levels]uint16
-	q8     [levels]uint8 // int8 multiples of scale
-	scale  uint16        // float16
+// maker makes the bytes of the tensors of one type, mean and standard deviation.
+type maker interface {
+	// fill writes weights of the stream key into dst, from element first on: a multiple of grain. dst holds whole
+	// blocks.
+	fill(dst []byte, key uint64, first int64)
 }
 
-func newSource(t Tensor, seed uint64) *source {
-	s := &source{typ: t.Type, key: streamKey(seed, t.Name), values: t.Values}
-	if s.values != nil {
-		return s
-	}
-	q := quantiles()
-	s.scale = quant.Float16(float32(t.Std * q[levels-1] / 127))
-	for k := range levels {
-		v := t.Mean + float64(t.Std*q[k])
-		switch t.Type {
-		case gguf.F32:
-			s.f32[k] = float32(v)
-		case gguf.F16:
-			s.f16[k] = quant.Float16(float32(v))
-		case gguf.Q8_0:
-			// Division by the rounded scale may exceed 127 by a little.
-			s.q8[k] = uint8(int8(min(127, max(-127, math.RoundToEven(v/quant.FromFloat16(s.scale))))))
-		}
-	}
-	return s
+// grain is the step, in weights, of where a maker can start: eight of the largest blocks, which are whole words
+// of every type.
+const grain = 8 * 256
+
+// makers is the one list of the types that can be drawn.
+var makers = map[gguf.Type]func(mean, std float64) (maker, error){
+	gguf.F32:  newFloat32,
+	gguf.F16:  newFloat16,
+	gguf.BF16: newBFloat16,
+	gguf.Q8_0: newQ8,
+	gguf.Q4_0: q4_0.maker,
+	gguf.Q4_K: q4K.maker,
+	gguf.Q6_K: q6K.maker,
 }
 
-// fill writes weights into dst from element first on, a multiple of the block size and of perWord. dst holds
-// whole blocks; only at a tensor's end may it hold a number of weights that is no multiple of perWord.
-func (s *source) fill(dst []byte, first int64) {
-	if s.values != nil {
-		for i := range len(dst) / 4 {
-			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(s.values[int(first)+i]))
-		}
-		return
-	}
-	w := uint64(first / perWord)
-	switch s.typ {
-	case gguf.F32:
-		s.fillF32(dst, w)
-	case gguf.F16:
-		s.fillF16(dst, w)
-	case gguf.Q8_0:
-		s.fillQ8(dst, w)
-	}
-}
-
-const lane = levels - 1
-
-func (s *source) fillF32(dst []byte, w uint64) {
-	le := binary.LittleEndian
-	for ; len(dst) >= 16; dst = dst[16:] {
-		z := word(s.key, w)
-		w++
-		b := dst[:16]
-		le.PutUint64(b, uint64(math.Float32bits(s.f32[z&lane]))|uint64(math.Float32bits(s.f32[z>>16&lane]))<<32)
-		le.PutUint64(b[8:], uint64(math.Float32bits(s.f32[z>>32&lane]))|uint64(math.Float32bits(s.f32[z>>48&lane]))<<32)
-	}
-	z := word(s.key, w)
-	for ; len(dst) > 0; dst = dst[4:] {
-		le.PutUint32(dst, math.Float32bits(s.f32[z&lane]))
-		z >>= 16
-	}
-}
-
-func (s *source) fillF16(dst []byte, w uint64) {
-	le := binary.LittleEndian
-	for ; len(dst) >= 8; dst = dst[8:] {
-		z := word(s.key, w)
-		w++
-		le.PutUint64(dst, uint64(s.f16[z&lane])|uint64(s.f16[z>>16&lane])<<16|
-			uint64(s.f16[z>>32&lane])<<32|uint64(s.f16[z>>48&lane])<<48)
-	}
-	z := word(s.key, w)
-	for ; len(dst) > 0; dst = dst[2:] {
-		le.PutUint16(dst, s.f16[z&lane])
-		z >>= 16
-	}
-}
-
-// fillQ8 writes blocks of 32 weights as q8_0: a float16 scale, then an int8 each. All blocks have the scale of the
-// outermost level, so that a weight is one look-up here too. A quantiser's own scale, that of the block's largest
-// weight, would halve the rounding error and took three times as long to compute.
-func (s *source) fillQ8(dst []byte, w uint64) {
-	const block = 32
-	for ; len(dst) >= 2+block; dst = dst[2+block:] {
-		b := (*[2 + block]byte)(dst)
-		binary.LittleEndian.PutUint16(b[:2], s.scale)
-		for i := 2; i < 2+block; i += perWord {
-			z := word(s.key, w)
-			w++
-			binary.LittleEndian.PutUint32(b[i:i+4], uint32(s.q8[z&lane])|uint32(s.q8[z>>16&lane])<<8|
-				uint32(s.q8[z>>32&lane])<<16|uint32(s.q8[z>>48&lane])<<24)
-		}
-	}
-}
-
-// Supports tells whether weights can be drawn in a storage type.
+// Supports says whether weights can be drawn as t: every type that ggml multiplies weights of. The others are
+// formats of activations (q8_1, q8_K), of plain numbers (i8 to i64, f64), or none of ggml's (mxfp4_ollama).
 func Supports(t gguf.Type) bool {
-	return t == gguf.F32 || t == gguf.F16 || t == gguf.Q8_0
+	_, ok := makers[t]
+	return ok
+}
+
+// check finds tensors that cannot be drawn whatever their standard deviation.
+func check(t Tensor) error {
+	switch {
+	case t.Values != nil && (t.Type != gguf.F32 || int64(len(t.Values)) != elements(t)):
+		return failed(t, fmt.Errorf("%d given values; want one for each of %d f32 elements", len(t.Values), elements(t)))
+	case !Supports(t.Type):
+		return failed(t, errors.New("no weights can be drawn in this type"))
+	case math.IsNaN(t.Mean) || math.IsInf(t.Mean, 0) || !(t.Std >= 0) || math.IsInf(t.Std, 0):
+		return failed(t, fmt.Errorf("mean %g and standard deviation %g: want finite numbers, the second not negative", t.Mean, t.Std))
+	}
+	if _, err := t.Type.RowBytes(elements(t)); err != nil {
+		return failed(t, err)
+	}
+	return nil
+}
+
+func failed(t Tensor, err error) error {
+	return fmt.Errorf("draw: tensor %q of type %s: %w", t.Name, t.Type, err)
 }

@@ -18,16 +18,27 @@ const chunkWeights = 256 << 10
 // chunk is a piece of one tensor on its way from the workers to the file.
 type chunk struct {
 	tensor int
-	src    *source
+	maker  maker
+	key    uint64
 	first  int64  // index of its first weight
 	buf    []byte // of 4*chunkWeights; reused
 	size   int    // bytes used of buf
 	made   chan struct{}
 }
 
-// Stream makes the tensors on all cores and writes them in order. Each chunk goes to the workers and, in file
-// order, to the writer, which waits until it is made; a fixed set of chunks goes round.
+// Stream makes the tensors on all cores and writes them to w in order. The tensors must be those that w was created
+// with. progress, if not nil, is called from the same goroutine with bytes of tensor data.
+//
+// A tensor whose type cannot be drawn, or cannot hold the standard deviation or the mean asked for, is an error
+// before anything is written; it names the tensor and the type.
+//
+// Each chunk goes to the workers and, in file order, to the writer, which waits until it is made; a fixed set of
+// chunks goes round, so memory does not grow with the model.
 func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, totalBytes int64)) error {
+	made, err := newMakers(ts)
+	if err != nil {
+		return err
+	}
 	total := int64(0)
 	for _, t := range ts {
 		total += bytesOf(t, elements(t))
@@ -49,7 +60,10 @@ func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, t
 		defer close(work)
 		defer close(ordered)
 		for i, t := range ts {
-			src := newSource(t, seed)
+			m, key := made[lookOf(t)], streamKey(seed, t.Name)
+			if t.Values != nil {
+				m = given(t.Values)
+			}
 			for first, all := int64(0), elements(t); first < all; first += chunkWeights {
 				var c *chunk
 				select {
@@ -57,7 +71,7 @@ func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, t
 				case <-stop:
 					return
 				}
-				c.tensor, c.src, c.first = i, src, first
+				c.tensor, c.maker, c.key, c.first = i, m, key, first
 				c.size = int(bytesOf(t, min(chunkWeights, all-first)))
 				work <- c // neither can block: there are as many places as chunks
 				ordered <- c
@@ -67,7 +81,7 @@ func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, t
 	for range workers {
 		running.Go(func() {
 			for c := range work {
-				c.src.fill(c.buf[:c.size], c.first)
+				c.maker.fill(c.buf[:c.size], c.key, c.first)
 				c.made <- struct{}{}
 			}
 		})
@@ -94,6 +108,32 @@ func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, t
 		}
 	}
 	return nil
+}
+
+// look is what tensors of one maker have in common: a model has few of them, so their tables are made once.
+type look struct {
+	typ       gguf.Type
+	mean, std float64
+}
+
+func lookOf(t Tensor) look { return look{t.Type, t.Mean, t.Std} }
+
+func newMakers(ts []Tensor) (map[look]maker, error) {
+	all := map[look]maker{}
+	for _, t := range ts {
+		if err := check(t); err != nil {
+			return nil, err
+		}
+		if t.Values != nil || all[lookOf(t)] != nil {
+			continue
+		}
+		m, err := makers[t.Type](t.Mean, t.Std)
+		if err != nil {
+			return nil, failed(t, err)
+		}
+		all[lookOf(t)] = m
+	}
+	return all, nil
 }
 
 func elements(t Tensor) int64 {

@@ -1,0 +1,221 @@
+package draw
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"llmscale/gguf"
+)
+
+func newTestMaker(t *testing.T, typ gguf.Type, mean, std float64) maker {
+	t.Helper()
+	m, err := makers[typ](mean, std)
+	if err != nil {
+		t.Fatalf("%s: %v", typ, err)
+	}
+	return m
+}
+
+func rowBytes(t *testing.T, typ gguf.Type, n int64) int64 {
+	t.Helper()
+	size, err := typ.RowBytes(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
+}
+
+func fillAll(t *testing.T, typ gguf.Type, std float64, n int64) []byte {
+	t.Helper()
+	buf := make([]byte, rowBytes(t, typ, n))
+	newTestMaker(t, typ, 0, std).fill(buf, 1, 0)
+	return buf
+}
+
+func TestFillFromTheMiddle(t *testing.T) {
+	for _, info := range drawable() {
+		n := 4*grain + info.BlockSize // the end is no whole word of most types
+		whole := fillAll(t, info.Type, 0.02, n)
+		if int64(len(whole)) != n/info.BlockSize*info.BlockBytes {
+			t.Fatalf("%s: %d bytes", info.Name, len(whole))
+		}
+		at := rowBytes(t, info.Type, 3*grain)
+		part := make([]byte, len(whole)-int(at))
+		newTestMaker(t, info.Type, 0, 0.02).fill(part, 1, 3*grain)
+		if !bytes.Equal(part, whole[at:]) {
+			t.Errorf("%s: filling from weight %d on gives other bytes than filling from the start", info.Name, 3*grain)
+		}
+		if bytes.Equal(part[:grain/8], whole[:grain/8]) {
+			t.Errorf("%s: the tensor repeats itself", info.Name)
+		}
+	}
+}
+
+// stream writes tensors into a file and returns its hash.
+func stream(t *testing.T, path string, ts []Tensor, seed uint64) string {
+	t.Helper()
+	specs := make([]gguf.Spec, len(ts))
+	for i := range ts {
+		specs[i] = ts[i].Spec
+	}
+	w, err := gguf.Create(path, nil, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := Stream(w, ts, seed, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// The hashes pin what a seed gives. If they change, synthesised models of that type are others than before, and
+// the version that gguf/synth writes into its files must change. They were taken on amd64.
+var hashes = map[gguf.Type]string{
+	gguf.F32:  "f81d491383264034",
+	gguf.F16:  "ae09be11bd9c7625",
+	gguf.BF16: "b532faf395dbc9f6",
+	gguf.Q8_0: "47d0fca068fa0d97",
+	gguf.Q4_0: "3b75002ac4afd62d",
+	gguf.Q4_K: "3b48af0a8c4709e9",
+	gguf.Q6_K: "f905dfb24e9d44c2",
+}
+
+func TestStreamBytes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	for _, info := range drawable() {
+		// Two chunks each, and a second tensor whose weights are no whole words.
+		ts := []Tensor{
+			{Spec: gguf.Spec{Name: "a", Type: info.Type, Dims: []int64{256, chunkWeights/256 + 3}}, Std: 0.02},
+			{Spec: gguf.Spec{Name: "b", Type: info.Type, Dims: []int64{info.BlockSize}}, Std: 0.5},
+		}
+		got := stream(t, path, ts, 42)
+		if got != hashes[info.Type] {
+			t.Errorf("%s: hash %s, want %q", info.Name, got, hashes[info.Type])
+		}
+		procs := runtime.GOMAXPROCS(1)
+		one := stream(t, path, ts, 42)
+		runtime.GOMAXPROCS(5)
+		five := stream(t, path, ts, 42)
+		runtime.GOMAXPROCS(procs)
+		if one != got || five != got {
+			t.Errorf("%s: hashes %s on %d cores, %s on one, %s on five", info.Name, got, procs, one, five)
+		}
+		if other := stream(t, path, ts, 43); other == got {
+			t.Errorf("%s: seed 43 gives the bytes of seed 42", info.Name)
+		}
+	}
+}
+
+func TestStreamRefuses(t *testing.T) {
+	good := Tensor{Spec: gguf.Spec{Name: "good", Type: gguf.F32, Dims: []int64{256}}, Std: 0.02}
+	for _, c := range []struct {
+		typ       gguf.Type
+		dim       int64
+		mean, std float64
+		values    []float32
+		want      string
+	}{
+		{gguf.Q8_1, 256, 0, 0.02, nil, "no weights can be drawn"},
+		{gguf.Q8_K, 256, 0, 0.02, nil, "no weights can be drawn"},
+		{gguf.I8, 256, 0, 0.02, nil, "no weights can be drawn"},
+		{gguf.I64, 256, 0, 0.02, nil, "no weights can be drawn"},
+		{gguf.F64, 256, 0, 0.02, nil, "no weights can be drawn"},
+		{gguf.MXFP4Ollama, 256, 0, 0.02, nil, "no weights can be drawn"},
+		{gguf.Type(99), 256, 0, 0.02, nil, "no weights can be drawn"},
+		{gguf.Q4_K, 128, 0, 0.02, nil, "multiple of the 256 elements"},
+		{gguf.F32, 256, math.NaN(), 0.02, nil, "want finite numbers"},
+		{gguf.F32, 256, 0, -1, nil, "want finite numbers"},
+		{gguf.F32, 256, 0, 1e38, nil, "cannot hold"},
+		{gguf.F16, 256, 60000, 2000, nil, "cannot hold"},
+		{gguf.BF16, 256, 0, 1e38, nil, "cannot hold"},
+		{gguf.Q8_0, 256, 1, 0.02, nil, "mean of 0"},
+		{gguf.Q8_0, 256, 0, 1e-9, nil, "block scales"},
+		{gguf.Q4_0, 256, 1, 0.02, nil, "mean of 0"},
+		{gguf.Q4_0, 256, 0, 1e6, nil, "block scales"},
+		{gguf.Q6_K, 256, 0, 1e-6, nil, "block scales"},
+		{gguf.F32, 2, 0, 0, []float32{1}, "1 given values; want one for each of 2"},
+		{gguf.F16, 1, 0, 0, []float32{1}, "f32 elements"},
+	} {
+		bad := Tensor{gguf.Spec{Name: "bad", Type: c.typ, Dims: []int64{c.dim}}, c.mean, c.std, c.values}
+		w, err := gguf.Create(filepath.Join(t.TempDir(), "x"), nil, []gguf.Spec{good.Spec})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = Stream(w, []Tensor{good, bad}, 1, nil)
+		for _, want := range []string{`"bad"`, c.typ.String(), c.want} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, %d weights, mean %g, std %g: error %v lacks %q", c.typ, c.dim, c.mean, c.std, err, want)
+			}
+		}
+		// The first tensor is still to come: nothing was written.
+		if _, err := w.Tensor("good"); err != nil {
+			t.Errorf("%s: after the refusal: %v", c.typ, err)
+		}
+		w.Close()
+	}
+}
+
+func TestStreamGivenValues(t *testing.T) {
+	values := []float32{1, -2, float32(math.Inf(1))}
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	ts := []Tensor{
+		{Spec: gguf.Spec{Name: "random", Type: gguf.F32, Dims: []int64{3}}, Std: 1},
+		{Spec: gguf.Spec{Name: "given", Type: gguf.F32, Dims: []int64{3}}, Values: values},
+	}
+	stream(t, path, ts, 1)
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for i, given := range []bool{false, true} {
+		b, err := io.ReadAll(f.Data(&f.Tensors[i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []byte
+		for _, v := range values {
+			want = binary.LittleEndian.AppendUint32(want, math.Float32bits(v))
+		}
+		if bytes.Equal(b, want) != given {
+			t.Errorf("%s holds % x; the given values are % x", f.Tensors[i].Name, b, want)
+		}
+	}
+}
+
+func TestSupports(t *testing.T) {
+	const refused = " q4_1 q5_0 q5_1 q2_K q3_K q5_K iq2_xxs iq2_xs iq3_xxs iq1_s iq4_nl iq3_s iq2_s iq4_xs iq1_m tq1_0 tq2_0 mxfp4 q8_1 q8_K i8 i16 i32 i64 f64 mxfp4_ollama "
+	for _, info := range gguf.Types() {
+		if want := !strings.Contains(refused, " "+info.Name+" "); Supports(info.Type) != want {
+			t.Errorf("Supports(%s) = %v", info.Name, !want)
+		}
+	}
+}
+
+func moments(x []float64) (mean, std float64) {
+	var sum, squares float64
+	for _, v := range x {
+		sum += v
+		squares += v * v
+	}
+	n := float64(len(x))
+	return sum / n, math.Sqrt(squares/n - sum/n*sum/n)
+}
