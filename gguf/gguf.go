@@ -27,6 +27,7 @@ const (
 	maxKeyBytes   = 1<<16 - 1 // the format's own limit
 	maxKeys       = 1 << 16
 	maxTensors    = 1 << 18
+	maxOffset     = 1 << 61 // bytes; of a tensor's data
 
 	defaultAlignment = 32 // bytes, where general.alignment is absent
 )

@@ -366,8 +366,10 @@ func (c *cursor) tensor(f *File, i uint64) (place int64) {
 	if t.Elements, t.Size, err = shapeSize(t.Type, t.Dims); err != nil {
 		c.fail(at, "", "tensor %q: %v", t.Name, err)
 	}
-	if rel > uint64(c.size) {
-		c.fail(place, "", "tensor %q: its data starts %d bytes into the data section, but the whole file has %d", t.Name, rel, c.size)
+	// What lies past the file's end is for layout to say, which knows whether it is this tensor that is wrong or the
+	// end. Here it only must not overflow.
+	if rel > maxOffset {
+		c.fail(place, fmt.Sprintf("at most %d", int64(maxOffset)), "tensor %q: its data starts %d bytes into the data section", t.Name, rel)
 	}
 	if rel%uint64(f.Alignment) != 0 {
 		c.fail(place, fmt.Sprintf("a multiple of general.alignment, %d", f.Alignment), "tensor %q: its data starts at %d of the data section", t.Name, rel)
@@ -416,7 +418,7 @@ func (c *cursor) layout(f *File, places []int64) {
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
 		order[i] = i
-		// Both terms are at most the file's size and 2^32, so the sum cannot overflow.
+		// The offset is at most 2^61 and start at most 2^60 (the file's size) and 2^32 (the alignment): no overflow.
 		t.Offset += start
 		if t.Offset > f.Size || t.Size > f.Size-t.Offset {
 			c.fail(places[i], "", "tensor %q: its %d bytes of data start at byte %d, but the file ends at byte %d (is it cut short?)", t.Name, t.Size, t.Offset, f.Size)
