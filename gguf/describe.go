@@ -187,8 +187,8 @@ func (d *Description) count(f *File) {
 		d.WeightTypes[t.Type.String()] += t.Size
 
 		params, read := t.Elements, t.Size
-		if strings.HasPrefix(t.Name, "rope_f") {
-			params = 0 // rope_freqs and rope_factors_* are tables computed from the configuration, not weights
+		if IsRopeTable(t.Name) {
+			params = 0
 		}
 		d.ParamsTotal += params
 		if !lookupTables[t.Name] && t.Name != "output.weight" {
@@ -221,6 +221,12 @@ func (d *Description) count(f *File) {
 			d.WeightType = name
 		}
 	}
+}
+
+// IsRopeTable tells whether a tensor holds factors of rotary embeddings ("rope_freqs.weight", "rope_factors_long.weight",
+// in some files one for each layer): a table computed from the configuration, not weights.
+func IsRopeTable(name string) bool {
+	return strings.HasPrefix(name, "rope_f") || strings.Contains(name, ".rope_f")
 }
 
 // isExpert tells whether a tensor holds weights of routed experts: all of a layer's in one tensor

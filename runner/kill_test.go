@@ -39,7 +39,7 @@ func coordinate(dir string) error {
 		if r.Manifest, err = ReadManifest(dir); err != nil {
 			return err
 		}
-		if cfg, _, err = ResumedConfig(dir, r.Manifest); err != nil {
+		if cfg, _, err = ResumedConfig(dir, r.Manifest, models); err != nil {
 			return err
 		}
 		r.Session = Sessions(r.Manifest)

@@ -37,10 +37,20 @@ type Overrides struct {
 	WarmupRepetitions *int     `json:"warmup_repetitions"`
 	GenTokens         *int     `json:"gen_tokens"`
 	Seed              *int64   `json:"seed"`
+	MaxParams         *int64   `json:"max_params"` // models with more parameters are left out; nil: none are
 }
 
-// Apply changes the config.
-func (o Overrides) Apply(cfg *config.Config) error {
+// Apply changes the config. Ladders have become their rungs before models are
+// chosen from it.
+func (o Overrides) Apply(cfg *config.Config, models *Models) error {
+	if err := expandLadders(cfg); err != nil {
+		return err
+	}
+	if o.MaxParams != nil {
+		if err := models.leaveOutLarger(cfg, *o.MaxParams); err != nil {
+			return err
+		}
+	}
 	return errors.Join(
 		cfg.Filter(o.Models, o.Backends, o.Scenarios),
 		cfg.Override(config.Overrides{
@@ -101,7 +111,7 @@ func (s *Store) SaveConfig(path string) error {
 
 // ResumedConfig reads the config of the run in dir as its manifest says it ran:
 // the copy of the file, with the same paths and overrides.
-func ResumedConfig(dir string, manifest map[string]any) (*config.Config, Overrides, error) {
+func ResumedConfig(dir string, manifest map[string]any, models *Models) (*config.Config, Overrides, error) {
 	var o Overrides
 	data, err := json.Marshal(manifest["overrides"])
 	if err == nil {
@@ -120,7 +130,7 @@ func ResumedConfig(dir string, manifest map[string]any) (*config.Config, Overrid
 	if err != nil {
 		return nil, o, err
 	}
-	return cfg, o, o.Apply(cfg)
+	return cfg, o, o.Apply(cfg, models)
 }
 
 // CheckResumable compares a new plan with the one that the manifest's run

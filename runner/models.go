@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"llmscale/gguf"
-	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 )
 
@@ -25,6 +24,8 @@ type Model struct {
 	Desc   gguf.Description
 
 	Positions int64 // rows of a learned position table; 0: the model has none
+
+	maker maker // nil: the file is somebody's own
 }
 
 // CheckLength refuses a sequence that is longer than the model's table of
@@ -38,7 +39,7 @@ func (m *Model) CheckLength(prompt, gen int) error {
 
 // Models finds or makes the files of a config's models.
 type Models struct {
-	Dir string // where synthesised models are kept between runs
+	Dir string // where models that are synthesised or converted are kept between runs
 
 	// Progress, if not nil, hears what is being written or hashed.
 	Progress func(what string, doneBytes, totalBytes int64)
@@ -50,38 +51,18 @@ type Models struct {
 // times do not depend on weights, and a new run seed need not write them anew.
 const WeightSeed = 42
 
-// Resolve finds the file of m for backend b and describes it; a synthesised
-// model is described whether its file is there or not.
+// Resolve finds the file of m for backend b and describes it; a model that is
+// to be made is described whether its file is there or not.
 func (ms *Models) Resolve(m config.Model, b config.Backend) (Model, error) {
-	out := Model{Model: m, File: m.Path}
-	var err error
-	switch m.Kind {
-	case config.KindSynth:
-		var preset synth.Preset
-		if preset, err = synth.Lookup(m.Preset); err == nil {
-			opt := synthOptions(b)
-			out.File = filepath.Join(ms.Dir, SynthFileName(preset.Name, opt))
-			out.Positions = preset.NCtx
-			out.Desc, err = synth.Describe(preset, opt)
-		}
-	case config.KindGGUF:
+	out := Model{Model: m}
+	err := ms.source(&out, b)
+	if err == nil && out.maker == nil {
 		err = out.describe()
-	default:
-		err = fmt.Errorf("unknown kind of model %q", m.Kind)
 	}
 	if err != nil {
 		return Model{}, fmt.Errorf("model %s (source %q): %w", m.Name, m.Source, err)
 	}
 	return out, m.CheckClaim(out.Desc.ParamsTotal)
-}
-
-func synthOptions(b config.Backend) synth.Options {
-	return synth.Options{Type: b.DType, Seed: WeightSeed}
-}
-
-// SynthFileName names a synthesised model by what makes it what it is.
-func SynthFileName(preset string, opt synth.Options) string {
-	return fmt.Sprintf("%s-%s-seed%d.gguf", preset, opt.Type, opt.Seed)
 }
 
 // describe reads the model's own file.
@@ -94,6 +75,10 @@ func (m *Model) describe() error {
 		return err
 	}
 	defer f.Close()
+	return m.describeFile(f)
+}
+
+func (m *Model) describeFile(f *gguf.File) (err error) {
 	if t, ok := f.Tensor("position_embd.weight"); ok && len(t.Dims) == 2 {
 		m.Positions = t.Dims[1]
 	}
@@ -101,25 +86,19 @@ func (m *Model) describe() error {
 	return err
 }
 
-// prepare writes a synthesised model unless a whole file of the same making is
-// there, and hashes the file.
-func (ms *Models) prepare(m *Model, b config.Backend) error {
-	if m.Kind == config.KindSynth {
-		preset, err := synth.Lookup(m.Preset)
-		if err != nil {
+// prepare makes a model's file unless a whole one of the same making is there,
+// and hashes it.
+func (ms *Models) prepare(m *Model) error {
+	if m.maker != nil && !m.maker.made(m.File) {
+		if err := os.MkdirAll(ms.Dir, 0o777); err != nil {
 			return err
 		}
-		opt := synthOptions(b)
-		if !synth.Matches(m.File, preset, opt) {
-			if err := os.MkdirAll(ms.Dir, 0o777); err != nil {
-				return err
-			}
-			if ms.Progress != nil {
-				opt.Progress = func(done, total int64) { ms.Progress("writing "+filepath.Base(m.File), done, total) }
-			}
-			if err := synth.Write(m.File, preset, opt); err != nil {
-				return err
-			}
+		progress := func(done, total int64) {}
+		if ms.Progress != nil {
+			progress = func(done, total int64) { ms.Progress("writing "+filepath.Base(m.File), done, total) }
+		}
+		if err := m.maker.make(m.File, progress); err != nil {
+			return err
 		}
 	}
 	var err error
@@ -134,7 +113,7 @@ func (ms *Models) checkDisk(jobs []Job) error {
 	seen := map[string]bool{}
 	for i := range jobs {
 		m := &jobs[i].Model
-		if m.Kind != config.KindSynth || !jobs[i].Fits || seen[m.File] {
+		if m.maker == nil || !jobs[i].Fits || seen[m.File] {
 			continue
 		}
 		seen[m.File] = true

@@ -56,7 +56,7 @@ func (j *Job) ID(c Cell) string {
 // planned, so that they end up on record. Nothing is written: see Prepare.
 func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 	p := &Plan{Config: cfg, Free: AvailableMemory()}
-	longest := longestPrompt(cfg.Scenarios)
+	longest := longestSequence(cfg)
 	for _, pair := range cfg.Pairs() {
 		m, err := models.Resolve(pair.Model, pair.Backend)
 		if err != nil {
@@ -92,11 +92,11 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		b.ThreadsBatch = b.Threads
 	}
 	for _, s := range cfg.Scenarios {
-		if err := m.CheckLength(s.PromptTokens, cfg.GenTokens); err != nil {
+		if err := m.CheckLength(s.PromptTokens, cfg.Gen(s)); err != nil {
 			return Job{}, fmt.Errorf("runner: scenario %s: %w", s.Name, err)
 		}
 	}
-	nCtx := b.Context(longest, cfg.GenTokens)
+	nCtx := b.Context(longest)
 	// llama.cpp takes no batch larger than the context.
 	b.BatchTokens = min(b.BatchTokens, nCtx)
 	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
@@ -126,7 +126,7 @@ func (p *Plan) Prepare(models *Models) error {
 	}
 	for i := range p.Jobs {
 		if j := &p.Jobs[i]; j.Fits {
-			if err := models.prepare(&j.Model, j.Backend); err != nil {
+			if err := models.prepare(&j.Model); err != nil {
 				return fmt.Errorf("model %s: %w", j.Model.Name, err)
 			}
 		}
@@ -134,17 +134,18 @@ func (p *Plan) Prepare(models *Models) error {
 	return nil
 }
 
-// longestPrompt bounds the prompts' lengths in tokens: a byte-level tokeniser
-// never makes more tokens of a text than it has bytes, and a few special ones.
-func longestPrompt(scenarios []config.Scenario) int {
+// longestSequence bounds prompt and generated tokens of any scenario: a byte-level
+// tokeniser never makes more tokens of a text than it has bytes, and a few special
+// ones.
+func longestSequence(cfg *config.Config) int {
 	const special = 8
 	n := 0
-	for _, s := range scenarios {
-		if s.PromptTokens > 0 {
-			n = max(n, s.PromptTokens)
-		} else {
-			n = max(n, boundTokens(s)+special)
+	for _, s := range cfg.Scenarios {
+		prompt := s.PromptTokens
+		if prompt == 0 {
+			prompt = boundTokens(s) + special
 		}
+		n = max(n, prompt+cfg.Gen(s))
 	}
 	return n
 }
@@ -210,7 +211,7 @@ func (p *Plan) EstimateSeconds(bandwidth float64) float64 {
 	total := 0.0
 	for i := range p.Jobs {
 		for _, c := range p.Jobs[i].Cells {
-			total += p.Jobs[i].weight(c.Scenario, p.Config.GenTokens)
+			total += p.Jobs[i].weight(c.Scenario, p.Config.Gen(c.Scenario))
 		}
 	}
 	return total * float64(len(p.Calls())) / bandwidth

@@ -129,7 +129,7 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 		for _, c := range job.Cells {
 			calls := r.todo(c)
 			r.calls += len(r.Plan.Calls()) - len(calls)
-			r.eta.total += job.weight(c.Scenario, r.Plan.Config.GenTokens) * float64(len(calls))
+			r.eta.total += job.weight(c.Scenario, r.Plan.Config.Gen(c.Scenario)) * float64(len(calls))
 			if len(calls) == 0 {
 				r.outcome[c.TaskIdx] = record.StatusOK
 				if s, ok := r.previous.final[c.TaskIdx]; ok {
@@ -237,7 +237,7 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 			st.Phase, st.Index, st.Of = PhaseWarmup, call.Warmup+1, cfg.WarmupRepetitions
 		}
 		r.show(st)
-		spec := CallSpec{GenTokens: cfg.GenTokens}
+		spec := CallSpec{GenTokens: cfg.Gen(c.Scenario)}
 		if c.Scenario.PromptTokens > 0 {
 			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, PromptSeed(cfg.Seed, c.Scenario.Name, call.Idx)
 		} else {
@@ -271,7 +271,7 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 			return false, err
 		}
 		r.hear(j, base, m)
-		r.eta.add(j.weight(c.Scenario, cfg.GenTokens), time.Since(started))
+		r.eta.add(j.weight(c.Scenario, cfg.Gen(c.Scenario)), time.Since(started))
 		r.Progress.Stored(j.ID(c), call.Idx, record.StatusOK)
 	}
 	r.outcome[c.TaskIdx] = record.StatusOK
@@ -311,7 +311,7 @@ func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *Failure)
 	r.order++
 	r.calls += len(calls)
 	for range calls {
-		r.eta.skip(j.weight(c.Scenario, r.Plan.Config.GenTokens))
+		r.eta.skip(j.weight(c.Scenario, r.Plan.Config.Gen(c.Scenario)))
 	}
 	r.outcome[c.TaskIdx] = f.Status
 	r.Progress.Stored(j.ID(c), calls[0].Idx, f.Status)
@@ -319,7 +319,7 @@ func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *Failure)
 	return nil
 }
 
-// Utterance is what a model that is not synthesised said to a text.
+// Utterance is what a model whose weights are not random said to a text.
 type Utterance struct{ Cell, Prompt, Text string }
 
 // Said returns the first answer of each cell that has a model of one's own and
@@ -329,7 +329,7 @@ func (r *Run) Said() []Utterance { return slices.Clone(r.said) }
 
 // hear keeps a cell's first answer.
 func (r *Run) hear(j *Job, base record.Record, m *record.Measurement) {
-	if j.Model.Kind == config.KindSynth || m.OutputText == nil {
+	if j.Model.Random() || m.OutputText == nil {
 		return
 	}
 	if n := len(r.said); n > 0 && r.said[n-1].Cell == base.CellID {

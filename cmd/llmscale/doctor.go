@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -82,7 +84,7 @@ func examine() []finding {
 	default:
 		check(m.Governor == "performance", "CPU frequency", "governor "+m.Governor, "sudo cpupower frequency-set -g performance")
 	}
-	for _, k := range sortedKeys(m.OpenMPVariables) {
+	for _, k := range slices.Sorted(maps.Keys(m.OpenMPVariables)) {
 		add("warn", "environment", k+"="+m.OpenMPVariables[k], "unset it unless you mean it: it changes how threads wait and where they run")
 	}
 	check(m.AvailableBytes == 0 || m.AvailableBytes > 2<<30, "memory", runner.GiB(m.AvailableBytes)+" free of "+runner.GiB(m.MemoryBytes),

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -54,10 +55,44 @@ func usage(err error) error {
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
 
+// flagsFirst moves a command's arguments behind its flags. The flag package stops at the first argument, but people
+// write `llmscale synth gpt2 -o F.gguf` as well.
+func flagsFirst(app *cli.App, args []string) []string {
+	at := slices.IndexFunc(args[min(1, len(args)):], func(a string) bool { return !strings.HasPrefix(a, "-") }) + 1
+	if at < 1 || app.Command(args[at]) == nil {
+		return args
+	}
+	valued := map[string]bool{} // flags that take the next argument as their value
+	for _, f := range app.Command(args[at]).Flags {
+		if d, ok := f.(cli.DocGenerationFlag); ok && d.TakesValue() {
+			for _, name := range f.Names() {
+				valued[name] = true
+			}
+		}
+	}
+	var flags, rest []string
+	for i := at + 1; i < len(args); i++ {
+		switch a := args[i]; {
+		case a == "--":
+			rest = append(rest, args[i:]...)
+			i = len(args)
+		case len(a) > 1 && a[0] == '-':
+			flags = append(flags, a)
+			if valued[strings.TrimLeft(a, "-")] && i+1 < len(args) {
+				i++
+				flags = append(flags, args[i])
+			}
+		default:
+			rest = append(rest, a)
+		}
+	}
+	return slices.Concat(args[:at+1], flags, rest)
+}
+
 // Main is the program without the process around it: it returns the exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
 	app := newApp(stdout, stderr)
-	err := app.Run(args)
+	err := app.Run(flagsFirst(app, args))
 	if err == nil {
 		return exitDone
 	}

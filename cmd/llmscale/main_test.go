@@ -112,7 +112,14 @@ func TestBadInput(t *testing.T) {
 		{"analyze nothing", []string{"analyze"}, "run-dir"},
 		{"analyze a missing folder", []string{"analyze", "--run-dir", "absent"}, "absent"},
 		{"unknown axis", []string{"analyze", "--run-dir", ".", "--x-axis", "width"}, ""},
-		{"synth a wrong type", []string{"synth", "--type", "q3", "-o", inFile, "tiny-gpt2"}, "want f32, f16 or q8_0"},
+		{"synth a wrong type", []string{"synth", "--type", "q3", "-o", inFile, "tiny-gpt2"}, "want one of f32, f16, bf16, q8_0"},
+		{"synth the vocabulary of a twin", []string{"synth", "like:x.gguf", "--vocab", "300"}, "leave out --vocab"},
+		{"synth the twin of nothing", []string{"synth", "like:absent.gguf"}, "absent.gguf"},
+		{"synth a shape as a preset", []string{"synth", "llama3.1-8b"}, `did you mean "shape:llama3.1-8b"`},
+		{"synth an unknown rung", []string{"synth", "ladder:llama/6m"}, "llama/5m, llama/9m"},
+		{"synth too small a vocabulary", []string{"synth", "ladder:llama", "--vocab", "100", "--dry-run"}, "want 257 to"},
+		{"max-params no number", []string{"run", "--config", good, "--max-params", "8 billion"}, "8B, 500M"},
+		{"max-params too few", []string{"run", "--config", good, "--max-params", "10"}, "no model has at most 10 parameters"},
 		{"synth an unknown preset", []string{"synth", "gpt3"}, "gpt3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

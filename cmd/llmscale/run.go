@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -30,6 +31,7 @@ func runFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "models", Usage: "only these models, `a,b`"},
 		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends, `a,b`"},
 		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios, `a,b`"},
+		&cli.StringFlag{Name: "max-params", Usage: "leave out models of more parameters than `N`, for example 8B or 500M"},
 		&cli.IntFlag{Name: "repetitions", Usage: config.Help("repetitions")},
 		&cli.IntFlag{Name: "warmup-repetitions", Usage: config.Help("warmup_repetitions")},
 		&cli.IntFlag{Name: "gen-tokens", Usage: config.Help("gen_tokens")},
@@ -78,7 +80,7 @@ func sweepCommand() *cli.Command {
 }
 
 // overrides reads the flags that change the config.
-func overrides(c *cli.Context) runner.Overrides {
+func overrides(c *cli.Context) (runner.Overrides, error) {
 	o := runner.Overrides{
 		Models: splitList(c, "models"), Backends: splitList(c, "backends"), Scenarios: splitList(c, "scenarios"),
 	}
@@ -94,7 +96,30 @@ func overrides(c *cli.Context) runner.Overrides {
 		v := c.Int64("seed")
 		o.Seed = &v
 	}
-	return o
+	if c.IsSet("max-params") {
+		v, err := parseCount(c.String("max-params"))
+		if err != nil {
+			return o, usagef("--max-params: %w", err)
+		}
+		o.MaxParams = &v
+	}
+	return o, nil
+}
+
+// parseCount reads a number of parameters as people write it: 8B, 1.5b, 500M, 124439808.
+func parseCount(s string) (int64, error) {
+	scale := 1.0
+	digits := s
+	for suffix, v := range map[string]float64{"K": 1e3, "M": 1e6, "B": 1e9} {
+		if cut, ok := strings.CutSuffix(strings.ToUpper(s), suffix); ok {
+			digits, scale = cut, v
+		}
+	}
+	n, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !(n*scale >= 1 && n*scale <= 1e15) {
+		return 0, fmt.Errorf("%q is no number of parameters; write for example 8B, 500M or 124439808", s)
+	}
+	return int64(n * scale), nil
 }
 
 func splitList(c *cli.Context, name string) []string {
@@ -117,7 +142,7 @@ func measure(c *cli.Context) (dir string, err error) {
 		return "", usagef("%s needs either --config FILE or --resume DIR", c.Command.Name)
 	}
 	if resumed {
-		for _, f := range []string{"out", "models", "backends", "scenarios", "repetitions", "warmup-repetitions", "gen-tokens", "seed", "models-dir"} {
+		for _, f := range []string{"out", "models", "backends", "scenarios", "max-params", "repetitions", "warmup-repetitions", "gen-tokens", "seed", "models-dir"} {
 			if c.IsSet(f) {
 				return "", usagef("--%s cannot be changed on --resume: a run goes on as it began", f)
 			}
@@ -137,17 +162,19 @@ func measure(c *cli.Context) (dir string, err error) {
 		if run.Manifest, err = runner.ReadManifest(dir); err != nil {
 			return "", usage(err)
 		}
-		if cfg, o, err = runner.ResumedConfig(dir, run.Manifest); err != nil {
+		models.Dir, _ = run.Manifest["models_dir"].(string)
+		if cfg, o, err = runner.ResumedConfig(dir, run.Manifest, models); err != nil {
 			return "", usage(err)
 		}
-		models.Dir, _ = run.Manifest["models_dir"].(string)
 		run.Session = runner.Sessions(run.Manifest)
 	} else {
-		o = overrides(c)
+		if o, err = overrides(c); err != nil {
+			return "", err
+		}
 		if cfg, err = config.Load(c.String("config")); err != nil {
 			return "", usage(err)
 		}
-		if err = o.Apply(cfg); err != nil {
+		if err = o.Apply(cfg, models); err != nil {
 			return "", usage(err)
 		}
 		dir = newRunDir(c.String("out"))

@@ -9,31 +9,19 @@ import (
 	"llmscale/gguf"
 )
 
-// preview is the file that Write would make, without weights.
-func preview(p Preset, opt Options) (*gguf.File, error) {
-	typ, err := parseType(opt.Type)
+// Preview is the file that Write would make, with weights that read as zeros.
+func Preview(m Model, opt Options) (*gguf.File, error) {
+	entries, ts, err := m.contents(opt)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.check(); err != nil {
-		return nil, err
-	}
-	entries, ts := contents(p, typ, opt.Seed)
 	return gguf.Preview(entries, specs(ts))
 }
 
-// Size returns the bytes of the file that Write makes, and 0 if it would refuse the preset or the type.
-func Size(p Preset, typ string) int64 {
-	f, err := preview(p, Options{Type: typ})
-	if err != nil {
-		return 0
-	}
-	return f.Size
-}
-
-// Describe returns what gguf.Describe says of the file that Write makes, without making it.
-func Describe(p Preset, opt Options) (gguf.Description, error) {
-	f, err := preview(p, opt)
+// Describe returns what gguf.Describe says of the file that Write makes, without making it; its FileBytes is the
+// file's size.
+func Describe(m Model, opt Options) (gguf.Description, error) {
+	f, err := Preview(m, opt)
 	if err != nil {
 		return gguf.Description{}, err
 	}
@@ -41,10 +29,10 @@ func Describe(p Preset, opt Options) (gguf.Description, error) {
 }
 
 // Matches tells whether the file at path is what Write would make of the same arguments: its size and every byte
-// before the weights are compared, and those name preset, seed and the version of the generator. The weights
+// before the weights are compared, and those name shape, seed and the version of the generator. The weights
 // themselves are not read.
-func Matches(path string, p Preset, opt Options) bool {
-	want, err := preview(p, opt)
+func Matches(path string, m Model, opt Options) bool {
+	want, err := Preview(m, opt)
 	if err != nil {
 		return false
 	}

@@ -48,7 +48,7 @@ func TestDescribeAndMatches(t *testing.T) {
 	renamed.Name = "tiny-gpt3" // of the same size and length of name
 	for _, c := range []struct {
 		name string
-		p    Preset
+		p    Shape
 		opt  Options
 		want bool
 	}{

@@ -30,17 +30,10 @@ func TestPresetParameters(t *testing.T) {
 		if err := p.check(); err != nil {
 			t.Error(err)
 		}
-		sum := int64(0)
-		ts, _ := p.tensors(gguf.F32)
-		for _, x := range ts {
-			n := int64(1)
-			for _, d := range x.Dims {
-				n *= d
-			}
-			sum += n
-		}
-		if sum != want[p.Name] || p.Params() != want[p.Name] {
-			t.Errorf("%s: %d weights in the tensors, %d by the formula, want %d", p.Name, sum, p.Params(), want[p.Name])
+		d := p.NEmbd
+		formula := (p.NVocab+p.NCtx)*d + p.NLayer*(12*d*d+13*d) + 2*d
+		if p.Params() != want[p.Name] || formula != want[p.Name] {
+			t.Errorf("%s: %d weights in the tensors, %d by the formula, want %d", p.Name, p.Params(), formula, want[p.Name])
 		}
 	}
 }
@@ -51,6 +44,7 @@ func TestLookup(t *testing.T) {
 	}
 	for name, part := range map[string]string{
 		"gpt2-25M": `did you mean "gpt2-25m"`, "gtp2": `did you mean "gpt2"`, "llama-3.1-8b-instruct": "there are tiny-gpt2,",
+		"llama3.1-8b": `did you mean "shape:llama3.1-8b"`,
 	} {
 		if _, err := Lookup(name); err == nil || !strings.Contains(err.Error(), part) || !strings.Contains(err.Error(), "gpt2-xl") {
 			t.Errorf("%s: %v, want %s", name, err, part)
@@ -82,8 +76,8 @@ func write(t *testing.T, name string, opt Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := Size(p, opt.Type); st.Size() != want {
-		t.Errorf("%s %s: %d bytes, but Size says %d", name, opt.Type, st.Size(), want)
+	if d, err := Describe(p, opt); err != nil || st.Size() != d.FileBytes {
+		t.Errorf("%s %s: %d bytes, but Describe says %d, %v", name, opt.Type, st.Size(), d.FileBytes, err)
 	}
 	return path
 }
@@ -271,12 +265,12 @@ func TestWriteRefuses(t *testing.T) {
 	dir := t.TempDir()
 	p, _ := Lookup("tiny-gpt2")
 	odd := p
-	odd.NHead = 3
+	odd.NHead, odd.NHeadKV = 3, 3
 	for name, c := range map[string]struct {
 		path, typ, want string
-		p               Preset
+		p               Shape
 	}{
-		"type":   {filepath.Join(dir, "a"), "q4_K", "want f32, f16 or q8_0", p},
+		"type":   {filepath.Join(dir, "a"), "q4_1", "want one of f32, f16, bf16, q8_0, q4_0", p},
 		"shape":  {filepath.Join(dir, "a"), "f32", "want a multiple of the heads", odd},
 		"folder": {filepath.Join(dir, "none", "a.gguf"), "f32", filepath.Join(dir, "none", "a.gguf"), p},
 	} {
@@ -287,9 +281,6 @@ func TestWriteRefuses(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("%v was left behind", left)
-	}
-	if Size(p, "q4_K") != 0 || Size(odd, "f32") != 0 {
-		t.Error("Size gives a number for what Write refuses")
 	}
 }
 

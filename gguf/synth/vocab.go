@@ -34,11 +34,50 @@ var neverJoined = [][2]string{
 	{"Sum", "mar"}, {"mar", "ize"}, {" RL", "HF"}, {"Expl", "ain"}, {" back", "pressure"}, {" queue", "ing"},
 }
 
+// MinVocab and MaxVocab bound the vocabularies that can be made: the 256 bytes and the end of text at least.
+const (
+	MinVocab = 256 + 1
+	MaxVocab = 1 << 20
+)
+
 // vocab is a vocabulary as a GGUF file holds it, in GPT-2's alphabet.
 type vocab struct {
-	tokens []string
-	types  []int32
-	merges []string // "left right", the one to apply first in front; merge i makes token 256+i
+	tokens    []string
+	types     []int32
+	merges    []string // "left right", the one to apply first in front; merge i makes token 256+i
+	endOfText uint32   // id of <|endoftext|>
+}
+
+// Token types of llama.cpp (enum llama_token_type).
+const (
+	normalToken  = 1
+	controlToken = 3
+	unusedToken  = 5
+)
+
+// vocabularyOf returns a vocabulary of n tokens, MinVocab to MaxVocab. A smaller one than GPT-2's has the first
+// merges alone, which are those of the most useful words; a larger one ends in tokens that no text becomes.
+func vocabularyOf(n int64) *vocab {
+	full := vocabulary()
+	if n == VocabSize {
+		return full
+	}
+	v := &vocab{endOfText: uint32(min(n, VocabSize) - 1), types: make([]int32, n)}
+	merges := int(v.endOfText) - 256
+	v.merges = full.merges[:merges]
+	v.tokens = append(make([]string, 0, n), full.tokens[:256+merges]...)
+	v.tokens = append(v.tokens, full.tokens[endOfText])
+	for i := len(v.tokens); i < int(n); i++ {
+		v.tokens = append(v.tokens, fmt.Sprintf("<unused%d>", i))
+	}
+	for i := range v.types {
+		v.types[i] = normalToken
+		if i > int(v.endOfText) {
+			v.types[i] = unusedToken
+		}
+	}
+	v.types[v.endOfText] = controlToken
+	return v
 }
 
 // vocabulary builds the vocabulary once in a process. Callers only read it.
@@ -275,9 +314,10 @@ func (b *builder) vocab() *vocab {
 	v.tokens = append(v.tokens, "<|endoftext|>")
 	v.types = make([]int32, VocabSize)
 	for i := range v.types {
-		v.types[i] = 1 // normal
+		v.types[i] = normalToken
 	}
-	v.types[endOfText] = 3 // control
+	v.types[endOfText] = controlToken
+	v.endOfText = endOfText
 	return v
 }
 

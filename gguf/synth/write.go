@@ -4,17 +4,18 @@ package synth
 
 import (
 	"fmt"
+	"strings"
 
 	"llmscale/gguf"
 	"llmscale/gguf/draw"
 )
 
-// version stands in every file and changes whenever the same preset, type and seed would give other bytes.
+// version stands in every file and changes whenever the same shape, type and seed would give other bytes.
 const version = 1
 
 // Options says what to write. The zero value is f32 weights from seed 0.
 type Options struct {
-	Type string // "f32", "f16" or "q8_0"; "" means f32
+	Type string // one of Types, in any letter case; "": f32, or a twin's own types
 	Seed uint64
 
 	// Progress, if not nil, is called now and then from the goroutine that called Write, with the bytes of
@@ -22,45 +23,82 @@ type Options struct {
 	Progress func(doneBytes, totalBytes int64)
 }
 
-var fileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7} // llama.cpp's enum llama_ftype
+// Model is what can be written: a Shape or a *Twin.
+type Model interface {
+	Label() string // a name for files
+	contents(Options) ([]gguf.Entry, []draw.Tensor, error)
+}
 
-// parseType accepts the types that the generator can make.
-func parseType(name string) (gguf.Type, error) {
+// fileTypes are the types of a shape's matrices, and llama.cpp's numbers for files of them (enum llama_ftype; of its
+// mixtures q4_K_S is the nearest to q4_K alone). mxfp4 is for the experts of a mixture.
+var fileTypes = []struct {
+	typ    gguf.Type
+	number uint32
+}{
+	{gguf.F32, 0}, {gguf.F16, 1}, {gguf.BF16, 32}, {gguf.Q8_0, 7}, {gguf.Q4_0, 2}, {gguf.Q4_K, 14}, {gguf.Q6_K, 18}, {gguf.MXFP4, 38},
+}
+
+// Types lists the names of the types that a shape can be written in.
+func Types() []string {
+	out := make([]string, len(fileTypes))
+	for i, t := range fileTypes {
+		out[i] = t.typ.String()
+	}
+	return out
+}
+
+// ParseType returns the name of a type as Types has it, from any letter case.
+func ParseType(name string) (string, error) {
+	t, _, err := parseType(name)
+	return t.String(), err
+}
+
+func parseType(name string) (gguf.Type, uint32, error) {
 	if name == "" {
-		return gguf.F32, nil
+		name = "f32"
 	}
-	t, err := gguf.ParseType(name)
-	if _, ok := fileTypes[t]; err != nil || !ok {
-		return 0, fmt.Errorf("synth: cannot write weights as %q; want f32, f16 or q8_0", name)
+	for _, t := range fileTypes {
+		if strings.EqualFold(t.typ.String(), name) {
+			return t.typ, t.number, nil
+		}
 	}
-	return t, nil
+	return 0, 0, fmt.Errorf("synth: cannot write weights as %q; want one of %s", name, strings.Join(Types(), ", "))
 }
 
 // contents returns what the file is made of.
-func contents(p Preset, typ gguf.Type, seed uint64) ([]gguf.Entry, []draw.Tensor) {
-	ts, fallback := p.tensors(typ)
-	v := vocabulary()
-	entries := []gguf.Entry{
-		{Key: "general.architecture", Value: "gpt2"},
-		{Key: "general.type", Value: "model"},
-		{Key: "general.name", Value: p.Name},
-		{Key: "general.description", Value: "Random weights, for measuring speed. What it says has no meaning."},
-		{Key: "general.file_type", Value: fileTypes[typ]},
-		{Key: "gpt2.context_length", Value: uint32(p.NCtx)},
-		{Key: "gpt2.embedding_length", Value: uint32(p.NEmbd)},
-		{Key: "gpt2.feed_forward_length", Value: uint32(4 * p.NEmbd)},
-		{Key: "gpt2.block_count", Value: uint32(p.NLayer)},
-		{Key: "gpt2.attention.head_count", Value: uint32(p.NHead)},
-		{Key: "gpt2.attention.layer_norm_epsilon", Value: float32(1e-5)},
-		{Key: "llmscale.synth.preset", Value: p.Name},
-		{Key: "llmscale.synth.seed", Value: seed},
-		{Key: "llmscale.synth.version", Value: uint32(version)},
+func (s Shape) contents(opt Options) ([]gguf.Entry, []draw.Tensor, error) {
+	typ, number, err := parseType(opt.Type)
+	if err == nil {
+		err = s.check()
 	}
-	if typ == gguf.Q8_0 {
+	if err == nil && typ == gguf.MXFP4 && s.NExpert == 0 {
+		err = fmt.Errorf("synth: %s has no experts; mxfp4 is their type alone", s.Name)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	l := s.layout(typ)
+	v := vocabularyOf(s.NVocab)
+	entries := []gguf.Entry{
+		{Key: "general.architecture", Value: s.Arch},
+		{Key: "general.type", Value: "model"},
+		{Key: "general.name", Value: s.Label()},
+		{Key: "general.description", Value: "Random weights, for measuring speed. What it says has no meaning."},
+		{Key: "general.file_type", Value: number},
+	}
+	architectures[s.Arch].metadata(s, func(key string, value any) {
+		entries = append(entries, gguf.Entry{Key: s.Arch + "." + key, Value: value})
+	})
+	entries = append(entries,
+		gguf.Entry{Key: "llmscale.synth.preset", Value: s.Label()},
+		gguf.Entry{Key: "llmscale.synth.seed", Value: opt.Seed},
+		gguf.Entry{Key: "llmscale.synth.version", Value: uint32(version)},
+	)
+	if info, _ := typ.Info(); info.BlockSize > 1 {
 		entries = append(entries, gguf.Entry{Key: "general.quantization_version", Value: uint32(2)}) // GGML_QNT_VERSION
 	}
-	if len(fallback) > 0 {
-		entries = append(entries, gguf.Entry{Key: "llmscale.fallback_tensors", Value: fallback})
+	if len(l.fallback) > 0 {
+		entries = append(entries, gguf.Entry{Key: "llmscale.fallback_tensors", Value: l.fallback})
 	}
 	entries = append(entries,
 		gguf.Entry{Key: "tokenizer.ggml.model", Value: "gpt2"},
@@ -68,11 +106,11 @@ func contents(p Preset, typ gguf.Type, seed uint64) ([]gguf.Entry, []draw.Tensor
 		gguf.Entry{Key: "tokenizer.ggml.tokens", Value: v.tokens},
 		gguf.Entry{Key: "tokenizer.ggml.token_type", Value: v.types},
 		gguf.Entry{Key: "tokenizer.ggml.merges", Value: v.merges},
-		gguf.Entry{Key: "tokenizer.ggml.bos_token_id", Value: uint32(endOfText)},
-		gguf.Entry{Key: "tokenizer.ggml.eos_token_id", Value: uint32(endOfText)},
+		gguf.Entry{Key: "tokenizer.ggml.bos_token_id", Value: v.endOfText},
+		gguf.Entry{Key: "tokenizer.ggml.eos_token_id", Value: v.endOfText},
 		gguf.Entry{Key: "tokenizer.ggml.add_bos_token", Value: false},
 	)
-	return entries, ts
+	return entries, l.tensors, nil
 }
 
 func specs(ts []draw.Tensor) []gguf.Spec {
@@ -84,16 +122,12 @@ func specs(ts []draw.Tensor) []gguf.Spec {
 }
 
 // Write makes the file at path. An existing file is replaced once the new one is whole. Memory stays below
-// some tens of MiB whatever the model's size.
-func Write(path string, p Preset, opt Options) error {
-	typ, err := parseType(opt.Type)
+// some tens of MiB, and a twin's vocabulary, whatever the model's size.
+func Write(path string, m Model, opt Options) error {
+	entries, ts, err := m.contents(opt)
 	if err != nil {
 		return err
 	}
-	if err := p.check(); err != nil {
-		return err
-	}
-	entries, ts := contents(p, typ, opt.Seed)
 	w, err := gguf.Create(path, entries, specs(ts))
 	if err != nil {
 		return fmt.Errorf("synth: %w", err)

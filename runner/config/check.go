@@ -105,9 +105,9 @@ func (c *Config) contextTooShort(b Backend) string {
 		return ""
 	}
 	for _, s := range c.Scenarios {
-		if prompt := max(s.PromptTokens, 1); prompt+c.GenTokens > b.ContextTokens {
+		if prompt, gen := max(s.PromptTokens, 1), c.Gen(s); prompt+gen > b.ContextTokens {
 			return fmt.Sprintf("%d tokens are too few for scenario %s: %d of the prompt and %d generated make %d; write 0 to fit it",
-				b.ContextTokens, quote(s.Name), prompt, c.GenTokens, prompt+c.GenTokens)
+				b.ContextTokens, quote(s.Name), prompt, gen, prompt+gen)
 		}
 	}
 	return ""
@@ -115,6 +115,9 @@ func (c *Config) contextTooShort(b Backend) string {
 
 func (d *decoder) checkModel(c *Config, m *Model, path string) {
 	m.at = d.seen[path]
+	if n, ok := d.seen[path+".vocab"]; ok && m.Source != "" && !strings.HasPrefix(m.Source, KindLadder+":") && !strings.HasPrefix(m.Source, KindShape+":") {
+		d.fail(n, path+".vocab", "only a ladder: or shape: model has a vocabulary to choose; remove it")
+	}
 	if m.Source != "" {
 		if msg := m.resolve(d.file); msg != "" {
 			d.fail(d.seen[path+".source"], path+".source", "%s", msg)
@@ -158,34 +161,79 @@ func noSuch(what, name string, known []string) string {
 var (
 	scheme   = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_+-]*):(.*)$`)
 	preset   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	rung     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?$`)
+	anything = regexp.MustCompile(`.`)
 	variable = regexp.MustCompile(`\$(\$|\{[^{}]*\}|[A-Za-z_][A-Za-z0-9_]*)?`)
 	varName  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
+
+// source is a kind of source and what follows its colon.
+type source struct {
+	kind          string
+	form, example string
+	rest          *regexp.Regexp
+	path          bool // rest is a path
+	doc           string
+}
+
+var sources = []source{
+	{KindSynth, "synth:PRESET", "synth:gpt2-5m", preset, false,
+		"a GPT-2 shape with seeded random weights, written in the backend's `dtype` (`llmscale synth --list`)"},
+	{KindShape, "shape:NAME", "shape:llama3.1-8b", preset, false,
+		"the shape of a published model, with seeded random weights in the backend's `dtype`; not the trained model"},
+	{KindLadder, "ladder:FAMILY[/RUNG]", "ladder:llama", rung, false,
+		"one architecture with fixed proportions from 5M to 20B parameters, random weights in the backend's `dtype`: all rungs, as models NAME-5m, NAME-9m, ..., or one"},
+	{KindLike, "like:FILE.gguf", "like:models/mine.gguf", anything, true,
+		"the twin of a GGUF file: its metadata, vocabulary, tensors and types, with random weights"},
+	{KindHF, "hf:FOLDER", "hf:models/gpt2", anything, true,
+		"a Hugging Face folder of the GPT-2 family, converted to the backend's `dtype` once and kept by its content (docs/hugging-face.md)"},
+	{KindOllama, "ollama:NAME[:TAG]", "ollama:gemma3:270m", anything, false,
+		"the file that Ollama serves under that name, out of its store (docs/ollama-store.md)"},
+	{KindGGUF, "gguf:PATH", "gguf:model.gguf", anything, true,
+		"a GGUF file; the prefix may be left out where the path ends in `.gguf` or has a `/`"},
+}
+
+func findSource(kind string) *source {
+	for i := range sources {
+		if sources[i].kind == kind {
+			return &sources[i]
+		}
+	}
+	return nil
+}
+
+// listSources returns one text of each source.
+func listSources(of func(source) string) []string {
+	var out []string
+	for _, s := range sources {
+		out = append(out, of(s))
+	}
+	return out
+}
 
 // resolve takes a source apart. A path's variables are expanded, and a relative
 // one starts at the config file's folder: a config means the same from wherever
 // it is run.
 func (m *Model) resolve(file string) string {
 	path, bare := m.Source, true
+	m.Kind = KindGGUF
 	if s := scheme.FindStringSubmatch(m.Source); s != nil {
-		switch kind, rest := s[1], s[2]; kind {
-		case KindSynth:
-			if !preset.MatchString(rest) {
-				return fmt.Sprintf("must be synth:PRESET, for example synth:gpt2-5m, not %s", quote(m.Source))
+		src := findSource(s[1])
+		if src == nil {
+			if best := text.Nearest(s[1], listSources(func(s source) string { return s.kind })); best != "" {
+				return fmt.Sprintf("unknown source %q; did you mean %s:%s?", s[1]+":", best, clip(s[2]))
 			}
-			m.Kind, m.Preset = KindSynth, rest
-			return ""
-		case KindGGUF:
-			if rest == "" {
-				return "must be gguf:PATH, the path is missing"
-			}
-			path, bare = rest, false
-		default:
-			if best := text.Nearest(kind, []string{KindSynth, KindGGUF}); best != "" {
-				return fmt.Sprintf("unknown source %q; did you mean %s:%s?", kind+":", best, clip(rest))
-			}
-			return fmt.Sprintf("this version takes no models from %q; write synth:PRESET or a GGUF file (gguf:PATH if its path has a colon)", kind+":")
+			return fmt.Sprintf("unknown source %q; there are %s (which is for a path with a colon too)", s[1]+":", enumerate(listSources(func(s source) string { return s.form }), "and"))
 		}
+		if !src.rest.MatchString(s[2]) {
+			return fmt.Sprintf("must be %s, for example %s, not %s", src.form, src.example, quote(m.Source))
+		}
+		m.Kind = s[1]
+		if !src.path {
+			m.Preset = s[2]
+			return ""
+		}
+		path, bare = s[2], false
 	}
 	path, msg := expand(path)
 	if msg != "" {
@@ -200,7 +248,7 @@ func (m *Model) resolve(file string) string {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(file), path)
 	}
-	m.Kind, m.Path = KindGGUF, path
+	m.Path = path
 	return ""
 }
 
@@ -232,21 +280,21 @@ func (d *decoder) checkPairs(c *Config) {
 		runs := false
 		for _, b := range c.Backends {
 			listed := slices.Index(m.Backends, b.Name)
-			if m.Kind == KindSynth && b.DType == "" && listed >= 0 {
+			if m.NeedsDType() && b.DType == "" && listed >= 0 {
 				p := fmt.Sprintf("%s.backends[%d]", path, listed)
-				d.fail(d.seen[p], p, "backend %s has no dtype, so it does not say in which type to write a synth: model; give it one, or take it off this list", b.Name)
+				d.fail(d.seen[p], p, "backend %s has no dtype, so it does not say in which type to write a %s: model; give it one, or take it off this list", b.Name, m.Kind)
 			}
 			runs = runs || c.Runs(m, b)
 		}
 		if !runs && m.Backends == nil {
-			d.fail(m.at, path, "model %s runs under no backend: a synth: model needs one with a dtype; add for example {%s}", m.Name, backendTable.example)
+			d.fail(m.at, path, "model %s runs under no backend: a %s: model needs one with a dtype; add for example {%s}", m.Name, m.Kind, backendTable.example)
 		}
 	}
 	for i, b := range c.Backends {
 		if !slices.ContainsFunc(c.Models, func(m Model) bool { return c.Runs(m, b) || slices.Contains(m.Backends, b.Name) }) {
 			why := "every model's backends list leaves it out"
-			if b.DType == "" && !slices.ContainsFunc(c.Models, func(m Model) bool { return m.Kind == KindGGUF }) {
-				why = "without a dtype it runs GGUF files only"
+			if b.DType == "" && !slices.ContainsFunc(c.Models, func(m Model) bool { return !m.NeedsDType() }) {
+				why = "without a dtype it runs only models that have their own types"
 			}
 			d.fail(b.at, fmt.Sprintf("backends[%d]", i), "no model runs under %s: %s; change that or remove the backend", b.Name, why)
 		}

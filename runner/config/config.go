@@ -41,6 +41,7 @@ type Scenario struct {
 	Name         string `json:"name"`
 	Prompt       string `json:"prompt,omitempty"`        // text, tokenised by the model; "" where PromptTokens is set
 	PromptTokens int    `json:"prompt_tokens,omitempty"` // that many seeded random token ids; 0 where Prompt is set
+	GenTokens    int    `json:"gen_tokens,omitempty"`    // decode steps; 0: the config's, see Gen
 }
 
 // Backend is one way to run a model: the runtime, the device and the options of
@@ -68,21 +69,48 @@ type Backend struct {
 type Model struct {
 	Name           string   `json:"name"`
 	Source         string   `json:"source"`                    // as written in the file
+	Vocab          int      `json:"vocab,omitempty"`           // tokens in the vocabulary of a model that is synthesised; 0: its shape's own
 	ParamsMillions *float64 `json:"params_millions,omitempty"` // what the file claims; nil where it claims nothing
 	Backends       []string `json:"backends,omitempty"`        // names of the backends it runs under; nil: all that fit, see Runs
 
-	Kind   string `json:"kind"`             // KindSynth or KindGGUF
-	Preset string `json:"preset,omitempty"` // of a synthesised model
-	Path   string `json:"path,omitempty"`   // of a file: variables expanded, joined to the config file's folder
+	Kind   string `json:"kind"`             // of source, one of the Kind constants
+	Preset string `json:"preset,omitempty"` // the name within the kind: of a shape, of a ladder (and its rung), of a model in Ollama's store
+	Path   string `json:"path,omitempty"`   // of a file or folder: variables expanded, joined to the config file's folder
 
 	at mark // of its entry in the file
 }
 
-// Kinds of backend and of model, devices, and the value of NGPULayers that
+// Random tells whether the model has random weights, so that what it says has
+// no meaning.
+func (m Model) Random() bool { return m.Kind == KindLike || m.shaped() }
+
+// shaped tells whether the model is made of a shape alone.
+func (m Model) shaped() bool {
+	return m.Kind == KindSynth || m.Kind == KindShape || m.Kind == KindLadder
+}
+
+// NeedsDType tells whether the model is written in the type that the backend
+// names; the others have their own types.
+func (m Model) NeedsDType() bool { return m.shaped() || m.Kind == KindHF }
+
+// Gen is how many tokens a scenario's calls decode.
+func (c *Config) Gen(s Scenario) int {
+	if s.GenTokens > 0 {
+		return s.GenTokens
+	}
+	return c.GenTokens
+}
+
+// Kinds of backend and of model source, devices, and the value of NGPULayers that
 // means every layer.
 const (
 	KindNative = "native"
-	KindSynth  = "synth"
+	KindSynth  = "synth"  // a GPT-2 shape with random weights
+	KindShape  = "shape"  // a published model's shape with random weights
+	KindLadder = "ladder" // one architecture at many sizes, or one of them, with random weights
+	KindLike   = "like"   // the twin of a GGUF file, with random weights
+	KindHF     = "hf"     // a Hugging Face folder
+	KindOllama = "ollama" // a model in Ollama's store
 	KindGGUF   = "gguf"
 	DeviceCPU  = "cpu"
 	DeviceCUDA = "cuda"
@@ -159,13 +187,13 @@ func (c *Config) Resolved() Resolved {
 }
 
 // Context is the length of the KV cache, in tokens, for a worker whose longest
-// prompt has that many tokens: context_tokens where the file sets it, otherwise
-// the prompt and the generated tokens, rounded up to a multiple of 256.
-func (b Backend) Context(longestPrompt, genTokens int) int {
+// sequence, prompt and generated tokens, has that many tokens: context_tokens
+// where the file sets it, otherwise that, rounded up to a multiple of 256.
+func (b Backend) Context(longest int) int {
 	if b.ContextTokens > 0 {
 		return b.ContextTokens
 	}
-	return (longestPrompt + genTokens + 255) / 256 * 256
+	return (longest + 255) / 256 * 256
 }
 
 // CheckClaim compares params_millions with the parameters counted from the

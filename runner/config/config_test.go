@@ -125,6 +125,7 @@ scenarios:
   - name: ids
     prompt_tokens: 512
   - name: text
+    gen_tokens: 32
     prompt: |
       two
       lines
@@ -138,11 +139,11 @@ models:
 	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout()); got != "all-keys 1000 5 0 9007199254740991 500ms" {
 		t.Error(got)
 	}
-	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512} {Name:text Prompt:two\nlines\n PromptTokens:0}]" {
+	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512 GenTokens:0} {Name:text Prompt:two\nlines\n PromptTokens:0 GenTokens:32}]" {
 		t.Error(got)
 	}
 	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 1, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
-		FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{16, 5}}
+		FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{17, 5}}
 	if c.Backends[0] != want {
 		t.Errorf("%+v", c.Backends[0])
 	}
@@ -194,7 +195,7 @@ func TestPairs(t *testing.T) {
 	if got := pairNames(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	warn := []string{"dir/x.yaml:7:5: model file does the same work under f32 and f16 and own, which differ at most in dtype, and a GGUF file keeps its own types; to measure it once, give it backends: [f32]"}
+	warn := []string{"dir/x.yaml:7:5: model file does the same work under f32 and f16 and own, which differ at most in dtype, and the model keeps its own types; to measure it once, give it backends: [f32]"}
 	if got := c.Warnings(); !reflect.DeepEqual(got, warn) {
 		t.Errorf("warnings %q", got)
 	}
@@ -360,7 +361,7 @@ func TestContextAndClaim(t *testing.T) {
 	for _, tc := range []struct{ fixed, prompt, gen, want int }{
 		{0, 1, 64, 256}, {0, 192, 64, 256}, {0, 193, 64, 512}, {0, 512, 64, 768}, {300, 1, 64, 300},
 	} {
-		if got := (Backend{ContextTokens: tc.fixed}).Context(tc.prompt, tc.gen); got != tc.want {
+		if got := (Backend{ContextTokens: tc.fixed}).Context(tc.prompt + tc.gen); got != tc.want {
 			t.Errorf("%+v: got %d", tc, got)
 		}
 	}

@@ -23,7 +23,11 @@ func Markdown() string {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.Key, f.typeDoc(), f.defaultDoc(), f.doc())
 		}
 	}
-	b.WriteString(docTail)
+	var list strings.Builder
+	for _, s := range sources {
+		fmt.Fprintf(&list, "| `%s` | %s |\n", strings.ReplaceAll(s.form, "|", `\|`), s.doc)
+	}
+	b.WriteString(strings.Replace(docTail, "SOURCES", list.String(), 1))
 	return b.String()
 }
 
@@ -84,7 +88,8 @@ models:    [{name: gpt2-5m, source: synth:gpt2-5m}, {name: mine, source: models/
 ` + "```" + `
 
 Every model runs under every backend that fits it, with every scenario. ` + "`configs/scaling.yaml`" + ` is the default sweep,
-` + "`configs/smoke.yaml`" + ` the smallest check, ` + "`configs/real-model.yaml`" + ` puts a trained model beside the synthetic ones.
+` + "`configs/smoke.yaml`" + ` the smallest check, ` + "`configs/real-model.yaml`" + ` puts a trained model beside the synthetic ones;
+` + "`configs/ladder.yaml`, `family.yaml`, `decode-length.yaml` and `quantization.yaml`" + ` change one thing each.
 
 The file is read strictly, and all that is wrong with it is told at once, each with file, line and column:
 unknown and duplicate keys, wrong types, values out of range, empty lists, names given twice, names that point nowhere.
@@ -100,10 +105,7 @@ const docTail = `
 
 | source | what it is |
 |---|---|
-| ` + "`synth:PRESET`" + ` | a model with seeded random weights, written in the backend's ` + "`dtype`" + ` |
-| ` + "`path/to/file.gguf`" + ` | a GGUF file: a path that ends in ` + "`.gguf`" + ` or has a ` + "`/`" + ` |
-| ` + "`gguf:PATH`" + ` | the same for any other path |
-
+SOURCES
 A relative path starts at the config file's folder, so that a file means the same from wherever the program is called.
 ` + "`$NAME` and `${NAME}`" + ` are replaced by the environment's variables; one that is not set, or empty, is an error. ` + "`$$`" + ` is a dollar sign. ` + "`~`" + ` is not expanded: write ` + "`$HOME`" + `.
 That the file exists is checked when the sweep is planned, not here.
@@ -112,8 +114,8 @@ That the file exists is checked when the sweep is planned, not here.
 
 | | backend with ` + "`dtype`" + ` | backend without ` + "`dtype`" + ` |
 |---|---|---|
-| ` + "`synth:` model" + ` | yes, written in that type | no: nothing says which type to write |
-| GGUF file | yes, in the file's own types | yes, in the file's own types |
+| ` + "`synth:`, `shape:`, `ladder:`, `hf:`" + ` | yes, written in that type | no: nothing says which type to write |
+| any other | yes, in the file's own types | yes, in the file's own types |
 
 A model's ` + "`backends`" + ` list narrows this to the backends it names. So a file runs once for each backend unless its list says otherwise.
 Where two of them differ only in ` + "`dtype`" + `, it would do the same work twice under two names: the program warns, and a list with one of them
@@ -131,7 +133,8 @@ A model that no backend runs and a backend that runs no model are errors, becaus
 
 ## On the command line
 
-` + "`--repetitions`, `--warmup-repetitions`, `--gen-tokens` and `--seed`" + ` stand in for the file's values, under the same rules.
+` + "`--repetitions`, `--warmup-repetitions`, `--gen-tokens` and `--seed`" + ` stand in for the file's values, under the same rules; a scenario's own ` + "`gen_tokens`" + ` stays.
+` + "`--max-params 8B`" + ` leaves out the models that have more parameters.
 ` + "`--models`, `--backends` and `--scenarios`" + ` keep the named entries of the file, in the file's order. Models and backends that are then left without a partner go too,
 unless they were named: that is an error.
 
@@ -144,5 +147,5 @@ unless they were named: that is an error.
 | ` + "`repetitions: 3`" + ` by default | 7 by default |
 | a model's ` + "`kind`" + ` | its ` + "`source`" + ` |
 | ` + "`batch_size`" + ` above 1 | refused: this version decodes one sequence at a time |
-| ` + "`gen_tokens_list`" + ` | one ` + "`gen_tokens`" + ` a file; run again with ` + "`--gen-tokens`" + ` |
+| ` + "`gen_tokens_list`" + ` | one scenario for each length, with its own ` + "`gen_tokens`" + ` (` + "`configs/decode-length.yaml`" + `) |
 `

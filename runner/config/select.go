@@ -17,10 +17,11 @@ type Pair struct {
 }
 
 // Runs tells whether the model runs under the backend. A model with a backends
-// list runs under those. Without one, a GGUF file runs under every backend, and
-// a synthesised model under every backend that has a dtype to write it in.
+// list runs under those. Without one, a model that has its own types runs under
+// every backend, and one that is written in a type under every backend that
+// names one.
 func (c *Config) Runs(m Model, b Backend) bool {
-	if m.Kind == KindSynth && b.DType == "" {
+	if m.NeedsDType() && b.DType == "" {
 		return false
 	}
 	return m.Backends == nil || slices.Contains(m.Backends, b.Name)
@@ -115,6 +116,28 @@ func pick[T any](all []T, names []string, what string, nameOf func(T) string, fa
 	return out
 }
 
+// Expand puts what expand makes of each model in its place. Names must stay
+// different. After an error c is unchanged.
+func (c *Config) Expand(expand func(Model) ([]Model, error)) error {
+	var out []Model
+	seen := map[string]bool{}
+	for _, m := range c.Models {
+		list, err := expand(m)
+		if err != nil {
+			return &Error{c.file, m.at.line, m.at.col, "model " + m.Name, err.Error()}
+		}
+		for _, x := range list {
+			if seen[x.Name] {
+				return &Error{c.file, m.at.line, m.at.col, "model " + m.Name, "makes a second model " + quote(x.Name) + "; give one of them another name"}
+			}
+			seen[x.Name] = true
+		}
+		out = append(out, list...)
+	}
+	c.Models = out
+	return nil
+}
+
 // Overrides are values that stand in for the file's. Nil keeps the file's.
 type Overrides struct {
 	Repetitions       *int
@@ -183,7 +206,7 @@ func (c *Config) Warnings() []string {
 			}
 			key := b
 			key.Name, key.at = "", mark{}
-			if m.Kind == KindGGUF {
+			if !m.NeedsDType() {
 				key.DType = "" // the file's own types count
 			}
 			if same[key] == nil {
@@ -197,8 +220,8 @@ func (c *Config) Warnings() []string {
 				continue
 			}
 			why := "which have the same settings"
-			if m.Kind == KindGGUF {
-				why = "which differ at most in dtype, and a GGUF file keeps its own types"
+			if !m.NeedsDType() {
+				why = "which differ at most in dtype, and the model keeps its own types"
 			}
 			out = append(out, (&Error{c.file, m.at.line, m.at.col, "", fmt.Sprintf(
 				"model %s does the same work under %s, %s; to measure it once, give it backends: [%s]",

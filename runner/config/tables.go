@@ -123,8 +123,15 @@ var scenarioTable = table[Scenario]{
 		{Field: Field{Key: "prompt_tokens", Type: Int, Unit: "tokens", DefaultDoc: "none", Min: 1, Max: maxTokens,
 			Doc: "A prompt of exactly that many seeded random token ids, drawn anew for each repetition."},
 			at: func(s *Scenario) any { return &s.PromptTokens }},
+		{Field: Field{Key: "gen_tokens", Type: Int, Unit: "tokens", DefaultDoc: "the sweep's", Min: 1, Max: maxTokens,
+			Doc: "Decode steps of this scenario's calls."},
+			at: func(s *Scenario) any { return &s.GenTokens }},
 	},
 }
+
+// DTypes are the weight types in which models can be written: those of
+// gguf/synth, which a test compares.
+var DTypes = []string{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K", "mxfp4"}
 
 var backendTable = table[Backend]{
 	name:    "backends",
@@ -151,11 +158,11 @@ var backendTable = table[Backend]{
 			Doc: "Where the model computes. On a machine without a GPU the cells of a `cuda` backend are recorded as waived."},
 			at:     func(b *Backend) any { return &b.Device },
 			refuse: map[string]string{"gpu": "write cuda", "cuda:0": "write cuda; CUDA_VISIBLE_DEVICES chooses the GPU"}},
-		{Field: Field{Key: "dtype", Type: Choice, DefaultDoc: "none: runs files only", Values: []string{"f32", "f16", "q8_0"},
+		{Field: Field{Key: "dtype", Type: Choice, DefaultDoc: "none: runs files only", Values: DTypes,
 			Aliases: map[string]string{"fp32": "f32", "fp16": "f16"},
-			Doc:     "Weight type in which `synth:` models are written. A GGUF file keeps the types it has, whatever stands here."},
+			Doc:     "Weight type in which `synth:`, `shape:`, `ladder:` and `hf:` models are written (`hf:` not in q4_0, q4_K, q6_K or mxfp4, which is for mixtures of experts alone). Others keep the types they have, whatever stands here."},
 			at:     func(b *Backend) any { return &b.DType },
-			refuse: map[string]string{"bf16": "bf16 is not synthesised; f16 has the same size", "float32": "write f32", "float16": "write f16", "int8": "write q8_0", "q8": "write q8_0"}},
+			refuse: map[string]string{"float32": "write f32", "float16": "write f16", "bfloat16": "write bf16", "int8": "write q8_0", "q8": "write q8_0", "q4": "write q4_0 or q4_K", "q4_k_m": "write q4_K: all matrices have one type here", "q4_k_s": "write q4_K: all matrices have one type here"}},
 		{Field: Field{Key: "batch_size", Type: Int, Unit: "sequences", Default: "1", Min: 1, Max: 1,
 			Why: "this version decodes one sequence at a time",
 			Doc: "Sequences decoded together."},
@@ -197,7 +204,7 @@ var modelTable = table[Model]{
 	doc:     "One model.",
 	example: modelExample,
 	retired: map[string]string{
-		"kind": "TR121's kind is told by source here: synth:PRESET or a GGUF file",
+		"kind": "TR121's kind is told by source here: synth:PRESET, ollama:NAME, a GGUF file, ...",
 		"path": "the key is source", "file": "the key is source", "preset": "write source: synth:PRESET",
 		"dtype": "it belongs to a backend",
 	},
@@ -205,8 +212,11 @@ var modelTable = table[Model]{
 		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts and in `--models`."},
 			at: func(m *Model) any { return &m.Name }, rule: nameRule},
 		{Field: Field{Key: "source", Type: Text, Required: true,
-			Doc: "Where the weights come from: `synth:PRESET` or a GGUF file, see [Sources](#sources)."},
+			Doc: "Where the model comes from: `synth:PRESET`, `shape:NAME`, `ladder:FAMILY`, `like:FILE`, `hf:FOLDER`, `ollama:NAME` or a GGUF file, see [Sources](#sources)."},
 			at: func(m *Model) any { return &m.Source }, rule: notEmpty},
+		{Field: Field{Key: "vocab", Type: Int, Unit: "tokens", DefaultDoc: "the shape's own", Min: 257, Max: 1 << 20,
+			Doc: "Vocabulary of a `ladder:` or `shape:` model."},
+			at: func(m *Model) any { return &m.Vocab }},
 		{Field: Field{Key: "params_millions", Type: Number, Unit: "millions", DefaultDoc: "no claim", Min: 0.001, Max: 1e8,
 			Doc: "Parameters that you expect. What is recorded and plotted is counted from the file; a claim that is off by more than 1 % is refused."},
 			at: func(m *Model) any { return &m.ParamsMillions }},

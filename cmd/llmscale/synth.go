@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v2"
+
+	"llmscale/gguf/synth"
+	"llmscale/runner"
+)
+
+func synthCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "synth",
+		Usage: "write a model with seeded random weights, for measuring speed",
+		Description: "SOURCE is a GPT-2 shape (gpt2-5m), the shape of a published model (shape:llama3.1-8b), a rung of a ladder\n" +
+			"(ladder:llama/1.2b), a whole ladder (ladder:llama; -o is then a folder), or like:FILE.gguf for the twin of a file:\n" +
+			"its metadata, vocabulary, tensors and types with new weights.",
+		ArgsUsage: "SOURCE",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "o", Aliases: []string{"output"}, Usage: "`FILE` to write (default: named after shape, type and seed)"},
+			&cli.StringFlag{Name: "type", Usage: "weight `TYPE`: " + strings.Join(synth.Types(), ", ") + " (default: f32; a twin has its original's)"},
+			&cli.Uint64Flag{Name: "seed", Value: runner.WeightSeed, Usage: "of the weights"},
+			&cli.Int64Flag{Name: "vocab", Usage: "vocabulary of `N` tokens (default: the shape's own; of a ladder " + fmt.Sprint(synth.LadderVocab) + ")"},
+			&cli.Int64Flag{Name: "layers", Usage: "only `N` layers (default: the shape's own)"},
+			&cli.BoolFlag{Name: "list", Usage: "list the shapes"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say how large the file would be, write nothing"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.Bool("list") {
+				return listShapes(c)
+			}
+			source, err := oneArg(c, "a shape (see --list) or like:FILE.gguf")
+			if err != nil {
+				return err
+			}
+			opt, err := synthOptions(c)
+			if err != nil {
+				return usage(err)
+			}
+			models, err := synthModels(c, source, &opt)
+			if err != nil {
+				return usage(err)
+			}
+			return writeSynth(c, models, opt, strings.HasPrefix(source, "ladder:") && len(models) > 1)
+		},
+	}
+}
+
+func synthOptions(c *cli.Context) (synth.Options, error) {
+	opt := synth.Options{Seed: c.Uint64("seed")}
+	var err error
+	if c.IsSet("type") {
+		opt.Type, err = synth.ParseType(c.String("type"))
+	}
+	return opt, err
+}
+
+// synthModels returns what source means: one model, or the rungs of a ladder.
+func synthModels(c *cli.Context, source string, opt *synth.Options) ([]synth.Model, error) {
+	if path, ok := strings.CutPrefix(source, "like:"); ok {
+		for _, f := range []string{"type", "vocab", "layers"} {
+			if c.IsSet(f) {
+				return nil, fmt.Errorf("synth: a twin has what its original has: leave out --%s", f)
+			}
+		}
+		twin, err := synth.OpenTwin(path)
+		return []synth.Model{twin}, err
+	}
+	if opt.Type == "" {
+		opt.Type = "f32"
+	}
+	var shapes []synth.Shape
+	if family, ok := strings.CutPrefix(source, "ladder:"); ok && !strings.Contains(family, "/") {
+		rungs, err := synth.Rungs(family, c.Int64("vocab"))
+		if err != nil {
+			return nil, err
+		}
+		if c.IsSet("layers") {
+			return nil, fmt.Errorf("synth: the rungs of a ladder have the depth that its rule gives: leave out --layers")
+		}
+		shapes = rungs
+	} else {
+		s, err := synth.Lookup(source)
+		if err != nil {
+			return nil, err
+		}
+		if c.IsSet("vocab") {
+			s = s.WithVocab(c.Int64("vocab"))
+		}
+		if c.IsSet("layers") {
+			s = s.WithLayers(c.Int64("layers"))
+		}
+		shapes = []synth.Shape{s}
+	}
+	models := make([]synth.Model, len(shapes))
+	for i, s := range shapes {
+		models[i] = s
+	}
+	return models, nil
+}
+
+// writeSynth writes the models, or says how large they would be. The output is a folder for several.
+func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder bool) error {
+	p := newProgress(c.App.ErrWriter)
+	defer p.Close()
+	total := int64(0)
+	for _, m := range models {
+		path := c.String("o")
+		if path == "" || folder {
+			path = filepath.Join(path, runner.SynthFileName(m, opt))
+		}
+		d, err := synth.Describe(m, opt)
+		if err != nil {
+			return usage(err)
+		}
+		total += d.FileBytes
+		if c.Bool("dry-run") {
+			fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", path, d.ParamsTotal, d.FileBytes, runner.GiB(d.FileBytes))
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return usage(err)
+		}
+		opt.Progress = func(done, total int64) { p.File("writing "+path, done, total) }
+		if err := synth.Write(path, m, opt); err != nil {
+			return err
+		}
+		p.Clear()
+		fmt.Fprintln(c.App.Writer, path)
+	}
+	if c.Bool("dry-run") && len(models) > 1 {
+		fmt.Fprintf(c.App.Writer, "%d files\t%d bytes (%s)\n", len(models), total, runner.GiB(total))
+	}
+	return nil
+}
+
+func listShapes(c *cli.Context) error {
+	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "source\tparameters\tlayers\twidth\theads\tkv heads\thead size\tfeed-forward\tvocabulary\texperts\tf16 file\tq4_0 file\t")
+	lists := [][]synth.Shape{synth.Presets(), synth.Shapes()}
+	for _, family := range synth.Ladders() {
+		rungs, err := synth.Rungs(family, c.Int64("vocab"))
+		if err != nil {
+			return usage(err)
+		}
+		lists = append(lists, rungs)
+	}
+	for _, list := range lists {
+		for _, s := range list {
+			experts := "-"
+			if s.NExpert > 0 {
+				experts = fmt.Sprintf("%d of %d", s.NExpertUsed, s.NExpert)
+			}
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t", s.Source(), s.Params(), s.NLayer, s.NEmbd, s.NHead, s.NHeadKV,
+				s.HeadDim, s.NFF, s.NVocab, experts)
+			for _, typ := range []string{"f16", "q4_0"} {
+				d, err := synth.Describe(s, synth.Options{Type: typ})
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(w, "%s\t", runner.GiB(d.FileBytes))
+			}
+			fmt.Fprintln(w)
+		}
+	}
+	return w.Flush()
+}

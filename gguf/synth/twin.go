@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+
+package synth
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"strings"
+
+	"llmscale/gguf"
+	"llmscale/gguf/draw"
+)
+
+// Twin is a model that has metadata, vocabulary, tensor table and types of another file, and new weights: a shape
+// that can be handed on without what was learned.
+type Twin struct {
+	name    string // of the file, without extension
+	header  string // SHA-256 of the file's header, in hex
+	entries []gguf.Entry
+	tensors []draw.Tensor
+}
+
+// twinPrefix begins the keys by which a twin says that it is one. They are the only metadata that it adds.
+const twinPrefix = "llmscale.twin."
+
+// OpenTwin reads everything but the weights of the GGUF file at path. A tensor of a type that no weights can be
+// drawn in is refused by name.
+func OpenTwin(path string) (*Twin, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	t := &Twin{name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
+	h := sha256.New()
+	if _, err := io.Copy(h, f.Header()); err != nil {
+		return nil, fmt.Errorf("synth: %s: %w", path, err)
+	}
+	t.header = hex.EncodeToString(h.Sum(nil))
+	for i := range f.KVs {
+		kv := &f.KVs[i]
+		if strings.HasPrefix(kv.Key, twinPrefix) {
+			continue // the file is a twin itself
+		}
+		v, err := f.Value(kv)
+		if err != nil {
+			return nil, err
+		}
+		t.entries = append(t.entries, gguf.Entry{Key: kv.Key, Value: v})
+	}
+	for i := range f.Tensors {
+		x, err := twinTensor(f, &f.Tensors[i])
+		if err != nil {
+			return nil, fmt.Errorf("synth: %s: %w", path, err)
+		}
+		t.tensors = append(t.tensors, x)
+	}
+	return t, nil
+}
+
+// twinTensor says what a tensor's new weights are drawn from, by its name and form.
+func twinTensor(f *gguf.File, t *gguf.Tensor) (draw.Tensor, error) {
+	out := draw.Tensor{Spec: gguf.Spec{Name: t.Name, Type: t.Type, Dims: t.Dims}}
+	if !draw.Supports(t.Type) {
+		return out, fmt.Errorf("tensor %q is %s, a type in which no weights can be drawn", t.Name, t.Type)
+	}
+	stem := strings.TrimSuffix(t.Name, ".weight")
+	switch {
+	case gguf.IsRopeTable(t.Name):
+		// Computed from the configuration, not learned; other values would be another model. ggml has them in f32.
+		if t.Type != gguf.F32 {
+			return out, fmt.Errorf("tensor %q is %s; rotary factors are f32", t.Name, t.Type)
+		}
+		b, err := io.ReadAll(f.Data(t))
+		if err != nil {
+			return out, fmt.Errorf("tensor %q: %w", t.Name, err)
+		}
+		out.Values = decodeF32(b)
+	case strings.HasSuffix(t.Name, ".bias"):
+		out.Std = 0.02
+	case strings.HasSuffix(stem, "norm") || strings.Contains(stem, "_norm_"):
+		out.Mean, out.Std = 1, 0.02
+	case strings.HasSuffix(stem, "ssm_a"):
+		out.Mean, out.Std = -1, 0.1 // a rate of decay: what is not negative blows up
+	case strings.HasSuffix(stem, "_embd"):
+		out.Std = 0.02
+	case len(t.Dims) == 1:
+		out.Std = 0.02
+	default:
+		out.Std = 1 / math.Sqrt(float64(t.Dims[0]))
+	}
+	return out, nil
+}
+
+// Label names the twin in files: by its original's file name and header.
+func (t *Twin) Label() string { return "like-" + t.name + "-" + t.header[:8] }
+
+func (t *Twin) contents(opt Options) ([]gguf.Entry, []draw.Tensor, error) {
+	if opt.Type != "" {
+		return nil, nil, fmt.Errorf("synth: a twin has the types of its original, not %s", opt.Type)
+	}
+	entries := append(t.entries[:len(t.entries):len(t.entries)],
+		gguf.Entry{Key: twinPrefix + "of_header_sha256", Value: t.header},
+		gguf.Entry{Key: twinPrefix + "seed", Value: opt.Seed},
+		gguf.Entry{Key: twinPrefix + "version", Value: uint32(version)},
+	)
+	return entries, t.tensors, nil
+}
+
+func decodeF32(b []byte) []float32 {
+	out := make([]float32, len(b)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return out
+}

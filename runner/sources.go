@@ -1,0 +1,127 @@
+package runner
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"llmscale/gguf/synth"
+	"llmscale/runner/config"
+)
+
+// maker makes the file of a model that is not somebody's own.
+type maker interface {
+	made(path string) bool // a whole file of the same making is there
+	make(path string, progress func(doneBytes, totalBytes int64)) error
+}
+
+// source finds out which file m stands for under backend b, and how it is made
+// if it is not there. It fills File, and for models that are to be made maker,
+// Desc and Positions.
+func (ms *Models) source(m *Model, b config.Backend) error {
+	switch m.Kind {
+	case config.KindGGUF:
+		m.File = m.Path
+		return nil
+	case config.KindLike:
+		twin, err := synth.OpenTwin(m.Path)
+		if err != nil {
+			return err
+		}
+		return ms.synthesised(m, twin, synth.Options{Seed: WeightSeed})
+	case config.KindSynth, config.KindShape, config.KindLadder:
+		shape, err := shapeOf(m.Model)
+		if err != nil {
+			return err
+		}
+		return ms.synthesised(m, shape, synth.Options{Type: b.DType, Seed: WeightSeed})
+	}
+	return fmt.Errorf("unknown kind of model %q", m.Kind)
+}
+
+func shapeOf(m config.Model) (synth.Shape, error) {
+	shape, err := synth.Lookup(m.Kind + ":" + m.Preset)
+	if err == nil && m.Vocab > 0 {
+		shape = shape.WithVocab(int64(m.Vocab))
+	}
+	return shape, err
+}
+
+func (ms *Models) synthesised(m *Model, model synth.Model, opt synth.Options) error {
+	f, err := synth.Preview(model, opt)
+	if err != nil {
+		return err
+	}
+	m.File = filepath.Join(ms.Dir, SynthFileName(model, opt))
+	m.maker = &synthMaker{model, opt}
+	return m.describeFile(f)
+}
+
+type synthMaker struct {
+	model synth.Model
+	opt   synth.Options
+}
+
+func (s *synthMaker) made(path string) bool { return synth.Matches(path, s.model, s.opt) }
+
+func (s *synthMaker) make(path string, progress func(doneBytes, totalBytes int64)) error {
+	opt := s.opt
+	opt.Progress = progress
+	return synth.Write(path, s.model, opt)
+}
+
+// SynthFileName names a synthesised model by what makes it what it is.
+func SynthFileName(m synth.Model, opt synth.Options) string {
+	name := m.Label()
+	if opt.Type != "" { // a twin has its original's types
+		name += "-" + opt.Type
+	}
+	return fmt.Sprintf("%s-seed%d.gguf", name, opt.Seed)
+}
+
+// expandLadders puts the rungs of a ladder in place of each model that is a
+// whole one, named after it: "llama" becomes "llama-5m", "llama-9m", ...
+func expandLadders(cfg *config.Config) error {
+	return cfg.Expand(func(m config.Model) ([]config.Model, error) {
+		if m.Kind != config.KindLadder || strings.Contains(m.Preset, "/") {
+			return []config.Model{m}, nil
+		}
+		rungs, err := synth.Rungs(m.Preset, 0)
+		if err != nil {
+			return nil, err
+		}
+		var out []config.Model
+		for _, r := range rungs {
+			_, rung, _ := strings.Cut(r.Name, "/")
+			one := m
+			one.Name, one.Preset = m.Name+"-"+rung, r.Name
+			one.Source = r.Source()
+			out = append(out, one)
+		}
+		return out, nil
+	})
+}
+
+// leaveOutLarger removes the models of more than max parameters.
+func (ms *Models) leaveOutLarger(cfg *config.Config, max int64) error {
+	err := cfg.Expand(func(m config.Model) ([]config.Model, error) {
+		for _, b := range cfg.Backends {
+			if !cfg.Runs(m, b) {
+				continue
+			}
+			got, err := ms.Resolve(m, b)
+			if err != nil {
+				return nil, err
+			}
+			if got.Desc.ParamsTotal > max {
+				return nil, nil
+			}
+			break // a type changes the bytes, not the parameters
+		}
+		return []config.Model{m}, nil
+	})
+	if err == nil && len(cfg.Models) == 0 {
+		err = fmt.Errorf("runner: no model has at most %d parameters: choose a larger --max-params", max)
+	}
+	return err
+}
