@@ -2,84 +2,143 @@ package gguf
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
 // seeds are whole files near which the fuzzer finds most; testdata/fuzz holds more.
 func seeds(f *testing.F) [][]byte {
-	dir := f.TempDir()
-	path := filepath.Join(dir, "m.gguf")
-	w, err := Create(path, append([]Entry{{"toy.block_count", uint32(2)}, {"toy.attention.head_count", []uint32{1, 2}},
-		{"toy.embedding_length", uint32(8)}, {"toy.expert_count", uint32(4)}, {"toy.expert_used_count", uint32(1)}}, sampleEntries...),
-		[]Spec{{"token_embd.weight", F32, []int64{2, 3}}, {"blk.0.ffn_up_exps.weight", Q8_0, []int64{32, 1, 4}}})
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, x := range w.tensors {
-		out, err := w.Tensor(x.Name)
+	path := filepath.Join(f.TempDir(), "m.gguf")
+	write := func(entries []Entry, specs []Spec) []byte {
+		w, err := Create(path, entries, specs)
 		if err != nil {
 			f.Fatal(err)
 		}
-		out.Write(make([]byte, x.Size))
-	}
-	if err := w.Finish(); err != nil {
-		f.Fatal(err)
-	}
-	whole, err := os.ReadFile(path)
-	if err != nil {
-		f.Fatal(err)
+		defer w.Close()
+		for _, x := range w.tensors {
+			out, err := w.Tensor(x.Name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if _, err := out.Write(make([]byte, x.Size)); err != nil {
+				f.Fatal(err)
+			}
+		}
+		if err := w.Finish(); err != nil {
+			f.Fatal(err)
+		}
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		return whole
 	}
 	return [][]byte{
-		whole, header(3, 0, 0), header(2, 1, 0).tensor("w", F16, 0, 4, 2).align(32).pad(16),
+		// every type of value, and experts
+		write(append([]Entry{{"toy.block_count", uint32(2)}, {"toy.attention.head_count", []uint32{1, 2}},
+			{"toy.embedding_length", uint32(8)}, {"toy.expert_count", uint32(4)}, {"toy.expert_used_count", uint32(1)}}, sampleEntries...),
+			[]Spec{{"token_embd.weight", F32, []int64{2, 3}}, {"blk.0.ffn_up_exps.weight", Q8_0, []int64{32, 1, 4}}}),
+		write([]Entry{{"general.architecture", "gpt2"}, {"gpt2.block_count", uint32(1)}, {"gpt2.embedding_length", uint32(4)}, {"gpt2.feed_forward_length", uint32(16)},
+			{"gpt2.attention.head_count", uint32(2)}, {"gpt2.context_length", uint32(8)}, {"tokenizer.ggml.tokens", []string{"a", "b", "ab"}},
+			{"tokenizer.ggml.token_type", []int32{1, 1, 1}}, {"tokenizer.ggml.merges", []string{"a b"}}},
+			[]Spec{{"token_embd.weight", F16, []int64{4, 3}}, {"position_embd.weight", F32, []int64{4, 8}}, {"blk.0.attn_qkv.weight", F16, []int64{4, 12}}, {"blk.0.attn_qkv.bias", F32, []int64{12}}}),
+		write([]Entry{{"general.architecture", "llama"}, {"general.alignment", uint32(64)}, {"llama.block_count", uint32(2)}, {"llama.embedding_length", uint32(64)}, {"llama.feed_forward_length", []int32{32, 64}},
+			{"llama.attention.head_count", uint32(4)}, {"llama.attention.head_count_kv", []int32{2, 0}}, {"llama.attention.key_length", uint32(32)}, {"llama.attention.value_length", uint32(16)},
+			{"llama.context_length", uint32(128)}, {"llama.expert_count", uint32(4)}, {"llama.expert_used_count", uint32(2)}, {"llama.vocab_size", uint32(2)}, {"llama.rope.freq_base", float32(1e4)}},
+			[]Spec{{"token_embd.weight", Q8_0, []int64{64, 2}}, {"output.weight", Q4_0, []int64{64, 2}}, {"rope_freqs.weight", F32, []int64{16}}, {"blk.0.ffn_gate_inp.weight", F32, []int64{64, 4}},
+				{"blk.0.ffn_up_exps.weight", MXFP4, []int64{64, 2, 4}}, {"blk.1.ffn_up.3.weight", F16, []int64{64, 2}}, {"blk.1.ffn_up_shexp.weight", Q4_K, []int64{256, 1}}}),
+		header(3, 0, 0), header(2, 1, 0).tensor("w", F16, 0, 4, 2).align(32).pad(16),
 		header(3, 1, 0).tensor("w", TQ1_0, 1<<62, 256, 1<<55), header(3, 0, 1).str("a").u32(uint32(Array)).u32(uint32(String)).u64(1 << 61),
 	}
 }
 
-// FuzzRead asks that any bytes give an error or a File of which everything can be decoded and described: no panic,
-// and (by the fuzzer's own limit) no allocation beyond a small multiple of the input.
+// FuzzRead asks that any bytes give an error with its place or a File of which everything can be decoded and
+// described, without a panic and without more memory than the bytes and 64 MiB.
 func FuzzRead(f *testing.F) {
 	for _, s := range seeds(f) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		file, err := Read(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			return
-		}
-		for i := range file.KVs {
-			kv := &file.KVs[i]
-			if kv.Offset+kv.Size > file.Size {
-				t.Fatalf("key %q lies at %d+%d in a file of %d", kv.Key, kv.Offset, kv.Size, file.Size)
-			}
-			if _, err := file.Value(kv); err != nil {
-				t.Fatalf("key %q: %v", kv.Key, err)
-			}
-			file.Ints(kv.Key)
-			file.Floats(kv.Key)
-		}
-		sum := int64(0)
-		for _, x := range file.Tensors {
-			if x.Offset < file.DataOffset || x.Size < 1 || x.Offset+x.Size > file.Size {
-				t.Fatalf("tensor %q lies at %d+%d in a file of %d", x.Name, x.Offset, x.Size, file.Size)
-			}
-			sum += x.Size
-		}
-		d, err := Describe(file)
-		if err != nil {
-			return
-		}
-		if d.WeightBytes != sum || d.ParamsActive > d.ParamsTotal || d.ParamsActive < 0 || d.BytesReadPerToken < 0 || d.ParamsNonEmbedding > d.ParamsTotal {
-			t.Fatalf("%+v", d)
-		}
-		for _, o := range []MemoryOptions{{}, {Context: 1 << 40, UBatch: 1 << 40, TypeK: "f64", TypeV: "q4_0"}} {
-			if m, err := d.Memory(o); err == nil && (m.Total < 0 || m.Total > math.MaxInt64-1 || m.KV < 0 || m.Compute < 0) {
-				t.Fatalf("%+v", m)
-			}
+		// What was allocated in all, not what is held, so that it does not matter when garbage is collected.
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		readAll(t, b)
+		runtime.ReadMemStats(&after)
+		if got, most := after.TotalAlloc-before.TotalAlloc, uint64(len(b))+64<<20; got > most {
+			t.Fatalf("%d bytes of input take %d bytes of memory, more than %d", len(b), got, most)
 		}
 	})
+}
+
+// readAll reads everything that the package can read from a file and checks what must hold of any file.
+func readAll(t *testing.T, b []byte) {
+	var fe *FormatError
+	file, err := Read(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		if !errors.As(err, &fe) || fe.Offset < 0 || fe.Offset > int64(len(b)) || fe.What == "" {
+			t.Fatalf("%d bytes: %#v", len(b), err)
+		}
+		return
+	}
+	if n, err := io.Copy(io.Discard, file.Header()); err != nil || n != min(file.DataOffset, file.Size) {
+		t.Fatalf("header of %d bytes, data at %d: %v", n, file.DataOffset, err)
+	}
+	for i := range file.KVs {
+		kv := &file.KVs[i]
+		if kv.Offset < 0 || kv.Size < 0 || kv.Offset+kv.Size > file.Size {
+			t.Fatalf("key %q lies at %d+%d in a file of %d", kv.Key, kv.Offset, kv.Size, file.Size)
+		}
+		if found, ok := file.KV(kv.Key); !ok || found != kv {
+			t.Fatalf("key %q is not found", kv.Key)
+		}
+		if _, err := file.Value(kv); err != nil {
+			t.Fatalf("key %q: %v", kv.Key, err)
+		}
+		fits := 0
+		for _, err := range []error{second(file.Int(kv.Key)), second(file.Float(kv.Key)), second(file.Bool(kv.Key)), second(file.Text(kv.Key)),
+			second(file.Strings(kv.Key)), second(file.Ints(kv.Key)), second(file.Floats(kv.Key))} {
+			if err == nil {
+				fits++
+			} else if !errors.As(err, &fe) || fe.Want == "" {
+				t.Fatalf("key %q: %#v", kv.Key, err)
+			}
+		}
+		if fits == 0 && kv.Elem != Bool { // arrays of bools have Value alone
+			t.Fatalf("key %q of type %v: no getter takes it", kv.Key, kv.Type)
+		}
+	}
+	sum := int64(0)
+	for i := range file.Tensors {
+		x := &file.Tensors[i]
+		if x.Offset < file.DataOffset || x.Size < 1 || x.Offset+x.Size > file.Size {
+			t.Fatalf("tensor %q lies at %d+%d in a file of %d", x.Name, x.Offset, x.Size, file.Size)
+		}
+		if found, ok := file.Tensor(x.Name); !ok || found != x {
+			t.Fatalf("tensor %q is not found", x.Name)
+		}
+		if n, err := io.Copy(io.Discard, file.Data(x)); n != x.Size || err != nil {
+			t.Fatalf("tensor %q: %d of %d bytes, %v", x.Name, n, x.Size, err)
+		}
+		sum += x.Size
+	}
+	d, err := Describe(file)
+	if err != nil {
+		return
+	}
+	if d.WeightBytes != sum || d.ParamsActive > d.ParamsTotal || d.ParamsActive < 0 || d.BytesReadPerToken < 0 || d.ParamsNonEmbedding > d.ParamsTotal {
+		t.Fatalf("%+v", d)
+	}
+	for _, o := range []MemoryOptions{{}, {NoFlashAttention: true}, {Context: 1 << 40, UBatch: 1 << 40, TypeK: "f64", TypeV: "q4_0"}} {
+		m, err := d.Memory(o)
+		if err == nil && (m.Total < m.Weights || m.Total > math.MaxInt64-1 || m.KV < 0 || m.Compute < 0 || m.Output < 0) {
+			t.Fatalf("%+v", m)
+		}
+	}
 }
 
 // BenchmarkOpen opens a file with the metadata of a large multilingual model.
