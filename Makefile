@@ -13,6 +13,7 @@ CONFIG       ?= configs/scaling.yaml
 SWEEP_FLAGS  ?=
 TEST_FLAGS   ?=
 BENCH        ?= .
+FUZZ_SECONDS ?= 600
 
 export LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS
 
@@ -51,6 +52,10 @@ test: setup ## all tests, without and with the native half (TEST_FLAGS)
 .PHONY: lint
 lint: setup ## formatting, vet, staticcheck, shellcheck
 	@scripts/lint
+
+.PHONY: fuzz
+fuzz: ## all fuzz targets, one after the other (FUZZ_SECONDS for each)
+	@scripts/fuzz $(FUZZ_SECONDS)
 
 .PHONY: bench
 bench: setup ## benchmarks (BENCH=regexp)
