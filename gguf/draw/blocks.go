@@ -36,6 +36,19 @@ func signed() []field { return []field{{n: 2, scale: 1, keep: 0x80}} }
 // join strings fields together.
 func join(parts ...[]field) []field { return slices.Concat(parts...) }
 
+// expand gives the bits of a block byte by byte, with scales left 0.
+func expand(fields []field) (keep, set []byte) {
+	for _, f := range fields {
+		for range f.n {
+			keep, set = append(keep, f.keep), append(set, f.set)
+		}
+		if f.scale != 0 {
+			keep[len(keep)-2] = 0
+		}
+	}
+	return keep, set
+}
+
 // design says how blocks of a type are made.
 type design struct {
 	weights int // in a block
@@ -45,30 +58,41 @@ type design struct {
 
 // Codes 0 to n-1, all as likely, have these moments.
 func codeMean(n float64) float64 { return (n - 1) / 2 }
-func codeVar(n float64) float64  { return (n*n - 1) / 12 }
+func codeStd(n float64) float64  { return math.Sqrt((n*n - 1) / 12) }
 
 // signedStd is the deviation of codes -n/2 to n/2-1 under a scale of random sign: their own mean is -1/2, the
 // square of which becomes variance.
-func signedStd(n float64) float64 { return math.Sqrt(codeVar(n) + 0.25) }
+func signedStd(n float64) float64 { return math.Hypot(codeStd(n), 0.5) }
 
-// q4_0: weight = d * (code - 8).
-var q4_0 = design{32, join(signed(), random(16)), signedStd(16)}
+// Blocks of 32: with d alone, weight = d * (code - half of the codes); with m, weight = d*code + m.
+var (
+	q4_0 = design{32, join(signed(), random(16)), signedStd(16)}
+	q4_1 = design{32, join(scaled(1), scaled(-codeMean(16)), random(16)), codeStd(16)}
+	q5_0 = design{32, join(signed(), random(4), random(16)), signedStd(32)}
+	q5_1 = design{32, join(scaled(1), scaled(-codeMean(32)), random(4), random(16)), codeStd(32)}
+)
 
 // maker returns the maker of a standard deviation.
 func (d design) maker(mean, std float64) (maker, error) {
-	var keep, set []byte
+	b, err := d.blocks(mean, std)
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func (d design) blocks(mean, std float64) (*blocks, error) {
+	keep, set := expand(d.fields)
+	at := 0
 	for _, f := range d.fields {
-		for range f.n {
-			keep, set = append(keep, f.keep), append(set, f.set)
-		}
 		if f.scale != 0 {
 			h, err := scaleBits(mean, f.scale*std/d.std, std)
 			if err != nil {
 				return nil, err
 			}
-			keep[len(keep)-2] = 0
-			binary.LittleEndian.PutUint16(set[len(set)-2:], h)
+			binary.LittleEndian.PutUint16(set[at:], h)
 		}
+		at += f.n
 	}
 	return newBlocks(d.weights, keep, set), nil
 }

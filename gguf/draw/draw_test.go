@@ -89,13 +89,31 @@ func stream(t *testing.T, path string, ts []Tensor, seed uint64) string {
 // The hashes pin what a seed gives. If they change, synthesised models of that type are others than before, and
 // the version that gguf/synth writes into its files must change. They were taken on amd64.
 var hashes = map[gguf.Type]string{
-	gguf.F32:  "f81d491383264034",
-	gguf.F16:  "ae09be11bd9c7625",
-	gguf.BF16: "b532faf395dbc9f6",
-	gguf.Q8_0: "47d0fca068fa0d97",
-	gguf.Q4_0: "3b75002ac4afd62d",
-	gguf.Q4_K: "3b48af0a8c4709e9",
-	gguf.Q6_K: "f905dfb24e9d44c2",
+	gguf.F32:    "f81d491383264034",
+	gguf.F16:    "ae09be11bd9c7625",
+	gguf.BF16:   "b532faf395dbc9f6",
+	gguf.Q8_0:   "47d0fca068fa0d97",
+	gguf.Q4_0:   "3b75002ac4afd62d",
+	gguf.Q4_K:   "3b48af0a8c4709e9",
+	gguf.Q6_K:   "f905dfb24e9d44c2",
+	gguf.Q4_1:   "05fec3a074fabe19",
+	gguf.Q5_0:   "b036247bfb3198aa",
+	gguf.Q5_1:   "10204a1f89050300",
+	gguf.Q2_K:   "c36a865f8d03ade2",
+	gguf.Q3_K:   "daa09b940ddba205",
+	gguf.Q5_K:   "61894a8b0c6c37b8",
+	gguf.IQ2XXS: "b465c900116eb458",
+	gguf.IQ2XS:  "6bea70ca05977f9f",
+	gguf.IQ3XXS: "2b213af74367ad06",
+	gguf.IQ1S:   "5fac381a8a07e372",
+	gguf.IQ4NL:  "9f1696d6e6589e5b",
+	gguf.IQ3S:   "04d84d0a2f7f0726",
+	gguf.IQ2S:   "83f3a7eb57872349",
+	gguf.IQ4XS:  "bd4ffcbc3277d2c3",
+	gguf.IQ1M:   "2caddb771dff01c9",
+	gguf.TQ1_0:  "277c02ae2912fe4a",
+	gguf.TQ2_0:  "68c18ce912d1e5ba",
+	gguf.MXFP4:  "2c9e761d933a8c05",
 }
 
 func TestStreamBytes(t *testing.T) {
@@ -151,6 +169,12 @@ func TestStreamRefuses(t *testing.T) {
 		{gguf.Q4_0, 256, 1, 0.02, nil, "mean of 0"},
 		{gguf.Q4_0, 256, 0, 1e6, nil, "block scales"},
 		{gguf.Q6_K, 256, 0, 1e-6, nil, "block scales"},
+		{gguf.IQ1M, 256, 0, 1e-6, nil, "block scales"},
+		{gguf.TQ1_0, 256, 0, 1e6, nil, "block scales"},
+		{gguf.TQ2_0, 256, 1, 1, nil, "mean of 0"},
+		{gguf.MXFP4, 256, 0, 0, nil, "block scales"},
+		{gguf.MXFP4, 256, 0, 1e39, nil, "block scales"},
+		{gguf.MXFP4, 256, 1, 1, nil, "mean of 0"},
 		{gguf.F32, 2, 0, 0, []float32{1}, "1 given values; want one for each of 2"},
 		{gguf.F16, 1, 0, 0, []float32{1}, "f32 elements"},
 	} {
@@ -202,7 +226,7 @@ func TestStreamGivenValues(t *testing.T) {
 }
 
 func TestSupports(t *testing.T) {
-	const refused = " q4_1 q5_0 q5_1 q2_K q3_K q5_K iq2_xxs iq2_xs iq3_xxs iq1_s iq4_nl iq3_s iq2_s iq4_xs iq1_m tq1_0 tq2_0 mxfp4 q8_1 q8_K i8 i16 i32 i64 f64 mxfp4_ollama "
+	const refused = " q8_1 q8_K i8 i16 i32 i64 f64 mxfp4_ollama "
 	for _, info := range gguf.Types() {
 		if want := !strings.Contains(refused, " "+info.Name+" "); Supports(info.Type) != want {
 			t.Errorf("Supports(%s) = %v", info.Name, !want)

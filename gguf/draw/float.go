@@ -143,16 +143,20 @@ func newQ8(mean, std float64) (maker, error) {
 	return m, nil
 }
 
-// scaleBits returns a block's scale as float16, and an error unless it comes out as asked to within 1 %.
+// scaleBits returns a block's scale as float16, and an error unless it comes out as asked to within 3 %.
 func scaleBits(mean, scale, std float64) (uint16, error) {
 	if mean != 0 {
-		return 0, fmt.Errorf("a mean of %g: quantised weights are drawn with a mean of 0", mean)
+		return 0, errMean(mean)
 	}
 	h := quant.Float16(float32(scale))
-	if h&0x7c00 == 0x7c00 || math.Abs(quant.FromFloat16(h)-scale) > 0.01*math.Abs(scale) {
-		return 0, fmt.Errorf("a standard deviation of %g needs block scales of %.3g, which a float16 cannot hold to 1 %%", std, scale)
+	if h&0x7c00 == 0x7c00 || math.Abs(quant.FromFloat16(h)-scale) > 0.03*math.Abs(scale) {
+		return 0, fmt.Errorf("a standard deviation of %g needs block scales of %.3g, which a float16 cannot hold to 3 %%", std, scale)
 	}
 	return h, nil
+}
+
+func errMean(mean float64) error {
+	return fmt.Errorf("a mean of %g: quantised weights are drawn with a mean of 0", mean)
 }
 
 func (m *q8s) fill(dst []byte, key uint64, first int64) {

@@ -66,13 +66,13 @@ const grain = 8 * 256
 
 // makers is the one list of the types that can be drawn.
 var makers = map[gguf.Type]func(mean, std float64) (maker, error){
-	gguf.F32:  newFloat32,
-	gguf.F16:  newFloat16,
-	gguf.BF16: newBFloat16,
-	gguf.Q8_0: newQ8,
-	gguf.Q4_0: q4_0.maker,
-	gguf.Q4_K: q4K.maker,
-	gguf.Q6_K: q6K.maker,
+	gguf.F32: newFloat32, gguf.F16: newFloat16, gguf.BF16: newBFloat16,
+	gguf.Q4_0: q4_0.maker, gguf.Q4_1: q4_1.maker, gguf.Q5_0: q5_0.maker, gguf.Q5_1: q5_1.maker, gguf.Q8_0: newQ8,
+	gguf.Q2_K: q2K.maker, gguf.Q3_K: q3K.maker, gguf.Q4_K: q4K.maker, gguf.Q5_K: q5K.maker, gguf.Q6_K: q6K.maker,
+	gguf.IQ2XXS: iq2XXS.maker, gguf.IQ2XS: iq2XS.maker, gguf.IQ2S: iq2S.maker,
+	gguf.IQ3XXS: iq3XXS.maker, gguf.IQ3S: iq3S.maker, gguf.IQ1S: iq1S.maker, gguf.IQ1M: newIQ1M,
+	gguf.IQ4NL: iq4NL.maker, gguf.IQ4XS: iq4XS.maker,
+	gguf.TQ1_0: newTernary1, gguf.TQ2_0: newTernary2, gguf.MXFP4: newMXFP4,
 }
 
 // Supports says whether weights can be drawn as t: every type that ggml multiplies weights of. The others are
