@@ -27,8 +27,26 @@ type cursor struct {
 	base int64  // the file's offset of buf[0]
 	pos  int    // next byte, as an index into buf; may lie behind its end after a skip
 
-	what string // what is being read, for errors
+	what subject // what is being read, for errors
 	err  error
+}
+
+// subject is put into words only for an error: made for each of the 2^18 tensors that a file may have, the words
+// would take more memory than what is kept of them.
+type subject struct {
+	is    string // "the header"
+	entry int64  // number of the entry; -1 where there is none or it has its name
+	name  string // its key or tensor name, once that is known
+}
+
+func (s subject) String() string {
+	switch {
+	case s.entry >= 0:
+		return fmt.Sprintf("%s %d", s.is, s.entry)
+	case s.name != "":
+		return s.is + " " + shown(s.name)
+	}
+	return s.is
 }
 
 func (c *cursor) offset() int64 { return c.base + int64(c.pos) }
@@ -153,15 +171,19 @@ func (c *cursor) skipStrings(count int64) {
 
 func read(path string, r io.ReaderAt, size int64) (*File, error) {
 	c := &cursor{path: path, r: r, size: size}
-	f := &File{Path: path, Size: size, r: r, keys: map[string]int{}, tensors: map[string]int{}}
+	f := &File{Path: path, Size: size, r: r}
 
 	nTensors, nKeys := c.header(f)
+	room := c.room(nKeys, leastKV)
+	f.KVs, f.keys = make([]KV, 0, room), make(map[string]int, room)
 	for i := uint64(0); i < nKeys && c.err == nil; i++ {
 		c.keyValue(f, i)
 		c.after(f)
 	}
 	c.alignment(f)
-	places := make([]int64, 0, min(nTensors, 4096)) // offsets of the table's offset fields, for errors
+	room = c.room(nTensors, leastTensor)
+	f.Tensors, f.tensors = make([]Tensor, 0, room), make(map[string]int, room)
+	places := make([]int64, 0, room) // offsets of the table's offset fields, for errors
 	for i := uint64(0); i < nTensors && c.err == nil; i++ {
 		places = append(places, c.tensor(f, i))
 		c.after(f)
@@ -174,8 +196,24 @@ func read(path string, r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
+// Bytes that an entry takes in the file at least: length of the name, its one byte, type and value of a key;
+// length, byte, number of dimensions, one of them, type and offset of a tensor.
+const (
+	leastKV     = 8 + 1 + 4 + 1
+	leastTensor = 8 + 1 + 4 + 8 + 4 + 8
+)
+
+// room is how many of n promised entries the rest of the file can hold: what they take in memory is bounded by what
+// they take there.
+func (c *cursor) room(n uint64, least int64) int {
+	if c.err != nil {
+		return 0
+	}
+	return int(min(n, uint64(c.left()/least)))
+}
+
 func (c *cursor) header(f *File) (nTensors, nKeys uint64) {
-	c.what = "the header"
+	c.what = subject{"the header", -1, ""}
 	magic := c.need(4)
 	if magic != nil && string(magic) != "GGUF" {
 		c.fail(0, `"GGUF"`, "the file begins with %q: this is no GGUF file", magic)
@@ -223,12 +261,12 @@ func shown(key string) string {
 
 func (c *cursor) keyValue(f *File, i uint64) {
 	at := c.offset()
-	c.what = fmt.Sprintf("the name of metadata entry %d", i)
+	c.what = subject{"the name of metadata entry", int64(i), ""}
 	key := c.text(maxKeyBytes)
 	if c.err != nil {
 		return
 	}
-	c.what = "the value of key " + shown(key)
+	c.what = subject{"the value of key", -1, key}
 	// ggml looks keys up as C strings: there, "general.alignment\x00b" would be the alignment.
 	if key == "" || strings.IndexByte(key, 0) >= 0 {
 		c.fail(at, "one or more bytes, none of them zero", "metadata entry %d is called %s", i, shown(key))
@@ -322,7 +360,7 @@ func (c *cursor) alignment(f *File) {
 // tensor reads one entry of the tensor table. Its Offset stays relative to the data section until layout.
 func (c *cursor) tensor(f *File, i uint64) (place int64) {
 	at := c.offset()
-	c.what = fmt.Sprintf("the name of tensor %d", i)
+	c.what = subject{"the name of tensor", int64(i), ""}
 	t := Tensor{Name: c.text(maxTensorName)}
 	if c.err != nil {
 		return
@@ -333,7 +371,7 @@ func (c *cursor) tensor(f *File, i uint64) (place int64) {
 	if _, dup := f.tensors[t.Name]; dup {
 		c.fail(at, "each name once", "tensor %q stands here for the second time", t.Name)
 	}
-	c.what = fmt.Sprintf("the entry of tensor %q", t.Name)
+	c.what = subject{"the entry of tensor", -1, t.Name}
 	at = c.offset()
 	n := c.u32()
 	if c.err == nil && (n < 1 || n > maxDims) {
@@ -387,7 +425,7 @@ func (c *cursor) tensor(f *File, i uint64) (place int64) {
 // that they are is the only sign that the header's count of tensors does not stop short of the table's end, which
 // would move the data of all.
 func (c *cursor) padding(f *File) {
-	c.what = "the padding before the tensor data"
+	c.what = subject{"the padding before the tensor data", -1, ""}
 	start, ok := alignUp(c.offset(), f.Alignment)
 	if !ok || c.err != nil {
 		return
