@@ -31,7 +31,7 @@ func BenchmarkFill(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			size, _ := info.Type.RowBytes(chunkWeights)
+			size, _ := info.Type.RowBytes(chunkWeights(info.Type))
 			buf := make([]byte, size)
 			b.SetBytes(size)
 			for b.Loop() {
@@ -102,11 +102,13 @@ func peakRSS() float64 {
 }
 
 // BenchmarkStream writes a model of one tensor, and files of the same size with dd and with plain writes from Go,
-// all synced to the disk and in turns, each going first as often as the others. x-dd and x-plain are the rate of
+// all synced to the disk and in turns, each going first in its turn. x-dd and x-plain are the rate of
 // the model as a multiple of theirs: want at least 0.7. The peak of the process's memory must not follow the size
 // of the files.
 //
-// The types of which models are mostly made write 2 GiB, the others 256 MiB; -short makes that an eighth.
+// The types of which models are mostly made write 2 GiB, the others 256 MiB; -short makes that an eighth. With
+// -benchtime 3x a disk of 150 MB/s takes 20 minutes for them all, more than go test allows without -timeout. Files
+// go to the folder of TMPDIR.
 func BenchmarkStream(b *testing.B) {
 	common := map[gguf.Type]bool{gguf.F32: true, gguf.F16: true, gguf.BF16: true, gguf.Q8_0: true, gguf.Q4_0: true, gguf.Q4_K: true, gguf.Q6_K: true}
 	for _, info := range drawable() {

@@ -119,26 +119,78 @@ var hashes = map[gguf.Type]string{
 func TestStreamBytes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.gguf")
 	for _, info := range drawable() {
-		// Two chunks each, and a second tensor whose weights are no whole words.
+		// A second tensor whose weights are no whole words.
 		ts := []Tensor{
-			{Spec: gguf.Spec{Name: "a", Type: info.Type, Dims: []int64{256, chunkWeights/256 + 3}}, Std: 0.02},
+			{Spec: gguf.Spec{Name: "a", Type: info.Type, Dims: []int64{256, 1027}}, Std: 0.02},
 			{Spec: gguf.Spec{Name: "b", Type: info.Type, Dims: []int64{info.BlockSize}}, Std: 0.5},
 		}
 		got := stream(t, path, ts, 42)
 		if got != hashes[info.Type] {
 			t.Errorf("%s: hash %s, want %q", info.Name, got, hashes[info.Type])
 		}
-		procs := runtime.GOMAXPROCS(1)
-		one := stream(t, path, ts, 42)
-		runtime.GOMAXPROCS(5)
-		five := stream(t, path, ts, 42)
-		runtime.GOMAXPROCS(procs)
-		if one != got || five != got {
-			t.Errorf("%s: hashes %s on %d cores, %s on one, %s on five", info.Name, got, procs, one, five)
-		}
 		if other := stream(t, path, ts, 43); other == got {
 			t.Errorf("%s: seed 43 gives the bytes of seed 42", info.Name)
 		}
+	}
+}
+
+// TestStreamChunks has tensors of several chunks, whose bytes must be those of one piece.
+func TestStreamChunks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, info := range drawable() {
+		n := chunkWeights(info.Type)*5/2/256*256 + info.BlockSize
+		ts := []Tensor{{Spec: gguf.Spec{Name: "a", Type: info.Type, Dims: []int64{n}}, Std: 0.02}}
+		want := make([]byte, rowBytes(t, info.Type, n))
+		newTestMaker(t, info.Type, 0, 0.02).fill(want, streamKey(42, "a"), 0)
+		for _, procs := range []int{1, 5} {
+			runtime.GOMAXPROCS(procs)
+			stream(t, path, ts, 42)
+			if !bytes.Equal(dataOf(t, path, 0), want) {
+				t.Errorf("%s: %d cores give other bytes than one piece", info.Name, procs)
+			}
+		}
+	}
+}
+
+// dataOf reads a tensor's data.
+func dataOf(t *testing.T, path string, tensor int) []byte {
+	t.Helper()
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f.Data(&f.Tensors[tensor]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestStreamMemory has a tensor of which the chunks go round many times.
+func TestStreamMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	allocated := func(rows int64) uint64 {
+		ts := []Tensor{{Spec: gguf.Spec{Name: "x", Type: gguf.F16, Dims: []int64{chunkWeights(gguf.F16), rows}}, Std: 1}}
+		specs := []gguf.Spec{ts[0].Spec}
+		w, err := gguf.Create(path, nil, specs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := Stream(w, ts, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	allocated(1) // tables that the process makes once
+	one, hundred := allocated(1), allocated(100)
+	if hundred > one+1<<20 {
+		t.Errorf("%d bytes for one chunk, %d for a hundred", one, hundred)
 	}
 }
 
@@ -205,22 +257,14 @@ func TestStreamGivenValues(t *testing.T) {
 		{Spec: gguf.Spec{Name: "given", Type: gguf.F32, Dims: []int64{3}}, Values: values},
 	}
 	stream(t, path, ts, 1)
-	f, err := gguf.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	for i, given := range []bool{false, true} {
-		b, err := io.ReadAll(f.Data(&f.Tensors[i]))
-		if err != nil {
-			t.Fatal(err)
-		}
+		b := dataOf(t, path, i)
 		var want []byte
 		for _, v := range values {
 			want = binary.LittleEndian.AppendUint32(want, math.Float32bits(v))
 		}
 		if bytes.Equal(b, want) != given {
-			t.Errorf("%s holds % x; the given values are % x", f.Tensors[i].Name, b, want)
+			t.Errorf("%s holds % x; the given values are % x", ts[i].Name, b, want)
 		}
 	}
 }

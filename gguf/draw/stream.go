@@ -11,9 +11,18 @@ import (
 	"llmscale/gguf"
 )
 
-// chunkWeights is how many weights are made and written at a time: a multiple of every block size, and at 4 bytes
-// each 1 MiB, which fits the second-level cache between being made and being written.
-const chunkWeights = 256 << 10
+// chunkBytes is how much is made and written at a time at most: enough that handing it on costs nothing, and it
+// fits the second-level cache between being made and being written.
+const chunkBytes = 1 << 20
+
+// chunkWeights returns how many weights of t are in a chunk, a multiple of grain.
+func chunkWeights(t gguf.Type) int64 {
+	size, err := t.RowBytes(grain)
+	if err != nil {
+		panic(fmt.Sprintf("draw: %v", err)) // makers has types of which grain is whole blocks
+	}
+	return chunkBytes / size * grain
+}
 
 // chunk is a piece of one tensor on its way from the workers to the file.
 type chunk struct {
@@ -21,7 +30,7 @@ type chunk struct {
 	maker  maker
 	key    uint64
 	first  int64  // index of its first weight
-	buf    []byte // of 4*chunkWeights; reused
+	buf    []byte // of chunkBytes; reused
 	size   int    // bytes used of buf
 	made   chan struct{}
 }
@@ -50,7 +59,7 @@ func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, t
 	ordered := make(chan *chunk, n)
 	stop := make(chan struct{})
 	for range n {
-		free <- &chunk{buf: make([]byte, 4*chunkWeights), made: make(chan struct{}, 1)}
+		free <- &chunk{buf: make([]byte, chunkBytes), made: make(chan struct{}, 1)}
 	}
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -64,7 +73,8 @@ func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, t
 			if t.Values != nil {
 				m = given(t.Values)
 			}
-			for first, all := int64(0), elements(t); first < all; first += chunkWeights {
+			step := chunkWeights(t.Type)
+			for first, all := int64(0), elements(t); first < all; first += step {
 				var c *chunk
 				select {
 				case c = <-free:
@@ -72,7 +82,7 @@ func Stream(w *gguf.Writer, ts []Tensor, seed uint64, progress func(doneBytes, t
 					return
 				}
 				c.tensor, c.maker, c.key, c.first = i, m, key, first
-				c.size = int(bytesOf(t, min(chunkWeights, all-first)))
+				c.size = int(bytesOf(t, min(step, all-first)))
 				work <- c // neither can block: there are as many places as chunks
 				ordered <- c
 			}
