@@ -3,7 +3,7 @@
 // Package safetensors reads the tensor tables of safetensors files, the format in which Hugging Face models keep
 // their weights: 8 bytes with the length of a header, the header in JSON, then the tensors' bytes.
 //
-// A file is input from a stranger. Its header may have 4 MiB, some 30,000 tensors; every length and offset is
+// A file is input from a stranger. Its header may have 1.5 MiB, some 12,000 tensors; every length and offset is
 // checked against the file's size before it is believed; and as the format asks, the tensors must fill the rest of
 // the file without overlap or hole. Opening reads the header alone.
 package safetensors
@@ -20,7 +20,7 @@ import (
 
 // Limits on what a file may claim. They bound the memory that reading a hostile file can take.
 const (
-	maxHeader = 4 << 20 // bytes; the format itself allows 100 MB
+	maxHeader = 3 << 19 // bytes; the format itself allows 100 MB
 	maxDims   = 8
 	maxDepth  = 8 // of what stands under __metadata__, which is skipped
 )
