@@ -28,6 +28,9 @@ type Description struct {
 	NExpert     int64 `json:"n_expert"`      // experts per layer; 0 in a dense model
 	NExpertUsed int64 `json:"n_expert_used"` // experts that each token passes through
 
+	Window       int64 `json:"sliding_window_tokens,omitempty"`  // tokens that some layers attend to; 0: all attend to all
+	NWindowLayer int64 `json:"n_layer_sliding_window,omitempty"` // how many layers these are
+
 	// HeadsKV has the key/value heads of each layer where they differ, otherwise it is nil.
 	HeadsKV []int64 `json:"n_head_kv_per_layer,omitempty"`
 
@@ -48,6 +51,9 @@ type Description struct {
 
 	// Notes says what had to be assumed because the file does not state it.
 	Notes []string `json:"notes,omitempty"`
+
+	components []Component
+	structure  *structure // nil unless Describe made it
 }
 
 // Describe counts parameters and bytes from the tensor table and takes the shape from the metadata. It fails only
@@ -62,11 +68,12 @@ func Describe(f *File) (Description, error) {
 	if d.Name, err = f.Text("general.name"); err != nil && !errors.Is(err, ErrNoKey) {
 		return d, err
 	}
-	if err := d.shape(f); err != nil {
+	heads, headsKV, err := d.shape(f)
+	if err != nil {
 		return d, err
 	}
 	d.count(f)
-	return d, nil
+	return d, d.examine(f, heads, headsKV)
 }
 
 func (d *Description) note(format string, args ...any) {
@@ -74,8 +81,8 @@ func (d *Description) note(format string, args ...any) {
 }
 
 // shape takes the hyper-parameters from the metadata, under keys that begin with the architecture's name.
-func (d *Description) shape(f *File) error {
-	var err error
+// It returns the heads as the file lists them.
+func (d *Description) shape(f *File) (heads, headsKV []int64, err error) {
 	// list reads a key that holds one number or one for each layer; nil if absent.
 	list := func(name string) []int64 {
 		key := d.Architecture + "." + name
@@ -103,13 +110,13 @@ func (d *Description) shape(f *File) error {
 	d.NFF = one("feed_forward_length")
 	d.NExpert = one("expert_count")
 	d.NExpertUsed = one("expert_used_count")
-	heads := list("attention.head_count")
-	headsKV := list("attention.head_count_kv")
+	heads = list("attention.head_count")
+	headsKV = list("attention.head_count_kv")
 	d.HeadDim = one("attention.key_length")
 	d.HeadDimV = one("attention.value_length")
 	vocab := one("vocab_size")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 
 	d.NHead = largest(heads)
@@ -122,7 +129,7 @@ func (d *Description) shape(f *File) error {
 		if !ok {
 			kv, _ = f.KV(d.Architecture + ".attention.head_count")
 		}
-		return &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q has %d entries", kv.Key, len(headsKV)), fmt.Sprintf("one for each of the %d layers", d.NLayer)}
+		return nil, nil, &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q has %d entries", kv.Key, len(headsKV)), fmt.Sprintf("one for each of the %d layers", d.NLayer)}
 	}
 	for _, n := range headsKV {
 		if n != d.NHeadKV {
@@ -154,7 +161,7 @@ func (d *Description) shape(f *File) error {
 			d.note("the file has no %s.%s: figures that need it are 0", d.Architecture, m.key)
 		}
 	}
-	return nil
+	return heads, headsKV, nil
 }
 
 func largest(v []int64) int64 {
@@ -179,6 +186,8 @@ func (d *Description) count(f *File) {
 	d.TiedHead = embeds && !untied
 	used, total := d.NExpertUsed, d.NExpert
 	expertNote := false
+	foreign, oldMXFP4 := 0, 0
+	ledger := newLedger()
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
 		// The reader proved that the tensors' data lie in the file without overlap, so the byte sums cannot
@@ -190,6 +199,7 @@ func (d *Description) count(f *File) {
 		if IsRopeTable(t.Name) {
 			params = 0
 		}
+		whole := params
 		d.ParamsTotal += params
 		if !lookupTables[t.Name] && t.Name != "output.weight" {
 			d.ParamsNonEmbedding += params
@@ -210,10 +220,26 @@ func (d *Description) count(f *File) {
 			}
 			read = t.Size / rows
 			if t.Name == "token_embd.weight" && d.TiedHead {
-				read += t.Size
+				d.BytesReadPerToken += t.Size
+				ledger.add(headComponent, 0, 0, 0, t.Size)
 			}
 		}
+		if isForeign(t.Name) {
+			foreign++
+			read = 0
+		}
+		if t.Type == MXFP4Ollama {
+			oldMXFP4++
+		}
 		d.BytesReadPerToken += read
+		ledger.add(component(t.Name), whole, params, t.Size, read)
+	}
+	d.components = ledger.components
+	if oldMXFP4 > 0 {
+		d.note("%d tensors are of type mxfp4_ollama, as in the first gpt-oss files of Ollama's library: llama.cpp refuses the file", oldMXFP4)
+	}
+	if foreign > 0 {
+		d.note("%d tensors are for images or sound (v.*, mm.*, a.*), as in files made for Ollama's own engine: llama.cpp refuses the file", foreign)
 	}
 	for name, n := range d.WeightTypes {
 		best := d.WeightTypes[d.WeightType]

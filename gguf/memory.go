@@ -2,109 +2,223 @@
 
 package gguf
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+	"slices"
 
-// MemoryOptions says how a model is to be loaded. Its zero value is llama.cpp's default with a context of the
-// model's training length.
+	"golang.org/x/sys/cpu"
+)
+
+// MemoryOptions says how a model is to be loaded. Its zero value is llama.cpp's default on this machine's CPU, with a
+// context of the model's training length.
 type MemoryOptions struct {
 	Context int64  // tokens; 0: the model's NCtxTrain
+	Batch   int64  // tokens handed over at once, which bound the micro-batch; 0: 2048
 	UBatch  int64  // tokens computed at once in prefill; 0: 512
 	TypeK   string // type of the cached keys; "": f16
 	TypeV   string // type of the cached values; "": f16
 
 	// NoFlashAttention is for loading with flash attention off. llama.cpp's own choice on a CPU is on.
 	NoFlashAttention bool
+
+	// NoMmap is for reading the weights into memory instead of mapping the file.
+	NoMmap bool
+
+	// WindowCache is for keeping of layers with a sliding window that window alone. llama.cpp's default, and that of
+	// this program, is to keep the whole context (swa_full).
+	WindowCache bool
+
+	// Repack lists the types whose matrices llama.cpp copies into an order of its own for this CPU. Nil stands for
+	// RepackTypes(); an empty list for none.
+	Repack []Type
 }
 
-// Memory estimates what loading a model into the CPU's memory takes, in bytes. Weights and cache are exact up to
-// alignment. Compute is an estimate: llama.cpp reserves one buffer for the largest set of intermediate results
-// that live at once, with 4-byte elements, for a full micro-batch of which every token yields logits.
+// RepackTypes lists the types whose matrices the pinned llama.cpp repacks on this machine's CPU, if it was built for
+// it: q4_0, q4_K and iq4_nl with AVX2 (or with NEON's dot product), q2_K with AVX-512. It mirrors
+// ggml_repack_get_optimal_repack_type in
+// https://github.com/ggml-org/llama.cpp/blob/ec98e2002/ggml/src/ggml-cpu/repack.cpp; newer versions know more types.
+func RepackTypes() []Type {
+	var types []Type
+	switch {
+	case runtime.GOARCH == "amd64" && cpu.X86.HasAVX2, runtime.GOARCH == "arm64" && cpu.ARM64.HasASIMDDP:
+		types = append(types, Q4_0, Q4_K, IQ4NL)
+	}
+	if runtime.GOARCH == "amd64" && cpu.X86.HasAVX512F {
+		types = append(types, Q2_K)
+	}
+	return types
+}
+
+// repackRows is the number of rows that are interleaved: a matrix of another number of rows stays as it is.
+const repackRows = 8
+
+// Memory says what loading a model into the CPU's memory takes, in bytes, by llama.cpp's own way of counting. Weights,
+// cache and output are exact; the compute buffer is reckoned from a model of llama.cpp's graph. docs/ledger.md
+// compares all of them with llama.cpp's figures.
 type Memory struct {
 	Context int64 `json:"context_tokens"` // as llama.cpp rounds it: up to a multiple of 256
-	UBatch  int64 `json:"ubatch_tokens"`  // at most the context asked for
+	UBatch  int64 `json:"ubatch_tokens"`  // at most the context asked for, and the batch
 
-	Weights int64 `json:"weights_bytes"` // all tensors
-	KV      int64 `json:"kv_bytes"`      // KV cache of the whole context
-	Compute int64 `json:"compute_bytes"` // intermediate results, an estimate
-	Output  int64 `json:"output_bytes"`  // logits of one token, handed out
-	Total   int64 `json:"total_bytes"`
+	// Weights is what llama.cpp maps of the file, from the first to the last tensor that it uses from there; with
+	// NoMmap what it reads into memory.
+	Weights  int64 `json:"weights_bytes"`
+	Repacked int64 `json:"repacked_bytes"` // copies of matrices in the CPU's own order, beside the mapped file
+
+	KV          int64 `json:"kv_bytes"`         // KV cache: KVFull + KVWindow
+	KVFull      int64 `json:"kv_full_bytes"`    // of the layers that attend to the whole context
+	KVWindow    int64 `json:"kv_window_bytes"`  // of the layers with a sliding window
+	WindowCells int64 `json:"kv_window_tokens"` // tokens that these keep; 0: there are none
+	Compute     int64 `json:"compute_bytes"`    // intermediate results
+	Output      int64 `json:"output_bytes"`     // logits of one token, handed out
+	Total       int64 `json:"total_bytes"`      // all of the above
+
+	// Resident is what has to be in memory while the model runs: Total without the mapped pages of matrices that
+	// run from their repacked copies. The kernel can drop those pages once they were copied.
+	Resident int64 `json:"resident_bytes"`
 }
 
-// Memory returns the estimate, or an error if an option cannot be or a size overflows.
+// Memory returns the figures, or an error if an option cannot be or a size overflows.
 func (d *Description) Memory(o MemoryOptions) (Memory, error) {
-	if o.Context < 0 || o.UBatch < 0 || o.Context > 1<<40 || o.UBatch > 1<<40 {
-		return Memory{}, fmt.Errorf("gguf: a context of %d tokens and a micro-batch of %d; want 0 to 2^40", o.Context, o.UBatch)
+	if o.Context < 0 || o.Batch < 0 || o.UBatch < 0 || max(o.Context, o.Batch, o.UBatch) > 1<<40 {
+		return Memory{}, fmt.Errorf("gguf: a context of %d tokens, a batch of %d and a micro-batch of %d; want 0 to 2^40", o.Context, o.Batch, o.UBatch)
 	}
+	set := func(v *int64, preset int64) {
+		if *v == 0 {
+			*v = preset
+		}
+	}
+	set(&o.Context, d.NCtxTrain)
+	set(&o.Batch, 2048)
+	set(&o.UBatch, 512)
 	if o.TypeK == "" {
 		o.TypeK = "f16"
 	}
 	if o.TypeV == "" {
 		o.TypeV = "f16"
 	}
-	if o.Context == 0 {
-		o.Context = d.NCtxTrain
+	if o.Repack == nil {
+		o.Repack = RepackTypes()
 	}
-	if o.UBatch == 0 {
-		o.UBatch = 512
+	s := d.structure
+	if s == nil {
+		s = d.assumed()
 	}
-	m := Memory{Weights: d.WeightBytes}
-	m.Context, _ = alignUp(o.Context, 256) // GGML_PAD(n_ctx, 256) in llama-context.cpp
-	m.UBatch = min(o.UBatch, o.Context)
-
-	perToken, err := d.KVBytesPerToken(o.TypeK, o.TypeV)
-	if err != nil {
+	// https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-context.cpp#L123
+	m := Memory{UBatch: min(o.Context, o.Batch, o.UBatch)}
+	m.Context, _ = alignUp(o.Context, contextStep)
+	var unused int64
+	m.Weights, m.Repacked, unused = d.weights(s, o)
+	if err := d.cache(s, o, &m); err != nil {
 		return Memory{}, err
 	}
-	if m.KV, err = checkedMul(perToken, m.Context); err != nil {
-		return Memory{}, err
-	}
-	if m.Compute, err = d.compute(m.UBatch, m.Context, !o.NoFlashAttention); err != nil {
+	var err error
+	if m.Compute, err = d.compute(s, o, m); err != nil {
 		return Memory{}, err
 	}
 	if m.Output, err = checkedMul(d.NVocab, 4); err != nil {
 		return Memory{}, err
 	}
-	m.Total, err = checkedSum(m.Weights, m.KV, m.Compute, m.Output)
+	m.Total, err = checkedSum(m.Weights, m.Repacked, m.KV, m.Compute, m.Output)
+	m.Resident = m.Total - unused
 	return m, err
 }
 
-// compute estimates the compute buffer, in bytes. ggml's allocator gives a later stage of the graph the place of an
-// earlier one, so what counts is the largest stage, in 4-byte elements for each token of the micro-batch:
-//
-//   - the head: n_vocab logits and two vectors of the width
-//   - attention: the mask (context; with flash attention its f16 copy too, 1.5*context), without flash attention
-//     the scores (n_head*context), and five or seven vectors of the width
-//   - the feed-forward: the mask, gate and up (2*n_ff, for each expert used), and one vector; a model without a
-//     gate takes half of that, and the estimate is that much too high
-//
-// The width is n_embd, or n_head*head_dim where that is larger. For GPT-2 at contexts of 300 to 32768 this
-// is at most 6 % above llama.cpp's own figure, with and without flash attention.
-func (d *Description) compute(ubatch, context int64, flash bool) (int64, error) {
-	heads, err := checkedMul(d.NHead, d.HeadDim)
-	if err != nil {
-		return 0, err
+const (
+	contextStep = 256 // tokens; GGML_PAD(n_ctx, 256) in llama-context.cpp
+	bufferAlign = 32  // bytes; TENSOR_ALIGNMENT of ggml's CPU buffers
+)
+
+// weights returns the bytes of the weights where the file lies or is read to, of the repacked copies, and how many of
+// the former are not needed once the copies are made.
+func (d *Description) weights(s *structure, o MemoryOptions) (plain, repacked, unused int64) {
+	if s.tensors == nil {
+		return d.WeightBytes, 0, 0
 	}
-	ff, err := checkedMul(d.NFF, 2, max(1, d.NExpertUsed))
-	if err != nil {
-		return 0, err
-	}
-	width := max(d.NEmbd, heads)
-	mask, scores, vectors := context+context/2, int64(0), int64(5)
-	if !flash {
-		mask, vectors = context, 7
-		if scores, err = checkedMul(d.NHead, context); err != nil {
-			return 0, err
+	first, last, read, kept := int64(-1), int64(0), int64(0), int64(0)
+	for i := range s.tensors {
+		t := &s.tensors[i]
+		size, _ := alignUp(t.size, bufferAlign)
+		packs := slices.Contains(o.Repack, t.typ) && t.rows > 1 && t.rows%repackRows == 0 && (t.matrix || t.head)
+		if packs {
+			repacked += size
+		}
+		// A table that is looked up stays where it is, though its copy as the head was repacked.
+		if !packs || t.lookup {
+			if first < 0 || t.offset < first {
+				first = t.offset
+			}
+			last = max(last, t.offset+t.size)
+			read += size
+			kept += t.size
 		}
 	}
-	stages := [3]int64{}
-	for i, parts := range [3][3]int64{{d.NVocab, 0, 2}, {mask, scores, vectors}, {mask, ff, 1}} {
-		vec, err := checkedMul(parts[2], width)
+	if o.NoMmap {
+		return read, repacked, 0
+	}
+	if first < 0 {
+		first = last
+	}
+	if plain = last - first; repacked > 0 {
+		unused = plain - kept
+	}
+	return plain, repacked, unused
+}
+
+// cache fills in the KV cache: for each layer keys and values of every cell
+// (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-kv-cache.cpp#L97, for windows llama-kv-cache-iswa.cpp).
+func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
+	perToken, err := d.KVBytesPerToken(o.TypeK, o.TypeV)
+	if err != nil {
+		return err
+	}
+	if d.NLayer > maxLayers {
+		m.KV, err = checkedMul(perToken, m.Context)
+		m.KVFull = m.KV
+		return err
+	}
+	k, _ := ParseType(o.TypeK)
+	v, _ := ParseType(o.TypeV)
+	if d.NWindowLayer > 0 {
+		m.WindowCells = m.Context
+		if o.WindowCache {
+			cells, _ := alignUp(min(m.Context, d.Window+m.UBatch), contextStep)
+			m.WindowCells = cells
+		}
+	}
+	widest := int64(0)
+	for i := range s.layers {
+		widest = max(widest, s.layers[i].v)
+	}
+	for i := range s.layers {
+		l := &s.layers[i]
+		if !l.cached {
+			continue
+		}
+		vWidth := l.v
+		if o.NoFlashAttention {
+			vWidth = widest // values lie transposed, and all layers share the widest one's form
+		}
+		kb, err := k.RowBytes(l.k)
 		if err != nil {
-			return 0, err
+			return fmt.Errorf("gguf: keys of layer %d: %w", i, err)
 		}
-		if stages[i], err = checkedSum(parts[0], parts[1], vec); err != nil {
-			return 0, err
+		vb, err := v.RowBytes(vWidth)
+		if err != nil {
+			return fmt.Errorf("gguf: values of layer %d: %w", i, err)
+		}
+		cells, sum := m.Context, &m.KVFull
+		if l.window {
+			cells, sum = m.WindowCells, &m.KVWindow
+		}
+		n, err := checkedMul(kb+vb, cells)
+		if err == nil {
+			*sum, err = checkedSum(*sum, n)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return checkedMul(4, ubatch, max(stages[0], stages[1], stages[2]))
+	m.KV, err = checkedSum(m.KVFull, m.KVWindow)
+	return err
 }

@@ -8,6 +8,8 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -47,6 +49,7 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 		flash_attn:      C.int32_t(flash),
 		kv_type_k:       kvK,
 		kv_type_v:       kvV,
+		window_cache:    C.bool(p.WindowCache),
 	}
 	ctx := &Context{model: m, thread: newThread(), nVocab: m.vocabSize()}
 	var err error
@@ -89,6 +92,28 @@ func (c *Context) Close() error {
 
 // NCtx returns how many tokens the context holds.
 func (c *Context) NCtx() int { return c.nCtx }
+
+// Memory returns what llama.cpp allocated for the model and this context, in the
+// order of the buffer types' names. It fails with ErrNotAvailable where the
+// llama.cpp that was built in does not tell.
+func (c *Context) Memory() ([]BufferMemory, error) {
+	const most = 64 // buffer types: a few for each device
+	var buf [most]C.ls_memory
+	var n C.int32_t
+	if err := c.run(func(*C.ls_error) C.int { n = C.ls_context_memory(c.c, &buf[0], most); return C.LS_OK }); err != nil {
+		return nil, err
+	}
+	if n < 0 || n > most {
+		return nil, &Error{Op: "memory", Message: "llama.cpp keeps no account of its buffers that this program can read", kind: ErrNotAvailable}
+	}
+	out := make([]BufferMemory, n)
+	for i := range out {
+		b := &buf[i]
+		out[i] = BufferMemory{C.GoString(&b.buffer_type[0]), bool(b.host), int64(b.model_bytes), int64(b.context_bytes), int64(b.compute_bytes)}
+	}
+	slices.SortFunc(out, func(a, b BufferMemory) int { return strings.Compare(a.BufferType, b.BufferType) })
+	return out, nil
+}
 
 // run calls f on the context's thread.
 func (c *Context) run(f func(cerr *C.ls_error) C.int) error {

@@ -43,6 +43,7 @@ func Load(path string, p ModelParams) (*Model, error) {
 		n_gpu_layers: C.int32_t(p.GPULayers),
 		use_mmap:     C.bool(p.Mmap),
 		vocab_only:   C.bool(p.VocabOnly),
+		no_alloc:     C.bool(p.NoAlloc),
 	}
 	m := &Model{}
 	var cerr C.ls_error

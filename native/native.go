@@ -20,6 +20,9 @@ var (
 	ErrNoMemory = errors.New("not enough memory")
 	ErrAborted  = errors.New("aborted")
 	ErrKVFull   = errors.New("the context is too short")
+
+	// ErrNotAvailable is for what the llama.cpp that was built in does not offer.
+	ErrNotAvailable = errors.New("not available from this llama.cpp")
 )
 
 // Error is a failed call into llama.cpp.
@@ -47,6 +50,10 @@ type ModelParams struct {
 	GPULayers int  // layers to offload; 0 = none
 	Mmap      bool // map the weights from the file instead of copying them
 	VocabOnly bool // load the vocabulary alone, for tokenising
+
+	// NoAlloc reads the file's header alone and allocates neither weights nor, for contexts of the model, a cache:
+	// Context.Memory then says what a load would take. Nothing can be computed.
+	NoAlloc bool
 
 	// Progress, if not nil, is called with the share loaded, in [0, 1], and
 	// stops the load by returning false.
@@ -76,6 +83,21 @@ type ContextParams struct {
 	FlashAttn    string // "auto" (also ""), "on" or "off"
 	KVTypeK      string // ggml type name; "" = f16
 	KVTypeV      string // ggml type name; "" = f16
+
+	// WindowCache keeps of layers with a sliding window that window alone in the KV cache. Without it, as is
+	// llama.cpp's default, they keep the whole context.
+	WindowCache bool
+}
+
+// BufferMemory is what llama.cpp allocated in buffers of one type, by its own account. The buffer in which logits
+// are handed out (4 bytes for each entry of the vocabulary) is not in it, nor is what the process needs besides:
+// the vocabulary, the threads' scratch space, the program itself.
+type BufferMemory struct {
+	BufferType   string `json:"buffer_type"` // ggml's name: CPU, CPU_Mapped, CPU_REPACK, CUDA0, ...
+	Host         bool   `json:"host"`        // the CPU can address it
+	ModelBytes   int64  `json:"model_bytes"`
+	ContextBytes int64  `json:"context_bytes"` // the KV cache
+	ComputeBytes int64  `json:"compute_bytes"` // intermediate results
 }
 
 // Measurement is one timed call. Times are nanoseconds of CLOCK_MONOTONIC,

@@ -37,6 +37,9 @@ func (*Context) Close() error { return nil }
 // NCtx returns 0.
 func (*Context) NCtx() int { return 0 }
 
+// Memory returns ErrNotBuilt.
+func (*Context) Memory() ([]BufferMemory, error) { return nil, ErrNotBuilt }
+
 // Clear does nothing.
 func (*Context) Clear() {}
 

@@ -148,6 +148,7 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
     cp.type_k          = type_by_name(params.kv_type_k);
     cp.type_v          = type_by_name(params.kv_type_v);
     cp.no_perf         = true;
+    cp.swa_full        = !params.window_cache;
     if (cp.type_k == GGML_TYPE_COUNT || cp.type_v == GGML_TYPE_COUNT) {
         return ls::fail(err, LS_BAD_ARG, "context", "unknown KV cache type \"%s\"",
                         cp.type_k == GGML_TYPE_COUNT ? params.kv_type_k : params.kv_type_v);
@@ -179,6 +180,10 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
 }
 
 extern "C" uint32_t ls_context_n_ctx(const ls_context * c) { return llama_n_ctx(c->ctx); }
+
+extern "C" int32_t ls_context_memory(const ls_context * c, ls_memory * out, int32_t cap) {
+    return ls::memory_breakdown(c->ctx, out, cap);
+}
 
 extern "C" void ls_context_clear(ls_context * c) {
     llama_memory_clear(llama_get_memory(c->ctx), /*data=*/false);

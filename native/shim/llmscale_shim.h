@@ -73,6 +73,7 @@ typedef struct {
     int32_t n_gpu_layers;
     bool    use_mmap;
     bool    vocab_only;
+    bool    no_alloc; /* read the file's header alone and only reckon what buffers would take; nothing can be computed */
 } ls_model_params;
 
 typedef struct {
@@ -102,11 +103,26 @@ typedef struct {
     int32_t      flash_attn;               /* -1 auto, 0 off, 1 on */
     const char * kv_type_k;                /* ggml type names */
     const char * kv_type_v;
+    bool         window_cache;             /* layers with a sliding window keep their window alone, not the whole context */
 } ls_context_params;
 
 int  ls_context_new(ls_model * model, ls_context_params params, ls_context ** out, ls_error * err);
 void ls_context_free(ls_context * ctx);
 uint32_t ls_context_n_ctx(const ls_context * ctx);
+
+/* What llama.cpp allocated in buffers of one type, by its own account, in bytes. */
+typedef struct {
+    char    buffer_type[64]; /* ggml's name: CPU, CPU_Mapped, CPU_REPACK, CUDA0, ... */
+    bool    host;            /* the CPU can address it */
+    int64_t model_bytes;     /* weights */
+    int64_t context_bytes;   /* KV cache and other state */
+    int64_t compute_bytes;   /* intermediate results */
+} ls_memory;
+
+/* Returns how many buffer types there are, of which at most cap are written to
+ * out, or -1 where this llama.cpp does not tell. The buffer that logits are
+ * handed out in (4 bytes for each entry of the vocabulary) is not among them. */
+int32_t ls_context_memory(const ls_context * ctx, ls_memory * out, int32_t cap);
 
 /* One timed call. kv_decode spans from before the first step to after the last. */
 typedef struct {

@@ -18,6 +18,17 @@ auto set_mmap(P & params, bool on, long) -> decltype(params.load_mode, void()) {
     params.load_mode = static_cast<mode>(on ? 1 : 0); // LLAMA_LOAD_MODE_MMAP, LLAMA_LOAD_MODE_NONE
 }
 
+// Reckoning without allocating came to llama.cpp in late 2025.
+template <typename P>
+auto set_no_alloc(P & params, int) -> decltype(params.no_alloc, bool()) {
+    params.no_alloc = true;
+    return true;
+}
+template <typename P>
+bool set_no_alloc(P &, long) {
+    return false;
+}
+
 struct progress_call {
     ls_progress_fn fn;
     uintptr_t      user;
@@ -45,7 +56,11 @@ extern "C" int ls_model_load(const char * path, ls_model_params params, ls_progr
     mp.vocab_only                  = params.vocab_only;
     mp.progress_callback           = on_progress;
     mp.progress_callback_user_data = &call;
-    set_mmap(mp, params.use_mmap, 0);
+    // Nothing may be mapped where nothing is to be allocated: llama.cpp aborts on it.
+    set_mmap(mp, params.use_mmap && !params.no_alloc, 0);
+    if (params.no_alloc && !set_no_alloc(mp, 0)) {
+        return ls::fail(err, LS_BAD_ARG, "load", "this llama.cpp cannot load a model without allocating its weights");
+    }
 
     llama_model * model = nullptr;
     const int rc = ls::guarded(err, "load", [&] {

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+
+package gguf
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// structure is what loading a model depends on beyond the plain figures of a Description: its layers, and where each
+// tensor lies and what is done with it.
+type structure struct {
+	layers    []layerShape
+	tensors   []placement
+	positions bool // learned positions are added to the embedding; there is no rotary embedding
+	layerNorm bool // norms subtract the mean; ggml computes these, unlike RMS norms, into a new place
+}
+
+// maxLayers is llama.cpp's LLAMA_MAX_LAYERS: it loads no model that has more.
+const maxLayers = 512
+
+// layerShape is what one layer computes, in elements for each token.
+type layerShape struct {
+	window  bool  // attends to a sliding window alone
+	cached  bool  // has keys and values of its own in the cache
+	heads   int64 // attention heads
+	q, k, v int64 // widths of queries, keys and values
+	fused   bool  // one matrix computes all three
+
+	ff       int64 // inner width of the dense or shared feed-forward; 0: none
+	gated    bool
+	ffExpert int64 // inner width of one expert; 0: none
+}
+
+// placement is a tensor as the loader sees it.
+type placement struct {
+	typ          Type
+	offset, size int64 // bytes in the file
+	rows         int64 // ne[1]: 1 for a vector
+	matrix       bool  // enters a matrix multiplication, alone or as an expert's
+	head         bool  // is the output head, by itself or also
+	lookup       bool  // rows of it are looked up
+}
+
+// windowPattern says which layers of an architecture have a sliding window: of each period layers all but the last,
+// or, with fullFirst, all but the first. The list mirrors llama.cpp ec98e2002, src/llama-model.cpp, load_hparams
+// (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-model.cpp#L544).
+type windowPattern struct {
+	period     int64
+	fullFirst  bool
+	preset     int64 // tokens, where the file states none
+	needsKey   bool  // without attention.sliding_window in the file (or with 0) no layer has a window
+	onlyLayers int64 // only models of so many layers have windows; 0: any
+	ignoresKey bool  // the file's figure is not used, only whether it is 0
+}
+
+var windowPatterns = map[string]windowPattern{
+	"gemma2":       {period: 2, preset: 4096},
+	"gemma3":       {period: 6, needsKey: true},
+	"gemma3n":      {period: 5, needsKey: true},
+	"gpt-oss":      {period: 2, needsKey: true},
+	"cohere2":      {period: 4, needsKey: true},
+	"olmo2":        {period: 4, needsKey: true},
+	"afmoe":        {period: 4, needsKey: true},
+	"exaone4":      {period: 4, preset: 4096, onlyLayers: 64},
+	"llama4":       {period: 4, preset: 8192, ignoresKey: true},
+	"smallthinker": {period: 4, fullFirst: true, preset: 4096, needsKey: true, ignoresKey: true},
+}
+
+// cachedLayers is how many layers from the first have a cache of their own, in architectures whose last ones use
+// those of others (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-model.cpp#L1305).
+var cachedLayers = map[string]int64{"gemma3n": 20}
+
+// windows returns the tokens of the sliding window and for each layer whether it has one; nil where none has.
+func (d *Description) windows(f *File) (int64, []bool, error) {
+	p, ok := windowPatterns[d.Architecture]
+	if !ok || p.onlyLayers > 0 && d.NLayer != p.onlyLayers {
+		return 0, nil, nil
+	}
+	key := d.Architecture + ".attention.sliding_window"
+	tokens, err := f.Int(key)
+	switch {
+	case errors.Is(err, ErrNoKey):
+		if p.needsKey {
+			return 0, nil, nil
+		}
+		tokens = p.preset
+	case err != nil:
+		return 0, nil, err
+	case tokens < 0 || tokens > 1<<31:
+		kv, _ := f.KV(key)
+		return 0, nil, &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, tokens), "0 to 2^31"}
+	case tokens == 0:
+		return 0, nil, nil
+	case p.ignoresKey:
+		tokens = p.preset
+	}
+	layers := make([]bool, min(d.NLayer, maxLayers))
+	for i := range layers {
+		at := int64(i) % p.period
+		layers[i] = p.fullFirst && at != 0 || !p.fullFirst && at != p.period-1
+	}
+	return tokens, layers, nil
+}
+
+// examine fills in the windows and the structure. heads and headsKV have one entry, or one for each layer.
+func (d *Description) examine(f *File, heads, headsKV []int64) error {
+	tokens, windows, err := d.windows(f)
+	if err != nil {
+		return err
+	}
+	d.Window = tokens
+	for _, w := range windows {
+		if w {
+			d.NWindowLayer++
+		}
+	}
+	s := &structure{}
+	d.structure = s
+	_, s.positions = f.Tensor("position_embd.weight")
+	_, s.layerNorm = f.Tensor("output_norm.bias")
+
+	s.layers = make([]layerShape, 0, min(d.NLayer, maxLayers))
+	of := func(list []int64, i int) int64 {
+		if i < len(list) {
+			return list[i]
+		}
+		return largest(list)
+	}
+	for i := range cap(s.layers) {
+		out := func(name string) int64 {
+			if t, ok := f.Tensor("blk." + strconv.Itoa(i) + "." + name + ".weight"); ok && len(t.Dims) > 1 {
+				return t.Dims[1]
+			}
+			return 0
+		}
+		h, kv := of(heads, i), of(headsKV, i)
+		l := layerShape{heads: h, q: h * d.HeadDim, k: kv * d.HeadDim, v: kv * d.HeadDimV, cached: kv > 0}
+		if i < len(windows) {
+			l.window = windows[i]
+		}
+		if n, ok := cachedLayers[d.Architecture]; ok && int64(i) >= n {
+			l.cached = false
+		}
+		l.fused = out("attn_qkv") > 0
+		l.gated = out("ffn_gate") > 0 || out("ffn_gate_exps") > 0 || out("ffn_gate_up_exps") > 0
+		l.ff = max(out("ffn_up"), out("ffn_up_shexp"))
+		l.ffExpert = max(out("ffn_up_exps"), out("ffn_gate_up_exps")/2)
+		if l.ff > 0 && l.ff == 2*d.NFF && !l.gated {
+			l.ff, l.gated = d.NFF, true // gate and up in one matrix
+		}
+		s.layers = append(s.layers, l)
+	}
+	s.tensors = make([]placement, len(f.Tensors))
+	for i := range f.Tensors {
+		t := &f.Tensors[i]
+		p := placement{typ: t.Type, offset: t.Offset, size: t.Size, rows: 1, lookup: lookupTables[t.Name]}
+		if len(t.Dims) > 1 {
+			p.rows = t.Dims[1]
+		}
+		p.head = t.Name == "output.weight" || t.Name == "token_embd.weight" && d.TiedHead
+		dims := len(t.Dims)
+		for dims > 1 && t.Dims[dims-1] == 1 {
+			dims-- // as ggml_n_dims counts
+		}
+		weight := strings.HasSuffix(t.Name, ".weight") && !p.lookup
+		p.matrix = weight && (dims == 2 && !isExpert(t.Name) || dims == 3 && isExpert(t.Name))
+		s.tensors[i] = p
+	}
+	return nil
+}
+
+// assumed is the structure of a Description that was not read from a file: equal layers with a gate.
+func (d *Description) assumed() *structure {
+	s := &structure{layers: make([]layerShape, min(d.NLayer, maxLayers))}
+	for i := range s.layers {
+		l := layerShape{heads: d.NHead, q: d.NHead * d.HeadDim, k: d.NHeadKV * d.HeadDim, v: d.NHeadKV * d.HeadDimV, cached: true, gated: true}
+		if d.NExpert > 0 {
+			l.ffExpert = d.NFF
+		} else {
+			l.ff = d.NFF
+		}
+		s.layers[i] = l
+	}
+	return s
+}

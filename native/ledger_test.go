@@ -1,0 +1,307 @@
+//go:build native
+
+package native
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"llmscale/gguf"
+	"llmscale/gguf/synth"
+)
+
+// These tests hold package gguf's ledger against llama.cpp's own account of what it allocated (Context.Memory).
+// Against the pinned llama.cpp every figure must be equal to the byte; against another, weights and cache, and the
+// whole within tolerance.
+
+const (
+	toleranceShare = 0.05
+	toleranceBytes = 32 << 20
+)
+
+// figures are what llama.cpp says of a load, over all buffer types.
+type figures struct{ model, repacked, context, compute int64 }
+
+func (f figures) sum() int64 { return f.model + f.repacked + f.context + f.compute }
+
+func accounted(t testing.TB, c *Context) figures {
+	t.Helper()
+	buffers, err := c.Memory()
+	if errors.Is(err, ErrNotAvailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f figures
+	for _, b := range buffers {
+		switch b.BufferType {
+		case "CPU_REPACK":
+			f.repacked += b.ModelBytes
+		case "AMX":
+			if b.ModelBytes > 0 {
+				t.Skip("this llama.cpp repacks weights for AMX, which the ledger does not know")
+			}
+		default:
+			f.model += b.ModelBytes
+		}
+		f.context += b.ContextBytes
+		f.compute += b.ComputeBytes
+	}
+	return f
+}
+
+func describe(t testing.TB, path string) gguf.Description {
+	t.Helper()
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := gguf.Describe(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// load is how a model is loaded, as the ledger is asked and as llama.cpp is told.
+type loadOptions struct {
+	gguf.MemoryOptions
+}
+
+func (o loadOptions) context() ContextParams {
+	p := ContextParams{NCtx: int(o.Context), NBatch: int(o.Batch), NUBatch: int(o.UBatch), Threads: 1, KVTypeK: o.TypeK, KVTypeV: o.TypeV, FlashAttn: "on", WindowCache: o.WindowCache}
+	if o.NoFlashAttention {
+		p.FlashAttn = "off"
+	}
+	return p
+}
+
+// deviation is the largest that was met, for the log.
+type deviation struct {
+	compute, whole float64 // shares
+	cases          int
+}
+
+// hold creates the context and compares. It says by how much the ledger was off.
+func (dev *deviation) hold(t *testing.T, m *Model, d *gguf.Description, o loadOptions) {
+	t.Helper()
+	build, err := Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if build.LlamaSource != "module" {
+		o.Repack = append(gguf.RepackTypes(), gguf.MXFP4) // which the pinned version does not repack yet
+	}
+	c, err := m.NewContext(o.context())
+	if err != nil {
+		t.Fatalf("%+v: %v", o, err)
+	}
+	defer c.Close()
+	got := accounted(t, c)
+	want, err := d.Memory(o.MemoryOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if int64(c.NCtx()) != want.Context {
+		t.Errorf("%+v: llama.cpp has a context of %d tokens, the ledger %d", o, c.NCtx(), want.Context)
+	}
+	if got.compute == 0 || got.model == 0 || got.context == 0 {
+		t.Fatalf("%+v: llama.cpp says %+v: nothing to compare with", o, got)
+	}
+	if want.Weights != got.model || want.Repacked != got.repacked {
+		t.Errorf("%+v: weights of %d bytes and %d repacked, the ledger says %d and %d", o, got.model, got.repacked, want.Weights, want.Repacked)
+	}
+	if want.KV != got.context {
+		t.Errorf("%+v: a cache of %d bytes, the ledger says %d", o, got.context, want.KV)
+	}
+	ledger := want.Total - want.Output // which llama.cpp leaves out of its account
+	off := func(ledger, real int64) float64 { return math.Abs(float64(ledger-real)) / float64(real) }
+	dev.compute, dev.whole, dev.cases = max(dev.compute, off(want.Compute, got.compute)), max(dev.whole, off(ledger, got.sum())), dev.cases+1
+	if build.LlamaSource == "module" {
+		if want.Compute != got.compute {
+			t.Errorf("%+v: a compute buffer of %d bytes, the ledger says %d", o, got.compute, want.Compute)
+		}
+	} else if off(ledger, got.sum()) > toleranceShare && math.Abs(float64(ledger-got.sum())) > toleranceBytes {
+		t.Errorf("%+v: %+v, together %d bytes; the ledger says %d", o, got, got.sum(), ledger)
+	}
+}
+
+func (dev *deviation) log(t *testing.T) {
+	t.Helper()
+	t.Logf("%d cases: compute buffer off by at most %.2f %%, the whole by %.3f %%", dev.cases, 100*dev.compute, 100*dev.whole)
+}
+
+// phantom writes a model's file without its weights: the header, and behind it a hole of the file's length that
+// takes no place on the disk. With NoAlloc llama.cpp reckons what it would take, whatever its size.
+func phantom(t testing.TB, name string, f *gguf.File) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name+".gguf")
+	out, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if _, err = io.Copy(out, f.Header()); err == nil {
+		err = out.Truncate(f.Size)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// loadOptionsGrid is what a model is reckoned under: contexts, micro-batches, flash attention, cache types, windows.
+func loadOptionsGrid(d *gguf.Description) []loadOptions {
+	var grid []loadOptions
+	for _, ctx := range []int64{300, 4096, 32768} {
+		for _, ubatch := range []int64{64, 512, 2048} {
+			for _, kv := range []string{"f16", "f32", "q8_0"} {
+				for _, flash := range []bool{true, false} {
+					for _, window := range []bool{false, true} {
+						if !flash && kv == "q8_0" || window && (d.Window == 0 || kv == "f32") {
+							continue // llama.cpp refuses the first; the others add nothing
+						}
+						grid = append(grid, loadOptions{gguf.MemoryOptions{Context: ctx, UBatch: ubatch, TypeK: kv, TypeV: kv, NoFlashAttention: !flash, WindowCache: window, NoMmap: true}})
+					}
+				}
+			}
+		}
+	}
+	return grid
+}
+
+// TestLedgerOfLargeModels has llama.cpp reckon the whole of published models, without allocating them.
+func TestLedgerOfLargeModels(t *testing.T) {
+	var shapes []synth.Shape
+	for _, name := range []string{"synth:gpt2", "synth:gpt2-xl", "shape:llama3.2-1b", "shape:llama3.1-8b", "shape:qwen2.5-0.5b", "shape:qwen2.5-7b", "shape:gemma3-270m", "shape:gemma3-4b", "shape:gpt-oss-20b"} {
+		s, err := synth.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shapes = append(shapes, s)
+	}
+	for _, s := range shapes {
+		types := []string{"f16", "q4_k"}
+		if s.NExpert > 0 {
+			types = []string{"mxfp4", "q4_0"}
+		}
+		for _, typ := range types {
+			t.Run(s.Label()+"/"+typ, func(t *testing.T) {
+				f, err := synth.Preview(s, synth.Options{Type: typ, Seed: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				path := phantom(t, s.Label(), f)
+				m, err := Load(path, ModelParams{NoAlloc: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				d := describe(t, path)
+				var dev deviation
+				for _, o := range loadOptionsGrid(&d) {
+					dev.hold(t, m, &d, o)
+				}
+				dev.log(t)
+			})
+		}
+	}
+}
+
+// TestLedgerOfLoadedModels loads small models for good, mapped and read, runs them, and compares again: what was
+// reserved before the first token must still be what is there after many.
+func TestLedgerOfLoadedModels(t *testing.T) {
+	type small struct {
+		shape  synth.Shape
+		layers int64
+	}
+	var models []small
+	for name, layers := range map[string]int64{"synth:gpt2-5m": 0, "synth:gpt2-25m": 0, "shape:llama3.2-1b": 2, "shape:qwen2.5-0.5b": 2, "shape:gemma3-270m": 7, "shape:gpt-oss-20b": 2} {
+		s, err := synth.Lookup(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if layers > 0 {
+			s = s.WithLayers(layers).WithVocab(1024)
+		}
+		if s.NExpert > 0 {
+			s.NEmbd, s.NFF, s.NHead, s.NExpert = 256, 256, 16, 8 // 20 GB of experts are no test's
+		}
+		models = append(models, small{s, layers})
+	}
+	slices.SortFunc(models, func(a, b small) int { return int(a.shape.Params() - b.shape.Params()) })
+	for _, sm := range models {
+		for _, typ := range []string{"f32", "f16", "q8_0", "q4_0"} {
+			t.Run(fmt.Sprintf("%s/%s", sm.shape.Arch+"-"+sm.shape.Name, typ), func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "model.gguf")
+				if err := synth.Write(path, sm.shape, synth.Options{Type: typ, Seed: 1}); err != nil {
+					t.Fatal(err)
+				}
+				d := describe(t, path)
+				var dev deviation
+				for _, mmap := range []bool{true, false} {
+					m, err := Load(path, ModelParams{Mmap: mmap})
+					if err != nil {
+						t.Fatal(err)
+					}
+					o := loadOptions{gguf.MemoryOptions{Context: 512, UBatch: 128, NoMmap: !mmap}}
+					dev.hold(t, m, &d, o)
+					p := o.context()
+					c, err := m.NewContext(p)
+					if err != nil {
+						t.Fatal(err)
+					}
+					before := accounted(t, c)
+					prompt := make([]int32, 200)
+					for i := range prompt {
+						prompt[i] = int32(i)
+					}
+					if _, err := c.Measure(prompt, 4); err != nil {
+						t.Fatal(err)
+					}
+					if after := accounted(t, c); after != before {
+						t.Errorf("before a call %+v, after it %+v", before, after)
+					}
+					c.Close()
+					m.Close()
+				}
+				dev.log(t)
+			})
+		}
+	}
+}
+
+func TestNoAlloc(t *testing.T) {
+	path := writeModel(t, preset(t, "gpt2-5m"), "f16")
+	real, err := Load(path, ModelParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer real.Close()
+	reckoned, err := Load(path, ModelParams{NoAlloc: true, Mmap: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reckoned.Close()
+	p := ContextParams{NCtx: 256}
+	a, b := accounted(t, newContext(t, real, p)), accounted(t, newContext(t, reckoned, p))
+	if a != b {
+		t.Errorf("loaded %+v, reckoned %+v", a, b)
+	}
+	c, err := real.NewContext(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if _, err := c.Memory(); err == nil {
+		t.Error("a closed context has an account of memory")
+	}
+}
