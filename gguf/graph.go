@@ -167,7 +167,7 @@ func (d *Description) compute(s *structure, o MemoryOptions, m Memory) (int64, e
 		return 0, err
 	}
 	g := &graph{}
-	b := &builder{graph: g, d: d, s: s, n: m.UBatch, flash: !o.NoFlashAttention}
+	b := &builder{graph: g, d: d, s: s, n: m.UBatch, flash: !o.NoFlashAttention, upstream: o.Upstream}
 	b.cells[0], b.cells[1] = m.Context, m.WindowCells
 	b.castK, b.castV = b.flash && isF32(o.TypeK), b.flash && isF32(o.TypeV)
 	for i := range s.layers {
@@ -217,6 +217,8 @@ type builder struct {
 	cells [2]int64 // tokens in the cache, of layers without and with a window
 	flash bool
 
+	upstream bool // by the rules of MemoryOptions.Upstream
+
 	castK, castV bool  // ggml's flash attention reads f16 and quantised caches alone: f32 is copied to f16
 	widestV      int64 // of any layer
 
@@ -237,7 +239,11 @@ func (b *builder) position() int {
 
 func (b *builder) build() {
 	d := b.d
-	x := b.vector(d.NEmbd, b.input(i32Bytes*b.n)) // the tokens' rows of the embedding
+	tokens := b.input(i32Bytes * b.n)
+	if b.upstream {
+		b.input(f32Bytes * b.n * d.NEmbd) // embeddings could be handed in instead of tokens
+	}
+	x := b.vector(d.NEmbd, tokens)
 	if b.s.positions {
 		x = b.over(x, b.vector(d.NEmbd, b.position()))
 	}
@@ -281,6 +287,9 @@ func (b *builder) build() {
 		x = b.over(x)
 	}
 	b.vector(d.NVocab, x)
+	if b.upstream {
+		b.store(x) // the last norm is handed out too
+	}
 }
 
 // attention returns the layer's attention of normed, projected to the model's width.
@@ -343,7 +352,9 @@ func (b *builder) attention(l *layerShape, normed int) int {
 	if b.castV {
 		args = append(args, b.fresh(f16Bytes*cells*l.v))
 	}
-	if *mask == 0 {
+	if *mask == 0 && b.upstream {
+		*mask = b.input(f16Bytes*b.n*cells) + 1
+	} else if *mask == 0 {
 		*mask = b.fresh(f16Bytes*b.n*cells, b.input(f32Bytes*b.n*cells)) + 1
 	}
 	return b.vector(b.d.NEmbd, b.vector(out, append(args, *mask-1)...))

@@ -29,8 +29,12 @@ type MemoryOptions struct {
 	// this program, is to keep the whole context (swa_full).
 	WindowCache bool
 
+	// Upstream is for the llama.cpp of mid-2026 (the checkout of scripts/upstream) instead of the pinned one: it
+	// makes masks in f16, has one input more, keeps the last norm, and repacks mxfp4 too.
+	Upstream bool
+
 	// Repack lists the types whose matrices llama.cpp copies into an order of its own for this CPU. Nil stands for
-	// RepackTypes(); an empty list for none.
+	// RepackTypes(), with Upstream mxfp4 beside them; an empty list for none.
 	Repack []Type
 }
 
@@ -98,7 +102,9 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 		o.TypeV = "f16"
 	}
 	if o.Repack == nil {
-		o.Repack = RepackTypes()
+		if o.Repack = RepackTypes(); o.Upstream && len(o.Repack) > 0 {
+			o.Repack = append(o.Repack, MXFP4)
+		}
 	}
 	s := d.structure
 	if s == nil {

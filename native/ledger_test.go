@@ -97,9 +97,7 @@ func (dev *deviation) hold(t *testing.T, m *Model, d *gguf.Description, o loadOp
 	if err != nil {
 		t.Fatal(err)
 	}
-	if build.LlamaSource != "module" {
-		o.Repack = append(gguf.RepackTypes(), gguf.MXFP4) // which the pinned version does not repack yet
-	}
+	o.Upstream = build.LlamaSource != "module"
 	c, err := m.NewContext(o.context())
 	if err != nil {
 		t.Fatalf("%+v: %v", o, err)
