@@ -16,7 +16,7 @@ import (
 )
 
 // writeModel synthesises a model in the test's folder.
-func writeModel(t testing.TB, p synth.Preset, typ string) string {
+func writeModel(t testing.TB, p synth.Shape, typ string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), p.Name+"-"+typ+".gguf")
 	if err := synth.Write(path, p, synth.Options{Type: typ, Seed: 1}); err != nil {
@@ -25,7 +25,7 @@ func writeModel(t testing.TB, p synth.Preset, typ string) string {
 	return path
 }
 
-func preset(t testing.TB, name string) synth.Preset {
+func preset(t testing.TB, name string) synth.Shape {
 	t.Helper()
 	p, err := synth.Lookup(name)
 	if err != nil {
@@ -55,7 +55,7 @@ func newContext(t testing.TB, m *Model, p ContextParams) *Context {
 }
 
 // smallModel has several layers and heads, and is small enough for float64.
-var smallModel = synth.Preset{Name: "small", NLayer: 3, NEmbd: 96, NHead: 4, NCtx: 1024, NVocab: synth.VocabSize}
+var smallModel = synth.GPT2("small", 3, 96, 4)
 
 // exact is a context that rounds as little as llama.cpp can: f32 cache, no
 // flash attention.

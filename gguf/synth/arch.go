@@ -5,6 +5,7 @@ package synth
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"llmscale/gguf"
 	"llmscale/gguf/draw"
@@ -28,9 +29,9 @@ var architectures = map[string]architecture{
 //
 // Matrices are drawn with a standard deviation of 1/sqrt(row length), so that a layer neither shrinks nor blows
 // up its input at any width. GPT-2's own 0.02 is that for a width of 2500, and at small widths it would leave the
-// tied head seeing little but the token that came in: the model would repeat one token for ever. The embeddings
-// have GPT-2's 0.02.
+// tied head seeing little but the token that came in: the model would repeat one token for ever.
 type layout struct {
+	arch    string
 	want    gguf.Type // of matrices
 	experts gguf.Type // of experts' matrices
 
@@ -39,7 +40,7 @@ type layout struct {
 }
 
 func (s Shape) layout(want gguf.Type) *layout {
-	l := &layout{want: want, experts: want}
+	l := &layout{arch: s.Arch, want: want, experts: want}
 	if want == gguf.MXFP4 {
 		// As in the published gpt-oss: the experts in mxfp4, everything else larger.
 		l.want = gguf.Q8_0
@@ -71,7 +72,16 @@ func (l *layout) typed(want gguf.Type, name string, std float64, dims ...int64) 
 
 // embedding adds a table with rows of width elements.
 func (l *layout) embedding(name string, width, rows int64) {
-	l.typed(l.want, name, 0.02, width, rows)
+	l.typed(l.want, name, embeddingStd(l.arch, width), width, rows)
+}
+
+// embeddingStd is the standard deviation of an embedding's elements: GPT-2's 0.02. Gemma multiplies what it looks up
+// by the square root of the width, which is taken out here, lest the token that came in drown all layers.
+func embeddingStd(arch string, width int64) float64 {
+	if strings.HasPrefix(arch, "gemma") {
+		return 0.05 / math.Sqrt(float64(width))
+	}
+	return 0.02
 }
 
 // matrix adds a matrix that takes vectors of in elements to vectors of out.

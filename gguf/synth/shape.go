@@ -54,25 +54,27 @@ type Rope struct {
 
 const gpt2Ctx = 1024
 
-func gpt2(name string, layers, width, heads int64) Shape {
+// GPT2 is a shape of the GPT-2 architecture: the feed-forward is four times the width, the head is tied, and the
+// vocabulary has VocabSize tokens. The width is a multiple of the heads.
+func GPT2(name string, layers, width, heads int64) Shape {
 	return Shape{Kind: "synth", Name: name, Arch: "gpt2", NLayer: layers, NEmbd: width, NHead: heads, NHeadKV: heads,
 		HeadDim: width / heads, NFF: 4 * width, NVocab: VocabSize, NCtx: gpt2Ctx, Tied: true}
 }
 
 // presets are GPT-2 shapes: first nine the models of the TR121 study and its forerunners, then OpenAI's larger ones.
 var presets = []Shape{
-	gpt2("tiny-gpt2", 2, 2, 2),
-	gpt2("gpt2-1m", 3, 192, 3),
-	gpt2("gpt2-5m", 12, 80, 2),
-	gpt2("gpt2-25m", 3, 384, 2),
-	gpt2("gpt2-45m", 6, 512, 8),
-	gpt2("gpt2-50m", 8, 512, 2),
-	gpt2("gpt2-75m", 5, 768, 2),
-	gpt2("gpt2-100m", 8, 768, 2),
-	gpt2("gpt2", 12, 768, 12),
-	gpt2("gpt2-medium", 24, 1024, 16),
-	gpt2("gpt2-large", 36, 1280, 20),
-	gpt2("gpt2-xl", 48, 1600, 25),
+	GPT2("tiny-gpt2", 2, 2, 2),
+	GPT2("gpt2-1m", 3, 192, 3),
+	GPT2("gpt2-5m", 12, 80, 2),
+	GPT2("gpt2-25m", 3, 384, 2),
+	GPT2("gpt2-45m", 6, 512, 8),
+	GPT2("gpt2-50m", 8, 512, 2),
+	GPT2("gpt2-75m", 5, 768, 2),
+	GPT2("gpt2-100m", 8, 768, 2),
+	GPT2("gpt2", 12, 768, 12),
+	GPT2("gpt2-medium", 24, 1024, 16),
+	GPT2("gpt2-large", 36, 1280, 20),
+	GPT2("gpt2-xl", 48, 1600, 25),
 }
 
 // llama3 is a shape of the Llama 3 family. Its rope factors are those of the longer context of 3.1 and later.
@@ -230,6 +232,9 @@ func elements(dims []int64) int64 {
 	return n
 }
 
+// fullAttention is the period, in layers, at which an architecture with sliding windows has a layer without.
+var fullAttention = map[string]int64{"gemma3": 6, "gpt-oss": 2}
+
 // check refuses shapes that llama.cpp could not load; a Shape need not come from Lookup.
 func (s Shape) check() error {
 	bad := func(format string, args ...any) error {
@@ -248,6 +253,9 @@ func (s Shape) check() error {
 		return bad("width %d, head size %d, feed-forward %d; want 1 to 2^20 and a feed-forward up to 2^22", s.NEmbd, s.HeadDim, s.NFF)
 	case s.Arch == "gpt2" && s.HeadDim*s.NHead != s.NEmbd:
 		return bad("width %d with %d heads; want a multiple of the heads", s.NEmbd, s.NHead)
+	case s.Window > 0 && s.NLayer < fullAttention[s.Arch]:
+		// Without one, llama.cpp's cache for such layers is empty, and it aborts.
+		return bad("%d layers; every %d-th has no sliding window, and one of them is needed", s.NLayer, fullAttention[s.Arch])
 	case s.NCtx < 1 || s.NCtx > 1<<30:
 		return bad("context of %d tokens; want 1 to 2^30", s.NCtx)
 	case s.NVocab < MinVocab || s.NVocab > MaxVocab:

@@ -20,7 +20,7 @@ import (
 // that can be handed on without what was learned.
 type Twin struct {
 	name    string // of the file, without extension
-	header  string // SHA-256 of the file's header, in hex
+	header  []byte // SHA-256 of the file's header
 	entries []gguf.Entry
 	tensors []draw.Tensor
 }
@@ -36,12 +36,16 @@ func OpenTwin(path string) (*Twin, error) {
 		return nil, err
 	}
 	defer f.Close()
+	arch, err := f.Text("general.architecture")
+	if err != nil {
+		return nil, err
+	}
 	t := &Twin{name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
 	h := sha256.New()
 	if _, err := io.Copy(h, f.Header()); err != nil {
 		return nil, fmt.Errorf("synth: %s: %w", path, err)
 	}
-	t.header = hex.EncodeToString(h.Sum(nil))
+	t.header = h.Sum(nil)
 	for i := range f.KVs {
 		kv := &f.KVs[i]
 		if strings.HasPrefix(kv.Key, twinPrefix) {
@@ -54,7 +58,7 @@ func OpenTwin(path string) (*Twin, error) {
 		t.entries = append(t.entries, gguf.Entry{Key: kv.Key, Value: v})
 	}
 	for i := range f.Tensors {
-		x, err := twinTensor(f, &f.Tensors[i])
+		x, err := twinTensor(f, arch, &f.Tensors[i])
 		if err != nil {
 			return nil, fmt.Errorf("synth: %s: %w", path, err)
 		}
@@ -64,7 +68,7 @@ func OpenTwin(path string) (*Twin, error) {
 }
 
 // twinTensor says what a tensor's new weights are drawn from, by its name and form.
-func twinTensor(f *gguf.File, t *gguf.Tensor) (draw.Tensor, error) {
+func twinTensor(f *gguf.File, arch string, t *gguf.Tensor) (draw.Tensor, error) {
 	out := draw.Tensor{Spec: gguf.Spec{Name: t.Name, Type: t.Type, Dims: t.Dims}}
 	if !draw.Supports(t.Type) {
 		return out, fmt.Errorf("tensor %q is %s, a type in which no weights can be drawn", t.Name, t.Type)
@@ -88,7 +92,7 @@ func twinTensor(f *gguf.File, t *gguf.Tensor) (draw.Tensor, error) {
 	case strings.HasSuffix(stem, "ssm_a"):
 		out.Mean, out.Std = -1, 0.1 // a rate of decay: what is not negative blows up
 	case strings.HasSuffix(stem, "_embd"):
-		out.Std = 0.02
+		out.Std = embeddingStd(arch, t.Dims[0])
 	case len(t.Dims) == 1:
 		out.Std = 0.02
 	default:
@@ -98,14 +102,17 @@ func twinTensor(f *gguf.File, t *gguf.Tensor) (draw.Tensor, error) {
 }
 
 // Label names the twin in files: by its original's file name and header.
-func (t *Twin) Label() string { return "like-" + t.name + "-" + t.header[:8] }
+func (t *Twin) Label() string { return "like-" + t.name + "-" + hex.EncodeToString(t.header[:4]) }
+
+// weightSeed gives the twin of a synthesised model other weights than its original, whatever their seeds.
+func (t *Twin) weightSeed(seed uint64) uint64 { return seed ^ binary.LittleEndian.Uint64(t.header) }
 
 func (t *Twin) contents(opt Options) ([]gguf.Entry, []draw.Tensor, error) {
 	if opt.Type != "" {
 		return nil, nil, fmt.Errorf("synth: a twin has the types of its original, not %s", opt.Type)
 	}
 	entries := append(t.entries[:len(t.entries):len(t.entries)],
-		gguf.Entry{Key: twinPrefix + "of_header_sha256", Value: t.header},
+		gguf.Entry{Key: twinPrefix + "of_header_sha256", Value: hex.EncodeToString(t.header)},
 		gguf.Entry{Key: twinPrefix + "seed", Value: opt.Seed},
 		gguf.Entry{Key: twinPrefix + "version", Value: uint32(version)},
 	)

@@ -27,6 +27,7 @@ type Options struct {
 type Model interface {
 	Label() string // a name for files
 	contents(Options) ([]gguf.Entry, []draw.Tensor, error)
+	weightSeed(seed uint64) uint64 // of the generator, from the one asked for
 }
 
 // fileTypes are the types of a shape's matrices, and llama.cpp's numbers for files of them (enum llama_ftype; of its
@@ -64,6 +65,8 @@ func parseType(name string) (gguf.Type, uint32, error) {
 	}
 	return 0, 0, fmt.Errorf("synth: cannot write weights as %q; want one of %s", name, strings.Join(Types(), ", "))
 }
+
+func (s Shape) weightSeed(seed uint64) uint64 { return seed }
 
 // contents returns what the file is made of.
 func (s Shape) contents(opt Options) ([]gguf.Entry, []draw.Tensor, error) {
@@ -133,7 +136,7 @@ func Write(path string, m Model, opt Options) error {
 		return fmt.Errorf("synth: %w", err)
 	}
 	defer w.Close()
-	if err := draw.Stream(w, ts, opt.Seed, opt.Progress); err != nil {
+	if err := draw.Stream(w, ts, m.weightSeed(opt.Seed), opt.Progress); err != nil {
 		return fmt.Errorf("synth: %w", err)
 	}
 	if err := w.Finish(); err != nil {
