@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"llmscale/gguf"
+	"llmscale/gguf/hf"
 	"llmscale/runner/config"
 )
 
@@ -44,7 +45,8 @@ type Models struct {
 	// Progress, if not nil, hears what is being written or hashed.
 	Progress func(what string, doneBytes, totalBytes int64)
 
-	hashes map[string]string // by path
+	hashes  map[string]string    // of files, by path
+	folders map[string]*hf.Model // open for conversion, by path
 }
 
 // WeightSeed draws the weights of synthesised models. It is not the run's seed:
@@ -149,6 +151,16 @@ func (ms *Models) RemoveUnfinished() error {
 	for _, p := range parts {
 		errs = append(errs, os.Remove(p))
 	}
+	return errors.Join(errs...)
+}
+
+// Close closes what the models were read from.
+func (ms *Models) Close() error {
+	var errs []error
+	for _, f := range ms.folders {
+		errs = append(errs, f.Close())
+	}
+	ms.folders = nil
 	return errors.Join(errs...)
 }
 

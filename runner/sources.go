@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"llmscale/gguf/hf"
+	"llmscale/gguf/ollamastore"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 )
@@ -23,6 +25,16 @@ func (ms *Models) source(m *Model, b config.Backend) error {
 	case config.KindGGUF:
 		m.File = m.Path
 		return nil
+	case config.KindOllama:
+		store, err := ollamastore.Default()
+		if err != nil {
+			return err
+		}
+		stored, err := store.Resolve(m.Preset)
+		m.File = stored.Path
+		return err
+	case config.KindHF:
+		return ms.converted(m, b.DType)
 	case config.KindLike:
 		twin, err := synth.OpenTwin(m.Path)
 		if err != nil {
@@ -68,6 +80,49 @@ func (s *synthMaker) make(path string, progress func(doneBytes, totalBytes int64
 	opt := s.opt
 	opt.Progress = progress
 	return synth.Write(path, s.model, opt)
+}
+
+// converted is for a Hugging Face folder, which is hashed to know whether it was
+// converted before.
+func (ms *Models) converted(m *Model, typ string) error {
+	folder := ms.folders[m.Path]
+	if folder == nil {
+		var err error
+		if folder, err = hf.Open(m.Path); err != nil {
+			return err
+		}
+		if ms.folders == nil {
+			ms.folders = map[string]*hf.Model{}
+		}
+		ms.folders[m.Path] = folder
+	}
+	var progress func(done, total int64)
+	if ms.Progress != nil {
+		progress = func(done, total int64) { ms.Progress("hashing "+m.Path, done, total) }
+	}
+	if _, err := folder.ContentHash(progress); err != nil {
+		return err
+	}
+	name, err := folder.FileName(typ)
+	if err != nil {
+		return err
+	}
+	m.File = filepath.Join(ms.Dir, name)
+	m.maker = &hfMaker{folder, typ}
+	m.Desc, err = folder.Describe(typ)
+	m.Positions = m.Desc.NCtxTrain // the folders of this family have a learned position table of that many rows
+	return err
+}
+
+type hfMaker struct {
+	folder *hf.Model
+	typ    string
+}
+
+func (h *hfMaker) made(path string) bool { return h.folder.Matches(path, h.typ) }
+
+func (h *hfMaker) make(path string, progress func(doneBytes, totalBytes int64)) error {
+	return h.folder.Write(path, hf.Options{Type: h.typ, Progress: progress})
 }
 
 // SynthFileName names a synthesised model by what makes it what it is.

@@ -153,6 +153,7 @@ func measure(c *cli.Context) (dir string, err error) {
 	defer progress.Close()
 	run := &runner.Run{Worker: workerProcess(c), Progress: progress, Log: slog.Default()}
 	models := &runner.Models{Dir: c.String("models-dir"), Progress: progress.File}
+	defer models.Close()
 	var (
 		cfg *config.Config
 		o   runner.Overrides
