@@ -44,10 +44,11 @@ sweep: setup ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
 
 # One package at a time where llama.cpp runs: its threads spin while they wait for
 # each other, so that two programs on the same cores slow each other down a hundredfold.
+# Tests measure nothing, so there the threads sleep instead.
 .PHONY: test
 test: setup ## all tests, without and with the native half (TEST_FLAGS)
 	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test $(TEST_FLAGS) ./...
-	@$(with_native) && echo 'go test -tags native' && go build ./... && go test -p 1 $(TEST_FLAGS) ./...
+	@$(with_native) && echo 'go test -tags native' && go build ./... && OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) ./...
 
 .PHONY: lint
 lint: setup ## formatting, vet, staticcheck, shellcheck
@@ -64,7 +65,7 @@ bench: setup ## benchmarks (BENCH=regexp)
 .PHONY: test-upstream
 test-upstream: ## native tests against the newest upstream llama.cpp, which it fetches
 	@scripts/setup python
-	@checkout=$$(scripts/upstream) && export LLAMA_CPP_DIR=$$checkout && $(with_native) && go test -p 1 $(TEST_FLAGS) ./native/...
+	@checkout=$$(scripts/upstream) && export LLAMA_CPP_DIR=$$checkout && $(with_native) && OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) ./native/...
 
 .PHONY: peers
 peers: ## compare with llama-bench and PyTorch on the same weights

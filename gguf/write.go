@@ -12,6 +12,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Entry is a metadata entry to write. Value is a uint8 ... uint64, int8 ... int64 (each with its width in the
@@ -91,8 +92,8 @@ func plan(entries []Entry, specs []Spec) ([]Tensor, int64, error) {
 	keys := map[string]bool{}
 	for _, e := range entries {
 		switch {
-		case e.Key == "" || len(e.Key) > maxKeyBytes:
-			return nil, 0, fmt.Errorf("a metadata key of %d bytes; want 1 to %d", len(e.Key), maxKeyBytes)
+		case e.Key == "" || len(e.Key) > maxKeyBytes || strings.IndexByte(e.Key, 0) >= 0:
+			return nil, 0, fmt.Errorf("a metadata key of %d bytes, %.80q; want 1 to %d and no zero among them", len(e.Key), e.Key, maxKeyBytes)
 		case keys[e.Key]:
 			return nil, 0, fmt.Errorf("metadata key %q is there twice", e.Key)
 		}
@@ -115,8 +116,8 @@ func plan(entries []Entry, specs []Spec) ([]Tensor, int64, error) {
 	tensors := make([]Tensor, len(specs))
 	offset := int64(0)
 	for i, s := range specs {
-		if s.Name == "" || len(s.Name) > maxTensorName || names[s.Name] {
-			return nil, 0, fmt.Errorf("tensor %d is called %q; want a name of 1 to %d bytes that no other tensor has", i, s.Name, maxTensorName)
+		if s.Name == "" || len(s.Name) > maxTensorName || names[s.Name] || strings.IndexByte(s.Name, 0) >= 0 {
+			return nil, 0, fmt.Errorf("tensor %d is called %q; want a name of 1 to %d bytes, none of them zero, that no other tensor has", i, s.Name, maxTensorName)
 		}
 		names[s.Name] = true
 		t := Tensor{Name: s.Name, Type: s.Type, Dims: append([]int64(nil), s.Dims...), Offset: offset}
