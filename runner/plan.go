@@ -66,7 +66,7 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		job.Fits = p.Free == 0 || job.Memory.Total <= p.Free
+		job.Fits = p.Free == 0 || job.Memory.Resident <= p.Free
 		for _, s := range cfg.Scenarios {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++
@@ -100,7 +100,10 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 	// llama.cpp takes no batch larger than the context.
 	b.BatchTokens = min(b.BatchTokens, nCtx)
 	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
-	mem, err := m.Desc.Memory(gguf.MemoryOptions{Context: int64(nCtx), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType})
+	mem, err := m.Desc.Memory(gguf.MemoryOptions{
+		Context: int64(nCtx), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
+		NoFlashAttention: b.FlashAttn == "off", NoMmap: !b.Mmap,
+	})
 	if err != nil {
 		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
 	}

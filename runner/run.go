@@ -206,7 +206,7 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	}
 	if !j.Fits {
 		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
-			GiB(j.Memory.Total), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(r.Plan.Free))
+			GiB(j.Memory.Resident), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(r.Plan.Free))
 	}
 	cell := j.Model.Name + "/" + j.Backend.Name
 	r.show(Status{Cell: cell, Phase: PhaseLoad})

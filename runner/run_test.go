@@ -266,7 +266,7 @@ func TestTooLarge(t *testing.T) {
 	p := testPlan(t, testConfig)
 	for i := range p.Jobs {
 		if p.Jobs[i].Model.Name == "a" {
-			p.Jobs[i].Memory.Total, p.Jobs[i].Fits = 1<<50, false
+			p.Jobs[i].Memory.Resident, p.Jobs[i].Fits = 1<<50, false
 		}
 	}
 	_, sum, records, _ := execute(t, p, testWorker(t, ""))

@@ -335,7 +335,7 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%.6g\t%s\t%s\t%s\t%s\t%s%s\n", i+1, j.Model.Name, j.Backend.Name, strings.Join(scenarios, ","),
 			float64(j.Model.Desc.ParamsTotal)/1e6, runner.GiB(j.Memory.Weights), runner.GiB(j.Memory.KV), runner.GiB(j.Memory.Compute),
-			runner.GiB(j.Memory.Total), j.Model.File, note)
+			runner.GiB(j.Memory.Resident), j.Model.File, note)
 	}
 	if err := w.Flush(); err != nil {
 		return err
