@@ -19,8 +19,8 @@ import (
 //   - anything else goes into the smallest hole that takes it, else to the end
 //   - an argument is freed after its last use
 //
-// The layers are those of src/models/{gpt2,llama,qwen2,gemma3-iswa,openai-moe-iswa}.cpp and src/llama-graph.cpp of
-// llama.cpp ec98e2002, with what takes no place left out: weights, views, and results that overwrite their
+// The layers are those of src/models/{gpt2,llama,qwen2,qwen3,gemma2-iswa,gemma3,openai-moe-iswa,phi3}.cpp and their
+// mixtures of experts, and of src/llama-graph.cpp, of llama.cpp ec98e2002, with what takes no place left out: weights, views, and results that overwrite their
 // argument wherever they stand (biases, norms' weights, rotary embeddings of a result of their own). Placing is as
 // in https://github.com/ggml-org/llama.cpp/blob/ec98e2002/ggml/src/ggml-alloc.c#L595.
 
@@ -191,7 +191,7 @@ func (d *Description) checkWidths(s *structure, m Memory) error {
 	for i := range s.layers {
 		l := &s.layers[i]
 		used := max(1, d.NExpertUsed)
-		errs = append(errs, product(f32Bytes, tokens, l.q), product(i64Bytes, tokens, max(l.k, l.v)), product(f32Bytes, tokens, l.ff),
+		errs = append(errs, product(f32Bytes, tokens, l.q), product(i64Bytes, tokens, max(l.k, l.v)), product(f32Bytes, tokens, 2, l.ff),
 			product(f32Bytes, tokens, used, l.ffExpert), product(f32Bytes, tokens, used, d.NEmbd), product(f32Bytes, tokens, l.heads, d.HeadDimV),
 			product(f32Bytes, tokens, l.heads, m.Context), product(f16Bytes, m.Context, max(l.k, l.v)))
 	}
@@ -279,7 +279,11 @@ func (b *builder) build() {
 				y = z
 			}
 		}
-		x = b.over(y, x)
+		if d.Architecture == "phi3" { // adds the other way round, so that the sum lies elsewhere
+			x = b.over(x, y)
+		} else {
+			x = b.over(y, x)
+		}
 	}
 	if b.s.layerNorm {
 		x = b.vector(d.NEmbd, x)
@@ -363,6 +367,9 @@ func (b *builder) attention(l *layerShape, normed int) int {
 func (b *builder) feedForward(l *layerShape, normed int) int {
 	if !l.gated {
 		return b.vector(b.d.NEmbd, b.over(b.vector(l.ff, normed)))
+	}
+	if l.gateIn {
+		return b.vector(b.d.NEmbd, b.vector(l.ff, b.vector(2*l.ff, normed)))
 	}
 	gate := b.vector(l.ff, normed)
 	up := b.vector(l.ff, normed)

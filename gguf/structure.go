@@ -31,6 +31,7 @@ type layerShape struct {
 
 	ff       int64 // inner width of the dense or shared feed-forward; 0: none
 	gated    bool
+	gateIn   bool  // gate and up are one matrix
 	ffExpert int64 // inner width of one expert; 0: none
 }
 
@@ -149,7 +150,7 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 		l.ff = max(out("ffn_up"), out("ffn_up_shexp"))
 		l.ffExpert = max(out("ffn_up_exps"), out("ffn_gate_up_exps")/2)
 		if l.ff > 0 && l.ff == 2*d.NFF && !l.gated {
-			l.ff, l.gated = d.NFF, true // gate and up in one matrix
+			l.ff, l.gated, l.gateIn = d.NFF, true, true
 		}
 		s.layers = append(s.layers, l)
 	}

@@ -4,12 +4,10 @@ package native
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"llmscale/gguf"
@@ -71,7 +69,7 @@ func describe(t testing.TB, path string) gguf.Description {
 	return d
 }
 
-// load is how a model is loaded, as the ledger is asked and as llama.cpp is told.
+// loadOptions is how a model is loaded, as the ledger is asked and as llama.cpp is told.
 type loadOptions struct {
 	gguf.MemoryOptions
 }
@@ -217,30 +215,29 @@ func TestLedgerOfLargeModels(t *testing.T) {
 // TestLedgerOfLoadedModels loads small models for good, mapped and read, runs them, and compares again: what was
 // reserved before the first token must still be what is there after many.
 func TestLedgerOfLoadedModels(t *testing.T) {
-	type small struct {
-		shape  synth.Shape
-		layers int64
-	}
-	var models []small
-	for name, layers := range map[string]int64{"synth:gpt2-5m": 0, "synth:gpt2-25m": 0, "shape:llama3.2-1b": 2, "shape:qwen2.5-0.5b": 2, "shape:gemma3-270m": 7, "shape:gpt-oss-20b": 2} {
-		s, err := synth.Lookup(name)
+	for _, c := range []struct {
+		source string
+		layers int64 // 0: all
+		types  []string
+	}{
+		{"synth:gpt2-1m", 0, []string{"f32", "f16", "q8_0"}}, {"synth:gpt2-5m", 0, []string{"f32", "f16", "q8_0", "q4_0"}},
+		{"shape:llama3.2-1b", 2, []string{"f16", "q4_0"}}, {"shape:qwen2.5-0.5b", 2, []string{"q8_0", "q4_k"}},
+		{"shape:gemma3-270m", 7, []string{"f16", "q4_k"}}, {"shape:gpt-oss-20b", 2, []string{"mxfp4", "q4_0"}},
+	} {
+		s, err := synth.Lookup(c.source)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if layers > 0 {
-			s = s.WithLayers(layers).WithVocab(1024)
+		if c.layers > 0 {
+			s = s.WithLayers(c.layers).WithVocab(1024)
 		}
 		if s.NExpert > 0 {
 			s.NEmbd, s.NFF, s.NHead, s.NExpert = 256, 256, 16, 8 // 20 GB of experts are no test's
 		}
-		models = append(models, small{s, layers})
-	}
-	slices.SortFunc(models, func(a, b small) int { return int(a.shape.Params() - b.shape.Params()) })
-	for _, sm := range models {
-		for _, typ := range []string{"f32", "f16", "q8_0", "q4_0"} {
-			t.Run(fmt.Sprintf("%s/%s", sm.shape.Arch+"-"+sm.shape.Name, typ), func(t *testing.T) {
+		for _, typ := range c.types {
+			t.Run(s.Label()+"/"+typ, func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "model.gguf")
-				if err := synth.Write(path, sm.shape, synth.Options{Type: typ, Seed: 1}); err != nil {
+				if err := synth.Write(path, s, synth.Options{Type: typ, Seed: 1}); err != nil {
 					t.Fatal(err)
 				}
 				d := describe(t, path)
