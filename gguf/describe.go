@@ -186,7 +186,7 @@ func (d *Description) count(f *File) {
 	d.TiedHead = embeds && !untied
 	used, total := d.NExpertUsed, d.NExpert
 	expertNote := false
-	foreign, oldMXFP4 := 0, 0
+	foreign, oldMXFP4, recurrent := 0, 0, false
 	ledger := newLedger()
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
@@ -231,12 +231,16 @@ func (d *Description) count(f *File) {
 		if t.Type == MXFP4Ollama {
 			oldMXFP4++
 		}
+		recurrent = recurrent || isRecurrent(t.Name)
 		d.BytesReadPerToken += read
 		ledger.add(component(t.Name), whole, params, t.Size, read)
 	}
 	d.components = ledger.components
 	if oldMXFP4 > 0 {
 		d.note("%d tensors are of type mxfp4_ollama, as in the first gpt-oss files of Ollama's library: llama.cpp refuses the file", oldMXFP4)
+	}
+	if recurrent {
+		d.note("some layers are recurrent: what they keep of the past is not counted, and the memory's figures do not hold")
 	}
 	if foreign > 0 {
 		d.note("%d tensors are for images or sound (v.*, mm.*, a.*), as in files made for Ollama's own engine: llama.cpp refuses the file", foreign)

@@ -2,6 +2,7 @@ package gguf
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -123,6 +124,23 @@ func TestWindows(t *testing.T) {
 	for _, bad := range []any{"wide", int32(-5), uint64(1) << 40} {
 		if _, err := Describe(file("gemma3", 2, bad)); err == nil {
 			t.Errorf("a window of %v is accepted", bad)
+		}
+	}
+}
+
+func TestDescribeNotes(t *testing.T) {
+	for want, spec := range map[string]Spec{
+		"mxfp4_ollama":  {"blk.0.ffn_up_exps.weight", MXFP4Ollama, []int64{32, 2, 2}},
+		"images":        {"v.blk.0.attn_q.weight", F32, []int64{4, 4}},
+		"are recurrent": {"blk.0.ssm_in.weight", F32, []int64{4, 4}},
+	} {
+		entries := u32("gemma3", map[string]uint32{"block_count": 1, "embedding_length": 4, "attention.head_count": 1, "context_length": 8, "expert_count": 2, "expert_used_count": 1})
+		d, err := Describe(model(t, entries, []Spec{spec}))
+		if err != nil || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], want) {
+			t.Errorf("%s: notes %q, %v; want one of %q", spec.Name, d.Notes, err, want)
+		}
+		if want == "images" && (d.BytesReadPerToken != 0 || d.WeightBytes != 64) {
+			t.Errorf("%d of %d bytes are read per token; want none", d.BytesReadPerToken, d.WeightBytes)
 		}
 	}
 }

@@ -104,6 +104,12 @@ func component(name string) string {
 	return otherComponent
 }
 
+// isRecurrent tells whether a tensor belongs to a layer that keeps a state instead of keys and values (Mamba, RWKV,
+// short convolutions).
+func isRecurrent(name string) bool {
+	return strings.Contains(name, ".ssm_") || strings.Contains(name, ".time_mix_") || strings.Contains(name, ".shortconv.")
+}
+
 // isForeign tells whether a tensor belongs to an encoder of images or sound, in a file that holds it beside the
 // language model.
 func isForeign(name string) bool {
