@@ -29,6 +29,9 @@ var alphabet = sync.OnceValue(func() map[rune]byte {
 func (b *builder) checkBytes() error {
 	table := alphabet()
 	for text, id := range b.ids {
+		if text == "" {
+			return &Error{b.path, fmt.Sprintf("token %d", id), "it is empty", "a text"}
+		}
 		if b.all[text] || b.added[id].Content == text {
 			continue // matched whole, not built from bytes
 		}
@@ -36,9 +39,6 @@ func (b *builder) checkBytes() error {
 			if _, ok := table[r]; !ok {
 				return &Error{b.path, fmt.Sprintf("token %q (id %d)", cut(text), id), fmt.Sprintf("%q is not in GPT-2's alphabet of bytes", r), "a byte-level BPE vocabulary"}
 			}
-		}
-		if text == "" {
-			return &Error{b.path, fmt.Sprintf("token %d", id), "it is empty", "a text"}
 		}
 	}
 	for r, c := range table {
