@@ -14,13 +14,16 @@ import (
 
 // gpt2 is an independent GPT-2 in float64 and plain loops, written from the
 // architecture's definition (Radford et al. 2019; GELU in its tanh form): the
-// yardstick for llama.cpp's answers. It reads f32 files only.
+// yardstick for llama.cpp's answers. Its weights have the names and the row order
+// of a GGUF file, wherever they come from.
 type gpt2 struct {
-	nLayer, nEmbd, nHead, nVocab int
-	w                            map[string][]float64
-	keys, values                 [][][]float64 // [layer][position][nEmbd]
+	nLayer, nEmbd, nHead int
+	epsilon              float64 // of the layer norms
+	w                    map[string][]float64
+	keys, values         [][][]float64 // [layer][position][nEmbd]
 }
 
+// loadGPT2 takes the weights of a file, which must be f32.
 func loadGPT2(t testing.TB, path string) *gpt2 {
 	t.Helper()
 	f, err := gguf.Open(path)
@@ -32,7 +35,7 @@ func loadGPT2(t testing.TB, path string) *gpt2 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gpt2{nLayer: int(d.NLayer), nEmbd: int(d.NEmbd), nHead: int(d.NHead), nVocab: int(d.NVocab), w: map[string][]float64{}}
+	g := &gpt2{nLayer: int(d.NLayer), nEmbd: int(d.NEmbd), nHead: int(d.NHead), epsilon: 1e-5, w: map[string][]float64{}}
 	for i := range f.Tensors {
 		tensor := &f.Tensors[i]
 		if tensor.Type != gguf.F32 {
@@ -73,7 +76,7 @@ func linear(w, b, x []float64) []float64 {
 	return out
 }
 
-func layerNorm(x, weight, bias []float64) []float64 {
+func layerNorm(x, weight, bias []float64, epsilon float64) []float64 {
 	mean, variance := 0.0, 0.0
 	for _, v := range x {
 		mean += v
@@ -82,7 +85,7 @@ func layerNorm(x, weight, bias []float64) []float64 {
 	for _, v := range x {
 		variance += (v - mean) * (v - mean)
 	}
-	scale := 1 / math.Sqrt(variance/float64(len(x))+1e-5)
+	scale := 1 / math.Sqrt(variance/float64(len(x))+epsilon)
 	out := make([]float64, len(x))
 	for i, v := range x {
 		out[i] = (v-mean)*scale*weight[i] + bias[i]
@@ -104,7 +107,7 @@ func (g *gpt2) next(token int32) []float64 {
 	headDim := g.nEmbd / g.nHead
 	for l := range g.nLayer {
 		name := func(part string) []float64 { return g.w[fmt.Sprintf("blk.%d.%s", l, part)] }
-		qkv := linear(name("attn_qkv.weight"), name("attn_qkv.bias"), layerNorm(x, name("attn_norm.weight"), name("attn_norm.bias")))
+		qkv := linear(name("attn_qkv.weight"), name("attn_qkv.bias"), layerNorm(x, name("attn_norm.weight"), name("attn_norm.bias"), g.epsilon))
 		q := qkv[:g.nEmbd]
 		g.keys[l] = append(g.keys[l], qkv[g.nEmbd:2*g.nEmbd])
 		g.values[l] = append(g.values[l], qkv[2*g.nEmbd:])
@@ -135,7 +138,7 @@ func (g *gpt2) next(token int32) []float64 {
 		for i, v := range linear(name("attn_output.weight"), name("attn_output.bias"), attended) {
 			x[i] += v
 		}
-		up := linear(name("ffn_up.weight"), name("ffn_up.bias"), layerNorm(x, name("ffn_norm.weight"), name("ffn_norm.bias")))
+		up := linear(name("ffn_up.weight"), name("ffn_up.bias"), layerNorm(x, name("ffn_norm.weight"), name("ffn_norm.bias"), g.epsilon))
 		for i := range up {
 			up[i] = gelu(up[i])
 		}
@@ -143,7 +146,11 @@ func (g *gpt2) next(token int32) []float64 {
 			x[i] += v
 		}
 	}
-	return linear(g.w["token_embd.weight"], nil, layerNorm(x, g.w["output_norm.weight"], g.w["output_norm.bias"]))
+	head := g.w["output.weight"]
+	if head == nil {
+		head = g.w["token_embd.weight"]
+	}
+	return linear(head, nil, layerNorm(x, g.w["output_norm.weight"], g.w["output_norm.bias"], g.epsilon))
 }
 
 func largestIndex(x []float64) int32 {
