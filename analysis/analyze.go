@@ -108,6 +108,8 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.fits()
 	a.ollama()
 	a.answer()
+	a.lengths()
+	a.checkLengths()
 	a.runWarnings()
 	return a.res, nil
 }

@@ -6,6 +6,27 @@ type Answers struct {
 	Tails       []TailTrend         `json:"tails"`       // one for each backend x batch
 	Feasibility []FeasibilityAnswer `json:"feasibility"` // one for each backend x batch
 	FirstChange []FirstChange       `json:"first_change"`
+
+	DecodeLengths []LengthAnswer `json:"decode_length,omitempty"` // one for each backend x batch x model with answers of several lengths
+}
+
+// LengthAnswer says whether the decode time per token depends on the length of
+// the answer. Ratio is the median of the longest answers over the shortest's, CI
+// its interval from the calls' logs.
+type LengthAnswer struct {
+	Backend      string    `json:"backend"`
+	BatchSize    int       `json:"batch_size"`
+	Model        string    `json:"model"`
+	ParamsM      *float64  `json:"params_millions_effective"`
+	PromptTokens int       `json:"prompt_tokens"`
+	NLengths     int       `json:"n_lengths"`
+	Shortest     int       `json:"shortest_gen_tokens"`
+	Longest      int       `json:"longest_gen_tokens"`
+	Ratio        float64   `json:"ms_per_token_ratio"`
+	CI           *Interval `json:"ms_per_token_ratio_ci"` // 95 %, Welch
+	Tolerance    float64   `json:"tolerance"`             // within which of 1 the ratio counts as the same
+	Verdict      string    `json:"verdict"`               // same, grows, falls, not_identified or unknown
+	Why          string    `json:"why"`
 }
 
 // SlopeAnswer says how latency grows with size, and whether the data can tell.

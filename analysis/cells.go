@@ -228,9 +228,15 @@ func (a *analyzer) decodeFractions() {
 	gens := map[key]*float64{}
 	for _, c := range a.res.Cells {
 		s := series{c.Backend, c.BatchSize}
-		put(key{s, c.Model, c.Scenario}, c.Mode, c.MedianMS, c.GenTokensTarget)
-		if c.GenTokensTarget != nil {
-			gens[key{s, c.Model, AllScenarios}] = c.GenTokensTarget
+		n := c.AnswerTokens()
+		put(key{s, c.Model, c.Scenario}, c.Mode, c.MedianMS, n)
+		if n != nil {
+			all := key{s, c.Model, AllScenarios}
+			if g, seen := gens[all]; seen && (g == nil || *g != *n) {
+				gens[all] = nil // the mean over several lengths has none
+			} else {
+				gens[all] = n
+			}
 		}
 	}
 	for _, g := range a.res.Aggregates {

@@ -61,19 +61,14 @@ func (z *sized) String() string {
 // sizes lists the models of known size that were measured or that failed for
 // their size; notes has the other failures.
 func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
-	most := 0 // scenarios: the mean of a model that ran in fewer is of other work
-	for _, g := range a.res.Aggregates {
-		if g.Backend == s.backend && g.BatchSize == s.batch && g.Mode == record.ModeDecode {
-			most = max(most, g.NScenarios)
-		}
-	}
+	whole := a.wholeSet(s, record.ModeDecode) // the mean of a model that ran in others is of other work
 	for _, m := range a.modelsOf(s.backend) {
 		if m.ParamsMillions == nil {
 			continue
 		}
 		z := &sized{model: m, empty: !a.measured(s, m.Name), cells: map[string]*Cell{}, tail: a.overall(s, m.Name)}
 		for _, g := range a.res.Aggregates {
-			if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == record.ModeDecode && g.NScenarios == most {
+			if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == record.ModeDecode && slices.Equal(g.Scenarios, whole) {
 				z.decode = ptr(g.GeomeanMS)
 			}
 		}

@@ -47,21 +47,16 @@ func (a *analyzer) raise(fits []Fit) {
 
 // points are the latencies of a series by size: cell medians, or for
 // AllScenarios the geometric means. leftOut names models without a place on the
-// axis, unequal those measured in fewer scenarios than the others, whose mean
-// would compare different work.
+// axis, unequal those measured in other scenarios than most, whose mean would
+// compare different work.
 func (a *analyzer) points(s series, mode, scenario string) (points []Point, models []*Model, leftOut, unequal []string) {
-	most := 0
-	for _, g := range a.res.Aggregates {
-		if g.Backend == s.backend && g.BatchSize == s.batch && g.Mode == mode {
-			most = max(most, g.NScenarios)
-		}
-	}
+	whole := a.wholeSet(s, mode)
 	for _, m := range a.modelsOf(s.backend) {
 		ms := math.NaN()
 		if scenario == AllScenarios {
 			for _, g := range a.res.Aggregates {
 				if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == mode {
-					if ms = g.GeomeanMS; g.NScenarios < most {
+					if ms = g.GeomeanMS; !slices.Equal(g.Scenarios, whole) {
 						unequal = append(unequal, m.Name)
 						ms = math.NaN()
 					}
@@ -81,6 +76,25 @@ func (a *analyzer) points(s series, mode, scenario string) (points []Point, mode
 		points, models = append(points, Point{m.Name, x, ms}), append(models, m)
 	}
 	return points, models, leftOut, unequal
+}
+
+// wholeSet has the scenarios that a model must have run in for its geometric mean
+// to be compared with the others': the largest set of any model, of several such
+// the one that most models have. Counting them would not do: without the longest
+// answers a mean is another one than without the shortest.
+func (a *analyzer) wholeSet(s series, mode string) (set []string) {
+	models := map[string]int{}
+	for _, g := range a.res.Aggregates {
+		if g.Backend != s.backend || g.BatchSize != s.batch || g.Mode != mode {
+			continue
+		}
+		k := strings.Join(g.Scenarios, "\x00")
+		models[k]++
+		if have := models[strings.Join(set, "\x00")]; len(g.Scenarios) > len(set) || len(g.Scenarios) == len(set) && models[k] > have {
+			set = g.Scenarios
+		}
+	}
+	return set
 }
 
 func (a *analyzer) fitSeries(s series, mode, scenario string) {
@@ -106,9 +120,13 @@ func (a *analyzer) fitSeries(s series, mode, scenario string) {
 		o := OffsetFit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario,
 			Aggregation: agg, Form: form, Axis: a.axis.Name}
 		fitOffset(&o, points)
+		raised := o.Warnings
+		if w, mixed := a.mixedLengths(s, mode, strings.Join([]string{s.backend, mode, scenario, form}, " ")); mixed && o.OK && scenario == AllScenarios {
+			o.Warnings = append(slices.Clone(raised), w) // of the run's warnings the log-log fit says it once
+		}
 		a.res.OffsetFits = append(a.res.OffsetFits, o)
 		if scenario == AllScenarios {
-			a.res.Warnings = append(a.res.Warnings, o.Warnings...)
+			a.res.Warnings = append(a.res.Warnings, raised...)
 		}
 	}
 	if scenario != AllScenarios {
@@ -175,8 +193,18 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 			"take another x axis, or give the model's size in the config")
 	}
 	if len(unequal) > 0 {
-		warn("unequal_scenarios", fmt.Sprintf("%s ran in fewer scenarios than the others: left out of the fit over all scenarios", strings.Join(unequal, ", ")),
+		which := "fewer"
+		whole := a.wholeSet(series{f.Backend, f.BatchSize}, f.Mode)
+		for _, g := range a.res.Aggregates {
+			if f.Filter == "" && g.Backend == f.Backend && g.BatchSize == f.BatchSize && g.Mode == f.Mode && slices.Contains(unequal, g.Model) && len(g.Scenarios) == len(whole) {
+				which = "other"
+			}
+		}
+		warn("unequal_scenarios", fmt.Sprintf("%s ran in %s scenarios than the others: left out of the fit over all scenarios", strings.Join(unequal, ", "), which),
 			"read the fits of single scenarios, or resume the run")
+	}
+	if w, mixed := a.mixedLengths(series{f.Backend, f.BatchSize}, f.Mode, f.where()); mixed && f.Scenario == AllScenarios {
+		f.Warnings = append(f.Warnings, w)
 	}
 	a.mixWarnings(warn, models)
 	if !f.OK {

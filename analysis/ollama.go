@@ -168,6 +168,16 @@ func earlyStop(m *Model, scenario string, rows []*Row) OllamaEarlyStop {
 	return e
 }
 
+// oneTarget is the length that all rows were asked for; nil where they differ.
+func oneTarget(rows []*Row) *float64 {
+	for _, r := range rows {
+		if r.GenTokensTarget != rows[0].GenTokensTarget {
+			return nil
+		}
+	}
+	return medianField(rows, target)
+}
+
 // linearity fits eval_ms on eval_count over a model's calls, and says how far
 // from that line scaling in proportion ends up at the target length.
 func linearity(m *Model, rows []*Row) (OllamaLinearity, OllamaProjection) {
@@ -177,17 +187,20 @@ func linearity(m *Model, rows []*Row) (OllamaLinearity, OllamaProjection) {
 			counts, evals = append(counts, float64(*r.GenTokensRaw)), append(evals, *r.KVDecodeMS)
 		}
 	}
-	lin := OllamaLinearity{Backend: m.Backend, Model: m.Name, ParamsM: m.ParamsMillions, N: len(counts), Target: medianField(rows, target)}
+	lin := OllamaLinearity{Backend: m.Backend, Model: m.Name, ParamsM: m.ParamsMillions, N: len(counts), Target: oneTarget(rows)}
 	proj := OllamaProjection{Backend: m.Backend, Model: m.Name, ParamsM: m.ParamsMillions, P95MS: Percentile{Need: needP95}}
 	if len(counts) == 0 {
 		return lin, proj
 	}
 	lin.RawMin, lin.RawMedian, lin.RawMax = ptr(floats.Min(counts)), medianOf(counts), ptr(floats.Max(counts))
 	l, ok := ols(counts, evals)
-	if !ok || lin.Target == nil || len(counts) < minPoints {
+	if !ok || len(counts) < minPoints {
 		return lin, proj
 	}
 	lin.A, lin.B, lin.R2 = finite(l.a), finite(l.b), finite(l.r2)
+	if lin.Target == nil {
+		return lin, proj
+	}
 	affine := l.a + l.b**lin.Target
 	lin.AffineMS = finite(affine)
 	errs := make([]float64, len(counts))

@@ -28,24 +28,26 @@ type Result struct {
 	Counts        Counts   `json:"counts"`
 	Manifest      Manifest `json:"manifest"`
 
-	Models          []Model           `json:"models"`           // one for each backend x model that was planned or measured
-	Cells           []Cell            `json:"cells"`            // one for each backend x model x scenario x mode with ok rows
-	Aggregates      []Aggregate       `json:"aggregates"`       // cells joined over scenarios
-	Fits            []Fit             `json:"fits"`             // log-log, per scenario and over all
-	OffsetFits      []OffsetFit       `json:"offset_fits"`      // a + b*P and a + b*P^s
-	Correlations    []Correlation     `json:"correlations"`     // Spearman of parameters, layers, width against latency
-	TwoPredictors   []TwoPredictorFit `json:"two_predictors"`   // ln latency on ln parameters and ln layers
-	Tokens          []TokenSeries     `json:"tokens"`           // decode time by position
-	Tails           []Tail            `json:"tails"`            // decode tail ratios
-	DecodeFractions []DecodeFraction  `json:"decode_fractions"` // share of decode in end-to-end
-	Warmups         []Warmup          `json:"warmups"`          // warm-up against steady state
-	EventGaps       []EventGap        `json:"event_gaps"`       // host clock against device clock; empty without device times
-	Phases          *PhaseSum         `json:"phases"`           // whether the phases add up; nil without end-to-end times of their own
-	Said            []Said            `json:"said"`             // an answer of each model whose weights were not made up here
-	Failed          []FailedCell      `json:"failed"`           // cells with calls that gave no measurement
-	Ollama          *Ollama           `json:"ollama,omitempty"` // nil unless Ollama was measured
-	Answers         Answers           `json:"answers"`
-	Warnings        []Warning         `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
+	Models           []Model           `json:"models"`                       // one for each backend x model that was planned or measured
+	Cells            []Cell            `json:"cells"`                        // one for each backend x model x scenario x mode with ok rows
+	Aggregates       []Aggregate       `json:"aggregates"`                   // cells joined over scenarios
+	Fits             []Fit             `json:"fits"`                         // log-log, per scenario and over all
+	OffsetFits       []OffsetFit       `json:"offset_fits"`                  // a + b*P and a + b*P^s
+	Correlations     []Correlation     `json:"correlations"`                 // Spearman of parameters, layers, width against latency
+	TwoPredictors    []TwoPredictorFit `json:"two_predictors"`               // ln latency on ln parameters and ln layers
+	Tokens           []TokenSeries     `json:"tokens"`                       // decode time by position
+	Tails            []Tail            `json:"tails"`                        // decode tail ratios
+	DecodeFractions  []DecodeFraction  `json:"decode_fractions"`             // share of decode in end-to-end
+	DecodeLengths    []DecodeLength    `json:"decode_lengths,omitempty"`     // decode by answer length; empty where all answers have one
+	DecodeLengthFits []DecodeLengthFit `json:"decode_length_fits,omitempty"` // fixed cost and cost per token
+	Warmups          []Warmup          `json:"warmups"`                      // warm-up against steady state
+	EventGaps        []EventGap        `json:"event_gaps"`                   // host clock against device clock; empty without device times
+	Phases           *PhaseSum         `json:"phases"`                       // whether the phases add up; nil without end-to-end times of their own
+	Said             []Said            `json:"said"`                         // an answer of each model whose weights were not made up here
+	Failed           []FailedCell      `json:"failed"`                       // cells with calls that gave no measurement
+	Ollama           *Ollama           `json:"ollama,omitempty"`             // nil unless Ollama was measured
+	Answers          Answers           `json:"answers"`
+	Warnings         []Warning         `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
 }
 
 // Options of Analyze. The zero value is what TR121 did.
@@ -404,8 +406,8 @@ type DecodeFraction struct {
 	BatchSize   int      `json:"batch_size"`
 	Model       string   `json:"model"`
 	ParamsM     *float64 `json:"params_millions_effective"`
-	Scenario    string   `json:"scenario"` // or AllScenarios: ratio of the geomeans
-	GenTokens   *float64 `json:"gen_tokens_target"`
+	Scenario    string   `json:"scenario"`          // or AllScenarios: ratio of the geomeans
+	GenTokens   *float64 `json:"gen_tokens_target"` // nil where the scenarios differ
 	PrefillMS   *float64 `json:"prefill_median_ms"`
 	DecodeMS    float64  `json:"kv_decode_median_ms"`
 	E2EMS       float64  `json:"e2e_kv_median_ms"`

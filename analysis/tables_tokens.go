@@ -92,7 +92,7 @@ var tokenTables = []Table{
 			{"model", "", "name of the model", func(d *DecodeFraction) string { return d.Model }},
 			{"params_millions_effective", "1e6", "parameters", func(d *DecodeFraction) string { return opt(d.ParamsM) }},
 			{"scenario", "", "scenario, or `__all__`", func(d *DecodeFraction) string { return d.Scenario }},
-			{"gen_tokens_target", "tokens", "tokens asked for", func(d *DecodeFraction) string { return opt(d.GenTokens) }},
+			{"gen_tokens_target", "tokens", "tokens that the times stand for; empty where scenarios of different lengths are joined", func(d *DecodeFraction) string { return opt(d.GenTokens) }},
 			{"prefill_median_ms", "ms", "prefill", func(d *DecodeFraction) string { return opt(d.PrefillMS) }},
 			{"kv_decode_median_ms", "ms", "decode", func(d *DecodeFraction) string { return num(d.DecodeMS) }},
 			{"e2e_kv_median_ms", "ms", "end-to-end", func(d *DecodeFraction) string { return num(d.E2EMS) }},

@@ -95,7 +95,7 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	a, b := readAll(t, first), readAll(t, second)
-	if len(a) != len(b) || len(a) != len(Tables())+2 {
+	if len(a) != len(b) || len(a) != len(Tables())-len(lengthTables)+2 { // all answers have one length
 		t.Errorf("%d and %d files, %d tables", len(a), len(b), len(Tables()))
 	}
 	for name := range a {
@@ -107,6 +107,9 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	for _, table := range Tables() {
+		if slices.ContainsFunc(lengthTables, func(l Table) bool { return l.File == table.File }) {
+			continue
+		}
 		rows, err := csv.NewReader(bytes.NewReader(a[table.File])).ReadAll()
 		if err != nil {
 			t.Errorf("%s: %v", table.File, err)

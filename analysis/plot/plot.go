@@ -18,6 +18,7 @@ const (
 	KindScaling  = "scaling"  // one backend and mode over all scenarios
 	KindBytes    = "bytes"    // decode time against weight bytes read per token
 	KindTokens   = "tokens"   // decode time by position in the answer
+	KindLengths  = "lengths"  // decode time per token against the length of the answer
 	KindTails    = "tails"    // tail ratios against size
 	KindShare    = "share"    // decode share of end-to-end time
 	KindScenario = "scenario" // one backend, mode and scenario
@@ -46,6 +47,7 @@ func Write(dir string, r *analysis.Result) ([]Figure, error) {
 	sheets = append(sheets, b.scaling(KindScaling)...)
 	sheets = append(sheets, b.bytesFigure()...)
 	sheets = append(sheets, b.tokenFigures()...)
+	sheets = append(sheets, b.lengthFigures()...)
 	sheets = append(sheets, b.tailFigure()...)
 	sheets = append(sheets, b.shareFigures()...)
 	sheets = append(sheets, b.scaling(KindScenario)...)
@@ -124,17 +126,19 @@ func (b *book) axisLabel() string {
 
 const paramsLabel = "total parameters (millions)"
 
-// genTokens is the answer length that all decode cells have; 0 if they differ.
-func (b *book) genTokens() int {
+// genTokens is the answer length that all decode cells of a scenario, or of
+// analysis.AllScenarios, have; 0 if they differ.
+func (b *book) genTokens(scenario string) int {
 	n := 0.0
 	for _, c := range b.r.Cells {
-		if c.GenTokensTarget == nil || c.Mode == record.ModePrefill {
+		v := c.AnswerTokens()
+		if v == nil || c.Mode == record.ModePrefill || scenario != analysis.AllScenarios && c.Scenario != scenario {
 			continue
 		}
-		if n != 0 && n != *c.GenTokensTarget {
+		if n != 0 && n != *v {
 			return 0
 		}
-		n = *c.GenTokensTarget
+		n = *v
 	}
 	return int(n)
 }
@@ -152,8 +156,8 @@ func modeTitle(mode string) string {
 }
 
 // latencyLabel is the y axis of a mode.
-func (b *book) latencyLabel(mode string) string {
-	n := b.genTokens()
+func (b *book) latencyLabel(mode, scenario string) string {
+	n := b.genTokens(scenario)
 	switch {
 	case mode == record.ModeDecode && n > 0:
 		return fmt.Sprintf("decode of %d tokens (ms)", n)

@@ -39,7 +39,7 @@ func (b *book) scalingSheet(kind string, f *analysis.Fit) *sheet {
 		title:    fmt.Sprintf("%s latency against model size: %s, %s", modeTitle(f.Mode), s, scenarioTitle(f.Scenario)),
 		subtitle: fmt.Sprintf("mode %s · %s · %s · %s", f.Mode, count(len(f.Points), "model", "models"), b.callsText(f), fitText(f, " · ")),
 		xLabel:   b.axisLabel(),
-		yLabel:   b.latencyLabel(f.Mode),
+		yLabel:   b.latencyLabel(f.Mode, f.Scenario),
 		plot:     p,
 	}
 	var x, y span
@@ -238,7 +238,7 @@ func (b *book) overview(mode string) *sheet {
 		kind:   KindOverview,
 		name:   "overview_" + mode,
 		xLabel: b.axisLabel(),
-		yLabel: b.latencyLabel(mode),
+		yLabel: b.latencyLabel(mode, analysis.AllScenarios),
 		plot:   p,
 	}
 	names := &labels{}

@@ -73,7 +73,7 @@ func (b *book) shareSheet(s series) *sheet {
 	logAxis(&p.X, x)
 	linearAxis(&p.Y, y, 2, math.NaN(), 100)
 	answer := ""
-	if n := b.genTokens(); n > 0 {
+	if n := b.genTokens(analysis.AllScenarios); n > 0 {
 		answer = fmt.Sprintf(" · answers of %d tokens", n)
 	}
 	sh.title = fmt.Sprintf("Decode share of end-to-end time against model size: %s", s)

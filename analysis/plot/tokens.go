@@ -16,7 +16,7 @@ import (
 
 // tokenFigures show decode time by position in the answer, one figure for each
 // backend, for the scenario that most models have; among equals the one with
-// the longest prompt.
+// the longest prompt, then with the longest answers.
 func (b *book) tokenFigures() []*sheet {
 	var out []*sheet
 	for _, s := range b.series {
@@ -44,17 +44,18 @@ func (b *book) tokenScenario(s series) string {
 			}
 		}
 	}
-	prompt := map[string]float64{}
+	prompt, answer := map[string]float64{}, map[string]float64{}
 	for _, c := range b.r.Cells {
 		if c.Backend == s.backend && c.Mode == record.ModeDecode && c.PromptTokens != nil {
 			prompt[c.Scenario] = max(prompt[c.Scenario], *c.PromptTokens)
+			answer[c.Scenario] = max(answer[c.Scenario], value(c.AnswerTokens()))
 		}
 	}
 	if len(names) == 0 {
 		return ""
 	}
 	return slices.MaxFunc(names, func(a, c string) int {
-		return cmp.Or(cmp.Compare(models[a], models[c]), cmp.Compare(prompt[a], prompt[c]), cmp.Compare(a, c))
+		return cmp.Or(cmp.Compare(models[a], models[c]), cmp.Compare(prompt[a], prompt[c]), cmp.Compare(answer[a], answer[c]), cmp.Compare(a, c))
 	})
 }
 

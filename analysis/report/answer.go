@@ -39,6 +39,7 @@ func (w *writer) answer() {
 			items = append(items, s)
 		}
 	}
+	items = append(items, w.lengthSentences()...)
 	for _, t := range w.r.Answers.Tails {
 		items = append(items, w.tailSentence(t))
 	}
@@ -295,6 +296,9 @@ func (w *writer) fixedCostSentence(k key) string {
 		parts = append(parts, fmt.Sprintf("Decode reads weights at %s GB/s on %s and at %s GB/s on %s; the highest rate is %s GB/s, on %s.",
 			numberOf(first.gbPerS), text(first.model.Name), numberOf(last.gbPerS), text(last.model.Name), numberOf(best.gbPerS), text(best.model.Name)))
 	}
+	if mixed := w.lengthsText(); mixed != "" && len(parts) > 0 {
+		parts = append(parts, "Times here are geometric means over answers of "+mixed+", the time of none of them.")
+	}
 	return strings.Join(parts, " ")
 }
 
@@ -360,14 +364,14 @@ func (w *writer) feasibilitySentence(f analysis.FeasibilityAnswer) string {
 // compareSentence sets the other backends' decode beside the first one's, over
 // the models that both ran.
 func (w *writer) compareSentence() string {
-	decode := map[key]map[string]float64{}
+	decode := map[key]map[string]analysis.Aggregate{}
 	for _, a := range w.r.Aggregates {
 		if a.Mode == record.ModeDecode && a.GeomeanMS > 0 {
 			k := key{a.Backend, a.BatchSize}
 			if decode[k] == nil {
-				decode[k] = map[string]float64{}
+				decode[k] = map[string]analysis.Aggregate{}
 			}
-			decode[k][a.Model] = a.GeomeanMS
+			decode[k][a.Model] = a
 		}
 	}
 	keys := w.keys()
@@ -377,9 +381,10 @@ func (w *writer) compareSentence() string {
 			continue
 		}
 		var logs []float64
-		for model, ms := range decode[k] {
-			if base, ok := decode[keys[0]][model]; ok {
-				logs = append(logs, math.Log(base/ms))
+		for model, a := range decode[k] {
+			base, ok := decode[keys[0]][model]
+			if ok && slices.Equal(base.Scenarios, a.Scenarios) { // a mean over other prompts, or other lengths, is of other work
+				logs = append(logs, math.Log(base.GeomeanMS/a.GeomeanMS))
 			}
 		}
 		if len(logs) < 2 {

@@ -173,6 +173,12 @@ func (w *writer) plan() string {
 }
 
 func (w *writer) answerLength() string {
+	if mixed := w.lengthsText(); mixed != "" {
+		return mixed + ", by scenario"
+	}
+	if lengths := w.answerLengths(); len(lengths) == 1 {
+		return fmt.Sprintf("%d tokens", lengths[0])
+	}
 	if n := w.r.Manifest.Int("gen_tokens"); n != nil {
 		return fmt.Sprintf("%d tokens", *n)
 	}
@@ -365,8 +371,8 @@ func (w *writer) limits() {
 		if c.PromptTokens != nil {
 			most = max(most, *c.PromptTokens)
 		}
-		if c.GenTokensTarget != nil {
-			gen = max(gen, *c.GenTokensTarget)
+		if n := c.AnswerTokens(); n != nil {
+			gen = max(gen, *n)
 		}
 		device = device || c.CUDAEventMS != nil
 		gpu = gpu || c.GPUPeakMB != nil

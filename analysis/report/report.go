@@ -71,6 +71,7 @@ func compose(r *analysis.Result, figs []plot.Figure) *document {
 	w.models()
 	w.scaling()
 	w.tails()
+	w.lengths()
 	w.overhead()
 	w.firstChange()
 	w.warmups()

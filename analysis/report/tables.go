@@ -150,6 +150,9 @@ func (w *writer) models() {
 	}
 	w.doc.section("Models")
 	w.doc.say("Times are geometric means over the scenarios of the medians over the calls. Spread is (slowest − fastest call) / median, of the scenario where it is widest. The first token takes prefill and the first choice of a token. A dash is “not known”.")
+	if mixed := w.lengthsText(); mixed != "" {
+		w.doc.say("The scenarios' answers have %s: times, rates and decode shares here are means over these lengths, and those of none of them.", mixed)
+	}
 	columns := []column{
 		{"<model", func(r modelRow) string { return text(r.model.Name) }},
 		{"parameters (millions)", func(r modelRow) string { return sizeOf(r.model.ParamsMillions) }},
@@ -374,6 +377,13 @@ func (w *writer) cells() {
 	for _, c := range w.r.Cells {
 		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), text(c.Scenario), modeWord(c.Mode), fmt.Sprint(c.N), numberPlain(c.PromptTokens),
 			number(c.MedianMS), number(c.MeanMS), numberOf(c.StdDevMS), number(c.MinMS), number(c.MaxMS), numberOf(c.TokensPerS)})
+	}
+	if w.lengthsText() != "" {
+		const at = 6 // after the prompt
+		t.head = slices.Insert(t.head, at, "answer (tokens)")
+		for i := range t.rows {
+			t.rows[i] = slices.Insert(t.rows[i], at, numberPlain(w.r.Cells[i].AnswerTokens()))
+		}
 	}
 	w.doc.section("All cells")
 	w.doc.fold(fmt.Sprintf("Each model, backend, scenario and mode (%d)", len(t.rows)), t)

@@ -1,0 +1,431 @@
+package analysis
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"llmscale/runner/record"
+)
+
+// Thresholds of what is said about answer lengths. docs/statistics.md says why.
+const (
+	// LengthTolerance is the change of the time per token, relative to the shortest
+	// answers', within which it counts as the same.
+	LengthTolerance = 0.05
+	minLengths      = 3    // a line through two lengths leaves no error
+	curvedDeviation = 0.02 // of a length's mean from the line: less is of no use to know
+	minPositions    = 64   // decode steps of an answer before its slope along positions is taken
+	positionStep    = 100  // positions that the slope is quoted for
+)
+
+// DecodeLength is the decode of answers of one length, by one backend x model at
+// one prompt length. There are none where all answers have one length.
+type DecodeLength struct {
+	Backend      string   `json:"backend"`
+	BackendKind  string   `json:"backend_kind"`
+	BatchSize    int      `json:"batch_size"`
+	Model        string   `json:"model"`
+	ParamsM      *float64 `json:"params_millions_effective"`
+	PromptTokens int      `json:"prompt_tokens"`
+	GenTokens    int      `json:"gen_tokens"` // decoded per sequence
+	Scenarios    []string `json:"scenarios"`  // those of this length
+
+	N             int      `json:"n"` // calls
+	DecodeMS      float64  `json:"kv_decode_median_ms"`
+	MSPerToken    float64  `json:"ms_per_token_median"` // DecodeMS / GenTokens
+	MSPerTokenMin float64  `json:"ms_per_token_min"`    // of the fastest call
+	MSPerTokenMax float64  `json:"ms_per_token_max"`
+	Ratio         float64  `json:"ms_per_token_ratio"` // to the shortest length's
+	E2EMS         *float64 `json:"e2e_kv_median_ms"`
+	Fraction      *float64 `json:"decode_fraction"` // DecodeMS / E2EMS
+}
+
+// DecodeLengthFit is kv_decode_ms = FixedMS + PerTokenMS * gen_tokens over the
+// calls of one backend x model at one prompt length, each weighted with
+// 1/gen_tokens^2.
+type DecodeLengthFit struct {
+	Backend      string   `json:"backend"`
+	BackendKind  string   `json:"backend_kind"`
+	BatchSize    int      `json:"batch_size"`
+	Model        string   `json:"model"`
+	ParamsM      *float64 `json:"params_millions_effective"`
+	PromptTokens int      `json:"prompt_tokens"`
+	NLengths     int      `json:"n_lengths"`
+	N            int      `json:"n"` // calls
+	OK           bool     `json:"ok"`
+	Reason       string   `json:"reason"` // why not OK
+
+	FixedMS    *float64  `json:"fixed_ms"`
+	FixedSE    *float64  `json:"fixed_se_ms"`
+	FixedT     *Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
+	PerTokenMS *float64  `json:"per_token_ms"`
+	PerTokenSE *float64  `json:"per_token_se_ms"`
+	PerTokenT  *Interval `json:"per_token_t_ci_ms"` // 95 %, Student t
+	R2         *float64  `json:"r2"`                // of the weighted times
+	BentP      *float64  `json:"lack_of_fit_p"`     // of the lengths' means lying on the line, against the calls' scatter; nil: not to be told
+	Deviation  *float64  `json:"largest_deviation"` // of a length's mean from the line, as a share of the line
+
+	Position PositionSlope `json:"position"`
+	Warnings []Warning     `json:"warnings"`
+}
+
+// PositionSlope is how the time of one decode step grows with its position, from
+// the token times of the longest answers.
+type PositionSlope struct {
+	GenTokens int       `json:"gen_tokens"` // of those answers
+	N         int       `json:"n"`          // calls with token times
+	NSPer100  *float64  `json:"ns_per_100_positions"`
+	CI        *Interval `json:"ns_per_100_positions_ci"`    // 95 %, Student t over the calls
+	Relative  *float64  `json:"relative_per_100_positions"` // of the median token time
+	Reason    string    `json:"reason"`                     // why it is unknown
+}
+
+// answerTokens is the number of tokens per sequence that a record's decode time
+// stands for; 0 where it is unknown.
+func answerTokens(r *Row) int {
+	if r.GenTokens != nil {
+		return max(0, *r.GenTokens)
+	}
+	return max(0, r.GenTokensTarget)
+}
+
+// AnswerTokens is the number of tokens per sequence that the cell's decode time
+// stands for; nil where it is unknown.
+func (c *Cell) AnswerTokens() *float64 {
+	if c.GenTokens != nil {
+		return c.GenTokens
+	}
+	return c.GenTokensTarget
+}
+
+// lengthCalls are the calls of one model at one prompt length, by answer length.
+type lengthCalls struct {
+	decode, e2e map[int][]*Row
+	scenarios   map[int][]string
+}
+
+// lengths answers how decode grows with the number of tokens decoded, wherever a
+// model has answers of several lengths to prompts of one length.
+func (a *analyzer) lengths() {
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			byPrompt := a.lengthCalls(s, m)
+			for _, prompt := range slices.Sorted(maps.Keys(byPrompt)) {
+				if c := byPrompt[prompt]; len(c.decode) > 1 {
+					a.decodeLengths(s, m, prompt, c)
+				}
+			}
+		}
+	}
+}
+
+func (a *analyzer) lengthCalls(s series, m *Model) map[int]*lengthCalls {
+	out := map[int]*lengthCalls{}
+	for _, sc := range a.scenarios {
+		for _, mode := range []string{record.ModeDecode, record.ModeE2E} {
+			g := a.cells[cellKey{s, m.Name, sc, mode}]
+			if g == nil {
+				continue
+			}
+			for _, r := range g.rows {
+				gen := answerTokens(r)
+				if gen == 0 || r.PromptTokensRaw == nil {
+					continue
+				}
+				if r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
+					continue // scaled to a length that it did not have: it would prove any law of proportion
+				}
+				c := out[*r.PromptTokensRaw]
+				if c == nil {
+					c = &lengthCalls{map[int][]*Row{}, map[int][]*Row{}, map[int][]string{}}
+					out[*r.PromptTokensRaw] = c
+				}
+				if mode == record.ModeE2E {
+					c.e2e[gen] = append(c.e2e[gen], r)
+					continue
+				}
+				c.decode[gen] = append(c.decode[gen], r)
+				if !slices.Contains(c.scenarios[gen], sc) {
+					c.scenarios[gen] = append(c.scenarios[gen], sc)
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (a *analyzer) decodeLengths(s series, m *Model, prompt int, c *lengthCalls) {
+	gens := slices.Sorted(maps.Keys(c.decode))
+	f := DecodeLengthFit{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
+		PromptTokens: prompt, NLengths: len(gens)}
+	var rows []DecodeLength
+	for _, gen := range gens {
+		ms := sorted(latencies(c.decode[gen]))
+		d := DecodeLength{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
+			PromptTokens: prompt, GenTokens: gen, Scenarios: c.scenarios[gen], N: len(ms), DecodeMS: quantileSorted(ms, 0.5)}
+		n := float64(gen)
+		d.MSPerToken, d.MSPerTokenMin, d.MSPerTokenMax = d.DecodeMS/n, ms[0]/n, ms[len(ms)-1]/n
+		if d.E2EMS = medianOf(latencies(c.e2e[gen])); d.E2EMS != nil {
+			d.Fraction = finite(d.DecodeMS / *d.E2EMS)
+		}
+		f.N += d.N
+		rows = append(rows, d)
+	}
+	for i := range rows {
+		rows[i].Ratio = rows[i].MSPerToken / rows[0].MSPerToken
+	}
+	a.res.DecodeLengths = append(a.res.DecodeLengths, rows...)
+	fitLengths(&f, gens, c.decode)
+	f.Position = positionSlope(gens[len(gens)-1], c.decode[gens[len(gens)-1]])
+	positionBias(&f, gens, c.decode)
+	a.res.DecodeLengthFits = append(a.res.DecodeLengthFits, f)
+	a.res.Warnings = append(a.res.Warnings, f.Warnings...)
+	a.res.Answers.DecodeLengths = append(a.res.Answers.DecodeLengths, lengthAnswer(&f, rows, c.decode))
+}
+
+// fitLengths fits the affine law. What disturbs a call lasts in proportion to the
+// call, so each counts with 1/gen_tokens^2: unweighted, the scatter of the
+// longest calls alone would be larger than the fixed cost that is looked for.
+// Dividing the law by gen_tokens makes it ordinary least squares of the time per
+// token on 1/gen_tokens, with the fixed cost for a slope.
+func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
+	if len(gens) < minLengths {
+		f.Reason = fmt.Sprintf("%d lengths; a line takes %d", len(gens), minLengths)
+		return
+	}
+	var x, y []float64 // 1/gen_tokens, ms per token
+	pure, meanY, weights := 0.0, 0.0, 0.0
+	var means []float64
+	for _, gen := range gens {
+		n := float64(gen)
+		per := mapOf(latencies(calls[gen]), func(ms float64) float64 { return ms / n })
+		mean := stat.Mean(per, nil)
+		means = append(means, mean)
+		for _, v := range per {
+			x, y = append(x, 1/n), append(y, v)
+			pure += float64((v - mean) * (v - mean))
+			meanY += v / n // weight 1/n^2 times the call's ms, v*n
+			weights += 1 / (n * n)
+		}
+	}
+	l, ok := ols(x, y)
+	if !ok {
+		f.Reason = "no line can be fitted to these calls"
+		return
+	}
+	f.OK = true
+	t := tQuantile(l.n - 2)
+	f.FixedMS, f.FixedSE, f.FixedT = finite(l.b), finite(l.seB), interval(l.b-t*l.seB, l.b+t*l.seB)
+	f.PerTokenMS, f.PerTokenSE, f.PerTokenT = finite(l.a), finite(l.seA), interval(l.a-t*l.seA, l.a+t*l.seA)
+
+	sse, sst := float64(l.sd*l.sd)*float64(l.n-2), 0.0
+	meanY /= weights
+	for i := range x {
+		d := y[i] - meanY*x[i] // the call less the weighted mean of all, over its length
+		sst += float64(d * d)
+	}
+	if sst > 0 {
+		f.R2 = finite(1 - sse/sst)
+	}
+	deviation := 0.0
+	for i, gen := range gens {
+		deviation = max(deviation, math.Abs(means[i]/(l.a+l.b/float64(gen))-1))
+	}
+	f.Deviation = finite(deviation)
+	if df := l.n - len(gens); df > 0 && pure > float64(df)*math.Pow(1e-9*l.a, 2) { // less is rounding, not scatter
+		k := float64(len(gens) - 2)
+		ratio := max(0, sse-pure) / k / (pure / float64(df))
+		f.BentP = finite(distuv.F{D1: k, D2: float64(df)}.Survival(ratio))
+	}
+	where := f.where()
+	if deviation > curvedDeviation && f.BentP != nil && *f.BentP < alpha {
+		f.Warnings = append(f.Warnings, Warning{"not_affine", where,
+			fmt.Sprintf("the times of some length lie %.1f %% off the line of fixed cost and time per token, more than the calls' scatter explains (p %.2g)", 100*deviation, *f.BentP),
+			"quote the times of each length, not the line's two figures; see whether token times rise with position"})
+	}
+	if f.FixedT != nil && f.FixedT.High < 0 {
+		f.Warnings = append(f.Warnings, Warning{"negative_offset", where,
+			"the fixed cost comes out negative, which no machine has: long answers take more per token than short ones",
+			"do not quote the fixed cost; see whether token times rise with position"})
+	}
+}
+
+func (f *DecodeLengthFit) where() string {
+	w := fmt.Sprintf("%s %s prompt of %d", f.Backend, f.Model, f.PromptTokens)
+	if f.BatchSize > 1 {
+		w += fmt.Sprintf(" batch %d", f.BatchSize)
+	}
+	return w
+}
+
+// positionSlope takes each call's slope of step time along positions, and their
+// mean with its interval over the calls: steps of one call are not independent,
+// calls are. A call's slope is Theil's abbreviated one, the median over i of
+// (t[i+h]-t[i])/h with h half the steps, which single slow steps do not move.
+func positionSlope(gen int, calls []*Row) PositionSlope {
+	out := PositionSlope{GenTokens: gen}
+	var slopes, middles []float64
+	for _, r := range calls {
+		if len(r.TokenNS) != gen || gen < 2 {
+			continue
+		}
+		h := gen / 2
+		steps := make([]float64, h)
+		for i := range steps {
+			steps[i] = float64(r.TokenNS[i+h]-r.TokenNS[i]) / float64(h)
+		}
+		slopes = append(slopes, positionStep*median(steps))
+		middles = append(middles, median(mapOf(r.TokenNS, func(ns int64) float64 { return float64(ns) })))
+	}
+	out.N = len(slopes)
+	switch {
+	case out.N == 0:
+		out.Reason = "no token times were recorded"
+	case gen < minPositions:
+		out.Reason = fmt.Sprintf("the longest answers have %d tokens; a slope along positions takes %d", gen, minPositions)
+	case out.N < changeReps:
+		out.Reason = fmt.Sprintf("%d calls of the longest answers; a slope along positions takes %d", out.N, changeReps)
+	default:
+		mean, sd := stat.MeanStdDev(slopes, nil)
+		half := tQuantile(out.N-1) * sd / math.Sqrt(float64(out.N))
+		out.NSPer100, out.CI = finite(mean), interval(mean-half, mean+half)
+		out.Relative = finite(mean / median(middles))
+	}
+	return out
+}
+
+// positionBias warns where steps that get slower with position bend the law so
+// far that the line's fixed cost is off by more than its interval. n steps, each
+// slower than the one before by c, add c*n(n-1)/2 to a call; the fixed cost that
+// the line would find in that alone is the error.
+func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
+	if !f.OK || f.Position.CI == nil || crossesZero(f.Position.CI) {
+		return
+	}
+	perPosition := *f.Position.NSPer100 / positionStep / 1e6 // ms
+	var x, y []float64
+	for _, gen := range gens {
+		for range calls[gen] {
+			x, y = append(x, 1/float64(gen)), append(y, perPosition*float64(gen-1)/2)
+		}
+	}
+	l, ok := ols(x, y)
+	if !ok || math.Abs(l.b) <= halfWidth(f.FixedT) {
+		return
+	}
+	less := "low"
+	if l.b > 0 {
+		less = "high"
+	}
+	f.Warnings = append(f.Warnings, Warning{"position_bias", f.where(),
+		fmt.Sprintf("token times change with position (%.3g ns per 100 positions), which a straight line does not know: its fixed cost is too %s by about %.3g ms", *f.Position.NSPer100, less, math.Abs(l.b)),
+		"correct the fixed cost by that, or measure shorter answers"})
+}
+
+// lengthAnswer says whether the time per token depends on the length of the
+// answer, from the longest against the shortest.
+func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row) LengthAnswer {
+	first, last := rows[0], rows[len(rows)-1]
+	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens,
+		NLengths: len(rows), Shortest: first.GenTokens, Longest: last.GenTokens, Ratio: last.Ratio, Tolerance: LengthTolerance, Verdict: "unknown"}
+	if n := min(first.N, last.N); n < changeReps {
+		out.Why = fmt.Sprintf("%d calls of one of these lengths; a verdict takes %d", n, changeReps)
+		return out
+	}
+	logs := func(gen int) []float64 {
+		return mapOf(latencies(calls[gen]), func(ms float64) float64 { return math.Log(ms / float64(gen)) })
+	}
+	if out.CI = welch(logs(first.GenTokens), logs(last.GenTokens)); out.CI == nil {
+		out.Why = "the ratio has no interval"
+		return out
+	}
+	out.CI = &Interval{math.Exp(out.CI.Low), math.Exp(out.CI.High)}
+	span := fmt.Sprintf("the ratio's 95 %% interval is %.3f to %.3f", out.CI.Low, out.CI.High)
+	low, high := 1-LengthTolerance, 1+LengthTolerance
+	switch {
+	case out.CI.Low >= low && out.CI.High <= high:
+		for _, r := range rows {
+			if r.Ratio < low || r.Ratio > high {
+				out.Verdict = "not_identified"
+				out.Why = fmt.Sprintf("shortest and longest answers agree, but of %d tokens the time per token is %.3f times the shortest answers'", r.GenTokens, r.Ratio)
+				return out
+			}
+		}
+		out.Verdict = "same"
+	case out.CI.Low > 1:
+		out.Verdict = "grows"
+	case out.CI.High < 1:
+		out.Verdict = "falls"
+	default:
+		out.Verdict = "not_identified"
+	}
+	out.Why = span
+	return out
+}
+
+// welch is the 95 % interval of mean(y) - mean(x) where the two scatter
+// differently (Welch 1947); nil where it has none.
+func welch(x, y []float64) *Interval {
+	mx, sx := stat.MeanVariance(x, nil)
+	my, sy := stat.MeanVariance(y, nil)
+	nx, ny := float64(len(x)), float64(len(y))
+	vx, vy := sx/nx, sy/ny
+	if v := vx + vy; v > 0 {
+		df := v * v / (vx*vx/(nx-1) + vy*vy/(ny-1))
+		half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(1-(1-confidence)/2) * math.Sqrt(v)
+		return interval(my-mx-half, my-mx+half)
+	}
+	return interval(my-mx, my-mx)
+}
+
+// answerLengths lists the answer lengths of a series, and which of its scenarios
+// has which.
+func (a *analyzer) answerLengths(s series) []int {
+	seen := map[int]bool{}
+	for i := range a.res.Cells {
+		if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Mode == record.ModeDecode {
+			if n := c.AnswerTokens(); n != nil {
+				seen[int(*n)] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// mixedLengths is the warning of a figure that joins scenarios of different
+// answer lengths.
+func (a *analyzer) mixedLengths(s series, mode, where string) (w Warning, mixed bool) {
+	lengths := a.answerLengths(s)
+	if mode == record.ModePrefill || len(lengths) < 2 {
+		return w, false
+	}
+	return Warning{"mixed_lengths", where,
+		fmt.Sprintf("joins answers of %s tokens: a geometric mean over lengths is the time of none of them", strings.Trim(strings.ReplaceAll(fmt.Sprint(lengths), " ", ", "), "[]")),
+		"read times, fixed costs and decode shares by scenario; the exponent over all lengths holds for each only where their own fits agree with it"}, true
+}
+
+// checkLengths says where records were asked for another number of tokens than
+// they decoded. Scaled answers of Ollama have figures of their own for that.
+func (a *analyzer) checkLengths() {
+	calls, asked, decoded := 0, 0, 0
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		if r.ok() && r.Mode == record.ModeDecode && r.BackendKind != kindOllama && r.GenTokens != nil && r.GenTokensTarget > 0 && *r.GenTokens != r.GenTokensTarget {
+			if calls == 0 {
+				asked, decoded = r.GenTokensTarget, *r.GenTokens
+			}
+			calls++
+		}
+	}
+	if calls > 0 {
+		a.warn("length_mismatch", "runs.jsonl",
+			fmt.Sprintf("%d calls decoded another number of tokens than gen_tokens_target says; the first %d instead of %d", calls, decoded, asked),
+			"lengths here are gen_tokens, what was decoded; gen_tokens_target is not to be relied on in this run")
+	}
+}

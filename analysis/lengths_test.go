@@ -1,0 +1,335 @@
+package analysis
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+// lengthRun makes records of answers of several lengths, one scenario for each,
+// by models m00, m01, ... decode gives a call's time in ms; step, where it is not
+// nil, the time of one decode step in ns.
+func lengthRun(models int, gens []int, reps int, decode func(model, gen, rep int) float64, step func(model, pos int) int64) []Row {
+	p := plan{models: 1, reps: 1, gen: 1, perToken: func(int) float64 { return 1 }}
+	rng := rand.New(rand.NewPCG(1, 1)) // p.call's own times are replaced below
+	var rows []Row
+	for m := range models {
+		for task, gen := range gens {
+			for rep := range reps {
+				for _, r := range p.call(rng, "cpu", fmt.Sprintf("gen%d", gen), m, rep+1, len(gens)*m+task) {
+					ms := decode(m, gen, rep)
+					r.GenTokensTarget, r.GenTokens, r.GenTokensRaw = gen, ptr(gen), ptr(gen)
+					r.KVDecodeMS, r.E2EKVMS, r.Measurement.PrefillMS = &ms, ptr(ms+5), ptr(5.0)
+					r.LatencyMS = map[string]*float64{record.ModePrefill: r.Measurement.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[r.Mode]
+					r.TokenNS = nil
+					if step != nil {
+						for i := range gen {
+							r.TokenNS = append(r.TokenNS, step(m, i))
+						}
+					}
+					r.Line = len(rows) + 1
+					rows = append(rows, r)
+				}
+			}
+		}
+	}
+	return rows
+}
+
+func analyzeRows(t *testing.T, rows []Row) *Result {
+	t.Helper()
+	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func affine(fixed, perToken float64) func(int, int, int) float64 {
+	return func(_, gen, _ int) float64 { return fixed + perToken*float64(gen) }
+}
+
+// TestDecodeLengthExact: 3 ms and 2 ms per token, to the last digit.
+func TestDecodeLengthExact(t *testing.T) {
+	gens := []int{8, 32, 64, 128, 256}
+	r := analyzeRows(t, lengthRun(2, gens, 4, affine(3, 2), func(m, i int) int64 { return 2e6 + int64(m)*1000*int64(i) }))
+	if len(r.DecodeLengths) != 10 || len(r.DecodeLengthFits) != 2 || len(r.Answers.DecodeLengths) != 2 {
+		t.Fatalf("%d rows, %d fits, %d answers", len(r.DecodeLengths), len(r.DecodeLengthFits), len(r.Answers.DecodeLengths))
+	}
+	for i, d := range r.DecodeLengths[:5] {
+		n := float64(gens[i])
+		if d.GenTokens != gens[i] || d.PromptTokens != 9 || d.N != 4 || d.DecodeMS != 3+2*n || d.MSPerToken != (3+2*n)/n || d.Ratio != d.MSPerToken/2.375 ||
+			d.MSPerTokenMin != d.MSPerToken || d.MSPerTokenMax != d.MSPerToken || *d.Fraction != (3+2*n)/(8+2*n) || !slices.Equal(d.Scenarios, []string{fmt.Sprintf("gen%d", gens[i])}) {
+			t.Errorf("%+v", d)
+		}
+	}
+	for m, f := range r.DecodeLengthFits {
+		// The steps of m01 get slower, of which its made-up calls know nothing.
+		if !f.OK || f.NLengths != 5 || f.N != 20 || f.BentP != nil || strings.Join(warningCodes(f.Warnings), " ") != []string{"", "position_bias"}[m] {
+			t.Errorf("%+v", f)
+		}
+		near(t, "fixed ms", f.FixedMS, 3, 1e-9)
+		near(t, "ms per token", f.PerTokenMS, 2, 1e-9)
+		near(t, "fixed se", f.FixedSE, 0, 1e-9)
+		near(t, "R2", f.R2, 1, 1e-12)
+		near(t, "deviation", f.Deviation, 0, 1e-9)
+		p := f.Position // 1000 ns more for each position of m01, none of m00
+		near(t, "ns per 100 positions", p.NSPer100, float64(m)*1e5, 1e-6)
+		if p.GenTokens != 256 || p.N != 4 || p.CI == nil || p.CI.Low != p.CI.High || p.Reason != "" {
+			t.Errorf("%+v", p)
+		}
+	}
+	near(t, "relative to the median step", r.DecodeLengthFits[1].Position.Relative, 1e5/(2e6+127500), 1e-12)
+	a := r.Answers.DecodeLengths[0]
+	if a.Verdict != "falls" || a.Shortest != 8 || a.Longest != 256 || math.Abs(a.CI.Low-a.Ratio) > 1e-12 || math.Abs(a.Ratio-(515.0/256)/(19.0/8)) > 1e-12 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestDecodeLengthNoise: three calls of each of three lengths, with noise. The
+// figures were computed apart from this code, from the normal equations of
+// weighted least squares in exact fractions, and the tails of t and F by
+// Simpson's rule.
+func TestDecodeLengthNoise(t *testing.T) {
+	ms := map[int][]float64{8: {19.19, 18.81, 19}, 32: {67.67, 66.33, 67.335}, 128: {261.59, 256.41, 259}}
+	r := analyzeRows(t, lengthRun(1, []int{8, 32, 128}, 3, func(_, gen, rep int) float64 { return ms[gen][rep] }, nil))
+	f := r.DecodeLengthFits[0]
+	near(t, "fixed ms", f.FixedMS, 2.9893650793650792, 1e-9)
+	near(t, "fixed se", f.FixedSE, 0.13443076780748273, 1e-9)
+	near(t, "fixed low", &f.FixedT.Low, 2.6714868256472784, 1e-6)
+	near(t, "fixed high", &f.FixedT.High, 3.30724333308288, 1e-6)
+	near(t, "ms per token", f.PerTokenMS, 2.001744791666667, 1e-9)
+	near(t, "per token se", f.PerTokenSE, 0.010018654631885698, 1e-9)
+	near(t, "per token low", &f.PerTokenT.Low, 1.9780544379557785, 1e-6)
+	near(t, "per token high", &f.PerTokenT.High, 2.025435145377555, 1e-6)
+	near(t, "R2", f.R2, 0.9998246832984372, 1e-9)
+	near(t, "lack of fit", f.BentP, 0.8389578718927696, 1e-6)
+	near(t, "deviation", f.Deviation, 0.0009913946940555973, 1e-9)
+	a := r.Answers.DecodeLengths[0]
+	near(t, "ratio low", &a.CI.Low, 0.8328763649806395, 1e-6)
+	near(t, "ratio high", &a.CI.High, 0.8715088926843665, 1e-6)
+	if f.Position.NSPer100 != nil || f.Position.Reason != "no token times were recorded" {
+		t.Errorf("%+v", f.Position)
+	}
+}
+
+// TestDecodeLengthVerdicts: what is said of the longest against the shortest.
+func TestDecodeLengthVerdicts(t *testing.T) {
+	scatter := func(by float64, law func(int, int, int) float64) func(int, int, int) float64 {
+		return func(m, gen, rep int) float64 { return law(m, gen, rep) * (1 + by*float64(rep%3-1)) }
+	}
+	quadratic := func(_, gen, _ int) float64 { return 2*float64(gen) + 0.01*float64(gen*gen) }
+	for _, tt := range []struct {
+		name, verdict, warning string
+		gens                   []int
+		reps                   int
+		decode                 func(int, int, int) float64
+	}{
+		{"in proportion", "same", "", []int{8, 64, 256}, 6, scatter(.01, affine(0, 2))},
+		{"small fixed cost", "same", "", []int{8, 64, 256}, 6, scatter(.002, affine(.5, 2))},
+		{"fixed cost", "falls", "", []int{8, 64, 256}, 6, scatter(.01, affine(3, 2))},
+		{"cost of position", "grows", "not_affine", []int{8, 64, 256}, 6, scatter(.01, quadratic)},
+		{"two lengths", "grows", "", []int{8, 256}, 6, scatter(.01, quadratic)},
+		{"noise", "not_identified", "", []int{8, 64, 256}, 6, scatter(.2, affine(0, 2))},
+		{"two calls", "unknown", "", []int{8, 64, 256}, 2, affine(3, 2)},
+		{"hump", "not_identified", "not_affine", []int{8, 64, 256}, 6, scatter(.002, func(_, gen, _ int) float64 {
+			if gen == 64 {
+				return 150
+			}
+			return 2 * float64(gen)
+		})},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := analyzeRows(t, lengthRun(1, tt.gens, tt.reps, tt.decode, nil))
+			a, f := r.Answers.DecodeLengths[0], r.DecodeLengthFits[0]
+			if a.Verdict != tt.verdict || a.Why == "" {
+				t.Errorf("%+v", a)
+			}
+			if got := slices.Contains(warningCodes(f.Warnings), "not_affine"); got != (tt.warning != "") {
+				t.Errorf("%+v", f)
+			}
+			if f.OK != (len(tt.gens) >= 3) || !f.OK && f.Reason != "2 lengths; a line takes 3" {
+				t.Errorf("%v %s", f.OK, f.Reason)
+			}
+			for _, w := range f.Warnings {
+				if !slices.Contains(r.Warnings, w) {
+					t.Errorf("not among the run's warnings: %+v", w)
+				}
+			}
+		})
+	}
+}
+
+// TestPositionBias: calls of 3 ms and of steps that get slower, by 1 us each. The
+// warning's correction gives the 3 ms back.
+func TestPositionBias(t *testing.T) {
+	gens := []int{8, 64, 256}
+	decode := func(_, gen, rep int) float64 {
+		n := float64(gen)
+		return (3 + 2*n + 0.001*n*(n-1)/2) * (1 + .0001*float64(rep-1))
+	}
+	r := analyzeRows(t, lengthRun(1, gens, 3, decode, func(_, pos int) int64 { return 2e6 + 1000*int64(pos) }))
+	f := r.DecodeLengthFits[0]
+	i := slices.IndexFunc(f.Warnings, func(w Warning) bool { return w.Code == "position_bias" })
+	if i < 0 {
+		t.Fatalf("%+v", f)
+	}
+	var slope, off float64
+	var way string
+	text := strings.NewReplacer("(", "", ",", "", ")", "").Replace(f.Warnings[i].Text)
+	if _, err := fmt.Sscanf(text, "token times change with position %g ns per 100 positions which a straight line does not know: its fixed cost is too %s by about %g ms", &slope, &way, &off); err != nil {
+		t.Fatal(err)
+	}
+	if slope != 1e5 || way != "low" || math.Abs(*f.FixedMS+off-3) > 0.01 || off < 0.1 {
+		t.Errorf("fixed %v, %s", *f.FixedMS, f.Warnings[i].Text)
+	}
+}
+
+// TestPositionSlope: when it is unknown, and what does not move it.
+func TestPositionSlope(t *testing.T) {
+	call := func(n int, perStep, spike int64) *Row {
+		r := &Row{}
+		for i := range n {
+			ns := 1e6 + perStep*int64(i)
+			if i%10 == 9 {
+				ns += spike
+			}
+			r.TokenNS = append(r.TokenNS, ns)
+		}
+		return r
+	}
+	p := positionSlope(64, []*Row{call(64, 100, 0), call(64, 300, 0), call(64, 200, 5e6)})
+	near(t, "mean of three calls", p.NSPer100, 20000, 1e-9)
+	// 4.302653 is t(0.975, 2), from its table; the slopes' deviation is 10000.
+	near(t, "lower end", &p.CI.Low, 20000-4.302653*10000/math.Sqrt(3), 1)
+	near(t, "upper end", &p.CI.High, 20000+4.302653*10000/math.Sqrt(3), 1)
+	for want, calls := range map[string][]*Row{
+		"no token times were recorded":                                         {{}, call(40, 1, 0)}, // none of 63 steps
+		"the longest answers have 63 tokens; a slope along positions takes 64": {call(63, 1, 0), call(63, 1, 0), call(63, 1, 0)},
+		"2 calls of the longest answers; a slope along positions takes 3":      {call(64, 1, 0), call(64, 1, 0)},
+	} {
+		gen := 63
+		if strings.HasPrefix(want, "2 calls") {
+			gen = 64
+		}
+		if p := positionSlope(gen, calls); p.Reason != want || p.NSPer100 != nil || p.CI != nil || p.Relative != nil {
+			t.Errorf("%+v", p)
+		}
+	}
+}
+
+// TestOneLength: nothing appears, in any file, where all answers have one length
+// or prompts differ with them.
+func TestOneLength(t *testing.T) {
+	one := lengthRun(3, []int{64}, 3, affine(3, 2), nil)
+	prompts := lengthRun(3, []int{8, 64}, 3, affine(3, 2), nil)
+	for i := range prompts {
+		prompts[i].PromptTokensRaw = ptr(*prompts[i].GenTokens + 1)
+	}
+	scaled := lengthRun(3, []int{8, 64}, 3, affine(3, 2), nil)
+	for i := range scaled {
+		scaled[i].GenTokensRaw = ptr(5)
+	}
+	for name, rows := range map[string][]Row{"one": one, "prompts differ": prompts, "scaled answers": scaled} {
+		r := analyzeRows(t, rows)
+		dir := filepath.Join(t.TempDir(), "analysis")
+		if err := Write(dir, r); err != nil {
+			t.Fatal(err)
+		}
+		for file, data := range readAll(t, dir) {
+			if strings.Contains(file, "length") || bytes.Contains(data, []byte("decode_length")) {
+				t.Errorf("%s: %s speaks of lengths", name, file)
+			}
+			if mixed := bytes.Contains(data, []byte("mixed_lengths")); mixed && name == "one" {
+				t.Errorf("%s: %s speaks of mixed lengths", name, file)
+			}
+		}
+	}
+}
+
+// TestMixedLengths: what joins scenarios of several lengths says so.
+func TestMixedLengths(t *testing.T) {
+	gens := []int{8, 64}
+	rows := lengthRun(4, gens, 6, func(m, gen, _ int) float64 { return math.Pow(2, float64(m)) * float64(gen) }, nil)
+	r := analyzeRows(t, rows)
+	for _, f := range r.Fits {
+		want := f.Scenario == AllScenarios && f.Mode != record.ModePrefill
+		if got := slices.Contains(warningCodes(f.Warnings), "mixed_lengths"); got != want {
+			t.Errorf("%s: %v", f.where(), warningCodes(f.Warnings))
+		}
+		if f.Mode == record.ModeDecode { // every length has the slope of all: the mean keeps it
+			near(t, f.where(), f.Slope, 1, 1e-9)
+		}
+	}
+	for _, o := range r.OffsetFits {
+		want := o.Scenario == AllScenarios && o.Mode != record.ModePrefill && o.OK
+		if got := slices.Contains(warningCodes(o.Warnings), "mixed_lengths"); got != want {
+			t.Errorf("%s %s: %v", o.Mode, o.Scenario, warningCodes(o.Warnings))
+		}
+	}
+	for _, d := range r.DecodeFractions {
+		want := map[string]float64{"gen8": 8, "gen64": 64}[d.Scenario]
+		if d.Scenario == AllScenarios && d.GenTokens != nil || want > 0 && (d.GenTokens == nil || *d.GenTokens != want) {
+			t.Errorf("%+v", d)
+		}
+	}
+	if c := r.Answers.FirstChange[0]; c.Verdict != "unknown" || c.AmongSeen != "latency" || c.Model != "m01" || math.Abs(*c.Steps[0].LatencyTotal-2) > 1e-12 {
+		t.Errorf("%+v", c)
+	}
+
+	// Two models without one scenario each: as many, but not the same lengths.
+	var some []Row
+	for _, r := range rows {
+		if !(r.Model == "m02" && r.Scenario == "gen8") && !(r.Model == "m03" && r.Scenario == "gen64") {
+			some = append(some, r)
+		}
+	}
+	if f := findFit(t, analyzeRows(t, some), "cpu", record.ModeDecode, AllScenarios); f.NModels != 2 {
+		t.Errorf("%d models over all scenarios", f.NModels)
+	}
+	// One scenario each, of different lengths: the geometric means share nothing.
+	some = nil
+	for _, r := range rows {
+		if (r.Scenario == "gen8") == (r.Model == "m03") {
+			some = append(some, r)
+		}
+	}
+	s := analyzeRows(t, some)
+	if f := findFit(t, s, "cpu", record.ModeDecode, AllScenarios); f.NModels != 3 || f.Points[2].Model != "m02" || f.Warnings[0].Text != "m03 ran in other scenarios than the others: left out of the fit over all scenarios" {
+		t.Errorf("%d models, %+v", f.NModels, f.Warnings)
+	}
+	if st := s.Answers.FirstChange[0].Steps; st[2].LatencyTotal != nil || math.Abs(*st[1].LatencyTotal-4) > 1e-12 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestLengthMismatch: a target that was not what was decoded is said, and not
+// relied on.
+func TestLengthMismatch(t *testing.T) {
+	rows := lengthRun(1, []int{8, 32, 64}, 3, affine(3, 2), nil)
+	right := analyzeRows(t, rows)
+	if slices.Contains(warningCodes(right.Warnings), "length_mismatch") {
+		t.Error("a warning without reason")
+	}
+	for i := range rows {
+		rows[i].GenTokensTarget = 64
+	}
+	r := analyzeRows(t, rows)
+	i := slices.IndexFunc(r.Warnings, func(w Warning) bool { return w.Code == "length_mismatch" })
+	if i < 0 || !strings.HasPrefix(r.Warnings[i].Text, "6 calls") || !strings.Contains(r.Warnings[i].Text, "the first 8 instead of 64") {
+		t.Errorf("%+v", r.Warnings)
+	}
+	x, _ := json.Marshal([]any{right.DecodeLengths, right.DecodeLengthFits, right.DecodeFractions, right.Answers})
+	y, _ := json.Marshal([]any{r.DecodeLengths, r.DecodeLengthFits, r.DecodeFractions, r.Answers})
+	if !bytes.Equal(x, y) {
+		t.Errorf("the target counts:\n%s\n%s", x, y)
+	}
+}
