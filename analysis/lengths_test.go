@@ -333,3 +333,27 @@ func TestLengthMismatch(t *testing.T) {
 		t.Errorf("the target counts:\n%s\n%s", x, y)
 	}
 }
+
+// TestLinearityOfSeveralTargets: there is a line over answers of all lengths, and
+// no projection to a target that is not one.
+func TestLinearityOfSeveralTargets(t *testing.T) {
+	var rows []*Row
+	for i, n := range []int{10, 20, 40} {
+		r := &Row{}
+		r.GenTokensRaw, r.KVDecodeMS, r.GenTokensTarget = ptr(n), ptr(3+2*float64(n)), 64
+		if i == 2 {
+			r.GenTokensTarget = 128
+		}
+		rows = append(rows, r)
+	}
+	lin, proj := linearity(&Model{}, rows)
+	near(t, "fixed ms", lin.A, 3, 1e-9)
+	near(t, "ms per token", lin.B, 2, 1e-9)
+	if lin.Target != nil || lin.AffineMS != nil || proj.MedianMS != nil {
+		t.Errorf("%+v %+v", lin, proj)
+	}
+	lin, proj = linearity(&Model{}, rows[:2])
+	if lin.A != nil || lin.Target == nil { // two calls: no line
+		t.Errorf("%+v %+v", lin, proj)
+	}
+}
