@@ -159,7 +159,7 @@ seed: 7
 cell_timeout_s: 20
 scenarios:
   - {name: one, prompt: "one"}
-  - {name: two, prompt: "two"}
+  - {name: two, prompt: "two", gen_tokens: 6}
   - {name: drawn, prompt_tokens: 5}
 backends:
   - {name: cpu_f32, kind: native, device: cpu, dtype: f32, threads: 1}

@@ -20,7 +20,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		Model: j.Model.Name, ModelKind: j.Model.Kind, ModelSource: j.Model.Source,
 		ModelFile: filepath.Base(j.Model.File), ModelSHA256: notEmpty(j.Model.SHA256),
 		ParamsMillions: float64(d.ParamsTotal) / 1e6, ParamsMillionsConfig: j.Model.ParamsMillions,
-		GenTokensTarget: r.Plan.Config.GenTokens, BatchSizeConfig: j.Backend.BatchSize,
+		GenTokensTarget: r.Plan.Config.Gen(c.Scenario), BatchSizeConfig: j.Backend.BatchSize,
 		CallIdx: call.Idx, SampleIdx: call.Idx, IsWarmup: call.Warmup >= 0,
 		StartedAt: float64(started.UnixNano()) / 1e9,
 		ModelFacts: record.ModelFacts{

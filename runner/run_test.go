@@ -25,6 +25,13 @@ func checkComplete(t *testing.T, p *Plan, records []record.Record) {
 	}
 	have := map[key]int{}
 	for _, r := range records {
+		want := map[string]int{"two": 6}[r.Scenario] // which has its own gen_tokens
+		if want == 0 {
+			want = p.Config.GenTokens
+		}
+		if r.GenTokensTarget != want || r.GenTokensRaw != nil && *r.GenTokensRaw != want {
+			t.Errorf("%s: %d tokens asked for and %v decoded, want %d", r.CellID, r.GenTokensTarget, r.GenTokensRaw, want)
+		}
 		if r.Status == record.StatusOK && r.Rep != nil {
 			have[key{r.TaskIdx, *r.Rep, r.Mode}]++
 		}
