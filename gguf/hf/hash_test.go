@@ -135,9 +135,9 @@ func TestName(t *testing.T) {
 	}
 }
 
-// TestMemoryIsFlat converts 26 MB of weights: what is allocated in all, freed or not, must stay below half of that.
+// TestMemoryIsFlat converts 15 MB of weights: what is allocated in all, freed or not, must stay below half of that.
 func TestMemoryIsFlat(t *testing.T) {
-	dir := hftest.New(hftest.Shape{Layers: 2, Width: 64, Context: 100_000}).Write(t, "m")
+	dir := hftest.New(hftest.Shape{Layers: 2, Width: 64, Context: 60_000}).Write(t, "m")
 	m := open(t, dir)
 	if _, err := m.ContentHash(nil); err != nil {
 		t.Fatal(err)
@@ -148,7 +148,9 @@ func TestMemoryIsFlat(t *testing.T) {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
-	if n := after.TotalAlloc - before.TotalAlloc; n > 12<<20 {
+	n := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%.1f MiB allocated", float64(n)/(1<<20))
+	if n > 7<<20 {
 		t.Errorf("%.1f MiB allocated", float64(n)/(1<<20))
 	}
 }

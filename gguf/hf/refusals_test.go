@@ -218,6 +218,7 @@ func TestRefusals(t *testing.T) {
 		"whitespace":              tok("pre_tokenizer", "", dict{"type": "Whitespace"}, `it is of type "Whitespace"`),
 		"sequence":                tok("pre_tokenizer", "", dict{"type": "Sequence", "pretokenizers": []any{dict{"type": "Digits"}, dict{"type": "ByteLevel"}}}, "it is a sequence of Digits, ByteLevel"),
 		"other pattern":           tok("pre_tokenizer", "", dict{"type": "Sequence", "pretokenizers": []any{dict{"type": "Split", "pattern": dict{"Regex": `\p{N}{1,3}`}, "behavior": "Isolated"}, dict{"type": "ByteLevel", "use_regex": false}}}, `it is a Split by "\\p{N}{1,3}" (Isolated)`),
+		"inverted pattern":        tok("pre_tokenizer", "", dict{"type": "Sequence", "pretokenizers": []any{dict{"type": "Split", "pattern": dict{"Regex": gpt2Pattern}, "behavior": "Isolated", "invert": true}, dict{"type": "ByteLevel", "use_regex": false}}}, "it is a Split by"),
 		"pattern twice":           tok("pre_tokenizer", "", dict{"type": "Sequence", "pretokenizers": []any{dict{"type": "Split", "pattern": dict{"Regex": gpt2Pattern}, "behavior": "Isolated"}, dict{"type": "ByteLevel"}}}, "it is a Split before a ByteLevel that splits"),
 		"no pattern":              tok("pre_tokenizer", "use_regex", false, "ByteLevel without its pattern"),
 		"space in front":          tok("pre_tokenizer", "add_prefix_space", true, "ByteLevel with add_prefix_space"),

@@ -113,7 +113,7 @@ func encodeQ8(dst []byte, src []float32) error {
 		}
 		scale := math.Float32frombits(largest) / 127
 		half := Float16(scale)
-		if largest&infinite == infinite || half&0x7c00 == 0x7c00 {
+		if half&0x7c00 == 0x7c00 { // which it is too where a weight is not finite
 			for i, v := range in {
 				if math.Float32bits(v)&noSign == largest {
 					return &ValueError{first + i, v, gguf.Q8_0, maxQ8}
