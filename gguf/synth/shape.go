@@ -142,7 +142,7 @@ func Lookup(source string) (Shape, error) {
 		}
 		known, name = rungs, family+"/"+rung
 	default:
-		return Shape{}, fmt.Errorf("synth: no kind of shape %q; want synth:, shape: or ladder:", kind+":")
+		return Shape{}, fmt.Errorf("synth: no kind of shape %q; want synth:NAME, shape:NAME or ladder:FAMILY/RUNG", kind+":")
 	}
 	for _, s := range known {
 		if s.Name == name {
