@@ -55,6 +55,9 @@ type sized struct {
 }
 
 func (z *sized) String() string {
+	if m := *z.model.ParamsMillions; m >= 1000 {
+		return fmt.Sprintf("%s (%.4g billion parameters)", z.model.Name, m/1000)
+	}
 	return fmt.Sprintf("%s (%.4g million parameters)", z.model.Name, *z.model.ParamsMillions)
 }
 

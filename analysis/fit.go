@@ -233,6 +233,9 @@ func fitOffset(f *OffsetFit, points []Point) {
 		}
 		a, b = l.a, l.b
 		f.R2 = finite(l.r2)
+		if half := tQuantile(l.n-2) * l.seA; !math.IsNaN(half) {
+			f.ACI = interval(l.a-half, l.a+half)
+		}
 	} else {
 		var sse float64
 		a, b, s, sse = boundedPower(x, y)
@@ -262,6 +265,11 @@ func fitOffset(f *OffsetFit, points []Point) {
 			"the fixed cost comes out negative, which no machine has; overhead fractions mean nothing here",
 			"take the bounded form, or the log-log fit"})
 	} else {
+		if f.ACI != nil && f.ACI.Low <= 0 {
+			f.Warnings = append(f.Warnings, Warning{"offset_not_identified", where,
+				fmt.Sprintf("the fixed cost of %.4g ms could be 0 (95 %% interval %.4g to %.4g ms): over sizes this far apart the largest models decide a straight line in ms", a, f.ACI.Low, f.ACI.High),
+				"do not quote the fixed cost; fit the small models alone"})
+		}
 		f.OverheadAtMin = overhead(a, b, s, slices.Min(x))
 		f.OverheadAtMax = overhead(a, b, s, slices.Max(x))
 	}

@@ -293,6 +293,7 @@ type OffsetFit struct {
 	Reason      string `json:"reason"`
 
 	A             *float64  `json:"a_ms"`
+	ACI           *Interval `json:"a_ci_ms"`                        // 95 % t-interval; FormLinear only
 	B             *float64  `json:"b"`                              // ms per unit of x (to the power s)
 	S             *float64  `json:"s"`                              // FormPower only
 	R2            *float64  `json:"r2"`                             // in ms, not in logs

@@ -125,6 +125,8 @@ var summaryTables = []Table{
 				}
 				return opt(f.B)
 			}},
+			{"a_low_ms", "ms", "95 % t-interval of the fixed part, of the first form", func(f *OffsetFit) string { return low(f.ACI) }},
+			{"a_high_ms", "ms", "95 % t-interval of the fixed part, of the first form", func(f *OffsetFit) string { return high(f.ACI) }},
 			{"s", "", "its exponent", func(f *OffsetFit) string { return opt(f.S) }},
 			{"r2", "", "R2 in ms, not in logs", func(f *OffsetFit) string { return opt(f.R2) }},
 			{"overhead_fraction_at_min_model", "", "share of the fixed part at the smallest model", func(f *OffsetFit) string { return opt(f.OverheadAtMin) }},

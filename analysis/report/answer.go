@@ -123,7 +123,13 @@ func (w *writer) lead() string {
 	}
 	s := "What changes first as a language model grows: latency, tails or feasibility? Measured with " + count(len(models), "model", "models")
 	if lo != nil && *hi > *lo {
-		s += fmt.Sprintf(" of %s to %s million parameters", size(*lo), size(*hi))
+		from := size(*lo)
+		if (*lo >= 1000) != (*hi >= 1000) {
+			from = strings.TrimSuffix(params(lo), " parameters")
+		} else if *lo >= 1000 {
+			from = size(*lo / 1000)
+		}
+		s += fmt.Sprintf(" of %s to %s", from, params(hi))
 	}
 	machine := w.machine()
 	if machine == "" {
@@ -271,6 +277,9 @@ func (w *writer) fixedCostSentence(k key) string {
 		case *o.R2 < weakR2:
 			parts = append(parts, fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: a straight line over %s explains too little of it (R² %s in ms).",
 				k, w.axis(), fixed(o.R2, 3)))
+		case *o.A > 0 && o.ACI != nil && o.ACI.Low <= 0:
+			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no fixed cost that differs from 0** on this machine (%s ms, 95 %% interval %s to %s, R² %s in ms, n = %s): over sizes this far apart the largest models decide it.",
+				k, w.axis(), number(*o.A), number(o.ACI.Low), number(o.ACI.High), fixed(o.R2, 3), count(o.NModels, "model", "models")))
 		case *o.A > 0 && o.OverheadAtMin != nil && o.OverheadAtMax != nil:
 			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s has a **fixed cost** of %s ms on this machine: %s %% of the smallest model's time and %s %% of the largest's (R² %s in ms, n = %s).",
 				k, w.axis(), number(*o.A), percent(o.OverheadAtMin), percent(o.OverheadAtMax), fixed(o.R2, 3), count(o.NModels, "model", "models")))

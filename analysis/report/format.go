@@ -104,6 +104,9 @@ func params(m *float64) string {
 	if m == nil {
 		return "unknown size"
 	}
+	if *m >= 1000 {
+		return size(*m/1000) + " billion parameters"
+	}
 	return size(*m) + " million parameters"
 }
 

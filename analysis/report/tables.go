@@ -340,14 +340,14 @@ func (w *writer) predictors() {
 
 // overhead has the fits of a fixed cost and one that grows.
 func (w *writer) overhead() {
-	t := table{head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "b", "s", "R² (in ms)", "fixed share, smallest (%)", "fixed share, largest (%)"}}
+	t := table{head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (in ms)", "fixed share, smallest (%)", "fixed share, largest (%)"}}
 	per := table{head: slices.Insert(slices.Clone(t.head), 2, "<scenario")}
 	for _, o := range w.r.OffsetFits {
 		row := []string{modeWord(o.Mode), series(o.Backend, o.BatchSize), text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
 		if o.OK {
-			row = append(row, numberOf(o.A), numberOf(o.B), fixed(o.S, 3), fixed(o.R2, 3), percent(o.OverheadAtMin), percent(o.OverheadAtMax))
+			row = append(row, numberOf(o.A), interval(o.ACI, 1), numberOf(o.B), fixed(o.S, 3), fixed(o.R2, 3), percent(o.OverheadAtMin), percent(o.OverheadAtMax))
 		} else {
-			row = append(row, "unknown: "+text(o.Reason), none, none, none, none, none)
+			row = append(row, "unknown: "+text(o.Reason), none, none, none, none, none, none)
 		}
 		if o.Scenario == analysis.AllScenarios {
 			t.rows = append(t.rows, row)
