@@ -3,9 +3,11 @@
     twins.py RUN_DIR        prints a Markdown table
 
 Models are called NAME.1, NAME.2, ... and their twins NAME-twin.1, ...: each is one
-process. A process counts by the median of its repetitions, a model by the median of
-its processes. The interval is of the ratio twin / original: percentiles of 20,000
-bootstrap resamples of the processes on both sides, seed 42. Needs Python's standard
+process, which counts by the median of its repetitions. A machine drifts by more than
+what is looked for, so each process of a twin is compared with what the original's
+time was at that moment: between the processes of the original before and after it,
+along the line between them. The ratio is the median of those, its interval the
+percentiles of 20,000 bootstrap resamples of them, seed 42. Needs Python's standard
 library alone; leaves nothing behind.
 """
 
@@ -18,7 +20,7 @@ import sys
 
 
 def processes(run):
-    """{(model, mode): [median of one process's repetitions, ms]}"""
+    """{(model, mode): [(time, median of one process's repetitions in ms)], by time}"""
     calls = collections.defaultdict(list)
     with open(pathlib.Path(run) / "runs.jsonl", encoding="utf-8") as lines:
         for line in lines:
@@ -26,19 +28,29 @@ def processes(run):
             if r["status"] != "ok":
                 raise SystemExit(f"twins: {r['cell_id']} is {r['status']}: {r['error']}")
             if not r["is_warmup"]:
-                calls[r["model"], r["mode"]].append(r["latency_ms"])
+                calls[r["model"], r["mode"]].append((r["started_at_unix"], r["latency_ms"]))
     out = collections.defaultdict(list)
-    for (model, mode), values in sorted(calls.items()):
-        out[model.rsplit(".", 1)[0], mode].append(statistics.median(values))
-    return out
+    for (model, mode), values in calls.items():
+        at = statistics.mean(t for t, _ in values)
+        out[model.rsplit(".", 1)[0], mode].append((at, statistics.median(ms for _, ms in values)))
+    return {key: sorted(values) for key, values in out.items()}
 
 
-def interval(a, b, draws=20_000):
-    """95 % bootstrap interval of median(b) / median(a)."""
+def at_time(series, t):
+    """The series' value at time t: between its neighbours, at its ends the nearest."""
+    before = [p for p in series if p[0] <= t]
+    after = [p for p in series if p[0] > t]
+    if not before or not after:
+        return (before or after)[-1 if before else 0][1]
+    (t0, y0), (t1, y1) = before[-1], after[0]
+    return y0 + (y1 - y0) * (t - t0) / (t1 - t0)
+
+
+def interval(values, draws=20_000):
+    """95 % bootstrap interval of the median."""
     rng = random.Random(42)
-    ratios = sorted(
-        statistics.median(rng.choices(b, k=len(b))) / statistics.median(rng.choices(a, k=len(a))) for _ in range(draws))
-    return ratios[round(draws * 0.025)], ratios[round(draws * 0.975) - 1]
+    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(draws))
+    return medians[round(draws * 0.025)], medians[round(draws * 0.975) - 1]
 
 
 def main():
@@ -51,9 +63,10 @@ def main():
     for name in names:
         for mode in ("prefill", "kv_decode", "e2e_kv"):
             a, b = groups[name, mode], groups[name + "-twin", mode]
-            low, high = interval(a, b)
-            ma, mb = statistics.median(a), statistics.median(b)
-            print(f"| {name} | {mode} | {len(a)} + {len(b)} | {ma:.2f} | {mb:.2f} | {mb / ma:.4f} | {low:.4f} to {high:.4f} |")
+            ratios = [ms / at_time(a, t) for t, ms in b]
+            low, high = interval(ratios)
+            ma, mb = (statistics.median(ms for _, ms in g) for g in (a, b))
+            print(f"| {name} | {mode} | {len(a)} + {len(b)} | {ma:.2f} | {mb:.2f} | {statistics.median(ratios):.4f} | {low:.4f} to {high:.4f} |")
 
 
 if __name__ == "__main__":
