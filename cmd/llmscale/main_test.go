@@ -262,3 +262,30 @@ func TestSynthAndInspect(t *testing.T) {
 		t.Errorf("exit code %d:\n%s", code, stdout)
 	}
 }
+
+func TestSynthLadderAndTwin(t *testing.T) {
+	code, stdout, stderr := llmscale("synth", "ladder:llama", "--type", "q4_0", "--dry-run", "-o", "folder")
+	if lines := strings.Split(strings.TrimSpace(stdout), "\n"); code != exitDone || len(lines) != 14 ||
+		!strings.HasPrefix(lines[0], filepath.Join("folder", "ladder-llama-5m-q4_0-seed42.gguf")+"\t4851968 parameters") || !strings.HasPrefix(lines[13], "13 files") {
+		t.Errorf("exit code %d, %s:\n%s", code, stderr, stdout)
+	}
+	dir := t.TempDir()
+	original, twin := filepath.Join(dir, "m.gguf"), filepath.Join(dir, "twin.gguf")
+	if code, _, stderr := llmscale("synth", "shape:qwen2.5-0.5b", "--layers", "1", "--vocab", "300", "--type", "q6_K", "-o", original); code != exitDone {
+		t.Fatal(stderr)
+	}
+	if code, stdout, stderr := llmscale("synth", "like:"+original, "-o", twin, "--seed", "7"); code != exitDone || strings.TrimSpace(stdout) != twin {
+		t.Fatalf("exit code %d, %q, %s", code, stdout, stderr)
+	}
+	_, a, _ := llmscale("inspect", original)
+	_, b, _ := llmscale("inspect", twin)
+	if cut := func(s string) string { _, rest, _ := strings.Cut(s, "\n"); return rest }; cut(a) != cut(b) || len(a) < 500 {
+		t.Errorf("inspect says of the original\n%s\nof the twin\n%s", a, b)
+	}
+	code, stdout, _ = llmscale("synth", "--list")
+	for _, want := range []string{"synth:gpt2-5m", "shape:gpt-oss-20b", "4 of 32", "ladder:llama/20b"} {
+		if code != exitDone || !strings.Contains(stdout, want) {
+			t.Errorf("no %s in\n%s", want, stdout)
+		}
+	}
+}

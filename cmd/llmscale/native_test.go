@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"llmscale/gguf/hf/hftest"
 	"llmscale/runner/record"
 )
 
@@ -208,5 +209,52 @@ func waitForChild(parent int, ended <-chan struct{}) int {
 			return 0
 		case <-time.After(2 * time.Millisecond):
 		}
+	}
+}
+
+// TestSweepOfEverySource sweeps one model of each kind of source in one run.
+func TestSweepOfEverySource(t *testing.T) {
+	store := writeStore(t)
+	t.Setenv("OLLAMA_MODELS", store)
+	blobs, err := filepath.Glob(filepath.Join(store, "blobs", "*"))
+	if err != nil || len(blobs) == 0 {
+		t.Fatal(err)
+	}
+	own := filepath.Join(t.TempDir(), "own.gguf")
+	if code, _, stderr := llmscale("synth", "gpt2-1m", "-o", own, "--type", "q4_0"); code != exitDone { // flags behind the argument
+		t.Fatal(stderr)
+	}
+	cfg := writeFile(t, "sources.yaml", fmt.Sprintf(`gen_tokens: 4
+repetitions: 2
+warmup_repetitions: 0
+scenarios: [{name: p8, prompt_tokens: 8}, {name: long, prompt_tokens: 8, gen_tokens: 12}]
+backends: [{name: bf16, dtype: bf16, threads: 1}, {name: own, threads: 1}]
+models:
+  - {name: preset, source: "synth:tiny-gpt2"}
+  - {name: rung, source: "ladder:llama/5m", vocab: 512}
+  - {name: ladder, source: "ladder:llama", vocab: 512}
+  - {name: hf, source: "hf:%s"}
+  - {name: ollama, source: "ollama:small:f16", backends: [own]}
+  - {name: twin, source: "like:%s", backends: [own]}
+  - {name: file, source: "%s", backends: [own]}
+`, hftest.New(hftest.Shape{}).Write(t, "folder"), own, own))
+	dir := filepath.Join(t.TempDir(), "run")
+	code, _, stderr := llmscale("sweep", "--config", cfg, "--models-dir", sharedModels, "--out", dir, "--max-params", "12M")
+	if code != exitDone {
+		t.Fatalf("exit code %d:\n%s", code, stderr)
+	}
+	cells := map[string]int{}
+	for _, r := range readRuns(t, dir) {
+		if r.Status != record.StatusOK || r.LogitsFinite != nil && !*r.LogitsFinite {
+			t.Errorf("%s: %s (%v)", r.CellID, r.Status, r.Error)
+		}
+		if want := map[string]int{"p8": 4, "long": 12}[r.Scenario]; r.GenTokensTarget != want || len(r.OutputTokenIDs) != want {
+			t.Errorf("%s: %d tokens, want %d", r.CellID, len(r.OutputTokenIDs), want)
+		}
+		cells[r.CellID]++
+	}
+	// Of the ladder two rungs have at most 12 million parameters.
+	if len(cells) != 2*8 {
+		t.Errorf("%d cells: %v", len(cells), cells)
 	}
 }

@@ -77,6 +77,21 @@ func TestShippedConfigs(t *testing.T) {
 		t.Errorf("smoke: %s", got)
 	}
 
+	t.Setenv("LLMSCALE_TWINS_GEMMA", gemma)
+	t.Setenv("LLMSCALE_TWINS_GPT2", gemma)
+	for name, want := range map[string]struct{ pairs, scenarios int }{
+		"ladder": {1, 2}, "family": {3, 2}, "decode-length": {4, 5}, "quantization": {7, 2}, "twins": {40, 1},
+	} {
+		c := load(t, root+"configs/"+name+".yaml")
+		if len(c.Pairs()) != want.pairs || len(c.Scenarios) != want.scenarios || len(c.Warnings()) != 0 {
+			t.Errorf("%s: %d pairs, %d scenarios, warnings %q", name, len(c.Pairs()), len(c.Scenarios), c.Warnings())
+		}
+	}
+	c = load(t, root+"configs/decode-length.yaml")
+	if got := c.Gen(c.Scenarios[4]); got != 256 {
+		t.Errorf("decode-length: the last scenario decodes %d tokens", got)
+	}
+
 	c = load(t, root+"configs/real-model.yaml")
 	last := c.Models[9]
 	if last.Path != gemma || last.Kind != KindGGUF || last.Source != "$LLMSCALE_GEMMA3_270M" {
