@@ -255,7 +255,7 @@ func (s Shape) check() error {
 		return bad("width %d with %d heads; want a multiple of the heads", s.NEmbd, s.NHead)
 	case s.Window > 0 && s.NLayer < fullAttention[s.Arch]:
 		// Without one, llama.cpp's cache for such layers is empty, and it aborts.
-		return bad("%d layers; every %d-th has no sliding window, and one of them is needed", s.NLayer, fullAttention[s.Arch])
+		return bad("%d layers; want at least %d: one without a sliding window", s.NLayer, fullAttention[s.Arch])
 	case s.NCtx < 1 || s.NCtx > 1<<30:
 		return bad("context of %d tokens; want 1 to 2^30", s.NCtx)
 	case s.NVocab < MinVocab || s.NVocab > MaxVocab:

@@ -126,7 +126,7 @@ func fitted(s synth.Shape, typ string, maxGiB float64) (synth.Shape, int64, erro
 		made := s.WithLayers(layers)
 		d, err := synth.Describe(made, synth.Options{Type: typ})
 		if err != nil {
-			return made, 0, fmt.Errorf("no depth fits into %g GiB: %w", maxGiB, err)
+			return made, 0, fmt.Errorf("no depth that llama.cpp takes fits into %g GiB; want a larger -max-gib (%w)", maxGiB, err)
 		}
 		if float64(d.FileBytes) <= maxGiB*(1<<30) {
 			return made, d.FileBytes, nil
