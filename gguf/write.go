@@ -54,6 +54,9 @@ type Writer struct {
 //
 // An existing file at path is replaced by Finish, not before.
 func Create(path string, entries []Entry, specs []Spec) (*Writer, error) {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return nil, fmt.Errorf("gguf: writing %s: it is a folder; want the name of a file", path)
+	}
 	w := &Writer{path: path}
 	var err error
 	if w.tensors, w.align, err = plan(entries, specs); err != nil {

@@ -119,7 +119,7 @@ func (ms *Models) checkDisk(jobs []Job) error {
 			continue
 		}
 		seen[m.File] = true
-		if _, err := os.Stat(m.File); err != nil {
+		if !m.maker.made(m.File) {
 			need += m.Desc.FileBytes
 		}
 	}

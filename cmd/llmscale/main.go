@@ -59,7 +59,8 @@ func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, 
 // write `llmscale synth gpt2 -o F.gguf` as well.
 func flagsFirst(app *cli.App, args []string) []string {
 	at := slices.IndexFunc(args[min(1, len(args)):], func(a string) bool { return !strings.HasPrefix(a, "-") }) + 1
-	if at < 1 || app.Command(args[at]) == nil {
+	// Bash completion wants its flag last.
+	if at < 1 || app.Command(args[at]) == nil || args[len(args)-1] == "--generate-bash-completion" {
 		return args
 	}
 	valued := map[string]bool{} // flags that take the next argument as their value
@@ -74,19 +75,21 @@ func flagsFirst(app *cli.App, args []string) []string {
 	for i := at + 1; i < len(args); i++ {
 		switch a := args[i]; {
 		case a == "--":
-			rest = append(rest, args[i:]...)
+			rest = append(rest, args[i+1:]...)
 			i = len(args)
 		case len(a) > 1 && a[0] == '-':
 			flags = append(flags, a)
-			if valued[strings.TrimLeft(a, "-")] && i+1 < len(args) {
-				i++
+			if valued[strings.TrimLeft(a, "-")] {
+				if i++; i == len(args) {
+					return args // its value is missing, which the flag package says best
+				}
 				flags = append(flags, args[i])
 			}
 		default:
 			rest = append(rest, a)
 		}
 	}
-	return slices.Concat(args[:at+1], flags, rest)
+	return slices.Concat(args[:at+1], flags, []string{"--"}, rest)
 }
 
 // Main is the program without the process around it: it returns the exit code.
@@ -171,7 +174,7 @@ func noArgs(c *cli.Context) error {
 // oneArg returns the only argument.
 func oneArg(c *cli.Context, what string) (string, error) {
 	if c.NArg() != 1 {
-		return "", usagef("%s takes one argument, %s, not %d; flags go before it. See `llmscale %s --help`", c.Command.Name, what, c.NArg(), c.Command.Name)
+		return "", usagef("%s takes one argument, %s, not %d. See `llmscale %s --help`", c.Command.Name, what, c.NArg(), c.Command.Name)
 	}
 	return c.Args().First(), nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -119,7 +120,7 @@ func parseCount(s string) (int64, error) {
 	if err != nil || !(n*scale >= 1 && n*scale <= 1e15) {
 		return 0, fmt.Errorf("%q is no number of parameters; write for example 8B, 500M or 124439808", s)
 	}
-	return int64(n * scale), nil
+	return int64(math.Round(n * scale)), nil
 }
 
 func splitList(c *cli.Context, name string) []string {

@@ -125,19 +125,34 @@ func (m *Model) Write(path string, opt Options) error {
 	return nil
 }
 
-// notOwn refuses to replace one of the files that are read.
+// notOwn refuses to replace what is in the folder already, read or not, unless it is a GGUF file.
 func (m *Model) notOwn(path string) error {
 	target, err := os.Stat(path)
 	if err != nil {
 		return nil // it is not there yet, or creating it will say what is wrong
 	}
-	for _, name := range m.files() {
-		own, err := os.Stat(filepath.Join(m.dir, name))
-		if err == nil && os.SameFile(target, own) {
+	entries, err := os.ReadDir(m.dir)
+	if err != nil {
+		return fmt.Errorf("hf: %w", err)
+	}
+	for _, e := range entries {
+		own, err := os.Stat(filepath.Join(m.dir, e.Name())) // through links, as in Hugging Face's cache
+		if err == nil && os.SameFile(target, own) && !isGGUF(path) {
 			return &Error{Path: path, What: "it is one of the model's own files", Want: "another path to write to"}
 		}
 	}
 	return nil
+}
+
+func isGGUF(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, 4)
+	_, err = io.ReadFull(f, magic)
+	return err == nil && string(magic) == "GGUF"
 }
 
 func elements(dims []int64) int64 {

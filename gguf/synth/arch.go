@@ -49,8 +49,8 @@ func (s Shape) layout(want gguf.Type) *layout {
 	return l
 }
 
-// fallbacks says which type takes the place of one whose blocks a row does not fill. Where llama.cpp's quantiser
-// meets such a row it takes the same types.
+// fallbacks says which type takes the place of one whose blocks a row does not fill: for K-quants those that
+// llama.cpp's quantiser takes; for blocks of 32, where that gives up, f16.
 var fallbacks = map[gguf.Type]gguf.Type{
 	gguf.Q4_K: gguf.Q5_0, gguf.Q6_K: gguf.Q8_0,
 	gguf.Q5_0: gguf.F16, gguf.Q4_0: gguf.F16, gguf.Q8_0: gguf.F16, gguf.MXFP4: gguf.F16,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -255,6 +256,15 @@ func TestTwin(t *testing.T) {
 		q, _ := io.ReadAll(b.Data(&y))
 		if same := bytes.Equal(p, q); same != (x.Name == "rope_freqs.weight") {
 			t.Errorf("%s: equal to the original's: %v", x.Name, same)
+		}
+	}
+	link := filepath.Join(t.TempDir(), "link.gguf")
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{path, link} {
+		if err := Write(target, twin, opt); err == nil || !strings.Contains(err.Error(), "is the original of this twin") {
+			t.Errorf("the twin was written over its original: %v", err)
 		}
 	}
 	// The twin of the twin says of which file it is one, once.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +22,8 @@ import (
 type Twin struct {
 	name    string // of the file, without extension
 	header  []byte // SHA-256 of the file's header
-	offset  int64  // bytes from the start of the file to its tensor data
+	info    os.FileInfo
+	offset  int64 // bytes from the start of the file to its tensor data
 	entries []gguf.Entry
 	tensors []draw.Tensor
 }
@@ -37,11 +39,15 @@ func OpenTwin(path string) (*Twin, error) {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("synth: %w", err)
+	}
 	arch, err := f.Text("general.architecture")
 	if err != nil {
 		return nil, err
 	}
-	t := &Twin{offset: f.DataOffset, name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
+	t := &Twin{info: info, offset: f.DataOffset, name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
 	h := sha256.New()
 	if _, err := io.Copy(h, f.Header()); err != nil {
 		return nil, fmt.Errorf("synth: %s: %w", path, err)
@@ -105,7 +111,15 @@ func twinTensor(f *gguf.File, arch string, t *gguf.Tensor) (draw.Tensor, error) 
 // Label names the twin in files: by its original's file name and header.
 func (t *Twin) Label() string { return "like-" + t.name + "-" + hex.EncodeToString(t.header[:4]) }
 
-// weightSeed gives the twin of a synthesised model other weights than its original, whatever their seeds.
+// checkTarget refuses to write the twin over its original, whose weights are nowhere else.
+func (t *Twin) checkTarget(path string) error {
+	if at, err := os.Stat(path); err == nil && os.SameFile(at, t.info) {
+		return fmt.Errorf("synth: %s is the original of this twin; want another path to write to", path)
+	}
+	return nil
+}
+
+// weightSeed gives the twin of a synthesised model other weights than its original where both have one seed.
 func (t *Twin) weightSeed(seed uint64) uint64 { return seed ^ binary.LittleEndian.Uint64(t.header) }
 
 func (t *Twin) contents(opt Options) ([]gguf.Entry, []draw.Tensor, error) {

@@ -28,6 +28,7 @@ type Model interface {
 	Label() string // a name for files
 	contents(Options) ([]gguf.Entry, []draw.Tensor, error)
 	weightSeed(seed uint64) uint64 // of the generator, from the one asked for
+	checkTarget(path string) error // refuses a path that must not be written over
 }
 
 // fileTypes are the types of a shape's matrices, and llama.cpp's numbers for files of them (enum llama_ftype; of its
@@ -65,6 +66,8 @@ func parseType(name string) (gguf.Type, uint32, error) {
 	}
 	return 0, 0, fmt.Errorf("synth: cannot write weights as %q; want one of %s", name, strings.Join(Types(), ", "))
 }
+
+func (s Shape) checkTarget(string) error { return nil }
 
 func (s Shape) weightSeed(seed uint64) uint64 { return seed }
 
@@ -129,6 +132,9 @@ func specs(ts []draw.Tensor) []gguf.Spec {
 func Write(path string, m Model, opt Options) error {
 	entries, ts, err := m.contents(opt)
 	if err != nil {
+		return err
+	}
+	if err := m.checkTarget(path); err != nil {
 		return err
 	}
 	w, err := gguf.Create(path, entries, specs(ts))

@@ -182,7 +182,11 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
 extern "C" uint32_t ls_context_n_ctx(const ls_context * c) { return llama_n_ctx(c->ctx); }
 
 extern "C" int32_t ls_context_memory(const ls_context * c, ls_memory * out, int32_t cap) {
-    return ls::memory_breakdown(c->ctx, out, cap);
+    try {
+        return ls::memory_breakdown(c->ctx, out, cap);
+    } catch (...) { // no memory for the map that llama.cpp answers with; no exception may reach Go
+        return -1;
+    }
 }
 
 extern "C" void ls_context_clear(ls_context * c) {
