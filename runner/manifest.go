@@ -46,13 +46,16 @@ func (o Overrides) Apply(cfg *config.Config, models *Models) error {
 	if err := expandLadders(cfg); err != nil {
 		return err
 	}
+	if err := cfg.Filter(o.Models, o.Backends, o.Scenarios); err != nil {
+		return err
+	}
 	if o.MaxParams != nil {
-		if err := models.leaveOutLarger(cfg, *o.MaxParams); err != nil {
+		if err := models.leaveOutLarger(cfg, *o.MaxParams, o.Models); err != nil {
 			return err
 		}
 	}
 	return errors.Join(
-		cfg.Filter(o.Models, o.Backends, o.Scenarios),
+		cfg.Filter(nil, nil, nil), // backends that are left without a model
 		cfg.Override(config.Overrides{
 			Repetitions: o.Repetitions, WarmupRepetitions: o.WarmupRepetitions, GenTokens: o.GenTokens, Seed: o.Seed,
 		}))

@@ -3,6 +3,7 @@ package runner
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"llmscale/gguf/hf"
@@ -157,18 +158,22 @@ func expandLadders(cfg *config.Config) error {
 	})
 }
 
-// leaveOutLarger removes the models of more than max parameters.
-func (ms *Models) leaveOutLarger(cfg *config.Config, max int64) error {
+// leaveOutLarger removes the models of more than max parameters. One that was
+// chosen by name is an error instead.
+func (ms *Models) leaveOutLarger(cfg *config.Config, max int64, chosen []string) error {
 	err := cfg.Expand(func(m config.Model) ([]config.Model, error) {
 		for _, b := range cfg.Backends {
 			if !cfg.Runs(m, b) {
 				continue
 			}
 			got, err := ms.Resolve(m, b)
-			if err != nil {
+			switch {
+			case err != nil:
 				return nil, err
-			}
-			if got.Desc.ParamsTotal > max {
+			case got.Desc.ParamsTotal <= max:
+			case slices.Contains(chosen, m.Name):
+				return nil, fmt.Errorf("it has %d parameters, more than --max-params, but was chosen by name; want one of the two", got.Desc.ParamsTotal)
+			default:
 				return nil, nil
 			}
 			break // a type changes the bytes, not the parameters

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -49,7 +50,7 @@ func convert(c *cli.Context) error {
 	}
 	path := c.String("o")
 	if path == "" {
-		path = strings.ReplaceAll(m.Name(), string(filepath.Separator), "-") + "-" + strings.ToLower(typ) + ".gguf"
+		path = strings.ReplaceAll(m.Name(), string(filepath.Separator), "-") + "-" + strings.ToLower(cmp.Or(typ, "f32")) + ".gguf"
 	}
 	if c.Bool("dry-run") {
 		fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", path, d.ParamsTotal, d.FileBytes, runner.GiB(d.FileBytes))

@@ -154,7 +154,6 @@ func measure(c *cli.Context) (dir string, err error) {
 	defer progress.Close()
 	run := &runner.Run{Worker: workerProcess(c), Progress: progress, Log: slog.Default()}
 	models := &runner.Models{Dir: c.String("models-dir"), Progress: progress.File}
-	defer models.Close()
 	var (
 		cfg *config.Config
 		o   runner.Overrides
@@ -213,6 +212,10 @@ func measure(c *cli.Context) (dir string, err error) {
 		return "", err
 	}
 	progress.Clear()
+	// Not deferred: after an interrupt the models are still being written, until the process ends.
+	if err = models.Close(); err != nil {
+		return "", err
+	}
 	if resumed {
 		if err = runner.CheckResumable(dir, run.Manifest, run.Plan, versionInfo()); err != nil {
 			return "", usage(err)

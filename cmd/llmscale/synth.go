@@ -32,6 +32,9 @@ func synthCommand() *cli.Command {
 		},
 		Action: func(c *cli.Context) error {
 			if c.Bool("list") {
+				if err := noArgs(c); err != nil {
+					return err
+				}
 				return listShapes(c)
 			}
 			source, err := oneArg(c, "a shape (see --list) or like:FILE.gguf")
@@ -76,7 +79,11 @@ func synthModels(c *cli.Context, source string, opt *synth.Options) ([]synth.Mod
 	}
 	var shapes []synth.Shape
 	if family, ok := strings.CutPrefix(source, "ladder:"); ok && !strings.Contains(family, "/") {
-		rungs, err := synth.Rungs(family, c.Int64("vocab"))
+		vocab := int64(synth.LadderVocab)
+		if c.IsSet("vocab") {
+			vocab = c.Int64("vocab")
+		}
+		rungs, err := synth.Rungs(family, vocab)
 		if err != nil {
 			return nil, err
 		}
@@ -144,9 +151,9 @@ func listShapes(c *cli.Context) error {
 	fmt.Fprintln(w, "source\tparameters\tlayers\twidth\theads\tkv heads\thead size\tfeed-forward\tvocabulary\texperts\tf16 file\tq4_0 file\t")
 	lists := [][]synth.Shape{synth.Presets(), synth.Shapes()}
 	for _, family := range synth.Ladders() {
-		rungs, err := synth.Rungs(family, c.Int64("vocab"))
+		rungs, err := synth.Rungs(family, 0)
 		if err != nil {
-			return usage(err)
+			return err
 		}
 		lists = append(lists, rungs)
 	}

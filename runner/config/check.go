@@ -118,6 +118,9 @@ func (d *decoder) checkModel(c *Config, m *Model, path string) {
 	if n, ok := d.seen[path+".vocab"]; ok && m.Source != "" && !strings.HasPrefix(m.Source, KindLadder+":") && !strings.HasPrefix(m.Source, KindShape+":") {
 		d.fail(n, path+".vocab", "only a ladder: or shape: model has a vocabulary to choose; remove it")
 	}
+	if n, ok := d.seen[path+".params_millions"]; ok && strings.HasPrefix(m.Source, KindLadder+":") && !strings.Contains(m.Source, "/") {
+		d.fail(n, path+".params_millions", "a whole ladder has a size for each rung; remove the claim")
+	}
 	if m.Source != "" {
 		if msg := m.resolve(d.file); msg != "" {
 			d.fail(d.seen[path+".source"], path+".source", "%s", msg)
@@ -240,7 +243,7 @@ func (m *Model) resolve(file string) string {
 		return msg
 	}
 	if bare && !strings.Contains(path, "/") && !strings.HasSuffix(path, ".gguf") {
-		return fmt.Sprintf("%s is neither synth:PRESET nor a .gguf file; write synth:%s, or gguf:%s for a file of that name", quote(path), clip(path), clip(path))
+		return fmt.Sprintf("%s is no source; write synth:%s for a GPT-2 preset (or shape:, ladder:, like:, hf:, ollama: before a name), or gguf:%s for a file of that name", quote(path), clip(path), clip(path))
 	}
 	if path == "~" || strings.HasPrefix(path, "~/") {
 		return "~ is not expanded; write $HOME" + clip(strings.TrimPrefix(path, "~"))
@@ -280,14 +283,17 @@ func (d *decoder) checkPairs(c *Config) {
 		runs := false
 		for _, b := range c.Backends {
 			listed := slices.Index(m.Backends, b.Name)
-			if m.NeedsDType() && b.DType == "" && listed >= 0 {
-				p := fmt.Sprintf("%s.backends[%d]", path, listed)
-				d.fail(d.seen[p], p, "backend %s has no dtype, so it does not say in which type to write a %s: model; give it one, or take it off this list", b.Name, m.Kind)
+			if p := fmt.Sprintf("%s.backends[%d]", path, listed); listed >= 0 && !m.writable(b) {
+				if b.DType == "" {
+					d.fail(d.seen[p], p, "backend %s has no dtype, so it does not say in which type to write a %s: model; give it one, or take it off this list", b.Name, m.Kind)
+				} else {
+					d.fail(d.seen[p], p, "backend %s has dtype %s, in which a %s: model cannot be written; take it off this list", b.Name, b.DType, m.Kind)
+				}
 			}
 			runs = runs || c.Runs(m, b)
 		}
 		if !runs && m.Backends == nil {
-			d.fail(m.at, path, "model %s runs under no backend: a %s: model needs one with a dtype; add for example {%s}", m.Name, m.Kind, backendTable.example)
+			d.fail(m.at, path, "model %s runs under no backend: a %s: model needs one with a dtype that it can be written in; add for example {%s}", m.Name, m.Kind, backendTable.example)
 		}
 	}
 	for i, b := range c.Backends {

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -92,6 +93,15 @@ func (m Model) shaped() bool {
 // NeedsDType tells whether the model is written in the type that the backend
 // names; the others have their own types.
 func (m Model) NeedsDType() bool { return m.shaped() || m.Kind == KindHF }
+
+// writable tells whether the backend says in which type to write the model, where
+// it has to be written, and the model can be.
+func (m Model) writable(b Backend) bool {
+	if m.Kind == KindHF {
+		return slices.Contains(hfDTypes, b.DType)
+	}
+	return !m.NeedsDType() || b.DType != ""
+}
 
 // Gen is how many tokens a scenario's calls decode.
 func (c *Config) Gen(s Scenario) int {

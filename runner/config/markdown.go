@@ -114,7 +114,8 @@ That the file exists is checked when the sweep is planned, not here.
 
 | | backend with ` + "`dtype`" + ` | backend without ` + "`dtype`" + ` |
 |---|---|---|
-| ` + "`synth:`, `shape:`, `ladder:`, `hf:`" + ` | yes, written in that type | no: nothing says which type to write |
+| ` + "`synth:`, `shape:`, `ladder:`" + ` | yes, written in that type | no: nothing says which type to write |
+| ` + "`hf:`" + ` | in f32, f16, bf16 and q8_0, converted to that type | no |
 | any other | yes, in the file's own types | yes, in the file's own types |
 
 A model's ` + "`backends`" + ` list narrows this to the backends it names. So a file runs once for each backend unless its list says otherwise.

@@ -19,9 +19,9 @@ type Pair struct {
 // Runs tells whether the model runs under the backend. A model with a backends
 // list runs under those. Without one, a model that has its own types runs under
 // every backend, and one that is written in a type under every backend that
-// names one.
+// names one it can be written in.
 func (c *Config) Runs(m Model, b Backend) bool {
-	if m.NeedsDType() && b.DType == "" {
+	if !m.writable(b) {
 		return false
 	}
 	return m.Backends == nil || slices.Contains(m.Backends, b.Name)

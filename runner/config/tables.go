@@ -133,6 +133,9 @@ var scenarioTable = table[Scenario]{
 // gguf/synth, which a test compares.
 var DTypes = []string{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K", "mxfp4"}
 
+// hfDTypes are those in which a Hugging Face folder can be converted.
+var hfDTypes = []string{"f32", "f16", "bf16", "q8_0"}
+
 var backendTable = table[Backend]{
 	name:    "backends",
 	doc:     "One way to run a model: runtime, device and context options.",
