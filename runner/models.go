@@ -141,9 +141,9 @@ func (ms *Models) checkDisk(jobs []Job) error {
 }
 
 // RemoveUnfinished removes the beginnings of models that this process was
-// writing when it was interrupted.
-func (ms *Models) RemoveUnfinished() error {
-	parts, err := filepath.Glob(filepath.Join(ms.Dir, fmt.Sprintf(".*.gguf.%d-*.part", os.Getpid())))
+// writing to dir when it was interrupted.
+func RemoveUnfinished(dir string) error {
+	parts, err := filepath.Glob(filepath.Join(dir, fmt.Sprintf(".*.gguf.%d-*.part", os.Getpid())))
 	if err != nil {
 		return err
 	}

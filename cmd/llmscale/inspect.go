@@ -11,6 +11,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/ollamastore"
+	"llmscale/gguf/synth"
 	"llmscale/runner"
 )
 
@@ -43,6 +44,7 @@ type inspection struct {
 	File        string             `json:"file"`
 	Version     uint32             `json:"gguf_version"`
 	Ollama      *ollamastore.Model `json:"ollama,omitempty"`
+	Random      string             `json:"random_weights,omitempty"` // of what, where the file says that its weights are random
 	Description gguf.Description   `json:"description"`
 	Components  []gguf.Component   `json:"components"`
 	KVPerToken  int64              `json:"kv_bytes_per_token"`
@@ -78,6 +80,7 @@ func inspect(c *cli.Context) error {
 		return usage(err)
 	}
 	defer f.Close()
+	in.Random = synth.Origin(f)
 	d, err := gguf.Describe(f)
 	if err != nil {
 		return usage(err)
@@ -132,6 +135,9 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 	row("file", "%s (GGUF v%d, %s)", in.File, in.Version, runner.GiB(d.FileBytes))
 	row("architecture", "%s", d.Architecture)
 	row("name", "%s", d.Name)
+	if in.Random != "" {
+		row("weights' values", "random: %s", in.Random)
+	}
 	row("layers", "%d", d.NLayer)
 	row("width", "%d (feed-forward %d)", d.NEmbd, d.NFF)
 	row("heads", "%d (%d key/value, size %d)", d.NHead, d.NHeadKV, d.HeadDim)

@@ -279,6 +279,12 @@ func TestSynthLadderAndTwin(t *testing.T) {
 	}
 	_, a, _ := llmscale("inspect", original)
 	_, b, _ := llmscale("inspect", twin)
+	for out, want := range map[*string]string{&a: "random: shape-qwen2.5-0.5b-vocab300-1layers\n", &b: "random: the twin of another file\n"} {
+		if !strings.Contains(*out, want) {
+			t.Errorf("no %q in\n%s", want, *out)
+		}
+		*out = strings.Replace(*out, want, "", 1)
+	}
 	if cut := func(s string) string { _, rest, _ := strings.Cut(s, "\n"); return rest }; cut(a) != cut(b) || len(a) < 500 {
 		t.Errorf("inspect says of the original\n%s\nof the twin\n%s", a, b)
 	}

@@ -264,13 +264,19 @@ func newRunDir(out string) string {
 // prepare writes and hashes the plan's models, which can take minutes; an
 // interrupt ends the wait, and then the program.
 func prepare(p *runner.Plan, models *runner.Models, stop <-chan struct{}) error {
+	return writing(models.Dir, stop, "interrupted before the first measurement", func() error { return p.Prepare(models) })
+}
+
+// writing runs write, which makes GGUF files in dir. An interrupt removes what is unfinished and ends the wait;
+// write itself ends with the process.
+func writing(dir string, stop <-chan struct{}, interrupted string, write func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- p.Prepare(models) }()
+	go func() { done <- write() }()
 	select {
 	case err := <-done:
 		return err
 	case <-stop:
-		return &exitError{exitInterrupted, errors.Join(errors.New("interrupted before the first measurement"), models.RemoveUnfinished())}
+		return &exitError{exitInterrupted, errors.Join(errors.New(interrupted), runner.RemoveUnfinished(dir))}
 	}
 }
 

@@ -115,6 +115,8 @@ func synthModels(c *cli.Context, source string, opt *synth.Options) ([]synth.Mod
 func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder bool) error {
 	p := newProgress(c.App.ErrWriter)
 	defer p.Close()
+	stop, release := interrupts()
+	defer release()
 	total := int64(0)
 	for _, m := range models {
 		path := c.String("o")
@@ -134,7 +136,7 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 			return usage(err)
 		}
 		opt.Progress = func(done, total int64) { p.File("writing "+path, done, total) }
-		if err := synth.Write(path, m, opt); err != nil {
+		if err := writing(filepath.Dir(path), stop, "interrupted: "+path+" was not written", func() error { return synth.Write(path, m, opt) }); err != nil {
 			return err
 		}
 		p.Clear()

@@ -108,6 +108,18 @@ func twinTensor(f *gguf.File, arch string, t *gguf.Tensor) (draw.Tensor, error) 
 	return out, nil
 }
 
+// Origin says what a file that this package wrote is ("twin of another file", "shape-llama3.1-8b"), so that it is not
+// taken for a trained model; "" for other files.
+func Origin(f *gguf.File) string {
+	if _, ok := f.KV(twinPrefix + "seed"); ok {
+		return "the twin of another file"
+	}
+	if name, err := f.Text("llmscale.synth.preset"); err == nil {
+		return name
+	}
+	return ""
+}
+
 // Label names the twin in files: by its original's file name and header.
 func (t *Twin) Label() string { return "like-" + t.name + "-" + hex.EncodeToString(t.header[:4]) }
 
