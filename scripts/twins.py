@@ -1,6 +1,6 @@
 """Compares models with their twins in a run of configs/twins.yaml.
 
-    twins.py RUN_DIR        prints a Markdown table
+    twins.py RUN_DIR        prints a Markdown table; the records may be runs.jsonl or runs.jsonl.gz
 
 Models are called NAME.1, NAME.2, ... and their twins NAME-twin.1, ...: each is one
 process, which counts by the median of its repetitions. A machine drifts by more than
@@ -12,6 +12,7 @@ library alone; leaves nothing behind.
 """
 
 import collections
+import gzip
 import json
 import pathlib
 import random
@@ -22,7 +23,8 @@ import sys
 def processes(run):
     """{(model, mode): [(time, median of one process's repetitions in ms)], by time}"""
     calls = collections.defaultdict(list)
-    with open(pathlib.Path(run) / "runs.jsonl", encoding="utf-8") as lines:
+    path = pathlib.Path(run) / "runs.jsonl"
+    with path.open(encoding="utf-8") if path.exists() else gzip.open(f"{path}.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
             r = json.loads(line)
             if r["status"] != "ok":
