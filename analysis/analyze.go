@@ -110,6 +110,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.answer()
 	a.lengths()
 	a.checkLengths()
+	a.weightTypes()
 	a.runWarnings()
 	return a.res, nil
 }

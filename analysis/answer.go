@@ -121,7 +121,7 @@ func (a *analyzer) tailTrend(s series) TailTrend {
 	out.WorstModel, out.WorstRatio = tails[worst].Model, ptr(ratios[worst])
 	rho, p, ok := spearman(sizes, ratios)
 	if !ok {
-		out.Why = fmt.Sprintf("%d models with token times; a rank correlation takes 3 that differ", len(tails))
+		out.Why = fmt.Sprintf("%s with token times; a rank correlation takes 3 that differ", countOf(len(tails), "model", "models"))
 		return out
 	}
 	out.Rho, out.P = finite(rho), finite(p)

@@ -118,7 +118,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 func doubtOf(c *Cell) string {
 	switch {
 	case c.N < changeReps:
-		return fmt.Sprintf("%s has %d repetitions of %s, and it takes %d", c.Model, c.N, c.Scenario, changeReps)
+		return fmt.Sprintf("%s has %s of %s, and it takes %d", c.Model, countOf(c.N, "repetition", "repetitions"), c.Scenario, changeReps)
 	case c.spread() > noisySpread:
 		return fmt.Sprintf("decode times of %s in %s scatter by %.0f %% of their mean", c.Model, c.Scenario, 100*c.spread())
 	}
@@ -272,7 +272,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 	}
 	if len(all) < 2 {
 		out.Unknown = slices.Clone(aspects)
-		out.Why = strings.Join(append([]string{fmt.Sprintf("%d models of known size were measured; a change takes 2", len(all))}, notes...), "; ")
+		out.Why = strings.Join(append([]string{fmt.Sprintf("%s measured; a change takes 2", countOf(len(all), "model of known size was", "models of known size were"))}, notes...), "; ")
 		return out
 	}
 	base := all[0]

@@ -49,7 +49,7 @@ func fitLogLog(f *Fit, points []Point, opt Options) {
 	f.NModels = len(f.Points)
 	x, y := logPoints(f.Points)
 	if n := distinct(x); n < minPoints {
-		f.Reason = fmt.Sprintf("%d models of different size; a slope takes %d", n, minPoints)
+		f.Reason = fmt.Sprintf("%s; a slope takes %d", sizesOf(n), minPoints)
 		return
 	}
 	l, ok := ols(x, y)
@@ -219,7 +219,7 @@ func fitOffset(f *OffsetFit, points []Point) {
 		need = minPoints + 1 // one parameter more
 	}
 	if n := distinct(x); n < need {
-		f.Reason = fmt.Sprintf("%d models of different size; %s takes %d", n, f.Form, need)
+		f.Reason = fmt.Sprintf("%s; %s takes %d", sizesOf(n), f.Form, need)
 		return
 	}
 	where := strings.Join([]string{f.Backend, f.Mode, f.Scenario, f.Form}, " ")
@@ -267,7 +267,7 @@ func fitOffset(f *OffsetFit, points []Point) {
 	} else {
 		if f.ACI != nil && f.ACI.Low <= 0 {
 			f.Warnings = append(f.Warnings, Warning{"offset_not_identified", where,
-				fmt.Sprintf("the fixed cost of %.4g ms could be 0 (95 %% interval %.4g to %.4g ms): over sizes this far apart the largest models decide a straight line in ms", a, f.ACI.Low, f.ACI.High),
+				fmt.Sprintf("the fixed cost of %.4g ms could be 0 (95 %% interval %.4g to %.4g ms): the largest models decide a straight line in ms", a, f.ACI.Low, f.ACI.High),
 				"do not quote the fixed cost; fit the small models alone"})
 		}
 		f.OverheadAtMin = overhead(a, b, s, slices.Min(x))
@@ -386,7 +386,7 @@ func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt Options)
 	y := mapOf(points, func(p Point) float64 { return math.Log(p.Y) })
 	where := strings.Join([]string{f.Backend, f.Mode, f.Scenario, "two predictors"}, " ")
 	if n := distinct(u); n < minPoints+1 {
-		f.Reason = fmt.Sprintf("%d models of different size and known depth; two predictors take %d", n, minPoints+1)
+		f.Reason = fmt.Sprintf("%s, of known depth; two predictors take %d", sizesOf(n), minPoints+1)
 		return
 	}
 	c, r2, ok := plane(u, v, y)

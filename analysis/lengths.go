@@ -290,7 +290,7 @@ func positionSlope(gen int, calls []*Row) PositionSlope {
 	case gen < minPositions:
 		out.Reason = fmt.Sprintf("the longest answers have %d tokens; a slope along positions takes %d", gen, minPositions)
 	case out.N < changeReps:
-		out.Reason = fmt.Sprintf("%d calls of the longest answers; a slope along positions takes %d", out.N, changeReps)
+		out.Reason = fmt.Sprintf("%s of the longest answers; a slope along positions takes %d", countOf(out.N, "call", "calls"), changeReps)
 	default:
 		mean, sd := stat.MeanStdDev(slopes, nil)
 		half := tQuantile(out.N-1) * sd / math.Sqrt(float64(out.N))
@@ -335,13 +335,13 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row)
 	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens,
 		NLengths: len(rows), Shortest: first.GenTokens, Longest: last.GenTokens, Ratio: last.Ratio, Tolerance: LengthTolerance, Verdict: "unknown"}
 	if n := min(first.N, last.N); n < changeReps {
-		out.Why = fmt.Sprintf("%d calls of one of these lengths; a verdict takes %d", n, changeReps)
+		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", countOf(n, "call", "calls"), changeReps)
 		return out
 	}
 	logs := func(gen int) []float64 {
 		return mapOf(latencies(calls[gen]), func(ms float64) float64 { return math.Log(ms / float64(gen)) })
 	}
-	if out.CI = welch(logs(first.GenTokens), logs(last.GenTokens)); out.CI == nil {
+	if out.CI = welch([][]float64{logs(first.GenTokens)}, [][]float64{logs(last.GenTokens)}); out.CI == nil {
 		out.Why = "the ratio has no interval"
 		return out
 	}
@@ -367,21 +367,6 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row)
 	}
 	out.Why = span
 	return out
-}
-
-// welch is the 95 % interval of mean(y) - mean(x) where the two scatter
-// differently (Welch 1947); nil where it has none.
-func welch(x, y []float64) *Interval {
-	mx, sx := stat.MeanVariance(x, nil)
-	my, sy := stat.MeanVariance(y, nil)
-	nx, ny := float64(len(x)), float64(len(y))
-	vx, vy := sx/nx, sy/ny
-	if v := vx + vy; v > 0 {
-		df := v * v / (vx*vx/(nx-1) + vy*vy/(ny-1))
-		half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(1-(1-confidence)/2) * math.Sqrt(v)
-		return interval(my-mx-half, my-mx+half)
-	}
-	return interval(my-mx, my-mx)
 }
 
 // answerLengths lists the answer lengths of a series, and which of its scenarios

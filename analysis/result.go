@@ -40,6 +40,7 @@ type Result struct {
 	DecodeFractions  []DecodeFraction  `json:"decode_fractions"`             // share of decode in end-to-end
 	DecodeLengths    []DecodeLength    `json:"decode_lengths,omitempty"`     // decode by answer length; empty where all answers have one
 	DecodeLengthFits []DecodeLengthFit `json:"decode_length_fits,omitempty"` // fixed cost and cost per token
+	WeightTypes      []WeightTypes     `json:"weight_types,omitempty"`       // the types of one model side by side; empty where each has one
 	Warmups          []Warmup          `json:"warmups"`                      // warm-up against steady state
 	EventGaps        []EventGap        `json:"event_gaps"`                   // host clock against device clock; empty without device times
 	Phases           *PhaseSum         `json:"phases"`                       // whether the phases add up; nil without end-to-end times of their own

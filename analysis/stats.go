@@ -3,6 +3,7 @@ package analysis
 import (
 	"math"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -30,6 +31,17 @@ func finite(v float64) *float64 {
 	}
 	return &v
 }
+
+// countOf is a number with its noun.
+func countOf(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}
+
+// sizesOf counts different sizes, for a reason why there are too few.
+func sizesOf(n int) string { return countOf(n, "model size", "models of different size") }
 
 func mapOf[T any](xs []T, f func(T) float64) []float64 {
 	out := make([]float64, len(xs))
@@ -143,6 +155,29 @@ func interval(low, high float64) *Interval {
 		return nil
 	}
 	return &Interval{low, high}
+}
+
+// welch is the 95 % interval of mean(y) - mean(x) where the two scatter
+// differently (Welch 1947), averaged over strata: x[i] and y[i] are one
+// scenario's samples, each scenario weighs the same, and the degrees of freedom
+// are Satterthwaite's over all samples. nil where it has none.
+func welch(x, y [][]float64) *Interval {
+	k := float64(len(x))
+	var d, v, spread float64
+	for i := range x {
+		d += (stat.Mean(y[i], nil) - stat.Mean(x[i], nil)) / k
+		for _, s := range [][]float64{x[i], y[i]} {
+			n := float64(len(s))
+			part := stat.Variance(s, nil) / n / (k * k)
+			v += part
+			spread += part * part / (n - 1)
+		}
+	}
+	if !(v > 0) {
+		return interval(d, d)
+	}
+	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: v * v / spread}.Quantile(1-(1-confidence)/2) * math.Sqrt(v)
+	return interval(d-half, d+half)
 }
 
 // theilSen is the median of the slopes between all pairs of points with

@@ -17,6 +17,7 @@ const (
 	KindOverview = "overview" // all backends of one mode, over all scenarios
 	KindScaling  = "scaling"  // one backend and mode over all scenarios
 	KindBytes    = "bytes"    // decode time against weight bytes read per token
+	KindWeights  = "weights"  // decode time per token against bytes read, over the weight types of one model
 	KindTokens   = "tokens"   // decode time by position in the answer
 	KindLengths  = "lengths"  // decode time per token against the length of the answer
 	KindTails    = "tails"    // tail ratios against size
@@ -46,6 +47,7 @@ func Write(dir string, r *analysis.Result) ([]Figure, error) {
 	sheets = append(sheets, b.overviews()...)
 	sheets = append(sheets, b.scaling(KindScaling)...)
 	sheets = append(sheets, b.bytesFigure()...)
+	sheets = append(sheets, b.weightFigures()...)
 	sheets = append(sheets, b.tokenFigures()...)
 	sheets = append(sheets, b.lengthFigures()...)
 	sheets = append(sheets, b.tailFigure()...)

@@ -22,30 +22,14 @@ func (w *writer) answer() {
 	d := w.doc
 	d.section("The answer")
 	d.add(paragraph(w.lead()))
+	weights := w.weightSentences()
+	if w.oneSize() && len(weights) > 0 { // size cannot be the answer: the types are
+		d.add(weights)
+		weights = nil
+	}
 	w.summary()
-	var items list
-	for _, c := range w.r.Answers.FirstChange {
-		items = append(items, w.firstChangeSentence(c))
-	}
-	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		for _, s := range w.r.Answers.Slopes {
-			if s.Mode == mode {
-				items = append(items, w.slopeSentence(s))
-			}
-		}
-	}
-	for _, k := range w.keys() {
-		if s := w.fixedCostSentence(k); s != "" {
-			items = append(items, s)
-		}
-	}
-	items = append(items, w.lengthSentences()...)
-	for _, t := range w.r.Answers.Tails {
-		items = append(items, w.tailSentence(t))
-	}
-	for _, f := range w.r.Answers.Feasibility {
-		items = append(items, w.feasibilitySentence(f))
-	}
+	items := slices.Concat(w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), list(w.lengthSentences()), weights,
+		w.tailSentences(), w.feasibilitySentences())
 	if s := w.compareSentence(); s != "" {
 		items = append(items, s)
 	}
@@ -54,15 +38,30 @@ func (w *writer) answer() {
 		return
 	}
 	d.add(items)
-	if len(w.r.Answers.FirstChange) > 0 && w.r.Answers.FirstChange[0].Rule != "" {
+	judged := slices.ContainsFunc(w.r.Answers.FirstChange, func(c analysis.FirstChange) bool { return len(c.Steps) > 0 || c.Model != "" })
+	if judged && w.r.Answers.FirstChange[0].Rule != "" {
 		d.say("What counts as a change: %s", text(w.r.Answers.FirstChange[0].Rule))
 	}
 }
 
-// summary is the answer as a table, a row for each backend.
+// oneSize reports whether all models that gave a measurement have one size.
+func (w *writer) oneSize() bool {
+	sizes := map[float64]bool{}
+	for _, a := range w.r.Aggregates {
+		if a.ParamsM == nil {
+			return false
+		}
+		sizes[*a.ParamsM] = true
+	}
+	return len(sizes) == 1
+}
+
+// summary is the answer as a table, a row for each backend; those of which nothing
+// is known share one.
 func (w *writer) summary() {
 	a := w.r.Answers
 	t := table{head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
+	var keys []key
 	for _, c := range a.FirstChange {
 		k := key{c.Backend, c.BatchSize}
 		row := []string{k.String(), aspects(orUnknown(c.Verdict)), "unknown", "unknown", "unknown", "unknown"}
@@ -92,9 +91,9 @@ func (w *writer) summary() {
 				row[5] = fmt.Sprintf("%d of %s", f.ModelsFailed+f.ModelsWaived, count(f.ModelsOK+f.ModelsFailed+f.ModelsWaived, "model", "models"))
 			}
 		}
-		t.rows = append(t.rows, row)
+		t.rows, keys = append(t.rows, row), append(keys, k)
 	}
-	if len(t.rows) > 0 {
+	if t.rows = w.foldRows(keys, t.rows); len(t.rows) > 0 {
 		w.doc.add(t)
 	}
 }
@@ -161,8 +160,8 @@ func (w *writer) machine() string {
 	return s
 }
 
-func (w *writer) firstChangeSentence(c analysis.FirstChange) string {
-	x, why := series(c.Backend, c.BatchSize), text(c.Why)
+func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
+	why := text(c.Why)
 	var s string
 	switch c.Verdict {
 	case "", "unknown":
@@ -203,15 +202,13 @@ func modeWord(mode string) string {
 	return text(mode)
 }
 
+// slopeSentence is of a slope that there is; slopeSentences has the others.
 func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
 	mode, x, axis := modeWord(s.Mode), series(s.Backend, s.BatchSize), w.axis()
 	evidence := fmt.Sprintf("95 %% t-interval %s, R² %s, n = %s", interval(s.CI, 3), fixed(s.R2, 3), count(s.NModels, "model", "models"))
 	var out string
-	switch {
-	case s.Slope == nil || s.Verdict == "unknown" || s.Verdict == "":
-		out = fmt.Sprintf("How %s time on %s grows with %s is **unknown** on this machine: %s.", mode, x, axis, text(s.Why))
-		return out + w.codes(s.WarningCodes)
-	case s.Verdict == "not_identified":
+	switch s.Verdict {
+	case "not_identified":
 		out = fmt.Sprintf("Whether %s time on %s grows with %s is **unknown** on this machine: the fitted exponent is %s, but its interval holds 0 (%s).",
 			mode, x, axis, fixed(s.Slope, 3), evidence)
 	default:
@@ -265,7 +262,7 @@ func (w *writer) codes(codes []string) string {
 
 // fixedCostSentence says which part of decode does not depend on size, and at
 // which rate the weights are read.
-func (w *writer) fixedCostSentence(k key) string {
+func (w *writer) fixedCostSentence(k key, x string) string {
 	var parts []string
 	for _, o := range w.r.OffsetFits {
 		if o.Backend != k.backend || o.BatchSize != k.batch || o.Mode != record.ModeDecode || o.Scenario != analysis.AllScenarios || o.Form != analysis.FormLinear {
@@ -273,19 +270,19 @@ func (w *writer) fixedCostSentence(k key) string {
 		}
 		switch {
 		case !o.OK || o.A == nil || o.R2 == nil:
-			parts = append(parts, fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: %s.", k, text(o.Reason)))
+			parts = append(parts, fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: %s.", x, text(o.Reason)))
 		case *o.R2 < weakR2:
 			parts = append(parts, fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: a straight line over %s explains too little of it (R² %s in ms).",
-				k, w.axis(), fixed(o.R2, 3)))
+				x, w.axis(), fixed(o.R2, 3)))
 		case *o.A > 0 && o.ACI != nil && o.ACI.Low <= 0:
-			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no fixed cost that differs from 0** on this machine (%s ms, 95 %% interval %s to %s, R² %s in ms, n = %s): over sizes this far apart the largest models decide it.",
-				k, w.axis(), number(*o.A), number(o.ACI.Low), number(o.ACI.High), fixed(o.R2, 3), count(o.NModels, "model", "models")))
+			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no fixed cost that differs from 0** on this machine (%s ms, 95 %% interval %s to %s, R² %s in ms, n = %s); the largest models decide a straight line in ms.",
+				x, w.axis(), number(*o.A), number(o.ACI.Low), number(o.ACI.High), fixed(o.R2, 3), count(o.NModels, "model", "models")))
 		case *o.A > 0 && o.OverheadAtMin != nil && o.OverheadAtMax != nil:
 			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s has a **fixed cost** of %s ms on this machine: %s %% of the smallest model's time and %s %% of the largest's (R² %s in ms, n = %s).",
-				k, w.axis(), number(*o.A), percent(o.OverheadAtMin), percent(o.OverheadAtMax), fixed(o.R2, 3), count(o.NModels, "model", "models")))
+				x, w.axis(), number(*o.A), percent(o.OverheadAtMin), percent(o.OverheadAtMax), fixed(o.R2, 3), count(o.NModels, "model", "models")))
 		default:
 			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no positive fixed cost** on this machine (intercept %s ms, R² %s in ms, n = %s).",
-				k, w.axis(), numberOf(o.A), fixed(o.R2, 3), count(o.NModels, "model", "models")))
+				x, w.axis(), numberOf(o.A), fixed(o.R2, 3), count(o.NModels, "model", "models")))
 		}
 	}
 	var first, last, best *modelRow
@@ -311,15 +308,11 @@ func (w *writer) fixedCostSentence(k key) string {
 	return strings.Join(parts, " ")
 }
 
-func (w *writer) tailSentence(t analysis.TailTrend) string {
-	x := series(t.Backend, t.BatchSize)
+// tailSentence leaves the worst ratio of an unknown trend to tailSentences.
+func (w *writer) tailSentence(t analysis.TailTrend, x string) string {
 	q := strings.ReplaceAll(t.Quantile, "_over_", "/")
 	if t.Verdict == "unknown" || t.Verdict == "" {
-		s := fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", x, text(t.Why))
-		if t.WorstRatio != nil {
-			s += fmt.Sprintf(" The worst %s of single token times is %s, on %s.", text(q), numberOf(t.WorstRatio), text(t.WorstModel))
-		}
-		return s
+		return fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", x, text(t.Why))
 	}
 	verb := map[string]string{"rises": "rises", "falls": "falls", "no_trend": "shows no trend"}[t.Verdict]
 	if verb == "" {
@@ -337,8 +330,7 @@ func (w *writer) tailSentence(t analysis.TailTrend) string {
 	return s + "."
 }
 
-func (w *writer) feasibilitySentence(f analysis.FeasibilityAnswer) string {
-	x := series(f.Backend, f.BatchSize)
+func (w *writer) feasibilitySentence(f analysis.FeasibilityAnswer, x string) string {
 	largest := ""
 	if f.LargestOK != "" {
 		largest = fmt.Sprintf("the largest that ran whole is %s (%s)", text(f.LargestOK), params(f.LargestOKM))

@@ -69,6 +69,7 @@ func compose(r *analysis.Result, figs []plot.Figure) *document {
 	w.answer()
 	w.overviewFigures()
 	w.models()
+	w.weights()
 	w.scaling()
 	w.tails()
 	w.lengths()
