@@ -81,7 +81,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 			flags = append(flags, a)
 			if valued[strings.TrimLeft(a, "-")] {
 				if i++; i == len(args) {
-					return args // its value is missing, which the flag package says best
+					return slices.Concat(args[:at+1], flags) // its value is missing, which the flag package says
 				}
 				flags = append(flags, args[i])
 			}

@@ -113,6 +113,7 @@ func TestBadInput(t *testing.T) {
 		{"analyze a missing folder", []string{"analyze", "--run-dir", "absent"}, "absent"},
 		{"unknown axis", []string{"analyze", "--run-dir", ".", "--x-axis", "width"}, ""},
 		{"synth a wrong type", []string{"synth", "--type", "q3", "-o", inFile, "tiny-gpt2"}, "want one of f32, f16, bf16, q8_0"},
+		{"flag without its value behind the argument", []string{"inspect", "absent.gguf", "--context"}, "flag needs an argument"},
 		{"synth the vocabulary of a twin", []string{"synth", "like:x.gguf", "--vocab", "300"}, "leave out --vocab"},
 		{"synth the twin of nothing", []string{"synth", "like:absent.gguf"}, "absent.gguf"},
 		{"synth a shape as a preset", []string{"synth", "llama3.1-8b"}, `did you mean "shape:llama3.1-8b"`},
