@@ -2,6 +2,7 @@
 #
 #   LLAMA_CPP_DIR=/path   build against an upstream llama.cpp checkout instead of the pinned module
 #   PORTABLE=1            build for x86-64-v3 instead of this machine's CPU
+#   CUDA=1                build for the GPU; CUDA_ARCHITECTURES=90 (default: the GPUs that are here), CUDA_HOME=/path
 #   BIN=bin/llmscale      where `make build` puts the program
 # Each such configuration has a build folder of its own, so that switching rebuilds nothing.
 SHELL       := bash
@@ -15,7 +16,7 @@ TEST_FLAGS   ?=
 BENCH        ?= .
 FUZZ_SECONDS ?= 600
 
-export LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS
+export LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS CUDA CUDA_ARCHITECTURES CUDA_HOME
 
 # Builds the native half and loads the settings with which Go links it.
 with_native = native=$$(scripts/native) && . "$$native/go.env"
@@ -32,6 +33,11 @@ setup: ## install the system packages that the build needs
 .PHONY: native
 native: ## build llama.cpp, ggml and the shim as static libraries
 	@scripts/native >/dev/null
+
+.PHONY: cuda-toolkit
+cuda-toolkit: ## fetch a CUDA toolkit without root, where there is none (CUDA=1 finds it)
+	@scripts/setup python
+	@scripts/cuda-toolkit
 
 .PHONY: build
 build: ## build bin/llmscale

@@ -1,0 +1,4 @@
+//go:build !cuda
+
+// Package driver needs the build tag cuda; see driver.go.
+package driver
