@@ -19,7 +19,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 )
 
 // Built says whether this binary holds llama.cpp.
@@ -168,31 +167,6 @@ func Build() (BuildInfo, error) {
 		info.Warnings = append(info.Warnings, "the native part is instrumented by a sanitizer: its times mean nothing")
 	}
 	return info, nil
-}
-
-// ReadBandwidth reads a buffer of size bytes with the given threads, passes
-// times, and returns each pass's rate in bytes per second, in order. The first
-// passes may be slower (page tables, clocks).
-func ReadBandwidth(size int64, threads, passes int) ([]float64, error) {
-	if passes < 1 || size < 1 || threads < 1 {
-		return nil, &Error{Op: "read bandwidth", Message: "size, threads and passes must be positive"}
-	}
-	ns := make([]int64, passes)
-	var (
-		cerr     C.ls_error
-		read     C.size_t
-		checksum C.uint64_t
-	)
-	code := C.ls_read_bandwidth(C.size_t(size), C.int32_t(threads), C.int32_t(passes),
-		(*C.int64_t)(unsafe.Pointer(&ns[0])), &read, &checksum, &cerr)
-	if err := toError(code, &cerr, logs.mark()); err != nil {
-		return nil, err
-	}
-	rates := make([]float64, passes)
-	for i, t := range ns {
-		rates[i] = float64(read) / (float64(t) * 1e-9)
-	}
-	return rates, nil
 }
 
 // thread runs functions one after another on one OS thread. libgomp keeps its

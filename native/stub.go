@@ -2,7 +2,11 @@
 
 package native
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"llmscale/runner/ceilings"
+)
 
 // Built says whether this binary holds llama.cpp.
 const Built = false
@@ -54,6 +58,9 @@ func (*Context) EvalAll([]int32) ([][]float32, error) { return nil, ErrNotBuilt 
 
 // ReadBandwidth returns ErrNotBuilt.
 func ReadBandwidth(int64, int, int) ([]float64, error) { return nil, ErrNotBuilt }
+
+// ProbeCPU returns ErrNotBuilt.
+func ProbeCPU(ProbeOptions) (ceilings.Device, error) { return ceilings.Device{}, ErrNotBuilt }
 
 // Build returns ErrNotBuilt.
 func Build() (BuildInfo, error) { return BuildInfo{}, ErrNotBuilt }

@@ -2,128 +2,94 @@
 // ceiling under which batch-1 decode lives.
 // SPDX-License-Identifier: MIT
 #include "common.h"
+#include "team.h"
 
 #include <atomic>
 #include <cstdlib>
-#include <thread>
-#include <vector>
+#include <sys/mman.h>
 
 namespace {
 
-// Sums n 64-bit words. Sixteen independent sums let the compiler keep several
-// wide loads in flight; integer addition needs no leave to be reordered.
-uint64_t sum(const uint64_t * p, size_t n) {
-    uint64_t s[16] = {};
-    for (size_t i = 0; i + 16 <= n; i += 16) {
-        for (int l = 0; l < 16; l++) {
-            s[l] += p[i + l];
+// As wide as the widest loads; where these are narrower, the compiler splits it.
+typedef uint64_t lanes __attribute__((vector_size(64)));
+
+// Sums n vectors, read as Streams runs side by side; n is a multiple of 8. Eight
+// independent sums keep the loads in flight: integer addition takes a cycle and
+// needs no leave to be reordered. One run is what a matrix's rows are to decode;
+// with several, some memory systems give more, and a ceiling is what they give.
+template <int Streams> uint64_t sum(const lanes * p, size_t n) {
+    constexpr int step = 8 / Streams; // vectors of each run
+    const size_t  run  = n / Streams;
+    lanes         s[8] = {};
+    for (size_t i = 0; i + step <= run; i += step) {
+        for (int r = 0; r < Streams; r++) {
+            for (int u = 0; u < step; u++) {
+                s[r * step + u] += p[size_t(r) * run + i + size_t(u)];
+            }
         }
     }
     uint64_t total = 0;
-    for (uint64_t v : s) {
-        total += v;
+    for (const lanes & v : s) {
+        for (int l = 0; l < 8; l++) {
+            total += v[l];
+        }
     }
     return total;
 }
 
-// Waits until all threads have arrived; spinning, since a futex would cost more
-// than a pass over a small buffer.
-class spin_barrier {
-  public:
-    explicit spin_barrier(int n) : n_(n) {}
-    void wait() {
-        const int phase = phase_.load(std::memory_order_acquire);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n_) {
-            arrived_.store(0, std::memory_order_relaxed);
-            phase_.store(phase + 1, std::memory_order_release);
-            return;
-        }
-        while (phase_.load(std::memory_order_acquire) == phase) {
-            std::this_thread::yield();
-        }
-    }
-
-  private:
-    const int        n_;
-    std::atomic<int> arrived_{0};
-    std::atomic<int> phase_{0};
-};
-
 } // namespace
 
-extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t passes, int64_t * pass_ns, size_t * bytes_read,
-                                 uint64_t * checksum, ls_error * err) {
-    if (n_threads < 1 || passes < 1) {
-        return ls::fail(err, LS_BAD_ARG, "read bandwidth", "%d threads, %d passes: want at least 1 of each", n_threads, passes);
+extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t streams, int32_t sweeps, int32_t passes, int64_t * pass_ns,
+                                 size_t * bytes_read, uint64_t * checksum, ls_error * err) {
+    if (n_threads < 1 || sweeps < 1 || passes < 1) {
+        return ls::fail(err, LS_BAD_ARG, "read bandwidth", "%d threads, %d sweeps, %d passes: want at least 1 of each", n_threads, sweeps,
+                        passes);
+    }
+    uint64_t (*read)(const lanes *, size_t) = streams == 1 ? sum<1> : streams == 4 ? sum<4> : nullptr;
+    if (read == nullptr) {
+        return ls::fail(err, LS_BAD_ARG, "read bandwidth", "%d streams: want 1 or 4", streams);
     }
     const size_t page  = 4096;
     const size_t share = bytes / size_t(n_threads) / page * page;
     if (share == 0) {
         return ls::fail(err, LS_BAD_ARG, "read bandwidth", "%zu bytes are less than a page for each of %d threads", bytes, n_threads);
     }
-    *bytes_read = share * size_t(n_threads);
-    void * buffer = nullptr;
-    if (posix_memalign(&buffer, 1 << 21, *bytes_read) != 0) {
-        return ls::fail(err, LS_NO_MEMORY, "read bandwidth", "no memory for a buffer of %zu bytes", *bytes_read);
+    const size_t size   = share * size_t(n_threads);
+    void *       buffer = nullptr;
+    if (posix_memalign(&buffer, 1 << 21, size) != 0) {
+        return ls::fail(err, LS_NO_MEMORY, "read bandwidth", "no memory for a buffer of %zu bytes", size);
     }
-
-    struct span {
-        int64_t start, end;
-    };
-    std::vector<span>        spans(size_t(n_threads) * size_t(passes)); // of each thread and pass
-    std::vector<std::thread> threads;
-    spin_barrier             barrier(n_threads);
-    std::atomic<uint64_t>    total{0};
-    std::atomic<int>         go{0}; // 1: all threads are there; -1: one could not be started
-    auto work = [&](int index) {
-        while (go.load(std::memory_order_acquire) == 0) {
-            std::this_thread::yield();
-        }
-        if (go.load(std::memory_order_acquire) < 0) {
-            return;
-        }
-        auto * mine = reinterpret_cast<uint64_t *>(static_cast<char *>(buffer) + share * size_t(index));
-        // Each thread touches its own share first, so that its pages lie on its node.
-        for (size_t i = 0; i < share / 8; i++) {
-            mine[i] = i;
-        }
-        uint64_t s = 0;
-        for (int32_t pass = 0; pass < passes; pass++) {
-            barrier.wait();
-            span & t = spans[size_t(pass) * size_t(n_threads) + size_t(index)];
-            t.start  = ls::now_ns();
-            s += sum(mine, share / 8);
-            t.end = ls::now_ns();
-        }
-        total += s;
-    };
-    const int rc = ls::guarded(err, "read bandwidth", [&] {
-        for (int i = 1; i < n_threads; i++) {
-            threads.emplace_back(work, i);
-        }
-        return int(LS_OK);
-    });
-    go.store(rc == LS_OK ? 1 : -1, std::memory_order_release);
-    if (rc == LS_OK) {
-        work(0);
-    }
-    for (auto & t : threads) {
-        t.join();
-    }
+#ifdef MADV_HUGEPAGE
+    // A ceiling is without page-table walks. Where the kernel has no large pages
+    // to give, the figure is that of small ones, and so is inference's.
+    (void) madvise(buffer, size, MADV_HUGEPAGE);
+#endif
+    std::atomic<uint64_t> total{0};
+    auto mine = [&](int index) { return static_cast<char *>(buffer) + share * size_t(index); };
+    const int rc = ls::timed_passes(
+        err, "read bandwidth", n_threads, passes, pass_ns,
+        [&](int index) {
+            // Each thread touches its own share first, so that its pages lie on its node.
+            auto * p = reinterpret_cast<uint64_t *>(mine(index));
+            for (size_t i = 0; i < share / 8; i++) {
+                p[i] = i;
+            }
+        },
+        [&](int index) {
+            const auto * p = reinterpret_cast<const lanes *>(mine(index));
+            uint64_t     s = 0;
+            for (int32_t sweep = 0; sweep < sweeps; sweep++) {
+                s += read(p, share / sizeof(lanes));
+                // Memory may have changed, for all that the compiler knows: no sweep's loads can be merged with another's.
+                asm volatile("" ::: "memory");
+            }
+            total.fetch_add(s, std::memory_order_relaxed);
+        });
     free(buffer);
     if (rc != LS_OK) {
         return rc;
     }
-    // A pass lasts from its first thread's start to its last one's end.
-    for (int32_t pass = 0; pass < passes; pass++) {
-        span whole = spans[size_t(pass) * size_t(n_threads)];
-        for (int i = 1; i < n_threads; i++) {
-            const span & t = spans[size_t(pass) * size_t(n_threads) + size_t(i)];
-            whole.start    = t.start < whole.start ? t.start : whole.start;
-            whole.end      = t.end > whole.end ? t.end : whole.end;
-        }
-        pass_ns[pass] = whole.end - whole.start;
-    }
-    *checksum = total;
+    *bytes_read = size * size_t(sweeps);
+    *checksum   = total;
     return LS_OK;
 }

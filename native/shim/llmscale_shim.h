@@ -161,11 +161,23 @@ int ls_eval(ls_context * ctx, const int32_t * tokens, int32_t n_tokens, bool all
 int ls_bare_decode(ls_context * ctx, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
                    int64_t * total_ns, ls_error * err);
 
-/* Reads a buffer of the given size with the given threads, passes times;
- * pass_ns[i] is the time of pass i. Returns a checksum so that no load can be
- * optimised away. bytes is rounded down to a multiple of 4096 per thread. */
-int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t passes, int64_t * pass_ns, size_t * bytes_read,
-                      uint64_t * checksum, ls_error * err);
+/* Reads a buffer of the given size with the given threads, each its own share as
+ * 1 or 4 runs side by side (streams), sweeps times in each of passes passes.
+ * pass_ns[i] is the time of pass i, *bytes_read what each pass read. Returns a
+ * checksum so that no load can be optimised away. bytes is rounded down to a
+ * multiple of 4096 per thread. */
+int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t streams, int32_t sweeps, int32_t passes, int64_t * pass_ns,
+                      size_t * bytes_read, uint64_t * checksum, ls_error * err);
+
+/* Multiply-adds of f32 on registers, as wide as the build's vectors, with the given
+ * threads: steps of every chain in each pass. *flop is the work of a pass, two for
+ * each multiply-add; *checksum is the chains' mean value, which nears 1. */
+int ls_fma_rate(int32_t n_threads, int64_t steps, int32_t passes, int64_t * pass_ns, int64_t * flop, double * checksum, ls_error * err);
+
+/* Lets an OpenMP team of n_threads (2 or more) meet `barriers` times in each pass.
+ * Call it on the OS thread that will go on to compute, or on one of its own: libgomp
+ * keeps a team for each calling thread. */
+int ls_barrier_cost(int32_t n_threads, int64_t barriers, int32_t passes, int64_t * pass_ns, ls_error * err);
 
 #ifdef __cplusplus
 }

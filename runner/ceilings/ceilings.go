@@ -14,11 +14,12 @@ const SchemaVersion = 1
 // FileName is the name of the artifact in a run's folder.
 const FileName = "ceilings.json"
 
-// File is ceilings.json: one entry for each device that a run used.
+// File is ceilings.json: one entry for each device that a run used, and of a CPU
+// for each number of threads.
 type File struct {
 	SchemaVersion int       `json:"schema_version"`
 	Devices       []Device  `json:"devices"`
-	MeasuredAt    time.Time `json:"measured_at"`
+	MeasuredAt    time.Time `json:"measured_at"` // the first of them
 }
 
 // Kinds of device, as in a record's field device.
@@ -33,6 +34,12 @@ type Device struct {
 	Kind    string `json:"kind"`              // CPU or CUDA
 	Name    string `json:"name"`              // of the processor or the GPU
 	Threads int    `json:"threads,omitempty"` // of a CPU's figures: those that inference uses
+
+	// Of a run that was resumed, each session measures anew; all is kept.
+	Session    int       `json:"session_idx,omitempty"`
+	MeasuredAt time.Time `json:"measured_at,omitzero"`
+	Quick      bool      `json:"quick,omitempty"`  // few passes, as before a run
+	WallS      float64   `json:"wall_s,omitempty"` // what measuring took
 
 	Bandwidth []Bandwidth `json:"bandwidth"`
 	Compute   []Compute   `json:"compute"`
@@ -69,6 +76,7 @@ type Bandwidth struct {
 	RelativeSpread float64 `json:"relative_spread"`         // interquartile range over median of the passes' times
 	BlockThreads   int     `json:"block_threads,omitempty"` // launch shape of a GPU kernel that won
 	GridBlocks     int     `json:"grid_blocks,omitempty"`
+	Streams        int     `json:"streams,omitempty"` // of a CPU: runs of memory that each thread read side by side
 }
 
 // Units of Compute.
