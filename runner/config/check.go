@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"llmscale/internal/text"
@@ -82,7 +83,12 @@ func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
 			b.NGPULayers = AllLayers
 		}
 	} else if b.Device == DeviceCPU && b.NGPULayers != 0 && !d.bad[path+".device"] {
-		d.fail(n, path+".n_gpu_layers", "must be 0 on device cpu, not %d; for layers on the GPU write device: cuda", b.NGPULayers)
+		d.fail(n, path+".n_gpu_layers", "must be 0 on device cpu, not %s; for layers on the GPU write device: cuda", layersText(b.NGPULayers))
+	}
+	for _, key := range []string{"cuda_graphs", "token_events", "vram_limit_gib"} {
+		if n, ok := d.seen[path+"."+key]; ok && b.Device == DeviceCPU && !d.bad[path+".device"] {
+			d.fail(n, path+"."+key, "means nothing on device cpu; remove it, or write device: cuda")
+		}
 	}
 	if n, ok := d.seen[path+".ubatch_tokens"]; !ok {
 		b.UBatchTokens = min(512, b.BatchTokens)
@@ -95,6 +101,17 @@ func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
 	if msg := c.contextTooShort(*b); msg != "" {
 		d.fail(d.seen[path+".context_tokens"], path+".context_tokens", "%s", msg)
 	}
+}
+
+// layersText is a value of n_gpu_layers as it is written in the file.
+func layersText(n int) string {
+	switch n {
+	case AllLayers:
+		return "all"
+	case FitLayers:
+		return "fit"
+	}
+	return strconv.Itoa(n)
 }
 
 // contextTooShort says which scenario does not fit into a context of fixed

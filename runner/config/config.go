@@ -29,6 +29,7 @@ type Config struct {
 	WarmupRepetitions int        `json:"warmup_repetitions"`
 	Seed              int64      `json:"seed"`
 	CellTimeoutS      float64    `json:"cell_timeout_s"`
+	TelemetryMS       int        `json:"telemetry_ms"` // between two readings of a GPU's sensors; 0: none
 	Scenarios         []Scenario `json:"scenarios"`
 	Backends          []Backend  `json:"backends"`
 	Models            []Model    `json:"models"`
@@ -48,20 +49,23 @@ type Scenario struct {
 // Backend is one way to run a model: the runtime, the device and the options of
 // its context. Two backends are equal but for the name if they do the same work.
 type Backend struct {
-	Name          string `json:"name"`
-	Kind          string `json:"kind"`            // KindNative
-	Device        string `json:"device"`          // DeviceCPU or DeviceCUDA
-	DType         string `json:"dtype,omitempty"` // f32, f16, q8_0: the type in which models are synthesised; "": this backend runs files only
-	BatchSize     int    `json:"batch_size"`      // sequences decoded together; 1
-	Threads       int    `json:"threads"`         // 0: all physical cores
-	ThreadsBatch  int    `json:"threads_batch"`   // 0: as Threads
-	NGPULayers    int    `json:"n_gpu_layers"`    // AllLayers: all; always 0 on the CPU
-	FlashAttn     string `json:"flash_attn"`      // auto, on, off
-	ContextTokens int    `json:"context_tokens"`  // 0: what the longest prompt needs, see Context
-	BatchTokens   int    `json:"batch_tokens"`    // most tokens handed to one llama_decode
-	UBatchTokens  int    `json:"ubatch_tokens"`   // most tokens computed at once; at most BatchTokens
-	KVType        string `json:"kv_type"`         // f16, f32, q8_0, for keys and values alike
-	Mmap          bool   `json:"mmap"`            // weights mapped from the file
+	Name          string  `json:"name"`
+	Kind          string  `json:"kind"`                     // KindNative
+	Device        string  `json:"device"`                   // DeviceCPU or DeviceCUDA
+	DType         string  `json:"dtype,omitempty"`          // f32, f16, q8_0: the type in which models are synthesised; "": this backend runs files only
+	BatchSize     int     `json:"batch_size"`               // sequences decoded together; 1
+	Threads       int     `json:"threads"`                  // 0: all physical cores
+	ThreadsBatch  int     `json:"threads_batch"`            // 0: as Threads
+	NGPULayers    int     `json:"n_gpu_layers"`             // AllLayers, FitLayers or a number; always 0 on the CPU
+	CUDAGraphs    bool    `json:"cuda_graphs"`              // of no meaning on the CPU
+	TokenEvents   bool    `json:"token_events"`             // device time of every decode step
+	VRAMLimitGiB  float64 `json:"vram_limit_gib,omitempty"` // device memory that the card pretends to have; 0: all of it
+	FlashAttn     string  `json:"flash_attn"`               // auto, on, off
+	ContextTokens int     `json:"context_tokens"`           // 0: what the longest prompt needs, see Context
+	BatchTokens   int     `json:"batch_tokens"`             // most tokens handed to one llama_decode
+	UBatchTokens  int     `json:"ubatch_tokens"`            // most tokens computed at once; at most BatchTokens
+	KVType        string  `json:"kv_type"`                  // f16, f32, q8_0, for keys and values alike
+	Mmap          bool    `json:"mmap"`                     // weights mapped from the file
 
 	at mark // of its entry in the file
 }
@@ -111,8 +115,8 @@ func (c *Config) Gen(s Scenario) int {
 	return c.GenTokens
 }
 
-// Kinds of backend and of model source, devices, and the value of NGPULayers that
-// means every layer.
+// Kinds of backend and of model source, devices, and the values of
+// NGPULayers that are no number of layers.
 const (
 	KindNative = "native"
 	KindSynth  = "synth"  // a GPT-2 shape with random weights
@@ -125,6 +129,7 @@ const (
 	DeviceCPU  = "cpu"
 	DeviceCUDA = "cuda"
 	AllLayers  = -1
+	FitLayers  = -2 // as many as the free device memory has room for
 )
 
 // MaxBytes is the size above which a config file is refused unread.

@@ -112,11 +112,11 @@ models: [{name: a, source: synth:gpt2}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	cpu := Backend{Name: "cpu", Kind: "native", Device: "cpu", DType: "f32", BatchSize: 1, FlashAttn: "auto",
+	cpu := Backend{Name: "cpu", Kind: "native", Device: "cpu", DType: "f32", BatchSize: 1, CUDAGraphs: true, FlashAttn: "auto",
 		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, at: mark{3, 12}}
-	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, FlashAttn: "on", NGPULayers: AllLayers,
+	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, CUDAGraphs: true, FlashAttn: "on", NGPULayers: AllLayers,
 		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, at: mark{3, 38}}
-	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600,
+	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
 		file:   "some/where/my sweep.v2.yaml", sha256: fmt.Sprintf("%x", sha256.Sum256(data))}
@@ -136,6 +136,7 @@ repetitions: 5
 warmup_repetitions: 0
 seed: 9007199254740991
 cell_timeout_s: 0.5
+telemetry_ms: 0
 scenarios:
   - name: ids
     prompt_tokens: 512
@@ -146,7 +147,7 @@ scenarios:
       lines
 backends:
   - {name: b, kind: native, device: cuda, dtype: q8_0, batch_size: 1, threads: 2, threads_batch: 4, n_gpu_layers: 7,
-     flash_attn: off, context_tokens: 1512, batch_tokens: 512, ubatch_tokens: 128, kv_type: fp32, mmap: false}
+     cuda_graphs: false, token_events: true, vram_limit_gib: 11.5, flash_attn: off, context_tokens: 1512, batch_tokens: 512, ubatch_tokens: 128, kv_type: fp32, mmap: false}
 models:
   - {name: "gemma3:270m", source: ../m.gguf, params_millions: 268.1, backends: [b]}
 ...
@@ -158,7 +159,7 @@ models:
 		t.Error(got)
 	}
 	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 1, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
-		FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{17, 5}}
+		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{18, 5}}
 	if c.Backends[0] != want {
 		t.Errorf("%+v", c.Backends[0])
 	}

@@ -345,6 +345,10 @@ func (f *field[T]) set(dst any, n *yaml.Node) string {
 	text := strings.ReplaceAll(n.Value, "_", "")
 	switch dst := dst.(type) {
 	case *int:
+		if v, ok := f.Words[n.Value]; ok {
+			*dst = v
+			return ""
+		}
 		v, msg := f.integer(n, text)
 		if msg == "" {
 			*dst = int(v)
@@ -394,7 +398,7 @@ func (f *field[T]) integer(n *yaml.Node, text string) (int64, string) {
 		if n.Tag == "!!int" {
 			return 0, fmt.Sprintf("must be a whole number in plain decimal digits, not %s", describe(n))
 		}
-		return 0, fmt.Sprintf("must be a whole number, not %s%s", describe(n), unquote(n))
+		return 0, fmt.Sprintf("must be %s, not %s%s%s", f.wants(), describe(n), unquote(n), didYouMean(n.Value, f.words()))
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if errors.Is(err, strconv.ErrRange) || f.Min > float64(v) || float64(v) > f.Max {

@@ -43,7 +43,11 @@ func (f *Field) typeDoc() string {
 		if f.Min == f.Max {
 			return fmt.Sprintf("%s%s, %s only", f.Type, unit, plain(f.Min))
 		}
-		return fmt.Sprintf("%s%s, %s to %s", f.Type, unit, plain(f.Min), plain(f.Max))
+		bounds := fmt.Sprintf("%s%s, %s to %s", f.Type, unit, plain(f.Min), plain(f.Max))
+		for _, w := range f.words() {
+			bounds += fmt.Sprintf(", `%s`", w)
+		}
+		return bounds
 	}
 	return string(f.Type) + unit
 }
@@ -127,7 +131,7 @@ A model that no backend runs and a backend that runs no model are errors, becaus
 ## Rules between keys
 
 - A scenario has exactly one of ` + "`prompt` and `prompt_tokens`" + `.
-- ` + "`n_gpu_layers`" + ` other than 0 needs ` + "`device: cuda`" + `.
+- ` + "`n_gpu_layers`" + ` other than 0, ` + "`cuda_graphs`, `token_events` and `vram_limit_gib`" + ` need ` + "`device: cuda`" + `.
 - ` + "`ubatch_tokens`" + ` is at most ` + "`batch_tokens`" + `.
 - ` + "`kv_type: q8_0`" + ` needs ` + "`flash_attn`" + ` auto or on.
 - A ` + "`context_tokens`" + ` that is not 0 has room for every scenario's ` + "`prompt_tokens`" + ` and ` + "`gen_tokens`" + `; a text is checked once the model has tokenised it.

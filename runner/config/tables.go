@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -32,6 +34,7 @@ type Field struct {
 	Min, Max   float64           // of Int and Number, both allowed
 	Values     []string          // of Choice
 	Aliases    map[string]string // other spellings of Values that are read
+	Words      map[string]int    // of Int: words that stand for a number
 	Why        string            // why the range is as narrow as it is
 	Doc        string            // what it means, one or two sentences
 }
@@ -100,6 +103,9 @@ var sweepTable = table[Config]{
 		{Field: Field{Key: "cell_timeout_s", Type: Number, Unit: "s", Default: "600", Min: 0.1, Max: 7 * 24 * 3600,
 			Doc: "A worker that gives no answer for that long is killed, and its cell is recorded as timeout."},
 			at: func(c *Config) any { return &c.CellTimeoutS }},
+		{Field: Field{Key: "telemetry_ms", Type: Int, Unit: "ms", Default: "20", Min: 0, Max: 60_000,
+			Doc: "How often a GPU's memory, power, clocks and temperature are read while it computes; 0 reads them not at all."},
+			at: func(c *Config) any { return &c.TelemetryMS }},
 		{Field: Field{Key: "scenarios", Type: List, Required: true, Doc: "The prompts."},
 			at: func(c *Config) any { return &c.Scenarios }, example: scenarioExample},
 		{Field: Field{Key: "backends", Type: List, Required: true, Doc: "The ways to run a model."},
@@ -176,9 +182,19 @@ var backendTable = table[Backend]{
 		{Field: Field{Key: "threads_batch", Type: Int, Default: "0", Min: 0, Max: 512,
 			Doc: "CPU threads for prefill; 0 takes as many as for decode."},
 			at: func(b *Backend) any { return &b.ThreadsBatch }},
-		{Field: Field{Key: "n_gpu_layers", Type: Int, Unit: "layers", DefaultDoc: "-1 on cuda, 0 on cpu", Min: AllLayers, Max: 10_000,
-			Doc: "Layers that the GPU computes; -1 is all of them."},
+		{Field: Field{Key: "n_gpu_layers", Type: Int, Unit: "layers", DefaultDoc: "all on cuda, none on cpu", Min: AllLayers, Max: 10_000,
+			Words: map[string]int{"all": AllLayers, "none": 0, "fit": FitLayers},
+			Doc:   "Layers that the GPU computes, from the last one down; the output head counts as one more. `fit` takes as many as the free device memory has room for, by llama.cpp's own reckoning. -1 is `all`."},
 			at: func(b *Backend) any { return &b.NGPULayers }},
+		{Field: Field{Key: "cuda_graphs", Type: Bool, Default: "true",
+			Doc: "Decode steps are launched as one CUDA graph each instead of kernel by kernel, where llama.cpp can."},
+			at: func(b *Backend) any { return &b.CUDAGraphs }},
+		{Field: Field{Key: "token_events", Type: Bool, Default: "false",
+			Doc: "CUDA events around every decode step, not around the phases alone: gives `token_device_ns` and costs the device about 2 µs for each event."},
+			at: func(b *Backend) any { return &b.TokenEvents }},
+		{Field: Field{Key: "vram_limit_gib", Type: Number, Unit: "GiB", DefaultDoc: "the whole card", Min: 0.25, Max: 4096,
+			Doc: "Device memory that the card pretends to have: the rest is reserved before the model is loaded."},
+			at: func(b *Backend) any { return &b.VRAMLimitGiB }},
 		{Field: Field{Key: "flash_attn", Type: Choice, Default: "auto", Values: []string{"auto", "on", "off"},
 			Aliases: map[string]string{"true": "on", "false": "off"},
 			Doc:     "Flash attention; `auto` leaves it to llama.cpp."},
@@ -315,7 +331,7 @@ func (t *table[T]) unknown(key *yaml.Node) string {
 func (f *Field) wants() string {
 	switch f.Type {
 	case Int:
-		return "a whole number"
+		return enumerate(append([]string{"a whole number"}, f.words()...), "or")
 	case Number:
 		return "a number"
 	case Choice:
@@ -323,6 +339,9 @@ func (f *Field) wants() string {
 	}
 	return string(f.Type)
 }
+
+// words are the words that stand for a number, in alphabetical order.
+func (f *Field) words() []string { return slices.Sorted(maps.Keys(f.Words)) }
 
 // defaultNode is the default as if it stood in the file.
 func defaultNode(f *Field) *yaml.Node {
