@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "ggml-backend.h"
 #include "llama.h"
 #include "llmscale_shim.h"
 
@@ -47,6 +48,18 @@ int guarded(ls_error * err, const char * op, F && f) {
 // What llama.cpp says it allocated, one entry for each buffer type; returns how many there are, of which at most
 // cap are written, or -1 where this llama.cpp does not tell (internal.cpp).
 int32_t memory_breakdown(const llama_context * ctx, ls_memory * out, int32_t cap);
+
+// The scheduler that splits the context's graphs among its backends; nullptr where this llama.cpp does not hand it
+// out (internal.cpp). llama.cpp may make a new one between calls: ask each time.
+ggml_backend_sched_t scheduler(const llama_context * ctx);
+
+// The first backend of the scheduler that computes on a GPU; nullptr on a context without one, or without scheduler.
+ggml_backend_t compute_backend(const llama_context * ctx);
+
+// Has callback called for each node that the context computes from now on; nullptr ends it. A context is made
+// without one and the timed phases run without: the scheduler then computes a split at once, else piece by piece.
+// False where this llama.cpp does not allow it.
+bool set_eval_callback(llama_context * ctx, ggml_backend_sched_eval_callback callback, void * user);
 
 } // namespace ls
 

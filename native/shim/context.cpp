@@ -1,28 +1,13 @@
 // A context and the timed phases. This file is what every figure comes from.
 // SPDX-License-Identifier: MIT
 #include "argmax.h"
-#include "common.h"
-
-#include "ggml-cpu.h"
+#include "context.h"
 
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <sys/resource.h>
-
-struct ls_context {
-    llama_context * ctx   = nullptr;
-    ls_model *      model = nullptr;
-    // The pool outlives single calls: without one attached, ggml sets up and
-    // tears down a pool for every graph, that is for every token.
-    ggml_threadpool * pool       = nullptr;
-    ggml_threadpool * pool_batch = nullptr;
-    llama_batch       batch      = {};
-    int32_t           n_vocab    = 0;
-    int32_t           n_batch    = 0;
-    int32_t           n_past     = 0;
-};
 
 namespace {
 
@@ -41,47 +26,6 @@ ggml_type type_by_name(const char * name) {
 ggml_threadpool * new_pool(int32_t n_threads) {
     ggml_threadpool_params tp = ggml_threadpool_params_default(n_threads);
     return ggml_threadpool_new(&tp);
-}
-
-int decode_failed(ls_error * err, const char * op, int rc) {
-    switch (rc) {
-        case 1:  return ls::fail(err, LS_KV_FULL, op, "no room in the KV cache: the context is too short for these tokens");
-        case 2:  return ls::fail(err, LS_ABORTED, op, "aborted");
-        case -2: return ls::fail(err, LS_NO_MEMORY, op, "not enough memory for the compute buffer");
-        default: return ls::fail(err, LS_FAILED, op, "llama_decode returned %d", rc);
-    }
-}
-
-// Decodes tokens[0..n) at the context's end in batches of n_batch; logits of all
-// tokens or of the last one only. Does not synchronize.
-int append(ls_context * c, const int32_t * tokens, int32_t n, bool all) {
-    llama_batch & b = c->batch;
-    for (int32_t done = 0; done < n;) {
-        const int32_t m = n - done < c->n_batch ? n - done : c->n_batch;
-        for (int32_t i = 0; i < m; i++) {
-            b.token[i]     = tokens[done + i];
-            b.pos[i]       = c->n_past + i;
-            b.n_seq_id[i]  = 1;
-            b.seq_id[i][0] = sequence;
-            b.logits[i]    = all || done + i == n - 1;
-        }
-        b.n_tokens = m;
-        if (const int rc = llama_decode(c->ctx, b)) {
-            return rc;
-        }
-        c->n_past += m;
-        done += m;
-    }
-    return 0;
-}
-
-int check_tokens(const ls_context * c, const int32_t * tokens, int32_t n, ls_error * err, const char * op) {
-    for (int32_t i = 0; i < n; i++) {
-        if (tokens[i] < 0 || tokens[i] >= c->n_vocab) {
-            return ls::fail(err, LS_BAD_ARG, op, "token %d is %d, outside the vocabulary of %d", i, tokens[i], c->n_vocab);
-        }
-    }
-    return LS_OK;
 }
 
 int64_t timeval_ns(const timeval & t) { return int64_t(t.tv_sec) * 1000000000 + int64_t(t.tv_usec) * 1000; }
@@ -115,6 +59,45 @@ bool all_finite(const float * x, int32_t n) {
 }
 
 } // namespace
+
+int ls::decode_failed(ls_error * err, const char * op, int rc) {
+    switch (rc) {
+        case 1:  return fail(err, LS_KV_FULL, op, "no room in the KV cache: the context is too short for these tokens");
+        case 2:  return fail(err, LS_ABORTED, op, "aborted");
+        case -2: return fail(err, LS_NO_MEMORY, op, "not enough memory for the compute buffer");
+        default: return fail(err, LS_FAILED, op, "llama_decode returned %d", rc);
+    }
+}
+
+int ls::append(ls_context * c, const int32_t * tokens, int32_t n, bool all) {
+    llama_batch & b = c->batch;
+    for (int32_t done = 0; done < n;) {
+        const int32_t m = n - done < c->n_batch ? n - done : c->n_batch;
+        for (int32_t i = 0; i < m; i++) {
+            b.token[i]     = tokens[done + i];
+            b.pos[i]       = c->n_past + i;
+            b.n_seq_id[i]  = 1;
+            b.seq_id[i][0] = sequence;
+            b.logits[i]    = all || done + i == n - 1;
+        }
+        b.n_tokens = m;
+        if (const int rc = llama_decode(c->ctx, b)) {
+            return rc;
+        }
+        c->n_past += m;
+        done += m;
+    }
+    return 0;
+}
+
+int ls::check_tokens(const ls_context * c, const int32_t * tokens, int32_t n, ls_error * err, const char * op) {
+    for (int32_t i = 0; i < n; i++) {
+        if (tokens[i] < 0 || tokens[i] >= c->n_vocab) {
+            return fail(err, LS_BAD_ARG, op, "token %d is %d, outside the vocabulary of %d", i, tokens[i], c->n_vocab);
+        }
+    }
+    return LS_OK;
+}
 
 extern "C" void ls_context_free(ls_context * c) {
     if (!c) {
@@ -205,7 +188,7 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
     if (int64_t(n_prompt) + n_gen > int64_t(llama_n_ctx(c->ctx))) {
         return ls::fail(err, LS_KV_FULL, "measure", "prompt %d + gen %d tokens do not fit a context of %u", n_prompt, n_gen, llama_n_ctx(c->ctx));
     }
-    if (const int rc = check_tokens(c, prompt, n_prompt, err, "measure")) {
+    if (const int rc = ls::check_tokens(c, prompt, n_prompt, err, "measure")) {
         return rc;
     }
 
@@ -219,8 +202,8 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
     const int64_t e2e_start = ls::now_ns();
 
     const int64_t prefill_start = ls::now_ns();
-    if (const int rc = append(c, prompt, n_prompt, false)) {
-        return decode_failed(err, "prefill", rc);
+    if (const int rc = ls::append(c, prompt, n_prompt, false)) {
+        return ls::decode_failed(err, "prefill", rc);
     }
     llama_synchronize(c->ctx);
     const int64_t prefill_end = ls::now_ns();
@@ -231,8 +214,8 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
     int64_t       t            = decode_start;
     for (int32_t i = 0; i < n_gen; i++) {
         output_ids[i] = next;
-        if (const int rc = append(c, &next, 1, false)) {
-            return decode_failed(err, "decode", rc);
+        if (const int rc = ls::append(c, &next, 1, false)) {
+            return ls::decode_failed(err, "decode", rc);
         }
         llama_synchronize(c->ctx);
         const int64_t decoded = ls::now_ns();
@@ -265,11 +248,11 @@ int eval(ls_context * c, const int32_t * tokens, int32_t n_tokens, bool all, flo
     if (n_tokens < 1 || n_tokens > c->n_batch) {
         return ls::fail(err, LS_BAD_ARG, "eval", "%d tokens: want 1 to %d, the batch size", n_tokens, c->n_batch);
     }
-    if (const int rc = check_tokens(c, tokens, n_tokens, err, "eval")) {
+    if (const int rc = ls::check_tokens(c, tokens, n_tokens, err, "eval")) {
         return rc;
     }
-    if (const int rc = append(c, tokens, n_tokens, all)) {
-        return decode_failed(err, "eval", rc);
+    if (const int rc = ls::append(c, tokens, n_tokens, all)) {
+        return ls::decode_failed(err, "eval", rc);
     }
     llama_synchronize(c->ctx);
     const size_t row = size_t(c->n_vocab) * sizeof(float);
@@ -286,8 +269,8 @@ int eval(ls_context * c, const int32_t * tokens, int32_t n_tokens, bool all, flo
 int bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
                 int64_t * total_ns, ls_error * err) {
     ls_context_clear(c);
-    if (const int rc = append(c, prompt, n_prompt, false)) {
-        return decode_failed(err, "prefill", rc);
+    if (const int rc = ls::append(c, prompt, n_prompt, false)) {
+        return ls::decode_failed(err, "prefill", rc);
     }
     llama_synchronize(c->ctx);
 
@@ -295,7 +278,7 @@ int bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const 
     for (int32_t i = 0; i < n; i++) {
         int32_t id = ids[i];
         if (const int rc = llama_decode(c->ctx, llama_batch_get_one(&id, 1))) {
-            return decode_failed(err, "decode", rc);
+            return ls::decode_failed(err, "decode", rc);
         }
         llama_synchronize(c->ctx);
     }

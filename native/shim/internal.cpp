@@ -1,15 +1,26 @@
 // The one file that may look behind llama.cpp's stable C API. What it asks for has no place in llama.h, and moves
-// between versions: CMake tries which of the forms below compiles against the sources at hand and sets
-// LS_BREAKDOWN to it. Without any of them the program builds all the same and the answers are "not available".
+// between versions: CMake tries which of the forms below compiles against the sources at hand and sets LS_BREAKDOWN
+// and LS_SCHED to it. Without any of them the program builds all the same and the answers are "not available".
 //
+//   LS_BREAKDOWN, what llama.cpp allocated
 //   1  a C++ function declared in src/llama-ext.h   (upstream, from 2026)
 //   2  a member of llama_context, src/llama-context.h  (the pinned version)
+//
+//   LS_SCHED, the context's scheduler and its parameters
+//   1  members of llama_context, src/llama-context.h  (both)
 //
 // SPDX-License-Identifier: MIT
 #include "common.h"
 
 #ifndef LS_BREAKDOWN
 #define LS_BREAKDOWN 0
+#endif
+#ifndef LS_SCHED
+#define LS_SCHED 0
+#endif
+
+#if LS_SCHED == 1
+#include "llama-context.h"
 #endif
 
 #if LS_BREAKDOWN == 1
@@ -42,5 +53,42 @@ int32_t ls::memory_breakdown([[maybe_unused]] const llama_context * ctx, [[maybe
     return n;
 #else
     return -1;
+#endif
+}
+
+ggml_backend_sched_t ls::scheduler([[maybe_unused]] const llama_context * ctx) {
+#if LS_SCHED
+    return ctx->get_sched();
+#else
+    return nullptr;
+#endif
+}
+
+ggml_backend_t ls::compute_backend(const llama_context * ctx) {
+    ggml_backend_sched_t sched = scheduler(ctx);
+    for (int i = 0; sched && i < ggml_backend_sched_get_n_backends(sched); i++) {
+        ggml_backend_t     backend = ggml_backend_sched_get_backend(sched, i);
+        ggml_backend_dev_t device  = ggml_backend_get_device(backend);
+        if (device && ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_GPU) {
+            return backend;
+        }
+    }
+    return nullptr;
+}
+
+bool ls::set_eval_callback([[maybe_unused]] llama_context * ctx, [[maybe_unused]] ggml_backend_sched_eval_callback callback,
+                           [[maybe_unused]] void * user) {
+#if LS_SCHED
+    // In two places: for each graph that it builds, llama.cpp gives the scheduler what the parameters hold; where it
+    // takes the previous graph again, it leaves the scheduler as it is.
+    auto & params            = const_cast<llama_cparams &>(ctx->get_cparams());
+    params.cb_eval           = callback;
+    params.cb_eval_user_data = user;
+    if (ggml_backend_sched_t sched = ctx->get_sched()) {
+        ggml_backend_sched_set_eval_callback(sched, callback, user);
+    }
+    return true;
+#else
+    return false;
 #endif
 }
