@@ -1,0 +1,98 @@
+package ceilings
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Read reads a ceilings.json. Where there is none, errors.Is(err, fs.ErrNotExist).
+func Read(path string) (File, error) {
+	var f File
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return f, fmt.Errorf("ceilings: %w", err)
+	}
+	if err := json.Unmarshal(data, &f); err != nil {
+		return File{}, fmt.Errorf("ceilings: %s: %w", path, err)
+	}
+	if f.SchemaVersion < 1 || f.SchemaVersion > SchemaVersion {
+		return File{}, fmt.Errorf("ceilings: %s has schema version %d; this program knows 1 to %d", path, f.SchemaVersion, SchemaVersion)
+	}
+	return f, nil
+}
+
+// Write replaces the file at path as a whole: readers and crashes see the old one
+// or the new one.
+func (f File) Write(path string) (err error) {
+	f.SchemaVersion = SchemaVersion
+	if f.Devices == nil {
+		f.Devices = []Device{}
+	}
+	data, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return fmt.Errorf("ceilings: %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("ceilings: writing %s: %w", path, err)
+		}
+	}()
+	dir := filepath.Dir(path)
+	t, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(t.Name()) // fails once it has been renamed
+	_, err = t.Write(append(data, '\n'))
+	if err == nil {
+		err = t.Chmod(0o644)
+	}
+	if err == nil {
+		err = t.Sync()
+	}
+	if cerr := t.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(t.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// Append adds devices to the file at path and keeps what is in it. A file that
+// cannot be read is moved aside first, under a name that says so, which is
+// returned: nothing measured is overwritten.
+func Append(path string, devices []Device) (aside string, err error) {
+	f, err := Read(path)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist):
+		f = File{}
+	default:
+		aside = path + ".unreadable-" + time.Now().UTC().Format("20060102T150405.000")
+		if err := os.Rename(path, aside); err != nil {
+			return "", fmt.Errorf("ceilings: %w", err)
+		}
+		f = File{}
+	}
+	f.Devices = append(f.Devices, devices...)
+	for _, d := range f.Devices {
+		if t := d.MeasuredAt; !t.IsZero() && (f.MeasuredAt.IsZero() || t.Before(f.MeasuredAt)) {
+			f.MeasuredAt = t
+		}
+	}
+	return aside, f.Write(path)
+}
