@@ -91,7 +91,7 @@ func TestOf(t *testing.T) {
 
 func TestAppendKeepsWhatIsThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
-	if _, err := Read(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Load(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("%v, want fs.ErrNotExist", err)
 	}
 	first, second := cpu(1), cpu(2)
@@ -102,7 +102,7 @@ func TestAppendKeepsWhatIsThere(t *testing.T) {
 			t.Fatal(aside, err)
 		}
 	}
-	f, err := Read(path)
+	f, err := Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestUnreadableIsMovedAside(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Read(path); err == nil || !strings.Contains(err.Error(), path) {
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", name, err)
 		}
 		aside, err := Append(path, []Device{cpu(1)})
@@ -130,7 +130,7 @@ func TestUnreadableIsMovedAside(t *testing.T) {
 		if kept, err := os.ReadFile(aside); err != nil || string(kept) != text {
 			t.Errorf("%s: %q was kept in %q (%v)", name, kept, aside, err)
 		}
-		if f, err := Read(path); err != nil || len(f.Devices) != 1 {
+		if f, err := Load(path); err != nil || len(f.Devices) != 1 {
 			t.Errorf("%s: %+v, %v", name, f, err)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Read reads a ceilings.json. Where there is none, errors.Is(err, fs.ErrNotExist).
-func Read(path string) (File, error) {
+// Load reads a ceilings.json. Where there is none, errors.Is(err, fs.ErrNotExist).
+func Load(path string) (File, error) {
 	var f File
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -76,7 +76,7 @@ func (f File) Write(path string) (err error) {
 // cannot be read is moved aside first, under a name that says so, which is
 // returned: nothing measured is overwritten.
 func Append(path string, devices []Device) (aside string, err error) {
-	f, err := Read(path)
+	f, err := Load(path)
 	switch {
 	case err == nil:
 	case errors.Is(err, fs.ErrNotExist):
