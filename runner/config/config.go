@@ -30,6 +30,7 @@ type Config struct {
 	Seed              int64      `json:"seed"`
 	CellTimeoutS      float64    `json:"cell_timeout_s"`
 	TelemetryMS       int        `json:"telemetry_ms"` // between two readings of a GPU's sensors; 0: none
+	Probe             bool       `json:"probe"`        // measure the machine's ceilings before the first cell
 	Scenarios         []Scenario `json:"scenarios"`
 	Backends          []Backend  `json:"backends"`
 	Models            []Model    `json:"models"`

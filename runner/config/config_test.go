@@ -116,7 +116,7 @@ models: [{name: a, source: synth:gpt2}]
 		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, at: mark{3, 12}}
 	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, CUDAGraphs: true, FlashAttn: "on", NGPULayers: AllLayers,
 		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, at: mark{3, 38}}
-	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20,
+	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
 		file:   "some/where/my sweep.v2.yaml", sha256: fmt.Sprintf("%x", sha256.Sum256(data))}
@@ -137,6 +137,7 @@ warmup_repetitions: 0
 seed: 9007199254740991
 cell_timeout_s: 0.5
 telemetry_ms: 0
+probe: false
 scenarios:
   - name: ids
     prompt_tokens: 512
@@ -152,14 +153,14 @@ models:
   - {name: "gemma3:270m", source: ../m.gguf, params_millions: 268.1, backends: [b]}
 ...
 `)
-	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout()); got != "all-keys 1000 5 0 9007199254740991 500ms" {
+	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout(), c.TelemetryMS, c.Probe); got != "all-keys 1000 5 0 9007199254740991 500ms 0 false" {
 		t.Error(got)
 	}
 	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512 GenTokens:0} {Name:text Prompt:two\nlines\n PromptTokens:0 GenTokens:32}]" {
 		t.Error(got)
 	}
 	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 1, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
-		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{18, 5}}
+		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{19, 5}}
 	if c.Backends[0] != want {
 		t.Errorf("%+v", c.Backends[0])
 	}
