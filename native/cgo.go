@@ -37,6 +37,8 @@ func toError(code C.int, e *C.ls_error, mark int) error {
 		err.kind = ErrAborted
 	case C.LS_KV_FULL:
 		err.kind = ErrKVFull
+	case C.LS_NOT_AVAILABLE:
+		err.kind = ErrNotAvailable
 	}
 	// llama.cpp reports a failed allocation only in its log.
 	for _, line := range err.Log {

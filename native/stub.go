@@ -56,6 +56,15 @@ func (*Context) Eval([]int32) ([]float32, error) { return nil, ErrNotBuilt }
 // EvalAll returns ErrNotBuilt.
 func (*Context) EvalAll([]int32) ([][]float32, error) { return nil, ErrNotBuilt }
 
+// TraceSteps returns ErrNotBuilt.
+func (*Context) TraceSteps([]int32, int) (*Trace, error) { return nil, ErrNotBuilt }
+
+// TraceOps returns ErrNotBuilt.
+func (*Context) TraceOps([]int32, int) (*Trace, error) { return nil, ErrNotBuilt }
+
+// Placement returns ErrNotBuilt.
+func (*Context) Placement([]int32) (Placement, error) { return Placement{}, ErrNotBuilt }
+
 // ReadBandwidth returns ErrNotBuilt.
 func ReadBandwidth(int64, int, int) ([]float64, error) { return nil, ErrNotBuilt }
 

@@ -26,6 +26,7 @@ enum {
     LS_ABORTED    = 4, /* the progress callback asked to stop */
     LS_KV_FULL    = 5, /* the context has no room for these tokens */
     LS_NOT_FINITE = 6, /* the model computed NaN or infinity */
+    LS_NOT_AVAILABLE = 7, /* this llama.cpp does not offer it */
 };
 
 typedef struct {
@@ -152,6 +153,48 @@ void ls_context_clear(ls_context * ctx);
 /* Appends tokens to the context and copies out logits: of every token (all), n_vocab
  * floats each, or of the last one only. Not timed; for checking answers. */
 int ls_eval(ls_context * ctx, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err);
+
+/* ---- traces: what a call consists of; never part of a measurement ---- */
+
+typedef enum {
+    LS_TRACE_STEPS     = 0, /* when each step began and ended; nothing is attached, as in ls_measure */
+    LS_TRACE_PLACEMENT = 1, /* and each operation, with the backend that computes it */
+    LS_TRACE_TIMED     = 2, /* and each operation's time: one by one, the backend synchronized after each */
+} ls_trace_mode;
+
+/* Prefill (step 0) or one decode step. */
+typedef struct {
+    int64_t start_ns, end_ns; /* around llama_decode + llama_synchronize */
+    int32_t n_tokens;
+    int32_t n_splits;         /* pieces that the step's last graph was cut into, one backend each; -1 not known */
+} ls_trace_step;
+
+/* One operation of a graph. Views and reshapes, which compute nothing, are not among them. */
+typedef struct {
+    char    op[32];          /* ggml's name: MUL_MAT, FLASH_ATTN_EXT, SILU, ... */
+    char    name[64];        /* of the tensor that it computes */
+    char    backend[32];     /* that computes it: CPU, CUDA0, ... */
+    char    weight_type[16]; /* of the largest tensor of weights that it reads; "" if it reads none */
+    bool    cpu;
+    int32_t step;
+    int64_t ne[4];           /* of its result */
+    int64_t n_inner;         /* of a matrix product, what is summed over; else 0 */
+    int64_t weight_bytes;    /* of weights that it reads; of experts and of rows looked up, no more than can be chosen */
+    int64_t output_bytes;
+    int64_t start_ns, end_ns; /* 0 unless LS_TRACE_TIMED */
+} ls_trace_op;
+
+typedef struct ls_trace ls_trace;
+
+/* Clears the KV cache, runs prefill and n_gen greedy steps, and clears it again. LS_TRACE_PLACEMENT takes as many of
+ * the prompt's tokens as are computed at once (n_ubatch), so that each step is one graph. */
+int ls_trace_new(ls_context * ctx, ls_trace_mode mode, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
+                 ls_trace ** out, ls_error * err);
+void ls_trace_free(ls_trace * trace);
+
+/* What was traced, in order; valid until ls_trace_free. */
+const ls_trace_step * ls_trace_steps(const ls_trace * trace, int32_t * n);
+const ls_trace_op *   ls_trace_ops(const ls_trace * trace, int64_t * n);
 
 /* ---- yardsticks ---- */
 
