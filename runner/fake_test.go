@@ -28,7 +28,7 @@ const (
 func TestMain(m *testing.M) {
 	switch os.Getenv(envPart) {
 	case "worker":
-		if err := WorkerMain(openFake); err != nil {
+		if err := WorkerMain(openFake, probeFake); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

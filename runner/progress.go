@@ -5,8 +5,9 @@ import "time"
 // Phase is what a run is doing right now.
 type Phase string
 
-// Phases in the order in which a cell goes through them.
+// Phases, in the order in which a run comes to them.
 const (
+	PhaseProbe   Phase = "probe" // of a device, before the first cell
 	PhaseLoad    Phase = "load"
 	PhaseWarmup  Phase = "warm-up"
 	PhaseMeasure Phase = "measure"
@@ -14,11 +15,11 @@ const (
 
 // Status is a run's state between two calls, for showing.
 type Status struct {
-	Cell      string // model/backend/scenario; model/backend while loading
+	Cell      string // model/backend/scenario; model/backend while loading, the device while probing
 	Phase     Phase
 	Index     int // of the warm-up or repetition, from 1
 	Of        int
-	Share     float64       // of the load
+	Share     float64       // of the load or the probe
 	CallsDone int           // acknowledged: their records are on the disk
 	Calls     int           // in the whole plan
 	Remaining time.Duration // estimate; 0 while there is nothing to go by

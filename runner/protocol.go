@@ -1,6 +1,9 @@
 package runner
 
-import "llmscale/runner/record"
+import (
+	"llmscale/runner/ceilings"
+	"llmscale/runner/record"
+)
 
 // The protocol between coordinator and worker: one JSON object per line,
 // requests on the worker's stdin, replies on its file descriptor 3. stdout and
@@ -12,14 +15,16 @@ const workerFD = 3
 
 // request asks the worker for one thing: exactly one field is set.
 type request struct {
-	Load    *LoadSpec `json:"load,omitempty"`
-	Measure *CallSpec `json:"measure,omitempty"`
+	Load    *LoadSpec  `json:"load,omitempty"`
+	Measure *CallSpec  `json:"measure,omitempty"`
+	Probe   *ProbeSpec `json:"probe,omitempty"`
 }
 
 // reply answers a request. Share replies may precede the final one.
 type reply struct {
 	Share       *float64            `json:"share,omitempty"`
 	Loaded      *LoadInfo           `json:"loaded,omitempty"`
+	Probed      *ceilings.Device    `json:"probed,omitempty"`
 	Measurement *record.Measurement `json:"measurement,omitempty"`
 	Failure     *failureReply       `json:"failure,omitempty"`
 }

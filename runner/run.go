@@ -142,11 +142,9 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 	if err := r.begin(); err != nil {
 		return Summary{}, err
 	}
-	var err error
-	for i := range r.Plan.Jobs {
-		if err = r.job(&r.Plan.Jobs[i], stop); err != nil {
-			break
-		}
+	err := r.probe(stop)
+	for i := 0; err == nil && i < len(r.Plan.Jobs); i++ {
+		err = r.job(&r.Plan.Jobs[i], stop)
 	}
 	sum := Summary{Cells: r.Plan.Cells, ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
 	for _, s := range r.outcome {

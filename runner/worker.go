@@ -15,21 +15,21 @@ import (
 
 // WorkerMain is the worker process. It exits as soon as its coordinator is gone,
 // even in the middle of native code: nobody would read the result.
-func WorkerMain(open Opener) error {
+func WorkerMain(open Opener, probe Prober) error {
 	out := os.NewFile(workerFD, "replies")
 	if _, err := out.Stat(); err != nil {
 		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
 	}
 	// Nothing may disturb a timed call: garbage is collected between calls only.
 	debug.SetGCPercent(-1)
-	return serveWorker(os.Stdin, out, open, func() { os.Exit(0) })
+	return serveWorker(os.Stdin, out, open, probe, func() { os.Exit(0) })
 }
 
 // serveWorker answers requests from in until in ends, then calls gone. A failed
 // request is answered, not fatal; the error returned is a broken pipe or
 // protocol.
-func serveWorker(in io.Reader, out io.Writer, open Opener, gone func()) error {
-	w := &worker{open: open, out: json.NewEncoder(out)}
+func serveWorker(in io.Reader, out io.Writer, open Opener, probe Prober, gone func()) error {
+	w := &worker{open: open, prober: probe, out: json.NewEncoder(out)}
 	defer w.close()
 	requests := make(chan request)
 	readErr := make(chan error, 1)
@@ -60,6 +60,7 @@ func serveWorker(in io.Reader, out io.Writer, open Opener, gone func()) error {
 
 type worker struct {
 	open    Opener
+	prober  Prober // nil: none
 	out     *json.Encoder
 	backend Backend
 }
@@ -81,6 +82,8 @@ func (w *worker) serve(req request) error {
 		rep.Loaded, err = w.load(*req.Load)
 	case req.Measure != nil:
 		rep.Measurement, err = w.measure(*req.Measure)
+	case req.Probe != nil:
+		rep.Probed, err = w.probe(*req.Probe)
 	default:
 		err = errors.New("runner: an empty request")
 	}
@@ -101,14 +104,7 @@ func (w *worker) load(spec LoadSpec) (*LoadInfo, error) {
 		return nil, err
 	}
 	w.backend = b
-	last := 0.0
-	info, err := b.Load(spec, func(share float64) {
-		if share-last >= 0.05 {
-			last = share
-			// A lost progress line is no reason to fail; a lost answer will tell.
-			_ = w.out.Encode(reply{Share: &share})
-		}
-	})
+	info, err := b.Load(spec, w.sharer())
 	if err != nil {
 		return nil, err
 	}

@@ -154,7 +154,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		},
 		Commands: []*cli.Command{
 			sweepCommand(), runCommand(), analyzeCommand(), reportCommand(),
-			synthCommand(), convertCommand(), inspectCommand(), doctorCommand(), versionCommand(), schemaCommand(), workerCommand(),
+			synthCommand(), convertCommand(), inspectCommand(), probeCommand(), doctorCommand(), versionCommand(), schemaCommand(), workerCommand(),
 		},
 	}
 	for _, c := range app.Commands {

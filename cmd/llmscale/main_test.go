@@ -122,6 +122,8 @@ func TestBadInput(t *testing.T) {
 		{"max-params no number", []string{"run", "--config", good, "--max-params", "8 billion"}, "8B, 500M"},
 		{"max-params too few", []string{"run", "--config", good, "--max-params", "10"}, "no model has at most 10 parameters"},
 		{"synth an unknown preset", []string{"synth", "gpt3"}, "gpt3"},
+		{"probe an unknown device", []string{"probe", "--device", "tpu"}, "want cpu, cuda or all"},
+		{"probe with no threads", []string{"probe", "--threads", "0"}, "want 1 to 512"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if !native.Built && c.name == "unwritable folder" {

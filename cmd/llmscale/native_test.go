@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"llmscale/gguf/hf/hftest"
+	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
 
@@ -26,6 +27,7 @@ repetitions: 3
 warmup_repetitions: 1
 seed: 11
 cell_timeout_s: 120
+probe: false
 scenarios: [{name: short, prompt: "Summarize RLHF in one sentence."}, {name: drawn, prompt_tokens: 12}]
 backends:
   - {name: f32, kind: native, device: cpu, dtype: f32, threads: 1}
@@ -55,7 +57,7 @@ func readRuns(t *testing.T, dir string) []record.Record {
 // TestSweep takes the main job's way: models, measurements, tables, plots,
 // report; twice, with one seed.
 func TestSweep(t *testing.T) {
-	cfg := writeFile(t, "small.yaml", smallSweep)
+	cfg := writeFile(t, "small.yaml", strings.Replace(smallSweep, "probe: false", "probe: true", 1))
 	var ids [2]map[string][2][]int32
 	for i := range ids {
 		dir := filepath.Join(t.TempDir(), "run")
@@ -66,7 +68,7 @@ func TestSweep(t *testing.T) {
 		if !strings.HasSuffix(strings.TrimSpace(stdout), filepath.Join(dir, "report.html")) {
 			t.Errorf("the last line is not the report's path:\n%s", stdout)
 		}
-		for _, name := range []string{"manifest.json", "runs.jsonl", "metrics.csv", "report.md", "report.html",
+		for _, name := range []string{"manifest.json", "runs.jsonl", "metrics.csv", "ceilings.json", "report.md", "report.html",
 			"analysis/summary_by_model_backend_mode.csv", "analysis/scaling_fits.csv"} {
 			if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
 				t.Errorf("%s: %v", name, err)
@@ -227,6 +229,7 @@ func TestSweepOfEverySource(t *testing.T) {
 	cfg := writeFile(t, "sources.yaml", fmt.Sprintf(`gen_tokens: 4
 repetitions: 2
 warmup_repetitions: 0
+probe: false
 scenarios: [{name: p8, prompt_tokens: 8}, {name: long, prompt_tokens: 8, gen_tokens: 12}]
 backends: [{name: bf16, dtype: bf16, threads: 1}, {name: own, threads: 1}]
 models:
@@ -256,5 +259,32 @@ models:
 	// Of the ladder two rungs have at most 12 million parameters.
 	if len(cells) != 2*8 {
 		t.Errorf("%d cells: %v", len(cells), cells)
+	}
+}
+
+// TestProbe measures this machine's CPU twice: the second file keeps the first's
+// figures.
+func TestProbe(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.json")
+	code, stdout, stderr := llmscale("probe", "--device", "cpu", "--threads", "2", "--quick", "-o", file)
+	if code != exitDone {
+		t.Fatalf("exit code %d: %s", code, stderr)
+	}
+	for _, want := range []string{"cpu: ", "2 threads", "64 KiB", "GB/s", "fma_f32", "barrier", "not measured: matvec"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	code, stdout, stderr = llmscale("probe", "--threads", "1", "--quick", "--json", "-o", file)
+	var f ceilings.File
+	if err := json.Unmarshal([]byte(stdout), &f); code != exitDone || err != nil {
+		t.Fatalf("exit code %d, %v: %s", code, err, stderr)
+	}
+	if len(f.Of(ceilings.CPU, 1)) != 1 {
+		t.Errorf("%+v", f)
+	}
+	kept, err := ceilings.Load(file)
+	if err != nil || len(kept.Of(ceilings.CPU, 1)) != 1 || len(kept.Of(ceilings.CPU, 2)) != 1 {
+		t.Errorf("%+v, %v", kept, err)
 	}
 }

@@ -62,7 +62,7 @@ func (p *progress) Update(s runner.Status) {
 	defer p.mu.Unlock()
 	what := string(s.Phase)
 	switch {
-	case s.Phase != runner.PhaseLoad:
+	case s.Phase != runner.PhaseLoad && s.Phase != runner.PhaseProbe:
 		what = fmt.Sprintf("%s %d/%d", s.Phase, s.Index, s.Of)
 	case s.Share > 0:
 		what = fmt.Sprintf("%s %.0f %%", s.Phase, 100*s.Share)
@@ -111,6 +111,19 @@ func (p *progress) File(what string, done, total int64) {
 	}
 	p.lastFile = time.Now()
 	p.draw(what, done, max(total, 1))
+}
+
+// Probe shows how far a probe has come, outside a run.
+func (p *progress) Probe(s runner.ProbeSpec, share float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	what := "probing " + s.String()
+	if p.terminal {
+		p.draw(what, int64(1000*share), 1000)
+	} else if what != p.phase {
+		p.phase = what
+		fmt.Fprintln(p.out, what)
+	}
 }
 
 // Clear removes the bar from the screen until the next update.

@@ -312,7 +312,7 @@ func workerCommand() *cli.Command {
 		Action: func(*cli.Context) error {
 			native.RouteLog(slog.Default())
 			native.DefaultSignals()
-			return runner.WorkerMain(openBackend)
+			return runner.WorkerMain(openBackend, probeDevice)
 		},
 	}
 }

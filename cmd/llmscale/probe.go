@@ -1,0 +1,224 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"llmscale/native"
+	"llmscale/runner"
+	"llmscale/runner/ceilings"
+	"llmscale/runner/config"
+)
+
+func probeCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "probe",
+		Usage: "measure what this machine can do at most: bandwidth, arithmetic, the cost of starting work",
+		Description: "The figures are printed and added to FILE; docs/probe.md says what they are. A run does this by itself, quickly,\n" +
+			"before its first cell. Nothing else should run meanwhile.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "device", Value: "all", Usage: "`cpu, cuda or all`"},
+			&cli.IntFlag{Name: "threads", Usage: "CPU threads `N` (default: one for each physical core)"},
+			&cli.BoolFlag{Name: "quick", Usage: "a few seconds, as before a run"},
+			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Value: ceilings.FileName, Usage: "`FILE` that keeps the figures; what is in it stays"},
+		},
+		Action: probe,
+	}
+}
+
+func probe(c *cli.Context) error {
+	if err := noArgs(c); err != nil {
+		return err
+	}
+	_, threads := runner.Cores()
+	if c.IsSet("threads") {
+		if threads = c.Int("threads"); threads < 1 || threads > 512 {
+			return usagef("--threads %d: want 1 to 512", threads)
+		}
+	}
+	specs := []runner.ProbeSpec{{Device: config.DeviceCPU, Threads: threads, Quick: c.Bool("quick")}, {Device: config.DeviceCUDA, Quick: c.Bool("quick")}}
+	all := false
+	switch device := c.String("device"); device {
+	case "all":
+		all = true
+	case config.DeviceCPU:
+		specs = specs[:1]
+	case config.DeviceCUDA:
+		specs = specs[1:]
+	default:
+		return usagef("--device %q: want cpu, cuda or all", device)
+	}
+	if !native.Built {
+		return usage(native.ErrNotBuilt)
+	}
+	p := newProgress(c.App.ErrWriter)
+	defer p.Close()
+	f := ceilings.File{SchemaVersion: ceilings.SchemaVersion, Devices: []ceilings.Device{}}
+	for _, s := range specs {
+		started := time.Now()
+		d, err := probeDevice(s, func(share float64) { p.Probe(s, share) })
+		p.Clear()
+		if err != nil {
+			err = fmt.Errorf("ceilings of %s not measured: %w", s, err)
+			if all && s.Device == config.DeviceCUDA { // a machine need not have one
+				fmt.Fprintln(c.App.ErrWriter, oneLine(err))
+				continue
+			}
+			return err
+		}
+		d.Quick, d.MeasuredAt, d.WallS = s.Quick, started.UTC(), time.Since(started).Seconds()
+		if f.MeasuredAt.IsZero() {
+			f.MeasuredAt = d.MeasuredAt
+		}
+		f.Devices = append(f.Devices, d)
+	}
+	aside, err := ceilings.Append(c.String("out"), f.Devices)
+	if aside != "" {
+		fmt.Fprintf(c.App.ErrWriter, "%s could not be read; it is kept as %s\n", c.String("out"), aside)
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, f)
+	}
+	for i := range f.Devices {
+		if i > 0 {
+			fmt.Fprintln(c.App.Writer)
+		}
+		if err := printCeilings(c.App.Writer, &f.Devices[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// probeDevice measures a device's ceilings: it is the runner.Prober of this
+// program's workers.
+func probeDevice(s runner.ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
+	if s.Device == config.DeviceCUDA {
+		return probeCUDA(s.Quick, progress)
+	}
+	progress(0)
+	return native.ProbeCPU(native.ProbeOptions{
+		Name: runner.ThisMachine().CPU, Threads: s.Threads, Quick: s.Quick, Progress: progress,
+		// What is free may be needed by others a moment later.
+		MaxBytes: runner.AvailableMemory() / 4,
+	})
+}
+
+// printCeilings prints one device as tables.
+func printCeilings(out io.Writer, d *ceilings.Device) error {
+	head := d.Name
+	if d.Threads > 0 {
+		head += fmt.Sprintf(", %d threads", d.Threads)
+	}
+	if d.SMClockMHz != nil {
+		head += fmt.Sprintf(", %.0f MHz", *d.SMClockMHz)
+	}
+	if d.MemClockMHz != nil {
+		head += fmt.Sprintf(", memory %.0f MHz", *d.MemClockMHz)
+	}
+	fmt.Fprintf(out, "%s: %s (%.1f s)\n", d.Kind, head, d.WallS)
+
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	row := func(format string, args ...any) { fmt.Fprintf(w, format+"\t\n", args...) }
+	section := func(format string) {
+		w.Flush() // each table has columns of its own
+		fmt.Fprintln(out)
+		row("%s", format)
+	}
+	if len(d.Bandwidth) > 0 {
+		section("working set\toperation\tmedian GB/s\tbest GB/s\tspread %\tpasses")
+		for _, b := range bestWays(d.Bandwidth) {
+			op := b.Op
+			if b.Cold {
+				op += ", cold"
+			}
+			row("%s\t%s\t%.4g\t%.4g\t%.1f\t%d", sizeText(b.WorkingSetB), op, b.BytesPerS/1e9, b.BestBytesPerS/1e9, 100*b.RelativeSpread, b.Passes)
+		}
+	}
+	if d.PeakBytesPerS != nil {
+		fmt.Fprintf(w, "peak by the driver: %.4g GB/s\n", *d.PeakBytesPerS/1e9)
+	}
+	if len(d.Compute) > 0 {
+		section("arithmetic\tmedian Tflop/s\tbest Tflop/s\tspread %\tpasses\tms each")
+		for _, c := range d.Compute {
+			row("%s\t%.4g\t%.4g\t%.1f\t%d\t%.3g", c.Unit, c.FlopPerS/1e12, c.BestFlopPerS/1e12, 100*c.RelativeSpread, c.Passes, c.PassMS)
+		}
+	}
+	if len(d.MatVec) > 0 {
+		section("matrix x vector\trows\tcolumns\tweights\tmedian us\tGB/s\tpasses")
+		for _, m := range d.MatVec {
+			typ := m.Type
+			if m.Cold {
+				typ += ", cold"
+			}
+			row("%s\t%d\t%d\t%s\t%.4g\t%.4g\t%d", typ, m.Rows, m.Columns, sizeText(m.WeightBytes), m.US, m.BytesPerS/1e9, m.Passes)
+		}
+	}
+	if len(d.Launch) > 0 {
+		section("starting work\tmedian us\tbest us\tspread %\tpasses")
+		for _, l := range d.Launch {
+			row("%s\t%.4g\t%.4g\t%.1f\t%d", l.How, l.US, l.BestUS, 100*l.RelativeSpread, l.Passes)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, what := range d.Wrong {
+		fmt.Fprintf(out, "WRONG: %s: the answer is not the reference's; its figures are left out\n", what)
+	}
+	if len(d.NotMeasured) > 0 {
+		fmt.Fprintln(out)
+	}
+	for _, what := range slices.Sorted(maps.Keys(d.NotMeasured)) {
+		fmt.Fprintf(out, "not measured: %s: %s\n", what, d.NotMeasured[what])
+	}
+	return nil
+}
+
+// bestWays has of the ways in which a working set was gone through the one with
+// the best median, by operation and rising size.
+func bestWays(all []ceilings.Bandwidth) []ceilings.Bandwidth {
+	type key struct {
+		op   string
+		size int64
+		cold bool
+	}
+	best := map[key]ceilings.Bandwidth{}
+	at := map[string]int{} // operations, in the order in which they were measured
+	for _, b := range all {
+		k := key{b.Op, b.WorkingSetB, b.Cold}
+		if b.BytesPerS > best[k].BytesPerS {
+			best[k] = b
+		}
+		if _, ok := at[b.Op]; !ok {
+			at[b.Op] = len(at)
+		}
+	}
+	return slices.SortedFunc(maps.Values(best), func(a, b ceilings.Bandwidth) int {
+		return cmp.Or(at[a.Op]-at[b.Op], cmp.Compare(a.WorkingSetB, b.WorkingSetB), cmp.Compare(b.BytesPerS, a.BytesPerS))
+	})
+}
+
+// sizeText prints bytes with the largest binary prefix that leaves a number of 1
+// or more.
+func sizeText(n int64) string {
+	v := float64(n)
+	for _, unit := range []string{"B", "KiB", "MiB"} {
+		if v < 1024 {
+			return fmt.Sprintf("%.4g %s", v, unit)
+		}
+		v /= 1024
+	}
+	return fmt.Sprintf("%.4g GiB", v)
+}

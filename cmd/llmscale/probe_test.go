@@ -1,0 +1,56 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"llmscale/runner/ceilings"
+)
+
+// TestPrintCeilings prints a GPU, which has all that there is.
+func TestPrintCeilings(t *testing.T) {
+	mhz, peak := 1980.0, 3.35e12
+	d := ceilings.Device{
+		Kind: ceilings.CUDA, Name: "H100", WallS: 12.34, SMClockMHz: &mhz, MemClockMHz: &mhz, PeakBytesPerS: &peak,
+		Bandwidth: []ceilings.Bandwidth{
+			{Op: ceilings.Read, WorkingSetB: 1 << 30, BytesPerS: 2.9e12, BestBytesPerS: 3e12, Passes: 20, GridBlocks: 1},
+			{Op: ceilings.Read, WorkingSetB: 1 << 30, BytesPerS: 2.8e12, BestBytesPerS: 2.9e12, Passes: 20, GridBlocks: 2},
+			{Op: ceilings.Read, WorkingSetB: 96 << 10, BytesPerS: 5e12, BestBytesPerS: 5e12, Passes: 20, Cold: true},
+			{Op: ceilings.Triad, WorkingSetB: 3 << 20, BytesPerS: 1e12, BestBytesPerS: 2e12, Passes: 20, RelativeSpread: 0.123},
+		},
+		Compute:     []ceilings.Compute{{Unit: ceilings.TensorFP16, FlopPerS: 6.6e14, BestFlopPerS: 7e14, Passes: 9, PassMS: 12}},
+		MatVec:      []ceilings.MatVec{{Type: "q4_0", Rows: 4096, Columns: 11008, WeightBytes: 24 << 20, US: 12.5, BytesPerS: 2e12, Passes: 7}},
+		Launch:      []ceilings.Launch{{How: ceilings.LaunchGraph, US: 1.25, BestUS: 1.2, Count: 1000, Passes: 5}},
+		Wrong:       []string{"matvec f16 4096 x 4096"},
+		NotMeasured: map[string]string{"b": "second", "a": "first"},
+	}
+	var out strings.Builder
+	if err := printCeilings(&out, &d); err != nil {
+		t.Fatal(err)
+	}
+	want := `cuda: H100, 1980 MHz, memory 1980 MHz (12.3 s)
+
+  working set   operation  median GB/s  best GB/s  spread %  passes
+       96 KiB  read, cold         5000       5000       0.0      20
+        1 GiB        read         2900       3000       0.0      20
+        3 MiB       triad         1000       2000      12.3      20
+peak by the driver: 3350 GB/s
+
+        arithmetic  median Tflop/s  best Tflop/s  spread %  passes  ms each
+  tensor_f16_f32acc             660           700       0.0       9       12
+
+  matrix x vector  rows  columns  weights  median us  GB/s  passes
+             q4_0  4096    11008   24 MiB       12.5  2000       7
+
+  starting work  median us  best us  spread %  passes
+          graph       1.25      1.2       0.0       5
+WRONG: matvec f16 4096 x 4096: the answer is not the reference's; its figures are left out
+
+not measured: a: first
+not measured: b: second
+`
+	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	if squeeze(out.String()) != squeeze(want) {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+}

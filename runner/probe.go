@@ -1,0 +1,155 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"llmscale/runner/ceilings"
+	"llmscale/runner/config"
+)
+
+// ProbeSpec says of which device the ceilings are wanted.
+type ProbeSpec struct {
+	Device  string `json:"device"`    // config.DeviceCPU or config.DeviceCUDA
+	Threads int    `json:"n_threads"` // of a CPU: those that decode uses; 0 on a GPU
+	Quick   bool   `json:"quick"`     // a few seconds, as before a run
+}
+
+// String names the device as the manifest and messages do.
+func (s ProbeSpec) String() string {
+	switch {
+	case s.Device != config.DeviceCPU:
+		return s.Device
+	case s.Threads == 1:
+		return s.Device + ", 1 thread"
+	}
+	return s.Device + ", " + strconv.Itoa(s.Threads) + " threads"
+}
+
+// Prober measures a device's ceilings in this process. progress may be nil; share
+// is in [0, 1].
+type Prober func(spec ProbeSpec, progress func(share float64)) (ceilings.Device, error)
+
+// probeTimeout is how long a probe may stay silent.
+const probeTimeout = 2 * time.Minute
+
+// probe answers a probe request.
+func (w *worker) probe(spec ProbeSpec) (*ceilings.Device, error) {
+	if w.prober == nil {
+		return nil, errors.New("runner: this worker has no probe")
+	}
+	d, err := w.prober(spec, w.sharer())
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+// sharer tells the coordinator about progress, in steps worth a line.
+func (w *worker) sharer() func(share float64) {
+	last := 0.0
+	return func(share float64) {
+		if share-last >= 0.05 {
+			last = share
+			// A lost progress line is no reason to fail; a lost answer will tell.
+			_ = w.out.Encode(reply{Share: &share})
+		}
+	}
+}
+
+// probeSpecs lists the devices on which calls are left to be made, and of the CPU
+// each number of threads that decodes, in the order in which they come up.
+func (r *Run) probeSpecs() []ProbeSpec {
+	var out []ProbeSpec
+	add := func(s ProbeSpec) {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	for i := range r.Plan.Jobs {
+		j := &r.Plan.Jobs[i]
+		pending := slices.ContainsFunc(j.Cells, func(c Cell) bool { return len(r.todo(c)) > 0 })
+		switch {
+		case !pending || !j.Fits:
+		case j.Backend.Device == config.DeviceCPU:
+			add(ProbeSpec{Device: config.DeviceCPU, Threads: j.Backend.Threads, Quick: true})
+		default:
+			add(ProbeSpec{Device: j.Backend.Device, Quick: true})
+		}
+	}
+	return out
+}
+
+// probe measures the ceilings of the run's devices before its first cell, each in
+// a process of its own as cells are, and adds them to ceilings.json: what an
+// earlier session measured is kept. A probe that fails costs its figures alone;
+// its reason goes into the manifest. The error is errInterrupted or one of
+// writing the manifest.
+func (r *Run) probe(stop <-chan struct{}) error {
+	if !r.Plan.Config.Probe {
+		return nil
+	}
+	specs := r.probeSpecs()
+	if len(specs) == 0 {
+		return nil
+	}
+	started := time.Now()
+	var devices []ceilings.Device
+	failed := map[string]string{}
+	fail := func(what string, err error) {
+		failed[what] = err.Error()
+		r.Progress.Note(fmt.Sprintf("ceilings of %s not measured: %v", what, err))
+	}
+	for _, s := range specs {
+		d, err := r.probeOne(s, stop)
+		if errors.Is(err, errInterrupted) {
+			return err
+		}
+		if err != nil {
+			fail(s.String(), err)
+			continue
+		}
+		devices = append(devices, *d)
+	}
+	if len(devices) > 0 {
+		aside, err := ceilings.Append(filepath.Join(r.Store.dir, ceilings.FileName), devices)
+		if err != nil {
+			fail(ceilings.FileName, err)
+		}
+		if aside != "" {
+			r.Progress.Note("the earlier " + ceilings.FileName + " could not be read; it is kept as " + aside)
+		}
+	}
+	sessions := r.Manifest["sessions"].([]any)
+	sessions[len(sessions)-1].(map[string]any)["ceilings"] = map[string]any{
+		"wall_s": time.Since(started).Seconds(), "devices": len(devices), "not_measured": failed,
+	}
+	return r.Store.WriteManifest(r.Manifest)
+}
+
+// probeOne measures one device.
+func (r *Run) probeOne(s ProbeSpec, stop <-chan struct{}) (*ceilings.Device, error) {
+	r.show(Status{Cell: s.String(), Phase: PhaseProbe})
+	w, err := startWorker(r.Worker, r.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	started := time.Now()
+	rep, err := w.ask(request{Probe: &s}, probeTimeout, stop, func(share float64) {
+		r.show(Status{Cell: s.String(), Phase: PhaseProbe, Share: share})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if rep.Probed == nil {
+		return nil, errors.New("runner: the worker answered a probe with something else")
+	}
+	d := rep.Probed
+	d.Session, d.Quick, d.MeasuredAt, d.WallS = r.Session, s.Quick, started.UTC(), time.Since(started).Seconds()
+	return d, nil
+}

@@ -1,0 +1,243 @@
+package runner
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/runner/ceilings"
+	"llmscale/runner/config"
+)
+
+// probeFake stands for a probe; its fault is "what@probe", as fakeBackend's.
+func probeFake(spec ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
+	progress(0.5)
+	if spec.Device != config.DeviceCPU {
+		return ceilings.Device{}, errors.New("fake: no GPU")
+	}
+	if err := (&fakeBackend{}).fault("probe"); err != nil {
+		return ceilings.Device{}, err
+	}
+	return ceilings.Device{Kind: ceilings.CPU, Name: "fake", Threads: spec.Threads,
+		Bandwidth: []ceilings.Bandwidth{{Op: ceilings.Read, WorkingSetB: 1 << 20, BytesPerS: 1e9, BestBytesPerS: 2e9, Passes: 3}}}, nil
+}
+
+// probed reads what the last session's manifest entry says of the probe.
+func probed(t *testing.T, dir string) (entry struct {
+	WallS       float64           `json:"wall_s"`
+	Devices     int               `json:"devices"`
+	NotMeasured map[string]string `json:"not_measured"`
+}, ok bool) {
+	t.Helper()
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := m["sessions"].([]any)
+	v, ok := sessions[len(sessions)-1].(map[string]any)["ceilings"]
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &entry); err != nil {
+		t.Fatal(err)
+	}
+	return entry, ok
+}
+
+// TestRunStoresCeilings: each device that the run uses, with each number of
+// threads, once, before the first cell.
+func TestRunStoresCeilings(t *testing.T) {
+	text := strings.Replace(testConfig, "dtype: f16, threads: 1}", "dtype: f16, threads: 3}\n  - {name: more, kind: native, device: cpu, dtype: q8_0, threads: 3}", 1)
+	p := testPlan(t, text)
+	dir, sum, _, q := execute(t, p, testWorker(t, ""))
+	if sum.Failed() != 0 {
+		t.Errorf("%+v", sum)
+	}
+	f, err := ceilings.Load(filepath.Join(dir, ceilings.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var threads []int
+	for _, d := range f.Devices {
+		threads = append(threads, d.Threads)
+		if d.Kind != ceilings.CPU || d.Session != 0 || !d.Quick || d.MeasuredAt.IsZero() || !(d.WallS > 0) {
+			t.Errorf("%+v", d)
+		}
+	}
+	slices.Sort(threads)
+	if !slices.Equal(threads, []int{1, 3}) {
+		t.Errorf("ceilings of %v threads, want of 1 and 3", threads)
+	}
+	if e, ok := probed(t, dir); !ok || e.Devices != 2 || len(e.NotMeasured) != 0 || !(e.WallS > 0) {
+		t.Errorf("the manifest says %+v", e)
+	}
+	if len(q.notes) != 0 {
+		t.Errorf("notes %q", q.notes)
+	}
+	probes := 0
+	for i, s := range q.statuses {
+		if s.Phase == PhaseProbe {
+			probes = i + 1
+		} else if probes == 0 || probes > i {
+			t.Fatalf("status %d is %+v: the probes come first", i, s)
+		}
+	}
+	if q.statuses[1].Share != 0.5 {
+		t.Errorf("the probe's progress is shown as %v", q.statuses[1].Share)
+	}
+}
+
+// TestFailedProbe costs its figures, and no cell.
+func TestFailedProbe(t *testing.T) {
+	for fault, want := range map[string]string{
+		"error@probe": "fake: error", "SIGSEGV@probe": "ended by SIGSEGV", "exit@probe": "exited with code 7", "oom@probe": "did not fit",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			dir, sum, records, q := execute(t, testPlan(t, testConfig), testWorker(t, fault))
+			if sum.Failed() != 0 || len(records) == 0 {
+				t.Errorf("%+v", sum)
+			}
+			e, ok := probed(t, dir)
+			if !ok || e.Devices != 0 || !strings.Contains(e.NotMeasured["cpu, 1 thread"], want) {
+				t.Errorf("the manifest says %+v, want %q", e, want)
+			}
+			if len(q.notes) != 1 || !strings.Contains(q.notes[0], want) {
+				t.Errorf("notes %q", q.notes)
+			}
+			if _, err := os.Stat(filepath.Join(dir, ceilings.FileName)); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("a file of nothing: %v", err)
+			}
+		})
+	}
+}
+
+func TestNoProbe(t *testing.T) {
+	dir, sum, _, q := execute(t, testPlan(t, testConfig+"probe: false\n"), testWorker(t, "error@probe"))
+	if sum.Failed() != 0 || len(q.notes) != 0 {
+		t.Errorf("%+v, %q", sum, q.notes)
+	}
+	if _, ok := probed(t, dir); ok {
+		t.Error("the manifest has an entry of a probe")
+	}
+}
+
+// TestProbeOnResume: an earlier session's ceilings stay, and a session with
+// nothing left to measure probes nothing.
+func TestProbeOnResume(t *testing.T) {
+	p := testPlan(t, testConfig)
+	dir := filepath.Join(t.TempDir(), "run")
+	store, err := CreateStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := NewManifest("test", p, Overrides{}, "models", nil)
+	stop := make(chan struct{})
+	var q Progress = &stopAfter{n: 5, stop: stop}
+	session := func(n int, records []string) []string {
+		r := &Run{ID: "test", Plan: p, Store: store, Worker: testWorker(t, ""), Progress: q, Log: discard, Manifest: manifest, Session: n}
+		if n > 0 {
+			if manifest, err = ReadManifest(dir); err != nil {
+				t.Fatal(err)
+			}
+			r.Manifest = manifest
+			if r.Store, r.Previous, err = OpenStore(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := r.Execute(stop); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		f, err := ceilings.Load(filepath.Join(dir, ceilings.FileName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, d := range f.Devices {
+			out = append(out, fmt.Sprintf("session %d, %d threads, %v", d.Session, d.Threads, d.MeasuredAt))
+		}
+		if len(out) < len(records) || !slices.Equal(out[:len(records)], records) {
+			t.Errorf("session %d left %q of %q", n, out, records)
+		}
+		return out
+	}
+	first := session(0, nil)
+	stop, q = nil, &quiet{}
+	second := session(1, first)
+	third := session(2, second)
+	if len(first) != 1 || len(second) != 2 || len(third) != 2 || !strings.HasPrefix(second[1], "session 1, 1 threads") {
+		t.Errorf("%q, then %q, then %q", first, second, third)
+	}
+}
+
+// TestInterruptedProbe ends the run before its first call.
+func TestInterruptedProbe(t *testing.T) {
+	p := testPlan(t, testConfig)
+	store, err := CreateStore(filepath.Join(t.TempDir(), "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	stop := make(chan struct{})
+	q := &stopAtProbe{stop: stop}
+	r := &Run{ID: "test", Plan: p, Store: store, Worker: testWorker(t, "hang@probe"), Progress: q, Log: discard,
+		Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
+	sum, err := r.Execute(stop)
+	if err != nil || !sum.Interrupted || sum.Records != 0 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
+type stopAtProbe struct {
+	quiet
+	stop chan struct{}
+}
+
+func (s *stopAtProbe) Update(st Status) {
+	if st.Phase == PhaseProbe && st.Share > 0 {
+		close(s.stop)
+	}
+}
+
+// TestProbeSpecs: only what still has calls to make, and fits, is probed.
+func TestProbeSpecs(t *testing.T) {
+	p := testPlan(t, strings.Replace(testConfig, "device: cpu, dtype: f16, threads: 1", "device: cuda, dtype: f16, threads: 1", 1))
+	r := &Run{Plan: p, outcome: map[int]string{}}
+	names := func() string {
+		var out []string
+		for _, s := range r.probeSpecs() {
+			out = append(out, s.String())
+		}
+		slices.Sort(out)
+		return strings.Join(out, "; ")
+	}
+	if got := names(); got != "cpu, 1 thread; cuda" {
+		t.Errorf("all: %q", got)
+	}
+	for i := range p.Jobs {
+		if p.Jobs[i].Backend.Device == config.DeviceCPU {
+			p.Jobs[i].Fits = false
+		}
+	}
+	if got := names(); got != "cuda" {
+		t.Errorf("without what does not fit: %q", got)
+	}
+	for task := range p.Cells {
+		r.outcome[task] = "ok"
+	}
+	if got := names(); got != "" {
+		t.Errorf("with nothing left: %q", got)
+	}
+	if got := (ProbeSpec{Device: "cpu", Threads: 8}).String(); got != "cpu, 8 threads" {
+		t.Error(got)
+	}
+}
