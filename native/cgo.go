@@ -161,6 +161,9 @@ func Build() (BuildInfo, error) {
 		Flags:       strings.TrimSpace(C.GoString(c.flags)),
 		SystemInfo:  strings.TrimSpace(C.GoString(c.system_info)),
 		Portable:    bool(c.portable),
+		CUDA:        bool(c.cuda),
+		CUDAToolkit: C.GoString(c.cuda_toolkit),
+		CUDAArchs:   C.GoString(c.cuda_architectures),
 	}
 	if !c.optimized {
 		info.Warnings = append(info.Warnings, "the native part is a debug build: its times mean nothing; run `make clean build`")

@@ -23,6 +23,8 @@ type Context struct {
 	c      *C.ls_context // nil once closed
 	nCtx   int
 	nVocab int
+
+	tokenEvents bool
 }
 
 // NewContext creates a context. The model must outlive it.
@@ -51,7 +53,7 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 		kv_type_v:       kvV,
 		window_cache:    C.bool(p.WindowCache),
 	}
-	ctx := &Context{model: m, thread: newThread(), nVocab: m.vocabSize()}
+	ctx := &Context{model: m, thread: newThread(), nVocab: m.vocabSize(), tokenEvents: p.TokenEvents}
 	var err error
 	ctx.thread.do(func() {
 		var cerr C.ls_error
@@ -143,10 +145,14 @@ func (c *Context) Measure(prompt []int32, gen int) (*Measurement, error) {
 		return nil, &Error{Op: "measure", Message: fmt.Sprintf("%d decode steps: want 0 or more", gen)}
 	}
 	m := &Measurement{OutputIDs: make([]int32, gen), TokenNS: make([]int64, gen), SamplingNS: make([]int64, gen)}
+	var device []int64
+	if c.tokenEvents {
+		device = make([]int64, gen)
+	}
 	var out C.ls_measurement
 	err := c.run(func(cerr *C.ls_error) C.int {
 		return C.ls_measure(c.c, ids(prompt), C.int32_t(len(prompt)), C.int32_t(gen),
-			ids(m.OutputIDs), times(m.TokenNS), times(m.SamplingNS), &out, cerr)
+			ids(m.OutputIDs), times(m.TokenNS), times(m.SamplingNS), times(device), &out, cerr)
 	})
 	if err != nil {
 		return nil, err
@@ -162,6 +168,14 @@ func (c *Context) Measure(prompt []int32, gen int) (*Measurement, error) {
 	m.CPUTimeNS = int64(out.cpu_time_ns)
 	m.RSSPeakBytes = int64(out.rss_peak_bytes)
 	m.LogitsFinite = bool(out.logits_finite)
+	m.PrefillStartNS, m.PrefillEndNS = int64(out.prefill_start_ns), int64(out.prefill_end_ns)
+	m.DecodeStartNS, m.DecodeEndNS = int64(out.decode_start_ns), int64(out.decode_end_ns)
+	if out.device {
+		m.Device = &DeviceTimes{
+			PrefillNS: int64(out.prefill_device_ns), KVDecodeNS: int64(out.decode_device_ns), E2ENS: int64(out.e2e_device_ns),
+			TokenNS: device, GraphCaptures: int64(out.graph_captures),
+		}
+	}
 	return m, nil
 }
 

@@ -40,6 +40,7 @@ func Load(path string, p ModelParams) (*Model, error) {
 	defer handle.Delete()
 
 	params := C.ls_model_params{
+		gpu:          C.bool(p.GPU),
 		n_gpu_layers: C.int32_t(p.GPULayers),
 		use_mmap:     C.bool(p.Mmap),
 		vocab_only:   C.bool(p.VocabOnly),
@@ -54,6 +55,10 @@ func Load(path string, p ModelParams) (*Model, error) {
 	}
 	return m, nil
 }
+
+// DisableCUDAGraphs has kernels launched one by one instead of as CUDA graphs. It
+// holds for the whole process and must precede its first work on a GPU.
+func DisableCUDAGraphs() { C.ls_disable_cuda_graphs() }
 
 // Close frees the model. While it has open contexts it refuses: their next call
 // would use freed memory.

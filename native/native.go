@@ -47,7 +47,8 @@ func (e *Error) Unwrap() error { return e.kind }
 // ModelParams says how to load a model. The zero value loads onto the CPU by
 // reading the file.
 type ModelParams struct {
-	GPULayers int  // layers to offload; 0 = none
+	GPU       bool // compute on the first GPU (CUDA_VISIBLE_DEVICES chooses); false touches none
+	GPULayers int  // with GPU: layers to offload, from the last one down; the output head is one more
 	Mmap      bool // map the weights from the file instead of copying them
 	VocabOnly bool // load the vocabulary alone, for tokenising
 
@@ -87,6 +88,8 @@ type ContextParams struct {
 	// WindowCache keeps of layers with a sliding window that window alone in the KV cache. Without it, as is
 	// llama.cpp's default, they keep the whole context.
 	WindowCache bool
+
+	TokenEvents bool // on a GPU: CUDA events around every decode step, for DeviceTimes.TokenNS
 }
 
 // BufferMemory is what llama.cpp allocated in buffers of one type, by its own account. The buffer in which logits
@@ -120,6 +123,24 @@ type Measurement struct {
 	CPUTimeNS           int64
 	RSSPeakBytes        int64
 	LogitsFinite        bool
+
+	// CLOCK_MONOTONIC at the phases' edges, ns.
+	PrefillStartNS, PrefillEndNS int64
+	DecodeStartNS, DecodeEndNS   int64
+
+	Device *DeviceTimes // nil on the CPU
+}
+
+// DeviceTimes are a call's times by CUDA events on the stream that computes, in
+// ns, which CUDA resolves to about 500. The edges are those of the host's times:
+// a phase spans the gaps in which the GPU waits for the host.
+type DeviceTimes struct {
+	PrefillNS  int64
+	KVDecodeNS int64
+	E2ENS      int64
+	TokenNS    []int64 // per step; nil unless ContextParams.TokenEvents
+
+	GraphCaptures int64 // CUDA graphs captured inside the phases; what later calls are spared
 }
 
 // BuildInfo says what the native half was built from and how.
@@ -131,5 +152,8 @@ type BuildInfo struct {
 	Flags       string   `json:"flags"`
 	SystemInfo  string   `json:"system_info"` // CPU features in use
 	Portable    bool     `json:"portable"`
-	Warnings    []string `json:"warnings,omitempty"` // why figures of this build are not to be trusted
+	CUDA        bool     `json:"cuda"`                         // models can compute on a GPU
+	CUDAToolkit string   `json:"cuda_toolkit,omitempty"`       // version
+	CUDAArchs   string   `json:"cuda_architectures,omitempty"` // compute capabilities, as CMake writes them
+	Warnings    []string `json:"warnings,omitempty"`           // why figures of this build are not to be trusted
 }

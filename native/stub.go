@@ -20,6 +20,9 @@ type Context struct{}
 // Load returns ErrNotBuilt.
 func Load(string, ModelParams) (*Model, error) { return nil, ErrNotBuilt }
 
+// DisableCUDAGraphs does nothing.
+func DisableCUDAGraphs() {}
+
 // Close does nothing.
 func (*Model) Close() error { return nil }
 

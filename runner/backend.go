@@ -22,7 +22,7 @@ type Backend interface {
 	// [0, 1].
 	Load(spec LoadSpec, progress func(share float64)) (LoadInfo, error)
 	// Measure runs one call: prefill, then exactly GenTokens decode steps.
-	Measure(call CallSpec) (record.Measurement, error)
+	Measure(call CallSpec) (Sample, error)
 	// Close frees the model. It may be called twice.
 	Close() error
 }
@@ -38,14 +38,22 @@ type LoadSpec struct {
 	Device       string `json:"device"`
 	Threads      int    `json:"n_threads"`
 	ThreadsBatch int    `json:"n_threads_batch"`
-	GPULayers    int    `json:"n_gpu_layers"`
+	Layers       int    `json:"n_layer"`      // transformer blocks of the model
+	GPULayers    int    `json:"n_gpu_layers"` // or config.AllLayers, config.FitLayers
 	FlashAttn    string `json:"flash_attn"`
 	NCtx         int    `json:"n_ctx"`
 	NBatch       int    `json:"n_batch"`
 	NUBatch      int    `json:"n_ubatch"`
 	KVType       string `json:"kv_type"`
 	Mmap         bool   `json:"mmap"`
-	Positions    int    `json:"positions"` // most tokens that the model has a learned position for; 0: no such limit
+
+	// Of a GPU; without meaning on the CPU.
+	CUDAGraphs   bool    `json:"cuda_graphs"`
+	TokenEvents  bool    `json:"token_events"`
+	VRAMLimitGiB float64 `json:"vram_limit_gib"` // device memory that the card pretends to have; 0: all of it
+	TelemetryMS  int     `json:"telemetry_ms"`   // between two readings of the sensors; 0: none
+
+	Positions int `json:"positions"` // most tokens that the model has a learned position for; 0: no such limit
 }
 
 // LoadInfo says what a load took and what it gave.
@@ -54,6 +62,31 @@ type LoadInfo struct {
 	ContextInitMS float64 `json:"context_init_ms"`
 	NCtx          int     `json:"n_ctx"` // as the runtime made it; may be rounded up
 	LlamaCommit   string  `json:"llama_commit"`
+	GPULayers     int     `json:"n_gpu_layers"` // as loaded: a number also where all or as many as fit were asked for
+	GPU           *GPU    `json:"gpu,omitempty"`
+}
+
+// GPU is the card that a model was loaded on. Facts are what its driver says of
+// it, for the manifest.
+type GPU struct {
+	Name  string         `json:"name"`
+	UUID  string         `json:"uuid"`
+	Facts map[string]any `json:"facts"`
+}
+
+// Sample is what one call measured: the figures that all of its records carry,
+// those that belong to one mode, and what spoilt it.
+type Sample struct {
+	record.Measurement
+	Windows map[string]Window `json:"windows,omitempty"` // by mode
+	Invalid []string          `json:"invalid,omitempty"` // reasons, see record.VerdictInvalid
+	Missing map[string]string `json:"missing,omitempty"` // fields that could have been measured and were not: why
+}
+
+// Window is what a GPU's sensors said during one mode's phase.
+type Window struct {
+	record.DeviceWindow
+	Missing map[string]string `json:"missing,omitempty"` // fields of it that are null: why
 }
 
 // CallSpec is one call. Exactly one of Prompt and PromptTokens is set.

@@ -88,6 +88,8 @@ func (f *fakeBackend) fault(where string) error {
 	fmt.Fprintln(os.Stderr, "fake runtime: about to fail by", what)
 	self := os.Getpid()
 	switch what {
+	case "CUDA error: out of memory":
+		die(self, syscall.SIGABRT)
 	case "SIGSEGV", "SIGABRT", "SIGKILL":
 		sig := map[string]syscall.Signal{"SIGSEGV": syscall.SIGSEGV, "SIGABRT": syscall.SIGABRT, "SIGKILL": syscall.SIGKILL}[what]
 		die(self, sig)
@@ -118,10 +120,17 @@ func (f *fakeBackend) Load(spec LoadSpec, progress func(float64)) (LoadInfo, err
 	if err := f.fault("load"); err != nil {
 		return LoadInfo{}, err
 	}
-	return LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx, LlamaCommit: "fake"}, nil
+	info := LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx, LlamaCommit: "fake"}
+	if spec.Device == config.DeviceCUDA {
+		if spec.GPULayers != config.FitLayers || spec.VRAMLimitGiB != 8 || spec.TelemetryMS != 20 || !spec.CUDAGraphs {
+			return LoadInfo{}, fmt.Errorf("fake: load spec %+v", spec)
+		}
+		info.GPULayers, info.GPU = 3, &GPU{Name: "Fake 100", UUID: "GPU-fake", Facts: map[string]any{"driver_version": "1.2"}}
+	}
+	return info, nil
 }
 
-func (f *fakeBackend) Measure(call CallSpec) (record.Measurement, error) {
+func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 	f.calls++
 	where := strconv.Itoa(call.PromptTokens)
 	if call.Prompt != nil {
@@ -129,7 +138,7 @@ func (f *fakeBackend) Measure(call CallSpec) (record.Measurement, error) {
 	}
 	for _, at := range []string{where, fmt.Sprintf("%s:%d", where, f.calls)} {
 		if err := f.fault(at); err != nil {
-			return record.Measurement{}, err
+			return Sample{}, err
 		}
 	}
 	time.Sleep(time.Millisecond)
@@ -140,12 +149,24 @@ func (f *fakeBackend) Measure(call CallSpec) (record.Measurement, error) {
 	prefill, decode := float64(f.calls), 2.0
 	e2e := prefill + decode
 	hash := HashIDs(prompt)
-	return record.Measurement{
+	s := Sample{Measurement: record.Measurement{
 		BatchSize: &one, SeqLen: &seq, PromptTokensRaw: &seq, GenTokensRaw: &gen,
 		PrefillMS: &prefill, KVDecodeMS: &decode, E2EKVMS: &e2e,
 		TokenNS: times, TokenSamplingNS: times,
 		PromptTokenIDs: RecordedIDs(prompt), OutputTokenIDs: RecordedIDs(ids), PromptTokensHash: &hash,
-	}, nil
+	}}
+	if f.spec.Device == config.DeviceCUDA {
+		less := func(ms float64) *float64 { ms -= 0.25; return &ms }
+		s.PrefillCUDAMS, s.KVDecodeCUDAMS, s.E2EKVCUDAMS = less(prefill), less(decode), less(e2e)
+		s.Windows = map[string]Window{}
+		for i, mode := range record.Modes {
+			watts := float64(100 * (i + 1))
+			s.Windows[mode] = Window{DeviceWindow: record.DeviceWindow{PowerMeanW: &watts}, Missing: map[string]string{"energy_j": "too short for " + mode}}
+		}
+		s.Invalid = []string{"another program"}
+		s.Missing = map[string]string{"token_device_ns": "not asked for"}
+	}
+	return s, nil
 }
 
 func (f *fakeBackend) Close() error { return nil }

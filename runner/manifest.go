@@ -204,6 +204,22 @@ func (r *Run) begin() error {
 	return r.Store.WriteManifest(r.Manifest)
 }
 
+// noteGPU puts a card into the manifest, with what its driver says of it, the
+// first time that a model is loaded on it.
+func (r *Run) noteGPU(gpu *GPU) {
+	if gpu == nil {
+		return
+	}
+	gpus, _ := r.Manifest["gpus"].(map[string]any)
+	if gpus == nil {
+		gpus = map[string]any{}
+		r.Manifest["gpus"] = gpus
+	}
+	if _, ok := gpus[gpu.UUID]; !ok {
+		gpus[gpu.UUID] = gpu
+	}
+}
+
 // end completes the artifacts: metrics.csv, the small tables, the manifest.
 func (r *Run) end(sum Summary) error {
 	sessions := r.Manifest["sessions"].([]any)

@@ -66,7 +66,8 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		job.Fits = p.Free == 0 || job.Memory.Resident <= p.Free
+		// What a GPU holds this machine's memory need not: there the loading itself tells.
+		job.Fits = p.Free == 0 || pair.Backend.Device != config.DeviceCPU || job.Memory.Resident <= p.Free
 		for _, s := range cfg.Scenarios {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++
@@ -115,8 +116,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		Model: m, Backend: b, Memory: mem, KVBytes: kv,
 		Load: LoadSpec{
 			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
-			GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
+			Layers: int(m.Desc.NLayer), GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
 			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions),
+			CUDAGraphs: b.CUDAGraphs, TokenEvents: b.TokenEvents, VRAMLimitGiB: b.VRAMLimitGiB, TelemetryMS: cfg.TelemetryMS,
 		},
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -194,6 +195,10 @@ func (p *process) died() *Failure {
 			f.Reason += " while the kernel's out-of-memory killer was at work"
 		case ws.Signal() == syscall.SIGKILL:
 			f.Reason += ", which someone sent: the kernel killed nothing for memory meanwhile"
+		case ws.Signal() == syscall.SIGABRT && slices.ContainsFunc(f.Stderr, deviceMemoryFull):
+			// llama.cpp aborts where the device has no room for what it needs while it computes.
+			f.Status = record.StatusOOM
+			f.Reason += ": the GPU's memory is full"
 		}
 		return f
 	}
@@ -201,6 +206,12 @@ func (p *process) died() *Failure {
 	f.ExitCode = &code
 	f.Reason = fmt.Sprintf("the worker exited with code %d", code)
 	return f
+}
+
+// deviceMemoryFull tells whether a line is CUDA's word for a full device.
+func deviceMemoryFull(line string) bool {
+	line = strings.ToLower(line)
+	return strings.Contains(line, "cuda") && strings.Contains(line, "out of memory")
 }
 
 func signalName(s syscall.Signal) string {

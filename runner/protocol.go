@@ -1,9 +1,6 @@
 package runner
 
-import (
-	"llmscale/runner/ceilings"
-	"llmscale/runner/record"
-)
+import "llmscale/runner/ceilings"
 
 // The protocol between coordinator and worker: one JSON object per line,
 // requests on the worker's stdin, replies on its file descriptor 3. stdout and
@@ -22,11 +19,11 @@ type request struct {
 
 // reply answers a request. Share replies may precede the final one.
 type reply struct {
-	Share       *float64            `json:"share,omitempty"`
-	Loaded      *LoadInfo           `json:"loaded,omitempty"`
-	Probed      *ceilings.Device    `json:"probed,omitempty"`
-	Measurement *record.Measurement `json:"measurement,omitempty"`
-	Failure     *failureReply       `json:"failure,omitempty"`
+	Share       *float64         `json:"share,omitempty"`
+	Loaded      *LoadInfo        `json:"loaded,omitempty"`
+	Probed      *ceilings.Device `json:"probed,omitempty"`
+	Measurement *Sample          `json:"measurement,omitempty"`
+	Failure     *failureReply    `json:"failure,omitempty"`
 }
 
 type failureReply struct {

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -37,6 +38,15 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 			KVTypeK: j.Backend.KVType, KVTypeV: j.Backend.KVType, UseMmap: j.Backend.Mmap,
 			LlamaCommit: info.LlamaCommit,
 		},
+	}
+	if j.Backend.Device != config.DeviceCPU {
+		rec.CUDAGraphs = &j.Backend.CUDAGraphs
+		if j.Backend.VRAMLimitGiB > 0 {
+			rec.VRAMLimitGiB = &j.Backend.VRAMLimitGiB
+		}
+	}
+	if info.GPU != nil {
+		rec.GPUName, rec.GPUUUID, rec.NGPULayers = &info.GPU.Name, &info.GPU.UUID, info.GPULayers
 	}
 	if info.NCtx > 0 {
 		rec.NCtx = info.NCtx
@@ -74,13 +84,18 @@ func inModes(base record.Record) []record.Record {
 }
 
 // store writes the records of a call that was measured.
-func (r *Run) store(base record.Record, m record.Measurement) error {
+func (r *Run) store(base record.Record, m Sample) error {
 	base.Status = record.StatusOK
 	base.Attempted = true
-	base.Measurement = m
+	base.Measurement = m.Measurement
+	if len(m.Invalid) > 0 {
+		invalid := record.VerdictInvalid
+		base.Verdict, base.VerdictReasons = &invalid, m.Invalid
+	}
 	base.Nulls = map[string]string{}
+	maps.Copy(base.Nulls, m.Missing)
 	if base.Device == config.DeviceCPU {
-		for _, name := range []string{"cuda_event_ms", "prefill_cuda_event_ms", "kv_decode_cuda_event_ms", "token_device_ns"} {
+		for _, name := range []string{"cuda_event_ms", "prefill_cuda_event_ms", "kv_decode_cuda_event_ms", "e2e_kv_cuda_event_ms", "host_gap_ms", "token_device_ns"} {
 			base.Nulls[name] = "no device clock on the CPU"
 		}
 		base.Nulls["gpu_peak_mb"] = "no device memory on the CPU"
@@ -94,6 +109,10 @@ func (r *Run) store(base record.Record, m record.Measurement) error {
 	}
 	records := inModes(base)
 	for i := range records {
+		w := m.Windows[records[i].Mode]
+		records[i].DeviceWindow = w.DeviceWindow
+		records[i].Nulls = maps.Clone(base.Nulls)
+		maps.Copy(records[i].Nulls, w.Missing)
 		project(&records[i])
 	}
 	if err := r.Store.Append(records); err != nil {
@@ -114,9 +133,13 @@ func project(rec *record.Record) {
 	case record.ModeDecode:
 		rec.LatencyMS, rec.CUDAEventMS, tokens = rec.KVDecodeMS, rec.KVDecodeCUDAMS, gen
 	case record.ModeE2E:
-		rec.LatencyMS, tokens = rec.E2EKVMS, prompt+gen
+		rec.LatencyMS, rec.CUDAEventMS, tokens = rec.E2EKVMS, rec.E2EKVCUDAMS, prompt+gen
 	}
 	rec.TokensTotal, rec.GenTokens = &tokens, &gen
+	if rec.LatencyMS != nil && rec.CUDAEventMS != nil {
+		gap := *rec.LatencyMS - *rec.CUDAEventMS
+		rec.HostGapMS = &gap
+	}
 	if rec.LatencyMS != nil && *rec.LatencyMS > 0 {
 		rate := float64(tokens) / (*rec.LatencyMS / 1e3)
 		rec.TokensPerS = &rate

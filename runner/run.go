@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -183,6 +182,7 @@ func (r *Run) job(j *Job, stop <-chan struct{}) error {
 				return r.failJob(j, asFailure(err), w != nil)
 			}
 			fresh = true
+			r.noteGPU(info.GPU)
 			r.loads = append(r.loads, loadRow{j.Model.Name, j.Backend.Device, j.Backend.DType, info.ModelLoadMS})
 		}
 		alive, err := r.cell(j, c, calls, w, info, &fresh, stop)
@@ -199,9 +199,6 @@ func (r *Run) job(j *Job, stop <-chan struct{}) error {
 
 // load starts a worker and loads the job's model in it.
 func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
-	if j.Backend.Device != config.DeviceCPU {
-		return nil, LoadInfo{}, Failf(record.StatusWaived, "device %s: this build measures on the CPU only", j.Backend.Device)
-	}
 	if !j.Fits {
 		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
 			GiB(j.Memory.Resident), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(r.Plan.Free))
@@ -285,7 +282,7 @@ func (r *Run) failJob(j *Job, f *Failure, attempted bool) error {
 			continue
 		}
 		base := r.base(j, c, calls[0], LoadInfo{}, time.Now())
-		base.Attempted = attempted
+		base.Attempted = attempted && f.Status != record.StatusWaived
 		if err := r.fail(j, c, calls, base, f); err != nil {
 			return err
 		}
@@ -326,7 +323,7 @@ type Utterance struct{ Cell, Prompt, Text string }
 func (r *Run) Said() []Utterance { return slices.Clone(r.said) }
 
 // hear keeps a cell's first answer.
-func (r *Run) hear(j *Job, base record.Record, m *record.Measurement) {
+func (r *Run) hear(j *Job, base record.Record, m *Sample) {
 	if j.Model.Random() || m.OutputText == nil {
 		return
 	}

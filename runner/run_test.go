@@ -195,14 +195,15 @@ func TestFailures(t *testing.T) {
 		cells                  int // that fail; of 12
 	}
 	for fault, w := range map[string]want{
-		"SIGSEGV@two":   {record.StatusCrashed, "SIGSEGV", "ended by SIGSEGV", 4},
-		"SIGABRT@two:4": {record.StatusCrashed, "SIGABRT", "ended by SIGABRT", -1}, // depends on the order of scenarios
-		"SIGKILL@one":   {record.StatusCrashed, "SIGKILL", "ended by SIGKILL", 4},
-		"exit@one":      {record.StatusCrashed, "", "exited with code 7", 4},
-		"error@5":       {record.StatusError, "", "fake: error", 4},
-		"oom@5":         {record.StatusOOM, "", "did not fit", 4},
-		"SIGSEGV@load":  {record.StatusCrashed, "SIGSEGV", "ended by SIGSEGV", 12},
-		"error@load":    {record.StatusError, "", "fake: error", 12},
+		"SIGSEGV@two":                 {record.StatusCrashed, "SIGSEGV", "ended by SIGSEGV", 4},
+		"SIGABRT@two:4":               {record.StatusCrashed, "SIGABRT", "ended by SIGABRT", -1}, // depends on the order of scenarios
+		"SIGKILL@one":                 {record.StatusCrashed, "SIGKILL", "ended by SIGKILL", 4},
+		"exit@one":                    {record.StatusCrashed, "", "exited with code 7", 4},
+		"error@5":                     {record.StatusError, "", "fake: error", 4},
+		"CUDA error: out of memory@5": {record.StatusOOM, "SIGABRT", "the GPU's memory is full", 4},
+		"oom@5":                       {record.StatusOOM, "", "did not fit", 4},
+		"SIGSEGV@load":                {record.StatusCrashed, "SIGSEGV", "ended by SIGSEGV", 12},
+		"error@load":                  {record.StatusError, "", "fake: error", 12},
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
@@ -243,6 +244,48 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%d cells failed on record, %d in the summary, %d were noted", len(failed), sum.Failed(), len(q.notes))
 			}
 		})
+	}
+}
+
+// TestDeviceRecords follows what a GPU gives from the backend to the record.
+func TestDeviceRecords(t *testing.T) {
+	p := testPlan(t, strings.Replace(testConfig, "{name: cpu_f16, kind: native, device: cpu,", "{name: gpu, kind: native, device: cuda, n_gpu_layers: fit, vram_limit_gib: 8,", 1))
+	dir, sum, records, _ := execute(t, p, testWorker(t, ""))
+	if sum.ByStatus[record.StatusOK] != 12 {
+		t.Fatalf("%v", sum.ByStatus)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct {
+		GPUs map[string]GPU `json:"gpus"`
+	}
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	if g := manifest.GPUs["GPU-fake"]; len(manifest.GPUs) != 1 || g.Name != "Fake 100" || g.Facts["driver_version"] != "1.2" {
+		t.Errorf("the manifest's gpus are %v", manifest.GPUs)
+	}
+	for _, r := range records {
+		if r.Device == config.DeviceCPU {
+			if r.CUDAEventMS != nil || r.HostGapMS != nil || r.PowerMeanW != nil || r.CUDAGraphs != nil || r.GPUName != nil || r.Verdict != nil || r.Nulls["host_gap_ms"] == "" {
+				t.Fatalf("%s has figures of a GPU: %+v", r.CellID, r)
+			}
+			continue
+		}
+		if r.NGPULayers != 3 || !*r.CUDAGraphs || *r.VRAMLimitGiB != 8 || *r.GPUName != "Fake 100" {
+			t.Fatalf("%s: %d layers, graphs %v, limit %v, on %v", r.CellID, r.NGPULayers, *r.CUDAGraphs, r.VRAMLimitGiB, r.GPUName)
+		}
+		if gap := *r.LatencyMS - *r.CUDAEventMS; *r.HostGapMS != gap || gap != 0.25 {
+			t.Errorf("%s %s: host gap %v ms of %v by the host and %v by the device", r.CellID, r.Mode, *r.HostGapMS, *r.LatencyMS, *r.CUDAEventMS)
+		}
+		if want := map[string]float64{record.ModePrefill: 100, record.ModeDecode: 200, record.ModeE2E: 300}[r.Mode]; *r.PowerMeanW != want {
+			t.Errorf("%s %s has %v W, its window says %v", r.CellID, r.Mode, *r.PowerMeanW, want)
+		}
+		if *r.Verdict != record.VerdictInvalid || !slices.Equal(r.VerdictReasons, []string{"another program"}) || r.Nulls["energy_j"] != "too short for "+r.Mode || r.Nulls["token_device_ns"] != "not asked for" {
+			t.Errorf("%s: verdict %v, %q, nulls %v", r.CellID, *r.Verdict, r.VerdictReasons, r.Nulls)
+		}
 	}
 }
 

@@ -9,8 +9,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-
-	"llmscale/runner/record"
 )
 
 // WorkerMain is the worker process. It exits as soon as its coordinator is gone,
@@ -111,7 +109,7 @@ func (w *worker) load(spec LoadSpec) (*LoadInfo, error) {
 	return &info, nil
 }
 
-func (w *worker) measure(call CallSpec) (*record.Measurement, error) {
+func (w *worker) measure(call CallSpec) (*Sample, error) {
 	if w.backend == nil {
 		return nil, errors.New("runner: a call before a load")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"llmscale/native"
 	"llmscale/runner"
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -18,8 +19,10 @@ import (
 type Native struct {
 	model     *native.Model
 	ctx       *native.Context
+	params    native.ContextParams // of ctx
 	vocab     int
-	positions int // rows of the model's position table; 0: none
+	positions int          // rows of the model's position table; 0: none
+	gpu       *accelerator // nil on the CPU
 }
 
 var _ runner.Backend = (*Native)(nil)
@@ -34,7 +37,20 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 			n.Close()
 		}
 	}()
-	params := native.ModelParams{GPULayers: spec.GPULayers, Mmap: spec.Mmap}
+	params := native.ModelParams{Mmap: spec.Mmap}
+	n.params = native.ContextParams{
+		NCtx: spec.NCtx, NBatch: spec.NBatch, NUBatch: spec.NUBatch, Threads: spec.Threads, ThreadsBatch: spec.ThreadsBatch,
+		FlashAttn: spec.FlashAttn, KVTypeK: spec.KVType, KVTypeV: spec.KVType, TokenEvents: spec.TokenEvents,
+	}
+	if spec.Device == config.DeviceCUDA {
+		if n.gpu, err = openAccelerator(spec); err != nil {
+			return runner.LoadInfo{}, err
+		}
+		params.GPU = true
+		if params.GPULayers, err = n.gpu.layers(spec, params, n.params); err != nil {
+			return runner.LoadInfo{}, failure(err)
+		}
+	}
 	if progress != nil {
 		params.Progress = func(share float32) bool { progress(float64(share)); return true }
 	}
@@ -43,25 +59,38 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 		return runner.LoadInfo{}, failure(err)
 	}
 	loaded := time.Now()
-	n.ctx, err = n.model.NewContext(native.ContextParams{
-		NCtx: spec.NCtx, NBatch: spec.NBatch, NUBatch: spec.NUBatch, Threads: spec.Threads, ThreadsBatch: spec.ThreadsBatch,
-		FlashAttn: spec.FlashAttn, KVTypeK: spec.KVType, KVTypeV: spec.KVType,
-	})
-	if err != nil {
+	if n.gpu != nil {
+		if n.gpu.loadedMiB, err = n.gpu.used(); err != nil {
+			return runner.LoadInfo{}, err
+		}
+	}
+	creating := time.Now()
+	if n.ctx, err = n.model.NewContext(n.params); err != nil {
 		return runner.LoadInfo{}, failure(err)
 	}
 	created := time.Now()
+	if n.gpu != nil {
+		if n.gpu.contextMiB, err = n.gpu.used(); err != nil {
+			return runner.LoadInfo{}, err
+		}
+		n.gpu.account(n.ctx)
+	}
 	n.vocab, n.positions = n.model.Info().NVocab, spec.Positions
 	build, err := native.Build()
 	if err != nil {
 		return runner.LoadInfo{}, failure(err)
 	}
-	return runner.LoadInfo{
+	info := runner.LoadInfo{
 		ModelLoadMS:   ms(loaded.Sub(start).Nanoseconds()),
-		ContextInitMS: ms(created.Sub(loaded).Nanoseconds()),
+		ContextInitMS: ms(created.Sub(creating).Nanoseconds()),
 		NCtx:          n.ctx.NCtx(),
 		LlamaCommit:   build.LlamaCommit,
-	}, nil
+		GPULayers:     params.GPULayers,
+	}
+	if n.gpu != nil {
+		info.GPU = n.gpu.GPU()
+	}
+	return info, nil
 }
 
 // failure keeps "did not fit" apart from other errors.
@@ -75,23 +104,23 @@ func failure(err error) error {
 // Measure makes the prompt, runs the call and turns nanoseconds into the record's
 // units. Logits that are not finite are an error: what computed them cannot be
 // trusted, however fast it was.
-func (n *Native) Measure(call runner.CallSpec) (record.Measurement, error) {
-	var out record.Measurement
-	prompt, err := n.prompt(call, &out)
+func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
+	var out runner.Sample
+	prompt, err := n.prompt(call, &out.Measurement)
 	if err != nil {
-		return record.Measurement{}, err
+		return runner.Sample{}, err
 	}
 	m, err := n.ctx.Measure(prompt, call.GenTokens)
 	if err != nil {
-		return record.Measurement{}, failure(err)
+		return runner.Sample{}, failure(err)
 	}
 	if !m.LogitsFinite {
-		return record.Measurement{}, runner.Failf(record.StatusError, "the model's logits are not finite: its weights or this build compute garbage")
+		return runner.Sample{}, runner.Failf(record.StatusError, "the model's logits are not finite: its weights or this build compute garbage")
 	}
 	if call.Prompt != nil {
 		text, err := n.model.Detokenize(m.OutputIDs)
 		if err != nil {
-			return record.Measurement{}, err
+			return runner.Sample{}, err
 		}
 		out.OutputText = &text
 	}
@@ -119,6 +148,14 @@ func (n *Native) Measure(call runner.CallSpec) (record.Measurement, error) {
 	out.MajorFaults, out.MinorFaults = &m.MajorFaults, &m.MinorFaults
 	out.InvoluntaryCtx = &m.InvoluntarySwitches
 	out.CPUTimeMS = ptr(ms(m.CPUTimeNS))
+	if n.gpu != nil {
+		if n.gpu.placement == nil && n.gpu.missing["cpu_ops"] == "" {
+			n.gpu.place(n.model, n.params, prompt) // after the first call, whose figures are those of a cold start
+		}
+		if err := n.gpu.note(&out, m); err != nil {
+			return runner.Sample{}, err
+		}
+	}
 	return out, nil
 }
 
@@ -153,6 +190,10 @@ func (n *Native) Close() error {
 	if n.model != nil {
 		errs = append(errs, n.model.Close())
 		n.model = nil
+	}
+	if n.gpu != nil {
+		errs = append(errs, n.gpu.Close())
+		n.gpu = nil
 	}
 	return errors.Join(errs...)
 }

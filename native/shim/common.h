@@ -56,6 +56,10 @@ ggml_backend_sched_t scheduler(const llama_context * ctx);
 // The first backend of the scheduler that computes on a GPU; nullptr on a context without one, or without scheduler.
 ggml_backend_t compute_backend(const llama_context * ctx);
 
+// Puts an event of the backend's own kind (CUDA: a cudaEvent_t) into the stream on which the backend computes. ggml
+// aborts where CUDA refuses. False where this llama.cpp does not allow it.
+bool record_event(ggml_backend_t backend, void * event);
+
 // Has callback called for each node that the context computes from now on; nullptr ends it. A context is made
 // without one and the timed phases run without: the scheduler then computes a split at once, else piece by piece.
 // False where this llama.cpp does not allow it.

@@ -179,8 +179,35 @@ extern "C" void ls_context_clear(ls_context * c) {
 
 namespace {
 
+// Events of a call; those of step i follow at first_step + 2 i.
+enum : size_t { prefill_begin, prefill_done, decode_begin, decode_done, first_step };
+
+// Reads the events of a call that is over.
+int device_times(const ls::device_clock & clock, int32_t n_gen, int64_t * token_device_ns, ls_measurement * out, ls_error * err) {
+    if (!clock.running()) {
+        return LS_OK;
+    }
+    out->device = true;
+    if (const int rc = clock.elapsed_ns(prefill_begin, prefill_done, &out->prefill_device_ns, err)) {
+        return rc;
+    }
+    if (const int rc = clock.elapsed_ns(decode_begin, decode_done, &out->decode_device_ns, err)) {
+        return rc;
+    }
+    if (const int rc = clock.elapsed_ns(prefill_begin, decode_done, &out->e2e_device_ns, err)) {
+        return rc;
+    }
+    for (int32_t i = 0; token_device_ns && i < n_gen; i++) {
+        const size_t step = first_step + 2 * size_t(i);
+        if (const int rc = clock.elapsed_ns(step, step + 1, &token_device_ns[i], err)) {
+            return rc;
+        }
+    }
+    return LS_OK;
+}
+
 int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_gen, int32_t * output_ids,
-            int64_t * token_ns, int64_t * sampling_ns, ls_measurement * out, ls_error * err) {
+            int64_t * token_ns, int64_t * sampling_ns, int64_t * token_device_ns, ls_measurement * out, ls_error * err) {
     *out = {};
     if (n_prompt < 1 || n_gen < 0) {
         return ls::fail(err, LS_BAD_ARG, "measure", "a prompt of %d tokens and %d decode steps: want at least 1 and 0", n_prompt, n_gen);
@@ -192,6 +219,10 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
         return rc;
     }
 
+    if (const int rc = c->clock.prepare(c->ctx, first_step + (token_device_ns ? 2 * size_t(n_gen) : 0), err)) {
+        return rc;
+    }
+
     const int64_t clear_start = ls::now_ns();
     ls_context_clear(c);
     llama_synchronize(c->ctx);
@@ -199,12 +230,15 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
 
     rusage before, after;
     getrusage(RUSAGE_SELF, &before);
+    const int64_t captures  = ls::graph_captures();
     const int64_t e2e_start = ls::now_ns();
 
     const int64_t prefill_start = ls::now_ns();
+    c->clock.record(prefill_begin);
     if (const int rc = ls::append(c, prompt, n_prompt, false)) {
         return ls::decode_failed(err, "prefill", rc);
     }
+    c->clock.record(prefill_done);
     llama_synchronize(c->ctx);
     const int64_t prefill_end = ls::now_ns();
 
@@ -212,10 +246,23 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
 
     const int64_t decode_start = ls::now_ns();
     int64_t       t            = decode_start;
+    c->clock.record(decode_begin);
+    if (n_gen == 0) {
+        c->clock.record(decode_done);
+    }
     for (int32_t i = 0; i < n_gen; i++) {
         output_ids[i] = next;
+        if (token_device_ns) {
+            c->clock.record(first_step + 2 * size_t(i));
+        }
         if (const int rc = ls::append(c, &next, 1, false)) {
             return ls::decode_failed(err, "decode", rc);
+        }
+        if (token_device_ns) {
+            c->clock.record(first_step + 2 * size_t(i) + 1);
+        }
+        if (i == n_gen - 1) { // after it the stream has nothing left: the last argmax is the host's
+            c->clock.record(decode_done);
         }
         llama_synchronize(c->ctx);
         const int64_t decoded = ls::now_ns();
@@ -229,7 +276,12 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
 
     const int64_t e2e_end = ls::now_ns();
     getrusage(RUSAGE_SELF, &after);
+    out->graph_captures = ls::graph_captures() - captures;
 
+    out->prefill_start_ns     = prefill_start;
+    out->prefill_end_ns       = prefill_end;
+    out->decode_start_ns      = decode_start;
+    out->decode_end_ns        = decode_end;
     out->prefill_ns           = prefill_end - prefill_start;
     out->first_sampling_ns    = decode_start - prefill_end;
     out->decode_ns            = decode_end - decode_start;
@@ -241,7 +293,7 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
                               - timeval_ns(before.ru_utime) - timeval_ns(before.ru_stime);
     out->rss_peak_bytes       = rss_peak_bytes();
     out->logits_finite        = all_finite(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
-    return LS_OK;
+    return device_times(c->clock, n_gen, token_device_ns, out, err);
 }
 
 int eval(ls_context * c, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err) {
@@ -290,10 +342,10 @@ int bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const 
 } // namespace
 
 extern "C" int ls_measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
-                          int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns,
+                          int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns, int64_t * token_device_ns,
                           ls_measurement * out, ls_error * err) {
     return ls::guarded(err, "measure", [&] {
-        return measure(c, prompt, n_prompt, n_gen, output_ids, token_ns, sampling_ns, out, err);
+        return measure(c, prompt, n_prompt, n_gen, output_ids, token_ns, sampling_ns, token_device_ns, out, err);
     });
 }
 

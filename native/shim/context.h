@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common.h"
+#include "device.h"
 
 #include "ggml-cpu.h"
 
@@ -17,6 +18,7 @@ struct ls_context {
     int32_t           n_vocab    = 0;
     int32_t           n_batch    = 0;
     int32_t           n_past     = 0;
+    ls::device_clock  clock;
 };
 
 namespace ls {

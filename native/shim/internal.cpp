@@ -1,6 +1,6 @@
 // The one file that may look behind llama.cpp's stable C API. What it asks for has no place in llama.h, and moves
-// between versions: CMake tries which of the forms below compiles against the sources at hand and sets LS_BREAKDOWN
-// and LS_SCHED to it. Without any of them the program builds all the same and the answers are "not available".
+// between versions: CMake tries which of the forms below compiles against the sources at hand and sets LS_BREAKDOWN,
+// LS_SCHED and LS_EVENTS to it. Without any of them the program builds all the same and the answers are "not available".
 //
 //   LS_BREAKDOWN, what llama.cpp allocated
 //   1  a C++ function declared in src/llama-ext.h   (upstream, from 2026)
@@ -8,6 +8,9 @@
 //
 //   LS_SCHED, the context's scheduler and its parameters
 //   1  members of llama_context, src/llama-context.h  (both)
+//
+//   LS_EVENTS, events of one's own on a backend's stream
+//   1  the members of ggml_backend_event, ggml/src/ggml-backend-impl.h  (both)
 //
 // SPDX-License-Identifier: MIT
 #include "common.h"
@@ -19,8 +22,15 @@
 #define LS_SCHED 0
 #endif
 
+#ifndef LS_EVENTS
+#define LS_EVENTS 0
+#endif
+
 #if LS_SCHED == 1
 #include "llama-context.h"
+#endif
+#if LS_EVENTS == 1
+#include "ggml-backend-impl.h"
 #endif
 
 #if LS_BREAKDOWN == 1
@@ -74,6 +84,18 @@ ggml_backend_t ls::compute_backend(const llama_context * ctx) {
         }
     }
     return nullptr;
+}
+
+bool ls::record_event([[maybe_unused]] ggml_backend_t backend, [[maybe_unused]] void * event) {
+#if LS_EVENTS
+    // ggml's own events are made without timing. Handing it one that has it is all there is to getting it into the
+    // stream that ggml computes on, without a look at how ggml-cuda keeps its streams.
+    ggml_backend_event wrapped{ggml_backend_get_device(backend), event};
+    ggml_backend_event_record(&wrapped, backend);
+    return true;
+#else
+    return false;
+#endif
 }
 
 bool ls::set_eval_callback([[maybe_unused]] llama_context * ctx, [[maybe_unused]] ggml_backend_sched_eval_callback callback,

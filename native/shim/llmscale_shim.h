@@ -61,6 +61,9 @@ typedef struct {
     bool portable;
     bool optimized;            /* false: built without NDEBUG or -O */
     bool sanitized;
+    bool cuda;                         /* ggml-cuda is in: models can compute on a GPU */
+    const char * cuda_toolkit;         /* version that it was built with; "" without CUDA */
+    const char * cuda_architectures;   /* compute capabilities, as CMake lists them; "" without CUDA */
 } ls_build_info;
 
 ls_build_info ls_get_build_info(void);
@@ -70,8 +73,13 @@ ls_build_info ls_get_build_info(void);
 /* progress in [0, 1]; return false to abort the load. */
 typedef bool (*ls_progress_fn)(float progress, uintptr_t user);
 
+/* Tells ggml-cuda to launch kernels one by one instead of as CUDA graphs. ggml reads
+ * it once: it must precede the process's first work on a GPU, and it stays. */
+void ls_disable_cuda_graphs(void);
+
 typedef struct {
-    int32_t n_gpu_layers;
+    bool    gpu;          /* on the first GPU (CUDA_VISIBLE_DEVICES chooses); false: no GPU is touched, even where there is one */
+    int32_t n_gpu_layers; /* with gpu: layers on it, from the last one down, the output head as one more */
     bool    use_mmap;
     bool    vocab_only;
     bool    no_alloc; /* read the file's header alone and only reckon what buffers would take; nothing can be computed */
@@ -134,6 +142,15 @@ typedef struct {
     int64_t e2e_ns;          /* by clock readings of its own */
     int64_t minor_faults, major_faults, involuntary_switches;
     int64_t cpu_time_ns;     /* user + system, all threads */
+
+    /* Readings of CLOCK_MONOTONIC at the phases' edges. */
+    int64_t prefill_start_ns, prefill_end_ns, decode_start_ns, decode_end_ns;
+
+    /* By CUDA events on the stream that computes; device is false without a GPU. The
+     * same edges: before the first llama_decode, after the last one. */
+    bool    device;
+    int64_t prefill_device_ns, decode_device_ns, e2e_device_ns;
+    int64_t graph_captures;  /* CUDA graphs captured between prefill_start and decode_end */
     int64_t rss_peak_bytes;  /* of the process, since its start */
     bool    logits_finite;   /* of the last step */
 } ls_measurement;
@@ -142,9 +159,11 @@ typedef struct {
  * logits of the last token only, takes the argmax, then takes n_gen steps of
  * llama_decode + llama_synchronize + argmax. Ends of sequence are ignored.
  * output_ids, token_ns, sampling_ns have room for n_gen values each; output_ids[0]
- * comes from prefill's logits, and output_ids[i] is what step i decodes. */
+ * comes from prefill's logits, and output_ids[i] is what step i decodes.
+ * token_device_ns, if not NULL, asks for events around every step, for n_gen values;
+ * it stays untouched where out->device is false. */
 int ls_measure(ls_context * ctx, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
-               int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns,
+               int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns, int64_t * token_device_ns,
                ls_measurement * out, ls_error * err);
 
 /* Clears the KV cache; the next ls_eval starts at position 0. */

@@ -1,7 +1,9 @@
 // Loading a model, its vocabulary and its facts.
 // SPDX-License-Identifier: MIT
 #include "common.h"
+#include "device.h"
 
+#include <cstdlib>
 #include <type_traits>
 
 namespace {
@@ -46,13 +48,21 @@ bool on_progress(float progress, void * data) {
 
 } // namespace
 
+extern "C" void ls_disable_cuda_graphs(void) { setenv("GGML_CUDA_DISABLE_GRAPHS", "1", 1); }
+
 extern "C" int ls_model_load(const char * path, ls_model_params params, ls_progress_fn progress, uintptr_t user,
                              ls_model ** out, ls_error * err) {
     *out = nullptr;
     progress_call call{progress, user, false};
 
     llama_model_params mp = llama_model_default_params();
-    mp.n_gpu_layers                = params.n_gpu_layers;
+    // One device or none: whatever else is in the machine must not take part unasked.
+    ggml_backend_dev_t devices[] = {params.gpu ? ls::gpu_device() : nullptr, nullptr};
+    if (params.gpu && !devices[0]) {
+        return ls::fail(err, LS_FAILED, "load", "there is no GPU that this build can compute on");
+    }
+    mp.devices                     = devices;
+    mp.n_gpu_layers                = params.gpu ? params.n_gpu_layers : 0;
     mp.vocab_only                  = params.vocab_only;
     mp.progress_callback           = on_progress;
     mp.progress_callback_user_data = &call;

@@ -43,6 +43,11 @@ extern "C" ls_build_info ls_get_build_info(void) {
     info.flags        = LS_FLAGS;
     info.system_info  = llama_print_system_info();
     info.portable     = LS_PORTABLE;
+    info.cuda_toolkit       = LS_CUDA_TOOLKIT;
+    info.cuda_architectures = LS_CUDA_ARCHITECTURES;
+#if LS_CUDA
+    info.cuda = true;
+#endif
 #if defined(__OPTIMIZE__) && defined(NDEBUG)
     info.optimized = true;
 #endif

@@ -32,6 +32,10 @@ const (
 	StatusError   = "error"   // the worker said why it could not
 )
 
+// VerdictInvalid is the verdict on a call whose figures must not be used: what
+// spoilt them stands in VerdictReasons. A call without a verdict was not judged.
+const VerdictInvalid = "INVALID"
+
 // Record is one line of runs.jsonl: one mode of one call. A pointer that is nil
 // is written as null, and Nulls may say why; zero never stands for "unknown".
 type Record struct {
@@ -76,12 +80,17 @@ type Record struct {
 	Attempted bool     `json:"attempted" doc:"false where no worker was started for the call: the memory check or a missing device ruled it out"`
 	StartedAt float64  `json:"started_at_unix" unit:"s" doc:"wall-clock time at which the call started, Unix epoch"`
 
+	Verdict        *string  `json:"verdict" doc:"INVALID where something spoilt the call; null: nothing of the kind was found"`
+	VerdictReasons []string `json:"verdict_reasons" doc:"what spoilt it"`
+
 	Measurement
+	DeviceWindow
 	ModelFacts
 	RuntimeFacts
 
 	LatencyMS   *float64 `json:"latency_ms" unit:"ms" doc:"host time of this mode: prefill_ms, kv_decode_ms or e2e_kv_ms"`
 	CUDAEventMS *float64 `json:"cuda_event_ms" unit:"ms" doc:"device time of this mode by CUDA events; null on the CPU"`
+	HostGapMS   *float64 `json:"host_gap_ms" unit:"ms" doc:"latency_ms less cuda_event_ms: what the host adds around the device's work; null on the CPU"`
 	TokensTotal *int     `json:"tokens_total" unit:"tokens" doc:"prefill: prompt tokens; kv_decode: gen tokens; e2e_kv: their sum; over the batch"`
 	TokensPerS  *float64 `json:"tokens_per_s" unit:"tokens/s" doc:"tokens_total / latency"`
 	GenTokens   *int     `json:"gen_tokens" unit:"tokens" doc:"tokens decoded in this call, per sequence"`
@@ -102,6 +111,7 @@ type Measurement struct {
 	PrefillCUDAMS  *float64 `json:"prefill_cuda_event_ms" unit:"ms" doc:"the same by CUDA events"`
 	KVDecodeMS     *float64 `json:"kv_decode_ms" unit:"ms" doc:"before the first step to after the last; each step decodes one token, synchronizes and takes the argmax"`
 	KVDecodeCUDAMS *float64 `json:"kv_decode_cuda_event_ms" unit:"ms" doc:"the same by CUDA events"`
+	E2EKVCUDAMS    *float64 `json:"e2e_kv_cuda_event_ms" unit:"ms" doc:"e2e_kv by CUDA events"`
 	E2EKVMS        *float64 `json:"e2e_kv_ms" unit:"ms" doc:"prefill's start to the last step's end, by clock readings of its own"`
 	E2EGapPercent  *float64 `json:"e2e_gap_pct" unit:"%" doc:"100 * |e2e_kv - (prefill + kv_decode)| / e2e_kv"`
 	DecodeNoSampMS *float64 `json:"decode_no_sampling_ms" unit:"ms" doc:"sum of token_ns: decode without the argmax, as llama-bench counts it"`
@@ -124,7 +134,22 @@ type Measurement struct {
 	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call; outside every phase"`
 	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model, from a page cache that hashing the file has just warmed; on the worker's first call only"`
 	ContextInitMS *float64 `json:"context_init_ms" unit:"ms" doc:"creating the context; on the first call in it only"`
-	GPUPeakMB     *float64 `json:"gpu_peak_mb" unit:"MiB" doc:"peak device memory; null on the CPU"`
+	GraphCaptures *int64   `json:"cuda_graph_captures" doc:"CUDA graphs captured inside the timed phases of this call: 0 unless it paid for what later calls are spared; null on the CPU"`
+
+	GPUPeakMB       *float64 `json:"gpu_peak_mb" unit:"MiB" doc:"peak device memory in use during the call, by all programs; null on the CPU"`
+	VRAMBeforeMiB   *float64 `json:"vram_before_mib" unit:"MiB" doc:"device memory in use before the model was loaded, by all programs and a vram_limit_gib's reserve"`
+	VRAMLoadedMiB   *float64 `json:"vram_after_load_mib" unit:"MiB" doc:"the same after the weights were loaded"`
+	VRAMContextMiB  *float64 `json:"vram_after_context_mib" unit:"MiB" doc:"the same after the context was created"`
+	VRAMWeightsMiB  *float64 `json:"vram_weights_mib" unit:"MiB" doc:"weights on the device, by llama.cpp's own account"`
+	VRAMKVMiB       *float64 `json:"vram_kv_mib" unit:"MiB" doc:"KV cache and other state on the device, by llama.cpp's own account"`
+	VRAMComputeMiB  *float64 `json:"vram_compute_mib" unit:"MiB" doc:"buffers for intermediate results on the device, by llama.cpp's own account"`
+	SplitsPrefill   *int     `json:"graph_splits_prefill" doc:"pieces that the prefill graph was cut into for its devices; 1: one device computes it whole"`
+	SplitsDecode    *int     `json:"graph_splits_decode" doc:"the same of a decode step's graph"`
+	CPUOpsPrefill   *int     `json:"cpu_ops_prefill" doc:"operations of the prefill graph that the CPU computes though a GPU is in use"`
+	CPUOpsDecode    *int     `json:"cpu_ops_decode" doc:"the same of a decode step's graph"`
+	CPUBytesPrefill *int64   `json:"cpu_op_bytes_prefill" unit:"B" doc:"weights and results that those operations of prefill read and write"`
+	CPUBytesDecode  *int64   `json:"cpu_op_bytes_decode" unit:"B" doc:"the same of a decode step"`
+	CPUOpNames      []string `json:"cpu_ops" doc:"names of those operations in either graph, with counts, most frequent first"`
 
 	RSSPeakMiB      *float64 `json:"rss_peak_mib" unit:"MiB" doc:"peak resident set of the worker since its start (VmHWM)"`
 	MajorFaults     *int64   `json:"major_page_faults" doc:"page faults that read from disk, during the call"`
@@ -132,6 +157,21 @@ type Measurement struct {
 	InvoluntaryCtx  *int64   `json:"involuntary_ctx_switches" doc:"times the worker lost a core to another process during the call: noise if large"`
 	CPUTimeMS       *float64 `json:"cpu_time_ms" unit:"ms" doc:"user and system time of the worker during the call, over all threads"`
 	LoadAverage1Min *float64 `json:"load_average_1m" doc:"system load average before the call"`
+}
+
+// DeviceWindow is what the GPU's sensors said during this mode's phase. All of it
+// is null on the CPU, and where the sensors are not read (telemetry_ms: 0).
+type DeviceWindow struct {
+	TelemetrySamples   *int     `json:"telemetry_samples" doc:"readings of the GPU's sensors inside this mode's phase"`
+	VRAMPeakMiB        *float64 `json:"vram_peak_mib" unit:"MiB" doc:"peak device memory in use during this mode's phase, by all programs"`
+	PowerMeanW         *float64 `json:"power_mean_w" unit:"W" doc:"mean power of the card"`
+	EnergyJ            *float64 `json:"energy_j" unit:"J" doc:"energy by the card's counter; null where the phase is shorter than a few of its ticks"`
+	EnergyUncertaintyJ *float64 `json:"energy_uncertainty_j" unit:"J" doc:"energy of one tick of the counter"`
+	SMClockMedianMHz   *float64 `json:"sm_clock_median_mhz" unit:"MHz" doc:"clock of the multiprocessors, median"`
+	SMClockMinMHz      *float64 `json:"sm_clock_min_mhz" unit:"MHz" doc:"the same, least"`
+	MemClockMedianMHz  *float64 `json:"mem_clock_median_mhz" unit:"MHz" doc:"clock of the device memory, median"`
+	TemperatureMaxC    *float64 `json:"temperature_max_c" unit:"C" doc:"temperature of the GPU, highest"`
+	ThrottleReasons    []string `json:"throttle_reasons" doc:"why the clocks were held down at any time, in NVML's words; [] where they were not"`
 }
 
 // ModelFacts describes the loaded model, counted from the file's tensor table.
@@ -159,7 +199,7 @@ type RuntimeFacts struct {
 	Device         string `json:"device" doc:"cpu or cuda"`
 	NThreads       int    `json:"n_threads" doc:"threads for decode"`
 	NThreadsBatch  int    `json:"n_threads_batch" doc:"threads for prefill"`
-	NGPULayers     int    `json:"n_gpu_layers" doc:"layers offloaded to the GPU"`
+	NGPULayers     int    `json:"n_gpu_layers" doc:"layers offloaded to the GPU, the output head counted as one more; -1 or -2 where all or as many as fit were asked for and the model was not loaded"`
 	FlashAttention string `json:"flash_attn" doc:"flash attention as configured: auto, on or off"`
 	NCtx           int    `json:"n_ctx" unit:"tokens" doc:"context length of the KV cache"`
 	NBatch         int    `json:"n_batch" unit:"tokens" doc:"largest batch handed to llama_decode"`
@@ -169,4 +209,9 @@ type RuntimeFacts struct {
 	UseMmap        bool   `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
 	ContextBytes   *int64 `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
 	LlamaCommit    string `json:"llama_commit" doc:"llama.cpp commit of the build"`
+
+	CUDAGraphs   *bool    `json:"cuda_graphs" doc:"CUDA graphs as configured; null on the CPU"`
+	VRAMLimitGiB *float64 `json:"vram_limit_gib" unit:"GiB" doc:"device memory that the card pretended to have; null: all of it"`
+	GPUName      *string  `json:"gpu_name" doc:"the GPU's name as its driver tells it; null on the CPU"`
+	GPUUUID      *string  `json:"gpu_uuid" doc:"the GPU's UUID; null on the CPU"`
 }
