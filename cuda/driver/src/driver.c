@@ -129,8 +129,10 @@ static void load_cublas(void) {
     snprintf(dirs[n++], PATH_MAX, "%s/", LS_CUDA_LIBRARY_DIR); /* of the toolkit that this program was built with */
 
     for (int i = 0; i < n && !cublas; i++) {
-        char path[PATH_MAX + 64];
-        snprintf(path, sizeof path, "%s%s", dirs[i], LS_CUBLAS_LIBRARY);
+        char path[PATH_MAX];
+        if (snprintf(path, sizeof path, "%s%s", dirs[i], LS_CUBLAS_LIBRARY) >= (int) sizeof path) {
+            continue;
+        }
         cublas = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         const char * error = cublas ? NULL : dlerror();
         if (i == 0 && error) {
