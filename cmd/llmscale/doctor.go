@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"llmscale/native"
+	"llmscale/native/backend"
 	"llmscale/runner"
 )
 
@@ -98,15 +99,18 @@ func examine() []finding {
 	return out
 }
 
-// examineGPU says whether there is an NVIDIA GPU, without any CUDA code.
+// examineGPU says whether there is an NVIDIA GPU, and whether this program can use it.
 func examineGPU() finding {
 	nodes, _ := filepath.Glob("/dev/nvidia[0-9]*") // the pattern is well-formed
 	if len(nodes) == 0 {
 		return finding{"ok", "GPU", "no NVIDIA device here; cells with device: cuda are recorded as waived", ""}
 	}
 	driver, _, _ := strings.Cut(readFirst("/proc/driver/nvidia/version"), "\n")
-	return finding{"warn", "GPU", fmt.Sprintf("%d NVIDIA devices, %s", len(nodes), driver),
-		"this build measures on the CPU only; cells with device: cuda are recorded as waived"}
+	found := fmt.Sprintf("%d NVIDIA devices, %s", len(nodes), driver)
+	if err := backend.Available(); err != nil {
+		return finding{"warn", "GPU", found, err.Error() + "; until then cells with device: cuda are recorded as waived"}
+	}
+	return finding{"ok", "GPU", found, ""}
 }
 
 func readFirst(path string) string {

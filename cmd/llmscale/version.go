@@ -45,6 +45,9 @@ func versionInfo() versionFacts {
 		v.Reason = err.Error()
 	} else {
 		v.Native = &build
+		if build.CUDAToolkit != "" {
+			v.CUDA = &build.CUDAToolkit
+		}
 	}
 	return v
 }
@@ -68,14 +71,24 @@ func versionCommand() *cli.Command {
 				return nil
 			}
 			n := v.Native
-			fmt.Fprintf(c.App.Writer, "llama.cpp    %s (%s)\ncompiler     %s, %s, %s\ncpu features %s\ncuda         not in this build\n",
-				n.LlamaCommit, n.LlamaSource, n.Compiler, n.BuildType, n.Flags, n.SystemInfo)
+			fmt.Fprintf(c.App.Writer, "llama.cpp    %s (%s)\ncompiler     %s, %s, %s\ncpu features %s\ncuda         %s\n",
+				n.LlamaCommit, n.LlamaSource, n.Compiler, n.BuildType, n.Flags, n.SystemInfo, cudaText(n))
 			for _, w := range n.Warnings {
 				fmt.Fprintln(c.App.ErrWriter, "warning:", w)
 			}
 			return nil
 		},
 	}
+}
+
+func cudaText(n *native.BuildInfo) string {
+	switch {
+	case n.CUDA:
+		return "toolkit " + n.CUDAToolkit + ", compute capabilities " + n.CUDAArchs
+	case n.CUDAToolkit != "":
+		return "toolkit " + n.CUDAToolkit + ", but without ggml-cuda: models run on the CPU alone"
+	}
+	return "not in this build"
 }
 
 func schemaCommand() *cli.Command {

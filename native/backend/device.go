@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,18 +43,29 @@ type accelerator struct {
 	missing   map[string]string // fields that stay null: why
 }
 
+// Available returns nil where this program can run models on a GPU of this
+// machine, else one sentence that says what is missing.
+func Available() error {
+	build, err := native.Build()
+	switch {
+	case err != nil:
+		return err
+	case build.CUDA:
+		return checkDevice()
+	case build.CUDAToolkit != "":
+		return errors.New("this program was built without ggml-cuda (CUDA=check); `make CUDA=1 build` builds it with")
+	}
+	return errors.New("this program was built for the CPU; `make CUDA=1 build` builds it for the GPU")
+}
+
 // openAccelerator opens the GPU and makes it as small as the backend wants it.
 func openAccelerator(spec runner.LoadSpec) (*accelerator, error) {
-	build, err := native.Build()
-	if err != nil {
-		return nil, err
-	}
-	if !build.CUDA {
-		return nil, runner.Failf(record.StatusWaived, "device cuda: this program was built for the CPU; `make CUDA=1 build` builds it for the GPU")
+	if err := Available(); err != nil {
+		return nil, runner.Failf(record.StatusWaived, "device cuda: %v", err)
 	}
 	d, err := openDevice()
 	if err != nil {
-		return nil, runner.Failf(record.StatusWaived, "device cuda: %v", err)
+		return nil, fmt.Errorf("device cuda: %w", err)
 	}
 	a := &accelerator{device: d, missing: map[string]string{}}
 	if err := a.prepare(spec); err != nil {

@@ -4,7 +4,8 @@ package backend
 
 import "errors"
 
-// openDevice has nothing to open in a build without the tag cuda.
-func openDevice() (device, error) {
-	return nil, errors.New("this program was built for the CPU; `make CUDA=1 build` builds it for the GPU")
-}
+var errNoCUDA = errors.New("this program was built without the tag cuda; `make CUDA=1 build` builds it with")
+
+func checkDevice() error { return errNoCUDA }
+
+func openDevice() (device, error) { return nil, errNoCUDA }
