@@ -111,6 +111,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.lengths()
 	a.checkLengths()
 	a.weightTypes()
+	a.ceilings()
 	a.runWarnings()
 	return a.res, nil
 }

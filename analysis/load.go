@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
 
@@ -26,6 +27,7 @@ type Run struct {
 	Rows     []Row
 	Counts   Counts
 	Warnings []Warning
+	Ceilings *ceilings.File // of the machine; nil where the run stored none
 
 	arch map[string]architecture // by model, where a table of shapes lay in the folder
 }
@@ -66,6 +68,7 @@ func Load(dir string) (*Run, error) {
 
 	run := &Run{Dir: dir, Harness: HarnessTR121}
 	run.readManifest(filepath.Join(dir, "manifest.json"))
+	run.readCeilings()
 	rows, err := run.readRows(f)
 	if err != nil {
 		return nil, fmt.Errorf("analysis: %s: %w", file, err)
