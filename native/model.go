@@ -56,6 +56,9 @@ func Load(path string, p ModelParams) (*Model, error) {
 	return m, nil
 }
 
+// HasGPU tells whether there is a GPU that a model can be loaded on.
+func HasGPU() bool { return bool(C.ls_has_gpu()) }
+
 // DisableCUDAGraphs has kernels launched one by one instead of as CUDA graphs. It
 // holds for the whole process and must precede its first work on a GPU.
 func DisableCUDAGraphs() { C.ls_disable_cuda_graphs() }

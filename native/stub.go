@@ -20,6 +20,9 @@ type Context struct{}
 // Load returns ErrNotBuilt.
 func Load(string, ModelParams) (*Model, error) { return nil, ErrNotBuilt }
 
+// HasGPU returns false.
+func HasGPU() bool { return false }
+
 // DisableCUDAGraphs does nothing.
 func DisableCUDAGraphs() {}
 

@@ -73,6 +73,9 @@ ls_build_info ls_get_build_info(void);
 /* progress in [0, 1]; return false to abort the load. */
 typedef bool (*ls_progress_fn)(float progress, uintptr_t user);
 
+/* Whether this build has a GPU here to compute on. */
+bool ls_has_gpu(void);
+
 /* Tells ggml-cuda to launch kernels one by one instead of as CUDA graphs. ggml reads
  * it once: it must precede the process's first work on a GPU, and it stays. */
 void ls_disable_cuda_graphs(void);

@@ -48,6 +48,8 @@ bool on_progress(float progress, void * data) {
 
 } // namespace
 
+extern "C" bool ls_has_gpu(void) { return ls::gpu_device() != nullptr; }
+
 extern "C" void ls_disable_cuda_graphs(void) { setenv("GGML_CUDA_DISABLE_GRAPHS", "1", 1); }
 
 extern "C" int ls_model_load(const char * path, ls_model_params params, ls_progress_fn progress, uintptr_t user,
