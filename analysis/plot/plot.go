@@ -18,6 +18,7 @@ const (
 	KindScaling  = "scaling"  // one backend and mode over all scenarios
 	KindBytes    = "bytes"    // decode time against weight bytes read per token
 	KindWeights  = "weights"  // decode time per token against bytes read, over the weight types of one model
+	KindCeilings = "ceilings" // reading of decode against what a device can read
 	KindTokens   = "tokens"   // decode time by position in the answer
 	KindLengths  = "lengths"  // decode time per token against the length of the answer
 	KindTails    = "tails"    // tail ratios against size
@@ -48,6 +49,7 @@ func Write(dir string, r *analysis.Result) ([]Figure, error) {
 	sheets = append(sheets, b.scaling(KindScaling)...)
 	sheets = append(sheets, b.bytesFigure()...)
 	sheets = append(sheets, b.weightFigures()...)
+	sheets = append(sheets, b.ceilingFigures()...)
 	sheets = append(sheets, b.tokenFigures()...)
 	sheets = append(sheets, b.lengthFigures()...)
 	sheets = append(sheets, b.tailFigure()...)

@@ -70,6 +70,7 @@ func compose(r *analysis.Result, figs []plot.Figure) *document {
 	w.overviewFigures()
 	w.models()
 	w.weights()
+	w.ceilings()
 	w.scaling()
 	w.tails()
 	w.lengths()

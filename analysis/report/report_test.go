@@ -136,6 +136,7 @@ func checkPage(t *testing.T, page string) {
 
 func TestGolden(t *testing.T) {
 	r := small().Result()
+	plottest.AddCeilings(r)
 	r.Warnings = []analysis.Warning{
 		{Code: "few_sizes", Where: "native_cpu_f32 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
 		{Code: "few_sizes", Where: "native_cpu_f16 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
