@@ -215,6 +215,7 @@ func (r *Run) noteGPU(gpu *GPU) {
 		gpus = map[string]any{}
 		r.Manifest["gpus"] = gpus
 	}
+	r.Manifest["cuda_available"] = true
 	if _, ok := gpus[gpu.UUID]; !ok {
 		gpus[gpu.UUID] = gpu
 	}
@@ -235,6 +236,9 @@ func (r *Run) end(sum Summary) error {
 		state = StateFailed
 	}
 	r.Manifest["run_state"] = state
+	if r.Transient != nil { // hashes are known only now
+		r.Manifest["model_files"] = modelFiles(r.Plan)
+	}
 	r.Manifest["cells_by_status"] = sum.ByStatus
 	r.Manifest["records_written"] = len(r.Previous) + sum.Records
 	r.Manifest["results"] = map[string]any{

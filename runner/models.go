@@ -108,6 +108,12 @@ func (ms *Models) prepare(m *Model) error {
 	return err
 }
 
+// discard removes a file that prepare made.
+func (ms *Models) discard(m *Model) error {
+	delete(ms.hashes, m.File)
+	return os.Remove(m.File)
+}
+
 // checkDisk compares the models that are still to be written with the space that
 // is free, before the first is.
 func (ms *Models) checkDisk(jobs []Job) error {
@@ -115,7 +121,7 @@ func (ms *Models) checkDisk(jobs []Job) error {
 	seen := map[string]bool{}
 	for i := range jobs {
 		m := &jobs[i].Model
-		if m.maker == nil || !jobs[i].Fits || seen[m.File] {
+		if m.maker == nil || !jobs[i].tried() || seen[m.File] {
 			continue
 		}
 		seen[m.File] = true

@@ -29,6 +29,7 @@ type Job struct {
 	Load    LoadSpec
 	Memory  gguf.Memory
 	Fits    bool   // into the memory that was free when the plan was made
+	Waived  string // why this machine cannot run it at all; "": it can
 	KVBytes int64  // per token, at this backend's cache type
 	Cells   []Cell // in order of execution
 }
@@ -123,14 +124,27 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 	}, nil
 }
 
+// Waive marks the jobs of a device that this machine does not have: they are put
+// on record as waived, and no file is written for them.
+func (p *Plan) Waive(device string, reason error) {
+	for i := range p.Jobs {
+		if p.Jobs[i].Backend.Device == device {
+			p.Jobs[i].Waived = "device " + device + ": " + reason.Error()
+		}
+	}
+}
+
+// tried tells whether the job's model will be loaded.
+func (j *Job) tried() bool { return j.Fits && j.Waived == "" }
+
 // Prepare writes the plan's models that are not there yet and hashes them all,
-// except those that do not fit into memory.
+// except those that will not be loaded.
 func (p *Plan) Prepare(models *Models) error {
 	if err := models.checkDisk(p.Jobs); err != nil {
 		return err
 	}
 	for i := range p.Jobs {
-		if j := &p.Jobs[i]; j.Fits {
+		if j := &p.Jobs[i]; j.tried() {
 			if err := models.prepare(&j.Model); err != nil {
 				return fmt.Errorf("model %s: %w", j.Model.Name, err)
 			}

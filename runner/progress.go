@@ -8,6 +8,7 @@ type Phase string
 // Phases, in the order in which a run comes to them.
 const (
 	PhaseProbe   Phase = "probe" // of a device, before the first cell
+	PhaseWrite   Phase = "write" // a transient model
 	PhaseLoad    Phase = "load"
 	PhaseWarmup  Phase = "warm-up"
 	PhaseMeasure Phase = "measure"

@@ -23,6 +23,12 @@ type Run struct {
 	// Manifest is manifest.json; Execute completes it.
 	Manifest map[string]any
 
+	// Transient, if not nil, writes each of the plan's models just before it is
+	// measured, and removes it when nothing more of the plan needs it, so that a
+	// sweep needs the disk of its largest model and not of all. Otherwise the plan
+	// has been prepared.
+	Transient *Models
+
 	// Session is 0 for a new run and counts resumptions; Previous holds the
 	// records of the earlier sessions.
 	Session  int
@@ -36,6 +42,7 @@ type Run struct {
 	said     []Utterance
 	loads    []loadRow
 	previous done
+	made     map[string]bool // files that this run wrote, by path
 }
 
 type loadRow struct {
@@ -157,13 +164,15 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 
 // job measures one model under one backend. A worker that dies costs the cell
 // it was measuring; the job's other cells get a new one.
-func (r *Run) job(j *Job, stop <-chan struct{}) error {
+func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 	var w *process
 	defer func() {
 		if w != nil {
 			w.close()
 		}
 	}()
+	release := func() error { return nil }
+	defer func() { err = errors.Join(err, release()) }()
 	var info LoadInfo
 	fresh := false // the worker's load is not on record yet
 	for _, c := range j.Cells {
@@ -172,8 +181,9 @@ func (r *Run) job(j *Job, stop <-chan struct{}) error {
 			continue
 		}
 		if w == nil {
-			var err error
-			w, info, err = r.load(j, stop)
+			if release, err = r.make(j, stop); err == nil {
+				w, info, err = r.load(j, stop)
+			}
 			if errors.Is(err, errInterrupted) {
 				return err
 			}
@@ -199,6 +209,9 @@ func (r *Run) job(j *Job, stop <-chan struct{}) error {
 
 // load starts a worker and loads the job's model in it.
 func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
+	if j.Waived != "" {
+		return nil, LoadInfo{}, Failf(record.StatusWaived, "%s", j.Waived)
+	}
 	if !j.Fits {
 		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
 			GiB(j.Memory.Resident), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(r.Plan.Free))

@@ -62,7 +62,7 @@ func (p *progress) Update(s runner.Status) {
 	defer p.mu.Unlock()
 	what := string(s.Phase)
 	switch {
-	case s.Phase != runner.PhaseLoad && s.Phase != runner.PhaseProbe:
+	case s.Of > 0:
 		what = fmt.Sprintf("%s %d/%d", s.Phase, s.Index, s.Of)
 	case s.Share > 0:
 		what = fmt.Sprintf("%s %.0f %%", s.Phase, 100*s.Share)

@@ -38,6 +38,7 @@ func runFlags() []cli.Flag {
 		&cli.IntFlag{Name: "gen-tokens", Usage: config.Help("gen_tokens")},
 		&cli.Int64Flag{Name: "seed", Usage: config.Help("seed")},
 		&cli.StringFlag{Name: "models-dir", Value: "models", Usage: "`DIR` where synthesised models are kept between runs"},
+		&cli.BoolFlag{Name: "discard-models", Usage: "write each model just before it is measured and remove it afterwards: the disk holds one at a time"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the cells, the memory each model needs and a rough time; measure nothing"},
 		&cli.StringFlag{Name: "resume", Usage: "go on with the run in `DIR`: what is missing or failed is measured"},
 	}
@@ -188,6 +189,9 @@ func measure(c *cli.Context) (dir string, err error) {
 	if run.Plan, err = runner.NewPlan(cfg, models, threads); err != nil {
 		return "", usage(err)
 	}
+	if err := backend.Available(); err != nil {
+		run.Plan.Waive(config.DeviceCUDA, err)
+	}
 	if c.Bool("dry-run") {
 		return dir, printPlan(c.App.Writer, run.Plan)
 	}
@@ -205,7 +209,9 @@ func measure(c *cli.Context) (dir string, err error) {
 		}
 		defer run.Store.Close()
 	}
-	if err = prepare(run.Plan, models, stop); err != nil {
+	if c.Bool("discard-models") {
+		run.Transient = models
+	} else if err = prepare(run.Plan, models, stop); err != nil {
 		if run.Store != nil {
 			err = errors.Join(err, run.Store.Discard())
 		}
@@ -213,8 +219,10 @@ func measure(c *cli.Context) (dir string, err error) {
 	}
 	progress.Clear()
 	// Not deferred: after an interrupt the models are still being written, until the process ends.
-	if err = models.Close(); err != nil {
-		return "", err
+	if run.Transient == nil {
+		if err = models.Close(); err != nil {
+			return "", err
+		}
 	}
 	if resumed {
 		if err = runner.CheckResumable(dir, run.Manifest, run.Plan, versionInfo()); err != nil {
@@ -233,6 +241,9 @@ func measure(c *cli.Context) (dir string, err error) {
 
 	sum, err := run.Execute(stop)
 	progress.Close()
+	if run.Transient != nil && !sum.Interrupted {
+		err = errors.Join(err, models.Close())
+	}
 	if err != nil {
 		return dir, err
 	}
@@ -328,7 +339,7 @@ func openBackend(kind string) (runner.Backend, error) {
 func printPlan(out io.Writer, p *runner.Plan) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "order\tmodel\tbackend\tscenarios\tparams (M)\tweights\tKV cache\tcompute\tmemory\tfile")
-	tooLarge := 0
+	tooLarge, waived := 0, ""
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		var scenarios []string
@@ -336,12 +347,15 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 			scenarios = append(scenarios, c.Scenario.Name)
 		}
 		note := ""
-		if !j.Fits {
+		switch _, err := os.Stat(j.Model.File); {
+		case j.Waived != "":
+			note = "  waived"
+			waived = j.Waived
+		case !j.Fits:
 			note = "  does not fit"
 			tooLarge++
-		}
-		if _, err := os.Stat(j.Model.File); err != nil {
-			note += "  to be written"
+		case err != nil:
+			note = "  to be written"
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%.6g\t%s\t%s\t%s\t%s\t%s%s\n", i+1, j.Model.Name, j.Backend.Name, strings.Join(scenarios, ","),
 			float64(j.Model.Desc.ParamsTotal)/1e6, runner.GiB(j.Memory.Weights), runner.GiB(j.Memory.KV), runner.GiB(j.Memory.Compute),
@@ -354,6 +368,9 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 		p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens, p.RecordsExpected())
 	if p.Free > 0 {
 		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", runner.GiB(p.Free), tooLarge, len(p.Jobs))
+	}
+	if waived != "" {
+		fmt.Fprintln(out, "waived:", waived)
 	}
 	fmt.Fprintln(out, roughTime(p))
 	return nil

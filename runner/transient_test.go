@@ -1,0 +1,109 @@
+package runner
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+// TestTransientModels: each model is there while it is measured, one after the
+// other, and gone afterwards, but for a file that was there before.
+func TestTransientModels(t *testing.T) {
+	cfg, err := config.Parse("c.yaml", []byte(`
+run_name: t
+gen_tokens: 2
+repetitions: 2
+scenarios: [{name: s, prompt_tokens: 4}, {name: r, prompt_tokens: 5}]
+backends: [{name: a, dtype: f32, threads: 1}, {name: b, dtype: f32, threads: 2}, {name: c, dtype: f16, threads: 1}]
+models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:gpt2-1m"}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	models := &Models{Dir: t.TempDir()}
+	p, err := NewPlan(cfg, models, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := &p.Jobs[0].Model
+	if err := models.prepare(before); err != nil {
+		t.Fatal(err)
+	}
+	most := 0
+	models.Progress = func(string, int64, int64) {
+		files, _ := filepath.Glob(filepath.Join(models.Dir, "*.gguf"))
+		most = max(most, len(files))
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	store, err := CreateStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Run{ID: "t", Plan: p, Store: store, Worker: testWorker(t, ""), Progress: &quiet{}, Log: discard, Transient: models,
+		Manifest: NewManifest("t", p, Overrides{}, models.Dir, nil)}
+	sum, err := r.Execute(nil)
+	if err != nil || sum.ByStatus[record.StatusOK] != 12 {
+		t.Fatalf("%v, %v", sum, err)
+	}
+	left, _ := filepath.Glob(filepath.Join(models.Dir, "*"))
+	if len(left) != 1 || left[0] != before.File {
+		t.Errorf("left behind: %v, want %s, which was there before", left, before.File)
+	}
+	if most < 1 || most > 3 { // that one, one that another backend still needs, and one more
+		t.Errorf("%d files at once", most)
+	}
+	for _, f := range r.Manifest["model_files"].([]map[string]any) {
+		if len(f["sha256"].(string)) != 64 {
+			t.Errorf("%v has no hash in the manifest", f["file"])
+		}
+	}
+	for _, rec := range readRecords(t, dir) {
+		if rec.ModelSHA256 == nil {
+			t.Errorf("%s: a record without its model's hash", rec.CellID)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWaivedJobs: what this machine has no device for is on record, costs no
+// worker and no file.
+func TestWaivedJobs(t *testing.T) {
+	cfg, err := config.Parse("c.yaml", []byte(strings.Replace(testConfig, "device: cpu, dtype: f16", "device: cuda, dtype: f16", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	models := &Models{Dir: t.TempDir()}
+	p, err := NewPlan(cfg, models, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Waive(config.DeviceCUDA, errors.New("no driver"))
+	if err := p.Prepare(models); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := os.ReadDir(models.Dir)
+	for _, f := range files {
+		if strings.Contains(f.Name(), "f16") {
+			t.Errorf("%s was written for nothing", f.Name())
+		}
+	}
+	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	if sum.ByStatus[record.StatusWaived] != 6 || sum.ByStatus[record.StatusOK] != 6 || sum.Failed() != 0 {
+		t.Fatalf("%v", sum.ByStatus)
+	}
+	for _, r := range records {
+		if (r.Status == record.StatusWaived) != (r.Device == config.DeviceCUDA) {
+			t.Errorf("%s is %s", r.CellID, r.Status)
+		}
+		if r.Status == record.StatusWaived && (r.Attempted || *r.Error != "device cuda: no driver" || r.LatencyMS != nil) {
+			t.Errorf("%s: attempted %v, error %q, latency %v", r.CellID, r.Attempted, *r.Error, r.LatencyMS)
+		}
+	}
+}
