@@ -145,6 +145,7 @@ func MatVec(typ string, weights []byte, x []float32, rows, columns int) []float6
 	y := make([]float64, rows)
 	blocks := quantize(x)
 	rowBytes := int(WeightBytes(typ, 1, columns))
+	half := halves()
 	workers := runtime.GOMAXPROCS(0)
 	var wg sync.WaitGroup
 	for w := range workers {
@@ -153,11 +154,11 @@ func MatVec(typ string, weights []byte, x []float32, rows, columns int) []float6
 				line := weights[row*rowBytes : (row+1)*rowBytes]
 				switch typ {
 				case F16:
-					y[row] = dotF16(line, x)
+					y[row] = dotF16(half, line, x)
 				case Q8_0:
-					y[row] = dotQ8(line, blocks)
+					y[row] = dotQ8(half, line, blocks)
 				case Q4_0:
-					y[row] = dotQ4(line, blocks)
+					y[row] = dotQ4(half, line, blocks)
 				}
 			}
 		})
@@ -166,7 +167,9 @@ func MatVec(typ string, weights []byte, x []float32, rows, columns int) []float6
 	return y
 }
 
-var halves = func() (table [1 << 16]float64) {
+// halves is the value of each float16.
+var halves = sync.OnceValue(func() *[1 << 16]float64 {
+	var table [1 << 16]float64
 	for i := range table {
 		exponent, mantissa := i>>10&31, float64(i&0x3ff)
 		switch {
@@ -181,31 +184,29 @@ var halves = func() (table [1 << 16]float64) {
 			table[i] = -table[i]
 		}
 	}
-	return table
-}()
+	return &table
+})
 
-func half(b []byte) float64 { return halves[binary.LittleEndian.Uint16(b)] }
-
-func dotF16(line []byte, x []float32) (sum float64) {
+func dotF16(half *[1 << 16]float64, line []byte, x []float32) (sum float64) {
 	for i, v := range x {
-		sum += half(line[2*i:]) * float64(v)
+		sum += half[binary.LittleEndian.Uint16(line[2*i:])] * float64(v)
 	}
 	return sum
 }
 
-func dotQ8(line []byte, x []block) (sum float64) {
+func dotQ8(half *[1 << 16]float64, line []byte, x []block) (sum float64) {
 	for b := range x {
 		w := line[34*b : 34*b+34]
 		var dot int32
 		for i, q := range x[b].quants {
 			dot += int32(int8(w[2+i])) * int32(q)
 		}
-		sum += half(w) * float64(x[b].scale) * float64(dot)
+		sum += half[binary.LittleEndian.Uint16(w)] * float64(x[b].scale) * float64(dot)
 	}
 	return sum
 }
 
-func dotQ4(line []byte, x []block) (sum float64) {
+func dotQ4(half *[1 << 16]float64, line []byte, x []block) (sum float64) {
 	for b := range x {
 		w := line[18*b : 18*b+18]
 		var dot int32
@@ -213,7 +214,7 @@ func dotQ4(line []byte, x []block) (sum float64) {
 			dot += (int32(w[2+i]&15) - 8) * int32(x[b].quants[i])
 			dot += (int32(w[2+i]>>4) - 8) * int32(x[b].quants[16+i])
 		}
-		sum += half(w) * float64(x[b].scale) * float64(dot)
+		sum += half[binary.LittleEndian.Uint16(w)] * float64(x[b].scale) * float64(dot)
 	}
 	return sum
 }
