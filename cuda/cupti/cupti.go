@@ -168,16 +168,16 @@ func (t *Tracer) flush() (*Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	begin := t.last
+	line := timeline{t.last, end}
 	t.last = end
 	out := &Records{
 		Activities: make([]Activity, found.n), Dropped: int64(found.dropped), Untimed: int64(found.untimed),
-		ClockErrorNS: max(begin.errorNS, end.errorNS),
+		ClockErrorNS: line.errorNS(),
 	}
 	names := map[string]string{}
 	for i, a := range unsafe.Slice(found.records, found.n) {
 		out.Activities[i] = Activity{
-			StartNS: between(begin, end, int64(a.start)), EndNS: between(begin, end, int64(a.end)),
+			StartNS: line.host(int64(a.start)), EndNS: line.host(int64(a.end)),
 			Bytes: int64(a.bytes), Device: int(a.device), Stream: uint32(a.stream), Correlation: uint32(a.correlation),
 			Graph: uint32(a.graph), GraphNode: uint64(a.graph_node), Registers: int(a.registers),
 			Grid:        [3]int{int(a.grid[0]), int(a.grid[1]), int(a.grid[2])},
