@@ -229,7 +229,9 @@ static void CUPTIAPI buffer_completed(CUcontext context, uint32_t stream, uint8_
             collect(record);
             continue;
         }
-        if (rc != CUPTI_ERROR_MAX_LIMIT_REACHED) { /* a record that is not whole: what follows cannot be found */
+        if (rc == CUPTI_ERROR_INVALID_KIND) { /* one that is not whole, and what may follow it cannot be found */
+            collected.found.dropped++;
+        } else if (rc != CUPTI_ERROR_MAX_LIMIT_REACHED) {
             collected.failed = rc;
         }
         break;

@@ -150,6 +150,9 @@ func TestFailures(t *testing.T) {
 	if a := run(t, home, "FAKE_DROPPED=5"); a.Error != "" || a.Second.Dropped != 5 {
 		t.Errorf("5 dropped records: %q, %+v", a.Error, a.Second)
 	}
+	if a := run(t, home, "FAKE_END=21"); a.Error != "" || a.Second.Dropped != 1 || len(a.Second.Activities) != 4 { // CUPTI_ERROR_INVALID_KIND
+		t.Errorf("a record that is not whole: %q, %+v", a.Error, a.Second)
+	}
 	other := 12
 	version := "28"
 	if headers() == 12 {
@@ -164,7 +167,7 @@ func TestFailures(t *testing.T) {
 		"older than both": {home, "FAKE_VERSION=18", []string{"of CUDA 11"}},
 		"no driver":       {home, "FAKE_ENABLE_RESULT=15", []string{"cuptiActivityEnable(MEMCPY)", "CUPTI_ERROR_NOT_INITIALIZED", "driver"}},
 		"not allowed":     {home, "FAKE_ENABLE_RESULT=35", []string{"NVreg_RestrictProfilingToAdminUsers"}},
-		"a broken buffer": {home, "FAKE_BROKEN=1", []string{"cuptiActivityGetNextRecord"}},
+		"a broken buffer": {home, "FAKE_END=999", []string{"cuptiActivityGetNextRecord"}},
 		"not a library":   {notALibrary(t), "", []string{"libcupti.so"}},
 		"another library": {anotherLibrary(t), "", []string{"lacks cuptiGetVersion"}},
 	} {

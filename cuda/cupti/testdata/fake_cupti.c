@@ -82,7 +82,7 @@ static size_t size_of(const CUpti_Activity * a) {
 CUptiResult cuptiActivityGetNextRecord(uint8_t * buffer, size_t valid, CUpti_Activity ** record) {
     uint8_t * next = *record ? (uint8_t *) *record + size_of(*record) : buffer;
     if (next >= buffer + valid) {
-        return setting("FAKE_BROKEN", 0) ? CUPTI_ERROR_INVALID_KIND : CUPTI_ERROR_MAX_LIMIT_REACHED;
+        return (CUptiResult) setting("FAKE_END", CUPTI_ERROR_MAX_LIMIT_REACHED);
     }
     *record = (CUpti_Activity *) next;
     return CUPTI_SUCCESS;
