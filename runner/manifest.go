@@ -244,6 +244,7 @@ func (r *Run) end(sum Summary) error {
 	r.Manifest["results"] = map[string]any{
 		"metrics_csv": MetricsFile, "runs_jsonl": RunsFile, "hf_load_ms_csv": loadFile, "resolved_model_params_csv": paramsFile,
 	}
+	r.noteCeilings()
 	return errors.Join(
 		r.Store.WriteMetrics(),
 		r.writeLoads(),

@@ -3,6 +3,7 @@ package runner
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -74,7 +75,7 @@ func (r *Run) probeSpecs() []ProbeSpec {
 		j := &r.Plan.Jobs[i]
 		pending := slices.ContainsFunc(j.Cells, func(c Cell) bool { return len(r.todo(c)) > 0 })
 		switch {
-		case !pending || !j.Fits:
+		case !pending || !j.tried():
 		case j.Backend.Device == config.DeviceCPU:
 			add(ProbeSpec{Device: config.DeviceCPU, Threads: j.Backend.Threads, Quick: true})
 		default:
@@ -129,6 +130,13 @@ func (r *Run) probe(stop <-chan struct{}) error {
 		"wall_s": time.Since(started).Seconds(), "devices": len(devices), "not_measured": failed,
 	}
 	return r.Store.WriteManifest(r.Manifest)
+}
+
+// noteCeilings lists ceilings.json among the run's artifacts, where there is one.
+func (r *Run) noteCeilings() {
+	if _, err := os.Stat(filepath.Join(r.Store.dir, ceilings.FileName)); err == nil {
+		r.Manifest["results"].(map[string]any)["ceilings_json"] = ceilings.FileName
+	}
 }
 
 // probeOne measures one device.

@@ -74,6 +74,9 @@ func TestRunStoresCeilings(t *testing.T) {
 	if !slices.Equal(threads, []int{1, 3}) {
 		t.Errorf("ceilings of %v threads, want of 1 and 3", threads)
 	}
+	if m, err := ReadManifest(dir); err != nil || m["results"].(map[string]any)["ceilings_json"] != ceilings.FileName {
+		t.Errorf("the manifest's artifacts are %v (%v)", m["results"], err)
+	}
 	if e, ok := probed(t, dir); !ok || e.Devices != 2 || len(e.NotMeasured) != 0 || !(e.WallS > 0) {
 		t.Errorf("the manifest says %+v", e)
 	}
@@ -125,6 +128,9 @@ func TestNoProbe(t *testing.T) {
 	}
 	if _, ok := probed(t, dir); ok {
 		t.Error("the manifest has an entry of a probe")
+	}
+	if m, err := ReadManifest(dir); err != nil || m["results"].(map[string]any)["ceilings_json"] != nil {
+		t.Errorf("the manifest's artifacts are %v (%v)", m["results"], err)
 	}
 }
 
@@ -208,7 +214,7 @@ func (s *stopAtProbe) Update(st Status) {
 	}
 }
 
-// TestProbeSpecs: only what still has calls to make, and fits, is probed.
+// TestProbeSpecs: only what still has calls to make, fits, and has its device here is probed.
 func TestProbeSpecs(t *testing.T) {
 	p := testPlan(t, strings.Replace(testConfig, "device: cpu, dtype: f16, threads: 1", "device: cuda, dtype: f16, threads: 1", 1))
 	r := &Run{Plan: p, outcome: map[int]string{}}
@@ -230,6 +236,13 @@ func TestProbeSpecs(t *testing.T) {
 	}
 	if got := names(); got != "cuda" {
 		t.Errorf("without what does not fit: %q", got)
+	}
+	p.Waive(config.DeviceCUDA, errors.New("no driver"))
+	if got := names(); got != "" {
+		t.Errorf("without a GPU: %q", got)
+	}
+	for i := range p.Jobs {
+		p.Jobs[i].Fits, p.Jobs[i].Waived = true, ""
 	}
 	for task := range p.Cells {
 		r.outcome[task] = "ok"

@@ -43,7 +43,7 @@ func (b *book) ceilingSheet(d *analysis.DeviceCeiling) *sheet {
 		x.add(pt.x)
 		y.add(pt.y)
 	}
-	names := &labels{}
+	names := &labels{points: measured.points}
 	var series []marks
 	var plain []string
 	scenarios := 0

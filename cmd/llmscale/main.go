@@ -154,7 +154,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		},
 		Commands: []*cli.Command{
 			sweepCommand(), runCommand(), analyzeCommand(), reportCommand(),
-			synthCommand(), convertCommand(), inspectCommand(), profileCommand(), probeCommand(), doctorCommand(), versionCommand(), schemaCommand(), workerCommand(), profileWorkerCommand(),
+			synthCommand(), convertCommand(), inspectCommand(), profileCommand(), probeCommand(), gpuReportCommand(), doctorCommand(), versionCommand(), schemaCommand(), workerCommand(), profileWorkerCommand(),
 		},
 	}
 	for _, c := range app.Commands {

@@ -1,0 +1,223 @@
+package gpucheck
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"llmscale/runner/ceilings"
+	"llmscale/runner/record"
+)
+
+// A folder as a check would leave it, made up for the test: no figure in it was
+// measured.
+type folder struct {
+	t   *testing.T
+	dir string
+}
+
+func (f folder) file(name, text string) {
+	f.t.Helper()
+	path := filepath.Join(f.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f folder) ceilings(dir string, peak, read, launchUS float64) {
+	f.t.Helper()
+	file := ceilings.File{Devices: []ceilings.Device{{Kind: ceilings.CUDA, Name: "Test 100", PeakBytesPerS: &peak,
+		Bandwidth: []ceilings.Bandwidth{
+			{Op: ceilings.Read, WorkingSetB: 1 << 20, BytesPerPass: 1 << 20, BytesPerS: 9 * read, BestBytesPerS: 9 * read, Passes: 5}, // a cache
+			{Op: ceilings.Read, WorkingSetB: 1 << 31, BytesPerPass: 1 << 31, BytesPerS: read, BestBytesPerS: read, Passes: 5},
+		},
+		Launch: []ceilings.Launch{{How: ceilings.LaunchBackToBack, US: launchUS, BestUS: launchUS, Count: 1000, Passes: 5}},
+	}}}
+	if err := os.MkdirAll(filepath.Join(f.dir, dir), 0o777); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := file.Write(filepath.Join(f.dir, dir, ceilings.FileName)); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// call is one call of one model on the GPU, as three records.
+type call struct {
+	model, backend, status string
+	rep                    int
+	prefillMS, gapMS       float64
+	tokenMS                float64
+	captures               int64
+	layers, gpuLayers      int
+	weightBytes            int64
+}
+
+func (f folder) run(name string, calls []call) {
+	f.t.Helper()
+	var lines strings.Builder
+	for i, c := range calls {
+		for _, mode := range record.Modes {
+			r := record.Record{SchemaVersion: 1, RunID: name, CellID: c.model + "/" + c.backend + "/p512", OrderIdx: i, Scenario: "p512", Backend: c.backend,
+				BackendKind: "native", Model: c.model, ModelKind: "ladder", ParamsMillions: 8000, GenTokensTarget: 10, CallIdx: i, Rep: &c.rep, Mode: mode, Status: c.status}
+			r.Device, r.NLayer, r.NGPULayers, r.BytesPerToken = "cuda", c.layers, c.gpuLayers, c.weightBytes
+			if c.status == record.StatusOK {
+				ptr := func(v float64) *float64 { return &v }
+				one, seq, gen := 1, 512, 10
+				r.BatchSize, r.SeqLen, r.PromptTokensRaw, r.GenTokensRaw, r.GenTokens = &one, &seq, &seq, &gen, &gen
+				r.PrefillMS, r.KVDecodeMS, r.E2EKVMS = ptr(c.prefillMS), ptr(10*c.tokenMS), ptr(c.prefillMS+10*c.tokenMS)
+				r.LatencyMS = map[string]*float64{record.ModePrefill: r.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[mode]
+				r.CUDAEventMS, r.HostGapMS, r.GraphCaptures = ptr(*r.LatencyMS-c.gapMS), ptr(c.gapMS), &c.captures
+				for range gen {
+					r.TokenNS = append(r.TokenNS, int64(c.tokenMS*1e6))
+				}
+			} else {
+				why := "did not fit"
+				r.Error = &why
+			}
+			data, err := json.Marshal(&r)
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			lines.Write(append(data, '\n'))
+		}
+	}
+	f.file(name+"/runs.jsonl", lines.String())
+	f.file(name+"/manifest.json", `{"run_id": "`+name+`"}`)
+}
+
+func find(t *testing.T, r *Report, what string) Finding {
+	t.Helper()
+	for _, f := range r.Findings {
+		if f.What == what {
+			return f
+		}
+	}
+	t.Fatalf("no finding %q among %+v", what, r.Findings)
+	return Finding{}
+}
+
+func goodFolder(t *testing.T) folder {
+	f := folder{t, t.TempDir()}
+	f.file(StepsFile, "tests\t0\t12.5\nprobe\t0\t30.25\n")
+	f.file("tests/native.txt", "=== RUN   TestA\n--- PASS: TestA (0.1s)\n    --- PASS: TestA/x (0.1s)\n--- SKIP: TestB (0s)\nPASS\n")
+	f.ceilings("", 1e12, 0.95e12, 2.1)
+	const gb = 1_000_000_000
+	f.ceilings(LadderDir, 1e12, 0.95e12, 2.1)
+	f.ceilings(ScalingDir, 1e12, 0.95e12, 2.1)
+	f.run(ScalingDir, []call{{"gpt2", "cuda", record.StatusOK, 0, 10, 0.1, 1, 0, 12, 13, gb}})
+	f.run(LadderDir, []call{{"llama3.1-8b", "cuda", record.StatusOK, 0, 100, 1, 5, 0, 32, 33, 4 * gb}})
+	f.run(MemoryWallDir, []call{
+		{"a", "all", record.StatusOK, 0, 10, 0, 1, 0, 12, 13, gb}, {"b", "fit", record.StatusOK, 0, 10, 0, 1, 0, 12, 7, gb}, {"b", "all", record.StatusOOM, 0, 0, 0, 0, 0, 12, -1, gb},
+	})
+	f.file(ProfileFile, `{"model": "m", "device": "cuda", "profile": {"complete": true, "phases": [{"name": "prefill"}, {"name": "decode", "activities_per_step_min": 300, "activities_per_step_max": 301, "busy_share": 0.9}]}}`)
+	f.file("sanitizer-memcheck.txt", "========= COMPUTE-SANITIZER\n========= ERROR SUMMARY: 0 errors\n")
+	f.file("sanitizer-racecheck.txt", "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)\n")
+	return f
+}
+
+func TestAllAsExpected(t *testing.T) {
+	r, err := Read(goodFolder(t).dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		if f.Verdict == Differs || f.Verdict == NotMeasured && f.Asked != "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	for what, want := range map[string]string{
+		"read bandwidth":                            "950 GB/s, 95.0 % of 1000",
+		"launch, back to back":                      "2.10 us",
+		"tests: native":                             "2 passed, 0 failed, 1 skipped",
+		"decode of the 8B shape in q4_0":            "84.2 % (p512, 5 ms per token)",
+		"ladder: prefill of 512 tokens":             "largest gap 1.0 % (llama3.1-8b/cuda/p512); 0 of 1 cells beyond",
+		"memory wall":                               "1 pairs of model and backend whole on the GPU, 1 in part, 1 did not fit",
+		"profile by CUPTI":                          "300 to 301 kernels per token of m, GPU busy 90.0 % of the profiled steps",
+		"compute-sanitizer racecheck":               "0 hazards displayed (0 errors, 0 warnings)",
+		"ladder: cells above the measured envelope": "0; the highest reaches 84.2 %",
+	} {
+		if f := find(t, r, what); f.Measured != want {
+			t.Errorf("%s: measured %q, want %q", what, f.Measured, want)
+		}
+	}
+	var b strings.Builder
+	if err := r.Markdown(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"GPU: Test 100", "| tests | 0 | 12.5 |", "| together | | 42.8 |", "at least 92 % of the card's peak"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, &b)
+		}
+	}
+}
+
+func TestDifferences(t *testing.T) {
+	for what, c := range map[string]struct {
+		spoil func(f folder)
+		why   string
+	}{
+		"read bandwidth":       {func(f folder) { f.ceilings("", 1e12, 0.9e12, 2) }, "below what tuned"},
+		"launch, back to back": {func(f folder) { f.ceilings("", 1e12, 0.95e12, 5) }, "slower"},
+		"tests: native":        {func(f folder) { f.file("tests/native.txt", "--- FAIL: TestA (0.1s)\nFAIL\n") }, "failed: TestA"},
+		"ladder: CUDA graphs captured in timed repetitions": {func(f folder) {
+			f.run(LadderDir, []call{{"m", "cuda", record.StatusOK, 0, 10, 0.1, 1, 3, 12, 13, 1e9}})
+		}, "more warm-ups"},
+		"ladder: prefill of 512 tokens": {func(f folder) {
+			f.run(LadderDir, []call{{"m", "cuda", record.StatusOK, 0, 10, 1, 1, 0, 12, 13, 1e9}})
+		}, "the host's part"},
+		"ladder: cells above the measured envelope": {func(f folder) {
+			f.run(LadderDir, []call{{"m", "cuda", record.StatusOK, 0, 10, 0, 1, 0, 12, 13, 4e9}})
+		}, "no roof"},
+		"decode of the 8B shape in q4_0": {func(f folder) {
+			f.run(LadderDir, []call{{"llama3.1-8b", "cuda", record.StatusOK, 0, 10, 0, 100, 0, 32, 33, 4e9}})
+		}, "the profile says"},
+		"memory wall": {func(f folder) {
+			f.run(MemoryWallDir, []call{{"a", "all", record.StatusOK, 0, 10, 0, 1, 0, 12, 13, 1e9}})
+		}, "does not show"},
+		"compute-sanitizer memcheck": {func(f folder) { f.file("sanitizer-memcheck.txt", "========= ERROR SUMMARY: 3 errors\n") }, "see the log"},
+		"profile by CUPTI": {func(f folder) {
+			f.file(ProfileFile, `{"device": "cuda", "profile": {"warnings": ["lost"], "phases": [{}, {"activities_per_step_min": 0}]}}`)
+		}, "lost"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			f := goodFolder(t)
+			c.spoil(f)
+			r, err := Read(f.dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := find(t, r, what); got.Verdict != Differs || !strings.Contains(got.Why, c.why) {
+				t.Errorf("%+v, want a difference because of %q", got, c.why)
+			}
+			if r.Failed() == 0 {
+				t.Error("no finding counts as different")
+			}
+		})
+	}
+}
+
+// What is not there is not measured: neither passed nor failed.
+func TestEmptyFolder(t *testing.T) {
+	f := folder{t, t.TempDir()}
+	if _, err := Read(f.dir); err == nil || !strings.Contains(err.Error(), "not a folder of gpu-check") {
+		t.Errorf("a folder of something else: %v", err)
+	}
+	f.file(StepsFile, "tests\t1\t0.5\n")
+	r, err := Read(f.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range r.Findings {
+		if x.Verdict != NotMeasured || x.Measured != "" || x.Why == "" {
+			t.Errorf("%+v", x)
+		}
+	}
+	if len(r.Findings) < 8 {
+		t.Errorf("%d findings", len(r.Findings))
+	}
+}
