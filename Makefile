@@ -10,7 +10,7 @@ SHELL       := bash
 .DEFAULT_GOAL := help
 
 BIN          ?= bin/llmscale
-CONFIG       ?= configs/scaling.yaml
+CONFIG       ?= $(if $(filter 1,$(CUDA)),configs/scaling-gpu.yaml,configs/scaling.yaml)
 SWEEP_FLAGS  ?=
 TEST_FLAGS   ?=
 BENCH        ?= .
@@ -83,6 +83,27 @@ real-model: ## sweep a trained model, Gemma 3 270M, which it fetches (own terms)
 	@scripts/setup python
 	@$(MAKE) --no-print-directory build
 	@model=$$(scripts/real-model) && LLMSCALE_GEMMA3_270M=$$model $(BIN) sweep --config configs/real-model.yaml $(SWEEP_FLAGS)
+
+.PHONY: cuda-check
+cuda-check: setup ## the CUDA half as far as it can be checked without a GPU (fetches a toolkit where there is none)
+	@scripts/setup python
+	@scripts/cuda-toolkit --find >/dev/null 2>&1 || scripts/cuda-toolkit >/dev/null
+	@scripts/cuda-check
+
+.PHONY: ggml-cuda
+ggml-cuda: setup ## compile llama.cpp's CUDA backend: a quarter of an hour for one architecture on two cores
+	@CUDA=1 scripts/native
+
+.PHONY: gpu-check
+gpu-check: setup ## all tests and measurements that need a GPU, in ten minutes, into results/DATE-GPU
+	@$(MAKE) --no-print-directory CUDA=1 build
+	@CUDA=1 scripts/gpu-tests >/dev/null
+	@gpu=$$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n1 | tr 'A-Z ' 'a-z-'); scripts/gpu-check "results/$$(date +%F)-$${gpu:-gpu}"
+
+.PHONY: gpu-bundle
+gpu-bundle: setup ## pack program, tests and configs for a GPU machine without Go: build/llmscale-gpu.tar.xz
+	@scripts/cuda-toolkit --find >/dev/null 2>&1 || scripts/cuda-toolkit >/dev/null
+	@scripts/gpu-bundle
 
 .PHONY: schema
 schema: build ## write docs/schema.md from the record table
