@@ -31,11 +31,11 @@ const Built = true
 // binary; otherwise one sentence on what is missing.
 func Available() error {
 	if err := driver.Status(); err != nil {
-		return fmt.Errorf("cuda: %w", err)
+		return err
 	}
 	v, err := driver.Version()
 	if err != nil {
-		return fmt.Errorf("cuda: %w", err)
+		return err
 	}
 	return tooOld(v, C.CUDA_VERSION)
 }

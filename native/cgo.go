@@ -89,8 +89,15 @@ func RouteLog(l *slog.Logger) {
 }
 
 // logRouted says whether RouteLog was called. Unless it was, llama.cpp prints to
-// stderr whatever it does, so the first Load routes the log to nowhere.
+// stderr whatever it does, from the moment that it looks for devices.
 var logRouted atomic.Bool
+
+// quietUnlessRouted routes the log to nowhere where nobody has routed it.
+func quietUnlessRouted() {
+	if !logRouted.Load() {
+		RouteLog(nil)
+	}
+}
 
 //export llmscaleLog
 func llmscaleLog(level C.int, text *C.char) {
@@ -152,6 +159,7 @@ func DefaultSignals() { C.ls_default_signals() }
 
 // Build says what the native half was built from and how.
 func Build() (BuildInfo, error) {
+	quietUnlessRouted()
 	c := C.ls_get_build_info()
 	info := BuildInfo{
 		LlamaCommit: C.GoString(c.llama_commit),

@@ -27,9 +27,7 @@ type Model struct {
 // error that is ErrAborted; one that does not fit returns ErrNoMemory, where
 // llama.cpp lives to say so.
 func Load(path string, p ModelParams) (*Model, error) {
-	if !logRouted.Load() {
-		RouteLog(nil)
-	}
+	quietUnlessRouted()
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
 	progress := p.Progress
@@ -57,7 +55,10 @@ func Load(path string, p ModelParams) (*Model, error) {
 }
 
 // HasGPU tells whether there is a GPU that a model can be loaded on.
-func HasGPU() bool { return bool(C.ls_has_gpu()) }
+func HasGPU() bool {
+	quietUnlessRouted()
+	return bool(C.ls_has_gpu())
+}
 
 // DisableCUDAGraphs has kernels launched one by one instead of as CUDA graphs. It
 // holds for the whole process and must precede its first work on a GPU.

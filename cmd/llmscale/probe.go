@@ -30,11 +30,11 @@ func probeCommand() *cli.Command {
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Value: ceilings.FileName, Usage: "`FILE` that keeps the figures; what is in it stays"},
 		},
-		Action: probe,
+		Action: probeAction,
 	}
 }
 
-func probe(c *cli.Context) error {
+func probeAction(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
