@@ -91,7 +91,7 @@ func (c counter) used(t int64) (least, estimate, most float64, ok bool) {
 //
 // so that the counter's true value lies within the uncertainty whatever the power did between ticks. It is
 // one to two ticks times the mean power; at steady power the error is far smaller. It does not hold the
-// error of the sensor, which differs from card to card and reached 5 % and more [arXiv 2312.02741].
+// error of the sensor itself [arXiv 2312.02741].
 func (v view) energy(w *Window) {
 	null := func(why string) {
 		for _, field := range []string{"energy_j", "energy_uncertainty_j", "energy_power_w"} {
