@@ -49,7 +49,7 @@ type Device struct {
 	// Peak figures of a GPU as its driver gives them, for the share of peak.
 	PeakBytesPerS *float64 `json:"peak_bytes_per_s,omitempty"` // memory clock x bus width x 2
 
-	SMClockMHz  *float64          `json:"sm_clock_mhz,omitempty"`  // while the compute probes ran, median
+	SMClockMHz  *float64          `json:"sm_clock_mhz,omitempty"`  // while the compute probes ran, median; counted by the kernels themselves
 	MemClockMHz *float64          `json:"mem_clock_mhz,omitempty"` // while the bandwidth probes ran, median
 	Wrong       []string          `json:"wrong,omitempty"`         // probes whose answer was not the reference's: their figures are left out
 	NotMeasured map[string]string `json:"not_measured,omitempty"`  // probe: why not
@@ -87,16 +87,19 @@ const (
 
 // Compute is a rate of arithmetic on registers: no memory in it.
 type Compute struct {
-	Unit           string  `json:"unit"`
-	FlopPerS       float64 `json:"flop_per_s"`      // by the median pass
-	BestFlopPerS   float64 `json:"best_flop_per_s"` // by the fastest
-	Passes         int     `json:"passes"`
-	PassMS         float64 `json:"pass_ms"` // median: short passes run at burst clocks
-	RelativeSpread float64 `json:"relative_spread"`
+	Unit           string   `json:"unit"`
+	FlopPerS       float64  `json:"flop_per_s"`      // by the median pass
+	BestFlopPerS   float64  `json:"best_flop_per_s"` // by the fastest
+	Passes         int      `json:"passes"`
+	PassMS         float64  `json:"pass_ms"` // median: short passes run at burst clocks
+	RelativeSpread float64  `json:"relative_spread"`
+	Sustained      bool     `json:"sustained,omitempty"`    // of a GPU: after seconds of the same work, when its power limit holds
+	SMClockMHz     *float64 `json:"sm_clock_mhz,omitempty"` // of a GPU: after the last pass
 }
 
 // MatVec is a dequantising matrix-vector product at a shape of decode: rows x
-// columns weights of one type times one vector of f32.
+// columns weights of one type times one vector. The vector is f32 for f16; for
+// quantised weights it is quantised to 8 bits before, as llama.cpp does.
 type MatVec struct {
 	Type         string  `json:"type"` // f16, q8_0, q4_0
 	Rows         int     `json:"rows"`

@@ -40,11 +40,12 @@ struct fiber {
     int                     groups = 0;
 };
 
-ucontext_t                   scheduler;
-std::vector<fiber> *         fibers;
-fiber *                      current;
+ucontext_t                    scheduler;
+std::vector<fiber>            pool;   // fibers outlive their block: making one costs more than running it
+size_t                        threads; // of the block: the first so many fibers
+fiber *                       current;
 const std::function<void()> * body;
-std::string                  failure;
+std::string                   failure;
 
 void leave(wait reason) {
     fiber * self = current;
@@ -59,11 +60,13 @@ void leave(wait reason) {
 }
 
 void fiber_main() {
-    (*body)();
-    if (!current->copies.empty()) {
-        failure = "a thread ended with asynchronous copies that nobody waited for";
+    for (;;) { // once for each block
+        (*body)();
+        if (!current->copies.empty()) {
+            failure = "a thread ended with asynchronous copies that nobody waited for";
+        }
+        leave(wait::gone);
     }
-    stop();
 }
 
 void copy_now(const copy & c) { memcpy(c.to, c.from, 16); }
@@ -71,36 +74,35 @@ void copy_now(const copy & c) { memcpy(c.to, c.from, 16); }
 // Lets go of those that wait where all others of their group, unless gone, wait too.
 bool release() {
     bool any = false, all_at_block = true, someone = false;
-    for (size_t first = 0; first < fibers->size(); first += 32) {
-        const size_t end     = std::min(first + 32, fibers->size());
+    for (size_t first = 0; first < threads; first += 32) {
+        const size_t end     = std::min(first + 32, threads);
         bool         all     = true;
         for (size_t i = first; i < end; i++) {
-            const wait w = (*fibers)[i].waits;
+            const wait w = pool[i].waits;
             all &= w == wait::warp || w == wait::gone;
             all_at_block &= w == wait::block || w == wait::gone;
             someone |= w != wait::gone;
         }
         for (size_t i = first; all && i < end; i++) {
-            if ((*fibers)[i].waits == wait::warp) {
-                (*fibers)[i].waits = wait::none;
+            if (pool[i].waits == wait::warp) {
+                pool[i].waits = wait::none;
                 any                = true;
             }
         }
     }
-    for (size_t i = 0; all_at_block && i < fibers->size(); i++) {
-        if ((*fibers)[i].waits == wait::block) {
-            (*fibers)[i].waits = wait::none;
+    for (size_t i = 0; all_at_block && i < threads; i++) {
+        if (pool[i].waits == wait::block) {
+            pool[i].waits = wait::none;
             any                = true;
         }
     }
     return any || !someone;
 }
 
-void start(fiber & f, unsigned thread) {
-    f.waits  = wait::none;
+void make(fiber & f, unsigned thread) {
     f.thread = {thread, 0, 0};
-    f.groups = 0;
-    f.copies.clear();
+    f.waits  = wait::gone;
+    f.stack.reset(new char[STACK_BYTES]);
     getcontext(&f.context);
     f.context.uc_stack.ss_sp   = f.stack.get();
     f.context.uc_stack.ss_size = STACK_BYTES;
@@ -108,14 +110,16 @@ void start(fiber & f, unsigned thread) {
     makecontext(&f.context, fiber_main, 0);
 }
 
-void run_block(unsigned threads) {
+void run_block() {
     memset(__start_ls_shared, 0xff, size_t(__stop_ls_shared - __start_ls_shared));
-    for (unsigned t = 0; t < threads; t++) {
-        start((*fibers)[t], t);
+    for (size_t t = 0; t < threads; t++) {
+        pool[t].waits  = wait::none;
+        pool[t].groups = 0;
     }
     for (bool running = true; running;) {
         running = false;
-        for (fiber & f : *fibers) {
+        for (size_t t = 0; t < threads; t++) {
+            fiber & f = pool[t];
             if (f.waits == wait::none) {
                 current     = &f;
                 here.thread = f.thread;
@@ -149,10 +153,10 @@ void exchange(const void * mine) {
 
 const void * lane(unsigned i) {
     const size_t at = (here.thread.x / 32) * 32 + i;
-    if (at >= fibers->size() || (*fibers)[at].waits == wait::gone) {
+    if (at >= threads || pool[at].waits == wait::gone) {
         fail("a shuffle reads a lane that is not there");
     }
-    return (*fibers)[at].shown;
+    return pool[at].shown;
 }
 
 void exchange_done() { leave(wait::warp); }
@@ -161,18 +165,24 @@ void launch(const std::function<void()> & kernel, unsigned grid, unsigned block)
     if (grid == 0 || block == 0 || block > 1024) {
         throw std::runtime_error("no such launch: " + std::to_string(grid) + " blocks of " + std::to_string(block) + " threads");
     }
-    std::vector<fiber> threads(block);
-    for (fiber & f : threads) {
-        f.stack.reset(new char[STACK_BYTES]);
+    pool.reserve(1024); // contexts must not move
+    while (pool.size() < block) {
+        pool.emplace_back();
+        make(pool.back(), unsigned(pool.size() - 1));
     }
-    fibers = &threads;
-    body   = &kernel;
+    threads = block;
+    body    = &kernel;
     failure.clear();
     here.block_dim = {block, 1, 1};
     here.grid_dim  = {grid, 1, 1};
-    for (unsigned b = 0; b < grid; b++) {
-        here.block = {b, 0, 0};
-        run_block(block);
+    try {
+        for (unsigned b = 0; b < grid; b++) {
+            here.block = {b, 0, 0};
+            run_block();
+        }
+    } catch (...) {
+        pool.clear(); // fibers were left in the middle of the kernel
+        throw;
     }
 }
 

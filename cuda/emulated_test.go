@@ -1,0 +1,19 @@
+//go:build cuda
+
+package cuda
+
+import (
+	"os"
+	"testing"
+
+	"llmscale/cuda/internal/emulator"
+)
+
+// TestEmulatedGPU runs this package's GPU tests where there is no GPU: what they test
+// is the host's half.
+func TestEmulatedGPU(t *testing.T) {
+	if os.Getenv(emulator.Variable) != "" {
+		t.Skip("this is the emulated GPU")
+	}
+	emulator.Build(t, "kernels").Run(t, nil, "TestFacts", "TestReserve", "TestCopyAndRun", "TestTime", "TestClose")
+}
