@@ -104,6 +104,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.phaseSum()
 	a.said()
 	a.failures()
+	a.verdicts()
 	a.tokens()
 	a.fits()
 	a.ollama()
@@ -139,6 +140,10 @@ func (a *analyzer) collect() {
 			a.modes = append(a.modes, r.Mode)
 		}
 		if !r.ok() {
+			continue
+		}
+		if r.invalid() {
+			a.res.Counts.Invalid++
 			continue
 		}
 		if _, usable := r.latency(); !usable {

@@ -286,7 +286,7 @@ func (a *analyzer) eventGaps() {
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
 		ms, ok := r.latency()
-		if !r.ok() || !ok || r.CUDAEventMS == nil || !(*r.CUDAEventMS > 0) {
+		if !r.counts() || !ok || r.CUDAEventMS == nil || !(*r.CUDAEventMS > 0) {
 			continue
 		}
 		k := key{r.Backend, r.Mode, r.IsWarmup}

@@ -53,8 +53,8 @@ type architecture struct {
 // Load reads manifest.json and runs.jsonl of a run folder, of llmscale or of the
 // TR121 Python harness. Lines that cannot be read are counted and named in
 // Warnings; what is left is still an honest part of the run. Where a cell was
-// measured again by --resume, an ok record wins over a failed one and the latest
-// session over earlier ones.
+// measured again by --resume, an ok record wins over a failed one, one that counts
+// over one that is INVALID, and the latest session over earlier ones.
 func Load(dir string) (*Run, error) {
 	file := filepath.Join(dir, "runs.jsonl")
 	f, err := os.Open(file)
@@ -109,7 +109,7 @@ func (run *Run) settled() {
 		return
 	}
 	type pair struct{ task, rep int }
-	measured := map[pair]bool{}
+	made := map[pair]bool{} // whether it counts
 	perTask := map[int]int{}
 	failed := map[int]string{} // status of a task's failures; a final one goes before others
 	for i := range run.Rows {
@@ -117,16 +117,23 @@ func (run *Run) settled() {
 		case r.ok():
 			if p := (pair{r.TaskIdx, 0}); !r.IsWarmup && r.Rep != nil && r.Mode == record.ModeE2E {
 				p.rep = *r.Rep
-				if !measured[p] {
-					measured[p] = true
+				if _, seen := made[p]; !seen {
 					perTask[p.task]++
 				}
+				made[p] = made[p] || r.counts()
 			}
 		case !final(failed[r.TaskIdx]):
 			failed[r.TaskIdx] = r.Status
 		}
 	}
-	n := Repetitions{Planned: *tasks * *reps, Measured: len(measured)}
+	n := Repetitions{Planned: *tasks * *reps}
+	for _, counts := range made {
+		if counts {
+			n.Measured++
+		} else {
+			n.Invalid++
+		}
+	}
 	for task, status := range failed {
 		if open := max(0, *reps-perTask[task]); final(status) {
 			n.Final += open
@@ -275,11 +282,10 @@ func (run *Run) supersede(rows []Row) []Row {
 			continue
 		}
 		a, b := &rows[j], &rows[i]
-		aOK, bOK := a.Status == record.StatusOK, b.Status == record.StatusOK
-		if a.Session == b.Session && aOK == bOK && aOK {
+		if a.Session == b.Session && a.ok() && b.ok() {
 			duplicates++
 		}
-		if bOK && !aOK || bOK == aOK && b.Session >= a.Session {
+		if x, y := a.standing(), b.standing(); y > x || y == x && b.Session >= a.Session {
 			best[k] = i
 		}
 	}

@@ -48,6 +48,7 @@ type Result struct {
 	Phases           *PhaseSum         `json:"phases"`                       // whether the phases add up; nil without end-to-end times of their own
 	Said             []Said            `json:"said"`                         // an answer of each model whose weights were not made up here
 	Failed           []FailedCell      `json:"failed"`                       // cells with calls that gave no measurement
+	Invalid          []InvalidCell     `json:"invalid,omitempty"`            // cells with calls that something spoilt; nil where there are none
 	Ollama           *Ollama           `json:"ollama,omitempty"`             // nil unless Ollama was measured
 	Answers          Answers           `json:"answers"`
 	Warnings         []Warning         `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
@@ -79,15 +80,16 @@ type Warning struct {
 
 // Counts says what became of the lines of runs.jsonl.
 type Counts struct {
-	Lines      int            `json:"lines"`      // non-empty lines in the file
-	Broken     int            `json:"broken"`     // lines that could not be read, the torn last line included
-	Records    int            `json:"records"`    // lines that could
-	Superseded int            `json:"superseded"` // records replaced by a later session's, or duplicates
-	Warmups    int            `json:"warmups"`    // ok records of warm-ups among those kept
-	Used       int            `json:"used"`       // ok records that the summaries are made of
-	Unusable   int            `json:"unusable"`   // ok records without a positive finite latency
-	ByStatus   map[string]int `json:"by_status"`  // records kept, by status
-	Expected   *int           `json:"expected"`   // the manifest's records_expected
+	Lines      int            `json:"lines"`             // non-empty lines in the file
+	Broken     int            `json:"broken"`            // lines that could not be read, the torn last line included
+	Records    int            `json:"records"`           // lines that could
+	Superseded int            `json:"superseded"`        // records replaced by a later session's, or duplicates
+	Warmups    int            `json:"warmups"`           // ok records of warm-ups among those kept
+	Used       int            `json:"used"`              // ok records that the summaries are made of
+	Unusable   int            `json:"unusable"`          // ok records without a positive finite latency
+	Invalid    int            `json:"invalid,omitempty"` // ok records with the verdict INVALID, used for nothing
+	ByStatus   map[string]int `json:"by_status"`         // records kept, by status
+	Expected   *int           `json:"expected"`          // the manifest's records_expected
 
 	Repetitions *Repetitions `json:"repetitions"` // nil where the manifest has no plan
 }
@@ -96,13 +98,14 @@ type Counts struct {
 // repetitions of all cells; one that --resume measured again counts once.
 type Repetitions struct {
 	Planned  int `json:"planned"`
-	Measured int `json:"measured"`
-	Final    int `json:"final"`  // not measured, in cells whose status is a result: out of memory or waived
-	Failed   int `json:"failed"` // not measured, in cells that crashed, timed out or gave an error: --resume tries them again
+	Measured int `json:"measured"`          // and not INVALID
+	Invalid  int `json:"invalid,omitempty"` // measured while something spoilt them
+	Final    int `json:"final"`             // not measured, in cells whose status is a result: out of memory or waived
+	Failed   int `json:"failed"`            // not measured, in cells that crashed, timed out or gave an error: --resume tries them again
 }
 
 // Missing counts the repetitions of which nothing is known.
-func (r Repetitions) Missing() int { return r.Planned - r.Measured - r.Final - r.Failed }
+func (r Repetitions) Missing() int { return r.Planned - r.Measured - r.Invalid - r.Final - r.Failed }
 
 // Model is one model as one backend ran it. Zero facts are unknown.
 type Model struct {

@@ -33,6 +33,9 @@ func (w *writer) answer() {
 	if s := w.compareSentence(); s != "" {
 		items = append(items, s)
 	}
+	if s := w.invalidSentence(); s != "" {
+		items = append(items, s)
+	}
 	if len(items) == 0 {
 		d.say("**Unknown.** The run has no record from which an answer could be made.")
 		return

@@ -159,6 +159,10 @@ func (w *writer) failures() {
 			w.doc.say("Unknown: no record says that a cell ran or failed.")
 			return
 		}
+		if len(w.r.Invalid) > 0 {
+			w.doc.say("Nothing: every cell with a record ran. Calls that something spoilt are listed below.")
+			return
+		}
 		w.doc.say("Nothing: every cell with a record gave measurements.")
 		return
 	}

@@ -231,6 +231,9 @@ func (w *writer) records() string {
 		s += ": " + strings.Join(parts, ", ")
 	}
 	s += fmt.Sprintf("; %d used, %d of warm-ups", c.Used, c.Warmups)
+	if c.Invalid > 0 {
+		s += fmt.Sprintf("; %d INVALID", c.Invalid)
+	}
 	if c.Broken > 0 {
 		s += fmt.Sprintf("; %s broken", count(c.Broken, "line", "lines"))
 	}
@@ -247,6 +250,9 @@ func (w *writer) repetitions() string {
 		return ""
 	}
 	s := fmt.Sprintf("%d of %d planned are measured", n.Measured, n.Planned)
+	if n.Invalid > 0 {
+		s += fmt.Sprintf("; %d INVALID and left out", n.Invalid)
+	}
 	if n.Final > 0 {
 		s += fmt.Sprintf("; %d in cells that did not fit or were waived", n.Final)
 	}

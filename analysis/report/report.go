@@ -81,6 +81,7 @@ func compose(r *analysis.Result, figs []plot.Figure) *document {
 	w.ollama()
 	w.said()
 	w.failures()
+	w.verdicts()
 	w.warnings()
 	w.limits()
 	w.facts()

@@ -1,0 +1,36 @@
+package report
+
+import (
+	"strings"
+	"testing"
+
+	"llmscale/analysis"
+)
+
+func TestInvalidCalls(t *testing.T) {
+	r := small().Result()
+	if md, _ := write(t, r); strings.Contains(md, "INVALID") {
+		t.Error("a run without spoilt calls speaks of them")
+	}
+	size := 5.037
+	r.Invalid = []analysis.InvalidCell{
+		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "micro", Repetitions: 2, Warmups: 1, Valid: 5, Reasons: []string{"another program uses the GPU: process 4711 (a|b)"}},
+		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "short", Repetitions: 7, Reasons: []string{"x", "y"}},
+	}
+	r.Counts.Invalid = 27
+	r.Counts.Repetitions = &analysis.Repetitions{Planned: 100, Measured: 91, Invalid: 9}
+	md, _ := write(t, r)
+	for _, want := range []string{
+		"**INVALID**: 9 repetitions of 2 cells were spoilt on this machine", "1 of these cells has no figure",
+		"91 of 100 planned are measured; 9 INVALID and left out", "; 27 INVALID",
+		"| gpt2-5m | gpu | 5.037 | micro | 2 | 1 | 5 | another program uses the GPU: process 4711 (a\\|b) |",
+		"| short | 7 | 0 | none: no figure | x; y |", "CUDA_VISIBLE_DEVICES",
+	} {
+		if !strings.Contains(md, want) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+	if body := section(t, md, "What failed or did not fit"); strings.Contains(body, "gave measurements") {
+		t.Errorf("%s", body)
+	}
+}

@@ -1,0 +1,128 @@
+package analysis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"llmscale/runner/record"
+)
+
+// InvalidCell is a backend x model x scenario of which calls were judged INVALID
+// and left out of every figure.
+type InvalidCell struct {
+	Backend     string   `json:"backend"`
+	BackendKind string   `json:"backend_kind"`
+	BatchSize   int      `json:"batch_size"`
+	Model       string   `json:"model"`
+	ParamsM     *float64 `json:"params_millions_effective"`
+	Scenario    string   `json:"scenario"`
+	Repetitions int      `json:"invalid_repetitions"`
+	Warmups     int      `json:"invalid_warmups"`
+	Valid       int      `json:"valid_repetitions"` // 0: the cell has no figure
+	Reasons     []string `json:"reasons"`           // distinct, in run order
+}
+
+// invalid reports whether something spoilt the call.
+func (r *Row) invalid() bool { return r.Verdict != nil && *r.Verdict == record.VerdictInvalid }
+
+// counts reports whether the call gave figures that may be used.
+func (r *Row) counts() bool { return r.ok() && !r.invalid() }
+
+// standing orders records of one planned measurement: a failure, a call that was
+// spoilt, one that counts.
+func (r *Row) standing() int {
+	switch {
+	case !r.ok():
+		return 0
+	case r.invalid():
+		return 1
+	}
+	return 2
+}
+
+// verdicts lists the cells that have INVALID calls.
+func (a *analyzer) verdicts() {
+	type key struct {
+		series
+		model, scenario string
+	}
+	type call struct {
+		replicate, session, idx int
+		warmup                  bool
+	}
+	type tally struct {
+		spoilt, valid map[call]bool
+		reasons       []string
+	}
+	tallies := map[key]*tally{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		if !r.ok() {
+			continue
+		}
+		k := key{series{r.Backend, r.batch()}, r.Model, r.Scenario}
+		t := tallies[k]
+		if t == nil {
+			t = &tally{spoilt: map[call]bool{}, valid: map[call]bool{}}
+			tallies[k] = t
+		}
+		c := call{r.Replicate, r.Session, r.CallIdx, r.IsWarmup}
+		if !r.invalid() {
+			t.valid[c] = true
+			continue
+		}
+		t.spoilt[c] = true
+		for _, reason := range r.VerdictReasons {
+			if reason = strings.TrimSpace(reason); reason != "" && !slices.Contains(t.reasons, reason) {
+				t.reasons = append(t.reasons, reason)
+			}
+		}
+	}
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			for _, sc := range a.scenarios {
+				t := tallies[key{s, m.Name, sc}]
+				if t == nil || len(t.spoilt) == 0 {
+					continue
+				}
+				c := InvalidCell{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: sc, Reasons: t.reasons}
+				for x := range t.spoilt {
+					if x.warmup {
+						c.Warmups++
+					} else {
+						c.Repetitions++
+					}
+				}
+				for x := range t.valid {
+					if !x.warmup && !t.spoilt[x] {
+						c.Valid++
+					}
+				}
+				a.res.Invalid = append(a.res.Invalid, c)
+				a.warn("invalid_calls", strings.Join([]string{s.backend, m.Name, sc}, " "), c.text(), invalidAdvice)
+			}
+		}
+	}
+}
+
+// invalidAdvice holds for every reason that there is: all are other programs, or
+// a device that was not this run's alone.
+const invalidAdvice = "end what disturbed them (the reasons name it), or choose another GPU with CUDA_VISIBLE_DEVICES, and measure these models in a new run (--models, --backends): --resume keeps calls that are on record, these too"
+
+func (c *InvalidCell) text() string {
+	s := fmt.Sprintf("%s left out as INVALID", countOf(c.Repetitions, "repetition", "repetitions"))
+	if c.Warmups > 0 {
+		s = fmt.Sprintf("%s and %s left out as INVALID", countOf(c.Repetitions, "repetition", "repetitions"), countOf(c.Warmups, "warm-up", "warm-ups"))
+	}
+	switch {
+	case c.Valid == 0 && c.Repetitions > 0:
+		s += "; no repetition is left, so that the cell has no figure"
+	default:
+		s += fmt.Sprintf("; %d of %d repetitions count", c.Valid, c.Valid+c.Repetitions)
+	}
+	if len(c.Reasons) > 0 {
+		s += ": " + strings.Join(c.Reasons, "; ")
+	}
+	return s
+}

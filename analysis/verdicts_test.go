@@ -1,0 +1,154 @@
+package analysis
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+// spoil makes the calls that which names INVALID, and absurdly slow: a figure that
+// one of them reaches is seen at once.
+func spoil(rows []Row, which func(r *Row) bool) {
+	for i := range rows {
+		r := &rows[i]
+		if !which(r) {
+			continue
+		}
+		r.Verdict, r.VerdictReasons = ptr(record.VerdictInvalid), []string{"another program uses the GPU: process 4711 (other)"}
+		for _, ms := range []**float64{&r.LatencyMS, &r.CUDAEventMS} {
+			if *ms != nil {
+				*ms = ptr(1e6)
+			}
+		}
+		for k := range r.TokenNS {
+			r.TokenNS[k] = 1e12
+		}
+	}
+}
+
+var spoiltPlan = plan{models: 4, reps: 4, gen: 70, backends: []string{"gpu"}, scenarios: []string{"a", "b"}, perToken: func(m int) float64 { return float64(m + 1) }}
+
+// TestInvalidCallsReachNoFigure: two of four repetitions of one cell, a warm-up of
+// another, and all of a third.
+func TestInvalidCallsReachNoFigure(t *testing.T) {
+	rows := spoiltPlan.rows(1)
+	for i := range rows {
+		if rows[i].Status == record.StatusOK {
+			rows[i].CUDAEventMS = ptr(*rows[i].LatencyMS * 0.99)
+		}
+	}
+	spoil(rows, func(r *Row) bool {
+		return r.Model == "m00" && r.Scenario == "a" && r.CallIdx > 2 || r.Model == "m01" && r.IsWarmup && r.Scenario == "a" || r.Model == "m02" && r.Scenario == "b"
+	})
+	r := analyzeRows(t, rows)
+	if r.Counts.Invalid != 3*(2+1+5) || r.Counts.Used != 3*(4*2*4-2-4) {
+		t.Errorf("%+v", r.Counts)
+	}
+	for _, c := range r.Cells {
+		if c.MaxMS > 1e4 || c.Model == "m02" && c.Scenario == "b" || c.Model == "m00" && c.Scenario == "a" && c.N != 2 {
+			t.Errorf("%s %s %s: %d calls, at most %v ms", c.Model, c.Scenario, c.Mode, c.N, c.MaxMS)
+		}
+	}
+	for _, x := range r.Tails {
+		if x.MaxMS != nil && *x.MaxMS > 1e4 || x.P95Ratio.Value != nil && *x.P95Ratio.Value > 10 {
+			t.Errorf("a tail holds INVALID tokens: %+v", x)
+		}
+	}
+	for _, g := range r.EventGaps {
+		if g.AbsMedianMS > 1e3 || g.N > 3*4*2*4 {
+			t.Errorf("%+v", g)
+		}
+	}
+	for _, f := range r.Fits {
+		for _, p := range f.Points {
+			if p.Y > 1e4 || p.Model == "m02" && f.Scenario != "a" {
+				t.Errorf("%s %s: %+v", f.Mode, f.Scenario, p)
+			}
+		}
+	}
+	var got []string
+	for _, c := range r.Invalid {
+		got = append(got, fmt.Sprint(c.Model, c.Scenario, c.Repetitions, c.Warmups, c.Valid, len(c.Reasons)))
+	}
+	if want := []string{"m00a2 0 2 1", "m01a0 1 4 1", "m02b4 1 0 1"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	text := ""
+	for _, w := range r.Warnings {
+		if w.Code == "invalid_calls" {
+			text += w.Where + ": " + w.Text + "\n"
+			if !strings.Contains(w.Advice, "CUDA_VISIBLE_DEVICES") {
+				t.Errorf("%+v", w)
+			}
+		}
+	}
+	for _, want := range []string{"gpu m00 a: 2 repetitions left out as INVALID; 2 of 4 repetitions count: another program uses the GPU: process 4711 (other)", "1 warm-up", "so that the cell has no figure"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// A run of which every call is spoilt has cells to name and no figure.
+func TestAllInvalid(t *testing.T) {
+	rows := spoiltPlan.rows(1)
+	spoil(rows, func(*Row) bool { return true })
+	r := analyzeRows(t, rows)
+	if len(r.Cells) != 0 || len(r.Tails) != 0 || len(r.Invalid) != 8 || r.Counts.Used != 0 {
+		t.Errorf("%d cells, %d tails, %d invalid", len(r.Cells), len(r.Tails), len(r.Invalid))
+	}
+	if a := r.Answers.Feasibility[0]; a.ModelsOK != 0 || a.ModelsFailed != 0 {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestInvalidSettled: what the plan is compared with, and which record of one
+// repetition counts.
+func TestInvalidSettled(t *testing.T) {
+	dir := t.TempDir()
+	rows := plan{models: 1, reps: 3, gen: 2, backends: []string{"gpu"}, scenarios: []string{"a"}, perToken: func(int) float64 { return 1 }}.rows(1)
+	spoil(rows, func(r *Row) bool { return r.CallIdx == 1 || r.CallIdx == 2 })
+	again := slices.Clone(rows)
+	for i := range again { // the second session measures repetition 0 well, and spoils repetition 2
+		r := &again[i]
+		r.Session = 1
+		switch r.CallIdx {
+		case 1:
+			r.Verdict, r.VerdictReasons = nil, nil
+		case 3:
+			r.Verdict = ptr(record.VerdictInvalid)
+		}
+	}
+	again = slices.DeleteFunc(again, func(r Row) bool { return r.CallIdx != 1 && r.CallIdx != 3 })
+	f, err := os.Create(filepath.Join(dir, "runs.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range append(rows, again...) {
+		line, err := json.Marshal(r.Record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(f, "%s\n", line)
+	}
+	f.Close()
+	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), []byte(`{"task_count": 1, "repetitions": 3}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	run := mustLoad(t, dir)
+	n := run.Counts.Repetitions
+	if n == nil || n.Planned != 3 || n.Measured != 2 || n.Invalid != 1 || n.Missing() != 0 {
+		t.Errorf("%+v", n)
+	}
+	for i := range run.Rows {
+		if r := &run.Rows[i]; !r.IsWarmup && r.invalid() != (*r.Rep == 1) {
+			t.Errorf("repetition %d of session %d stands, INVALID %v", *r.Rep, r.Session, r.invalid())
+		}
+	}
+}
