@@ -84,7 +84,7 @@ func (k *Kernel) BlocksPerSM(block int) (n int, err error) {
 	return n, err
 }
 
-// Run launches w once and waits until it is done.
+// Run launches w once and waits until it is done, outside any timing.
 func (d *Device) Run(w Work) error {
 	words, err := w.words()
 	if err != nil {
@@ -142,6 +142,11 @@ func (d *Device) Time(t Timing) (times Times, err error) {
 			return resultError(fmt.Sprintf("time %s: %s", t.Work.Kernel.name, C.GoString(op)), code)
 		}
 		if t.Graph {
+			// A kernel is loaded by its first launch, which must not be a captured one.
+			var ns C.int64_t
+			if code := C.ls_time_isolated(&d.stage, &sample.work, 1, &ns, &op); code != C.CUDA_SUCCESS {
+				return fail(code)
+			}
 			if code := C.ls_graph_new(&d.stage, &sample, &op); code != C.CUDA_SUCCESS {
 				return fail(code)
 			}

@@ -113,6 +113,17 @@ func (d *Device) Reserve(bytes int64) (*Reservation, error) {
 	if bytes < 0 {
 		return nil, fmt.Errorf("cuda: a reservation of %d bytes", bytes)
 	}
+	// Asked first, so that a hopeless request does not push others to their limit.
+	free, _, err := d.MemInfo()
+	if err != nil {
+		return nil, err
+	}
+	if bytes > free {
+		return nil, &Error{
+			Op: fmt.Sprintf("reserve %d bytes", bytes), Code: codeNoMemory, Name: "CUDA_ERROR_OUT_OF_MEMORY",
+			Message: fmt.Sprintf("%d bytes are free", free),
+		}
+	}
 	r := &Reservation{bytes: bytes}
 	for left := bytes; left > 0; left -= reservationChunk {
 		b, err := d.Alloc(min(left, reservationChunk))

@@ -17,8 +17,8 @@ LS_INLINE void keep_clocks(uint64_t * clocks, long long cycles_start, uint64_t n
 }
 
 // Each thread runs LS_FMA_CHAINS independent chains v = v*m + c. The first
-// LS_FMA_COUNTERS have m = 1 and c = step, a power of two, from v = 0: they end at
-// iterations x step exactly while that is below 2^24 steps. The others contract to
+// LS_FMA_COUNTERS have m = 1 and c = step, a power of two, and start at chain x step:
+// each multiply-add adds one step, exactly below 2^24 steps. The others contract to
 // c/(1-m). out[LS_FMA_CHAINS x thread + chain] is all that is written.
 LS_KERNEL __launch_bounds__(LS_COMPUTE_THREADS)
 ls_fma(float * __restrict__ out, uint64_t * __restrict__ clocks, uint32_t iterations, float one, float step, float factor) {
@@ -29,7 +29,7 @@ ls_fma(float * __restrict__ out, uint64_t * __restrict__ clocks, uint32_t iterat
 #pragma unroll
     for (int k = 0; k < LS_FMA_CHAINS; k++) {
         const bool counter = k < LS_FMA_COUNTERS;
-        v[k]               = counter ? 0.0f : 1.0f;
+        v[k]               = counter ? float(k) * step : 1.0f;
         m[k]               = counter ? one : factor;
         c[k]               = counter ? step : 0.3f + pattern(thread * LS_FMA_CHAINS + k, 1) * 0x1p-13f;
     }

@@ -18,8 +18,9 @@ const (
 // before, each at most half a unit in the last place over 1-|m|.
 const FMATolerance = 4e-7
 
-// MaxFMAIterations keeps the counting chains exact: 2^24 steps.
-const MaxFMAIterations = 1 << 24 / FMAUnroll
+// MaxFMAIterations keeps the counting chains, which start at up to FMACounters steps,
+// below 2^24 steps and so exact.
+const MaxFMAIterations = 1<<24/FMAUnroll - 1
 
 // fmaSettled is the number of steps after which a contracting chain has forgotten
 // where it began, to below FMATolerance.
@@ -30,10 +31,9 @@ func CheckFMA(out []float32, iterations int) error {
 	if iterations*FMAUnroll < fmaSettled || iterations > MaxFMAIterations {
 		return fmt.Errorf("kernels: ls_fma cannot be checked after %d iterations: from %d to %d can", iterations, fmaSettled/FMAUnroll, MaxFMAIterations)
 	}
-	count := float32(iterations*FMAUnroll) * FMAStep
 	for i, v := range out {
-		if i%FMAChains < FMACounters {
-			if v != count {
+		if chain := i % FMAChains; chain < FMACounters {
+			if count := float32(iterations*FMAUnroll+chain) * FMAStep; v != count {
 				return fmt.Errorf("kernels: ls_fma: thread %d, chain %d counted to %v, not %v", i/FMAChains, i%FMAChains, v, count)
 			}
 			continue

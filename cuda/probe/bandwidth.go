@@ -117,8 +117,8 @@ func (p *prober) bandwidth() error {
 // bandwidthOf measures one operation hot, and cold where caches could tell.
 func (p *prober) bandwidthOf(op operation, a arrays) error {
 	for _, cold := range []bool{false, true} {
-		if cold && a.bytes() > 2*p.facts.L2Bytes {
-			continue // no pass finds much of the one before in L2
+		if cold && (p.flush == nil || a.bytes() > 2*p.facts.L2Bytes) {
+			continue // without a flush no cold pass; over a large set no other
 		}
 		result, err := p.bandwidthAs(op, a, cold)
 		if err != nil {
@@ -154,6 +154,9 @@ func (p *prober) bandwidthAs(op operation, a arrays, cold bool) (*ceilings.Bandw
 		perSM, err := kernel.BlocksPerSM(block)
 		if err != nil {
 			return nil, err
+		}
+		if perSM == 0 {
+			continue // so many threads need more registers than there are
 		}
 		chunks := int((a.vectors + uint64(block*op.unroll) - 1) / uint64(block*op.unroll))
 		wave := perSM * p.facts.SMs

@@ -39,6 +39,7 @@ type Options struct {
 const (
 	keyMemClock = "mem_clock_mhz"
 	keyPeak     = "peak_bytes_per_s"
+	keyCold     = "cold passes"
 )
 
 func (o Options) withDefaults(l2Bytes int64) Options {
@@ -140,7 +141,7 @@ func (p *prober) free() error {
 }
 
 // makeFlush allocates what flush reads: four times L2, whose replacement is not
-// strictly by age.
+// strictly by age. Without room for that p.flush is nil, and NotMeasured says so.
 func (p *prober) makeFlush() error {
 	k, err := p.dev.Kernel("ls_flush")
 	if err != nil {
@@ -153,6 +154,15 @@ func (p *prober) makeFlush() error {
 	}
 	grid := perSM * p.facts.SMs
 	bytes := max(4*p.facts.L2Bytes, 1<<20)
+	p.flush = nil
+	free, _, err := p.dev.MemInfo()
+	if err != nil {
+		return err
+	}
+	if bytes > free/4 {
+		p.out.NotMeasured[keyCold] = fmt.Sprintf("emptying the L2 cache takes %s and %s of the card's memory are free", size(bytes), size(free))
+		return nil
+	}
 	buffer, err := p.alloc(bytes)
 	if err != nil {
 		return err
