@@ -152,7 +152,11 @@ func printCeilings(out io.Writer, d *ceilings.Device) error {
 	if len(d.Compute) > 0 {
 		section("arithmetic\tmedian Tflop/s\tbest Tflop/s\tspread %\tpasses\tms each")
 		for _, c := range d.Compute {
-			row("%s\t%.4g\t%.4g\t%.1f\t%d\t%.3g", c.Unit, c.FlopPerS/1e12, c.BestFlopPerS/1e12, 100*c.RelativeSpread, c.Passes, c.PassMS)
+			unit := c.Unit
+			if c.Sustained {
+				unit += ", sustained"
+			}
+			row("%s\t%.4g\t%.4g\t%.1f\t%d\t%.3g", unit, c.FlopPerS/1e12, c.BestFlopPerS/1e12, 100*c.RelativeSpread, c.Passes, c.PassMS)
 		}
 	}
 	if len(d.MatVec) > 0 {

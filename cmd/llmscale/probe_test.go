@@ -18,7 +18,10 @@ func TestPrintCeilings(t *testing.T) {
 			{Op: ceilings.Read, WorkingSetB: 96 << 10, BytesPerS: 5e12, BestBytesPerS: 5e12, Passes: 20, Cold: true},
 			{Op: ceilings.Triad, WorkingSetB: 3 << 20, BytesPerS: 1e12, BestBytesPerS: 2e12, Passes: 20, RelativeSpread: 0.123},
 		},
-		Compute:     []ceilings.Compute{{Unit: ceilings.TensorFP16, FlopPerS: 6.6e14, BestFlopPerS: 7e14, Passes: 9, PassMS: 12}},
+		Compute: []ceilings.Compute{
+			{Unit: ceilings.TensorFP16, FlopPerS: 6.6e14, BestFlopPerS: 7e14, Passes: 9, PassMS: 12},
+			{Unit: ceilings.TensorFP16, FlopPerS: 6e14, BestFlopPerS: 6.1e14, Passes: 9, PassMS: 12, Sustained: true},
+		},
 		MatVec:      []ceilings.MatVec{{Type: "q4_0", Rows: 4096, Columns: 11008, WeightBytes: 24 << 20, US: 12.5, BytesPerS: 2e12, Passes: 7}},
 		Launch:      []ceilings.Launch{{How: ceilings.LaunchGraph, US: 1.25, BestUS: 1.2, Count: 1000, Passes: 5}},
 		Wrong:       []string{"matvec f16 4096 x 4096"},
@@ -38,6 +41,7 @@ peak by the driver: 3350 GB/s
 
         arithmetic  median Tflop/s  best Tflop/s  spread %  passes  ms each
   tensor_f16_f32acc             660           700       0.0       9       12
+  tensor_f16_f32acc, sustained             600           610       0.0       9       12
 
   matrix x vector  rows  columns  weights  median us  GB/s  passes
              q4_0  4096    11008   24 MiB       12.5  2000       7
