@@ -113,6 +113,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.checkLengths()
 	a.weightTypes()
 	a.ceilings()
+	a.device()
 	a.runWarnings()
 	return a.res, nil
 }

@@ -43,6 +43,8 @@ type Result struct {
 	WeightTypes      []WeightTypes     `json:"weight_types,omitempty"`       // the types of one model side by side; empty where each has one
 	Ceilings         []DeviceCeiling   `json:"ceilings,omitempty"`           // what the run's devices can do at most; empty where that was not measured
 	CeilingShares    []CeilingShare    `json:"ceiling_shares,omitempty"`     // decode against what its device can read
+	Device           []DeviceCell      `json:"device,omitempty"`             // device time, memory and power; empty where nothing ran on a GPU
+	DeviceFits       []DeviceFit       `json:"device_fits,omitempty"`        // scaling of decode by both clocks
 	Warmups          []Warmup          `json:"warmups"`                      // warm-up against steady state
 	EventGaps        []EventGap        `json:"event_gaps"`                   // host clock against device clock; empty without device times
 	Phases           *PhaseSum         `json:"phases"`                       // whether the phases add up; nil without end-to-end times of their own

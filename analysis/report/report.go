@@ -71,6 +71,7 @@ func compose(r *analysis.Result, figs []plot.Figure) *document {
 	w.models()
 	w.weights()
 	w.ceilings()
+	w.device()
 	w.scaling()
 	w.tails()
 	w.lengths()

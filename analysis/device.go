@@ -1,0 +1,371 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"llmscale/runner/ceilings"
+	"llmscale/runner/record"
+)
+
+// HostGapShare is how far prefill's time by CUDA events may lie from the host's,
+// as a share of the host's, before a warning says so.
+const HostGapShare = 0.03
+
+// What the CPU computes of a model that is on a GPU.
+const (
+	PlacedWhole    = "whole"    // nothing
+	PlacedLookup   = "lookup"   // the lookup of the tokens' embeddings, as llama.cpp always has it
+	PlacedPartial  = "partial"  // layers that the GPU was not given
+	PlacedFallback = "fallback" // operations that the GPU was given and does not compute
+)
+
+// opLookup is ggml's name of the operation that looks up embeddings.
+const opLookup = "GET_ROWS"
+
+// spoilingReasons are the throttle reasons, in NVML's words, under which a time is
+// no property of the work; the others qualify a figure (a power cap is the normal
+// state of a loaded card) or are harmless. cuda/telemetry judges them; a test
+// keeps the two alike.
+var spoilingReasons = []string{"hw_slowdown", "sync_boost", "sw_thermal_slowdown", "hw_thermal_slowdown", "hw_power_brake_slowdown"}
+
+// harmlessReasons are not worth a word.
+var harmlessReasons = []string{"gpu_idle"}
+
+// DeviceCell is what a GPU's own clock, memory and sensors say of one backend x
+// model x scenario x mode. Medians are over the calls that are summarised.
+type DeviceCell struct {
+	Backend     string   `json:"backend"`
+	BackendKind string   `json:"backend_kind"`
+	BatchSize   int      `json:"batch_size"`
+	Model       string   `json:"model"`
+	ParamsM     *float64 `json:"params_millions_effective"`
+	Scenario    string   `json:"scenario"`
+	Mode        string   `json:"mode"`
+	GPU         string   `json:"gpu_name"`
+	N           int      `json:"n"`
+
+	HostMS        float64  `json:"host_median_ms"`
+	DeviceMS      *float64 `json:"device_median_ms"`
+	GapMS         *float64 `json:"host_gap_median_ms"`
+	GapShare      *float64 `json:"host_gap_share_median"` // of the host's time
+	GraphCaptures *int64   `json:"graph_captures"`        // in all calls
+	CapturedCalls int      `json:"captured_calls"`        // that had any
+
+	BeforeMiB  *float64 `json:"vram_before_mib"`
+	LoadedMiB  *float64 `json:"vram_after_load_mib"`
+	ContextMiB *float64 `json:"vram_after_context_mib"`
+	PeakMiB    *float64 `json:"vram_peak_mib"` // highest of all calls
+	WeightsMiB *float64 `json:"vram_weights_mib"`
+	KVMiB      *float64 `json:"vram_kv_mib"`
+	ComputeMiB *float64 `json:"vram_compute_mib"`
+	RestMiB    *float64 `json:"vram_rest_mib"` // peak less before and llama.cpp's account: the CUDA context, pools, other programs
+
+	GPULayers int      `json:"n_gpu_layers"`
+	Layers    int      `json:"n_layers"`  // that there are, the output head counted as one
+	Placement string   `json:"placement"` // one of Placed...; "" where it is not known
+	Splits    *int     `json:"graph_splits"`
+	CPUOps    *int     `json:"cpu_ops"`
+	CPUBytes  *int64   `json:"cpu_op_bytes"`
+	CPUNames  []string `json:"cpu_op_names"` // of prefill's or decode's graph, with counts
+
+	PowerW              *float64 `json:"power_median_w"`
+	EnergyCalls         int      `json:"energy_calls"` // whose energy is known
+	JPerToken           *float64 `json:"j_per_token"`  // of prefill per prompt token, of decode per step and sequence
+	JPerTokenPM         *float64 `json:"j_per_token_uncertainty"`
+	EnergyJ             *float64 `json:"energy_median_j"`
+	SMClockMHz          *float64 `json:"sm_clock_median_mhz"`
+	SMClockMinMHz       *float64 `json:"sm_clock_min_mhz"`
+	MemClockMHz         *float64 `json:"mem_clock_median_mhz"`
+	TemperatureC        *float64 `json:"temperature_max_c"`
+	Throttle            []string `json:"throttle_reasons"`          // in any call; nil: not known
+	ThrottleSpoiling    []string `json:"throttle_reasons_spoiling"` // those of them that spoil figures
+	ThrottleSpoiltCalls int      `json:"throttle_spoilt_calls"`     // calls that had any of these
+
+	Warnings []Warning `json:"warnings"`
+}
+
+// wholeOnGPU reports whether the GPU was given all of a model's layers.
+func wholeOnGPU(layers, nLayer int) bool { return layers < 0 || layers > nLayer }
+
+// device summarises what the GPU says, of the cells that ran on one.
+func (a *analyzer) device() {
+	placed := map[modelKey]bool{}
+	a.eachCell(func(k cellKey, m *Model, g *group) {
+		if len(g.rows) == 0 || g.rows[0].Device != ceilings.CUDA {
+			return
+		}
+		d := a.deviceCell(k, m, g.rows)
+		// What concerns a call is said once for its three modes, what concerns a
+		// model once for all of its cells.
+		warn := func(code, where, text, advice string, again bool) {
+			w := Warning{Code: code, Where: where, Text: text, Advice: advice}
+			d.Warnings = append(d.Warnings, w)
+			if !again {
+				a.res.Warnings = append(a.res.Warnings, w)
+			}
+		}
+		cell := strings.Join([]string{k.backend, m.Name, k.scenario}, " ")
+		if d.CapturedCalls > 0 {
+			warn("graph_captured", cell,
+				fmt.Sprintf("%s captured in %d of %s, which paid for what the others are spared", countOf(int(*d.GraphCaptures), "CUDA graph was", "CUDA graphs were"), d.CapturedCalls, countOf(d.N, "call", "calls")),
+				"set warmup_repetitions higher, until the repetitions capture nothing; the fastest calls are nearest to the steady state", k.mode != record.ModeDecode)
+		}
+		if d.Placement == PlacedFallback {
+			key := modelKey{k.backend, m.Name}
+			warn("cpu_fallback", strings.Join([]string{k.backend, m.Name}, " "),
+				fmt.Sprintf("all layers were given to the GPU, and the CPU computes %s", strings.Join(d.CPUNames, ", ")),
+				"these times are of both processors and of the copies between them: do not quote them as the GPU's. llama.cpp has no CUDA kernel for these operations at this shape and type; try flash_attn off, or another kv_type", placed[key])
+			placed[key] = true
+		}
+		if len(d.ThrottleSpoiling) > 0 {
+			warn("throttled", cell,
+				fmt.Sprintf("%s held the clocks down in %d of %s", strings.Join(d.ThrottleSpoiling, ", "), d.ThrottleSpoiltCalls, countOf(d.N, "call", "calls")),
+				"cool the card, or give it the power that it asks for, and measure again: these times are no property of the work", k.mode != record.ModeE2E)
+		}
+		if k.mode == record.ModePrefill && d.GapShare != nil && math.Abs(*d.GapShare) > HostGapShare {
+			warn("host_gap", cell,
+				fmt.Sprintf("prefill takes %.4g ms on the host and %.4g ms by CUDA events: %.1f %% lie between", d.HostMS, *d.DeviceMS, 100**d.GapShare),
+				"submitting, launching and waking up cost the same whatever the prompt, and are much of a short prefill: quote the device's time for the GPU and the host's for the user, or measure longer prompts", false)
+		}
+		a.res.Device = append(a.res.Device, d)
+	})
+	a.deviceFits()
+}
+
+// deviceCell summarises one cell's calls.
+func (a *analyzer) deviceCell(k cellKey, m *Model, rows []*Row) DeviceCell {
+	first := rows[0]
+	d := DeviceCell{Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode,
+		N: len(rows), HostMS: median(latencies(rows)), GPULayers: first.NGPULayers, Layers: m.NLayer + 1}
+	if first.GPUName != nil {
+		d.GPU = *first.GPUName
+	}
+	d.DeviceMS = medianField(rows, func(r *Row) *float64 { return r.CUDAEventMS })
+	d.GapMS = medianField(rows, hostGap)
+	d.GapShare = medianField(rows, func(r *Row) *float64 {
+		gap := hostGap(r)
+		ms, ok := r.latency()
+		if gap == nil || !ok {
+			return nil
+		}
+		return ptr(*gap / ms)
+	})
+	for _, r := range rows {
+		if n := r.GraphCaptures; n != nil {
+			if d.GraphCaptures == nil {
+				d.GraphCaptures = new(int64)
+			}
+			*d.GraphCaptures += *n
+			if *n > 0 {
+				d.CapturedCalls++
+			}
+		}
+	}
+	d.memory(rows)
+	d.placement(m, rows)
+	d.sensors(rows)
+	return d
+}
+
+// hostGap is what the host's time of a call has more than the device's.
+func hostGap(r *Row) *float64 {
+	ms, ok := r.latency()
+	switch {
+	case r.HostGapMS != nil:
+		return r.HostGapMS
+	case ok && r.CUDAEventMS != nil:
+		return ptr(ms - *r.CUDAEventMS)
+	}
+	return nil
+}
+
+func (d *DeviceCell) memory(rows []*Row) {
+	of := func(field func(*record.Measurement) *float64) *float64 {
+		return medianField(rows, func(r *Row) *float64 { return field(&r.Measurement) })
+	}
+	d.BeforeMiB = of(func(m *record.Measurement) *float64 { return m.VRAMBeforeMiB })
+	d.LoadedMiB = of(func(m *record.Measurement) *float64 { return m.VRAMLoadedMiB })
+	d.ContextMiB = of(func(m *record.Measurement) *float64 { return m.VRAMContextMiB })
+	d.WeightsMiB = of(func(m *record.Measurement) *float64 { return m.VRAMWeightsMiB })
+	d.KVMiB = of(func(m *record.Measurement) *float64 { return m.VRAMKVMiB })
+	d.ComputeMiB = of(func(m *record.Measurement) *float64 { return m.VRAMComputeMiB })
+	for _, r := range rows {
+		d.PeakMiB = larger(d.PeakMiB, peakOf(r))
+	}
+	if d.PeakMiB != nil && d.BeforeMiB != nil && d.WeightsMiB != nil && d.KVMiB != nil && d.ComputeMiB != nil {
+		d.RestMiB = finite(*d.PeakMiB - *d.BeforeMiB - *d.WeightsMiB - *d.KVMiB - *d.ComputeMiB)
+	}
+}
+
+// peakOf is the phase's own peak where the sensors saw it, else the call's.
+func peakOf(r *Row) *float64 {
+	if r.VRAMPeakMiB != nil {
+		return r.VRAMPeakMiB
+	}
+	return r.GPUPeakMB
+}
+
+func larger(a, b *float64) *float64 {
+	if a == nil || b != nil && *b > *a {
+		return b
+	}
+	return a
+}
+
+// placement says what the CPU computes. Names are recorded for both graphs
+// together; every graph has the lookup, so that more operations than lookups are
+// something else.
+func (d *DeviceCell) placement(m *Model, rows []*Row) {
+	for _, r := range rows {
+		splits, ops, bytes := r.SplitsDecode, r.CPUOpsDecode, r.CPUBytesDecode
+		switch d.Mode {
+		case record.ModePrefill:
+			splits, ops, bytes = r.SplitsPrefill, r.CPUOpsPrefill, r.CPUBytesPrefill
+		case record.ModeE2E:
+			splits, ops, bytes = nil, nil, nil
+		}
+		if r.CPUOpsDecode == nil && r.CPUOpsPrefill == nil {
+			continue
+		}
+		d.Splits, d.CPUOps, d.CPUBytes, d.CPUNames = splits, ops, bytes, r.CPUOpNames
+		n := max(orZero(r.CPUOpsPrefill), orZero(r.CPUOpsDecode))
+		if ops != nil {
+			n = *ops
+		}
+		switch {
+		case !wholeOnGPU(d.GPULayers, m.NLayer):
+			d.Placement = PlacedPartial
+		case n == 0:
+			d.Placement = PlacedWhole
+		case n <= opCount(r.CPUOpNames, opLookup):
+			d.Placement = PlacedLookup
+		default:
+			d.Placement = PlacedFallback
+		}
+		return // the same graphs for all calls of a cell
+	}
+	if m.NLayer > 0 && !wholeOnGPU(d.GPULayers, m.NLayer) {
+		d.Placement = PlacedPartial
+	}
+}
+
+func orZero(v *int) int {
+	if v == nil {
+		return 0
+	}
+	return *v
+}
+
+// opCount reads the count of an operation among "NAME x n".
+func opCount(names []string, op string) int {
+	for _, s := range names {
+		name, n, found := strings.Cut(s, " x ")
+		if name != op {
+			continue
+		}
+		if !found {
+			return 1
+		}
+		count, err := strconv.Atoi(n)
+		if err == nil {
+			return count
+		}
+	}
+	return 0
+}
+
+func (d *DeviceCell) sensors(rows []*Row) {
+	of := func(field func(*record.DeviceWindow) *float64) *float64 {
+		return medianField(rows, func(r *Row) *float64 { return field(&r.DeviceWindow) })
+	}
+	d.PowerW = of(func(w *record.DeviceWindow) *float64 { return w.PowerMeanW })
+	d.EnergyJ = of(func(w *record.DeviceWindow) *float64 { return w.EnergyJ })
+	d.SMClockMHz = of(func(w *record.DeviceWindow) *float64 { return w.SMClockMedianMHz })
+	d.MemClockMHz = of(func(w *record.DeviceWindow) *float64 { return w.MemClockMedianMHz })
+	joule, pm, tokens := 0.0, 0.0, 0.0
+	for _, r := range rows {
+		if v := r.SMClockMinMHz; v != nil && (d.SMClockMinMHz == nil || *v < *d.SMClockMinMHz) {
+			d.SMClockMinMHz = v
+		}
+		d.TemperatureC = larger(d.TemperatureC, r.TemperatureMaxC)
+		if r.EnergyJ != nil && r.EnergyUncertaintyJ != nil && r.TokensTotal != nil && *r.TokensTotal > 0 {
+			d.EnergyCalls++
+			joule, pm, tokens = joule+*r.EnergyJ, pm+*r.EnergyUncertaintyJ, tokens+float64(*r.TokensTotal)
+		}
+		if r.ThrottleReasons == nil {
+			continue
+		}
+		if d.Throttle == nil {
+			d.Throttle = []string{}
+		}
+		spoilt := false
+		for _, reason := range r.ThrottleReasons {
+			spoils := slices.Contains(spoilingReasons, reason)
+			spoilt = spoilt || spoils
+			if slices.Contains(harmlessReasons, reason) || slices.Contains(d.Throttle, reason) {
+				continue
+			}
+			d.Throttle = append(d.Throttle, reason)
+			if spoils {
+				d.ThrottleSpoiling = append(d.ThrottleSpoiling, reason)
+			}
+		}
+		if spoilt {
+			d.ThrottleSpoiltCalls++
+		}
+	}
+	// The counter's uncertainty of a call is a bound, not a deviation: bounds add up.
+	// A token of end-to-end would be a mean of prompt and answer, which is neither.
+	if tokens > 0 && d.Mode != record.ModeE2E {
+		d.JPerToken, d.JPerTokenPM = finite(joule/tokens), finite(pm/tokens)
+	}
+}
+
+// DeviceFit is the scaling of decode by both clocks, over the models that have
+// device times in every scenario.
+type DeviceFit struct {
+	Backend   string `json:"backend"`
+	BatchSize int    `json:"batch_size"`
+	Mode      string `json:"mode"`
+	Host      Fit    `json:"host"`
+	Device    Fit    `json:"device"`
+}
+
+// deviceFits fits decode by the device's clock, and by the host's over the same
+// models, so that the two exponents differ in nothing but the clock.
+func (a *analyzer) deviceFits() {
+	times := map[cellKey]*DeviceCell{}
+	for i := range a.res.Device {
+		d := &a.res.Device[i]
+		times[cellKey{series{d.Backend, d.BatchSize}, d.Model, d.Scenario, d.Mode}] = d
+	}
+	for _, s := range a.series {
+		whole := a.wholeSet(s, record.ModeDecode)
+		var host, device []Point
+		for _, m := range a.modelsOf(s.backend) {
+			x, ok := a.x(m)
+			var h, d []float64
+			for _, sc := range whole {
+				if c := times[cellKey{s, m.Name, sc, record.ModeDecode}]; c != nil && c.DeviceMS != nil && *c.DeviceMS > 0 {
+					h, d = append(h, c.HostMS), append(d, *c.DeviceMS)
+				}
+			}
+			if ok && len(h) > 0 && len(h) == len(whole) {
+				host, device = append(host, Point{m.Name, x, geomean(h)}), append(device, Point{m.Name, x, geomean(d)})
+			}
+		}
+		if len(host) == 0 {
+			continue
+		}
+		fit := func(points []Point) Fit {
+			f := Fit{Backend: s.backend, BatchSize: s.batch, Mode: record.ModeDecode, Scenario: AllScenarios, Aggregation: AggGeomean, Axis: a.axis.Name}
+			fitLogLog(&f, points, a.opt)
+			return f
+		}
+		a.res.DeviceFits = append(a.res.DeviceFits, DeviceFit{Backend: s.backend, BatchSize: s.batch, Mode: record.ModeDecode, Host: fit(host), Device: fit(device)})
+	}
+}

@@ -1,0 +1,245 @@
+package analysis
+
+import (
+	"encoding/csv"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/cuda/telemetry"
+	"llmscale/runner/record"
+)
+
+// gpuRun makes up a run on a GPU: three sizes, four repetitions of answers of ten
+// tokens, each call of which the device is busy for all but 1 % of the host's time.
+func gpuRun(change func(r *Row)) []Row {
+	rows := plan{models: 3, reps: 4, gen: 10, backends: []string{"gpu"}, scenarios: []string{"a", "b"}, perToken: func(m int) float64 { return float64(m + 1) }}.rows(1)
+	for i := range rows {
+		r := &rows[i]
+		ms := *r.LatencyMS
+		r.Device, r.NGPULayers, r.GPUName = "cuda", r.NLayer+1, ptr("Made-up GPU")
+		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures = ptr(0.99*ms), ptr(0.01*ms), ptr(int64(0))
+		if r.IsWarmup {
+			*r.GraphCaptures = 2
+		}
+		r.VRAMBeforeMiB, r.VRAMLoadedMiB, r.VRAMContextMiB, r.GPUPeakMB = ptr(500.0), ptr(1500.0), ptr(1700.0), ptr(1900.0)
+		r.VRAMWeightsMiB, r.VRAMKVMiB, r.VRAMComputeMiB = ptr(900.0), ptr(100.0), ptr(150.0)
+		r.SplitsPrefill, r.SplitsDecode, r.CPUOpsPrefill, r.CPUOpsDecode = ptr(2), ptr(2), ptr(1), ptr(1)
+		r.CPUBytesPrefill, r.CPUBytesDecode, r.CPUOpNames = ptr(int64(9000)), ptr(int64(1000)), []string{"GET_ROWS x 1"}
+		r.PowerMeanW, r.EnergyJ, r.EnergyUncertaintyJ = ptr(300.0), ptr(20.0), ptr(3.0)
+		r.SMClockMedianMHz, r.SMClockMinMHz, r.MemClockMedianMHz, r.TemperatureMaxC = ptr(1700.0), ptr(1600.0), ptr(2600.0), ptr(55.0)
+		r.ThrottleReasons = []string{"gpu_idle", "sw_power_cap"}
+		if change != nil {
+			change(r)
+		}
+	}
+	return rows
+}
+
+func deviceCells(r *Result, model, mode string) (out []*DeviceCell) {
+	for i := range r.Device {
+		if d := &r.Device[i]; d.Model == model && d.Mode == mode {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func warned(r *Result, code string) (out []Warning) {
+	for _, w := range r.Warnings {
+		if w.Code == code {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func TestDevice(t *testing.T) {
+	r := analyzeRows(t, gpuRun(nil))
+	if len(r.Device) != 3*2*3 {
+		t.Fatalf("%d cells and modes", len(r.Device))
+	}
+	d := deviceCells(r, "m01", record.ModeDecode)[0]
+	if d.N != 4 || math.Abs(*d.DeviceMS/d.HostMS-0.99) > 1e-12 || math.Abs(*d.GapShare-0.01) > 1e-12 || *d.GraphCaptures != 0 || d.CapturedCalls != 0 || d.GPU != "Made-up GPU" {
+		t.Errorf("%+v", d)
+	}
+	// 1900 less 500 before and 1150 by llama.cpp's account.
+	if *d.RestMiB != 250 || *d.BeforeMiB != 500 || *d.LoadedMiB != 1500 || *d.ContextMiB != 1700 || *d.PeakMiB != 1900 {
+		t.Errorf("%+v", d)
+	}
+	if d.Placement != PlacedLookup || *d.CPUOps != 1 || *d.CPUBytes != 1000 || *d.Splits != 2 {
+		t.Errorf("%+v", d)
+	}
+	// Four calls of ten tokens at 20 ± 3 J each.
+	if d.EnergyCalls != 4 || math.Abs(*d.JPerToken-2) > 1e-12 || math.Abs(*d.JPerTokenPM-0.3) > 1e-12 || *d.PowerW != 300 || *d.TemperatureC != 55 {
+		t.Errorf("%+v", d)
+	}
+	if p := deviceCells(r, "m01", record.ModePrefill)[0]; math.Abs(*p.JPerToken-20.0/9) > 1e-12 || *p.CPUBytes != 9000 {
+		t.Errorf("%+v", p)
+	}
+	if e := deviceCells(r, "m01", record.ModeE2E)[0]; e.JPerToken != nil || *e.EnergyJ != 20 || e.Placement != PlacedLookup || e.CPUOps != nil {
+		t.Errorf("%+v", e)
+	}
+	if !slices.Equal(d.Throttle, []string{"sw_power_cap"}) || d.ThrottleSpoiling != nil {
+		t.Errorf("%q, spoiling %q", d.Throttle, d.ThrottleSpoiling)
+	}
+	for _, code := range []string{"graph_captured", "cpu_fallback", "throttled", "host_gap"} {
+		if w := warned(r, code); len(w) > 0 {
+			t.Errorf("%+v", w)
+		}
+	}
+	for i := range r.Device {
+		if len(r.Device[i].Warnings) > 0 {
+			t.Errorf("%+v", r.Device[i].Warnings)
+		}
+	}
+	if cpu := ladder.analyze(t, Options{}); cpu.Device != nil || cpu.DeviceFits != nil {
+		t.Error("a run on a CPU has device cells")
+	}
+}
+
+// TestDeviceDoubts: each warning where it belongs, said once, and beside its cell.
+func TestDeviceDoubts(t *testing.T) {
+	for _, c := range []struct {
+		code, where, text string
+		times             int // among the run's warnings
+		cells             int // and modes that carry it
+		change            func(r *Row)
+	}{
+		{"graph_captured", "gpu m01 a", "3 CUDA graphs were captured in 1 of 4 calls", 1, 3, func(r *Row) {
+			if r.Model == "m01" && r.Scenario == "a" && r.CallIdx == 2 {
+				*r.GraphCaptures = 3
+			}
+		}},
+		{"cpu_fallback", "gpu m02", "the CPU computes FLASH_ATTN_EXT x 4, GET_ROWS x 1", 1, 6, func(r *Row) {
+			if r.Model == "m02" {
+				r.CPUOpNames, r.CPUOpsPrefill, r.CPUOpsDecode = []string{"FLASH_ATTN_EXT x 4", "GET_ROWS x 1"}, ptr(5), ptr(5)
+			}
+		}},
+		{"throttled", "gpu m00 b", "sw_thermal_slowdown held the clocks down in 2 of 4 calls", 1, 3, func(r *Row) {
+			if r.Model == "m00" && r.Scenario == "b" && r.CallIdx >= 3 {
+				r.ThrottleReasons = []string{"sw_power_cap", "sw_thermal_slowdown"}
+			}
+		}},
+		{"host_gap", "gpu m00 a", "4.0 % lie between", 2, 2, func(r *Row) {
+			if r.Model == "m00" {
+				r.CUDAEventMS, r.HostGapMS = ptr(0.96**r.LatencyMS), ptr(0.04**r.LatencyMS)
+			}
+		}},
+	} {
+		t.Run(c.code, func(t *testing.T) {
+			r := analyzeRows(t, gpuRun(c.change))
+			w := warned(r, c.code)
+			if len(w) != c.times || w[0].Where != c.where || !strings.Contains(w[0].Text, c.text) || w[0].Advice == "" {
+				t.Errorf("%+v", w)
+			}
+			n := 0
+			for i := range r.Device {
+				if slices.Contains(warningCodes(r.Device[i].Warnings), c.code) {
+					n++
+				}
+			}
+			if n != c.cells {
+				t.Errorf("%d cells and modes carry %s", n, c.code)
+			}
+		})
+	}
+}
+
+// TestPlacement: what is on the CPU, and whether that is a doubt.
+func TestPlacement(t *testing.T) {
+	for want, change := range map[string]func(r *Row){
+		PlacedWhole:    func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = ptr(0), ptr(0), []string{} },
+		PlacedLookup:   func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = ptr(2), ptr(2), []string{"GET_ROWS x 2"} },
+		PlacedPartial:  func(r *Row) { r.NGPULayers, r.CPUOpsDecode = 1, ptr(40) },
+		PlacedFallback: func(r *Row) { r.CPUOpsDecode, r.CPUOpNames = ptr(3), []string{"GET_ROWS x 1", "ROPE x 2"} },
+		"":             func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = nil, nil, nil },
+	} {
+		r := analyzeRows(t, gpuRun(change))
+		if d := deviceCells(r, "m00", record.ModeDecode)[0]; d.Placement != want {
+			t.Errorf("%q, want %q: %+v", d.Placement, want, d)
+		}
+		if fallback := len(warned(r, "cpu_fallback")) > 0; fallback != (want == PlacedFallback) {
+			t.Errorf("%s: warned of a fallback: %v", want, fallback)
+		}
+	}
+	// The decode graph is whole where only prefill falls back.
+	r := analyzeRows(t, gpuRun(func(r *Row) { r.CPUOpsPrefill, r.CPUOpNames = ptr(3), []string{"GET_ROWS x 1", "ROPE x 2"} }))
+	if d, p := deviceCells(r, "m00", record.ModeDecode)[0], deviceCells(r, "m00", record.ModePrefill)[0]; d.Placement != PlacedLookup || p.Placement != PlacedFallback {
+		t.Errorf("decode %s, prefill %s", d.Placement, p.Placement)
+	}
+}
+
+// TestDeviceUnknown: without events, sensors and account the figures are unknown,
+// and 0 nowhere.
+func TestDeviceUnknown(t *testing.T) {
+	r := analyzeRows(t, gpuRun(func(r *Row) {
+		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures, r.VRAMWeightsMiB = nil, nil, nil, nil
+		r.DeviceWindow = record.DeviceWindow{}
+	}))
+	d := deviceCells(r, "m00", record.ModeDecode)[0]
+	if d.DeviceMS != nil || d.GapMS != nil || d.GapShare != nil || d.GraphCaptures != nil || d.RestMiB != nil || d.PowerW != nil || d.JPerToken != nil || d.Throttle != nil {
+		t.Errorf("%+v", d)
+	}
+	if *d.PeakMiB != 1900 || len(d.Warnings) > 0 || r.DeviceFits != nil {
+		t.Errorf("%+v, fits %+v", d, r.DeviceFits)
+	}
+}
+
+// TestDeviceFits: the device's time grows as the square of the size, the host has
+// 100 ms beside it, which flattens its exponent.
+func TestDeviceFits(t *testing.T) {
+	r := analyzeRows(t, gpuRun(func(r *Row) {
+		device := r.ParamsMillions * r.ParamsMillions
+		r.CUDAEventMS, r.LatencyMS, r.HostGapMS = ptr(device), ptr(device+100), ptr(100.0)
+	}))
+	if len(r.DeviceFits) != 1 {
+		t.Fatalf("%+v", r.DeviceFits)
+	}
+	f := r.DeviceFits[0]
+	if f.Mode != record.ModeDecode || !f.Device.OK || math.Abs(*f.Device.Slope-2) > 1e-9 || !(*f.Host.Slope < 1.5) {
+		t.Errorf("%+v", f)
+	}
+	if whole := findFit(t, r, "gpu", record.ModeDecode, AllScenarios); math.Abs(*whole.Slope-*f.Host.Slope) > 1e-9 {
+		t.Errorf("the run's fit has %v, the one by the host's clock %v", *whole.Slope, *f.Host.Slope)
+	}
+}
+
+// TestThrottleWords: the reasons that spoil figures are those of the telemetry.
+func TestThrottleWords(t *testing.T) {
+	var spoiling, harmless []string
+	for _, e := range telemetry.ClockEvents() {
+		switch e.Effect {
+		case telemetry.Spoils:
+			spoiling = append(spoiling, e.Name)
+		case telemetry.Harmless:
+			harmless = append(harmless, e.Name)
+		}
+	}
+	if !slices.Equal(spoiling, spoilingReasons) || !slices.Equal(harmless, harmlessReasons) {
+		t.Errorf("telemetry: %q spoil, %q are harmless", spoiling, harmless)
+	}
+}
+
+// TestDeviceTables: a row for each cell, as many fields as columns, nothing made up.
+func TestDeviceTables(t *testing.T) {
+	dir := t.TempDir()
+	if err := Write(dir, analyzeRows(t, gpuRun(nil))); err != nil {
+		t.Fatal(err)
+	}
+	for file, n := range map[string]int{"device.csv": 18, "device_fits.csv": 1} {
+		f, err := os.Open(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(f).ReadAll()
+		f.Close()
+		if err != nil || len(rows) != n+1 || strings.Contains(fmt.Sprint(rows), "NaN") {
+			t.Errorf("%s: %d rows, %v", file, len(rows), err)
+		}
+	}
+}

@@ -1,0 +1,332 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
+)
+
+// device has what the GPU says of the cells that ran on it; nothing where none did.
+func (w *writer) device() {
+	if len(w.r.Device) == 0 {
+		return
+	}
+	w.doc.section("Device time, memory and power")
+	w.deviceTimes()
+	w.deviceExponents()
+	w.deviceMemory()
+	w.devicePlacement()
+	w.devicePower()
+}
+
+// deviceColumn is a column of a table of device cells.
+type deviceColumn struct {
+	head string
+	cell func(d *analysis.DeviceCell) string
+}
+
+var deviceNames = []deviceColumn{
+	{"<backend", func(d *analysis.DeviceCell) string { return series(d.Backend, d.BatchSize) }},
+	{"<model", func(d *analysis.DeviceCell) string { return text(d.Model) }},
+	{"parameters (millions)", func(d *analysis.DeviceCell) string { return sizeOf(d.ParamsM) }},
+}
+
+var deviceCellNames = []deviceColumn{
+	{"<scenario", func(d *analysis.DeviceCell) string { return text(d.Scenario) }},
+	{"<mode", func(d *analysis.DeviceCell) string { return modeWord(d.Mode) }},
+}
+
+// deviceTable leaves out columns in which nothing is known.
+func deviceTable(cells []*analysis.DeviceCell, columns ...[]deviceColumn) table {
+	t := table{rows: make([][]string, len(cells))}
+	for _, c := range slices.Concat(columns...) {
+		known := false
+		of := make([]string, len(cells))
+		for i, d := range cells {
+			of[i] = c.cell(d)
+			known = known || of[i] != none
+		}
+		if !known {
+			continue
+		}
+		t.head = append(t.head, c.head)
+		for i := range of {
+			t.rows[i] = append(t.rows[i], of[i])
+		}
+	}
+	return t
+}
+
+// longestPrompts picks of each model and mode the scenario with the longest
+// prompt, in which least of a prefill is a fixed cost. End-to-end is left to the
+// table of all cells.
+func (w *writer) longestPrompts() (picked, all []*analysis.DeviceCell) {
+	type one struct {
+		key
+		model, mode string
+	}
+	prompts := map[string]float64{}
+	for _, c := range w.r.Cells {
+		if c.PromptTokens != nil {
+			prompts[c.Scenario] = max(prompts[c.Scenario], *c.PromptTokens)
+		}
+	}
+	at := map[one]int{}
+	for i := range w.r.Device {
+		d := &w.r.Device[i]
+		all = append(all, d)
+		if d.Mode == record.ModeE2E {
+			continue
+		}
+		k := one{key{d.Backend, d.BatchSize}, d.Model, d.Mode}
+		j, seen := at[k]
+		if !seen {
+			at[k] = len(picked)
+			picked = append(picked, d)
+		} else if prompts[d.Scenario] > prompts[picked[j].Scenario] {
+			picked[j] = d
+		}
+	}
+	return picked, all
+}
+
+// showCells puts the table of the longest prompts, and that of all cells folded.
+func (w *writer) showCells(what string, columns []deviceColumn) {
+	picked, all := w.longestPrompts()
+	w.doc.add(deviceTable(picked, deviceNames, deviceCellNames, columns))
+	if len(all) > len(picked) {
+		w.doc.fold(fmt.Sprintf("%s of all %d cells and modes", what, len(all)), deviceTable(all, deviceNames, deviceCellNames, columns))
+	}
+}
+
+func (w *writer) deviceTimes() {
+	w.doc.say("The host's clock runs from before the first call into llama.cpp to after the last synchronisation; CUDA events on ggml's own stream stand at the same edges and count the device's time, gaps between its kernels included. The gap is what the host has more: submitting before the first kernel, waking up after the last, the last choice of a token. Medians over the calls, of each model in the scenario with the longest prompt. CUDA graphs captured in these calls should be none: a call that captures one pays for the others.")
+	w.showCells("Times", []deviceColumn{
+		{"calls", func(d *analysis.DeviceCell) string { return fmt.Sprint(d.N) }},
+		{"host (ms)", func(d *analysis.DeviceCell) string { return number(d.HostMS) }},
+		{"device (ms)", func(d *analysis.DeviceCell) string { return numberOf(d.DeviceMS) }},
+		{"gap (ms)", func(d *analysis.DeviceCell) string { return numberOf(d.GapMS) }},
+		{"gap (% of host)", func(d *analysis.DeviceCell) string { return percent(d.GapShare) }},
+		{"graphs captured", func(d *analysis.DeviceCell) string { return wholeOf(d.GraphCaptures) }},
+		{"<doubts", func(d *analysis.DeviceCell) string { return doubts(d, "graph_captured", "host_gap") }},
+	})
+}
+
+// doubts names the warnings beside a cell, of those given.
+func doubts(d *analysis.DeviceCell, codes ...string) string {
+	var out []string
+	for _, x := range d.Warnings {
+		if slices.Contains(codes, x.Code) && !slices.Contains(out, x.Code) {
+			out = append(out, x.Code)
+		}
+	}
+	return orNone(strings.Join(out, ", "))
+}
+
+func wholeOf[T int | int64](v *T) string {
+	if v == nil {
+		return none
+	}
+	return fmt.Sprint(*v)
+}
+
+// deviceExponents sets the exponents by both clocks side by side.
+func (w *writer) deviceExponents() {
+	t := table{head: []string{"<mode", "<backend", "models", "exponent by the host", "95 % t-interval", "exponent by the device", "95 % t-interval"}}
+	for _, f := range w.r.DeviceFits {
+		row := []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), fmt.Sprint(f.Host.NModels)}
+		if !f.Host.OK || !f.Device.OK {
+			t.rows = append(t.rows, append(row, "unknown: "+text(f.Host.Reason), none, none, none))
+			continue
+		}
+		t.rows = append(t.rows, append(row, fixed(f.Host.Slope, 3), interval(f.Host.SlopeT, 3), fixed(f.Device.Slope, 3), interval(f.Device.SlopeT, 3)))
+	}
+	if len(t.rows) > 0 {
+		w.doc.say("Exponents of decode by both clocks, over the same models and all scenarios. All other fits of this report are of the host's times, so that they compare with runs on a CPU.")
+		w.doc.add(t)
+	}
+}
+
+// perModel has one cell of each model: the one whose memory peaks highest.
+func (w *writer) perModel(of func(d *analysis.DeviceCell) *float64) []*analysis.DeviceCell {
+	type one struct {
+		key
+		model string
+	}
+	at := map[one]int{}
+	var out []*analysis.DeviceCell
+	for i := range w.r.Device {
+		d := &w.r.Device[i]
+		k := one{key{d.Backend, d.BatchSize}, d.Model}
+		j, seen := at[k]
+		if !seen {
+			at[k] = len(out)
+			out = append(out, d)
+		} else if v, was := of(d), of(out[j]); v != nil && (was == nil || *v > *was) {
+			out[j] = d
+		}
+	}
+	return out
+}
+
+func (w *writer) deviceMemory() {
+	known := slices.ContainsFunc(w.r.Device, func(d analysis.DeviceCell) bool {
+		return d.PeakMiB != nil || d.LoadedMiB != nil || d.WeightsMiB != nil
+	})
+	if !known {
+		w.doc.say("What device memory the models took is not known.")
+		return
+	}
+	mib := func(head string, of func(d *analysis.DeviceCell) *float64) deviceColumn {
+		return deviceColumn{head + " (MiB)", func(d *analysis.DeviceCell) string { return wholeNumber(of(d)) }}
+	}
+	w.doc.say("Device memory in use by all programs (and by what a vram_limit_gib holds back): before the model is loaded, after its weights, after its context, and at the peak of its calls; beside it llama.cpp's own account. The rest is the peak less what was there before and less that account: the CUDA context, pools that ggml and cuBLAS grow, and whatever else.")
+	w.doc.add(deviceTable(w.perModel(func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
+		mib("before", func(d *analysis.DeviceCell) *float64 { return d.BeforeMiB }),
+		mib("after load", func(d *analysis.DeviceCell) *float64 { return d.LoadedMiB }),
+		mib("after context", func(d *analysis.DeviceCell) *float64 { return d.ContextMiB }),
+		mib("peak", func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }),
+		mib("weights", func(d *analysis.DeviceCell) *float64 { return d.WeightsMiB }),
+		mib("KV cache", func(d *analysis.DeviceCell) *float64 { return d.KVMiB }),
+		mib("compute", func(d *analysis.DeviceCell) *float64 { return d.ComputeMiB }),
+		mib("rest", func(d *analysis.DeviceCell) *float64 { return d.RestMiB }),
+	}))
+}
+
+// wholeNumber prints what is not known to less than one: MiB, MHz, degrees.
+func wholeNumber(v *float64) string {
+	switch {
+	case v == nil:
+		return none
+	case *v > -10 && *v < 10:
+		return fixed(v, 1)
+	}
+	return fixed(v, 0)
+}
+
+// placementWords say what a placement is.
+var placementWords = map[string]string{
+	analysis.PlacedWhole:    "whole on the GPU",
+	analysis.PlacedLookup:   "whole on the GPU but for the embedding lookup",
+	analysis.PlacedPartial:  "part of the layers on the GPU",
+	analysis.PlacedFallback: "**not whole on the GPU**",
+}
+
+// devicePlacement says what the CPU computes.
+func (w *writer) devicePlacement() {
+	type model struct {
+		prefill, decode *analysis.DeviceCell
+	}
+	type one struct {
+		key
+		model string
+	}
+	var order []one
+	models := map[one]*model{}
+	for i := range w.r.Device {
+		d := &w.r.Device[i]
+		if d.Placement == "" || d.Mode == record.ModeE2E {
+			continue
+		}
+		k := one{key{d.Backend, d.BatchSize}, d.Model}
+		if models[k] == nil {
+			order = append(order, k)
+			models[k] = &model{}
+		}
+		// The cell with most on the CPU speaks for the model: a long prompt may be
+		// computed elsewhere than a short one.
+		at := &models[k].decode
+		if d.Mode == record.ModePrefill {
+			at = &models[k].prefill
+		}
+		if *at == nil || d.CPUOps != nil && ((*at).CPUOps == nil || *d.CPUOps > *(*at).CPUOps) {
+			*at = d
+		}
+	}
+	if len(order) == 0 {
+		w.doc.say("What the CPU computes of these models' graphs is not known.")
+		return
+	}
+	w.doc.say("What the CPU computes though a GPU is in use. llama.cpp looks up the tokens' embeddings (GET_ROWS) on the CPU and copies the rows over, also where all layers are on the GPU: its normal way, a few kilobytes, and no doubt about the times. Any other operation on the CPU of a model whose layers were all given to the GPU is a fallback.")
+	t := table{wrap: true, head: []string{"<backend", "<model", "parameters (millions)", "layers on the GPU", "<placement", "pieces, prefill", "pieces, decode", "CPU operations, prefill", "CPU operations, decode", "their bytes, prefill", "their bytes, decode", "<operations"}}
+	for _, k := range order {
+		m := models[k]
+		d := m.decode
+		if d == nil || m.prefill != nil && m.prefill.Placement == analysis.PlacedFallback {
+			d = m.prefill
+		}
+		row := []string{k.key.String(), text(k.model), sizeOf(d.ParamsM), fmt.Sprintf("%s of %d", layersText(d.GPULayers), d.Layers), placementWords[d.Placement]}
+		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string { return wholeOf(d.Splits) })...)
+		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string { return wholeOf(d.CPUOps) })...)
+		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string {
+			if d.CPUBytes == nil {
+				return none
+			}
+			return bytesText(float64(*d.CPUBytes))
+		})...)
+		t.rows = append(t.rows, append(row, orNone(strings.Join(d.CPUNames, ", "))))
+	}
+	w.doc.add(t)
+}
+
+func layersText(n int) string {
+	if n < 0 {
+		return "all"
+	}
+	return fmt.Sprint(n)
+}
+
+// graphFacts is one fact of prefill's graph and of decode's.
+func graphFacts(prefill, decode *analysis.DeviceCell, of func(*analysis.DeviceCell) string) []string {
+	out := []string{none, none}
+	for i, d := range []*analysis.DeviceCell{prefill, decode} {
+		if d != nil {
+			out[i] = of(d)
+		}
+	}
+	return out
+}
+
+func (w *writer) devicePower() {
+	known := slices.ContainsFunc(w.r.Device, func(d analysis.DeviceCell) bool {
+		return d.PowerW != nil || d.SMClockMHz != nil || d.Throttle != nil
+	})
+	if !known {
+		w.doc.say("Power, clocks and temperature were not read.")
+		return
+	}
+	w.doc.say("Power, clocks and temperature during the phase itself. Energy per token is by the card's counter, idle power included; ± is what one tick of the counter at either end leaves open, as a bound, without the sensor's own error. It is missing where a phase is shorter than a few of the counter's ticks: a longer answer or prompt gives it. What held the clocks down is in NVML's words: a power cap (sw_power_cap) is the normal state of a loaded card and ties the times to that limit; slowdowns by heat or by the hardware spoil them (`throttled`).")
+	w.showCells("Power and clocks", []deviceColumn{
+		{"power (W)", func(d *analysis.DeviceCell) string { return numberOf(d.PowerW) }},
+		{"energy (J/token)", func(d *analysis.DeviceCell) string { return numberOf(d.JPerToken) }},
+		{"± (J/token)", func(d *analysis.DeviceCell) string { return numberOf(d.JPerTokenPM) }},
+		{"calls with energy", func(d *analysis.DeviceCell) string { return fmt.Sprintf("%d of %d", d.EnergyCalls, d.N) }},
+		{"SM clock (MHz)", func(d *analysis.DeviceCell) string { return wholeNumber(d.SMClockMHz) }},
+		{"its least (MHz)", func(d *analysis.DeviceCell) string { return wholeNumber(d.SMClockMinMHz) }},
+		{"memory clock (MHz)", func(d *analysis.DeviceCell) string { return wholeNumber(d.MemClockMHz) }},
+		{"hottest (°C)", func(d *analysis.DeviceCell) string { return wholeNumber(d.TemperatureC) }},
+		{"<clocks held down by", throttleText},
+	})
+}
+
+// throttleText names what held the clocks down, what spoils figures in bold.
+func throttleText(d *analysis.DeviceCell) string {
+	if d.Throttle == nil {
+		return none
+	}
+	var out []string
+	for _, x := range d.Throttle {
+		name := text(x)
+		if slices.Contains(d.ThrottleSpoiling, x) {
+			name = "**" + name + "**"
+		}
+		out = append(out, name)
+	}
+	if len(out) == 0 {
+		return "nothing"
+	}
+	return strings.Join(out, ", ")
+}
