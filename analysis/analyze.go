@@ -114,6 +114,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.weightTypes()
 	a.ceilings()
 	a.device()
+	a.memoryWall()
 	a.runWarnings()
 	return a.res, nil
 }

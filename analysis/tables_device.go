@@ -99,3 +99,58 @@ func count64[T int | int64](v *T) string {
 	}
 	return strconv.FormatInt(int64(*v), 10)
 }
+
+// wallTables hold where models stop fitting into device memory.
+var wallTables = []Table{
+	table("memory_wall.csv", "How each model lay in device memory under each limit and choice of layers, where a run varies them or a model did not fit.", true,
+		func(r *Result) []*WallCell {
+			if r.MemoryWall == nil {
+				return nil
+			}
+			return pointers(r.MemoryWall.Cells)
+		},
+		[]column[*WallCell]{
+			{"backend", "", "name of the backend", func(c *WallCell) string { return c.Backend }},
+			{"batch_size", "sequences", "sequences decoded together", func(c *WallCell) string { return strconv.Itoa(c.BatchSize) }},
+			{"vram_limit_gib", "GiB", "device memory that the card pretended to have; nothing: all of it", func(c *WallCell) string { return opt(c.LimitGiB) }},
+			{"asked", "", "layers that the config asks for: all, fit or a number", func(c *WallCell) string { return c.Asked }},
+			{"model", "", "name of the model", func(c *WallCell) string { return c.Model }},
+			{"params_millions_effective", "1e6", "parameters", func(c *WallCell) string { return opt(c.ParamsM) }},
+			{"weight_type", "", "type of the weights", func(c *WallCell) string { return c.WeightType }},
+			{"state", "", "whole, partial or none (of its layers on the GPU), did_not_fit (status oom), failed (another status), invalid (no call counts)", func(c *WallCell) string { return c.State }},
+			{"n_gpu_layers", "", "layers on the GPU", func(c *WallCell) string { return count64(c.GPULayers) }},
+			{"n_layers", "", "layers that there are, the output head counted as one", func(c *WallCell) string { return whole(c.Layers) }},
+			{"status", "", "worst status of its calls", func(c *WallCell) string { return c.Status }},
+			{"reason", "", "why it did not run", func(c *WallCell) string { return c.Reason }},
+			{"n_scenarios", "", "scenarios that the times are means over", func(c *WallCell) string { return strconv.Itoa(c.Scenarios) }},
+			{"decode_ms_per_token", "ms/token", "decode by the host: geometric mean over the scenarios of the medians", func(c *WallCell) string { return opt(c.DecodeMS) }},
+			{"decode_device_ms_per_token", "ms/token", "the same by CUDA events", func(c *WallCell) string { return opt(c.DeviceMS) }},
+			{"vram_peak_mib", "MiB", "peak of device memory in use, by all programs and by what the limit holds back", func(c *WallCell) string { return opt(c.PeakMiB) }},
+			{"vram_own_mib", "MiB", "the same less what was in use before the model was loaded", func(c *WallCell) string { return opt(c.OwnMiB) }},
+			{"times_same_model_whole", "", "decode over that of the same model and type when whole on the GPU", func(c *WallCell) string { return opt(c.OverWhole) }},
+			{"same_model_whole_in_backend", "", "where it was whole", func(c *WallCell) string { return c.WholeIn }},
+			{"times_trend_of_whole", "", "decode over the power law through the three largest smaller models that are whole", func(c *WallCell) string { return opt(c.OverTrend) }},
+			{"trend_reach", "", "size over that of the largest of these three", func(c *WallCell) string { return opt(c.TrendReach) }},
+		}),
+
+	table("memory_wall_edges.csv", "The sizes at which that changes, for each backend and weight type.", true,
+		func(r *Result) []*WallEdge {
+			if r.MemoryWall == nil {
+				return nil
+			}
+			return pointers(r.MemoryWall.Edges)
+		},
+		[]column[*WallEdge]{
+			{"backend", "", "name of the backend", func(e *WallEdge) string { return e.Backend }},
+			{"batch_size", "sequences", "sequences decoded together", func(e *WallEdge) string { return strconv.Itoa(e.BatchSize) }},
+			{"vram_limit_gib", "GiB", "device memory that the card pretended to have; nothing: all of it", func(e *WallEdge) string { return opt(e.LimitGiB) }},
+			{"asked", "", "layers that the config asks for", func(e *WallEdge) string { return e.Asked }},
+			{"weight_type", "", "type of the weights", func(e *WallEdge) string { return e.WeightType }},
+			{"last_whole", "", "largest model that is whole on the GPU", func(e *WallEdge) string { return e.LastWhole }},
+			{"last_whole_params_millions", "1e6", "its parameters", func(e *WallEdge) string { return opt(e.LastWholeM) }},
+			{"first_partial", "", "smallest model with layers on the CPU", func(e *WallEdge) string { return e.FirstPartial }},
+			{"first_partial_params_millions", "1e6", "its parameters", func(e *WallEdge) string { return opt(e.FirstPartialM) }},
+			{"first_did_not_fit", "", "smallest model that did not fit", func(e *WallEdge) string { return e.FirstTooBig }},
+			{"first_did_not_fit_params_millions", "1e6", "its parameters", func(e *WallEdge) string { return opt(e.FirstTooBigM) }},
+		}),
+}

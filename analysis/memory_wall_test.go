@@ -1,0 +1,180 @@
+package analysis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+// wallRun makes up six sizes, each twice that of the one before, under a small
+// card with all layers and with as many as fit, and under the whole card. Decode
+// takes 1 ms for each 5 million parameters, 10 times that where layers are on the
+// CPU.
+func wallRun(change func(r *Row)) *Run {
+	rows := plan{models: 6, reps: 3, gen: 4, backends: []string{"all8", "fit8", "card"}, scenarios: []string{"a"}, perToken: func(m int) float64 { return float64(int(1) << m) }}.rows(1)
+	for i := range rows {
+		r := &rows[i]
+		m := int(r.Model[2] - '0')
+		r.Device, r.NGPULayers = "cuda", r.NLayer+1
+		if r.Backend != "card" {
+			r.VRAMLimitGiB = ptr(8.0)
+		}
+		decode := 4 * float64(int(1)<<m)
+		r.VRAMBeforeMiB, r.GPUPeakMB = ptr(1000.0), ptr(1000+1000*float64(int(1)<<m))
+		switch {
+		case r.Backend == "all8" && m >= 4, r.Backend == "fit8" && m == 5:
+			r.Status, r.Error, r.LatencyMS = record.StatusOOM, ptr("cudaMalloc failed: out of memory"), nil
+			r.NGPULayers = map[string]int{"all8": askedAll, "fit8": askedFit}[r.Backend]
+			r.WeightType = ""
+		case r.Backend == "fit8" && m == 4:
+			r.NGPULayers = 3
+			decode *= 10
+			fallthrough
+		default:
+			if r.Mode == record.ModeDecode {
+				r.LatencyMS, r.CUDAEventMS = ptr(decode), ptr(decode*0.9)
+			}
+		}
+		if change != nil {
+			change(r)
+		}
+	}
+	m, err := ParseManifest([]byte(`{"resolved": {"backends": [
+		{"name": "all8", "device": "cuda", "n_gpu_layers": -1, "vram_limit_gib": 8},
+		{"name": "fit8", "device": "cuda", "n_gpu_layers": -2, "vram_limit_gib": 8},
+		{"name": "card", "device": "cuda", "n_gpu_layers": -1}]}}`))
+	if err != nil {
+		panic(err) // the text above is JSON
+	}
+	return &Run{Harness: HarnessLLMScale, Rows: rows, Manifest: m}
+}
+
+func wallOf(t *testing.T, run *Run) *MemoryWall {
+	t.Helper()
+	r, err := Analyze(run, Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.MemoryWall
+}
+
+func TestMemoryWall(t *testing.T) {
+	w := wallOf(t, wallRun(nil))
+	if w == nil || len(w.Cells) != 18 {
+		t.Fatalf("%+v", w)
+	}
+	got := map[string]string{}
+	for _, c := range w.Cells {
+		got[c.Backend] += c.State[:1]
+		if c.WeightType != "f32" || c.Layers == 0 || (c.LimitGiB == nil) != (c.Backend == "card") || c.Asked != map[string]string{"all8": "all", "fit8": "fit", "card": "all"}[c.Backend] {
+			t.Errorf("%+v", c)
+		}
+		if c.State == WallTooBig && (c.Reason != "cudaMalloc failed: out of memory" || c.DecodeMS != nil || c.GPULayers != nil || c.PeakMiB != nil) {
+			t.Errorf("%+v", c)
+		}
+	}
+	if s := fmt.Sprint(got["all8"], got["fit8"], got["card"]); s != "wwwwddwwwwpdwwwwww" {
+		t.Errorf("states %s", s)
+	}
+	p := w.Cells[6+4]
+	// Of the same model whole: 10 times; of the trend, which is the same line: 10 times.
+	if p.Model != "m04" || *p.GPULayers != 3 || p.Layers != 7 || *p.OwnMiB != 16000 || *p.PeakMiB != 17000 || p.WholeIn != "card" || *p.TrendReach != 2 {
+		t.Errorf("%+v", p)
+	}
+	near(t, "decode", p.DecodeMS, 160, 1e-9)
+	near(t, "decode on the device", p.DeviceMS, 144, 1e-9)
+	near(t, "times the same model", p.OverWhole, 10, 1e-9)
+	near(t, "times the trend", p.OverTrend, 10, 1e-9)
+	want := []string{
+		"all8 8 all f32 m03  m04", "fit8 8 fit f32 m03 m04 m05", "card  all f32 m05  ",
+	}
+	for i, e := range w.Edges {
+		if s := strings.Join([]string{e.Backend, opt(e.LimitGiB), e.Asked, e.WeightType, e.LastWhole, e.FirstPartial, e.FirstTooBig}, " "); s != want[i] {
+			t.Errorf("%q, want %q", s, want[i])
+		}
+	}
+	if e := w.Edges[1]; *e.LastWholeM != 40 || *e.FirstPartialM != 80 || *e.FirstTooBigM != 160 {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestNoTrend: two whole sizes are no trend, and none is followed beyond eight
+// times its largest model.
+func TestNoTrend(t *testing.T) {
+	few := wallRun(nil)
+	var rows []Row
+	for _, r := range few.Rows {
+		if r.Backend == "fit8" && r.Model >= "m02" {
+			rows = append(rows, r)
+		}
+	}
+	few.Rows = rows
+	if c := wallOf(t, few).Cells[2]; c.State != WallPartial || c.OverTrend != nil || c.OverWhole != nil || c.WholeIn != "" {
+		t.Errorf("%+v", c)
+	}
+	far := wallRun(func(r *Row) {
+		if r.Model >= "m04" { // the next smaller one has 40
+			r.ParamsMillions, r.ParamsTotal = 10*r.ParamsMillions, 10*r.ParamsTotal
+		}
+	})
+	for _, c := range wallOf(t, far).Cells {
+		if c.Model == "m04" && c.State == WallPartial && (c.OverTrend != nil || c.OverWhole == nil) {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+// TestWallStates: what else a model may be.
+func TestWallStates(t *testing.T) {
+	for _, c := range []struct {
+		want   string
+		change func(r *Row)
+	}{
+		{WallNone, func(r *Row) { r.NGPULayers = 0 }},
+		{WallInvalid, func(r *Row) { r.Verdict = ptr(record.VerdictInvalid) }},
+		{WallFailed, func(r *Row) { r.Status, r.Error = record.StatusCrashed, ptr("died") }},
+	} {
+		w := wallOf(t, wallRun(func(r *Row) {
+			if r.Backend == "fit8" && r.Model == "m00" {
+				c.change(r)
+			}
+		}))
+		if got := w.Cells[6]; got.Model != "m00" || got.State != c.want {
+			t.Errorf("%+v, want %s", got, c.want)
+		}
+	}
+}
+
+// TestNoWall: nothing to show where backends do not differ and all is whole, on a
+// CPU, and where no GPU was there.
+func TestNoWall(t *testing.T) {
+	card := func(change func(r *Row)) *Run {
+		run := wallRun(change)
+		var rows []Row
+		for _, r := range run.Rows {
+			if r.Backend == "card" {
+				rows = append(rows, r)
+			}
+		}
+		run.Rows = rows
+		return run
+	}
+	for name, run := range map[string]*Run{
+		"whole":  card(nil),
+		"cpu":    card(func(r *Row) { r.Device, r.NGPULayers = "cpu", 0 }),
+		"waived": wallRun(func(r *Row) { r.Status = record.StatusWaived }),
+	} {
+		if w := wallOf(t, run); w != nil {
+			t.Errorf("%s: %+v", name, w)
+		}
+	}
+	if w := wallOf(t, card(func(r *Row) {
+		if r.Model == "m05" {
+			r.Status = record.StatusOOM
+		}
+	})); w == nil || len(w.Edges) != 1 || w.Edges[0].FirstTooBig != "m05" {
+		t.Errorf("one backend with a model that did not fit: %+v", w)
+	}
+}
