@@ -88,7 +88,8 @@ func open(t *testing.T) *cuda.Device {
 func TestProbe(t *testing.T) {
 	d := open(t)
 	options := probe.Options{Progress: func(what string) { t.Log(what) }}
-	sets, shapes := 10, 7
+	// A card may have the size of its L2 among the other sets, or not room for all.
+	sets, shapes := 3, 7
 	if os.Getenv(emulator.Variable) != "" {
 		options.WorkingSets = []int64{8 << 10, 40000}
 		options.Shapes = [][2]int{{5, 256}, {16, 768}, {3, 100}}
@@ -97,7 +98,7 @@ func TestProbe(t *testing.T) {
 		sets, shapes = 2, 2
 	} else if testing.Short() {
 		options.Quick = true
-		sets, shapes = 3, 2
+		sets, shapes = 2, 2
 	}
 	r, err := probe.Run(d, options)
 	if err != nil {
@@ -118,8 +119,8 @@ func TestProbe(t *testing.T) {
 		}
 	}
 	for _, op := range []string{"read", "write", "copy", "triad"} {
-		if count[op] != sets {
-			t.Errorf("%d hot figures of %s, want %d", count[op], op, sets)
+		if count[op] < sets || count[op] != count["read"] {
+			t.Errorf("%d hot figures of %s, want %d at least and as many as of read, %d", count[op], op, sets, count["read"])
 		}
 	}
 	if want := shapes * 3 * 2; len(r.MatVec) != want {

@@ -44,17 +44,19 @@ struct event_data {
     uint64_t ns   = 0;
 };
 
-std::mutex                        lock;
-std::condition_variable           wake, idle;
-std::deque<std::function<void()>> queued;
-bool                              busy, started, capturing;
-graph_data                        captured;
-CUresult                          sticky = CUDA_SUCCESS; // after a kernel failed, as on a GPU, all calls fail
-std::map<CUdeviceptr, size_t>     allocations;
-size_t                            used;
-int                               contexts;
-thread_local CUcontext            current;
-char                              context; // its address is the one context's handle
+// Never destroyed: the worker waits here even when the process ends.
+std::mutex &                        lock   = *new std::mutex;
+std::condition_variable &           wake   = *new std::condition_variable;
+std::condition_variable &           idle   = *new std::condition_variable;
+std::deque<std::function<void()>> & queued = *new std::deque<std::function<void()>>;
+bool                                busy, started, capturing;
+graph_data                          captured;
+CUresult                            sticky = CUDA_SUCCESS; // after a kernel failed, as on a GPU, all calls fail
+std::map<CUdeviceptr, size_t>       allocations;
+size_t                              used;
+int                                 contexts;
+thread_local CUcontext              current;
+char                                context; // its address is the one context's handle
 
 uint64_t now_ns() {
     return uint64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
