@@ -129,10 +129,11 @@ func (c *card) Window(startNS, endNS int64) runner.Window {
 	if behind := time.Duration(telemetry.Now() - endNS); endNS-startNS > energyShortNS && behind < energyTick {
 		time.Sleep(energyTick - behind)
 	}
-	w := telemetry.Summarise(c.sampler.Series(), startNS, endNS)
+	series := c.sampler.Series()
+	w := telemetry.Summarise(series, startNS, endNS)
 	out := runner.Window{
 		DeviceWindow: record.DeviceWindow{
-			TelemetrySamples: &w.SamplesInside, VRAMPeakMiB: w.VRAMPeakMiB, PowerMeanW: w.PowerMeanW,
+			TelemetrySamples: &w.SamplesInside, TelemetryReadUS: &series.Cost.MedianUS, VRAMPeakMiB: w.VRAMPeakMiB, PowerMeanW: w.PowerMeanW,
 			EnergyJ: w.EnergyJ, EnergyUncertaintyJ: w.EnergyUncertaintyJ,
 			SMClockMedianMHz: w.SMClockMedianMHz, SMClockMinMHz: w.SMClockMinMHz, MemClockMedianMHz: w.MemoryClockMedianMHz,
 			TemperatureMaxC: w.TemperatureMaxC, ThrottleReasons: w.ClockEvents,

@@ -151,11 +151,31 @@ func (a *accelerator) account(ctx *native.Context) {
 	a.weightsMiB, a.kvMiB, a.computeMiB = ptr(mib(weights)), ptr(mib(kv)), ptr(mib(compute))
 }
 
+// room tells whether the device has memory for a second context. Near the memory
+// wall it has not, and ggml-cuda would end the process in the middle of computing.
+func (a *accelerator) room() error {
+	free, _, err := a.Memory()
+	if err != nil {
+		return err
+	}
+	if a.kvMiB == nil || a.computeMiB == nil {
+		return errors.New("how much memory it would take is not known")
+	}
+	if need := *a.kvMiB + *a.computeMiB + mib(native.FitReserveBytes); mib(free) < need {
+		return fmt.Errorf("the device has %.0f MiB left, it could take %.0f", mib(free), need)
+	}
+	return nil
+}
+
 // place finds out what the CPU computes though a GPU is in use. A context of its
 // own does that: ggml-cuda remembers which graphs a context has seen, and those
 // of an audit must not be among them.
 func (a *accelerator) place(model *native.Model, params native.ContextParams, prompt []int32) {
-	ctx, err := model.NewContext(params)
+	err := a.room()
+	var ctx *native.Context
+	if err == nil {
+		ctx, err = model.NewContext(params)
+	}
 	if err == nil {
 		var p native.Placement
 		p, err = ctx.Placement(prompt)

@@ -163,6 +163,7 @@ type Measurement struct {
 // is null on the CPU, and where the sensors are not read (telemetry_ms: 0).
 type DeviceWindow struct {
 	TelemetrySamples   *int     `json:"telemetry_samples" doc:"readings of the GPU's sensors inside this mode's phase"`
+	TelemetryReadUS    *float64 `json:"telemetry_read_us" unit:"us" doc:"median time that one reading of the sensors takes, on a thread of its own: what watching costs"`
 	VRAMPeakMiB        *float64 `json:"vram_peak_mib" unit:"MiB" doc:"peak device memory in use during this mode's phase, by all programs"`
 	PowerMeanW         *float64 `json:"power_mean_w" unit:"W" doc:"mean power of the card"`
 	EnergyJ            *float64 `json:"energy_j" unit:"J" doc:"energy by the card's counter; null where the phase is shorter than a few of its ticks"`

@@ -22,7 +22,7 @@ func TestFieldsAreDeclared(t *testing.T) {
 		}
 		seen[f.Name] = true
 		// A unit stands in the name where there is one to misread.
-		for suffix, unit := range map[string]string{"_ms": "ms", "_ns": "ns", "_mib": "MiB", "_bytes": "B", "_mhz": "MHz", "_w": "W", "_j": "J", "_c": "C", "_gib": "GiB"} {
+		for suffix, unit := range map[string]string{"_ms": "ms", "_ns": "ns", "_mib": "MiB", "_bytes": "B", "_mhz": "MHz", "_w": "W", "_j": "J", "_c": "C", "_gib": "GiB", "_us": "us"} {
 			if strings.HasSuffix(f.Name, suffix) && f.Unit != unit {
 				t.Errorf("%s has unit %q, its name says %s", f.Name, f.Unit, unit)
 			}
