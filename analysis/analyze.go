@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
 
@@ -277,6 +278,9 @@ func (a *analyzer) learn(r *Row) {
 	fill(&m.NVocab, r.NVocab)
 	fill(&m.NCtxTrain, r.NCtxTrain)
 	fill(&m.Threads, r.NThreads)
+	if m.GPULayers == nil && r.ok() && r.Device == ceilings.CUDA {
+		m.GPULayers = ptr(r.NGPULayers)
+	}
 	if p := r.ParamsMillionsConfig; p != nil && *p > 0 && m.ParamsMillionsConfig == nil {
 		m.ParamsMillionsConfig = ptr(*p)
 	}

@@ -295,6 +295,16 @@ func (a *analyzer) mixWarnings(warn func(code, text, advice string), models []*M
 		code, what, advice string
 		of                 func(*Model) string
 	}{
+		{"mixed_offload", "shares of layers on the GPU", "the slope mixes size with what the CPU has to compute: fit the models that are whole on the GPU alone (--models), and see the memory wall",
+			func(m *Model) string {
+				switch {
+				case m.GPULayers == nil || m.NLayer == 0:
+					return ""
+				case wholeOnGPU(*m.GPULayers, m.NLayer):
+					return "all"
+				}
+				return "not all"
+			}},
 		{"mixed_weight_types", "weight types", "fit each type alone, or take bytes_per_token as the x axis",
 			func(m *Model) string { return m.WeightType }},
 		{"mixed_architectures", "architectures", "the slope mixes size with architecture: fit one family alone",

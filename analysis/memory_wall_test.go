@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,5 +177,19 @@ func TestNoWall(t *testing.T) {
 		}
 	})); w == nil || len(w.Edges) != 1 || w.Edges[0].FirstTooBig != "m05" {
 		t.Errorf("one backend with a model that did not fit: %+v", w)
+	}
+}
+
+// TestMixedOffload: a fit over models of which one leaves layers to the CPU says so.
+func TestMixedOffload(t *testing.T) {
+	r, err := Analyze(wallRun(nil), Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for backend, mixed := range map[string]bool{"fit8": true, "all8": false, "card": false} {
+		f := findFit(t, r, backend, record.ModeDecode, AllScenarios)
+		if slices.Contains(warningCodes(f.Warnings), "mixed_offload") != mixed {
+			t.Errorf("%s: %q", backend, warningCodes(f.Warnings))
+		}
 	}
 }

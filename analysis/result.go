@@ -141,6 +141,7 @@ type Model struct {
 	NCtxTrain    int    `json:"n_ctx_train"`
 	Threads      int    `json:"n_threads"`
 	LlamaCommit  string `json:"llama_commit"`
+	GPULayers    *int   `json:"n_gpu_layers,omitempty"` // as loaded; nil where it ran on no GPU
 }
 
 // Percentile is a quantile that is known only with enough samples.

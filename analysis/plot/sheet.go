@@ -44,6 +44,14 @@ type sheet struct {
 	plot       *gplot.Plot
 	legend     []legendEntry
 	right      vg.Length // kept free beside the axes, for labels at the lines' ends
+	lower      *panel    // a second drawing over the same x axis; nil: none
+	height     vg.Length // 0: sheetHeight
+}
+
+// panel is a drawing below another one.
+type panel struct {
+	plot   *gplot.Plot
+	yLabel string
 }
 
 // newPlot has the axes' fonts and colours set and no data yet. The axes' labels
@@ -83,7 +91,11 @@ func (s *sheet) save(dir string) (Figure, error) {
 	fig := Figure{Kind: s.kind, Name: s.name, Title: s.title}
 	fig.PNGPath, fig.SVGPath = paths(dir, s.name)
 
-	img := vgimg.NewWith(vgimg.UseWH(sheetWidth, sheetHeight), vgimg.UseDPI(sheetDPI), vgimg.UseBackgroundColor(color.White))
+	height := s.height
+	if height == 0 {
+		height = sheetHeight
+	}
+	img := vgimg.NewWith(vgimg.UseWH(sheetWidth, height), vgimg.UseDPI(sheetDPI), vgimg.UseBackgroundColor(color.White))
 	s.draw(draw.New(img))
 	var buf bytes.Buffer
 	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(&buf); err != nil {
@@ -93,7 +105,7 @@ func (s *sheet) save(dir string) (Figure, error) {
 		return fig, err
 	}
 
-	svg := vgsvg.New(sheetWidth, sheetHeight)
+	svg := vgsvg.New(sheetWidth, height)
 	s.draw(draw.New(svg))
 	buf.Reset()
 	w := bufio.NewWriter(&buf)
@@ -143,14 +155,33 @@ func (s *sheet) draw(c draw.Canvas) {
 	drawLegend(draw.Crop(c, 0, 0, 0, -(c.Max.Y-c.Min.Y-foot)), s.legend)
 
 	axes := draw.Crop(c, axisLabelRoom, -s.right, foot+axisLabelRoom, 0)
-	s.plot.Draw(axes)
-	data := s.plot.DataCanvas(axes)
-	label := textStyle(11, false, ink)
-	label.XAlign, label.YAlign = text.XCenter, text.YBottom
-	c.FillText(label, vg.Point{X: (data.Min.X + data.Max.X) / 2, Y: c.Min.Y + foot + 2}, s.xLabel)
-	label.Rotation, label.YAlign = math.Pi/2, text.YTop
-	c.FillText(label, vg.Point{X: c.Min.X, Y: (data.Min.Y + data.Max.Y) / 2}, s.yLabel)
+	panels := []panel{{s.plot, s.yLabel}}
+	frames := []draw.Canvas{axes}
+	if s.lower != nil {
+		panels = append(panels, *s.lower)
+		middle := axes.Min.Y + 0.45*(axes.Max.Y-axes.Min.Y)
+		frames = []draw.Canvas{draw.Crop(axes, 0, 0, middle+panelGap/2-axes.Min.Y, 0), draw.Crop(axes, 0, 0, 0, middle-panelGap/2-axes.Max.Y)}
+		// Both begin at the same x, however wide their tick labels are.
+		left := max(s.plot.DataCanvas(frames[0]).Min.X, s.lower.plot.DataCanvas(frames[1]).Min.X)
+		for i := range frames {
+			frames[i] = draw.Crop(frames[i], left-panels[i].plot.DataCanvas(frames[i]).Min.X, 0, 0, 0)
+		}
+	}
+	for i, p := range panels {
+		p.plot.Draw(frames[i])
+		data := p.plot.DataCanvas(frames[i])
+		label := textStyle(11, false, ink)
+		label.XAlign, label.YAlign = text.XCenter, text.YBottom
+		if i == len(panels)-1 {
+			c.FillText(label, vg.Point{X: (data.Min.X + data.Max.X) / 2, Y: c.Min.Y + foot + 2}, s.xLabel)
+		}
+		label.Rotation, label.YAlign = math.Pi/2, text.YTop
+		c.FillText(label, vg.Point{X: c.Min.X, Y: (data.Min.Y + data.Max.Y) / 2}, p.yLabel)
+	}
 }
+
+// panelGap lies between two panels.
+const panelGap = vg.Length(10)
 
 // axisLabelRoom is what an axis's label takes beside the tick labels.
 const axisLabelRoom = vg.Length(19)

@@ -96,10 +96,21 @@ func (w *writer) longestPrompts() (picked, all []*analysis.DeviceCell) {
 // showCells puts the table of the longest prompts, and that of all cells folded.
 func (w *writer) showCells(what string, columns []deviceColumn) {
 	picked, all := w.longestPrompts()
-	w.doc.add(deviceTable(picked, deviceNames, deviceCellNames, columns))
+	w.foldLong(what+" with the longest prompt", deviceTable(picked, deviceNames, deviceCellNames, columns))
 	if len(all) > len(picked) {
 		w.doc.fold(fmt.Sprintf("%s of all %d cells and modes", what, len(all)), deviceTable(all, deviceNames, deviceCellNames, columns))
 	}
+}
+
+// longTable is the number of rows above which a table is folded away.
+const longTable = 40
+
+func (w *writer) foldLong(what string, t table) {
+	if len(t.rows) > longTable {
+		w.doc.fold(fmt.Sprintf("%s (%d)", what, len(t.rows)), t)
+		return
+	}
+	w.doc.add(t)
 }
 
 func (w *writer) deviceTimes() {
@@ -184,7 +195,7 @@ func (w *writer) deviceMemory() {
 		return deviceColumn{head + " (MiB)", func(d *analysis.DeviceCell) string { return wholeNumber(of(d)) }}
 	}
 	w.doc.say("Device memory in use by all programs (and by what a vram_limit_gib holds back): before the model is loaded, after its weights, after its context, and at the peak of its calls; beside it llama.cpp's own account. The rest is the peak less what was there before and less that account: the CUDA context, pools that ggml and cuBLAS grow, and whatever else.")
-	w.doc.add(deviceTable(w.perModel(func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
+	w.foldLong("Memory of each model", deviceTable(w.perModel(func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
 		mib("before", func(d *analysis.DeviceCell) *float64 { return d.BeforeMiB }),
 		mib("after load", func(d *analysis.DeviceCell) *float64 { return d.LoadedMiB }),
 		mib("after context", func(d *analysis.DeviceCell) *float64 { return d.ContextMiB }),
@@ -251,7 +262,9 @@ func (w *writer) devicePlacement() {
 		return
 	}
 	w.doc.say("What the CPU computes though a GPU is in use. llama.cpp looks up the tokens' embeddings (GET_ROWS) on the CPU and copies the rows over, also where all layers are on the GPU: its normal way, a few kilobytes, and no doubt about the times. Any other operation on the CPU of a model whose layers were all given to the GPU is a fallback.")
-	t := table{wrap: true, head: []string{"<backend", "<model", "parameters (millions)", "layers on the GPU", "<placement", "pieces, prefill", "pieces, decode", "CPU operations, prefill", "CPU operations, decode", "their bytes, prefill", "their bytes, decode", "<operations"}}
+	var other table
+	normal := 0 // models of which nothing but the lookup is on the CPU
+	all := table{wrap: true, head: []string{"<backend", "<model", "parameters (millions)", "layers on the GPU", "<placement", "pieces, prefill", "pieces, decode", "CPU operations, prefill", "CPU operations, decode", "their bytes, prefill", "their bytes, decode", "<operations"}}
 	for _, k := range order {
 		m := models[k]
 		d := m.decode
@@ -267,9 +280,25 @@ func (w *writer) devicePlacement() {
 			}
 			return bytesText(float64(*d.CPUBytes))
 		})...)
-		t.rows = append(t.rows, append(row, orNone(strings.Join(d.CPUNames, ", "))))
+		row = append(row, orNone(strings.Join(d.CPUNames, ", ")))
+		all.rows = append(all.rows, row)
+		if d.Placement == analysis.PlacedWhole || d.Placement == analysis.PlacedLookup {
+			normal++
+		} else {
+			other.rows = append(other.rows, row)
+		}
 	}
-	w.doc.add(t)
+	other.wrap, other.head = true, all.head
+	switch {
+	case normal == len(order):
+		w.doc.say("Of all %s the graphs run whole on the GPU but for that.", count(normal, "pair of model and backend", "pairs of model and backend"))
+	default:
+		w.doc.say("Of %d of %s the graphs run whole on the GPU but for that. The others:", normal, count(len(order), "pair of model and backend", "pairs of model and backend"))
+		w.foldLong("What the CPU computes of them", other)
+	}
+	if normal > 0 {
+		w.doc.fold(fmt.Sprintf("Placement of each model (%d)", len(all.rows)), all)
+	}
 }
 
 func layersText(n int) string {

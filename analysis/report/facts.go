@@ -38,7 +38,7 @@ func (w *writer) facts() {
 	if b, ok := intAt(m, "environment", "memory_bytes"); ok {
 		add("memory", bytesText(b))
 	}
-	add("GPU", text(m.Text("nvml", "name")))
+	add("GPU", w.gpus())
 	add("system", text(strings.TrimSpace(firstText(m, []string{"environment", "os"}, []string{"platform", "os"})+" "+
 		m.Text("environment", "kernel")+" "+firstText(m, []string{"environment", "arch"}, []string{"platform", "machine"}))))
 	add("threads", w.modelFact(func(x analysis.Model) string { return numberText(x.Threads) }))
@@ -75,6 +75,20 @@ func (w *writer) facts() {
 	if rest := w.manifestRest(); len(rest.rows) > 0 {
 		w.doc.fold("Everything that the manifest says about machine and build", rest)
 	}
+}
+
+// gpus names the cards: those of the records, else what TR121's manifest has.
+func (w *writer) gpus() string {
+	var names []string
+	for _, d := range w.r.Device {
+		if d.GPU != "" && !slices.Contains(names, d.GPU) {
+			names = append(names, d.GPU)
+		}
+	}
+	if len(names) == 0 {
+		names = []string{w.r.Manifest.Text("nvml", "name")}
+	}
+	return text(strings.Join(names, ", "))
 }
 
 func firstText(m analysis.Manifest, paths ...[]string) string {

@@ -72,6 +72,7 @@ func compose(r *analysis.Result, figs []plot.Figure) *document {
 	w.weights()
 	w.ceilings()
 	w.device()
+	w.memoryWall()
 	w.scaling()
 	w.tails()
 	w.lengths()

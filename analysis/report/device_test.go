@@ -1,0 +1,133 @@
+package report
+
+import (
+	"strings"
+	"testing"
+
+	"llmscale/analysis"
+	"llmscale/analysis/plot/plottest"
+	"llmscale/runner/record"
+)
+
+// wallRun is the made-up run on a GPU, less the backends that keep does not name.
+func wallRun(t *testing.T, keep ...string) *analysis.Result {
+	t.Helper()
+	r, err := plottest.Wall()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(keep) == 0 {
+		return r
+	}
+	named := map[string]bool{}
+	for _, k := range keep {
+		named[k] = true
+	}
+	r.Device = filter(r.Device, func(d *analysis.DeviceCell) bool { return named[d.Backend] })
+	r.MemoryWall.Cells = filter(r.MemoryWall.Cells, func(c *analysis.WallCell) bool { return named[c.Backend] })
+	r.MemoryWall.Edges = filter(r.MemoryWall.Edges, func(e *analysis.WallEdge) bool { return named[e.Backend] })
+	return r
+}
+
+func filter[T any](xs []T, keep func(*T) bool) (out []T) {
+	for i := range xs {
+		if keep(&xs[i]) {
+			out = append(out, xs[i])
+		}
+	}
+	return out
+}
+
+func TestDeviceSection(t *testing.T) {
+	if md, _ := write(t, small().Result()); section(t, md, "Device time, memory and power") != "" {
+		t.Error("a run on a CPU has a section on the device")
+	}
+	r := wallRun(t, "cuda_8g_f16_fit")
+	md, _ := write(t, r)
+	body := section(t, md, "Device time, memory and power")
+	for _, want := range []string{
+		"CUDA events on ggml's own stream",
+		"| cuda_8g_f16_fit | llama-5m | 4.852 | p512 | prefill | 4 |", "| host_gap |",
+		"<summary>Times of all 54 cells and modes</summary>", "| p1 | end-to-end |",
+		"| decode | cuda_8g_f16_fit | 9 | ",
+		"before (MiB) | after load (MiB) | after context (MiB) | peak (MiB) | weights (MiB) | KV cache (MiB) | compute (MiB) | rest (MiB) |",
+		"Of 5 of 9 pairs of model and backend the graphs run whole on the GPU but for that.",
+		"| 9 of 9 | **not whole on the GPU** | 2 | 2 | 9 | 9 |", "FLASH_ATTN_EXT x 8, GET_ROWS x 1",
+		"| 12 of 71 | part of the layers on the GPU |",
+		"| 4 of 4 |", "| 0 of 4 |", "| nothing |", "| sw_power_cap |", "energy (J/token)",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+	if facts := section(t, md, "Run facts"); !strings.Contains(facts, "| GPU | Made-up GPU 80GB |") {
+		t.Errorf("the facts do not name the GPU:\n%s", facts)
+	}
+	// What spoils figures stands out, and beside the cell.
+	if md, _ := write(t, wallRun(t, "cuda_24g_q4_0_fit")); !strings.Contains(section(t, md, "Device time, memory and power"), "sw_power_cap, **sw_thermal_slowdown**") {
+		t.Error("a thermal slowdown does not stand out")
+	}
+	warnings := section(t, md, "Warnings")
+	for _, code := range []string{"throttled", "graph_captured", "cpu_fallback", "host_gap", "invalid_calls", "mixed_offload"} {
+		if !strings.Contains(warnings, "| "+code+" |") {
+			t.Errorf("no warning %s", code)
+		}
+	}
+}
+
+// TestDeviceNotRead: without sensors, account and placement the report says so, and
+// a table that would be very long is folded.
+func TestDeviceNotRead(t *testing.T) {
+	r := wallRun(t)
+	for i := range r.Device {
+		d := &r.Device[i]
+		*d = analysis.DeviceCell{Backend: d.Backend, BatchSize: 1, Model: d.Model, Scenario: d.Scenario, Mode: d.Mode, N: d.N, HostMS: d.HostMS}
+	}
+	md, _ := write(t, r)
+	body := section(t, md, "Device time, memory and power")
+	for _, want := range []string{"What device memory the models took is not known.", "What the CPU computes of these models' graphs is not known.", "Power, clocks and temperature were not read.", "<summary>Times with the longest prompt (202)</summary>"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%.2000s", want, body)
+		}
+	}
+	if strings.Contains(body, "device (ms)") {
+		t.Error("a column of nothing")
+	}
+}
+
+func TestMemoryWallSection(t *testing.T) {
+	r := wallRun(t)
+	md, _ := write(t, r)
+	body := section(t, md, "Memory wall")
+	for _, want := range []string{
+		"| q4_0 | 8 GiB, all | llama-9.9b (9.896 billion) | none | llama-20b (20.39 billion) |",
+		"| f16 | 12 GiB, fit | llama-4.7b (4.734 billion) | llama-9.9b (9.896 billion) | none |",
+		"| model | parameters (millions) | 8 GiB, all | 8 GiB, fit | 12 GiB, all | 12 GiB, fit | 24 GiB, all | 24 GiB, fit |",
+		"| llama-20b | 20390 | did not fit | ", "(45 of 71) |",
+		"| f16 | 8 GiB, fit | llama-20b | 20390 | 12 of 71 | ", "| – | – | ",
+		"<summary>Each model under each limit (108)</summary>",
+		"| did not fit | – | – | – | – | – | oom | llama_model_load: unable to allocate CUDA0 buffer |",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+	if md, _ := write(t, small().Result()); section(t, md, "Memory wall") != "" {
+		t.Error("a run without a wall has a section on it")
+	}
+	// Two backends that ask for the same are told apart, other states have words.
+	c := r.MemoryWall.Cells[:3]
+	for i, state := range []string{analysis.WallFailed, analysis.WallInvalid, analysis.WallNone} {
+		c[i].State, c[i].Status, c[i].Model, c[i].Backend = state, record.StatusCrashed, "m", string(rune('x'+i))
+	}
+	none := 0
+	c[2].GPULayers = &none
+	r.MemoryWall = &analysis.MemoryWall{Cells: c}
+	md, _ = write(t, r)
+	body = section(t, md, "Memory wall")
+	for _, want := range []string{"| 8 GiB, all (x) | 8 GiB, all (y) | 8 GiB, all (z) |", "| crashed | no call counts | ", "(0 of "} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %q in\n%s", want, body)
+		}
+	}
+}
