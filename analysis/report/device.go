@@ -359,3 +359,17 @@ func throttleText(d *analysis.DeviceCell) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// gpus names the cards: those of the records, else what TR121's manifest has.
+func (w *writer) gpus() string {
+	var names []string
+	for _, d := range w.r.Device {
+		if d.GPU != "" && !slices.Contains(names, d.GPU) {
+			names = append(names, d.GPU)
+		}
+	}
+	if len(names) == 0 {
+		names = []string{w.r.Manifest.Text("nvml", "name")}
+	}
+	return text(strings.Join(names, ", "))
+}

@@ -77,20 +77,6 @@ func (w *writer) facts() {
 	}
 }
 
-// gpus names the cards: those of the records, else what TR121's manifest has.
-func (w *writer) gpus() string {
-	var names []string
-	for _, d := range w.r.Device {
-		if d.GPU != "" && !slices.Contains(names, d.GPU) {
-			names = append(names, d.GPU)
-		}
-	}
-	if len(names) == 0 {
-		names = []string{w.r.Manifest.Text("nvml", "name")}
-	}
-	return text(strings.Join(names, ", "))
-}
-
 func firstText(m analysis.Manifest, paths ...[]string) string {
 	for _, p := range paths {
 		if s := m.Text(p...); s != "" {

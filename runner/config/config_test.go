@@ -81,12 +81,24 @@ func TestShippedConfigs(t *testing.T) {
 	t.Setenv("LLMSCALE_TWINS_GPT2", gemma)
 	for name, want := range map[string]struct{ pairs, scenarios int }{
 		"ladder": {1, 2}, "family": {3, 2}, "decode-length": {4, 5}, "quantization": {7, 2}, "twins": {40, 1},
-		"scaling-gpu": {27, 4}, "ladder-gpu": {3, 2}, "gpu-check": {9, 2},
+		"scaling-gpu": {27, 4}, "ladder-gpu": {3, 2}, "gpu-check": {9, 2}, "memory-wall": {84, 1},
 	} {
 		c := load(t, root+"configs/"+name+".yaml")
 		if len(c.Pairs()) != want.pairs || len(c.Scenarios) != want.scenarios || len(c.Warnings()) != 0 {
 			t.Errorf("%s: %d pairs, %d scenarios, warnings %q", name, len(c.Pairs()), len(c.Scenarios), c.Warnings())
 		}
+	}
+	// Each limit and type once with all layers and once with as many as fit.
+	c = load(t, root+"configs/memory-wall.yaml")
+	ways := map[string]int{}
+	for _, b := range c.Backends {
+		ways[fmt.Sprint(b.DType, " ", b.VRAMLimitGiB, " ", b.NGPULayers)]++
+		if want := fmt.Sprintf("cuda_%gg_%s_%s", b.VRAMLimitGiB, b.DType, map[int]string{AllLayers: "all", FitLayers: "fit"}[b.NGPULayers]); b.Name != want || b.Device != DeviceCUDA {
+			t.Errorf("memory-wall: backend %s is %s on %s", b.Name, want, b.Device)
+		}
+	}
+	if len(ways) != 12 || len(c.Models) != 7 {
+		t.Errorf("memory-wall: %v, %d models", ways, len(c.Models))
 	}
 	c = load(t, root+"configs/decode-length.yaml")
 	if got := c.Gen(c.Scenarios[4]); got != 256 {
