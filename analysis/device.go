@@ -129,7 +129,7 @@ func (a *analyzer) device() {
 		if k.mode == record.ModePrefill && d.GapShare != nil && math.Abs(*d.GapShare) > HostGapShare {
 			warn("host_gap", cell,
 				fmt.Sprintf("prefill takes %.4g ms on the host and %.4g ms by CUDA events: %.1f %% lie between", d.HostMS, *d.DeviceMS, 100**d.GapShare),
-				"submitting, launching and waking up cost the same whatever the prompt, and are much of a short prefill: quote the device's time for the GPU and the host's for the user, or measure longer prompts", false)
+				"the first event's way to the device and waking up after the last kernel take about the same whatever the prompt, and are much of a short prefill: quote the device's time for the GPU and the host's for the user, or measure longer prompts", false)
 		}
 		a.res.Device = append(a.res.Device, d)
 	})

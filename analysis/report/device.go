@@ -114,7 +114,7 @@ func (w *writer) foldLong(what string, t table) {
 }
 
 func (w *writer) deviceTimes() {
-	w.doc.say("The host's clock runs from before the first call into llama.cpp to after the last synchronisation; CUDA events on ggml's own stream stand at the same edges and count the device's time, gaps between its kernels included. The gap is what the host has more: submitting before the first kernel, waking up after the last, the last choice of a token. Medians over the calls, of each model in the scenario with the longest prompt. CUDA graphs captured in these calls should be none: a call that captures one pays for the others.")
+	w.doc.say("The host's clock runs from before the first call into llama.cpp to after the last synchronisation; CUDA events on ggml's own stream stand at the same edges and count the device's time, its waits for the next launch included. The gap is what the host has more: the first event's way to the device, waking up after the last kernel, in decode the last choice of a token. A small gap does not say that the device was busy. Medians over the calls, of each model in the scenario with the longest prompt. CUDA graphs captured in these calls should be none: a call that captures one pays for the others.")
 	w.showCells("Times", []deviceColumn{
 		{"calls", func(d *analysis.DeviceCell) string { return fmt.Sprint(d.N) }},
 		{"host (ms)", func(d *analysis.DeviceCell) string { return number(d.HostMS) }},
