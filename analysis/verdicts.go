@@ -108,7 +108,7 @@ func (a *analyzer) verdicts() {
 
 // invalidAdvice holds for every reason that there is: all are other programs, or
 // a device that was not this run's alone.
-const invalidAdvice = "end what disturbed them (the reasons name it), or choose another GPU with CUDA_VISIBLE_DEVICES, and measure these models in a new run (--models, --backends): --resume keeps calls that are on record, these too"
+const invalidAdvice = "end what disturbed them (the reasons name it), or choose another GPU with CUDA_VISIBLE_DEVICES, and go on with --resume, which makes these calls again"
 
 func (c *InvalidCell) text() string {
 	s := fmt.Sprintf("%s left out as INVALID", countOf(c.Repetitions, "repetition", "repetitions"))

@@ -78,8 +78,8 @@ type done struct {
 }
 
 // finished reads earlier sessions' records. A model that was tried and ran out
-// of memory is a result: it stands. What crashed, timed out, failed, was waived
-// or was not tried for lack of memory then is tried again.
+// of memory is a result: it stands. What crashed, timed out, failed, was waived,
+// was INVALID or was not tried for lack of memory then is tried again.
 func finished(records []record.Record) done {
 	d := done{reps: map[int]map[int]bool{}, final: map[int]string{}, records: len(records)}
 	for i := range records {
@@ -87,7 +87,7 @@ func finished(records []record.Record) done {
 		switch {
 		case r.Status == record.StatusOOM && r.Attempted:
 			d.final[r.TaskIdx] = r.Status
-		case r.Status == record.StatusOK && r.Rep != nil && r.Mode == record.ModeE2E:
+		case r.Status == record.StatusOK && r.Verdict == nil && r.Rep != nil && r.Mode == record.ModeE2E:
 			if d.reps[r.TaskIdx] == nil {
 				d.reps[r.TaskIdx] = map[int]bool{}
 			}

@@ -289,6 +289,22 @@ func TestDeviceRecords(t *testing.T) {
 	}
 }
 
+// TestInvalidCallsAreMadeAgain: a repetition that something spoilt is not one that
+// a resumed run can do without.
+func TestInvalidCallsAreMadeAgain(t *testing.T) {
+	invalid := record.VerdictInvalid
+	reps := [3]int{0, 1, 2}
+	var records []record.Record
+	for i := range reps {
+		records = append(records, record.Record{TaskIdx: 4, Status: record.StatusOK, Mode: record.ModeE2E, Rep: &reps[i]})
+	}
+	records[1].Verdict = &invalid
+	have := finished(records).reps[4]
+	if !have[0] || have[1] || !have[2] {
+		t.Errorf("on record as done: %v, want 0 and 2", have)
+	}
+}
+
 func TestSilentWorkersAreKilled(t *testing.T) {
 	for _, fault := range []string{"hang@two", "garbage@two", "hang@load"} {
 		t.Run(fault, func(t *testing.T) {

@@ -36,7 +36,7 @@ func (w *writer) verdicts() {
 		return
 	}
 	w.doc.section("Calls that do not count")
-	w.doc.say("Something spoilt these calls while they were measured; their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A cell without a repetition that counts has no figure. What to do: end what disturbed them (the reason names it), or choose another GPU with CUDA_VISIBLE_DEVICES, and measure these models in a new run; --resume keeps calls that are on record, these too.")
+	w.doc.say("Something spoilt these calls while they were measured; their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A cell without a repetition that counts has no figure. What to do: end what disturbed them (the reason names it), or choose another GPU with CUDA_VISIBLE_DEVICES, and go on with --resume, which makes these calls again.")
 	t := table{wrap: true, head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "invalid repetitions", "invalid warm-ups", "repetitions that count", "<reason"}}
 	for _, c := range w.r.Invalid {
 		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), sizeOf(c.ParamsM), text(c.Scenario),
