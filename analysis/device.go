@@ -112,7 +112,7 @@ func (a *analyzer) device() {
 		if d.CapturedCalls > 0 {
 			warn("graph_captured", cell,
 				fmt.Sprintf("%s captured in %d of %s, which paid for what the others are spared", countOf(int(*d.GraphCaptures), "CUDA graph was", "CUDA graphs were"), d.CapturedCalls, countOf(d.N, "call", "calls")),
-				"set warmup_repetitions higher, until the repetitions capture nothing; the fastest calls are nearest to the steady state", k.mode != record.ModeDecode)
+				"look at token_ns: a step that captured stands out. llama.cpp captures anew where the KV cache passes a multiple of 256 positions (keep prompt and gen_tokens between two of them), and in a process's first calls (more warmup_repetitions)", k.mode != record.ModeDecode)
 		}
 		if d.Placement == PlacedFallback {
 			key := modelKey{k.backend, m.Name}

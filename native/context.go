@@ -173,7 +173,7 @@ func (c *Context) Measure(prompt []int32, gen int) (*Measurement, error) {
 	if out.device {
 		m.Device = &DeviceTimes{
 			PrefillNS: int64(out.prefill_device_ns), KVDecodeNS: int64(out.decode_device_ns), E2ENS: int64(out.e2e_device_ns),
-			TokenNS: device, GraphCaptures: int64(out.graph_captures),
+			TokenNS: device, GraphCaptures: int64(out.graph_captures), PrimingNS: int64(out.priming_ns),
 		}
 	}
 	return m, nil

@@ -42,7 +42,9 @@ func FitLayers(path string, m ModelParams, c ContextParams, most int, free int64
 }
 
 // fitLayers finds the largest number of layers up to most that needs no more than
-// budget bytes. Each layer that moves to the GPU adds to what it needs there.
+// budget bytes. Each layer that moves to the GPU adds to what it needs there, but
+// for the output head, the last of them: while it is the CPU's, llama.cpp keeps
+// room for a copy of it on the GPU. So all of them is a question of its own.
 func fitLayers(most int, budget int64, need func(layers int) (int64, error)) (int, error) {
 	var failed error
 	fits := func(layers int) bool {
@@ -52,8 +54,11 @@ func fitLayers(most int, budget int64, need func(layers int) (int64, error)) (in
 		}
 		return err == nil && bytes <= budget
 	}
+	if fits(most) {
+		return most, nil
+	}
 	// sort.Search looks for the first number that does not fit.
-	n := sort.Search(most+1, func(layers int) bool { return layers > 0 && !fits(layers) }) - 1
+	n := sort.Search(most, func(layers int) bool { return layers > 0 && !fits(layers) }) - 1
 	if failed != nil {
 		return 0, failed
 	}

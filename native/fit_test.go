@@ -19,6 +19,11 @@ func TestFitLayers(t *testing.T) {
 			t.Errorf("%d bytes: %d layers, %v, want %d", c.budget, got, err, c.want)
 		}
 	}
+	// The head costs nothing more than the copy that it replaces.
+	headless := func(layers int) (int64, error) { return int64(min(layers, 15)*perLayer + fixed - layers/16), nil }
+	if got, err := fitLayers(16, 1549, headless); err != nil || got != 16 {
+		t.Errorf("with a head that is cheaper on the GPU %d layers fit, %v, want 16", got, err)
+	}
 	broken := errors.New("broken")
 	if _, err := fitLayers(16, 1000, func(layers int) (int64, error) {
 		if layers > 4 {

@@ -3,6 +3,7 @@
 package native
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -43,20 +44,26 @@ func loadOn(t *testing.T, path string, gpu bool) *Model {
 func gpuShapes(t *testing.T) map[string]synth.Shape {
 	shapes := map[string]synth.Shape{"gpt2-5m": preset(t, "gpt2-5m"), "gpt2-25m": preset(t, "gpt2-25m")}
 	for _, s := range synth.Shapes() {
-		shapes[s.Name] = shallow(s)
+		s = shallow(s)
+		// All experts take part: where two are nearly level, rounding would choose, and
+		// another expert is another answer.
+		s.NExpertUsed = s.NExpert
+		shapes[s.Name] = s
 	}
 	return shapes
 }
 
-// far is the largest difference of two rows of logits, relative to the largest
-// logit.
-func far(a, b []float32) float64 {
-	var diff, largest float64
+// far is the largest difference of two rows of logits, and the root of the mean
+// square of all, relative to the largest logit.
+func far(a, b []float32) (most, rms float64) {
+	var largest float64
 	for i := range a {
-		diff = max(diff, math.Abs(float64(a[i])-float64(b[i])))
+		diff := math.Abs(float64(a[i]) - float64(b[i]))
+		most = max(most, diff)
+		rms += diff * diff
 		largest = max(largest, math.Abs(float64(b[i])))
 	}
-	return diff / largest
+	return most / largest, math.Sqrt(rms/float64(len(a))) / largest
 }
 
 // margin is how far the second largest logit lies below the largest, relative to
@@ -68,15 +75,19 @@ func margin(x []float32) float64 {
 	return float64(sorted[n-1]-sorted[n-2]) / math.Max(math.Abs(float64(sorted[n-1])), math.Abs(float64(sorted[0])))
 }
 
-// Tolerances for logits, relative to the largest. With a batch, ggml-cuda lets
-// cuBLAS multiply f32 in TF32, of 10 bits of mantissa; quantised weights meet
-// activations that the GPU rounds to 8 bits in other blocks than the CPU does.
-var gpuTolerance = map[string]float64{"f32": 5e-3, "f16": 1e-2, "q8_0": 3e-2, "q4_0": 5e-2, "mxfp4": 5e-2}
+// Tolerances for the largest difference of logits, relative to the largest logit; a
+// third of that for the root mean square. With a batch, ggml-cuda lets cuBLAS
+// multiply f32 in TF32, of 10 bits of mantissa, and add f16 in f16; quantised
+// weights meet activations that the GPU rounds to 8 bits in other blocks than the
+// CPU does.
+var gpuTolerance = map[string]float64{"f32": 5e-3, "f16": 3e-2, "q8_0": 3e-2, "q4_0": 5e-2, "mxfp4": 5e-2}
 
 // TestGPULogits compares logits of every position of a prompt with the CPU's.
 func TestGPULogits(t *testing.T) {
 	needGPU(t)
-	for name, shape := range gpuShapes(t) {
+	shapes := gpuShapes(t)
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		shape := shapes[name]
 		types := []string{"f32", "f16", "q8_0", "q4_0"}
 		if shape.NExpert > 0 {
 			types = append(types, "mxfp4")
@@ -93,13 +104,14 @@ func TestGPULogits(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				worst := 0.0
+				var worst, rms float64
 				for i := range prompt {
-					worst = max(worst, far(rows[1][i], rows[0][i]))
+					most, mean := far(rows[1][i], rows[0][i])
+					worst, rms = max(worst, most), max(rms, mean)
 				}
-				t.Logf("largest difference %.2g of the largest logit", worst)
-				if !(worst <= gpuTolerance[typ]) { // NaN too
-					t.Errorf("logits differ by %.3g of the largest, tolerated are %.3g", worst, gpuTolerance[typ])
+				t.Logf("largest difference %.2g of the largest logit, root mean square %.2g", worst, rms)
+				if !(worst <= gpuTolerance[typ]) || !(rms <= gpuTolerance[typ]/3) { // NaN too
+					t.Errorf("logits differ by %.3g of the largest (root mean square %.3g), tolerated are %.3g (%.3g)", worst, rms, gpuTolerance[typ], gpuTolerance[typ]/3)
 				}
 			})
 		}
@@ -111,7 +123,9 @@ func TestGPULogits(t *testing.T) {
 func TestGPUGreedy(t *testing.T) {
 	needGPU(t)
 	const steps = 32
-	for name, shape := range gpuShapes(t) {
+	shapes := gpuShapes(t)
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		shape := shapes[name]
 		t.Run(name, func(t *testing.T) {
 			path := writeModel(t, shape, "f32")
 			prompt := drawTokens(16, shape.NVocab)
@@ -213,6 +227,7 @@ func TestGPUMemory(t *testing.T) {
 		return bytes
 	}
 	most := int(shape.NLayer) + 1
+	const slack = 1 << 20 // less than a layer
 	all, half := device(most), device(most/2)
 	if all <= half || half <= 0 {
 		t.Fatalf("all layers take %d bytes of the device, half of them %d", all, half)
@@ -220,7 +235,7 @@ func TestGPUMemory(t *testing.T) {
 	for _, c := range []struct {
 		free int64
 		want int
-	}{{all + FitReserveBytes, most}, {half + FitReserveBytes, most / 2}} {
+	}{{all + FitReserveBytes, most}, {half + slack + FitReserveBytes, most / 2}} {
 		got, err := FitLayers(path, ModelParams{GPU: true}, params, most, c.free)
 		if err != nil || got != c.want {
 			t.Errorf("%d bytes free: %d layers fit, %v, want %d", c.free, got, err, c.want)

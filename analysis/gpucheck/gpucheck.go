@@ -72,6 +72,7 @@ func Read(dir string) (*Report, error) {
 		return nil, fmt.Errorf("gpucheck: %s is not a folder of gpu-check: %w", dir, err)
 	}
 	r := &Report{Steps: steps}
+	r.failures(dir)
 	r.tests(dir)
 	r.probe(dir)
 	r.run(dir, ScalingDir, "GPT-2 set")
@@ -96,7 +97,8 @@ func readSteps(path string) ([]Step, error) {
 	}
 	defer f.Close()
 	var steps []Step
-	for s := bufio.NewScanner(f); s.Scan(); {
+	s := bufio.NewScanner(f)
+	for s.Scan() {
 		var step Step
 		name, rest, ok := strings.Cut(s.Text(), "\t")
 		if _, err := fmt.Sscanf(rest, "%d\t%f", &step.ExitCode, &step.Seconds); !ok || err != nil {
@@ -105,7 +107,27 @@ func readSteps(path string) ([]Step, error) {
 		step.Name = name
 		steps = append(steps, step)
 	}
-	return steps, nil
+	return steps, s.Err()
+}
+
+// failures says of each step that failed how, with the last line of its log. Exit
+// code 3 is a sweep in which models ran out of memory, which is a result.
+func (r *Report) failures(dir string) {
+	for _, s := range r.Steps {
+		if s.ExitCode == 0 || s.ExitCode == 3 || strings.HasPrefix(s.Name, "tests-") || strings.HasPrefix(s.Name, "sanitizer-") {
+			continue // those have findings of their own
+		}
+		f := Finding{What: "step " + s.Name, Asked: "done", Measured: fmt.Sprintf("exit code %d after %.0f s", s.ExitCode, s.Seconds), Verdict: Differs, Where: s.Name + ".log"}
+		if s.ExitCode == 124 || s.ExitCode == 137 {
+			f.Why = "there was not enough time for it"
+		} else if data, err := os.ReadFile(filepath.Join(dir, f.Where)); err != nil {
+			f.Why = err.Error()
+		} else {
+			lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+			f.Why = lines[len(lines)-1]
+		}
+		r.add(f)
+	}
 }
 
 // tests counts the tests that passed, failed and were skipped in each log.
@@ -249,18 +271,19 @@ func load(dir string) (*analysis.Run, *analysis.Result, error) {
 func (r *Report) run(dir, name, title string) {
 	const (
 		gapShare   = 0.03 // of prefill's host time
+		longMS     = 10   // a prefill that is shorter is as much the host's work as the GPU's
 		shareOf8B  = 0.60 // of the read ceiling
 		eightB     = "llama3.1-8b"
 		longPrompt = 512 // below it a launch is as long as the phase
 	)
-	askedGap := fmt.Sprintf("event and host time within %.0f %%", 100*gapShare)
+	askedGap := fmt.Sprintf("event and host time within %.0f %%, from %d ms on", 100*gapShare, longMS)
 	run, res, err := load(filepath.Join(dir, name))
 	if err != nil {
 		r.missing(title+": sweep", "", name, err)
 		return
 	}
 	ok, all := 0, map[string]bool{}
-	gaps := map[string][]float64{}
+	gaps, short := map[string][]float64{}, map[string]bool{}
 	var captured []string
 	for i := range run.Rows {
 		row := &run.Rows[i]
@@ -277,6 +300,10 @@ func (r *Report) run(dir, name, title string) {
 			continue
 		}
 		if row.Mode == record.ModePrefill && row.SeqLen != nil && *row.SeqLen >= longPrompt && row.HostGapMS != nil && row.LatencyMS != nil {
+			if *row.LatencyMS < longMS {
+				short[row.CellID] = true
+				continue
+			}
 			gaps[row.CellID] = append(gaps[row.CellID], *row.HostGapMS / *row.LatencyMS)
 		}
 		if row.GraphCaptures != nil && *row.GraphCaptures > 0 && !slices.Contains(captured, row.CellID) {
@@ -289,7 +316,7 @@ func (r *Report) run(dir, name, title string) {
 	}
 	f := Finding{What: title + ": prefill of 512 tokens", Asked: askedGap, Where: name + "/analysis/device.csv", Verdict: AsExpected}
 	if len(gaps) == 0 {
-		f.Verdict, f.Why = NotMeasured, "no such cell has device times"
+		f.Verdict, f.Why = NotMeasured, fmt.Sprintf("no such cell has device times; %d are shorter than %d ms", len(short), longMS)
 	} else {
 		worst, cell, wide := 0.0, "", 0
 		for id, g := range gaps {
@@ -302,9 +329,9 @@ func (r *Report) run(dir, name, title string) {
 				worst, cell = m, id
 			}
 		}
-		f.Measured = fmt.Sprintf("largest gap %.1f %% (%s); %d of %d cells beyond", 100*worst, cell, wide, len(gaps))
+		f.Measured = fmt.Sprintf("largest gap %.1f %% (%s); %d of %d cells beyond; %d shorter", 100*worst, cell, wide, len(gaps), len(short))
 		if wide > 0 {
-			f.Verdict, f.Why = Differs, "in a small model the host's part of a prefill, building the graph and submitting it, is a larger share: see the cells"
+			f.Verdict, f.Why = Differs, "the host's part of the prefill, building the graph and submitting it, is larger than that: see the cells"
 		}
 	}
 	r.add(f)
@@ -312,7 +339,7 @@ func (r *Report) run(dir, name, title string) {
 	if len(captured) > 0 {
 		slices.Sort(captured)
 		f.Measured, f.Verdict = fmt.Sprintf("in %d cells: %s", len(captured), strings.Join(captured, ", ")), Differs
-		f.Why = "those repetitions paid for a capture: more warm-ups, or a graph that changes with every step"
+		f.Why = "the KV cache passed a multiple of 256 positions in these cells, or a graph changes with every step: token_ns shows which"
 	}
 	r.add(f)
 
@@ -433,6 +460,10 @@ func (r *Report) sanitizer(dir string) {
 					f.Verdict, f.Why = Differs, "see the log"
 				}
 			}
+		}
+		// Kernels that never ran have no errors either.
+		if f.Verdict == AsExpected && !strings.Contains(string(data), "--- PASS: TestProbe") {
+			f.Verdict, f.Why = Differs, "the probe did not pass under it: see the log"
 		}
 		r.add(f)
 	}

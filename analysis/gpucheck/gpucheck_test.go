@@ -115,8 +115,8 @@ func goodFolder(t *testing.T) folder {
 		{"a", "all", record.StatusOK, 0, 10, 0, 1, 0, 12, 13, gb}, {"b", "fit", record.StatusOK, 0, 10, 0, 1, 0, 12, 7, gb}, {"b", "all", record.StatusOOM, 0, 0, 0, 0, 0, 12, -1, gb},
 	})
 	f.file(ProfileFile, `{"model": "m", "device": "cuda", "profile": {"complete": true, "phases": [{"name": "prefill"}, {"name": "decode", "activities_per_step_min": 300, "activities_per_step_max": 301, "busy_share": 0.9}]}}`)
-	f.file("sanitizer-memcheck.txt", "========= COMPUTE-SANITIZER\n========= ERROR SUMMARY: 0 errors\n")
-	f.file("sanitizer-racecheck.txt", "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)\n")
+	f.file("sanitizer-memcheck.txt", "========= COMPUTE-SANITIZER\n--- PASS: TestProbe (1s)\n========= ERROR SUMMARY: 0 errors\n")
+	f.file("sanitizer-racecheck.txt", "--- PASS: TestProbe (1s)\n========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)\n")
 	return f
 }
 
@@ -135,7 +135,7 @@ func TestAllAsExpected(t *testing.T) {
 		"launch, back to back":                      "2.10 us",
 		"tests: native":                             "2 passed, 0 failed, 1 skipped",
 		"decode of the 8B shape in q4_0":            "84.2 % (p512, 5 ms per token)",
-		"ladder: prefill of 512 tokens":             "largest gap 1.0 % (llama3.1-8b/cuda/p512); 0 of 1 cells beyond",
+		"ladder: prefill of 512 tokens":             "largest gap 1.0 % (llama3.1-8b/cuda/p512); 0 of 1 cells beyond; 0 shorter",
 		"memory wall":                               "1 pairs of model and backend whole on the GPU, 1 in part, 1 did not fit",
 		"profile by CUPTI":                          "300 to 301 kernels per token of m, GPU busy 90.0 % of the profiled steps",
 		"compute-sanitizer racecheck":               "0 hazards displayed (0 errors, 0 warnings)",
@@ -166,9 +166,9 @@ func TestDifferences(t *testing.T) {
 		"tests: native":        {func(f folder) { f.file("tests/native.txt", "--- FAIL: TestA (0.1s)\nFAIL\n") }, "failed: TestA"},
 		"ladder: CUDA graphs captured in timed repetitions": {func(f folder) {
 			f.run(LadderDir, []call{{"m", "cuda", record.StatusOK, 0, 10, 0.1, 1, 3, 12, 13, 1e9}})
-		}, "more warm-ups"},
+		}, "multiple of 256"},
 		"ladder: prefill of 512 tokens": {func(f folder) {
-			f.run(LadderDir, []call{{"m", "cuda", record.StatusOK, 0, 10, 1, 1, 0, 12, 13, 1e9}})
+			f.run(LadderDir, []call{{"m", "cuda", record.StatusOK, 0, 20, 1, 1, 0, 12, 13, 1e9}})
 		}, "the host's part"},
 		"ladder: cells above the measured envelope": {func(f folder) {
 			f.run(LadderDir, []call{{"m", "cuda", record.StatusOK, 0, 10, 0, 1, 0, 12, 13, 4e9}})
@@ -176,6 +176,14 @@ func TestDifferences(t *testing.T) {
 		"decode of the 8B shape in q4_0": {func(f folder) {
 			f.run(LadderDir, []call{{"llama3.1-8b", "cuda", record.StatusOK, 0, 10, 0, 100, 0, 32, 33, 4e9}})
 		}, "the profile says"},
+		"step probe": {func(f folder) {
+			f.file(StepsFile, "probe\t1\t30.25\n")
+			f.file("probe.log", "line\nthe reason\n")
+		}, "the reason"},
+		"step ladder": {func(f folder) { f.file(StepsFile, "ladder\t124\t30.25\n") }, "not enough time"},
+		"compute-sanitizer racecheck": {func(f folder) {
+			f.file("sanitizer-racecheck.txt", "RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)\n")
+		}, "did not pass"},
 		"memory wall": {func(f folder) {
 			f.run(MemoryWallDir, []call{{"a", "all", record.StatusOK, 0, 10, 0, 1, 0, 12, 13, 1e9}})
 		}, "does not show"},
@@ -207,7 +215,7 @@ func TestEmptyFolder(t *testing.T) {
 	if _, err := Read(f.dir); err == nil || !strings.Contains(err.Error(), "not a folder of gpu-check") {
 		t.Errorf("a folder of something else: %v", err)
 	}
-	f.file(StepsFile, "tests\t1\t0.5\n")
+	f.file(StepsFile, "tests-native\t1\t0.5\n")
 	r, err := Read(f.dir)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ func gpuReportCommand() *cli.Command {
 		Name:      "gpu-report",
 		Usage:     "hold what gpu-check measured against what was expected of the GPU",
 		ArgsUsage: "DIR",
-		Description: "DIR is a folder of `make gpu-check`. Writes gpu-check.md and gpu-check.json into it and prints the first. What differs from\n" +
+		Description: "DIR is a folder of `make gpu-check`. Writes gpu-check.md and gpu-check.json into it and prints what is not as expected. What differs from\n" +
 			"an expectation is in the report and is no failure of the command.",
 		Action: func(c *cli.Context) error {
 			dir, err := oneArg(c, "the folder of a gpu-check")
@@ -34,12 +34,12 @@ func gpuReportCommand() *cli.Command {
 					return err
 				}
 			}
-			if err := r.Markdown(c.App.Writer); err != nil {
-				return err
+			for _, f := range r.Findings {
+				if f.Verdict != gpucheck.AsExpected {
+					fmt.Fprintf(c.App.Writer, "%s: %s: %s %s\n", f.Verdict, f.What, f.Measured, f.Why)
+				}
 			}
-			if n := r.Failed(); n > 0 {
-				fmt.Fprintf(c.App.ErrWriter, "%d findings differ from what was expected\n", n)
-			}
+			fmt.Fprintf(c.App.Writer, "%d of %d findings differ from what was expected\n%s\n", r.Failed(), len(r.Findings), filepath.Join(dir, "gpu-check.md"))
 			return nil
 		},
 	}

@@ -202,7 +202,7 @@ func (a *accelerator) note(s *runner.Sample, m *native.Measurement) error {
 	} else {
 		s.PrefillCUDAMS, s.KVDecodeCUDAMS, s.E2EKVCUDAMS = ptr(ms(m.Device.PrefillNS)), ptr(ms(m.Device.KVDecodeNS)), ptr(ms(m.Device.E2ENS))
 		s.TokenDeviceNS = m.Device.TokenNS
-		s.GraphCaptures = &m.Device.GraphCaptures
+		s.GraphCaptures, s.PrimingMS = &m.Device.GraphCaptures, ptr(ms(m.Device.PrimingNS))
 		if m.Device.TokenNS == nil {
 			s.Missing["token_device_ns"] = "token_events is false"
 		}

@@ -13,6 +13,7 @@ namespace {
 std::atomic<int64_t> captures{0};
 
 int cuda_failed(ls_error * err, const char * op, cudaError_t rc) {
+    (void) cudaGetLastError(); // reported here: left standing, it would end the process in ggml-cuda's next check
     return ls::fail(err, rc == cudaErrorMemoryAllocation ? LS_NO_MEMORY : LS_FAILED, op, "CUDA: %s (%s)", cudaGetErrorString(rc), cudaGetErrorName(rc));
 }
 

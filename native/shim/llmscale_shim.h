@@ -153,7 +153,8 @@ typedef struct {
      * same edges: before the first llama_decode, after the last one. */
     bool    device;
     int64_t prefill_device_ns, decode_device_ns, e2e_device_ns;
-    int64_t graph_captures;  /* CUDA graphs captured between prefill_start and decode_end */
+    int64_t graph_captures;  /* CUDA graphs captured in the timed phases */
+    int64_t priming_ns;      /* the untimed step below; not in e2e_ns nor e2e_device_ns; 0 without a GPU */
     int64_t rss_peak_bytes;  /* of the process, since its start */
     bool    logits_finite;   /* of the last step */
 } ls_measurement;
@@ -163,6 +164,9 @@ typedef struct {
  * llama_decode + llama_synchronize + argmax. Ends of sequence are ignored.
  * output_ids, token_ns, sampling_ns have room for n_gen values each; output_ids[0]
  * comes from prefill's logits, and output_ids[i] is what step i decodes.
+ * On a GPU one more step comes untimed between prefill and decode: the first timed
+ * step's, taken back again, in which ggml-cuda captures the CUDA graph that the
+ * timed steps run.
  * token_device_ns, if not NULL, asks for events around every step, for n_gen values;
  * it stays untouched where out->device is false. */
 int ls_measure(ls_context * ctx, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,

@@ -103,11 +103,11 @@ int ls_driver_status(const char ** why) {
 static void * cublas;
 static char   cublas_why[768];
 
-/* Tries the loader's own path, then the folder of the program (a bundle brings its
- * libraries along), then where a toolkit usually is. */
+/* Tries the loader's own path, then lib/ near the program, then where a toolkit
+ * usually is. */
 static void load_cublas(void) {
-    char dirs[6][PATH_MAX] = { "" };
-    int  n                 = 1; /* the first is the loader's path: no folder */
+    char dirs[12][PATH_MAX] = { "" };
+    int  n                  = 1; /* the first is the loader's path: no folder */
 
     char          exe[PATH_MAX];
     const ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
@@ -116,13 +116,15 @@ static void load_cublas(void) {
         char * slash = strrchr(exe, '/');
         if (slash) {
             *slash = '\0';
-            snprintf(dirs[n++], PATH_MAX, "%.*s/lib/", PATH_MAX - 8, exe);
+            snprintf(dirs[n++], PATH_MAX, "%.*s/../lib/", PATH_MAX - 16, exe);
+            snprintf(dirs[n++], PATH_MAX, "%.*s/../../lib/", PATH_MAX - 16, exe); /* of a bundle's tests */
         }
     }
     for (const char * const * var = (const char * const[]){ "CUDA_HOME", "CUDA_PATH", NULL }; *var; var++) {
         const char * root = getenv(*var);
         if (root && *root) {
             snprintf(dirs[n++], PATH_MAX, "%.*s/lib64/", PATH_MAX - 16, root);
+            snprintf(dirs[n++], PATH_MAX, "%.*s/lib/", PATH_MAX - 16, root); /* NVIDIA's pip packages */
         }
     }
     snprintf(dirs[n++], PATH_MAX, "/usr/local/cuda/lib64/");
