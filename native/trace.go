@@ -50,6 +50,7 @@ type GraphPlacement struct {
 	CPUWeightBytes int64     `json:"cpu_weight_bytes"` // that the operations on the CPU read
 	CPUOutputBytes int64     `json:"cpu_output_bytes"` // that they write
 	CPUOpCounts    []OpCount `json:"cpu_op_counts"`    // the most frequent first
+	FlashAttn      bool      `json:"flash_attn"`       // the graph has flash attention
 }
 
 // OpCount is how many operations of one name there are.
@@ -68,6 +69,7 @@ func (t *Trace) placement(step int) GraphPlacement {
 			continue
 		}
 		g.Ops++
+		g.FlashAttn = g.FlashAttn || op.Op == "FLASH_ATTN_EXT"
 		if op.CPU {
 			g.CPUOps++
 			g.CPUWeightBytes += op.WeightBytes

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"llmscale/gguf"
 	"llmscale/runner/config"
@@ -132,6 +133,19 @@ func (p *Plan) Waive(device string, reason error) {
 			p.Jobs[i].Waived = "device " + device + ": " + reason.Error()
 		}
 	}
+}
+
+// GroupByFile brings the jobs that load the same file together, so that the disk of
+// a run with transient models holds one at a time. The order of the files stays the
+// random one, and that of the jobs of each.
+func (p *Plan) GroupByFile() {
+	first := map[string]int{}
+	for i := range p.Jobs {
+		if _, ok := first[p.Jobs[i].Model.File]; !ok {
+			first[p.Jobs[i].Model.File] = i
+		}
+	}
+	slices.SortStableFunc(p.Jobs, func(a, b Job) int { return first[a.Model.File] - first[b.Model.File] })
 }
 
 // tried tells whether the job's model will be loaded.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -266,6 +267,10 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 			base.Attempted = true
 			if err := r.fail(j, c, calls[i:], base, f); err != nil {
 				return false, err
+			}
+			if f.Status == record.StatusOOM && j.Backend.Device != config.DeviceCPU {
+				// ggml-cuda may hold a lock for ever that was taken when the memory ran out.
+				w.kill()
 			}
 			return w.alive(), nil
 		}

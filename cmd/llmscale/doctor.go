@@ -30,10 +30,20 @@ func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "say what is here, what is missing and how to get it, and what would disturb a measurement",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "as JSON"}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+			&cli.BoolFlag{Name: "gpu", Usage: "only whether models can run on a GPU here; exit code 1 if not"},
+		},
 		Action: func(c *cli.Context) error {
 			if err := noArgs(c); err != nil {
 				return err
+			}
+			if c.Bool("gpu") {
+				if err := backend.Available(); err != nil {
+					return err
+				}
+				fmt.Fprintln(c.App.Writer, "models can run on the GPU")
+				return nil
 			}
 			findings := examine()
 			if c.Bool("json") {

@@ -144,7 +144,7 @@ func measure(c *cli.Context) (dir string, err error) {
 		return "", usagef("%s needs either --config FILE or --resume DIR", c.Command.Name)
 	}
 	if resumed {
-		for _, f := range []string{"out", "models", "backends", "scenarios", "max-params", "repetitions", "warmup-repetitions", "gen-tokens", "seed", "models-dir"} {
+		for _, f := range []string{"out", "models", "backends", "scenarios", "max-params", "repetitions", "warmup-repetitions", "gen-tokens", "seed", "models-dir", "discard-models"} {
 			if c.IsSet(f) {
 				return "", usagef("--%s cannot be changed on --resume: a run goes on as it began", f)
 			}
@@ -192,6 +192,10 @@ func measure(c *cli.Context) (dir string, err error) {
 	if err := backend.Available(); err != nil {
 		run.Plan.Waive(config.DeviceCUDA, err)
 	}
+	transient, _ := run.Manifest["models_discarded"].(bool) // of a resumed run
+	if transient = transient || c.Bool("discard-models"); transient {
+		run.Plan.GroupByFile()
+	}
 	if c.Bool("dry-run") {
 		return dir, printPlan(c.App.Writer, run.Plan)
 	}
@@ -209,7 +213,7 @@ func measure(c *cli.Context) (dir string, err error) {
 		}
 		defer run.Store.Close()
 	}
-	if c.Bool("discard-models") {
+	if transient {
 		run.Transient = models
 	} else if err = prepare(run.Plan, models, stop); err != nil {
 		if run.Store != nil {
@@ -237,6 +241,7 @@ func measure(c *cli.Context) (dir string, err error) {
 			return "", err
 		}
 		run.Manifest = runner.NewManifest(run.ID, run.Plan, o, models.Dir, versionInfo())
+		run.Manifest["models_discarded"] = transient
 	}
 
 	sum, err := run.Execute(stop)

@@ -237,6 +237,7 @@ func (a *accelerator) note(s *runner.Sample, m *native.Measurement) error {
 		s.CPUBytesPrefill = ptr(p.Prefill.CPUWeightBytes + p.Prefill.CPUOutputBytes)
 		s.CPUBytesDecode = ptr(p.Decode.CPUWeightBytes + p.Decode.CPUOutputBytes)
 		s.CPUOpNames = opNames(p)
+		s.FlashAttnUsed = &p.Decode.FlashAttn
 	}
 
 	others, unknown := a.Spoilt()

@@ -150,6 +150,7 @@ type Measurement struct {
 	CPUOpsDecode    *int     `json:"cpu_ops_decode" doc:"the same of a decode step's graph"`
 	CPUBytesPrefill *int64   `json:"cpu_op_bytes_prefill" unit:"B" doc:"weights and results that those operations of prefill read and write"`
 	CPUBytesDecode  *int64   `json:"cpu_op_bytes_decode" unit:"B" doc:"the same of a decode step"`
+	FlashAttnUsed   *bool    `json:"flash_attn_used" doc:"whether a decode step's graph holds flash attention, which auto leaves to llama.cpp; null on the CPU, where it is not looked up"`
 	CPUOpNames      []string `json:"cpu_ops" doc:"names of those operations in either graph, with counts, most frequent first"`
 
 	RSSPeakMiB      *float64 `json:"rss_peak_mib" unit:"MiB" doc:"peak resident set of the worker since its start (VmHWM)"`
