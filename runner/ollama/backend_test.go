@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+
+package ollama
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"llmscale/runner"
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+var spec = runner.LoadSpec{NCtx: 256, Threads: 3, ThreadsBatch: 3, NBatch: 128, NUBatch: 128, Layers: 6, KVType: "f16", Mmap: true, Device: config.DeviceCPU}
+
+func load(t *testing.T, url string, o Options) *Backend {
+	t.Helper()
+	o.URL, o.Limits = url, short
+	if o.Model == "" {
+		o.Model = "m"
+	}
+	b := New(o)
+	t.Cleanup(func() { b.Close() })
+	if _, err := b.Load(spec, nil); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestLoadAndClose(t *testing.T) {
+	f, url := newFake(t)
+	f.vram = 0.25
+	f.models["other:1b"] = "sha256:" + strings.Repeat("d", 64)
+	f.loaded["other:1b"] = map[string]any{}
+	f.loaded["m:latest"] = map[string]any{"num_ctx": 8.0} // left over, with other settings
+	b := New(Options{URL: url, Model: "m", Limits: short})
+	info, err := b.Load(spec, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.NCtx != 256 || info.ModelLoadMS <= 0 || info.GPULayers != 0 {
+		t.Errorf("load info %+v", info)
+	}
+	s := b.Server()
+	if s.Version != "0.24.0" || s.ModelDigest != strings.Repeat("a", 64) || s.WeightsSHA256 != strings.Repeat("b", 64) || s.Quantization != "F32" ||
+		s.OffloadShare == nil || *s.OffloadShare != 0.25 || s.NCtx != 256 || !slices.Equal(s.Others, []string{"other:1b"}) {
+		t.Errorf("server %+v", s)
+	}
+	want := map[string]any{"num_ctx": 256.0, "num_thread": 3.0, "num_gpu": 0.0, "num_batch": 128.0, "use_mmap": true, "temperature": 0.0, "repeat_penalty": 1.0}
+	for k, v := range want {
+		if got := f.options[len(f.options)-1][k]; got != v {
+			t.Errorf("option %s is %v; want %v", k, got, v)
+		}
+	}
+	if f.loaded["m:latest"] == nil {
+		t.Error("the model is not loaded")
+	}
+	for range 2 {
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if f.loaded["m:latest"] != nil || f.loaded["other:1b"] == nil {
+		t.Errorf("loaded after Close: %v; want the other model alone", f.loaded)
+	}
+	if _, err := b.Measure(runner.CallSpec{PromptTokens: 4, GenTokens: 4}); err == nil {
+		t.Error("a call after Close succeeded")
+	}
+
+	b = load(t, url, Options{UnloadOthers: true})
+	if len(b.Server().Others) != 0 || f.loaded["other:1b"] != nil {
+		t.Errorf("others %v, loaded %v; want none", b.Server().Others, f.loaded)
+	}
+}
+
+func TestLoadRefusals(t *testing.T) {
+	f, url := newFake(t)
+	b := New(Options{URL: url, Model: "gone:7b", Limits: short})
+	_, err := b.Load(spec, nil)
+	expect(t, "load", err, record.StatusError, `has no model "gone:7b": `+"`ollama pull gone:7b`")
+
+	f.override["/api/show"] = says(200, "application/json", `{"remote_host":"https://ollama.com","model_info":{}}`)
+	_, err = New(Options{URL: url, Model: "m", Limits: short}).Load(spec, nil)
+	expect(t, "load", err, record.StatusError, "runs on https://ollama.com")
+	delete(f.override, "/api/show")
+
+	// It says that it loaded, and does not list the model.
+	f.override["/api/ps"] = says(200, "application/json", `{"models":[]}`)
+	_, err = New(Options{URL: url, Model: "m", Limits: short}).Load(spec, nil)
+	expect(t, "load", err, record.StatusError, "does not list it")
+
+	// It never unloads.
+	f.override["/api/ps"] = says(200, "application/json", `{"models":[{"name":"m:latest"}]}`)
+	_, err = New(Options{URL: url, Model: "m", Limits: short}).Load(spec, nil)
+	expect(t, "load", err, record.StatusTimeout, "still loaded")
+}
+
+func TestGPULayers(t *testing.T) {
+	for _, c := range []struct {
+		device string
+		native int
+		want   int
+	}{{config.DeviceCPU, config.AllLayers, 0}, {config.DeviceCUDA, config.AllLayers, 7}, {config.DeviceCUDA, config.FitLayers, -1}, {config.DeviceCUDA, 4, 4}, {config.DeviceCUDA, 0, 0}} {
+		b := New(Options{})
+		b.spec = runner.LoadSpec{Device: c.device, GPULayers: c.native, Layers: 6}
+		if got := b.gpuLayers(); got != c.want {
+			t.Errorf("%s, %d layers: num_gpu %d; want %d", c.device, c.native, got, c.want)
+		}
+	}
+}
+
+func TestMeasure(t *testing.T) {
+	f, url := newFake(t)
+	b := load(t, url, Options{Tokenize: wordTokens(false)})
+	for i := range 3 {
+		s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 40, Seed: int64(i), GenTokens: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if *s.PrefillMS != 20 || *s.KVDecodeMS != 16 || *s.DecodeNoSampMS != 16 || *s.GenTokensRaw != 8 || *s.SeqLen != 40 || tm.StepMS != 2 || tm.LoadMS != 5 || tm.TotalMS != 90 {
+			t.Errorf("%+v %+v", s, tm)
+		}
+		if len(s.Invalid) > 0 || tm.Projected || tm.PrefillInvalid || *tm.PromptTokens != 40 || *tm.CachedAtMost != 0 {
+			t.Errorf("call %d: invalid %q, %+v; want a clean call", i, s.Invalid, tm)
+		}
+		if len(tm.PieceNS) != 9 || len(tm.InterTokenNS) != 8 || !slices.IsSorted(tm.PieceNS) || tm.PieceNS[0] <= 0 {
+			t.Errorf("pieces at %v, gaps %v", tm.PieceNS, tm.InterTokenNS)
+		}
+		if *s.TTFTMS <= 0 || *s.E2EKVMS < *s.TTFTMS || tm.WallMS < *s.E2EKVMS || s.Missing["token_ns"] == "" || *s.OutputText == "" {
+			t.Errorf("client times: ttft %v, e2e %v, wall %v", *s.TTFTMS, *s.E2EKVMS, tm.WallMS)
+		}
+		if *s.PromptSeed != int64(i) || len(s.PromptTokenIDs) != 40 || s.PromptTokensHash == nil {
+			t.Errorf("prompt's record: %+v", s.Measurement)
+		}
+	}
+	if n := f.options[len(f.options)-1]["num_predict"]; n != 9.0 {
+		t.Errorf("num_predict %v; want the 8 decode steps and the prompt's own token", n)
+	}
+	if len(f.prompts) != 3 || f.prompts[0] == f.prompts[1] || f.prompts[1] == f.prompts[2] {
+		t.Errorf("prompts %q; want three different ones", f.prompts)
+	}
+}
+
+// A prompt that the server has seen is flagged, by whatever shows it.
+func TestCachedPromptIsInvalid(t *testing.T) {
+	text := "one two three four five six seven eight nine ten"
+	call := runner.CallSpec{Prompt: &text, GenTokens: 4}
+	long := text + strings.Repeat(" more", 30)
+	for _, c := range []struct {
+		name     string
+		tokenize func(string) ([]int32, error)
+		final    func(map[string]any)
+		tokens   func(string) int
+		first    *string // sent before the call
+		want     string  // part of the reason; "": valid
+	}{
+		{name: "new"},
+		{name: "new, own tokeniser", tokenize: wordTokens(false)},
+		{name: "repeated, own tokeniser", tokenize: wordTokens(false), first: &text, want: "an earlier prompt of this load begins alike, so 9 of the prompt's 10 tokens"},
+		{name: "extended, own tokeniser", tokenize: wordTokens(false), first: &long, want: "9 of the prompt's 10 tokens"},
+		{name: "repeated, no tokeniser", first: &text, want: "begins as an earlier one"},
+		{name: "extended, no tokeniser", first: &long, want: "begins as an earlier one"},
+		{name: "the server reports it", final: func(m map[string]any) { m["prompt_eval_cached_count"] = 7 }, want: "the server says that 7 of the prompt's 10 tokens"},
+		{name: "the server reports none", tokenize: wordTokens(false), first: &text, final: func(m map[string]any) { m["prompt_eval_cached_count"] = 0 }},
+		{name: "fewer evaluated", tokenize: wordTokens(false), tokens: func(string) int { return 3 }, want: "evaluated 3 of the prompt's 10 tokens"},
+		{name: "other tokens", tokenize: wordTokens(false), tokens: func(string) int { return 12 }, want: "the server counts 12 tokens of the prompt, the model's own tokeniser 10"},
+		{name: "none counted", tokens: func(string) int { return 0 }, want: "counts no prompt tokens"},
+		{name: "no time", final: func(m map[string]any) { m["prompt_eval_duration"] = 0 }, want: "no time for the prompt"},
+		{name: "BOS alone, in a short prompt", tokenize: wordTokens(true), tokens: func(s string) int { return 1 + len(strings.Fields(s)) }, first: ptr("another"), want: "1 of the prompt's 11 tokens"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f, url := newFake(t)
+			f.tokens = c.tokens
+			b := load(t, url, Options{Tokenize: c.tokenize})
+			if c.first != nil {
+				if _, err := b.Measure(runner.CallSpec{Prompt: c.first, GenTokens: 4}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.final = c.final
+			s, tm, err := b.MeasureTimed(call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Join(s.Invalid, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) || tm.PrefillInvalid != (c.want != "") {
+				t.Errorf("invalid: %q (%v); want %q", got, tm.PrefillInvalid, c.want)
+			}
+			for _, r := range s.Invalid {
+				if !strings.HasPrefix(r, "prefill: ") {
+					t.Errorf("%q does not say which phase it spoils", r)
+				}
+			}
+		})
+	}
+
+	t.Run("BOS alone, in a long prompt", func(t *testing.T) {
+		f, url := newFake(t)
+		f.tokens = func(s string) int { return 1 + len(strings.Fields(s)) }
+		b := load(t, url, Options{Tokenize: wordTokens(true)})
+		for i := range 4 {
+			s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 64, Seed: int64(i), GenTokens: 2})
+			if err != nil || len(s.Invalid) > 0 {
+				t.Fatalf("%v %q; want a clean call", err, s.Invalid)
+			}
+			if i > 0 && (*tm.CachedAtMost != 1 || len(tm.Notes) == 0) {
+				t.Errorf("call %d: cached at most %d, notes %q; want BOS to be noted", i, *tm.CachedAtMost, tm.Notes)
+			}
+		}
+	})
+
+	t.Run("a load forgets", func(t *testing.T) {
+		_, url := newFake(t)
+		b := load(t, url, Options{Tokenize: wordTokens(false)})
+		for range 2 {
+			s, err := b.Measure(call)
+			if err != nil || len(s.Invalid) > 0 {
+				t.Fatalf("%v %q", err, s.Invalid)
+			}
+			if _, err := b.Load(spec, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestEarlyStop(t *testing.T) {
+	f, url := newFake(t)
+	b := load(t, url, Options{Tokenize: wordTokens(false)})
+	call := runner.CallSpec{PromptTokens: 30, GenTokens: 20}
+	slow := func(w http.ResponseWriter, _ *http.Request) { // 8 tokens, then EOS; tokens are 10 ms apart
+		for i := range 8 {
+			if i > 0 {
+				time.Sleep(10 * time.Millisecond)
+			}
+			fmt.Fprint(w, chunk)
+			w.(http.Flusher).Flush()
+		}
+		fmt.Fprintln(w, `{"done":true,"done_reason":"stop","prompt_eval_count":30,"prompt_eval_duration":1000000,"eval_count":9,"eval_duration":80000000}`)
+	}
+	f.generate = slow
+	s, tm, err := b.MeasureTimed(call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// TR121's projection: per step, times the target. The raw time stays what it is.
+	if !tm.Projected || *s.GenTokensRaw != 8 || *s.KVDecodeMS != 80 || tm.StepMS != 10 || tm.DecodeEquivMS != 200 || tm.DoneReason != "stop" {
+		t.Errorf("%+v", tm)
+	}
+	if want := *s.E2EKVMS + 120; math.Abs(tm.E2EEquivMS-want) > 1e-6 {
+		t.Errorf("e2e equivalent %v; want %v", tm.E2EEquivMS, want)
+	}
+	if len(tm.InterTokenNS) != 7 || tm.AffineMS == nil || *tm.AffineMS < 100 || tm.ProjectionError == nil || len(s.Invalid) > 0 {
+		t.Errorf("affine check: %v %v of %v, invalid %q", tm.AffineMS, tm.ProjectionError, tm.InterTokenNS, s.Invalid)
+	}
+
+	f.generate = nil
+	f.pieces = func(int) []string { return []string{" a", " b"} }
+	if _, tm, err = b.MeasureTimed(call); err != nil || !tm.Projected || tm.AffineMS != nil || !strings.Contains(strings.Join(tm.Notes, ";"), "could not be checked") {
+		t.Errorf("two tokens: %v, %+v; want a projection without a check", err, tm)
+	}
+	f.pieces = func(int) []string { return nil }
+	s, tm, err = b.MeasureTimed(call)
+	if err != nil || !tm.DecodeInvalid || s.KVDecodeMS != nil || s.TTFTMS != nil || s.Missing["ttft_ms"] == "" {
+		t.Errorf("EOS at once: %v, %+v %q; want no decode time", err, tm, s.Invalid)
+	}
+}
+
+// A straight line through steps of 2 ms after one of 6: intercept and slope by
+// hand, t_k = 4 + 2k.
+func TestLine(t *testing.T) {
+	a, slope, ok := line([]int64{6e6, 2e6, 2e6, 2e6, 2e6})
+	if !ok || math.Abs(a-4e6) > 1 || math.Abs(slope-2e6) > 1 {
+		t.Errorf("intercept %v, slope %v", a, slope)
+	}
+	if _, _, ok := line([]int64{1, 2, 3}); ok {
+		t.Error("three steps make a line")
+	}
+}
+
+func TestPiecesThatAreNoTokens(t *testing.T) {
+	f, url := newFake(t)
+	b := load(t, url, Options{Tokenize: wordTokens(false)})
+	f.pieces = func(n int) []string { return slices.Repeat([]string{" ab"}, n-2) }
+	f.final = func(m map[string]any) {
+		m["done_reason"], m["eval_count"], m["eval_duration"] = "length", 9, 16_000_000
+	}
+	s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 30, GenTokens: 8})
+	if err != nil || tm.InterTokenNS != nil || len(tm.PieceNS) != 7 || !strings.Contains(strings.Join(tm.Notes, ";"), "9 tokens arrived as 7 pieces") || s.TTFTMS == nil {
+		t.Errorf("%v, %+v; want no times between tokens", err, tm)
+	}
+}
+
+func TestRepeatLimit(t *testing.T) {
+	f, url := newFake(t)
+	b := load(t, url, Options{Tokenize: wordTokens(false)})
+	f.generate = says(200, "application/x-ndjson", strings.Repeat(chunk, 31))
+	_, err := b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 64})
+	expect(t, "measure", err, record.StatusError, "repeats one token more than 30 times")
+}
+
+func TestBanRepeats(t *testing.T) {
+	f, url := newFake(t)
+	f.tokens = func(s string) int { return len(strings.Fields(strings.ReplaceAll(s, "<|end|>", " <|end|>"))) }
+	b := load(t, url, Options{Tokenize: wordTokens(false), BanRepeats: true, EOSText: "<|end|>"})
+	s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 30, GenTokens: 4})
+	if err != nil || len(s.Invalid) > 0 || *tm.PromptTokens != 30 || s.PromptTokensHash != nil {
+		t.Errorf("%v, %q, %+v", err, s.Invalid, tm)
+	}
+	o := f.options[len(f.options)-1]
+	if !strings.HasSuffix(f.prompts[0], "<|end|>") || o["presence_penalty"] != 1e6 || o["repeat_last_n"] != 256.0 {
+		t.Errorf("prompt %q, options %v", f.prompts[0], o)
+	}
+	if !strings.Contains(strings.Join(b.Server().Differs, ";"), "presence penalty") {
+		t.Error("the ban is not named among what differs")
+	}
+}
+
+func TestPromptsThatCannotBe(t *testing.T) {
+	_, url := newFake(t)
+	b := load(t, url, Options{})
+	empty := ""
+	if _, err := b.Measure(runner.CallSpec{Prompt: &empty, GenTokens: 4}); err == nil || !strings.Contains(err.Error(), "empty") {
+		t.Errorf("empty prompt: %v", err)
+	}
+	if _, err := b.Measure(runner.CallSpec{PromptTokens: 8, GenTokens: 4}); err == nil || !strings.Contains(err.Error(), "needs the model's tokeniser") {
+		t.Errorf("no tokeniser: %v", err)
+	}
+}
+
+func TestSameName(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{{"m", "m:latest", true}, {"M:Latest", "m", true}, {"m:7b", "m", false}, {"host:80/n/m", "host:80/n/m:latest", true}, {"", "", false}} {
+		if got := sameName(c.a, c.b); got != c.want {
+			t.Errorf("sameName(%q, %q) = %v", c.a, c.b, got)
+		}
+	}
+}
