@@ -29,7 +29,8 @@ type Options struct {
 
 	// Tokenize gives a text's ids in the model's own vocabulary, with the tokens that
 	// the model wants around a text, as Ollama's raw mode adds them
-	// (runner/llamarunner/runner.go#L209: add_special and parse_special are true).
+	// (runner/llamarunner/runner.go#L211: add_special and parse_special are true; without
+	// the latter, texts that spell a special token count differently).
 	// nil: prompts of N tokens cannot be made, and a cached prefix is noticed
 	// only where the text of two prompts begins alike.
 	Tokenize func(text string) ([]int32, error)
@@ -207,7 +208,7 @@ func (b *Backend) clear(ctx context.Context) error {
 		return err
 	}
 	for _, m := range models {
-		// Two names of one file share the server's runner (server/sched.go#L86), and the
+		// Two names of one file share the server's runner (server/sched.go#L88), and the
 		// list shows only one of them: equal digests are the same runner too.
 		own := sameName(m.Name, b.opts.Model) || m.Digest != "" && strings.TrimPrefix(m.Digest, "sha256:") == b.server.ModelDigest
 		if !own && !b.opts.UnloadOthers {

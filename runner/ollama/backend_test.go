@@ -228,6 +228,27 @@ func TestCachedPromptIsInvalid(t *testing.T) {
 	})
 }
 
+// In a vocabulary of two first tokens every other draw begins like the prompt
+// before it; the next prompt is drawn until it does not.
+func TestPromptIsDrawnAgain(t *testing.T) {
+	for seed := range int64(8) {
+		_, url := newFake(t)
+		b := load(t, url, Options{Tokenize: func(text string) ([]int32, error) {
+			var ids []int32
+			for _, w := range strings.Fields(text) {
+				ids = append(ids, int32(w[0]%2))
+			}
+			return ids, nil
+		}})
+		for i := range int64(2) {
+			s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 20, Seed: 2*seed + i, GenTokens: 2})
+			if err != nil || *tm.CachedAtMost != 0 || len(s.Invalid) > 0 {
+				t.Fatalf("seed %d, call %d: %v, %d tokens seen before, %q", seed, i, err, *tm.CachedAtMost, s.Invalid)
+			}
+		}
+	}
+}
+
 func TestEarlyStop(t *testing.T) {
 	f, url := newFake(t)
 	b := load(t, url, Options{Tokenize: wordTokens(false)})

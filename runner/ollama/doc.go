@@ -10,32 +10,32 @@
 // client this package uses.
 //
 //   - prompt_eval_count counts the whole prompt, cached tokens included
-//     (runner/llamarunner/runner.go#L152, #L732), while prompt_eval_duration times
-//     only what was not cached (runner/llamarunner/cache.go#L66). No field says how
+//     (runner/llamarunner/runner.go#L172, #L736), while prompt_eval_duration times
+//     only what was not cached (runner/llamarunner/cache.go#L107). No field says how
 //     much that was. So this package compares each prompt with all earlier ones of
 //     the load, token by token, and says what may have been cached.
 //   - A prompt's BOS token is cached from the second call on, always.
 //   - eval_count counts sampled tokens, the first of which comes from the prompt's
-//     logits; eval_duration times the decodes after it (runner.go#L516). So
+//     logits; eval_duration times the decodes after it (runner.go#L519). So
 //     eval_duration / (eval_count - 1) is the time of a step, and num_predict is one
 //     more than the decode steps that are wanted.
 //   - eval_duration holds no sampling: the llama.cpp runner stops its clock before
-//     (runner.go#L519), the other one subtracts it
-//     (runner/ollamarunner/runner.go#L985). Its native counterpart is
+//     (runner.go#L521), the other one subtracts it
+//     (runner/ollamarunner/runner.go#L986). Its native counterpart is
 //     decode_no_sampling_ms.
 //   - EOS cannot be suppressed: there is no logit bias and no ignore_eos. For the
 //     llama.cpp runner Options.BanRepeats comes near, see there; the other runner's
-//     sampler has no penalties (sample/samplers.go#L131).
+//     sampler has no penalties (sample/samplers.go#L130).
 //   - After more than 30 repeats of one token the server hangs up without a final
-//     message (llm/server.go#L1589): a model of random weights gets there soon.
+//     message (llm/server.go#L1705): a model of random weights gets there soon.
 //   - repeat_penalty is 1.1 unless it is set (api/types.go#L1082), which changes
 //     even greedy text.
 //   - Prompts that are too long are cut, and a full context is shifted, without a
-//     word, unless truncate and shift are false (runner/llamarunner/runner.go#L131).
+//     word, unless truncate and shift are false (runner/llamarunner/runner.go#L144).
 //   - num_thread sets the threads of decode and of prefill alike, num_batch the
 //     batch and the micro-batch (llama/llama.go#L122). Flash attention, the KV
 //     cache's type and the number of parallel sequences are the server's
 //     environment; no answer tells them.
-//   - The client's stream reader drops the reader's error (api/client.go#L213): a
+//   - The client's stream reader drops the reader's error (api/client.go#L221): a
 //     connection that breaks, or a line beyond 8 MB, looks like a finished answer.
 package ollama

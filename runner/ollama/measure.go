@@ -54,7 +54,7 @@ type Timing struct {
 
 const (
 	// repeatLimit is how many equal pieces in a row the server lets pass
-	// (llm/server.go#L1589).
+	// (llm/server.go#L1705).
 	repeatLimit = 30
 	// cachedShare is the part of a prompt above which cached BOS tokens spoil its time.
 	cachedShare = 0.05

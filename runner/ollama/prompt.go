@@ -14,7 +14,7 @@ const promptTries = 400
 // PromptText returns a text that tokenize turns into exactly n tokens, different
 // for every seed. tokenize must do what the server does with a raw prompt: add the
 // tokens that the model wants around a text, such as BOS, which count too
-// (runner/llamarunner/runner.go#L209; llama.cpp's llama_tokenize with add_special).
+// (runner/llamarunner/runner.go#L211; llama.cpp's llama_tokenize with add_special).
 //
 // The text is words, made-up words and letters. Tokens of neighbouring words can
 // merge, so nothing is taken for granted: the text grows by what the last words
