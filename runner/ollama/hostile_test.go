@@ -114,7 +114,11 @@ func TestMisbehavingServer(t *testing.T) {
 			t.Parallel()
 			srv := httptest.NewServer(c.handler)
 			defer srv.Close()
-			client, err := NewClient(srv.URL, short)
+			limits := short
+			if c.status != record.StatusTimeout { // what must be found out however slow this machine is
+				limits.Idle, limits.Small, limits.Load, limits.Call = time.Minute, time.Minute, time.Minute, time.Minute
+			}
+			client, err := NewClient(srv.URL, limits)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +132,7 @@ func TestMisbehavingServer(t *testing.T) {
 			}
 			f, url := newFake(t)
 			f.generate = c.handler
-			b := New(Options{URL: url, Model: "m", Limits: short})
+			b := New(Options{URL: url, Model: "m", Limits: limits})
 			defer b.Close()
 			if _, err := b.Load(runner.LoadSpec{NCtx: 64, Threads: 1, NUBatch: 64}, nil); err != nil {
 				t.Fatal(err)
@@ -137,7 +141,7 @@ func TestMisbehavingServer(t *testing.T) {
 			_, err = b.Measure(runner.CallSpec{Prompt: &hello, GenTokens: 4})
 			expect(t, "measure", err, c.status, reason)
 
-			b = New(Options{URL: srv.URL, Model: "m", Limits: short})
+			b = New(Options{URL: srv.URL, Model: "m", Limits: limits})
 			_, err = b.Load(runner.LoadSpec{NCtx: 64, Threads: 1, NUBatch: 64}, nil)
 			expect(t, "load", err, c.status, c.reason)
 			if err := b.Close(); err != nil {
