@@ -115,8 +115,8 @@ func (ms *Models) discard(m *Model) error {
 }
 
 // checkDisk compares the models that are still to be written with the space that
-// is free, before the first is.
-func (ms *Models) checkDisk(jobs []Job) error {
+// is free, before the first is; of transient ones, the largest.
+func (ms *Models) checkDisk(jobs []Job, transient bool) error {
 	need := int64(0)
 	seen := map[string]bool{}
 	for i := range jobs {
@@ -126,7 +126,11 @@ func (ms *Models) checkDisk(jobs []Job) error {
 		}
 		seen[m.File] = true
 		if !m.maker.made(m.File) {
-			need += m.Desc.FileBytes
+			if transient {
+				need = max(need, m.Desc.FileBytes)
+			} else {
+				need += m.Desc.FileBytes
+			}
 		}
 	}
 	dir := ms.Dir

@@ -154,7 +154,7 @@ func (j *Job) tried() bool { return j.Fits && j.Waived == "" }
 // Prepare writes the plan's models that are not there yet and hashes them all,
 // except those that will not be loaded.
 func (p *Plan) Prepare(models *Models) error {
-	if err := models.checkDisk(p.Jobs); err != nil {
+	if err := models.checkDisk(p.Jobs, false); err != nil {
 		return err
 	}
 	for i := range p.Jobs {

@@ -145,6 +145,11 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 			}
 		}
 	}
+	if r.Transient != nil {
+		if err := r.Transient.checkDisk(r.Plan.Jobs, true); err != nil {
+			return Summary{}, err
+		}
+	}
 	before := r.order
 	if err := r.begin(); err != nil {
 		return Summary{}, err

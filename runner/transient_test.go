@@ -2,6 +2,7 @@ package runner
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,6 +80,24 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestTransientModelsNeedTheLargest: what must fit on the disk is the largest of
+// transient models, and all of others.
+func TestTransientModelsNeedTheLargest(t *testing.T) {
+	p := testPlan(t, testConfig)
+	models := &Models{Dir: t.TempDir()} // where none of them is
+	for i := range p.Jobs {
+		p.Jobs[i].Model.File = filepath.Join(models.Dir, fmt.Sprint(i))
+		p.Jobs[i].Model.Desc.FileBytes = 1 << 60 / int64(len(p.Jobs))
+	}
+	for _, transient := range []bool{false, true} {
+		err := models.checkDisk(p.Jobs, transient)
+		want := GiB(map[bool]int64{false: 1 << 60 / int64(len(p.Jobs)) * int64(len(p.Jobs)), true: 1 << 60 / int64(len(p.Jobs))}[transient])
+		if err == nil || !strings.Contains(err.Error(), "take "+want) {
+			t.Errorf("transient %v: %v, want %s", transient, err, want)
+		}
 	}
 }
 
