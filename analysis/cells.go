@@ -13,19 +13,45 @@ import (
 // eachCell calls f for every cell with ok records, in the order of the tables:
 // backend, batch, model by size, scenario, mode.
 func (a *analyzer) eachCell(f func(k cellKey, m *Model, g *group)) {
+	a.eachScenario(func(at scenarioKey, m *Model) {
+		for _, mode := range a.modes {
+			k := cellKey{at.series, at.model, at.scenario, mode}
+			if g := a.cells[k]; g != nil {
+				f(k, m, g)
+			}
+		}
+	})
+}
+
+// eachScenario calls f for every model in every scenario, with records or
+// without, in that order.
+func (a *analyzer) eachScenario(f func(at scenarioKey, m *Model)) {
 	for _, s := range a.series {
 		for _, m := range a.modelsOf(s.backend) {
 			for _, sc := range a.scenarios {
-				for _, mode := range a.modes {
-					k := cellKey{s, m.Name, sc, mode}
-					if g := a.cells[k]; g != nil {
-						f(k, m, g)
-					}
-				}
+				f(scenarioKey{s, m.Name, sc}, m)
 			}
 		}
 	}
 }
+
+// scenarioKey is what a call's three modes have in common.
+type scenarioKey struct {
+	series
+	model, scenario string
+}
+
+func (r *Row) scenarioKey() scenarioKey {
+	return scenarioKey{series{r.Backend, r.batch()}, r.Model, r.Scenario}
+}
+
+// callID tells the calls of a scenarioKey apart.
+type callID struct {
+	replicate, session, idx int
+	warmup                  bool
+}
+
+func (r *Row) callID() callID { return callID{r.Replicate, r.Session, r.CallIdx, r.IsWarmup} }
 
 func latencies(rows []*Row) []float64 {
 	return mapOf(rows, func(r *Row) float64 { ms, _ := r.latency(); return ms })
@@ -396,55 +422,41 @@ func severityOf(status string) int {
 
 // failures lists the cells that have failed calls.
 func (a *analyzer) failures() {
-	type key struct {
-		series
-		model, scenario string
-	}
-	type call struct {
-		replicate, session, idx int
-		warmup                  bool
-	}
 	type tally struct {
 		worst      *Row
-		failed, ok map[call]bool
+		failed, ok map[callID]bool
 	}
-	tallies := map[key]*tally{}
+	tallies := map[scenarioKey]*tally{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		k := key{series{r.Backend, r.batch()}, r.Model, r.Scenario}
-		t := tallies[k]
+		t := tallies[r.scenarioKey()]
 		if t == nil {
-			t = &tally{failed: map[call]bool{}, ok: map[call]bool{}}
-			tallies[k] = t
+			t = &tally{failed: map[callID]bool{}, ok: map[callID]bool{}}
+			tallies[r.scenarioKey()] = t
 		}
-		c := call{r.Replicate, r.Session, r.CallIdx, r.IsWarmup}
 		if r.ok() {
-			t.ok[c] = true
+			t.ok[r.callID()] = true
 			continue
 		}
-		t.failed[c] = true
+		t.failed[r.callID()] = true
 		if t.worst == nil || severityOf(r.Status) < severityOf(t.worst.Status) {
 			t.worst = r
 		}
 	}
-	for _, s := range a.series {
-		for _, m := range a.modelsOf(s.backend) {
-			for _, sc := range a.scenarios {
-				t := tallies[key{s, m.Name, sc}]
-				if t == nil || t.worst == nil {
-					continue
-				}
-				f := FailedCell{Backend: s.backend, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: sc,
-					Status: t.worst.Status, ExitCode: t.worst.ExitCode, Stderr: t.worst.Stderr,
-					Calls: len(t.failed), OKCalls: len(t.ok)}
-				if t.worst.Error != nil {
-					f.Reason = strings.TrimSpace(*t.worst.Error)
-				}
-				if t.worst.Signal != nil {
-					f.Signal = *t.worst.Signal
-				}
-				a.res.Failed = append(a.res.Failed, f)
-			}
+	a.eachScenario(func(at scenarioKey, m *Model) {
+		t := tallies[at]
+		if t == nil || t.worst == nil {
+			return
 		}
-	}
+		f := FailedCell{Backend: at.backend, BatchSize: at.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.scenario,
+			Status: t.worst.Status, ExitCode: t.worst.ExitCode, Stderr: t.worst.Stderr,
+			Calls: len(t.failed), OKCalls: len(t.ok)}
+		if t.worst.Error != nil {
+			f.Reason = strings.TrimSpace(*t.worst.Error)
+		}
+		if t.worst.Signal != nil {
+			f.Signal = *t.worst.Signal
+		}
+		a.res.Failed = append(a.res.Failed, f)
+	})
 }

@@ -43,67 +43,53 @@ func (r *Row) standing() int {
 
 // verdicts lists the cells that have INVALID calls.
 func (a *analyzer) verdicts() {
-	type key struct {
-		series
-		model, scenario string
-	}
-	type call struct {
-		replicate, session, idx int
-		warmup                  bool
-	}
 	type tally struct {
-		spoilt, valid map[call]bool
+		spoilt, valid map[callID]bool
 		reasons       []string
 	}
-	tallies := map[key]*tally{}
+	tallies := map[scenarioKey]*tally{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
 		if !r.ok() {
 			continue
 		}
-		k := key{series{r.Backend, r.batch()}, r.Model, r.Scenario}
-		t := tallies[k]
+		t := tallies[r.scenarioKey()]
 		if t == nil {
-			t = &tally{spoilt: map[call]bool{}, valid: map[call]bool{}}
-			tallies[k] = t
+			t = &tally{spoilt: map[callID]bool{}, valid: map[callID]bool{}}
+			tallies[r.scenarioKey()] = t
 		}
-		c := call{r.Replicate, r.Session, r.CallIdx, r.IsWarmup}
 		if !r.invalid() {
-			t.valid[c] = true
+			t.valid[r.callID()] = true
 			continue
 		}
-		t.spoilt[c] = true
+		t.spoilt[r.callID()] = true
 		for _, reason := range r.VerdictReasons {
 			if reason = strings.TrimSpace(reason); reason != "" && !slices.Contains(t.reasons, reason) {
 				t.reasons = append(t.reasons, reason)
 			}
 		}
 	}
-	for _, s := range a.series {
-		for _, m := range a.modelsOf(s.backend) {
-			for _, sc := range a.scenarios {
-				t := tallies[key{s, m.Name, sc}]
-				if t == nil || len(t.spoilt) == 0 {
-					continue
-				}
-				c := InvalidCell{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: sc, Reasons: t.reasons}
-				for x := range t.spoilt {
-					if x.warmup {
-						c.Warmups++
-					} else {
-						c.Repetitions++
-					}
-				}
-				for x := range t.valid {
-					if !x.warmup && !t.spoilt[x] {
-						c.Valid++
-					}
-				}
-				a.res.Invalid = append(a.res.Invalid, c)
-				a.warn("invalid_calls", strings.Join([]string{s.backend, m.Name, sc}, " "), c.text(), invalidAdvice)
+	a.eachScenario(func(at scenarioKey, m *Model) {
+		t := tallies[at]
+		if t == nil || len(t.spoilt) == 0 {
+			return
+		}
+		c := InvalidCell{Backend: at.backend, BackendKind: m.BackendKind, BatchSize: at.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.scenario, Reasons: t.reasons}
+		for x := range t.spoilt {
+			if x.warmup {
+				c.Warmups++
+			} else {
+				c.Repetitions++
 			}
 		}
-	}
+		for x := range t.valid {
+			if !x.warmup && !t.spoilt[x] {
+				c.Valid++
+			}
+		}
+		a.res.Invalid = append(a.res.Invalid, c)
+		a.warn("invalid_calls", strings.Join([]string{at.backend, m.Name, at.scenario}, " "), c.text(), invalidAdvice)
+	})
 }
 
 // invalidAdvice holds for every reason that there is: all are other programs, or

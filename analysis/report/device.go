@@ -23,10 +23,7 @@ func (w *writer) device() {
 }
 
 // deviceColumn is a column of a table of device cells.
-type deviceColumn struct {
-	head string
-	cell func(d *analysis.DeviceCell) string
-}
+type deviceColumn = column[*analysis.DeviceCell]
 
 var deviceNames = []deviceColumn{
 	{"<backend", func(d *analysis.DeviceCell) string { return series(d.Backend, d.BatchSize) }},
@@ -37,27 +34,6 @@ var deviceNames = []deviceColumn{
 var deviceCellNames = []deviceColumn{
 	{"<scenario", func(d *analysis.DeviceCell) string { return text(d.Scenario) }},
 	{"<mode", func(d *analysis.DeviceCell) string { return modeWord(d.Mode) }},
-}
-
-// deviceTable leaves out columns in which nothing is known.
-func deviceTable(cells []*analysis.DeviceCell, columns ...[]deviceColumn) table {
-	t := table{rows: make([][]string, len(cells))}
-	for _, c := range slices.Concat(columns...) {
-		known := false
-		of := make([]string, len(cells))
-		for i, d := range cells {
-			of[i] = c.cell(d)
-			known = known || of[i] != none
-		}
-		if !known {
-			continue
-		}
-		t.head = append(t.head, c.head)
-		for i := range of {
-			t.rows[i] = append(t.rows[i], of[i])
-		}
-	}
-	return t
 }
 
 // longestPrompts picks of each model and mode the scenario with the longest
@@ -96,9 +72,9 @@ func (w *writer) longestPrompts() (picked, all []*analysis.DeviceCell) {
 // showCells puts the table of the longest prompts, and that of all cells folded.
 func (w *writer) showCells(what string, columns []deviceColumn) {
 	picked, all := w.longestPrompts()
-	w.foldLong(what+" with the longest prompt", deviceTable(picked, deviceNames, deviceCellNames, columns))
+	w.foldLong(what+" with the longest prompt", tableOf(picked, deviceNames, deviceCellNames, columns))
 	if len(all) > len(picked) {
-		w.doc.fold(fmt.Sprintf("%s of all %d cells and modes", what, len(all)), deviceTable(all, deviceNames, deviceCellNames, columns))
+		w.doc.fold(fmt.Sprintf("%s of all %d cells and modes", what, len(all)), tableOf(all, deviceNames, deviceCellNames, columns))
 	}
 }
 
@@ -195,7 +171,7 @@ func (w *writer) deviceMemory() {
 		return deviceColumn{head + " (MiB)", func(d *analysis.DeviceCell) string { return wholeNumber(of(d)) }}
 	}
 	w.doc.say("Device memory in use by all programs (and by what a vram_limit_gib holds back): before the model is loaded, after its weights, after its context, and at the peak of its calls; beside it llama.cpp's own account. The rest is the peak less what was there before and less that account: the CUDA context, pools that ggml and cuBLAS grow, and whatever else.")
-	w.foldLong("Memory of each model", deviceTable(w.perModel(func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
+	w.foldLong("Memory of each model", tableOf(w.perModel(func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
 		mib("before", func(d *analysis.DeviceCell) *float64 { return d.BeforeMiB }),
 		mib("after load", func(d *analysis.DeviceCell) *float64 { return d.LoadedMiB }),
 		mib("after context", func(d *analysis.DeviceCell) *float64 { return d.ContextMiB }),

@@ -123,9 +123,9 @@ func (w *writer) fromCells(k key, row *modelRow) {
 }
 
 // column is a table's column that is left out where no row has a value.
-type column struct {
+type column[T any] struct {
 	head string
-	cell func(modelRow) string
+	cell func(T) string
 }
 
 func bytesMB(n int64) string {
@@ -153,7 +153,7 @@ func (w *writer) models() {
 	if mixed := w.lengthsText(); mixed != "" {
 		w.doc.say("The scenarios' answers have %s: times, rates and decode shares here are means over these lengths, and those of none of them.", mixed)
 	}
-	columns := []column{
+	columns := []column[modelRow]{
 		{"<model", func(r modelRow) string { return text(r.model.Name) }},
 		{"parameters (millions)", func(r modelRow) string { return sizeOf(r.model.ParamsMillions) }},
 		{"prefill (ms)", func(r modelRow) string { return numberOf(r.prefill) }},
@@ -179,16 +179,16 @@ func (w *writer) models() {
 	}
 	for _, k := range keys {
 		w.doc.say("**%s**", k)
-		w.doc.add(modelTable(w.modelRows(k), columns))
+		w.doc.add(tableOf(w.modelRows(k), columns))
 	}
 	w.figures(plot.KindBytes)
 	w.figures(plot.KindShare)
 }
 
-func modelTable(rows []modelRow, columns []column) table {
-	var t table
-	t.rows = make([][]string, len(rows))
-	for _, c := range columns {
+// tableOf leaves out the columns in which nothing is known.
+func tableOf[T any](rows []T, columns ...[]column[T]) table {
+	t := table{rows: make([][]string, len(rows))}
+	for _, c := range slices.Concat(columns...) {
 		known := false
 		cells := make([]string, len(rows))
 		for i, r := range rows {
