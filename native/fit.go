@@ -28,16 +28,7 @@ func FitLayers(path string, m ModelParams, c ContextParams, most int, free int64
 		}
 		defer ctx.Close()
 		buffers, err := ctx.Memory()
-		if err != nil {
-			return 0, err
-		}
-		var bytes int64
-		for _, b := range buffers {
-			if !b.Host {
-				bytes += b.ModelBytes + b.ContextBytes + b.ComputeBytes
-			}
-		}
-		return bytes, nil
+		return OnDevice(buffers).Bytes(), err
 	})
 }
 

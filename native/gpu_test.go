@@ -207,7 +207,7 @@ func TestGPUMemory(t *testing.T) {
 	shape := preset(t, "gpt2-45m")
 	path := writeModel(t, shape, "f16")
 	params := ContextParams{NCtx: 512, Threads: 4}
-	device := func(layers int) (bytes int64) {
+	device := func(layers int) int64 {
 		m, err := Load(path, ModelParams{GPU: true, GPULayers: layers})
 		if err != nil {
 			t.Fatal(err)
@@ -219,12 +219,7 @@ func TestGPUMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range buffers {
-			if !b.Host {
-				bytes += b.ModelBytes + b.ContextBytes + b.ComputeBytes
-			}
-		}
-		return bytes
+		return OnDevice(buffers).Bytes()
 	}
 	most := int(shape.NLayer) + 1
 	const slack = 1 << 20 // less than a layer

@@ -103,6 +103,21 @@ type BufferMemory struct {
 	ComputeBytes int64  `json:"compute_bytes"` // intermediate results
 }
 
+// OnDevice sums up the buffers that the CPU cannot address, those of a GPU.
+func OnDevice(buffers []BufferMemory) (sum BufferMemory) {
+	for _, b := range buffers {
+		if !b.Host {
+			sum.ModelBytes += b.ModelBytes
+			sum.ContextBytes += b.ContextBytes
+			sum.ComputeBytes += b.ComputeBytes
+		}
+	}
+	return sum
+}
+
+// Bytes is all of it.
+func (b BufferMemory) Bytes() int64 { return b.ModelBytes + b.ContextBytes + b.ComputeBytes }
+
 // Measurement is one timed call. Times are nanoseconds of CLOCK_MONOTONIC,
 // taken in C. KVDecodeNS spans from before the first step to after the last and
 // so holds the sampling; TokenNS holds llama_decode + llama_synchronize alone.

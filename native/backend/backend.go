@@ -149,7 +149,7 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 	out.InvoluntaryCtx = &m.InvoluntarySwitches
 	out.CPUTimeMS = ptr(ms(m.CPUTimeNS))
 	if n.gpu != nil {
-		if n.gpu.placement == nil && n.gpu.missing["cpu_ops"] == "" {
+		if !n.gpu.audited {
 			n.gpu.place(n.model, n.params, prompt) // after the first call, whose figures are those of a cold start
 		}
 		if err := n.gpu.note(&out, m); err != nil {

@@ -3,7 +3,6 @@
 package backend
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -91,16 +90,7 @@ func (c *card) GPU() *runner.GPU {
 	} else {
 		facts["nvml_missing"] = c.noNVML.Error()
 	}
-	// Through JSON, as the facts will go to another process anyway.
-	data, err := json.Marshal(facts)
-	if err != nil {
-		return &runner.GPU{Name: f.Name, UUID: f.UUID, Facts: map[string]any{"missing": err.Error()}}
-	}
-	out := &runner.GPU{Name: f.Name, UUID: f.UUID}
-	if err := json.Unmarshal(data, &out.Facts); err != nil {
-		out.Facts = map[string]any{"missing": err.Error()}
-	}
-	return out
+	return &runner.GPU{Name: f.Name, UUID: f.UUID, Facts: facts}
 }
 
 func (c *card) Memory() (free, total int64, err error) { return c.gpu.MemInfo() }
@@ -125,11 +115,22 @@ const (
 	energyShortNS = int64(200 * time.Millisecond)
 )
 
-func (c *card) Window(startNS, endNS int64) runner.Window {
-	if behind := time.Duration(telemetry.Now() - endNS); endNS-startNS > energyShortNS && behind < energyTick {
-		time.Sleep(energyTick - behind)
+func (c *card) Windows(phases map[string][2]int64) map[string]runner.Window {
+	for _, p := range phases {
+		if behind := time.Duration(telemetry.Now() - p[1]); p[1]-p[0] > energyShortNS && behind < energyTick {
+			time.Sleep(energyTick - behind)
+		}
 	}
 	series := c.sampler.Series()
+	out := map[string]runner.Window{}
+	for mode, p := range phases {
+		out[mode] = window(series, p[0], p[1])
+	}
+	return out
+}
+
+// window is a summary of the sensors in the record's words.
+func window(series telemetry.Series, startNS, endNS int64) runner.Window {
 	w := telemetry.Summarise(series, startNS, endNS)
 	out := runner.Window{
 		DeviceWindow: record.DeviceWindow{
@@ -140,7 +141,7 @@ func (c *card) Window(startNS, endNS int64) runner.Window {
 		},
 		Missing: map[string]string{},
 	}
-	// The record's names for the window's, where they differ.
+	// The window's names, and the record's: not all of the one are in the other.
 	for from, to := range map[string]string{
 		"vram_peak_mib": "vram_peak_mib", "power_mean_w": "power_mean_w", "energy_j": "energy_j", "energy_uncertainty_j": "energy_uncertainty_j",
 		"sm_clock_median_mhz": "sm_clock_median_mhz", "sm_clock_min_mhz": "sm_clock_min_mhz", "memory_clock_median_mhz": "mem_clock_median_mhz",

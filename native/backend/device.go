@@ -23,8 +23,9 @@ type device interface {
 	Reserve(bytes int64) error
 	// Sample reads the sensors in that interval from now on, until Close.
 	Sample(every time.Duration) error
-	// Window is what the sensors said between two readings of CLOCK_MONOTONIC, in ns.
-	Window(startNS, endNS int64) runner.Window
+	// Windows is what the sensors said during each mode's phase, which lasted from one
+	// reading of CLOCK_MONOTONIC to another, in ns.
+	Windows(phases map[string][2]int64) map[string]runner.Window
 	// Spoilt says who else has used the device since it was opened, one sentence for
 	// each program. unknown is why that cannot be told, or "".
 	Spoilt() (others []string, unknown string)
@@ -39,6 +40,7 @@ type accelerator struct {
 	beforeMiB, loadedMiB, contextMiB *float64 // device memory in use
 	weightsMiB, kvMiB, computeMiB    *float64 // by llama.cpp's account
 
+	audited   bool // whether place was called, whatever came of it
 	placement *native.Placement
 	missing   map[string]string // fields that stay null: why
 }
@@ -142,13 +144,8 @@ func (a *accelerator) account(ctx *native.Context) {
 		}
 		return
 	}
-	var weights, kv, compute int64
-	for _, b := range buffers {
-		if !b.Host {
-			weights, kv, compute = weights+b.ModelBytes, kv+b.ContextBytes, compute+b.ComputeBytes
-		}
-	}
-	a.weightsMiB, a.kvMiB, a.computeMiB = ptr(mib(weights)), ptr(mib(kv)), ptr(mib(compute))
+	b := native.OnDevice(buffers)
+	a.weightsMiB, a.kvMiB, a.computeMiB = ptr(mib(b.ModelBytes)), ptr(mib(b.ContextBytes)), ptr(mib(b.ComputeBytes))
 }
 
 // room tells whether the device has memory for a second context. Near the memory
@@ -171,6 +168,7 @@ func (a *accelerator) room() error {
 // own does that: ggml-cuda remembers which graphs a context has seen, and those
 // of an audit must not be among them.
 func (a *accelerator) place(model *native.Model, params native.ContextParams, prompt []int32) {
+	a.audited = true
 	err := a.room()
 	var ctx *native.Context
 	if err == nil {
@@ -216,17 +214,15 @@ func (a *accelerator) note(s *runner.Sample, m *native.Measurement) error {
 		return err
 	}
 	if a.sampling {
-		s.Windows = map[string]runner.Window{}
-		for mode, edges := range map[string][2]int64{
+		s.Windows = a.Windows(map[string][2]int64{
 			record.ModePrefill: {m.PrefillStartNS, m.PrefillEndNS},
 			record.ModeDecode:  {m.DecodeStartNS, m.DecodeEndNS},
 			record.ModeE2E:     {m.PrefillStartNS, m.DecodeEndNS},
-		} {
-			w := a.Window(edges[0], edges[1])
+		})
+		for _, w := range s.Windows {
 			if w.VRAMPeakMiB != nil {
 				*peak = max(*peak, *w.VRAMPeakMiB)
 			}
-			s.Windows[mode] = w
 		}
 	}
 	s.GPUPeakMB = peak
