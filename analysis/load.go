@@ -32,16 +32,13 @@ type Run struct {
 	arch map[string]architecture // by model, where a table of shapes lay in the folder
 }
 
-// Row is one line of runs.jsonl: llmscale's record, and the fields that only the
+// Row is one line of runs.jsonl: llmscale's record, and the field that only the
 // TR121 harness writes.
 type Row struct {
 	record.Record
 	Line int `json:"-"` // in runs.jsonl, from 1
 
 	ParamsMillionsMeasured *float64 `json:"params_millions_measured"`
-	DecodeEquivMS          *float64 `json:"kv_decode_ms_equiv"` // decode scaled to the target length
-	OllamaLoadMS           *float64 `json:"ollama_load_ms"`
-	OllamaDoneReason       *string  `json:"ollama_done_reason"`
 }
 
 // architecture is a line of TR121's hf_model_architecture.csv.

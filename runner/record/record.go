@@ -32,8 +32,10 @@ const (
 	StatusError   = "error"   // the worker said why it could not
 )
 
-// VerdictInvalid is the verdict on a call whose figures must not be used: what
-// spoilt them stands in VerdictReasons. A call without a verdict was not judged.
+// VerdictInvalid is the verdict on a mode of a call whose figures must not be used:
+// what spoilt them stands in VerdictReasons. Most causes spoil all modes of a call; a
+// prompt that a server had cached spoils prefill and e2e_kv alone. A record without
+// a verdict was not judged.
 const VerdictInvalid = "INVALID"
 
 // Record is one line of runs.jsonl: one mode of one call. A pointer that is nil
@@ -50,7 +52,7 @@ type Record struct {
 
 	Scenario    string  `json:"scenario" doc:"name of the scenario"`
 	Backend     string  `json:"backend" doc:"name of the backend in the config"`
-	BackendKind string  `json:"backend_kind" doc:"runtime: native"`
+	BackendKind string  `json:"backend_kind" doc:"runtime: native or ollama"`
 	Model       string  `json:"model" doc:"name of the model in the config"`
 	ModelKind   string  `json:"model_kind" doc:"how the model came in: synth or gguf"`
 	ModelSource string  `json:"model_source" doc:"source as written in the config"`
@@ -80,15 +82,17 @@ type Record struct {
 	Attempted bool     `json:"attempted" doc:"false where no worker was started for the call: the memory check or a missing device ruled it out"`
 	StartedAt float64  `json:"started_at_unix" unit:"s" doc:"wall-clock time at which the call started, Unix epoch"`
 
-	Verdict        *string  `json:"verdict" doc:"INVALID where something spoilt the call; null: nothing of the kind was found"`
+	Verdict        *string  `json:"verdict" doc:"INVALID where something spoilt this mode of the call; null: nothing of the kind was found"`
 	VerdictReasons []string `json:"verdict_reasons" doc:"what spoilt it"`
 
 	Measurement
 	DeviceWindow
+	OllamaCall
 	ModelFacts
 	RuntimeFacts
+	OllamaServer
 
-	LatencyMS   *float64 `json:"latency_ms" unit:"ms" doc:"host time of this mode: prefill_ms, kv_decode_ms or e2e_kv_ms"`
+	LatencyMS   *float64 `json:"latency_ms" unit:"ms" doc:"host time of this mode: prefill_ms, kv_decode_ms or e2e_kv_ms; through Ollama, kv_decode_ms_equiv and e2e_kv_ms_equiv"`
 	CUDAEventMS *float64 `json:"cuda_event_ms" unit:"ms" doc:"device time of this mode by CUDA events; null on the CPU"`
 	HostGapMS   *float64 `json:"host_gap_ms" unit:"ms" doc:"latency_ms less cuda_event_ms: what the host adds around the device's work; null on the CPU"`
 	TokensTotal *int     `json:"tokens_total" unit:"tokens" doc:"prefill: prompt tokens; kv_decode: gen tokens; e2e_kv: their sum; over the batch"`
@@ -122,13 +126,14 @@ type Measurement struct {
 	TokenDeviceNS   []int64 `json:"token_device_ns" unit:"ns" doc:"per decode step by CUDA events; null on the CPU"`
 	FirstSamplingNS *int64  `json:"first_sampling_ns" unit:"ns" doc:"argmax over prefill's logits"`
 
-	PromptTokenIDs   []int32 `json:"prompt_token_ids" doc:"ids of the prompt's tokens; null when there are more than 1024"`
-	OutputTokenIDs   []int32 `json:"output_token_ids" doc:"ids of the greedy tokens in order, the first one from prefill's logits; null when there are more than 1024"`
-	PromptTokensHash *string `json:"prompt_tokens_sha256" doc:"SHA-256 of the prompt's ids as little-endian int32"`
-	OutputTokensHash *string `json:"output_tokens_sha256" doc:"SHA-256 of the output ids as little-endian int32"`
-	OutputText       *string `json:"output_text" doc:"the greedy tokens as text, for prompts that are text; it shows whether the model makes sense"`
-	PromptSeed       *int64  `json:"prompt_seed" doc:"seed from which a prompt of N random ids was drawn; null for text"`
-	LogitsFinite     *bool   `json:"logits_finite" doc:"whether the last step's logits were all finite"`
+	PromptTokenIDs   []int32  `json:"prompt_token_ids" doc:"ids of the prompt's tokens; null when there are more than 1024"`
+	OutputTokenIDs   []int32  `json:"output_token_ids" doc:"ids of the greedy tokens in order, the first one from prefill's logits; null when there are more than 1024"`
+	PromptTokensHash *string  `json:"prompt_tokens_sha256" doc:"SHA-256 of the prompt's ids as little-endian int32"`
+	OutputTokensHash *string  `json:"output_tokens_sha256" doc:"SHA-256 of the output ids as little-endian int32"`
+	OutputPieces     []string `json:"output_pieces" doc:"the greedy tokens one by one as text, for prompts that are text; through Ollama, the pieces in which the text arrived"`
+	OutputText       *string  `json:"output_text" doc:"the greedy tokens as text, for prompts that are text; it shows whether the model makes sense"`
+	PromptSeed       *int64   `json:"prompt_seed" doc:"seed from which a prompt of N random ids was drawn; null for text"`
+	LogitsFinite     *bool    `json:"logits_finite" doc:"whether the last step's logits were all finite"`
 
 	TokenizeMS    *float64 `json:"tokenize_ms" unit:"ms" doc:"tokenising the prompt; outside every phase; null for random ids"`
 	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call; outside every phase"`
