@@ -104,24 +104,31 @@ func (m *Model) Info() ModelInfo {
 }
 
 // Tokenize returns the ids of text in the model's vocabulary; special adds the
-// tokens that the model wants around a text (such as BOS).
+// tokens that the model wants around a text (such as BOS). Text that spells a special
+// token stays text.
 func (m *Model) Tokenize(text string, special bool) ([]int32, error) {
+	return m.tokenize(text, special, false)
+}
+
+// TokenizeMarkup is Tokenize with the tokens around the text, and with special tokens
+// (such as <|endoftext|>) where the text spells them: what servers do with a raw prompt.
+func (m *Model) TokenizeMarkup(text string) ([]int32, error) {
+	return m.tokenize(text, true, true)
+}
+
+func (m *Model) tokenize(text string, special, markup bool) ([]int32, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.c == nil {
 		return nil, errClosed
 	}
+	length := len(text)
 	if text == "" {
 		text = "\x00" // a pointer to take; its length stays 0
-		return m.tokenize(text, 0, special)
 	}
-	return m.tokenize(text, len(text), special)
-}
-
-func (m *Model) tokenize(text string, length int, special bool) ([]int32, error) {
 	p := (*C.char)(unsafe.Pointer(unsafe.StringData(text)))
 	for ids := make([]int32, length+8); ; {
-		n := int(C.ls_tokenize(m.c, p, C.int32_t(length), C.bool(special), (*C.int32_t)(unsafe.Pointer(&ids[0])), C.int32_t(len(ids))))
+		n := int(C.ls_tokenize(m.c, p, C.int32_t(length), C.bool(special), C.bool(markup), (*C.int32_t)(unsafe.Pointer(&ids[0])), C.int32_t(len(ids))))
 		switch {
 		case n < 0:
 			return nil, &Error{Op: "tokenize", Message: "llama.cpp could not tokenise the text"}

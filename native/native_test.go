@@ -288,6 +288,16 @@ func TestTokenizeRoundTrip(t *testing.T) {
 			t.Errorf("%q comes back as %q", c.text, back)
 		}
 	}
+	// The same text as text and as the token that it spells.
+	const spelt = "a<|endoftext|>"
+	plain, err := m.Tokenize(spelt, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	markup, err := m.TokenizeMarkup(spelt)
+	if err != nil || len(markup) != 2 || len(plain) <= 2 {
+		t.Errorf("%q has %d tokens as markup (%v) and %d as text, want 2 and more", spelt, len(markup), err, len(plain))
+	}
 	if _, err := m.Detokenize([]int32{-1}); err == nil {
 		t.Error("a token id of -1 is accepted")
 	}

@@ -35,6 +35,9 @@ func (*Model) Info() ModelInfo { return ModelInfo{} }
 // Tokenize returns ErrNotBuilt.
 func (*Model) Tokenize(string, bool) ([]int32, error) { return nil, ErrNotBuilt }
 
+// TokenizeMarkup returns ErrNotBuilt.
+func (*Model) TokenizeMarkup(string) ([]int32, error) { return nil, ErrNotBuilt }
+
 // Detokenize returns ErrNotBuilt.
 func (*Model) Detokenize([]int32) (string, error) { return "", ErrNotBuilt }
 

@@ -102,7 +102,7 @@ void ls_model_get_info(const ls_model * model, ls_model_info * out);
 
 /* Tokenises text[0..len). Returns how many ids there are; when that is more than
  * cap, nothing past cap was written and the call wants a larger buffer. <0: error. */
-int32_t ls_tokenize(const ls_model * model, const char * text, int32_t len, bool add_special, int32_t * ids, int32_t cap);
+int32_t ls_tokenize(const ls_model * model, const char * text, int32_t len, bool add_special, bool parse_special, int32_t * ids, int32_t cap);
 
 /* Detokenises; returns the length in bytes, with the same rule for cap. */
 int32_t ls_detokenize(const ls_model * model, const int32_t * ids, int32_t n_ids, char * text, int32_t cap);

@@ -115,9 +115,10 @@ extern "C" void ls_model_get_info(const ls_model * model, ls_model_info * out) {
     llama_model_desc(m, out->description, sizeof out->description);
 }
 
-extern "C" int32_t ls_tokenize(const ls_model * model, const char * text, int32_t len, bool add_special, int32_t * ids, int32_t cap) {
+extern "C" int32_t ls_tokenize(const ls_model * model, const char * text, int32_t len, bool add_special, bool parse_special, int32_t * ids,
+                               int32_t cap) {
     // llama.cpp answers "too small" with the negated count.
-    const int32_t n = llama_tokenize(model->vocab, text, len, ids, cap, add_special, /*parse_special=*/false);
+    const int32_t n = llama_tokenize(model->vocab, text, len, ids, cap, add_special, parse_special);
     return n == INT32_MIN ? -1 : n < 0 ? -n : n;
 }
 
