@@ -54,6 +54,18 @@ type LoadSpec struct {
 	TelemetryMS  int     `json:"telemetry_ms"`   // between two readings of the sensors; 0: none
 
 	Positions int `json:"positions"` // most tokens that the model has a learned position for; 0: no such limit
+
+	Ollama *OllamaSpec `json:"ollama,omitempty"` // of kind ollama, nil otherwise
+}
+
+// OllamaSpec says which server and which of its models to measure. ModelFile is
+// then the GGUF that the server's model was made of; its tokeniser is used.
+type OllamaSpec struct {
+	URL        string `json:"url"`         // "": as Ollama's own tools find it
+	Model      string `json:"model"`       // on the server
+	SHA256     string `json:"sha256"`      // of ModelFile; the server must serve that very file
+	BanRepeats bool   `json:"ban_repeats"` // see config.Backend
+	EOSText    string `json:"eos_text"`    // text of the end-of-sequence token; "": none is known
 }
 
 // LoadInfo says what a load took and what it gave.
@@ -64,6 +76,8 @@ type LoadInfo struct {
 	LlamaCommit   string  `json:"llama_commit"`
 	GPULayers     int     `json:"n_gpu_layers"` // as loaded: a number also where all or as many as fit were asked for
 	GPU           *GPU    `json:"gpu,omitempty"`
+
+	Ollama *record.OllamaServer `json:"ollama,omitempty"` // of kind ollama: which server, which model
 }
 
 // GPU is the card that a model was loaded on. Facts are what its driver says of
@@ -78,9 +92,23 @@ type GPU struct {
 // those that belong to one mode, and what spoilt it.
 type Sample struct {
 	record.Measurement
-	Windows map[string]Window `json:"windows,omitempty"` // by mode
-	Invalid []string          `json:"invalid,omitempty"` // reasons, see record.VerdictInvalid
-	Missing map[string]string `json:"missing,omitempty"` // fields that could have been measured and were not: why
+	Windows map[string]Window   `json:"windows,omitempty"` // by mode
+	Ollama  *record.OllamaCall  `json:"ollama,omitempty"`  // of kind ollama
+	Invalid map[string][]string `json:"invalid,omitempty"` // by mode: reasons, see record.VerdictInvalid
+	Missing map[string]string   `json:"missing,omitempty"` // fields that could have been measured and were not: why
+}
+
+// Spoil makes the modes of the call INVALID for a reason; without modes, all.
+func (s *Sample) Spoil(reason string, modes ...string) {
+	if len(modes) == 0 {
+		modes = record.Modes
+	}
+	if s.Invalid == nil {
+		s.Invalid = map[string][]string{}
+	}
+	for _, mode := range modes {
+		s.Invalid[mode] = append(s.Invalid[mode], reason)
+	}
 }
 
 // Window is what a GPU's sensors said during one mode's phase.

@@ -74,7 +74,7 @@ type fakeBackend struct {
 }
 
 func openFake(kind string) (Backend, error) {
-	if kind != config.KindNative {
+	if kind != config.KindNative && kind != config.KindOllama {
 		return nil, Failf(record.StatusWaived, "no backend of kind %q", kind)
 	}
 	return &fakeBackend{}, nil
@@ -163,8 +163,13 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 			watts := float64(100 * (i + 1))
 			s.Windows[mode] = Window{DeviceWindow: record.DeviceWindow{PowerMeanW: &watts}, Missing: map[string]string{"energy_j": "too short for " + mode}}
 		}
-		s.Invalid = []string{"another program"}
+		s.Spoil("another program")
 		s.Missing = map[string]string{"token_device_ns": "not asked for"}
+	}
+	if f.spec.Ollama != nil {
+		projected, equiv, target := true, 2*decode, 2*gen
+		s.Ollama = &record.OllamaCall{OllamaProjected: &projected, DecodeEquivMS: &equiv, GenTokensEquiv: &target, E2EEquivMS: &equiv}
+		s.Spoil("prefill: cached", record.ModePrefill, record.ModeE2E)
 	}
 	return s, nil
 }

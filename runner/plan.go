@@ -68,8 +68,8 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		// What a GPU holds this machine's memory need not: there the loading itself tells.
-		job.Fits = p.Free == 0 || pair.Backend.Device != config.DeviceCPU || job.Memory.Resident <= p.Free
+		// What a GPU or a server holds this process's memory need not: there the loading itself tells.
+		job.Fits = p.Free == 0 || pair.Backend.Device != config.DeviceCPU || pair.Backend.Kind == config.KindOllama || job.Memory.Resident <= p.Free
 		for _, s := range cfg.Scenarios {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++
@@ -99,6 +99,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 			return Job{}, fmt.Errorf("runner: scenario %s: %w", s.Name, err)
 		}
 	}
+	if b.Kind == config.KindOllama {
+		b = asServed(b)
+	}
 	nCtx := b.Context(longest)
 	// llama.cpp takes no batch larger than the context.
 	b.BatchTokens = min(b.BatchTokens, nCtx)
@@ -114,7 +117,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 	if err != nil {
 		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
 	}
-	return Job{
+	job := Job{
 		Model: m, Backend: b, Memory: mem, KVBytes: kv,
 		Load: LoadSpec{
 			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
@@ -122,7 +125,25 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions),
 			CUDAGraphs: b.CUDAGraphs, TokenEvents: b.TokenEvents, VRAMLimitGiB: b.VRAMLimitGiB, TelemetryMS: cfg.TelemetryMS,
 		},
-	}, nil
+	}
+	if b.Kind == config.KindOllama {
+		job.Load.Ollama = &OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
+		if m.Kind == config.KindOllama {
+			job.Load.Ollama.Model = m.Preset
+		}
+	}
+	return job, nil
+}
+
+// ByServer stands in records for a setting that an Ollama server makes and does not tell.
+const ByServer = "server"
+
+// asServed is a backend of kind ollama with what its API makes of the settings: one
+// number of threads, one of the batch, and the server's own flash attention.
+func asServed(b config.Backend) config.Backend {
+	b.ThreadsBatch, b.BatchTokens = b.Threads, b.UBatchTokens
+	b.FlashAttn = ByServer
+	return b
 }
 
 // Waive marks the jobs of a device that this machine does not have: they are put

@@ -7,8 +7,9 @@ type Phase string
 
 // Phases, in the order in which a run comes to them.
 const (
-	PhaseProbe   Phase = "probe" // of a device, before the first cell
-	PhaseWrite   Phase = "write" // a transient model
+	PhaseProbe   Phase = "probe"  // of a device, before the first cell
+	PhaseWrite   Phase = "write"  // a transient model
+	PhaseImport  Phase = "import" // a model to a server
 	PhaseLoad    Phase = "load"
 	PhaseWarmup  Phase = "warm-up"
 	PhaseMeasure Phase = "measure"

@@ -45,6 +45,12 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 			rec.VRAMLimitGiB = &j.Backend.VRAMLimitGiB
 		}
 	}
+	if j.Backend.Kind == config.KindOllama {
+		rec.KVTypeK, rec.KVTypeV = ByServer, ByServer
+	}
+	if info.Ollama != nil {
+		rec.OllamaServer = *info.Ollama
+	}
 	if info.GPU != nil {
 		rec.GPUName, rec.GPUUUID, rec.NGPULayers = &info.GPU.Name, &info.GPU.UUID, info.GPULayers
 	}
@@ -88,9 +94,8 @@ func (r *Run) store(base record.Record, m Sample) error {
 	base.Status = record.StatusOK
 	base.Attempted = true
 	base.Measurement = m.Measurement
-	if len(m.Invalid) > 0 {
-		invalid := record.VerdictInvalid
-		base.Verdict, base.VerdictReasons = &invalid, m.Invalid
+	if m.Ollama != nil {
+		base.OllamaCall = *m.Ollama
 	}
 	base.Nulls = map[string]string{}
 	maps.Copy(base.Nulls, m.Missing)
@@ -101,14 +106,18 @@ func (r *Run) store(base record.Record, m Sample) error {
 		base.Nulls["gpu_peak_mb"] = "no device memory on the CPU"
 	}
 	tooMany := fmt.Sprintf("more than %d ids: see the hash", MaxRecordedIDs)
-	if m.PromptTokenIDs == nil {
+	if m.PromptTokenIDs == nil && base.Nulls["prompt_token_ids"] == "" {
 		base.Nulls["prompt_token_ids"] = tooMany
 	}
-	if m.OutputTokenIDs == nil && *m.GenTokensRaw > 0 {
+	if m.OutputTokenIDs == nil && base.Nulls["output_token_ids"] == "" && *m.GenTokensRaw > 0 {
 		base.Nulls["output_token_ids"] = tooMany
 	}
 	records := inModes(base)
 	for i := range records {
+		if why := m.Invalid[records[i].Mode]; len(why) > 0 {
+			invalid := record.VerdictInvalid
+			records[i].Verdict, records[i].VerdictReasons = &invalid, why
+		}
 		w := m.Windows[records[i].Mode]
 		records[i].DeviceWindow = w.DeviceWindow
 		records[i].Nulls = maps.Clone(base.Nulls)
@@ -123,25 +132,33 @@ func (r *Run) store(base record.Record, m Sample) error {
 	return nil
 }
 
-// project fills in the mode's own latency and rate.
+// project fills in the mode's own latency and rate. An answer that a server ended
+// early stands for the target's length: its scaled times and lengths count.
 func project(rec *record.Record) {
-	prompt, gen := *rec.PromptTokensRaw, *rec.GenTokensRaw
-	var tokens int
+	prompt, gen := rec.PromptTokensRaw, rec.GenTokensRaw
+	decodeMS, e2eMS, decoded := rec.KVDecodeMS, rec.E2EKVMS, gen
+	if rec.DecodeEquivMS != nil {
+		decodeMS, e2eMS, decoded = rec.DecodeEquivMS, rec.E2EEquivMS, rec.GenTokensEquiv
+	}
 	switch rec.Mode {
 	case record.ModePrefill:
-		rec.LatencyMS, rec.CUDAEventMS, tokens = rec.PrefillMS, rec.PrefillCUDAMS, prompt
+		rec.LatencyMS, rec.CUDAEventMS, rec.TokensTotal = rec.PrefillMS, rec.PrefillCUDAMS, prompt
 	case record.ModeDecode:
-		rec.LatencyMS, rec.CUDAEventMS, tokens = rec.KVDecodeMS, rec.KVDecodeCUDAMS, gen
+		rec.LatencyMS, rec.CUDAEventMS, rec.TokensTotal = decodeMS, rec.KVDecodeCUDAMS, decoded
 	case record.ModeE2E:
-		rec.LatencyMS, rec.CUDAEventMS, tokens = rec.E2EKVMS, rec.E2EKVCUDAMS, prompt+gen
+		rec.LatencyMS, rec.CUDAEventMS = e2eMS, rec.E2EKVCUDAMS
+		if prompt != nil && decoded != nil {
+			sum := *prompt + *decoded
+			rec.TokensTotal = &sum
+		}
 	}
-	rec.TokensTotal, rec.GenTokens = &tokens, &gen
+	rec.GenTokens = gen
 	if rec.LatencyMS != nil && rec.CUDAEventMS != nil {
 		gap := *rec.LatencyMS - *rec.CUDAEventMS
 		rec.HostGapMS = &gap
 	}
-	if rec.LatencyMS != nil && *rec.LatencyMS > 0 {
-		rate := float64(tokens) / (*rec.LatencyMS / 1e3)
+	if rec.LatencyMS != nil && *rec.LatencyMS > 0 && rec.TokensTotal != nil {
+		rate := float64(*rec.TokensTotal) / (*rec.LatencyMS / 1e3)
 		rec.TokensPerS = &rate
 	}
 }

@@ -30,6 +30,9 @@ type Run struct {
 	// has been prepared.
 	Transient *Models
 
+	// Serve makes a server ready to measure a job of kind ollama, nil: there is no way to.
+	Serve Serve
+
 	// Session is 0 for a new run and counts resumptions; Previous holds the
 	// records of the earlier sessions.
 	Session  int
@@ -80,15 +83,24 @@ type done struct {
 
 // finished reads earlier sessions' records. A model that was tried and ran out
 // of memory is a result: it stands. What crashed, timed out, failed, was waived,
-// was INVALID or was not tried for lack of memory then is tried again.
+// was INVALID in all modes or was not tried for lack of memory then is tried again.
+// What spoils some modes alone (a prompt that a server remembers) would do so again.
 func finished(records []record.Record) done {
 	d := done{reps: map[int]map[int]bool{}, final: map[int]string{}, records: len(records)}
+	type call struct{ task, session, idx int }
+	counts := map[call]bool{} // a mode of the call does
 	for i := range records {
 		r := &records[i]
-		switch {
-		case r.Status == record.StatusOOM && r.Attempted:
+		if r.Status == record.StatusOOM && r.Attempted {
 			d.final[r.TaskIdx] = r.Status
-		case r.Status == record.StatusOK && r.Verdict == nil && r.Rep != nil && r.Mode == record.ModeE2E:
+		}
+		if r.Status != record.StatusOK || r.Rep == nil {
+			continue
+		}
+		k := call{r.TaskIdx, r.Session, r.CallIdx}
+		counts[k] = counts[k] || r.Verdict == nil
+		// The last record of a call: before it, the call was not stored whole.
+		if r.Mode == record.ModeE2E && counts[k] {
 			if d.reps[r.TaskIdx] == nil {
 				d.reps[r.TaskIdx] = map[int]bool{}
 			}
@@ -172,13 +184,14 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 // it was measuring; the job's other cells get a new one.
 func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 	var w *process
+	var held cleanup
 	defer func() {
-		if w != nil {
+		if w != nil { // before what it has loaded is taken away
 			w.close()
+			w = nil
 		}
+		err = errors.Join(err, held.release())
 	}()
-	release := func() error { return nil }
-	defer func() { err = errors.Join(err, release()) }()
 	var info LoadInfo
 	fresh := false // the worker's load is not on record yet
 	for _, c := range j.Cells {
@@ -187,7 +200,7 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			continue
 		}
 		if w == nil {
-			if release, err = r.make(j, stop); err == nil {
+			if err = r.provide(j, &held, stop); err == nil {
 				w, info, err = r.load(j, stop)
 			}
 			if errors.Is(err, errInterrupted) {

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -289,19 +290,23 @@ func TestDeviceRecords(t *testing.T) {
 	}
 }
 
-// TestInvalidCallsAreMadeAgain: a repetition that something spoilt is not one that
-// a resumed run can do without.
+// TestInvalidCallsAreMadeAgain: a repetition that something spoilt in all its modes is
+// not one that a resumed run can do without; nor is one of which records are missing.
 func TestInvalidCallsAreMadeAgain(t *testing.T) {
 	invalid := record.VerdictInvalid
-	reps := [3]int{0, 1, 2}
 	var records []record.Record
-	for i := range reps {
-		records = append(records, record.Record{TaskIdx: 4, Status: record.StatusOK, Mode: record.ModeE2E, Rep: &reps[i]})
+	for rep, spoilt := range [][]string{nil, record.Modes, {record.ModePrefill, record.ModeE2E}, {record.ModeDecode, record.ModeE2E}, nil} {
+		for _, mode := range record.Modes {
+			r := record.Record{TaskIdx: 4, CallIdx: rep + 1, Status: record.StatusOK, Mode: mode, Rep: &rep}
+			if slices.Contains(spoilt, mode) {
+				r.Verdict = &invalid
+			}
+			records = append(records, r)
+		}
 	}
-	records[1].Verdict = &invalid
-	have := finished(records).reps[4]
-	if !have[0] || have[1] || !have[2] {
-		t.Errorf("on record as done: %v, want 0 and 2", have)
+	have := finished(records[:len(records)-1]).reps[4]
+	if want := map[int]bool{0: true, 2: true, 3: true}; !maps.Equal(have, want) {
+		t.Errorf("on record as done: %v, want %v", have, want)
 	}
 }
 

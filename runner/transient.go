@@ -7,12 +7,11 @@ import (
 )
 
 // make writes the job's model, if the run's models are transient and it is not
-// there, and returns what removes it again once no later job needs it. A file that
+// there, and adds what removes it again once no later job needs it. A file that
 // was there before is left alone.
-func (r *Run) make(j *Job, stop <-chan struct{}) (release func() error, err error) {
-	release = func() error { return nil }
+func (r *Run) make(j *Job, held *cleanup, stop <-chan struct{}) error {
 	if r.Transient == nil || !j.tried() {
-		return release, nil
+		return nil
 	}
 	m := &j.Model
 	_, statErr := os.Stat(m.File)
@@ -20,6 +19,7 @@ func (r *Run) make(j *Job, stop <-chan struct{}) (release func() error, err erro
 	r.show(Status{Cell: m.Name + "/" + j.Backend.Name, Phase: PhaseWrite})
 	done := make(chan error, 1)
 	go func() { done <- r.Transient.prepare(m) }()
+	var err error
 	select {
 	case err = <-done:
 	case <-stop:
@@ -27,25 +27,26 @@ func (r *Run) make(j *Job, stop <-chan struct{}) (release func() error, err erro
 		if err := RemoveUnfinished(r.Transient.Dir); err != nil {
 			r.Log.Warn("removing an unfinished model", "error", err)
 		}
-		return release, errInterrupted
+		return errInterrupted
 	}
 	if err != nil {
-		return release, fmt.Errorf("writing %s: %w", filepath.Base(m.File), err)
+		return fmt.Errorf("writing %s: %w", filepath.Base(m.File), err)
 	}
 	if there || m.maker == nil {
-		return release, nil
+		return nil
 	}
 	if r.made == nil {
 		r.made = map[string]bool{}
 	}
 	r.made[m.File] = true
-	return func() error {
+	held.add(func() error {
 		if r.needed(m.File) {
 			return nil
 		}
 		delete(r.made, m.File)
 		return r.Transient.discard(m)
-	}, nil
+	})
+	return nil
 }
 
 // needed tells whether a job that is still to come loads the file.

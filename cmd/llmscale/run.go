@@ -22,6 +22,7 @@ import (
 	"llmscale/native/backend"
 	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/ollama"
 	"llmscale/runner/record"
 )
 
@@ -153,7 +154,7 @@ func measure(c *cli.Context) (dir string, err error) {
 
 	progress := newProgress(c.App.ErrWriter)
 	defer progress.Close()
-	run := &runner.Run{Worker: workerProcess(c), Progress: progress, Log: slog.Default()}
+	run := &runner.Run{Worker: workerProcess(c), Serve: ollama.Serve, Progress: progress, Log: slog.Default()}
 	models := &runner.Models{Dir: c.String("models-dir"), Progress: progress.File}
 	var (
 		cfg *config.Config
@@ -334,10 +335,15 @@ func workerCommand() *cli.Command {
 }
 
 func openBackend(kind string) (runner.Backend, error) {
-	if kind != config.KindNative {
-		return nil, runner.Failf(record.StatusWaived, "this build has no backend of kind %q", kind)
+	switch kind {
+	case config.KindNative:
+		return &backend.Native{}, nil
+	case config.KindOllama:
+		return ollama.New(ollama.Options{OpenTokenizer: func(path string) (ollama.Tokenizer, error) {
+			return backend.OpenTokenizer(path)
+		}}), nil
 	}
-	return &backend.Native{}, nil
+	return nil, runner.Failf(record.StatusWaived, "this build has no backend of kind %q", kind)
 }
 
 // printPlan is --dry-run: nothing has been written.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"llmscale/native"
@@ -118,11 +119,15 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		return runner.Sample{}, runner.Failf(record.StatusError, "the model's logits are not finite: its weights or this build compute garbage")
 	}
 	if call.Prompt != nil {
-		text, err := n.model.Detokenize(m.OutputIDs)
+		pieces, err := n.pieces(m.OutputIDs)
 		if err != nil {
 			return runner.Sample{}, err
 		}
+		text := strings.Join(pieces, "")
 		out.OutputText = &text
+		if len(pieces) <= runner.MaxRecordedIDs {
+			out.OutputPieces = pieces
+		}
 	}
 	one, seqLen, gen := 1, len(prompt), len(m.OutputIDs)
 	out.BatchSize, out.SeqLen, out.PromptTokensRaw, out.GenTokensRaw = &one, &seqLen, &seqLen, &gen
@@ -154,6 +159,18 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		}
 		if err := n.gpu.note(&out, m); err != nil {
 			return runner.Sample{}, err
+		}
+	}
+	return out, nil
+}
+
+// pieces are the texts of single tokens.
+func (n *Native) pieces(ids []int32) ([]string, error) {
+	out := make([]string, len(ids))
+	for i := range ids {
+		var err error
+		if out[i], err = n.model.Detokenize(ids[i : i+1]); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

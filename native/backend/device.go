@@ -238,7 +238,7 @@ func (a *accelerator) note(s *runner.Sample, m *native.Measurement) error {
 
 	others, unknown := a.Spoilt()
 	for _, o := range others {
-		s.Invalid = append(s.Invalid, "another program uses the GPU: "+o)
+		s.Spoil("another program uses the GPU: " + o)
 	}
 	if unknown != "" {
 		s.Missing["verdict"] = unknown

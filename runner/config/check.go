@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -76,6 +77,9 @@ func (d *decoder) checkScenario(path string) {
 	}
 }
 
+// ofGPU are the keys that mean nothing on the CPU.
+var ofGPU = []string{"cuda_graphs", "token_events", "vram_limit_gib"}
+
 func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
 	b.at = d.seen[path]
 	if n, ok := d.seen[path+".n_gpu_layers"]; !ok {
@@ -85,11 +89,12 @@ func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
 	} else if b.Device == DeviceCPU && b.NGPULayers != 0 && !d.bad[path+".device"] {
 		d.fail(n, path+".n_gpu_layers", "must be 0 on device cpu, not %s; for layers on the GPU write device: cuda", layersText(b.NGPULayers))
 	}
-	for _, key := range []string{"cuda_graphs", "token_events", "vram_limit_gib"} {
+	for _, key := range ofGPU {
 		if n, ok := d.seen[path+"."+key]; ok && b.Device == DeviceCPU && !d.bad[path+".device"] {
 			d.fail(n, path+"."+key, "means nothing on device cpu; remove it, or write device: cuda")
 		}
 	}
+	d.checkKind(b, path)
 	if n, ok := d.seen[path+".ubatch_tokens"]; !ok {
 		b.UBatchTokens = min(512, b.BatchTokens)
 	} else if b.UBatchTokens > b.BatchTokens && !d.bad[path+".batch_tokens"] {
@@ -100,6 +105,39 @@ func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
 	}
 	if msg := c.contextTooShort(*b); msg != "" {
 		d.fail(d.seen[path+".context_tokens"], path+".context_tokens", "%s", msg)
+	}
+}
+
+// ofServer says, for keys that mean nothing through Ollama's API, what decides there.
+var ofServer = map[string]string{
+	"flash_attn":     "the server's environment decides (OLLAMA_FLASH_ATTENTION), and the API cannot change it",
+	"kv_type":        "the server's environment decides (OLLAMA_KV_CACHE_TYPE), and the API cannot change it",
+	"threads_batch":  "the API has one number of threads for prefill and decode",
+	"batch_tokens":   "the API has one number for the batch and what is computed at once: ubatch_tokens",
+	"cuda_graphs":    "the server decides",
+	"token_events":   "the server has no such clock",
+	"vram_limit_gib": "the server sees the whole card",
+}
+
+// checkKind refuses keys that belong to another kind of backend.
+func (d *decoder) checkKind(b *Backend, path string) {
+	if d.bad[path+".kind"] {
+		return
+	}
+	if b.Kind != KindOllama {
+		for _, key := range []string{"url", "import", "ban_repeats"} {
+			if n, ok := d.seen[path+"."+key]; ok {
+				d.fail(n, path+"."+key, "means nothing for kind %s; remove it, or write kind: ollama", b.Kind)
+			}
+		}
+		b.BanRepeats = ""
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(ofServer)) {
+		// What is wrong on the CPU anyway has been told.
+		if n, ok := d.seen[path+"."+key]; ok && !(b.Device == DeviceCPU && slices.Contains(ofGPU, key)) {
+			d.fail(n, path+"."+key, "means nothing for kind ollama: %s; remove it", ofServer[key])
+		}
 	}
 }
 
@@ -292,13 +330,14 @@ func expand(path string) (out, problem string) {
 // checkPairs refuses a model that nothing runs and a backend that runs nothing:
 // whoever wrote it expects rows that would never come.
 func (d *decoder) checkPairs(c *Config) {
+	told := map[string]bool{} // backends that cannot get at a model
 	for i, m := range c.Models {
 		if d.full() {
 			return
 		}
 		path := fmt.Sprintf("models[%d]", i)
 		runs := false
-		for _, b := range c.Backends {
+		for k, b := range c.Backends {
 			listed := slices.Index(m.Backends, b.Name)
 			if p := fmt.Sprintf("%s.backends[%d]", path, listed); listed >= 0 && !m.writable(b) {
 				if b.DType == "" {
@@ -307,7 +346,13 @@ func (d *decoder) checkPairs(c *Config) {
 					d.fail(d.seen[p], p, "backend %s has dtype %s, in which a %s: model cannot be written; take it off this list", b.Name, b.DType, m.Kind)
 				}
 			}
-			runs = runs || c.Runs(m, b)
+			if c.Runs(m, b) {
+				runs = true
+				if b.Kind == KindOllama && !b.Import && m.Kind != KindOllama && !told[b.Name] {
+					told[b.Name] = true
+					d.fail(b.at, fmt.Sprintf("backends[%d]", k), "model %s is not one of Ollama's own: write import: true, so that it is made on the server for the time of measuring, or give the model a backends list without %s", m.Name, b.Name)
+				}
+			}
 		}
 		if !runs && m.Backends == nil {
 			d.fail(m.at, path, "model %s runs under no backend: a %s: model needs one with a dtype that it can be written in; add for example {%s}", m.Name, m.Kind, backendTable.example)

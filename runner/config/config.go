@@ -51,7 +51,7 @@ type Scenario struct {
 // its context. Two backends are equal but for the name if they do the same work.
 type Backend struct {
 	Name          string  `json:"name"`
-	Kind          string  `json:"kind"`                     // KindNative
+	Kind          string  `json:"kind"`                     // KindNative or KindOllama
 	Device        string  `json:"device"`                   // DeviceCPU or DeviceCUDA
 	DType         string  `json:"dtype,omitempty"`          // f32, f16, q8_0: the type in which models are synthesised; "": this backend runs files only
 	BatchSize     int     `json:"batch_size"`               // sequences decoded together; 1
@@ -67,6 +67,11 @@ type Backend struct {
 	UBatchTokens  int     `json:"ubatch_tokens"`            // most tokens computed at once; at most BatchTokens
 	KVType        string  `json:"kv_type"`                  // f16, f32, q8_0, for keys and values alike
 	Mmap          bool    `json:"mmap"`                     // weights mapped from the file
+
+	// Of kind ollama alone.
+	URL        string `json:"url,omitempty"`         // of the server; "": as Ollama's own tools find it
+	Import     bool   `json:"import,omitempty"`      // models that are not the server's are made there for the time of measuring
+	BanRepeats string `json:"ban_repeats,omitempty"` // auto, on, off; "" of other kinds
 
 	at mark // of its entry in the file
 }
@@ -125,7 +130,7 @@ const (
 	KindLadder = "ladder" // one architecture at many sizes, or one of them, with random weights
 	KindLike   = "like"   // the twin of a GGUF file, with random weights
 	KindHF     = "hf"     // a Hugging Face folder
-	KindOllama = "ollama" // a model in Ollama's store
+	KindOllama = "ollama" // a model in Ollama's store; of a backend: Ollama's HTTP API
 	KindGGUF   = "gguf"
 	DeviceCPU  = "cpu"
 	DeviceCUDA = "cuda"

@@ -126,12 +126,15 @@ A model's ` + "`backends`" + ` list narrows this to the backends it names. So a 
 Where two of them differ only in ` + "`dtype`" + `, it would do the same work twice under two names: the program warns, and a list with one of them
 (best one without ` + "`dtype`" + `, as in ` + "`configs/real-model.yaml`" + `) sets it right.
 
+A backend of kind ` + "`ollama`" + ` runs ` + "`ollama:NAME`" + ` as the server has it, and any other file only with ` + "`import: true`" + `.
+
 A model that no backend runs and a backend that runs no model are errors, because rows that someone expects would never come.
 
 ## Rules between keys
 
 - A scenario has exactly one of ` + "`prompt` and `prompt_tokens`" + `.
 - ` + "`n_gpu_layers`" + ` other than 0, ` + "`cuda_graphs`, `token_events` and `vram_limit_gib`" + ` need ` + "`device: cuda`" + `.
+- ` + "`url`, `import` and `ban_repeats`" + ` need ` + "`kind: ollama`" + `; of the other keys that kind takes no ` + "`flash_attn`, `kv_type`, `threads_batch`, `batch_tokens`, `cuda_graphs`, `token_events` and `vram_limit_gib`" + `: its server decides.
 - ` + "`ubatch_tokens`" + ` is at most ` + "`batch_tokens`" + `.
 - ` + "`kv_type: q8_0`" + ` needs ` + "`flash_attn`" + ` auto or on.
 - A ` + "`context_tokens`" + ` that is not 0 has room for every scenario's ` + "`prompt_tokens`" + ` and ` + "`gen_tokens`" + `; a text is checked once the model has tokenised it.
@@ -148,7 +151,7 @@ unless they were named: that is an error.
 | TR121 | here |
 |---|---|
 | ` + "`kind: hf`, `dtype: fp32` or `fp16`" + ` | ` + "`kind: native`, `dtype: f32` or `f16`" + ` (the old spellings of ` + "`dtype`" + ` are read too) |
-| ` + "`kind: ollama`, `url`, `options`" + ` | refused: this version does not run Ollama; decoding is greedy |
+| ` + "`options` of `kind: ollama`" + ` | refused: raw prompts, temperature 0 and the native cell's settings are always sent |
 | ` + "`repetitions: 3`" + ` by default | 7 by default |
 | a model's ` + "`kind`" + ` | its ` + "`source`" + ` |
 | ` + "`batch_size`" + ` above 1 | refused: this version decodes one sequence at a time |

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 
@@ -150,8 +151,7 @@ var backendTable = table[Backend]{
 	doc:     "One way to run a model: runtime, device and context options.",
 	example: backendExample,
 	retired: map[string]string{
-		"url":     "it was for TR121's Ollama backend, which this version does not run",
-		"options": "it was for TR121's Ollama backend, which this version does not run; decoding here is greedy, with temperature 0",
+		"options": "what a server is asked for follows from the backend's other keys; decoding is greedy, with temperature 0 and the run's seed",
 		"n_ctx":   "the key is context_tokens", "n_batch": "the key is batch_tokens", "n_ubatch": "the key is ubatch_tokens",
 		"type_k": "the key is kv_type, for keys and values alike", "type_v": "the key is kv_type, for keys and values alike",
 		"n_threads": "the key is threads", "ngl": "the key is n_gpu_layers", "use_mmap": "the key is mmap",
@@ -159,12 +159,11 @@ var backendTable = table[Backend]{
 	fields: []field[Backend]{
 		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts, in `--backends` and in a model's `backends`."},
 			at: func(b *Backend) any { return &b.Name }, rule: nameRule},
-		{Field: Field{Key: "kind", Type: Choice, Default: KindNative, Values: []string{KindNative},
-			Doc: "The runtime. `native` is llama.cpp in a worker process of this program."},
+		{Field: Field{Key: "kind", Type: Choice, Default: KindNative, Values: []string{KindNative, KindOllama},
+			Doc: "The runtime. `native` is llama.cpp in a worker process of this program; `ollama` asks an Ollama server over HTTP, as a cross-check (docs/ollama.md)."},
 			at: func(b *Backend) any { return &b.Kind },
 			refuse: map[string]string{
-				"hf":     "TR121's PyTorch runtime is not part of this program: kind native with device cpu, dtype f32 takes the place of hf_cpu_fp32, and device cuda, dtype f16 that of hf_gpu_fp16",
-				"ollama": "this version does not run models through Ollama: write kind native, which runs the same GGUF file through llama.cpp",
+				"hf": "TR121's PyTorch runtime is not part of this program: kind native with device cpu, dtype f32 takes the place of hf_cpu_fp32, and device cuda, dtype f16 that of hf_gpu_fp16",
 			}},
 		{Field: Field{Key: "device", Type: Choice, Default: DeviceCPU, Values: []string{DeviceCPU, DeviceCUDA},
 			Doc: "Where the model computes. On a machine without a GPU the cells of a `cuda` backend are recorded as waived."},
@@ -218,6 +217,16 @@ var backendTable = table[Backend]{
 		{Field: Field{Key: "mmap", Type: Bool, Default: "true",
 			Doc: "Weights are mapped from the file instead of copied into memory."},
 			at: func(b *Backend) any { return &b.Mmap }},
+		{Field: Field{Key: "url", Type: Text, DefaultDoc: "`OLLAMA_HOST`, else `http://127.0.0.1:11434`",
+			Doc: "Address of the Ollama server. Kind ollama only."},
+			at: func(b *Backend) any { return &b.URL }, rule: serverRule},
+		{Field: Field{Key: "import", Type: Bool, Default: "false",
+			Doc: "Models that are not Ollama's own are made on the server from the very file that the native backend loads (upload, create), and deleted after they were measured. Kind ollama only."},
+			at: func(b *Backend) any { return &b.Import }},
+		{Field: Field{Key: "ban_repeats", Type: Choice, Default: "auto", Values: []string{"auto", "on", "off"},
+			Aliases: map[string]string{"true": "on", "false": "off"},
+			Doc:     "Keeps answers of more than 30 tokens from repeating tokens, since Ollama breaks off an answer that repeats one token more than 30 times; they are then not plain greedy text. `auto`: for models of random weights, which do repeat. Kind ollama only."},
+			at: func(b *Backend) any { return &b.BanRepeats }},
 	},
 }
 
@@ -369,6 +378,14 @@ func nameRule(s string) string {
 		return fmt.Sprintf("must have at most %d characters, not %d", maxName, len(s))
 	case !namePattern.MatchString(s):
 		return fmt.Sprintf("must be letters, digits and . _ : + - with a letter or digit first, not %s", quote(s))
+	}
+	return ""
+}
+
+// serverRule wants an address that a request can be sent to.
+func serverRule(s string) string {
+	if u, err := url.Parse(s); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Sprintf("must be the address of a server, for example http://127.0.0.1:11434, not %s", quote(s))
 	}
 	return ""
 }

@@ -17,74 +17,44 @@ import (
 	"llmscale/runner/record"
 )
 
-// Kind is the name of this backend in a config.
-const Kind = "ollama"
+// Tokenizer is that of one GGUF file.
+type Tokenizer interface {
+	// Tokenize gives a text's ids with the tokens that the model wants around a text,
+	// and special tokens where the text spells them, as Ollama's raw mode does
+	// (runner/llamarunner/runner.go#L211: add_special and parse_special are true).
+	Tokenize(text string) ([]int32, error)
+	// EOSText is the text of the end-of-sequence token; "": the file names none.
+	EOSText() string
+	Close() error
+}
 
-// Options say which server and model a Backend measures, beside what LoadSpec
-// says of the context.
+// Options are what a LoadSpec does not say.
 type Options struct {
-	URL    string // of the server; "": as Ollama's own tools find it
-	Model  string // name of the model on the server
 	Limits Limits
 
-	// Tokenize gives a text's ids in the model's own vocabulary, with the tokens that
-	// the model wants around a text, as Ollama's raw mode adds them
-	// (runner/llamarunner/runner.go#L211: add_special and parse_special are true; without
-	// the latter, texts that spell a special token count differently).
-	// nil: prompts of N tokens cannot be made, and a cached prefix is noticed
-	// only where the text of two prompts begins alike.
-	Tokenize func(text string) ([]int32, error)
-
-	// BanRepeats keeps the greedy answer from repeating itself, for models that would
-	// run into the server's limit of 30 equal tokens: a presence penalty beyond any
-	// logit, over the last 64 tokens. The text is then no longer that of plain greedy
-	// decoding. Only Ollama's llama.cpp runner heeds it.
-	BanRepeats bool
-	// EOSText is the text of the model's end-of-sequence token; "": not used. Together
-	// with BanRepeats it suppresses EOS: prompts of N tokens end in it, and the penalty
-	// reaches back over the whole context, so that no token of the prompt, EOS among
-	// them, can be sampled.
-	EOSText string
-
-	// UnloadOthers makes the server drop all other loaded models first. Without it
-	// they are named in Server.Others.
-	UnloadOthers bool
+	// OpenTokenizer opens the tokeniser of the GGUF at path. nil: there is none, so
+	// that prompts of N tokens cannot be made, and a cached prefix is noticed only
+	// where the text of two prompts begins alike.
+	OpenTokenizer func(path string) (Tokenizer, error)
 }
 
 // keepAlive holds the model between two calls; Close unloads it. Not endless: a
 // worker that is killed must not leave it loaded for good.
 const keepAlive = 30 * time.Minute
 
-// Server says what a load found out about the server and the model.
-type Server struct {
-	URL           string   `json:"url"`
-	Version       string   `json:"version"`
-	Model         string   `json:"model"`
-	ModelDigest   string   `json:"model_digest"`   // of the model's manifest, hex
-	WeightsSHA256 string   `json:"weights_sha256"` // of the GGUF that the server loads; "" where it does not tell
-	SizeBytes     int64    `json:"size_bytes"`     // of the model's files
-	Architecture  string   `json:"architecture"`
-	ParameterSize string   `json:"parameter_size"`
-	Quantization  string   `json:"quantization"`
-	Defaults      string   `json:"defaults,omitempty"` // the model's own parameters; the calls override what matters
-	NCtx          int      `json:"n_ctx"`              // of one sequence, as loaded
-	LoadedBytes   int64    `json:"loaded_bytes"`
-	VRAMBytes     int64    `json:"vram_bytes"`
-	OffloadShare  *float64 `json:"offload_share"`    // vram_bytes / loaded_bytes; nil where the server does not tell
-	Others        []string `json:"others,omitempty"` // models that were loaded beside it
-	Differs       []string `json:"differs"`          // settings that are not, or not known to be, the native cell's
-}
-
 // Backend measures through an Ollama server. Make it with New.
 type Backend struct {
-	opts   Options
-	client *Client
-	spec   runner.LoadSpec
-	server Server
-	loadMS float64
-	bos    int // tokens that begin every prompt of this model
-	seen   []prompt
-	up     bool
+	opts      Options
+	client    *Client
+	tokenizer Tokenizer // nil: none
+	spec      runner.LoadSpec
+	served    runner.OllamaSpec
+	server    record.OllamaServer
+	nCtx      int // of one sequence, as the server loaded it; 0: it does not tell
+	loadMS    float64
+	bos       int // tokens that begin every prompt of this model
+	seen      []prompt
+	up        bool
 }
 
 var _ runner.Backend = (*Backend)(nil)
@@ -92,14 +62,15 @@ var _ runner.Backend = (*Backend)(nil)
 // New returns a backend. Nothing is sent before Load.
 func New(opts Options) *Backend { return &Backend{opts: opts} }
 
-// Server returns what Load found.
-func (b *Backend) Server() Server { return b.server }
-
 // Load makes the server load the model afresh, with the spec's context, threads
 // and GPU layers. progress is not called: the API does not tell.
 func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ runner.LoadInfo, err error) {
 	defer func() { err = failure(err) }()
-	if b.client, err = NewClient(b.opts.URL, b.opts.Limits); err != nil {
+	if spec.Ollama == nil || spec.Ollama.Model == "" {
+		return runner.LoadInfo{}, errors.New("ollama: no model of a server to load")
+	}
+	b.spec, b.served, b.seen = spec, *spec.Ollama, nil
+	if b.client, err = NewClient(b.served.URL, b.opts.Limits); err != nil {
 		return runner.LoadInfo{}, err
 	}
 	defer func() {
@@ -107,7 +78,6 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 			b.Close()
 		}
 	}()
-	b.spec, b.seen = spec, nil
 	ctx := context.Background()
 	if err := b.describe(ctx); err != nil {
 		return runner.LoadInfo{}, err
@@ -115,8 +85,11 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 	if err := b.clear(ctx); err != nil {
 		return runner.LoadInfo{}, err
 	}
-	if b.opts.Tokenize != nil {
-		ids, err := b.opts.Tokenize("")
+	if b.opts.OpenTokenizer != nil {
+		if b.tokenizer, err = b.opts.OpenTokenizer(spec.ModelFile); err != nil {
+			return runner.LoadInfo{}, fmt.Errorf("ollama: the model's tokeniser: %w", err)
+		}
+		ids, err := b.tokenizer.Tokenize("")
 		if err != nil {
 			return runner.LoadInfo{}, fmt.Errorf("ollama: tokenise: %w", err)
 		}
@@ -124,18 +97,20 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 	}
 	// An empty prompt is how the API spells "load".
 	b.up = true // from here on there may be something to unload
-	a, err := b.client.Generate(ctx, "load "+b.opts.Model, b.request("", 0), b.client.limits.Load, 1)
+	op := "load " + b.served.Model
+	a, err := b.client.Generate(ctx, op, b.request("", 0), b.client.limits.Load, 1)
 	if err != nil {
 		return runner.LoadInfo{}, err
 	}
 	if a.Final == nil {
-		return runner.LoadInfo{}, &Error{Op: "load " + b.opts.Model, Status: record.StatusError, Reason: "the server hung up without saying whether the model is loaded"}
+		return runner.LoadInfo{}, &Error{Op: op, Status: record.StatusError, Reason: "the server hung up without saying whether the model is loaded"}
 	}
 	b.loadMS = ms(a.WallNS)
 	if err := b.observe(ctx); err != nil {
 		return runner.LoadInfo{}, err
 	}
-	return runner.LoadInfo{ModelLoadMS: b.loadMS, NCtx: b.server.NCtx, GPULayers: b.gpuLayers()}, nil
+	server := b.server
+	return runner.LoadInfo{ModelLoadMS: b.loadMS, NCtx: b.nCtx, GPULayers: b.gpuLayers(), Ollama: &server}, nil
 }
 
 // describe asks what the model is, before anything is loaded.
@@ -144,29 +119,46 @@ func (b *Backend) describe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	show, err := b.client.Show(ctx, b.opts.Model)
+	show, err := b.client.Show(ctx, b.served.Model)
 	if notFound(err) {
-		return &Error{Op: "load " + b.opts.Model, Status: record.StatusError, HTTP: 404, cause: err,
-			Reason: fmt.Sprintf("%s has no model %q: `ollama pull %s` fetches it, or import a file", b.client.URL(), b.opts.Model, b.opts.Model)}
+		return &Error{Op: "load " + b.served.Model, Status: record.StatusError, HTTP: 404, cause: err,
+			Reason: fmt.Sprintf("%s has no model %q: `ollama pull %s` fetches it, or import a file", b.client.URL(), b.served.Model, b.served.Model)}
 	}
 	if err != nil {
 		return err
 	}
 	if show.RemoteHost != "" {
-		return &Error{Op: "load " + b.opts.Model, Status: record.StatusError, Reason: "the model runs on " + show.RemoteHost + ", not on the server: its times would be another machine's"}
+		return &Error{Op: "load " + b.served.Model, Status: record.StatusError, Reason: "the model runs on " + show.RemoteHost + ", not on the server: its times would be another machine's"}
 	}
 	models, err := b.client.List(ctx)
 	if err != nil {
 		return err
 	}
-	b.server = Server{URL: b.client.URL(), Version: version, Model: b.opts.Model, Architecture: show.Details.Family, ParameterSize: show.Details.ParameterSize,
-		Quantization: show.Details.QuantizationLevel, Defaults: show.Parameters, WeightsSHA256: weightsDigest(show.Modelfile), Differs: b.differs()}
+	url := b.client.URL()
+	b.server = record.OllamaServer{OllamaURL: &url, OllamaVersion: &version, OllamaModel: &b.served.Model,
+		OllamaQuantization: known(show.Details.QuantizationLevel), OllamaWeights: known(weightsDigest(show.Modelfile)), OllamaDiffers: b.differs()}
+	if show.Parameters != "" {
+		// Those that matter are sent with every call; a "stop" of the model's own would end answers early.
+		b.server.OllamaDiffers = append(b.server.OllamaDiffers, "the model's own parameters, where the calls do not override them: "+strings.Join(strings.Fields(show.Parameters), " "))
+	}
 	for _, m := range models {
-		if sameName(m.Name, b.opts.Model) || sameName(m.Model, b.opts.Model) {
-			b.server.ModelDigest, b.server.SizeBytes = strings.TrimPrefix(m.Digest, "sha256:"), m.Size
+		if sameName(m.Name, b.served.Model) || sameName(m.Model, b.served.Model) {
+			b.server.OllamaDigest = known(strings.TrimPrefix(m.Digest, "sha256:"))
 		}
 	}
+	if w, want := b.server.OllamaWeights, b.served.SHA256; w != nil && want != "" && *w != want {
+		return &Error{Op: "load " + b.served.Model, Status: record.StatusError,
+			Reason: fmt.Sprintf("the server's model is made of another file (SHA-256 %.12s...) than the native backend loads (%.12s...): the two would not be the same weights", *w, want)}
+	}
 	return nil
+}
+
+// known is nil for "".
+func known(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // fromBlob is the line of a model's Modelfile that names the file of its weights.
@@ -210,9 +202,9 @@ func (b *Backend) clear(ctx context.Context) error {
 	for _, m := range models {
 		// Two names of one file share the server's runner (server/sched.go#L88), and the
 		// list shows only one of them: equal digests are the same runner too.
-		own := sameName(m.Name, b.opts.Model) || m.Digest != "" && strings.TrimPrefix(m.Digest, "sha256:") == b.server.ModelDigest
-		if !own && !b.opts.UnloadOthers {
-			b.server.Others = append(b.server.Others, m.Name)
+		own := sameName(m.Name, b.served.Model) || m.Digest != "" && b.server.OllamaDigest != nil && strings.TrimPrefix(m.Digest, "sha256:") == *b.server.OllamaDigest
+		if !own {
+			b.server.OllamaOthers = append(b.server.OllamaOthers, m.Name)
 			continue
 		}
 		if err := b.client.Unload(ctx, m.Name); err != nil {
@@ -221,7 +213,7 @@ func (b *Backend) clear(ctx context.Context) error {
 	}
 	// A runner under another name of the same file is not in that list as ours; asking
 	// to unload ours hits it all the same, and does nothing where there is none.
-	return b.client.Unload(ctx, b.opts.Model)
+	return b.client.Unload(ctx, b.served.Model)
 }
 
 // observe reads what the server really loaded.
@@ -230,17 +222,16 @@ func (b *Backend) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := loaded(models, b.opts.Model)
+	m := loaded(models, b.served.Model)
 	if m == nil {
-		return &Error{Op: "load " + b.opts.Model, Status: record.StatusError, Reason: "the server said that it loaded the model, and does not list it among the loaded ones"}
+		return &Error{Op: "load " + b.served.Model, Status: record.StatusError, Reason: "the server said that it loaded the model, and does not list it among the loaded ones"}
 	}
-	b.server.NCtx, b.server.LoadedBytes, b.server.VRAMBytes = m.ContextLength, m.Size, m.SizeVRAM
+	b.nCtx, b.server.OllamaLoadedBytes, b.server.OllamaVRAMBytes = m.ContextLength, &m.Size, &m.SizeVRAM
 	if m.Size > 0 {
-		share := float64(m.SizeVRAM) / float64(m.Size)
-		b.server.OffloadShare = &share
+		b.server.OllamaOffloadShare = ptr(float64(m.SizeVRAM) / float64(m.Size))
 	}
 	if m.ContextLength > 0 && m.ContextLength != b.spec.NCtx {
-		b.server.Differs = append(b.server.Differs, fmt.Sprintf("n_ctx: %d asked for, %d loaded", b.spec.NCtx, m.ContextLength))
+		b.server.OllamaDiffers = append(b.server.OllamaDiffers, fmt.Sprintf("n_ctx: %d asked for, %d loaded", b.spec.NCtx, m.ContextLength))
 	}
 	return nil
 }
@@ -262,23 +253,21 @@ func (b *Backend) gpuLayers() int {
 // differs names the settings that the API cannot make, or show to be, the native
 // cell's.
 func (b *Backend) differs() []string {
-	s := b.spec
 	out := []string{
 		"flash_attn: the server's OLLAMA_FLASH_ATTENTION decides, and no answer tells it",
-		"kv_type: the server's OLLAMA_KV_CACHE_TYPE decides (f16 if unset), and no answer tells it; natively " + s.KVType,
+		"kv_type: the server's OLLAMA_KV_CACHE_TYPE decides (f16 if unset), and no answer tells it",
 		"parallel sequences: the server's OLLAMA_NUM_PARALLEL multiplies the KV cache, and no answer tells it; natively 1",
+		fmt.Sprintf("batch_tokens and threads_batch: the API has one number each for prefill and decode, %d and %d", b.spec.NUBatch, b.spec.Threads),
+		"build: the server's own build of ggml, with its own threads",
 	}
-	if s.ThreadsBatch != s.Threads {
-		out = append(out, fmt.Sprintf("n_threads_batch: num_thread sets both, to %d; natively %d", s.Threads, s.ThreadsBatch))
-	}
-	if s.NBatch != s.NUBatch {
-		out = append(out, fmt.Sprintf("n_batch: num_batch sets both, to n_ubatch %d; natively n_batch %d", s.NUBatch, s.NBatch))
-	}
-	if b.opts.BanRepeats {
-		out = append(out, "sampling: repeats are banned by a presence penalty; natively plain argmax")
+	if b.served.BanRepeats {
+		out = append(out, fmt.Sprintf("sampling: answers of more than %d tokens may not repeat tokens; natively plain argmax", repeatLimit))
 	}
 	return out
 }
+
+// bans tells whether an answer of that many tokens must not repeat any.
+func (b *Backend) bans(tokens int) bool { return b.served.BanRepeats && tokens > repeatLimit }
 
 // request is a call of the API with everything that could differ spelt out.
 func (b *Backend) request(text string, numPredict int) *api.GenerateRequest {
@@ -304,14 +293,14 @@ func (b *Backend) request(text string, numPredict int) *api.GenerateRequest {
 		"repeat_last_n":     64,
 		"stop":              []string{}, // over the model's own, which would end an answer early
 	}
-	if b.opts.BanRepeats {
+	if b.bans(numPredict) {
+		// Beyond any logit. It reaches back over the whole context, so that a prompt that
+		// ends in the end-of-sequence token bans that too.
 		options["presence_penalty"] = 1e6
-		if b.opts.EOSText != "" {
-			options["repeat_last_n"] = b.spec.NCtx
-		}
+		options["repeat_last_n"] = b.spec.NCtx
 	}
 	return &api.GenerateRequest{
-		Model: b.opts.Model, Prompt: text, Raw: true, Stream: &yes, Truncate: &no, Shift: &no,
+		Model: b.served.Model, Prompt: text, Raw: true, Stream: &yes, Truncate: &no, Shift: &no,
 		KeepAlive: &api.Duration{Duration: keepAlive}, Options: options, Think: &api.ThinkValue{Value: false},
 	}
 }
@@ -324,7 +313,11 @@ func (b *Backend) Close() error {
 	var err error
 	if b.up {
 		b.up = false
-		err = b.client.Unload(context.Background(), b.opts.Model)
+		err = b.client.Unload(context.Background(), b.served.Model)
+	}
+	if b.tokenizer != nil {
+		err = errors.Join(err, b.tokenizer.Close())
+		b.tokenizer = nil
 	}
 	b.client.Close()
 	b.client, b.seen = nil, nil

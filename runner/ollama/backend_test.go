@@ -18,18 +18,53 @@ import (
 
 var spec = runner.LoadSpec{NCtx: 256, Threads: 3, ThreadsBatch: 3, NBatch: 128, NUBatch: 128, Layers: 6, KVType: "f16", Mmap: true, Device: config.DeviceCPU}
 
-func load(t *testing.T, url string, o Options) *Backend {
-	t.Helper()
-	o.URL, o.Limits = url, short
-	if o.Model == "" {
-		o.Model = "m"
+// setup is what the tests vary of a load.
+type setup struct {
+	tokenize func(string) ([]int32, error)
+	eos      string
+	ban      bool
+}
+
+func (s setup) options() Options {
+	o := Options{Limits: short}
+	if s.tokenize != nil {
+		o.OpenTokenizer = func(string) (Tokenizer, error) { return fakeTokenizer(s), nil }
 	}
-	b := New(o)
+	return o
+}
+
+type fakeTokenizer setup
+
+func (f fakeTokenizer) Tokenize(text string) ([]int32, error) { return f.tokenize(text) }
+func (f fakeTokenizer) EOSText() string                       { return f.eos }
+func (f fakeTokenizer) Close() error                          { return nil }
+
+// at is spec for a model of a server.
+func at(url, model string) runner.LoadSpec {
+	s := spec
+	s.Ollama = &runner.OllamaSpec{URL: url, Model: model}
+	return s
+}
+
+func load(t *testing.T, url string, o setup) *Backend {
+	t.Helper()
+	b := New(o.options())
 	t.Cleanup(func() { b.Close() })
-	if _, err := b.Load(spec, nil); err != nil {
+	s := at(url, "m")
+	s.Ollama.BanRepeats = o.ban
+	if _, err := b.Load(s, nil); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// reasons joins what spoilt a call.
+func reasons(s runner.Sample) string {
+	var all []string
+	for _, mode := range record.Modes {
+		all = append(all, s.Invalid[mode]...)
+	}
+	return strings.Join(all, "; ")
 }
 
 func TestLoadAndClose(t *testing.T) {
@@ -38,17 +73,17 @@ func TestLoadAndClose(t *testing.T) {
 	f.models["other:1b"] = "sha256:" + strings.Repeat("d", 64)
 	f.loaded["other:1b"] = map[string]any{}
 	f.loaded["m:latest"] = map[string]any{"num_ctx": 8.0} // left over, with other settings
-	b := New(Options{URL: url, Model: "m", Limits: short})
-	info, err := b.Load(spec, nil)
+	b := New(setup{}.options())
+	info, err := b.Load(at(url, "m"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info.NCtx != 256 || info.ModelLoadMS <= 0 || info.GPULayers != 0 {
 		t.Errorf("load info %+v", info)
 	}
-	s := b.Server()
-	if s.Version != "0.24.0" || s.ModelDigest != strings.Repeat("a", 64) || s.WeightsSHA256 != strings.Repeat("b", 64) || s.Quantization != "F32" ||
-		s.OffloadShare == nil || *s.OffloadShare != 0.25 || s.NCtx != 256 || !slices.Equal(s.Others, []string{"other:1b"}) {
+	s := info.Ollama
+	if *s.OllamaVersion != "0.24.0" || *s.OllamaDigest != strings.Repeat("a", 64) || *s.OllamaWeights != strings.Repeat("b", 64) || *s.OllamaQuantization != "F32" ||
+		*s.OllamaOffloadShare != 0.25 || *s.OllamaModel != "m" || *s.OllamaURL != url || !slices.Equal(s.OllamaOthers, []string{"other:1b"}) {
 		t.Errorf("server %+v", s)
 	}
 	want := map[string]any{"num_ctx": 256.0, "num_thread": 3.0, "num_gpu": 0.0, "num_batch": 128.0, "use_mmap": true, "temperature": 0.0, "repeat_penalty": 1.0}
@@ -71,33 +106,37 @@ func TestLoadAndClose(t *testing.T) {
 	if _, err := b.Measure(runner.CallSpec{PromptTokens: 4, GenTokens: 4}); err == nil {
 		t.Error("a call after Close succeeded")
 	}
-
-	b = load(t, url, Options{UnloadOthers: true})
-	if len(b.Server().Others) != 0 || f.loaded["other:1b"] != nil {
-		t.Errorf("others %v, loaded %v; want none", b.Server().Others, f.loaded)
-	}
 }
 
 func TestLoadRefusals(t *testing.T) {
 	f, url := newFake(t)
-	b := New(Options{URL: url, Model: "gone:7b", Limits: short})
-	_, err := b.Load(spec, nil)
+	_, err := New(setup{}.options()).Load(at(url, "gone:7b"), nil)
 	expect(t, "load", err, record.StatusError, `has no model "gone:7b": `+"`ollama pull gone:7b`")
 
 	f.override["/api/show"] = says(200, "application/json", `{"remote_host":"https://ollama.com","model_info":{}}`)
-	_, err = New(Options{URL: url, Model: "m", Limits: short}).Load(spec, nil)
+	_, err = New(setup{}.options()).Load(at(url, "m"), nil)
 	expect(t, "load", err, record.StatusError, "runs on https://ollama.com")
 	delete(f.override, "/api/show")
 
 	// It says that it loaded, and does not list the model.
 	f.override["/api/ps"] = says(200, "application/json", `{"models":[]}`)
-	_, err = New(Options{URL: url, Model: "m", Limits: short}).Load(spec, nil)
+	_, err = New(setup{}.options()).Load(at(url, "m"), nil)
 	expect(t, "load", err, record.StatusError, "does not list it")
 
 	// It never unloads.
 	f.override["/api/ps"] = says(200, "application/json", `{"models":[{"name":"m:latest"}]}`)
-	_, err = New(Options{URL: url, Model: "m", Limits: short}).Load(spec, nil)
+	_, err = New(setup{}.options()).Load(at(url, "m"), nil)
 	expect(t, "load", err, record.StatusTimeout, "still loaded")
+	delete(f.override, "/api/ps")
+
+	// It serves another file than the one that the native backend loads.
+	other := at(url, "m")
+	other.Ollama.SHA256 = strings.Repeat("c", 64)
+	_, err = New(setup{}.options()).Load(other, nil)
+	expect(t, "load", err, record.StatusError, "made of another file (SHA-256 bbbbbbbbbbbb...) than the native backend loads (cccccccccccc...)")
+
+	_, err = New(setup{}.options()).Load(spec, nil)
+	expect(t, "load", err, record.StatusError, "no model of a server")
 }
 
 func TestGPULayers(t *testing.T) {
@@ -116,23 +155,23 @@ func TestGPULayers(t *testing.T) {
 
 func TestMeasure(t *testing.T) {
 	f, url := newFake(t)
-	b := load(t, url, Options{Tokenize: wordTokens(false)})
+	b := load(t, url, setup{tokenize: wordTokens(false)})
 	for i := range 3 {
-		s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 40, Seed: int64(i), GenTokens: 8})
+		s, err := b.Measure(runner.CallSpec{PromptTokens: 40, Seed: int64(i), GenTokens: 8})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if *s.PrefillMS != 20 || *s.KVDecodeMS != 16 || *s.DecodeNoSampMS != 16 || *s.GenTokensRaw != 8 || *s.SeqLen != 40 || tm.StepMS != 2 || tm.LoadMS != 5 || tm.TotalMS != 90 {
-			t.Errorf("%+v %+v", s, tm)
+		if *s.PrefillMS != 20 || *s.KVDecodeMS != 16 || *s.DecodeNoSampMS != 16 || *s.GenTokensRaw != 8 || *s.SeqLen != 40 || *s.Ollama.OllamaStepMS != 2 || *s.Ollama.OllamaLoadMS != 5 || *s.Ollama.OllamaTotalMS != 90 {
+			t.Errorf("%+v %+v", s, s.Ollama)
 		}
-		if len(s.Invalid) > 0 || tm.Projected || tm.PrefillInvalid || *tm.PromptTokens != 40 || *tm.CachedAtMost != 0 {
-			t.Errorf("call %d: invalid %q, %+v; want a clean call", i, s.Invalid, tm)
+		if len(s.Invalid) > 0 || *s.Ollama.OllamaProjected || *s.Ollama.OllamaPromptTokens != 40 || *s.Ollama.OllamaSeen != 0 {
+			t.Errorf("call %d: invalid %q, %+v; want a clean call", i, s.Invalid, s.Ollama)
 		}
-		if len(tm.PieceNS) != 9 || len(tm.InterTokenNS) != 8 || !slices.IsSorted(tm.PieceNS) || tm.PieceNS[0] <= 0 {
-			t.Errorf("pieces at %v, gaps %v", tm.PieceNS, tm.InterTokenNS)
+		if len(s.Ollama.OllamaPieceNS) != 9 || len(s.Ollama.OllamaInterTokenNS) != 8 || !slices.IsSorted(s.Ollama.OllamaPieceNS) || s.Ollama.OllamaPieceNS[0] <= 0 {
+			t.Errorf("pieces at %v, gaps %v", s.Ollama.OllamaPieceNS, s.Ollama.OllamaInterTokenNS)
 		}
-		if *s.TTFTMS <= 0 || *s.E2EKVMS < *s.TTFTMS || tm.WallMS < *s.E2EKVMS || s.Missing["token_ns"] == "" || *s.OutputText == "" {
-			t.Errorf("client times: ttft %v, e2e %v, wall %v", *s.TTFTMS, *s.E2EKVMS, tm.WallMS)
+		if *s.TTFTMS <= 0 || *s.E2EKVMS < *s.TTFTMS || *s.Ollama.OllamaWallMS < *s.E2EKVMS || s.Missing["token_ns"] == "" || s.OutputText != nil {
+			t.Errorf("client times: ttft %v, e2e %v, wall %v", *s.TTFTMS, *s.E2EKVMS, *s.Ollama.OllamaWallMS)
 		}
 		if *s.PromptSeed != int64(i) || len(s.PromptTokenIDs) != 40 || s.PromptTokensHash == nil {
 			t.Errorf("prompt's record: %+v", s.Measurement)
@@ -176,24 +215,27 @@ func TestCachedPromptIsInvalid(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f, url := newFake(t)
 			f.tokens = c.tokens
-			b := load(t, url, Options{Tokenize: c.tokenize})
+			b := load(t, url, setup{tokenize: c.tokenize})
 			if c.first != nil {
 				if _, err := b.Measure(runner.CallSpec{Prompt: c.first, GenTokens: 4}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			f.final = c.final
-			s, tm, err := b.MeasureTimed(call)
+			s, err := b.Measure(call)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Join(s.Invalid, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) || tm.PrefillInvalid != (c.want != "") {
-				t.Errorf("invalid: %q (%v); want %q", got, tm.PrefillInvalid, c.want)
+			if got := reasons(s); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+				t.Errorf("invalid: %q; want %q", got, c.want)
 			}
-			for _, r := range s.Invalid {
-				if !strings.HasPrefix(r, "prefill: ") {
-					t.Errorf("%q does not say which phase it spoils", r)
+			for _, mode := range []string{record.ModePrefill, record.ModeE2E} {
+				if len(s.Invalid[mode]) > 0 != (c.want != "") || c.want != "" && !strings.HasPrefix(s.Invalid[mode][0], "prefill: ") {
+					t.Errorf("%s: %q", mode, s.Invalid[mode])
 				}
+			}
+			if len(s.Invalid[record.ModeDecode]) > 0 {
+				t.Errorf("what the cache spares prefill has spoilt decode: %q", s.Invalid[record.ModeDecode])
 			}
 		})
 	}
@@ -201,27 +243,27 @@ func TestCachedPromptIsInvalid(t *testing.T) {
 	t.Run("BOS alone, in a long prompt", func(t *testing.T) {
 		f, url := newFake(t)
 		f.tokens = func(s string) int { return 1 + len(strings.Fields(s)) }
-		b := load(t, url, Options{Tokenize: wordTokens(true)})
+		b := load(t, url, setup{tokenize: wordTokens(true)})
 		for i := range 4 {
-			s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 64, Seed: int64(i), GenTokens: 2})
+			s, err := b.Measure(runner.CallSpec{PromptTokens: 64, Seed: int64(i), GenTokens: 2})
 			if err != nil || len(s.Invalid) > 0 {
 				t.Fatalf("%v %q; want a clean call", err, s.Invalid)
 			}
-			if i > 0 && (*tm.CachedAtMost != 1 || len(tm.Notes) == 0) {
-				t.Errorf("call %d: cached at most %d, notes %q; want BOS to be noted", i, *tm.CachedAtMost, tm.Notes)
+			if i > 0 && (*s.Ollama.OllamaSeen != 1 || len(s.Ollama.OllamaNotes) == 0) {
+				t.Errorf("call %d: cached at most %d, notes %q; want BOS to be noted", i, *s.Ollama.OllamaSeen, s.Ollama.OllamaNotes)
 			}
 		}
 	})
 
 	t.Run("a load forgets", func(t *testing.T) {
 		_, url := newFake(t)
-		b := load(t, url, Options{Tokenize: wordTokens(false)})
+		b := load(t, url, setup{tokenize: wordTokens(false)})
 		for range 2 {
 			s, err := b.Measure(call)
 			if err != nil || len(s.Invalid) > 0 {
 				t.Fatalf("%v %q", err, s.Invalid)
 			}
-			if _, err := b.Load(spec, nil); err != nil {
+			if _, err := b.Load(at(url, "m"), nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -233,7 +275,7 @@ func TestCachedPromptIsInvalid(t *testing.T) {
 func TestPromptIsDrawnAgain(t *testing.T) {
 	for seed := range int64(8) {
 		_, url := newFake(t)
-		b := load(t, url, Options{Tokenize: func(text string) ([]int32, error) {
+		b := load(t, url, setup{tokenize: func(text string) ([]int32, error) {
 			var ids []int32
 			for _, w := range strings.Fields(text) {
 				ids = append(ids, int32(w[0]%2))
@@ -241,9 +283,9 @@ func TestPromptIsDrawnAgain(t *testing.T) {
 			return ids, nil
 		}})
 		for i := range int64(2) {
-			s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 20, Seed: 2*seed + i, GenTokens: 2})
-			if err != nil || *tm.CachedAtMost != 0 || len(s.Invalid) > 0 {
-				t.Fatalf("seed %d, call %d: %v, %d tokens seen before, %q", seed, i, err, *tm.CachedAtMost, s.Invalid)
+			s, err := b.Measure(runner.CallSpec{PromptTokens: 20, Seed: 2*seed + i, GenTokens: 2})
+			if err != nil || *s.Ollama.OllamaSeen != 0 || len(s.Invalid) > 0 {
+				t.Fatalf("seed %d, call %d: %v, %d tokens seen before, %q", seed, i, err, *s.Ollama.OllamaSeen, s.Invalid)
 			}
 		}
 	}
@@ -251,7 +293,7 @@ func TestPromptIsDrawnAgain(t *testing.T) {
 
 func TestEarlyStop(t *testing.T) {
 	f, url := newFake(t)
-	b := load(t, url, Options{Tokenize: wordTokens(false)})
+	b := load(t, url, setup{tokenize: wordTokens(false)})
 	call := runner.CallSpec{PromptTokens: 30, GenTokens: 20}
 	slow := func(w http.ResponseWriter, _ *http.Request) { // 8 tokens, then EOS; tokens are 10 ms apart
 		for i := range 8 {
@@ -264,30 +306,30 @@ func TestEarlyStop(t *testing.T) {
 		fmt.Fprintln(w, `{"done":true,"done_reason":"stop","prompt_eval_count":30,"prompt_eval_duration":1000000,"eval_count":9,"eval_duration":80000000}`)
 	}
 	f.generate = slow
-	s, tm, err := b.MeasureTimed(call)
+	s, err := b.Measure(call)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// TR121's projection: per step, times the target. The raw time stays what it is.
-	if !tm.Projected || *s.GenTokensRaw != 8 || *s.KVDecodeMS != 80 || tm.StepMS != 10 || tm.DecodeEquivMS != 200 || tm.DoneReason != "stop" {
-		t.Errorf("%+v", tm)
+	if !*s.Ollama.OllamaProjected || *s.GenTokensRaw != 8 || *s.KVDecodeMS != 80 || *s.Ollama.OllamaStepMS != 10 || *s.Ollama.DecodeEquivMS != 200 || *s.Ollama.OllamaDoneReason != "stop" {
+		t.Errorf("%+v", s.Ollama)
 	}
-	if want := *s.E2EKVMS + 120; math.Abs(tm.E2EEquivMS-want) > 1e-6 {
-		t.Errorf("e2e equivalent %v; want %v", tm.E2EEquivMS, want)
+	if want := *s.E2EKVMS + 120; math.Abs(*s.Ollama.E2EEquivMS-want) > 1e-6 {
+		t.Errorf("e2e equivalent %v; want %v", *s.Ollama.E2EEquivMS, want)
 	}
-	if len(tm.InterTokenNS) != 7 || tm.AffineMS == nil || *tm.AffineMS < 100 || tm.ProjectionError == nil || len(s.Invalid) > 0 {
-		t.Errorf("affine check: %v %v of %v, invalid %q", tm.AffineMS, tm.ProjectionError, tm.InterTokenNS, s.Invalid)
+	if len(s.Ollama.OllamaInterTokenNS) != 7 || s.Ollama.OllamaAffineMS == nil || *s.Ollama.OllamaAffineMS < 100 || s.Ollama.OllamaProjectErrP == nil || len(s.Invalid) > 0 {
+		t.Errorf("affine check: %v %v of %v, invalid %q", s.Ollama.OllamaAffineMS, s.Ollama.OllamaProjectErrP, s.Ollama.OllamaInterTokenNS, s.Invalid)
 	}
 
 	f.generate = nil
 	f.pieces = func(int) []string { return []string{" a", " b"} }
-	if _, tm, err = b.MeasureTimed(call); err != nil || !tm.Projected || tm.AffineMS != nil || !strings.Contains(strings.Join(tm.Notes, ";"), "could not be checked") {
-		t.Errorf("two tokens: %v, %+v; want a projection without a check", err, tm)
+	if s, err = b.Measure(call); err != nil || !*s.Ollama.OllamaProjected || s.Ollama.OllamaAffineMS != nil || !strings.Contains(strings.Join(s.Ollama.OllamaNotes, ";"), "could not be checked") {
+		t.Errorf("two tokens: %v, %+v; want a projection without a check", err, s.Ollama)
 	}
 	f.pieces = func(int) []string { return nil }
-	s, tm, err = b.MeasureTimed(call)
-	if err != nil || !tm.DecodeInvalid || s.KVDecodeMS != nil || s.TTFTMS != nil || s.Missing["ttft_ms"] == "" {
-		t.Errorf("EOS at once: %v, %+v %q; want no decode time", err, tm, s.Invalid)
+	s, err = b.Measure(call)
+	if err != nil || len(s.Invalid[record.ModeDecode]) == 0 || s.KVDecodeMS != nil || s.TTFTMS != nil || s.Missing["ttft_ms"] == "" {
+		t.Errorf("EOS at once: %v, %+v %q; want no decode time", err, s.Ollama, s.Invalid)
 	}
 }
 
@@ -305,20 +347,20 @@ func TestLine(t *testing.T) {
 
 func TestPiecesThatAreNoTokens(t *testing.T) {
 	f, url := newFake(t)
-	b := load(t, url, Options{Tokenize: wordTokens(false)})
+	b := load(t, url, setup{tokenize: wordTokens(false)})
 	f.pieces = func(n int) []string { return slices.Repeat([]string{" ab"}, n-2) }
 	f.final = func(m map[string]any) {
 		m["done_reason"], m["eval_count"], m["eval_duration"] = "length", 9, 16_000_000
 	}
-	s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 30, GenTokens: 8})
-	if err != nil || tm.InterTokenNS != nil || len(tm.PieceNS) != 7 || !strings.Contains(strings.Join(tm.Notes, ";"), "9 tokens arrived as 7 pieces") || s.TTFTMS == nil {
-		t.Errorf("%v, %+v; want no times between tokens", err, tm)
+	s, err := b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 8})
+	if err != nil || s.Ollama.OllamaInterTokenNS != nil || len(s.Ollama.OllamaPieceNS) != 7 || !strings.Contains(strings.Join(s.Ollama.OllamaNotes, ";"), "9 tokens arrived as 7 pieces") || s.TTFTMS == nil {
+		t.Errorf("%v, %+v; want no times between tokens", err, s.Ollama)
 	}
 }
 
 func TestRepeatLimit(t *testing.T) {
 	f, url := newFake(t)
-	b := load(t, url, Options{Tokenize: wordTokens(false)})
+	b := load(t, url, setup{tokenize: wordTokens(false)})
 	f.generate = says(200, "application/x-ndjson", strings.Repeat(chunk, 31))
 	_, err := b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 64})
 	expect(t, "measure", err, record.StatusError, "repeats one token more than 30 times")
@@ -327,23 +369,33 @@ func TestRepeatLimit(t *testing.T) {
 func TestBanRepeats(t *testing.T) {
 	f, url := newFake(t)
 	f.tokens = func(s string) int { return len(strings.Fields(strings.ReplaceAll(s, "<|end|>", " <|end|>"))) }
-	b := load(t, url, Options{Tokenize: wordTokens(false), BanRepeats: true, EOSText: "<|end|>"})
-	s, tm, err := b.MeasureTimed(runner.CallSpec{PromptTokens: 30, GenTokens: 4})
-	if err != nil || len(s.Invalid) > 0 || *tm.PromptTokens != 30 || s.PromptTokensHash != nil {
-		t.Errorf("%v, %q, %+v", err, s.Invalid, tm)
+	b := load(t, url, setup{tokenize: wordTokens(false), ban: true, eos: "<|end|>"})
+	s, err := b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 32})
+	if err != nil || len(s.Invalid) > 0 || *s.Ollama.OllamaPromptTokens != 30 || s.PromptTokensHash != nil {
+		t.Errorf("%v, %q, %+v", err, s.Invalid, s.Ollama)
 	}
 	o := f.options[len(f.options)-1]
 	if !strings.HasSuffix(f.prompts[0], "<|end|>") || o["presence_penalty"] != 1e6 || o["repeat_last_n"] != 256.0 {
 		t.Errorf("prompt %q, options %v", f.prompts[0], o)
 	}
-	if !strings.Contains(strings.Join(b.Server().Differs, ";"), "presence penalty") {
+	if !strings.Contains(strings.Join(s.Ollama.OllamaNotes, ";"), "repeats were banned") {
+		t.Errorf("notes %q", s.Ollama.OllamaNotes)
+	}
+	// An answer that is too short to be cut is plain greedy text.
+	if s, err = b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 20}); err != nil || len(s.Ollama.OllamaNotes) > 0 {
+		t.Errorf("%v, notes %q", err, s.Ollama.OllamaNotes)
+	}
+	if o = f.options[len(f.options)-1]; strings.HasSuffix(f.prompts[1], "<|end|>") || o["presence_penalty"] != 0.0 {
+		t.Errorf("prompt %q, options %v", f.prompts[1], o)
+	}
+	if !strings.Contains(strings.Join(b.server.OllamaDiffers, ";"), "may not repeat tokens") {
 		t.Error("the ban is not named among what differs")
 	}
 }
 
 func TestPromptsThatCannotBe(t *testing.T) {
 	_, url := newFake(t)
-	b := load(t, url, Options{})
+	b := load(t, url, setup{})
 	empty := ""
 	if _, err := b.Measure(runner.CallSpec{Prompt: &empty, GenTokens: 4}); err == nil || !strings.Contains(err.Error(), "empty") {
 		t.Errorf("empty prompt: %v", err)

@@ -24,7 +24,8 @@
 //     (runner/ollamarunner/runner.go#L986). Its native counterpart is
 //     decode_no_sampling_ms.
 //   - EOS cannot be suppressed: there is no logit bias and no ignore_eos. For the
-//     llama.cpp runner Options.BanRepeats comes near, see there; the other runner's
+//     llama.cpp runner OllamaSpec.BanRepeats comes near: a presence penalty beyond any
+//     logit bans all that the prompt and the answer hold; the other runner's
 //     sampler has no penalties (sample/samplers.go#L130).
 //   - After more than 30 repeats of one token the server hangs up without a final
 //     message (llm/server.go#L1705): a model of random weights gets there soon.

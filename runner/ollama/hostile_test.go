@@ -132,17 +132,17 @@ func TestMisbehavingServer(t *testing.T) {
 			}
 			f, url := newFake(t)
 			f.generate = c.handler
-			b := New(Options{URL: url, Model: "m", Limits: limits})
+			b := New(Options{Limits: limits})
 			defer b.Close()
-			if _, err := b.Load(runner.LoadSpec{NCtx: 64, Threads: 1, NUBatch: 64}, nil); err != nil {
+			if _, err := b.Load(at(url, "m"), nil); err != nil {
 				t.Fatal(err)
 			}
 			hello := "hello"
 			_, err = b.Measure(runner.CallSpec{Prompt: &hello, GenTokens: 4})
 			expect(t, "measure", err, c.status, reason)
 
-			b = New(Options{URL: srv.URL, Model: "m", Limits: limits})
-			_, err = b.Load(runner.LoadSpec{NCtx: 64, Threads: 1, NUBatch: 64}, nil)
+			b = New(Options{Limits: limits})
+			_, err = b.Load(at(srv.URL, "m"), nil)
 			expect(t, "load", err, c.status, c.reason)
 			if err := b.Close(); err != nil {
 				t.Errorf("close after a failed load: %v", err)
@@ -217,7 +217,7 @@ func TestStreamEndsBadly(t *testing.T) {
 			start := time.Now()
 			f, url := newFake(t)
 			f.generate = c.handler
-			b := load(t, url, Options{})
+			b := load(t, url, setup{})
 			hello := "hello"
 			s, err := b.Measure(runner.CallSpec{Prompt: &hello, GenTokens: 4})
 			if c.status == "" {
@@ -247,13 +247,12 @@ func TestNoServer(t *testing.T) {
 	}
 	address := "http://" + l.Addr().String()
 	l.Close()
-	b := New(Options{URL: address, Model: "m", Limits: short})
-	_, err = b.Load(runner.LoadSpec{}, nil)
+	_, err = New(setup{}.options()).Load(at(address, "m"), nil)
 	expect(t, "load", err, record.StatusWaived, "no Ollama server at "+address)
 	expect(t, "load", err, record.StatusWaived, "ollama serve")
 
 	// A name that does not resolve: reserved for that by RFC 2606.
-	_, err = New(Options{URL: "http://server.invalid", Model: "m", Limits: short}).Load(runner.LoadSpec{}, nil)
+	_, err = New(setup{}.options()).Load(at("http://server.invalid", "m"), nil)
 	expect(t, "load", err, record.StatusWaived, "no Ollama server at http://server.invalid")
 }
 
@@ -285,7 +284,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			var sent atomic.Int64
 			f, url := newFake(t)
 			f.generate = endless(200, text, &sent)
-			b := load(t, url, Options{})
+			b := load(t, url, setup{})
 			hello := "hello"
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)

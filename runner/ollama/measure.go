@@ -14,42 +14,46 @@ import (
 	"llmscale/runner/record"
 )
 
-// Timing is what a call through the API tells beside a record.Measurement.
-// Milliseconds, unless a name says otherwise. Server counters carry Ollama's names.
-type Timing struct {
-	WallMS     float64 `json:"ollama_wall_ms"`           // client: from before the request to the end of the stream
-	FirstMS    float64 `json:"ollama_header_ms"`         // client: to the head of the answer, which comes with the first token
-	TotalMS    float64 `json:"ollama_total_duration_ms"` // server: total_duration
-	LoadMS     float64 `json:"ollama_load_ms"`           // server: load_duration; scheduling where the model is loaded already
-	DoneReason string  `json:"ollama_done_reason"`
+// timing is a call in the making of its record.OllamaCall. Milliseconds, unless a
+// name says otherwise.
+type timing struct {
+	wallMS, headerMS, totalMS, loadMS float64
+	promptEvalMS, evalMS              float64
+	promptEvalCount, evalCount        int
+	doneReason                        string
 
-	PromptEvalCount int     `json:"ollama_prompt_eval_count"` // tokens of the prompt, cached ones included
-	PromptEvalMS    float64 `json:"ollama_prompt_eval_ms"`    // of those that were not cached
-	EvalCount       int     `json:"ollama_eval_count"`        // tokens sampled, EOS included
-	EvalMS          float64 `json:"ollama_eval_ms"`           // of the decode steps: EvalCount - 1
+	promptTokens *int    // by the model's own tokeniser; nil without one
+	cached       *int    // prompt tokens in the cache, as the server says; nil where it does not
+	seen         *int    // prompt tokens that begin an earlier prompt of this load; nil without a tokeniser
+	pieceNS      []int64 // when each piece of text arrived, since the request
+	interTokenNS []int64 // one per decode step; nil where pieces are not tokens
 
-	PromptTokens   *int    `json:"prompt_tokens"`          // by the model's own tokeniser; nil without one
-	CachedTokens   *int    `json:"ollama_cached_tokens"`   // prompt tokens in the cache, as the server says; nil where it does not
-	CachedAtMost   *int    `json:"prompt_tokens_seen"`     // prompt tokens that begin an earlier prompt of this load; nil without a tokeniser
-	PrefillInvalid bool    `json:"ollama_prefill_invalid"` // the reasons are in Sample.Invalid, beginning with "prefill: "
-	DecodeInvalid  bool    `json:"ollama_decode_invalid"`  // likewise, "decode: "
-	PieceNS        []int64 `json:"ollama_piece_ns"`        // client: when each piece of text arrived, since the request; a piece may be several tokens
-
-	// One per decode step, by the client's clock: the time between two tokens, with
-	// sampling, scheduling and HTTP. nil where pieces are not tokens.
-	InterTokenNS []int64 `json:"ollama_inter_token_ns"`
-
-	StepMS float64 `json:"kv_decode_ms_per_token"` // EvalMS over the decode steps
+	stepMS float64
 	// An answer that ended early is scaled to the target in proportion, as TR121 did.
-	// AffineMS is the target's time on a line through the arrivals of this answer's
+	// affineMS is the target's time on a line through the arrivals of this answer's
 	// tokens, and the error how far proportion is from it; nil where it has too few.
-	Projected       bool     `json:"ollama_projected"`
-	DecodeEquivMS   float64  `json:"kv_decode_ms_equiv"`
-	E2EEquivMS      float64  `json:"e2e_kv_ms_equiv"`
-	AffineMS        *float64 `json:"ollama_affine_ms"`
-	ProjectionError *float64 `json:"ollama_projection_error_pct"`
+	projected       bool
+	target          int // decode steps
+	decodeEquivMS   float64
+	e2eEquivMS      *float64
+	affineMS        *float64
+	projectionError *float64 // percent
 
-	Notes []string `json:"ollama_notes,omitempty"` // what is worth knowing and spoils nothing
+	notes []string
+}
+
+// record is the call as it goes on record.
+func (t *timing) record() *record.OllamaCall {
+	c := &record.OllamaCall{
+		OllamaWallMS: &t.wallMS, OllamaHeaderMS: &t.headerMS, OllamaTotalMS: &t.totalMS, OllamaLoadMS: &t.loadMS, OllamaDoneReason: &t.doneReason,
+		OllamaPromptEvalCount: &t.promptEvalCount, OllamaPromptEvalMS: &t.promptEvalMS, OllamaEvalCount: &t.evalCount, OllamaEvalMS: &t.evalMS,
+		OllamaPromptTokens: t.promptTokens, OllamaCached: t.cached, OllamaSeen: t.seen, OllamaPieceNS: t.pieceNS, OllamaInterTokenNS: t.interTokenNS,
+		OllamaProjected: &t.projected, E2EEquivMS: t.e2eEquivMS, OllamaAffineMS: t.affineMS, OllamaProjectErrP: t.projectionError, OllamaNotes: t.notes,
+	}
+	if t.evalCount > 1 {
+		c.OllamaStepMS, c.DecodeEquivMS, c.GenTokensEquiv = &t.stepMS, &t.decodeEquivMS, &t.target
+	}
+	return c
 }
 
 const (
@@ -62,50 +66,52 @@ const (
 	affineNeed = 4
 )
 
-// Measure runs one call; see MeasureTimed.
-func (b *Backend) Measure(call runner.CallSpec) (runner.Sample, error) {
-	s, _, err := b.MeasureTimed(call)
-	return s, err
-}
-
-// MeasureTimed runs one call and returns also what the record has no fields for.
+// Measure runs one call.
 //
 // As in TR121, prefill_ms is prompt_eval_duration and kv_decode_ms eval_duration.
 // The latter holds no sampling, so it is decode_no_sampling_ms too. ttft_ms and
 // e2e_kv_ms are the client's clock, from before the request to the first and the
 // last token: e2e_gap_pct is then what HTTP, scheduling and sampling add.
-func (b *Backend) MeasureTimed(call runner.CallSpec) (_ runner.Sample, _ Timing, err error) {
+func (b *Backend) Measure(call runner.CallSpec) (_ runner.Sample, err error) {
 	defer func() { err = failure(err) }()
 	if b.client == nil || !b.up {
-		return runner.Sample{}, Timing{}, errors.New("ollama: a call before a load")
+		return runner.Sample{}, errors.New("ollama: a call before a load")
 	}
+	// The first token comes from the prompt's logits; each decode step gives one more.
+	tokens := call.GenTokens + 1
 	var out runner.Sample
-	var t Timing
-	p, err := b.prompt(call, &out)
+	p, err := b.prompt(call, b.bans(tokens), &out)
 	if err != nil {
-		return runner.Sample{}, Timing{}, err
+		return runner.Sample{}, err
 	}
 	// Whatever becomes of this call, the server may remember its prompt.
 	p.common, p.repeated = b.common(p), b.sameText(p)
 	b.seen = append(b.seen, p)
-	// The first token comes from the prompt's logits; each decode step gives one more.
-	tokens := call.GenTokens + 1
-	op := "generate with " + b.opts.Model
+	op := "generate with " + b.served.Model
 	a, err := b.client.Generate(context.Background(), op, b.request(p.text, tokens), b.client.limits.Call, tokens)
 	if err != nil {
-		return runner.Sample{}, Timing{}, err
+		return runner.Sample{}, err
 	}
 	if err := complete(op, a, tokens); err != nil {
-		return runner.Sample{}, Timing{}, err
+		return runner.Sample{}, err
 	}
+	t := timing{target: call.GenTokens}
 	t.fill(a)
+	if b.bans(tokens) {
+		t.note("repeats were banned: this is not the plain greedy answer")
+	}
 	b.judgePrompt(p, &t, &out)
-	t.judgeAnswer(call.GenTokens, &out)
-	if t.LoadMS > b.loadMS/2 && t.LoadMS > 1000 {
-		t.note("load_duration is %.0f ms: the server loaded the model again inside this call; its wall time and TTFT hold that", t.LoadMS)
+	t.judgeAnswer(&out)
+	if t.loadMS > b.loadMS/2 && t.loadMS > 1000 {
+		t.note("load_duration is %.0f ms: the server loaded the model again inside this call; its wall time and TTFT hold that", t.loadMS)
 	}
 	t.measurement(a, &out)
-	return out, t, nil
+	if call.Prompt != nil {
+		text := strings.Join(a.Pieces, "")
+		out.OutputText, out.OutputPieces = &text, a.Pieces
+	}
+	out.Ollama = t.record()
+	return out, nil
 }
 
 // complete refuses an answer without the counters of its final message.
@@ -141,52 +147,51 @@ func repeats(pieces []string) int {
 	return n
 }
 
-func (t *Timing) note(format string, args ...any) {
-	t.Notes = append(t.Notes, fmt.Sprintf(format, args...))
+func (t *timing) note(format string, args ...any) {
+	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
 
-func (t *Timing) fill(a *Answer) {
+func (t *timing) fill(a *Answer) {
 	m := a.Final.Metrics
-	t.WallMS, t.FirstMS = ms(a.WallNS), ms(a.HeaderNS)
-	t.TotalMS, t.LoadMS = ms(m.TotalDuration.Nanoseconds()), ms(m.LoadDuration.Nanoseconds())
-	t.PromptEvalCount, t.PromptEvalMS = m.PromptEvalCount, ms(m.PromptEvalDuration.Nanoseconds())
-	t.EvalCount, t.EvalMS = m.EvalCount, ms(m.EvalDuration.Nanoseconds())
-	t.DoneReason, t.CachedTokens, t.PieceNS = a.Final.DoneReason, a.Cached, a.PieceNS
+	t.wallMS, t.headerMS = ms(a.WallNS), ms(a.HeaderNS)
+	t.totalMS, t.loadMS = ms(m.TotalDuration.Nanoseconds()), ms(m.LoadDuration.Nanoseconds())
+	t.promptEvalCount, t.promptEvalMS = m.PromptEvalCount, ms(m.PromptEvalDuration.Nanoseconds())
+	t.evalCount, t.evalMS = m.EvalCount, ms(m.EvalDuration.Nanoseconds())
+	t.doneReason, t.cached, t.pieceNS = a.Final.DoneReason, a.Cached, a.PieceNS
 	// An answer that a stop token ended has sampled one token that it does not send.
-	sent := t.EvalCount
-	if t.DoneReason == "stop" {
+	sent := t.evalCount
+	if t.doneReason == "stop" {
 		sent--
 	}
-	if len(t.PieceNS) != sent {
-		t.note("%d tokens arrived as %d pieces of text (a token that is no whole character waits for the next): no times between tokens", sent, len(t.PieceNS))
+	if len(t.pieceNS) != sent {
+		t.note("%d tokens arrived as %d pieces of text (a token that is no whole character waits for the next): no times between tokens", sent, len(t.pieceNS))
 		return
 	}
-	for i := 1; i < len(t.PieceNS); i++ {
-		t.InterTokenNS = append(t.InterTokenNS, t.PieceNS[i]-t.PieceNS[i-1])
+	for i := 1; i < len(t.pieceNS); i++ {
+		t.interTokenNS = append(t.interTokenNS, t.pieceNS[i]-t.pieceNS[i-1])
 	}
 }
 
 // judgePrompt compares what was evaluated with what was sent.
-func (b *Backend) judgePrompt(p prompt, t *Timing, out *runner.Sample) {
+func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
 	invalid := func(format string, args ...any) {
-		out.Invalid = append(out.Invalid, "prefill: "+fmt.Sprintf(format, args...))
-		t.PrefillInvalid = true
+		out.Spoil("prefill: "+fmt.Sprintf(format, args...), record.ModePrefill, record.ModeE2E)
 	}
-	n := t.PromptEvalCount
+	n := t.promptEvalCount
 	if p.ids != nil {
 		n = len(p.ids) + p.extra
-		t.PromptTokens = &n
-		t.CachedAtMost = &p.common
+		t.promptTokens = &n
+		t.seen = &p.common
 	}
 	switch {
-	case t.PromptEvalCount == 0:
+	case t.promptEvalCount == 0:
 		invalid("the server counts no prompt tokens, as some versions do where the prompt is cached")
-	case t.PromptEvalCount < n:
-		invalid("the server evaluated %d of the prompt's %d tokens: the rest was cached or cut off", t.PromptEvalCount, n)
-	case t.PromptEvalCount > n:
-		invalid("the server counts %d tokens of the prompt, the model's own tokeniser %d: they do not evaluate the same work", t.PromptEvalCount, n)
+	case t.promptEvalCount < n:
+		invalid("the server evaluated %d of the prompt's %d tokens: the rest was cached or cut off", t.promptEvalCount, n)
+	case t.promptEvalCount > n:
+		invalid("the server counts %d tokens of the prompt, the model's own tokeniser %d: they do not evaluate the same work", t.promptEvalCount, n)
 	}
-	if t.PromptEvalMS == 0 {
+	if t.promptEvalMS == 0 {
 		invalid("the server gives no time for the prompt")
 	}
 	if p.ids == nil && p.repeated {
@@ -194,11 +199,11 @@ func (b *Backend) judgePrompt(p prompt, t *Timing, out *runner.Sample) {
 	}
 	// At least one token is evaluated even of a prompt that is cached whole.
 	cached, who := 0, "the server says that"
-	if t.CachedAtMost != nil {
-		cached, who = min(*t.CachedAtMost, n-1), "an earlier prompt of this load begins alike, so"
+	if t.seen != nil {
+		cached, who = min(*t.seen, n-1), "an earlier prompt of this load begins alike, so"
 	}
-	if t.CachedTokens != nil {
-		cached, who = *t.CachedTokens, "the server says that"
+	if t.cached != nil {
+		cached, who = *t.cached, "the server says that"
 	}
 	switch {
 	case cached <= 0:
@@ -210,33 +215,32 @@ func (b *Backend) judgePrompt(p prompt, t *Timing, out *runner.Sample) {
 }
 
 // judgeAnswer handles answers that ended before the target.
-func (t *Timing) judgeAnswer(target int, out *runner.Sample) {
-	steps := t.EvalCount - 1
+func (t *timing) judgeAnswer(out *runner.Sample) {
+	steps, target := t.evalCount-1, t.target
 	if steps > 0 {
-		t.StepMS = t.EvalMS / float64(steps)
+		t.stepMS = t.evalMS / float64(steps)
 	}
-	t.DecodeEquivMS = t.EvalMS
+	t.decodeEquivMS = t.evalMS
 	if steps >= target {
 		return
 	}
 	if steps == 0 {
-		out.Invalid = append(out.Invalid, fmt.Sprintf("decode: the answer ended with its first token (%s), so there is no decode step to time", t.DoneReason))
-		t.DecodeInvalid = true
+		out.Spoil(fmt.Sprintf("decode: the answer ended with its first token (%s), so there is no decode step to time", t.doneReason), record.ModeDecode, record.ModeE2E)
 		return
 	}
-	t.Projected = true
-	t.DecodeEquivMS = t.StepMS * float64(target)
-	t.note("the answer ended after %d of %d decode steps (%s): kv_decode_ms_equiv is scaled in proportion", steps, target, t.DoneReason)
-	if a, slope, ok := line(t.InterTokenNS); ok {
+	t.projected = true
+	t.decodeEquivMS = t.stepMS * float64(target)
+	t.note("the answer ended after %d of %d decode steps (%s): kv_decode_ms_equiv is scaled in proportion", steps, target, t.doneReason)
+	if a, slope, ok := line(t.interTokenNS); ok {
 		affine := (a + slope*float64(target)) / 1e6
 		var sum int64
-		for _, d := range t.InterTokenNS {
+		for _, d := range t.interTokenNS {
 			sum += d
 		}
-		proportional := ms(sum) / float64(len(t.InterTokenNS)) * float64(target)
-		t.AffineMS = &affine
+		proportional := ms(sum) / float64(len(t.interTokenNS)) * float64(target)
+		t.affineMS = &affine
 		if affine > 0 {
-			t.ProjectionError = ptr(100 * (proportional - affine) / affine)
+			t.projectionError = ptr(100 * (proportional - affine) / affine)
 		}
 	} else {
 		t.note("the answer is too short, or its pieces are no tokens: the projection could not be checked against a line")
@@ -260,18 +264,18 @@ func line(gaps []int64) (intercept, slope float64, ok bool) {
 }
 
 // measurement maps the call to the fields that all backends share.
-func (t *Timing) measurement(a *Answer, out *runner.Sample) {
-	steps := t.EvalCount - 1
+func (t *timing) measurement(a *Answer, out *runner.Sample) {
+	steps := t.evalCount - 1
 	one := 1
 	out.BatchSize, out.GenTokensRaw = &one, &steps
-	if t.PromptEvalCount > 0 {
-		out.PromptTokensRaw, out.SeqLen = ptr(t.PromptEvalCount), ptr(t.PromptEvalCount)
+	if t.promptEvalCount > 0 {
+		out.PromptTokensRaw, out.SeqLen = ptr(t.promptEvalCount), ptr(t.promptEvalCount)
 	}
-	if t.PromptEvalMS > 0 {
-		out.PrefillMS = ptr(t.PromptEvalMS)
+	if t.promptEvalMS > 0 {
+		out.PrefillMS = ptr(t.promptEvalMS)
 	}
 	if steps > 0 {
-		out.KVDecodeMS, out.DecodeNoSampMS = ptr(t.EvalMS), ptr(t.EvalMS)
+		out.KVDecodeMS, out.DecodeNoSampMS = ptr(t.evalMS), ptr(t.evalMS)
 	}
 	missing := map[string]string{
 		"token_ns":          "Ollama gives one time for all decode steps; the times between tokens at the client are in ollama_inter_token_ns",
@@ -281,19 +285,17 @@ func (t *Timing) measurement(a *Answer, out *runner.Sample) {
 		"rss_peak_mib":      "the model is in the server's process",
 		"cpu_time_ms":       "the model is in the server's process",
 	}
-	if n := len(t.PieceNS); n > 0 {
-		e2e := ms(t.PieceNS[n-1])
-		out.TTFTMS, out.E2EKVMS = ptr(ms(t.PieceNS[0])), &e2e
+	if n := len(t.pieceNS); n > 0 {
+		e2e := ms(t.pieceNS[n-1])
+		out.TTFTMS, out.E2EKVMS = ptr(ms(t.pieceNS[0])), &e2e
 		if out.PrefillMS != nil && out.KVDecodeMS != nil && e2e > 0 {
-			out.E2EGapPercent = ptr(100 * math.Abs(e2e-t.PromptEvalMS-t.EvalMS) / e2e)
+			out.E2EGapPercent = ptr(100 * math.Abs(e2e-t.promptEvalMS-t.evalMS) / e2e)
 		}
-		t.E2EEquivMS = e2e + t.DecodeEquivMS - t.EvalMS
+		t.e2eEquivMS = ptr(e2e + t.decodeEquivMS - t.evalMS)
 	} else {
 		missing["ttft_ms"] = "the answer has no text: no token arrived to be timed"
 		missing["e2e_kv_ms"] = missing["ttft_ms"]
 	}
-	text := strings.Join(a.Pieces, "")
-	out.OutputText = &text
 	out.Missing = missing
 }
 
@@ -301,7 +303,7 @@ func (t *Timing) measurement(a *Answer, out *runner.Sample) {
 type prompt struct {
 	text  string
 	ids   []int32 // of text without extra; nil without a tokeniser
-	extra int     // tokens behind ids: EOSText
+	extra int     // tokens behind ids: the end-of-sequence token
 
 	common   int  // tokens that it shares with the beginning of an earlier prompt
 	repeated bool // its text, or an earlier one's, begins with the other
@@ -311,43 +313,44 @@ type prompt struct {
 // vocabulary of few tokens there is none some day; the verdict then says so.
 const drawsMax = 16
 
-// prompt makes the call's text.
-func (b *Backend) prompt(call runner.CallSpec, out *runner.Sample) (prompt, error) {
+// prompt makes the call's text. Where repeats are banned, a drawn prompt ends in the
+// end-of-sequence token, if it has room for it: what stands in the prompt cannot be
+// sampled then, so that the answer does not end early.
+func (b *Backend) prompt(call runner.CallSpec, ban bool, out *runner.Sample) (prompt, error) {
 	if call.Prompt != nil {
 		if *call.Prompt == "" {
 			return prompt{}, errors.New("ollama: the prompt is empty, which the API takes for a request to load the model; want text")
 		}
 		p := prompt{text: *call.Prompt}
-		if b.opts.Tokenize == nil {
+		if b.tokenizer == nil {
 			return p, nil
 		}
-		start := time.Now()
-		ids, err := b.opts.Tokenize(p.text)
-		out.TokenizeMS = ptr(ms(time.Since(start).Nanoseconds()))
-		p.ids = ids
+		var err error
+		p.ids, err = b.tokenize(p.text, out)
 		b.recordPrompt(p, out)
 		return p, err
 	}
-	if b.opts.Tokenize == nil {
+	if b.tokenizer == nil {
 		return prompt{}, fmt.Errorf("ollama: a prompt of %d tokens needs the model's tokeniser, and there is none here; want a prompt of text", call.PromptTokens)
 	}
 	var best prompt
+	eos := b.tokenizer.EOSText()
 	extra := 0
-	if b.opts.BanRepeats && b.opts.EOSText != "" {
+	if ban && eos != "" && call.PromptTokens > b.bos+1 {
 		extra = 1
 	}
 	for draw := range int64(drawsMax) {
-		text, err := PromptText(b.opts.Tokenize, call.PromptTokens-extra, call.Seed+draw<<53)
+		text, err := PromptText(b.tokenizer.Tokenize, call.PromptTokens-extra, call.Seed+draw<<53)
 		if err != nil {
 			return prompt{}, err
 		}
-		ids, err := b.opts.Tokenize(text)
+		ids, err := b.tokenize(text, out)
 		if err != nil {
 			return prompt{}, err
 		}
 		p := prompt{text: text, ids: ids, extra: extra}
 		if extra > 0 {
-			p.text += b.opts.EOSText
+			p.text += eos
 		}
 		if best.ids == nil || b.common(p) < b.common(best) {
 			best = p
@@ -361,7 +364,16 @@ func (b *Backend) prompt(call runner.CallSpec, out *runner.Sample) (prompt, erro
 	return best, nil
 }
 
-// recordPrompt keeps the prompt's ids, unless EOSText ends it, whose id is not known.
+// tokenize times it too: the server does the same within its wall time.
+func (b *Backend) tokenize(text string, out *runner.Sample) ([]int32, error) {
+	start := time.Now()
+	ids, err := b.tokenizer.Tokenize(text)
+	out.TokenizeMS = ptr(ms(time.Since(start).Nanoseconds()))
+	return ids, err
+}
+
+// recordPrompt keeps the prompt's ids, unless the end-of-sequence token ends it, whose
+// id is not known here.
 func (b *Backend) recordPrompt(p prompt, out *runner.Sample) {
 	if p.extra == 0 {
 		out.PromptTokenIDs, out.PromptTokensHash = runner.RecordedIDs(p.ids), ptr(runner.HashIDs(p.ids))

@@ -199,7 +199,7 @@ type ModelFacts struct {
 	ParamsActive       int64  `json:"params_active" doc:"parameters that take part in one decoded token: all experts counted as used/total"`
 	WeightBytes        int64  `json:"weight_bytes" unit:"B" doc:"bytes of all weight tensors in the file"`
 	BytesPerToken      int64  `json:"bytes_read_per_token" unit:"B" doc:"weight bytes read per decoded token at batch 1: one row of each embedding, the output head whole, experts as used/total"`
-	KVBytesPerToken    int64  `json:"kv_bytes_per_token" unit:"B" doc:"bytes that one position adds to the KV cache, at the cache types of this run"`
+	KVBytesPerToken    int64  `json:"kv_bytes_per_token" unit:"B" doc:"bytes that one position adds to the KV cache, at the cache types of this run; at f16 where a server decides"`
 }
 
 // RuntimeFacts are the settings under which the call ran.
@@ -208,15 +208,15 @@ type RuntimeFacts struct {
 	NThreads       int    `json:"n_threads" doc:"threads for decode"`
 	NThreadsBatch  int    `json:"n_threads_batch" doc:"threads for prefill"`
 	NGPULayers     int    `json:"n_gpu_layers" doc:"layers offloaded to the GPU, the output head counted as one more; -1 or -2 where all or as many as fit were asked for and the model was not loaded"`
-	FlashAttention string `json:"flash_attn" doc:"flash attention as configured: auto, on or off"`
+	FlashAttention string `json:"flash_attn" doc:"flash attention as configured: auto, on or off; server where an Ollama server decides and does not tell"`
 	NCtx           int    `json:"n_ctx" unit:"tokens" doc:"context length of the KV cache"`
 	NBatch         int    `json:"n_batch" unit:"tokens" doc:"largest batch handed to llama_decode"`
 	NUBatch        int    `json:"n_ubatch" unit:"tokens" doc:"largest batch computed at once"`
-	KVTypeK        string `json:"kv_type_k" doc:"ggml type of the key cache"`
-	KVTypeV        string `json:"kv_type_v" doc:"ggml type of the value cache"`
+	KVTypeK        string `json:"kv_type_k" doc:"ggml type of the key cache; server where an Ollama server decides and does not tell"`
+	KVTypeV        string `json:"kv_type_v" doc:"ggml type of the value cache; likewise"`
 	UseMmap        bool   `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
 	ContextBytes   *int64 `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
-	LlamaCommit    string `json:"llama_commit" doc:"llama.cpp commit of the build"`
+	LlamaCommit    string `json:"llama_commit" doc:"llama.cpp commit of the build; empty where a server runs the model"`
 
 	CUDAGraphs   *bool    `json:"cuda_graphs" doc:"CUDA graphs as configured; null on the CPU"`
 	VRAMLimitGiB *float64 `json:"vram_limit_gib" unit:"GiB" doc:"device memory that the card pretended to have; null: all of it"`

@@ -1,0 +1,153 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"llmscale/runner/record"
+)
+
+const servedConfig = `gen_tokens: 4
+repetitions: 2
+warmup_repetitions: 0
+cell_timeout_s: 20
+scenarios: [{name: one, prompt: "one"}, {name: two, prompt: "two"}]
+backends:
+  - {name: direct, dtype: f32, threads: 1}
+  - {name: served, kind: ollama, import: true, dtype: f32, threads: 3, ubatch_tokens: 64, url: "http://127.0.0.1:9"}
+models: [{name: a, source: "synth:tiny-gpt2"}, {name: b, source: "synth:gpt2-1m"}]
+`
+
+// fakeServer notes what is asked of a server, in order.
+type fakeServer struct {
+	log  []string
+	fail error
+}
+
+func (f *fakeServer) serve(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
+	if f.fail != nil {
+		return "", nil, f.fail
+	}
+	name := "served-" + spec.SHA256[:6]
+	f.log = append(f.log, fmt.Sprint("serve ", filepath.Base(file), " ", spec.URL, " ", spec.Model == "", " ", spec.BanRepeats))
+	return name, func() error {
+		f.log = append(f.log, "release "+name)
+		return errors.New("did not go")
+	}, nil
+}
+
+func executeServed(t *testing.T, text string, w Command, serve Serve, stop <-chan struct{}) (*Plan, Summary, []record.Record, *quiet) {
+	t.Helper()
+	p := testPlan(t, text)
+	dir := filepath.Join(t.TempDir(), "run")
+	store, err := CreateStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &quiet{}
+	r := &Run{ID: "test", Plan: p, Store: store, Worker: w, Serve: serve, Progress: q, Log: discard, Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
+	sum, err := r.Execute(stop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return p, sum, readRecords(t, dir), q
+}
+
+// TestServedJobs: each model is put on the server once and taken off again, and what
+// the API tells is on record, scaled where it is scaled, INVALID where it is.
+func TestServedJobs(t *testing.T) {
+	f := &fakeServer{}
+	_, sum, records, q := executeServed(t, servedConfig, testWorker(t, ""), f.serve, nil)
+	if sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 || len(records) != 8*2*3 {
+		t.Fatalf("%+v, %d records, %q", sum, len(records), f.log)
+	}
+	for i := 0; i < 4; i += 2 {
+		if !strings.HasSuffix(f.log[i], "http://127.0.0.1:9 true true") || !strings.HasPrefix(f.log[i+1], "release served-") {
+			t.Errorf("%q", f.log)
+		}
+	}
+	if !slices.Contains(q.notes, "did not go") {
+		t.Errorf("what stayed on the server is not told: %q", q.notes)
+	}
+	for _, r := range records {
+		if r.Backend == "direct" {
+			if r.Verdict != nil || r.DecodeEquivMS != nil || r.OllamaProjected != nil {
+				t.Errorf("%s %s: %+v", r.CellID, r.Mode, r.OllamaCall)
+			}
+			continue
+		}
+		if r.NThreadsBatch != 3 || r.NBatch != 64 || r.FlashAttention != ByServer || r.KVTypeK != ByServer || r.BackendKind != "ollama" {
+			t.Errorf("settings %+v", r.RuntimeFacts)
+		}
+		if spoilt := r.Mode != record.ModeDecode; spoilt != (r.Verdict != nil) {
+			t.Errorf("%s: verdict %v", r.Mode, r.Verdict)
+		}
+		switch r.Mode {
+		case record.ModeDecode:
+			if *r.LatencyMS != 2**r.KVDecodeMS || *r.TokensTotal != 8 || *r.GenTokens != 4 {
+				t.Errorf("decode %v ms of %v measured, %d tokens", *r.LatencyMS, *r.KVDecodeMS, *r.TokensTotal)
+			}
+		case record.ModeE2E:
+			if *r.LatencyMS != *r.E2EEquivMS || *r.TokensTotal != *r.PromptTokensRaw+8 {
+				t.Errorf("e2e %v ms, %d tokens", *r.LatencyMS, *r.TokensTotal)
+			}
+		}
+	}
+}
+
+// TestServedWorkerDies: its model is taken off the server all the same, once, after
+// the job's other cells had a worker of their own.
+func TestServedWorkerDies(t *testing.T) {
+	f := &fakeServer{}
+	_, sum, _, _ := executeServed(t, servedConfig, testWorker(t, "SIGKILL@one"), f.serve, nil)
+	if sum.ByStatus[record.StatusOK] != 4 || sum.ByStatus[record.StatusCrashed] != 4 || len(f.log) != 4 {
+		t.Errorf("%v %q", sum.ByStatus, f.log)
+	}
+}
+
+func TestServerThatIsNotThere(t *testing.T) {
+	for _, serve := range []Serve{nil, (&fakeServer{fail: Failf(record.StatusWaived, "no Ollama server at x")}).serve} {
+		_, sum, records, _ := executeServed(t, servedConfig, testWorker(t, ""), serve, nil)
+		if sum.ByStatus[record.StatusWaived] != 4 || sum.ByStatus[record.StatusOK] != 4 || sum.Failed() != 0 {
+			t.Errorf("%v", sum.ByStatus)
+		}
+		for _, r := range records {
+			if r.Backend == "served" && (r.Attempted || !strings.Contains(*r.Error, "Ollama server")) {
+				t.Errorf("attempted %v: %s", r.Attempted, *r.Error)
+			}
+		}
+	}
+	// Anything else that goes wrong there is an error of these cells.
+	_, sum, _, _ := executeServed(t, servedConfig, testWorker(t, ""), (&fakeServer{fail: errors.New("no room")}).serve, nil)
+	if sum.ByStatus[record.StatusError] != 4 || sum.ByStatus[record.StatusOK] != 4 {
+		t.Errorf("%v", sum.ByStatus)
+	}
+}
+
+// TestInterruptedImport: Ctrl-C ends an upload that takes minutes.
+func TestInterruptedImport(t *testing.T) {
+	stop := make(chan struct{})
+	waits := func(ctx context.Context, _ OllamaSpec, _ string) (string, func() error, error) {
+		close(stop)
+		select {
+		case <-ctx.Done():
+			return "", nil, ctx.Err()
+		case <-time.After(time.Minute):
+			return "", nil, errors.New("nobody ended it")
+		}
+	}
+	only := strings.Replace(servedConfig, "  - {name: direct, dtype: f32, threads: 1}\n", "", 1)
+	_, sum, records, _ := executeServed(t, only, testWorker(t, ""), waits, stop)
+	if !sum.Interrupted || len(records) != 0 {
+		t.Errorf("%+v, %d records", sum, len(records))
+	}
+}
