@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -16,6 +19,8 @@ import (
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/runner"
+	"llmscale/runner/ollama"
+	"llmscale/runner/record"
 )
 
 // finding is one line of `doctor`.
@@ -105,8 +110,44 @@ func examine() []finding {
 		free := int64(fs.Bavail) * fs.Bsize
 		check(free > 5<<30, "disk", runner.GiB(free)+" free here", "the default sweep's models take 3 GiB; --models-dir puts them elsewhere")
 	}
-	out = append(out, examineGPU(), examineTools())
+	out = append(out, examineGPU(), examineOllama(), examineTools())
 	return out
+}
+
+// examineOllama says whether there is an Ollama server where its own tools look for
+// one, and whether a run that was killed has left models on it.
+func examineOllama() finding {
+	const waived = "cells with kind: ollama are recorded as waived"
+	c, err := ollama.NewClient("", ollama.Limits{Connect: time.Second, Idle: 3 * time.Second, Small: 3 * time.Second})
+	if err != nil {
+		return finding{"warn", "Ollama", err.Error(), "correct OLLAMA_HOST; until then " + waived}
+	}
+	defer c.Close()
+	ctx := context.Background()
+	version, err := c.Version(ctx)
+	var e *ollama.Error
+	if errors.As(err, &e) && e.Status == record.StatusWaived {
+		return finding{"ok", "Ollama", "no server at " + c.URL() + "; " + waived, ""}
+	}
+	if err != nil {
+		return finding{"warn", "Ollama", err.Error(), "start a server with `ollama serve`, or correct OLLAMA_HOST"}
+	}
+	models, err := c.List(ctx)
+	if err != nil {
+		return finding{"warn", "Ollama", "version " + version + " at " + c.URL() + ": " + err.Error(), ""}
+	}
+	var left []string
+	for _, m := range models {
+		if ollama.IsImported(m.Name) {
+			left = append(left, m.Name)
+		}
+	}
+	found := fmt.Sprintf("version %s at %s, %d models", version, c.URL(), len(models))
+	if len(left) > 0 {
+		return finding{"warn", "Ollama", fmt.Sprintf("%s, of which %d were imported by llmscale", found, len(left)),
+			"unless a run is under way they were left by one that was killed: ollama rm " + strings.Join(left, " ")}
+	}
+	return finding{"ok", "Ollama", found, ""}
 }
 
 // examineGPU says whether there is an NVIDIA GPU, and whether this program can use it.

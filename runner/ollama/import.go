@@ -27,6 +27,13 @@ type Imported struct {
 	made   bool // Delete may be called: the name is ours
 }
 
+const importPrefix = "llmscale-"
+
+// IsImported tells whether a model on a server has a name as Import gives it.
+func IsImported(name string) bool { return importForm.MatchString(name) }
+
+var importForm = regexp.MustCompile(`^` + importPrefix + `[0-9a-f]{12}:[0-9a-f]{12}$`)
+
 var shaForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // Import makes a model of the GGUF file at path on the client's server. sum is the
@@ -54,7 +61,7 @@ func Import(ctx context.Context, c *Client, path, sum string) (_ *Imported, err 
 	}
 	var tag [6]byte
 	rand.Read(tag[:])
-	m := &Imported{Name: "llmscale-" + sum[:12] + ":" + hex.EncodeToString(tag[:]), SHA256: sum, client: c}
+	m := &Imported{Name: importPrefix + sum[:12] + ":" + hex.EncodeToString(tag[:]), SHA256: sum, client: c}
 	switch _, err := c.Show(ctx, m.Name); {
 	case err == nil:
 		return nil, sorry("the server has a model "+m.Name+" already, which is not of this run; it is left alone", nil)
