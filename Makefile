@@ -73,10 +73,16 @@ test-upstream: ## native tests against the newest upstream llama.cpp, which it f
 	@scripts/setup python
 	@checkout=$$(scripts/upstream) && export LLAMA_CPP_DIR=$$checkout && $(with_native) && OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) ./native/...
 
+# -count=1: what the server does is no input that Go knows of.
+.PHONY: test-ollama
+test-ollama: setup ## tests against a real Ollama server, which it builds
+	@scripts/ollama build >/dev/null
+	@$(with_native) && LLMSCALE_TEST_OLLAMA=1 OLLAMA_DEBUG=1 OMP_WAIT_POLICY=passive scripts/ollama run -- go test -count=1 -run '^TestServer' $(TEST_FLAGS) ./runner/ollama/
+
 .PHONY: peers
-peers: ## compare with llama-bench and PyTorch on the same weights
+peers: ## compare with llama-bench and PyTorch on the same weights; RUN=DIR: llama-bench on the files of that run
 	@scripts/setup python
-	@scripts/peers
+	@scripts/peers $(if $(RUN),--run "$(RUN)")
 
 .PHONY: real-model
 real-model: ## sweep a trained model, Gemma 3 270M, which it fetches (own terms)
