@@ -68,6 +68,15 @@ func medianField(rows []*Row, field func(*Row) *float64) *float64 {
 	return medianOf(xs)
 }
 
+// genTokens is the number of tokens per sequence that the record's decode time
+// stands for: of an answer that was scaled to its target, the target's.
+func (r *Row) genTokens() *int {
+	if r.DecodeEquivMS != nil && r.GenTokensEquiv != nil {
+		return r.GenTokensEquiv
+	}
+	return r.GenTokens
+}
+
 func float(v *int) *float64 {
 	if v == nil {
 		return nil
@@ -90,21 +99,23 @@ func tokensCompute(r *Row) *float64 {
 	case record.ModePrefill:
 		return prompt
 	case record.ModeE2E:
-		if prompt == nil || r.GenTokens == nil {
+		gen := r.genTokens()
+		if prompt == nil || gen == nil {
 			return nil
 		}
-		return ptr(*prompt + float64(r.batch()**r.GenTokens))
+		return ptr(*prompt + float64(r.batch()**gen))
 	}
 	return float(r.TokensTotal)
 }
 
 // promptTokens counts the prompt's own tokens over the batch.
 func promptTokens(r *Row) *float64 {
+	gen := r.genTokens()
 	switch {
 	case r.Mode == record.ModePrefill && r.TokensTotal != nil:
 		return float(r.TokensTotal)
-	case r.Mode == record.ModeE2E && r.TokensTotal != nil && r.GenTokens != nil:
-		return ptr(float64(*r.TokensTotal - r.batch()**r.GenTokens))
+	case r.Mode == record.ModeE2E && r.TokensTotal != nil && gen != nil:
+		return ptr(float64(*r.TokensTotal - r.batch()**gen))
 	}
 	return float(r.PromptTokensRaw)
 }
@@ -143,7 +154,7 @@ func (a *analyzer) summarise() {
 			PromptTokens:      medianField(g.rows, promptTokens),
 			PromptTokensRaw:   medianField(g.rows, func(r *Row) *float64 { return float(r.PromptTokensRaw) }),
 			PromptCompute:     medianField(g.rows, promptCompute),
-			GenTokens:         medianField(g.rows, func(r *Row) *float64 { return float(r.GenTokens) }),
+			GenTokens:         medianField(g.rows, func(r *Row) *float64 { return float(r.genTokens()) }),
 			GenTokensRaw:      medianField(g.rows, rawTokens),
 			GenTokensTarget:   medianField(g.rows, target),
 			CUDAEventMS:       medianField(g.rows, func(r *Row) *float64 { return r.CUDAEventMS }),
@@ -153,7 +164,7 @@ func (a *analyzer) summarise() {
 		if len(ms) > 1 {
 			c.StdDevMS = finite(stat.StdDev(ms, nil))
 		}
-		if k.mode == record.ModeE2E {
+		if k.mode == record.ModeE2E && m.BackendKind != kindOllama {
 			c.E2EGapPercent = medianField(g.rows, func(r *Row) *float64 { return r.E2EGapPercent })
 		}
 		if k.mode == record.ModePrefill {
@@ -251,23 +262,39 @@ func (a *analyzer) decodeFractions() {
 		}
 		found[k] = p
 	}
-	gens := map[key]*float64{}
 	for _, c := range a.res.Cells {
-		s := series{c.Backend, c.BatchSize}
-		n := c.AnswerTokens()
-		put(key{s, c.Model, c.Scenario}, c.Mode, c.MedianMS, n)
-		if n != nil {
-			all := key{s, c.Model, AllScenarios}
-			if g, seen := gens[all]; seen && (g == nil || *g != *n) {
-				gens[all] = nil // the mean over several lengths has none
-			} else {
-				gens[all] = n
-			}
-		}
+		put(key{series{c.Backend, c.BatchSize}, c.Model, c.Scenario}, c.Mode, c.MedianMS, c.AnswerTokens())
 	}
-	for _, g := range a.res.Aggregates {
-		k := key{series{g.Backend, g.BatchSize}, g.Model, AllScenarios}
-		put(k, g.Mode, g.GeomeanMS, gens[k])
+	// Over all scenarios: over those that have both, where a server had the prompts
+	// of some in its cache.
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			var prefill, decode, e2e []float64
+			all := parts{}
+			for _, sc := range a.scenarios {
+				p := found[key{s, m.Name, sc}]
+				if p.decode == nil || p.e2e == nil {
+					continue
+				}
+				if len(decode) == 0 {
+					all.gen = p.gen
+				} else if all.gen != nil && (p.gen == nil || *p.gen != *all.gen) {
+					all.gen = nil // the mean over several lengths has none
+				}
+				decode, e2e = append(decode, *p.decode), append(e2e, *p.e2e)
+				if p.prefill != nil {
+					prefill = append(prefill, *p.prefill)
+				}
+			}
+			if len(decode) == 0 {
+				continue
+			}
+			all.decode, all.e2e = ptr(geomean(decode)), ptr(geomean(e2e))
+			if len(prefill) == len(decode) {
+				all.prefill = ptr(geomean(prefill))
+			}
+			found[key{s, m.Name, AllScenarios}] = all
+		}
 	}
 	for _, s := range a.series {
 		for _, m := range a.modelsOf(s.backend) {
@@ -338,7 +365,8 @@ func (a *analyzer) eventGaps() {
 }
 
 // phaseSum checks over the whole run that the phases add up to the end-to-end
-// time. TR121's end-to-end time is their sum, which proves nothing.
+// time. TR121's end-to-end time is their sum, which proves nothing; Ollama's is the
+// client's, and what it has more than the phases is no error.
 func (a *analyzer) phaseSum() {
 	if a.run.Harness == HarnessTR121 {
 		return
@@ -346,7 +374,7 @@ func (a *analyzer) phaseSum() {
 	var gaps []float64
 	largest, where := -1.0, ""
 	a.eachCell(func(k cellKey, m *Model, g *group) {
-		if k.mode != record.ModeE2E {
+		if k.mode != record.ModeE2E || m.BackendKind == kindOllama {
 			return
 		}
 		for _, r := range g.rows {
@@ -386,7 +414,7 @@ func (a *analyzer) said() {
 		return len(x) < len(than)
 	}
 	a.eachCell(func(k cellKey, m *Model, g *group) {
-		if m.Kind != "gguf" {
+		if m.Kind != "gguf" && m.Kind != kindOllama {
 			return
 		}
 		for _, r := range g.rows {

@@ -89,8 +89,8 @@ type PositionSlope struct {
 // answerTokens is the number of tokens per sequence that a record's decode time
 // stands for; 0 where it is unknown.
 func answerTokens(r *Row) int {
-	if r.GenTokens != nil {
-		return max(0, *r.GenTokens)
+	if gen := r.genTokens(); gen != nil {
+		return max(0, *gen)
 	}
 	return max(0, r.GenTokensTarget)
 }

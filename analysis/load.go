@@ -106,30 +106,36 @@ func (run *Run) settled() {
 		return
 	}
 	type pair struct{ task, rep int }
-	made := map[pair]bool{} // whether it counts
-	perTask := map[int]int{}
+	type call struct{ whole, counts bool }
+	calls := map[pair]call{}
 	failed := map[int]string{} // status of a task's failures; a final one goes before others
 	for i := range run.Rows {
 		switch r := &run.Rows[i]; {
 		case r.ok():
-			if p := (pair{r.TaskIdx, 0}); !r.IsWarmup && r.Rep != nil && r.Mode == record.ModeE2E {
-				p.rep = *r.Rep
-				if _, seen := made[p]; !seen {
-					perTask[p.task]++
-				}
-				made[p] = made[p] || r.counts()
+			if r.IsWarmup || r.Rep == nil {
+				continue
 			}
+			// The record of e2e_kv is a call's last: without it the writing was cut off.
+			p := pair{r.TaskIdx, *r.Rep}
+			c := calls[p]
+			c.whole, c.counts = c.whole || r.Mode == record.ModeE2E, c.counts || r.counts()
+			calls[p] = c
 		case !final(failed[r.TaskIdx]):
 			failed[r.TaskIdx] = r.Status
 		}
 	}
 	n := Repetitions{Planned: *tasks * *reps}
-	for _, counts := range made {
-		if counts {
+	perTask := map[int]int{}
+	for p, c := range calls {
+		switch {
+		case !c.whole:
+			continue
+		case c.counts: // in one mode at least: --resume does not make it again
 			n.Measured++
-		} else {
+		default:
 			n.Invalid++
 		}
+		perTask[p.task]++
 	}
 	for task, status := range failed {
 		if open := max(0, *reps-perTask[task]); final(status) {

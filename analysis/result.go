@@ -51,7 +51,7 @@ type Result struct {
 	Phases           *PhaseSum         `json:"phases"`                       // whether the phases add up; nil without end-to-end times of their own
 	Said             []Said            `json:"said"`                         // an answer of each model whose weights were not made up here
 	Failed           []FailedCell      `json:"failed"`                       // cells with calls that gave no measurement
-	Invalid          []InvalidCell     `json:"invalid,omitempty"`            // cells with calls that something spoilt; nil where there are none
+	Invalid          []InvalidCell     `json:"invalid,omitempty"`            // cells with calls that something spoilt, whole or in part; nil where there are none
 	Ollama           *Ollama           `json:"ollama,omitempty"`             // nil unless Ollama was measured
 	Answers          Answers           `json:"answers"`
 	Warnings         []Warning         `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
@@ -101,8 +101,8 @@ type Counts struct {
 // repetitions of all cells; one that --resume measured again counts once.
 type Repetitions struct {
 	Planned  int `json:"planned"`
-	Measured int `json:"measured"`          // and not INVALID
-	Invalid  int `json:"invalid,omitempty"` // measured while something spoilt them
+	Measured int `json:"measured"`          // and of one mode at least not INVALID
+	Invalid  int `json:"invalid,omitempty"` // measured while something spoilt all of their modes
 	Final    int `json:"final"`             // not measured, in cells whose status is a result: out of memory or waived
 	Failed   int `json:"failed"`            // not measured, in cells that crashed, timed out or gave an error: --resume tries them again
 }
@@ -185,7 +185,7 @@ type Cell struct {
 	CUDAEventMS       *float64 `json:"cuda_event_median_ms"`
 	GPUPeakMB         *float64 `json:"gpu_peak_mb_median"` // MiB
 	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
-	E2EGapPercent     *float64 `json:"e2e_gap_pct_median"`  // e2e rows only
+	E2EGapPercent     *float64 `json:"e2e_gap_pct_median"`  // e2e rows only; not of Ollama's, which hold HTTP and sampling
 	RSSPeakMiB        *float64 `json:"rss_peak_mib_max"`    // over the cell's calls
 	MSPerToken        *float64 `json:"ms_per_token_median"` // decode: median latency / target tokens
 	TTFTMS            *float64 `json:"ttft_ms_median"`      // prefill rows only: prefill and the first argmax

@@ -45,7 +45,7 @@ var summaryTables = []Table{
 			{"latency_max_ms", "ms", "slowest call", func(r cellRow) string { return num(r.MaxMS) }},
 			{"latency_stddev_ms", "ms", "sample standard deviation", func(r cellRow) string { return opt(r.StdDevMS) }},
 			{"ms_per_token_median", "ms/token", "decode: median latency over the tokens it stands for", func(r cellRow) string { return opt(r.MSPerToken) }},
-			{"e2e_gap_pct_median", "%", "end-to-end against prefill + decode", func(r cellRow) string { return opt(r.E2EGapPercent) }},
+			{"e2e_gap_pct_median", "%", "end-to-end against prefill + decode; not through Ollama, where HTTP and sampling lie between", func(r cellRow) string { return opt(r.E2EGapPercent) }},
 			{"rss_peak_mib_max", "MiB", "peak resident set of the worker", func(r cellRow) string { return opt(r.RSSPeakMiB) }},
 			{"weight_type", "", "type that holds most of the weights", func(r cellRow) string { return r.m.WeightType }},
 			{"architecture", "", "architecture", func(r cellRow) string { return r.m.Architecture }},

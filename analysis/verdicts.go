@@ -2,14 +2,15 @@ package analysis
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"llmscale/runner/record"
 )
 
-// InvalidCell is a backend x model x scenario of which calls were judged INVALID
-// and left out of every figure.
+// InvalidCell is a backend x model x scenario of which calls were judged INVALID,
+// in all of their modes or in some, and left out of every figure of these modes.
 type InvalidCell struct {
 	Backend     string   `json:"backend"`
 	BackendKind string   `json:"backend_kind"`
@@ -17,10 +18,13 @@ type InvalidCell struct {
 	Model       string   `json:"model"`
 	ParamsM     *float64 `json:"params_millions_effective"`
 	Scenario    string   `json:"scenario"`
+	Modes       []string `json:"modes"` // that are spoilt in any call
 	Repetitions int      `json:"invalid_repetitions"`
 	Warmups     int      `json:"invalid_warmups"`
-	Valid       int      `json:"valid_repetitions"` // 0: the cell has no figure
-	Reasons     []string `json:"reasons"`           // distinct, in run order
+	Partly      int      `json:"partly_valid_repetitions"` // of the invalid ones: those of which another mode counts
+	Valid       int      `json:"valid_repetitions"`        // that count, in one mode at least; 0: the cell has no figure
+	NoFigure    []string `json:"modes_without_figure"`     // in which no repetition counts
+	Reasons     []string `json:"reasons"`                  // distinct, in run order
 }
 
 // invalid reports whether something spoilt the call.
@@ -41,10 +45,20 @@ func (r *Row) standing() int {
 	return 2
 }
 
+// modesOf says of each call in which modes something holds.
+type modesOf map[callID]map[string]bool
+
+func (m modesOf) put(call callID, mode string) {
+	if m[call] == nil {
+		m[call] = map[string]bool{}
+	}
+	m[call][mode] = true
+}
+
 // verdicts lists the cells that have INVALID calls.
 func (a *analyzer) verdicts() {
 	type tally struct {
-		spoilt, valid map[callID]bool
+		spoilt, valid modesOf
 		reasons       []string
 	}
 	tallies := map[scenarioKey]*tally{}
@@ -55,14 +69,14 @@ func (a *analyzer) verdicts() {
 		}
 		t := tallies[r.scenarioKey()]
 		if t == nil {
-			t = &tally{spoilt: map[callID]bool{}, valid: map[callID]bool{}}
+			t = &tally{spoilt: modesOf{}, valid: modesOf{}}
 			tallies[r.scenarioKey()] = t
 		}
 		if !r.invalid() {
-			t.valid[r.callID()] = true
+			t.valid.put(r.callID(), r.Mode)
 			continue
 		}
-		t.spoilt[r.callID()] = true
+		t.spoilt.put(r.callID(), r.Mode)
 		for _, reason := range r.VerdictReasons {
 			if reason = strings.TrimSpace(reason); reason != "" && !slices.Contains(t.reasons, reason) {
 				t.reasons = append(t.reasons, reason)
@@ -75,40 +89,114 @@ func (a *analyzer) verdicts() {
 			return
 		}
 		c := InvalidCell{Backend: at.backend, BackendKind: m.BackendKind, BatchSize: at.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.scenario, Reasons: t.reasons}
-		for x := range t.spoilt {
-			if x.warmup {
+		modes, figures := map[string]bool{}, map[string]bool{}
+		for call, spoilt := range t.spoilt {
+			maps.Copy(modes, spoilt)
+			switch {
+			case call.warmup:
 				c.Warmups++
-			} else {
+			default:
 				c.Repetitions++
+				if len(t.valid[call]) > 0 {
+					c.Partly++
+				}
 			}
 		}
-		for x := range t.valid {
-			if !x.warmup && !t.spoilt[x] {
+		for call, valid := range t.valid {
+			if !call.warmup {
 				c.Valid++
+				maps.Copy(figures, valid)
+			}
+		}
+		for _, mode := range a.modes {
+			if modes[mode] {
+				c.Modes = append(c.Modes, mode)
+				if !figures[mode] && c.Repetitions > 0 {
+					c.NoFigure = append(c.NoFigure, mode)
+				}
 			}
 		}
 		a.res.Invalid = append(a.res.Invalid, c)
-		a.warn("invalid_calls", strings.Join([]string{at.backend, m.Name, at.scenario}, " "), c.text(), invalidAdvice)
+		a.warn("invalid_calls", strings.Join([]string{at.backend, m.Name, at.scenario}, " "), c.text(), c.Advice())
 	})
 }
 
-// invalidAdvice holds for every reason that there is: all are other programs, or
-// a device that was not this run's alone.
-const invalidAdvice = "end what disturbed them (the reasons name it), or choose another GPU with CUDA_VISIBLE_DEVICES, and go on with --resume, which makes these calls again"
+// What to do about the reasons that there are, by how they begin.
+const (
+	disturbedAdvice = "end what disturbed them (the reasons name it), or choose another GPU with CUDA_VISIBLE_DEVICES, and go on with --resume, which makes these calls again"
+	repeatedAdvice  = "give the scenario prompt_tokens in place of a prompt, so that each call has a prompt of its own, or read its decode rows only, which count; --resume does not make calls again of which a mode counts"
+	prefillAdvice   = "read the decode rows of this scenario only: its prefill and end-to-end times are not those of the prompt's work; --resume does not make calls again of which a mode counts"
+	decodeAdvice    = "take another prompt: the model ended its answer before a token was decoded"
+)
+
+const (
+	ofPrefill = "prefill: " // begins the reasons that spoil prefill and end-to-end, not decode
+	ofDecode  = "decode: "
+)
+
+// Repeated reports whether a server had prompts of these calls in its cache, as it
+// does where the same prompt is sent again.
+func (c *InvalidCell) Repeated() bool { return slices.ContainsFunc(c.Reasons, repeatedPrompt) }
+
+func repeatedPrompt(reason string) bool {
+	return strings.HasPrefix(reason, ofPrefill) && strings.Contains(reason, "cached")
+}
+
+// Advice says what to do about the reasons, once for each kind.
+func (c *InvalidCell) Advice() string {
+	var out []string
+	for _, reason := range c.Reasons {
+		advice := disturbedAdvice
+		switch {
+		case repeatedPrompt(reason):
+			advice = repeatedAdvice
+		case strings.HasPrefix(reason, ofPrefill):
+			advice = prefillAdvice
+		case strings.HasPrefix(reason, ofDecode):
+			advice = decodeAdvice
+		}
+		if !slices.Contains(out, advice) {
+			out = append(out, advice)
+		}
+	}
+	if len(out) == 0 {
+		return disturbedAdvice
+	}
+	return strings.Join(out, "; ")
+}
 
 func (c *InvalidCell) text() string {
-	s := fmt.Sprintf("%s left out as INVALID", countOf(c.Repetitions, "repetition", "repetitions"))
+	s := countOf(c.Repetitions, "repetition", "repetitions")
 	if c.Warmups > 0 {
-		s = fmt.Sprintf("%s and %s left out as INVALID", countOf(c.Repetitions, "repetition", "repetitions"), countOf(c.Warmups, "warm-up", "warm-ups"))
+		s += " and " + countOf(c.Warmups, "warm-up", "warm-ups")
+	}
+	s += " left out as INVALID"
+	switch {
+	case c.Partly == 0:
+	case c.Partly == c.Repetitions:
+		s += " in " + andJoin(c.Modes) + " alone"
+	default:
+		s += fmt.Sprintf(", %d of them not in all modes", c.Partly)
 	}
 	switch {
 	case c.Valid == 0 && c.Repetitions > 0:
 		s += "; no repetition is left, so that the cell has no figure"
 	default:
-		s += fmt.Sprintf("; %d of %d repetitions count", c.Valid, c.Valid+c.Repetitions)
+		s += fmt.Sprintf("; %d of %d repetitions count", c.Valid, c.Valid+c.Repetitions-c.Partly)
+		if len(c.NoFigure) > 0 {
+			s += fmt.Sprintf(", none of them in %s, of which there is no figure", andJoin(c.NoFigure))
+		}
 	}
 	if len(c.Reasons) > 0 {
 		s += ": " + strings.Join(c.Reasons, "; ")
 	}
 	return s
+}
+
+// andJoin makes "a, b and c".
+func andJoin(parts []string) string {
+	if len(parts) < 2 {
+		return strings.Join(parts, "")
+	}
+	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
 }

@@ -152,3 +152,87 @@ func TestInvalidSettled(t *testing.T) {
 		}
 	}
 }
+
+const cachedReason = "prefill: the prompt's text begins as an earlier one of this load: its tokens were cached"
+
+// partly makes prefill and e2e_kv of calls INVALID, as a prompt does that a server
+// had in its cache.
+func partly(rows []Row, reason string, which func(r *Row) bool) {
+	for i := range rows {
+		if r := &rows[i]; which(r) && r.Mode != record.ModeDecode {
+			r.Verdict, r.VerdictReasons, r.LatencyMS = ptr(record.VerdictInvalid), []string{reason}, ptr(1e6)
+		}
+	}
+}
+
+// TestPartlyInvalid: one mode may count where the others do not.
+func TestPartlyInvalid(t *testing.T) {
+	rows := spoiltPlan.rows(1)
+	partly(rows, cachedReason, func(r *Row) bool { return r.Model == "m00" && r.Scenario == "a" && r.CallIdx > 1 })
+	partly(rows, cachedReason, func(r *Row) bool { return r.Model == "m01" && r.Scenario == "a" })
+	partly(rows, "prefill: the server gives no time for the prompt", func(r *Row) bool { return r.Model == "m02" && r.Scenario == "a" })
+	spoil(rows, func(r *Row) bool { return r.Model == "m02" && r.Scenario == "a" && r.CallIdx == 2 })
+	r := analyzeRows(t, rows)
+	var got []string
+	for i := range r.Invalid {
+		c := &r.Invalid[i]
+		got = append(got, fmt.Sprint(c.Model, " ", c.Repetitions, c.Warmups, c.Partly, c.Valid, " ", c.Modes, c.NoFigure, c.Repeated()))
+	}
+	want := []string{
+		"m00 3 0 3 4 [prefill e2e_kv] [] true",
+		"m01 4 1 4 4 [prefill e2e_kv] [prefill e2e_kv] true",
+		"m02 4 1 3 3 [prefill kv_decode e2e_kv] [prefill e2e_kv] false",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("\n%s, want\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	var said []string
+	for _, w := range r.Warnings {
+		if w.Code == "invalid_calls" {
+			said = append(said, w.Text+" | "+w.Advice)
+		}
+	}
+	for i, parts := range [][]string{
+		{"3 repetitions left out as INVALID in prefill and e2e_kv alone; 4 of 4 repetitions count: prefill: ", "prompt_tokens in place of a prompt", "read its decode rows only"},
+		{"4 repetitions and 1 warm-up left out as INVALID in prefill and e2e_kv alone; 4 of 4 repetitions count, none of them in prefill and e2e_kv, of which there is no figure: "},
+		{", 3 of them not in all modes; 3 of 4 repetitions count", "read the decode rows of this scenario only", "CUDA_VISIBLE_DEVICES"},
+	} {
+		for _, part := range parts {
+			if i >= len(said) || !strings.Contains(said[i], part) {
+				t.Errorf("no %q in %q", part, said)
+			}
+		}
+	}
+	for _, c := range r.Cells {
+		n := 4
+		switch {
+		case c.Scenario == "a" && c.Model == "m00" && c.Mode != record.ModeDecode:
+			n = 1
+		case c.Scenario == "a" && c.Model == "m01" && c.Mode != record.ModeDecode:
+			n = 0
+		case c.Scenario == "a" && c.Model == "m02":
+			n = map[bool]int{true: 3, false: 0}[c.Mode == record.ModeDecode]
+		}
+		if c.N != n || c.MaxMS > 1e5 {
+			t.Errorf("%s %s %s: %d calls, at most %v ms", c.Model, c.Scenario, c.Mode, c.N, c.MaxMS)
+		}
+	}
+}
+
+// TestPartlySettled: a repetition counts as measured where one of its modes counts,
+// and a call that was cut off while it was written does not.
+func TestPartlySettled(t *testing.T) {
+	rows := plan{models: 1, reps: 4, gen: 2, backends: []string{"ollama"}, scenarios: []string{"a"}, perToken: func(int) float64 { return 1 }}.rows(1)
+	partly(rows, cachedReason, func(r *Row) bool { return r.CallIdx == 1 })
+	spoil(rows, func(r *Row) bool { return r.CallIdx == 2 })
+	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.CallIdx == 3 && r.Mode == record.ModeE2E })
+	manifest, err := ParseManifest([]byte(`{"task_count": 1, "repetitions": 4}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := &Run{Manifest: manifest, Rows: rows}
+	run.settled()
+	if n := run.Counts.Repetitions; n == nil || n.Measured != 2 || n.Invalid != 1 || n.Missing() != 1 {
+		t.Errorf("%+v", n)
+	}
+}
