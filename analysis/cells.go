@@ -366,7 +366,7 @@ func (a *analyzer) eventGaps() {
 
 // phaseSum checks over the whole run that the phases add up to the end-to-end
 // time. TR121's end-to-end time is their sum, which proves nothing; Ollama's is the
-// client's, and what it has more than the phases is no error.
+// client's, and what it has more than the phases is no error (see ollamaGaps).
 func (a *analyzer) phaseSum() {
 	if a.run.Harness == HarnessTR121 {
 		return

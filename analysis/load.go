@@ -29,6 +29,8 @@ type Run struct {
 	Warnings []Warning
 	Ceilings *ceilings.File // of the machine; nil where the run stored none
 
+	LlamaBench []LlamaBench // what llama-bench measured of the run's models; nil where the run stored none
+
 	arch map[string]architecture // by model, where a table of shapes lay in the folder
 }
 
@@ -48,7 +50,7 @@ type architecture struct {
 }
 
 // Load reads manifest.json and runs.jsonl of a run folder, of llmscale or of the
-// TR121 Python harness. Lines that cannot be read are counted and named in
+// TR121 Python harness, and what else it stored: ceilings.json, llama-bench.jsonl. Lines that cannot be read are counted and named in
 // Warnings; what is left is still an honest part of the run. Where a cell was
 // measured again by --resume, an ok record wins over a failed one, one that counts
 // over one that is INVALID, and the latest session over earlier ones.
@@ -92,6 +94,9 @@ func Load(dir string) (*Run, error) {
 		run.warn("no_records", "runs.jsonl", "the run holds no record that can be read", "run it again, or resume it")
 	}
 	if err := run.readArchitecture(); err != nil {
+		return nil, err
+	}
+	if err := run.readLlamaBench(); err != nil {
 		return nil, err
 	}
 	return run, nil

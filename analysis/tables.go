@@ -6,7 +6,7 @@ import (
 )
 
 // tables declares every CSV file.
-var tables = slices.Concat(summaryTables, tokenTables, lengthTables, weightTables, ceilingTables, deviceTables, wallTables, verdictTables, ollamaTables)
+var tables = slices.Concat(summaryTables, tokenTables, lengthTables, prefillTables, weightTables, ceilingTables, deviceTables, wallTables, verdictTables, ollamaTables, crosscheckTables)
 
 // summaryTables are the summaries and the fits. TR121's columns come first, under its names;
 // this project's own follow.
@@ -45,7 +45,7 @@ var summaryTables = []Table{
 			{"latency_max_ms", "ms", "slowest call", func(r cellRow) string { return num(r.MaxMS) }},
 			{"latency_stddev_ms", "ms", "sample standard deviation", func(r cellRow) string { return opt(r.StdDevMS) }},
 			{"ms_per_token_median", "ms/token", "decode: median latency over the tokens it stands for", func(r cellRow) string { return opt(r.MSPerToken) }},
-			{"e2e_gap_pct_median", "%", "end-to-end against prefill + decode; not through Ollama, where HTTP and sampling lie between", func(r cellRow) string { return opt(r.E2EGapPercent) }},
+			{"e2e_gap_pct_median", "%", "end-to-end against prefill + decode; not through Ollama, where HTTP and sampling lie between (see ollama_gap.csv)", func(r cellRow) string { return opt(r.E2EGapPercent) }},
 			{"rss_peak_mib_max", "MiB", "peak resident set of the worker", func(r cellRow) string { return opt(r.RSSPeakMiB) }},
 			{"weight_type", "", "type that holds most of the weights", func(r cellRow) string { return r.m.WeightType }},
 			{"architecture", "", "architecture", func(r cellRow) string { return r.m.Architecture }},

@@ -1,0 +1,383 @@
+package analysis
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"llmscale/runner/record"
+)
+
+// Thresholds of what is said about Ollama beside native. docs/statistics.md says why.
+const (
+	// CrosscheckTolerance is the share by which a ratio may be off 1 before the report
+	// looks at the gap, where the ratio's interval excludes 1.
+	CrosscheckTolerance = 0.10
+	minRatioCalls       = 3 // on either side, of a ratio's interval
+)
+
+const kindNative = "native"
+
+// Crosscheck sets one phase of one model in one scenario, as Ollama's HTTP API
+// measured it, beside the same as the native backend and llama-bench did. Only the
+// same file (by its SHA-256) on the same kind of device is compared.
+type Crosscheck struct {
+	Native        string   `json:"native_backend"`
+	Ollama        string   `json:"ollama_backend"`
+	BatchSize     int      `json:"batch_size"`
+	Model         string   `json:"model"`
+	ParamsM       *float64 `json:"params_millions_effective"`
+	WeightType    string   `json:"weight_type"`
+	Device        string   `json:"device"`
+	NativeThreads int      `json:"native_n_threads"`
+	OllamaThreads int      `json:"ollama_n_threads"`
+	Scenario      string   `json:"scenario"`
+	Phase         string   `json:"phase"` // prefill or kv_decode
+	PromptTokens  *float64 `json:"prompt_tokens"`
+	OllamaPrompt  *float64 `json:"ollama_prompt_tokens"` // as the server counts them
+	GenTokens     *float64 `json:"gen_tokens"`
+
+	NativeN  int      `json:"native_n"`
+	NativeMS *float64 `json:"native_median_ms"` // prefill_ms, or decode_no_sampling_ms
+	// Counters are Ollama's own: prompt_eval_duration, or eval_duration scaled to the
+	// target. Neither they nor NativeMS hold sampling.
+	Counters Beside `json:"counters"`
+	// Client is by the client's clock: to the first token, or the sum of the times
+	// between tokens; it is compared with native times that hold sampling.
+	Client   Beside     `json:"client"`
+	Bench    Beside     `json:"llama_bench"`
+	BenchRun *BenchFact `json:"llama_bench_run"` // nil where there is none
+
+	InvalidNative int      `json:"native_invalid"` // repetitions whose phase is INVALID and left out
+	InvalidOllama int      `json:"ollama_invalid"`
+	Projected     *float64 `json:"ollama_projected_share"` // of the calls whose answer was scaled to the target; nil for prefill
+	SameWeights   *bool    `json:"ollama_weights_equal"`   // whether the server says that it loads this very file; nil: it does not say
+	Differ        []string `json:"ollama_settings_differ"`
+	RecordsDiffer []string `json:"records_differ"` // settings in which the two records differ
+}
+
+// Beside is a time and its ratio to the native one.
+type Beside struct {
+	N        int       `json:"n"`
+	MS       *float64  `json:"median_ms"`
+	NativeMS *float64  `json:"native_median_ms"` // what it is compared with
+	Ratio    *float64  `json:"ratio"`            // of the medians, to the native one
+	RatioCI  *Interval `json:"ratio_ci"`         // 95 %, percentile bootstrap over the calls of both
+	Reason   string    `json:"reason"`           // why there is no ratio, or no interval
+}
+
+// BenchFact says which of llama-bench's lines were compared.
+type BenchFact struct {
+	Depth  int      `json:"n_depth"`
+	Commit string   `json:"build_commit"`
+	Differ []string `json:"differ"` // settings that are not the native ones
+}
+
+// pair is a model as a native and an Ollama backend ran it.
+type pair struct {
+	native, ollama series
+	n, o           *Model
+	sha            string
+}
+
+func (p *pair) key() []string {
+	return []string{p.native.backend, p.ollama.backend, strconv.Itoa(p.native.batch), p.n.Name}
+}
+
+// pairs lists what can be compared: the same file, by name and hash, on the same
+// device, in the same batches.
+func (a *analyzer) pairs() []pair {
+	type of struct {
+		series
+		model string
+	}
+	sha := map[of]string{}
+	for i := range a.run.Rows {
+		if r := &a.run.Rows[i]; r.ok() && r.ModelSHA256 != nil {
+			fillKey(sha, of{series{r.Backend, r.batch()}, r.Model}, *r.ModelSHA256)
+		}
+	}
+	var out []pair
+	for _, s := range a.series {
+		for _, t := range a.series {
+			if s.batch != t.batch {
+				continue
+			}
+			for _, m := range a.modelsOf(s.backend) {
+				if m.BackendKind != kindNative {
+					continue
+				}
+				for _, o := range a.modelsOf(t.backend) {
+					h := sha[of{s, m.Name}]
+					if o.BackendKind == kindOllama && o.Name == m.Name && o.Device == m.Device && h != "" && h == sha[of{t, o.Name}] {
+						out = append(out, pair{s, t, m, o, h})
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+func fillKey[K comparable](m map[K]string, k K, v string) {
+	if m[k] == "" {
+		m[k] = v
+	}
+}
+
+// crosscheckPhases are the phases that Ollama's counters time.
+var crosscheckPhases = []string{record.ModePrefill, record.ModeDecode}
+
+// crosscheck sets Ollama's phases beside native's.
+func (a *analyzer) crosscheck() {
+	invalid := map[cellKey]int{}
+	seen := map[cellKey]bool{} // with calls, whatever their verdict
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		if !r.ok() || r.IsWarmup {
+			continue
+		}
+		k := cellKey{series{r.Backend, r.batch()}, r.Model, r.Scenario, r.Mode}
+		seen[k] = true
+		if r.invalid() {
+			invalid[k]++
+		}
+	}
+	for _, p := range a.pairs() {
+		for _, sc := range a.scenarios {
+			for _, phase := range crosscheckPhases {
+				nk, ok := cellKey{p.native, p.n.Name, sc, phase}, cellKey{p.ollama, p.o.Name, sc, phase}
+				if seen[nk] && seen[ok] {
+					c := a.crosscheckOf(&p, sc, phase)
+					c.InvalidNative, c.InvalidOllama = invalid[nk], invalid[ok]
+					a.res.Crosscheck = append(a.res.Crosscheck, c)
+				}
+			}
+		}
+	}
+	a.gapLaws()
+}
+
+// rowsOf are the calls that count.
+func (a *analyzer) rowsOf(s series, model, scenario, mode string) []*Row {
+	if g := a.cells[cellKey{s, model, scenario, mode}]; g != nil {
+		return g.rows
+	}
+	return nil
+}
+
+// values are a field's, of the calls that have it as a time.
+func values(rows []*Row, field func(*Row) *float64) []float64 {
+	var out []float64
+	for _, r := range rows {
+		if v := field(r); v != nil && *v > minLatencyMS && *v < maxLatencyMS {
+			out = append(out, *v)
+		}
+	}
+	return out
+}
+
+func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
+	native, ollama := a.rowsOf(p.native, p.n.Name, scenario, phase), a.rowsOf(p.ollama, p.o.Name, scenario, phase)
+	c := Crosscheck{Native: p.native.backend, Ollama: p.ollama.backend, BatchSize: p.native.batch, Model: p.n.Name, ParamsM: p.n.ParamsMillions,
+		WeightType: p.n.WeightType, Device: p.n.Device, NativeThreads: p.n.Threads, OllamaThreads: p.o.Threads, Scenario: scenario, Phase: phase,
+		PromptTokens: medianField(native, func(r *Row) *float64 { return float(r.PromptTokensRaw) }),
+		OllamaPrompt: medianField(ollama, func(r *Row) *float64 { return float(r.PromptTokensRaw) }),
+		GenTokens:    medianField(native, func(r *Row) *float64 { return float(r.genTokens()) })}
+
+	compute, client, counters, wall := prefillMS, ttftMS, promptEvalMS, ttftMS
+	if phase == record.ModeDecode {
+		compute, client, counters, wall = decodeNoSamplingMS, kvDecodeMS, decodeEquivMS, interTokenMS
+		c.Projected = projectedShare(ollama)
+	}
+	ns := values(native, compute)
+	c.NativeN, c.NativeMS = len(ns), medianOf(ns)
+	key := append(p.key(), scenario, phase)
+	unequal := c.unequal(ollama)
+	c.Counters = a.beside(ns, values(ollama, counters), unequal, append(key, "counters")...)
+	c.Client = a.beside(values(native, client), values(ollama, wall), unequal, append(key, "client")...)
+	if len(native) > 0 {
+		c.bench(a, native[0], ns, key)
+	}
+	for _, r := range ollama {
+		for _, d := range r.OllamaDiffers {
+			if !slices.Contains(c.Differ, d) {
+				c.Differ = append(c.Differ, d)
+			}
+		}
+		if r.OllamaWeights != nil {
+			same := strings.EqualFold(*r.OllamaWeights, p.sha)
+			if c.SameWeights == nil || *c.SameWeights {
+				c.SameWeights = &same
+			}
+		}
+	}
+	if len(native) > 0 && len(ollama) > 0 {
+		c.RecordsDiffer = recordsDiffer(native[0], ollama[0])
+	}
+	return c
+}
+
+// unequal says why the two did not do the same work; "" where they did.
+func (c *Crosscheck) unequal(ollama []*Row) string {
+	gen := medianField(ollama, func(r *Row) *float64 { return float(r.genTokens()) })
+	switch {
+	case c.Phase == record.ModeDecode && gen != nil && c.GenTokens != nil && *gen != *c.GenTokens:
+		return fmt.Sprintf("native decoded %g tokens, Ollama's time stands for %g", *c.GenTokens, *gen)
+	case c.Phase == record.ModePrefill && c.OllamaPrompt != nil && c.PromptTokens != nil && *c.OllamaPrompt != *c.PromptTokens:
+		return fmt.Sprintf("native evaluated %g prompt tokens, Ollama counts %g", *c.PromptTokens, *c.OllamaPrompt)
+	}
+	return ""
+}
+
+func prefillMS(r *Row) *float64          { return r.PrefillMS }
+func ttftMS(r *Row) *float64             { return r.TTFTMS }
+func kvDecodeMS(r *Row) *float64         { return r.KVDecodeMS }
+func decodeNoSamplingMS(r *Row) *float64 { return r.DecodeNoSampMS }
+func promptEvalMS(r *Row) *float64       { return r.OllamaPromptEvalMS }
+func decodeEquivMS(r *Row) *float64      { return r.DecodeEquivMS }
+
+// interTokenMS is the client's time of the decode steps, for as many as
+// kv_decode_ms_equiv stands for.
+func interTokenMS(r *Row) *float64 {
+	gaps, gen := r.OllamaInterTokenNS, r.genTokens()
+	if len(gaps) == 0 || gen == nil {
+		return nil
+	}
+	sum := 0.0
+	for _, ns := range gaps {
+		sum += float64(ns)
+	}
+	return ptr(sum / 1e6 / float64(len(gaps)) * float64(*gen))
+}
+
+func projectedShare(rows []*Row) *float64 {
+	known, projected := 0, 0
+	for _, r := range rows {
+		if r.OllamaProjected != nil {
+			known++
+			if *r.OllamaProjected {
+				projected++
+			}
+		}
+	}
+	if known == 0 {
+		return nil
+	}
+	return ptr(float64(projected) / float64(known))
+}
+
+// beside compares times with native ones. unequal is why they cannot be.
+func (a *analyzer) beside(native, other []float64, unequal string, key ...string) Beside {
+	b := Beside{N: len(other), MS: medianOf(other), NativeMS: medianOf(native)}
+	switch {
+	case len(other) == 0:
+		b.Reason = "no call counts that has this time"
+	case len(native) == 0:
+		b.Reason = "no native call counts that has this time"
+	case unequal != "":
+		b.Reason = unequal
+	default:
+		b.Ratio = ratio(b.MS, b.NativeMS)
+		b.RatioCI, b.Reason = a.ratioOfMedians(native, other, key...)
+	}
+	return b
+}
+
+// ratioOfMedians is the 95 % interval of median(y)/median(x): both are resampled,
+// call by call, and the middle of the ratios taken.
+func (a *analyzer) ratioOfMedians(x, y []float64, key ...string) (ci *Interval, reason string) {
+	if n := min(len(x), len(y)); n < minRatioCalls {
+		return nil, fmt.Sprintf("%s on one side; an interval takes %d", countOf(n, "call", "calls"), minRatioCalls)
+	}
+	if a.opt.Bootstrap <= 0 {
+		return nil, "no bootstrap was asked for"
+	}
+	rng := resampler(a.opt.Seed, append([]string{"crosscheck"}, key...)...)
+	draw := make([]float64, max(len(x), len(y)))
+	resampled := func(from []float64, rng *rand.Rand) float64 {
+		d := draw[:len(from)]
+		for i := range d {
+			d[i] = from[rng.IntN(len(from))]
+		}
+		slices.Sort(d)
+		return quantileSorted(d, 0.5)
+	}
+	ratios := make([]float64, 0, a.opt.Bootstrap)
+	for range a.opt.Bootstrap {
+		below := resampled(x, rng)
+		ratios = append(ratios, resampled(y, rng)/below)
+	}
+	return percentileInterval(ratios, a.opt.Bootstrap), ""
+}
+
+// bench adds what llama-bench measured of the same file: of several tests those
+// with the fewest settings that differ, all of their repetitions together.
+func (c *Crosscheck) bench(a *analyzer, native *Row, nativeMS []float64, key []string) {
+	prompt, gen := 0, 0
+	if native.PromptTokensRaw != nil {
+		prompt = *native.PromptTokensRaw
+	}
+	if n := native.genTokens(); n != nil {
+		gen = *n
+	}
+	find := func(depth int) (all []*LlamaBench) {
+		for i := range a.run.LlamaBench {
+			b := &a.run.LlamaBench[i]
+			work := b.Prompt == prompt && b.Gen == 0
+			if c.Phase == record.ModeDecode {
+				work = b.Gen == gen && b.Prompt == 0
+			}
+			if work && b.Depth == depth && b.runsOn(native) {
+				all = append(all, b)
+			}
+		}
+		return all
+	}
+	depth := 0
+	if c.Phase == record.ModeDecode {
+		depth = prompt // decode goes on behind the prompt
+	}
+	all := find(depth)
+	if len(all) == 0 && depth > 0 {
+		depth = 0
+		all = find(depth)
+	}
+	if len(all) == 0 {
+		c.Bench.Reason = "llama-bench did not measure this"
+		return
+	}
+	best := slices.MinFunc(all, func(x, y *LlamaBench) int { return len(x.differs(native)) - len(y.differs(native)) })
+	c.BenchRun = &BenchFact{Depth: depth, Commit: best.Commit, Differ: best.differs(native)}
+	var ms []float64
+	for _, b := range all {
+		if b.Commit == best.Commit && slices.Equal(b.differs(native), c.BenchRun.Differ) {
+			ms = append(ms, b.MS...)
+		}
+	}
+	c.Bench = a.beside(nativeMS, ms, "", append(key, "llama-bench")...)
+}
+
+// recordsDiffer lists the settings in which two records differ, where both tell
+// them: what a server decides and does not tell is in ollama_settings_differ.
+func recordsDiffer(native, ollama *Row) []string {
+	var out []string
+	say := func(name, n, o string) {
+		if n != "" && o != "" && o != "server" && n != o {
+			out = append(out, fmt.Sprintf("%s: native %s, Ollama %s", name, n, o))
+		}
+	}
+	say("n_threads", whole(native.NThreads), whole(ollama.NThreads))
+	say("n_threads_batch", whole(native.NThreadsBatch), whole(ollama.NThreadsBatch))
+	say("n_gpu_layers", fmt.Sprint(layersOf(native.NGPULayers, native.NLayer+1)), fmt.Sprint(layersOf(ollama.NGPULayers, native.NLayer+1)))
+	say("flash_attn", native.FlashAttention, ollama.FlashAttention)
+	say("kv_type_k", native.KVTypeK, ollama.KVTypeK)
+	say("n_ctx", whole(native.NCtx), whole(ollama.NCtx))
+	say("n_batch", whole(native.NBatch), whole(ollama.NBatch))
+	say("n_ubatch", whole(native.NUBatch), whole(ollama.NUBatch))
+	say("use_mmap", fmt.Sprint(native.UseMmap), fmt.Sprint(ollama.UseMmap))
+	say("llama.cpp", native.LlamaCommit, ollama.LlamaCommit)
+	return out
+}

@@ -1,0 +1,162 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"llmscale/runner/record"
+)
+
+// seenGap is the share of native's time below which a part of a gap is not said to
+// be there, whatever its interval: arithmetic and clocks leave that much.
+const seenGap = 0.01
+
+// Clocks of a comparison.
+const (
+	ClockCounters = "counters" // Ollama's own
+	ClockClient   = "client"
+)
+
+// GapLaw says how the gap between Ollama and native grows with the work, over the
+// sizes of one pair of backends in one scenario and phase:
+//
+//	gap in ms = FixedMS + Share * native ms
+//
+// per token for decode, per call for prefill.
+type GapLaw struct {
+	Native    string `json:"native_backend"`
+	Ollama    string `json:"ollama_backend"`
+	BatchSize int    `json:"batch_size"`
+	Scenario  string `json:"scenario"`
+	Phase     string `json:"phase"`
+	Clock     string `json:"clock"` // ClockCounters or ClockClient
+
+	NModels     int     `json:"n_models"`
+	GapMinMS    float64 `json:"gap_ms_min"`
+	GapMaxMS    float64 `json:"gap_ms_max"`
+	NativeMinMS float64 `json:"native_ms_min"`
+	NativeMaxMS float64 `json:"native_ms_max"`
+
+	FixedMS *float64  `json:"fixed_ms"`
+	FixedT  *Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
+	Share   *float64  `json:"share_of_native"`
+	ShareT  *Interval `json:"share_of_native_t_ci"` // 95 %, Student t
+	Rho     *float64  `json:"spearman_rho"`         // of the gap in ms against native's time
+	P       *float64  `json:"spearman_p"`           // exact where there are few sizes
+	Verdict string    `json:"verdict"`              // fixed, proportional, both, not_identified or unknown
+	Why     string    `json:"why"`
+}
+
+// gapLaws fits a law to each pair of backends, scenario, phase and clock.
+func (a *analyzer) gapLaws() {
+	type key struct{ native, ollama, batch, scenario, phase, clock string }
+	var order []key
+	laws := map[key]*GapLaw{}
+	native, gaps := map[key][]float64{}, map[key][]float64{}
+	for i := range a.res.Crosscheck {
+		c := &a.res.Crosscheck[i]
+		for _, clock := range []string{ClockCounters, ClockClient} {
+			b := c.Clock(clock)
+			gap, at, ok := c.Gap(b)
+			if !ok {
+				continue
+			}
+			k := key{c.Native, c.Ollama, strconv.Itoa(c.BatchSize), c.Scenario, c.Phase, clock}
+			if laws[k] == nil {
+				order = append(order, k)
+				laws[k] = &GapLaw{Native: c.Native, Ollama: c.Ollama, BatchSize: c.BatchSize, Scenario: c.Scenario, Phase: c.Phase, Clock: clock}
+			}
+			native[k], gaps[k] = append(native[k], at), append(gaps[k], gap)
+		}
+	}
+	for _, k := range order {
+		laws[k].fit(native[k], gaps[k])
+		a.res.GapLaws = append(a.res.GapLaws, *laws[k])
+	}
+}
+
+// Clock is the comparison by one of the clocks.
+func (c *Crosscheck) Clock(clock string) *Beside {
+	if clock == ClockClient {
+		return &c.Client
+	}
+	return &c.Counters
+}
+
+// Gap is what b takes more than native, and native's own time: in ms per token for
+// decode, per call for prefill.
+func (c *Crosscheck) Gap(b *Beside) (gap, native float64, ok bool) {
+	if b.Ratio == nil {
+		return 0, 0, false
+	}
+	per := 1.0
+	if c.Phase == record.ModeDecode {
+		if c.GenTokens == nil || !(*c.GenTokens > 0) {
+			return 0, 0, false
+		}
+		per = *c.GenTokens
+	}
+	return (*b.MS - *b.NativeMS) / per, *b.NativeMS / per, true
+}
+
+// Stands reports whether the ratio is off 1 by more than the tolerance and its
+// interval excludes 1.
+func (b *Beside) Stands() bool {
+	return b.Ratio != nil && math.Abs(*b.Ratio-1) > CrosscheckTolerance && b.Excludes()
+}
+
+// Excludes reports whether the ratio's interval excludes 1.
+func (b *Beside) Excludes() bool {
+	return b.RatioCI != nil && (b.RatioCI.Low > 1 || b.RatioCI.High < 1)
+}
+
+// fit weighs each size with one over the square of its native time, since a median
+// is off by a share of itself: with equal weights the largest size would be all that
+// counts. So it is least squares of gap/native on 1/native.
+func (l *GapLaw) fit(native, gaps []float64) {
+	l.NModels = len(native)
+	l.GapMinMS, l.GapMaxMS = slices.Min(gaps), slices.Max(gaps)
+	l.NativeMinMS, l.NativeMaxMS = slices.Min(native), slices.Max(native)
+	if rho, p, ok := spearman(native, gaps); ok {
+		l.Rho, l.P = finite(rho), finite(p)
+		if exact, ok := spearmanExact(native, gaps); ok {
+			l.P = &exact
+		}
+	}
+	l.Verdict = "unknown"
+	if n := distinct(native); n < minPoints {
+		l.Why = fmt.Sprintf("%s; a line takes %d", sizesOf(n), minPoints)
+		return
+	}
+	x, y := make([]float64, len(native)), make([]float64, len(native))
+	for i := range native {
+		x[i], y[i] = 1/native[i], gaps[i]/native[i]
+	}
+	line, ok := ols(x, y)
+	if !ok {
+		l.Why = "no line can be fitted to these sizes"
+		return
+	}
+	t := tQuantile(line.n - 2)
+	l.FixedMS, l.FixedT = finite(line.b), interval(line.b-t*line.seB, line.b+t*line.seB)
+	l.Share, l.ShareT = finite(line.a), interval(line.a-t*line.seA, line.a+t*line.seA)
+	there := func(value, share float64, ci *Interval) bool {
+		return ci != nil && !crossesZero(ci) && math.Abs(value)*share >= seenGap
+	}
+	// The fixed part counts by what it is of the smallest model's time.
+	fixed, share := there(line.b, slices.Max(x), l.FixedT), there(line.a, 1, l.ShareT)
+	switch {
+	case fixed && share:
+		l.Verdict = "both"
+	case fixed:
+		l.Verdict = "fixed"
+	case share:
+		l.Verdict = "proportional"
+	default:
+		l.Verdict, l.Why = "not_identified", "neither part can be told from 0"
+		return
+	}
+	l.Why = "95 % t-intervals over the sizes"
+}

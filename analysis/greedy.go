@@ -1,0 +1,206 @@
+package analysis
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"llmscale/runner/record"
+)
+
+// Verdicts on two greedy answers to one prompt.
+const (
+	GreedyEqual         = "equal"          // as far as both go
+	GreedyDiffers       = "differs"        // at FirstDiffering
+	GreedyNotComparable = "not_comparable" // Ollama's answer was no plain argmax
+	GreedyUnknown       = "unknown"
+)
+
+// OllamaGreedy compares what a model answered to a text by the native backend and
+// through Ollama: both choose the likeliest token each time.
+type OllamaGreedy struct {
+	Native    string   `json:"native_backend"`
+	Ollama    string   `json:"ollama_backend"`
+	BatchSize int      `json:"batch_size"`
+	Model     string   `json:"model"`
+	ParamsM   *float64 `json:"params_millions_effective"`
+	Scenario  string   `json:"scenario"`
+
+	Verdict        string `json:"verdict"` // one of the Greedy constants
+	Why            string `json:"why"`
+	NativeTokens   int    `json:"native_tokens"`   // of native's answer
+	Compared       int    `json:"tokens_compared"` // native tokens that stand in Ollama's text too, from the beginning
+	FirstDiffering *int   `json:"first_differing_token"`
+	NativeText     string `json:"native_text_there"`
+	OllamaText     string `json:"ollama_text_there"`
+	NativeAnswers  int    `json:"native_answers"` // different ones, over the calls: 1 where each call gave the same
+	OllamaAnswers  int    `json:"ollama_answers"`
+}
+
+// bannedNote begins the note of a call that Ollama was asked to repeat no token in.
+// (ollama_settings_differ says so of the load; short answers are spared it.)
+const bannedNote = "repeats were banned"
+
+// ollamaGreedy compares the answers to prompts of text.
+func (a *analyzer) ollamaGreedy() {
+	for _, p := range a.pairs() {
+		for _, sc := range a.scenarios {
+			native := answered(a.rowsOf(p.native, p.n.Name, sc, record.ModeDecode))
+			ollama := answered(a.rowsOf(p.ollama, p.o.Name, sc, record.ModeDecode))
+			if len(native) == 0 || len(ollama) == 0 {
+				continue
+			}
+			g := OllamaGreedy{Native: p.native.backend, Ollama: p.ollama.backend, BatchSize: p.native.batch, Model: p.n.Name, ParamsM: p.n.ParamsMillions, Scenario: sc,
+				NativeAnswers: answers(native), OllamaAnswers: answers(ollama)}
+			g.compare(native[0], ollama[0])
+			a.res.OllamaGreedy = append(a.res.OllamaGreedy, g)
+		}
+	}
+}
+
+// answered are the calls of a text with an answer.
+func answered(rows []*Row) (out []*Row) {
+	for _, r := range rows {
+		if r.Prompt != nil && r.OutputText != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// answers counts different answers.
+func answers(rows []*Row) int {
+	seen := map[string]bool{}
+	for _, r := range rows {
+		seen[*r.OutputText] = true
+	}
+	return len(seen)
+}
+
+func (g *OllamaGreedy) compare(native, ollama *Row) {
+	g.NativeTokens = len(native.OutputPieces)
+	for _, note := range ollama.OllamaNotes {
+		if strings.HasPrefix(note, bannedNote) {
+			g.Verdict, g.Why = GreedyNotComparable, note
+			return
+		}
+	}
+	if g.NativeTokens == 0 {
+		g.Verdict, g.Why = GreedyUnknown, "native's tokens were not recorded one by one"
+		if equalText(*native.OutputText, *ollama.OutputText) {
+			g.Verdict, g.Why = GreedyEqual, "the whole texts are equal; "+g.Why
+		}
+		return
+	}
+	// The whole texts first: a character of several tokens stands in them, while
+	// the pieces of it are no text.
+	if equalText(*native.OutputText, *ollama.OutputText) {
+		g.Verdict, g.Compared = GreedyEqual, g.NativeTokens
+		return
+	}
+	pieces, text := sameStart(native.OutputPieces, *ollama.OutputText)
+	w := walk(pieces, text)
+	g.Compared = w.compared
+	switch w.end {
+	case walkDiffers:
+		taken := len(*ollama.OutputText) - len(text) // the blank
+		start, there := pieceAt(ollama, taken+w.at)
+		for start < taken+w.at && g.Compared > 0 { // the token of which the text differs began there
+			g.Compared--
+			w.at -= len(pieces[g.Compared])
+		}
+		g.Verdict = GreedyDiffers
+		g.FirstDiffering = ptr(g.Compared)
+		g.NativeText, g.OllamaText = pieces[g.Compared], there
+		g.Why = "the same tokens before, another one here"
+	case walkUnclear:
+		g.Verdict = GreedyUnknown
+		g.Why = fmt.Sprintf("equal up to token %d, which is no whole character: from there on bytes and U+FFFD cannot be told apart", w.compared)
+	case walkTextEnds:
+		g.Verdict = GreedyEqual
+		g.Why = fmt.Sprintf("as far as Ollama's answer goes: it ended after %d of native's %d tokens", w.compared, g.NativeTokens)
+	default:
+		g.Verdict = GreedyEqual
+		if w.at < len(text) {
+			g.Why = "as far as native's answer goes: Ollama's is longer"
+		}
+	}
+}
+
+// equalText compares answers but for one leading blank.
+func equalText(x, y string) bool {
+	_, y2 := sameStart([]string{x}, y)
+	x2, _ := sameStart([]string{x}, y)
+	return x2[0] == y2
+}
+
+// sameStart takes away one leading blank that only one side has: detokenisers
+// differ in that, and it says nothing about the tokens.
+func sameStart(pieces []string, text string) ([]string, string) {
+	first := strings.Join(pieces, "")
+	mine, theirs := strings.HasPrefix(first, " "), strings.HasPrefix(text, " ")
+	switch {
+	case mine == theirs:
+		return pieces, text
+	case theirs:
+		return pieces, text[1:]
+	}
+	out := append([]string{}, pieces...)
+	for i, p := range out {
+		if p != "" {
+			out[i] = strings.TrimPrefix(p, " ")
+			break
+		}
+	}
+	return out, text
+}
+
+// How a walk ended.
+const (
+	walkWhole    = iota // all pieces stand in the text
+	walkTextEnds        // the text is at its end
+	walkDiffers
+	walkUnclear // a piece is part of a character
+)
+
+type walked struct {
+	compared int // pieces found, from the first
+	at       int // bytes of the text that they are
+	end      int
+}
+
+// walk finds pieces one after the other in text.
+func walk(pieces []string, text string) walked {
+	at := 0
+	for i, p := range pieces {
+		rest := text[at:]
+		switch {
+		case strings.HasPrefix(rest, p):
+			at += len(p)
+		case rest == "":
+			return walked{i, at, walkTextEnds}
+		case strings.ContainsRune(p, utf8.RuneError) || strings.HasPrefix(rest, string(utf8.RuneError)):
+			return walked{i, at, walkUnclear}
+		default:
+			return walked{i, at, walkDiffers}
+		}
+	}
+	return walked{len(pieces), at, walkWhole}
+}
+
+// pieceAt is the token of Ollama's answer that holds byte at, and where it begins;
+// where pieces are not tokens, a few characters from there.
+func pieceAt(r *Row, at int) (start int, piece string) {
+	text := *r.OutputText
+	if len(r.OllamaInterTokenNS) > 0 && strings.Join(r.OutputPieces, "") == text {
+		for _, p := range r.OutputPieces {
+			if start+len(p) > at {
+				return start, p
+			}
+			start += len(p)
+		}
+	}
+	const shown = 12
+	runes := []rune(text[at:])
+	return at, string(runes[:min(shown, len(runes))])
+}

@@ -1,0 +1,95 @@
+package analysis
+
+import (
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+func TestGreedy(t *testing.T) {
+	const bad = "\uFFFD"
+	for _, tt := range []struct {
+		name           string
+		pieces         []string
+		text           string // native's; "": the pieces
+		ollama         []string
+		tokens         bool // whether Ollama's pieces are its tokens
+		notes          []string
+		verdict        string
+		compared       int
+		first          int // -1: none
+		native, theirs string
+	}{
+		{name: "equal", pieces: []string{" the", " cat", " sat"}, ollama: []string{" the", " cat", " sat"}, verdict: GreedyEqual, compared: 3, first: -1},
+		{name: "leading blank", pieces: []string{" the", " cat"}, ollama: []string{"the", " cat"}, verdict: GreedyEqual, compared: 2, first: -1},
+		{name: "leading blank of Ollama", pieces: []string{"the", " cat"}, ollama: []string{" the", " cat"}, verdict: GreedyEqual, compared: 2, first: -1},
+		{name: "third differs", pieces: []string{" the", " cat", " sat", " on"}, ollama: []string{" the", " cat", " ran", " on"}, tokens: true, verdict: GreedyDiffers, compared: 2, first: 2, native: " sat", theirs: " ran"},
+		{name: "first differs", pieces: []string{"a", "b"}, ollama: []string{"x", "b"}, tokens: true, verdict: GreedyDiffers, first: 0, native: "a", theirs: "x"},
+		{name: "a longer token", pieces: []string{"a", " the", " cat"}, ollama: []string{"a", " there", " cat"}, tokens: true, verdict: GreedyDiffers, compared: 1, first: 1, native: " the", theirs: " there"},
+		{name: "a longer token behind a blank", pieces: []string{" a", " the", " cat"}, ollama: []string{"a", " there", " cat"}, tokens: true, verdict: GreedyDiffers, compared: 1, first: 1, native: " the", theirs: " there"},
+		{name: "pieces are no tokens", pieces: []string{"a", " the", " cat"}, ollama: []string{"a there", " cat"}, verdict: GreedyDiffers, compared: 2, first: 2, native: " cat", theirs: "re cat"},
+		{name: "Ollama's ends", pieces: []string{"a", "b", "c"}, ollama: []string{"a", "b"}, verdict: GreedyEqual, compared: 2, first: -1},
+		{name: "Ollama's is longer", pieces: []string{"a", "b"}, ollama: []string{"a", "b", "c"}, verdict: GreedyEqual, compared: 2, first: -1},
+		{name: "a character of two tokens", pieces: []string{"a", bad, bad, "b"}, text: "a€b", ollama: []string{"a", "€", "b"}, verdict: GreedyEqual, compared: 4, first: -1},
+		{name: "a character of two tokens, and later another token", pieces: []string{"a", bad, bad, "b"}, text: "a€b", ollama: []string{"a", "€", "c"}, verdict: GreedyUnknown, compared: 1, first: -1},
+		{name: "banned", pieces: []string{"a", "a"}, ollama: []string{"a", "b"}, notes: []string{"other", "repeats were banned: 64 tokens"}, verdict: GreedyNotComparable, first: -1},
+		{name: "no pieces", text: "ab", ollama: []string{"ac"}, verdict: GreedyUnknown, first: -1},
+		{name: "no pieces, equal", text: "ab", ollama: []string{"ab"}, verdict: GreedyEqual, first: -1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text := tt.text
+			if text == "" {
+				text = strings.Join(tt.pieces, "")
+			}
+			native, ollama := &Row{}, &Row{}
+			native.OutputPieces, native.OutputText = tt.pieces, &text
+			ollama.OutputPieces, ollama.OutputText, ollama.OllamaNotes = tt.ollama, ptr(strings.Join(tt.ollama, "")), tt.notes
+			ollama.OllamaDiffers = []string{"sampling: repeats are banned by a presence penalty"} // of long answers alone
+			if tt.tokens {
+				ollama.OllamaInterTokenNS = make([]int64, len(tt.ollama)-1)
+			}
+			var g OllamaGreedy
+			g.compare(native, ollama)
+			first := -1
+			if g.FirstDiffering != nil {
+				first = *g.FirstDiffering
+			}
+			if g.Verdict != tt.verdict || g.Compared != tt.compared || first != tt.first || g.NativeText != tt.native || g.OllamaText != tt.theirs {
+				t.Errorf("%+v, first %d", g, first)
+			}
+			if g.Verdict != GreedyEqual && g.Why == "" {
+				t.Error("no reason")
+			}
+		})
+	}
+}
+
+// TestGreedyRows: only prompts of text are compared, and several answers to one
+// prompt are counted.
+func TestGreedyRows(t *testing.T) {
+	p := servedPlan
+	p.models = 1
+	p.scenarios = []servedScenario{{"short", 9, "Once upon a time"}, {"p128", 128, ""}}
+	rows := p.rows()
+	for i := range rows {
+		r := &rows[i]
+		r.OutputPieces, r.OutputText = []string{" there", " was"}, ptr(" there was")
+		if r.BackendKind == kindOllama {
+			r.OutputPieces = nil
+			if r.Rep != nil && *r.Rep == 3 {
+				r.OutputText = ptr("there were")
+			}
+			if r.Mode != record.ModeDecode { // the prompt was cached, the text is none the worse
+				r.Verdict, r.VerdictReasons = ptr(record.VerdictInvalid), []string{"prefill: cached"}
+			}
+		}
+	}
+	r := analyzeRows(t, rows)
+	if len(r.OllamaGreedy) != 1 {
+		t.Fatalf("%+v", r.OllamaGreedy)
+	}
+	if g := r.OllamaGreedy[0]; g.Scenario != "short" || g.Verdict != GreedyEqual || g.Compared != 2 || g.NativeAnswers != 1 || g.OllamaAnswers != 2 {
+		t.Errorf("%+v", g)
+	}
+}

@@ -1,0 +1,165 @@
+package analysis
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"llmscale/runner/ceilings"
+)
+
+// LlamaBenchFile is where a run folder keeps what llama-bench measured of the same
+// models: the lines that `llama-bench -o jsonl` prints.
+const LlamaBenchFile = "llama-bench.jsonl"
+
+// LlamaBench is one of these lines: one test of one model, in several repetitions.
+type LlamaBench struct {
+	Line      int // from 1
+	ModelFile string
+	Threads   int
+	GPULayers int
+	Backends  string // of llama.cpp's build, comma-separated: CPU, CUDA, BLAS
+	Prompt    int    // tokens evaluated; 0 where decode is tested
+	Gen       int    // tokens decoded; 0 where prefill is tested
+	Depth     int    // positions of the KV cache in use before
+	MS        []float64
+	Commit    string
+	FlashAttn string // on, off or auto
+	KVTypeK   string
+	NUBatch   int
+	UseMmap   string // true or false; "" where the line does not say
+}
+
+// readLlamaBench reads the file, where the run has one. A line that is no test's is
+// named and left out, as in runs.jsonl.
+func (run *Run) readLlamaBench() error {
+	f, err := os.Open(filepath.Join(run.Dir, LlamaBenchFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("analysis: %w", err)
+	}
+	defer f.Close()
+	broken := 0
+	br := bufio.NewReaderSize(f, 1<<16)
+	for line := 1; ; line++ {
+		data, err := br.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("analysis: %s: line %d: %w", LlamaBenchFile, line, err)
+		}
+		if data = bytes.TrimSpace(data); len(data) > 0 {
+			b, perr := parseLlamaBench(data)
+			if perr == nil {
+				b.Line = line
+				run.LlamaBench = append(run.LlamaBench, b)
+			} else if broken++; broken <= maxBrokenWarnings {
+				run.warn("broken_line", fmt.Sprintf("%s:%d", LlamaBenchFile, line), "not a line of llama-bench: "+perr.Error(),
+					"the line is left out of the comparison; keep to what `llama-bench -o jsonl` prints")
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	if broken > maxBrokenWarnings {
+		run.warn("broken_line", LlamaBenchFile, fmt.Sprintf("%d lines in all are not llama-bench's", broken),
+			"look whether it was run with `-o jsonl`, and its log written elsewhere")
+	}
+	return nil
+}
+
+// parseLlamaBench reads one line. llama-bench has changed flash_attn from a boolean
+// to a number, of which -1 is auto.
+func parseLlamaBench(data []byte) (LlamaBench, error) {
+	var l struct {
+		Model     string          `json:"model_filename"`
+		Threads   int             `json:"n_threads"`
+		GPULayers int             `json:"n_gpu_layers"`
+		Backends  string          `json:"backends"`
+		Prompt    int             `json:"n_prompt"`
+		Gen       int             `json:"n_gen"`
+		Depth     int             `json:"n_depth"`
+		SamplesNS []float64       `json:"samples_ns"`
+		Commit    string          `json:"build_commit"`
+		FlashAttn json.RawMessage `json:"flash_attn"`
+		TypeK     string          `json:"type_k"`
+		NUBatch   int             `json:"n_ubatch"`
+		UseMmap   json.RawMessage `json:"use_mmap"`
+		LoadMode  string          `json:"load_mode"` // in place of use_mmap since 2026
+	}
+	if err := json.Unmarshal(sanitize(data), &l); err != nil {
+		return LlamaBench{}, err
+	}
+	b := LlamaBench{ModelFile: path.Base(filepath.ToSlash(l.Model)), Threads: l.Threads, GPULayers: l.GPULayers, Backends: l.Backends,
+		Prompt: l.Prompt, Gen: l.Gen, Depth: l.Depth, Commit: l.Commit, KVTypeK: l.TypeK, NUBatch: l.NUBatch}
+	switch {
+	case l.Model == "":
+		return b, errors.New("no model_filename")
+	case l.Prompt < 0 || l.Gen < 0 || l.Depth < 0 || l.Prompt+l.Gen == 0:
+		return b, fmt.Errorf("%d prompt tokens and %d to decode", l.Prompt, l.Gen)
+	case len(l.SamplesNS) == 0:
+		return b, errors.New("no samples_ns")
+	}
+	for _, ns := range l.SamplesNS {
+		ms := ns / 1e6
+		if !(ms > minLatencyMS && ms < maxLatencyMS) {
+			return b, fmt.Errorf("a sample of %g ns", ns)
+		}
+		b.MS = append(b.MS, ms)
+	}
+	b.FlashAttn = map[string]string{"1": "on", "true": "on", "0": "off", "false": "off", "-1": "auto"}[string(l.FlashAttn)]
+	b.UseMmap = map[string]string{"1": "true", "true": "true", "0": "false", "false": "false"}[string(l.UseMmap)]
+	if l.LoadMode != "" {
+		b.UseMmap = fmt.Sprint(l.LoadMode == "mmap")
+	}
+	return b, nil
+}
+
+// runsOn reports whether the line is of the same model file, threads and device as
+// a record.
+func (b *LlamaBench) runsOn(r *Row) bool {
+	if b.ModelFile != r.ModelFile || b.Threads != r.NThreads {
+		return false
+	}
+	if r.Device == ceilings.CPU {
+		return b.GPULayers == 0 || b.Backends != "" && !strings.Contains(b.Backends, "CUDA")
+	}
+	layers := r.NLayer + 1 // the output head counts as one
+	return layersOf(b.GPULayers, layers) == layersOf(r.NGPULayers, layers)
+}
+
+// layersOf is what a number of layers to offload comes to; a negative one is all.
+func layersOf(asked, there int) int {
+	if asked < 0 || asked > there {
+		return there
+	}
+	return asked
+}
+
+// differs lists the settings that are not the record's, where both are known.
+func (b *LlamaBench) differs(r *Row) []string {
+	var out []string
+	say := func(name, theirs, ours string) {
+		if theirs != "" && ours != "" && theirs != ours {
+			out = append(out, fmt.Sprintf("%s: llama-bench %s, native %s", name, theirs, ours))
+		}
+	}
+	say("flash_attn", b.FlashAttn, r.FlashAttention)
+	say("kv_type", b.KVTypeK, r.KVTypeK)
+	say("n_ubatch", whole(b.NUBatch), whole(r.NUBatch))
+	say("mmap", b.UseMmap, fmt.Sprint(r.UseMmap))
+	// Either may be cut short.
+	if c := b.Commit; !strings.HasPrefix(c, r.LlamaCommit) && !strings.HasPrefix(r.LlamaCommit, c) {
+		say("llama.cpp", c, r.LlamaCommit)
+	}
+	return out
+}

@@ -1,0 +1,132 @@
+package analysis
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"llmscale/runner/record"
+)
+
+// Thresholds of what is said about prefill by prompt length.
+const (
+	// PrefillShortest and PrefillLongest bound the prompts of the fit: shorter ones
+	// are mostly a fixed cost, in longer ones attention grows with the square.
+	PrefillShortest, PrefillLongest = 64, 1024
+	// Between these exponents prefill grows as the work of a prompt does.
+	PrefillLow, PrefillHigh = 0.8, 1.3
+)
+
+// PrefillLength is prefill of prompts of one length, by one backend x model.
+type PrefillLength struct {
+	Backend      string   `json:"backend"`
+	BackendKind  string   `json:"backend_kind"`
+	BatchSize    int      `json:"batch_size"`
+	Model        string   `json:"model"`
+	ParamsM      *float64 `json:"params_millions_effective"`
+	PromptTokens int      `json:"prompt_tokens"`
+	Scenarios    []string `json:"scenarios"`
+	N            int      `json:"n"`
+	PrefillMS    float64  `json:"prefill_median_ms"`
+	MinMS        float64  `json:"prefill_min_ms"`
+	MaxMS        float64  `json:"prefill_max_ms"`
+	MSPerToken   float64  `json:"ms_per_token_median"`
+	Fitted       bool     `json:"in_fit"` // PrefillShortest to PrefillLongest
+}
+
+// PrefillLengthFit is log10(prefill ms) = Log10Intercept + Exponent *
+// log10(prompt tokens) over the medians of the lengths.
+type PrefillLengthFit struct {
+	Backend     string   `json:"backend"`
+	BackendKind string   `json:"backend_kind"`
+	BatchSize   int      `json:"batch_size"`
+	Model       string   `json:"model"`
+	ParamsM     *float64 `json:"params_millions_effective"`
+	NLengths    int      `json:"n_lengths"`
+	N           int      `json:"n"` // calls
+	Shortest    int      `json:"shortest_prompt_tokens"`
+	Longest     int      `json:"longest_prompt_tokens"`
+
+	Log10Intercept *float64  `json:"log10_intercept"`
+	Exponent       *float64  `json:"exponent"`
+	ExponentT      *Interval `json:"exponent_t_ci"` // 95 %, Student t
+	R2             *float64  `json:"r2"`
+	AsWork         *bool     `json:"exponent_in_range"` // PrefillLow to PrefillHigh; nil without a fit
+	Reason         string    `json:"reason"`            // why there is no fit
+}
+
+// prefillLengths says whether what is called prefill grows with the prompt. Nothing
+// is said where no model was measured at two lengths that count.
+func (a *analyzer) prefillLengths() {
+	var rows []PrefillLength
+	var fits []PrefillLengthFit
+	several := false
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			mine, f := a.prefillOf(s, m)
+			rows = append(rows, mine...)
+			if f.NLengths > 0 {
+				fits = append(fits, f)
+			}
+			several = several || f.NLengths > 1
+		}
+	}
+	if several {
+		a.res.PrefillLengths, a.res.PrefillLengthFits = rows, fits
+	}
+}
+
+func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLengthFit) {
+	calls := map[int][]*Row{}
+	scenarios := map[int][]string{}
+	for _, sc := range a.scenarios {
+		for _, r := range a.rowsOf(s, m.Name, sc, record.ModePrefill) {
+			if r.PromptTokensRaw == nil || *r.PromptTokensRaw <= 0 {
+				continue
+			}
+			n := *r.PromptTokensRaw
+			calls[n] = append(calls[n], r)
+			if !slices.Contains(scenarios[n], sc) {
+				scenarios[n] = append(scenarios[n], sc)
+			}
+		}
+	}
+	f := PrefillLengthFit{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions}
+	var rows []PrefillLength
+	var x, y []float64
+	for _, n := range slices.Sorted(maps.Keys(calls)) {
+		ms := sorted(latencies(calls[n]))
+		p := PrefillLength{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
+			PromptTokens: n, Scenarios: scenarios[n], N: len(ms), PrefillMS: quantileSorted(ms, 0.5), MinMS: ms[0], MaxMS: ms[len(ms)-1],
+			Fitted: n >= PrefillShortest && n <= PrefillLongest}
+		p.MSPerToken = p.PrefillMS / float64(n)
+		rows = append(rows, p)
+		if !p.Fitted {
+			continue
+		}
+		if f.NLengths == 0 {
+			f.Shortest = n
+		}
+		f.NLengths, f.N, f.Longest = f.NLengths+1, f.N+p.N, n
+		x, y = append(x, math.Log10(float64(n))), append(y, math.Log10(p.PrefillMS))
+	}
+	f.fit(x, y)
+	return rows, f
+}
+
+func (f *PrefillLengthFit) fit(x, y []float64) {
+	if f.NLengths < minLengths {
+		f.Reason = fmt.Sprintf("%s of %d to %d tokens; an exponent takes %d", countOf(f.NLengths, "prompt length", "prompt lengths"), PrefillShortest, PrefillLongest, minLengths)
+		return
+	}
+	l, ok := ols(x, y)
+	if !ok {
+		f.Reason = "no line can be fitted to these lengths"
+		return
+	}
+	t := tQuantile(l.n - 2)
+	f.Log10Intercept, f.Exponent, f.R2 = finite(l.a), finite(l.b), finite(l.r2)
+	f.ExponentT = interval(l.b-t*l.seB, l.b+t*l.seB)
+	f.AsWork = ptr(l.b >= PrefillLow && l.b <= PrefillHigh)
+}
