@@ -7,14 +7,16 @@
 // and memory, whatever it answers, and every failure becomes one sentence. And
 // its counters are not what their names say; what follows was read in the source
 // of v0.24.0 (https://github.com/ollama/ollama/tree/v0.24.0), the version whose
-// client this package uses.
+// client this package uses. `make test-ollama` asks a server of that version whether
+// it holds.
 //
 //   - prompt_eval_count counts the whole prompt, cached tokens included
 //     (runner/llamarunner/runner.go#L172, #L736), while prompt_eval_duration times
 //     only what was not cached (runner/llamarunner/cache.go#L107). No field says how
 //     much that was. So this package compares each prompt with all earlier ones of
 //     the load, token by token, and says what may have been cached.
-//   - A prompt's BOS token is cached from the second call on, always.
+//   - A prompt's BOS token is cached from the second call on, always. Of a prompt that
+//     is cached whole the last token is evaluated again (cache.go#L93).
 //   - eval_count counts sampled tokens, the first of which comes from the prompt's
 //     logits; eval_duration times the decodes after it (runner.go#L519). So
 //     eval_duration / (eval_count - 1) is the time of a step, and num_predict is one
@@ -37,6 +39,15 @@
 //     batch and the micro-batch (llama/llama.go#L122). Flash attention, the KV
 //     cache's type and the number of parallel sequences are the server's
 //     environment; no answer tells them.
+//   - The server's build of ggml has neither OpenMP nor repacked weights, as its
+//     CMakeLists.txt sets neither option. Without OpenMP, num_thread - 1 threads are
+//     made and ended in every decode step (ggml-cpu.c#L3199): eval_duration holds that.
+//   - load_duration is not 0 where the model is loaded: for each call the server reads
+//     all of the file's metadata again (server/images.go#L89), the vocabulary being most
+//     of it. With 50,000 tokens that is some 50 ms before anything is evaluated, within
+//     total_duration and the client's times, outside the two others.
+//   - The quantization of a file whose weights are all f32 is "unknown"
+//     (fs/ggml/ggml.go#L47).
 //   - The client's stream reader drops the reader's error (api/client.go#L221): a
 //     connection that breaks, or a line beyond 8 MB, looks like a finished answer.
 package ollama
