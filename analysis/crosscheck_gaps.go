@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
+
+	"gonum.org/v1/gonum/stat"
 
 	"llmscale/runner/record"
 )
@@ -24,12 +25,13 @@ const (
 //
 //	gap in ms = FixedMS + Share * native ms
 //
-// per token for decode, per call for prefill.
+// per token for decode, per call for prefill. Over AllScenarios both are arithmetic
+// means, of which the same law holds; there are such where a pair has several.
 type GapLaw struct {
 	Native    string `json:"native_backend"`
 	Ollama    string `json:"ollama_backend"`
 	BatchSize int    `json:"batch_size"`
-	Scenario  string `json:"scenario"`
+	Scenario  string `json:"scenario"` // or AllScenarios
 	Phase     string `json:"phase"`
 	Clock     string `json:"clock"` // ClockCounters or ClockClient
 
@@ -49,32 +51,73 @@ type GapLaw struct {
 	Why     string    `json:"why"`
 }
 
-// gapLaws fits a law to each pair of backends, scenario, phase and clock.
+// gapAt is one model's gap.
+type gapAt struct {
+	model, scenario string
+	native, gap     float64
+}
+
+// gapLaws fits a law to each pair of backends, phase, clock and scenario.
 func (a *analyzer) gapLaws() {
-	type key struct{ native, ollama, batch, scenario, phase, clock string }
+	type key struct {
+		native, ollama string
+		batch          int
+		phase, clock   string
+	}
 	var order []key
-	laws := map[key]*GapLaw{}
-	native, gaps := map[key][]float64{}, map[key][]float64{}
+	found := map[key][]gapAt{}
 	for i := range a.res.Crosscheck {
 		c := &a.res.Crosscheck[i]
 		for _, clock := range []string{ClockCounters, ClockClient} {
-			b := c.Clock(clock)
-			gap, at, ok := c.Gap(b)
+			gap, native, ok := c.Gap(c.Clock(clock))
 			if !ok {
 				continue
 			}
-			k := key{c.Native, c.Ollama, strconv.Itoa(c.BatchSize), c.Scenario, c.Phase, clock}
-			if laws[k] == nil {
+			k := key{c.Native, c.Ollama, c.BatchSize, c.Phase, clock}
+			if found[k] == nil {
 				order = append(order, k)
-				laws[k] = &GapLaw{Native: c.Native, Ollama: c.Ollama, BatchSize: c.BatchSize, Scenario: c.Scenario, Phase: c.Phase, Clock: clock}
 			}
-			native[k], gaps[k] = append(native[k], at), append(gaps[k], gap)
+			found[k] = append(found[k], gapAt{c.Model, c.Scenario, native, gap})
 		}
 	}
 	for _, k := range order {
-		laws[k].fit(native[k], gaps[k])
-		a.res.GapLaws = append(a.res.GapLaws, *laws[k])
+		fit := func(scenario string, gaps []gapAt) {
+			l := GapLaw{Native: k.native, Ollama: k.ollama, BatchSize: k.batch, Scenario: scenario, Phase: k.phase, Clock: k.clock}
+			l.fit(mapOf(gaps, func(g gapAt) float64 { return g.native }), mapOf(gaps, func(g gapAt) float64 { return g.gap }))
+			a.res.GapLaws = append(a.res.GapLaws, l)
+		}
+		scenarios := 0
+		for _, sc := range a.scenarios {
+			of := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return g.scenario != sc })
+			if len(of) > 0 {
+				scenarios++
+				fit(sc, of)
+			}
+		}
+		if scenarios > 1 {
+			fit(AllScenarios, overScenarios(found[k], scenarios))
+		}
 	}
+}
+
+// overScenarios joins the gaps of each model that has all scenarios: the mean over
+// fewer is of other work.
+func overScenarios(gaps []gapAt, scenarios int) (out []gapAt) {
+	var order []string
+	by := map[string][]gapAt{}
+	for _, g := range gaps {
+		if by[g.model] == nil {
+			order = append(order, g.model)
+		}
+		by[g.model] = append(by[g.model], g)
+	}
+	for _, model := range order {
+		if mine := by[model]; len(mine) == scenarios {
+			out = append(out, gapAt{model, AllScenarios, stat.Mean(mapOf(mine, func(g gapAt) float64 { return g.native }), nil),
+				stat.Mean(mapOf(mine, func(g gapAt) float64 { return g.gap }), nil)})
+		}
+	}
+	return out
 }
 
 // Clock is the comparison by one of the clocks.
@@ -116,7 +159,11 @@ func (b *Beside) Excludes() bool {
 // is off by a share of itself: with equal weights the largest size would be all that
 // counts. So it is least squares of gap/native on 1/native.
 func (l *GapLaw) fit(native, gaps []float64) {
-	l.NModels = len(native)
+	l.NModels, l.Verdict = len(native), "unknown"
+	if len(native) == 0 {
+		l.Why = "no model has all scenarios"
+		return
+	}
 	l.GapMinMS, l.GapMaxMS = slices.Min(gaps), slices.Max(gaps)
 	l.NativeMinMS, l.NativeMaxMS = slices.Min(native), slices.Max(native)
 	if rho, p, ok := spearman(native, gaps); ok {
@@ -125,7 +172,6 @@ func (l *GapLaw) fit(native, gaps []float64) {
 			l.P = &exact
 		}
 	}
-	l.Verdict = "unknown"
 	if n := distinct(native); n < minPoints {
 		l.Why = fmt.Sprintf("%s; a line takes %d", sizesOf(n), minPoints)
 		return

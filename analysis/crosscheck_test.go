@@ -356,7 +356,7 @@ func TestGapLaws(t *testing.T) {
 			return tt.fixed + tt.share*p.tokenMS(m)
 		}
 		r := p.analyze(t)
-		if len(r.GapLaws) != 3*2*2 {
+		if len(r.GapLaws) != (3+1)*2*2 {
 			t.Fatalf("%d laws", len(r.GapLaws))
 		}
 		for _, l := range r.GapLaws {
@@ -368,6 +368,18 @@ func TestGapLaws(t *testing.T) {
 			}
 			near(t, "fixed", l.FixedMS, tt.fixed, 1e-9)
 			near(t, "share", l.Share, tt.share, 1e-9)
+		}
+	}
+	// A model without one scenario has another mean, and is left out of the one over all.
+	q := servedPlan
+	q.gapMS = func(string, int) float64 { return 0.3 }
+	rows := slices.DeleteFunc(q.rows(), func(r Row) bool { return r.Model == "m04" && r.Scenario == "p512" })
+	for _, l := range analyzeRows(t, rows).GapLaws {
+		if want := map[bool]int{true: 4, false: 5}[l.Scenario == AllScenarios || l.Scenario == "p512"]; l.NModels != want {
+			t.Errorf("%+v", l)
+		}
+		if l.Clock == ClockCounters && l.Phase == record.ModeDecode && (l.Verdict != "fixed" || math.Abs(*l.FixedMS-0.3) > 1e-9) {
+			t.Errorf("%+v", l)
 		}
 	}
 	// Two sizes show no law.

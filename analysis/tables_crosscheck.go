@@ -89,7 +89,7 @@ var crosscheckTables = []Table{
 		func(r *Result) []*GapLaw { return pointers(r.GapLaws) },
 		pairColumns(func(l *GapLaw) string { return l.Native }, func(l *GapLaw) string { return l.Ollama }, func(l *GapLaw) int { return l.BatchSize }),
 		[]column[*GapLaw]{
-			{"scenario", "", "name of the scenario", func(l *GapLaw) string { return l.Scenario }},
+			{"scenario", "", "scenario, or `__all__` (arithmetic means over them, of models that have all)", func(l *GapLaw) string { return l.Scenario }},
 			{"phase", "", "prefill or kv_decode", func(l *GapLaw) string { return l.Phase }},
 			{"clock", "", "counters (Ollama's own) or client", func(l *GapLaw) string { return l.Clock }},
 			{"n_models", "", "models", func(l *GapLaw) string { return strconv.Itoa(l.NModels) }},
