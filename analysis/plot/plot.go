@@ -14,17 +14,18 @@ import (
 
 // Kinds of figures, in the order in which Write returns them.
 const (
-	KindOverview = "overview"    // all backends of one mode, over all scenarios
-	KindScaling  = "scaling"     // one backend and mode over all scenarios
-	KindBytes    = "bytes"       // decode time against weight bytes read per token
-	KindWeights  = "weights"     // decode time per token against bytes read, over the weight types of one model
-	KindCeilings = "ceilings"    // reading of decode against what a device can read
-	KindWall     = "memory_wall" // decode time and device memory against size, under limits of that memory
-	KindTokens   = "tokens"      // decode time by position in the answer
-	KindLengths  = "lengths"     // decode time per token against the length of the answer
-	KindTails    = "tails"       // tail ratios against size
-	KindShare    = "share"       // decode share of end-to-end time
-	KindScenario = "scenario"    // one backend, mode and scenario
+	KindOverview   = "overview"    // all backends of one mode, over all scenarios
+	KindScaling    = "scaling"     // one backend and mode over all scenarios
+	KindBytes      = "bytes"       // decode time against weight bytes read per token
+	KindWeights    = "weights"     // decode time per token against bytes read, over the weight types of one model
+	KindCeilings   = "ceilings"    // reading of decode against what a device can read
+	KindWall       = "memory_wall" // decode time and device memory against size, under limits of that memory
+	KindTokens     = "tokens"      // decode time by position in the answer
+	KindLengths    = "lengths"     // decode time per token against the length of the answer
+	KindCrosscheck = "crosscheck"  // ratios of Ollama's times to native ones against size
+	KindTails      = "tails"       // tail ratios against size
+	KindShare      = "share"       // decode share of end-to-end time
+	KindScenario   = "scenario"    // one backend, mode and scenario
 )
 
 // Figure is one drawing on disk.
@@ -55,6 +56,7 @@ func Write(dir string, r *analysis.Result) ([]Figure, error) {
 	sheets = append(sheets, b.tokenFigures()...)
 	sheets = append(sheets, b.lengthFigures()...)
 	sheets = append(sheets, b.tailFigure()...)
+	sheets = append(sheets, b.crosscheckFigures()...)
 	sheets = append(sheets, b.shareFigures()...)
 	sheets = append(sheets, b.scaling(KindScenario)...)
 

@@ -33,9 +33,10 @@ func (w *writer) answer() {
 	if s := w.compareSentence(); s != "" {
 		items = append(items, s)
 	}
-	if s := w.invalidSentence(); s != "" {
+	if s := w.crosscheckShort(); s != "" {
 		items = append(items, s)
 	}
+	items = append(items, w.invalidSentences()...)
 	if len(items) == 0 {
 		d.say("**Unknown.** The run has no record from which an answer could be made.")
 		return
@@ -406,7 +407,11 @@ func (w *writer) compareSentence() string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "Decode beside decode, at equal sizes on this machine: " + strings.Join(parts, "; ") + "."
+	s := "Decode beside decode, at equal sizes on this machine: " + strings.Join(parts, "; ") + "."
+	if len(w.r.Crosscheck) > 0 {
+		s += " Decode through Ollama is the server's counter, which holds no sampling; the native one does. “Cross-check with Ollama” compares the like."
+	}
+	return s
 }
 
 // tails has the table and the figure of tail ratios.

@@ -117,7 +117,11 @@ func (w *writer) ollama() {
 		return
 	}
 	w.doc.section("Ollama")
-	w.doc.say("Ollama may stop before the wanted number of tokens; its decode time is then scaled in proportion. These tables say how often that happened and how far it may be off. Its prefill is fast where the server still holds the same prompt's cache, so prefill times here may be times of one token.")
+	cached := "Its prefill is fast where the server still holds the same prompt's cache, so prefill times here may be times of one token."
+	if w.r.Harness == analysis.HarnessLLMScale {
+		cached = "Prefill of prompts that the server may have had in its cache is INVALID, and in no figure."
+	}
+	w.doc.say("Ollama may stop before the wanted number of tokens; its decode time is then scaled in proportion. These tables say how often that happened and how far it may be off. %s", cached)
 	if len(o.LengthLimited) > 0 {
 		w.doc.fold("Fits over answers of full length only", fitTable(o.LengthLimited))
 	}

@@ -382,7 +382,8 @@ func (w *writer) limits() {
 		}
 		device = device || c.CUDAEventMS != nil
 		gpu = gpu || c.GPUPeakMB != nil
-		e2e = e2e || c.E2EGapPercent != nil
+		// Through Ollama it is the client's clock, beside which the phases' sum says nothing.
+		e2e = e2e || c.E2EGapPercent != nil || c.BackendKind == "ollama" && r.Harness == analysis.HarnessLLMScale
 	}
 	if least > 0 {
 		items = append(items, fmt.Sprintf("Each cell has %s or more. Quantiles of whole calls take 130 (p95) and 662 (p99); with fewer, only medians and ranges are shown.", count(least, "call", "calls")))

@@ -153,6 +153,9 @@ func (w *writer) models() {
 	if mixed := w.lengthsText(); mixed != "" {
 		w.doc.say("The scenarios' answers have %s: times, rates and decode shares here are means over these lengths, and those of none of them.", mixed)
 	}
+	if s := w.servedNote(); s != "" {
+		w.doc.add(paragraph(s))
+	}
 	columns := []column[modelRow]{
 		{"<model", func(r modelRow) string { return text(r.model.Name) }},
 		{"parameters (millions)", func(r modelRow) string { return sizeOf(r.model.ParamsMillions) }},
@@ -183,6 +186,34 @@ func (w *writer) models() {
 	}
 	w.figures(plot.KindBytes)
 	w.figures(plot.KindShare)
+}
+
+// servedNote says what the times of a backend are that asks a server.
+func (w *writer) servedNote() string {
+	var served []string
+	for _, m := range w.r.Models {
+		if b := text(m.Backend); m.BackendKind == "ollama" && w.r.Harness == analysis.HarnessLLMScale && !slices.Contains(served, b) {
+			served = append(served, b)
+		}
+	}
+	if len(served) == 0 {
+		return ""
+	}
+	s := fmt.Sprintf("On %s prefill and decode are the server's own counters, without sampling; the first token and end to end are the client's clock, with HTTP, scheduling and sampling, from before the request.", join(served))
+	var uneven []string
+	scenarios := map[string]int{}
+	for _, a := range w.r.Aggregates {
+		k := key{a.Backend, a.BatchSize}
+		id := k.String() + "\x00" + a.Model
+		if n, seen := scenarios[id]; seen && n != a.NScenarios && !slices.Contains(uneven, k.String()) {
+			uneven = append(uneven, k.String())
+		}
+		scenarios[id] = a.NScenarios
+	}
+	if len(uneven) > 0 {
+		s += fmt.Sprintf(" On %s prefill and end to end are means over fewer scenarios than decode, since those of the others are INVALID; the share of decode is over the scenarios that have both.", join(uneven))
+	}
+	return s
 }
 
 // tableOf leaves out the columns in which nothing is known.

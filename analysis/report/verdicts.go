@@ -2,27 +2,82 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"llmscale/analysis"
 )
 
-// invalidSentence warns, with the answer, that calls were left out of it.
-func (w *writer) invalidSentence() string {
-	if len(w.r.Invalid) == 0 {
+// invalidSentences warn, with the answer, that calls were left out of it: first of
+// prompts that a server had in its cache, then of what else spoilt any.
+func (w *writer) invalidSentences() (out list) {
+	repeated, spoilt := w.invalidKinds()
+	if s := repeatedSentence(repeated); s != "" {
+		out = append(out, s)
+	}
+	if s := spoiltSentence(spoilt); s != "" {
+		out = append(out, s)
+	}
+	return out
+}
+
+// invalidKinds tells the cells whose prompts were cached, and of whose calls a mode
+// counts, from the others.
+func (w *writer) invalidKinds() (repeated, spoilt []analysis.InvalidCell) {
+	for _, c := range w.r.Invalid {
+		if c.Repeated() && c.Partly > 0 {
+			repeated = append(repeated, c)
+		} else {
+			spoilt = append(spoilt, c)
+		}
+	}
+	return repeated, spoilt
+}
+
+func repeatedSentence(cells []analysis.InvalidCell) string {
+	if len(cells) == 0 {
 		return ""
 	}
-	calls, cells, lost := 0, 0, 0
-	for _, c := range w.r.Invalid {
+	calls, without := 0, 0
+	var scenarios, backends []string
+	for _, c := range cells {
+		calls += c.Partly
+		if len(c.NoFigure) > 0 {
+			without++
+		}
+		if s := text(c.Scenario); !slices.Contains(scenarios, s) {
+			scenarios = append(scenarios, s)
+		}
+		if b := series(c.Backend, c.BatchSize); !slices.Contains(backends, b) {
+			backends = append(backends, b)
+		}
+	}
+	s := fmt.Sprintf("**Repeated prompts**: the server of %s had prompts of %s in its cache, so that prefill and end-to-end time of %s are **INVALID** and left out of everything here; their decode counts",
+		join(backends), join(scenarios), count(calls, "repetition", "repetitions"))
+	if without > 0 {
+		s += fmt.Sprintf(". %s no prefill figure", count(without, "cell has", "cells have"))
+	}
+	return s + ". Scenarios with prompt_tokens have another prompt for each call. They are listed under “Calls that do not count”."
+}
+
+func spoiltSentence(cells []analysis.InvalidCell) string {
+	if len(cells) == 0 {
+		return ""
+	}
+	calls, lost, partly := 0, 0, 0
+	for _, c := range cells {
 		calls += c.Repetitions
-		cells++
+		partly += c.Partly
 		if c.Valid == 0 && c.Repetitions > 0 {
 			lost++
 		}
 	}
-	s := fmt.Sprintf("**INVALID**: %s of %s were spoilt on this machine and are left out of everything here", count(calls, "repetition", "repetitions"), count(cells, "cell", "cells"))
+	s := fmt.Sprintf("**INVALID**: %s of %s were spoilt on this machine and are left out of everything here", count(calls, "repetition", "repetitions"), count(len(cells), "cell", "cells"))
+	if partly > 0 {
+		s += fmt.Sprintf(", %d of them in some modes only", partly)
+	}
 	switch {
-	case lost == cells && cells == 1:
+	case lost == len(cells) && lost == 1:
 		s += "; the cell has no figure"
 	case lost > 0:
 		s += fmt.Sprintf("; %d of these cells %s no figure", lost, map[bool]string{true: "has", false: "have"}[lost == 1])
@@ -36,18 +91,36 @@ func (w *writer) verdicts() {
 		return
 	}
 	w.doc.section("Calls that do not count")
-	w.doc.say("Something spoilt these calls while they were measured; their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A cell without a repetition that counts has no figure. What to do: end what disturbed them (the reason names it), or choose another GPU with CUDA_VISIBLE_DEVICES, and go on with --resume, which makes these calls again.")
-	t := table{wrap: true, head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "invalid repetitions", "invalid warm-ups", "repetitions that count", "<reason"}}
+	w.doc.say("Something spoilt these calls while they were measured, in all modes or in some; there their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A mode without a repetition that counts has no figure. What to do:")
+	var advice list
+	for i := range w.r.Invalid {
+		if s := upper(text(w.r.Invalid[i].Advice())) + "."; !slices.Contains(advice, s) {
+			advice = append(advice, s)
+		}
+	}
+	w.doc.add(advice)
+	t := table{wrap: true, head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<modes", "invalid repetitions", "invalid warm-ups", "repetitions that count", "<reason"}}
 	for _, c := range w.r.Invalid {
-		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), sizeOf(c.ParamsM), text(c.Scenario),
+		var modes []string
+		for _, m := range c.Modes {
+			modes = append(modes, modeWord(m))
+		}
+		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), sizeOf(c.ParamsM), text(c.Scenario), orPlain(join(modes)),
 			fmt.Sprint(c.Repetitions), fmt.Sprint(c.Warmups), validText(c), orNone(strings.Join(c.Reasons, "; "))})
 	}
 	w.doc.add(t)
 }
 
 func validText(c analysis.InvalidCell) string {
-	if c.Valid == 0 {
+	switch {
+	case c.Valid == 0:
 		return "none: no figure"
+	case len(c.NoFigure) > 0:
+		var modes []string
+		for _, m := range c.NoFigure {
+			modes = append(modes, modeWord(m))
+		}
+		return fmt.Sprintf("%d, none in %s", c.Valid, join(modes))
 	}
 	return fmt.Sprint(c.Valid)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/runner/record"
 )
 
 func TestInvalidCalls(t *testing.T) {
@@ -14,8 +15,8 @@ func TestInvalidCalls(t *testing.T) {
 	}
 	size := 5.037
 	r.Invalid = []analysis.InvalidCell{
-		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "micro", Repetitions: 2, Warmups: 1, Valid: 5, Reasons: []string{"another program uses the GPU: process 4711 (a|b)"}},
-		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "short", Repetitions: 7, Reasons: []string{"x", "y"}},
+		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "micro", Modes: record.Modes, Repetitions: 2, Warmups: 1, Valid: 5, Reasons: []string{"another program uses the GPU: process 4711 (a|b)"}},
+		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "short", Modes: record.Modes, Repetitions: 7, Reasons: []string{"x", "y"}},
 	}
 	r.Counts.Invalid = 27
 	r.Counts.Repetitions = &analysis.Repetitions{Planned: 100, Measured: 91, Invalid: 9}
@@ -23,8 +24,8 @@ func TestInvalidCalls(t *testing.T) {
 	for _, want := range []string{
 		"**INVALID**: 9 repetitions of 2 cells were spoilt on this machine", "1 of these cells has no figure",
 		"91 of 100 planned are measured; 9 INVALID and left out", "; 27 INVALID",
-		"| gpt2-5m | gpu | 5.037 | micro | 2 | 1 | 5 | another program uses the GPU: process 4711 (a\\|b) |",
-		"| short | 7 | 0 | none: no figure | x; y |", "CUDA_VISIBLE_DEVICES",
+		"| gpt2-5m | gpu | 5.037 | micro | prefill, decode and end-to-end | 2 | 1 | 5 | another program uses the GPU: process 4711 (a\\|b) |",
+		"| short | prefill, decode and end-to-end | 7 | 0 | none: no figure | x; y |", "CUDA_VISIBLE_DEVICES",
 	} {
 		if !strings.Contains(md, want) {
 			t.Errorf("the report does not say %q", want)

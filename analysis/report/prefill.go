@@ -1,0 +1,72 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+
+	"llmscale/analysis"
+)
+
+// prefillLengths says whether what is timed as prefill grows with the prompt.
+func (w *writer) prefillLengths() {
+	if len(w.r.PrefillLengthFits) == 0 {
+		return
+	}
+	w.doc.section("Prefill by length of the prompt")
+	low, high := analysis.PrefillLow, analysis.PrefillHigh
+	w.doc.say("log₁₀(prefill in ms) = a + b · log₁₀(prompt tokens), least squares over the medians of prompts of %d to %d tokens. The exponent b is near 1 where prefill is the evaluation of the prompt, a little more where attention weighs; near 0 it would be a cache that held the prompt already. Expected: %s to %s.",
+		analysis.PrefillShortest, analysis.PrefillLongest, fixed(&low, 1), fixed(&high, 1))
+	for _, s := range w.prefillSentences() {
+		w.doc.add(paragraph(s))
+	}
+	t := table{head: []string{"<model", "<backend", "parameters (millions)", "lengths", "shortest (tokens)", "longest (tokens)", "calls", "exponent", "95 % t-interval", "R²", "<as expected"}}
+	for _, f := range w.r.PrefillLengthFits {
+		expected := "unknown: " + text(f.Reason)
+		if f.AsWork != nil {
+			expected = map[bool]string{true: "yes", false: "**no**"}[*f.AsWork]
+		}
+		t.rows = append(t.rows, []string{text(f.Model), series(f.Backend, f.BatchSize), sizeOf(f.ParamsM), strconv.Itoa(f.NLengths), numberText(f.Shortest), numberText(f.Longest), strconv.Itoa(f.N),
+			fixed(f.Exponent, 3), interval(f.ExponentT, 3), fixed(f.R2, 4), expected})
+	}
+	w.doc.add(t)
+	per := table{head: []string{"<model", "<backend", "prompt (tokens)", "calls", "prefill (ms)", "fastest (ms)", "slowest (ms)", "ms per token"}}
+	for _, p := range w.r.PrefillLengths {
+		per.rows = append(per.rows, []string{text(p.Model), series(p.Backend, p.BatchSize), strconv.Itoa(p.PromptTokens), strconv.Itoa(p.N), number(p.PrefillMS), number(p.MinMS), number(p.MaxMS), number(p.MSPerToken)})
+	}
+	w.doc.fold(fmt.Sprintf("Each prompt length (%d)", len(per.rows)), per)
+}
+
+// prefillSentences say for each backend what its exponents show.
+func (w *writer) prefillSentences() (out []string) {
+	for _, k := range w.keys() {
+		var exponents span
+		var models, off, unknown []string
+		for _, f := range w.r.PrefillLengthFits {
+			if f.Backend != k.backend || f.BatchSize != k.batch {
+				continue
+			}
+			if f.AsWork == nil {
+				unknown = append(unknown, fmt.Sprintf("%s (%s)", text(f.Model), text(f.Reason)))
+				continue
+			}
+			models = append(models, text(f.Model))
+			exponents.add(f.Exponent)
+			if !*f.AsWork {
+				off = append(off, fmt.Sprintf("%s (%s)", text(f.Model), fixed(f.Exponent, 3)))
+			}
+		}
+		if len(models) > 0 {
+			s := fmt.Sprintf("On %s the exponent is %s over %s", k, exponents.text(func(v float64) string { return fixed(&v, 3) }), count(len(models), "model", "models"))
+			if len(off) == 0 {
+				s += ": what is timed there **grows as the work of a prompt does**"
+			} else {
+				s += fmt.Sprintf("; it is **not as expected** on %s", join(off))
+			}
+			out = append(out, s+".")
+		}
+		if len(unknown) > 0 {
+			out = append(out, fmt.Sprintf("On %s it is **unknown** for %s.", k, join(unknown)))
+		}
+	}
+	return out
+}
