@@ -44,8 +44,8 @@ type Crosscheck struct {
 	// Counters are Ollama's own: prompt_eval_duration, or eval_duration scaled to the
 	// target. Neither they nor NativeMS hold sampling.
 	Counters Beside `json:"counters"`
-	// Client is by the client's clock: to the first token, or the sum of the times
-	// between tokens; it is compared with native times that hold sampling.
+	// Client is by the client's clock: to the first piece of text, or from there to the
+	// last; it is compared with native times that hold sampling.
 	Client   Beside     `json:"client"`
 	Bench    Beside     `json:"llama_bench"`
 	BenchRun *BenchFact `json:"llama_bench_run"` // nil where there is none
@@ -189,7 +189,7 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 
 	compute, client, counters, wall := prefillMS, ttftMS, promptEvalMS, ttftMS
 	if phase == record.ModeDecode {
-		compute, client, counters, wall = decodeNoSamplingMS, kvDecodeMS, decodeEquivMS, interTokenMS
+		compute, client, counters, wall = decodeNoSamplingMS, kvDecodeMS, decodeEquivMS, arrivalMS
 		c.Projected = projectedShare(ollama)
 	}
 	ns := values(native, compute)
@@ -239,18 +239,15 @@ func decodeNoSamplingMS(r *Row) *float64 { return r.DecodeNoSampMS }
 func promptEvalMS(r *Row) *float64       { return r.OllamaPromptEvalMS }
 func decodeEquivMS(r *Row) *float64      { return r.DecodeEquivMS }
 
-// interTokenMS is the client's time of the decode steps, for as many as
-// kv_decode_ms_equiv stands for.
-func interTokenMS(r *Row) *float64 {
-	gaps, gen := r.OllamaInterTokenNS, r.genTokens()
-	if len(gaps) == 0 || gen == nil {
+// arrivalMS is the client's time of the decode steps, for as many as
+// kv_decode_ms_equiv stands for: from the first piece of text to the last. Where a
+// piece is several tokens, the first or last step may be missing in it.
+func arrivalMS(r *Row) *float64 {
+	at, gen := r.OllamaPieceNS, r.genTokens()
+	if len(at) < 2 || gen == nil || r.GenTokensRaw == nil || *r.GenTokensRaw < 1 {
 		return nil
 	}
-	sum := 0.0
-	for _, ns := range gaps {
-		sum += float64(ns)
-	}
-	return ptr(sum / 1e6 / float64(len(gaps)) * float64(*gen))
+	return ptr(float64(at[len(at)-1]-at[0]) / 1e6 / float64(*r.GenTokensRaw) * float64(*gen))
 }
 
 func projectedShare(rows []*Row) *float64 {

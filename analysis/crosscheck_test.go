@@ -109,6 +109,7 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []Row
 		for range s.gen {
 			base.OllamaInterTokenNS = append(base.OllamaInterTokenNS, int64(1e6*(decode/float64(s.gen)+servedRest)))
 		}
+		base.OllamaPieceNS = arrivals(*base.TTFTMS, base.OllamaInterTokenNS)
 		if s.edit != nil {
 			s.edit(&base, true)
 		}
@@ -323,7 +324,7 @@ func TestCrosscheckProjected(t *testing.T) {
 		}
 		half := *r.KVDecodeMS / 2
 		r.OllamaProjected, r.DecodeEquivMS, r.KVDecodeMS, r.OllamaEvalMS = ptr(true), ptr(2*half), &half, &half
-		r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS = ptr(8), ptr(8), r.OllamaInterTokenNS[:8]
+		r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS, r.OllamaPieceNS = ptr(8), ptr(8), r.OllamaInterTokenNS[:8], r.OllamaPieceNS[:9]
 	}
 	r := p.analyze(t)
 	c := find(t, r, "m00", "p128", record.ModeDecode)
@@ -340,6 +341,15 @@ func TestCrosscheckProjected(t *testing.T) {
 			t.Errorf("%v ms per token", *cell.MSPerToken)
 		}
 	}
+}
+
+// arrivals are the times of pieces with gaps between them.
+func arrivals(firstMS float64, gaps []int64) []int64 {
+	at := []int64{int64(firstMS * 1e6)}
+	for _, gap := range gaps {
+		at = append(at, at[len(at)-1]+gap)
+	}
+	return at
 }
 
 // TestGapLaws: a cost of each token, or one in proportion to the work, or both.

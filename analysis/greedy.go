@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -30,6 +31,7 @@ type OllamaGreedy struct {
 	Why            string `json:"why"`
 	NativeTokens   int    `json:"native_tokens"`   // of native's answer
 	Compared       int    `json:"tokens_compared"` // native tokens that stand in Ollama's text too, from the beginning
+	Lost           int    `json:"tokens_lost"`     // of these, tokens that Ollama left out of its text because they are no whole characters
 	FirstDiffering *int   `json:"first_differing_token"`
 	NativeText     string `json:"native_text_there"`
 	OllamaText     string `json:"ollama_text_there"`
@@ -100,7 +102,7 @@ func (g *OllamaGreedy) compare(native, ollama *Row) {
 	}
 	pieces, text := sameStart(native.OutputPieces, *ollama.OutputText)
 	w := walk(pieces, text)
-	g.Compared = w.compared
+	g.Compared, g.Lost = w.compared, w.lost
 	switch w.end {
 	case walkDiffers:
 		taken := len(*ollama.OutputText) - len(text) // the blank
@@ -124,6 +126,9 @@ func (g *OllamaGreedy) compare(native, ollama *Row) {
 		if w.at < len(text) {
 			g.Why = "as far as native's answer goes: Ollama's is longer"
 		}
+	}
+	if g.Lost > 0 {
+		g.Why = strings.TrimPrefix(g.Why+fmt.Sprintf("; Ollama's text leaves out %s that are no whole characters, and what was waiting for them", countOf(g.Lost, "token", "tokens")), "; ")
 	}
 }
 
@@ -164,28 +169,59 @@ const (
 )
 
 type walked struct {
-	compared int // pieces found, from the first
-	at       int // bytes of the text that they are
+	compared int // pieces walked over, from the first
+	lost     int // of these, pieces that the text leaves out
+	at       int // bytes of the text that the others are
 	end      int
 }
 
 // walk finds pieces one after the other in text.
 func walk(pieces []string, text string) walked {
-	at := 0
-	for i, p := range pieces {
-		rest := text[at:]
+	var w walked
+	for w.compared < len(pieces) {
+		p, rest := pieces[w.compared], text[w.at:]
 		switch {
 		case strings.HasPrefix(rest, p):
-			at += len(p)
+			w.compared++
+			w.at += len(p)
 		case rest == "":
-			return walked{i, at, walkTextEnds}
-		case strings.ContainsRune(p, utf8.RuneError) || strings.HasPrefix(rest, string(utf8.RuneError)):
-			return walked{i, at, walkUnclear}
+			w.end = walkTextEnds
+			return w
+		case strings.ContainsRune(p, utf8.RuneError):
+			lost := lostPieces(pieces[w.compared:], rest)
+			if lost == 0 {
+				w.end = walkUnclear
+				return w
+			}
+			w.compared += lost
+			w.lost += lost
+		case strings.HasPrefix(rest, string(utf8.RuneError)):
+			w.end = walkUnclear
+			return w
 		default:
-			return walked{i, at, walkDiffers}
+			w.end = walkDiffers
+			return w
 		}
 	}
-	return walked{len(pieces), at, walkWhole}
+	return w
+}
+
+// lostPieces is how many pieces, the first of which is no whole character, Ollama has
+// left out of its text: it holds such a piece back, waits for what completes it, and
+// drops what it holds from the first byte on that is no text. After them three pieces
+// (or all up to the next that is no character) must stand there again; 0: they do not.
+func lostPieces(pieces []string, rest string) int {
+	const mostHeld, sure = 4, 3
+	for lost := 1; lost <= min(mostHeld, len(pieces)-1); lost++ {
+		next := pieces[lost:min(lost+sure, len(pieces))]
+		if broken := slices.IndexFunc(next, func(p string) bool { return strings.ContainsRune(p, utf8.RuneError) }); broken >= 0 {
+			next = next[:broken]
+		}
+		if len(next) > 0 && strings.HasPrefix(rest, strings.Join(next, "")) {
+			return lost
+		}
+	}
+	return 0
 }
 
 // pieceAt is the token of Ollama's answer that holds byte at, and where it begins;

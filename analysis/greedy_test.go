@@ -17,7 +17,7 @@ func TestGreedy(t *testing.T) {
 		tokens         bool // whether Ollama's pieces are its tokens
 		notes          []string
 		verdict        string
-		compared       int
+		compared, lost int
 		first          int // -1: none
 		native, theirs string
 	}{
@@ -33,6 +33,10 @@ func TestGreedy(t *testing.T) {
 		{name: "Ollama's is longer", pieces: []string{"a", "b"}, ollama: []string{"a", "b", "c"}, verdict: GreedyEqual, compared: 2, first: -1},
 		{name: "a character of two tokens", pieces: []string{"a", bad, bad, "b"}, text: "a€b", ollama: []string{"a", "€", "b"}, verdict: GreedyEqual, compared: 4, first: -1},
 		{name: "a character of two tokens, and later another token", pieces: []string{"a", bad, bad, "b"}, text: "a€b", ollama: []string{"a", "€", "c"}, verdict: GreedyUnknown, compared: 1, first: -1},
+		{name: "Ollama drops what is no text", pieces: []string{"a", bad, "b", "c", "d", "e"}, ollama: []string{"a", "c", "d", "e", "f"}, verdict: GreedyEqual, compared: 6, lost: 2, first: -1},
+		{name: "it drops twice, and the last", pieces: []string{"a", bad, "b", bad, "c"}, ollama: []string{"a", "b", "c"}, verdict: GreedyEqual, compared: 5, lost: 2, first: -1},
+		{name: "dropped, and later another token", pieces: []string{"a", bad, "c", "d", "e", "f"}, ollama: []string{"a", "c", "d", "e", "x"}, tokens: true, verdict: GreedyDiffers, compared: 5, lost: 1, first: 5, native: "f", theirs: "x"},
+		{name: "more is gone than can have waited", pieces: []string{"a", bad, "b", "c", "d", "e", "f", "g"}, ollama: []string{"a", "f", "g"}, verdict: GreedyUnknown, compared: 1, first: -1},
 		{name: "banned", pieces: []string{"a", "a"}, ollama: []string{"a", "b"}, notes: []string{"other", "repeats were banned: 64 tokens"}, verdict: GreedyNotComparable, first: -1},
 		{name: "no pieces", text: "ab", ollama: []string{"ac"}, verdict: GreedyUnknown, first: -1},
 		{name: "no pieces, equal", text: "ab", ollama: []string{"ab"}, verdict: GreedyEqual, first: -1},
@@ -55,7 +59,7 @@ func TestGreedy(t *testing.T) {
 			if g.FirstDiffering != nil {
 				first = *g.FirstDiffering
 			}
-			if g.Verdict != tt.verdict || g.Compared != tt.compared || first != tt.first || g.NativeText != tt.native || g.OllamaText != tt.theirs {
+			if g.Verdict != tt.verdict || g.Compared != tt.compared || g.Lost != tt.lost || first != tt.first || g.NativeText != tt.native || g.OllamaText != tt.theirs {
 				t.Errorf("%+v, first %d", g, first)
 			}
 			if g.Verdict != GreedyEqual && g.Why == "" {

@@ -66,7 +66,7 @@ var crosscheckTables = []Table{
 		[]column[*Crosscheck]{
 			{"native_with_sampling_median_ms", "ms", "native: median ttft_ms, or kv_decode_ms, which hold sampling", func(c *Crosscheck) string { return opt(c.Client.NativeMS) }},
 		},
-		besideColumns("client", "the client's clock through Ollama (to the first token, or the times between tokens for as many as the target has)", "native_with_sampling_median_ms", func(c *Crosscheck) *Beside { return &c.Client }),
+		besideColumns("client", "the client's clock through Ollama (to the first piece of text, or from there to the last, for as many steps as the target has)", "native_with_sampling_median_ms", func(c *Crosscheck) *Beside { return &c.Client }),
 		besideColumns("llama_bench", "llama-bench on the same file", "native_median_ms", func(c *Crosscheck) *Beside { return &c.Bench }),
 		[]column[*Crosscheck]{
 			{"llama_bench_depth", "tokens", "positions of the KV cache in use before; 0 for decode where llama-bench did not run at the prompt's length", func(c *Crosscheck) string {
@@ -152,6 +152,7 @@ var crosscheckTables = []Table{
 			{"verdict", "", "equal (as far as both go), differs, not_comparable or unknown", func(g *OllamaGreedy) string { return g.Verdict }},
 			{"native_tokens", "tokens", "tokens of native's answer", func(g *OllamaGreedy) string { return strconv.Itoa(g.NativeTokens) }},
 			{"tokens_compared", "tokens", "of them, from the beginning, in Ollama's text too", func(g *OllamaGreedy) string { return strconv.Itoa(g.Compared) }},
+			{"tokens_lost", "tokens", "of these, tokens that Ollama left out of its text because they are no whole characters", func(g *OllamaGreedy) string { return strconv.Itoa(g.Lost) }},
 			{"first_differing_token", "", "index of the first one that is not, from 0", func(g *OllamaGreedy) string { return optInt(g.FirstDiffering) }},
 			{"native_text_there", "", "that token, quoted", func(g *OllamaGreedy) string { return quoted(g.NativeText) }},
 			{"ollama_text_there", "", "Ollama's text there, quoted", func(g *OllamaGreedy) string { return quoted(g.OllamaText) }},

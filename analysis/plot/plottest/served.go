@@ -75,7 +75,9 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 						base.OllamaProjected, base.DecodeEquivMS, base.E2EEquivMS, base.GenTokensEquiv = ptr(false), &decode, base.E2EKVMS, ptr(gen)
 						base.OllamaWeights = base.ModelSHA256
 						base.OllamaDiffers = []string{"flash_attn: the server's OLLAMA_FLASH_ATTENTION decides, and no answer tells it", "kv_type: the server's OLLAMA_KV_CACHE_TYPE decides"}
-						for range gen {
+						base.OllamaPieceNS = []int64{int64(*base.TTFTMS * 1e6)}
+						for i := range gen {
+							base.OllamaPieceNS = append(base.OllamaPieceNS, base.OllamaPieceNS[i]+int64((decode/gen+rest/(gen+1))*1e6))
 							base.OllamaInterTokenNS = append(base.OllamaInterTokenNS, int64((decode/gen+rest/(gen+1))*1e6))
 						}
 						if s.Banned {
