@@ -245,6 +245,13 @@ func TestServerImportNoModel(t *testing.T) {
 	if got := s.models(); !slices.Equal(got, before) {
 		t.Errorf("there were %v, and are %v", before, got)
 	}
+	sum, err := hashFile(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.has(sum) {
+		t.Error("the uploaded file is gone; Import says that it stays")
+	}
 	if _, err := Import(t.Context(), s.Client, path, strings.Repeat("0", 64)); err == nil {
 		t.Error("a file was imported under another one's SHA-256")
 	} else {
