@@ -77,7 +77,7 @@ test-upstream: ## native tests against the newest upstream llama.cpp, which it f
 .PHONY: test-ollama
 test-ollama: setup ## tests against a real Ollama server, which it builds
 	@scripts/ollama build >/dev/null
-	@$(with_native) && LLMSCALE_TEST_OLLAMA=1 OLLAMA_DEBUG=1 OMP_WAIT_POLICY=passive scripts/ollama run -- go test -count=1 -run '^TestServer' $(TEST_FLAGS) ./runner/ollama/
+	@$(with_native) && LLMSCALE_TEST_OLLAMA=1 OLLAMA_DEBUG=1 OMP_WAIT_POLICY=passive scripts/ollama run -- go test -p 1 -count=1 -run '^TestServer' $(TEST_FLAGS) ./runner/ollama/ ./cmd/llmscale/
 
 .PHONY: peers
 peers: ## compare with llama-bench and PyTorch on the same weights; RUN=DIR: llama-bench on the files of that run
