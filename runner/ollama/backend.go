@@ -153,9 +153,10 @@ func (b *Backend) describe(ctx context.Context) error {
 	return nil
 }
 
-// known is nil for "".
+// known is nil for what the server does not know: f32 files have the quantization
+// "unknown" (fs/ggml/ggml.go#L47).
 func known(s string) *string {
-	if s == "" {
+	if s == "" || s == "unknown" {
 		return nil
 	}
 	return &s
