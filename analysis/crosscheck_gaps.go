@@ -94,8 +94,8 @@ func (a *analyzer) gapLaws() {
 				fit(sc, of)
 			}
 		}
-		if scenarios > 1 {
-			fit(AllScenarios, overScenarios(found[k], scenarios))
+		if all := overScenarios(found[k], scenarios); scenarios > 1 && len(all) > 0 {
+			fit(AllScenarios, all)
 		}
 	}
 }
@@ -150,6 +150,10 @@ func (b *Beside) Stands() bool {
 	return b.Ratio != nil && math.Abs(*b.Ratio-1) > CrosscheckTolerance && b.Excludes()
 }
 
+// Few reports whether one side has too few calls for an interval, so that the ratio
+// may be anything.
+func (c *Crosscheck) Few(b *Beside) bool { return min(b.N, c.NativeN) < minRatioCalls }
+
 // Excludes reports whether the ratio's interval excludes 1.
 func (b *Beside) Excludes() bool {
 	return b.RatioCI != nil && (b.RatioCI.Low > 1 || b.RatioCI.High < 1)
@@ -160,10 +164,6 @@ func (b *Beside) Excludes() bool {
 // counts. So it is least squares of gap/native on 1/native.
 func (l *GapLaw) fit(native, gaps []float64) {
 	l.NModels, l.Verdict = len(native), "unknown"
-	if len(native) == 0 {
-		l.Why = "no model has all scenarios"
-		return
-	}
 	l.GapMinMS, l.GapMaxMS = slices.Min(gaps), slices.Max(gaps)
 	l.NativeMinMS, l.NativeMaxMS = slices.Min(native), slices.Max(native)
 	if rho, p, ok := spearman(native, gaps); ok {

@@ -119,10 +119,12 @@ func (w *writer) crosscheckShort() string {
 	return "**Cross-check** with Ollama on the same files, on this machine, by its own counters: " + strings.Join(parts, "; ") + ". See “Cross-check with Ollama”."
 }
 
-// ratios is the range of the ratios of one clock.
+// ratios is the range of the ratios of one clock, of those with calls enough.
 func ratios(all []*analysis.Crosscheck, of func(*analysis.Crosscheck) *analysis.Beside) (s span) {
 	for _, c := range all {
-		s.add(of(c).Ratio)
+		if b := of(c); !c.Few(b) {
+			s.add(b.Ratio)
+		}
 	}
 	return s
 }
@@ -160,12 +162,16 @@ func (w *writer) crosscheckSentences() (out list) {
 func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Crosscheck) *analysis.Beside, takes string) string {
 	var far *analysis.Crosscheck
 	sizes, scenarios := map[string]bool{}, map[string]bool{}
-	n, intervals, excludes, invalid, left := 0, 0, 0, 0, 0
+	n, intervals, excludes, invalid, left, few := 0, 0, 0, 0, 0, 0
 	for _, c := range all {
 		b := of(c)
 		invalid += c.InvalidOllama
 		if b.Ratio == nil {
 			left++
+			continue
+		}
+		if c.Few(b) {
+			few++
 			continue
 		}
 		n++
@@ -182,7 +188,10 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 	}
 	counters := of(all[0]) == &all[0].Counters
 	if n == 0 {
-		if !counters {
+		switch {
+		case few > 0:
+			return fmt.Sprintf("%s an unknown multiple of native's time: no comparison has 3 calls or more on both sides.", takes)
+		case !counters:
 			return ""
 		}
 		return fmt.Sprintf("no comparison is possible: %s (%s INVALID).", text(of(all[0]).Reason), count(invalid, "repetition", "repetitions"))
@@ -199,6 +208,9 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 	b := of(far)
 	if gap, _, ok := far.Gap(b); ok {
 		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", text(far.Model), text(far.Scenario), fixed(b.Ratio, 3), ofRatio3(b.RatioCI), signedNumber(gap), per(phase))
+	}
+	if few > 0 {
+		s += fmt.Sprintf(". Left out of this for fewer than 3 calls: %d", few)
 	}
 	if counters && left > 0 {
 		s += fmt.Sprintf(". Not comparable: %d", left)

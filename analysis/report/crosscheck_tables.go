@@ -10,40 +10,40 @@ import (
 	"llmscale/runner/record"
 )
 
-// settingsThatDiffer lists them once for each pair.
+// settingsThatDiffer lists them once, with the pairs that they are about where these
+// are not all.
 func (w *writer) settingsThatDiffer() (out list) {
-	several := len(w.pairs()) > 1
-	for _, p := range w.pairs() {
-		var seen []string
-		add := func(items []string, of string) {
-			for _, d := range items {
-				s := text(d)
-				if of != "" {
-					s = of + ": " + s
-				}
-				if several {
-					s = p.String() + ": " + s
-				}
-				if !slices.Contains(seen, s) {
-					seen = append(seen, s)
-				}
+	var items []string
+	about := map[string][]string{}
+	add := func(p pairKey, differ []string, of string) {
+		for _, d := range differ {
+			s := of + text(d)
+			if about[s] == nil {
+				items = append(items, s)
+			}
+			if !slices.Contains(about[s], p.String()) {
+				about[s] = append(about[s], p.String())
 			}
 		}
-		for i := range w.r.Crosscheck {
-			c := &w.r.Crosscheck[i]
-			if pairOf(c) != p {
-				continue
-			}
-			add(c.Differ, "")
-			add(c.RecordsDiffer, "")
-			if c.BenchRun != nil {
-				add(c.BenchRun.Differ, "")
-				if c.Phase == record.ModeDecode && c.BenchRun.Depth == 0 && c.PromptTokens != nil && *c.PromptTokens > 0 {
-					add([]string{"decode from an empty cache, natively behind the prompt"}, "llama-bench")
-				}
-			}
+	}
+	for i := range w.r.Crosscheck {
+		c := &w.r.Crosscheck[i]
+		p := pairOf(c)
+		add(p, c.Differ, "")
+		add(p, c.RecordsDiffer, "")
+		if c.BenchRun == nil {
+			continue
 		}
-		out = append(out, seen...)
+		add(p, c.BenchRun.Differ, "")
+		if c.Phase == record.ModeDecode && c.BenchRun.Depth == 0 && c.PromptTokens != nil && *c.PromptTokens > 0 {
+			add(p, []string{"decode from an empty cache, natively behind the prompt"}, "llama-bench: ")
+		}
+	}
+	for _, s := range items {
+		if len(about[s]) < len(w.pairs()) {
+			s += " (" + strings.Join(about[s], "; ") + ")"
+		}
+		out = append(out, s)
 	}
 	return out
 }
@@ -82,7 +82,13 @@ func (w *writer) crosscheckTable(phase string) table {
 		{"native (ms)", func(c row) string { return per(c, c.NativeMS) }},
 	}
 	end := []column[row]{
-		{"calls (native, Ollama)", func(c row) string { return fmt.Sprintf("%d, %d", c.NativeN, c.Counters.N) }},
+		{"calls (native, Ollama, client)", func(c row) string { return fmt.Sprintf("%d, %d, %d", c.NativeN, c.Counters.N, c.Client.N) }},
+		{"tests of llama-bench", func(c row) string {
+			if c.Bench.N == 0 {
+				return none
+			}
+			return strconv.Itoa(c.Bench.N)
+		}},
 		{"INVALID and left out", func(c row) string {
 			if c.InvalidOllama+c.InvalidNative == 0 {
 				return none
@@ -169,7 +175,7 @@ func (w *writer) greedyTable() {
 	if len(w.r.OllamaGreedy) == 0 {
 		return
 	}
-	t := table{wrap: true, head: []string{"<model", "<backends", "<scenario", "<verdict", "tokens compared", "first different token", "<native's", "<Ollama's", "<why"}}
+	t := table{wrap: true, head: []string{"<model", "<backends", "<scenario", "<verdict", "tokens compared", "of them left out by Ollama", "first different token", "<native's", "<Ollama's", "<why"}}
 	for _, g := range w.r.OllamaGreedy {
 		at := none
 		if g.FirstDiffering != nil {
@@ -182,7 +188,7 @@ func (w *writer) greedyTable() {
 			return text(strconv.Quote(s))
 		}
 		t.rows = append(t.rows, []string{text(g.Model), pairKey{g.Native, g.Ollama, g.BatchSize}.String(), text(g.Scenario), text(strings.ReplaceAll(g.Verdict, "_", " ")),
-			fmt.Sprintf("%d of %d", g.Compared, g.NativeTokens), at, quote(g.NativeText), quote(g.OllamaText), orNone(g.Why)})
+			fmt.Sprintf("%d of %d", g.Compared, g.NativeTokens), strconv.Itoa(g.Lost), at, quote(g.NativeText), quote(g.OllamaText), orNone(g.Why)})
 	}
 	w.doc.fold(fmt.Sprintf("Greedy answers (%d)", len(t.rows)), t)
 }

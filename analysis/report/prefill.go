@@ -40,13 +40,17 @@ func (w *writer) prefillLengths() {
 func (w *writer) prefillSentences() (out []string) {
 	for _, k := range w.keys() {
 		var exponents span
-		var models, off, unknown []string
+		var models, off, reasons []string
+		unknown := map[string][]string{} // models by reason
 		for _, f := range w.r.PrefillLengthFits {
 			if f.Backend != k.backend || f.BatchSize != k.batch {
 				continue
 			}
 			if f.AsWork == nil {
-				unknown = append(unknown, fmt.Sprintf("%s (%s)", text(f.Model), text(f.Reason)))
+				if unknown[f.Reason] == nil {
+					reasons = append(reasons, f.Reason)
+				}
+				unknown[f.Reason] = append(unknown[f.Reason], text(f.Model))
 				continue
 			}
 			models = append(models, text(f.Model))
@@ -64,8 +68,8 @@ func (w *writer) prefillSentences() (out []string) {
 			}
 			out = append(out, s+".")
 		}
-		if len(unknown) > 0 {
-			out = append(out, fmt.Sprintf("On %s it is **unknown** for %s.", k, join(unknown)))
+		for _, reason := range reasons {
+			out = append(out, fmt.Sprintf("On %s it is **unknown** for %s: %s.", k, join(unknown[reason]), text(reason)))
 		}
 	}
 	return out
