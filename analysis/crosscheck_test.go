@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -450,106 +448,5 @@ func TestOllamaGap(t *testing.T) {
 	p.edit = func(r *record.Record, all bool) { r.OllamaTotalMS = nil }
 	if g = p.analyze(t).OllamaGaps[0]; g.WallMS != nil || g.Reason == "" || g.AddedMS != nil {
 		t.Errorf("%+v", g)
-	}
-}
-
-// TestLlamaBench: which lines are joined, and what is done with bad ones.
-func TestLlamaBench(t *testing.T) {
-	line := func(set map[string]any) string {
-		l := map[string]any{"build_commit": "0c1e57098", "model_filename": "models/m01-f32.gguf", "n_threads": 2, "n_gpu_layers": 99, "backends": "CPU", "flash_attn": -1, "type_k": "f16",
-			"n_ubatch": 512, "load_mode": "mmap", "n_prompt": 0, "n_gen": 0, "n_depth": 0, "avg_ns": 1, "samples_ns": []int{1}}
-		for k, v := range set {
-			l[k] = v
-		}
-		data, err := json.Marshal(l)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(data)
-	}
-	ns := func(ms ...float64) (out []int64) {
-		for _, v := range ms {
-			out = append(out, int64(v*1e6))
-		}
-		return out
-	}
-	lines := []string{
-		line(map[string]any{"n_prompt": 256, "samples_ns": ns(64, 65, 66)}),
-		line(map[string]any{"n_gen": 16, "n_depth": 256, "samples_ns": ns(32)}),
-		line(map[string]any{"n_gen": 16, "n_depth": 256, "samples_ns": ns(33, 34)}), // the same test in another round
-		line(map[string]any{"n_gen": 16, "n_depth": 256, "flash_attn": 1, "samples_ns": ns(99, 99, 99)}),
-		line(map[string]any{"n_gen": 16, "n_depth": 256, "n_threads": 1, "samples_ns": ns(99, 99, 99)}),
-		line(map[string]any{"n_gen": 16, "n_depth": 256, "backends": "CUDA,CPU", "samples_ns": ns(99, 99, 99)}),
-		line(map[string]any{"n_gen": 16, "samples_ns": ns(30, 30)}),
-		line(map[string]any{"n_gen": 16, "n_prompt": 256, "samples_ns": ns(99)}), // both at once
-		`{"model_filename": "m01-f32.gguf", "n_gen": 16`,
-		"llama-bench: warning",
-		line(map[string]any{"n_gen": 16, "samples_ns": []int{}}),
-		line(map[string]any{"n_gen": 16, "samples_ns": []int{0}}),
-		line(map[string]any{"model_filename": "", "n_gen": 16}),
-		line(map[string]any{}),
-		"",
-	}
-	dir := t.TempDir()
-	p := servedPlan
-	p.models = 2
-	var runs strings.Builder
-	for _, r := range p.rows() {
-		data, err := json.Marshal(r.Record)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&runs, "%s\n", data)
-	}
-	for file, text := range map[string]string{"runs.jsonl": runs.String(), LlamaBenchFile: strings.Join(lines, "\n")} {
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	run := mustLoad(t, dir)
-	var where []string
-	for _, w := range run.Warnings {
-		if w.Code == "broken_line" {
-			where = append(where, w.Where)
-		}
-	}
-	if got := strings.Join(where, " "); len(run.LlamaBench) != 8 || got != "llama-bench.jsonl:9 llama-bench.jsonl:10 llama-bench.jsonl:11 llama-bench.jsonl:12 llama-bench.jsonl:13 llama-bench.jsonl:14" {
-		t.Errorf("%d lines, broken %s", len(run.LlamaBench), got)
-	}
-	if b := run.LlamaBench[0]; b.UseMmap != "true" || b.FlashAttn != "auto" || run.LlamaBench[3].FlashAttn != "on" || b.ModelFile != "m01-f32.gguf" {
-		t.Errorf("%+v", b)
-	}
-	r, err := Analyze(run, Options{Bootstrap: 400})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := find(t, r, "m01", "p256", record.ModePrefill)
-	near(t, "prefill", c.Bench.Ratio, 65.0/64, 1e-9)
-	if c.Bench.N != 3 || c.Bench.RatioCI == nil || c.BenchRun.Depth != 0 || !slices.Equal(c.BenchRun.Differ, []string{"llama.cpp: llama-bench 0c1e57098, native ec98e2002"}) {
-		t.Errorf("%+v %+v", c.Bench, c.BenchRun)
-	}
-	c = find(t, r, "m01", "p256", record.ModeDecode)
-	near(t, "decode", c.Bench.Ratio, 33.0/32, 1e-9)
-	if c.Bench.N != 3 || c.BenchRun.Depth != 256 {
-		t.Errorf("%+v %+v", c.Bench, c.BenchRun)
-	}
-	c = find(t, r, "m01", "p128", record.ModeDecode) // measured from an empty cache alone
-	near(t, "decode from an empty cache", c.Bench.Ratio, 30.0/32, 1e-9)
-	if c.BenchRun.Depth != 0 || c.Bench.RatioCI != nil || c.Bench.Reason == "" {
-		t.Errorf("%+v %+v", c.Bench, c.BenchRun)
-	}
-	if c = find(t, r, "m00", "p256", record.ModeDecode); c.BenchRun != nil {
-		t.Errorf("%+v", c.BenchRun)
-	}
-}
-
-// TestLlamaBenchOnGPU: layers count there, and "all" is as many as there are.
-func TestLlamaBenchOnGPU(t *testing.T) {
-	r := &Row{}
-	r.ModelFile, r.NThreads, r.Device, r.NLayer, r.NGPULayers = "m.gguf", 4, "cuda", 12, 13
-	for layers, want := range map[int]bool{99: true, -1: true, 13: true, 12: false, 0: false} {
-		if got := (&LlamaBench{ModelFile: "m.gguf", Threads: 4, GPULayers: layers, Backends: "CUDA"}).runsOn(r); got != want {
-			t.Errorf("%d layers: %v", layers, got)
-		}
 	}
 }
