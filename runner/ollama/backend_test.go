@@ -326,6 +326,12 @@ func TestEarlyStop(t *testing.T) {
 	if s, err = b.Measure(call); err != nil || !*s.Ollama.OllamaProjected || s.Ollama.OllamaAffineMS != nil || !strings.Contains(strings.Join(s.Ollama.OllamaNotes, ";"), "could not be checked") {
 		t.Errorf("two tokens: %v, %+v; want a projection without a check", err, s.Ollama)
 	}
+	// Tokens that are no characters: the server counts them, and sends no text.
+	f.generate = says(200, "application/x-ndjson", `{"done":true,"done_reason":"length","prompt_eval_count":30,"prompt_eval_duration":1000000,"eval_count":21,"eval_duration":80000000}`+"\n")
+	if s, err = b.Measure(call); err != nil || len(s.Invalid) != 1 || !strings.Contains(reasons(s), "e2e: the answer has no text") || *s.KVDecodeMS != 80 {
+		t.Errorf("no text: %v, %q, %+v", err, s.Invalid, s.Ollama)
+	}
+	f.generate = nil
 	f.pieces = func(int) []string { return nil }
 	s, err = b.Measure(call)
 	if err != nil || len(s.Invalid[record.ModeDecode]) == 0 || s.KVDecodeMS != nil || s.TTFTMS != nil || s.Missing["ttft_ms"] == "" {

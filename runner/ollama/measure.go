@@ -295,6 +295,9 @@ func (t *timing) measurement(a *Answer, out *runner.Sample) {
 	} else {
 		missing["ttft_ms"] = "the answer has no text: no token arrived to be timed"
 		missing["e2e_kv_ms"] = missing["ttft_ms"]
+		if len(out.Invalid[record.ModeE2E]) == 0 {
+			out.Spoil("e2e: "+missing["ttft_ms"], record.ModeE2E)
+		}
 	}
 	out.Missing = missing
 }
