@@ -119,6 +119,9 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 		}
 	}
 	t.Logf("kills: %v", kills)
+	if len(kills) == 0 {
+		t.Error("nothing was killed")
+	}
 	for _, what := range []string{"coordinator SIGKILL", "worker SIGKILL", "worker SIGSEGV", "worker SIGABRT"} {
 		if kills[what] < enough {
 			t.Errorf("%s happened %d times: the test is too weak", what, kills[what])

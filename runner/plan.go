@@ -127,7 +127,8 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		},
 	}
 	if b.Kind == config.KindOllama {
-		job.Load.Ollama = &OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
+		// The worker's own limit goes first: it knows what the server did not do.
+		job.Load.Ollama = &OllamaSpec{URL: b.URL, TimeoutS: 0.95 * cfg.CellTimeoutS, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
 		if m.Kind == config.KindOllama {
 			job.Load.Ollama.Model = m.Preset
 		}
@@ -135,22 +136,19 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 	return job, nil
 }
 
-// ByServer stands in records for a setting that an Ollama server makes and does not tell.
-const ByServer = "server"
-
 // asServed is a backend of kind ollama with what its API makes of the settings: one
 // number of threads, one of the batch, and the server's own flash attention.
 func asServed(b config.Backend) config.Backend {
 	b.ThreadsBatch, b.BatchTokens = b.Threads, b.UBatchTokens
-	b.FlashAttn = ByServer
+	b.FlashAttn = record.ByServer
 	return b
 }
 
 // Waive marks the jobs of a device that this machine does not have: they are put
-// on record as waived, and no file is written for them.
+// on record as waived, and no file is written for them. What a server has, it tells.
 func (p *Plan) Waive(device string, reason error) {
 	for i := range p.Jobs {
-		if p.Jobs[i].Backend.Device == device {
+		if p.Jobs[i].Backend.Device == device && p.Jobs[i].Backend.Kind == config.KindNative {
 			p.Jobs[i].Waived = "device " + device + ": " + reason.Error()
 		}
 	}
@@ -236,7 +234,13 @@ func (p *Plan) SHA256() string {
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		for _, c := range j.Cells {
-			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, j.Load, j.Model.Desc.ParamsTotal})
+			load := j.Load
+			if load.Ollama != nil { // how long it may take is no part of what is measured
+				spec := *load.Ollama
+				spec.TimeoutS = 0
+				load.Ollama = &spec
+			}
+			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal})
 		}
 	}
 	data, err := json.Marshal([]any{p.Config.GenTokens, p.Config.Repetitions, p.Config.WarmupRepetitions, p.Config.Seed, cells})

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"net/url"
 	"slices"
 
 	"llmscale/runner/config"
@@ -58,16 +59,23 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 	spec := j.Load.Ollama
 	spec.SHA256 = j.Model.SHA256
 	name, release, err := r.Serve(ctx, *spec, j.Model.File)
-	select {
-	case <-stop:
-		if err != nil {
-			return errInterrupted
-		}
-	default:
-	}
 	if err != nil {
+		select {
+		case <-stop:
+			r.Progress.Note(err.Error()) // perhaps what could not be taken off the server again
+			return errInterrupted
+		default:
+		}
+		if f := asFailure(err); f.Status == record.StatusWaived && r.served[spec.URL] {
+			// This machine does have a server: it is one that died.
+			return Failf(record.StatusError, "the server is gone: %s", f.Reason)
+		}
 		return err
 	}
+	if r.served == nil {
+		r.served = map[string]bool{}
+	}
+	r.served[spec.URL] = true
 	held.add(func() error {
 		err := release()
 		if err != nil {
@@ -79,4 +87,32 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 	})
 	spec.Model = name
 	return nil
+}
+
+// sameServer compares a server with the one that earlier sessions measured the
+// backend's cells with: two versions or machines in one cell would be a mixture. The
+// port may be another.
+func (r *Run) sameServer(j *Job, now *record.OllamaServer) error {
+	if now == nil {
+		return nil
+	}
+	for i := range r.Previous {
+		was := &r.Previous[i]
+		if was.Backend != j.Backend.Name || was.OllamaVersion == nil || was.OllamaURL == nil {
+			continue
+		}
+		if *was.OllamaVersion != *now.OllamaVersion || hostOf(*was.OllamaURL) != hostOf(*now.OllamaURL) {
+			return Failf(record.StatusError, "the run was begun with Ollama %s at %s, this is %s at %s: resume it with that one, or start a new run",
+				*was.OllamaVersion, *was.OllamaURL, *now.OllamaVersion, *now.OllamaURL)
+		}
+	}
+	return nil
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return u.Hostname()
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -40,6 +43,119 @@ func (f *fakeServer) serve(ctx context.Context, spec OllamaSpec, file string) (s
 		f.log = append(f.log, "release "+name)
 		return errors.New("did not go")
 	}, nil
+}
+
+// stopsAt is a Progress that interrupts the run when a call is stored.
+type stopsAt struct {
+	quiet
+	cell string
+	stop chan struct{}
+	once sync.Once
+}
+
+func (s *stopsAt) Stored(cell string, call int, status string) {
+	s.quiet.Stored(cell, call, status)
+	if strings.Contains(cell, s.cell) {
+		s.once.Do(func() { close(s.stop) })
+	}
+}
+
+// TestInterruptedWhileServed: Ctrl-C between two calls takes the model off the server.
+func TestInterruptedWhileServed(t *testing.T) {
+	f := &fakeServer{}
+	only := strings.Replace(servedConfig, "  - {name: direct, dtype: f32, threads: 1}\n", "", 1)
+	p := testPlan(t, only)
+	dir := filepath.Join(t.TempDir(), "run")
+	store, err := CreateStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &stopsAt{cell: "served", stop: make(chan struct{})}
+	r := &Run{ID: "test", Plan: p, Store: store, Worker: testWorker(t, ""), Serve: f.serve, Progress: q, Log: discard, Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
+	sum, err := r.Execute(q.stop)
+	if err != nil || !sum.Interrupted {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(f.log) != 2 || !strings.HasPrefix(f.log[1], "release ") {
+		t.Errorf("%q", f.log)
+	}
+
+	// The resumed run goes on with the same server only.
+	r = &Run{Previous: readRecords(t, dir)}
+	version, url, moved := "1", "http://a:1", "http://a:2"
+	r.Previous[0].OllamaVersion, r.Previous[0].OllamaURL = &version, &url
+	other := "2"
+	if err := r.sameServer(&p.Jobs[0], &record.OllamaServer{OllamaVersion: &version, OllamaURL: &moved}); err != nil {
+		t.Error(err)
+	}
+	if err := r.sameServer(&p.Jobs[0], &record.OllamaServer{OllamaVersion: &other, OllamaURL: &url}); err == nil || !strings.Contains(err.Error(), "begun with Ollama 1 at http://a:1") {
+		t.Errorf("another version: %v", err)
+	}
+}
+
+// TestServerThatDies: it was there, so that what it leaves unmeasured is not waived.
+func TestServerThatDies(t *testing.T) {
+	f := &fakeServer{}
+	jobs := 0
+	serve := func(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
+		if jobs++; jobs > 1 {
+			return "", nil, Failf(record.StatusWaived, "no Ollama server at x")
+		}
+		return f.serve(ctx, spec, file)
+	}
+	_, sum, records, _ := executeServed(t, servedConfig, testWorker(t, ""), serve, nil)
+	if sum.ByStatus[record.StatusError] != 2 || sum.ByStatus[record.StatusOK] != 6 || sum.Failed() != 2 {
+		t.Errorf("%v", sum.ByStatus)
+	}
+	for _, r := range records {
+		if r.Status == record.StatusError && *r.Error != "the server is gone: no Ollama server at x" {
+			t.Error(*r.Error)
+		}
+	}
+}
+
+// TestServedTransientModels: a file is imported while it is there, kept for the other
+// backend that loads it, and removed when nothing more needs it.
+func TestServedTransientModels(t *testing.T) {
+	cfg, err := config.Parse("c.yaml", []byte(strings.Replace(servedConfig, "dtype: f32, threads: 1", "dtype: f32, threads: 2", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	models := &Models{Dir: t.TempDir()}
+	p, err := NewPlan(cfg, models, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.GroupByFile()
+	f := &fakeServer{}
+	serve := func(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
+		if _, err := os.Stat(file); err != nil || len(spec.SHA256) != 64 {
+			t.Errorf("imported without its file or hash: %v, %q", err, spec.SHA256)
+		}
+		name, release, err := f.serve(ctx, spec, file)
+		return name, func() error {
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("the file went before the server's model: %v", err)
+			}
+			return release()
+		}, err
+	}
+	store, err := CreateStore(filepath.Join(t.TempDir(), "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	r := &Run{ID: "t", Plan: p, Store: store, Worker: testWorker(t, ""), Serve: serve, Progress: &quiet{}, Log: discard, Transient: models, Manifest: NewManifest("t", p, Overrides{}, models.Dir, nil)}
+	sum, err := r.Execute(nil)
+	if err != nil || sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 {
+		t.Fatalf("%+v, %v, %q", sum, err, f.log)
+	}
+	if left, _ := filepath.Glob(filepath.Join(models.Dir, "*")); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
 }
 
 func executeServed(t *testing.T, text string, w Command, serve Serve, stop <-chan struct{}) (*Plan, Summary, []record.Record, *quiet) {
@@ -85,7 +201,7 @@ func TestServedJobs(t *testing.T) {
 			}
 			continue
 		}
-		if r.NThreadsBatch != 3 || r.NBatch != 64 || r.FlashAttention != ByServer || r.KVTypeK != ByServer || r.BackendKind != "ollama" {
+		if r.NThreadsBatch != 3 || r.NBatch != 64 || r.FlashAttention != record.ByServer || r.KVTypeK != record.ByServer || r.BackendKind != "ollama" {
 			t.Errorf("settings %+v", r.RuntimeFacts)
 		}
 		if spoilt := r.Mode != record.ModeDecode; spoilt != (r.Verdict != nil) {

@@ -39,17 +39,17 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 			LlamaCommit: info.LlamaCommit,
 		},
 	}
-	if j.Backend.Device != config.DeviceCPU {
+	if j.Backend.Device != config.DeviceCPU && j.Backend.Kind == config.KindNative {
 		rec.CUDAGraphs = &j.Backend.CUDAGraphs
 		if j.Backend.VRAMLimitGiB > 0 {
 			rec.VRAMLimitGiB = &j.Backend.VRAMLimitGiB
 		}
 	}
 	if j.Backend.Kind == config.KindOllama {
-		rec.KVTypeK, rec.KVTypeV = ByServer, ByServer
+		rec.KVTypeK, rec.KVTypeV = record.ByServer, record.ByServer
 	}
 	if info.Ollama != nil {
-		rec.OllamaServer = *info.Ollama
+		rec.OllamaServer, rec.NGPULayers = *info.Ollama, info.GPULayers
 	}
 	if info.GPU != nil {
 		rec.GPUName, rec.GPUUUID, rec.NGPULayers = &info.GPU.Name, &info.GPU.UUID, info.GPULayers
@@ -99,11 +99,11 @@ func (r *Run) store(base record.Record, m Sample) error {
 	}
 	base.Nulls = map[string]string{}
 	maps.Copy(base.Nulls, m.Missing)
-	if base.Device == config.DeviceCPU {
+	if why := noDevice(base); why != "" {
 		for _, name := range []string{"cuda_event_ms", "prefill_cuda_event_ms", "kv_decode_cuda_event_ms", "e2e_kv_cuda_event_ms", "host_gap_ms", "token_device_ns"} {
-			base.Nulls[name] = "no device clock on the CPU"
+			base.Nulls[name] = "no device clock " + why
 		}
-		base.Nulls["gpu_peak_mb"] = "no device memory on the CPU"
+		base.Nulls["gpu_peak_mb"] = "no device memory " + why
 	}
 	tooMany := fmt.Sprintf("more than %d ids: see the hash", MaxRecordedIDs)
 	if m.PromptTokenIDs == nil && base.Nulls["prompt_token_ids"] == "" {
@@ -130,6 +130,17 @@ func (r *Run) store(base record.Record, m Sample) error {
 	r.order++
 	r.calls++
 	return nil
+}
+
+// noDevice says where a call's device cannot be watched, "" if it can.
+func noDevice(r record.Record) string {
+	switch {
+	case r.Device == config.DeviceCPU:
+		return "on the CPU"
+	case r.BackendKind == config.KindOllama:
+		return "is watched while a server computes"
+	}
+	return ""
 }
 
 // project fills in the mode's own latency and rate. An answer that a server ended

@@ -47,6 +47,7 @@ type Run struct {
 	loads    []loadRow
 	previous done
 	made     map[string]bool // files that this run wrote, by path
+	served   map[string]bool // servers that have answered, by URL
 }
 
 type loadRow struct {
@@ -209,6 +210,9 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			if err != nil {
 				// A model that does not load fails for all scenarios alike.
 				return r.failJob(j, asFailure(err), w != nil)
+			}
+			if err := r.sameServer(j, info.Ollama); err != nil {
+				return r.failJob(j, asFailure(err), true)
 			}
 			fresh = true
 			r.noteGPU(info.GPU)

@@ -39,7 +39,7 @@ func runFlags() []cli.Flag {
 		&cli.IntFlag{Name: "gen-tokens", Usage: config.Help("gen_tokens")},
 		&cli.Int64Flag{Name: "seed", Usage: config.Help("seed")},
 		&cli.StringFlag{Name: "models-dir", Value: "models", Usage: "`DIR` where synthesised models are kept between runs"},
-		&cli.BoolFlag{Name: "discard-models", Usage: "write each model just before it is measured and remove it afterwards: the disk holds one at a time"},
+		&cli.BoolFlag{Name: "discard-models", Usage: "write each model just before it is measured and remove it afterwards: the disk holds one at a time (and an Ollama server's store a second copy, while that measures it)"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the cells, the memory each model needs and a rough time; measure nothing"},
 		&cli.StringFlag{Name: "resume", Usage: "go on with the run in `DIR`: what is missing or failed is measured"},
 	}

@@ -186,7 +186,7 @@ func (n *Native) prompt(call runner.CallSpec, out *record.Measurement) ([]int32,
 		return runner.DrawPrompt(call.Seed, call.PromptTokens, n.vocab), nil
 	}
 	start := time.Now()
-	ids, err := n.model.Tokenize(*call.Prompt, true)
+	ids, err := n.model.TokenizeMarkup(*call.Prompt) // as a server does, so that the two can be compared
 	out.TokenizeMS = ptr(ms(time.Since(start).Nanoseconds()))
 	if err == nil && n.positions > 0 && len(ids)+call.GenTokens > n.positions {
 		err = fmt.Errorf("native: the prompt has %d tokens: with %d decode steps it is longer than the model's %d positions", len(ids), call.GenTokens, n.positions)

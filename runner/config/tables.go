@@ -128,7 +128,7 @@ var scenarioTable = table[Scenario]{
 		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts and in `--scenarios`."},
 			at: func(s *Scenario) any { return &s.Name }, rule: nameRule},
 		{Field: Field{Key: "prompt", Type: Text, DefaultDoc: "none",
-			Doc: "Text, tokenised by each model's own vocabulary. No chat template is put around it."},
+			Doc: "Text, tokenised by each model's own vocabulary, special tokens where it spells them. No chat template is put around it."},
 			at: func(s *Scenario) any { return &s.Prompt }, rule: notEmpty},
 		{Field: Field{Key: "prompt_tokens", Type: Int, Unit: "tokens", DefaultDoc: "none", Min: 1, Max: maxTokens,
 			Doc: "A prompt of exactly that many seeded random token ids, drawn anew for each repetition."},

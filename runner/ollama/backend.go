@@ -70,7 +70,12 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 		return runner.LoadInfo{}, errors.New("ollama: no model of a server to load")
 	}
 	b.spec, b.served, b.seen = spec, *spec.Ollama, nil
-	if b.client, err = NewClient(b.served.URL, b.opts.Limits); err != nil {
+	limits := b.opts.Limits
+	if s := b.served.TimeoutS; s > 0 {
+		d := time.Duration(s * float64(time.Second))
+		limits.Load, limits.Call = d, d
+	}
+	if b.client, err = NewClient(b.served.URL, limits); err != nil {
 		return runner.LoadInfo{}, err
 	}
 	defer func() {
@@ -78,9 +83,10 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 			b.Close()
 		}
 	}()
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), b.client.limits.Load) // of all that follows
+	defer cancel()
 	if err := b.describe(ctx); err != nil {
-		return runner.LoadInfo{}, err
+		return runner.LoadInfo{}, gone(err)
 	}
 	if err := b.clear(ctx); err != nil {
 		return runner.LoadInfo{}, err
@@ -231,6 +237,9 @@ func (b *Backend) observe(ctx context.Context) error {
 	if m.Size > 0 {
 		b.server.OllamaOffloadShare = ptr(float64(m.SizeVRAM) / float64(m.Size))
 	}
+	if share := b.server.OllamaOffloadShare; b.spec.Device == config.DeviceCUDA && share != nil && *share < 1 {
+		b.server.OllamaDiffers = append(b.server.OllamaDiffers, fmt.Sprintf("offload: %.0f %% of the loaded model is on the GPU", 100**share))
+	}
 	if m.ContextLength > 0 && m.ContextLength != b.spec.NCtx {
 		b.server.OllamaDiffers = append(b.server.OllamaDiffers, fmt.Sprintf("n_ctx: %d asked for, %d loaded", b.spec.NCtx, m.ContextLength))
 	}
@@ -333,9 +342,22 @@ func failure(err error) error {
 	case err == nil || errors.As(err, &f):
 		return err
 	case errors.As(err, &e):
-		return runner.Failf(e.Status, "%v", e)
+		return runner.Failf(e.Status, "%s", lines(err))
 	}
-	return runner.Failf(record.StatusError, "%v", err)
+	return runner.Failf(record.StatusError, "%s", lines(err))
+}
+
+// lines puts joined errors into one line.
+func lines(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// gone makes a server that cannot be reached any more an error: it was there when the
+// job began, so that this machine is not one without a server, which is waived.
+func gone(err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Status != record.StatusWaived {
+		return err
+	}
+	return &Error{Op: e.Op, Status: record.StatusError, Reason: "the server is gone: " + e.Reason, cause: err}
 }
 
 func ms(ns int64) float64 { return float64(ns) / 1e6 }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"llmscale/runner/record"
@@ -155,6 +156,8 @@ func (ex *exchange) outcome(ctx context.Context, err error) *Error {
 		return ex.sorry("%s answered with HTTP status %d, which an Ollama server does not do here", ex.url, ex.status)
 	case ex.readErr != nil:
 		return ex.sorry("the server ended the connection in the middle of its answer (%s)", oneLine(ex.readErr.Error()))
+	case ex.status == 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
+		return ex.sorry("%s ended the connection before it answered", ex.url)
 	case ex.status == 0 && err != nil:
 		return ex.sorry("%s did not answer as an HTTP server does (%s)", ex.url, oneLine(err.Error()))
 	case err == nil:

@@ -103,7 +103,7 @@ func TestMisbehavingServer(t *testing.T) {
 			http.Redirect(w, r, "/elsewhere", http.StatusPermanentRedirect)
 		}, status: record.StatusError, reason: "/elsewhere, which is not followed"},
 		{name: "304", handler: says(304, "application/json", ""), status: record.StatusError, reason: "HTTP status 304"},
-		{name: "death in the head", handler: func(w http.ResponseWriter, _ *http.Request) { c, _, _ := w.(http.Hijacker).Hijack(); c.Close() }, status: record.StatusError, reason: "did not answer as an HTTP server does"},
+		{name: "death in the head", handler: func(w http.ResponseWriter, _ *http.Request) { c, _, _ := w.(http.Hijacker).Hijack(); c.Close() }, status: record.StatusError, reason: "ended the connection before it answered"},
 		{name: "death in the body", handler: drop(`{"version":`), status: record.StatusError, reason: "ended the connection in the middle"},
 		{name: "bytes without end", handler: endless(200, big, &sent), status: record.StatusError, reason: "longer than 1048576 bytes", stream: "without the end of a line"},
 		{name: "an error without end", handler: endless(500, big, &sent), status: record.StatusError, reason: `HTTP status 500: "xxxx`},
@@ -247,13 +247,16 @@ func TestNoServer(t *testing.T) {
 	}
 	address := "http://" + l.Addr().String()
 	l.Close()
+	_, _, err = Serve(context.Background(), runner.OllamaSpec{URL: address, Model: "m"}, "")
+	expect(t, "serve", err, record.StatusWaived, "no Ollama server at "+address)
+	expect(t, "serve", err, record.StatusWaived, "ollama serve")
+	// A worker asks a server that was there when its job began.
 	_, err = New(setup{}.options()).Load(at(address, "m"), nil)
-	expect(t, "load", err, record.StatusWaived, "no Ollama server at "+address)
-	expect(t, "load", err, record.StatusWaived, "ollama serve")
+	expect(t, "load", err, record.StatusError, "the server is gone: no Ollama server at "+address)
 
 	// A name that does not resolve: reserved for that by RFC 2606.
-	_, err = New(setup{}.options()).Load(at("http://server.invalid", "m"), nil)
-	expect(t, "load", err, record.StatusWaived, "no Ollama server at http://server.invalid")
+	_, _, err = Serve(context.Background(), runner.OllamaSpec{URL: "http://server.invalid", Model: "m"}, "")
+	expect(t, "serve", err, record.StatusWaived, "no Ollama server at http://server.invalid")
 }
 
 func TestWrongAddress(t *testing.T) {

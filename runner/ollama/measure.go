@@ -62,6 +62,10 @@ const (
 	repeatLimit = 30
 	// cachedShare is the part of a prompt above which cached BOS tokens spoil its time.
 	cachedShare = 0.05
+	// A call's load_duration is another load from this part of the first load's time on,
+	// and from this time on: of a loaded model it is reading the metadata of the file,
+	// which is a part of every load and takes some 100 ms with a large vocabulary.
+	reloadShare, reloadMS = 0.75, 200
 	// affineNeed is how many steps a line through them needs.
 	affineNeed = 4
 )
@@ -90,7 +94,7 @@ func (b *Backend) Measure(call runner.CallSpec) (_ runner.Sample, err error) {
 	op := "generate with " + b.served.Model
 	a, err := b.client.Generate(context.Background(), op, b.request(p.text, tokens), b.client.limits.Call, tokens)
 	if err != nil {
-		return runner.Sample{}, err
+		return runner.Sample{}, gone(err)
 	}
 	if err := complete(op, a, tokens); err != nil {
 		return runner.Sample{}, err
@@ -98,12 +102,12 @@ func (b *Backend) Measure(call runner.CallSpec) (_ runner.Sample, err error) {
 	t := timing{target: call.GenTokens}
 	t.fill(a)
 	if b.bans(tokens) {
-		t.note("repeats were banned: this is not the plain greedy answer")
+		t.note(record.RepeatsBanned + ": this is not the plain greedy answer")
 	}
 	b.judgePrompt(p, &t, &out)
 	t.judgeAnswer(&out)
-	if t.loadMS > b.loadMS/2 && t.loadMS > 1000 {
-		t.note("load_duration is %.0f ms: the server loaded the model again inside this call; its wall time and TTFT hold that", t.loadMS)
+	if t.loadMS > max(reloadShare*b.loadMS, reloadMS) {
+		out.Spoil(fmt.Sprintf(record.SpoilsPrefill+"load_duration is %.0f ms of the %.0f that the first load took: the server loaded the model again inside this call", t.loadMS, b.loadMS), record.ModePrefill, record.ModeE2E)
 	}
 	t.measurement(a, &out)
 	if call.Prompt != nil {
@@ -175,7 +179,7 @@ func (t *timing) fill(a *Answer) {
 // judgePrompt compares what was evaluated with what was sent.
 func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
 	invalid := func(format string, args ...any) {
-		out.Spoil("prefill: "+fmt.Sprintf(format, args...), record.ModePrefill, record.ModeE2E)
+		out.Spoil(record.SpoilsPrefill+fmt.Sprintf(format, args...), record.ModePrefill, record.ModeE2E)
 	}
 	n := t.promptEvalCount
 	if p.ids != nil {
@@ -195,7 +199,7 @@ func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
 		invalid("the server gives no time for the prompt")
 	}
 	if p.ids == nil && p.repeated {
-		invalid("the prompt's text begins as an earlier one of this load: its tokens were cached")
+		invalid("the prompt's text begins as an earlier one of this load: its tokens " + record.PromptCached)
 	}
 	// At least one token is evaluated even of a prompt that is cached whole.
 	cached, who := 0, "the server says that"
@@ -208,7 +212,7 @@ func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
 	switch {
 	case cached <= 0:
 	case cached > b.bos || float64(cached) > cachedShare*float64(n):
-		invalid("%s %d of the prompt's %d tokens were cached and not evaluated", who, cached, n)
+		invalid("%s %d of the prompt's %d tokens "+record.PromptCached+" and not evaluated", who, cached, n)
 	default:
 		t.note("%d of the prompt's %d tokens, what begins every prompt of this model, was cached", cached, n)
 	}
@@ -225,7 +229,7 @@ func (t *timing) judgeAnswer(out *runner.Sample) {
 		return
 	}
 	if steps == 0 {
-		out.Spoil(fmt.Sprintf("decode: the answer ended with its first token (%s), so there is no decode step to time", t.doneReason), record.ModeDecode, record.ModeE2E)
+		out.Spoil(fmt.Sprintf(record.SpoilsDecode+"the answer ended with its first token (%s), so there is no decode step to time", t.doneReason), record.ModeDecode, record.ModeE2E)
 		return
 	}
 	t.projected = true
@@ -291,13 +295,22 @@ func (t *timing) measurement(a *Answer, out *runner.Sample) {
 		if out.PrefillMS != nil && out.KVDecodeMS != nil && e2e > 0 {
 			out.E2EGapPercent = ptr(100 * math.Abs(e2e-t.promptEvalMS-t.evalMS) / e2e)
 		}
-		t.e2eEquivMS = ptr(e2e + t.decodeEquivMS - t.evalMS)
+		// The step that gave the end-of-text token is not in e2e: nothing was sent for it.
+		shown := steps
+		if t.doneReason == "stop" {
+			shown--
+		}
+		t.e2eEquivMS = ptr(e2e + t.stepMS*float64(t.target-shown))
 	} else {
 		missing["ttft_ms"] = "the answer has no text: no token arrived to be timed"
 		missing["e2e_kv_ms"] = missing["ttft_ms"]
 		if len(out.Invalid[record.ModeE2E]) == 0 {
 			out.Spoil("e2e: "+missing["ttft_ms"], record.ModeE2E)
 		}
+	}
+	if out.PromptTokensHash == nil {
+		const why = "the ids are not known: there was no tokeniser, or the prompt ends in the end-of-text token's text"
+		missing["prompt_token_ids"], missing["prompt_tokens_sha256"] = why, why
 	}
 	out.Missing = missing
 }

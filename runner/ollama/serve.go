@@ -36,7 +36,9 @@ func Serve(ctx context.Context, spec runner.OllamaSpec, file string) (name strin
 	}
 	return name, func() error {
 		defer c.Close()
-		err := c.Unload(context.Background(), name)
+		ctx, cancel := context.WithTimeout(context.Background(), c.limits.Small)
+		defer cancel()
+		err := c.Unload(ctx, name)
 		if notFound(err) { // somebody deleted the model, and with that unloaded it
 			err = nil
 		}

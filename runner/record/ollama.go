@@ -22,7 +22,7 @@ type OllamaCall struct {
 	OllamaWallMS     *float64 `json:"ollama_wall_ms" unit:"ms" doc:"client: from before the request to the end of the stream"`
 	OllamaHeaderMS   *float64 `json:"ollama_header_ms" unit:"ms" doc:"client: to the head of the answer, which comes with the first token"`
 	OllamaTotalMS    *float64 `json:"ollama_total_duration_ms" unit:"ms" doc:"server: total_duration"`
-	OllamaLoadMS     *float64 `json:"ollama_load_ms" unit:"ms" doc:"server: load_duration, which is scheduling where the model is loaded already"`
+	OllamaLoadMS     *float64 `json:"ollama_load_ms" unit:"ms" doc:"server: load_duration; of a model that is loaded already, scheduling and reading the metadata of its file again"`
 	OllamaDoneReason *string  `json:"ollama_done_reason" doc:"server: why the answer ended, length or stop"`
 
 	OllamaPromptEvalCount *int     `json:"ollama_prompt_eval_count" unit:"tokens" doc:"server: tokens of the prompt, cached ones included"`

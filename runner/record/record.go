@@ -38,6 +38,15 @@ const (
 // a verdict was not judged.
 const VerdictInvalid = "INVALID"
 
+// How reasons and notes begin, or what they contain, for those who read records.
+const (
+	SpoilsPrefill = "prefill: "           // begins what spoils prefill and end-to-end, not decode
+	SpoilsDecode  = "decode: "            // begins what spoils decode and end-to-end
+	PromptCached  = "were cached"         // in a reason: tokens of the prompt that the server remembered
+	RepeatsBanned = "repeats were banned" // begins a note: the answer is not plain greedy text
+	ByServer      = "server"              // a setting that an Ollama server makes and does not tell
+)
+
 // Record is one line of runs.jsonl: one mode of one call. A pointer that is nil
 // is written as null, and Nulls may say why; zero never stands for "unknown".
 type Record struct {
