@@ -15,7 +15,7 @@ const (
 	// CrosscheckTolerance is the share by which a ratio may be off 1 before the report
 	// looks at the gap, where the ratio's interval excludes 1.
 	CrosscheckTolerance = 0.10
-	minRatioCalls       = 3 // on either side, of a ratio's interval
+	minRatioCalls       = 5 // on either side, of a ratio's interval
 )
 
 const kindNative = "native"
@@ -87,7 +87,7 @@ func (p *pair) key() []string {
 }
 
 // pairs lists what can be compared: the same file, by name and hash, on the same
-// device, in the same batches.
+// device, in the same batches; with the same threads where a native backend has them.
 func (a *analyzer) pairs() []pair {
 	type of struct {
 		series
@@ -100,6 +100,7 @@ func (a *analyzer) pairs() []pair {
 		}
 	}
 	var out []pair
+	matched := map[of]bool{} // Ollama's, by a native backend of as many threads
 	for _, s := range a.series {
 		for _, t := range a.series {
 			if s.batch != t.batch {
@@ -113,12 +114,15 @@ func (a *analyzer) pairs() []pair {
 					h := sha[of{s, m.Name}]
 					if o.BackendKind == kindOllama && o.Name == m.Name && o.Device == m.Device && h != "" && h == sha[of{t, o.Name}] {
 						out = append(out, pair{s, t, m, o, h})
+						if m.Threads == o.Threads {
+							matched[of{t, o.Name}] = true
+						}
 					}
 				}
 			}
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(p pair) bool { return p.n.Threads != p.o.Threads && matched[of{p.ollama, p.o.Name}] })
 }
 
 func fillKey[K comparable](m map[K]string, k K, v string) {
@@ -187,7 +191,7 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 		OllamaPrompt: medianField(ollama, func(r *Row) *float64 { return float(r.PromptTokensRaw) }),
 		GenTokens:    medianField(native, func(r *Row) *float64 { return float(r.genTokens()) })}
 
-	compute, client, counters, wall := prefillMS, ttftMS, promptEvalMS, ttftMS
+	compute, client, counters, wall := prefillMS, ttftMS, promptEvalMS, firstTokenMS
 	if phase == record.ModeDecode {
 		compute, client, counters, wall = decodeNoSamplingMS, kvDecodeMS, decodeEquivMS, arrivalMS
 		c.Projected = projectedShare(ollama)
@@ -244,10 +248,26 @@ func decodeEquivMS(r *Row) *float64      { return r.DecodeEquivMS }
 // piece is several tokens, the first or last step may be missing in it.
 func arrivalMS(r *Row) *float64 {
 	at, gen := r.OllamaPieceNS, r.genTokens()
-	if len(at) < 2 || gen == nil || r.GenTokensRaw == nil || *r.GenTokensRaw < 1 {
+	if len(at) < 2 || gen == nil || r.GenTokensRaw == nil {
 		return nil
 	}
-	return ptr(float64(at[len(at)-1]-at[0]) / 1e6 / float64(*r.GenTokensRaw) * float64(*gen))
+	steps := *r.GenTokensRaw
+	if r.OllamaDoneReason != nil && *r.OllamaDoneReason == "stop" {
+		steps-- // the last one gave the end-of-text token, which is not sent
+	}
+	if steps < 1 {
+		return nil
+	}
+	return ptr(float64(at[len(at)-1]-at[0]) / 1e6 / float64(steps) * float64(*gen))
+}
+
+// firstTokenMS is the client's time to the first token, where each piece of text is
+// a token: otherwise the first piece may have waited for a second one.
+func firstTokenMS(r *Row) *float64 {
+	if len(r.OllamaInterTokenNS) == 0 {
+		return nil
+	}
+	return r.TTFTMS
 }
 
 func projectedShare(rows []*Row) *float64 {
@@ -362,7 +382,7 @@ func (c *Crosscheck) bench(a *analyzer, native *Row, nativeMS []float64, key []s
 func recordsDiffer(native, ollama *Row) []string {
 	var out []string
 	say := func(name, n, o string) {
-		if n != "" && o != "" && o != "server" && n != o {
+		if n != "" && o != "" && o != record.ByServer && n != o {
 			out = append(out, fmt.Sprintf("%s: native %s, Ollama %s", name, n, o))
 		}
 	}

@@ -232,6 +232,16 @@ func TestCrosscheckPairs(t *testing.T) {
 	if got := names(rows); got != "map[native_a ollama_a m00:6 native_a ollama_a m01:6]" {
 		t.Error(got)
 	}
+	// As many threads with as many, where there are such; otherwise with what there is.
+	rows = p.rows()
+	for i := range rows {
+		if r := &rows[i]; strings.HasSuffix(r.Backend, "_b") && (r.Model == "m00" || r.BackendKind == kindOllama) {
+			r.NThreads, r.NThreadsBatch = 1, 1
+		}
+	}
+	if got := names(rows); got != "map[native_a ollama_a m00:6 native_a ollama_a m01:6 native_a ollama_b m01:6 native_b ollama_a m01:6 native_b ollama_b m00:6 native_b ollama_b m01:6]" {
+		t.Error(got)
+	}
 	// Without Ollama, nothing.
 	q := servedPlan
 	q.ollama = nil
@@ -296,7 +306,7 @@ func TestCrosscheckReasons(t *testing.T) {
 	p := servedPlan
 	p.models, p.reps = 1, 2
 	r := p.analyze(t)
-	if c := find(t, r, "m00", "p128", record.ModeDecode); c.Counters.Ratio == nil || c.Counters.RatioCI != nil || c.Counters.Reason != "2 calls on one side; an interval takes 3" {
+	if c := find(t, r, "m00", "p128", record.ModeDecode); c.Counters.Ratio == nil || c.Counters.RatioCI != nil || c.Counters.Reason != "2 calls on one side; an interval takes 5" {
 		t.Errorf("%+v", c.Counters)
 	}
 	p.reps = 6
@@ -322,7 +332,8 @@ func TestCrosscheckProjected(t *testing.T) {
 		}
 		half := *r.KVDecodeMS / 2
 		r.OllamaProjected, r.DecodeEquivMS, r.KVDecodeMS, r.OllamaEvalMS = ptr(true), ptr(2*half), &half, &half
-		r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS, r.OllamaPieceNS = ptr(8), ptr(8), r.OllamaInterTokenNS[:8], r.OllamaPieceNS[:9]
+		// The 8th step gave the end-of-text token, which is not sent: 8 pieces, 7 times between them.
+		r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS, r.OllamaPieceNS, r.OllamaDoneReason = ptr(8), ptr(8), r.OllamaInterTokenNS[:7], r.OllamaPieceNS[:8], ptr("stop")
 	}
 	r := p.analyze(t)
 	c := find(t, r, "m00", "p128", record.ModeDecode)

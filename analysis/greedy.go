@@ -39,10 +39,6 @@ type OllamaGreedy struct {
 	OllamaAnswers  int    `json:"ollama_answers"`
 }
 
-// bannedNote begins the note of a call that Ollama was asked to repeat no token in.
-// (ollama_settings_differ says so of the load; short answers are spared it.)
-const bannedNote = "repeats were banned"
-
 // ollamaGreedy compares the answers to prompts of text.
 func (a *analyzer) ollamaGreedy() {
 	for _, p := range a.pairs() {
@@ -82,10 +78,14 @@ func answers(rows []*Row) int {
 func (g *OllamaGreedy) compare(native, ollama *Row) {
 	g.NativeTokens = len(native.OutputPieces)
 	for _, note := range ollama.OllamaNotes {
-		if strings.HasPrefix(note, bannedNote) {
+		if strings.HasPrefix(note, record.RepeatsBanned) {
 			g.Verdict, g.Why = GreedyNotComparable, note
 			return
 		}
+	}
+	if n, o := native.PromptTokensHash, ollama.PromptTokensHash; n != nil && o != nil && *n != *o {
+		g.Verdict, g.Why = GreedyNotComparable, "the prompt's tokens are not the same"
+		return
 	}
 	if g.NativeTokens == 0 {
 		g.Verdict, g.Why = GreedyUnknown, "native's tokens were not recorded one by one"

@@ -127,7 +127,11 @@ func parseLlamaBench(data []byte) (LlamaBench, error) {
 // runsOn reports whether the line is of the same model file, threads and device as
 // a record.
 func (b *LlamaBench) runsOn(r *Row) bool {
-	if b.ModelFile != r.ModelFile || b.Threads != r.NThreads {
+	threads := r.NThreads
+	if b.Gen == 0 {
+		threads = r.NThreadsBatch
+	}
+	if b.ModelFile != r.ModelFile || b.Threads != threads {
 		return false
 	}
 	if r.Device == ceilings.CPU {

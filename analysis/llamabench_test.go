@@ -33,9 +33,9 @@ func TestLlamaBench(t *testing.T) {
 		return out
 	}
 	lines := []string{
-		line(map[string]any{"n_prompt": 256, "samples_ns": ns(64, 65, 66)}),
-		line(map[string]any{"n_gen": 16, "n_depth": 256, "samples_ns": ns(32)}),
-		line(map[string]any{"n_gen": 16, "n_depth": 256, "samples_ns": ns(33, 34)}), // the same test in another round
+		line(map[string]any{"n_prompt": 256, "samples_ns": ns(64, 65, 66, 65, 65)}),
+		line(map[string]any{"n_gen": 16, "n_depth": 256, "samples_ns": ns(32, 33)}),
+		line(map[string]any{"n_gen": 16, "n_depth": 256, "samples_ns": ns(33, 34, 33)}), // the same test in another round
 		line(map[string]any{"n_gen": 16, "n_depth": 256, "flash_attn": 1, "samples_ns": ns(99, 99, 99)}),
 		line(map[string]any{"n_gen": 16, "n_depth": 256, "n_threads": 1, "samples_ns": ns(99, 99, 99)}),
 		line(map[string]any{"n_gen": 16, "n_depth": 256, "backends": "CUDA,CPU", "samples_ns": ns(99, 99, 99)}),
@@ -84,12 +84,12 @@ func TestLlamaBench(t *testing.T) {
 	}
 	c := find(t, r, "m01", "p256", record.ModePrefill)
 	near(t, "prefill", c.Bench.Ratio, 65.0/64, 1e-9)
-	if c.Bench.N != 3 || c.Bench.RatioCI == nil || c.BenchRun.Depth != 0 || !slices.Equal(c.BenchRun.Differ, []string{"llama.cpp: llama-bench 0c1e57098, native ec98e2002"}) {
+	if c.Bench.N != 5 || c.Bench.RatioCI == nil || c.BenchRun.Depth != 0 || !slices.Equal(c.BenchRun.Differ, []string{"llama.cpp: llama-bench 0c1e57098, native ec98e2002"}) {
 		t.Errorf("%+v %+v", c.Bench, c.BenchRun)
 	}
 	c = find(t, r, "m01", "p256", record.ModeDecode)
 	near(t, "decode", c.Bench.Ratio, 33.0/32, 1e-9)
-	if c.Bench.N != 3 || c.BenchRun.Depth != 256 {
+	if c.Bench.N != 5 || c.BenchRun.Depth != 256 {
 		t.Errorf("%+v %+v", c.Bench, c.BenchRun)
 	}
 	c = find(t, r, "m01", "p128", record.ModeDecode) // measured from an empty cache alone
@@ -105,10 +105,20 @@ func TestLlamaBench(t *testing.T) {
 // TestLlamaBenchOnGPU: layers count there, and "all" is as many as there are.
 func TestLlamaBenchOnGPU(t *testing.T) {
 	r := &Row{}
-	r.ModelFile, r.NThreads, r.Device, r.NLayer, r.NGPULayers = "m.gguf", 4, "cuda", 12, 13
+	r.ModelFile, r.NThreads, r.NThreadsBatch, r.Device, r.NLayer, r.NGPULayers = "m.gguf", 2, 4, "cuda", 12, 13
 	for layers, want := range map[int]bool{99: true, -1: true, 13: true, 12: false, 0: false} {
 		if got := (&LlamaBench{ModelFile: "m.gguf", Threads: 4, GPULayers: layers, Backends: "CUDA"}).runsOn(r); got != want {
 			t.Errorf("%d layers: %v", layers, got)
+		}
+	}
+	// Decode has threads of its own.
+	for _, b := range []LlamaBench{{Threads: 2, Gen: 8}, {Threads: 4, Prompt: 8}} {
+		b.ModelFile, b.GPULayers = "m.gguf", -1
+		if !b.runsOn(r) {
+			t.Errorf("%+v", b)
+		}
+		if b.Threads = 6 - b.Threads; b.runsOn(r) {
+			t.Errorf("%+v", b)
 		}
 	}
 }

@@ -25,6 +25,7 @@ func (a *analyzer) ollama() {
 			continue
 		}
 		any = true
+		a.otherModels(s)
 		a.lengthLimitedFits(out, s)
 		for _, m := range models {
 			var decodes []*Row
@@ -45,6 +46,21 @@ func (a *analyzer) ollama() {
 	}
 	if any {
 		a.res.Ollama = out
+	}
+}
+
+// otherModels warns of what a server held loaded beside the model: it may have been
+// at work too.
+func (a *analyzer) otherModels(s series) {
+	warned := map[string]bool{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		if r.Backend != s.backend || r.batch() != s.batch || len(r.OllamaOthers) == 0 || warned[r.Model] {
+			continue
+		}
+		warned[r.Model] = true
+		a.warn("other_models", r.Backend+" "+r.Model, "the server held other models loaded: "+strings.Join(r.OllamaOthers, ", "),
+			"unload them (ollama stop NAME) and measure again, if anybody may have used them meanwhile")
 	}
 }
 

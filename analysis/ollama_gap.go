@@ -21,7 +21,7 @@ type OllamaGap struct {
 	N            int      `json:"ollama_n"`
 	WallMS       *float64 `json:"wall_ms"`        // client: from before the request to the end of the stream
 	HTTPMS       *float64 `json:"http_ms"`        // wall less total_duration
-	LoadMS       *float64 `json:"scheduling_ms"`  // load_duration, of a model that is loaded already
+	LoadMS       *float64 `json:"scheduling_ms"`  // load_duration of a loaded model: scheduling, and reading the metadata of its file again
 	TokenizeMS   *float64 `json:"tokenize_ms"`    // the prompt by our own tokeniser; nil: not timed, and in RestMS
 	PromptEvalMS *float64 `json:"prompt_eval_ms"` // prompt_eval_duration
 	EvalMS       *float64 `json:"eval_ms"`        // eval_duration

@@ -122,7 +122,7 @@ var crosscheckTables = []Table{
 			{"ollama_n", "calls", "calls through Ollama", func(g *OllamaGap) string { return strconv.Itoa(g.N) }},
 			{"wall_ms", "ms", "client: from before the request to the end of the stream", func(g *OllamaGap) string { return opt(g.WallMS) }},
 			{"http_ms", "ms", "wall less total_duration: HTTP and the client", func(g *OllamaGap) string { return opt(g.HTTPMS) }},
-			{"scheduling_ms", "ms", "load_duration, which is scheduling where the model is loaded already", func(g *OllamaGap) string { return opt(g.LoadMS) }},
+			{"scheduling_ms", "ms", "load_duration of a model that is loaded: scheduling, and reading the metadata of its file again", func(g *OllamaGap) string { return opt(g.LoadMS) }},
 			{"tokenize_ms", "ms", "the same text by this program's own tokeniser, in place of the server's, which is not told; empty where it was not timed and is in rest_ms", func(g *OllamaGap) string { return opt(g.TokenizeMS) }},
 			{"prompt_eval_ms", "ms", "prompt_eval_duration", func(g *OllamaGap) string { return opt(g.PromptEvalMS) }},
 			{"eval_ms", "ms", "eval_duration", func(g *OllamaGap) string { return opt(g.EvalMS) }},

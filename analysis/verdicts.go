@@ -129,17 +129,12 @@ const (
 	decodeAdvice    = "take another prompt: the model ended its answer before a token was decoded"
 )
 
-const (
-	ofPrefill = "prefill: " // begins the reasons that spoil prefill and end-to-end, not decode
-	ofDecode  = "decode: "
-)
-
 // Repeated reports whether a server had prompts of these calls in its cache, as it
 // does where the same prompt is sent again.
 func (c *InvalidCell) Repeated() bool { return slices.ContainsFunc(c.Reasons, repeatedPrompt) }
 
 func repeatedPrompt(reason string) bool {
-	return strings.HasPrefix(reason, ofPrefill) && strings.Contains(reason, "cached")
+	return strings.HasPrefix(reason, record.SpoilsPrefill) && strings.Contains(reason, record.PromptCached)
 }
 
 // Advice says what to do about the reasons, once for each kind.
@@ -150,9 +145,9 @@ func (c *InvalidCell) Advice() string {
 		switch {
 		case repeatedPrompt(reason):
 			advice = repeatedAdvice
-		case strings.HasPrefix(reason, ofPrefill):
+		case strings.HasPrefix(reason, record.SpoilsPrefill):
 			advice = prefillAdvice
-		case strings.HasPrefix(reason, ofDecode):
+		case strings.HasPrefix(reason, record.SpoilsDecode):
 			advice = decodeAdvice
 		}
 		if !slices.Contains(out, advice) {

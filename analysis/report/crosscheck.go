@@ -259,7 +259,7 @@ func (w *writer) wallSentence(p pairKey) string {
 	if n == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("**Wall time** of a call through %s, at the client, over %s: HTTP and the client take %s ms, scheduling %s ms, and sampling, making text and the way between the server's processes %s ms; together with tokenising that is %s %% of the wall time, the rest is prefill and decode.",
+	s := fmt.Sprintf("**Wall time** of a call through %s, at the client, over %s: HTTP and the client take %s ms, scheduling and reading the metadata of the file again %s ms, and sampling, making text and the way between the server's processes %s ms; together with tokenising that is %s %% of the wall time, the rest is prefill and decode.",
 		series(p.ollama, p.batch), count(n, "model and scenario", "models and scenarios"), http, load, rest, share.percent())
 	if added.known {
 		s += fmt.Sprintf(" Against native's end-to-end time a call takes %s ms more: %s ms in prefill and decode, %s ms around them (HTTP and what each token costs beside computing: %s ms per token).", added, compute, around, perToken)

@@ -101,7 +101,16 @@ func (w *writer) crosscheckTable(phase string) table {
 			}
 			return percent(c.Projected)
 		}},
-		{"<no ratio or interval because", func(c row) string { return orNone(c.Counters.Reason) }},
+		{"<no ratio or interval because", func(c row) string {
+			why := []string{c.Counters.Reason}
+			if c.Client.Reason != "" && c.Client.Reason != c.Counters.Reason {
+				why = append(why, "client: "+c.Client.Reason)
+			}
+			if c.Bench.Reason != "" && c.BenchRun != nil { // that there is none, its column says
+				why = append(why, "llama-bench: "+c.Bench.Reason)
+			}
+			return orNone(strings.Trim(strings.Join(why, "; "), "; "))
+		}},
 	}
 	var rows []row
 	for _, p := range w.pairs() {
@@ -140,7 +149,7 @@ func (w *writer) gapTable() {
 	ms := func(head string, of func(row) *float64) column[row] {
 		return column[row]{head, func(g row) string { return numberOf(of(g)) }}
 	}
-	w.doc.say("**Where the time of a call goes**, in ms: through Ollama wall = HTTP and client + scheduling + tokenising + prompt + decode + rest; native end to end = prefill + decode + sampling. “Rest” is sampling, making text, JSON and the way between Ollama's server and its runner process. Tokenising is that of this program's own tokeniser on the same text, as the server does not tell its own; where it was not timed, the rest holds it. Medians, of answers of full length.")
+	w.doc.say("**Where the time of a call goes**, in ms: through Ollama wall = HTTP and client + scheduling + tokenising + prompt + decode + rest; native end to end = prefill + decode + sampling. “Scheduling” is load_duration, in which the server also reads the metadata of the file again. “Rest” is sampling, making text, JSON and the way between Ollama's server and its runner process. Tokenising is that of this program's own tokeniser on the same text, as the server does not tell its own; where it was not timed, the rest holds it. Medians, of answers of full length.")
 	w.doc.add(tableOf(rows, []column[row]{
 		{"<model", func(g row) string { return text(g.Model) }},
 		{"<backends", func(g row) string {

@@ -44,7 +44,7 @@ func TestCrosscheck(t *testing.T) {
 		"**Decode**, native_cpu_f32 and ollama_cpu_f32: by Ollama's own counters Ollama takes **1.0", "over 3 models and 4 scenarios (12 comparisons)",
 		"By the client's clock, with scheduling, sampling and HTTP, it takes", "llama-bench takes",
 		"**Prefill**, native_cpu_f32 and ollama_cpu_f32", "over 3 models and 3 scenarios (9 comparisons); the interval excludes 1 in 9 of 9", "Not comparable: 3 (21 repetitions are INVALID)",
-		"**Wall time** of a call through ollama_cpu_f32", "HTTP and the client take 0.", "scheduling 4.",
+		"**Wall time** of a call through ollama_cpu_f32", "HTTP and the client take 0.", "scheduling and reading the metadata of the file again 4.",
 		"**Greedy answers** of native_cpu_f32 and ollama_cpu_f32 to 3 prompts of text: equal in 2, different in 1 (earliest: gpt2-100m, short, from token 2 on).",
 		"the server of ollama_cpu_f32 says that it loads the very file that native measured for 3 models",
 		"**Decode**, native_cpu_f32 and ollama_cpu_f32: over 3 sizes, in means over the scenarios, the gap is a **fixed cost**, 0.", "- gpt2-5m: p128 **1.", " ms per token; ",
