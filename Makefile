@@ -50,11 +50,14 @@ sweep: setup ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
 
 # One package at a time where llama.cpp runs: its threads spin while they wait for
 # each other, so that two programs on the same cores slow each other down a hundredfold.
-# Tests measure nothing, so there the threads sleep instead.
+# Tests measure nothing, so there the threads sleep instead. The second pass is of the
+# packages that have files for it: the others are the same.
 .PHONY: test
 test: setup ## all tests, without and with the native half (TEST_FLAGS)
 	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test $(TEST_FLAGS) ./...
-	@$(with_native) && echo 'go test -tags native' && go build ./... && OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) ./...
+	@$(with_native) && echo 'go test -tags native' && go build ./... && \
+		packages=$$(grep -rlE '^//go:build .*(native|cuda)' --include='*.go' */ | xargs -n1 dirname | sort -u | sed 's,^,./,') && \
+		OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) $$packages
 
 .PHONY: lint
 lint: setup ## formatting, vet, staticcheck, shellcheck
