@@ -15,7 +15,7 @@ const (
 	// CrosscheckTolerance is the share by which a ratio may be off 1 before the report
 	// looks at the gap, where the ratio's interval excludes 1.
 	CrosscheckTolerance = 0.10
-	minRatioCalls       = 5 // on either side, of a ratio's interval
+	MinRatioCalls       = 5 // on either side, of a ratio's interval
 )
 
 const kindNative = "native"
@@ -306,8 +306,8 @@ func (a *analyzer) beside(native, other []float64, unequal string, key ...string
 // ratioOfMedians is the 95 % interval of median(y)/median(x): both are resampled,
 // call by call, and the middle of the ratios taken.
 func (a *analyzer) ratioOfMedians(x, y []float64, key ...string) (ci *Interval, reason string) {
-	if n := min(len(x), len(y)); n < minRatioCalls {
-		return nil, fmt.Sprintf("%s on one side; an interval takes %d", countOf(n, "call", "calls"), minRatioCalls)
+	if n := min(len(x), len(y)); n < MinRatioCalls {
+		return nil, fmt.Sprintf("%s on one side; an interval takes %d", countOf(n, "call", "calls"), MinRatioCalls)
 	}
 	if a.opt.Bootstrap <= 0 {
 		return nil, "no bootstrap was asked for"

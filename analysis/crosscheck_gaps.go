@@ -152,7 +152,7 @@ func (b *Beside) Stands() bool {
 
 // Few reports whether one side has too few calls for an interval, so that the ratio
 // may be anything.
-func (c *Crosscheck) Few(b *Beside) bool { return min(b.N, c.NativeN) < minRatioCalls }
+func (c *Crosscheck) Few(b *Beside) bool { return min(b.N, c.NativeN) < MinRatioCalls }
 
 // Excludes reports whether the ratio's interval excludes 1.
 func (b *Beside) Excludes() bool {

@@ -190,7 +190,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 	if n == 0 {
 		switch {
 		case few > 0:
-			return fmt.Sprintf("%s an unknown multiple of native's time: no comparison has 3 calls or more on both sides.", takes)
+			return fmt.Sprintf("%s an unknown multiple of native's time: no comparison has %d calls or more on both sides.", takes, analysis.MinRatioCalls)
 		case !counters:
 			return ""
 		}
@@ -210,7 +210,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", text(far.Model), text(far.Scenario), fixed(b.Ratio, 3), ofRatio3(b.RatioCI), signedNumber(gap), per(phase))
 	}
 	if few > 0 {
-		s += fmt.Sprintf(". Left out of this for fewer than 3 calls: %d", few)
+		s += fmt.Sprintf(". Left out of this for fewer than %d calls: %d", analysis.MinRatioCalls, few)
 	}
 	if counters && left > 0 {
 		s += fmt.Sprintf(". Not comparable: %d", left)
