@@ -265,6 +265,9 @@ func (a *analyzer) learn(r *Row) {
 	}
 	fill(&m.File, r.ModelFile)
 	fill(&m.Device, r.Device)
+	if r.ok() && r.ModelSHA256 != nil {
+		fill(&m.SHA256, *r.ModelSHA256)
+	}
 	fill(&m.WeightType, r.WeightType)
 	fill(&m.Architecture, r.Architecture)
 	fill(&m.LlamaCommit, r.LlamaCommit)

@@ -79,7 +79,6 @@ type BenchFact struct {
 type pair struct {
 	native, ollama series
 	n, o           *Model
-	sha            string
 }
 
 func (p *pair) key() []string {
@@ -89,46 +88,34 @@ func (p *pair) key() []string {
 // pairs lists what can be compared: the same file, by name and hash, on the same
 // device, in the same batches; with the same threads where a native backend has them.
 func (a *analyzer) pairs() []pair {
-	type of struct {
+	type served struct {
 		series
 		model string
 	}
-	sha := map[of]string{}
-	for i := range a.run.Rows {
-		if r := &a.run.Rows[i]; r.ok() && r.ModelSHA256 != nil {
-			fillKey(sha, of{series{r.Backend, r.batch()}, r.Model}, *r.ModelSHA256)
-		}
-	}
 	var out []pair
-	matched := map[of]bool{} // Ollama's, by a native backend of as many threads
+	matched := map[served]bool{} // Ollama's, by a native backend of as many threads
 	for _, s := range a.series {
 		for _, t := range a.series {
 			if s.batch != t.batch {
 				continue
 			}
 			for _, m := range a.modelsOf(s.backend) {
-				if m.BackendKind != kindNative {
+				if m.BackendKind != kindNative || m.SHA256 == "" {
 					continue
 				}
 				for _, o := range a.modelsOf(t.backend) {
-					h := sha[of{s, m.Name}]
-					if o.BackendKind == kindOllama && o.Name == m.Name && o.Device == m.Device && h != "" && h == sha[of{t, o.Name}] {
-						out = append(out, pair{s, t, m, o, h})
-						if m.Threads == o.Threads {
-							matched[of{t, o.Name}] = true
-						}
+					if o.BackendKind != kindOllama || o.Name != m.Name || o.Device != m.Device || o.SHA256 != m.SHA256 {
+						continue
+					}
+					out = append(out, pair{s, t, m, o})
+					if m.Threads == o.Threads {
+						matched[served{t, o.Name}] = true
 					}
 				}
 			}
 		}
 	}
-	return slices.DeleteFunc(out, func(p pair) bool { return p.n.Threads != p.o.Threads && matched[of{p.ollama, p.o.Name}] })
-}
-
-func fillKey[K comparable](m map[K]string, k K, v string) {
-	if m[k] == "" {
-		m[k] = v
-	}
+	return slices.DeleteFunc(out, func(p pair) bool { return p.n.Threads != p.o.Threads && matched[served{p.ollama, p.o.Name}] })
 }
 
 // crosscheckPhases are the phases that Ollama's counters time.
@@ -212,7 +199,7 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 			}
 		}
 		if r.OllamaWeights != nil {
-			same := strings.EqualFold(*r.OllamaWeights, p.sha)
+			same := strings.EqualFold(*r.OllamaWeights, p.n.SHA256)
 			if c.SameWeights == nil || *c.SameWeights {
 				c.SameWeights = &same
 			}

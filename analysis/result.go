@@ -125,6 +125,7 @@ type Model struct {
 	Source      string `json:"model_source"`
 	File        string `json:"model_file"` // file name; for TR121 the config_path of its architecture table
 	Device      string `json:"device"`
+	SHA256      string `json:"-"` // of the file, where the records tell
 
 	ParamsMillions         *float64 `json:"params_millions_effective"` // measured where known, else the config's
 	ParamsMillionsConfig   *float64 `json:"params_millions_config"`

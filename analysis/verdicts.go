@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -92,14 +93,13 @@ func (a *analyzer) verdicts() {
 		modes, figures := map[string]bool{}, map[string]bool{}
 		for call, spoilt := range t.spoilt {
 			maps.Copy(modes, spoilt)
-			switch {
-			case call.warmup:
+			if call.warmup {
 				c.Warmups++
-			default:
-				c.Repetitions++
-				if len(t.valid[call]) > 0 {
-					c.Partly++
-				}
+				continue
+			}
+			c.Repetitions++
+			if len(t.valid[call]) > 0 {
+				c.Partly++
 			}
 		}
 		for call, valid := range t.valid {
@@ -169,7 +169,7 @@ func (c *InvalidCell) text() string {
 	switch {
 	case c.Partly == 0:
 	case c.Partly == c.Repetitions:
-		s += " in " + andJoin(c.Modes) + " alone"
+		s += " in " + text.List(c.Modes, "and") + " alone"
 	default:
 		s += fmt.Sprintf(", %d of them not in all modes", c.Partly)
 	}
@@ -179,19 +179,11 @@ func (c *InvalidCell) text() string {
 	default:
 		s += fmt.Sprintf("; %d of %d repetitions count", c.Valid, c.Valid+c.Repetitions-c.Partly)
 		if len(c.NoFigure) > 0 {
-			s += fmt.Sprintf(", none of them in %s, of which there is no figure", andJoin(c.NoFigure))
+			s += fmt.Sprintf(", none of them in %s, of which there is no figure", text.List(c.NoFigure, "and"))
 		}
 	}
 	if len(c.Reasons) > 0 {
 		s += ": " + strings.Join(c.Reasons, "; ")
 	}
 	return s
-}
-
-// andJoin makes "a, b and c".
-func andJoin(parts []string) string {
-	if len(parts) < 2 {
-		return strings.Join(parts, "")
-	}
-	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
 }

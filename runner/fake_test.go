@@ -227,25 +227,37 @@ func (q *quiet) Stored(cell string, call int, status string) {
 }
 func (q *quiet) Note(line string) { q.notes = append(q.notes, line) }
 
-// execute runs a plan in a new folder and returns it with its records.
-func execute(t *testing.T, p *Plan, w Command) (string, Summary, []record.Record, *quiet) {
+// newRun is a run of a plan in a new folder, which a test may change before finish.
+func newRun(t *testing.T, p *Plan, w Command) (*Run, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
 	store, err := CreateStore(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := &quiet{}
-	r := &Run{ID: "test", Plan: p, Store: store, Worker: w, Progress: q, Log: discard,
-		Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
-	sum, err := r.Execute(nil)
+	return &Run{ID: "test", Plan: p, Store: store, Worker: w, Progress: &quiet{}, Log: discard,
+		Manifest: NewManifest("test", p, Overrides{}, "models", nil)}, dir
+}
+
+// finish executes a run and closes its store.
+func finish(t *testing.T, r *Run, stop <-chan struct{}) Summary {
+	t.Helper()
+	sum, err := r.Execute(stop)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Close(); err != nil {
+	if err := r.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return dir, sum, readRecords(t, dir), q
+	return sum
+}
+
+// execute runs a plan in a new folder and returns it with its records.
+func execute(t *testing.T, p *Plan, w Command) (string, Summary, []record.Record, *quiet) {
+	t.Helper()
+	r, dir := newRun(t, p, w)
+	sum := finish(t, r, nil)
+	return dir, sum, readRecords(t, dir), r.Progress.(*quiet)
 }
 
 func readRecords(t testing.TB, dir string) []record.Record {

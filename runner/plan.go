@@ -127,8 +127,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		},
 	}
 	if b.Kind == config.KindOllama {
-		// The worker's own limit goes first: it knows what the server did not do.
-		job.Load.Ollama = &OllamaSpec{URL: b.URL, TimeoutS: 0.95 * cfg.CellTimeoutS, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
+		job.Load.Ollama = &OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
 		if m.Kind == config.KindOllama {
 			job.Load.Ollama.Model = m.Preset
 		}
@@ -234,13 +233,7 @@ func (p *Plan) SHA256() string {
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		for _, c := range j.Cells {
-			load := j.Load
-			if load.Ollama != nil { // how long it may take is no part of what is measured
-				spec := *load.Ollama
-				spec.TimeoutS = 0
-				load.Ollama = &spec
-			}
-			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal})
+			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, j.Load, j.Model.Desc.ParamsTotal})
 		}
 	}
 	data, err := json.Marshal([]any{p.Config.GenTokens, p.Config.Repetitions, p.Config.WarmupRepetitions, p.Config.Seed, cells})

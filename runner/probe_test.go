@@ -188,18 +188,11 @@ func TestProbeOnResume(t *testing.T) {
 // TestInterruptedProbe ends the run before its first call.
 func TestInterruptedProbe(t *testing.T) {
 	p := testPlan(t, testConfig)
-	store, err := CreateStore(filepath.Join(t.TempDir(), "run"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
 	stop := make(chan struct{})
-	q := &stopAtProbe{stop: stop}
-	r := &Run{ID: "test", Plan: p, Store: store, Worker: testWorker(t, "hang@probe"), Progress: q, Log: discard,
-		Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
-	sum, err := r.Execute(stop)
-	if err != nil || !sum.Interrupted || sum.Records != 0 {
-		t.Errorf("%+v, %v", sum, err)
+	r, _ := newRun(t, p, testWorker(t, "hang@probe"))
+	r.Progress = &stopAtProbe{stop: stop}
+	if sum := finish(t, r, stop); !sum.Interrupted || sum.Records != 0 {
+		t.Errorf("%+v", sum)
 	}
 }
 

@@ -57,7 +57,9 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 		}
 	}()
 	spec := j.Load.Ollama
+	// The plan, which identifies a run, knows neither the hash nor how long a call may take.
 	spec.SHA256 = j.Model.SHA256
+	spec.TimeoutS = 0.95 * r.Plan.Config.CellTimeoutS // the worker's limit goes first: it knows what the server did not do
 	name, release, err := r.Serve(ctx, *spec, j.Model.File)
 	if err != nil {
 		select {

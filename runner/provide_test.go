@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -45,39 +44,16 @@ func (f *fakeServer) serve(ctx context.Context, spec OllamaSpec, file string) (s
 	}, nil
 }
 
-// stopsAt is a Progress that interrupts the run when a call is stored.
-type stopsAt struct {
-	quiet
-	cell string
-	stop chan struct{}
-	once sync.Once
-}
-
-func (s *stopsAt) Stored(cell string, call int, status string) {
-	s.quiet.Stored(cell, call, status)
-	if strings.Contains(cell, s.cell) {
-		s.once.Do(func() { close(s.stop) })
-	}
-}
-
 // TestInterruptedWhileServed: Ctrl-C between two calls takes the model off the server.
 func TestInterruptedWhileServed(t *testing.T) {
 	f := &fakeServer{}
 	only := strings.Replace(servedConfig, "  - {name: direct, dtype: f32, threads: 1}\n", "", 1)
 	p := testPlan(t, only)
-	dir := filepath.Join(t.TempDir(), "run")
-	store, err := CreateStore(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := &stopsAt{cell: "served", stop: make(chan struct{})}
-	r := &Run{ID: "test", Plan: p, Store: store, Worker: testWorker(t, ""), Serve: f.serve, Progress: q, Log: discard, Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
-	sum, err := r.Execute(q.stop)
-	if err != nil || !sum.Interrupted {
-		t.Fatalf("%+v, %v", sum, err)
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
+	q := &stopAfter{n: 1, stop: make(chan struct{})}
+	r, dir := newRun(t, p, testWorker(t, ""))
+	r.Serve, r.Progress = f.serve, q
+	if sum := finish(t, r, q.stop); !sum.Interrupted {
+		t.Fatalf("%+v", sum)
 	}
 	if len(f.log) != 2 || !strings.HasPrefix(f.log[1], "release ") {
 		t.Errorf("%q", f.log)
@@ -106,7 +82,7 @@ func TestServerThatDies(t *testing.T) {
 		}
 		return f.serve(ctx, spec, file)
 	}
-	_, sum, records, _ := executeServed(t, servedConfig, testWorker(t, ""), serve, nil)
+	sum, records, _ := executeServed(t, servedConfig, testWorker(t, ""), serve, nil)
 	if sum.ByStatus[record.StatusError] != 2 || sum.ByStatus[record.StatusOK] != 6 || sum.Failed() != 2 {
 		t.Errorf("%v", sum.ByStatus)
 	}
@@ -143,46 +119,29 @@ func TestServedTransientModels(t *testing.T) {
 			return release()
 		}, err
 	}
-	store, err := CreateStore(filepath.Join(t.TempDir(), "run"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	r := &Run{ID: "t", Plan: p, Store: store, Worker: testWorker(t, ""), Serve: serve, Progress: &quiet{}, Log: discard, Transient: models, Manifest: NewManifest("t", p, Overrides{}, models.Dir, nil)}
-	sum, err := r.Execute(nil)
-	if err != nil || sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 {
-		t.Fatalf("%+v, %v, %q", sum, err, f.log)
+	r, _ := newRun(t, p, testWorker(t, ""))
+	r.Serve, r.Transient = serve, models
+	if sum := finish(t, r, nil); sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 {
+		t.Fatalf("%+v, %q", sum, f.log)
 	}
 	if left, _ := filepath.Glob(filepath.Join(models.Dir, "*")); len(left) != 0 {
 		t.Errorf("left behind: %q", left)
 	}
 }
 
-func executeServed(t *testing.T, text string, w Command, serve Serve, stop <-chan struct{}) (*Plan, Summary, []record.Record, *quiet) {
+func executeServed(t *testing.T, text string, w Command, serve Serve, stop <-chan struct{}) (Summary, []record.Record, *quiet) {
 	t.Helper()
-	p := testPlan(t, text)
-	dir := filepath.Join(t.TempDir(), "run")
-	store, err := CreateStore(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := &quiet{}
-	r := &Run{ID: "test", Plan: p, Store: store, Worker: w, Serve: serve, Progress: q, Log: discard, Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
-	sum, err := r.Execute(stop)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return p, sum, readRecords(t, dir), q
+	r, dir := newRun(t, testPlan(t, text), w)
+	r.Serve = serve
+	sum := finish(t, r, stop)
+	return sum, readRecords(t, dir), r.Progress.(*quiet)
 }
 
 // TestServedJobs: each model is put on the server once and taken off again, and what
 // the API tells is on record, scaled where it is scaled, INVALID where it is.
 func TestServedJobs(t *testing.T) {
 	f := &fakeServer{}
-	_, sum, records, q := executeServed(t, servedConfig, testWorker(t, ""), f.serve, nil)
+	sum, records, q := executeServed(t, servedConfig, testWorker(t, ""), f.serve, nil)
 	if sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 || len(records) != 8*2*3 {
 		t.Fatalf("%+v, %d records, %q", sum, len(records), f.log)
 	}
@@ -224,7 +183,7 @@ func TestServedJobs(t *testing.T) {
 // the job's other cells had a worker of their own.
 func TestServedWorkerDies(t *testing.T) {
 	f := &fakeServer{}
-	_, sum, _, _ := executeServed(t, servedConfig, testWorker(t, "SIGKILL@one"), f.serve, nil)
+	sum, _, _ := executeServed(t, servedConfig, testWorker(t, "SIGKILL@one"), f.serve, nil)
 	if sum.ByStatus[record.StatusOK] != 4 || sum.ByStatus[record.StatusCrashed] != 4 || len(f.log) != 4 {
 		t.Errorf("%v %q", sum.ByStatus, f.log)
 	}
@@ -232,7 +191,7 @@ func TestServedWorkerDies(t *testing.T) {
 
 func TestServerThatIsNotThere(t *testing.T) {
 	for _, serve := range []Serve{nil, (&fakeServer{fail: Failf(record.StatusWaived, "no Ollama server at x")}).serve} {
-		_, sum, records, _ := executeServed(t, servedConfig, testWorker(t, ""), serve, nil)
+		sum, records, _ := executeServed(t, servedConfig, testWorker(t, ""), serve, nil)
 		if sum.ByStatus[record.StatusWaived] != 4 || sum.ByStatus[record.StatusOK] != 4 || sum.Failed() != 0 {
 			t.Errorf("%v", sum.ByStatus)
 		}
@@ -243,7 +202,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 		}
 	}
 	// Anything else that goes wrong there is an error of these cells.
-	_, sum, _, _ := executeServed(t, servedConfig, testWorker(t, ""), (&fakeServer{fail: errors.New("no room")}).serve, nil)
+	sum, _, _ := executeServed(t, servedConfig, testWorker(t, ""), (&fakeServer{fail: errors.New("no room")}).serve, nil)
 	if sum.ByStatus[record.StatusError] != 4 || sum.ByStatus[record.StatusOK] != 4 {
 		t.Errorf("%v", sum.ByStatus)
 	}
@@ -262,7 +221,7 @@ func TestInterruptedImport(t *testing.T) {
 		}
 	}
 	only := strings.Replace(servedConfig, "  - {name: direct, dtype: f32, threads: 1}\n", "", 1)
-	_, sum, records, _ := executeServed(t, only, testWorker(t, ""), waits, stop)
+	sum, records, _ := executeServed(t, only, testWorker(t, ""), waits, stop)
 	if !sum.Interrupted || len(records) != 0 {
 		t.Errorf("%+v, %d records", sum, len(records))
 	}

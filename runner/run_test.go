@@ -406,30 +406,21 @@ func TestResumableOnlyByTheSameBuild(t *testing.T) {
 
 func TestInterrupt(t *testing.T) {
 	p := testPlan(t, testConfig)
-	store, err := CreateStore(filepath.Join(t.TempDir(), "run"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
 	stop := make(chan struct{})
-	q := &stopAfter{n: 7, stop: stop}
-	r := &Run{ID: "test", Plan: p, Store: store, Worker: testWorker(t, ""), Progress: q, Log: discard,
-		Manifest: NewManifest("test", p, Overrides{}, "models", nil)}
-	sum, err := r.Execute(stop)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r, dir := newRun(t, p, testWorker(t, ""))
+	r.Progress = &stopAfter{n: 7, stop: stop}
+	sum := finish(t, r, stop)
 	if !sum.Interrupted || sum.Records != 7*len(record.Modes) {
 		t.Errorf("%+v, want 7 calls kept and Interrupted", sum)
 	}
-	m, err := ReadManifest(store.dir)
+	m, err := ReadManifest(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if m["run_state"] != StateInterrupted {
 		t.Errorf("state %v", m["run_state"])
 	}
-	if rows := readCSV(t, filepath.Join(store.dir, MetricsFile)); len(rows) != 1+sum.Records {
+	if rows := readCSV(t, filepath.Join(dir, MetricsFile)); len(rows) != 1+sum.Records {
 		t.Errorf("metrics.csv has %d rows", len(rows))
 	}
 }

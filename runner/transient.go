@@ -10,7 +10,7 @@ import (
 // there, and adds what removes it again once no later job needs it. A file that
 // was there before is left alone.
 func (r *Run) make(j *Job, held *cleanup, stop <-chan struct{}) error {
-	if r.Transient == nil || !j.tried() {
+	if r.Transient == nil {
 		return nil
 	}
 	m := &j.Model

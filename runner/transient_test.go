@@ -50,16 +50,10 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		files, _ := filepath.Glob(filepath.Join(models.Dir, "*.gguf"))
 		most = max(most, len(files))
 	}
-	dir := filepath.Join(t.TempDir(), "run")
-	store, err := CreateStore(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &Run{ID: "t", Plan: p, Store: store, Worker: testWorker(t, ""), Progress: &quiet{}, Log: discard, Transient: models,
-		Manifest: NewManifest("t", p, Overrides{}, models.Dir, nil)}
-	sum, err := r.Execute(nil)
-	if err != nil || sum.ByStatus[record.StatusOK] != 16 {
-		t.Fatalf("%v, %v", sum, err)
+	r, dir := newRun(t, p, testWorker(t, ""))
+	r.Transient = models
+	if sum := finish(t, r, nil); sum.ByStatus[record.StatusOK] != 16 {
+		t.Fatalf("%v", sum)
 	}
 	behind, _ := filepath.Glob(filepath.Join(models.Dir, "*"))
 	if len(behind) != 1 || behind[0] != before.File {
@@ -77,9 +71,6 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		if rec.ModelSHA256 == nil {
 			t.Errorf("%s: a record without its model's hash", rec.CellID)
 		}
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
 	}
 }
 

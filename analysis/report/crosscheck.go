@@ -41,12 +41,7 @@ func (w *writer) crosscheck() {
 }
 
 // phaseUnit is what a phase's gap is counted in.
-func phaseUnit(phase string) string {
-	if phase == record.ModeDecode {
-		return "decode, ms per token"
-	}
-	return "prefill, ms per call"
-}
+func phaseUnit(phase string) string { return modeWord(phase) + ", " + per(phase) }
 
 func per(phase string) string {
 	if phase == record.ModeDecode {
@@ -91,15 +86,15 @@ func (w *writer) crosscheckShort() string {
 	var parts []string
 	for _, p := range w.pairs() {
 		var said []string
-		for _, phase := range []string{record.ModeDecode, record.ModePrefill} {
-			if s := ratios(w.comparisons(p, phase), func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }); s.known {
-				said = append(said, modeWord(phase)+" takes "+s.three()+" times native's time")
-			}
-		}
 		var bench span
+		takes := " takes " // said once
 		for _, phase := range []string{record.ModeDecode, record.ModePrefill} {
-			s := ratios(w.comparisons(p, phase), func(c *analysis.Crosscheck) *analysis.Beside { return &c.Bench })
-			if s.known {
+			all := w.comparisons(p, phase)
+			if s := ratios(all, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }); s.known {
+				said = append(said, modeWord(phase)+takes+s.three()+" times native's time")
+				takes = " "
+			}
+			if s := ratios(all, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Bench }); s.known {
 				bench.add(&s.lo)
 				bench.add(&s.hi)
 			}
@@ -107,7 +102,7 @@ func (w *writer) crosscheckShort() string {
 		if len(said) == 0 {
 			continue
 		}
-		s := p.String() + ": " + strings.ReplaceAll(strings.Join(said, ", "), ", prefill takes ", ", prefill ")
+		s := p.String() + ": " + strings.Join(said, ", ")
 		if bench.known {
 			s += "; llama-bench takes " + bench.three()
 		}
@@ -207,7 +202,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 	}
 	b := of(far)
 	if gap, _, ok := far.Gap(b); ok {
-		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", text(far.Model), text(far.Scenario), fixed(b.Ratio, 3), ofRatio3(b.RatioCI), signedNumber(gap), per(phase))
+		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", text(far.Model), text(far.Scenario), fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), per(phase))
 	}
 	if few > 0 {
 		s += fmt.Sprintf(". Left out of this for fewer than %d calls: %d", analysis.MinRatioCalls, few)
@@ -219,13 +214,6 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 		}
 	}
 	return s + "."
-}
-
-func ofRatio3(i *analysis.Interval) string {
-	if i == nil {
-		return ""
-	}
-	return fmt.Sprintf(" (95 %% %s)", interval(i, 3))
 }
 
 // signedNumber is a number that shows a plus.
@@ -414,7 +402,7 @@ func gapLinesOf(all []*analysis.Crosscheck) (out list) {
 		if by[c.Model] == nil {
 			models = append(models, c.Model)
 		}
-		by[c.Model] = append(by[c.Model], fmt.Sprintf("%s **%s times**%s, %s on native's %s %s", text(c.Scenario), fixed(b.Ratio, 3), ofRatio3(b.RatioCI), signedNumber(gap), number(native), per(c.Phase)))
+		by[c.Model] = append(by[c.Model], fmt.Sprintf("%s **%s times**%s, %s on native's %s %s", text(c.Scenario), fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), number(native), per(c.Phase)))
 	}
 	for _, m := range models {
 		out = append(out, fmt.Sprintf("%s: %s.", text(m), strings.Join(by[m], "; ")))

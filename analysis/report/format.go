@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	words "llmscale/internal/text"
 )
 
 // none stands in a table for what is not known.
@@ -119,10 +120,7 @@ func count(n int, one, many string) string {
 
 // join makes "a, b and c".
 func join(parts []string) string {
-	if len(parts) < 2 {
-		return strings.Join(parts, "")
-	}
-	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+	return words.List(parts, "and")
 }
 
 // upper starts a sentence.

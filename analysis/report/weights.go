@@ -155,7 +155,7 @@ func raceText(f *analysis.FastestType, base string, types int) string {
 	if f.Type == base {
 		s += ", which reads most bytes"
 	} else {
-		s += fmt.Sprintf(", **%s times** as fast as in %s, which reads most bytes%s", fixed(&f.BaseRatio, 2), text(base), ofRatio(f.BaseRatioCI))
+		s += fmt.Sprintf(", **%s times** as fast as in %s, which reads most bytes%s", fixed(&f.BaseRatio, 2), text(base), ofRatio(f.BaseRatioCI, 2))
 		if types == 2 {
 			if holdsOne(f.BaseRatioCI) {
 				s += ", and the two cannot be told apart"
@@ -164,16 +164,16 @@ func raceText(f *analysis.FastestType, base string, types int) string {
 		}
 	}
 	if holdsOne(f.NextRatioCI) {
-		return s + fmt.Sprintf(", and cannot be told from %s (%s times its time%s)", text(f.Next), fixed(&f.NextRatio, 2), tail(ofRatio(f.NextRatioCI)))
+		return s + fmt.Sprintf(", and cannot be told from %s (%s times its time%s)", text(f.Next), fixed(&f.NextRatio, 2), tail(ofRatio(f.NextRatioCI, 2)))
 	}
-	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", fixed(&f.NextRatio, 2), text(f.Next), ofRatio(f.NextRatioCI))
+	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", fixed(&f.NextRatio, 2), text(f.Next), ofRatio(f.NextRatioCI, 2))
 }
 
-func ofRatio(i *analysis.Interval) string {
+func ofRatio(i *analysis.Interval, decimals int) string {
 	if i == nil {
 		return ""
 	}
-	return fmt.Sprintf(" (95 %% %s)", interval(i, 2))
+	return fmt.Sprintf(" (95 %% %s)", interval(i, decimals))
 }
 
 // tail puts what ofRatio has in brackets behind a comma.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-// Package text helps error messages: what was meant by a misspelt word.
+// Package text helps messages: what was meant by a misspelt word, and lists of words.
 package text
 
 import "strings"
@@ -57,4 +57,12 @@ func distance(a, b string) int {
 		before, prev = prev, cur
 	}
 	return prev[len(b)]
+}
+
+// List joins words as a sentence does: "a, b and c" with the conjunction "and".
+func List(words []string, conjunction string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " " + conjunction + " " + words[len(words)-1]
 }

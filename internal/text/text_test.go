@@ -33,3 +33,11 @@ func TestDistance(t *testing.T) {
 		}
 	}
 }
+
+func TestList(t *testing.T) {
+	for want, words := range map[string][]string{"": nil, "a": {"a"}, "a or b": {"a", "b"}, "a, b or c": {"a", "b", "c"}} {
+		if got := List(words, "or"); got != want {
+			t.Errorf("%q: %q, want %q", words, got, want)
+		}
+	}
+}

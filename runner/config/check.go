@@ -213,7 +213,7 @@ func noSuch(what, name string, known []string) string {
 	if len(known) == 0 {
 		return msg
 	}
-	return msg + has + enumerate(known, "and")
+	return msg + has + text.List(known, "and")
 }
 
 var (
@@ -281,7 +281,7 @@ func (m *Model) resolve(file string) string {
 			if best := text.Nearest(s[1], listSources(func(s source) string { return s.kind })); best != "" {
 				return fmt.Sprintf("unknown source %q; did you mean %s:%s?", s[1]+":", best, clip(s[2]))
 			}
-			return fmt.Sprintf("unknown source %q; there are %s (which is for a path with a colon too)", s[1]+":", enumerate(listSources(func(s source) string { return s.form }), "and"))
+			return fmt.Sprintf("unknown source %q; there are %s (which is for a path with a colon too)", s[1]+":", text.List(listSources(func(s source) string { return s.form }), "and"))
 		}
 		if !src.rest.MatchString(s[2]) {
 			return fmt.Sprintf("must be %s, for example %s, not %s", src.form, src.example, quote(m.Source))

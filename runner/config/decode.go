@@ -55,7 +55,7 @@ func (d *decoder) document(data []byte) *yaml.Node {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	doc, err := nextDocument(dec)
 	if err == io.EOF || err == nil && isNull(doc.Content[0]) {
-		d.fail(mark{1, 1}, "", "the file is empty; it needs %s", enumerate(sweepTable.required(), "and"))
+		d.fail(mark{1, 1}, "", "the file is empty; it needs %s", text.List(sweepTable.required(), "and"))
 		return nil
 	}
 	if err != nil {
@@ -453,7 +453,7 @@ func (f *field[T]) choice(dst *string, n *yaml.Node) string {
 		*dst = v
 		return ""
 	}
-	msg := fmt.Sprintf("must be %s, not %s", enumerate(f.Values, "or"), quote(n.Value))
+	msg := fmt.Sprintf("must be %s, not %s", text.List(f.Values, "or"), quote(n.Value))
 	if why, ok := f.refuse[n.Value]; ok {
 		return msg + "; " + why
 	}

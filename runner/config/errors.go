@@ -96,13 +96,5 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// enumerate joins words for a sentence: "a", "a or b", "a, b or c".
-func enumerate(words []string, conj string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " " + conj + " " + words[len(words)-1]
-}
-
 // plain prints a bound without exponent or trailing zeros.
 func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

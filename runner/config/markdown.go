@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"llmscale/internal/text"
 )
 
 // Markdown is docs/config.md: every key with its type, default, range and
@@ -73,7 +75,7 @@ func (f *Field) doc() string {
 	}
 	if len(also) > 0 {
 		slices.Sort(also)
-		doc += " Also read: " + enumerate(also, "and") + "."
+		doc += " Also read: " + text.List(also, "and") + "."
 	}
 	return strings.ReplaceAll(doc, "|", `\|`)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"llmscale/internal/text"
 )
 
 // Pair is a model under a backend: what one worker process measures, with all
@@ -64,12 +66,12 @@ func (c *Config) Filter(models, backends, scenarios []string) error {
 	}
 	for _, name := range models {
 		if !hasModel[name] {
-			fail("models", "%s runs under none of the chosen backends; in the file it runs under %s", name, enumerate(c.partners(name, ""), "and"))
+			fail("models", "%s runs under none of the chosen backends; in the file it runs under %s", name, text.List(c.partners(name, ""), "and"))
 		}
 	}
 	for _, name := range backends {
 		if !hasBackend[name] {
-			fail("backends", "%s runs none of the chosen models; in the file it runs %s", name, enumerate(c.partners("", name), "and"))
+			fail("backends", "%s runs none of the chosen models; in the file it runs %s", name, text.List(c.partners("", name), "and"))
 		}
 	}
 	if err := errs.orNil(); err != nil {

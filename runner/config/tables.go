@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"llmscale/internal/text"
 )
 
 // Type is what a key's value must be.
@@ -336,18 +338,18 @@ func (t *table[T]) unknown(key *yaml.Node) string {
 	if hint := didYouMean(key.Value, t.keys()); hint != "" {
 		return msg + hint
 	}
-	return msg + "; the keys here are " + enumerate(t.keys(), "and")
+	return msg + "; the keys here are " + text.List(t.keys(), "and")
 }
 
 // wants names the type for "must be ...".
 func (f *Field) wants() string {
 	switch f.Type {
 	case Int:
-		return enumerate(append([]string{"a whole number"}, f.words()...), "or")
+		return text.List(append([]string{"a whole number"}, f.words()...), "or")
 	case Number:
 		return "a number"
 	case Choice:
-		return enumerate(f.Values, "or")
+		return text.List(f.Values, "or")
 	}
 	return string(f.Type)
 }

@@ -162,18 +162,22 @@ func (t *timing) fill(a *Answer) {
 	t.promptEvalCount, t.promptEvalMS = m.PromptEvalCount, ms(m.PromptEvalDuration.Nanoseconds())
 	t.evalCount, t.evalMS = m.EvalCount, ms(m.EvalDuration.Nanoseconds())
 	t.doneReason, t.cached, t.pieceNS = a.Final.DoneReason, a.Cached, a.PieceNS
-	// An answer that a stop token ended has sampled one token that it does not send.
-	sent := t.evalCount
-	if t.doneReason == "stop" {
-		sent--
-	}
-	if len(t.pieceNS) != sent {
-		t.note("%d tokens arrived as %d pieces of text (a token that is no whole character waits for the next): no times between tokens", sent, len(t.pieceNS))
+	if len(t.pieceNS) != t.sent() {
+		t.note("%d tokens arrived as %d pieces of text (a token that is no whole character waits for the next): no times between tokens", t.sent(), len(t.pieceNS))
 		return
 	}
 	for i := 1; i < len(t.pieceNS); i++ {
 		t.interTokenNS = append(t.interTokenNS, t.pieceNS[i]-t.pieceNS[i-1])
 	}
+}
+
+// sent counts the tokens that the server sends: an answer that a stop token ended has
+// sampled one more.
+func (t *timing) sent() int {
+	if t.doneReason == "stop" {
+		return t.evalCount - 1
+	}
+	return t.evalCount
 }
 
 // judgePrompt compares what was evaluated with what was sent.
@@ -295,12 +299,8 @@ func (t *timing) measurement(a *Answer, out *runner.Sample) {
 		if out.PrefillMS != nil && out.KVDecodeMS != nil && e2e > 0 {
 			out.E2EGapPercent = ptr(100 * math.Abs(e2e-t.promptEvalMS-t.evalMS) / e2e)
 		}
-		// The step that gave the end-of-text token is not in e2e: nothing was sent for it.
-		shown := steps
-		if t.doneReason == "stop" {
-			shown--
-		}
-		t.e2eEquivMS = ptr(e2e + t.stepMS*float64(t.target-shown))
+		// e2e ends with the last token that was sent, and the first one took no step.
+		t.e2eEquivMS = ptr(e2e + t.stepMS*float64(t.target-(t.sent()-1)))
 	} else {
 		missing["ttft_ms"] = "the answer has no text: no token arrived to be timed"
 		missing["e2e_kv_ms"] = missing["ttft_ms"]
