@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+
+package text
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Safe returns s, which came from a file, a server or the environment, so that it cannot act on a terminal, break a
+// line of a log or show other than it holds: control characters (newline, tab and ESC among them), marks that turn
+// the direction of writing, characters without a width, line and paragraph separators and bytes that are no UTF-8
+// are written as Go's escapes. What is printable stays in any script. What is safe is returned as it is, so that
+// Safe may be applied twice; a backslash stays too, and so this is for reading and not for parsing back.
+func Safe(s string) string { return escape(s, "") }
+
+// SafeLines is Safe for text that is laid out in lines and columns by this program: newlines and tabs stay.
+func SafeLines(s string) string { return escape(s, "\n\t") }
+
+// escape writes as escapes what Safe names, but for the characters in keep.
+func escape(s, keep string) string {
+	var b strings.Builder
+	done := 0 // s up to here is in b
+	for i := 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		piece := s[i : i+size]
+		if (r == utf8.RuneError && size == 1 || acts(r)) && !strings.Contains(keep, piece) {
+			quoted := strconv.QuoteToASCII(piece)
+			b.WriteString(s[done:i])
+			b.WriteString(quoted[1 : len(quoted)-1])
+			done = i + size
+		}
+		i += size
+	}
+	if done == 0 {
+		return s
+	}
+	b.WriteString(s[done:])
+	return b.String()
+}
+
+// acts says that a character does something where it is shown instead of being seen. The marks that Arabic, Syriac
+// and Kaithi set before numbers are of the format characters' category, yet they are seen.
+func acts(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r < ' ' || r == 0x7f
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point,
+		unicode.Noncharacter_Code_Point) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+}
