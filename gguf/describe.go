@@ -54,6 +54,7 @@ type Description struct {
 
 	components []Component
 	structure  *structure // nil unless Describe made it
+	refusal    string     // DecodeRefusal's, from the metadata
 }
 
 // Describe counts parameters and bytes from the tensor table and takes the shape from the metadata. It fails only
@@ -70,6 +71,9 @@ func Describe(f *File) (Description, error) {
 	}
 	heads, headsKV, err := d.shape(f)
 	if err != nil {
+		return d, err
+	}
+	if err := d.examineAttention(f); err != nil {
 		return d, err
 	}
 	d.count(f)
