@@ -67,6 +67,10 @@ func Load(dir string) (*Run, error) {
 
 	run := &Run{Dir: dir, Harness: HarnessTR121}
 	run.readManifest(filepath.Join(dir, "manifest.json"))
+	var seen []Warning
+	if run.Manifest.Decode(&seen, "warnings") { // while it ran
+		run.Warnings = append(run.Warnings, seen...)
+	}
 	run.readCeilings()
 	rows, err := run.readRows(f)
 	if err != nil {

@@ -273,3 +273,27 @@ func TestManifest(t *testing.T) {
 		t.Errorf("%s: %v", data, err)
 	}
 }
+
+// What was seen while a run ran is told with its figures.
+func TestLoadKeepsTheRunsWarnings(t *testing.T) {
+	want := Warning{Code: "threads", Where: "m/b", Text: "2 of 4", Advice: "unset it"}
+	dir := writeRun(t, `{"warnings":[{"code":"threads","where":"m/b","text":"2 of 4","advice":"unset it"}]}`, decodeLine(0, 0, "ok", 10))
+	run := mustLoad(t, dir)
+	if !slices.Contains(run.Warnings, want) {
+		t.Errorf("the run's warnings are %+v", run.Warnings)
+	}
+	r, err := Analyze(run, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(r.Warnings, want) {
+		t.Errorf("the analysis's warnings are %+v", r.Warnings)
+	}
+	// A manifest that has something else under that name says nothing.
+	for _, odd := range []string{`"none"`, `[1]`, `null`, `{}`} {
+		dir := writeRun(t, `{"warnings":`+odd+`}`, decodeLine(0, 0, "ok", 10))
+		if run := mustLoad(t, dir); len(run.Warnings) != 0 {
+			t.Errorf("of warnings %s came %+v", odd, run.Warnings)
+		}
+	}
+}

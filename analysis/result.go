@@ -1,5 +1,7 @@
 package analysis
 
+import "llmscale/runner/record"
+
 // AllScenarios is the scenario name of rows that join all scenarios of a run.
 const AllScenarios = "__all__"
 
@@ -80,12 +82,7 @@ type Axis struct {
 }
 
 // Warning is a doubt about a number, with what to do about it.
-type Warning struct {
-	Code   string `json:"code"`  // stable, for programs: few_sizes, high_leverage, ...
-	Where  string `json:"where"` // the fit, cell, or file:line
-	Text   string `json:"text"`  // what was seen
-	Advice string `json:"advice"`
-}
+type Warning record.Warning
 
 // Counts says what became of the lines of runs.jsonl.
 type Counts struct {

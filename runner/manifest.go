@@ -201,6 +201,7 @@ func (r *Run) begin() error {
 		"started_at_unix": float64(time.Now().UnixNano()) / 1e9, "argv": os.Args, "load_average_1m": loadAverage(),
 	})
 	r.Manifest["run_state"] = StateRunning
+	r.begun = true
 	return r.Store.WriteManifest(r.Manifest)
 }
 

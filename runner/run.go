@@ -46,8 +46,10 @@ type Run struct {
 	said     []Utterance
 	loads    []loadRow
 	previous done
-	made     map[string]bool // files that this run wrote, by path
-	served   map[string]bool // servers that have answered, by URL
+	made     map[string]bool  // files that this run wrote, by path
+	served   map[string]bool  // servers that have answered, by URL
+	warned   map[Warning]bool // said in this session
+	begun    bool             // the session is in the manifest on the disk
 }
 
 type loadRow struct {

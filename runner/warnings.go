@@ -1,0 +1,54 @@
+package runner
+
+import (
+	"encoding/json"
+	"slices"
+
+	"llmscale/runner/record"
+)
+
+// Warning is a doubt about the figures of a run that was seen while it ran.
+type Warning = record.Warning
+
+// manifestWarnings is the manifest's key of the run's warnings.
+const manifestWarnings = "warnings"
+
+// warn says a warning once in a session and keeps it in the manifest, where the analysis finds it. It must not be
+// called during a timed call.
+func (r *Run) warn(w Warning) {
+	if r.warned[w] {
+		return
+	}
+	if r.warned == nil {
+		r.warned = map[Warning]bool{}
+	}
+	r.warned[w] = true
+	text := "warning: "
+	if w.Where != "" {
+		text += w.Where + ": "
+	}
+	text += w.Text
+	if w.Advice != "" {
+		text += " (" + w.Advice + ")"
+	}
+	r.Progress.Note(text)
+	kept := keptWarnings(r.Manifest)
+	if slices.Contains(kept, w) {
+		return // an earlier session's
+	}
+	r.Manifest[manifestWarnings] = append(kept, w)
+	if r.begun {
+		// A run that is killed must not lose its doubts. The run's end writes the manifest again, and reports an error.
+		_ = r.Store.WriteManifest(r.Manifest)
+	}
+}
+
+// keptWarnings are the manifest's, whether it was made in this session or read from a file.
+func keptWarnings(manifest map[string]any) []Warning {
+	var kept []Warning
+	data, err := json.Marshal(manifest[manifestWarnings])
+	if err != nil || json.Unmarshal(data, &kept) != nil {
+		return nil
+	}
+	return kept
+}

@@ -1,0 +1,46 @@
+package runner
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestWarningsAreSaidOnceAndKept(t *testing.T) {
+	p := testPlan(t, testConfig)
+	r, dir := newRun(t, p, testWorker(t, ""))
+	q := r.Progress.(*quiet)
+	early := Warning{Code: "early", Where: "here", Text: "seen before the run", Advice: "look"}
+	late := Warning{Code: "late", Text: "seen while it ran"}
+	r.warn(early)
+	r.warn(early)
+	if err := r.begin(); err != nil {
+		t.Fatal(err)
+	}
+	r.warn(late)
+	if want := []string{"warning: here: seen before the run (look)", "warning: seen while it ran"}; !slices.Equal(q.notes, want) {
+		t.Errorf("notes %q, want %q", q.notes, want)
+	}
+	// Both are on the disk already: a coordinator that is killed now has lost none.
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := keptWarnings(m); !slices.Equal(got, []Warning{early, late}) {
+		t.Errorf("the manifest has %+v", got)
+	}
+	// A later session says it again, and keeps it once.
+	again := &Run{Plan: p, Progress: &quiet{}, Manifest: m, Store: r.Store}
+	again.warn(late)
+	other := Warning{Code: "late", Text: "another"}
+	again.warn(other)
+	if notes := again.Progress.(*quiet).notes; len(notes) != 2 || !strings.Contains(notes[0], late.Text) {
+		t.Errorf("notes of the later session: %q", notes)
+	}
+	if got := keptWarnings(m); !slices.Equal(got, []Warning{early, late, other}) {
+		t.Errorf("after a resume the manifest has %+v", got)
+	}
+	if err := r.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
