@@ -29,7 +29,8 @@ const (
 	maxTensors    = 1 << 18
 	maxOffset     = 1 << 61 // bytes; of a tensor's data
 
-	defaultAlignment = 32 // bytes, where general.alignment is absent
+	maxFile          = 1 << 60 // bytes; below it neither an offset plus an alignment nor the sum of all elements overflows
+	defaultAlignment = 32      // bytes, where general.alignment is absent
 )
 
 // ErrNoKey is wrapped by the errors of the metadata getters when the file has no such key.
@@ -61,14 +62,17 @@ type Tensor struct {
 	Type     Type
 	Dims     []int64 // elements along each dimension, the fastest-varying first: [row length, rows, ...]
 	Elements int64   // product of Dims
-	Offset   int64   // bytes from the start of the file to the data
+	Part     int     // which of File.Parts has the data; 0 in a model of one file
+	Offset   int64   // bytes from the start of that file to the data
 	Size     int64   // bytes of data, without padding
 }
 
-// File is an open GGUF file. Its exported fields are to be read only. The getters read from the file on demand
-// and may be used from several goroutines at once, until Close.
+// File is an open model: a GGUF file, or several of which each has a part of the tensors ([File.Parts]). Path,
+// Version, Alignment, DataOffset and KVs are those of the first, Size and Tensors those of all. The exported fields
+// are to be read only. The getters read from the file on demand and may be used from several goroutines at once,
+// until Close.
 type File struct {
-	Path       string // as given to Open; empty for Read
+	Path       string // as given to Open, if that was the first part's; empty for Read
 	Version    uint32 // 2 or 3
 	Size       int64  // bytes in the whole file
 	Alignment  int64  // bytes; each tensor's data starts at a multiple of it, counted from DataOffset
@@ -76,15 +80,32 @@ type File struct {
 	KVs        []KV   // in the file's order
 	Tensors    []Tensor
 
+	own     int64   // bytes in this file alone
+	rest    []*File // the parts after the first, without their tensors
 	r       io.ReaderAt
 	closer  io.Closer
 	keys    map[string]int // index into KVs
 	tensors map[string]int // index into Tensors
 }
 
-// Open reads the header, the places of the metadata and the tensor table of the file at path. A file that is not
-// valid gives a *FormatError. The caller closes the File.
+// Open reads the header, the places of the metadata and the tensor table of the file at path. Where that is one of
+// the parts of a model, Open reads them all, whichever it was given. A file that is not valid, or does not go with
+// the others, gives a *FormatError. The caller closes the File.
 func Open(path string) (*File, error) {
+	file, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	model, err := file.whole()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return model, nil
+}
+
+// openFile opens one file, though it may be a part of a model.
+func openFile(path string) (*File, error) {
 	st, err := os.Stat(path) // before opening: that of a pipe waits for a writer
 	if err == nil && !st.Mode().IsRegular() {
 		err = fmt.Errorf("%s is no regular file", path)
@@ -105,23 +126,34 @@ func Open(path string) (*File, error) {
 	return file, nil
 }
 
-// Read is Open for bytes that lie elsewhere: r holds size bytes. Close does not close r.
+// Read is Open for bytes that lie elsewhere: r holds size bytes of a model in one file. Close does not close r.
 func Read(r io.ReaderAt, size int64) (*File, error) {
-	// Below this bound neither a file offset plus an alignment nor the sum of all elements can overflow.
-	if size < 0 || size > 1<<60 {
-		return nil, fmt.Errorf("gguf: a file of %d bytes; want 0 to 2^60", size)
+	f, err := read("", r, size)
+	if err != nil {
+		return nil, err
 	}
-	return read("", r, size)
+	no, count, err := f.split()
+	if err == nil && count > 1 {
+		kv, _ := f.KV(splitCount)
+		err = &FormatError{"", kv.Offset, fmt.Sprintf("these bytes are part %d of %d of a model", no+1, count), "a model in one piece; Open finds the parts of others"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
-// Close closes the file that Open opened. Calling it again does nothing.
+// Close closes what Open opened. Calling it again does nothing.
 func (f *File) Close() error {
-	if f.closer == nil {
-		return nil
+	var errs []error
+	if f.closer != nil {
+		errs = append(errs, f.closer.Close())
+		f.closer = nil
 	}
-	err := f.closer.Close()
-	f.closer = nil
-	return err
+	for _, p := range f.rest {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Tensor finds a tensor by its name.
@@ -135,11 +167,5 @@ func (f *File) Tensor(name string) (*Tensor, bool) {
 
 // Data returns a reader over the tensor's bytes, valid until Close.
 func (f *File) Data(t *Tensor) *io.SectionReader {
-	return io.NewSectionReader(f.r, t.Offset, t.Size)
-}
-
-// Header returns a reader over all bytes before the tensor data: two files with equal headers differ at most in
-// their weights. It is valid until Close.
-func (f *File) Header() *io.SectionReader {
-	return io.NewSectionReader(f.r, 0, min(f.DataOffset, f.Size))
+	return io.NewSectionReader(f.part(t.Part).r, t.Offset, t.Size)
 }

@@ -4,6 +4,7 @@ package gguf
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 
@@ -64,8 +65,8 @@ type Memory struct {
 	Context int64 `json:"context_tokens"` // as llama.cpp rounds it: up to a multiple of 256
 	UBatch  int64 `json:"ubatch_tokens"`  // at most the context asked for, and the batch
 
-	// Weights is what llama.cpp maps of the file, from the first to the last tensor that it uses from there; with
-	// NoMmap what it reads into memory.
+	// Weights is what llama.cpp maps of the file, from the first to the last tensor that it uses from there (in a model
+	// of several parts, of each); with NoMmap what it reads into memory.
 	Weights  int64 `json:"weights_bytes"`
 	Repacked int64 `json:"repacked_bytes"` // copies of matrices in the CPU's own order, beside the mapped file
 
@@ -141,7 +142,10 @@ func (d *Description) weights(s *structure, o MemoryOptions) (plain, repacked, u
 	if s.tensors == nil {
 		return d.WeightBytes, 0, 0
 	}
-	first, last, read, kept := int64(-1), int64(0), int64(0), int64(0)
+	// Each file of a model in several parts has a mapping of its own.
+	type span struct{ first, last int64 }
+	var spans []span
+	read, kept := int64(0), int64(0)
 	for i := range s.tensors {
 		t := &s.tensors[i]
 		size, _ := alignUp(t.size, bufferAlign)
@@ -151,10 +155,11 @@ func (d *Description) weights(s *structure, o MemoryOptions) (plain, repacked, u
 		}
 		// A table that is looked up stays where it is, though its copy as the head was repacked.
 		if !packs || t.lookup {
-			if first < 0 || t.offset < first {
-				first = t.offset
+			for len(spans) <= t.part {
+				spans = append(spans, span{math.MaxInt64, 0})
 			}
-			last = max(last, t.offset+t.size)
+			at := &spans[t.part]
+			at.first, at.last = min(at.first, t.offset), max(at.last, t.offset+t.size)
 			read += size
 			kept += t.size
 		}
@@ -162,10 +167,10 @@ func (d *Description) weights(s *structure, o MemoryOptions) (plain, repacked, u
 	if o.NoMmap {
 		return read, repacked, 0
 	}
-	if first < 0 {
-		first = last
+	for _, at := range spans {
+		plain += max(0, at.last-at.first)
 	}
-	if plain = last - first; repacked > 0 {
+	if repacked > 0 {
 		unused = plain - kept
 	}
 	return plain, repacked, unused

@@ -170,8 +170,11 @@ func (c *cursor) skipStrings(count int64) {
 }
 
 func read(path string, r io.ReaderAt, size int64) (*File, error) {
+	if size < 0 || size > maxFile {
+		return nil, &FormatError{path, 0, fmt.Sprintf("a file of %d bytes", size), "0 to 2^60"}
+	}
 	c := &cursor{path: path, r: r, size: size}
-	f := &File{Path: path, Size: size, r: r}
+	f := &File{Path: path, Size: size, own: size, r: r}
 
 	nTensors, nKeys := c.header(f)
 	room := c.room(nKeys, leastKV)

@@ -38,7 +38,8 @@ type layerShape struct {
 // placement is a tensor as the loader sees it.
 type placement struct {
 	typ          Type
-	offset, size int64 // bytes in the file
+	part         int   // of the model's files
+	offset, size int64 // bytes in that file
 	rows         int64 // ne[1]: 1 for a vector
 	matrix       bool  // enters a matrix multiplication, alone or as an expert's
 	head         bool  // is the output head, by itself or also
@@ -157,7 +158,7 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 	s.tensors = make([]placement, len(f.Tensors))
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
-		p := placement{typ: t.Type, offset: t.Offset, size: t.Size, rows: 1, lookup: lookupTables[t.Name]}
+		p := placement{typ: t.Type, part: t.Part, offset: t.Offset, size: t.Size, rows: 1, lookup: lookupTables[t.Name]}
 		if len(t.Dims) > 1 {
 			p.rows = t.Dims[1]
 		}

@@ -77,6 +77,7 @@ func (m *Model) describe() error {
 		return err
 	}
 	defer f.Close()
+	m.File = f.Path // of a model in several parts the first, which is the one that llama.cpp takes
 	return m.describeFile(f)
 }
 

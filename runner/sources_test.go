@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/gguftest"
 	"llmscale/gguf/hf/hftest"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
@@ -204,5 +205,44 @@ func TestSourcesThatAreNotThere(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "m") {
 			t.Errorf("%s: %v, want %s", source, err, want)
 		}
+	}
+}
+
+// TestModelInParts names each part of a model in turn: all stand for the whole, of which llama.cpp is given the first.
+func TestModelInParts(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.gguf")
+	shape, err := synth.Lookup("tiny-gpt2")
+	if err == nil {
+		err = synth.Write(path, shape, synth.Options{Type: "f16", Seed: 1})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := gguftest.SplitEvenly(t, path, dir, 3)
+	var ms Models
+	resolve := func(path string) Model {
+		t.Helper()
+		m, err := ms.Resolve(config.Model{Name: "m", Source: path, Kind: config.KindGGUF, Path: path}, config.Backend{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	whole := resolve(path)
+	if whole.File != path {
+		t.Errorf("the file is %s, want %s", whole.File, path)
+	}
+	for _, p := range paths {
+		m := resolve(p)
+		if m.File != paths[0] || m.Desc.ParamsTotal != whole.Desc.ParamsTotal || m.Desc.WeightBytes != whole.Desc.WeightBytes || m.Positions != whole.Positions {
+			t.Errorf("%s: %s, %+v", p, m.File, m.Desc)
+		}
+	}
+	if err := os.Remove(paths[1]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ms.Resolve(config.Model{Name: "m", Source: paths[0], Kind: config.KindGGUF, Path: paths[0]}, config.Backend{}); err == nil || !strings.Contains(err.Error(), "there is no "+paths[1]+"; want all parts") {
+		t.Error(err)
 	}
 }
