@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -25,13 +26,29 @@ var axes = []Axis{
 // Axes lists what may stand for a model's size, the default first.
 func Axes() []Axis { return slices.Clone(axes) }
 
+// Defaults of Options.
+const (
+	DefaultBootstrap = 1000
+	DefaultSeed      = 42
+	maxBootstrap     = 1_000_000 // resamples of each fit: minutes
+)
+
+// Check refuses options that Analyze would refuse, before anything has been measured for it.
+func (o Options) Check() error {
+	_, _, err := o.withDefaults()
+	return err
+}
+
 func (o Options) withDefaults() (Options, Axis, error) {
 	if o.Bootstrap == 0 {
-		o.Bootstrap = 1000
+		o.Bootstrap = DefaultBootstrap
+	}
+	if o.Bootstrap > maxBootstrap {
+		return o, Axis{}, fmt.Errorf("analysis: %d resamples of the bootstrap; want at most %d", o.Bootstrap, maxBootstrap)
 	}
 	o.Bootstrap = max(o.Bootstrap, -1)
 	if o.Seed == 0 {
-		o.Seed = 42
+		o.Seed = DefaultSeed
 	}
 	if o.XAxis == "" {
 		o.XAxis = axes[0].Name
@@ -43,7 +60,10 @@ func (o Options) withDefaults() (Options, Axis, error) {
 		}
 		names = append(names, a.Name)
 	}
-	return o, Axis{}, fmt.Errorf("analysis: no x axis %q; there are %s", o.XAxis, strings.Join(names, ", "))
+	if near := text.Nearest(o.XAxis, names); near != "" {
+		return o, Axis{}, fmt.Errorf("analysis: no x axis %q; did you mean %s? There are %s", o.XAxis, near, text.List(names, "and"))
+	}
+	return o, Axis{}, fmt.Errorf("analysis: no x axis %q; there are %s", o.XAxis, text.List(names, "and"))
 }
 
 // series is what one fit runs along: the models of a backend, at a batch size.

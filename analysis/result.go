@@ -68,8 +68,8 @@ type Result struct {
 // Options of Analyze. The zero value is what TR121 did.
 type Options struct {
 	IncludeWarmup bool   `json:"include_warmup"` // false: warm-ups stay out of summaries and fits
-	Bootstrap     int    `json:"bootstrap"`      // resamples; 0 means 1000, negative means none
-	Seed          uint64 `json:"seed"`           // 0 means 42
+	Bootstrap     int    `json:"bootstrap"`      // resamples; 0 means DefaultBootstrap, negative means none
+	Seed          uint64 `json:"seed"`           // 0 means DefaultSeed
 	XAxis         string `json:"x_axis"`         // name of an Axis; "" means params_total
 }
 

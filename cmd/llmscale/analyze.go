@@ -11,23 +11,46 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/report"
+	"llmscale/internal/text"
 )
 
 func analysisFlags() []cli.Flag {
-	var axes []string
-	for _, a := range analysis.Axes() {
-		axes = append(axes, a.Name)
-	}
 	return []cli.Flag{
-		&cli.IntFlag{Name: "bootstrap", Value: 1000, Usage: "resamples for confidence intervals; 0 for none"},
-		&cli.Uint64Flag{Name: "analysis-seed", Value: 42, Usage: "of the bootstrap"},
+		&cli.IntFlag{Name: "bootstrap", Value: analysis.DefaultBootstrap, Usage: "`N` resamples for confidence intervals; 0 for none"},
+		&cli.Uint64Flag{Name: "analysis-seed", Value: analysis.DefaultSeed, Usage: "of the bootstrap, `N` from 1"},
 		&cli.BoolFlag{Name: "include-warmup", Usage: "let warm-ups into summaries and fits"},
-		&cli.StringFlag{Name: "x-axis", Value: "params_total", Usage: "what stands for size: " + strings.Join(axes, ", ")},
+		&cli.StringFlag{Name: "x-axis", Value: axisNames()[0], Usage: "`AXIS` that stands for size: " + strings.Join(axisNames(), ", ")},
 	}
 }
 
+func axisNames() (names []string) {
+	for _, a := range analysis.Axes() {
+		names = append(names, a.Name)
+	}
+	return names
+}
+
+// analysisOptions reads the flags of analysisFlags. What is wrong with one is told here, so that a sweep calls it
+// before it measures.
+func analysisOptions(c *cli.Context) (analysis.Options, error) {
+	opt := analysis.Options{
+		IncludeWarmup: c.Bool("include-warmup"), Bootstrap: c.Int("bootstrap"), Seed: c.Uint64("analysis-seed"), XAxis: c.String("x-axis"),
+	}
+	switch {
+	case opt.Bootstrap < 0:
+		return opt, usagef("--bootstrap %d: want a number of resamples, or 0 for none", opt.Bootstrap)
+	case opt.Seed == 0: // the option's zero value is the default
+		return opt, usagef("--analysis-seed 0: want 1 or more")
+	case opt.XAxis == "":
+		return opt, usagef("--x-axis is empty; there are %s", text.List(axisNames(), "and"))
+	case opt.Bootstrap == 0: // so is this one's
+		opt.Bootstrap = -1
+	}
+	return opt, usage(opt.Check())
+}
+
 func runDirFlag() cli.Flag {
-	return &cli.StringFlag{Name: "run-dir", Usage: "the run's `DIR` (required)"}
+	return &cli.StringFlag{Name: "run-dir", TakesFile: true, Usage: "the run's `DIR` (required)"}
 }
 
 func analyzeCommand() *cli.Command {
@@ -80,11 +103,9 @@ func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if dir == "" {
 		return analyzed{}, usagef("%s needs --run-dir DIR, a run's folder", c.Command.Name)
 	}
-	opt := analysis.Options{
-		IncludeWarmup: c.Bool("include-warmup"), Bootstrap: c.Int("bootstrap"), Seed: c.Uint64("analysis-seed"), XAxis: c.String("x-axis"),
-	}
-	if opt.Bootstrap == 0 {
-		opt.Bootstrap = -1 // the option's zero value is the default
+	opt, err := analysisOptions(c)
+	if err != nil {
+		return analyzed{}, err
 	}
 	run, err := analysis.Load(dir)
 	if err != nil {

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"llmscale/gguf/hf"
+	"llmscale/internal/output"
 	"llmscale/runner"
 )
 
@@ -22,13 +22,19 @@ func convertCommand() *cli.Command {
 			"(tokenizer.json, or vocab.json and merges.txt). What llama.cpp's GPT-2 would not compute as transformers does is\n" +
 			"refused by name; nothing in the folder is run. docs/hugging-face.md says what is read and what is refused.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "hf", Usage: "`FOLDER` to convert"},
-			&cli.StringFlag{Name: "o", Aliases: []string{"output"}, Usage: "`FILE` to write (default: NAME-TYPE.gguf)"},
-			&cli.StringFlag{Name: "type", Value: "f32", Usage: "weight `TYPE`: f32, f16, bf16 or q8_0"},
+			&cli.StringFlag{Name: "hf", TakesFile: true, Usage: "`FOLDER` to convert"},
+			&cli.StringFlag{Name: "o", Aliases: []string{"output"}, TakesFile: true, Usage: "`FILE` to write", DefaultText: "NAME-TYPE.gguf"},
+			forceFlag(),
+			&cli.StringFlag{Name: "type", Value: defaultType, Usage: "weight `TYPE`: f32, f16, bf16 or q8_0"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "check the folder and say how large the file would be, write nothing"},
 		},
 		Action: convert,
 	}
+}
+
+// forceFlag is of the commands that write a model.
+func forceFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "force", Usage: "replace a file that is there, once the new one is whole"}
 }
 
 func convert(c *cli.Context) error {
@@ -50,13 +56,13 @@ func convert(c *cli.Context) error {
 	}
 	path := c.String("o")
 	if path == "" {
-		path = strings.ReplaceAll(m.Name(), string(filepath.Separator), "-") + "-" + strings.ToLower(cmp.Or(typ, "f32")) + ".gguf"
+		path = strings.ReplaceAll(m.Name(), string(filepath.Separator), "-") + "-" + strings.ToLower(cmp.Or(typ, defaultType)) + ".gguf"
 	}
 	if c.Bool("dry-run") {
 		fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", path, d.ParamsTotal, d.FileBytes, runner.GiB(d.FileBytes))
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	if err := cmp.Or(m.CheckTarget(path), output.Check(path, d.FileBytes, c.Bool("force"))); err != nil {
 		return usage(err)
 	}
 	p := newProgress(c.App.ErrWriter)

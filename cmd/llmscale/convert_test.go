@@ -24,7 +24,7 @@ func TestConvert(t *testing.T) {
 		t.Errorf("the dry run leaves %v", left)
 	}
 
-	path := filepath.Join("new", "m.gguf")
+	path := "m.gguf"
 	code, stdout, stderr = llmscale("convert", "--hf", dir, "--type", "q8_0", "-o", path)
 	if code != exitDone || strings.TrimSpace(stdout) != path || !strings.Contains(stderr, "writing "+path) {
 		t.Fatalf("exit code %d, %q, %q", code, stdout, stderr)
@@ -36,6 +36,13 @@ func TestConvert(t *testing.T) {
 	defer f.Close()
 	if x, ok := f.Tensor("blk.1.ffn_down.weight"); !ok || x.Type != gguf.Q8_0 {
 		t.Errorf("%+v", x)
+	}
+
+	if code, _, stderr = llmscale("convert", "--hf", dir, "-o", path); code != exitUsage || !strings.Contains(stderr, "m.gguf exists") {
+		t.Errorf("a file is replaced unasked: exit code %d, %q", code, stderr)
+	}
+	if code, _, stderr = llmscale("convert", "--hf", dir, "-o", path, "--type", "bf16", "--force"); code != exitDone {
+		t.Errorf("with --force: exit code %d, %q", code, stderr)
 	}
 
 	if code, stdout, stderr = llmscale("convert", "--hf", dir); code != exitDone || strings.TrimSpace(stdout) != "my-model-f32.gguf" {
@@ -70,6 +77,9 @@ func TestConvertBadInput(t *testing.T) {
 		{"an activation", []string{"--hf", relu}, `field "activation_function": it is "relu"; want "gelu_new"`},
 		{"a weight beyond f16", []string{"--hf", large, "--type", "f16"}, `tensor "transformer.h.1.mlp.c_fc.weight": element [0,65] is 1e+06; want at most 65504`},
 		{"its own weights", []string{"--hf", good, "-o", filepath.Join(good, "model.safetensors")}, "one of the model's own files"},
+		{"its own weights, though told to replace", []string{"--hf", good, "--force", "-o", filepath.Join(good, "model.safetensors")}, "one of the model's own files"},
+		{"a missing folder", []string{"--hf", good, "-o", "missing/m.gguf"}, "there is no folder missing: make it first"},
+		{"a device", []string{"--hf", good, "--force", "-o", "/dev/full"}, "/dev/full is a device"},
 		{"below a file", []string{"--hf", good, "-o", filepath.Join(good, "config.json", "m.gguf")}, "not a directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/text"
 	"llmscale/runner/config"
 )
 
@@ -59,8 +60,7 @@ func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, 
 // write `llmscale synth gpt2 -o F.gguf` as well.
 func flagsFirst(app *cli.App, args []string) []string {
 	at := slices.IndexFunc(args[min(1, len(args)):], func(a string) bool { return !strings.HasPrefix(a, "-") }) + 1
-	// Bash completion wants its flag last.
-	if at < 1 || app.Command(args[at]) == nil || args[len(args)-1] == "--generate-bash-completion" {
+	if at < 1 || app.Command(args[at]) == nil || app.Command(args[at]).SkipFlagParsing {
 		return args
 	}
 	valued := map[string]bool{} // flags that take the next argument as their value
@@ -77,6 +77,8 @@ func flagsFirst(app *cli.App, args []string) []string {
 		case a == "--":
 			rest = append(rest, args[i+1:]...)
 			i = len(args)
+		case a == "--help" || a == "-h" || a == "-help":
+			return append(args[:at+1:at+1], a) // about the command, whatever else stands there
 		case len(a) > 1 && a[0] == '-':
 			flags = append(flags, a)
 			if valued[strings.TrimLeft(a, "-")] {
@@ -103,6 +105,8 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	var exit *exitError
 	if errors.As(err, &exit) {
 		code, err = exit.code, exit.err
+	} else if _, ok := err.(cli.ExitCoder); ok {
+		code = exitUsage // the library's own: --help on what is no command
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, oneLine(err))
@@ -121,22 +125,19 @@ func oneLine(err error) string {
 }
 
 func newApp(stdout, stderr io.Writer) *cli.App {
-	badUsage := func(c *cli.Context, err error, _ bool) error {
-		return usagef("%w; see `llmscale %s`", err, strings.TrimSpace(c.Command.Name+" --help"))
-	}
 	app := &cli.App{
-		Name:                 "llmscale",
-		Usage:                "measure how language-model inference scales with model size",
-		Writer:               stdout,
-		ErrWriter:            stderr,
-		HideVersion:          true, // the command `version` says more
-		EnableBashCompletion: true,
-		Suggest:              true,
+		Name:            "llmscale",
+		Usage:           "measure how language-model inference scales with model size",
+		Writer:          stdout,
+		ErrWriter:       stderr,
+		HideVersion:     true, // the library's takes -v, which is --verbose
+		HideHelpCommand: true, // ours suggests, and ends with our exit codes
 		// Errors are printed and turned into codes by Main alone.
 		ExitErrHandler: func(*cli.Context, error) {},
-		OnUsageError:   badUsage,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "log to stderr, llama.cpp's own log included"},
+			&cli.BoolFlag{Name: "version", Usage: "print the version; the command version says more"},
+			cli.HelpFlag, // the library adds it beside its own command alone
 		},
 		Before: func(c *cli.Context) error {
 			level := slog.LevelWarn
@@ -147,20 +148,104 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			return nil
 		},
 		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usagef("no command %q; see `llmscale --help`", c.Args().First())
+			switch {
+			case c.Args().Present():
+				return noCommand(c.App, c.Args().First())
+			case c.Bool("version"):
+				v := versionInfo()
+				_, err := fmt.Fprintln(c.App.Writer, strings.TrimSpace("llmscale "+v.Version+" "+v.Commit))
+				return err
 			}
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
 			sweepCommand(), runCommand(), analyzeCommand(), reportCommand(),
-			synthCommand(), convertCommand(), inspectCommand(), profileCommand(), probeCommand(), gpuReportCommand(), doctorCommand(), versionCommand(), schemaCommand(), workerCommand(), profileWorkerCommand(),
+			synthCommand(), convertCommand(), inspectCommand(), profileCommand(), probeCommand(), gpuReportCommand(), doctorCommand(), versionCommand(), schemaCommand(),
+			helpCommand(), completionCommand(), completeCommand(), workerCommand(), profileWorkerCommand(),
 		},
 	}
+	app.OnUsageError = badUsage(app.Flags)
+	hideFalse(app.Flags)
 	for _, c := range app.Commands {
-		c.OnUsageError = badUsage
+		c.OnUsageError = badUsage(c.Flags)
+		c.HideHelpCommand = true // "help" may be a file's name
+		hideFalse(c.Flags)
 	}
 	return app
+}
+
+// hideFalse leaves the default out of the help of flags that are off unless given.
+func hideFalse(flags []cli.Flag) {
+	for _, f := range flags {
+		if f, ok := f.(*cli.BoolFlag); ok && !f.Value {
+			f.DisableDefaultText = true
+		}
+	}
+}
+
+// badUsage answers a wrong flag; an unknown one with what was probably meant.
+func badUsage(flags []cli.Flag) cli.OnUsageErrorFunc {
+	return func(c *cli.Context, err error, _ bool) error {
+		help := c.App.Name + " --help"
+		if c.Command.Name != c.App.Name {
+			help = c.App.Name + " " + c.Command.Name + " --help"
+		}
+		if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
+			if near := text.Nearest(name, flagNames(flags)); near != "" {
+				return usagef("no flag %s; did you mean %s? See `%s`", dashed(name), dashed(near), help)
+			}
+			return usagef("no flag %s; see `%s`", dashed(name), help)
+		}
+		return usagef("%w; see `%s`", err, help)
+	}
+}
+
+func flagNames(flags []cli.Flag) (names []string) {
+	for _, f := range flags {
+		names = append(names, f.Names()...)
+	}
+	return names
+}
+
+// dashed is a flag as it is written.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+// noCommand answers the name of a command that there is not.
+func noCommand(app *cli.App, name string) error {
+	var known []string
+	for _, c := range app.VisibleCommands() {
+		known = append(known, c.Name)
+	}
+	if near := text.Nearest(name, known); near != "" {
+		return usagef("no command %q; did you mean %s? See `llmscale --help`", name, near)
+	}
+	return usagef("no command %q; see `llmscale --help`", name)
+}
+
+func helpCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "help",
+		Usage:     "show what the program, or one of its commands, does and takes",
+		ArgsUsage: "[COMMAND]",
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return cli.ShowAppHelp(c)
+			}
+			name, err := oneArg(c, "a command")
+			if err != nil {
+				return err
+			}
+			if c.App.Command(name) == nil {
+				return noCommand(c.App, name)
+			}
+			return cli.ShowCommandHelp(c, name)
+		},
+	}
 }
 
 // noArgs refuses stray arguments, which are most often a misplaced flag value.

@@ -102,16 +102,23 @@ func TestBadInput(t *testing.T) {
 		{"both config and resume", []string{"run", "--config", good, "--resume", "x"}, "--config FILE or --resume DIR"},
 		{"changing a resumed run", []string{"run", "--resume", "x", "--seed", "3"}, "--seed cannot be changed"},
 		{"resuming nothing", []string{"run", "--resume", t.TempDir()}, "not a run folder"},
-		{"unknown flag", []string{"run", "--cofnig", good}, "cofnig"},
+		{"unknown flag", []string{"run", "--cofnig", good}, "no flag --cofnig; did you mean --config? See `llmscale run --help`"},
+		{"unknown flag like none", []string{"run", "--xyzzy", good}, "no flag --xyzzy; see `llmscale run --help`"},
+		{"unknown flag of the program", []string{"--verison"}, "did you mean --version? See `llmscale --help`"},
 		{"bad number", []string{"run", "--config", good, "--repetitions", "three"}, "three"},
 		{"stray argument", []string{"run", "--config", good, "extra"}, `no argument "extra"`},
-		{"unknown command", []string{"swep"}, `"swep"`},
+		{"unknown command", []string{"swep"}, "no command \"swep\"; did you mean sweep? See `llmscale --help`"},
+		{"unknown command like none", []string{"xyzzy"}, "no command \"xyzzy\"; see `llmscale --help`"},
+		{"a hidden command is not suggested", []string{"workr"}, "no command \"workr\"; see"},
+		{"the help of an unknown command", []string{"--help", "analyse"}, "analyse"},
+		{"help on an unknown command", []string{"help", "analyse"}, "did you mean analyze?"},
+		{"completion of an unknown shell", []string{"completion", "tcsh"}, "there are bash, fish and zsh"},
 		{"inspect nothing", []string{"inspect"}, "one argument"},
 		{"inspect a missing file", []string{"inspect", "absent.gguf"}, "absent.gguf"},
 		{"inspect a truncated file", []string{"inspect", truncated(t)}, "truncated.gguf"},
 		{"analyze nothing", []string{"analyze"}, "run-dir"},
 		{"analyze a missing folder", []string{"analyze", "--run-dir", "absent"}, "absent"},
-		{"unknown axis", []string{"analyze", "--run-dir", ".", "--x-axis", "width"}, ""},
+		{"unknown axis", []string{"analyze", "--run-dir", ".", "--x-axis", "width"}, "there are params_total"},
 		{"synth a wrong type", []string{"synth", "--type", "q3", "-o", inFile, "tiny-gpt2"}, "want one of f32, f16, bf16, q8_0"},
 		{"flag without its value behind the argument", []string{"inspect", "absent.gguf", "--context"}, "flag needs an argument"},
 		{"synth the vocabulary of a twin", []string{"synth", "like:x.gguf", "--vocab", "300"}, "leave out --vocab"},
@@ -241,7 +248,7 @@ func TestReadOnlyCommands(t *testing.T) {
 }
 
 func TestSynthAndInspect(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "new", "m.gguf")
+	path := filepath.Join(t.TempDir(), "m.gguf")
 	code, stdout, stderr := llmscale("synth", "--type", "f16", "-o", path, "gpt2-1m")
 	if code != exitDone || strings.TrimSpace(stdout) != path {
 		t.Fatalf("exit code %d, %q, %q", code, stdout, stderr)

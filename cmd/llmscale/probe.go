@@ -17,6 +17,9 @@ import (
 	"llmscale/runner/config"
 )
 
+// allDevices is the probe's word for every device that there is.
+const allDevices = "all"
+
 func probeCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "probe",
@@ -24,11 +27,11 @@ func probeCommand() *cli.Command {
 		Description: "The figures are printed and added to FILE; docs/probe.md says what they are. A run does this by itself, quickly,\n" +
 			"before its first cell. Nothing else should run meanwhile.",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "device", Value: "all", Usage: "`cpu, cuda or all`"},
-			&cli.IntFlag{Name: "threads", Usage: "CPU threads `N` (default: one for each physical core)"},
+			&cli.StringFlag{Name: "device", Value: allDevices, Usage: "`cpu, cuda or all`"},
+			&cli.IntFlag{Name: "threads", Usage: "CPU threads `N`", DefaultText: "one for each physical core"},
 			&cli.BoolFlag{Name: "quick", Usage: "a few seconds, as before a run"},
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
-			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Value: ceilings.FileName, Usage: "`FILE` that keeps the figures; what is in it stays"},
+			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, TakesFile: true, Value: ceilings.FileName, Usage: "`FILE` that keeps the figures; what is in it stays"},
 		},
 		Action: probeAction,
 	}
@@ -47,7 +50,7 @@ func probeAction(c *cli.Context) error {
 	specs := []runner.ProbeSpec{{Device: config.DeviceCPU, Threads: threads, Quick: c.Bool("quick")}, {Device: config.DeviceCUDA, Quick: c.Bool("quick")}}
 	all := false
 	switch device := c.String("device"); device {
-	case "all":
+	case allDevices:
 		all = true
 	case config.DeviceCPU:
 		specs = specs[:1]

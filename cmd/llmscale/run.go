@@ -26,23 +26,28 @@ import (
 	"llmscale/runner/record"
 )
 
+// defaultModelsDir is where models that the program writes are kept.
+const defaultModelsDir = "models"
+
 func runFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "config", Usage: "sweep to run, a YAML `FILE` (docs/config.md)"},
-		&cli.StringFlag{Name: "out", Usage: "the run's `DIR`, new or empty (default: runs/YYYYmmdd_HHMMSS)"},
+	flags := []cli.Flag{
+		&cli.StringFlag{Name: "config", TakesFile: true, Usage: "sweep to run, a YAML `FILE` (docs/config.md)"},
+		&cli.StringFlag{Name: "out", TakesFile: true, Usage: "the run's `DIR`, new or empty", DefaultText: "runs/YYYYmmdd_HHMMSS"},
 		&cli.StringSliceFlag{Name: "models", Usage: "only these models, `a,b`"},
 		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends, `a,b`"},
 		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios, `a,b`"},
 		&cli.StringFlag{Name: "max-params", Usage: "leave out models of more parameters than `N`, for example 8B or 500M"},
-		&cli.IntFlag{Name: "repetitions", Usage: config.Help("repetitions")},
-		&cli.IntFlag{Name: "warmup-repetitions", Usage: config.Help("warmup_repetitions")},
-		&cli.IntFlag{Name: "gen-tokens", Usage: config.Help("gen_tokens")},
-		&cli.Int64Flag{Name: "seed", Usage: config.Help("seed")},
-		&cli.StringFlag{Name: "models-dir", Value: "models", Usage: "`DIR` where synthesised models are kept between runs"},
+	}
+	for _, name := range []string{"repetitions", "warmup-repetitions", "gen-tokens", "seed"} {
+		help, byDefault := config.Help(strings.ReplaceAll(name, "-", "_"))
+		flags = append(flags, &cli.Int64Flag{Name: name, Usage: help, DefaultText: byDefault})
+	}
+	return append(flags,
+		&cli.StringFlag{Name: "models-dir", TakesFile: true, Value: defaultModelsDir, Usage: "`DIR` where synthesised models are kept between runs"},
 		&cli.BoolFlag{Name: "discard-models", Usage: "write each model just before it is measured and remove it afterwards: the disk holds one at a time (and an Ollama server's store a second copy, while that measures it)"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the cells, the memory each model needs and a rough time; measure nothing"},
-		&cli.StringFlag{Name: "resume", Usage: "go on with the run in `DIR`: what is missing or failed is measured"},
-	}
+		&cli.StringFlag{Name: "resume", TakesFile: true, Usage: "go on with the run in `DIR`: what is missing or failed is measured"},
+	)
 }
 
 func runCommand() *cli.Command {
@@ -63,6 +68,9 @@ func sweepCommand() *cli.Command {
 		Usage: "run, analyze and report in one: the main job",
 		Flags: append(runFlags(), analysisFlags()...),
 		Action: func(c *cli.Context) error {
+			if _, err := analysisOptions(c); err != nil {
+				return err // now, and not after hours of measuring
+			}
 			dir, err := measure(c)
 			var exit *exitError
 			if err != nil && (!errors.As(err, &exit) || exit.code != exitFailedCells) {
@@ -91,7 +99,7 @@ func overrides(c *cli.Context) (runner.Overrides, error) {
 		if !c.IsSet(name) {
 			return nil
 		}
-		v := c.Int(name)
+		v := int(c.Int64(name))
 		return &v
 	}
 	o.Repetitions, o.WarmupRepetitions, o.GenTokens = number("repetitions"), number("warmup-repetitions"), number("gen-tokens")

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -10,8 +10,12 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/gguf/synth"
+	"llmscale/internal/output"
 	"llmscale/runner"
 )
+
+// defaultType is the weight type of a model that is written, where no flag names one.
+const defaultType = "f32"
 
 func synthCommand() *cli.Command {
 	return &cli.Command{
@@ -22,11 +26,12 @@ func synthCommand() *cli.Command {
 			"its metadata, vocabulary, tensors and types with new weights.",
 		ArgsUsage: "SOURCE",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "o", Aliases: []string{"output"}, Usage: "`FILE` to write (default: named after shape, type and seed)"},
-			&cli.StringFlag{Name: "type", Usage: "weight `TYPE`: " + strings.Join(synth.Types(), ", ") + " (default: f32; a twin has its original's)"},
+			&cli.StringFlag{Name: "o", Aliases: []string{"output"}, TakesFile: true, Usage: "`FILE` to write", DefaultText: "named after shape, type and seed"},
+			forceFlag(),
+			&cli.StringFlag{Name: "type", Usage: "weight `TYPE`: " + strings.Join(synth.Types(), ", "), DefaultText: defaultType + "; a twin has its original's"},
 			&cli.Uint64Flag{Name: "seed", Value: runner.WeightSeed, Usage: "of the weights"},
-			&cli.Int64Flag{Name: "vocab", Usage: "vocabulary of `N` tokens (default: the shape's own; of a ladder " + fmt.Sprint(synth.LadderVocab) + ")"},
-			&cli.Int64Flag{Name: "layers", Usage: "only `N` layers (default: the shape's own)"},
+			&cli.Int64Flag{Name: "vocab", Usage: "vocabulary of `N` tokens", DefaultText: fmt.Sprintf("the shape's own; of a ladder %d", synth.LadderVocab)},
+			&cli.Int64Flag{Name: "layers", Usage: "only `N` layers", DefaultText: "the shape's own"},
 			&cli.BoolFlag{Name: "list", Usage: "list the shapes"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say how large the file would be, write nothing"},
 		},
@@ -75,7 +80,7 @@ func synthModels(c *cli.Context, source string, opt *synth.Options) ([]synth.Mod
 		return []synth.Model{twin}, err
 	}
 	if opt.Type == "" {
-		opt.Type = "f32"
+		opt.Type = defaultType
 	}
 	var shapes []synth.Shape
 	if family, ok := strings.CutPrefix(source, "ladder:"); ok && !strings.Contains(family, "/") {
@@ -111,17 +116,15 @@ func synthModels(c *cli.Context, source string, opt *synth.Options) ([]synth.Mod
 	return models, nil
 }
 
-// writeSynth writes the models, or says how large they would be. The output is a folder for several.
+// writeSynth writes the models, or says how large they would be. The output is a folder for several; nothing is
+// written unless all of them can be.
 func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder bool) error {
-	p := newProgress(c.App.ErrWriter)
-	defer p.Close()
-	stop, release := interrupts()
-	defer release()
+	paths := make([]string, len(models))
 	total := int64(0)
-	for _, m := range models {
-		path := c.String("o")
-		if path == "" || folder {
-			path = filepath.Join(path, runner.SynthFileName(m, opt))
+	for i, m := range models {
+		paths[i] = c.String("o")
+		if paths[i] == "" || folder {
+			paths[i] = filepath.Join(paths[i], runner.SynthFileName(m, opt))
 		}
 		d, err := synth.Describe(m, opt)
 		if err != nil {
@@ -129,21 +132,32 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 		}
 		total += d.FileBytes
 		if c.Bool("dry-run") {
-			fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", path, d.ParamsTotal, d.FileBytes, runner.GiB(d.FileBytes))
-			continue
+			fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", paths[i], d.ParamsTotal, d.FileBytes, runner.GiB(d.FileBytes))
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+	}
+	if c.Bool("dry-run") {
+		if len(models) > 1 {
+			fmt.Fprintf(c.App.Writer, "%d files\t%d bytes (%s)\n", len(models), total, runner.GiB(total))
+		}
+		return nil
+	}
+	for i, m := range models {
+		if err := cmp.Or(synth.CheckTarget(paths[i], m), output.Check(paths[i], total, c.Bool("force"))); err != nil {
 			return usage(err)
 		}
+	}
+	p := newProgress(c.App.ErrWriter)
+	defer p.Close()
+	stop, release := interrupts()
+	defer release()
+	for i, m := range models {
+		path := paths[i]
 		opt.Progress = func(done, total int64) { p.File("writing "+path, done, total) }
 		if err := writing(filepath.Dir(path), stop, "interrupted: "+path+" was not written", func() error { return synth.Write(path, m, opt) }); err != nil {
 			return err
 		}
 		p.Clear()
 		fmt.Fprintln(c.App.Writer, path)
-	}
-	if c.Bool("dry-run") && len(models) > 1 {
-		fmt.Fprintf(c.App.Writer, "%d files\t%d bytes (%s)\n", len(models), total, runner.GiB(total))
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (m *Model) Write(path string, opt Options) error {
 	if err != nil {
 		return err
 	}
-	if err := m.notOwn(path); err != nil {
+	if err := m.CheckTarget(path); err != nil {
 		return err
 	}
 	hash, err := m.ContentHash(nil)
@@ -125,8 +125,8 @@ func (m *Model) Write(path string, opt Options) error {
 	return nil
 }
 
-// notOwn refuses to replace what is in the folder already, read or not, unless it is a GGUF file.
-func (m *Model) notOwn(path string) error {
+// CheckTarget refuses, as Write does, to replace what is in the folder already, read or not, unless it is a GGUF file.
+func (m *Model) CheckTarget(path string) error {
 	target, err := os.Stat(path)
 	if err != nil {
 		return nil // it is not there yet, or creating it will say what is wrong

@@ -127,6 +127,9 @@ func specs(ts []draw.Tensor) []gguf.Spec {
 	return out
 }
 
+// CheckTarget refuses a path that Write would refuse for what stands there: the original of a twin.
+func CheckTarget(path string, m Model) error { return m.checkTarget(path) }
+
 // Write makes the file at path. An existing file is replaced once the new one is whole. Memory stays below
 // some tens of MiB, and a twin's vocabulary, whatever the model's size.
 func Write(path string, m Model, opt Options) error {

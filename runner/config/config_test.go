@@ -353,11 +353,13 @@ func TestTablesMatchStructs(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	if got := Help("gen_tokens"); got != "Decode steps of each call. Exactly that many are taken: an end-of-text token does not stop them (tokens; 64 unless the config says otherwise)" {
-		t.Error(got)
-	}
-	if got := Help("repetitions"); got != "Measured calls of each cell (model, backend, scenario) (7 unless the config says otherwise)" {
-		t.Error(got)
+	for key, want := range map[string][2]string{
+		"gen_tokens":  {"Decode steps of each call. Exactly that many are taken: an end-of-text token does not stop them (tokens)", "the config's, or 64 where it has none"},
+		"repetitions": {"Measured calls of each cell (model, backend, scenario)", "the config's, or 7 where it has none"},
+	} {
+		if usage, byDefault := Help(key); usage != want[0] || byDefault != want[1] {
+			t.Errorf("%s: %q, %q", key, usage, byDefault)
+		}
 	}
 	defer func() {
 		if recover() == nil {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -264,25 +265,19 @@ func Tables() []Table {
 	return []Table{sweepTable.public(), scenarioTable.public(), backendTable.public(), modelTable.public()}
 }
 
-// Help is the line that a command-line flag shows for a key of the file itself
-// (gen_tokens, seed, ...): its meaning, unit and default. It panics on a key
-// that does not exist, which is a mistake in the program.
-func Help(key string) string {
+// Help is what a command-line flag shows for a key of the file itself (gen_tokens,
+// seed, ...): its meaning with its unit, and its default. It panics on a key that
+// does not exist, which is a mistake in the program.
+func Help(key string) (usage, byDefault string) {
 	f := sweepTable.find(key)
 	if f == nil {
 		panic("config: no key " + key)
 	}
-	text := f.Doc
-	if text[len(text)-1] == '.' {
-		text = text[:len(text)-1]
+	usage = strings.TrimSuffix(f.Doc, ".")
+	if f.Unit != "" {
+		usage += " (" + f.Unit + ")"
 	}
-	switch {
-	case f.Unit != "" && f.Default != "":
-		text += fmt.Sprintf(" (%s; %s unless the config says otherwise)", f.Unit, f.Default)
-	case f.Default != "":
-		text += fmt.Sprintf(" (%s unless the config says otherwise)", f.Default)
-	}
-	return text
+	return usage, "the config's, or " + f.Default + " where it has none"
 }
 
 func (t *table[T]) public() Table {

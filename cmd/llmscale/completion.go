@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"llmscale/gguf/synth"
+	"llmscale/internal/text"
+	"llmscale/runner/config"
+)
+
+// The library's completion is left out: it knows no values, offers the same for an argument as for the value of a
+// flag, and its fish script gives -o and --output letters that fish refuses. Here each shell asks the hidden command
+// `complete` for what may come next, and offers files where it has no answer.
+var completionScripts = map[string]string{
+	// Bash breaks words at "=" and ":" too, and completes the last piece alone; complete knows.
+	"bash": `_llmscale() {
+    local IFS=$'\n'
+    COMPREPLY=($("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
+}
+complete -o default -F _llmscale llmscale
+`,
+	"zsh": `#compdef llmscale
+_llmscale() {
+    local -a found
+    found=(${(f)"$("${words[1]}" complete "${(@)words[2,CURRENT]}" 2>/dev/null | cut -f1)"})
+    if (( $#found )); then compadd -- $found; else _files; fi
+}
+compdef _llmscale llmscale
+`,
+	"fish": `complete -c llmscale -a '(set -l w (commandline -opc) (commandline -ct); $w[1] complete $w[2..-1] 2>/dev/null)'
+`,
+}
+
+// shells are those that completionScripts has.
+var shells = slices.Sorted(maps.Keys(completionScripts))
+
+func completionCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "completion",
+		Usage:     "print the completion script of a shell: " + text.List(shells, "or"),
+		ArgsUsage: "SHELL",
+		Description: "bash: source <(llmscale completion bash)      in ~/.bashrc\n" +
+			"zsh:  source <(llmscale completion zsh)       in ~/.zshrc, after compinit\n" +
+			"fish: llmscale completion fish | source       in ~/.config/fish/config.fish",
+		Action: func(c *cli.Context) error {
+			shell, err := oneArg(c, text.List(shells, "or"))
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(shells, shell) {
+				return usagef("no completion for the shell %q; there are %s", shell, text.List(shells, "and"))
+			}
+			_, err = io.WriteString(c.App.Writer, completionScripts[shell])
+			return err
+		},
+	}
+}
+
+// completeCommand is what the scripts call: with the words after the program's name, the one under the cursor last.
+func completeCommand() *cli.Command {
+	return &cli.Command{
+		Name:            "complete",
+		Usage:           "say how a command line could go on",
+		Hidden:          true,
+		SkipFlagParsing: true,
+		Action: func(c *cli.Context) error {
+			for _, w := range candidates(c.App, c.Args().Slice()) {
+				if _, err := fmt.Fprintln(c.App.Writer, w); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// values lists what a command's flag takes, where that is one of a few words.
+func values(command, flag string) []string {
+	switch {
+	case flag == "x-axis":
+		return axisNames()
+	case flag == "type" && command == "synth":
+		return synth.Types()
+	case flag == "device" && command == "probe":
+		return append(ofBackend("device"), allDevices)
+	case flag == "flash-attn" && command == "inspect":
+		return []string{"on", "off"}
+	}
+	return ofBackend(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// ofBackend lists the values of a choice among a config's backend keys; nil for any other name.
+func ofBackend(key string) []string {
+	for _, t := range config.Tables() {
+		for _, f := range t.Fields {
+			if t.Name == "backends" && f.Key == key {
+				return slices.Clone(f.Values)
+			}
+		}
+	}
+	return nil
+}
+
+// candidates lists what the last of words can become, each with its meaning behind a tab; nil where files may.
+func candidates(app *cli.App, words []string) (out []string) {
+	if len(words) == 0 {
+		words = []string{""}
+	}
+	last := words[len(words)-1]
+	offer := func(name, meaning string) {
+		if strings.HasPrefix(name, last) {
+			meaning, _, _ = strings.Cut(meaning, "\n")
+			out = append(out, strings.TrimSuffix(name+"\t"+strings.ReplaceAll(meaning, "`", ""), "\t"))
+		}
+	}
+	offerFlags := func(flags []cli.Flag) {
+		if !slices.Contains(flags, cli.HelpFlag) { // which the library adds when a command runs
+			flags = append(slices.Clone(flags), cli.HelpFlag)
+		}
+		for _, f := range flags {
+			for _, name := range f.Names() {
+				offer(dashed(name), f.(cli.DocGenerationFlag).GetUsage())
+			}
+		}
+	}
+	at := slices.IndexFunc(words[:len(words)-1], func(w string) bool { return !strings.HasPrefix(w, "-") })
+	if at < 0 {
+		if strings.HasPrefix(last, "-") {
+			offerFlags(app.Flags)
+			return out
+		}
+		for _, c := range app.VisibleCommands() {
+			offer(c.Name, c.Usage)
+		}
+		return out
+	}
+	command := app.Command(words[at])
+	if command == nil {
+		return nil
+	}
+	// The flag whose value is wanted: the word before, or of --flag=value what stands before the sign, which bash
+	// hands over in pieces.
+	before := words[len(words)-2]
+	switch {
+	case last == "=":
+		last = ""
+	case before == "=" && len(words) > 2:
+		before = words[len(words)-3]
+	case strings.HasPrefix(last, "-") && strings.Contains(last, "="):
+		before, last, _ = strings.Cut(last, "=")
+	}
+	if name := strings.TrimLeft(before, "-"); name != before {
+		for _, f := range command.Flags {
+			if d := f.(cli.DocGenerationFlag); d.TakesValue() && slices.Contains(f.Names(), name) {
+				for _, v := range values(command.Name, name) {
+					offer(v, "")
+				}
+				return out
+			}
+		}
+	}
+	switch {
+	case strings.HasPrefix(last, "-"):
+		offerFlags(command.Flags)
+	case command.Name == "completion":
+		for _, shell := range shells {
+			offer(shell, "")
+		}
+	case command.Name == "help":
+		for _, c := range app.VisibleCommands() {
+			offer(c.Name, c.Usage)
+		}
+	}
+	return out
+}
