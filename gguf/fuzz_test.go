@@ -137,8 +137,19 @@ func readAll(t *testing.T, b []byte) {
 		}
 		return
 	}
-	if n, err := io.Copy(io.Discard, file.Header()); err != nil || n != min(file.DataOffset, file.Size) {
-		t.Fatalf("header of %d bytes, data at %d: %v", n, file.DataOffset, err)
+	checkAll(t, file)
+}
+
+func checkAll(t *testing.T, file *File) {
+	t.Helper()
+	var fe *FormatError
+	parts, heads, size := file.Parts(), int64(0), int64(0)
+	for _, p := range parts {
+		heads += min(p.DataOffset, p.Size)
+		size += p.Size
+	}
+	if n, err := io.Copy(io.Discard, file.Header()); err != nil || n != heads || size != file.Size {
+		t.Fatalf("headers of %d bytes, want %d; %d bytes in all, want %d; %v", n, heads, file.Size, size, err)
 	}
 	for i := range file.KVs {
 		kv := &file.KVs[i]
@@ -167,8 +178,8 @@ func readAll(t *testing.T, b []byte) {
 	sum := int64(0)
 	for i := range file.Tensors {
 		x := &file.Tensors[i]
-		if x.Offset < file.DataOffset || x.Size < 1 || x.Offset+x.Size > file.Size {
-			t.Fatalf("tensor %q lies at %d+%d in a file of %d", x.Name, x.Offset, x.Size, file.Size)
+		if p := parts[x.Part]; x.Offset < p.DataOffset || x.Size < 1 || x.Offset+x.Size > p.Size {
+			t.Fatalf("tensor %q lies at %d+%d in a file of %d", x.Name, x.Offset, x.Size, p.Size)
 		}
 		if found, ok := file.Tensor(x.Name); !ok || found != x {
 			t.Fatalf("tensor %q is not found", x.Name)
