@@ -20,10 +20,10 @@ import (
 // Twin is a model that has metadata, vocabulary, tensor table and types of another file, and new weights: a shape
 // that can be handed on without what was learned.
 type Twin struct {
-	name    string // of the file, without extension
-	header  []byte // SHA-256 of the file's header
-	info    os.FileInfo
-	offset  int64 // bytes from the start of the file to its tensor data
+	name    string        // of the file, without extension
+	header  []byte        // SHA-256 of the file's header; of a model in several parts, of all their headers
+	infos   []os.FileInfo // of the file, or of all parts
+	offset  int64         // bytes from the start of the file, or of the first part, to the tensor data
 	entries []gguf.Entry
 	tensors []draw.Tensor
 }
@@ -32,22 +32,30 @@ type Twin struct {
 const twinPrefix = "llmscale.twin."
 
 // OpenTwin reads everything but the weights of the GGUF file at path. A tensor of a type that no weights can be
-// drawn in is refused by name.
+// drawn in is refused by name. The twin of a model in several parts is one file: llama.cpp computes with the same
+// tensors, and a model to hand on is handled more easily.
 func OpenTwin(path string) (*Twin, error) {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("synth: %w", err)
-	}
 	arch, err := f.Text("general.architecture")
 	if err != nil {
 		return nil, err
 	}
-	t := &Twin{info: info, offset: f.DataOffset, name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
+	t := &Twin{offset: f.DataOffset, name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
+	paths := f.Paths()
+	if len(paths) > 1 {
+		t.name = filepath.Base(gguf.Stem(f.Path)) // the same whichever part was named
+	}
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, fmt.Errorf("synth: %w", err)
+		}
+		t.infos = append(t.infos, info)
+	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f.Header()); err != nil {
 		return nil, fmt.Errorf("synth: %s: %w", path, err)
@@ -55,8 +63,8 @@ func OpenTwin(path string) (*Twin, error) {
 	t.header = h.Sum(nil)
 	for i := range f.KVs {
 		kv := &f.KVs[i]
-		if strings.HasPrefix(kv.Key, twinPrefix) {
-			continue // the file is a twin itself
+		if strings.HasPrefix(kv.Key, twinPrefix) || gguf.IsSplitKey(kv.Key) {
+			continue // the file is a twin itself; or a part, and the twin is whole
 		}
 		v, err := f.Value(kv)
 		if err != nil {
@@ -125,8 +133,12 @@ func (t *Twin) Label() string { return "like-" + t.name + "-" + hex.EncodeToStri
 
 // checkTarget refuses to write the twin over its original, whose weights are nowhere else.
 func (t *Twin) checkTarget(path string) error {
-	if at, err := os.Stat(path); err == nil && os.SameFile(at, t.info) {
-		return fmt.Errorf("synth: %s is the original of this twin; want another path to write to", path)
+	if at, err := os.Stat(path); err == nil {
+		for _, info := range t.infos {
+			if os.SameFile(at, info) {
+				return fmt.Errorf("synth: %s is the original of this twin; want another path to write to", path)
+			}
+		}
 	}
 	return nil
 }
