@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 
+	"llmscale/internal/address"
 	"llmscale/runner/record"
 )
 
@@ -61,11 +62,11 @@ type LoadSpec struct {
 // OllamaSpec says which server and which of its models to measure. ModelFile is
 // then the GGUF that the server's model was made of; its tokeniser is used.
 type OllamaSpec struct {
-	URL        string  `json:"url"`         // "": as Ollama's own tools find it
-	Model      string  `json:"model"`       // on the server
-	SHA256     string  `json:"sha256"`      // of ModelFile; the server must serve that very file
-	BanRepeats bool    `json:"ban_repeats"` // see config.Backend
-	TimeoutS   float64 `json:"timeout_s"`   // longest load, and longest call
+	URL        address.Address `json:"url"`         // "": as Ollama's own tools find it
+	Model      string          `json:"model"`       // on the server
+	SHA256     string          `json:"sha256"`      // of ModelFile; the server must serve that very file
+	BanRepeats bool            `json:"ban_repeats"` // see config.Backend
+	TimeoutS   float64         `json:"timeout_s"`   // longest load, and longest call
 }
 
 // LoadInfo says what a load took and what it gave.

@@ -67,7 +67,7 @@ func coordinate(dir string) error {
 			return err
 		}
 	} else {
-		if err := r.Store.SaveConfig(path); err != nil {
+		if err := r.Store.SaveConfig(cfg); err != nil {
 			return err
 		}
 		r.Manifest = NewManifest("test", r.Plan, o, models.Dir, nil)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"llmscale/internal/address"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -69,7 +70,7 @@ func NewManifest(id string, p *Plan, o Overrides, modelsDir string, build any) m
 	m := ThisMachine()
 	return map[string]any{
 		"schema_version": record.SchemaVersion, "run_id": id, "run_name": cfg.RunName,
-		"argv": os.Args, "config_path": cfg.File(), "config_sha256": cfg.SHA256(), "git_head": gitHead(),
+		"argv": address.RedactAll(os.Args), "config_path": cfg.File(), "config_sha256": cfg.SHA256(), "git_head": gitHead(),
 		"platform":    map[string]any{"os": m.OS, "machine": m.Arch, "processor": m.CPU, "go": m.GoVersion},
 		"environment": m, "llmscale": build, "cuda_available": false,
 		"repetitions": cfg.Repetitions, "warmup_repetitions": cfg.WarmupRepetitions,
@@ -103,13 +104,9 @@ func modelFiles(p *Plan) []map[string]any {
 	return out
 }
 
-// SaveConfig copies the config file into a new run's folder.
-func (s *Store) SaveConfig(path string) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("runner: %w", err)
-	}
-	return writeFile(filepath.Join(s.dir, configCopy), data)
+// SaveConfig keeps the config, without secrets, in a new run's folder.
+func (s *Store) SaveConfig(cfg *config.Config) error {
+	return writeFile(filepath.Join(s.dir, configCopy), cfg.Text())
 }
 
 // ResumedConfig reads the config of the run in dir as its manifest says it ran:
@@ -198,7 +195,7 @@ func Sessions(manifest map[string]any) int {
 func (r *Run) begin() error {
 	sessions, _ := r.Manifest["sessions"].([]any)
 	r.Manifest["sessions"] = append(sessions, map[string]any{
-		"started_at_unix": float64(time.Now().UnixNano()) / 1e9, "argv": os.Args, "load_average_1m": loadAverage(),
+		"started_at_unix": float64(time.Now().UnixNano()) / 1e9, "argv": address.RedactAll(os.Args), "load_average_1m": loadAverage(),
 	})
 	r.Manifest["run_state"] = StateRunning
 	r.begun = true

@@ -10,11 +10,23 @@ import "llmscale/runner/ceilings"
 // workerFD is the worker's reply pipe: the first of exec.Cmd.ExtraFiles.
 const workerFD = 3
 
-// request asks the worker for one thing: exactly one field is set.
+// request asks the worker for one thing: exactly one of Load, Measure
+// and Probe is set.
 type request struct {
 	Load    *LoadSpec  `json:"load,omitempty"`
 	Measure *CallSpec  `json:"measure,omitempty"`
 	Probe   *ProbeSpec `json:"probe,omitempty"`
+
+	// Of a load: the server's address with its secrets, which Load.Ollama.URL leaves out of JSON.
+	Address string `json:"address,omitempty"`
+}
+
+func loadRequest(spec *LoadSpec) request {
+	req := request{Load: spec}
+	if spec.Ollama != nil {
+		req.Address = spec.Ollama.URL.Reveal()
+	}
+	return req
 }
 
 // reply answers a request. Share replies may precede the final one.

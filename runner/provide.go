@@ -68,7 +68,7 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 			return errInterrupted
 		default:
 		}
-		if f := asFailure(err); f.Status == record.StatusWaived && r.served[spec.URL] {
+		if f := asFailure(err); f.Status == record.StatusWaived && r.served[spec.URL.Reveal()] {
 			// This machine does have a server: it is one that died.
 			return Failf(record.StatusError, "the server is gone: %s", f.Reason)
 		}
@@ -77,7 +77,7 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 	if r.served == nil {
 		r.served = map[string]bool{}
 	}
-	r.served[spec.URL] = true
+	r.served[spec.URL.Reveal()] = true
 	held.add(func() error {
 		err := release()
 		if err != nil {

@@ -247,7 +247,7 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	if err != nil {
 		return nil, LoadInfo{}, err
 	}
-	rep, err := w.ask(request{Load: &j.Load}, r.Plan.Config.CellTimeout(), stop, func(share float64) {
+	rep, err := w.ask(loadRequest(&j.Load), r.Plan.Config.CellTimeout(), stop, func(share float64) {
 		r.show(Status{Cell: cell, Phase: PhaseLoad, Share: share})
 	})
 	if err == nil && rep.Loaded == nil {

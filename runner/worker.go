@@ -9,6 +9,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+
+	"llmscale/internal/address"
 )
 
 // WorkerMain is the worker process. It exits as soon as its coordinator is gone,
@@ -77,6 +79,9 @@ func (w *worker) serve(req request) error {
 	)
 	switch {
 	case req.Load != nil:
+		if req.Load.Ollama != nil {
+			req.Load.Ollama.URL = address.Address(req.Address)
+		}
 		rep.Loaded, err = w.load(*req.Load)
 	case req.Measure != nil:
 		rep.Measurement, err = w.measure(*req.Measure)

@@ -246,7 +246,7 @@ func measure(c *cli.Context) (dir string, err error) {
 		}
 		defer run.Store.Close()
 	} else {
-		if err = run.Store.SaveConfig(cfg.File()); err != nil {
+		if err = run.Store.SaveConfig(cfg); err != nil {
 			return "", err
 		}
 		run.Manifest = runner.NewManifest(run.ID, run.Plan, o, models.Dir, versionInfo())

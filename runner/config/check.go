@@ -95,6 +95,7 @@ func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
 		}
 	}
 	d.checkKind(b, path)
+	d.checkURL(b, path)
 	if n, ok := d.seen[path+".ubatch_tokens"]; !ok {
 		b.UBatchTokens = min(512, b.BatchTokens)
 	} else if b.UBatchTokens > b.BatchTokens && !d.bad[path+".batch_tokens"] {

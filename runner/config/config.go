@@ -19,6 +19,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"llmscale/internal/address"
 )
 
 // Config is a sweep as its file asks for it, with every default filled in.
@@ -35,8 +37,8 @@ type Config struct {
 	Backends          []Backend  `json:"backends"`
 	Models            []Model    `json:"models"`
 
-	file   string
-	sha256 string
+	file string
+	text []byte
 }
 
 // Scenario is one prompt. Exactly one of Prompt and PromptTokens is set.
@@ -69,9 +71,9 @@ type Backend struct {
 	Mmap          bool    `json:"mmap"`                     // weights mapped from the file
 
 	// Of kind ollama alone.
-	URL        string `json:"url,omitempty"`         // of the server; "": as Ollama's own tools find it
-	Import     bool   `json:"import,omitempty"`      // models that are not the server's are made there for the time of measuring
-	BanRepeats string `json:"ban_repeats,omitempty"` // auto, on, off; "" of other kinds
+	URL        address.Address `json:"url,omitempty"`         // of the server; "": as Ollama's own tools find it
+	Import     bool            `json:"import,omitempty"`      // models that are not the server's are made there for the time of measuring
+	BanRepeats string          `json:"ban_repeats,omitempty"` // auto, on, off; "" of other kinds
 
 	at mark // of its entry in the file
 }
@@ -167,10 +169,12 @@ func Parse(name string, data []byte) (*Config, error) {
 	if root == nil {
 		return nil, d.errs.orNil()
 	}
-	sum := sha256.Sum256(data)
-	c := &Config{file: name, sha256: hex.EncodeToString(sum[:])}
+	c := &Config{file: name}
 	decodeMapping(d, &sweepTable, root, c, "")
 	d.check(c)
+	if len(d.errs) == 0 {
+		c.text = d.withoutSecrets(data, root)
+	}
 	if err := d.errs.orNil(); err != nil {
 		return nil, err
 	}
@@ -180,9 +184,16 @@ func Parse(name string, data []byte) (*Config, error) {
 // File is the name under which the config was read.
 func (c *Config) File() string { return c.file }
 
-// SHA256 is the digest of the config file's bytes in lower-case hex. Filter and
-// Override do not change it: Resolved says what they made of the file.
-func (c *Config) SHA256() string { return c.sha256 }
+// Text is the bytes that were parsed, but for the secrets of addresses, in whose place
+// environment variables stand; the caller must not change them. Filter and Override
+// leave them alone: Resolved says what they made of the file.
+func (c *Config) Text() []byte { return c.text }
+
+// SHA256 is the digest of Text in lower-case hex.
+func (c *Config) SHA256() string {
+	sum := sha256.Sum256(c.text)
+	return hex.EncodeToString(sum[:])
+}
 
 // CellTimeout is cell_timeout_s as a duration.
 func (c *Config) CellTimeout() time.Duration {
@@ -200,7 +211,7 @@ type Resolved struct {
 
 // Resolved returns a copy that later changes to c do not reach.
 func (c *Config) Resolved() Resolved {
-	r := Resolved{File: c.file, SHA256: c.sha256, Config: c.clone()}
+	r := Resolved{File: c.file, SHA256: c.SHA256(), Config: c.clone()}
 	for _, p := range c.Pairs() {
 		r.Pairs = append(r.Pairs, p.Model.Name+"/"+p.Backend.Name)
 	}

@@ -132,11 +132,11 @@ models: [{name: a, source: synth:gpt2}]
 	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
-		file:   "some/where/my sweep.v2.yaml", sha256: fmt.Sprintf("%x", sha256.Sum256(data))}
+		file:   "some/where/my sweep.v2.yaml", text: data}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}
-	if c.File() != want.file || c.SHA256() != want.sha256 || c.CellTimeout() != 10*time.Minute {
+	if c.File() != want.file || c.SHA256() != fmt.Sprintf("%x", sha256.Sum256(data)) || c.CellTimeout() != 10*time.Minute {
 		t.Errorf("file %q, sha256 %q, timeout %v", c.File(), c.SHA256(), c.CellTimeout())
 	}
 }

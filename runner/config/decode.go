@@ -12,6 +12,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"llmscale/internal/address"
 	"llmscale/internal/text"
 )
 
@@ -39,7 +40,8 @@ func (d *decoder) full() bool { return len(d.errs) >= maxErrors }
 
 func (d *decoder) fail(m mark, field, format string, args ...any) {
 	d.bad[field] = true
-	d.errs = append(d.errs, &Error{d.file, m.line, m.col, field, fmt.Sprintf(format, args...)})
+	// Whatever is wrong: an address in it may hold a secret.
+	d.errs = append(d.errs, &Error{d.file, m.line, m.col, field, address.Redact(fmt.Sprintf(format, args...))})
 }
 
 // document parses the bytes into the root mapping, or fails and returns nil.

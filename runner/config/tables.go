@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -221,8 +220,8 @@ var backendTable = table[Backend]{
 			Doc: "Weights are mapped from the file instead of copied into memory."},
 			at: func(b *Backend) any { return &b.Mmap }},
 		{Field: Field{Key: "url", Type: Text, DefaultDoc: "`OLLAMA_HOST`, else `http://127.0.0.1:11434`",
-			Doc: "Address of the Ollama server. Kind ollama only."},
-			at: func(b *Backend) any { return &b.URL }, rule: serverRule},
+			Doc: "Address of the Ollama server. `${NAME}` stands for an environment variable. A login before the host and a query behind a `?` reach the server and no file of the run, see [Secrets](ollama.md#secrets). Kind ollama only."},
+			at: func(b *Backend) any { return (*string)(&b.URL) }},
 		{Field: Field{Key: "import", Type: Bool, Default: "false",
 			Doc: "Models that are not Ollama's own are made on the server from the very file that the native backend loads (upload, create), and deleted after they were measured. Kind ollama only."},
 			at: func(b *Backend) any { return &b.Import }},
@@ -375,14 +374,6 @@ func nameRule(s string) string {
 		return fmt.Sprintf("must have at most %d characters, not %d", maxName, len(s))
 	case !namePattern.MatchString(s):
 		return fmt.Sprintf("must be letters, digits and . _ : + - with a letter or digit first, not %s", quote(s))
-	}
-	return ""
-}
-
-// serverRule wants an address that a request can be sent to.
-func serverRule(s string) string {
-	if u, err := url.Parse(s); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Sprintf("must be the address of a server, for example http://127.0.0.1:11434, not %s", quote(s))
 	}
 	return ""
 }

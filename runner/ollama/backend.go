@@ -75,7 +75,7 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 		d := time.Duration(s * float64(time.Second))
 		limits.Load, limits.Call = d, d
 	}
-	if b.client, err = NewClient(b.served.URL, limits); err != nil {
+	if b.client, err = NewClient(b.served.URL.Reveal(), limits); err != nil {
 		return runner.LoadInfo{}, err
 	}
 	defer func() {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"llmscale/internal/address"
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -42,7 +43,7 @@ func (f fakeTokenizer) Close() error                          { return nil }
 // at is spec for a model of a server.
 func at(url, model string) runner.LoadSpec {
 	s := spec
-	s.Ollama = &runner.OllamaSpec{URL: url, Model: model}
+	s.Ollama = &runner.OllamaSpec{URL: address.Address(url), Model: model}
 	return s
 }
 

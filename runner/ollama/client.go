@@ -17,6 +17,7 @@ import (
 	"github.com/ollama/ollama/api"
 	"github.com/ollama/ollama/envconfig"
 
+	"llmscale/internal/address"
 	"llmscale/runner/record"
 )
 
@@ -59,32 +60,32 @@ func (l Limits) filled() Limits {
 }
 
 // Client talks to one Ollama server, through Ollama's own client, within Limits.
-// All its errors are *Error.
+// All its errors are *Error. The secrets of the server's address are known to its transport
+// alone, which adds them to each request.
 type Client struct {
-	url       *url.URL
+	url       *url.URL            // without secrets
+	scrub     func(string) string // takes the secrets out of what a server says
 	limits    Limits
 	transport *http.Transport
 	http      *http.Client
 	api       *api.Client
 }
 
-// NewClient returns a client of the server at address, for instance
-// "http://127.0.0.1:11434". Empty means where Ollama's own tools look: the
-// environment variable OLLAMA_HOST, else that address. Nothing is sent yet.
-func NewClient(address string, limits Limits) (*Client, error) {
-	base := envconfig.Host()
-	if address != "" {
-		var err error
-		if base, err = url.Parse(address); err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-			return nil, &Error{Op: "address", Status: record.StatusError, Reason: fmt.Sprintf("%q is no address of a server; want one like http://127.0.0.1:11434", clip(address)), cause: err}
-		}
+// NewClient returns a client of the server at addr, for instance
+// "http://127.0.0.1:11434" or "https://user:password@host/ollama?key=token". Empty
+// means where Ollama's own tools look: the environment variable OLLAMA_HOST, else the
+// first of these. Nothing is sent yet.
+func NewClient(addr string, limits Limits) (*Client, error) {
+	base, err := serverURL(addr)
+	if err != nil {
+		return nil, err
 	}
 	if h := base.Hostname(); h == "ollama.com" || strings.HasSuffix(h, ".ollama.com") {
 		// The API client would sign requests to it with the user's key, and what it
 		// measures is somebody else's machine.
 		return nil, &Error{Op: "address", Status: record.StatusError, Reason: h + " is a service, not a server whose times mean something; want one like http://127.0.0.1:11434"}
 	}
-	c := &Client{url: base, limits: limits.filled()}
+	c := &Client{url: address.Public(base), scrub: address.Scrubber(base), limits: limits.filled()}
 	c.transport = &http.Transport{
 		// No proxy, whatever the environment says: its time would be measured too.
 		Proxy:                  nil,
@@ -96,17 +97,46 @@ func NewClient(address string, limits Limits) (*Client, error) {
 		IdleConnTimeout:        time.Minute,
 	}
 	c.http = &http.Client{
-		Transport: guard{c.transport},
+		Transport: guard{base: c.transport, login: base.User, query: base.RawQuery},
 		CheckRedirect: func(req *http.Request, _ []*http.Request) error {
-			return &redirectError{req.URL.Redacted()}
+			return &redirectError{address.Public(req.URL).String()}
 		},
 	}
-	c.api = api.NewClient(base, c.http)
+	c.api = api.NewClient(c.url, c.http)
 	return c, nil
 }
 
-// URL is the server's address.
-func (c *Client) URL() string { return c.url.Redacted() }
+// serverURL parses addr, or where that is empty OLLAMA_HOST as Ollama's own tools do;
+// they know no login and no query.
+func serverURL(addr string) (*url.URL, error) {
+	from := ""
+	if addr == "" {
+		host := envconfig.Var("OLLAMA_HOST")
+		if !strings.ContainsAny(host, "@?") {
+			return envconfig.Host(), nil
+		}
+		addr, from = host, "OLLAMA_HOST: "
+		if !strings.Contains(addr, "://") {
+			addr = "http://" + addr
+			if u, err := url.Parse(addr); err == nil && u.Port() == "" {
+				u.Host += ":11434"
+				addr = u.String()
+			}
+		}
+	}
+	u, err := url.Parse(addr)
+	if err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
+		return u, nil
+	}
+	const want = "no address of a server; want one like http://127.0.0.1:11434"
+	if strings.ContainsAny(addr, "@?") { // neither it nor what the parser says of it can be shown
+		return nil, &Error{Op: "address", Status: record.StatusError, Reason: from + "it is " + want + ", or http://user:password@127.0.0.1:11434 (%40 for an @ in a password, %3F for a ?, %2F for a /)"}
+	}
+	return nil, &Error{Op: "address", Status: record.StatusError, Reason: fmt.Sprintf("%s%q is %s", from, clip(addr), want), cause: err}
+}
+
+// URL names the server: its address without secrets.
+func (c *Client) URL() string { return c.url.String() }
 
 // Close drops the idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }

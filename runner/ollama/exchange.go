@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,6 +59,7 @@ const (
 
 type exchange struct {
 	op, url  string
+	scrub    func(string) string
 	idle     time.Duration // longest silence inside an answer
 	deadline time.Duration // of the whole call, for its message
 	maxBytes int64
@@ -84,7 +86,7 @@ type exchangeKey struct{}
 // begin returns the context under which the API client makes one call.
 func (c *Client) begin(ctx context.Context, op string, deadline time.Duration, maxBytes int64) (context.Context, *exchange) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
-	ex := &exchange{op: op, url: c.url.String(), idle: c.limits.Idle, deadline: deadline, maxBytes: maxBytes, maxLine: c.limits.MaxLine, cancel: cancel}
+	ex := &exchange{op: op, url: c.URL(), scrub: c.scrub, idle: c.limits.Idle, deadline: deadline, maxBytes: maxBytes, maxLine: c.limits.MaxLine, cancel: cancel}
 	return context.WithValue(ctx, exchangeKey{}, ex), ex
 }
 
@@ -131,6 +133,7 @@ func (ex *exchange) end(ctx context.Context, err error) error {
 		return nil
 	}
 	e.Op, e.HTTP, e.cause = ex.op, ex.status, err
+	e.Reason = ex.scrub(e.Reason)
 	return e
 }
 
@@ -138,6 +141,8 @@ func (ex *exchange) end(ctx context.Context, err error) error {
 func (ex *exchange) outcome(ctx context.Context, err error) *Error {
 	var dial *net.OpError
 	var redirect *redirectError
+	// What came in may repeat what was sent, and must not be cut before the secrets are out.
+	ex.head, ex.tail.last = []byte(ex.scrub(string(ex.head))), []byte(ex.scrub(string(ex.tail.last)))
 	switch {
 	case ex.fault != nil:
 		e := *ex.fault // a copy: err may wrap the fault itself, and becomes the cause
@@ -170,7 +175,7 @@ func (ex *exchange) outcome(ctx context.Context, err error) *Error {
 	if ex.html {
 		what = "a web page"
 	}
-	return ex.sorry("%s answered with %s (%s): is it an Ollama server?", ex.url, what, quote(ex.head))
+	return ex.sorry("%s answered with %s (%s): is it an Ollama server?", ex.url, what, ex.begins())
 }
 
 // said returns the message of an {"error": "..."} line inside a stream: the API
@@ -194,15 +199,18 @@ func (ex *exchange) sorry(format string, args ...any) *Error {
 // refused words an answer of status 4xx or 5xx. Needs ex.mu held.
 func (ex *exchange) refused() *Error {
 	code := fmt.Sprintf("HTTP status %d", ex.status)
+	if ex.status == http.StatusUnauthorized || ex.status == http.StatusForbidden {
+		code += "; a login goes before the host of its address, a token behind a ?"
+	}
 	switch message := jsonError(ex.head); {
 	case message != "":
 		return ex.classified(fmt.Sprintf("the server says: %s (%s)", message, code))
 	case len(bytes.TrimSpace(ex.head)) == 0:
 		return ex.sorry("the server answered with %s and nothing else", code)
 	case ex.html:
-		return ex.sorry("%s answered with %s and a web page (%s): is it an Ollama server?", ex.url, code, quote(ex.head))
+		return ex.sorry("%s answered with %s and a web page (%s): is it an Ollama server?", ex.url, code, ex.begins())
 	}
-	return ex.classified(fmt.Sprintf("the server answered with %s: %s", code, quote(ex.head)))
+	return ex.classified(fmt.Sprintf("the server answered with %s: %s", code, ex.begins()))
 }
 
 // classified keeps "did not fit in memory", a result, apart from other refusals.
@@ -233,6 +241,9 @@ func jsonError(data []byte) string {
 // quote shows the first line of data that says something.
 func quote(data []byte) string { return fmt.Sprintf("%q", oneLine(string(data))) }
 
+// begins quotes the answer's first words. Needs ex.mu held.
+func (ex *exchange) begins() string { return quote([]byte(ex.scrub(string(ex.head)))) }
+
 func oneLine(s string) string {
 	for line := range strings.Lines(s) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -256,10 +267,14 @@ type redirectError struct{ to string }
 func (e *redirectError) Error() string { return "redirect to " + e.to }
 
 // guard is the transport that puts each answer under its exchange's bounds.
-type guard struct{ base http.RoundTripper }
+type guard struct {
+	base  http.RoundTripper
+	login *url.Userinfo // of the server's address, nil: none
+	query string        // of the same, "": none
+}
 
 func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := g.base.RoundTrip(req)
+	resp, err := g.base.RoundTrip(g.admitted(req))
 	ex, _ := req.Context().Value(exchangeKey{}).(*exchange)
 	if err != nil || ex == nil {
 		return resp, err
@@ -275,6 +290,23 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	})
 	resp.Body = &body{ReadCloser: resp.Body, ex: ex}
 	return resp, nil
+}
+
+// admitted returns the request with the secrets of the server's address. They are added
+// here, behind the http.Client, whose errors name the address.
+func (g guard) admitted(req *http.Request) *http.Request {
+	if g.login == nil && g.query == "" {
+		return req
+	}
+	out := req.Clone(req.Context())
+	if g.login != nil && out.Header.Get("Authorization") == "" {
+		password, _ := g.login.Password()
+		out.SetBasicAuth(g.login.Username(), password)
+	}
+	if g.query != "" {
+		out.URL.RawQuery = strings.TrimSuffix(g.query+"&"+out.URL.RawQuery, "&")
+	}
+	return out
 }
 
 type body struct {
@@ -308,10 +340,10 @@ func (b *body) Read(p []byte) (int, error) {
 			return n, io.EOF // an error's beginning is enough to tell it
 		}
 		if ex.fault == nil && ex.bytes > ex.maxBytes {
-			ex.fault = &Error{Status: record.StatusError, Reason: fmt.Sprintf("the server's answer is longer than %d bytes, the most that is read here: it begins with %s", ex.maxBytes, quote(ex.head))}
+			ex.fault = &Error{Status: record.StatusError, Reason: fmt.Sprintf("the server's answer is longer than %d bytes, the most that is read here: it begins with %s", ex.maxBytes, ex.begins())}
 		}
 		if ex.fault == nil && ex.maxLine > 0 && ex.line > ex.maxLine {
-			ex.fault = &Error{Status: record.StatusError, Reason: fmt.Sprintf("the server sent %d bytes without the end of a line: it begins with %s", ex.line, quote(ex.head))}
+			ex.fault = &Error{Status: record.StatusError, Reason: fmt.Sprintf("the server sent %d bytes without the end of a line: it begins with %s", ex.line, ex.begins())}
 		}
 	}
 	if ex.fault != nil {

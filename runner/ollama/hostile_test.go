@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"llmscale/internal/address"
 	"llmscale/runner"
 	"llmscale/runner/record"
 )
@@ -245,14 +246,14 @@ func TestNoServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := "http://" + l.Addr().String()
+	addr := "http://" + l.Addr().String()
 	l.Close()
-	_, _, err = Serve(context.Background(), runner.OllamaSpec{URL: address, Model: "m"}, "")
-	expect(t, "serve", err, record.StatusWaived, "no Ollama server at "+address)
+	_, _, err = Serve(context.Background(), runner.OllamaSpec{URL: address.Address(addr), Model: "m"}, "")
+	expect(t, "serve", err, record.StatusWaived, "no Ollama server at "+addr)
 	expect(t, "serve", err, record.StatusWaived, "ollama serve")
 	// A worker asks a server that was there when its job began.
-	_, err = New(setup{}.options()).Load(at(address, "m"), nil)
-	expect(t, "load", err, record.StatusError, "the server is gone: no Ollama server at "+address)
+	_, err = New(setup{}.options()).Load(at(addr, "m"), nil)
+	expect(t, "load", err, record.StatusError, "the server is gone: no Ollama server at "+addr)
 
 	// A name that does not resolve: reserved for that by RFC 2606.
 	_, _, err = Serve(context.Background(), runner.OllamaSpec{URL: "http://server.invalid", Model: "m"}, "")

@@ -14,7 +14,7 @@ import (
 // may be killed, and then nobody else would take its model off the server.
 func Serve(ctx context.Context, spec runner.OllamaSpec, file string) (name string, release func() error, err error) {
 	defer func() { err = failure(err) }()
-	c, err := NewClient(spec.URL, Limits{})
+	c, err := NewClient(spec.URL.Reveal(), Limits{})
 	if err != nil {
 		return "", nil, err
 	}
