@@ -52,7 +52,7 @@ func readPasses(size int64, threads, streams, sweeps, passes int) ([]float64, in
 	)
 	code := C.ls_read_bandwidth(C.size_t(size), C.int32_t(threads), C.int32_t(streams), C.int32_t(sweeps), C.int32_t(passes),
 		times(ns), &read, &checksum, &cerr)
-	return seconds(ns), int64(read), toError(code, &cerr, logs.mark())
+	return seconds(ns), int64(read), toError(code, &cerr, nil)
 }
 
 func fmaPasses(threads int, steps int64, passes int) ([]float64, int64, error) {
@@ -66,7 +66,7 @@ func fmaPasses(threads int, steps int64, passes int) ([]float64, int64, error) {
 		checksum C.double
 	)
 	code := C.ls_fma_rate(C.int32_t(threads), C.int64_t(steps), C.int32_t(passes), times(ns), &flop, &checksum, &cerr)
-	if err := toError(code, &cerr, logs.mark()); err != nil {
+	if err := toError(code, &cerr, nil); err != nil {
 		return nil, 0, err
 	}
 	// After ten thousand steps of x = x*(1-1/1024) + 1/1024 nothing is left of
@@ -84,7 +84,7 @@ func barrierPasses(threads int, barriers int64, passes int) ([]float64, error) {
 	ns := make([]int64, passes)
 	var cerr C.ls_error
 	code := C.ls_barrier_cost(C.int32_t(threads), C.int64_t(barriers), C.int32_t(passes), (*C.int64_t)(unsafe.Pointer(&ns[0])), &cerr)
-	return seconds(ns), toError(code, &cerr, logs.mark())
+	return seconds(ns), toError(code, &cerr, nil)
 }
 
 func seconds(ns []int64) []float64 {

@@ -8,28 +8,24 @@ package native
 // #cgo CFLAGS: -I${SRCDIR}/shim
 // #include "llmscale_shim.h"
 // #include <stdlib.h>
-// extern void llmscaleLog(int level, char * text);
 import "C"
 
 import (
-	"context"
-	"log/slog"
 	"runtime"
 	"runtime/cgo"
 	"strings"
-	"sync"
-	"sync/atomic"
 )
 
 // Built says whether this binary holds llama.cpp.
 const Built = true
 
-// toError turns a shim error into an *Error, with what was logged since mark.
-func toError(code C.int, e *C.ls_error, mark int) error {
+// toError turns a shim error into an *Error, with what llama.cpp logged meanwhile.
+func toError(code C.int, e *C.ls_error, log *capture) error {
+	lines, reason := log.end()
 	if code == C.LS_OK {
 		return nil
 	}
-	err := &Error{Op: C.GoString(&e.op[0]), Message: C.GoString(&e.message[0]), Log: logs.since(mark)}
+	err := &Error{Op: C.GoString(&e.op[0]), Message: C.GoString(&e.message[0]), Log: lines, Reason: reason}
 	switch code {
 	case C.LS_NO_MEMORY:
 		err.kind = ErrNoMemory
@@ -52,103 +48,6 @@ func toError(code C.int, e *C.ls_error, mark int) error {
 //export llmscaleLoadProgress
 func llmscaleLoadProgress(share C.float, user C.uintptr_t) C.bool {
 	return C.bool(cgo.Handle(user).Value().(func(float32) bool)(float32(share)))
-}
-
-// logBuffer assembles llama.cpp's log pieces into lines, hands them to slog and
-// keeps the last warnings and errors, which hold the reason of a failure.
-type logBuffer struct {
-	mu     sync.Mutex
-	logger *slog.Logger
-	level  slog.Level
-	line   strings.Builder
-	kept   []string
-	count  int // lines ever kept
-}
-
-const keptLogLines = 20
-
-var logs logBuffer
-
-// RouteLog sends llama.cpp's log to l; nil sends it nowhere. Warnings and errors
-// also end up in the Error of the call that failed, whatever l is.
-func RouteLog(l *slog.Logger) {
-	minLevel := 3 // warnings and errors, which say why a call failed
-	if l != nil {
-		switch {
-		case l.Enabled(context.Background(), slog.LevelDebug-4):
-			minLevel = 1
-		case l.Enabled(context.Background(), slog.LevelDebug):
-			minLevel = 2
-		}
-	}
-	logs.mu.Lock()
-	logs.logger = l
-	logs.mu.Unlock()
-	C.ls_log_set(C.ls_log_fn(C.llmscaleLog), C.int(minLevel))
-	logRouted.Store(true)
-}
-
-// logRouted says whether RouteLog was called. Unless it was, llama.cpp prints to
-// stderr whatever it does, from the moment that it looks for devices.
-var logRouted atomic.Bool
-
-// quietUnlessRouted routes the log to nowhere where nobody has routed it.
-func quietUnlessRouted() {
-	if !logRouted.Load() {
-		RouteLog(nil)
-	}
-}
-
-//export llmscaleLog
-func llmscaleLog(level C.int, text *C.char) {
-	logs.add(int(level), C.GoString(text))
-}
-
-// add maps ggml's levels down one step: what llama.cpp calls info (its model
-// dump) is debug to a user of this program.
-func (b *logBuffer) add(level int, text string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if level != 5 {
-		b.level = map[int]slog.Level{1: slog.LevelDebug - 4, 2: slog.LevelDebug, 3: slog.LevelWarn, 4: slog.LevelError}[level]
-	}
-	b.line.WriteString(text)
-	if !strings.HasSuffix(text, "\n") {
-		return
-	}
-	line := strings.TrimSpace(b.line.String())
-	b.line.Reset()
-	if line == "" || strings.Trim(line, ".") == "" {
-		return
-	}
-	if b.level >= slog.LevelWarn {
-		b.kept = append(b.kept, line)
-		b.count++
-		if len(b.kept) > keptLogLines {
-			b.kept = b.kept[1:]
-		}
-	}
-	if b.logger != nil {
-		// A failure is reported once, by the error that carries the log.
-		l := b.level
-		if l > slog.LevelDebug {
-			l = slog.LevelDebug
-		}
-		b.logger.Log(context.Background(), l, line, "from", "llama.cpp")
-	}
-}
-
-func (b *logBuffer) mark() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.count
-}
-
-func (b *logBuffer) since(mark int) []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := min(b.count-mark, len(b.kept))
-	return append([]string(nil), b.kept[len(b.kept)-n:]...)
 }
 
 // DefaultSignals lets fatal signals (abort, segmentation fault, ...) end the

@@ -7,6 +7,7 @@ package native
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,14 +58,18 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 	var err error
 	ctx.thread.do(func() {
 		var cerr C.ls_error
-		mark := logs.mark()
+		log := logs.capture()
 		code := C.ls_context_new(m.c, params, &ctx.c, &cerr)
-		if err = toError(code, &cerr, mark); err == nil {
+		if err = toError(code, &cerr, log); err == nil {
 			ctx.nCtx = int(C.ls_context_n_ctx(ctx.c))
 		}
 	})
 	if err != nil {
 		ctx.thread.stop()
+		var e *Error
+		if errors.As(err, &e) {
+			e.Log = append(slices.Clone(m.log), e.Log...)
+		}
 		return nil, err
 	}
 	m.contexts.Add(1)
@@ -127,8 +132,8 @@ func (c *Context) run(f func(cerr *C.ls_error) C.int) error {
 	var err error
 	c.thread.do(func() {
 		var cerr C.ls_error
-		mark := logs.mark()
-		err = toError(f(&cerr), &cerr, mark)
+		log := logs.capture()
+		err = toError(f(&cerr), &cerr, log)
 	})
 	return err
 }

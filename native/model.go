@@ -21,6 +21,7 @@ type Model struct {
 	mu       sync.RWMutex
 	c        *C.ls_model  // nil once closed
 	contexts atomic.Int32 // that are open
+	log      []string     // llama.cpp's warnings while it loaded, of which a later refusal may be the consequence
 }
 
 // Load loads the GGUF file at path. A load that p.Progress stops returns an
@@ -46,11 +47,12 @@ func Load(path string, p ModelParams) (*Model, error) {
 	}
 	m := &Model{}
 	var cerr C.ls_error
-	mark := logs.mark()
+	log := logs.capture()
 	code := C.ls_model_load(cpath, params, C.ls_progress_fn(C.llmscaleLoadProgress), C.uintptr_t(handle), &m.c, &cerr)
-	if err := toError(code, &cerr, mark); err != nil {
+	if err := toError(code, &cerr, log); err != nil {
 		return nil, err
 	}
+	m.log = log.lines
 	return m, nil
 }
 

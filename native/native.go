@@ -29,13 +29,17 @@ var (
 type Error struct {
 	Op      string // which step: load, context, prefill, decode, ...
 	Message string
-	Log     []string // what llama.cpp logged as warning or error meanwhile
+	Log     []string // what llama.cpp logged as warning or error since the load or the call began
+	Reason  string   // the first error among them, "" if there is none
 	kind    error    // one of the sentinels above, or nil
 }
 
 func (e *Error) Error() string {
 	s := "native: " + e.Op + ": " + e.Message
-	if len(e.Log) > 0 {
+	switch {
+	case e.Reason != "":
+		s += " (" + e.Reason + ")"
+	case len(e.Log) > 0:
 		s += " (" + e.Log[len(e.Log)-1] + ")"
 	}
 	return s

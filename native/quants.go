@@ -22,7 +22,7 @@ func Dequantize(t gguf.Type, src []byte) ([]float32, error) {
 	var cerr C.ls_error
 	code := C.ls_dequantize(C.int32_t(t), unsafe.Pointer(unsafe.SliceData(src)), C.size_t(len(src)), C.int64_t(len(dst)),
 		(*C.float)(unsafe.Pointer(unsafe.SliceData(dst))), &cerr)
-	return dst, toError(code, &cerr, logs.mark())
+	return dst, toError(code, &cerr, nil)
 }
 
 // ValidateRow returns an error if ggml_validate_row_data, with which llama.cpp checks the tensors of a file, does
@@ -30,5 +30,5 @@ func Dequantize(t gguf.Type, src []byte) ([]float32, error) {
 func ValidateRow(t gguf.Type, src []byte) error {
 	var cerr C.ls_error
 	code := C.ls_validate_row(C.int32_t(t), unsafe.Pointer(unsafe.SliceData(src)), C.size_t(len(src)), &cerr)
-	return toError(code, &cerr, logs.mark())
+	return toError(code, &cerr, nil)
 }

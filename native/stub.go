@@ -3,6 +3,7 @@
 package native
 
 import (
+	"io"
 	"log/slog"
 
 	"llmscale/runner/ceilings"
@@ -85,6 +86,9 @@ func Build() (BuildInfo, error) { return BuildInfo{}, ErrNotBuilt }
 
 // RouteLog does nothing.
 func RouteLog(*slog.Logger) {}
+
+// EchoLog does nothing.
+func EchoLog(io.Writer) {}
 
 // DefaultSignals does nothing.
 func DefaultSignals() {}

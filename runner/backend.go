@@ -128,11 +128,11 @@ type CallSpec struct {
 
 // Failure is an error with the status under which it goes on record.
 type Failure struct {
-	Status   string // one of record's statuses other than ok
-	Reason   string // one sentence
-	Signal   string // that ended the worker, "" if none
-	ExitCode *int   // of the worker, nil if it still runs or died of a signal
-	Stderr   []string
+	Status   string   // one of record's statuses other than ok
+	Reason   string   // one sentence
+	Signal   string   // that ended the worker, "" if none
+	ExitCode *int     // of the worker, nil if it still runs or died of a signal
+	Stderr   []string // what the runtime logged, and the last lines of the worker's stderr
 }
 
 func (f *Failure) Error() string { return f.Status + ": " + f.Reason }

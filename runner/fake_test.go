@@ -97,6 +97,10 @@ func (f *fakeBackend) fault(where string) error {
 		os.Exit(7)
 	case "oom":
 		return Failf(record.StatusOOM, "fake: did not fit")
+	case "refusal":
+		f := Failf(record.StatusError, "fake: refused (first error)")
+		f.Stderr = []string{"a warning", "first error", "fake runtime: about to fail by refusal", "second error"}
+		return f
 	case "hang":
 		time.Sleep(time.Hour)
 	case "garbage":

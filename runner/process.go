@@ -103,7 +103,7 @@ func (p *process) ask(req request, timeout time.Duration, stop <-chan struct{}, 
 			case !ok:
 				return reply{}, p.died()
 			case rep.Failure != nil:
-				return reply{}, &Failure{Status: rep.Failure.Status, Reason: rep.Failure.Reason, Stderr: p.stderr.last()}
+				return reply{}, &Failure{Status: rep.Failure.Status, Reason: rep.Failure.Reason, Stderr: joinLog(rep.Failure.Log, p.stderr.last())}
 			case rep.Share == nil:
 				return rep, nil
 			}
@@ -208,6 +208,17 @@ func (p *process) died() *Failure {
 	return f
 }
 
+// joinLog puts what a worker's runtime logged before the last lines of its stderr, in which the same lines may stand.
+func joinLog(log, stderr []string) []string {
+	out := slices.Clone(log)
+	for _, line := range stderr {
+		if !slices.Contains(log, line) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
 // deviceMemoryFull tells whether a line is CUDA's word for a full device.
 func deviceMemoryFull(line string) bool {
 	line = strings.ToLower(line)
@@ -233,7 +244,7 @@ type tail struct {
 	lines   []string
 }
 
-const tailLines = 20
+const tailLines = 100
 
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()

@@ -39,6 +39,7 @@ type reply struct {
 }
 
 type failureReply struct {
-	Status string `json:"status"`
-	Reason string `json:"reason"`
+	Status string   `json:"status"`
+	Reason string   `json:"reason"`
+	Log    []string `json:"log,omitempty"` // the runtime's warnings and errors since the request came
 }

@@ -92,7 +92,7 @@ func (w *worker) serve(req request) error {
 	}
 	if err != nil {
 		f := asFailure(err)
-		rep = reply{Failure: &failureReply{Status: f.Status, Reason: f.Reason}}
+		rep = reply{Failure: &failureReply{Status: f.Status, Reason: f.Reason, Log: f.Stderr}}
 	}
 	if err := w.out.Encode(rep); err != nil {
 		return fmt.Errorf("runner: answering the coordinator: %w", err)

@@ -56,6 +56,7 @@ func profileWorkerCommand() *cli.Command {
 		Hidden: true,
 		Action: func(*cli.Context) error {
 			native.RouteLog(slog.Default())
+			native.EchoLog(os.Stderr)
 			native.DefaultSignals()
 			var task profileTask
 			if err := json.NewDecoder(os.Stdin).Decode(&task); err != nil {

@@ -336,6 +336,7 @@ func workerCommand() *cli.Command {
 		Hidden: true,
 		Action: func(*cli.Context) error {
 			native.RouteLog(slog.Default())
+			native.EchoLog(os.Stderr)
 			native.DefaultSignals()
 			return runner.WorkerMain(openBackend, probeDevice)
 		},

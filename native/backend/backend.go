@@ -94,12 +94,18 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	return info, nil
 }
 
-// failure keeps "did not fit" apart from other errors.
+// failure keeps "did not fit" apart from other errors, and what llama.cpp said.
 func failure(err error) error {
-	if errors.Is(err, native.ErrNoMemory) {
-		return runner.Failf(record.StatusOOM, "%v", err)
+	var e *native.Error
+	if !errors.As(err, &e) {
+		return err
 	}
-	return err
+	f := runner.Failf(record.StatusError, "%v", err)
+	if errors.Is(err, native.ErrNoMemory) {
+		f.Status = record.StatusOOM
+	}
+	f.Stderr = e.Log
+	return f
 }
 
 // Measure makes the prompt, runs the call and turns nanoseconds into the record's

@@ -87,7 +87,7 @@ type Record struct {
 	Error     *string  `json:"error" doc:"why there is no measurement; null when ok"`
 	Signal    *string  `json:"signal" doc:"signal that ended the worker"`
 	ExitCode  *int     `json:"exit_code" doc:"exit code of the worker, where it ended by itself"`
-	Stderr    []string `json:"stderr_tail" doc:"last lines of the worker's stderr, where it failed"`
+	Stderr    []string `json:"stderr_tail" doc:"where it failed: the warnings and errors that llama.cpp logged since the load or the call began, and the last lines of the worker's stderr"`
 	Attempted bool     `json:"attempted" doc:"false where no worker was started for the call: the memory check or a missing device ruled it out"`
 	StartedAt float64  `json:"started_at_unix" unit:"s" doc:"wall-clock time at which the call started, Unix epoch"`
 
