@@ -100,6 +100,31 @@ func (c *Context) Close() error {
 // NCtx returns how many tokens the context holds.
 func (c *Context) NCtx() int { return c.nCtx }
 
+// Info returns what llama.cpp says about the context.
+func (c *Context) Info() (ContextInfo, error) {
+	var info C.ls_context_info
+	if err := c.run(func(*C.ls_error) C.int { C.ls_context_get_info(c.c, &info); return C.LS_OK }); err != nil {
+		return ContextInfo{}, err
+	}
+	told := func(v C.int32_t) *bool {
+		if v < 0 {
+			return nil
+		}
+		b := v != 0
+		return &b
+	}
+	kinds := map[C.int32_t]string{C.LS_MEMORY_NONE: MemoryNone, C.LS_MEMORY_KV: MemoryKV, C.LS_MEMORY_RECURRENT: MemoryRecurrent, C.LS_MEMORY_HYBRID: MemoryHybrid}
+	return ContextInfo{kinds[info.memory], told(info.causal), told(info.logits), int(info.pooling)}, nil
+}
+
+// Team counts the threads that compute decode's graphs, or with batch prefill's. It has them compute one operation, on
+// the thread that runs all calls, so that libgomp's team is there before the first of them.
+func (c *Context) Team(batch bool) (Team, error) {
+	var team C.ls_team
+	err := c.run(func(cerr *C.ls_error) C.int { return C.ls_context_team(c.c, C.bool(batch), &team, cerr) })
+	return Team{int(team.n_threads), int(team.n_cpus)}, err
+}
+
 // Memory returns what llama.cpp allocated for the model and this context, in the
 // order of the buffer types' names. It fails with ErrNotAvailable where the
 // llama.cpp that was built in does not tell.

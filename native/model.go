@@ -93,15 +93,19 @@ func (m *Model) Info() ModelInfo {
 	var c C.ls_model_info
 	C.ls_model_get_info(m.c, &c)
 	return ModelInfo{
-		Params:      int64(c.n_params),
-		SizeBytes:   int64(c.size_bytes),
-		NVocab:      int(c.n_vocab),
-		NCtxTrain:   int(c.n_ctx_train),
-		NEmbd:       int(c.n_embd),
-		NLayer:      int(c.n_layer),
-		NHead:       int(c.n_head),
-		NHeadKV:     int(c.n_head_kv),
-		Description: C.GoString(&c.description[0]),
+		Params:       int64(c.n_params),
+		SizeBytes:    int64(c.size_bytes),
+		Tensors:      int(c.n_tensors),
+		NVocab:       int(c.n_vocab),
+		NCtxTrain:    int(c.n_ctx_train),
+		NEmbd:        int(c.n_embd),
+		NLayer:       int(c.n_layer),
+		NHead:        int(c.n_head),
+		NHeadKV:      int(c.n_head_kv),
+		HasEncoder:   bool(c.has_encoder),
+		HasDecoder:   bool(c.has_decoder),
+		Architecture: C.GoString(&c.architecture[0]),
+		Description:  C.GoString(&c.description[0]),
 	}
 }
 

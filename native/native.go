@@ -67,15 +67,41 @@ type ModelParams struct {
 
 // ModelInfo holds what llama.cpp itself says about a loaded model.
 type ModelInfo struct {
-	Params      int64 // a tied head that llama.cpp duplicates counts twice
-	SizeBytes   int64
-	NVocab      int
-	NCtxTrain   int
-	NEmbd       int
-	NLayer      int
-	NHead       int
-	NHeadKV     int
-	Description string
+	Params       int64 // elements of all tensors of the file, used or not
+	SizeBytes    int64 // of the same
+	Tensors      int   // that llama.cpp made of them, by distinct names; -1: it does not tell
+	NVocab       int
+	NCtxTrain    int
+	NEmbd        int
+	NLayer       int // as block_count: layers that predict further tokens among them
+	NHead        int
+	NHeadKV      int
+	HasEncoder   bool
+	HasDecoder   bool
+	Architecture string
+	Description  string
+}
+
+// ContextInfo holds what llama.cpp says about a context that was made: what it keeps of the past, and what it answers.
+type ContextInfo struct {
+	Memory  string // MemoryNone, ...
+	Causal  *bool  // a token sees those before it alone; nil: llama.cpp does not tell
+	Logits  *bool  // of a next token are what it answers with; nil: llama.cpp does not tell
+	Pooling int    // how embeddings are made of tokens; 0: the model is for text, not for embeddings
+}
+
+// Kinds of memory that a context has.
+const (
+	MemoryNone      = "none"
+	MemoryKV        = "kv"
+	MemoryRecurrent = "recurrent"
+	MemoryHybrid    = "hybrid" // KV in some layers, recurrent in others
+)
+
+// Team is which threads compute.
+type Team struct {
+	Threads int
+	CPUs    int // that they may run on, all of them together
 }
 
 // ContextParams says what a context can hold and how it computes.

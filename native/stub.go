@@ -51,6 +51,12 @@ func (*Context) Close() error { return nil }
 // NCtx returns 0.
 func (*Context) NCtx() int { return 0 }
 
+// Info returns ErrNotBuilt.
+func (*Context) Info() (ContextInfo, error) { return ContextInfo{}, ErrNotBuilt }
+
+// Team returns ErrNotBuilt.
+func (*Context) Team(bool) (Team, error) { return Team{}, ErrNotBuilt }
+
 // Memory returns ErrNotBuilt.
 func (*Context) Memory() ([]BufferMemory, error) { return nil, ErrNotBuilt }
 

@@ -49,6 +49,14 @@ int guarded(ls_error * err, const char * op, F && f) {
 // cap are written, or -1 where this llama.cpp does not tell (internal.cpp).
 int32_t memory_breakdown(const llama_context * ctx, ls_memory * out, int32_t cap);
 
+// How many tensors of different names llama.cpp made of a model's file; -1 where it does not tell (internal.cpp).
+int32_t tensor_count(const llama_model * model);
+
+// Whether the context's attention is causal, and whether its graph ends in logits: 1, 0, or -1 where llama.cpp does not
+// tell (internal.cpp).
+int32_t is_causal(const llama_context * ctx);
+int32_t has_logits(const llama_context * ctx);
+
 // The scheduler that splits the context's graphs among its backends; nullptr where this llama.cpp does not hand it
 // out (internal.cpp). llama.cpp may make a new one between calls: ask each time.
 ggml_backend_sched_t scheduler(const llama_context * ctx);

@@ -164,6 +164,18 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
 
 extern "C" uint32_t ls_context_n_ctx(const ls_context * c) { return llama_n_ctx(c->ctx); }
 
+extern "C" void ls_context_get_info(const ls_context * c, ls_context_info * out) {
+    const llama_model * m = c->model->model;
+    // Asked of the context first: models that are to keep nothing have a memory of no kind.
+    out->memory  = !llama_get_memory(c->ctx)        ? LS_MEMORY_NONE
+                 : llama_model_is_recurrent(m)      ? LS_MEMORY_RECURRENT
+                 : llama_model_is_hybrid(m)         ? LS_MEMORY_HYBRID
+                                                    : LS_MEMORY_KV;
+    out->causal  = ls::is_causal(c->ctx);
+    out->logits  = ls::has_logits(c->ctx);
+    out->pooling = llama_pooling_type(c->ctx);
+}
+
 extern "C" int32_t ls_context_memory(const ls_context * c, ls_memory * out, int32_t cap) {
     try {
         return ls::memory_breakdown(c->ctx, out, cap);

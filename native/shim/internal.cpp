@@ -1,6 +1,7 @@
 // The one file that may look behind llama.cpp's stable C API. What it asks for has no place in llama.h, and moves
 // between versions: CMake tries which of the forms below compiles against the sources at hand and sets LS_BREAKDOWN,
-// LS_SCHED and LS_EVENTS to it. Without any of them the program builds all the same and the answers are "not available".
+// LS_SCHED, LS_EVENTS and LS_ACCOUNT to it. Without any of them the program builds all the same and the answers are
+// "not available".
 //
 //   LS_BREAKDOWN, what llama.cpp allocated
 //   1  a C++ function declared in src/llama-ext.h   (upstream, from 2026)
@@ -11,6 +12,9 @@
 //
 //   LS_EVENTS, events of one's own on a backend's stream
 //   1  the members of ggml_backend_event, ggml/src/ggml-backend-impl.h  (both)
+//
+//   LS_ACCOUNT, the tensors of a model, and what a context's graph ends in
+//   1  a function of src/llama-model.h, members of llama_context and of the graph's result, src/llama-graph.h  (both)
 //
 // SPDX-License-Identifier: MIT
 #include "common.h"
@@ -26,8 +30,17 @@
 #define LS_EVENTS 0
 #endif
 
-#if LS_SCHED == 1
+#ifndef LS_ACCOUNT
+#define LS_ACCOUNT 0
+#endif
+
+#if LS_SCHED == 1 || LS_ACCOUNT == 1
 #include "llama-context.h"
+#endif
+#if LS_ACCOUNT == 1
+#include "llama-graph.h"
+#include "llama-model.h"
+#include <set>
 #endif
 #if LS_EVENTS == 1
 #include "ggml-backend-impl.h"
@@ -112,5 +125,35 @@ bool ls::set_eval_callback([[maybe_unused]] llama_context * ctx, [[maybe_unused]
     return true;
 #else
     return false;
+#endif
+}
+
+int32_t ls::tensor_count([[maybe_unused]] const llama_model * model) {
+#if LS_ACCOUNT
+    std::set<std::string> names; // one that several buffers have a copy of is listed for each
+    for (const auto & [name, tensor] : llama_internal_get_tensor_map(model)) {
+        names.insert(name);
+    }
+    return int32_t(names.size());
+#else
+    return -1;
+#endif
+}
+
+int32_t ls::is_causal([[maybe_unused]] const llama_context * ctx) {
+#if LS_ACCOUNT
+    return ctx->get_cparams().causal_attn;
+#else
+    return -1;
+#endif
+}
+
+int32_t ls::has_logits([[maybe_unused]] const llama_context * ctx) {
+#if LS_ACCOUNT
+    // The graph that the context built to reckon its buffers; contexts without a memory may have built none.
+    llm_graph_result * graph = ctx->get_gf_res_reserve();
+    return graph ? graph->get_logits() != nullptr : -1;
+#else
+    return -1;
 #endif
 }

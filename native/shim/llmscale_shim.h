@@ -88,10 +88,15 @@ typedef struct {
     bool    no_alloc; /* read the file's header alone and only reckon what buffers would take; nothing can be computed */
 } ls_model_params;
 
+/* What llama.cpp says of a model that it has loaded. */
 typedef struct {
-    int64_t n_params;    /* as llama.cpp counts: a tied head that it duplicates counts twice */
-    int64_t size_bytes;
-    int32_t n_vocab, n_ctx_train, n_embd, n_layer, n_head, n_head_kv;
+    int64_t n_params;    /* elements of all tensors of the file, whether they are used or not */
+    int64_t size_bytes;  /* of the same */
+    int32_t n_tensors;   /* that it made of them, by distinct names: what it leaves out is not counted, what it makes twice once; -1 not known */
+    int32_t n_layer;     /* as block_count: layers that predict further tokens among them */
+    int32_t n_vocab, n_ctx_train, n_embd, n_head, n_head_kv;
+    bool    has_encoder, has_decoder;
+    char    architecture[64]; /* general.architecture */
     char    description[128];
 } ls_model_info;
 
@@ -121,6 +126,32 @@ typedef struct {
 int  ls_context_new(ls_model * model, ls_context_params params, ls_context ** out, ls_error * err);
 void ls_context_free(ls_context * ctx);
 uint32_t ls_context_n_ctx(const ls_context * ctx);
+
+enum {
+    LS_MEMORY_NONE      = 0, /* each call computes all of the text anew */
+    LS_MEMORY_KV        = 1,
+    LS_MEMORY_RECURRENT = 2,
+    LS_MEMORY_HYBRID    = 3, /* KV in some layers, recurrent in others */
+};
+
+/* What a context keeps of the past, and what it answers with. */
+typedef struct {
+    int32_t memory;  /* LS_MEMORY_... */
+    int32_t causal;  /* 1: a token sees those before it alone; 0: all; -1 not known */
+    int32_t logits;  /* 1: the graph ends in logits of the next token; 0: it does not; -1 not known */
+    int32_t pooling; /* llama.h's enum llama_pooling_type: 0 in models that are for text, not for embeddings */
+} ls_context_info;
+
+void ls_context_get_info(const ls_context * ctx, ls_context_info * out);
+
+/* The threads that compute a graph. */
+typedef struct {
+    int32_t n_threads;
+    int32_t n_cpus; /* processors that these threads may run on, all of them together */
+} ls_team;
+
+/* Counts the threads that really compute, of prefill's graphs (batch) or decode's, by having them compute one. */
+int ls_context_team(ls_context * ctx, bool batch, ls_team * out, ls_error * err);
 
 /* What llama.cpp allocated in buffers of one type, by its own account, in bytes. */
 typedef struct {

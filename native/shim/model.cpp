@@ -31,6 +31,16 @@ bool set_no_alloc(P &, long) {
     return false;
 }
 
+// Newer llama.cpp counts the layers that predict further tokens apart. Found by the argument's namespace, the global one.
+template <typename M>
+auto prediction_layers(const M * model, int) -> decltype(llama_model_n_layer_nextn(model)) {
+    return llama_model_n_layer_nextn(model);
+}
+template <typename M>
+int32_t prediction_layers(const M *, long) {
+    return 0;
+}
+
 struct progress_call {
     ls_progress_fn fn;
     uintptr_t      user;
@@ -109,7 +119,11 @@ extern "C" void ls_model_get_info(const ls_model * model, ls_model_info * out) {
     out->n_vocab     = llama_vocab_n_tokens(model->vocab);
     out->n_ctx_train = llama_model_n_ctx_train(m);
     out->n_embd      = llama_model_n_embd(m);
-    out->n_layer     = llama_model_n_layer(m);
+    out->n_layer     = llama_model_n_layer(m) + prediction_layers(m, 0);
+    out->n_tensors   = ls::tensor_count(m);
+    out->has_encoder = llama_model_has_encoder(m);
+    out->has_decoder = llama_model_has_decoder(m);
+    llama_model_meta_val_str(m, "general.architecture", out->architecture, sizeof out->architecture);
     out->n_head      = llama_model_n_head(m);
     out->n_head_kv   = llama_model_n_head_kv(m);
     llama_model_desc(m, out->description, sizeof out->description);
