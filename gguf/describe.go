@@ -55,6 +55,7 @@ type Description struct {
 	components []Component
 	structure  *structure // nil unless Describe made it
 	refusal    string     // DecodeRefusal's, from the metadata
+	recurrent  bool       // some layers keep a state
 }
 
 // Describe counts parameters and bytes from the tensor table and takes the shape from the metadata. It fails only
@@ -190,7 +191,7 @@ func (d *Description) count(f *File) {
 	d.TiedHead = embeds && !untied
 	used, total := d.NExpertUsed, d.NExpert
 	expertNote := false
-	foreign, oldMXFP4, recurrent := 0, 0, false
+	foreign, oldMXFP4 := 0, 0
 	ledger := newLedger()
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
@@ -235,7 +236,7 @@ func (d *Description) count(f *File) {
 		if t.Type == MXFP4Ollama {
 			oldMXFP4++
 		}
-		recurrent = recurrent || isRecurrent(t.Name)
+		d.recurrent = d.recurrent || isRecurrent(t.Name)
 		d.BytesReadPerToken += read
 		ledger.add(component(t.Name), whole, params, t.Size, read)
 	}
@@ -243,7 +244,7 @@ func (d *Description) count(f *File) {
 	if oldMXFP4 > 0 {
 		d.note("%d tensors are of type mxfp4_ollama, as in the first gpt-oss files of Ollama's library: llama.cpp refuses the file", oldMXFP4)
 	}
-	if recurrent {
+	if d.recurrent {
 		d.note("some layers are recurrent: what they keep of the past is not counted, and the memory's figures do not hold")
 	}
 	if foreign > 0 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/gguftest"
 )
 
 // A refused load, context and call say llama.cpp's first error in the error, and keep all that it said.
@@ -19,7 +20,7 @@ func TestErrorsKeepLlamasReason(t *testing.T) {
 	EchoLog(&echo)
 	defer EchoLog(nil)
 
-	wrongShape := altered(t, preset(t, "tiny-gpt2"), func(_ map[string]any, specs []gguf.Spec) []gguf.Spec {
+	wrongShape := gguftest.Alter(t, writeModel(t, preset(t, "tiny-gpt2"), "f32"), func(_ map[string]any, specs []gguf.Spec) []gguf.Spec {
 		for i := range specs {
 			if specs[i].Name == "blk.0.ffn_up.weight" {
 				specs[i].Dims = []int64{specs[i].Dims[0], specs[i].Dims[1] + 32}

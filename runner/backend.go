@@ -57,6 +57,10 @@ type LoadSpec struct {
 	Positions int `json:"positions"` // most tokens that the model has a learned position for; 0: no such limit
 
 	Ollama *OllamaSpec `json:"ollama,omitempty"` // of kind ollama, nil otherwise
+
+	// What the load must find. No part of what a plan is: the same model may lie in a new file.
+	Files  []FileID `json:"files,omitempty"`
+	Expect Expect   `json:"expect"`
 }
 
 // OllamaSpec says which server and which of its models to measure. ModelFile is

@@ -1,11 +1,8 @@
 package runner
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,16 +12,20 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/hf"
 	"llmscale/runner/config"
+	"llmscale/runner/record"
 )
 
 // Model is a config's model as a file.
 type Model struct {
 	config.Model
-	File   string // path of the GGUF
-	SHA256 string // of the file; "" until Prepare, and where the model is too large to be tried
+	File   string // path of the GGUF; of a model in several parts, of the first
+	SHA256 string // of the file, of several parts one after another; "" until Prepare, and where the model is not tried
 	Desc   gguf.Description
 
 	Positions int64 // rows of a learned position table; 0: the model has none
+
+	Files  []FileID // all that a load reads, as they were hashed; until Prepare as they were described, nil for files to be made
+	Expect Expect   // of the runtime that loads them; empty until Prepare
 
 	maker maker // nil: the file is somebody's own
 }
@@ -45,7 +46,7 @@ type Models struct {
 	// Progress, if not nil, hears what is being written or hashed.
 	Progress func(what string, doneBytes, totalBytes int64)
 
-	hashes  map[string]string    // of files, by path
+	hashes  map[string]hashed    // of models that were read, by the paths of their files
 	folders map[string]*hf.Model // open for conversion, by path
 }
 
@@ -76,16 +77,40 @@ func (m *Model) describe() error {
 	if err != nil {
 		return err
 	}
+	paths := f.Paths()
+	if err := f.Close(); err != nil {
+		return err
+	}
+	// What is described must be what was identified: the same files before it was opened and after.
+	if m.Files, err = identifyAll(paths); err != nil {
+		return err
+	}
+	if f, err = gguf.Open(m.File); err != nil {
+		return err
+	}
 	defer f.Close()
 	m.File = f.Path // of a model in several parts the first, which is the one that llama.cpp takes
-	return m.describeFile(f)
+	if err := m.describeFile(f); err != nil {
+		return err
+	}
+	return checkFiles(m.Files, "opened to be described")
 }
 
 func (m *Model) describeFile(f *gguf.File) (err error) {
 	if t, ok := f.Tensor("position_embd.weight"); ok && len(t.Dims) == 2 {
 		m.Positions = t.Dims[1]
 	}
-	m.Desc, err = gguf.Describe(f)
+	if m.Desc, err = gguf.Describe(f); err != nil {
+		return err
+	}
+	m.Expect = expect(f, &m.Desc)
+	return nil
+}
+
+// ready prepares the job's model and says what its load must find.
+func (ms *Models) ready(j *Job) error {
+	err := ms.prepare(&j.Model)
+	j.Load.Files, j.Load.Expect = j.Model.Files, j.Model.Expect
 	return err
 }
 
@@ -104,9 +129,45 @@ func (ms *Models) prepare(m *Model) error {
 			return err
 		}
 	}
-	var err error
-	m.SHA256, err = ms.hash(m.File)
-	return err
+	// What was planned is what lies there: also where this program made the file, perhaps long ago.
+	there := *m
+	if err := there.describe(); err != nil {
+		return err
+	}
+	switch {
+	case m.maker == nil:
+		if err := sameFiles(m.Files, there.Files); err != nil {
+			return err
+		}
+	case !sameJSON(m.Desc, there.Desc):
+		return Failf(record.StatusError, "%s is not the model that was planned: remove it, and it will be made anew", m.File)
+	}
+	paths := make([]string, len(there.Files))
+	for i, f := range there.Files {
+		paths[i] = f.Path
+	}
+	h, err := ms.hash(paths)
+	if err != nil {
+		return err
+	}
+	if err := sameFiles(there.Files, h.files); err != nil {
+		return err
+	}
+	m.SHA256, m.Files, m.Expect = h.sum, h.files, there.Expect
+	return nil
+}
+
+// sameFiles compares files as they were described with what they are now.
+func sameFiles(described, now []FileID) error {
+	for i, was := range described {
+		if i >= len(now) || now[i].Path != was.Path {
+			return Failf(record.StatusError, "%s was replaced after it was described: the model has other files", described[0].Path)
+		}
+		if what := was.differs(now[i]); what != "" {
+			return changed(was.Path, what, "described")
+		}
+	}
+	return nil
 }
 
 // discard removes a file that prepare made.
@@ -173,46 +234,4 @@ func (ms *Models) Close() error {
 	}
 	ms.folders = nil
 	return errors.Join(errs...)
-}
-
-// hash returns the SHA-256 of a file's content.
-func (ms *Models) hash(path string) (string, error) {
-	if sum, ok := ms.hashes[path]; ok {
-		return sum, nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	h := sha256.New()
-	r := io.Reader(f)
-	if ms.Progress != nil {
-		r = &countingReader{r: f, report: func(done int64) { ms.Progress("hashing "+filepath.Base(path), done, info.Size()) }}
-	}
-	if _, err := io.CopyBuffer(h, r, make([]byte, 1<<20)); err != nil {
-		return "", err
-	}
-	if ms.hashes == nil {
-		ms.hashes = map[string]string{}
-	}
-	ms.hashes[path] = hex.EncodeToString(h.Sum(nil))
-	return ms.hashes[path], nil
-}
-
-type countingReader struct {
-	r      io.Reader
-	done   int64
-	report func(done int64)
-}
-
-func (c *countingReader) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	c.done += int64(n)
-	c.report(c.done)
-	return n, err
 }

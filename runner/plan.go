@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -29,10 +30,11 @@ type Job struct {
 	Backend config.Backend
 	Load    LoadSpec
 	Memory  gguf.Memory
-	Fits    bool   // into the memory that was free when the plan was made
-	Waived  string // why this machine cannot run it at all; "": it can
-	KVBytes int64  // per token, at this backend's cache type
-	Cells   []Cell // in order of execution
+	Fits    bool     // into the memory that was free when the plan was made
+	Waived  string   // why this machine cannot run it at all; "": it can
+	Refused *Failure // why no machine can measure it, or not these files; nil: nothing speaks against it
+	KVBytes int64    // per token, at this backend's cache type
+	Cells   []Cell   // in order of execution
 }
 
 // Cell is one model x backend x scenario: warm-ups and repetitions of one call.
@@ -102,6 +104,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 	if b.Kind == config.KindOllama {
 		b = asServed(b)
 	}
+	if why := m.Desc.DecodeRefusal(); why != "" {
+		return Job{Model: m, Backend: b, Refused: refused(m.File, why), Load: LoadSpec{Kind: b.Kind, ModelFile: m.File, Device: b.Device}}, nil
+	}
 	nCtx := b.Context(longest)
 	// llama.cpp takes no batch larger than the context.
 	b.BatchTokens = min(b.BatchTokens, nCtx)
@@ -167,17 +172,18 @@ func (p *Plan) GroupByFile() {
 }
 
 // tried tells whether the job's model will be loaded.
-func (j *Job) tried() bool { return j.Fits && j.Waived == "" }
+func (j *Job) tried() bool { return j.Fits && j.Waived == "" && j.Refused == nil }
 
 // Prepare writes the plan's models that are not there yet and hashes them all,
-// except those that will not be loaded.
+// except those that will not be loaded. One whose files were changed or are gone by
+// now is refused, and costs its own cells.
 func (p *Plan) Prepare(models *Models) error {
 	if err := models.checkDisk(p.Jobs, false); err != nil {
 		return err
 	}
 	for i := range p.Jobs {
 		if j := &p.Jobs[i]; j.tried() {
-			if err := models.prepare(&j.Model); err != nil {
+			if err := models.ready(j); err != nil && !errors.As(err, &j.Refused) {
 				return fmt.Errorf("model %s: %w", j.Model.Name, err)
 			}
 		}
@@ -233,7 +239,9 @@ func (p *Plan) SHA256() string {
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		for _, c := range j.Cells {
-			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, j.Load, j.Model.Desc.ParamsTotal})
+			load := j.Load
+			load.Files, load.Expect = nil, Expect{}
+			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal})
 		}
 	}
 	data, err := json.Marshal([]any{p.Config.GenTokens, p.Config.Repetitions, p.Config.WarmupRepetitions, p.Config.Seed, cells})

@@ -234,6 +234,9 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 
 // load starts a worker and loads the job's model in it.
 func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
+	if j.Refused != nil {
+		return nil, LoadInfo{}, j.Refused
+	}
 	if j.Waived != "" {
 		return nil, LoadInfo{}, Failf(record.StatusWaived, "%s", j.Waived)
 	}

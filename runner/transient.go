@@ -18,7 +18,7 @@ func (r *Run) make(j *Job, held *cleanup, stop <-chan struct{}) error {
 	there := statErr == nil && !r.made[m.File]
 	r.show(Status{Cell: m.Name + "/" + j.Backend.Name, Phase: PhaseWrite})
 	done := make(chan error, 1)
-	go func() { done <- r.Transient.prepare(m) }()
+	go func() { done <- r.Transient.ready(j) }()
 	var err error
 	select {
 	case err = <-done:

@@ -107,7 +107,7 @@ func (w *worker) load(spec LoadSpec) (*LoadInfo, error) {
 		return nil, err
 	}
 	w.backend = b
-	info, err := b.Load(spec, w.sharer())
+	info, err := LoadChecked(b, spec, w.sharer())
 	if err != nil {
 		return nil, err
 	}

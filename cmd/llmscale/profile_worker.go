@@ -86,7 +86,7 @@ func doProfileTask(task *profileTask) (_ *profileAnswer, err error) {
 	b := &backend.Native{}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	answer := &profileAnswer{PrefillNS: []int64{}, TokenNS: []int64{}}
-	if answer.Info, err = b.Load(task.Load, nil); err != nil {
+	if answer.Info, err = runner.LoadChecked(b, task.Load, nil); err != nil {
 		return nil, err
 	}
 	for i := range 1 + task.Repetitions {

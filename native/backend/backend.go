@@ -76,6 +76,13 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 		}
 		n.gpu.account(n.ctx)
 	}
+	account, err := n.account()
+	if err != nil {
+		return runner.LoadInfo{}, err
+	}
+	if err := spec.Expect.Check(spec.ModelFile, account); err != nil {
+		return runner.LoadInfo{}, err
+	}
 	n.vocab, n.positions = n.model.Info().NVocab, spec.Positions
 	build, err := native.Build()
 	if err != nil {
@@ -92,6 +99,21 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 		info.GPU = n.gpu.GPU()
 	}
 	return info, nil
+}
+
+// account is what llama.cpp says of the model and its context.
+func (n *Native) account() (*runner.Account, error) {
+	m := n.model.Info()
+	c, err := n.ctx.Info()
+	if err != nil {
+		return nil, failure(err)
+	}
+	return &runner.Account{
+		Architecture: m.Architecture, Params: m.Params, Bytes: m.SizeBytes, Tensors: m.Tensors,
+		Layers: int64(m.NLayer), NCtxTrain: int64(m.NCtxTrain), NVocab: int64(m.NVocab),
+		HasEncoder: m.HasEncoder, HasDecoder: m.HasDecoder,
+		Memory: c.Memory, Causal: c.Causal, Logits: c.Logits, Pools: c.Pooling > 0,
+	}, nil
 }
 
 // failure keeps "did not fit" apart from other errors, and what llama.cpp said.

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+
+package gguf
+
+// Kinds of memory: what a context keeps of the text before.
+const (
+	MemoryKV        = "kv"        // keys and values of every token
+	MemoryRecurrent = "recurrent" // a state of one size
+	MemoryHybrid    = "hybrid"    // the one in some layers, the other in others
+)
+
+// MemoryKind says which kind the model's layers ask for. Whether the runtime makes such a memory at all is
+// [Description.DecodeRefusal]'s.
+func (d *Description) MemoryKind() string {
+	if !d.recurrent {
+		return MemoryKV
+	}
+	s := d.structure
+	if s == nil {
+		s = d.assumed()
+	}
+	for i := range s.layers {
+		if s.layers[i].cached {
+			return MemoryHybrid
+		}
+	}
+	return MemoryRecurrent
+}

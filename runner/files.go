@@ -1,0 +1,217 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"llmscale/runner/record"
+)
+
+// FileID tells one state of a file from all others without reading it: what was hashed is what is loaded if nothing of
+// it has changed in between. The status time changes with every write, also of one that sets the other time back.
+type FileID struct {
+	Path       string `json:"path"`
+	Device     uint64 `json:"device"`
+	Inode      uint64 `json:"inode"`
+	Size       int64  `json:"size_bytes"`
+	ModifiedNS int64  `json:"modified_unix_ns"`
+	ChangedNS  int64  `json:"changed_unix_ns"` // the status time, ctime
+}
+
+// openRegular opens a file to read. It does not wait for the other end of a pipe that has taken a file's place.
+func openRegular(path string) (*os.File, FileID, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, FileID{}, err
+	}
+	id, err := identify(f)
+	if err != nil {
+		f.Close()
+		return nil, FileID{}, err
+	}
+	return f, id, nil
+}
+
+func identify(f *os.File) (FileID, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return FileID{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return FileID{}, &fs.PathError{Op: "read", Path: f.Name(), Err: errors.New("it is no regular file")}
+	}
+	return FileID{f.Name(), uint64(st.Dev), st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano()}, nil
+}
+
+// identifyAll identifies the files of a model; its error is a *Failure.
+func identifyAll(paths []string) ([]FileID, error) {
+	out := make([]FileID, len(paths))
+	for i, path := range paths {
+		f, id, err := openRegular(path)
+		if err != nil {
+			return nil, fileFailure(path, err)
+		}
+		f.Close()
+		out[i] = id
+	}
+	return out, nil
+}
+
+// differs says what happened to a file since it was was, "" if nothing did.
+func (was FileID) differs(now FileID) string {
+	at := func(ns int64) string { return time.Unix(0, ns).Format("2006-01-02 15:04:05.000") }
+	switch {
+	case now.Device != was.Device || now.Inode != was.Inode:
+		return fmt.Sprintf("was replaced: another file of %d bytes has its name, it had %d", now.Size, was.Size)
+	case now.Size < was.Size:
+		return fmt.Sprintf("was truncated: it has %d bytes, it had %d", now.Size, was.Size)
+	case now.Size > was.Size:
+		return fmt.Sprintf("was written to: it has %d bytes, it had %d", now.Size, was.Size)
+	case now.ModifiedNS != was.ModifiedNS:
+		return "was written to at " + at(now.ModifiedNS)
+	case now.ChangedNS != was.ChangedNS:
+		return fmt.Sprintf("was changed at %s, if only its name, links or permissions", at(now.ChangedNS))
+	}
+	return ""
+}
+
+func changed(path, what, since string) *Failure {
+	return Failf(record.StatusError, "%s %s, after it was %s: let nothing change a model's files while they are measured, and measure it again", path, what, since)
+}
+
+// fileFailure is a file that is gone or cannot be read, in words.
+func fileFailure(path string, err error) *Failure {
+	if errors.Is(err, fs.ErrNotExist) {
+		return Failf(record.StatusError, "%s is gone: it was there when the run was planned", path)
+	}
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return Failf(record.StatusError, "%s cannot be read any more: %v", path, err)
+}
+
+// CheckFiles returns a *Failure unless the files that are to be loaded, or were just now, are those that were hashed.
+func CheckFiles(hashed []FileID) error { return checkFiles(hashed, "hashed") }
+
+// checkFiles says with since what was done to the files when they were what they were.
+func checkFiles(files []FileID, since string) error {
+	for _, was := range files {
+		f, now, err := openRegular(was.Path)
+		if err != nil {
+			return fileFailure(was.Path, err)
+		}
+		f.Close()
+		if what := was.differs(now); what != "" {
+			return changed(was.Path, what, since)
+		}
+	}
+	return nil
+}
+
+// LoadChecked loads a model of which the files are those that the plan has hashed, before the load and after it.
+func LoadChecked(b Backend, spec LoadSpec, progress func(share float64)) (LoadInfo, error) {
+	if err := CheckFiles(spec.Files); err != nil {
+		return LoadInfo{}, err
+	}
+	info, err := b.Load(spec, progress)
+	// First, since a file that was changed meanwhile explains whatever else went wrong.
+	if changed := CheckFiles(spec.Files); changed != nil {
+		f := asFailure(changed)
+		if err != nil {
+			f.Stderr = asFailure(err).Stderr
+		}
+		return LoadInfo{}, errors.Join(f, b.Close())
+	}
+	return info, err
+}
+
+// hashed is the content of a model's files at one moment.
+type hashed struct {
+	sum   string // SHA-256 of their contents, one after another
+	files []FileID
+}
+
+// hash returns the SHA-256 of the files' contents one after another, as `cat FILE... | sha256sum` does, and what was
+// hashed. Files are read once; they must not have changed since.
+func (ms *Models) hash(paths []string) (hashed, error) {
+	key := strings.Join(paths, "\x00")
+	if h, ok := ms.hashes[key]; ok {
+		return h, CheckFiles(h.files)
+	}
+	h, err := ms.readAll(paths)
+	if err != nil {
+		return hashed{}, err
+	}
+	if ms.hashes == nil {
+		ms.hashes = map[string]hashed{}
+	}
+	ms.hashes[key] = h
+	return h, nil
+}
+
+func (ms *Models) readAll(paths []string) (hashed, error) {
+	files, err := identifyAll(paths)
+	if err != nil {
+		return hashed{}, err
+	}
+	total, done := int64(0), int64(0)
+	for _, f := range files {
+		total += f.Size
+	}
+	digest := sha256.New()
+	for _, f := range files {
+		var report func(read int64)
+		if ms.Progress != nil {
+			before := done
+			report = func(read int64) { ms.Progress("hashing "+filepath.Base(f.Path), before+read, total) }
+		}
+		if err := f.copyTo(digest, report); err != nil {
+			return hashed{}, err
+		}
+		done += f.Size
+	}
+	return hashed{hex.EncodeToString(digest.Sum(nil)), files}, CheckFiles(files)
+}
+
+// copyTo reads a file that must still be what it was when it was identified. Its error is a *Failure, or w's.
+func (was FileID) copyTo(w io.Writer, report func(read int64)) error {
+	f, now, err := openRegular(was.Path)
+	if err != nil {
+		return fileFailure(was.Path, err)
+	}
+	defer f.Close()
+	if what := was.differs(now); what != "" {
+		return changed(was.Path, what, "described")
+	}
+	if _, err := io.CopyBuffer(w, &countingReader{f, 0, report}, make([]byte, 1<<20)); err != nil {
+		return fileFailure(was.Path, err)
+	}
+	return nil
+}
+
+type countingReader struct {
+	r      io.Reader
+	done   int64
+	report func(done int64) // may be nil
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.done += int64(n)
+	if c.report != nil {
+		c.report(c.done)
+	}
+	return n, err
+}
