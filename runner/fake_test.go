@@ -121,6 +121,11 @@ func die(pid int, sig syscall.Signal) {
 func (f *fakeBackend) Load(spec LoadSpec, progress func(float64)) (LoadInfo, error) {
 	f.spec = spec
 	progress(0.5)
+	if os.Getenv(envFault) == "replaced" { // by somebody, while the runtime reads it
+		if err := os.Rename(spec.ModelFile+".other", spec.ModelFile); err != nil && !os.IsNotExist(err) {
+			return LoadInfo{}, err
+		}
+	}
 	if err := f.fault("load"); err != nil {
 		return LoadInfo{}, err
 	}
@@ -139,6 +144,12 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 	where := strconv.Itoa(call.PromptTokens)
 	if call.Prompt != nil {
 		where = *call.Prompt
+	}
+	if os.Getenv(envFault) == "cut" && os.Rename(f.spec.ModelFile+".cut", f.spec.ModelFile+".done") == nil {
+		if err := os.Truncate(f.spec.ModelFile, 10); err != nil { // under the runtime's mapping
+			return Sample{}, err
+		}
+		die(os.Getpid(), syscall.SIGBUS)
 	}
 	for _, at := range []string{where, fmt.Sprintf("%s:%d", where, f.calls)} {
 		if err := f.fault(at); err != nil {

@@ -129,44 +129,34 @@ func (ms *Models) prepare(m *Model) error {
 			return err
 		}
 	}
-	// What was planned is what lies there: also where this program made the file, perhaps long ago.
-	there := *m
-	if err := there.describe(); err != nil {
-		return err
-	}
-	switch {
-	case m.maker == nil:
-		if err := sameFiles(m.Files, there.Files); err != nil {
+	described := *m
+	if m.maker == nil {
+		if err := checkFiles(m.Files, "described"); err != nil {
 			return err
 		}
-	case !sameJSON(m.Desc, there.Desc):
-		return Failf(record.StatusError, "%s is not the model that was planned: remove it, and it will be made anew", m.File)
+	} else {
+		// What was planned must be what lies there, perhaps since long ago.
+		if err := described.describe(); err != nil {
+			return err
+		}
+		if !sameJSON(m.Desc, described.Desc) {
+			return Failf(record.StatusError, "%s is not the model that was planned: remove it, and it will be made anew", m.File)
+		}
 	}
-	paths := make([]string, len(there.Files))
-	for i, f := range there.Files {
+	paths := make([]string, len(described.Files))
+	for i, f := range described.Files {
 		paths[i] = f.Path
 	}
 	h, err := ms.hash(paths)
 	if err != nil {
 		return err
 	}
-	if err := sameFiles(there.Files, h.files); err != nil {
-		return err
-	}
-	m.SHA256, m.Files, m.Expect = h.sum, h.files, there.Expect
-	return nil
-}
-
-// sameFiles compares files as they were described with what they are now.
-func sameFiles(described, now []FileID) error {
-	for i, was := range described {
-		if i >= len(now) || now[i].Path != was.Path {
-			return Failf(record.StatusError, "%s was replaced after it was described: the model has other files", described[0].Path)
-		}
-		if what := was.differs(now[i]); what != "" {
+	for i, was := range described.Files {
+		if what := was.differs(h.files[i]); what != "" {
 			return changed(was.Path, what, "described")
 		}
 	}
+	m.SHA256, m.Files, m.Expect = h.sum, h.files, described.Expect
 	return nil
 }
 

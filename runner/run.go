@@ -291,6 +291,11 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 		}
 		if err != nil {
 			f := asFailure(err)
+			if f.Status == record.StatusCrashed {
+				if err := CheckFiles(j.Load.Files); err != nil {
+					f.Reason += "; " + asFailure(err).Reason
+				}
+			}
 			base.Attempted = true
 			if err := r.fail(j, c, calls[i:], base, f); err != nil {
 				return false, err

@@ -14,7 +14,7 @@ func resetSignals() {
 		restorer uintptr
 		mask     uint64
 	}
-	for _, sig := range []syscall.Signal{syscall.SIGABRT, syscall.SIGSEGV} {
+	for _, sig := range []syscall.Signal{syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGBUS} {
 		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, unsafe.Sizeof(action.mask), 0, 0)
 	}
 }

@@ -111,6 +111,9 @@ func profileAction(c *cli.Context) error {
 	}
 	job := &plan.Jobs[0]
 	// Before a model is written for nothing.
+	if job.Refused != nil {
+		return usagef("profile: %s", job.Refused.Reason)
+	}
 	if !native.Built {
 		return usage(native.ErrNotBuilt)
 	}
@@ -136,6 +139,9 @@ func profileAction(c *cli.Context) error {
 	defer release()
 	if err := prepare(plan, models, stop); err != nil {
 		return err
+	}
+	if job.Refused != nil { // its file has changed meanwhile
+		return fmt.Errorf("profile: %s", job.Refused.Reason)
 	}
 	if err := models.Close(); err != nil {
 		return err

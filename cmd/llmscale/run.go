@@ -360,6 +360,7 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "order\tmodel\tbackend\tscenarios\tparams (M)\tweights\tKV cache\tcompute\tmemory\tfile")
 	tooLarge, waived := 0, ""
+	var refused []string
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		var scenarios []string
@@ -368,6 +369,11 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 		}
 		note := ""
 		switch _, err := os.Stat(j.Model.File); {
+		case j.Refused != nil:
+			note = "  refused"
+			if !slices.Contains(refused, j.Refused.Reason) {
+				refused = append(refused, j.Refused.Reason)
+			}
 		case j.Waived != "":
 			note = "  waived"
 			waived = j.Waived
@@ -391,6 +397,9 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	}
 	if waived != "" {
 		fmt.Fprintln(out, "waived:", waived)
+	}
+	for _, why := range refused {
+		fmt.Fprintln(out, "refused:", why)
 	}
 	fmt.Fprintln(out, roughTime(p))
 	return nil

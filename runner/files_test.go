@@ -1,0 +1,306 @@
+package runner
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"llmscale/gguf/gguftest"
+	"llmscale/gguf/synth"
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+// ownFile writes a model that is somebody's own, of a number of layers.
+func ownFile(t *testing.T, path string, layers int64) {
+	t.Helper()
+	if err := synth.Write(path, synth.GPT2("own", layers, 32, 2), synth.Options{Type: "f16", Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ownPlan plans a sweep of the model at path and of one that this program makes, but does not prepare it.
+func ownPlan(t *testing.T, path string) (*Plan, *Models) {
+	t.Helper()
+	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), fmt.Appendf(nil, `run_name: test
+gen_tokens: 1
+repetitions: 1
+warmup_repetitions: 0
+probe: false
+scenarios: [{name: one, prompt: "one"}]
+backends: [{name: cpu, kind: native, device: cpu, dtype: f32, threads: 1}]
+models:
+  - {name: a, source: "synth:tiny-gpt2"}
+  - {name: b, source: %q}
+`, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	models := testModels()
+	p, err := NewPlan(cfg, models, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, models
+}
+
+// whatHappens is what may become of a file while a sweep is at work, and how it is told.
+var whatHappens = []struct {
+	name string
+	do   func(t *testing.T, path string)
+	want string
+}{
+	{"replaced by another model", func(t *testing.T, path string) {
+		ownFile(t, path+".new", 3)
+		rename(t, path+".new", path)
+	}, "was replaced"},
+	{"replaced by its own copy", func(t *testing.T, path string) {
+		data, err := os.ReadFile(path)
+		if err == nil {
+			err = os.WriteFile(path+".new", data, 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		rename(t, path+".new", path)
+	}, "was replaced"},
+	{"written to in place, with its time set back", func(t *testing.T, path string) {
+		st, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteAt([]byte("x"), st.Size()-1)
+			f.Close()
+		}
+		if err == nil {
+			err = os.Chtimes(path, st.ModTime(), st.ModTime())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}, "was changed at"},
+	{"written to in place", func(t *testing.T, path string) {
+		later := time.Now().Add(time.Hour)
+		if err := os.Chtimes(path, later, later); err != nil {
+			t.Fatal(err)
+		}
+	}, "was written to at"},
+	{"appended to", func(t *testing.T, path string) {
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteString("more")
+			f.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}, "was written to: it has"},
+	{"truncated", func(t *testing.T, path string) {
+		if err := os.Truncate(path, 1000); err != nil {
+			t.Fatal(err)
+		}
+	}, "was truncated: it has 1000 bytes, it had"},
+	{"removed", func(t *testing.T, path string) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}, "is gone"},
+	{"a folder in its place", func(t *testing.T, path string) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}, "cannot be read any more"},
+	{"a pipe in its place that nobody writes to", func(t *testing.T, path string) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mkfifo(path, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}, "is no regular file"},
+	{"a name that leads nowhere", func(t *testing.T, path string) {
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Base(path), path); err != nil {
+			t.Fatal(err)
+		}
+	}, "cannot be read any more"},
+}
+
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkOnlyOwnFails holds a run against what must have happened: the cells of the model whose file changed say so, and
+// the others were measured.
+func checkOnlyOwnFails(t *testing.T, sum Summary, records []record.Record, attempted bool, want ...string) {
+	t.Helper()
+	if sum.ByStatus[record.StatusError] != 1 || sum.ByStatus[record.StatusOK] != 1 {
+		t.Errorf("summary %+v, want the cell of one model to fail", sum)
+	}
+	for _, r := range records {
+		if (r.Model == "b") != (r.Status == record.StatusError) {
+			t.Errorf("%s is %s", r.CellID, r.Status)
+			continue
+		}
+		if r.Model == "a" {
+			continue
+		}
+		for _, part := range want {
+			if !strings.Contains(*r.Error, part) {
+				t.Errorf("%s: %q does not say %q", r.CellID, *r.Error, part)
+			}
+		}
+		if r.Attempted != attempted {
+			t.Errorf("%s: attempted %v", r.CellID, r.Attempted)
+		}
+	}
+}
+
+// A file that changes after it was hashed, and one that changes between its description and its hash: each costs its
+// own cells, and is told as what it is.
+func TestChangedFiles(t *testing.T) {
+	for _, c := range whatHappens {
+		t.Run(c.name+" after it was hashed", func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "own.gguf")
+			ownFile(t, path, 2)
+			p, models := ownPlan(t, path)
+			if err := p.Prepare(models); err != nil {
+				t.Fatal(err)
+			}
+			c.do(t, path)
+			_, sum, records, _ := execute(t, p, testWorker(t, ""))
+			checkOnlyOwnFails(t, sum, records, true, path, c.want)
+		})
+		t.Run(c.name+" before it was hashed", func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "own.gguf")
+			ownFile(t, path, 2)
+			p, models := ownPlan(t, path)
+			c.do(t, path)
+			if err := p.Prepare(models); err != nil {
+				t.Fatal(err)
+			}
+			_, sum, records, _ := execute(t, p, testWorker(t, ""))
+			checkOnlyOwnFails(t, sum, records, false, path, c.want)
+			for _, r := range records {
+				if r.Model == "b" && r.ModelSHA256 != nil {
+					t.Errorf("%s has a hash: of what?", r.CellID)
+				}
+			}
+		})
+	}
+}
+
+// A file that is replaced while the runtime reads it: what was loaded cannot be told.
+func TestFileReplacedDuringTheLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "own.gguf")
+	ownFile(t, path, 2)
+	p, models := ownPlan(t, path)
+	if err := p.Prepare(models); err != nil {
+		t.Fatal(err)
+	}
+	ownFile(t, path+".other", 2)
+	_, sum, records, _ := execute(t, p, testWorker(t, "replaced"))
+	checkOnlyOwnFails(t, sum, records, true, path, "was replaced", "hashed")
+}
+
+// A mapped file that is cut while the model computes ends the worker; the record says whose fault that was.
+func TestFileCutDuringACall(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "own.gguf")
+	ownFile(t, path, 2)
+	p, models := ownPlan(t, path)
+	if err := p.Prepare(models); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".cut", nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, sum, records, _ := execute(t, p, testWorker(t, "cut"))
+	if sum.ByStatus[record.StatusCrashed] != 1 || sum.ByStatus[record.StatusOK] != 1 {
+		t.Errorf("summary %+v", sum)
+	}
+	for _, r := range records {
+		if r.Status == record.StatusCrashed && !(strings.Contains(*r.Error, "SIGBUS") && strings.Contains(*r.Error, path+" was truncated")) {
+			t.Errorf("%s: %q", r.CellID, *r.Error)
+		}
+	}
+}
+
+// All parts of a model are identified, and hashed one after another.
+func TestFilesOfAModelInParts(t *testing.T) {
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "own.gguf")
+	ownFile(t, whole, 2)
+	paths := gguftest.SplitEvenly(t, whole, dir, 3)
+	p, models := ownPlan(t, paths[1])
+	if err := p.Prepare(models); err != nil {
+		t.Fatal(err)
+	}
+	h := sha256.New()
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Write(data)
+	}
+	want := hex.EncodeToString(h.Sum(nil))
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		if j.Model.Name != "b" {
+			continue
+		}
+		if j.Model.SHA256 != want {
+			t.Errorf("the hash is %s, that of the parts one after another %s", j.Model.SHA256, want)
+		}
+		if len(j.Load.Files) != len(paths) {
+			t.Fatalf("%d files are to be checked, there are %d", len(j.Load.Files), len(paths))
+		}
+	}
+	if err := os.Truncate(paths[2], 100); err != nil {
+		t.Fatal(err)
+	}
+	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	checkOnlyOwnFails(t, sum, records, true, paths[2], "was truncated")
+}
+
+// A model of this program's making that is not what its name says, for instance of an interrupted copy.
+func TestMadeFileThatIsAnother(t *testing.T) {
+	p := testPlan(t, testConfig)
+	j := &p.Jobs[0]
+	ms := testModels()
+	m := j.Model
+	m.Desc.NLayer++
+	if err := ms.prepare(&m); err == nil || !strings.Contains(err.Error(), "is not the model that was planned") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The plan is what is measured and how: a model's new file does not change it, and a run can be resumed.
+func TestPlanDoesNotKnowFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "own.gguf")
+	ownFile(t, path, 2)
+	p, models := ownPlan(t, path)
+	before := p.SHA256()
+	if err := p.Prepare(models); err != nil {
+		t.Fatal(err)
+	}
+	if p.SHA256() != before {
+		t.Error("hashing a plan's files changes the plan")
+	}
+}
