@@ -11,6 +11,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/hf"
+	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -197,7 +198,7 @@ func (ms *Models) checkDisk(jobs []Job, transient bool) error {
 		return nil // not known: writing will tell
 	}
 	if free := int64(disk.Bavail) * disk.Bsize; need > free {
-		return fmt.Errorf("runner: the models to be written take %s, %s has %s free: choose fewer models or another --models-dir", GiB(need), dir, GiB(free))
+		return fmt.Errorf("runner: the models to be written take %s, %s has %s free: choose fewer models or another --models-dir", text.Size(need), dir, text.Size(free))
 	}
 	return nil
 }

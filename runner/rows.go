@@ -173,11 +173,3 @@ func project(rec *record.Record) {
 		rec.TokensPerS = &rate
 	}
 }
-
-// GiB formats a size in binary units, with three significant digits.
-func GiB(bytes int64) string {
-	if bytes < 1<<30 {
-		return fmt.Sprintf("%.3g MiB", float64(bytes)/(1<<20))
-	}
-	return fmt.Sprintf("%.3g GiB", float64(bytes)/(1<<30))
-}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -242,7 +243,7 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	}
 	if !j.Fits {
 		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
-			GiB(j.Memory.Resident), GiB(j.Memory.Weights), GiB(j.Memory.KV), GiB(j.Memory.Compute), GiB(r.Plan.Free))
+			text.Size(j.Memory.Resident), text.Size(j.Memory.Weights), text.Size(j.Memory.KV), text.Size(j.Memory.Compute), text.Size(r.Plan.Free))
 	}
 	cell := j.Model.Name + "/" + j.Backend.Name
 	r.show(Status{Cell: cell, Phase: PhaseLoad})

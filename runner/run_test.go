@@ -345,7 +345,7 @@ func TestTooLarge(t *testing.T) {
 		t.Errorf("%v", sum.ByStatus)
 	}
 	for _, r := range records {
-		if r.Model == "a" && (r.Status != record.StatusOOM || !strings.Contains(*r.Error, "needs 1.05e+06 GiB")) {
+		if r.Model == "a" && (r.Status != record.StatusOOM || !strings.Contains(*r.Error, "needs 1 PiB")) {
 			t.Errorf("%s: %s: %v", r.CellID, r.Status, *r.Error)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -85,7 +86,7 @@ func TestTransientModelsNeedTheLargest(t *testing.T) {
 	}
 	for _, transient := range []bool{false, true} {
 		err := models.checkDisk(p.Jobs, transient)
-		want := GiB(map[bool]int64{false: 1 << 60 / int64(len(p.Jobs)) * int64(len(p.Jobs)), true: 1 << 60 / int64(len(p.Jobs))}[transient])
+		want := text.Size(map[bool]int64{false: 1 << 60 / int64(len(p.Jobs)) * int64(len(p.Jobs)), true: 1 << 60 / int64(len(p.Jobs))}[transient])
 		if err == nil || !strings.Contains(err.Error(), "take "+want) {
 			t.Errorf("transient %v: %v, want %s", transient, err, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -254,7 +255,7 @@ func (w *writer) devicePlacement() {
 			if d.CPUBytes == nil {
 				return none
 			}
-			return bytesText(float64(*d.CPUBytes))
+			return words.Size(*d.CPUBytes)
 		})...)
 		row = append(row, orNone(strings.Join(d.CPUNames, ", ")))
 		all.rows = append(all.rows, row)

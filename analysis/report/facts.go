@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"llmscale/analysis"
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -36,7 +37,7 @@ func (w *writer) facts() {
 	add("processor", text(firstText(m, []string{"environment", "cpu"}, []string{"platform", "processor"})))
 	add("cores", w.cores())
 	if b, ok := intAt(m, "environment", "memory_bytes"); ok {
-		add("memory", bytesText(b))
+		add("memory", words.Size(int64(b)))
 	}
 	add("GPU", w.gpus())
 	add("system", text(strings.TrimSpace(firstText(m, []string{"environment", "os"}, []string{"platform", "os"})+" "+

@@ -130,14 +130,3 @@ func upper(s string) string {
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
 }
-
-// bytesText prints a count of bytes with a binary prefix.
-func bytesText(n float64) string {
-	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
-		if n < 1024 {
-			return number(n) + " " + unit
-		}
-		n /= 1024
-	}
-	return number(n) + " TiB"
-}

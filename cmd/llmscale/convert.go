@@ -11,7 +11,7 @@ import (
 
 	"llmscale/gguf/hf"
 	"llmscale/internal/output"
-	"llmscale/runner"
+	"llmscale/internal/text"
 )
 
 func convertCommand() *cli.Command {
@@ -59,7 +59,7 @@ func convert(c *cli.Context) error {
 		path = strings.ReplaceAll(m.Name(), string(filepath.Separator), "-") + "-" + strings.ToLower(cmp.Or(typ, defaultType)) + ".gguf"
 	}
 	if c.Bool("dry-run") {
-		fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", path, d.ParamsTotal, d.FileBytes, runner.GiB(d.FileBytes))
+		fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", path, d.ParamsTotal, d.FileBytes, text.Size(d.FileBytes))
 		return nil
 	}
 	if err := cmp.Or(m.CheckTarget(path), output.Check(path, d.FileBytes, c.Bool("force"))); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/runner"
@@ -103,12 +104,12 @@ func examine() []finding {
 	for _, k := range slices.Sorted(maps.Keys(m.OpenMPVariables)) {
 		add("warn", "environment", k+"="+m.OpenMPVariables[k], "unset it unless you mean it: it changes how threads wait and where they run")
 	}
-	check(m.AvailableBytes == 0 || m.AvailableBytes > 2<<30, "memory", runner.GiB(m.AvailableBytes)+" free of "+runner.GiB(m.MemoryBytes),
+	check(m.AvailableBytes == 0 || m.AvailableBytes > 2<<30, "memory", text.Size(m.AvailableBytes)+" free of "+text.Size(m.MemoryBytes),
 		"the default sweep wants 2 GiB free")
 	var fs unix.Statfs_t
 	if err := unix.Statfs(".", &fs); err == nil {
 		free := int64(fs.Bavail) * fs.Bsize
-		check(free > 5<<30, "disk", runner.GiB(free)+" free here", "the default sweep's models take 3 GiB; --models-dir puts them elsewhere")
+		check(free > 5<<30, "disk", text.Size(free)+" free here", "the default sweep's models take 3 GiB; --models-dir puts them elsewhere")
 	}
 	out = append(out, examineGPU(), examineOllama(), examineTools())
 	return out

@@ -12,7 +12,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/ollamastore"
 	"llmscale/gguf/synth"
-	"llmscale/runner"
+	"llmscale/internal/text"
 )
 
 func inspectCommand() *cli.Command {
@@ -132,7 +132,7 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 			row("  note", "%s", n)
 		}
 	}
-	row("file", "%s (GGUF v%d, %s)", in.File, in.Version, runner.GiB(d.FileBytes))
+	row("file", "%s (GGUF v%d, %s)", in.File, in.Version, text.Size(d.FileBytes))
 	row("architecture", "%s", d.Architecture)
 	row("name", "%s", d.Name)
 	if in.Random != "" {
@@ -152,11 +152,11 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 	row("parameters", "%d (%.4g M)", d.ParamsTotal, float64(d.ParamsTotal)/1e6)
 	row("  non-embedding", "%d", d.ParamsNonEmbedding)
 	row("  active per token", "%d", d.ParamsActive)
-	row("weights", "%d bytes (%s), mostly %s", d.WeightBytes, runner.GiB(d.WeightBytes), d.WeightType)
+	row("weights", "%d bytes (%s), mostly %s", d.WeightBytes, text.Size(d.WeightBytes), d.WeightType)
 	for _, t := range slices.Sorted(maps.Keys(d.WeightTypes)) {
 		row("  "+t, "%d bytes", d.WeightTypes[t])
 	}
-	row("read per decoded token", "%d bytes (%s)", d.BytesReadPerToken, runner.GiB(d.BytesReadPerToken))
+	row("read per decoded token", "%d bytes (%s)", d.BytesReadPerToken, text.Size(d.BytesReadPerToken))
 	row("KV cache per token", "%d bytes in %s", in.KVPerToken, in.kvType)
 	for _, n := range d.Notes {
 		row("note", "%s", n)
@@ -176,7 +176,7 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 	m := &in.Memory
 	fmt.Fprintf(w, "\nmemory for %d tokens, %d computed at once\n", m.Context, m.UBatch)
 	part := func(name string, bytes int64, what string) {
-		fmt.Fprintf(w, "%s\t%d bytes\t%s\t%s\n", name, bytes, runner.GiB(bytes), what)
+		fmt.Fprintf(w, "%s\t%d bytes\t%s\t%s\n", name, bytes, text.Size(bytes), what)
 	}
 	part("weights", m.Weights, "")
 	if m.Repacked > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/runner"
 	"llmscale/runner/ceilings"
@@ -146,7 +147,7 @@ func printCeilings(out io.Writer, d *ceilings.Device) error {
 			if b.Cold {
 				op += ", cold"
 			}
-			row("%s\t%s\t%.4g\t%.4g\t%.1f\t%d", sizeText(b.WorkingSetB), op, b.BytesPerS/1e9, b.BestBytesPerS/1e9, 100*b.RelativeSpread, b.Passes)
+			row("%s\t%s\t%.4g\t%.4g\t%.1f\t%d", text.Size(b.WorkingSetB), op, b.BytesPerS/1e9, b.BestBytesPerS/1e9, 100*b.RelativeSpread, b.Passes)
 		}
 	}
 	if d.PeakBytesPerS != nil {
@@ -169,7 +170,7 @@ func printCeilings(out io.Writer, d *ceilings.Device) error {
 			if m.Cold {
 				typ += ", cold"
 			}
-			row("%s\t%d\t%d\t%s\t%.4g\t%.4g\t%d", typ, m.Rows, m.Columns, sizeText(m.WeightBytes), m.US, m.BytesPerS/1e9, m.Passes)
+			row("%s\t%d\t%d\t%s\t%.4g\t%.4g\t%d", typ, m.Rows, m.Columns, text.Size(m.WeightBytes), m.US, m.BytesPerS/1e9, m.Passes)
 		}
 	}
 	if len(d.Launch) > 0 {
@@ -215,17 +216,4 @@ func bestWays(all []ceilings.Bandwidth) []ceilings.Bandwidth {
 	return slices.SortedFunc(maps.Values(best), func(a, b ceilings.Bandwidth) int {
 		return cmp.Or(at[a.Op]-at[b.Op], cmp.Compare(a.WorkingSetB, b.WorkingSetB), cmp.Compare(b.BytesPerS, a.BytesPerS))
 	})
-}
-
-// sizeText prints bytes with the largest binary prefix that leaves a number of 1
-// or more.
-func sizeText(n int64) string {
-	v := float64(n)
-	for _, unit := range []string{"B", "KiB", "MiB"} {
-		if v < 1024 {
-			return fmt.Sprintf("%.4g %s", v, unit)
-		}
-		v /= 1024
-	}
-	return fmt.Sprintf("%.4g GiB", v)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis/profile"
+	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/runner"
@@ -123,7 +124,7 @@ func profileAction(c *cli.Context) error {
 		}
 	}
 	if !job.Fits {
-		return usagef("profile: the model does not fit: it takes %s of memory, %s are free", runner.GiB(job.Memory.Resident), runner.GiB(plan.Free))
+		return usagef("profile: the model does not fit: it takes %s of memory, %s are free", text.Size(job.Memory.Resident), text.Size(plan.Free))
 	}
 	dir := c.String("o")
 	if dir == "" {

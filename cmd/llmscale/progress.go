@@ -11,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"llmscale/internal/text"
 	"llmscale/runner"
 )
 
@@ -102,7 +103,7 @@ func (p *progress) File(what string, done, total int64) {
 		// Hashing is quick; only writing is worth a line in a log.
 		if what != p.file && strings.HasPrefix(what, "writing") {
 			p.file = what
-			fmt.Fprintf(p.out, "%s (%s)\n", what, runner.GiB(total))
+			fmt.Fprintf(p.out, "%s (%s)\n", what, text.Size(total))
 		}
 		return
 	}

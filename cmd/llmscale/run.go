@@ -18,6 +18,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/runner"
@@ -384,8 +385,8 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 			note = "  to be written"
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%.6g\t%s\t%s\t%s\t%s\t%s%s\n", i+1, j.Model.Name, j.Backend.Name, strings.Join(scenarios, ","),
-			float64(j.Model.Desc.ParamsTotal)/1e6, runner.GiB(j.Memory.Weights), runner.GiB(j.Memory.KV), runner.GiB(j.Memory.Compute),
-			runner.GiB(j.Memory.Resident), j.Model.File, note)
+			float64(j.Model.Desc.ParamsTotal)/1e6, text.Size(j.Memory.Weights), text.Size(j.Memory.KV), text.Size(j.Memory.Compute),
+			text.Size(j.Memory.Resident), j.Model.File, note)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -393,7 +394,7 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	fmt.Fprintf(out, "\n%d cells, %d calls each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Cells, len(p.Calls()),
 		p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens, p.RecordsExpected())
 	if p.Free > 0 {
-		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", runner.GiB(p.Free), tooLarge, len(p.Jobs))
+		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", text.Size(p.Free), tooLarge, len(p.Jobs))
 	}
 	if waived != "" {
 		fmt.Fprintln(out, "waived:", waived)

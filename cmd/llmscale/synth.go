@@ -11,6 +11,7 @@ import (
 
 	"llmscale/gguf/synth"
 	"llmscale/internal/output"
+	"llmscale/internal/text"
 	"llmscale/runner"
 )
 
@@ -132,12 +133,12 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 		}
 		total += d.FileBytes
 		if c.Bool("dry-run") {
-			fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", paths[i], d.ParamsTotal, d.FileBytes, runner.GiB(d.FileBytes))
+			fmt.Fprintf(c.App.Writer, "%s\t%d parameters\t%d bytes (%s)\n", paths[i], d.ParamsTotal, d.FileBytes, text.Size(d.FileBytes))
 		}
 	}
 	if c.Bool("dry-run") {
 		if len(models) > 1 {
-			fmt.Fprintf(c.App.Writer, "%d files\t%d bytes (%s)\n", len(models), total, runner.GiB(total))
+			fmt.Fprintf(c.App.Writer, "%d files\t%d bytes (%s)\n", len(models), total, text.Size(total))
 		}
 		return nil
 	}
@@ -186,7 +187,7 @@ func listShapes(c *cli.Context) error {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(w, "%s\t", runner.GiB(d.FileBytes))
+				fmt.Fprintf(w, "%s\t", text.Size(d.FileBytes))
 			}
 			fmt.Fprintln(w)
 		}

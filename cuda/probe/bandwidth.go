@@ -8,6 +8,7 @@ import (
 
 	"llmscale/cuda"
 	"llmscale/cuda/kernels"
+	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 )
 
@@ -82,9 +83,9 @@ func (p *prober) bandwidth() error {
 	room := free - free/16 - 64<<20
 	var memory *cuda.Buffer
 	for _, set := range p.options.WorkingSets {
-		what := "bandwidth over " + size(set)
+		what := "bandwidth over " + text.Size(set)
 		if set > room {
-			p.out.NotMeasured[what] = fmt.Sprintf("it does not fit: %s of the card's memory are free", size(free))
+			p.out.NotMeasured[what] = fmt.Sprintf("it does not fit: %s of the card's memory are free", text.Size(free))
 			continue
 		}
 		if set < 3*kernels.VectorBytes {
@@ -189,7 +190,7 @@ func (p *prober) bandwidthAs(op operation, a arrays, cold bool) (*ceilings.Bandw
 	if wrong, err := p.checkBandwidth(op, a, repeats, best.Grid); err != nil {
 		return nil, err
 	} else if wrong != nil {
-		p.wrong(fmt.Sprintf("%s over %s", op.name, size(a.bytes())), wrong)
+		p.wrong(fmt.Sprintf("%s over %s", op.name, text.Size(a.bytes())), wrong)
 		return nil, nil
 	}
 	s := summarize(times.Seconds)

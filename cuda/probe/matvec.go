@@ -7,6 +7,7 @@ import (
 
 	"llmscale/cuda"
 	"llmscale/cuda/kernels"
+	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 )
 
@@ -44,7 +45,7 @@ func (p *prober) matvec(what, typ string, rows, columns int, seed uint64) error 
 		return err
 	}
 	if int64(len(weights))+64<<20 > free {
-		p.out.NotMeasured[what] = fmt.Sprintf("it does not fit: %s of the card's memory are free", size(free))
+		p.out.NotMeasured[what] = fmt.Sprintf("it does not fit: %s of the card's memory are free", text.Size(free))
 		return nil
 	}
 	upload := func(data []byte) (*cuda.Buffer, error) {

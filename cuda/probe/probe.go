@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"llmscale/cuda"
+	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 )
 
@@ -160,7 +161,7 @@ func (p *prober) makeFlush() error {
 		return err
 	}
 	if bytes > free/4 {
-		p.out.NotMeasured[keyCold] = fmt.Sprintf("emptying the L2 cache takes %s and %s of the card's memory are free", size(bytes), size(free))
+		p.out.NotMeasured[keyCold] = fmt.Sprintf("emptying the L2 cache takes %s and %s of the card's memory are free", text.Size(bytes), text.Size(free))
 		return nil
 	}
 	buffer, err := p.alloc(bytes)
@@ -204,17 +205,4 @@ func median(values []float64) float64 {
 		return math.NaN()
 	}
 	return summarize(values).median
-}
-
-// size is a number of bytes for people.
-func size(bytes int64) string {
-	for _, u := range []struct {
-		shift int
-		name  string
-	}{{30, "GiB"}, {20, "MiB"}, {10, "KiB"}} {
-		if bytes >= 1<<u.shift {
-			return fmt.Sprintf("%.4g %s", float64(bytes)/float64(int64(1)<<u.shift), u.name)
-		}
-	}
-	return fmt.Sprintf("%d B", bytes)
 }

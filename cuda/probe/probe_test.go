@@ -50,14 +50,6 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for bytes, want := range map[int64]string{16: "16 B", 64 << 10: "64 KiB", 50 << 20: "50 MiB", 4 << 30: "4 GiB", 3 << 29: "1.5 GiB"} {
-		if got := size(bytes); got != want {
-			t.Errorf("%d: %q, want %q", bytes, got, want)
-		}
-	}
-}
-
 func TestArrays(t *testing.T) {
 	a := arrays{&cuda.Buffer{}, 100, 3}
 	if a.bytes() != 4800 || a.at(0).Offset != 0 || a.at(2).Offset != 3200 {

@@ -11,6 +11,7 @@ import (
 	"llmscale/cuda"
 	"llmscale/cuda/driver"
 	"llmscale/cuda/telemetry"
+	"llmscale/internal/text"
 	"llmscale/runner"
 	"llmscale/runner/record"
 )
@@ -74,7 +75,7 @@ func (c *card) look() {
 		return // the sampler will say so
 	}
 	if bytes, ok := telemetry.Unlisted(m, c.before.Processes); ok && bytes > unlistedMiB<<20 {
-		c.strange = fmt.Sprintf("%s of device memory were in use by nobody that NVML lists before this process came", runner.GiB(int64(bytes)))
+		c.strange = fmt.Sprintf("%s of device memory were in use by nobody that NVML lists before this process came", text.Size(int64(bytes)))
 	}
 }
 

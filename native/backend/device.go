@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/runner"
 	"llmscale/runner/config"
@@ -85,7 +86,7 @@ func (a *accelerator) prepare(spec runner.LoadSpec) error {
 		}
 		limit := int64(spec.VRAMLimitGiB * (1 << 30))
 		if limit > total {
-			return runner.Failf(record.StatusWaived, "device cuda: vram_limit_gib %g is more than the %s of this card", spec.VRAMLimitGiB, runner.GiB(total))
+			return runner.Failf(record.StatusWaived, "device cuda: vram_limit_gib %g is more than the %s of this card", spec.VRAMLimitGiB, text.Size(total))
 		}
 		if err := a.Reserve(total - limit); err != nil {
 			return fmt.Errorf("reserving all but %g GiB of device memory: %w", spec.VRAMLimitGiB, err)
