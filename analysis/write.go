@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"llmscale/internal/text"
 )
 
 // Names of the files that are not tables.
@@ -33,6 +35,11 @@ func Write(dir string, r *Result) error {
 		for i, c := range t.Columns {
 			header[i] = c.Name
 		}
+		for _, row := range rows {
+			for i := range row {
+				row[i] = text.Safe(row[i])
+			}
+		}
 		if err := w.WriteAll(append([][]string{header}, rows...)); err != nil {
 			return fmt.Errorf("analysis: %s: %w", t.File, err)
 		}
@@ -58,7 +65,7 @@ func writeJSON(dir, name string, v any) error {
 	if err := enc.Encode(v); err != nil {
 		return fmt.Errorf("analysis: %s: %w", name, err)
 	}
-	return writeFile(dir, name, b.Bytes())
+	return writeFile(dir, name, text.JSON(b.Bytes()))
 }
 
 // writeFile replaces a file in one step, so that a reader, or a crash, never

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -249,10 +250,10 @@ const tailLines = 100
 func (t *tail) Write(b []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, c := range string(b) {
+	for _, c := range b {
 		if c != '\n' {
 			if t.partial.Len() < 2000 { // a line without end must not fill memory
-				t.partial.WriteRune(c)
+				t.partial.WriteByte(c)
 			}
 			continue
 		}
@@ -263,7 +264,7 @@ func (t *tail) Write(b []byte) (int, error) {
 
 // push ends the current line; t.mu is held.
 func (t *tail) push() {
-	line := strings.TrimRight(t.partial.String(), " \r")
+	line := text.Safe(strings.TrimRight(t.partial.String(), " \r"))
 	t.partial.Reset()
 	if line == "" {
 		return

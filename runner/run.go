@@ -344,8 +344,9 @@ func (r *Run) failJob(j *Job, f *Failure, attempted bool) error {
 // fail records the first of a cell's remaining calls as failed; the others are
 // not made in this session.
 func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *Failure) error {
+	reason := text.OneLine(f.Reason) // of a file or a server, perhaps
 	base.Status = f.Status
-	base.Error = &f.Reason
+	base.Error = &reason
 	if f.Signal != "" {
 		base.Signal = &f.Signal
 	}
@@ -361,7 +362,7 @@ func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *Failure)
 	}
 	r.outcome[c.TaskIdx] = f.Status
 	r.Progress.Stored(j.ID(c), calls[0].Idx, f.Status)
-	r.Progress.Note(fmt.Sprintf("%s: %s: %s", j.ID(c), f.Status, f.Reason))
+	r.Progress.Note(fmt.Sprintf("%s: %s: %s", j.ID(c), f.Status, reason))
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -138,7 +139,7 @@ func (s *Store) Append(records []record.Record) error {
 		if err != nil {
 			return fmt.Errorf("runner: a record cannot be written as JSON: %w", err)
 		}
-		b.Write(line)
+		b.Write(text.JSON(line))
 		b.WriteByte('\n')
 	}
 	if _, err := s.runs.Write(b.Bytes()); err != nil {
@@ -246,7 +247,7 @@ func (s *Store) WriteManifest(m map[string]any) error {
 	if err != nil {
 		return fmt.Errorf("runner: %s: %w", ManifestFile, err)
 	}
-	return writeFile(filepath.Join(s.dir, ManifestFile), append(data, '\n'))
+	return writeFile(filepath.Join(s.dir, ManifestFile), append(text.JSON(data), '\n'))
 }
 
 // ReadManifest reads manifest.json of a run folder.

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"llmscale/analysis/plot"
+	words "llmscale/internal/text"
 )
 
 // document is a title and blocks. Text in blocks is Markdown whose foreign parts
@@ -56,7 +57,7 @@ func (d *document) markdown(dir string) (string, error) {
 	if err := writeMarkdown(&sb, d.blocks, dir); err != nil {
 		return "", err
 	}
-	return sb.String(), nil
+	return words.SafeLines(sb.String()), nil
 }
 
 func writeMarkdown(sb *strings.Builder, blocks []block, dir string) error {
@@ -70,7 +71,7 @@ func writeMarkdown(sb *strings.Builder, blocks []block, dir string) error {
 			}
 			fmt.Fprintf(sb, "![%s](%s)\n\n*%s*\n", text(b.Title), target, text(b.Caption))
 		case details:
-			fmt.Fprintf(sb, "<details>\n<summary>%s</summary>\n", html.EscapeString(b.summary))
+			fmt.Fprintf(sb, "<details>\n<summary>%s</summary>\n", html.EscapeString(clean(b.summary)))
 			if err := writeMarkdown(sb, b.blocks, dir); err != nil {
 				return err
 			}
@@ -115,7 +116,7 @@ func blockMarkdown(b block) string {
 		for strings.Contains(string(b), fence) {
 			fence += "`"
 		}
-		fmt.Fprintf(&sb, "%s\n%s\n%s\n", fence, strings.TrimRight(string(b), "\n"), fence)
+		fmt.Fprintf(&sb, "%s\n%s\n%s\n", fence, words.SafeLines(strings.TrimRight(string(b), "\n")), fence)
 	case table:
 		titles, rule := make([]string, len(b.head)), make([]string, len(b.head))
 		for i, h := range b.head {
@@ -134,9 +135,9 @@ func blockMarkdown(b block) string {
 
 // clean makes one printable line of foreign text.
 func clean(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+	return words.Safe(strings.Join(strings.FieldsFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
+	}), " "))
 }
 
 // text makes Markdown that reads as s, on one line, wherever it is put: in a

@@ -11,6 +11,8 @@ import (
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/extension"
+
+	words "llmscale/internal/text"
 )
 
 //go:embed style.css
@@ -27,8 +29,8 @@ func (d *document) html() ([]byte, error) {
 	for _, b := range d.blocks {
 		if h, ok := b.(heading); ok {
 			id := anchor(string(h), ids)
-			fmt.Fprintf(&nav, "<a href=\"#%s\">%s</a>\n", id, html.EscapeString(string(h)))
-			fmt.Fprintf(&body, "<h2 id=\"%s\">%s</h2>\n", id, html.EscapeString(string(h)))
+			fmt.Fprintf(&nav, "<a href=\"#%s\">%s</a>\n", id, html.EscapeString(clean(string(h))))
+			fmt.Fprintf(&body, "<h2 id=\"%s\">%s</h2>\n", id, html.EscapeString(clean(string(h))))
 			continue
 		}
 		if err := writeHTML(&body, b); err != nil {
@@ -54,8 +56,8 @@ func (d *document) html() ([]byte, error) {
 %s</main>
 </body>
 </html>
-`, html.EscapeString(d.title), style, html.EscapeString(d.title), nav.String(), body.String())
-	return page.Bytes(), nil
+`, html.EscapeString(clean(d.title)), style, html.EscapeString(clean(d.title)), nav.String(), body.String())
+	return []byte(words.SafeLines(page.String())), nil
 }
 
 func writeHTML(w *bytes.Buffer, b block) error {
@@ -67,7 +69,7 @@ func writeHTML(w *bytes.Buffer, b block) error {
 		}
 		fmt.Fprintf(w, "<figure>\n<div>%s</div>\n<figcaption>%s</figcaption>\n</figure>\n", svg, html.EscapeString(clean(b.Caption)))
 	case details:
-		fmt.Fprintf(w, "<details>\n<summary>%s</summary>\n", html.EscapeString(b.summary))
+		fmt.Fprintf(w, "<details>\n<summary>%s</summary>\n", html.EscapeString(clean(b.summary)))
 		for _, inner := range b.blocks {
 			if err := writeHTML(w, inner); err != nil {
 				return err

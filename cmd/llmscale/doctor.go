@@ -57,9 +57,9 @@ func doctorCommand() *cli.Command {
 			}
 			w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
 			for _, f := range findings {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", f.State, f.What, f.Found)
+				fmt.Fprintf(w, "%s\t%s\t%s\n", f.State, f.What, text.OneLine(f.Found))
 				if f.Do != "" {
-					fmt.Fprintf(w, "\t\t-> %s\n", f.Do)
+					fmt.Fprintf(w, "\t\t-> %s\n", text.OneLine(f.Do))
 				}
 			}
 			return w.Flush()

@@ -122,7 +122,14 @@ func memoryOptions(c *cli.Context) (gguf.MemoryOptions, error) {
 
 func (in *inspection) print(w *tabwriter.Writer) error {
 	d := &in.Description
-	row := func(name, format string, args ...any) { fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	row := func(name, format string, args ...any) {
+		for i, arg := range args {
+			if s, ok := arg.(string); ok { // of the file: it must not end its line or column
+				args[i] = text.Safe(s)
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\n", text.Safe(name), fmt.Sprintf(format, args...))
+	}
 	if m := in.Ollama; m != nil {
 		row("ollama", "%s in %s: %s, %s, %s by its config", m.Name, m.Store, orUnknown(m.Family), orUnknown(m.ParameterSize), orUnknown(m.Quantization))
 		for _, l := range m.Layers {

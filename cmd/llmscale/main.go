@@ -94,8 +94,17 @@ func flagsFirst(app *cli.App, args []string) []string {
 	return slices.Concat(args[:at+1], flags, []string{"--"}, rest)
 }
 
-// Main is the program without the process around it: it returns the exit code.
+// Main is the program without the process around it: it returns the exit code. Whatever is printed goes through a
+// text.Writer, since any of it may come out of a model's file.
 func Main(args []string, stdout, stderr io.Writer) int {
+	out, log := text.NewWriter(stdout), text.NewWriter(stderr)
+	code := runApp(args, out, log)
+	// What cannot be written cannot be told.
+	_, _ = out.Flush(), log.Flush()
+	return code
+}
+
+func runApp(args []string, stdout, stderr io.Writer) int {
 	app := newApp(stdout, stderr)
 	err := app.Run(flagsFirst(app, args))
 	if err == nil {
@@ -121,7 +130,7 @@ func oneLine(err error) string {
 	if errors.As(err, &list) {
 		return list.Error()
 	}
-	return "llmscale: " + strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), "llmscale: ")
+	return "llmscale: " + strings.TrimPrefix(text.OneLine(err.Error()), "llmscale: ")
 }
 
 func newApp(stdout, stderr io.Writer) *cli.App {

@@ -162,7 +162,7 @@ func profileAction(c *cli.Context) error {
 		return printJSON(c.App.Writer, doc)
 	}
 	w := c.App.Writer
-	fmt.Fprintf(w, "%s, %s, device %s; %s\n\n", doc.Model, doc.WeightType, doc.Device, doc.Method)
+	fmt.Fprintf(w, "%s, %s, device %s; %s\n\n", text.Safe(doc.Model), doc.WeightType, doc.Device, doc.Method)
 	if err := doc.Profile.WriteTable(w, c.Int("rows")); err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ type progress struct {
 var _ runner.Progress = (*progress)(nil)
 
 func newProgress(out io.Writer) *progress {
+	if w, ok := out.(*text.Writer); ok {
+		out = w.Unwrap() // a bar is made of control characters; what it says is made safe here
+	}
 	f, ok := out.(*os.File)
 	return &progress{out: out, terminal: ok && term.IsTerminal(int(f.Fd()))}
 }
@@ -61,6 +64,7 @@ func (p *progress) draw(what string, done, total int64) {
 func (p *progress) Update(s runner.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	s.Cell = text.Safe(s.Cell)
 	what := string(s.Phase)
 	switch {
 	case s.Of > 0:
@@ -92,13 +96,14 @@ func (p *progress) Note(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	fmt.Fprintln(p.out, line)
+	fmt.Fprintln(p.out, text.SafeLines(line))
 }
 
 // File shows that a model is being written or hashed; sizes in bytes.
 func (p *progress) File(what string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	what = text.Safe(what)
 	if !p.terminal {
 		// Hashing is quick; only writing is worth a line in a log.
 		if what != p.file && strings.HasPrefix(what, "writing") {

@@ -386,7 +386,7 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%.6g\t%s\t%s\t%s\t%s\t%s%s\n", i+1, j.Model.Name, j.Backend.Name, strings.Join(scenarios, ","),
 			float64(j.Model.Desc.ParamsTotal)/1e6, text.Size(j.Memory.Weights), text.Size(j.Memory.KV), text.Size(j.Memory.Compute),
-			text.Size(j.Memory.Resident), j.Model.File, note)
+			text.Size(j.Memory.Resident), text.Safe(j.Model.File), note)
 	}
 	if err := w.Flush(); err != nil {
 		return err

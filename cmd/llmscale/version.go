@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/runner/record"
 )
@@ -106,7 +107,10 @@ func schemaCommand() *cli.Command {
 }
 
 func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text.JSON(data), '\n'))
+	return err
 }

@@ -19,6 +19,11 @@ func Safe(s string) string { return escape(s, "") }
 // SafeLines is Safe for text that is laid out in lines and columns by this program: newlines and tabs stay.
 func SafeLines(s string) string { return escape(s, "\n\t") }
 
+// OneLine puts the lines of an error, or of errors that were joined, into one, and makes it safe.
+func OneLine(s string) string {
+	return Safe(strings.ReplaceAll(strings.TrimSpace(s), "\n", "; "))
+}
+
 // escape writes as escapes what Safe names, but for the characters in keep.
 func escape(s, keep string) string {
 	var b strings.Builder

@@ -36,7 +36,7 @@ func (e *Error) Error() string {
 		b.WriteString(e.Field + ": ")
 	}
 	b.WriteString(e.Msg)
-	return b.String()
+	return text.Safe(b.String())
 }
 
 // Errors is all that is wrong with a config, sorted by line (for a file that is

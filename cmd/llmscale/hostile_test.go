@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"llmscale/gguf/synth"
+	"llmscale/internal/text"
+)
+
+// hostileName sets a terminal's title and turns the direction of what follows; it has the length of tiny-gpt2, which
+// it replaces. hostileTensor does the same to a tensor.
+const (
+	hostileName   = "\x1b]0;x\a\u202e"
+	hostileTensor = "blk.0.\u202e\x1b[2J\n.weight"
+)
+
+// hostileFile is a model that loads, and whose name does things to a terminal.
+func hostileFile(t *testing.T, name string, replace ...string) string {
+	t.Helper()
+	s, err := synth.Lookup("tiny-gpt2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := synth.Write(path, s, synth.Options{Type: "f32", Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(replace); i += 2 {
+		if !bytes.Contains(data, []byte(replace[i])) || len(replace[i]) != len(replace[i+1]) {
+			t.Fatalf("%q cannot be replaced by %q", replace[i], replace[i+1])
+		}
+		data = bytes.Replace(data, []byte(replace[i]), []byte(replace[i+1]), 1)
+	}
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// harmless checks what a command printed.
+func harmless(t *testing.T, what, printed string) {
+	t.Helper()
+	if safe := text.SafeLines(printed); safe != printed {
+		t.Errorf("%s prints control characters: %q", what, printed)
+	}
+}
+
+// TestHostileFiles: whatever a file holds, it is shown and does nothing.
+func TestHostileFiles(t *testing.T) {
+	named := hostileFile(t, "named.gguf", "tiny-gpt2", hostileName)
+	tensor := hostileFile(t, "tensor.gguf", "blk.0.ffn_down.weight", hostileTensor)
+	typed := hostileFile(t, "arch.gguf", "\x04\x00\x00\x00\x00\x00\x00\x00gpt2", "\x04\x00\x00\x00\x00\x00\x00\x00\x1b[1m")
+	key := hostileFile(t, "key.gguf", "gpt2.context_length", "gpt2.\x1bontext_len\u202e")
+	missing := filepath.Join(t.TempDir(), "no\x1b[31m\u202efile.gguf")
+	for _, c := range []struct {
+		name string
+		code int
+		args []string
+		want string // is shown
+	}{
+		{"name", exitDone, []string{"inspect", named}, `\x1b]0;x\a\u202e`},
+		{"tensor list", exitDone, []string{"inspect", "--tensors", tensor}, `blk.0.\u202e\x1b[2J\n.weight  f32`},
+		{"architecture", exitDone, []string{"inspect", typed}, `\x1b[1m`},
+		{"key", exitDone, []string{"inspect", key}, "context_length"},
+		{"file name", exitUsage, []string{"inspect", missing}, `no\x1b[31m\u202efile.gguf`},
+		{"config name", exitUsage, []string{"run", "--config", missing}, `no\x1b[31m\u202efile.gguf`},
+		{"run folder", exitUsage, []string{"run", "--resume", missing}, `no\x1b[31m\u202efile.gguf`},
+		{"argument", exitUsage, []string{"inspect", named, "\x1b[2J"}, "takes one argument"},
+		{"command", exitUsage, []string{"\x1b[2J"}, `\x1b[2J`},
+		{"flag", exitUsage, []string{"inspect", "--\x1b[2J"}, `\x1b[2J`},
+		{"plan", exitDone, []string{"run", "--dry-run", "--config", writeFile(t, "\u202ec.yaml", sweepOf("gguf:"+named))}, "named.gguf"},
+		{"config value", exitUsage, []string{"run", "--dry-run", "--config", writeFile(t, "c.yaml", sweepOf(`gguf:\e[2J\u202e.gguf`))}, `\x1b[2J\u202e.gguf`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := llmscale(c.args...)
+			if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+				t.Errorf("exit code %d, want %d, and %q in:\n%s%s", code, c.code, c.want, stdout, stderr)
+			}
+			harmless(t, "stdout", stdout)
+			harmless(t, "stderr", stderr)
+		})
+	}
+
+	code, stdout, stderr := llmscale("inspect", "--json", "--tensors", tensor)
+	var in inspection
+	if err := json.Unmarshal([]byte(stdout), &in); code != exitDone || err != nil {
+		t.Fatalf("exit code %d, %v: %s", code, err, stderr)
+	}
+	harmless(t, "JSON", stdout)
+	for _, tensor := range in.Tensors {
+		if tensor.Name == hostileTensor {
+			return
+		}
+	}
+	t.Errorf("no tensor %q: what a program reads must be what the file holds", hostileTensor)
+}
