@@ -105,7 +105,10 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		b = asServed(b)
 	}
 	if why := m.Desc.DecodeRefusal(); why != "" {
-		return Job{Model: m, Backend: b, Refused: refused(m.File, why), Load: LoadSpec{Kind: b.Kind, ModelFile: m.File, Device: b.Device}}, nil
+		return refusedJob(m, b, why), nil
+	}
+	if b.Kind == config.KindOllama && len(m.Files) > 1 {
+		return refusedJob(m, b, fmt.Sprintf("it lies in %d files, and an Ollama server makes a model of one: put them together with llama.cpp's llama-gguf-split --merge", len(m.Files))), nil
 	}
 	nCtx := b.Context(longest)
 	// llama.cpp takes no batch larger than the context.
@@ -138,6 +141,12 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		}
 	}
 	return job, nil
+}
+
+// refusedJob is one of a model that cannot be measured: its cells go on record with the reason, and the others are
+// measured.
+func refusedJob(m Model, b config.Backend, why string) Job {
+	return Job{Model: m, Backend: b, Refused: refused(m.File, why), Load: LoadSpec{Kind: b.Kind, ModelFile: m.File, Device: b.Device}}
 }
 
 // asServed is a backend of kind ollama with what its API makes of the settings: one

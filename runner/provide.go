@@ -60,6 +60,9 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 	// The plan, which identifies a run, knows neither the hash nor how long a call may take.
 	spec.SHA256 = j.Model.SHA256
 	spec.TimeoutS = 0.95 * r.Plan.Config.CellTimeoutS // the worker's limit goes first: it knows what the server did not do
+	if err := CheckFiles(j.Load.Files); err != nil {
+		return err
+	}
 	name, release, err := r.Serve(ctx, *spec, j.Model.File)
 	if err != nil {
 		select {
@@ -71,6 +74,9 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 		if f := asFailure(err); f.Status == record.StatusWaived && r.served[spec.URL.Reveal()] {
 			// This machine does have a server: it is one that died.
 			return Failf(record.StatusError, "the server is gone: %s", f.Reason)
+		}
+		if changed := CheckFiles(j.Load.Files); changed != nil {
+			return changed // what was sent was not what was hashed, and the server saw it
 		}
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"llmscale/gguf/gguftest"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -225,4 +226,63 @@ func TestInterruptedImport(t *testing.T) {
 	if !sum.Interrupted || len(records) != 0 {
 		t.Errorf("%+v, %d records", sum, len(records))
 	}
+}
+
+// A file that changes before it is sent to the server, or on the way, is told as that; a model in several files, which
+// no server takes, is refused.
+func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
+	served := func(path string) *Plan {
+		t.Helper()
+		p, models := ownPlan(t, path)
+		for i := range p.Jobs {
+			b := p.Jobs[i].Backend
+			b.Kind, b.Import = config.KindOllama, true
+			job, err := newJob(p.Config, p.Jobs[i].Model, b, 64, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			job.Fits, job.Cells = true, p.Jobs[i].Cells
+			p.Jobs[i] = job
+		}
+		if err := p.Prepare(models); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	run := func(p *Plan, serve Serve) (Summary, []record.Record) {
+		t.Helper()
+		r, dir := newRun(t, p, testWorker(t, ""))
+		r.Serve = serve
+		return finish(t, r, nil), readRecords(t, dir)
+	}
+	good := &fakeServer{}
+
+	path := filepath.Join(t.TempDir(), "own.gguf")
+	ownFile(t, path, 2)
+	p := served(path)
+	if err := os.Truncate(path, 100); err != nil {
+		t.Fatal(err)
+	}
+	sum, records := run(p, good.serve)
+	checkOnlyOwnFails(t, sum, records, false, path, "was truncated")
+
+	ownFile(t, path, 2)
+	p = served(path)
+	onTheWay := func(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
+		if file != path {
+			return good.serve(ctx, spec, file)
+		}
+		if err := os.Truncate(path, 100); err != nil {
+			t.Fatal(err)
+		}
+		return "", nil, errors.New("digest mismatch")
+	}
+	sum, records = run(p, onTheWay)
+	checkOnlyOwnFails(t, sum, records, false, path, "was truncated")
+
+	whole := filepath.Join(t.TempDir(), "own.gguf")
+	ownFile(t, whole, 2)
+	parts := gguftest.SplitEvenly(t, whole, filepath.Dir(whole), 2)
+	sum, records = run(served(parts[0]), good.serve)
+	checkOnlyOwnFails(t, sum, records, false, parts[0], "lies in 2 files", "--merge")
 }

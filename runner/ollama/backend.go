@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ollama/ollama/api"
+	"github.com/ollama/ollama/types/model"
 
 	"llmscale/runner"
 	"llmscale/runner/config"
@@ -152,9 +154,19 @@ func (b *Backend) describe(ctx context.Context) error {
 			b.server.OllamaDigest = known(strings.TrimPrefix(m.Digest, "sha256:"))
 		}
 	}
-	if w, want := b.server.OllamaWeights, b.served.SHA256; w != nil && want != "" && *w != want {
-		return &Error{Op: "load " + b.served.Model, Status: record.StatusError,
-			Reason: fmt.Sprintf("the server's model is made of another file (SHA-256 %.12s...) than the native backend loads (%.12s...): the two would not be the same weights", *w, want)}
+	refuse := func(format string, args ...any) error {
+		return &Error{Op: "load " + b.served.Model, Status: record.StatusError, Reason: fmt.Sprintf(format, args...)}
+	}
+	switch w, want := b.server.OllamaWeights, b.served.SHA256; {
+	case want == "":
+	case w == nil:
+		return refuse("the server does not say which file its model is made of (its Modelfile has no line FROM with a SHA-256): it need not be the one that was planned (%.12s...)", want)
+	case *w != want:
+		return refuse("the server's model is made of another file (SHA-256 %.12s...) than the native backend loads (%.12s...): the two would not be the same weights", *w, want)
+	}
+	// Older servers list none (server/images.go#L84: a file with a pooling type is for embeddings, any other for text).
+	if c := show.Capabilities; len(c) > 0 && !slices.Contains(c, model.CapabilityCompletion) {
+		return refuse("the model cannot be measured: it writes no text, the server has it for %v alone", c)
 	}
 	return nil
 }

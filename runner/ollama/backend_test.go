@@ -136,6 +136,26 @@ func TestLoadRefusals(t *testing.T) {
 	_, err = New(setup{}.options()).Load(other, nil)
 	expect(t, "load", err, record.StatusError, "made of another file (SHA-256 bbbbbbbbbbbb...) than the native backend loads (cccccccccccc...)")
 
+	// It does not say which file that is.
+	f.override["/api/show"] = says(200, "application/json", `{"modelfile":"FROM llama\n","details":{},"model_info":{}}`)
+	_, err = New(setup{}.options()).Load(other, nil)
+	expect(t, "load", err, record.StatusError, "does not say which file its model is made of")
+	if _, err = New(setup{}.options()).Load(at(url, "m"), nil); err != nil {
+		t.Errorf("without a hash to compare with: %v", err)
+	}
+
+	// The model is for embeddings; one that is for more than text is for text.
+	for list, refused := range map[string]bool{`["embedding"]`: true, `["embedding","tools"]`: true, `["completion","vision"]`: false, `[]`: false} {
+		f.override["/api/show"] = says(200, "application/json", `{"details":{},"model_info":{},"capabilities":`+list+`}`)
+		_, err = New(setup{}.options()).Load(at(url, "m"), nil)
+		if refused {
+			expect(t, "load", err, record.StatusError, "it writes no text, the server has it for [embedding")
+		} else if err != nil {
+			t.Errorf("capabilities %s: %v", list, err)
+		}
+	}
+	delete(f.override, "/api/show")
+
 	_, err = New(setup{}.options()).Load(spec, nil)
 	expect(t, "load", err, record.StatusError, "no model of a server")
 }
