@@ -304,7 +304,7 @@ func (a *analyzer) learn(r *Row) {
 	fill(&m.NFF, r.NFF)
 	fill(&m.NVocab, r.NVocab)
 	fill(&m.NCtxTrain, r.NCtxTrain)
-	fill(&m.Threads, r.NThreads)
+	fill(&m.Threads, r.threads())
 	if m.GPULayers == nil && r.ok() && r.Device == ceilings.CUDA {
 		m.GPULayers = ptr(r.NGPULayers)
 	}

@@ -53,7 +53,7 @@ func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 		CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK}
 	base.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "gpt2", NLayer: 2 + m, NEmbd: 64 * (m + 1), NHead: 2, NVocab: 50257,
 		ParamsTotal: params, ParamsNonEmbedding: params / 4 * 3, ParamsActive: params, BytesPerToken: 4 * params}
-	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: 2, LlamaCommit: "c"}
+	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: ptr(2), LlamaCommit: "c"}
 	if p.facts != nil {
 		p.facts(m, &base.ModelFacts)
 	}

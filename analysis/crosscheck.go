@@ -373,8 +373,8 @@ func recordsDiffer(native, ollama *Row) []string {
 			out = append(out, fmt.Sprintf("%s: native %s, Ollama %s", name, n, o))
 		}
 	}
-	say("n_threads", whole(native.NThreads), whole(ollama.NThreads))
-	say("n_threads_batch", whole(native.NThreadsBatch), whole(ollama.NThreadsBatch))
+	say("n_threads", whole(native.threads()), whole(ollama.threads()))
+	say("n_threads_batch", whole(native.threadsBatch()), whole(ollama.threadsBatch()))
 	say("n_gpu_layers", fmt.Sprint(layersOf(native.NGPULayers, native.NLayer+1)), fmt.Sprint(layersOf(ollama.NGPULayers, native.NLayer+1)))
 	say("flash_attn", native.FlashAttention, ollama.FlashAttention)
 	say("kv_type_k", native.KVTypeK, ollama.KVTypeK)

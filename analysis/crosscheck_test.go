@@ -69,7 +69,7 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []Row
 		ModelFile: name + "-f32.gguf", ModelSHA256: ptr("sha of " + name), ParamsMillions: size, GenTokensTarget: s.gen, BatchSizeConfig: 1,
 		CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK}
 	base.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "gpt2", NLayer: 2 + m, NEmbd: 64 * (m + 1), NVocab: 50257, ParamsTotal: int64(size * 1e6), BytesPerToken: int64(4e6 * size)}
-	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: 2, NThreadsBatch: 2, FlashAttention: "auto", NUBatch: 512, KVTypeK: "f16", UseMmap: true, LlamaCommit: "ec98e2002"}
+	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: ptr(2), NThreadsBatch: ptr(2), FlashAttention: "auto", NUBatch: 512, KVTypeK: "f16", UseMmap: true, LlamaCommit: "ec98e2002"}
 	if call == 0 {
 		base.WarmupIdx = ptr(0)
 	} else {
@@ -236,7 +236,7 @@ func TestCrosscheckPairs(t *testing.T) {
 	rows = p.rows()
 	for i := range rows {
 		if r := &rows[i]; strings.HasSuffix(r.Backend, "_b") && (r.Model == "m00" || r.BackendKind == kindOllama) {
-			r.NThreads, r.NThreadsBatch = 1, 1
+			r.NThreads, r.NThreadsBatch = ptr(1), ptr(1)
 		}
 	}
 	if got := names(rows); got != "map[native_a ollama_a m00:6 native_a ollama_a m01:6 native_a ollama_b m01:6 native_b ollama_a m01:6 native_b ollama_b m00:6 native_b ollama_b m01:6]" {

@@ -127,9 +127,9 @@ func parseLlamaBench(data []byte) (LlamaBench, error) {
 // runsOn reports whether the line is of the same model file, threads and device as
 // a record.
 func (b *LlamaBench) runsOn(r *Row) bool {
-	threads := r.NThreads
+	threads := r.threads()
 	if b.Gen == 0 {
-		threads = r.NThreadsBatch
+		threads = r.threadsBatch()
 	}
 	if b.ModelFile != r.ModelFile || b.Threads != threads {
 		return false

@@ -406,6 +406,19 @@ func (r *Row) batch() int {
 	return max(r.BatchSizeConfig, 1)
 }
 
+// threads is how many threads computed decode; where nothing told, how many were asked for.
+func (r *Row) threads() int { return countedOr(r.NThreads, r.NThreadsAsked) }
+
+// threadsBatch is the same of prefill.
+func (r *Row) threadsBatch() int { return countedOr(r.NThreadsBatch, r.NThreadsBatchAsked) }
+
+func countedOr(counted *int, asked int) int {
+	if counted != nil {
+		return *counted
+	}
+	return asked
+}
+
 func (r *Row) ok() bool { return r.Status == record.StatusOK }
 
 // Bounds of what can be a time, in ms: a femtosecond and 30,000 years. Between

@@ -297,3 +297,24 @@ func TestLoadKeepsTheRunsWarnings(t *testing.T) {
 		}
 	}
 }
+
+// Records of before threads were counted have what was asked for as n_threads; later ones have both, and a server's have
+// what was asked for alone.
+func TestThreadsOfARecord(t *testing.T) {
+	for _, c := range []struct {
+		facts         string
+		decode, batch int
+	}{
+		{`"n_threads":2,"n_threads_batch":4`, 2, 4},
+		{`"n_threads":1,"n_threads_batch":3,"n_threads_asked":2,"n_threads_batch_asked":4`, 1, 3},
+		{`"n_threads":null,"n_threads_batch":null,"n_threads_asked":2,"n_threads_batch_asked":4`, 2, 4},
+	} {
+		row, bad, err := parseRow([]byte(`{"backend":"b","model":"m","mode":"prefill","status":"ok",` + c.facts + `}`))
+		if err != nil || bad != "" {
+			t.Fatal(err, bad)
+		}
+		if row.threads() != c.decode || row.threadsBatch() != c.batch {
+			t.Errorf("%s: %d and %d, want %d and %d", c.facts, row.threads(), row.threadsBatch(), c.decode, c.batch)
+		}
+	}
+}

@@ -188,7 +188,7 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 		}
 		rows := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}].rows
 		r := rows[0]
-		work = sameWork{m.Name, m.BackendKind, s.batch, m.ParamsTotal, r.Device, r.NThreads, r.NThreadsBatch, r.NGPULayers,
+		work = sameWork{m.Name, m.BackendKind, s.batch, m.ParamsTotal, r.Device, r.threads(), r.threadsBatch(), r.NGPULayers,
 			r.FlashAttention, r.KVTypeK, r.KVTypeV, r.NCtx, r.NBatch, r.NUBatch, r.UseMmap, r.LlamaCommit}
 		t := WeightTypeTimes{Scenario: sc, PromptTokens: decode.PromptTokensRaw, N: decode.N, DecodeMS: *decode.MSPerToken}
 		perToken := mapOf(rows, func(r *Row) float64 {

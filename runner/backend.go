@@ -75,12 +75,13 @@ type OllamaSpec struct {
 
 // LoadInfo says what a load took and what it gave.
 type LoadInfo struct {
-	ModelLoadMS   float64 `json:"model_load_ms"`
-	ContextInitMS float64 `json:"context_init_ms"`
-	NCtx          int     `json:"n_ctx"` // as the runtime made it; may be rounded up
-	LlamaCommit   string  `json:"llama_commit"`
-	GPULayers     int     `json:"n_gpu_layers"` // as loaded: a number also where all or as many as fit were asked for
-	GPU           *GPU    `json:"gpu,omitempty"`
+	ModelLoadMS   float64  `json:"model_load_ms"`
+	ContextInitMS float64  `json:"context_init_ms"`
+	NCtx          int      `json:"n_ctx"` // as the runtime made it; may be rounded up
+	LlamaCommit   string   `json:"llama_commit"`
+	GPULayers     int      `json:"n_gpu_layers"` // as loaded: a number also where all or as many as fit were asked for
+	GPU           *GPU     `json:"gpu,omitempty"`
+	Threads       *Threads `json:"threads,omitempty"` // nil: the runtime does not tell
 
 	Ollama *record.OllamaServer `json:"ollama,omitempty"` // of kind ollama: which server, which model
 }

@@ -77,6 +77,9 @@ func groupMemoryLeft(root, membership string) int64 {
 	return left
 }
 
+// CPUQuota is how many CPUs' worth of time this process is granted; +Inf where nothing limits it.
+func CPUQuota() float64 { return groupCPUQuota(cgroupRoot, readText("/proc/self/cgroup")) }
+
 // groupCPUQuota is how many CPUs' worth of time this process's control groups
 // grant it; +Inf where nothing limits it.
 func groupCPUQuota(root, membership string) float64 {

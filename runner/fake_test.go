@@ -130,6 +130,9 @@ func (f *fakeBackend) Load(spec LoadSpec, progress func(float64)) (LoadInfo, err
 		return LoadInfo{}, err
 	}
 	info := LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx, LlamaCommit: "fake"}
+	if os.Getenv(envFault) == "two of many" {
+		info.Threads = &Threads{Decode: 2, Prefill: 3, CPUs: 5, CPUsPrefill: 5}
+	}
 	if spec.Device == config.DeviceCUDA {
 		if spec.GPULayers != config.FitLayers || spec.VRAMLimitGiB != 8 || spec.TelemetryMS != 20 || !spec.CUDAGraphs {
 			return LoadInfo{}, fmt.Errorf("fake: load spec %+v", spec)

@@ -51,7 +51,7 @@ func ThisMachine() Machine {
 	m.CPU = lineValue(cpuinfo, "model name")
 	m.Hypervisor = strings.Contains(lineValue(cpuinfo, "flags"), "hypervisor")
 	m.LogicalCores, m.PhysicalCores = Cores()
-	if quota := groupCPUQuota(cgroupRoot, readText("/proc/self/cgroup")); !math.IsInf(quota, 1) {
+	if quota := CPUQuota(); !math.IsInf(quota, 1) {
 		m.CPUQuota = &quota
 	}
 	nodes, _ := filepath.Glob("/sys/devices/system/node/node[0-9]*") // the pattern is well-formed
@@ -81,7 +81,7 @@ func ThisMachine() Machine {
 // time for: threads beyond that would be throttled in the middle of a token.
 func Cores() (logical, physical int) {
 	defer func() {
-		if quota := groupCPUQuota(cgroupRoot, readText("/proc/self/cgroup")); quota < float64(physical) {
+		if quota := CPUQuota(); quota < float64(physical) {
 			physical = max(int(quota), 1)
 		}
 	}()

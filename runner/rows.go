@@ -32,7 +32,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 			WeightBytes: d.WeightBytes, BytesPerToken: d.BytesReadPerToken, KVBytesPerToken: j.KVBytes,
 		},
 		RuntimeFacts: record.RuntimeFacts{
-			Device: j.Backend.Device, NThreads: j.Backend.Threads, NThreadsBatch: j.Backend.ThreadsBatch,
+			Device: j.Backend.Device, NThreadsAsked: j.Backend.Threads, NThreadsBatchAsked: j.Backend.ThreadsBatch,
 			NGPULayers: j.Backend.NGPULayers, FlashAttention: j.Backend.FlashAttn,
 			NCtx: j.Load.NCtx, NBatch: j.Load.NBatch, NUBatch: j.Load.NUBatch,
 			KVTypeK: j.Backend.KVType, KVTypeV: j.Backend.KVType, UseMmap: j.Backend.Mmap,
@@ -53,6 +53,10 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 	}
 	if info.GPU != nil {
 		rec.GPUName, rec.GPUUUID, rec.NGPULayers = &info.GPU.Name, &info.GPU.UUID, info.GPULayers
+	}
+	if t := info.Threads; t != nil {
+		cpus := min(float64(t.CPUs), r.cpuQuota)
+		rec.NThreads, rec.NThreadsBatch, rec.CPUs = &t.Decode, &t.Prefill, &cpus
 	}
 	if info.NCtx > 0 {
 		rec.NCtx = info.NCtx

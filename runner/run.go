@@ -51,6 +51,7 @@ type Run struct {
 	served   map[string]bool  // servers that have answered, by URL
 	warned   map[Warning]bool // said in this session
 	begun    bool             // the session is in the manifest on the disk
+	cpuQuota float64          // CPUs of time that the control groups grant
 }
 
 type loadRow struct {
@@ -143,6 +144,7 @@ func (r *Run) todo(c Cell) []Call {
 func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 	r.previous = finished(r.Previous)
 	r.outcome = map[int]string{}
+	r.cpuQuota = CPUQuota()
 	r.planned = r.Plan.Cells * len(r.Plan.Calls())
 	for i := range r.Previous {
 		r.order = max(r.order, r.Previous[i].OrderIdx+1)
@@ -219,6 +221,9 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			}
 			fresh = true
 			r.noteGPU(info.GPU)
+			for _, w := range threadWarnings(j, info.Threads, r.cpuQuota) {
+				r.warn(w)
+			}
 			r.loads = append(r.loads, loadRow{j.Model.Name, j.Backend.Device, j.Backend.DType, info.ModelLoadMS})
 		}
 		alive, err := r.cell(j, c, calls, w, info, &fresh, stop)

@@ -98,6 +98,9 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	if n.gpu != nil {
 		info.GPU = n.gpu.GPU()
 	}
+	if info.Threads, err = n.threads(); err != nil {
+		return runner.LoadInfo{}, err
+	}
 	return info, nil
 }
 
@@ -114,6 +117,19 @@ func (n *Native) account() (*runner.Account, error) {
 		HasEncoder: m.HasEncoder, HasDecoder: m.HasDecoder,
 		Memory: c.Memory, Causal: c.Causal, Logits: c.Logits, Pools: c.Pooling > 0,
 	}, nil
+}
+
+// threads counts those that compute.
+func (n *Native) threads() (*runner.Threads, error) {
+	decode, err := n.ctx.Team(false)
+	if err != nil {
+		return nil, failure(err)
+	}
+	prefill, err := n.ctx.Team(true)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return &runner.Threads{Decode: decode.Threads, Prefill: prefill.Threads, CPUs: decode.CPUs, CPUsPrefill: prefill.CPUs}, nil
 }
 
 // failure keeps "did not fit" apart from other errors, and what llama.cpp said.

@@ -213,19 +213,22 @@ type ModelFacts struct {
 
 // RuntimeFacts are the settings under which the call ran.
 type RuntimeFacts struct {
-	Device         string `json:"device" doc:"cpu or cuda"`
-	NThreads       int    `json:"n_threads" doc:"threads for decode"`
-	NThreadsBatch  int    `json:"n_threads_batch" doc:"threads for prefill"`
-	NGPULayers     int    `json:"n_gpu_layers" doc:"layers offloaded to the GPU, the output head counted as one more; -1 or -2 where all or as many as fit were asked for and the model was not loaded"`
-	FlashAttention string `json:"flash_attn" doc:"flash attention as configured: auto, on or off; server where an Ollama server decides and does not tell"`
-	NCtx           int    `json:"n_ctx" unit:"tokens" doc:"context length of the KV cache"`
-	NBatch         int    `json:"n_batch" unit:"tokens" doc:"largest batch handed to llama_decode"`
-	NUBatch        int    `json:"n_ubatch" unit:"tokens" doc:"largest batch computed at once"`
-	KVTypeK        string `json:"kv_type_k" doc:"ggml type of the key cache; server where an Ollama server decides and does not tell"`
-	KVTypeV        string `json:"kv_type_v" doc:"ggml type of the value cache; likewise"`
-	UseMmap        bool   `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
-	ContextBytes   *int64 `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
-	LlamaCommit    string `json:"llama_commit" doc:"llama.cpp commit of the build; empty where a server runs the model"`
+	Device             string   `json:"device" doc:"cpu or cuda"`
+	NThreads           *int     `json:"n_threads" doc:"threads that compute decode, counted in the runtime once the model is loaded; null where no runtime told, as a server does not"`
+	NThreadsBatch      *int     `json:"n_threads_batch" doc:"threads that compute prefill, likewise"`
+	NThreadsAsked      int      `json:"n_threads_asked" doc:"threads asked for in decode"`
+	NThreadsBatchAsked int      `json:"n_threads_batch_asked" doc:"threads asked for in prefill"`
+	CPUs               *float64 `json:"cpus_for_threads" unit:"CPUs" doc:"processors that the threads of decode can use at the same time: those that they may run on, no more than the control groups grant time for; null where n_threads is"`
+	NGPULayers         int      `json:"n_gpu_layers" doc:"layers offloaded to the GPU, the output head counted as one more; -1 or -2 where all or as many as fit were asked for and the model was not loaded"`
+	FlashAttention     string   `json:"flash_attn" doc:"flash attention as configured: auto, on or off; server where an Ollama server decides and does not tell"`
+	NCtx               int      `json:"n_ctx" unit:"tokens" doc:"context length of the KV cache"`
+	NBatch             int      `json:"n_batch" unit:"tokens" doc:"largest batch handed to llama_decode"`
+	NUBatch            int      `json:"n_ubatch" unit:"tokens" doc:"largest batch computed at once"`
+	KVTypeK            string   `json:"kv_type_k" doc:"ggml type of the key cache; server where an Ollama server decides and does not tell"`
+	KVTypeV            string   `json:"kv_type_v" doc:"ggml type of the value cache; likewise"`
+	UseMmap            bool     `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
+	ContextBytes       *int64   `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
+	LlamaCommit        string   `json:"llama_commit" doc:"llama.cpp commit of the build; empty where a server runs the model"`
 
 	CUDAGraphs   *bool    `json:"cuda_graphs" doc:"CUDA graphs as configured; null on the CPU"`
 	VRAMLimitGiB *float64 `json:"vram_limit_gib" unit:"GiB" doc:"device memory that the card pretended to have; null: all of it"`

@@ -61,7 +61,7 @@ func Wall() (*analysis.Result, error) {
 								GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK, Attempted: true}
 							base.WeightType, base.Architecture, base.NLayer, base.NEmbd = weights.name, "llama", m.layers, 64*m.layers
 							base.ParamsTotal, base.ParamsActive, base.BytesPerToken = int64(m.params*1e6), int64(m.params*1e6), int64(bytes)
-							base.Device, base.NThreads, base.NGPULayers, base.VRAMLimitGiB = "cuda", 8, layers, &limit
+							base.Device, base.NThreads, base.NGPULayers, base.VRAMLimitGiB = "cuda", ptr(8), layers, &limit
 							if call == 0 {
 								base.WarmupIdx = ptr(0)
 							} else {

@@ -32,7 +32,7 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 					ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK}
 				base.WeightType, base.Architecture, base.NLayer, base.NEmbd = "q4_0", "llama", 12, 768
 				base.ParamsTotal, base.BytesPerToken = int64(m.ParamsM*1e6), int64(m.MBPerToken*1e6)
-				base.Device, base.NThreads = "cpu", 2
+				base.Device, base.NThreads = "cpu", ptr(2)
 				factor := math.Exp(noise * rng.NormFloat64())
 				prefill, decode := m.TokenMS*4*factor, fixedMS*factor
 				for pos := range gen {

@@ -42,7 +42,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 						ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK, Attempted: true}
 					base.WeightType, base.Architecture, base.NLayer, base.NEmbd = "f32", "gpt2", 12, 768
 					base.ParamsTotal, base.BytesPerToken = int64(m.ParamsM*1e6), int64(m.MBPerToken*1e6)
-					base.Device, base.NThreads, base.NThreadsBatch, base.FlashAttention, base.KVTypeK, base.NUBatch = "cpu", 2, 2, "auto", "f16", 512
+					base.Device, base.NThreads, base.NThreadsBatch, base.FlashAttention, base.KVTypeK, base.NUBatch = "cpu", ptr(2), ptr(2), "auto", "f16", 512
 					if call == 0 {
 						base.WarmupIdx = ptr(0)
 					} else {

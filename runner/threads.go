@@ -1,0 +1,52 @@
+package runner
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Threads is which threads compute, as the runtime's own teams tell.
+type Threads struct {
+	Decode      int `json:"decode"`
+	Prefill     int `json:"prefill"`
+	CPUs        int `json:"cpus"`         // that decode's threads may run on, all of them together
+	CPUsPrefill int `json:"cpus_prefill"` // the same of prefill's
+}
+
+// threadWarnings compares the threads that compute with those that were asked for, and with the processors that they
+// have: times of threads that wait for each other are of another machine than the one on record.
+func threadWarnings(j *Job, t *Threads, quota float64) []Warning {
+	if t == nil {
+		return nil
+	}
+	where := j.Backend.Name // the same for all of its models
+	var out []Warning
+	var fewer []string
+	for _, x := range []struct {
+		what       string
+		asked, got int
+	}{{"decode", j.Load.Threads, t.Decode}, {"prefill", j.Load.ThreadsBatch, t.Prefill}} {
+		if x.got != x.asked {
+			fewer = append(fewer, fmt.Sprintf("%s by %d threads, not by the %d that were asked for", x.what, x.got, x.asked))
+		}
+	}
+	if len(fewer) > 0 {
+		out = append(out, Warning{Code: "fewer_threads", Where: where, Text: "the runtime computes " + strings.Join(fewer, " and "),
+			Advice: "unset OMP_THREAD_LIMIT and OMP_DYNAMIC, or ask for no more threads than there are; n_threads on record is what computed"})
+	}
+	crowded := func(what string, threads, cpus int) {
+		switch {
+		case threads > cpus:
+			out = append(out, Warning{Code: "threads_share_cpus", Where: where, Text: fmt.Sprintf("%s has %d threads, which may run on %d of the processors", what, threads, cpus),
+				Advice: "ask for no more threads than processors, or widen the affinity (taskset, GOMP_CPU_AFFINITY, OMP_PLACES): threads that take turns on a processor wait for each other at every operation"})
+		case float64(threads) > quota:
+			out = append(out, Warning{Code: "threads_beyond_quota", Where: where, Text: fmt.Sprintf("%s has %d threads, and the control group grants %.3g processors' time", what, threads, quota),
+				Advice: "ask for no more threads than the quota grants, or raise it (cpu.max): the kernel stops all of them in the middle of a token once the time is used up"})
+		}
+	}
+	crowded("decode", t.Decode, t.CPUs)
+	if t.Prefill != t.Decode || t.CPUsPrefill != t.CPUs {
+		crowded("prefill", t.Prefill, t.CPUsPrefill)
+	}
+	return out
+}

@@ -1,0 +1,112 @@
+package runner
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+func TestThreadWarnings(t *testing.T) {
+	unlimited := math.Inf(1)
+	for _, c := range []struct {
+		name    string
+		threads *Threads
+		quota   float64
+		want    []string // code, and what the text says
+	}{
+		{"what was asked for", &Threads{4, 8, 8, 8}, unlimited, nil},
+		{"a runtime that does not tell", nil, 1, nil},
+		{"fewer in prefill", &Threads{4, 6, 8, 8}, unlimited, []string{"fewer_threads: prefill by 6 threads, not by the 8"}},
+		{"fewer in both", &Threads{2, 2, 8, 8}, unlimited, []string{"fewer_threads: decode by 2 threads, not by the 4 that were asked for and prefill by 2 threads"}},
+		{"pinned", &Threads{4, 8, 1, 1}, unlimited, []string{"threads_share_cpus: decode has 4 threads, which may run on 1", "threads_share_cpus: prefill has 8 threads"}},
+		{"enough for decode", &Threads{4, 8, 4, 4}, unlimited, []string{"threads_share_cpus: prefill has 8 threads, which may run on 4"}},
+		{"a quota below both", &Threads{4, 8, 8, 8}, 1.5, []string{"threads_beyond_quota: decode has 4 threads, and the control group grants 1.5", "threads_beyond_quota: prefill has 8"}},
+		{"a quota of just decode's", &Threads{4, 8, 8, 8}, 4, []string{"threads_beyond_quota: prefill"}},
+		{"fewer threads that share a processor", &Threads{2, 2, 1, 1}, 0.5, []string{"fewer_threads: ", "threads_share_cpus: decode has 2"}},
+	} {
+		j := &Job{Backend: config.Backend{Name: "b"}, Load: LoadSpec{Threads: 4, ThreadsBatch: 8}}
+		got := threadWarnings(j, c.threads, c.quota)
+		ok := len(got) == len(c.want)
+		for i := range got {
+			ok = ok && got[i].Where == "b" && got[i].Advice != "" && strings.HasPrefix(got[i].Code+": "+strings.TrimPrefix(got[i].Text, "the runtime computes "), c.want[i])
+		}
+		if !ok {
+			t.Errorf("%s: %+v, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// The quota in the files of a control group, of either version, warns of the threads beyond it.
+func TestThreadsBeyondAControlGroupsQuota(t *testing.T) {
+	for _, c := range []struct {
+		membership string
+		files      map[string]string
+		quota      float64
+	}{
+		{"0::/run/job", map[string]string{"run/job/cpu.max": "150000 100000", "run/cpu.max": "max 100000"}, 1.5},
+		{"0::/run/job", map[string]string{"run/job/cpu.max": "max 100000", "run/cpu.max": "50000 100000"}, 0.5},
+		{"4:cpu,cpuacct:/job", map[string]string{"cpu/job/cpu.cfs_quota_us": "250000", "cpu/job/cpu.cfs_period_us": "100000"}, 2.5},
+		{"4:cpu,cpuacct:/job", map[string]string{"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"}, math.Inf(1)},
+	} {
+		root := t.TempDir()
+		for name, text := range c.files {
+			file := filepath.Join(root, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(text+"\n"), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		quota := groupCPUQuota(root, c.membership)
+		if quota != c.quota {
+			t.Errorf("%v grants %g processors, want %g", c.files, quota, c.quota)
+		}
+		j := &Job{Backend: config.Backend{Name: "b"}, Load: LoadSpec{Threads: 3, ThreadsBatch: 3}}
+		got := threadWarnings(j, &Threads{3, 3, 8, 8}, quota)
+		if limited := c.quota < 3; len(got) != map[bool]int{true: 1, false: 0}[limited] || limited && !strings.Contains(got[0].Text, fmt.Sprintf("%.3g processors' time", c.quota)) {
+			t.Errorf("%v: %+v", c.files, got)
+		}
+	}
+}
+
+// What computed is on record beside what was asked for, and the run warns once for all models of a backend.
+func TestThreadsOnRecord(t *testing.T) {
+	p := testPlan(t, testConfig)
+	r, dir := newRun(t, p, testWorker(t, "two of many"))
+	finish(t, r, nil)
+	for _, rec := range readRecords(t, dir) {
+		if rec.NThreads == nil || *rec.NThreads != 2 || *rec.NThreadsBatch != 3 || rec.NThreadsAsked != 1 || rec.NThreadsBatchAsked != 1 || *rec.CPUs != min(5, CPUQuota()) {
+			t.Fatalf("%s: %+v", rec.CellID, rec.RuntimeFacts)
+		}
+	}
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var where []string
+	for _, w := range keptWarnings(m) {
+		if w.Code == "fewer_threads" {
+			where = append(where, w.Where)
+		}
+	}
+	slices.Sort(where)
+	if !slices.Equal(where, []string{"cpu_f16", "cpu_f32"}) {
+		t.Errorf("warned of %q", where)
+	}
+	// A load that failed, and a runtime that does not tell, have no number.
+	p = testPlan(t, testConfig)
+	_, _, records, _ := execute(t, p, testWorker(t, "error@load"))
+	for _, rec := range records {
+		if rec.Status == record.StatusOK || rec.NThreads != nil || rec.NThreadsBatch != nil || rec.CPUs != nil || rec.NThreadsAsked != 1 {
+			t.Fatalf("%s: %+v", rec.CellID, rec.RuntimeFacts)
+		}
+	}
+}
