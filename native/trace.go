@@ -33,6 +33,16 @@ type TraceOp struct {
 	OutputBytes int64
 	StartNS     int64 // 0 where operations were not timed
 	EndNS       int64
+
+	Reads []TraceRead // what WeightBytes consists of
+}
+
+// TraceRead is a tensor of weights, or a view into one, that an operation reads.
+type TraceRead struct {
+	Tensor string // in the file
+	Offset int64  // of a view within the tensor, bytes
+	Bytes  int64
+	Lookup bool // rows are looked up
 }
 
 // Placement says which backend computes what: of the prefill's graph, and of a decode step's.

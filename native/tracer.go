@@ -41,7 +41,7 @@ func (c *Context) trace(mode C.ls_trace_mode, prompt []int32, gen int) (*Trace, 
 	defer C.ls_trace_free(t)
 
 	var nSteps C.int32_t
-	var nOps C.int64_t
+	var nOps, nReads C.int64_t
 	steps := unsafe.Slice(C.ls_trace_steps(t, &nSteps), nSteps)
 	ops := unsafe.Slice(C.ls_trace_ops(t, &nOps), nOps)
 	out := &Trace{Steps: make([]TraceStep, nSteps), Ops: make([]TraceOp, nOps)}
@@ -56,6 +56,10 @@ func (c *Context) trace(mode C.ls_trace_mode, prompt []int32, gen int) (*Trace, 
 			CPU: bool(o.cpu), Step: int(o.step), Shape: [4]int64{int64(o.ne[0]), int64(o.ne[1]), int64(o.ne[2]), int64(o.ne[3])}, Inner: int64(o.n_inner),
 			WeightBytes: int64(o.weight_bytes), OutputBytes: int64(o.output_bytes), StartNS: int64(o.start_ns), EndNS: int64(o.end_ns),
 		}
+	}
+	for _, r := range unsafe.Slice(C.ls_trace_reads(t, &nReads), nReads) {
+		op := &out.Ops[r.op]
+		op.Reads = append(op.Reads, TraceRead{C.GoString(&r.name[0]), int64(r.offset), int64(r.bytes), bool(r.lookup)})
 	}
 	return out, nil
 }

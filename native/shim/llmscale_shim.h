@@ -241,6 +241,15 @@ typedef struct {
     int64_t start_ns, end_ns; /* 0 unless LS_TRACE_TIMED */
 } ls_trace_op;
 
+/* One tensor of weights (or a view into one) that an operation reads. */
+typedef struct {
+    int64_t op;       /* index of the operation */
+    char    name[64]; /* of the tensor in the file */
+    int64_t offset;   /* of a view within its tensor, bytes */
+    int64_t bytes;    /* that are read, counted as weight_bytes is */
+    bool    lookup;   /* rows are looked up */
+} ls_trace_read;
+
 typedef struct ls_trace ls_trace;
 
 /* Clears the KV cache, runs prefill and n_gen greedy steps, and clears it again. LS_TRACE_PLACEMENT takes as many of
@@ -252,6 +261,7 @@ void ls_trace_free(ls_trace * trace);
 /* What was traced, in order; valid until ls_trace_free. */
 const ls_trace_step * ls_trace_steps(const ls_trace * trace, int32_t * n);
 const ls_trace_op *   ls_trace_ops(const ls_trace * trace, int64_t * n);
+const ls_trace_read * ls_trace_reads(const ls_trace * trace, int64_t * n);
 
 /* ---- yardsticks ---- */
 

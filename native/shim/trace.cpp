@@ -10,6 +10,7 @@
 struct ls_trace {
     std::vector<ls_trace_step> steps;
     std::vector<ls_trace_op>   ops;
+    std::vector<ls_trace_read> reads;
 };
 
 namespace {
@@ -76,11 +77,19 @@ struct Tracer {
             if (!t->src[i] || !is_weights(t->src[i])) {
                 continue;
             }
-            const int64_t bytes = bytes_read(t, i);
+            const ggml_tensor * w     = t->src[i];
+            const int64_t       bytes = bytes_read(t, i);
             op.weight_bytes += bytes;
+            ls_trace_read read = {};
+            read.op            = int64_t(trace->ops.size());
+            read.offset        = int64_t(w->view_src ? w->view_offs : 0);
+            read.bytes         = bytes;
+            read.lookup        = t->op == GGML_OP_GET_ROWS;
+            copy(read.name, w->view_src ? w->view_src->name : w->name);
+            trace->reads.push_back(read);
             if (bytes > largest) {
                 largest = bytes;
-                copy(op.weight_type, ggml_type_name(t->src[i]->type));
+                copy(op.weight_type, ggml_type_name(w->type));
             }
         }
         op.output_bytes = int64_t(ggml_nbytes(t));
@@ -192,4 +201,9 @@ extern "C" const ls_trace_step * ls_trace_steps(const ls_trace * t, int32_t * n)
 extern "C" const ls_trace_op * ls_trace_ops(const ls_trace * t, int64_t * n) {
     *n = int64_t(t->ops.size());
     return t->ops.data();
+}
+
+extern "C" const ls_trace_read * ls_trace_reads(const ls_trace * t, int64_t * n) {
+    *n = int64_t(t->reads.size());
+    return t->reads.data();
 }

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+
+package archs
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+//go:embed accounts.jsonl
+var accountsText string
+
+// Account is what llama.cpp tells of a small model after loading it, making a context for it, and decoding.
+type Account struct {
+	Model string `json:"model"` // its name
+
+	// Refused is llama.cpp's reason, or this program's, why it got no further than the figures below.
+	Refused string `json:"refused,omitempty"`
+
+	Params    int64 `json:"params"`     // of all tensors, rope tables among them
+	SizeBytes int64 `json:"size_bytes"` // of all tensors
+	NLayer    int64 `json:"n_layer"`
+	NEmbd     int64 `json:"n_embd"`
+	NHeadKV   int64 `json:"n_head_kv"` // of the first layer
+	NVocab    int64 `json:"n_vocab"`
+	NCtxTrain int64 `json:"n_ctx_train"`
+
+	WeightBytes int64    `json:"weight_bytes"`     // mapped
+	CacheBytes  int64    `json:"cache_bytes"`      // for Context tokens in f16: keys and values, and states
+	ReadBytes   int64    `json:"read_bytes"`       // of the weights, in one decode step
+	Unread      []string `json:"unread,omitempty"` // tensors that no decode step reads, each name once for all layers
+}
+
+// Context is the context, in tokens, that the accounts are for.
+const Context = 512
+
+// Accounts returns what was measured, by the models' names.
+func Accounts() (map[string]Account, error) {
+	out := map[string]Account{}
+	for i, line := range strings.Split(strings.TrimSpace(accountsText), "\n") {
+		if line == "" {
+			continue
+		}
+		var a Account
+		if err := json.Unmarshal([]byte(line), &a); err != nil {
+			return nil, fmt.Errorf("accounts.jsonl:%d: %w", i+1, err)
+		}
+		out[a.Model] = a
+	}
+	return out, nil
+}

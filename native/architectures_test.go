@@ -1,0 +1,82 @@
+//go:build native
+
+package native
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/gguf/archs"
+)
+
+var updateAccounts = flag.Bool("update-accounts", false, "write gguf/archs/accounts.jsonl anew")
+
+// TestArchitectures has llama.cpp load and decode a small model of each architecture that it knows. Package archs
+// keeps what it tells, and holds the descriptions against it; here that account is compared with llama.cpp's as it
+// is now. An architecture of llama.cpp that has no model fails the test.
+func TestArchitectures(t *testing.T) {
+	build, err := Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := build.LlamaSource == "module"
+	models, err := archs.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := archs.Accounts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, arch := range readArchSource(t).names {
+		if !slices.ContainsFunc(models, func(m archs.Model) bool { return m.Arch == arch }) && pinned {
+			t.Errorf("%s: this llama.cpp knows it, and it is not covered: add it to native/discover_keys_test.go and run TestDiscover", arch)
+		}
+	}
+	p := &prober{t: t}
+	defer p.end()
+	var all bytes.Buffer
+	for i := range models {
+		m := &models[i]
+		r := p.probe(m, true)
+		a := r.Account
+		a.Model = m.Name()
+		if r.Err != "" {
+			a.Refused = refusal(r.Err)
+		}
+		if line, err := json.Marshal(a); err != nil {
+			t.Fatal(err)
+		} else {
+			all.Write(append(line, '\n'))
+		}
+		if !*updateAccounts && pinned && !reflect.DeepEqual(a, kept[a.Model]) {
+			t.Errorf("%s: llama.cpp tells\n%+v, kept is\n%+v", a.Model, a, kept[a.Model])
+		}
+	}
+	if *updateAccounts {
+		if err := os.WriteFile("../gguf/archs/accounts.jsonl", all.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// refusal is the essence of an error, without what changes from machine to machine.
+func refusal(err string) string {
+	if _, assertion, ok := strings.Cut(err, "GGML_ASSERT"); ok {
+		return "llama.cpp ends the process: GGML_ASSERT" + strings.TrimSuffix(assertion, " failed")
+	}
+	if rest, ok := strings.CutPrefix(err, "died: "); ok {
+		return "llama.cpp ends the process: " + rest
+	}
+	if _, reason, ok := strings.Cut(err, "error loading model: "); ok {
+		reason, _, _ = strings.Cut(reason, ";")
+		return reason
+	}
+	return err
+}
