@@ -41,6 +41,35 @@ const (
 	diffuses = "it writes by diffusion: all tokens are computed anew in each step, without a cache"
 )
 
+// windowPattern says which layers of an architecture have a sliding window: of each period layers all but the last,
+// or, with fullFirst, all but the first. The list mirrors llama.cpp ec98e2002, src/llama-model.cpp, load_hparams
+// (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-model.cpp#L544).
+type windowPattern struct {
+	period     int64
+	fullFirst  bool
+	preset     int64 // tokens, where the file states none
+	needsKey   bool  // without attention.sliding_window in the file (or with 0) no layer has a window
+	onlyLayers int64 // only models of so many layers have windows; 0: any
+	ignoresKey bool  // the file's figure is not used, only whether it is 0
+}
+
+var windowPatterns = map[string]windowPattern{
+	"gemma2":       {period: 2, preset: 4096},
+	"gemma3":       {period: 6, needsKey: true},
+	"gemma3n":      {period: 5, needsKey: true},
+	"gpt-oss":      {period: 2, needsKey: true},
+	"cohere2":      {period: 4, needsKey: true},
+	"olmo2":        {period: 4, needsKey: true},
+	"afmoe":        {period: 4, needsKey: true},
+	"exaone4":      {period: 4, preset: 4096, onlyLayers: 64},
+	"llama4":       {period: 4, preset: 8192, ignoresKey: true},
+	"smallthinker": {period: 4, fullFirst: true, preset: 4096, needsKey: true, ignoresKey: true},
+}
+
+// cachedLayers is how many layers from the first have a cache of their own, in architectures whose last ones use
+// those of others (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-model.cpp#L1305).
+var cachedLayers = map[string]int64{"gemma3n": 20}
+
 // DecodeRefusal says in one sentence's end why decoding token by token from a cache means nothing for this model, by
 // its architecture and its metadata; "" if nothing speaks against it.
 func (d *Description) DecodeRefusal() string {
@@ -61,4 +90,28 @@ func (d *Description) examineAttention(f *File) error {
 		d.refusal = fmt.Sprintf("its attention is not causal (%s is false): every token sees those behind it, so that no cache of earlier ones can be kept", key)
 	}
 	return err
+}
+
+// recurrence says of a layer, by its index, its key/value heads and its feed-forward's width in the metadata, whether
+// it attends to a cache and whether it keeps a state (one per sequence, of a size that no token adds to).
+type recurrence func(layer, headsKV, ff int64) (attends, state bool)
+
+// recurrences has the architectures of which layers keep a state: llm_arch_is_recurrent and llm_arch_is_hybrid, the
+// latter with what load_hparams and create_memory say of the layers
+// (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-model.cpp#L7156).
+var recurrences = map[string]recurrence{
+	"mamba": allRecurrent, "mamba2": allRecurrent, "rwkv6": allRecurrent, "rwkv6qwen2": allRecurrent, "rwkv7": allRecurrent, "arwkv7": allRecurrent,
+	"jamba": headless, "plamo2": headless, "granitehybrid": headless, "lfm2": headless, "lfm2moe": headless,
+	"nemotron_h": bareHeadless, "nemotron_h_moe": bareHeadless,
+	"falcon-h1": func(_, _, _ int64) (bool, bool) { return true, true },
+	"qwen3next": func(layer, _, _ int64) (bool, bool) { return layer%4 == 3, layer%4 != 3 },
+}
+
+func allRecurrent(_, _, _ int64) (attends, state bool) { return false, true }
+
+func headless(_, headsKV, _ int64) (attends, state bool) { return headsKV > 0, headsKV == 0 }
+
+// bareHeadless is for layers that are one of three: attention, recurrent, or a feed-forward alone.
+func bareHeadless(_, headsKV, ff int64) (attends, state bool) {
+	return headsKV > 0 && ff == 0, headsKV == 0 && ff == 0
 }

@@ -31,12 +31,15 @@ type Description struct {
 	Window       int64 `json:"sliding_window_tokens,omitempty"`  // tokens that some layers attend to; 0: all attend to all
 	NWindowLayer int64 `json:"n_layer_sliding_window,omitempty"` // how many layers these are
 
-	// HeadsKV has the key/value heads of each layer where they differ, otherwise it is nil.
+	NPredictLayer int64 `json:"n_layer_predict,omitempty"` // of the layers, the last, which predict further tokens and run in no decode step
+
+	// HeadsKV has the key/value heads that each layer keeps in the cache where they differ, otherwise it is nil. A layer
+	// that does not run, keeps a state or uses the keys and values of another has 0.
 	HeadsKV []int64 `json:"n_head_kv_per_layer,omitempty"`
 
 	ParamsTotal        int64 `json:"params_total"`         // elements of all weights; a tied head counts once
 	ParamsNonEmbedding int64 `json:"params_non_embedding"` // less token and position embeddings and an untied head
-	ParamsActive       int64 `json:"params_active"`        // total with expert weights scaled by used/total
+	ParamsActive       int64 `json:"params_active"`        // total with expert weights scaled by used/total, less what no decode step reads
 	TiedHead           bool  `json:"tied_head"`            // the token embedding is also the output head
 
 	WeightType  string           `json:"weight_type"`  // the type that holds most weight bytes, for instance "q8_0"
@@ -46,8 +49,12 @@ type Description struct {
 
 	// BytesReadPerToken is the weight bytes that decoding one token at batch size 1 must read: one row of each
 	// embedding table, the output head whole (a tied table thus counts whole, and one row more for the lookup),
-	// expert weights by used/total, everything else whole. The KV cache is not in it.
+	// expert weights by used/total, everything else whole but what no decode step reads (prediction layers, classifiers,
+	// ...). The KV cache is not in it.
 	BytesReadPerToken int64 `json:"bytes_read_per_token"`
+
+	// StateBytes is what recurrent layers keep of a sequence, however long it is.
+	StateBytes int64 `json:"state_bytes,omitempty"`
 
 	// Notes says what had to be assumed because the file does not state it.
 	Notes []string `json:"notes,omitempty"`
@@ -77,8 +84,12 @@ func Describe(f *File) (Description, error) {
 	if err := d.examineAttention(f); err != nil {
 		return d, err
 	}
+	if err := d.examine(f, heads, headsKV); err != nil {
+		return d, err
+	}
 	d.count(f)
-	return d, d.examine(f, heads, headsKV)
+	d.place(f)
+	return d, nil
 }
 
 func (d *Description) note(format string, args ...any) {
@@ -192,6 +203,7 @@ func (d *Description) count(f *File) {
 	used, total := d.NExpertUsed, d.NExpert
 	expertNote := false
 	foreign, oldMXFP4 := 0, 0
+	var idle idleTensors
 	ledger := newLedger()
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
@@ -210,11 +222,19 @@ func (d *Description) count(f *File) {
 			d.ParamsNonEmbedding += params
 		}
 		if isExpert(t.Name) {
-			if total > 0 && used > 0 && used <= total {
-				params, read = share(params, used, total), share(read, used, total)
+			if n := expertsIn(t, total); n > 0 && used > 0 && used <= total {
+				chosen := min(used, n)
+				params, read = share(params, chosen, n), share(read, chosen, n)
 			} else if !expertNote {
 				expertNote = true
 				d.note("expert_used_count is %d and expert_count %d: expert weights are counted as if all were used", used, total)
+			}
+		}
+		reason, _ := d.idle(t.Name)
+		if reason != "" {
+			params = 0
+			if !isForeign(t.Name) { // which have a note of their own
+				idle.add(t, reason)
 			}
 		}
 		d.ParamsActive += params
@@ -229,9 +249,11 @@ func (d *Description) count(f *File) {
 				ledger.add(headComponent, 0, 0, 0, t.Size)
 			}
 		}
+		if reason != "" {
+			read = 0
+		}
 		if isForeign(t.Name) {
 			foreign++
-			read = 0
 		}
 		if t.Type == MXFP4Ollama {
 			oldMXFP4++
@@ -244,8 +266,11 @@ func (d *Description) count(f *File) {
 	if oldMXFP4 > 0 {
 		d.note("%d tensors are of type mxfp4_ollama, as in the first gpt-oss files of Ollama's library: llama.cpp refuses the file", oldMXFP4)
 	}
-	if d.recurrent {
+	if d.recurrent && recurrences[d.Architecture] == nil {
 		d.note("some layers are recurrent: what they keep of the past is not counted, and the memory's figures do not hold")
+	}
+	if idle.n > 0 {
+		d.note("%s", idle.note())
 	}
 	if foreign > 0 {
 		d.note("%d tensors are for images or sound (v.*, mm.*, a.*), as in files made for Ollama's own engine: llama.cpp refuses the file", foreign)
@@ -268,11 +293,20 @@ func IsRopeTable(name string) bool {
 // ("blk.3.ffn_up_exps.weight"), or, in older files, one each ("blk.3.ffn_up.7.weight"). Shared experts (_shexp)
 // and the router (ffn_gate_inp) work on every token.
 func isExpert(name string) bool {
-	if strings.Contains(name, "_exps.") {
-		return true
+	if strings.Contains(name, "_exps.") || strings.Contains(name, "_chexps.") {
+		return !strings.Contains(name, "norm")
 	}
 	p := strings.Split(name, ".")
 	return len(p) == 5 && p[0] == "blk" && strings.HasPrefix(p[2], "ffn_") && p[3] != "" && strings.Trim(p[3], "0123456789") == ""
+}
+
+// expertsIn is how many experts' weights a tensor holds: the last of its dimensions, which is the model's number but
+// for what groups of experts share (_chexps); total where a tensor is one expert's.
+func expertsIn(t *Tensor, total int64) int64 {
+	if n := t.Dims[len(t.Dims)-1]; strings.Contains(t.Name, "_chexps.") {
+		return n
+	}
+	return total
 }
 
 // share returns n*used/total without overflow, for 0 < used <= total.
@@ -294,27 +328,34 @@ func (d *Description) KVBytesPerToken(typeK, typeV string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	layer := func(heads int64) (int64, error) {
-		kb, err := k.RowBytes(heads * d.HeadDim)
+	layer := func(l *layerShape) (int64, error) {
+		kb, err := k.RowBytes(l.k)
 		if err != nil {
-			return 0, fmt.Errorf("gguf: keys of %d heads of %d elements: %w", heads, d.HeadDim, err)
+			return 0, fmt.Errorf("gguf: keys of %d heads of %d elements: %w", l.k/max(1, d.HeadDim), d.HeadDim, err)
 		}
-		vb, err := v.RowBytes(heads * d.HeadDimV)
+		vb, err := v.RowBytes(l.v)
 		if err != nil {
-			return 0, fmt.Errorf("gguf: values of %d heads of %d elements: %w", heads, d.HeadDimV, err)
+			return 0, fmt.Errorf("gguf: values of %d heads of %d elements: %w", l.v/max(1, d.HeadDimV), d.HeadDimV, err)
 		}
 		return checkedSum(kb, vb)
 	}
-	if d.HeadsKV == nil {
-		n, err := layer(d.NHeadKV)
+	s := d.structure
+	if s == nil {
+		s = d.assumed()
+	}
+	if d.NLayer > maxLayers { // which llama.cpp would not load
+		n, err := layer(&layerShape{k: d.NHeadKV * d.HeadDim, v: d.NHeadKV * d.HeadDimV})
 		if err != nil {
 			return 0, err
 		}
 		return checkedMul(n, d.NLayer)
 	}
 	sum := int64(0)
-	for _, heads := range d.HeadsKV {
-		n, err := layer(heads)
+	for i := range s.layers {
+		if !s.layers[i].cached {
+			continue
+		}
+		n, err := layer(&s.layers[i])
 		if err == nil {
 			sum, err = checkedSum(sum, n)
 		}

@@ -67,12 +67,7 @@ func (l *ledger) add(name string, params, active, bytes, read int64) {
 // component tells by a tensor's name where it belongs. The names are those of llama.cpp's
 // gguf-py/gguf/constants.py, TENSOR_NAMES.
 func component(name string) string {
-	part := name // within its layer
-	if rest, ok := strings.CutPrefix(name, "blk."); ok {
-		if _, inner, ok := strings.Cut(rest, "."); ok {
-			part = inner
-		}
-	}
+	_, part := layerOf(name)
 	has := func(prefixes ...string) bool {
 		for _, p := range prefixes {
 			if strings.HasPrefix(part, p) {

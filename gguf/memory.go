@@ -74,6 +74,7 @@ type Memory struct {
 	KVFull      int64 `json:"kv_full_bytes"`    // of the layers that attend to the whole context
 	KVWindow    int64 `json:"kv_window_bytes"`  // of the layers with a sliding window
 	WindowCells int64 `json:"kv_window_tokens"` // tokens that these keep; 0: there are none
+	State       int64 `json:"state_bytes"`      // what recurrent layers keep of one sequence
 	Compute     int64 `json:"compute_bytes"`    // intermediate results
 	Output      int64 `json:"output_bytes"`     // logits of one token, handed out
 	Total       int64 `json:"total_bytes"`      // all of the above
@@ -119,6 +120,7 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 	if err := d.cache(s, o, &m); err != nil {
 		return Memory{}, err
 	}
+	m.State = d.StateBytes
 	var err error
 	if m.Compute, err = d.compute(s, o, m); err != nil {
 		return Memory{}, err
@@ -126,7 +128,7 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 	if m.Output, err = checkedMul(d.NVocab, 4); err != nil {
 		return Memory{}, err
 	}
-	m.Total, err = checkedSum(m.Weights, m.Repacked, m.KV, m.Compute, m.Output)
+	m.Total, err = checkedSum(m.Weights, m.Repacked, m.KV, m.State, m.Compute, m.Output)
 	m.Resident = m.Total - unused
 	return m, err
 }
@@ -148,6 +150,9 @@ func (d *Description) weights(s *structure, o MemoryOptions) (plain, repacked, u
 	read, kept := int64(0), int64(0)
 	for i := range s.tensors {
 		t := &s.tensors[i]
+		if t.unloaded {
+			continue
+		}
 		size, _ := alignUp(t.size, bufferAlign)
 		packs := slices.Contains(o.Repack, t.typ) && t.rows > 1 && t.rows%repackRows == 0 && (t.matrix || t.head)
 		if packs {

@@ -12,10 +12,12 @@ import (
 // structure is what loading a model depends on beyond the plain figures of a Description: its layers, and where each
 // tensor lies and what is done with it.
 type structure struct {
-	layers    []layerShape
+	layers    []layerShape // those that run: prediction layers are left out
 	tensors   []placement
-	positions bool // learned positions are added to the embedding; there is no rotary embedding
-	layerNorm bool // norms subtract the mean; ggml computes these, unlike RMS norms, into a new place
+	positions bool    // learned positions are added to the embedding; there is no rotary embedding
+	ff        []int64 // the feed-forward's width by the metadata: one, or one for each layer
+	skips     bool    // layers take in the results of earlier ones (Solar)
+	layerNorm bool    // norms subtract the mean; ggml computes these, unlike RMS norms, into a new place
 }
 
 // maxLayers is llama.cpp's LLAMA_MAX_LAYERS: it loads no model that has more.
@@ -25,6 +27,7 @@ const maxLayers = 512
 type layerShape struct {
 	window  bool  // attends to a sliding window alone
 	cached  bool  // has keys and values of its own in the cache
+	state   bool  // keeps a state instead, or beside them
 	heads   int64 // attention heads
 	q, k, v int64 // widths of queries, keys and values
 	fused   bool  // one matrix computes all three
@@ -44,36 +47,8 @@ type placement struct {
 	matrix       bool  // enters a matrix multiplication, alone or as an expert's
 	head         bool  // is the output head, by itself or also
 	lookup       bool  // rows of it are looked up
+	unloaded     bool  // llama.cpp leaves it in the file
 }
-
-// windowPattern says which layers of an architecture have a sliding window: of each period layers all but the last,
-// or, with fullFirst, all but the first. The list mirrors llama.cpp ec98e2002, src/llama-model.cpp, load_hparams
-// (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-model.cpp#L544).
-type windowPattern struct {
-	period     int64
-	fullFirst  bool
-	preset     int64 // tokens, where the file states none
-	needsKey   bool  // without attention.sliding_window in the file (or with 0) no layer has a window
-	onlyLayers int64 // only models of so many layers have windows; 0: any
-	ignoresKey bool  // the file's figure is not used, only whether it is 0
-}
-
-var windowPatterns = map[string]windowPattern{
-	"gemma2":       {period: 2, preset: 4096},
-	"gemma3":       {period: 6, needsKey: true},
-	"gemma3n":      {period: 5, needsKey: true},
-	"gpt-oss":      {period: 2, needsKey: true},
-	"cohere2":      {period: 4, needsKey: true},
-	"olmo2":        {period: 4, needsKey: true},
-	"afmoe":        {period: 4, needsKey: true},
-	"exaone4":      {period: 4, preset: 4096, onlyLayers: 64},
-	"llama4":       {period: 4, preset: 8192, ignoresKey: true},
-	"smallthinker": {period: 4, fullFirst: true, preset: 4096, needsKey: true, ignoresKey: true},
-}
-
-// cachedLayers is how many layers from the first have a cache of their own, in architectures whose last ones use
-// those of others (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-model.cpp#L1305).
-var cachedLayers = map[string]int64{"gemma3n": 20}
 
 // windows returns the tokens of the sliding window and for each layer whether it has one; nil where none has.
 func (d *Description) windows(f *File) (int64, []bool, error) {
@@ -107,7 +82,7 @@ func (d *Description) windows(f *File) (int64, []bool, error) {
 	return tokens, layers, nil
 }
 
-// examine fills in the windows and the structure. heads and headsKV have one entry, or one for each layer.
+// examine fills in the windows and the structure's layers. heads and headsKV have one entry, or one for each layer.
 func (d *Description) examine(f *File, heads, headsKV []int64) error {
 	tokens, windows, err := d.windows(f)
 	if err != nil {
@@ -123,28 +98,58 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 	d.structure = s
 	_, s.positions = f.Tensor("position_embd.weight")
 	_, s.layerNorm = f.Tensor("output_norm.bias")
-
-	s.layers = make([]layerShape, 0, min(d.NLayer, maxLayers))
+	for _, key := range []string{".attention.block_skip_connection.2", ".attention.block_skip_connection.3"} {
+		on, err := f.Ints(d.Architecture + key)
+		s.skips = s.skips || err == nil && largest(on) > 0
+	}
+	h := hyper{}
+	if err := h.read(f, d.Architecture); err != nil {
+		return err
+	}
+	if d.NPredictLayer = h.predictLayers; d.NPredictLayer > d.NLayer {
+		kv, _ := f.KV(d.Architecture + "." + predictLayersKey)
+		return &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", kv.Key, d.NPredictLayer), fmt.Sprintf("at most the %d layers", d.NLayer)}
+	}
+	s.ff = h.ff
+	kind := recurrences[d.Architecture]
+	s.layers = make([]layerShape, 0, min(d.NLayer-d.NPredictLayer, maxLayers))
 	of := func(list []int64, i int) int64 {
 		if i < len(list) {
 			return list[i]
 		}
 		return largest(list)
 	}
-	for i := range cap(s.layers) {
+	own := make([]int64, cap(s.layers)) // key/value heads that each layer caches
+	for i := range own {
 		out := func(name string) int64 {
 			if t, ok := f.Tensor("blk." + strconv.Itoa(i) + "." + name + ".weight"); ok && len(t.Dims) > 1 {
 				return t.Dims[1]
 			}
 			return 0
 		}
-		h, kv := of(heads, i), of(headsKV, i)
-		l := layerShape{heads: h, q: h * d.HeadDim, k: kv * d.HeadDim, v: kv * d.HeadDimV, cached: kv > 0}
+		n, kv := of(heads, i), of(headsKV, i)
+		l := layerShape{heads: n, cached: kv > 0}
+		attends := true
+		if kind != nil {
+			attends, l.state = kind(int64(i), kv, of(h.ff, i))
+			l.cached = l.cached && attends
+		}
+		if attends {
+			l.q, l.k, l.v = n*d.HeadDim, kv*d.HeadDim, kv*d.HeadDimV
+		}
 		if i < len(windows) {
 			l.window = windows[i]
 		}
 		if n, ok := cachedLayers[d.Architecture]; ok && int64(i) >= n {
 			l.cached = false
+		}
+		if l.cached {
+			own[i] = kv
+		}
+		if l.state {
+			if err := d.addState(&h); err != nil {
+				return err
+			}
 		}
 		l.fused = out("attn_qkv") > 0
 		l.gated = out("ffn_gate") > 0 || out("ffn_gate_exps") > 0 || out("ffn_gate_up_exps") > 0
@@ -155,6 +160,18 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 		}
 		s.layers = append(s.layers, l)
 	}
+	for i, n := range own {
+		if n != of(headsKV, i) || len(own) < int(d.NLayer) && d.NLayer <= maxLayers {
+			d.HeadsKV = append(own, make([]int64, max(0, int(min(d.NLayer, maxLayers))-len(own)))...)
+			break
+		}
+	}
+	return nil
+}
+
+// place fills in where the structure's tensors lie.
+func (d *Description) place(f *File) {
+	s := d.structure
 	s.tensors = make([]placement, len(f.Tensors))
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
@@ -163,6 +180,7 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 			p.rows = t.Dims[1]
 		}
 		p.head = t.Name == "output.weight" || t.Name == "token_embd.weight" && d.TiedHead
+		_, p.unloaded = d.idle(t.Name)
 		dims := len(t.Dims)
 		for dims > 1 && t.Dims[dims-1] == 1 {
 			dims-- // as ggml_n_dims counts
@@ -171,7 +189,6 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 		p.matrix = weight && (dims == 2 && !isExpert(t.Name) || dims == 3 && isExpert(t.Name))
 		s.tensors[i] = p
 	}
-	return nil
 }
 
 // assumed is the structure of a Description that was not read from a file: equal layers with a gate.

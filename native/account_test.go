@@ -28,19 +28,27 @@ func account(m *archs.Model, path string) (archs.Account, error) {
 	if a.Refused = d.DecodeRefusal(); a.Refused != "" {
 		return a, nil
 	}
-	ctx, err := model.NewContext(ContextParams{NCtx: archs.Context, NUBatch: 64, Threads: 1})
+	p := ContextParams{NCtx: archs.WindowContext, NUBatch: archs.UBatch, Threads: 1, WindowCache: true}
+	wide, err := model.NewContext(p)
+	if err != nil {
+		return a, err
+	}
+	defer wide.Close()
+	f, err := allocated(wide)
+	if err != nil {
+		return a, err
+	}
+	a.WindowCacheBytes = f.context
+	p.NCtx, p.WindowCache = archs.Context, false
+	ctx, err := model.NewContext(p)
 	if err != nil {
 		return a, err
 	}
 	defer ctx.Close()
-	buffers, err := ctx.Memory()
-	if err != nil {
+	if f, err = allocated(ctx); err != nil {
 		return a, err
 	}
-	for _, b := range buffers {
-		a.WeightBytes += b.ModelBytes
-		a.CacheBytes += b.ContextBytes
-	}
+	a.WeightBytes, a.CacheBytes, a.ComputeBytes = f.model, f.context, f.compute
 	trace, err := ctx.TraceOps([]int32{1, 2, 3}, 2)
 	if err != nil {
 		return a, err
@@ -59,6 +67,17 @@ func account(m *archs.Model, path string) (archs.Account, error) {
 	}
 	a.Unread = shortened(unread, m)
 	return a, nil
+}
+
+func allocated(c *Context) (figures, error) {
+	var f figures
+	buffers, err := c.Memory()
+	for _, b := range buffers {
+		f.model += b.ModelBytes
+		f.context += b.ContextBytes
+		f.compute += b.ComputeBytes
+	}
+	return f, err
 }
 
 // shortened has one name, with a * for the layer, for tensors that are on the list in all layers that have them.

@@ -42,6 +42,8 @@ func TestArchitectures(t *testing.T) {
 	p := &prober{t: t}
 	defer p.end()
 	var all bytes.Buffer
+	lines := json.NewEncoder(&all)
+	lines.SetEscapeHTML(false)
 	for i := range models {
 		m := &models[i]
 		r := p.probe(m, true)
@@ -50,10 +52,8 @@ func TestArchitectures(t *testing.T) {
 		if r.Err != "" {
 			a.Refused = refusal(r.Err)
 		}
-		if line, err := json.Marshal(a); err != nil {
+		if err := lines.Encode(a); err != nil {
 			t.Fatal(err)
-		} else {
-			all.Write(append(line, '\n'))
 		}
 		if !*updateAccounts && pinned && !reflect.DeepEqual(a, kept[a.Model]) {
 			t.Errorf("%s: llama.cpp tells\n%+v, kept is\n%+v", a.Model, a, kept[a.Model])

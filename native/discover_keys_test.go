@@ -32,6 +32,7 @@ var variants = map[string][]string{
 	"phi2":      {"+blk.%.attn_qkv.weight"},
 	"chatglm":   {"+blk.%.attn_qkv.weight"},
 	"chameleon": {"attention.head_count_kv=4 vocab_size=8448"},
+	"solar":     {"", "skips: attention.block_skip_connection.0=[1,0,0] attention.block_skip_connection.1=[0,1,0] attention.block_skip_connection.2=[0,0,1] attention.block_skip_connection.3=[0,0,1] +bskcn_tv.weight"},
 	"gptj":      {""},
 	"bert":      {bertKeys}, "nomic-bert": {bertKeys + " +blk.%.attn_qkv.weight"}, "neo-bert": {bertKeys}, "jina-bert-v2": {bertKeys}, "jina-bert-v3": {bertKeys + " +blk.%.attn_qkv.weight"},
 	"nomic-bert-moe": {bertKeys + " moe_every_n_layers=2 +blk.%.attn_qkv.weight" + moeKeys},
@@ -57,7 +58,8 @@ var variants = map[string][]string{
 	"afmoe":    {"block_count=4 attention.sliding_window=128" + moeKeys},
 	"deepseek": {moeKeys},
 	"deepseek2": {"mla: attention.head_count_kv=1 attention.key_length=40 attention.value_length=32 attention.key_length_mla=24 attention.value_length_mla=16 rope.dimension_count=8" + moeKeys,
-		"old: attention.head_count_kv=4 attention.key_length=24 attention.value_length=16 rope.dimension_count=8" + moeKeys},
+		"old: attention.head_count_kv=4 attention.key_length=24 attention.value_length=16 rope.dimension_count=8" + moeKeys,
+		"lite: block_count=27 attention.head_count_kv=1 attention.key_length=40 attention.value_length=32 attention.key_length_mla=24 attention.value_length_mla=16 rope.dimension_count=8" + moeKeys},
 	"minicpm3":   {"attention.head_count_kv=4 attention.key_length=24 attention.value_length=16 rope.dimension_count=8"},
 	"plm":        {"attention.head_count_kv=4 attention.key_length=24 attention.value_length=16 rope.dimension_count=8"},
 	"glm4moe":    {moeKeys + " leading_dense_block_count=1", "prediction layers: block_count=4 nextn_predict_layers=1 leading_dense_block_count=1" + moeKeys},
@@ -108,6 +110,9 @@ func variantsOf(arch string) []archs.Model {
 		for _, word := range append(strings.Fields(baseKeys), strings.Fields(text)...) {
 			if name, ok := strings.CutPrefix(word, "+"); ok {
 				for l := range 3 {
+					if l > 0 && !strings.Contains(name, "%") {
+						break
+					}
 					m.Tensors = append(m.Tensors, tensorGuess(strings.Replace(name, "%", strconv.Itoa(l), 1)))
 				}
 				continue

@@ -51,6 +51,7 @@ func TestDiscover(t *testing.T) {
 				}
 			}
 			d.widen()
+			d.shapeUnloaded()
 			models = append(models, d.model)
 		}
 	}
@@ -199,6 +200,27 @@ func (d *discovery) widen() {
 // realUnread are tensors that real files have though no step reads them; others that the loader takes and the graph
 // does not use are left out.
 var realUnread = regexp.MustCompile(`nextn|^cls|^dense_|rope_factors|\.vis_|bskcn|rel_b|time_mix_[vg]`)
+
+// shapeUnloaded gives the tensors of prediction layers, whose shapes the loader does not look at, those that they have
+// in other layers.
+func (d *discovery) shapeUnloaded() {
+	shape := map[string][]int64{
+		"nextn.eh_proj.weight": {128, 64}, "nextn.embed_tokens.weight": {64, 160}, "nextn.shared_head_head.weight": {64, 160},
+		"nextn.enorm.weight": {64}, "nextn.hnorm.weight": {64}, "nextn.shared_head_norm.weight": {64},
+	}
+	for i := range d.model.Tensors {
+		s := &d.model.Tensors[i]
+		_, layer, part := archs.SplitName(s.Name)
+		if layer < 0 {
+			continue
+		}
+		if len(s.Dims) > 1 || s.Dims[0] > 1 {
+			shape[part] = s.Dims
+		} else if dims, ok := shape[part]; ok {
+			s.Dims, s.Type = dims, typeFor(s.Name, dims)
+		}
+	}
+}
 
 // optional tells whether the loader would take a tensor of this name, and of which shape.
 func (d *discovery) optional(name string) (gguf.Spec, bool) {

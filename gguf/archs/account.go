@@ -27,14 +27,21 @@ type Account struct {
 	NVocab    int64 `json:"n_vocab"`
 	NCtxTrain int64 `json:"n_ctx_train"`
 
-	WeightBytes int64    `json:"weight_bytes"`     // mapped
-	CacheBytes  int64    `json:"cache_bytes"`      // for Context tokens in f16: keys and values, and states
-	ReadBytes   int64    `json:"read_bytes"`       // of the weights, in one decode step
-	Unread      []string `json:"unread,omitempty"` // tensors that no decode step reads, each name once for all layers
+	WeightBytes      int64    `json:"weight_bytes"`       // mapped
+	CacheBytes       int64    `json:"cache_bytes"`        // for Context tokens in f16: keys and values, and states
+	WindowCacheBytes int64    `json:"window_cache_bytes"` // for WindowContext tokens, where layers with a sliding window keep that alone
+	ComputeBytes     int64    `json:"compute_bytes"`      // for Context tokens
+	ReadBytes        int64    `json:"read_bytes"`         // of the weights, in one decode step
+	Unread           []string `json:"unread,omitempty"`   // tensors that no decode step reads, with a * for all layers that have them
 }
 
-// Context is the context, in tokens, that the accounts are for.
-const Context = 512
+// The accounts are for contexts of so many tokens, of which UBatch are computed at once. WindowContext is beyond every
+// window that llama.cpp presets.
+const (
+	Context       = 512
+	WindowContext = 10240
+	UBatch        = 64
+)
 
 // Accounts returns what was measured, by the models' names.
 func Accounts() (map[string]Account, error) {

@@ -11,6 +11,7 @@ package archs
 import (
 	_ "embed"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -102,8 +103,8 @@ func (m *Model) Write(path string) error {
 	if err != nil {
 		return err
 	}
-	header := make([]byte, f.Header().Size())
-	if _, err := f.Header().ReadAt(header, 0); err != nil {
+	header, err := io.ReadAll(f.Header())
+	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(path, header, 0o666); err != nil {

@@ -1,10 +1,8 @@
 package archs_test
 
 import (
-	"slices"
 	"testing"
 
-	"llmscale/gguf"
 	"llmscale/gguf/archs"
 )
 
@@ -35,8 +33,6 @@ func TestDescriptions(t *testing.T) {
 			for _, d := range c.Differences {
 				t.Error(d)
 			}
-			_ = slices.Contains[[]string]
-			_ = gguf.F32
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 // Comparison is what a description says beside what llama.cpp tells.
 type Comparison struct {
 	Refused     string   // why no token is decoded; figures that come after a load are then not told
+	Compute     float64  // the reckoned compute buffer, as a multiple of llama.cpp's
 	Differences []string // in sentences; none if all figures that llama.cpp tells are equal
 }
 
@@ -48,11 +49,23 @@ func Compare(m *Model, a Account) (Comparison, error) {
 		return c, nil
 	}
 	same("bytes read per token", d.BytesReadPerToken, a.ReadBytes)
-	mem, err := d.Memory(gguf.MemoryOptions{Context: Context, UBatch: 64, Repack: []gguf.Type{}})
+	o := gguf.MemoryOptions{Context: WindowContext, UBatch: UBatch, WindowCache: true, Repack: []gguf.Type{}}
+	mem, err := d.Memory(o)
 	if err != nil {
 		return c, err
 	}
-	same("cache", mem.KV, a.CacheBytes)
+	same("cache of windows alone, and state", mem.KV+mem.State, a.WindowCacheBytes)
+	o.Context, o.WindowCache = Context, false
+	if mem, err = d.Memory(o); err != nil {
+		return c, err
+	}
+	same("cache and state", mem.KV+mem.State, a.CacheBytes)
 	same("mapped weights", mem.Weights, a.WeightBytes)
+	perToken, err := d.KVBytesPerToken("f16", "f16")
+	if err != nil {
+		return c, err
+	}
+	same("bytes of the cache per token", perToken*Context+d.StateBytes, a.CacheBytes)
+	c.Compute = float64(mem.Compute) / float64(a.ComputeBytes)
 	return c, nil
 }
