@@ -25,9 +25,6 @@ func account(m *archs.Model, path string) (archs.Account, error) {
 	if err != nil {
 		return a, err
 	}
-	if a.Refused = d.DecodeRefusal(); a.Refused != "" {
-		return a, nil
-	}
 	p := ContextParams{NCtx: archs.WindowContext, NUBatch: archs.UBatch, Threads: 1, WindowCache: true}
 	wide, err := model.NewContext(p)
 	if err != nil {
@@ -38,16 +35,28 @@ func account(m *archs.Model, path string) (archs.Account, error) {
 	if err != nil {
 		return a, err
 	}
-	a.WindowCacheBytes = f.context
+	windows := f.context
 	p.NCtx, p.WindowCache = archs.Context, false
 	ctx, err := model.NewContext(p)
 	if err != nil {
 		return a, err
 	}
 	defer ctx.Close()
+	made, err := ctx.Info()
+	if err != nil {
+		return a, err
+	}
+	a.Memory = made.Memory
+	if a.Refused = d.DecodeRefusal(); a.Refused != "" {
+		if made.Memory != MemoryNone && (made.Causal == nil || *made.Causal) {
+			err = errors.New("llama.cpp would decode what the description refuses: " + a.Refused)
+		}
+		return a, err
+	}
 	if f, err = allocated(ctx); err != nil {
 		return a, err
 	}
+	a.WindowCacheBytes = windows
 	a.WeightBytes, a.CacheBytes, a.ComputeBytes = f.model, f.context, f.compute
 	trace, err := ctx.TraceOps([]int32{1, 2, 3}, 2)
 	if err != nil {

@@ -75,8 +75,12 @@ func refusal(err string) string {
 		return "llama.cpp ends the process: " + rest
 	}
 	if _, reason, ok := strings.Cut(err, "error loading model: "); ok {
-		reason, _, _ = strings.Cut(reason, ";")
+		if end := strings.IndexAny(reason, ";)"); end >= 0 {
+			reason = reason[:end]
+		}
 		return reason
 	}
+	err = strings.TrimPrefix(err, "native: load: ")
+	err, _, _ = strings.Cut(err, " (")
 	return err
 }

@@ -27,6 +27,8 @@ type Account struct {
 	NVocab    int64 `json:"n_vocab"`
 	NCtxTrain int64 `json:"n_ctx_train"`
 
+	Memory string `json:"memory,omitempty"` // kind of memory that a context has: none, kv, recurrent or hybrid
+
 	WeightBytes      int64    `json:"weight_bytes"`       // mapped
 	CacheBytes       int64    `json:"cache_bytes"`        // for Context tokens in f16: keys and values, and states
 	WindowCacheBytes int64    `json:"window_cache_bytes"` // for WindowContext tokens, where layers with a sliding window keep that alone

@@ -48,6 +48,9 @@ func Compare(m *Model, a Account) (Comparison, error) {
 	if c.Refused != "" {
 		return c, nil
 	}
+	if kind := d.MemoryKind(); kind != a.Memory {
+		c.Differences = append(c.Differences, fmt.Sprintf("memory: described %s, llama.cpp makes %s", kind, a.Memory))
+	}
 	same("bytes read per token", d.BytesReadPerToken, a.ReadBytes)
 	o := gguf.MemoryOptions{Context: WindowContext, UBatch: UBatch, WindowCache: true, Repack: []gguf.Type{}}
 	mem, err := d.Memory(o)
