@@ -65,7 +65,7 @@ func testWorker(t testing.TB, fault string) Command {
 }
 
 // fakeBackend stands for a runtime. Its fault is "what@where": what is SIGSEGV,
-// SIGABRT, SIGKILL, exit, error, oom, hang or garbage; where is "load" or the
+// SIGABRT, SIGKILL, exit, error, oom, hang, nap or garbage; where is "load" or the
 // scenario whose prompt text it appears in, with ":n" for the n-th call in the
 // worker.
 type fakeBackend struct {
@@ -101,6 +101,12 @@ func (f *fakeBackend) fault(where string) error {
 		f := Failf(record.StatusError, "fake: refused (first error)")
 		f.Stderr = []string{"a warning", "first error", "fake runtime: about to fail by refusal", "second error"}
 		return f
+	case "nap":
+		if err := os.WriteFile(os.Getenv(envRun)+".napping", nil, 0o666); err != nil {
+			return err
+		}
+		time.Sleep(nap)
+		return nil
 	case "hang":
 		time.Sleep(time.Hour)
 	case "garbage":

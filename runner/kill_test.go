@@ -30,7 +30,7 @@ func coordinate(dir string) error {
 		return err
 	}
 	models := testModels()
-	r := &Run{ID: "test", Progress: acks{}, Log: discard, Worker: Command{Path: exe, Env: []string{envPart + "=worker", envFault + "="}}}
+	r := &Run{ID: "test", Progress: acks{}, Log: discard, Worker: Command{Path: exe, Env: []string{envPart + "=worker", envFault + "=" + os.Getenv(envFault)}}}
 	var cfg *config.Config
 	var o Overrides
 	resumed := false

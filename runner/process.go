@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"llmscale/internal/awake"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -95,7 +96,9 @@ func (p *process) ask(req request, timeout time.Duration, stop <-chan struct{}, 
 	if err := json.NewEncoder(p.stdin).Encode(req); err != nil {
 		return reply{}, p.died()
 	}
-	timer := time.NewTimer(timeout)
+	// A coordinator that was stopped has heard nothing, however much its worker said.
+	silent := make(chan struct{}, 1)
+	timer := awake.AfterFunc(timeout, func() { silent <- struct{}{} })
 	defer timer.Stop()
 	for {
 		select {
@@ -112,7 +115,7 @@ func (p *process) ask(req request, timeout time.Duration, stop <-chan struct{}, 
 				progress(*rep.Share)
 			}
 			timer.Reset(timeout)
-		case <-timer.C:
+		case <-silent:
 			p.kill()
 			return reply{}, &Failure{
 				Status: record.StatusTimeout,
@@ -136,6 +139,7 @@ const (
 // close ends an idle worker; it is safe to call on one that is dead already.
 func (p *process) close() {
 	p.stdin.Close()
+	overdue := awake.After(exitGrace)
 	for {
 		select {
 		case <-p.exited:
@@ -144,7 +148,7 @@ func (p *process) close() {
 			if !ok {
 				p.replies = nil
 			}
-		case <-time.After(exitGrace):
+		case <-overdue:
 			p.kill()
 			return
 		}
@@ -181,7 +185,7 @@ func (p *process) alive() bool {
 func (p *process) died() *Failure {
 	select {
 	case <-p.exited:
-	case <-time.After(deathGrace):
+	case <-awake.After(deathGrace):
 		p.kill()
 		return &Failure{Status: record.StatusCrashed, Reason: "the worker stopped making sense: its answers are not the protocol's", Stderr: p.stderr.last()}
 	}

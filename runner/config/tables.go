@@ -104,7 +104,7 @@ var sweepTable = table[Config]{
 			Doc: "Seeds what is random in a run: the order of the cells and the prompts of random tokens."},
 			at: func(c *Config) any { return &c.Seed }},
 		{Field: Field{Key: "cell_timeout_s", Type: Number, Unit: "s", Default: "600", Min: 0.1, Max: 7 * 24 * 3600,
-			Doc: "A worker that gives no answer for that long is killed, and its cell is recorded as timeout."},
+			Doc: "A worker that gives no answer for that long is killed, and its cell is recorded as timeout. Time in which llmscale itself was stopped (Ctrl-Z, a suspended machine) does not count."},
 			at: func(c *Config) any { return &c.CellTimeoutS }},
 		{Field: Field{Key: "telemetry_ms", Type: Int, Unit: "ms", Default: "20", Min: 0, Max: 60_000,
 			Doc: "How often a GPU's memory, power, clocks and temperature are read while it computes; 0 reads them not at all."},

@@ -14,6 +14,7 @@ import (
 	"github.com/ollama/ollama/api"
 	"github.com/ollama/ollama/types/model"
 
+	"llmscale/internal/awake"
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -85,7 +86,7 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 			b.Close()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), b.client.limits.Load) // of all that follows
+	ctx, cancel := awake.WithTimeout(context.Background(), b.client.limits.Load) // of all that follows
 	defer cancel()
 	if err := b.describe(ctx); err != nil {
 		return runner.LoadInfo{}, gone(err)

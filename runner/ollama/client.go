@@ -18,6 +18,7 @@ import (
 	"github.com/ollama/ollama/envconfig"
 
 	"llmscale/internal/address"
+	"llmscale/internal/awake"
 	"llmscale/runner/record"
 )
 
@@ -244,7 +245,9 @@ func (c *Client) Unload(ctx context.Context, model string) error {
 		return err
 	}
 	// The server answers before the runner is gone, and frees memory only then.
-	for end := time.Now().Add(c.limits.Small); ; {
+	over := make(chan struct{})
+	defer awake.AfterFunc(c.limits.Small, func() { close(over) }).Stop()
+	for {
 		models, err := c.Running(ctx)
 		if err != nil {
 			return err
@@ -252,10 +255,9 @@ func (c *Client) Unload(ctx context.Context, model string) error {
 		if loaded(models, model) == nil {
 			return nil
 		}
-		if time.Now().After(end) {
-			return &Error{Op: op, Status: record.StatusTimeout, Reason: fmt.Sprintf("the model was still loaded after %s", c.limits.Small)}
-		}
 		select {
+		case <-over:
+			return &Error{Op: op, Status: record.StatusTimeout, Reason: fmt.Sprintf("the model was still loaded after %s", c.limits.Small)}
 		case <-ctx.Done():
 			return &Error{Op: op, Status: record.StatusError, Reason: "interrupted", cause: ctx.Err()}
 		case <-time.After(20 * time.Millisecond):

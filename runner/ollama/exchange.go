@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"llmscale/internal/awake"
 	"llmscale/runner/record"
 )
 
@@ -77,7 +78,7 @@ type exchange struct {
 	headAt   time.Time // when the answer's head arrived
 	lastRead time.Time // when the latest bytes arrived
 	tail     tail
-	timer    *time.Timer
+	timer    *awake.Timer
 	done     bool
 }
 
@@ -85,7 +86,7 @@ type exchangeKey struct{}
 
 // begin returns the context under which the API client makes one call.
 func (c *Client) begin(ctx context.Context, op string, deadline time.Duration, maxBytes int64) (context.Context, *exchange) {
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	ctx, cancel := awake.WithTimeout(ctx, deadline)
 	ex := &exchange{op: op, url: c.URL(), scrub: c.scrub, idle: c.limits.Idle, deadline: deadline, maxBytes: maxBytes, maxLine: c.limits.MaxLine, cancel: cancel}
 	return context.WithValue(ctx, exchangeKey{}, ex), ex
 }
@@ -151,7 +152,7 @@ func (ex *exchange) outcome(ctx context.Context, err error) *Error {
 		return ex.sorry("%s redirects to %s, which is not followed: give the address of the server itself", ex.url, clip(redirect.to))
 	case err != nil && errors.As(err, &dial) && dial.Op == "dial":
 		return &Error{Status: record.StatusWaived, Reason: fmt.Sprintf("no Ollama server at %s (%s): start one with `ollama serve`, or give its address", ex.url, oneLine(dial.Err.Error()))}
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return &Error{Status: record.StatusTimeout, Reason: fmt.Sprintf("%s gave no whole answer within %s", ex.url, ex.deadline)}
 	case errors.Is(ctx.Err(), context.Canceled):
 		return ex.sorry("interrupted")
@@ -285,7 +286,7 @@ func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	ex.html = strings.Contains(strings.ToLower(resp.Header.Get("Content-Type")), "html")
 	ex.headAt = time.Now()
 	ex.lastRead = ex.headAt
-	ex.timer = time.AfterFunc(ex.idle, func() {
+	ex.timer = awake.AfterFunc(ex.idle, func() {
 		ex.fail(record.StatusTimeout, "the server fell silent for %s in the middle of its answer", ex.idle)
 	})
 	resp.Body = &body{ReadCloser: resp.Body, ex: ex}

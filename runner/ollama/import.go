@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"time"
 
+	"llmscale/internal/awake"
 	"llmscale/runner/record"
 )
 
@@ -93,7 +94,7 @@ func (m *Imported) Close() error {
 	if m == nil || !m.made {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), m.client.limits.Small)
+	ctx, cancel := awake.WithTimeout(context.Background(), m.client.limits.Small)
 	defer cancel()
 	err := m.client.Delete(ctx, m.Name)
 	if err != nil && !notFound(err) {

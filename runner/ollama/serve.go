@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 
+	"llmscale/internal/awake"
 	"llmscale/runner"
 )
 
@@ -36,7 +37,7 @@ func Serve(ctx context.Context, spec runner.OllamaSpec, file string) (name strin
 	}
 	return name, func() error {
 		defer c.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), c.limits.Small)
+		ctx, cancel := awake.WithTimeout(context.Background(), c.limits.Small)
 		defer cancel()
 		err := c.Unload(ctx, name)
 		if notFound(err) { // somebody deleted the model, and with that unloaded it
