@@ -27,20 +27,20 @@ func threadWarnings(j *Job, t *Threads, quota float64) []Warning {
 		asked, got int
 	}{{"decode", j.Load.Threads, t.Decode}, {"prefill", j.Load.ThreadsBatch, t.Prefill}} {
 		if x.got != x.asked {
-			fewer = append(fewer, fmt.Sprintf("%s by %d threads, not by the %d that were asked for", x.what, x.got, x.asked))
+			fewer = append(fewer, fmt.Sprintf("%s has %s, %d were asked for", x.what, threadsOf(x.got), x.asked))
 		}
 	}
 	if len(fewer) > 0 {
-		out = append(out, Warning{Code: "fewer_threads", Where: where, Text: "the runtime computes " + strings.Join(fewer, " and "),
+		out = append(out, Warning{Code: "fewer_threads", Where: where, Text: strings.Join(fewer, "; "),
 			Advice: "unset OMP_THREAD_LIMIT and OMP_DYNAMIC, or ask for no more threads than there are; n_threads on record is what computed"})
 	}
 	crowded := func(what string, threads, cpus int) {
 		switch {
 		case threads > cpus:
-			out = append(out, Warning{Code: "threads_share_cpus", Where: where, Text: fmt.Sprintf("%s has %d threads, which may run on %d of the processors", what, threads, cpus),
+			out = append(out, Warning{Code: "threads_share_cpus", Where: where, Text: fmt.Sprintf("%s has %s, which may run on %d of the processors", what, threadsOf(threads), cpus),
 				Advice: "ask for no more threads than processors, or widen the affinity (taskset, GOMP_CPU_AFFINITY, OMP_PLACES): threads that take turns on a processor wait for each other at every operation"})
 		case float64(threads) > quota:
-			out = append(out, Warning{Code: "threads_beyond_quota", Where: where, Text: fmt.Sprintf("%s has %d threads, and the control group grants %.3g processors' time", what, threads, quota),
+			out = append(out, Warning{Code: "threads_beyond_quota", Where: where, Text: fmt.Sprintf("%s has %s, and the control group grants the time of %.3g processors", what, threadsOf(threads), quota),
 				Advice: "ask for no more threads than the quota grants, or raise it (cpu.max): the kernel stops all of them in the middle of a token once the time is used up"})
 		}
 	}
@@ -49,4 +49,11 @@ func threadWarnings(j *Job, t *Threads, quota float64) []Warning {
 		crowded("prefill", t.Prefill, t.CPUsPrefill)
 	}
 	return out
+}
+
+func threadsOf(n int) string {
+	if n == 1 {
+		return "1 thread"
+	}
+	return fmt.Sprintf("%d threads", n)
 }

@@ -65,8 +65,8 @@ type Record struct {
 	Model       string  `json:"model" doc:"name of the model in the config"`
 	ModelKind   string  `json:"model_kind" doc:"how the model came in: synth or gguf"`
 	ModelSource string  `json:"model_source" doc:"source as written in the config"`
-	ModelFile   string  `json:"model_file" doc:"file name of the GGUF that was loaded"`
-	ModelSHA256 *string `json:"model_sha256" doc:"SHA-256 of that file, lower-case hex; null where the model was too large to be tried"`
+	ModelFile   string  `json:"model_file" doc:"file name of the GGUF that was loaded; of a model in several parts, of the first"`
+	ModelSHA256 *string `json:"model_sha256" doc:"SHA-256 of that file, lower-case hex; of a model in several parts, of their contents one after another (what cat gives of them); null where the model was not tried"`
 
 	ParamsMillions       float64  `json:"params_millions" unit:"1e6" doc:"total parameters, counted from the file's tensors"`
 	ParamsMillionsConfig *float64 `json:"params_millions_config" unit:"1e6" doc:"params_millions as the config claims it"`
@@ -88,7 +88,7 @@ type Record struct {
 	Signal    *string  `json:"signal" doc:"signal that ended the worker"`
 	ExitCode  *int     `json:"exit_code" doc:"exit code of the worker, where it ended by itself"`
 	Stderr    []string `json:"stderr_tail" doc:"where it failed: the warnings and errors that llama.cpp logged since the load or the call began, and the last lines of the worker's stderr"`
-	Attempted bool     `json:"attempted" doc:"false where no worker was started for the call: the memory check or a missing device ruled it out"`
+	Attempted bool     `json:"attempted" doc:"false where no worker was started for the call: the memory check, a missing device or the model's own file ruled it out"`
 	StartedAt float64  `json:"started_at_unix" unit:"s" doc:"wall-clock time at which the call started, Unix epoch"`
 
 	Verdict        *string  `json:"verdict" doc:"INVALID where something spoilt this mode of the call; null: nothing of the kind was found"`
