@@ -40,6 +40,22 @@ func ReadBandwidth(size int64, threads, passes int) ([]float64, error) {
 	return rates, nil
 }
 
+// MultiplyAddRate computes multiply-adds on registers with the given threads for some tens of milliseconds and returns
+// the median pass's operations per second, two for each multiply-add.
+func MultiplyAddRate(threads int) (float64, error) {
+	const steps, passes = 1_000_000, 5
+	var (
+		seconds []float64
+		flop    int64
+		err     error
+	)
+	onOwnThread(func() { seconds, flop, err = fmaPasses(threads, steps, passes) })
+	if err != nil {
+		return 0, err
+	}
+	return float64(flop) / summarise(seconds[1:]).median, nil
+}
+
 func readPasses(size int64, threads, streams, sweeps, passes int) ([]float64, int64, error) {
 	if passes < 1 || size < 1 || threads < 1 || max(threads, streams, sweeps, passes) > math.MaxInt32 {
 		return nil, 0, &Error{Op: "read bandwidth", Message: "size, threads and passes must be positive"}

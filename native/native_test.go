@@ -409,6 +409,15 @@ func TestBuildInfo(t *testing.T) {
 	}
 }
 
+func TestMultiplyAddRate(t *testing.T) {
+	if r, err := MultiplyAddRate(2); err != nil || !(r > 1e8 && r < 1e15) {
+		t.Errorf("%g operations/s, %v", r, err)
+	}
+	if _, err := MultiplyAddRate(0); err == nil {
+		t.Error("0 threads are accepted")
+	}
+}
+
 func TestReadBandwidth(t *testing.T) {
 	rates, err := ReadBandwidth(8<<20, 2, 5)
 	if err != nil {

@@ -84,6 +84,9 @@ func (*Context) Placement([]int32) (Placement, error) { return Placement{}, ErrN
 // ReadBandwidth returns ErrNotBuilt.
 func ReadBandwidth(int64, int, int) ([]float64, error) { return nil, ErrNotBuilt }
 
+// MultiplyAddRate returns ErrNotBuilt.
+func MultiplyAddRate(int) (float64, error) { return 0, ErrNotBuilt }
+
 // ProbeCPU returns ErrNotBuilt.
 func ProbeCPU(ProbeOptions) (ceilings.Device, error) { return ceilings.Device{}, ErrNotBuilt }
 

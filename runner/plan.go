@@ -260,27 +260,3 @@ func (p *Plan) SHA256() string {
 	sum := sha256.Sum256(data)
 	return hex.EncodeToString(sum[:])
 }
-
-// weight is the work of one call in bytes read, for guessing times: decode reads
-// the weights once per token, a short prefill about once.
-func (j *Job) weight(s config.Scenario, gen int) float64 {
-	const tokensPerRead = 16 // of a prompt, before arithmetic outweighs reading
-	reads := float64(gen) + 1 + float64(boundTokens(s))/tokensPerRead
-	return reads * (float64(j.Model.Desc.BytesReadPerToken) + smallModelFloor)
-}
-
-// smallModelFloor is what a token costs in a model of no size, as bytes: about
-// 20 us of barriers and bookkeeping at 10 GB/s.
-const smallModelFloor = 2e5
-
-// EstimateSeconds guesses how long the plan's calls take at a read bandwidth in
-// bytes per second. Loading is not in it.
-func (p *Plan) EstimateSeconds(bandwidth float64) float64 {
-	total := 0.0
-	for i := range p.Jobs {
-		for _, c := range p.Jobs[i].Cells {
-			total += p.Jobs[i].weight(c.Scenario, p.Config.Gen(c.Scenario))
-		}
-	}
-	return total * float64(len(p.Calls())) / bandwidth
-}

@@ -40,6 +40,7 @@ type Run struct {
 	Previous []record.Record
 
 	order    int // position of the next call
+	kept     map[keptCall]bool
 	eta      eta
 	calls    int // acknowledged, in this and earlier sessions
 	planned  int
@@ -59,10 +60,15 @@ type loadRow struct {
 	ms                   float64
 }
 
+// keptCall names a call of the plan that was measured, in whichever session and however often.
+type keptCall struct{ task, idx int }
+
 // Summary says how a run ended.
 type Summary struct {
 	Cells       int            // planned
 	ByStatus    map[string]int // cells
+	Calls       int            // planned
+	Kept        int            // of them, in all sessions: measured, with their records on the disk
 	Interrupted bool
 	Records     int // lines written in this session
 }
@@ -145,9 +151,14 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 	r.previous = finished(r.Previous)
 	r.outcome = map[int]string{}
 	r.cpuQuota = CPUQuota()
+	r.kept = map[keptCall]bool{}
 	r.planned = r.Plan.Cells * len(r.Plan.Calls())
 	for i := range r.Previous {
-		r.order = max(r.order, r.Previous[i].OrderIdx+1)
+		p := &r.Previous[i]
+		r.order = max(r.order, p.OrderIdx+1)
+		if p.Status == record.StatusOK {
+			r.kept[keptCall{p.TaskIdx, p.CallIdx}] = true
+		}
 	}
 	for i := range r.Plan.Jobs {
 		job := &r.Plan.Jobs[i]
@@ -176,7 +187,7 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 	for i := 0; err == nil && i < len(r.Plan.Jobs); i++ {
 		err = r.job(&r.Plan.Jobs[i], stop)
 	}
-	sum := Summary{Cells: r.Plan.Cells, ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
+	sum := Summary{Cells: r.Plan.Cells, Calls: r.planned, Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
 	for _, s := range r.outcome {
 		sum.ByStatus[s]++
 	}
@@ -321,6 +332,7 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 		if err := r.store(base, *m); err != nil {
 			return false, err
 		}
+		r.kept[keptCall{c.TaskIdx, call.Idx}] = true
 		r.hear(j, base, m)
 		r.eta.add(j.weight(c.Scenario, cfg.Gen(c.Scenario)), time.Since(started))
 		r.Progress.Stored(j.ID(c), call.Idx, record.StatusOK)

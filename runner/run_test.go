@@ -437,3 +437,40 @@ func (s *stopAfter) Stored(cell string, call int, status string) {
 		close(s.stop)
 	}
 }
+
+// TestKeptCallsAreCounted interrupts a run again and again: each time the calls that are told as kept are those that
+// the disk has, each once, over all sessions; failed ones and warm-ups that a resumed cell repeats add nothing.
+func TestKeptCallsAreCounted(t *testing.T) {
+	p := testPlan(t, testConfig)
+	worker := testWorker(t, "exit@two:3") // of each worker's calls of that scenario, the third
+	r, dir := newRun(t, p, worker)
+	for session := 0; ; session++ {
+		stop := make(chan struct{})
+		r.Progress = &stopAfter{n: 5, stop: stop}
+		sum := finish(t, r, stop)
+		onDisk := map[[2]int]bool{}
+		for _, x := range readRecords(t, dir) {
+			if x.Status == record.StatusOK {
+				onDisk[[2]int{x.TaskIdx, x.CallIdx}] = true
+			}
+		}
+		if sum.Kept != len(onDisk) || sum.Calls != 48 || sum.Kept > sum.Calls {
+			t.Errorf("session %d: %d of %d calls are told as kept, %d are on the disk", session, sum.Kept, sum.Calls, len(onDisk))
+		}
+		if !sum.Interrupted {
+			if session < 5 || sum.Failed() == 0 || sum.Kept == sum.Calls {
+				t.Errorf("the test is too weak: %+v after %d sessions", sum, session)
+			}
+			return
+		}
+		manifest, err := ReadManifest(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store, previous, err := OpenStore(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = &Run{ID: "test", Plan: p, Store: store, Worker: worker, Log: discard, Manifest: manifest, Session: session + 1, Previous: previous}
+	}
+}

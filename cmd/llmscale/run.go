@@ -263,11 +263,12 @@ func measure(c *cli.Context) (dir string, err error) {
 		return dir, err
 	}
 	printSummary(c.App.Writer, c.App.ErrWriter, run, dir, sum)
+	resume := fmt.Sprintf("llmscale %s --resume %s", c.Command.Name, text.Arg(dir))
 	switch {
 	case sum.Interrupted:
-		return dir, &exitError{exitInterrupted, fmt.Errorf("interrupted: what was measured is kept; go on with `llmscale %s --resume %s`", c.Command.Name, dir)}
+		return dir, &exitError{exitInterrupted, fmt.Errorf("interrupted: %d of %d calls are measured and kept in %s; `%s` goes on", sum.Kept, sum.Calls, filepath.Join(dir, runner.RunsFile), resume)}
 	case sum.Failed() > 0:
-		return dir, &exitError{exitFailedCells, fmt.Errorf("%d of %d cells have no measurement; `llmscale %s --resume %s` tries them again, but for those that ran out of memory", sum.Failed(), sum.Cells, c.Command.Name, dir)}
+		return dir, &exitError{exitFailedCells, fmt.Errorf("%d of %d cells have no measurement; `%s` tries them again, but for those that ran out of memory", sum.Failed(), sum.Cells, resume)}
 	}
 	return dir, nil
 }
@@ -290,7 +291,7 @@ func newRunDir(out string) string {
 // prepare writes and hashes the plan's models, which can take minutes; an
 // interrupt ends the wait, and then the program.
 func prepare(p *runner.Plan, models *runner.Models, stop <-chan struct{}) error {
-	return writing(models.Dir, stop, "interrupted before the first measurement", func() error { return p.Prepare(models) })
+	return writing(models.Dir, stop, "interrupted before the first measurement; models that were finished are kept, and the same command goes on", func() error { return p.Prepare(models) })
 }
 
 // writing runs write, which makes GGUF files in dir. An interrupt removes what is unfinished and ends the wait;
@@ -306,12 +307,15 @@ func writing(dir string, stop <-chan struct{}, interrupted string, write func() 
 	}
 }
 
-// interrupts closes stop on the first Ctrl-C or SIGTERM. A second one ends the
-// process at once, as if there were no handler.
+// interrupts closes stop on the first Ctrl-C, SIGTERM, or SIGHUP of a terminal that was closed, unless that is
+// ignored (nohup). A second one ends the process at once, as if there were no handler.
 func interrupts() (stop chan struct{}, release func()) {
 	stop = make(chan struct{})
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		if _, ok := <-signals; ok {
 			signal.Stop(signals)
@@ -406,18 +410,26 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	return nil
 }
 
-// roughTime guesses from this machine's read bandwidth, measured now.
+// roughTime guesses from this machine's rates, measured now: a fraction of a second and a quarter of a GiB, or less
+// where little memory is free.
 func roughTime(p *runner.Plan) string {
+	const passes = 5
 	_, threads := runner.Cores()
-	rates, err := native.ReadBandwidth(256<<20, threads, 5)
+	size := int64(256 << 20)
+	if free := runner.AvailableMemory(); free > 0 {
+		size = min(size, free/8)
+	}
+	reads, err := native.ReadBandwidth(size, threads, passes)
+	rates := runner.Rates{}
+	if err == nil {
+		rates.FlopPerS, err = native.MultiplyAddRate(threads)
+	}
 	if err != nil {
 		return "rough time: not estimated (" + err.Error() + ")"
 	}
-	slices.Sort(rates)
-	rate := rates[len(rates)/2]
-	d := time.Duration(p.EstimateSeconds(rate) * float64(time.Second))
-	return fmt.Sprintf("rough time: %s of measuring, if decode reads its weights at %.3g GB/s (measured just now with %d threads) and nothing else counts; loading and writing models come on top",
-		d.Round(time.Second), rate/1e9, threads)
+	slices.Sort(reads)
+	rates.ReadBytesPerS = reads[passes/2]
+	return p.Estimate(rates).String()
 }
 
 func printSummary(out, errOut io.Writer, run *runner.Run, dir string, sum runner.Summary) {

@@ -1,0 +1,128 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"strings"
+	"time"
+
+	"llmscale/runner/config"
+)
+
+// Rates are what a guess of a plan's time goes by.
+type Rates struct {
+	ReadBytesPerS float64 // memory, with as many threads as decode has
+	FlopPerS      float64 // multiply-adds on registers, two operations each
+}
+
+// What a guess takes for granted.
+const (
+	// promptShare of FlopPerS is what a prompt's matrix products reach: 0.2 to 0.5 in
+	// results/2026-11-23-ollama-check-xeon-2-cores, for prompts of 64 tokens and more in f16 and q4_0.
+	promptShare = 1.0 / 3
+	// loadBytesPerS is how fast a file is loaded that the page cache has: 0.4 to 20 GB/s in results/.
+	loadBytesPerS = 1e9
+	// probeS is what the quick probe of a device takes.
+	probeS = 3.0
+	// smallModelFloor is what a token costs in a model of no size, as bytes: about 20 us of barriers and bookkeeping
+	// at 10 GB/s.
+	smallModelFloor = 2e5
+)
+
+// nominal rates are the unit of Job.weight: those of no machine, in about the proportion that CPUs have.
+var nominal = Rates{ReadBytesPerS: 10e9, FlopPerS: 130e9}
+
+// callSeconds guesses one call's time: decode reads the weights and the cache for each token; a prompt reads the
+// weights once for each ubatch, or computes, whichever takes longer.
+func (j *Job) callSeconds(s config.Scenario, gen int, r Rates) (prefill, decode float64) {
+	prompt, d := float64(boundTokens(s)), &j.Model.Desc
+	weights := float64(d.BytesReadPerToken) + smallModelFloor
+	ubatches := math.Ceil(prompt / float64(max(j.Backend.UBatchTokens, 1)))
+	prefill = max(ubatches*weights/r.ReadBytesPerS, 2*float64(d.ParamsActive)*prompt/(promptShare*r.FlopPerS))
+	cache := float64(j.KVBytes) * (prompt + float64(gen)/2)
+	return prefill, float64(gen) * (weights + cache) / r.ReadBytesPerS
+}
+
+// weight is the work of one call in seconds of a nominal machine, for guessing the time that is left.
+func (j *Job) weight(s config.Scenario, gen int) float64 {
+	prefill, decode := j.callSeconds(s, gen, nominal)
+	return prefill + decode
+}
+
+// Estimate is a guess of how long a plan takes, in seconds.
+type Estimate struct {
+	Rates
+	Probe, Load, Prefill, Decode float64
+
+	WriteBytes int64 // of models that are still to be written, whose time is not in the guess
+	Elsewhere  int   // models on a GPU, whose times are not in it
+}
+
+// Estimate guesses how long the plan's calls take, warm-ups included, at rates that were measured on this machine.
+func (p *Plan) Estimate(r Rates) Estimate {
+	e := Estimate{Rates: r}
+	toWrite := map[string]bool{}
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		if !j.tried() {
+			continue
+		}
+		if _, err := os.Stat(j.Model.File); errors.Is(err, fs.ErrNotExist) && !toWrite[j.Model.File] {
+			toWrite[j.Model.File] = true
+			e.WriteBytes += j.Model.Desc.FileBytes
+		}
+		if j.Backend.Device != config.DeviceCPU {
+			e.Elsewhere++
+			continue
+		}
+		e.Load += float64(j.Model.Desc.FileBytes) / loadBytesPerS
+		for _, c := range j.Cells {
+			prefill, decode := j.callSeconds(c.Scenario, p.Config.Gen(c.Scenario), r)
+			e.Prefill += prefill * float64(len(p.Calls()))
+			e.Decode += decode * float64(len(p.Calls()))
+		}
+	}
+	if p.Config.Probe {
+		e.Probe = probeS * float64(len((&Run{Plan: p}).probeSpecs()))
+	}
+	return e
+}
+
+// String says what the guess is and what is in it.
+func (e Estimate) String() string {
+	out := fmt.Sprintf("rough time: %s: decode %s, prefill %s, loading %s, probe %s\na guess: each token reads its weights and cache at %.3g GB/s, "+
+		"a prompt is computed at a third of %.3g Gflop/s (both measured just now), files are loaded at %.3g GB/s",
+		about(e.Probe+e.Load+e.Prefill+e.Decode), about(e.Decode), about(e.Prefill), about(e.Load), about(e.Probe),
+		e.ReadBytesPerS/1e9, e.FlopPerS/1e9, loadBytesPerS/1e9)
+	if e.WriteBytes > 0 {
+		out += "; writing " + GiB(e.WriteBytes) + " of models comes on top"
+	}
+	if e.Elsewhere > 0 {
+		out += fmt.Sprintf("; %d models on a GPU are not in it", e.Elsewhere)
+	}
+	return out
+}
+
+// about writes seconds as coarsely as they are known.
+func about(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case s >= 600:
+		d = d.Round(time.Minute)
+	case s >= 10:
+		d = d.Round(time.Second)
+	default:
+		d = d.Round(100 * time.Millisecond)
+	}
+	out := d.String()
+	if strings.HasSuffix(out, "m0s") {
+		out = strings.TrimSuffix(out, "0s")
+	}
+	if strings.HasSuffix(out, "h0m") {
+		out = strings.TrimSuffix(out, "0m")
+	}
+	return out
+}
