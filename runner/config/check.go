@@ -34,6 +34,7 @@ func (d *decoder) check(c *Config) {
 	}
 	if len(d.errs) == 0 {
 		d.checkPairs(c)
+		d.idleDTypes(c)
 	}
 }
 
@@ -326,6 +327,19 @@ func expand(path string) (out, problem string) {
 		return os.Getenv(name)
 	})
 	return out, problem
+}
+
+// idleDTypes notes the backends whose dtype changes nothing, because every model that they run has types of its own:
+// whoever wrote it may believe that the files are measured in that type. Of the whole file, whatever is chosen from it.
+func (d *decoder) idleDTypes(c *Config) {
+	for i, b := range c.Backends {
+		n, ok := d.seen[fmt.Sprintf("backends[%d].dtype", i)]
+		if !ok || slices.ContainsFunc(c.Models, func(m Model) bool { return m.NeedsDType() && c.Runs(m, b) }) {
+			continue
+		}
+		c.idle = append(c.idle, idleDType{b.Name, (&Error{c.file, n.line, n.col, "", fmt.Sprintf(
+			"dtype %s of backend %s changes nothing: the models that it runs keep the types that their files have; remove it", b.DType, b.Name)}).Error()})
+	}
 }
 
 // checkPairs refuses a model that nothing runs and a backend that runs nothing:

@@ -39,7 +39,11 @@ type Config struct {
 
 	file string
 	text []byte
+	idle []idleDType
 }
+
+// idleDType is a backend's dtype that changes nothing, and the line that says so.
+type idleDType struct{ backend, line string }
 
 // Scenario is one prompt. Exactly one of Prompt and PromptTokens is set.
 type Scenario struct {

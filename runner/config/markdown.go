@@ -126,7 +126,8 @@ That the file exists is checked when the sweep is planned, not here.
 
 A model's ` + "`backends`" + ` list narrows this to the backends it names. So a file runs once for each backend unless its list says otherwise.
 Where two of them differ only in ` + "`dtype`" + `, it would do the same work twice under two names: the program warns, and a list with one of them
-(best one without ` + "`dtype`" + `, as in ` + "`configs/real-model.yaml`" + `) sets it right.
+(best one without ` + "`dtype`" + `, as in ` + "`configs/real-model.yaml`" + `) sets it right. A ` + "`dtype`" + ` on a backend that only runs models with types of their own
+changes nothing, which the program says too.
 
 A backend of kind ` + "`ollama`" + ` runs ` + "`ollama:NAME`" + ` as the server has it, and any other file only with ` + "`import: true`" + `.
 

@@ -196,9 +196,15 @@ func (c *Config) clone() Config {
 }
 
 // Warnings says what is allowed but probably not meant, one line each with its
-// place in the file: a model that does the same work under two backends.
+// place in the file: a dtype that changes nothing, a model that does the same work
+// under two backends.
 func (c *Config) Warnings() []string {
 	var out []string
+	for _, w := range c.idle {
+		if slices.ContainsFunc(c.Backends, func(b Backend) bool { return b.Name == w.backend }) {
+			out = append(out, w.line)
+		}
+	}
 	for _, m := range c.Models {
 		same := map[Backend][]string{}
 		var order []Backend
