@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"llmscale/internal/text"
 	"llmscale/runner/config"
 )
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"llmscale/internal/text"
 )
 
 // Check refuses a path at which no file of size bytes can come into being by being written beside it under another
@@ -56,7 +58,7 @@ func Check(path string, size int64, replace bool) error {
 	var disk unix.Statfs_t
 	if unix.Statfs(dir, &disk) == nil { // where the system does not say, writing will tell
 		if free := int64(disk.Bavail) * disk.Bsize; free < size {
-			return fmt.Errorf("%.3g GB would be written, the disk of the folder %s has %.3g GB free", float64(size)/1e9, dir, float64(free)/1e9)
+			return fmt.Errorf("%s would be written, the disk of the folder %s has %s free", text.Size(size), dir, text.Size(free))
 		}
 	}
 	return nil

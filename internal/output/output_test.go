@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 		{in("new"), 1, true, ""},
 		{in("file"), 1, true, ""},
 		{in("file"), 1, false, "exists: name another file, or replace it with --force"},
-		{in("file"), 1 << 60, true, "1.15e+09 GB would be written, the disk of the folder"},
+		{in("file"), 1 << 60, true, "1 EiB would be written, the disk of the folder"},
 		{in("folder"), 1, true, "is a folder: name a file in it"},
 		{in("folder") + "/", 1, true, "names no file"},
 		{"", 1, true, "names no file"},
