@@ -99,7 +99,7 @@ func (e Estimate) String() string {
 		about(e.Probe+e.Load+e.Prefill+e.Decode), about(e.Decode), about(e.Prefill), about(e.Load), about(e.Probe),
 		e.ReadBytesPerS/1e9, e.FlopPerS/1e9, loadBytesPerS/1e9)
 	if e.WriteBytes > 0 {
-		out += "; writing " + GiB(e.WriteBytes) + " of models comes on top"
+		out += "; writing " + text.Size(e.WriteBytes) + " of models comes on top"
 	}
 	if e.Elsewhere > 0 {
 		out += fmt.Sprintf("; %d models on a GPU are not in it", e.Elsewhere)

@@ -56,8 +56,12 @@ func writeFile(t *testing.T, name, text string) string {
 
 // sweepOf is a sweep of one model.
 func sweepOf(source string) string {
+	dtype := ""
+	if strings.HasPrefix(source, "synth:") {
+		dtype = ", dtype: f32"
+	}
 	return "gen_tokens: 4\nrepetitions: 2\nscenarios: [{name: micro, prompt: Hello}]\n" +
-		"backends: [{name: cpu, kind: native, device: cpu, dtype: f32, threads: 1}]\nmodels: [{name: m, source: \"" + source + "\"}]\n"
+		"backends: [{name: cpu, kind: native, device: cpu" + dtype + ", threads: 1}]\nmodels: [{name: m, source: \"" + source + "\"}]\n"
 }
 
 // truncated writes a model of which the end is missing.
