@@ -128,7 +128,7 @@ func TestEstimateOfAMeasuredRun(t *testing.T) {
 		}
 		j := &Job{Backend: config.Backend{UBatchTokens: r.NUBatch}, KVBytes: r.KVBytesPerToken}
 		j.Model.Desc = gguf.Description{BytesReadPerToken: r.BytesPerToken, ParamsActive: r.ParamsActive}
-		prefill, decode := j.callSeconds(config.Scenario{PromptTokens: *r.PromptTokensRaw}, r.GenTokensTarget, rates[r.NThreads])
+		prefill, decode := j.callSeconds(config.Scenario{PromptTokens: *r.PromptTokensRaw}, r.GenTokensTarget, rates[*r.NThreads])
 		guess[0], guess[1] = guess[0]+prefill, guess[1]+decode
 		took[0], took[1] = took[0]+*r.PrefillMS/1e3, took[1]+*r.KVDecodeMS/1e3
 		calls++
