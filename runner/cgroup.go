@@ -98,6 +98,24 @@ func groupCPUQuota(root, membership string) float64 {
 	return quota
 }
 
+// groupThrottled is for how many seconds so far a CPU quota has stopped the processes of this process's control groups;
+// of the group that it stopped longest.
+func groupThrottled(root, membership string) float64 {
+	longest := 0.0
+	for _, dir := range groupDirs(root, membership, "cpu") {
+		for line := range strings.Lines(readText(filepath.Join(dir, "cpu.stat"))) {
+			for key, unit := range map[string]float64{"throttled_usec": 1e-6, "throttled_time": 1e-9} { // of version 2 and 1
+				if rest, ok := strings.CutPrefix(line, key+" "); ok {
+					if n, err := strconv.ParseFloat(strings.TrimSpace(rest), 64); err == nil {
+						longest = max(longest, n*unit)
+					}
+				}
+			}
+		}
+	}
+	return longest
+}
+
 // oomKills counts the processes that the kernel has killed for memory since it
 // started, in whichever control group; -1 where it does not say.
 func oomKills() int64 {

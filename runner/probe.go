@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"llmscale/runner/ceilings"
@@ -113,6 +114,10 @@ func (r *Run) probe(stop <-chan struct{}) error {
 		if err != nil {
 			fail(s.String(), err)
 			continue
+		}
+		if len(d.Disturbed) > 0 {
+			r.warn(Warning{Code: "probe_disturbed", Where: "the ceilings of " + s.String(), Text: "measured while " + strings.Join(d.Disturbed, " and "),
+				Advice: "shares of these ceilings may come out too high: run on a quiet machine"})
 		}
 		devices = append(devices, *d)
 	}

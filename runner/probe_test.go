@@ -23,7 +23,11 @@ func probeFake(spec ProbeSpec, progress func(share float64)) (ceilings.Device, e
 	if err := (&fakeBackend{}).fault("probe"); err != nil {
 		return ceilings.Device{}, err
 	}
-	return ceilings.Device{Kind: ceilings.CPU, Name: "fake", Threads: spec.Threads,
+	var disturbed []string
+	if os.Getenv(envFault) == "disturbed@nothing" {
+		disturbed = []string{"other programs used 1.00 CPUs", "its threads lost their core 300 times"}
+	}
+	return ceilings.Device{Kind: ceilings.CPU, Name: "fake", Threads: spec.Threads, Disturbed: disturbed,
 		Bandwidth: []ceilings.Bandwidth{{Op: ceilings.Read, WorkingSetB: 1 << 20, BytesPerS: 1e9, BestBytesPerS: 2e9, Passes: 3}}}, nil
 }
 
@@ -182,6 +186,28 @@ func TestProbeOnResume(t *testing.T) {
 	third := session(2, second)
 	if len(first) != 1 || len(second) != 2 || len(third) != 2 || !strings.HasPrefix(second[1], "session 1, 1 threads") {
 		t.Errorf("%q, then %q, then %q", first, second, third)
+	}
+}
+
+// TestDisturbedProbe: what disturbed the ceilings stands beside them, and is a warning of the run.
+func TestDisturbedProbe(t *testing.T) {
+	p := testPlan(t, strings.Replace(testConfig, "seed: 7", "seed: 7\nprobe: true", 1))
+	dir, _, _, q := execute(t, p, testWorker(t, "disturbed@nothing"))
+	f, err := ceilings.Load(filepath.Join(dir, ceilings.FileName))
+	if err != nil || len(f.Devices) == 0 || len(f.Devices[0].Disturbed) != 2 {
+		t.Fatalf("%+v, %v", f, err)
+	}
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Warning{Code: "probe_disturbed", Where: "the ceilings of cpu, 1 thread", Text: "measured while other programs used 1.00 CPUs and its threads lost their core 300 times",
+		Advice: "shares of these ceilings may come out too high: run on a quiet machine"}
+	if got := keptWarnings(m); !slices.Contains(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if !slices.ContainsFunc(q.notes, func(n string) bool { return strings.Contains(n, "lost their core 300 times") }) {
+		t.Errorf("notes %q", q.notes)
 	}
 }
 

@@ -34,6 +34,9 @@ type Run struct {
 	// Serve makes a server ready to measure a job of kind ollama, nil: there is no way to.
 	Serve Serve
 
+	// Conditions are what bears on the run's figures, as it was before models were written for it.
+	Conditions []Condition
+
 	// Session is 0 for a new run and counts resumptions; Previous holds the
 	// records of the earlier sessions.
 	Session  int
@@ -183,6 +186,7 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 	if err := r.begin(); err != nil {
 		return Summary{}, err
 	}
+	r.warnOfMachine()
 	err := r.probe(stop)
 	for i := 0; err == nil && i < len(r.Plan.Jobs); i++ {
 		err = r.job(&r.Plan.Jobs[i], stop)

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -93,16 +91,8 @@ func examine() []finding {
 
 	m := runner.ThisMachine()
 	add("ok", "CPU", fmt.Sprintf("%s, %d cores for this process (%d logical)", m.CPU, m.PhysicalCores, m.LogicalCores), "")
-	check(m.LoadAverage1Min < 0.5, "load", fmt.Sprintf("%.2f over the last minute", m.LoadAverage1Min),
-		"stop what else is running: it takes cores and bandwidth from the measurement")
-	switch m.Governor {
-	case "":
-		add("ok", "CPU frequency", "not controllable here"+map[bool]string{true: " (virtual machine: neighbours may disturb)", false: ""}[m.Hypervisor], "")
-	default:
-		check(m.Governor == "performance", "CPU frequency", "governor "+m.Governor, "sudo cpupower frequency-set -g performance")
-	}
-	for _, k := range slices.Sorted(maps.Keys(m.OpenMPVariables)) {
-		add("warn", "environment", k+"="+m.OpenMPVariables[k], "unset it unless you mean it: it changes how threads wait and where they run")
+	for _, c := range runner.Conditions() { // which a run tells too
+		check(c.Good(), c.What, c.Found, c.Do)
 	}
 	check(m.AvailableBytes == 0 || m.AvailableBytes > 2<<30, "memory", text.Size(m.AvailableBytes)+" free of "+text.Size(m.MemoryBytes),
 		"the default sweep wants 2 GiB free")

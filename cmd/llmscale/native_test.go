@@ -270,7 +270,7 @@ func TestProbe(t *testing.T) {
 	if code != exitDone {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	for _, want := range []string{"cpu: ", "2 threads", "64 KiB", "GB/s", "fma_f32", "barrier", "not measured: matvec"} {
+	for _, want := range []string{"cpu: ", "2 threads", "reads memory at ", "multiply-adds per second", "us to start work (barrier)", "the middle half of the passes differs by ", "64 KiB", "GB/s", "fma_f32", "barrier", "not measured: matvec"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}

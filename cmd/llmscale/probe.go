@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/output"
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/runner"
@@ -63,6 +63,9 @@ func probeAction(c *cli.Context) error {
 	if !native.Built {
 		return usage(native.ErrNotBuilt)
 	}
+	if err := output.Check(c.String("out"), 0, true); err != nil {
+		return usage(err) // before half a minute of measuring
+	}
 	p := newProgress(c.App.ErrWriter)
 	defer p.Close()
 	f := ceilings.File{SchemaVersion: ceilings.SchemaVersion, Devices: []ceilings.Device{}}
@@ -107,16 +110,20 @@ func probeAction(c *cli.Context) error {
 
 // probeDevice measures a device's ceilings: it is the runner.Prober of this
 // program's workers.
-func probeDevice(s runner.ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
+func probeDevice(s runner.ProbeSpec, progress func(share float64)) (d ceilings.Device, err error) {
+	watch := runner.NewWatch()
 	if s.Device == config.DeviceCUDA {
-		return probeCUDA(s.Quick, progress)
+		d, err = probeCUDA(s.Quick, progress)
+	} else {
+		progress(0)
+		d, err = native.ProbeCPU(native.ProbeOptions{
+			Name: runner.ThisMachine().CPU, Threads: s.Threads, Quick: s.Quick, Progress: progress,
+			// What is free may be needed by others a moment later.
+			MaxBytes: runner.AvailableMemory() / 4,
+		})
 	}
-	progress(0)
-	return native.ProbeCPU(native.ProbeOptions{
-		Name: runner.ThisMachine().CPU, Threads: s.Threads, Quick: s.Quick, Progress: progress,
-		// What is free may be needed by others a moment later.
-		MaxBytes: runner.AvailableMemory() / 4,
-	})
+	d.Disturbed = watch.Use().Disturbances()
+	return d, err
 }
 
 // printCeilings prints one device as tables.
@@ -132,6 +139,9 @@ func printCeilings(out io.Writer, d *ceilings.Device) error {
 		head += fmt.Sprintf(", memory %.0f MHz", *d.MemClockMHz)
 	}
 	fmt.Fprintf(out, "%s: %s (%.1f s)\n", d.Kind, head, d.WallS)
+	for _, line := range d.Headline() {
+		fmt.Fprintln(out, line)
+	}
 
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	row := func(format string, args ...any) { fmt.Fprintf(w, format+"\t\n", args...) }
@@ -142,7 +152,7 @@ func printCeilings(out io.Writer, d *ceilings.Device) error {
 	}
 	if len(d.Bandwidth) > 0 {
 		section("working set\toperation\tmedian GB/s\tbest GB/s\tspread %\tpasses")
-		for _, b := range bestWays(d.Bandwidth) {
+		for _, b := range ceilings.BestWays(d.Bandwidth) {
 			op := b.Op
 			if b.Cold {
 				op += ", cold"
@@ -192,28 +202,4 @@ func printCeilings(out io.Writer, d *ceilings.Device) error {
 		fmt.Fprintf(out, "not measured: %s: %s\n", what, d.NotMeasured[what])
 	}
 	return nil
-}
-
-// bestWays has of the ways in which a working set was gone through the one with
-// the best median, by operation and rising size.
-func bestWays(all []ceilings.Bandwidth) []ceilings.Bandwidth {
-	type key struct {
-		op   string
-		size int64
-		cold bool
-	}
-	best := map[key]ceilings.Bandwidth{}
-	at := map[string]int{} // operations, in the order in which they were measured
-	for _, b := range all {
-		k := key{b.Op, b.WorkingSetB, b.Cold}
-		if b.BytesPerS > best[k].BytesPerS {
-			best[k] = b
-		}
-		if _, ok := at[b.Op]; !ok {
-			at[b.Op] = len(at)
-		}
-	}
-	return slices.SortedFunc(maps.Values(best), func(a, b ceilings.Bandwidth) int {
-		return cmp.Or(at[a.Op]-at[b.Op], cmp.Compare(a.WorkingSetB, b.WorkingSetB), cmp.Compare(b.BytesPerS, a.BytesPerS))
-	})
 }

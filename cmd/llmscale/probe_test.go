@@ -32,6 +32,8 @@ func TestPrintCeilings(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `cuda: H100, 1980 MHz, memory 1980 MHz (12.3 s)
+reads memory at 2.9 TB/s (1 GiB), 300 trillion multiply-adds per second (tensor_f16_f32acc), 1.25 us to start work (graph)
+steady: the middle half of the passes differs by 0.0 % (reading), 0.0 % (arithmetic), 0.0 % (starting work)
 
   working set   operation  median GB/s  best GB/s  spread %  passes
        96 KiB  read, cold         5000       5000       0.0      20

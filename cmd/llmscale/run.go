@@ -213,6 +213,7 @@ func measure(c *cli.Context) (dir string, err error) {
 	if !native.Built {
 		return "", usage(native.ErrNotBuilt)
 	}
+	run.Conditions = runner.Conditions()
 
 	stop, release := interrupts()
 	defer release()

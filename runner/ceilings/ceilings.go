@@ -53,6 +53,7 @@ type Device struct {
 	MemClockMHz *float64          `json:"mem_clock_mhz,omitempty"` // while the bandwidth probes ran, median
 	Wrong       []string          `json:"wrong,omitempty"`         // probes whose answer was not the reference's: their figures are left out
 	NotMeasured map[string]string `json:"not_measured,omitempty"`  // probe: why not
+	Disturbed   []string          `json:"disturbed,omitempty"`     // what else the processors did meanwhile, where that lowers the figures
 }
 
 // Operations of Bandwidth. Bytes count what crosses the memory bus by the
