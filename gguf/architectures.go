@@ -5,6 +5,7 @@ package gguf
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // What llama.cpp knows of an architecture beside the file. The tables mirror llama.cpp ec98e2002, which
@@ -40,6 +41,45 @@ const (
 	encodes  = "it only embeds: the whole text is encoded at once, without a cache and without logits of a next token"
 	diffuses = "it writes by diffusion: all tokens are computed anew in each step, without a cache"
 )
+
+// known are the architectures of LLM_ARCH_NAMES, of each of which there is a small model in package archs.
+var known = words(`
+	afmoe apertus arcee arctic arwkv7 baichuan bailingmoe bailingmoe2 bert bitnet bloom chameleon chatglm clip codeshell
+	cogvlm cohere2 command-r dbrx deci deepseek deepseek2 dots1 dream ernie4_5 ernie4_5-moe exaone exaone4 falcon
+	falcon-h1 gemma gemma-embedding gemma2 gemma3 gemma3n glm4 glm4moe gpt-oss gpt2 gptj gptneox granite granitehybrid
+	granitemoe grok grovemoe hunyuan-dense hunyuan-moe internlm2 jais jamba jina-bert-v2 jina-bert-v3 lfm2 lfm2moe llada
+	llada-moe llama llama4 mamba mamba2 minicpm minicpm3 minimax-m2 mistral3 mpt nemotron nemotron_h nemotron_h_moe
+	neo-bert nomic-bert nomic-bert-moe olmo olmo2 olmoe openelm orion pangu-embedded phi2 phi3 phimoe plamo plamo2 plm
+	qwen qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3next qwen3vl qwen3vlmoe refact rnd1 rwkv6 rwkv6qwen2 rwkv7 seed_oss
+	smallthinker smollm3 solar stablelm starcoder starcoder2 t5 t5encoder wavtokenizer-dec xverse`)
+
+// estimated are those of them whose compute buffer graph.go does not reckon to the byte: their layers have results
+// that it does not know.
+var estimated = words(`
+	bloom jais phi2 deci refact grok llama4 cogvlm chameleon olmo2 exaone4 smallthinker deepseek2 minicpm3 gemma3n
+	qwen2vl qwen3vl qwen3vlmoe qwen3next lfm2 lfm2moe mamba mamba2 rwkv6 rwkv6qwen2 rwkv7 arwkv7 jamba granitehybrid
+	nemotron_h nemotron_h_moe plamo2 falcon-h1`)
+
+func words(text string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range strings.Fields(text) {
+		set[w] = true
+	}
+	return set
+}
+
+// noteArchitecture says how far a description of the architecture can be trusted.
+func (d *Description) noteArchitecture() {
+	if r := d.DecodeRefusal(); r != "" {
+		d.note("tokens cannot be decoded one by one: %s", r)
+	}
+	switch {
+	case !known[d.Architecture]:
+		d.note("the architecture is not among those that were compared with llama.cpp: its layers are described as ordinary ones")
+	case estimated[d.Architecture]:
+		d.note("the compute buffer of this architecture is an estimate")
+	}
+}
 
 // windowPattern says which layers of an architecture have a sliding window: of each period layers all but the last,
 // or, with fullFirst, all but the first. The list mirrors llama.cpp ec98e2002, src/llama-model.cpp, load_hparams
@@ -81,7 +121,15 @@ func (d *Description) DecodeRefusal() string {
 
 // examineAttention looks for metadata that say that no next token follows from the ones before.
 func (d *Description) examineAttention(f *File) error {
-	key := d.Architecture + ".attention.causal"
+	key := d.Architecture + ".pooling_type"
+	pooling, err := f.Int(key)
+	if err != nil && !errors.Is(err, ErrNoKey) {
+		return err
+	}
+	if pooling > 0 {
+		d.refusal = fmt.Sprintf("it only embeds: its tokens are pooled into one embedding (%s is %d)", key, pooling)
+	}
+	key = d.Architecture + ".attention.causal"
 	causal, err := f.Bool(key)
 	if errors.Is(err, ErrNoKey) {
 		return nil

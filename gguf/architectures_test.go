@@ -28,6 +28,15 @@ func TestDecodeRefusal(t *testing.T) {
 			t.Errorf("%s with causal %v: %q; want %q in it", c.arch, c.causal, got, c.want)
 		}
 	}
+	for pooling, want := range map[uint32]string{0: "", 3: "qwen3.pooling_type is 3"} {
+		d, err := Describe(model(t, u32("qwen3", map[string]uint32{"block_count": 1, "embedding_length": 32, "pooling_type": pooling}), []Spec{{"token_embd.weight", F32, []int64{32, 64}}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := d.DecodeRefusal(); want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("pooling of type %d: %q; want %q in it", pooling, got, want)
+		}
+	}
 	entries := append(u32("llama", map[string]uint32{"block_count": 1}), Entry{"llama.attention.causal", "no"})
 	if _, err := Describe(model(t, entries, nil)); err == nil || !strings.Contains(err.Error(), "attention.causal") {
 		t.Errorf("a causal that is a text: %v", err)

@@ -89,6 +89,7 @@ func Describe(f *File) (Description, error) {
 	}
 	d.count(f)
 	d.place(f)
+	d.noteArchitecture()
 	return d, nil
 }
 

@@ -155,7 +155,7 @@ func TestDescribeRefuses(t *testing.T) {
 		}
 	}
 	d, err := Describe(model(t, []Entry{{"general.architecture", "clip"}}, nil))
-	if err != nil || len(d.Notes) != 4 || !strings.Contains(d.Notes[0], "clip.block_count") {
+	if err != nil || len(d.Notes) != 5 || !strings.Contains(d.Notes[0], "clip.block_count") {
 		t.Errorf("%v %q", err, d.Notes)
 	}
 }

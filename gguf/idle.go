@@ -19,8 +19,8 @@ func (d *Description) idle(name string) (reason string, unloaded bool) {
 	case isForeign(name):
 		return "of an encoder of images or sound", true
 	case layer >= d.NLayer && d.NLayer > 0:
-		return "of layers behind the last", true
-	case layer >= 0 && layer >= d.NLayer-d.NPredictLayer:
+		return "of layers behind the last, with which llama.cpp refuses the file", true
+	case d.NPredictLayer > 0 && layer >= d.NLayer-d.NPredictLayer:
 		return "of layers that predict further tokens", true
 	case matrix == "cls" || matrix == "dense_2" || matrix == "dense_3":
 		return "for classes and embeddings", false

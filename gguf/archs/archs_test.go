@@ -1,6 +1,9 @@
 package archs_test
 
 import (
+	"flag"
+	"os"
+	"strings"
 	"testing"
 
 	"llmscale/gguf/archs"
@@ -19,6 +22,7 @@ func TestDescriptions(t *testing.T) {
 	if len(models) != len(accounts) {
 		t.Errorf("%d models and %d accounts: run TestArchitectures of package native with -update-accounts", len(models), len(accounts))
 	}
+	exact := map[string]bool{} // by architecture, whether the compute buffer is
 	for i := range models {
 		m := &models[i]
 		t.Run(m.Name(), func(t *testing.T) {
@@ -30,9 +34,59 @@ func TestDescriptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if _, ok := exact[m.Arch]; !ok && c.Refused == "" {
+				exact[m.Arch] = true
+			}
 			for _, d := range c.Differences {
 				t.Error(d)
 			}
+			if c.Refused == "" {
+				exact[m.Arch] = exact[m.Arch] && c.Compute == 1
+			}
 		})
+	}
+	for i := range models {
+		d, err := models[i].Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(d.Notes, "\n")
+		if reckoned, told := exact[d.Architecture]; told && reckoned == strings.Contains(notes, "compute buffer of this architecture is an estimate") {
+			t.Errorf("%s: the compute buffer is equal to llama.cpp's: %v; the notes are %q", models[i].Name(), reckoned, d.Notes)
+		}
+		if strings.Contains(notes, "not among those that were compared") {
+			t.Errorf("%s is among the models, and the description does not know it", d.Architecture)
+		}
+	}
+	d, err := (&archs.Model{Arch: "next-year"}).Describe()
+	if err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), "not among those that were compared") {
+		t.Errorf("an architecture that is not among the models: %q, %v", d.Notes, err)
+	}
+}
+
+var update = flag.Bool("update", false, "write the table in docs/models.md anew")
+
+// TestTable: docs/models.md has the table of what was compared.
+func TestTable(t *testing.T) {
+	const path, begin, end = "../../docs/models.md", "<!-- architectures: written by `go test ./gguf/archs -update` -->\n", "<!-- end -->"
+	doc, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(doc), begin)
+	have, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no lines %q and %q", path, begin, end)
+	}
+	want, err := archs.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	} else if have != want {
+		t.Errorf("%s is stale: run `go test ./gguf/archs -update`; the table would be\n%s", path, want)
 	}
 }

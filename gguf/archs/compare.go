@@ -4,6 +4,7 @@ package archs
 
 import (
 	"fmt"
+	"strings"
 
 	"llmscale/gguf"
 )
@@ -25,6 +26,9 @@ func Compare(m *Model, a Account) (Comparison, error) {
 	d, err := gguf.Describe(f)
 	if err != nil {
 		return c, err
+	}
+	if why := d.DecodeRefusal(); why != "" {
+		c.Refused = why
 	}
 	same := func(what string, described, told int64) {
 		if described != told {
@@ -71,4 +75,70 @@ func Compare(m *Model, a Account) (Comparison, error) {
 	same("bytes of the cache per token", perToken*Context+d.StateBytes, a.CacheBytes)
 	c.Compute = float64(mem.Compute) / float64(a.ComputeBytes)
 	return c, nil
+}
+
+// Table is the outcome for all models as rows of Markdown, one for each architecture.
+func Table() (string, error) {
+	models, err := All()
+	if err != nil {
+		return "", err
+	}
+	accounts, err := Accounts()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("| architecture | models | parameters | bytes read per token | cache and state | why no more is told |\n|---|---|---|---|---|---|\n")
+	for i := 0; i < len(models); {
+		row := newRow()
+		first := i
+		for ; i < len(models) && models[i].Arch == models[first].Arch; i++ {
+			if err := row.add(&models[i], accounts[models[i].Name()]); err != nil {
+				return "", err
+			}
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", models[first].Arch, strings.Join(row.variants, ", "), row.params, row.read, row.cache, row.why)
+	}
+	return b.String(), nil
+}
+
+const (
+	equal   = "equal"
+	differ  = "differ"
+	notTold = "not told"
+)
+
+// row is what all models of an architecture have in common.
+type row struct {
+	variants                 []string
+	params, read, cache, why string
+}
+
+func newRow() *row { return &row{params: equal, read: equal, cache: equal} }
+
+func (r *row) add(m *Model, a Account) error {
+	c, err := Compare(m, a)
+	if err != nil {
+		return err
+	}
+	if m.Variant != "" {
+		r.variants = append(r.variants, m.Variant)
+	}
+	if a.Params == 0 {
+		r.params = notTold
+	}
+	if c.Refused != "" {
+		r.read, r.cache, r.why = notTold, notTold, c.Refused
+	}
+	for _, d := range c.Differences {
+		switch what, _, _ := strings.Cut(d, ":"); {
+		case strings.Contains(what, "cache") || what == "memory":
+			r.cache = differ
+		case strings.Contains(what, "read"):
+			r.read = differ
+		default:
+			r.params = differ
+		}
+	}
+	return nil
 }
