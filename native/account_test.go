@@ -10,8 +10,9 @@ import (
 	"llmscale/gguf/archs"
 )
 
-// account asks llama.cpp for its own figures of the model at path.
-func account(m *archs.Model, path string) (archs.Account, error) {
+// account asks llama.cpp for its own figures of the model at path; unless decode, for those alone that it has after a
+// load.
+func account(m *archs.Model, path string, decode bool) (archs.Account, error) {
 	a := archs.Account{Model: m.Name()}
 	model, err := Load(path, ModelParams{Mmap: true})
 	if err != nil {
@@ -22,7 +23,7 @@ func account(m *archs.Model, path string) (archs.Account, error) {
 	a.Params, a.SizeBytes = info.Params, info.SizeBytes
 	a.NLayer, a.NEmbd, a.NHeadKV, a.NVocab, a.NCtxTrain = int64(info.NLayer), int64(info.NEmbd), int64(info.NHeadKV), int64(info.NVocab), int64(info.NCtxTrain)
 	d, err := m.Describe()
-	if err != nil {
+	if err != nil || !decode {
 		return a, err
 	}
 	p := ContextParams{NCtx: archs.WindowContext, NUBatch: archs.UBatch, Threads: 1, WindowCache: true}

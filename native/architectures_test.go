@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
+	"llmscale/gguf"
 	"llmscale/gguf/archs"
 )
 
@@ -47,6 +49,9 @@ func TestArchitectures(t *testing.T) {
 	for i := range models {
 		m := &models[i]
 		r := p.probe(m, true)
+		if strings.HasPrefix(r.Err, died) {
+			r.Account = p.probe(m, false).Account
+		}
 		a := r.Account
 		a.Model = m.Name()
 		if r.Err != "" {
@@ -71,7 +76,7 @@ func refusal(err string) string {
 	if _, assertion, ok := strings.Cut(err, "GGML_ASSERT"); ok {
 		return "llama.cpp ends the process: GGML_ASSERT" + strings.TrimSuffix(assertion, " failed")
 	}
-	if rest, ok := strings.CutPrefix(err, "died: "); ok {
+	if rest, ok := strings.CutPrefix(err, died); ok {
 		return "llama.cpp ends the process: " + rest
 	}
 	if _, reason, ok := strings.Cut(err, "error loading model: "); ok {
@@ -83,4 +88,33 @@ func refusal(err string) string {
 	err = strings.TrimPrefix(err, "native: load: ")
 	err, _, _ = strings.Cut(err, " (")
 	return err
+}
+
+// TestTensorsThatNoArchitectureHas: llama.cpp refuses a file with tensors beyond its architecture's, of an encoder of
+// images or of a layer too many, which is what the description's notes say.
+func TestTensorsThatNoArchitectureHas(t *testing.T) {
+	models, err := archs.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(models, func(m archs.Model) bool { return m.Arch == "gemma3" })
+	for _, name := range []string{"v.blk.0.attn_q.weight", "mm.input_projection.weight", "blk.7.attn_q.weight"} {
+		m := models[i]
+		m.Tensors = append(slices.Clip(m.Tensors), gguf.Spec{Name: name, Type: gguf.F32, Dims: []int64{32, 32}})
+		path := filepath.Join(t.TempDir(), "model.gguf")
+		if err := m.Write(path); err != nil {
+			t.Fatal(err)
+		}
+		d, err := m.Describe()
+		if notes := strings.Join(d.Notes, "\n"); err != nil || !strings.Contains(notes, "llama.cpp refuses the file") {
+			t.Errorf("%s: notes %q, %v", name, d.Notes, err)
+		}
+		if without, err := models[i].Describe(); err != nil || d.BytesReadPerToken != without.BytesReadPerToken || d.ParamsActive != without.ParamsActive || d.WeightBytes != without.WeightBytes+4096 {
+			t.Errorf("%s: %d bytes read of %d; without it %d of %d", name, d.BytesReadPerToken, d.WeightBytes, without.BytesReadPerToken, without.WeightBytes)
+		}
+		if m, err := Load(path, ModelParams{}); err == nil {
+			m.Close()
+			t.Errorf("llama.cpp loads a file with %s", name)
+		}
+	}
 }

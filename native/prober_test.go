@@ -25,6 +25,9 @@ type prober struct {
 	log *os.File
 }
 
+// died begins a reply of a process that is no more.
+const died = "died: "
+
 type question struct {
 	Model  archs.Model
 	Decode bool
@@ -68,7 +71,7 @@ func (p *prober) probe(m *archs.Model, decode bool) reply {
 		}
 	}
 	text, _ := os.ReadFile(p.log.Name())
-	said := "died: " + string(text)
+	said := died + string(text)
 	if f := os.Getenv("LLMSCALE_PROBE_LAST"); f != "" { // the question that ended the process, to be asked again under a debugger
 		_ = os.WriteFile(f, append(q, '\n'), 0o666)
 	}
@@ -103,13 +106,8 @@ func TestProbeServer(t *testing.T) {
 		if err = json.Unmarshal(line, &q); err == nil {
 			err = q.Model.Write(path)
 		}
-		if err == nil && q.Decode {
-			r.Account, err = account(&q.Model, path)
-		} else if err == nil {
-			var m *Model
-			if m, err = Load(path, ModelParams{}); err == nil {
-				m.Close()
-			}
+		if err == nil {
+			r.Account, err = account(&q.Model, path, q.Decode)
 		}
 		if err != nil {
 			r.Err = err.Error()

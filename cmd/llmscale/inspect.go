@@ -194,6 +194,9 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 		kept = fmt.Sprintf("%d in layers with a sliding window, which keep %d tokens", m.KVWindow, m.WindowCells)
 	}
 	part("KV cache", m.KV, kept)
+	if m.State > 0 {
+		part("state", m.State, "of recurrent layers, for one sequence")
+	}
 	part("compute", m.Compute, "")
 	part("output", m.Output, "")
 	part("total", m.Total, "")

@@ -205,9 +205,9 @@ type ModelFacts struct {
 	NCtxTrain          int    `json:"n_ctx_train" unit:"tokens" doc:"context length that the file states"`
 	ParamsTotal        int64  `json:"params_total" doc:"elements of all weight tensors; a tied output head counts once"`
 	ParamsNonEmbedding int64  `json:"params_non_embedding" doc:"params_total less token and position embeddings and an untied output head"`
-	ParamsActive       int64  `json:"params_active" doc:"parameters that take part in one decoded token: all experts counted as used/total"`
+	ParamsActive       int64  `json:"params_active" doc:"parameters that take part in one decoded token: all experts counted as used/total, nothing of what no decode step reads"`
 	WeightBytes        int64  `json:"weight_bytes" unit:"B" doc:"bytes of all weight tensors in the file"`
-	BytesPerToken      int64  `json:"bytes_read_per_token" unit:"B" doc:"weight bytes read per decoded token at batch 1: one row of each embedding, the output head whole, experts as used/total"`
+	BytesPerToken      int64  `json:"bytes_read_per_token" unit:"B" doc:"weight bytes read per decoded token at batch 1: one row of each embedding, the output head whole, experts as used/total, nothing of what no decode step reads"`
 	KVBytesPerToken    int64  `json:"kv_bytes_per_token" unit:"B" doc:"bytes that one position adds to the KV cache, at the cache types of this run; at f16 where a server decides"`
 }
 
