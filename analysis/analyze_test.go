@@ -207,7 +207,20 @@ func TestWarnings(t *testing.T) {
 				}
 				return y
 			}
-		}), "high_leverage"},
+		}), "one_point_moves"},
+		{"bent", with(func(p *plan) {
+			p.perToken = func(m int) float64 { return 1 + math.Pow(2, float64(m))/16 }
+		}), "no_power_law"},
+		{"outlier in the middle", with(func(p *plan) {
+			p.models = 9
+			p.perToken = func(m int) float64 {
+				y := math.Pow(2, .5*float64(m)) * (1 + .03*float64(m%2))
+				if m == 4 {
+					y *= 2
+				}
+				return y
+			}
+		}), "outlier"},
 		{"weight types", with(func(p *plan) {
 			p.facts = func(m int, f *record.ModelFacts) { f.WeightType = []string{"f32", "q8_0"}[m%2] }
 		}), "mixed_weight_types"},

@@ -39,18 +39,29 @@ func slopeAnswer(f *Fit) SlopeAnswer {
 		return s
 	}
 	s.Doubling = finite(math.Pow(2, *f.Slope))
+	s.Curvature, s.Misfit = f.Curvature, f.Misfit
 	if w := f.influential(); w != nil {
 		s.MostInfluential, s.SlopeWithout = w.Dropped, w.Slope
+	} else if len(f.LeaveOneOut) == 0 {
+		s.WithoutWhy = fmt.Sprintf("leaving one out takes %d models", minLeft+1)
 	}
 	switch {
 	case f.SlopeT == nil:
 		s.Why = "the slope has no interval"
-	case crossesZero(f.SlopeT):
-		s.Verdict, s.Why = "not_identified", "the slope's 95 % t-interval holds 0"
-	case *f.Slope > 0:
+	case f.Law == LawPower && *f.Slope > 0:
 		s.Verdict, s.Why = "grows", "the slope's 95 % t-interval lies above 0"
-	default:
+	case f.Law == LawPower:
 		s.Verdict, s.Why = "shrinks", "the slope's 95 % t-interval lies below 0"
+	case f.Law == LawFlat && distinct(mapOf(f.Points, func(p Point) float64 { return p.Y })) == 1:
+		s.Verdict, s.Why = f.Law, "all models take the same time"
+	case f.Law == LawFlat:
+		s.Verdict, s.Why = f.Law, fmt.Sprintf("the slope's 95 %% t-interval lies within %.2g of 0", flatExponent)
+	case f.Law == LawBent:
+		s.Verdict, s.Why = f.Law, "the local exponent changes with size"
+	case f.Law == LawOnePoint:
+		s.Verdict, s.Why = f.Law, f.Misfit.Model+" does not fit the line through the others, and moves the slope beyond its interval"
+	default:
+		s.Verdict, s.Why = f.Law, "the slope's 95 % t-interval holds 0"
 	}
 	return s
 }

@@ -69,19 +69,22 @@ type LengthAnswer struct {
 
 // SlopeAnswer says how latency grows with size, and whether the data can tell.
 type SlopeAnswer struct {
-	Backend         string    `json:"backend"`
-	BatchSize       int       `json:"batch_size"`
-	Mode            string    `json:"mode"`
-	NModels         int       `json:"n_models"`
-	Slope           *float64  `json:"slope"`
-	CI              *Interval `json:"ci"` // the t-interval
-	R2              *float64  `json:"r2"`
-	Doubling        *float64  `json:"doubling_factor"` // 2^slope: latency when the size doubles
-	Verdict         string    `json:"verdict"`         // grows, shrinks, not_identified or unknown
-	Why             string    `json:"why"`
-	MostInfluential string    `json:"most_influential"`
-	SlopeWithout    *float64  `json:"slope_without_most_influential"`
-	WarningCodes    []string  `json:"warning_codes"`
+	Backend         string     `json:"backend"`
+	BatchSize       int        `json:"batch_size"`
+	Mode            string     `json:"mode"`
+	NModels         int        `json:"n_models"`
+	Slope           *float64   `json:"slope"`
+	CI              *Interval  `json:"ci"` // the t-interval
+	R2              *float64   `json:"r2"`
+	Doubling        *float64   `json:"doubling_factor"` // 2^slope: latency when the size doubles
+	Verdict         string     `json:"verdict"`         // grows, shrinks, flat, bent, one_point, not_identified or unknown
+	Why             string     `json:"why"`
+	MostInfluential string     `json:"most_influential"`
+	SlopeWithout    *float64   `json:"slope_without_most_influential"`
+	WithoutWhy      string     `json:"most_influential_reason"` // why there is none; "" with none: no model moves the slope
+	Curvature       *Curvature `json:"curvature"`
+	Misfit          *Misfit    `json:"misfit"`
+	WarningCodes    []string   `json:"warning_codes"`
 }
 
 // TailTrend says whether slow tokens get relatively slower as models grow.

@@ -355,7 +355,7 @@ func (a *analyzer) deviceFits() {
 				}
 			}
 			if ok && len(h) > 0 && len(h) == len(whole) {
-				host, device = append(host, Point{m.Name, x, geomean(h)}), append(device, Point{m.Name, x, geomean(d)})
+				host, device = append(host, Point{Model: m.Name, X: x, Y: geomean(h)}), append(device, Point{Model: m.Name, X: x, Y: geomean(d)})
 			}
 		}
 		if len(host) == 0 {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -75,6 +74,7 @@ func fitLogLog(f *Fit, points []Point, opt Options) {
 	}
 	bootstrapLine(f, x, y, opt)
 	leaveOneOut(f, x, y)
+	f.law()
 }
 
 // bootstrapLine resamples the models (pairs) and takes percentiles of the slope
@@ -149,11 +149,14 @@ func percentileInterval(values []float64, requested int) *Interval {
 	return interval(quantileSorted(s, (1-confidence)/2), quantileSorted(s, 1-(1-confidence)/2))
 }
 
+// leastChange of a slope is more than the rounding of its points.
+const leastChange = 1e-9
+
 func leaveOneOut(f *Fit, x, y []float64) {
 	if len(x) <= minLeft {
 		return
 	}
-	var worst float64
+	worst := leastChange
 	for drop := range x {
 		lx := slices.Delete(slices.Clone(x), drop, drop+1)
 		ly := slices.Delete(slices.Clone(y), drop, drop+1)
@@ -206,228 +209,4 @@ func (f *Fit) Band(x float64) (low, high float64, ok bool) {
 	half := tQuantile(len(lx)-2) * *f.ResidualSD * math.Sqrt(1/n+(at-mean)*(at-mean)/sxx)
 	mid := *f.Log10Intercept + *f.Slope*at
 	return math.Pow(10, mid-half), math.Pow(10, mid+half), true
-}
-
-// fitOffset fits a fixed cost and one that grows: a + b*x by OLS, or a + b*x^s
-// bounded to a, b >= 0 and 0 <= s <= 2.
-func fitOffset(f *OffsetFit, points []Point) {
-	f.NModels = len(points)
-	x := mapOf(points, func(p Point) float64 { return p.X })
-	y := mapOf(points, func(p Point) float64 { return p.Y })
-	need := minPoints
-	if f.Form == FormPower {
-		need = minPoints + 1 // one parameter more
-	}
-	if n := distinct(x); n < need {
-		f.Reason = fmt.Sprintf("%s; %s takes %d", sizesOf(n), f.Form, need)
-		return
-	}
-	where := strings.Join([]string{f.Backend, f.Mode, f.Scenario, f.Form}, " ")
-	var a, b float64
-	s := 1.0
-	if f.Form == FormLinear {
-		l, ok := ols(x, y)
-		if !ok {
-			f.Reason = "no line can be fitted to these points"
-			return
-		}
-		a, b = l.a, l.b
-		f.R2 = finite(l.r2)
-		if half := tQuantile(l.n-2) * l.seA; !math.IsNaN(half) {
-			f.ACI = interval(l.a-half, l.a+half)
-		}
-	} else {
-		var sse float64
-		a, b, s, sse = boundedPower(x, y)
-		f.S = finite(s)
-		mean, sst := stat.Mean(y, nil), 0.0
-		for _, v := range y {
-			sst += (v - mean) * (v - mean)
-		}
-		if sst > 0 {
-			f.R2 = finite(1 - sse/sst)
-		}
-		switch {
-		case b == 0:
-			f.S = nil
-			f.Warnings = append(f.Warnings, Warning{"no_growth", where,
-				"latency does not rise with size: the best bounded fit is a constant, and s means nothing",
-				"look at depth and at the single points; size does not explain this series"})
-		case s >= 2:
-			f.Warnings = append(f.Warnings, Warning{"at_bound", where,
-				"the exponent s stands at its bound of 2", "the largest point dominates: see the leave-one-out table"})
-		}
-	}
-	f.OK = true
-	f.A, f.B = finite(a), finite(b)
-	if a < 0 {
-		f.Warnings = append(f.Warnings, Warning{"negative_offset", where,
-			"the fixed cost comes out negative, which no machine has; overhead fractions mean nothing here",
-			"take the bounded form, or the log-log fit"})
-	} else {
-		if f.ACI != nil && f.ACI.Low <= 0 {
-			f.Warnings = append(f.Warnings, Warning{"offset_not_identified", where,
-				fmt.Sprintf("the fixed cost of %.4g ms could be 0 (95 %% interval %.4g to %.4g ms): the largest models decide a straight line in ms", a, f.ACI.Low, f.ACI.High),
-				"do not quote the fixed cost; fit the small models alone"})
-		}
-		f.OverheadAtMin = overhead(a, b, s, slices.Min(x))
-		f.OverheadAtMax = overhead(a, b, s, slices.Max(x))
-	}
-}
-
-func overhead(a, b, s, x float64) *float64 {
-	total := a + b*math.Pow(x, s)
-	if !(total > 0) {
-		return nil
-	}
-	return finite(a / total)
-}
-
-// boundedPower minimises the squared error of a + b*x^s under a, b >= 0 and
-// 0 <= s <= 2. For a given s the rest is non-negative least squares in two
-// unknowns, which has a closed form, so only s is searched: on a grid, because
-// the error can have several minima, and then by golden section around the best
-// (variable projection; Golub and Pereyra 1973).
-func boundedPower(x, y []float64) (a, b, s, sse float64) {
-	const steps = 200
-	at := func(s float64) float64 { _, _, e := nonNegative(x, y, s); return e }
-	best, bestErr := 0.0, math.Inf(1)
-	for i := 0; i <= steps; i++ {
-		s := 2 * float64(i) / steps
-		if e := at(s); e < bestErr {
-			best, bestErr = s, e
-		}
-	}
-	lo, hi := max(0, best-2.0/steps), min(2, best+2.0/steps)
-	ratio := (math.Sqrt(5) - 1) / 2
-	for range 60 {
-		c, d := hi-ratio*(hi-lo), lo+ratio*(hi-lo)
-		if at(c) <= at(d) {
-			hi = d
-		} else {
-			lo = c
-		}
-	}
-	s = best
-	if mid := (lo + hi) / 2; at(mid) < bestErr {
-		s = mid
-	}
-	a, b, sse = nonNegative(x, y, s)
-	return a, b, s, sse
-}
-
-// nonNegative is least squares of y = a + b*x^s with a, b >= 0. With two
-// unknowns the optimum is the free one, or lies on one of the two edges.
-func nonNegative(x, y []float64, s float64) (a, b, sse float64) {
-	z := mapOf(x, func(v float64) float64 { return math.Pow(v, s) })
-	errorOf := func(a, b float64) float64 {
-		var e float64
-		for i := range z {
-			d := y[i] - a - b*z[i]
-			e += d * d
-		}
-		return e
-	}
-	if l, ok := ols(z, y); ok && l.a >= 0 && l.b >= 0 {
-		return l.a, l.b, errorOf(l.a, l.b)
-	}
-	a = max(0, stat.Mean(y, nil)) // the edge b = 0
-	sse = errorOf(a, 0)
-	var zy, zz float64
-	for i := range z {
-		zy += z[i] * y[i]
-		zz += z[i] * z[i]
-	}
-	if zz > 0 && zy > 0 && s > 0 { // the edge a = 0; at s = 0 both edges are the constant
-		if e := errorOf(0, zy/zz); e < sse {
-			return 0, zy / zz, e
-		}
-	}
-	return a, 0, sse
-}
-
-// maxCondition is where a two-predictor resample counts as collinear.
-const maxCondition = 1e8
-
-// plane is OLS of y on a constant and two predictors, by QR.
-func plane(u, v, y []float64) (c [3]float64, r2 float64, ok bool) {
-	n := len(y)
-	if n < 3 {
-		return c, 0, false
-	}
-	design := mat.NewDense(n, 3, nil)
-	for i := range y {
-		design.SetRow(i, []float64{1, u[i], v[i]})
-	}
-	var qr mat.QR
-	qr.Factorize(design)
-	if cond := qr.Cond(); math.IsNaN(cond) || cond > maxCondition {
-		return c, 0, false
-	}
-	var beta mat.VecDense
-	if qr.SolveVecTo(&beta, false, mat.NewVecDense(n, slices.Clone(y))) != nil {
-		return c, 0, false
-	}
-	mean := stat.Mean(y, nil)
-	var sse, sst float64
-	for i := range y {
-		e := y[i] - beta.AtVec(0) - beta.AtVec(1)*u[i] - beta.AtVec(2)*v[i]
-		sse += e * e
-		sst += (y[i] - mean) * (y[i] - mean)
-	}
-	return [3]float64{beta.AtVec(0), beta.AtVec(1), beta.AtVec(2)}, 1 - sse/sst, sst > 0
-}
-
-// fitPlane fills in ln(ms) = alpha + beta*ln(x) + gamma*ln(layers).
-func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt Options) {
-	f.NModels = len(points)
-	u := mapOf(points, func(p Point) float64 { return math.Log(p.X) })
-	v := mapOf(layers, math.Log)
-	y := mapOf(points, func(p Point) float64 { return math.Log(p.Y) })
-	where := strings.Join([]string{f.Backend, f.Mode, f.Scenario, "two predictors"}, " ")
-	if n := distinct(u); n < minPoints+1 {
-		f.Reason = fmt.Sprintf("%s, of known depth; two predictors take %d", sizesOf(n), minPoints+1)
-		return
-	}
-	c, r2, ok := plane(u, v, y)
-	if !ok {
-		f.Reason = "size and depth cannot be told apart in these models: all of one depth, or depth follows size exactly"
-		return
-	}
-	f.OK = true
-	f.Alpha, f.Beta, f.Gamma, f.R2 = finite(c[0]), finite(c[1]), finite(c[2]), finite(r2)
-	if len(points) < 3*4 { // the usual rule of thumb asks for ten points per predictor; below four the R2 is mostly chance
-		f.Warnings = append(f.Warnings, Warning{"few_sizes", where,
-			fmt.Sprintf("%d models for two predictors", len(points)),
-			"read the bootstrap intervals, not the point estimates; a ladder that varies depth and width apart would decide"})
-	}
-	if opt.Bootstrap <= 0 {
-		return
-	}
-	f.BootRequested = opt.Bootstrap
-	rng := resampler(opt.Seed, "plane", f.Backend, fmt.Sprint(f.BatchSize), f.Mode, f.Scenario, f.Axis)
-	n := len(points)
-	ru, rv, ry := make([]float64, n), make([]float64, n), make([]float64, n)
-	var betas, gammas, r2s []float64
-	for range opt.Bootstrap {
-		for i := range n {
-			k := rng.IntN(n)
-			ru[i], rv[i], ry[i] = u[k], v[k], y[k]
-		}
-		if distinct(ru) < 3 {
-			continue
-		}
-		if c, r2, ok := plane(ru, rv, ry); ok {
-			betas, gammas, r2s = append(betas, c[1]), append(gammas, c[2]), append(r2s, r2)
-		}
-	}
-	f.BootUsed = len(betas)
-	f.BetaBoot = percentileInterval(betas, opt.Bootstrap)
-	f.GammaBoot = percentileInterval(gammas, opt.Bootstrap)
-	f.R2Boot = percentileInterval(r2s, opt.Bootstrap)
-	if bad := opt.Bootstrap - f.BootUsed; bad > opt.Bootstrap/20 {
-		f.Warnings = append(f.Warnings, Warning{"bootstrap_degenerate", where,
-			fmt.Sprintf("%d of %d resamples could not tell size from depth and were left out", bad, opt.Bootstrap),
-			"measure more models; until then the intervals are rough"})
-	}
 }

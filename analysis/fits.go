@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"llmscale/analysis/stats"
 )
 
 // fits runs every fit over every series, mode and scenario.
@@ -52,8 +54,9 @@ func (a *analyzer) raise(fits []Fit) {
 func (a *analyzer) points(s series, mode, scenario string) (points []Point, models []*Model, leftOut, unequal []string) {
 	whole := a.wholeSet(s, mode)
 	for _, m := range a.modelsOf(s.backend) {
-		ms := math.NaN()
+		ms, of := math.NaN(), []string{scenario}
 		if scenario == AllScenarios {
+			of = whole
 			for _, g := range a.res.Aggregates {
 				if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == mode {
 					if ms = g.GeomeanMS; !slices.Equal(g.Scenarios, whole) {
@@ -73,9 +76,21 @@ func (a *analyzer) points(s series, mode, scenario string) (points []Point, mode
 			leftOut = append(leftOut, m.Name)
 			continue
 		}
-		points, models = append(points, Point{m.Name, x, ms}), append(models, m)
+		points, models = append(points, Point{Model: m.Name, X: x, Y: ms, scatter: a.callScatter(s, m.Name, mode, of)}), append(models, m)
 	}
 	return points, models, leftOut, unequal
+}
+
+// callScatter is what the calls of a model say about the scatter of its medians'
+// mean over the scenarios.
+func (a *analyzer) callScatter(s series, model, mode string, scenarios []string) stats.Scatter {
+	var calls [][]float64
+	for _, sc := range scenarios {
+		if g := a.cells[cellKey{s, model, sc, mode}]; g != nil {
+			calls = append(calls, latencies(g.rows))
+		}
+	}
+	return stats.MedianScatter(calls...)
 }
 
 // wholeSet has the scenarios that a model must have run in for its geometric mean
@@ -119,7 +134,7 @@ func (a *analyzer) fitSeries(s series, mode, scenario string) {
 	for _, form := range []string{FormLinear, FormPower} {
 		o := OffsetFit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario,
 			Aggregation: agg, Form: form, Axis: a.axis.Name}
-		fitOffset(&o, points)
+		fitOffset(&o, &f)
 		raised := o.Warnings
 		if w, mixed := a.mixedLengths(s, mode, strings.Join([]string{s.backend, mode, scenario, form}, " ")); mixed && o.OK && scenario == AllScenarios {
 			o.Warnings = append(slices.Clone(raised), w) // of the run's warnings the log-log fit says it once
@@ -234,7 +249,8 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 		warn("low_r2", fmt.Sprintf("R2 is %.3f: size explains less than half of the variation", *f.R2),
 			"something else decides here: look at depth, at the axis, at fixed cost per token")
 	}
-	a.leverageWarnings(f, warn)
+	f.lawWarnings(warn)
+	f.oneDecides(warn)
 	if f.BootRequested > 0 {
 		if bad := f.BootRequested - f.BootUsed; bad > 0 || float64(f.BootTwoModels) > twoModelShare*float64(f.BootRequested) {
 			warn("bootstrap_degenerate",
@@ -254,21 +270,10 @@ func halfWidth(i *Interval) float64 {
 	return (i.High - i.Low) / 2
 }
 
-// leverageWarnings says when one model makes the slope. Its absence must move
-// the slope by more than the t-interval's half-width, either with it or without
-// it: TR121's Ollama slope moves by .134, well inside its own interval, which the
-// same point has made wide, but twice what the other four allow.
-func (a *analyzer) leverageWarnings(f *Fit, warn func(code, text, advice string)) {
+// oneDecides warns where growth is shown by one model alone.
+func (f *Fit) oneDecides(warn func(code, text, advice string)) {
 	w := f.influential()
-	if w == nil || w.SlopeChange == nil {
-		return
-	}
-	change := math.Abs(*w.SlopeChange)
-	if change > halfWidth(f.SlopeT) || change > halfWidth(w.SlopeT) {
-		warn("high_leverage", fmt.Sprintf("without %s the slope is %.3f (R2 %s) instead of %.3f", w.Dropped, *w.Slope, show(w.R2), *f.Slope),
-			"quote both slopes; find out what is different about this model (architecture, memory, a fixed cost)")
-	}
-	if f.SlopeT != nil && !crossesZero(f.SlopeT) && crossesZero(w.SlopeT) {
+	if w != nil && f.SlopeT != nil && !crossesZero(f.SlopeT) && crossesZero(w.SlopeT) {
 		warn("one_point_decides", fmt.Sprintf("without %s the slope's t-interval [%.3f, %.3f] holds 0", w.Dropped, w.SlopeT.Low, w.SlopeT.High),
 			"the claim that size matters here rests on this one model: measure more sizes near it")
 	}

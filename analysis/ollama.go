@@ -99,7 +99,7 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 					continue
 				}
 				ms := median(latencies(rows))
-				points, models = append(points, Point{m.Name, x, ms}), append(models, m)
+				points, models = append(points, Point{Model: m.Name, X: x, Y: ms}), append(models, m)
 				k := modelKey{s.backend, m.Name}
 				medians[k] = append(medians[k], ms)
 				count[m.Name]++
@@ -117,7 +117,7 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 				unequal = append(unequal, m.Name)
 			default:
 				x, _ := a.x(m)
-				points = append(points, Point{m.Name, x, geomean(medians[modelKey{s.backend, m.Name}])})
+				points = append(points, Point{Model: m.Name, X: x, Y: geomean(medians[modelKey{s.backend, m.Name}])})
 				models = append(models, m)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"sync"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -43,8 +44,8 @@ func countOf(n int, one, many string) string {
 // sizesOf counts different sizes, for a reason why there are too few.
 func sizesOf(n int) string { return countOf(n, "model size", "models of different size") }
 
-func mapOf[T any](xs []T, f func(T) float64) []float64 {
-	out := make([]float64, len(xs))
+func mapOf[T, U any](xs []T, f func(T) U) []U {
+	out := make([]U, len(xs))
 	for i, x := range xs {
 		out[i] = f(x)
 	}
@@ -278,8 +279,16 @@ func spearman(x, y []float64) (rho, p float64, ok bool) {
 	return rho, p, true
 }
 
-// maxExact bounds the permutation test: 9! orders take milliseconds.
+// maxExact bounds the permutation test: the 9! orders are gone through once.
 const maxExact = 9
+
+// rankSums holds for each n how many orders of n ranks have each absolute sum of
+// products of centred ranks, in quarters.
+var rankSums [maxExact + 1]struct {
+	once   sync.Once
+	orders map[int]int
+	total  int
+}
 
 // spearmanExact is the two-sided p of rho over all orders of y. It is known for
 // 3 to maxExact points without ties. The t approximation errs badly there: five
@@ -289,32 +298,42 @@ func spearmanExact(x, y []float64) (p float64, ok bool) {
 	if n < 3 || n > maxExact || distinct(x) < n || distinct(y) < n {
 		return 0, false
 	}
-	rx, ry := ranks(x), ranks(y)
 	// Only the sum of products of ranks varies; centred, its size orders |rho|.
-	mean := float64(n+1) / 2
-	a, b := make([]int, n), make([]int, n) // twice the centred ranks: whole numbers
+	// Twice the centred ranks are whole numbers.
+	centred := func(rank float64) int { return int(2*rank) - n - 1 }
+	rx, ry := ranks(x), ranks(y)
 	observed := 0
 	for i := range rx {
-		a[i], b[i] = int(2*(rx[i]-mean)), int(2*(ry[i]-mean))
-		observed += a[i] * b[i]
+		observed += centred(rx[i]) * centred(ry[i])
 	}
 	observed = max(observed, -observed)
-	extreme, total := 0, 0
-	var walk func(k, sum int)
-	walk = func(k, sum int) {
-		if k == n {
-			total++
-			if max(sum, -sum) >= observed {
-				extreme++
-			}
-			return
+	all := &rankSums[n]
+	all.once.Do(func() {
+		all.orders = map[int]int{}
+		b := make([]int, n)
+		for i := range b {
+			b[i] = centred(float64(i + 1))
 		}
-		for i := k; i < n; i++ {
-			b[k], b[i] = b[i], b[k]
-			walk(k+1, sum+a[k]*b[k])
-			b[k], b[i] = b[i], b[k]
+		var walk func(k, sum int)
+		walk = func(k, sum int) {
+			if k == n {
+				all.total++
+				all.orders[max(sum, -sum)]++
+				return
+			}
+			for i := k; i < n; i++ {
+				b[k], b[i] = b[i], b[k]
+				walk(k+1, sum+centred(float64(k+1))*b[k])
+				b[k], b[i] = b[i], b[k]
+			}
+		}
+		walk(0, 0)
+	})
+	extreme := 0
+	for sum, orders := range all.orders {
+		if sum >= observed {
+			extreme += orders
 		}
 	}
-	walk(0, 0)
-	return float64(extreme) / float64(total), true
+	return float64(extreme) / float64(all.total), true
 }

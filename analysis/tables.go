@@ -111,7 +111,7 @@ var summaryTables = []Table{
 			{"aggregation", "", "scenario or geomean_across_scenarios", func(f *OffsetFit) string { return f.Aggregation }},
 			{"n_models", "", "models in the fit", func(f *OffsetFit) string { return strconv.Itoa(f.NModels) }},
 			{"ok", "", "whether there is a fit", func(f *OffsetFit) string { return strconv.FormatBool(f.OK) }},
-			{"fit", "", "`lat = a + b*P` (OLS) or `lat = a + b*P^s` (a, b >= 0, 0 <= s <= 2)", func(f *OffsetFit) string { return f.Form }},
+			{"fit", "", "`lat = a + b*P` or `lat = a + b*P^s` (a, b >= 0, 0 <= s <= 2), both by least relative errors", func(f *OffsetFit) string { return f.Form }},
 			{"a_ms", "ms", "the fixed part", func(f *OffsetFit) string { return opt(f.A) }},
 			{"b_ms_per_million_params", "ms per unit of x", "the growing part, of the first form", func(f *OffsetFit) string {
 				if f.Form != FormLinear {
@@ -128,12 +128,15 @@ var summaryTables = []Table{
 			{"a_low_ms", "ms", "95 % t-interval of the fixed part, of the first form", func(f *OffsetFit) string { return low(f.ACI) }},
 			{"a_high_ms", "ms", "95 % t-interval of the fixed part, of the first form", func(f *OffsetFit) string { return high(f.ACI) }},
 			{"s", "", "its exponent", func(f *OffsetFit) string { return opt(f.S) }},
-			{"r2", "", "R2 in ms, not in logs", func(f *OffsetFit) string { return opt(f.R2) }},
-			{"overhead_fraction_at_min_model", "", "share of the fixed part at the smallest model", func(f *OffsetFit) string { return opt(f.OverheadAtMin) }},
-			{"overhead_fraction_at_max_model", "", "share of the fixed part at the largest model", func(f *OffsetFit) string { return opt(f.OverheadAtMax) }},
+			{"r2", "", "R2 of the relative times", func(f *OffsetFit) string { return opt(f.R2) }},
+			{"overhead_fraction_at_min_model", "", "the fixed part over the smallest model's measured time", func(f *OffsetFit) string { return opt(f.OverheadAtMin) }},
+			{"overhead_fraction_at_max_model", "", "the same at the largest model", func(f *OffsetFit) string { return opt(f.OverheadAtMax) }},
 			{"x_axis", "", "what stands for P", func(f *OffsetFit) string { return f.Axis }},
 			{"warnings", "", "codes of the fit's warnings", func(f *OffsetFit) string { return codes(f.Warnings) }},
-			{"reason", "", "why there is no fit", func(f *OffsetFit) string { return f.Reason }},
+			{"reason", "", "why there is no fit, or why a_ms may not be called a fixed cost", func(f *OffsetFit) string { return f.Reason }},
+			{"verdict", "", "first form: fixed_cost, no_fixed_cost, power_law (fits as well without one), not_a_line, flat or unknown", func(f *OffsetFit) string { return f.Verdict }},
+			{"straight_p", "", "first form: p of a straight line against another power of x", func(f *OffsetFit) string { return opt(f.StraightP) }},
+			{"lack_of_fit_p", "", "first form: p of the models lying on the line, against the calls' scatter", func(f *OffsetFit) string { return opt(f.LackP) }},
 		}),
 
 	table("hf_model_architecture.csv", "Shapes of the models, whatever runtime ran them (TR121's name is kept).", true, shapeRows,

@@ -49,6 +49,25 @@ func fitColumns() []column[*Fit] {
 			}},
 			{"warnings", "", "codes of the fit's warnings", func(f *Fit) string { return codes(f.Warnings) }},
 			{"reason", "", "why there is no fit", func(f *Fit) string { return f.Reason }},
+			{"law", "", "power_law, flat, bent, one_point or not_identified: whether the slope is one exponent for all sizes", func(f *Fit) string { return f.Law }},
+			{"curvature_p", "", "p of a quadratic term", func(f *Fit) string {
+				if f.Curvature == nil {
+					return ""
+				}
+				return opt(f.Curvature.P)
+			}},
+			{"misfit", "", "model that the line through the others fits least", func(f *Fit) string {
+				if f.Misfit == nil {
+					return ""
+				}
+				return f.Misfit.Model
+			}},
+			{"misfit_p", "", "p of its deleted studentised residual, by Bonferroni over the models", func(f *Fit) string {
+				if f.Misfit == nil {
+					return ""
+				}
+				return num(f.Misfit.P)
+			}},
 		})
 }
 

@@ -133,7 +133,12 @@ func fitText(f *analysis.Fit, sep string) string {
 		return "no fit: " + reason
 	}
 	s := fmt.Sprintf("slope %.3f", *f.Slope)
-	if f.SlopeT != nil {
+	switch {
+	case f.Law == analysis.LawBent:
+		s = fmt.Sprintf("no one power law (this line's slope is %.3f)", *f.Slope)
+	case f.Law == analysis.LawOnePoint && f.Misfit != nil:
+		s = fmt.Sprintf("slope %.3f, moved by %s alone", *f.Slope, clean(f.Misfit.Model))
+	case f.SlopeT != nil:
 		s += fmt.Sprintf(" (95 %% %.3f to %.3f)", f.SlopeT.Low, f.SlopeT.High)
 	}
 	if f.R2 != nil {

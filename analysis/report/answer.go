@@ -11,12 +11,6 @@ import (
 	"llmscale/runner/record"
 )
 
-// Thresholds of the sentences.
-const (
-	leaning = 0.5 // a model whose absence moves the slope by this share of the interval's half width is said to drive it
-	weakR2  = 0.5 // below it a straight line is not said to show a fixed cost
-)
-
 // answer opens the report with sentences made from the run's numbers.
 func (w *writer) answer() {
 	d := w.doc
@@ -80,10 +74,7 @@ func (w *writer) summary() {
 			if s.Backend != k.backend || s.BatchSize != k.batch || at == 0 || s.Slope == nil || s.CI == nil {
 				continue
 			}
-			row[at] = fmt.Sprintf("%s (%s)", fixed(s.Slope, 3), interval(s.CI, 3))
-			if s.Verdict == "not_identified" {
-				row[at] = "unknown: " + row[at]
-			}
+			row[at] = exponentShort(s)
 		}
 		for _, t := range a.Tails {
 			if t.Backend == k.backend && t.BatchSize == k.batch {
@@ -204,112 +195,6 @@ func modeWord(mode string) string {
 		return "end-to-end"
 	}
 	return text(mode)
-}
-
-// slopeSentence is of a slope that there is; slopeSentences has the others.
-func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
-	mode, x, axis := modeWord(s.Mode), series(s.Backend, s.BatchSize), w.axis()
-	evidence := fmt.Sprintf("95 %% t-interval %s, R² %s, n = %s", interval(s.CI, 3), fixed(s.R2, 3), count(s.NModels, "model", "models"))
-	var out string
-	switch s.Verdict {
-	case "not_identified":
-		out = fmt.Sprintf("Whether %s time on %s grows with %s is **unknown** on this machine: the fitted exponent is %s, but its interval holds 0 (%s).",
-			mode, x, axis, fixed(s.Slope, 3), evidence)
-	default:
-		verb := "grows"
-		if s.Verdict == "shrinks" {
-			verb = "shrinks"
-		}
-		out = fmt.Sprintf("%s time on %s %s as %s to the power **%s** on this machine (%s): doubling %s multiplies %s time by 2^%s = **%s**",
-			upper(mode), x, verb, axis, fixed(s.Slope, 3), evidence, axis, mode, fixed(s.Slope, 3), fixed(s.Doubling, 2))
-		if s.CI != nil {
-			lo, hi := math.Pow(2, s.CI.Low), math.Pow(2, s.CI.High)
-			out += fmt.Sprintf(" (%s to %s)", fixed(&lo, 2), fixed(&hi, 2))
-		}
-		out += "."
-	}
-	return out + w.leverage(s) + w.codes(s.WarningCodes)
-}
-
-// leverage names the model that moves the exponent most, and how much.
-func (w *writer) leverage(s analysis.SlopeAnswer) string {
-	if s.MostInfluential == "" || s.SlopeWithout == nil || s.Slope == nil {
-		return " Which model drives it is unknown: leaving one out takes 4 models."
-	}
-	out := fmt.Sprintf(" The model that moves it most is %s: without it the exponent on %s is %s", text(s.MostInfluential), w.axis(), fixed(s.SlopeWithout, 3))
-	if s.CI != nil {
-		half := (s.CI.High - s.CI.Low) / 2
-		switch moved := math.Abs(*s.SlopeWithout - *s.Slope); {
-		case *s.SlopeWithout < s.CI.Low || *s.SlopeWithout > s.CI.High:
-			out += ", outside the interval: this one point drives the exponent"
-		case slices.Contains(s.WarningCodes, "one_point_decides"):
-			out += ", and without one model it could be 0: single points drive the exponent"
-		case slices.Contains(s.WarningCodes, "high_leverage") || half > 0 && moved > leaning*half:
-			out += ": the exponent leans on this one point"
-		default:
-			out += ": no single point drives it"
-		}
-	}
-	return out + "."
-}
-
-func (w *writer) codes(codes []string) string {
-	if len(codes) == 0 {
-		return ""
-	}
-	escaped := make([]string, len(codes))
-	for i, c := range codes {
-		escaped[i] = text(c)
-	}
-	return fmt.Sprintf(" Warnings on this fit: %s.", strings.Join(escaped, ", "))
-}
-
-// fixedCostSentence says which part of decode does not depend on size, and at
-// which rate the weights are read.
-func (w *writer) fixedCostSentence(k key, x string) string {
-	var parts []string
-	for _, o := range w.r.OffsetFits {
-		if o.Backend != k.backend || o.BatchSize != k.batch || o.Mode != record.ModeDecode || o.Scenario != analysis.AllScenarios || o.Form != analysis.FormLinear {
-			continue
-		}
-		switch {
-		case !o.OK || o.A == nil || o.R2 == nil:
-			parts = append(parts, fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: %s.", x, text(o.Reason)))
-		case *o.R2 < weakR2:
-			parts = append(parts, fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: a straight line over %s explains too little of it (R² %s in ms).",
-				x, w.axis(), fixed(o.R2, 3)))
-		case *o.A > 0 && o.ACI != nil && o.ACI.Low <= 0:
-			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no fixed cost that differs from 0** on this machine (%s ms, 95 %% interval %s to %s, R² %s in ms, n = %s); the largest models decide a straight line in ms.",
-				x, w.axis(), number(*o.A), number(o.ACI.Low), number(o.ACI.High), fixed(o.R2, 3), count(o.NModels, "model", "models")))
-		case *o.A > 0 && o.OverheadAtMin != nil && o.OverheadAtMax != nil:
-			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s has a **fixed cost** of %s ms on this machine: %s %% of the smallest model's time and %s %% of the largest's (R² %s in ms, n = %s).",
-				x, w.axis(), number(*o.A), percent(o.OverheadAtMin), percent(o.OverheadAtMax), fixed(o.R2, 3), count(o.NModels, "model", "models")))
-		default:
-			parts = append(parts, fmt.Sprintf("A straight line of decode time on %s over %s shows **no positive fixed cost** on this machine (intercept %s ms, R² %s in ms, n = %s).",
-				x, w.axis(), numberOf(o.A), fixed(o.R2, 3), count(o.NModels, "model", "models")))
-		}
-	}
-	var first, last, best *modelRow
-	rows := w.modelRows(k)
-	for i := range rows {
-		if r := &rows[i]; r.gbPerS != nil {
-			if first == nil {
-				first = r
-			}
-			last = r
-			if best == nil || *r.gbPerS > *best.gbPerS {
-				best = r
-			}
-		}
-	}
-	if first != nil && first != last {
-		parts = append(parts, fmt.Sprintf("Decode reads weights at %s GB/s on %s and at %s GB/s on %s; the highest rate is %s GB/s, on %s.",
-			numberOf(first.gbPerS), text(first.model.Name), numberOf(last.gbPerS), text(last.model.Name), numberOf(best.gbPerS), text(best.model.Name)))
-	}
-	if mixed := w.lengthsText(); mixed != "" && len(parts) > 0 {
-		parts = append(parts, "Times here are geometric means over answers of "+mixed+", the time of none of them.")
-	}
-	return strings.Join(parts, " ")
 }
 
 // tailSentence leaves the worst ratio of an unknown trend to tailSentences.

@@ -279,7 +279,7 @@ func (w *writer) axisWithUnit() string {
 
 // fitTable leaves the scenario out where it is the same everywhere.
 func fitTable(fits []analysis.Fit) table {
-	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "exponent", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
+	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "exponent", "<one power law", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
 	several := false
 	for _, f := range fits {
 		several = several || f.Scenario != fits[0].Scenario
@@ -312,7 +312,7 @@ func fitTable(fits []analysis.Fit) table {
 		if f.TheilSen != nil {
 			robust += " (" + interval(f.TheilSen, 3) + ")"
 		}
-		t.rows = append(t.rows, append(row, fixed(f.Slope, 3), fixed(f.SlopeSE, 3), interval(f.SlopeT, 3), fixed(f.R2, 3), interval(f.SlopeBoot, 3),
+		t.rows = append(t.rows, append(row, fixed(f.Slope, 3), lawShort(f), fixed(f.SlopeSE, 3), interval(f.SlopeT, 3), fixed(f.R2, 3), interval(f.SlopeBoot, 3),
 			robust, fixed(f.SpearmanRho, 2), pValue(p), span, most))
 	}
 	if !several {
@@ -322,6 +322,24 @@ func fitTable(fits []analysis.Fit) table {
 		}
 	}
 	return t
+}
+
+// lawShort is whether a fit's exponent holds for all of its sizes.
+func lawShort(f analysis.Fit) string {
+	switch {
+	case f.Law == analysis.LawPower:
+		return "yes"
+	case f.Law == analysis.LawFlat:
+		return "does not grow"
+	case f.Law == analysis.LawBent && f.Curvature != nil && f.Curvature.Local != nil:
+		h := f.Curvature.Local
+		return fmt.Sprintf("no: %s up to %s, %s beyond", fixed(&h.Below, 2), text(h.Knot), fixed(&h.Above, 2))
+	case f.Law == analysis.LawOnePoint && f.Misfit != nil:
+		return fmt.Sprintf("no: %s moves it", text(f.Misfit.Model))
+	case f.Law == "":
+		return none
+	}
+	return "unknown"
 }
 
 func scenarioName(s string) string {
@@ -371,14 +389,14 @@ func (w *writer) predictors() {
 
 // overhead has the fits of a fixed cost and one that grows.
 func (w *writer) overhead() {
-	t := table{head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (in ms)", "fixed share, smallest (%)", "fixed share, largest (%)"}}
+	t := table{head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
 	per := table{head: slices.Insert(slices.Clone(t.head), 2, "<scenario")}
 	for _, o := range w.r.OffsetFits {
 		row := []string{modeWord(o.Mode), series(o.Backend, o.BatchSize), text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
 		if o.OK {
-			row = append(row, numberOf(o.A), interval(o.ACI, 1), numberOf(o.B), fixed(o.S, 3), fixed(o.R2, 3), percent(o.OverheadAtMin), percent(o.OverheadAtMax))
+			row = append(row, numberOf(o.A), numbers(o.ACI), numberOf(o.B), fixed(o.S, 3), fixed(o.R2, 3), percent(o.OverheadAtMin), percent(o.OverheadAtMax), offsetShort(o))
 		} else {
-			row = append(row, "unknown: "+text(o.Reason), none, none, none, none, none, none)
+			row = append(row, "unknown: "+text(o.Reason), none, none, none, none, none, none, none)
 		}
 		if o.Scenario == analysis.AllScenarios {
 			t.rows = append(t.rows, row)
@@ -390,13 +408,25 @@ func (w *writer) overhead() {
 		return
 	}
 	w.doc.section("Fixed cost and growth")
-	w.doc.say("Latency as a part that every call pays and one that grows with %s (P). b is in ms per unit of P, to the power s where there is one.", w.axisWithUnit())
+	w.doc.say("Latency as a part that every call pays and one that grows with %s (P), by least relative errors. b is in ms per unit of P, to the power s where there is one. Shares are of measured times.", w.axisWithUnit())
 	if len(t.rows) > 0 {
 		w.doc.add(t)
 	}
 	if len(per.rows) > 0 {
 		w.doc.fold("Per scenario", per)
 	}
+}
+
+func offsetShort(o analysis.OffsetFit) string {
+	switch o.Verdict {
+	case "":
+		return none
+	case analysis.OffsetFixed:
+		return "yes"
+	case analysis.OffsetNone, analysis.OffsetNoLine:
+		return "no: " + text(o.Reason)
+	}
+	return "unknown: " + text(o.Reason)
 }
 
 // cells has every cell, at the end.

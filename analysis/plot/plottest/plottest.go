@@ -269,7 +269,7 @@ func fit(r *analysis.Result, b Backend, mode, scenario string) analysis.Fit {
 			}
 		}
 	}
-	f.BootRequested, f.BootUsed = 1000, 1000
+	f.BootRequested, f.BootUsed, f.Law = 1000, 1000, analysis.LawPower
 	f.SlopeBoot = f.SlopeT
 	f.TheilSenSlope, f.TheilSen = f.Slope, f.SlopeT
 	f.SpearmanRho, f.SpearmanP = ptr(0.98), ptr(0.0001)
@@ -306,13 +306,14 @@ func offset(r *analysis.Result, b Backend, mode string) analysis.OffsetFit {
 			x, y = append(x, *a.ParamsM), append(y, a.GeomeanMS)
 		}
 	}
+	o.Verdict = analysis.OffsetUnknown
 	if o.NModels = len(x); o.NModels < 3 {
 		o.Reason = "fewer than 3 models"
 		return o
 	}
 	a, slope := stat.LinearRegression(x, y, nil, false)
 	o.OK, o.A, o.B, o.R2 = true, &a, &slope, ptr(stat.RSquared(x, y, nil, a, slope))
-	o.OverheadAtMin, o.OverheadAtMax = ptr(a/(a+slope*slices.Min(x))), ptr(a/(a+slope*slices.Max(x)))
+	o.Verdict, o.Reason = analysis.OffsetNoLine, "the times lie up to 40 % off a straight line"
 	return o
 }
 

@@ -1,0 +1,184 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"llmscale/analysis/stats"
+)
+
+// fitOffset fits a fixed cost and one that grows: a + b*x, or a + b*x^s bounded to
+// a, b >= 0 and 0 <= s <= 2. Both minimise relative errors, so that the small
+// models, in which a fixed cost shows, count as much as the large ones. f.Points
+// of the log-log fit are the points.
+func fitOffset(o *OffsetFit, f *Fit) {
+	o.NModels = len(f.Points)
+	x := mapOf(f.Points, func(p Point) float64 { return p.X })
+	y := mapOf(f.Points, func(p Point) float64 { return p.Y })
+	need := minPoints
+	if o.Form == FormPower {
+		need = minPoints + 1 // one parameter more
+	} else {
+		o.Verdict = OffsetUnknown
+	}
+	if n := distinct(x); n < need {
+		o.Reason = fmt.Sprintf("%s; %s takes %d", sizesOf(n), o.Form, need)
+		return
+	}
+	if o.Form == FormLinear {
+		o.straight(f, x, y)
+	} else {
+		o.bounded(x, y)
+	}
+	if o.OK && *o.A >= 0 && o.Verdict != OffsetNoLine {
+		o.OverheadAtMin, o.OverheadAtMax = finite(*o.A/y[0]), finite(*o.A/y[len(y)-1])
+	}
+}
+
+func (o *OffsetFit) warn(code, text, advice string) {
+	where := strings.Join([]string{o.Backend, o.Mode, o.Scenario, o.Form}, " ")
+	o.Warnings = append(o.Warnings, Warning{code, where, text, advice})
+}
+
+// straight fits a + b*x and says whether a may be called a fixed cost: only where
+// one power law does not describe the points, a straight line does, and a is
+// above 0. A power law below 1 alone has a positive intercept too.
+func (o *OffsetFit) straight(f *Fit, x, y []float64) {
+	l, ok := stats.FitRelativeLine(x, y, f.scatter())
+	if !ok {
+		o.Reason = "no line can be fitted to these points"
+		return
+	}
+	o.OK = true
+	o.A, o.B, o.R2, o.StraightP, o.LackP = finite(l.A), finite(l.B), finite(l.R2), finite(l.Bend.P), finite(l.LackP)
+	half := tQuantile(l.DF) * l.ASE
+	o.ACI = interval(l.A-half, l.A+half)
+	switch {
+	case f.Law == LawFlat:
+		o.Verdict, o.Reason = OffsetFlat, "the times do not grow with size, so that a fixed part and a growing one cannot be told apart"
+	case o.StraightP == nil || o.LackP == nil:
+		o.Reason = fmt.Sprintf("whether %s lie on a straight line cannot be told without repeated calls of each", countOf(len(x), "model", "models"))
+	case *o.StraightP < alpha:
+		o.Verdict, o.Reason = OffsetNoLine, fmt.Sprintf("the times do not lie on a straight line (%s)", pText(*o.StraightP))
+	case *o.LackP < alpha:
+		o.Verdict, o.Reason = OffsetNoLine, fmt.Sprintf("the times lie up to %.0f %% off a straight line, more than their calls' scatter explains (%s)", 100*worstShare(y, l.Fitted), pText(*o.LackP))
+	case l.A > y[0]:
+		o.Verdict, o.Reason = OffsetNoLine, fmt.Sprintf("a straight line's fixed part, %.4g ms, is more than the smallest model takes, %.4g ms", l.A, y[0])
+	case o.ACI == nil || o.ACI.Low <= 0:
+		o.Verdict, o.Reason = OffsetNone, "its interval holds 0"
+	case f.Law == LawOnePoint:
+		o.Reason = fmt.Sprintf("%s alone does not fit the power law of the others", f.Misfit.Model)
+	case f.Law != LawBent:
+		o.Verdict, o.Reason = OffsetPowerLaw, "a power law without a fixed cost fits the times as well"
+	case f.Curvature.Local != nil && f.Curvature.Local.Above < f.Curvature.Local.Below:
+		o.Verdict, o.Reason = OffsetNoLine, "the local exponent falls with size, where a fixed cost would make it rise"
+	default:
+		o.Verdict = OffsetFixed
+	}
+	switch {
+	case o.Verdict == OffsetNoLine:
+		o.warn("not_a_line", o.Reason, "do not quote the fixed part")
+	case l.A < 0:
+		o.warn("negative_offset", "the fixed cost comes out negative, which no machine has; its shares mean nothing",
+			"take the bounded form, or the log-log fit")
+	case o.Verdict == OffsetNone:
+		o.warn("offset_not_identified", fmt.Sprintf("the fixed cost of %.4g ms could be 0 (95 %% interval %.4g to %.4g ms)", l.A, o.ACI.Low, o.ACI.High),
+			"do not quote the fixed cost; measure smaller models")
+	}
+}
+
+// worstShare is the largest distance of y from what was fitted, as a share of it.
+func worstShare(y, fitted []float64) (worst float64) {
+	for i := range y {
+		worst = max(worst, math.Abs(y[i]/fitted[i]-1))
+	}
+	return worst
+}
+
+func (o *OffsetFit) bounded(x, y []float64) {
+	inverse := mapOf(y, func(v float64) float64 { return 1 / v })
+	a, b, s, sse := boundedPower(x, y, inverse)
+	o.OK, o.A, o.B, o.S = true, finite(a), finite(b), finite(s)
+	// The best constant of least relative error, and its error.
+	sum, squares := 0.0, 0.0
+	for _, w := range inverse {
+		sum += w
+		squares += w * w
+	}
+	if sst := float64(len(y)) - sum*sum/squares; sst > 1e-12 {
+		o.R2 = finite(1 - sse/sst)
+	}
+	switch {
+	case b == 0:
+		o.S = nil
+		o.warn("no_growth", "latency does not rise with size: the best bounded fit is a constant, and s means nothing",
+			"look at depth and at the single points; size does not explain this series")
+	case s >= 2:
+		o.warn("at_bound", "the exponent s stands at its bound of 2", "the largest point dominates: see the leave-one-out table")
+	}
+}
+
+// boundedPower minimises the sum of (w*(y - a - b*x^s))^2 under a, b >= 0 and
+// 0 <= s <= 2. For a given s the rest is non-negative least squares in two
+// unknowns, which has a closed form, so only s is searched: on a grid, because
+// the error can have several minima, and then by golden section around the best
+// (variable projection; Golub and Pereyra 1973).
+func boundedPower(x, y, w []float64) (a, b, s, sse float64) {
+	const steps = 200
+	at := func(s float64) float64 { _, _, e := nonNegative(x, y, w, s); return e }
+	best, bestErr := 0.0, math.Inf(1)
+	for i := 0; i <= steps; i++ {
+		s := 2 * float64(i) / steps
+		if e := at(s); e < bestErr {
+			best, bestErr = s, e
+		}
+	}
+	lo, hi := max(0, best-2.0/steps), min(2, best+2.0/steps)
+	ratio := (math.Sqrt(5) - 1) / 2
+	for range 60 {
+		c, d := hi-ratio*(hi-lo), lo+ratio*(hi-lo)
+		if at(c) <= at(d) {
+			hi = d
+		} else {
+			lo = c
+		}
+	}
+	s = best
+	if mid := (lo + hi) / 2; at(mid) < bestErr {
+		s = mid
+	}
+	a, b, sse = nonNegative(x, y, w, s)
+	return a, b, s, sse
+}
+
+// nonNegative is weighted least squares of y = a + b*x^s with a, b >= 0. With two
+// unknowns the optimum is the free one, or lies on one of the two edges.
+func nonNegative(x, y, w []float64, s float64) (a, b, sse float64) {
+	var n, z, zz, t, zt float64 // weighted sums of 1, x^s, its square, y, and x^s*y
+	for i := range x {
+		p, q := math.Pow(x[i], s), w[i]*w[i]
+		n, z, zz, t, zt = n+q, z+q*p, zz+q*p*p, t+q*y[i], zt+q*p*y[i]
+	}
+	errorOf := func(a, b float64) float64 {
+		var e float64
+		for i := range x {
+			d := w[i] * (y[i] - a - b*math.Pow(x[i], s))
+			e += d * d
+		}
+		return e
+	}
+	if det := n*zz - z*z; det > 1e-12*n*zz {
+		if a, b := (t*zz-z*zt)/det, (n*zt-z*t)/det; a >= 0 && b >= 0 {
+			return a, b, errorOf(a, b)
+		}
+	}
+	a = max(0, t/n) // the edge b = 0
+	sse = errorOf(a, 0)
+	if zz > 0 && zt > 0 && s > 0 { // the edge a = 0; at s = 0 both edges are the constant
+		if e := errorOf(0, zt/zz); e < sse {
+			return 0, zt / zz, e
+		}
+	}
+	return a, 0, sse
+}

@@ -1,0 +1,107 @@
+package stats
+
+import (
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Scatter is what is known of a point's variance without looking at other points.
+type Scatter struct {
+	Floor float64 // known part
+	Var   float64 // part estimated from repetitions
+	DF    float64 // degrees of freedom of Var; 0: nothing is known
+}
+
+// total is the variance of a sum of independent points with these factors, and
+// its degrees of freedom (Satterthwaite 1946).
+func total(points []Scatter, factor func(i int) float64) (v, df float64) {
+	spread := 0.0
+	for i, p := range points {
+		f := factor(i)
+		v += f * (p.Floor + p.Var)
+		spread += f * p.Var * f * p.Var / p.DF
+	}
+	v = max(v, rounding*rounding)
+	return v, min(v*v/spread, manyDF)
+}
+
+func known(points []Scatter) bool {
+	return !slices.ContainsFunc(points, func(p Scatter) bool { return !(p.DF > 0) })
+}
+
+// LackOfFit is the p of the residuals against the points' own scatter: F of SSE
+// over its expectation (Draper and Smith 1998, section 2.1, with variances that
+// differ). NaN where either is unknown.
+func (r *Regression) LackOfFit(points []Scatter) float64 {
+	if !known(points) || r.DF < 1 {
+		return math.NaN()
+	}
+	expected, df := total(points, func(i int) float64 { return 1 - r.Leverage[i] })
+	return distuv.F{D1: float64(r.DF), D2: df}.Survival(r.SSE / expected)
+}
+
+// Yardsticks that a term is held against.
+const (
+	ByResiduals   = "residuals"   // the points' scatter about the fit
+	ByRepetitions = "repetitions" // each point's own scatter
+)
+
+const (
+	ownDF     = 3    // degrees of freedom from which on residuals can be a yardstick
+	explained = 0.25 // lack-of-fit p from which on repetitions are taken to explain the residuals (Bozivich, Bancroft and Hartley 1956)
+)
+
+// Term tells whether a column belongs in a regression.
+type Term struct {
+	Coef float64
+	P    float64 // two-sided; NaN where no yardstick is known
+	By   string
+}
+
+// Term tests Coef[j]. The yardstick is the points' own scatter by repetition where
+// it explains the residuals (F of SSE against its expectation), which has more
+// degrees of freedom than a few residuals have. Where it does not, points differ
+// by more than repetitions show, and the residuals are the yardstick; but with
+// fewer than ownDF degrees of freedom these could excuse any curve, and are not
+// asked.
+func (r *Regression) Term(j int, points []Scatter) Term {
+	t := Term{Coef: r.Coef[j], P: math.NaN()}
+	if r.DF > 0 {
+		t.By, t.P = ByResiduals, TwoSided(t.Coef/r.SE(j), float64(r.DF))
+	}
+	if !known(points) || r.DF >= ownDF && r.LackOfFit(points) < explained {
+		return t
+	}
+	v, df := total(points, func(i int) float64 { return r.weights[j][i] * r.weights[j][i] })
+	t.By, t.P = ByRepetitions, TwoSided(t.Coef/math.Sqrt(v), df)
+	return t
+}
+
+// Hinge is two straight lines that meet at the x of a point.
+type Hinge struct {
+	Knot         int // index of the point
+	Below, Above float64
+}
+
+// FitHinge takes the knot of the least squares among the points between the
+// outermost ones (Hudson 1966). x rises; it takes three different values.
+func FitHinge(x, y []float64) (h Hinge, ok bool) {
+	best := math.Inf(1)
+	ones := slices.Repeat([]float64{1}, len(x))
+	for k := 1; k < len(x)-1; k++ {
+		if x[k] == x[0] || x[k] == x[len(x)-1] {
+			continue
+		}
+		over := make([]float64, len(x))
+		for i := range x {
+			over[i] = max(0, x[i]-x[k])
+		}
+		if r, fits := Regress(y, ones, x, over); fits && r.SSE < best {
+			best, ok = r.SSE, true
+			h = Hinge{k, r.Coef[1], r.Coef[1] + r.Coef[2]}
+		}
+	}
+	return h, ok
+}
