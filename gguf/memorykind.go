@@ -26,3 +26,16 @@ func (d *Description) MemoryKind() string {
 	}
 	return MemoryRecurrent
 }
+
+// Unloaded is how many tensors llama.cpp leaves in the file.
+func (d *Description) Unloaded() int {
+	n := 0
+	if d.structure != nil {
+		for i := range d.structure.tensors {
+			if d.structure.tensors[i].unloaded {
+				n++
+			}
+		}
+	}
+	return n
+}

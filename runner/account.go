@@ -102,19 +102,12 @@ func (e *Expect) Check(file string, a *Account) error {
 // expect is what the plan says of a file.
 func expect(f *gguf.File, d *gguf.Description) Expect {
 	e := Expect{
-		Architecture: d.Architecture, Params: d.ParamsTotal, Bytes: d.WeightBytes, Tensors: len(f.Tensors),
+		Architecture: d.Architecture, Params: d.ParamsTotal, Bytes: d.WeightBytes, Tensors: len(f.Tensors), Unused: d.Unloaded(),
 		Layers: d.NLayer, NCtxTrain: d.NCtxTrain, NVocab: d.NVocab, Memory: d.MemoryKind(),
 	}
-	// Layers that predict further tokens: the last ones. A key of another type has none, as for llama.cpp.
-	predict, _ := f.Int(d.Architecture + ".nextn_predict_layers")
 	for i := range f.Tensors {
-		t := &f.Tensors[i]
-		if gguf.IsRopeTable(t.Name) {
+		if t := &f.Tensors[i]; gguf.IsRopeTable(t.Name) {
 			e.RopeParams += t.Elements
-		}
-		var layer int64
-		if _, err := fmt.Sscanf(t.Name, "blk.%d.", &layer); err == nil && predict > 0 && layer >= d.NLayer-predict {
-			e.Unused++
 		}
 	}
 	return e

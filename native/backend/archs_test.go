@@ -1,0 +1,57 @@
+//go:build native
+
+package backend
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"llmscale/gguf/archs"
+	"llmscale/runner"
+)
+
+// Every architecture of llama.cpp is either loaded, and then nothing differs between the plan and llama.cpp's account, or
+// refused: by its file, or else by what llama.cpp says, and then before anything is computed, on which it may abort.
+func TestEveryArchitecture(t *testing.T) {
+	models, err := archs.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts, err := archs.Accounts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, refused := 0, 0
+	for i := range models {
+		m := &models[i]
+		t.Run(m.Name(), func(t *testing.T) {
+			if a := accounts[m.Name()]; strings.Contains(a.Refused, "ends the process") {
+				t.Skip(a.Refused) // which costs a worker, and here would the test
+			}
+			path := filepath.Join(t.TempDir(), "m.gguf")
+			if err := m.Write(path); err != nil {
+				t.Fatal(err)
+			}
+			j := &planned(t, path).Jobs[0]
+			if j.Refused == nil {
+				loaded++
+				if err := load(t, j.Load); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			refused++
+			// As a new version of llama.cpp might bring it, of which the tables do not know yet.
+			err := load(t, runner.LoadSpec{ModelFile: path, NCtx: 512, NBatch: 64, NUBatch: 64, Threads: 1, ThreadsBatch: 1, Mmap: true})
+			if err == nil {
+				t.Errorf("%s: and llama.cpp loads it as if it could", j.Refused.Reason)
+			} else if f := wantFailure(t, err); !strings.Contains(f.Reason, "cannot be measured") && len(f.Stderr) == 0 && !strings.Contains(f.Reason, "decoder-only") {
+				t.Errorf("refused by %q", f.Reason)
+			}
+		})
+	}
+	if loaded < 90 || refused < 10 {
+		t.Errorf("%d loaded and %d refused", loaded, refused)
+	}
+}
