@@ -168,6 +168,9 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 	for _, n := range d.Notes {
 		row("note", "%s", n)
 	}
+	if why := d.DecodeRefusal(); why != "" {
+		row("cannot be measured", "%s", why)
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}

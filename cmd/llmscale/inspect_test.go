@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/gguftest"
 	"llmscale/gguf/synth"
 )
 
@@ -127,5 +128,29 @@ func TestInspectMemory(t *testing.T) {
 		if code, stdout, stderr := llmscale(append([]string{"inspect"}, args...)...); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%v: exit code %d, %q", args, code, stderr)
 		}
+	}
+}
+
+// A model that cannot be measured is told as that before anything is.
+func TestInspectAndDryRunOfARefusedModel(t *testing.T) {
+	own := filepath.Join(t.TempDir(), "own.gguf")
+	if err := synth.Write(own, synth.GPT2("own", 2, 32, 2), synth.Options{Type: "f16", Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	embeds := gguftest.Alter(t, own, func(v map[string]any, _ []gguf.Spec) []gguf.Spec {
+		v["gpt2.attention.causal"] = false
+		return nil
+	})
+	code, stdout, _ := llmscale("inspect", embeds)
+	if code != exitDone || !strings.Contains(stdout, "cannot be measured") || !strings.Contains(stdout, "not causal") {
+		t.Errorf("inspect: exit code %d:\n%s", code, stdout)
+	}
+	if _, stdout, _ = llmscale("inspect", own); strings.Contains(stdout, "cannot be measured") {
+		t.Errorf("inspect of a model that can be measured:\n%s", stdout)
+	}
+	cfg := writeFile(t, "c.yaml", sweepOf(embeds))
+	code, stdout, stderr := llmscale("run", "--config", cfg, "--dry-run")
+	if code != exitDone || !strings.Contains(stdout, "refused: "+embeds+" cannot be measured: its attention is not causal") {
+		t.Errorf("dry run: exit code %d:\n%s%s", code, stdout, stderr)
 	}
 }

@@ -4,10 +4,13 @@ package backend
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"llmscale/gguf"
 	"llmscale/gguf/archs"
+	"llmscale/gguf/gguftest"
 	"llmscale/runner"
 )
 
@@ -53,5 +56,31 @@ func TestEveryArchitecture(t *testing.T) {
 	}
 	if loaded < 90 || refused < 10 {
 		t.Errorf("%d loaded and %d refused", loaded, refused)
+	}
+}
+
+// A decoder that was trained for embeddings, of which the file says nothing but how its tokens are pooled.
+func TestModelThatPools(t *testing.T) {
+	models, err := archs.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(models, func(m archs.Model) bool { return m.Name() == "qwen3" })
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if err := models[i].Write(path); err != nil {
+		t.Fatal(err)
+	}
+	const none, last = 0, 3 // llama.h, enum llama_pooling_type
+	for pooling, refused := range map[uint32]bool{none: false, last: true} {
+		altered := gguftest.Alter(t, path, func(v map[string]any, _ []gguf.Spec) []gguf.Spec {
+			v["qwen3.pooling_type"] = pooling
+			return nil
+		})
+		err := load(t, planned(t, altered).Jobs[0].Load)
+		if refused {
+			wantFailure(t, err, "cannot be measured: it only embeds")
+		} else if err != nil {
+			t.Errorf("pooling type %d: %v", pooling, err)
+		}
 	}
 }
