@@ -304,7 +304,9 @@ func (a *analyzer) learn(r *Row) {
 	fill(&m.NFF, r.NFF)
 	fill(&m.NVocab, r.NVocab)
 	fill(&m.NCtxTrain, r.NCtxTrain)
-	fill(&m.Threads, r.threads())
+	if r.ok() { // of others only what was asked for is known
+		fill(&m.Threads, r.threads())
+	}
 	if m.GPULayers == nil && r.ok() && r.Device == ceilings.CUDA {
 		m.GPULayers = ptr(r.NGPULayers)
 	}

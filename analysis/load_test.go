@@ -318,3 +318,17 @@ func TestThreadsOfARecord(t *testing.T) {
 		}
 	}
 }
+
+// A failed load knows what was asked for alone: the model's threads are those that computed.
+func TestThreadsOfAModel(t *testing.T) {
+	failed := strings.Replace(decodeLine(0, 0, "error", 0), `"n_threads_asked":0`, `"n_threads_asked":2`, 1)
+	good := strings.Replace(decodeLine(1, 1, "ok", 10), `"n_threads":null`, `"n_threads":1`, 1)
+	run := mustLoad(t, writeRun(t, "", failed+good))
+	r, err := Analyze(run, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Models) != 1 || r.Models[0].Threads != 1 {
+		t.Errorf("models %+v", r.Models)
+	}
+}

@@ -137,6 +137,18 @@ func LoadChecked(b Backend, spec LoadSpec, progress func(share float64)) (LoadIn
 	return info, err
 }
 
+// failure gives an error of the job's worker a status. Of a worker that crashed it says whether the model's files have
+// changed: a mapped file that is cut ends whoever reads it.
+func (j *Job) failure(err error) *Failure {
+	f := asFailure(err)
+	if f.Status == record.StatusCrashed {
+		if changed := CheckFiles(j.Load.Files); changed != nil {
+			f.Reason += "; " + asFailure(changed).Reason
+		}
+	}
+	return f
+}
+
 // hashed is the content of a model's files at one moment.
 type hashed struct {
 	sum   string // SHA-256 of their contents, one after another

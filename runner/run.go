@@ -229,7 +229,7 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			}
 			if err != nil {
 				// A model that does not load fails for all scenarios alike.
-				return r.failJob(j, asFailure(err), w != nil)
+				return r.failJob(j, j.failure(err), w != nil)
 			}
 			if err := r.sameServer(j, info.Ollama); err != nil {
 				return r.failJob(j, asFailure(err), true)
@@ -311,12 +311,7 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 			err = errors.New("runner: the worker answered a call with something else")
 		}
 		if err != nil {
-			f := asFailure(err)
-			if f.Status == record.StatusCrashed {
-				if err := CheckFiles(j.Load.Files); err != nil {
-					f.Reason += "; " + asFailure(err).Reason
-				}
-			}
+			f := j.failure(err)
 			base.Attempted = true
 			if err := r.fail(j, c, calls[i:], base, f); err != nil {
 				return false, err
