@@ -10,6 +10,7 @@ import (
 	"llmscale/cuda/cupti"
 	"llmscale/gguf/synth"
 	"llmscale/native"
+	"llmscale/runner"
 )
 
 // TestProfileBadInput: what cannot be profiled is one sentence, exit code 2, and no folder.
@@ -87,5 +88,14 @@ func TestInputOfRecords(t *testing.T) {
 	}
 	if _, in := in.Activities[0].Details["graph_node"]; in {
 		t.Error("a kernel outside any graph has a node")
+	}
+}
+
+// A profile is of the file that was hashed, as a measurement is.
+func TestProfileIsOfTheHashedFile(t *testing.T) {
+	path := writeFile(t, "m.gguf", "GGUF")
+	task := profileTask{Load: runner.LoadSpec{ModelFile: path, Files: []runner.FileID{{Path: path, Inode: 1, Size: 4}}}}
+	if _, err := doProfileTask(&task); err == nil || !strings.Contains(err.Error(), path+" was replaced") {
+		t.Errorf("%v", err)
 	}
 }
