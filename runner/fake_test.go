@@ -255,12 +255,15 @@ func (q *quiet) Note(line string) { q.notes = append(q.notes, line) }
 func newRun(t *testing.T, p *Plan, w Command) (*Run, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	store, err := CreateStore(dir)
+	store, err := CreateStore(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Run{ID: "test", Plan: p, Store: store, Worker: w, Progress: &quiet{}, Log: discard,
-		Manifest: NewManifest("test", p, Overrides{}, "models", nil)}, dir
+	manifest, err := store.NewManifest("test", p, Overrides{}, "models", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Run{ID: "test", Plan: p, Store: store, Worker: w, Progress: &quiet{}, Log: discard, Manifest: manifest}, dir
 }
 
 // finish executes a run and closes its store.

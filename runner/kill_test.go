@@ -44,12 +44,10 @@ func coordinate(dir string) error {
 		}
 		r.Session = Sessions(r.Manifest)
 	} else {
-		// Killed before its manifest was written, a run has nothing to resume.
-		os.RemoveAll(dir)
 		if cfg, err = config.Load(path); err != nil {
 			return err
 		}
-		if r.Store, err = CreateStore(dir); err != nil {
+		if r.Store, err = CreateStore(dir, models.Dir); err != nil {
 			return err
 		}
 	}
@@ -63,14 +61,22 @@ func coordinate(dir string) error {
 		if err := CheckResumable(dir, r.Manifest, r.Plan, nil); err != nil {
 			return err
 		}
-		if r.Store, r.Previous, err = OpenStore(dir); err != nil {
+		if err := CheckContents(dir, r.Manifest, r.Plan); err != nil {
+			return err
+		}
+		if r.Store, err = OpenStore(dir); err != nil {
+			return err
+		}
+		if r.Previous, err = r.Store.Recover(); err != nil {
 			return err
 		}
 	} else {
 		if err := r.Store.SaveConfig(cfg); err != nil {
 			return err
 		}
-		r.Manifest = NewManifest("test", r.Plan, o, models.Dir, nil)
+		if r.Manifest, err = r.Store.NewManifest("test", r.Plan, o, models.Dir, nil); err != nil {
+			return err
+		}
 	}
 	defer r.Store.Close()
 	_, err = r.Execute(nil)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"llmscale/internal/address"
+	"llmscale/internal/paths"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -23,10 +24,6 @@ const (
 	StateInterrupted = "interrupted"
 	StateFailed      = "failed" // the run as a whole; failed cells leave it completed
 )
-
-// configCopy is the config's name in the run folder. The copy, not the original,
-// is what a resumed run reads.
-const configCopy = "config.yaml"
 
 // Overrides are what the command line changed in the config, kept so that
 // --resume sees the same config.
@@ -62,15 +59,19 @@ func (o Overrides) Apply(cfg *config.Config, models *Models) error {
 		}))
 }
 
-// NewManifest is manifest.json of a new run, with TR121's keys; build is what
-// `llmscale version` says.
-func NewManifest(id string, p *Plan, o Overrides, modelsDir string, build any) map[string]any {
+// NewManifest is manifest.json of a new run in the store's folder, with TR121's keys;
+// build is what `llmscale version` says. modelsDir is an absolute path.
+func (s *Store) NewManifest(id string, p *Plan, o Overrides, modelsDir string, build any) (map[string]any, error) {
 	cfg := p.Config
 	resolved := cfg.Resolved()
 	m := ThisMachine()
+	inside, err := relative(s.dir, modelsDir)
+	if err != nil {
+		return nil, err
+	}
 	return map[string]any{
 		"schema_version": record.SchemaVersion, "run_id": id, "run_name": cfg.RunName,
-		"argv": address.RedactAll(os.Args), "config_path": cfg.File(), "config_sha256": cfg.SHA256(), "git_head": gitHead(),
+		"argv": address.RedactAll(os.Args), "config_path": cfg.File(), "config_dir": cfg.Dir(), "config_sha256": cfg.SHA256(), "git_head": gitHead(),
 		"platform":    map[string]any{"os": m.OS, "machine": m.Arch, "processor": m.CPU, "go": m.GoVersion},
 		"environment": m, "llmscale": build, "cuda_available": false,
 		"repetitions": cfg.Repetitions, "warmup_repetitions": cfg.WarmupRepetitions,
@@ -79,34 +80,21 @@ func NewManifest(id string, p *Plan, o Overrides, modelsDir string, build any) m
 			"config": resolved, "scenarios": cfg.Scenarios, "models": cfg.Models, "backends": cfg.Backends,
 			"filters": map[string]any{"models_allowlist": o.Models, "backends_allowlist": o.Backends, "scenarios_allowlist": o.Scenarios},
 		},
-		"overrides": o, "models_dir": modelsDir,
+		"overrides": o, "models_dir": modelsDir, "models_dir_in_run": inside,
 		"task_count": p.Cells, "modes": record.Modes, "records_expected": p.RecordsExpected(),
 		"plan_sha256": p.SHA256(), "run_state": StateRunning, "sessions": []any{},
-		"model_files": modelFiles(p),
-	}
+		modelFilesKey: modelFiles(p, nil),
+	}, nil
 }
 
-func modelFiles(p *Plan) []map[string]any {
-	var out []map[string]any
-	seen := map[string]bool{}
-	for i := range p.Jobs {
-		m := &p.Jobs[i].Model
-		if !seen[m.File] {
-			seen[m.File] = true
-			out = append(out, map[string]any{
-				"model": m.Name, "source": m.Source, "file": filepath.Base(m.File), "sha256": m.SHA256, "description": m.Desc,
-			})
-		}
+// ModelsDir is where the run in dir keeps its models: where they were, or, if that is
+// in the run's folder, where the folder is now.
+func ModelsDir(dir string, manifest map[string]any) (string, error) {
+	models, _ := manifest["models_dir"].(string)
+	if inside, _ := manifest["models_dir_in_run"].(string); inside != "" {
+		models = filepath.Join(dir, inside)
 	}
-	slices.SortFunc(out, func(a, b map[string]any) int {
-		return strings.Compare(a["file"].(string), b["file"].(string))
-	})
-	return out
-}
-
-// SaveConfig keeps the config, without secrets, in a new run's folder.
-func (s *Store) SaveConfig(cfg *config.Config) error {
-	return writeFile(filepath.Join(s.dir, configCopy), cfg.Text())
+	return paths.Absolute(models)
 }
 
 // ResumedConfig reads the config of the run in dir as its manifest says it ran:
@@ -124,9 +112,14 @@ func ResumedConfig(dir string, manifest map[string]any, models *Models) (*config
 	if err != nil {
 		return nil, o, fmt.Errorf("runner: %w", err)
 	}
-	// Under its original name, so that relative model paths mean what they did.
+	// Under its original name and from its folder, so that its run_name and relative
+	// model paths mean what they did. Old manifests have no config_dir.
 	name, _ := manifest["config_path"].(string)
-	cfg, err := config.Parse(name, text)
+	from, ok := manifest["config_dir"].(string)
+	if !ok {
+		from = filepath.Dir(name)
+	}
+	cfg, err := config.ParseAt(name, from, text)
 	if err != nil {
 		return nil, o, err
 	}
@@ -134,9 +127,9 @@ func ResumedConfig(dir string, manifest map[string]any, models *Models) (*config
 }
 
 // CheckResumable compares a new plan with the one that the manifest's run
-// carried out: the same work on files of the same content, by the same build on
-// the same kind of machine. Anything else would mix two things in one cell.
-// build is what NewManifest got.
+// carried out: the same work, by the same build on the same kind of machine.
+// Anything else would mix two things in one cell. build is what NewManifest got.
+// What the plan's files hold is for CheckContents, once they are there.
 func CheckResumable(dir string, manifest map[string]any, p *Plan, build any) error {
 	if manifest["plan_sha256"] != p.SHA256() {
 		return fmt.Errorf("runner: %s cannot be resumed: its models or config have changed since it was started; start a new run", dir)
@@ -148,18 +141,16 @@ func CheckResumable(dir string, manifest map[string]any, p *Plan, build any) err
 	if cpu := ThisMachine().CPU; environment["cpu"] != cpu {
 		return fmt.Errorf("runner: %s cannot be resumed: it was measured on %v, this machine is %s; start a new run", dir, environment["cpu"], cpu)
 	}
-	began := map[string]string{}
-	files, _ := manifest["model_files"].([]any)
-	for _, f := range files {
-		m, _ := f.(map[string]any)
-		file, _ := m["file"].(string)
-		began[file], _ = m["sha256"].(string)
-	}
+	return nil
+}
+
+// CheckContents compares the content of a prepared plan's files with what the
+// manifest's run has loaded.
+func CheckContents(dir string, manifest map[string]any, p *Plan) error {
+	loaded := loadedFiles(manifest, nil)
 	for i := range p.Jobs {
-		m := &p.Jobs[i].Model
-		// A file that did not fit then, or does not now, has no hash to compare.
-		if was := began[filepath.Base(m.File)]; was != m.SHA256 && was != "" && m.SHA256 != "" {
-			return fmt.Errorf("runner: %s cannot be resumed: the content of %s has changed since it was started; start a new run", dir, m.File)
+		if err := loaded.check(&p.Jobs[i]); err != nil {
+			return fmt.Errorf("runner: %s cannot be resumed: %w", dir, err)
 		}
 	}
 	return nil
@@ -234,9 +225,7 @@ func (r *Run) end(sum Summary) error {
 		state = StateFailed
 	}
 	r.Manifest["run_state"] = state
-	if r.Transient != nil { // hashes are known only now
-		r.Manifest["model_files"] = modelFiles(r.Plan)
-	}
+	r.Manifest[modelFilesKey] = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
 	r.Manifest["cells_by_status"] = sum.ByStatus
 	r.Manifest["records_written"] = len(r.Previous) + sum.Records
 	r.Manifest["results"] = map[string]any{

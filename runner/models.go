@@ -19,7 +19,8 @@ import (
 // Model is a config's model as a file.
 type Model struct {
 	config.Model
-	File   string // path of the GGUF; of a model in several parts, of the first
+	File   string // absolute path of the GGUF; of a model in several parts, of the first
+	Label  string // the file's name, with folders where another file of the plan has that name too
 	SHA256 string // of the file, of several parts one after another; "" until Prepare, and where the model is not tried
 	Desc   gguf.Description
 
@@ -161,10 +162,13 @@ func (ms *Models) prepare(m *Model) error {
 	return nil
 }
 
-// discard removes a file that prepare made.
+// discard removes a file that prepare made, or was about to make.
 func (ms *Models) discard(m *Model) error {
 	delete(ms.hashes, m.File)
-	return os.Remove(m.File)
+	if err := os.Remove(m.File); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // checkDisk compares the models that are still to be written with the space that
@@ -206,13 +210,15 @@ func (ms *Models) checkDisk(jobs []Job, transient bool) error {
 // RemoveUnfinished removes the beginnings of models that this process was
 // writing to dir when it was interrupted.
 func RemoveUnfinished(dir string) error {
-	parts, err := filepath.Glob(filepath.Join(dir, fmt.Sprintf(".*.gguf.%d-*.part", os.Getpid())))
-	if err != nil {
-		return err
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	var errs []error
-	for _, p := range parts {
-		errs = append(errs, os.Remove(p))
+	errs := []error{err}
+	for _, e := range entries {
+		if mine, _ := filepath.Match(fmt.Sprintf(".*.gguf.%d-*.part", os.Getpid()), e.Name()); mine {
+			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -51,9 +51,7 @@ type Call struct {
 }
 
 // ID names the cell in messages.
-func (j *Job) ID(c Cell) string {
-	return j.Model.Name + "/" + j.Backend.Name + "/" + c.Scenario.Name
-}
+func (j *Job) ID(c Cell) string { return j.Pair() + "/" + c.Scenario.Name }
 
 // NewPlan pairs the config's models with its backends and scenarios. threads is
 // what a backend's `threads: 0` means. Models that do not fit into memory are
@@ -78,6 +76,7 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 		}
 		p.Jobs = append(p.Jobs, job)
 	}
+	label(p.Jobs)
 	// The order of models and scenarios must not be the order of sizes: a machine
 	// that warms up or drifts would bend the fit.
 	r := rand.New(rand.NewPCG(uint64(cfg.Seed), 0x6f72646572)) // "order"
@@ -234,8 +233,9 @@ func (p *Plan) Calls() []Call {
 // nothing was resumed.
 func (p *Plan) RecordsExpected() int { return p.Cells * len(p.Calls()) * len(record.Modes) }
 
-// SHA256 identifies the plan: what is measured, how, in which order. The content
-// of model files is not in it, see CheckResumable.
+// SHA256 identifies the plan: what is measured, how, in which order. Model files are
+// not in it: where they lie is nothing to the figures, and what they hold is for
+// CheckResumable.
 func (p *Plan) SHA256() string {
 	type cell struct {
 		Task           int
@@ -247,9 +247,9 @@ func (p *Plan) SHA256() string {
 	var cells []cell
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
+		load := j.Load
+		load.ModelFile, load.Files, load.Expect = "", nil, Expect{}
 		for _, c := range j.Cells {
-			load := j.Load
-			load.Files, load.Expect = nil, Expect{}
 			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal})
 		}
 	}

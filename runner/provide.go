@@ -46,7 +46,7 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 	if r.Serve == nil {
 		return Failf(record.StatusWaived, "this build cannot reach an Ollama server")
 	}
-	r.show(Status{Cell: j.Model.Name + "/" + j.Backend.Name, Phase: PhaseImport})
+	r.show(Status{Cell: j.Pair(), Phase: PhaseImport})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {

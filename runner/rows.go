@@ -3,7 +3,6 @@ package runner
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"time"
 
 	"llmscale/runner/config"
@@ -19,7 +18,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		TaskIdx:       c.TaskIdx, CellID: j.ID(c), OrderIdx: r.order, Session: r.Session,
 		Scenario: c.Scenario.Name, Backend: j.Backend.Name, BackendKind: j.Backend.Kind,
 		Model: j.Model.Name, ModelKind: j.Model.Kind, ModelSource: j.Model.Source,
-		ModelFile: filepath.Base(j.Model.File), ModelSHA256: notEmpty(j.Model.SHA256),
+		ModelFile: j.Model.Label, ModelSHA256: notEmpty(j.Model.SHA256),
 		ParamsMillions: float64(d.ParamsTotal) / 1e6, ParamsMillionsConfig: j.Model.ParamsMillions,
 		GenTokensTarget: r.Plan.Config.Gen(c.Scenario), BatchSizeConfig: j.Backend.BatchSize,
 		CallIdx: call.Idx, SampleIdx: call.Idx, IsWarmup: call.Warmup >= 0,

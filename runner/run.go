@@ -51,7 +51,8 @@ type Run struct {
 	said     []Utterance
 	loads    []loadRow
 	previous done
-	made     map[string]bool  // files that this run wrote, by path
+	loaded   hashes           // of model files, by earlier sessions
+	ownDir   string           // of models that are removed again, see discardKey
 	served   map[string]bool  // servers that have answered, by URL
 	warned   map[Warning]bool // said in this session
 	begun    bool             // the session is in the manifest on the disk
@@ -177,7 +178,10 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 			}
 		}
 	}
+	r.loaded = loadedFiles(r.Manifest, r.Previous)
 	if r.Transient != nil {
+		r.beginTransient()
+		defer r.emptyOwnDir()
 		if err := r.Transient.checkDisk(r.Plan.Jobs, true); err != nil {
 			return Summary{}, err
 		}
@@ -265,7 +269,7 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
 			text.Size(j.Memory.Resident), text.Size(j.Memory.Weights), text.Size(j.Memory.KV), text.Size(j.Memory.Compute), text.Size(r.Plan.Free))
 	}
-	cell := j.Model.Name + "/" + j.Backend.Name
+	cell := j.Pair()
 	r.show(Status{Cell: cell, Phase: PhaseLoad})
 	w, err := startWorker(r.Worker, r.Log)
 	if err != nil {

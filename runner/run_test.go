@@ -379,7 +379,11 @@ func TestTooLongForTheModel(t *testing.T) {
 
 func TestResumableOnlyByTheSameBuild(t *testing.T) {
 	p := testPlan(t, testConfig)
-	data, err := json.Marshal(NewManifest("test", p, Overrides{}, "models", map[string]string{"commit": "a"}))
+	made, err := (&Store{}).NewManifest("test", p, Overrides{}, "models", map[string]string{"commit": "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(made)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -398,8 +402,11 @@ func TestResumableOnlyByTheSameBuild(t *testing.T) {
 	if err := CheckResumable("d", manifest, threads, same); err == nil {
 		t.Error("other threads are accepted")
 	}
+	if err := CheckContents("d", manifest, p); err != nil {
+		t.Error(err)
+	}
 	p.Jobs[0].Model.SHA256 = "other"
-	if err := CheckResumable("d", manifest, p, same); err == nil || !strings.Contains(err.Error(), "content") {
+	if err := CheckContents("d", manifest, p); err == nil || !strings.Contains(err.Error(), "content") {
 		t.Errorf("a changed file: %v", err)
 	}
 }

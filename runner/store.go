@@ -8,13 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"llmscale/internal/durable"
 	"llmscale/internal/text"
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -23,112 +23,9 @@ const (
 	RunsFile     = "runs.jsonl"
 	MetricsFile  = "metrics.csv"
 	ManifestFile = "manifest.json"
+	configCopy   = "config.yaml" // what a resumed run reads, not the original
 	lockFile     = "run.lock"
 )
-
-// Store is a run's folder while it is being written. Nothing in it is ever
-// overwritten but by a whole new version of itself; runs.jsonl only grows, save
-// for the torn end that a killed coordinator leaves, which is moved aside.
-type Store struct {
-	dir     string
-	created bool // by CreateStore: the folder was not there
-	runs    *os.File
-	lock    *os.File
-}
-
-// CreateStore makes a new run folder. It refuses one that exists and is not
-// empty.
-func CreateStore(dir string) (*Store, error) {
-	_, statErr := os.Stat(dir)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("runner: the run's folder: %w", err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("runner: the run's folder: %w", err)
-	}
-	if len(entries) > 0 {
-		return nil, fmt.Errorf("runner: the run's folder %s is not empty: choose a new one, or --resume %s", dir, dir)
-	}
-	s, err := openStore(dir)
-	if s != nil {
-		s.created = errors.Is(statErr, fs.ErrNotExist)
-	}
-	return s, err
-}
-
-// OpenStore opens an existing run folder to go on with it and returns the
-// records that are in it. What a killed coordinator left unfinished at the end
-// of runs.jsonl (a torn line, or a call without all of its modes) is moved to a
-// file of its own beside it: it was never acknowledged, but nothing is lost.
-func OpenStore(dir string) (*Store, []record.Record, error) {
-	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err != nil {
-		return nil, nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
-	}
-	s, err := openStore(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	records, err := s.recover()
-	if err != nil {
-		s.Close()
-		return nil, nil, err
-	}
-	return s, records, nil
-}
-
-func openStore(dir string) (_ *Store, err error) {
-	s := &Store{dir: dir}
-	defer func() {
-		if err != nil {
-			s.Close()
-		}
-	}()
-	if s.lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
-		return nil, fmt.Errorf("runner: the run's folder: %w", err)
-	}
-	if err = syscall.Flock(int(s.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("runner: %s is in use by another llmscale: wait for it or stop it", dir)
-	}
-	if s.runs, err = os.OpenFile(filepath.Join(dir, RunsFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666); err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
-	}
-	// The new file's name itself must survive a power cut.
-	if err = syncDir(dir); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// Close releases the folder.
-func (s *Store) Close() error {
-	var errs []error
-	if s.runs != nil {
-		errs = append(errs, s.runs.Close())
-		s.runs = nil
-	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Close()) // which unlocks it
-		s.lock = nil
-	}
-	return errors.Join(errs...)
-}
-
-// Discard removes what CreateStore made, in a folder in which no run has begun.
-func (s *Store) Discard() error {
-	if _, err := os.Stat(filepath.Join(s.dir, ManifestFile)); err == nil {
-		return fmt.Errorf("runner: %s holds a run", s.dir)
-	}
-	names := []string{filepath.Join(s.dir, RunsFile), filepath.Join(s.dir, lockFile)}
-	if s.created {
-		names = append(names, s.dir)
-	}
-	errs := []error{s.Close()}
-	for _, name := range names {
-		errs = append(errs, os.Remove(name))
-	}
-	return errors.Join(errs...)
-}
 
 // Append writes the records of one call as lines in one write and returns after
 // they are on the disk. Only then is the call acknowledged to anyone.
@@ -145,14 +42,17 @@ func (s *Store) Append(records []record.Record) error {
 	if _, err := s.runs.Write(b.Bytes()); err != nil {
 		return fmt.Errorf("runner: writing %s: %w", RunsFile, err)
 	}
-	if err := s.runs.Sync(); err != nil {
+	if err := s.disk.Sync(s.runs); err != nil && !durable.Unsupported(err) {
 		return fmt.Errorf("runner: writing %s to disk: %w", RunsFile, err)
 	}
 	return nil
 }
 
-// recover reads runs.jsonl and cuts off an unfinished end.
-func (s *Store) recover() ([]record.Record, error) {
+// Recover returns the records of an opened run. What a killed coordinator left
+// unfinished at the end of runs.jsonl (a torn line, or a call without all of its
+// modes) is moved to a file of its own beside it: it was never acknowledged, but
+// nothing is lost.
+func (s *Store) Recover() ([]record.Record, error) {
 	data, err := io.ReadAll(s.runs)
 	if err != nil {
 		return nil, fmt.Errorf("runner: reading %s: %w", RunsFile, err)
@@ -185,14 +85,14 @@ func (s *Store) recover() ([]record.Record, error) {
 		return nil, fmt.Errorf("%w; mend or remove that line by hand before resuming", broken)
 	}
 	if end < len(data) {
-		name := filepath.Join(s.dir, fmt.Sprintf("%s.unfinished-%s", RunsFile, time.Now().UTC().Format("20060102T150405.000")))
-		if err := writeFile(name, data[end:]); err != nil {
+		name := fmt.Sprintf("%s.unfinished-%s", RunsFile, time.Now().UTC().Format("20060102T150405.000"))
+		if err := s.writeFile(name, data[end:]); err != nil {
 			return nil, err
 		}
 		if err := s.runs.Truncate(int64(end)); err != nil {
 			return nil, fmt.Errorf("runner: %w", err)
 		}
-		if err := s.runs.Sync(); err != nil {
+		if err := s.disk.Sync(s.runs); err != nil && !durable.Unsupported(err) {
 			return nil, fmt.Errorf("runner: %w", err)
 		}
 	}
@@ -229,7 +129,7 @@ func (s *Store) WriteMetrics() error {
 		_ = w.Write(row)
 	}
 	w.Flush()
-	return writeFile(filepath.Join(s.dir, MetricsFile), out.Bytes())
+	return s.writeFile(MetricsFile, out.Bytes())
 }
 
 // WriteCSV writes a small table of the run.
@@ -238,8 +138,11 @@ func (s *Store) WriteCSV(name string, rows [][]string) error {
 	if err := csv.NewWriter(&out).WriteAll(rows); err != nil {
 		return fmt.Errorf("runner: %s: %w", name, err)
 	}
-	return writeFile(filepath.Join(s.dir, name), out.Bytes())
+	return s.writeFile(name, out.Bytes())
 }
+
+// SaveConfig keeps the config as it was read, without secrets.
+func (s *Store) SaveConfig(cfg *config.Config) error { return s.writeFile(configCopy, cfg.Text()) }
 
 // WriteManifest writes manifest.json anew, with sorted keys.
 func (s *Store) WriteManifest(m map[string]any) error {
@@ -247,7 +150,7 @@ func (s *Store) WriteManifest(m map[string]any) error {
 	if err != nil {
 		return fmt.Errorf("runner: %s: %w", ManifestFile, err)
 	}
-	return writeFile(filepath.Join(s.dir, ManifestFile), append(text.JSON(data), '\n'))
+	return s.writeFile(ManifestFile, append(text.JSON(data), '\n'))
 }
 
 // ReadManifest reads manifest.json of a run folder.
@@ -265,41 +168,10 @@ func ReadManifest(dir string) (map[string]any, error) {
 	return m, nil
 }
 
-// writeFile replaces a file as a whole: readers and crashes see the old or the
-// new one.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
+// writeFile replaces a file of the folder as a whole.
+func (s *Store) writeFile(name string, data []byte) error {
+	if err := s.disk.WriteFile(filepath.Join(s.dir, name), data); err != nil {
 		return fmt.Errorf("runner: %w", err)
-	}
-	defer os.Remove(f.Name()) // fails once it has been renamed
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("runner: writing %s: %w", path, err)
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("runner: %w", err)
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil {
-		return fmt.Errorf("runner: %s: %w", dir, err)
 	}
 	return nil
 }

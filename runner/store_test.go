@@ -18,7 +18,7 @@ func aCall(task, rep int) []record.Record {
 func newStore(t *testing.T) (*Store, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	s, err := CreateStore(dir)
+	s, err := CreateStore(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,11 @@ func TestRecover(t *testing.T) {
 		if err := os.WriteFile(path, whole[:cut], 0o666); err != nil {
 			t.Fatal(err)
 		}
-		again, records, err := OpenStore(dir)
+		again, err := OpenStore(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, err := again.Recover()
 		if err != nil {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}
@@ -88,14 +92,14 @@ func TestOpenRefusals(t *testing.T) {
 	if err := s.Append(aCall(0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenStore(dir); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := OpenStore(dir); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a folder in use: %v", err)
 	}
 	s.Close()
-	if _, err := CreateStore(dir); err == nil || !strings.Contains(err.Error(), "not empty") {
+	if _, err := CreateStore(dir, ""); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("a folder that has a run: %v", err)
 	}
-	if _, _, err := OpenStore(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a run folder") {
+	if _, err := OpenStore(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a run folder") {
 		t.Errorf("a folder without a manifest: %v", err)
 	}
 	path := filepath.Join(dir, RunsFile)
@@ -107,7 +111,12 @@ func TestOpenRefusals(t *testing.T) {
 	if err := os.WriteFile(path, []byte(lines[0]+"{broken\n"+lines[1]+lines[2]), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := OpenStore(dir); err == nil || !strings.Contains(err.Error(), RunsFile+":2:") {
+	again, err := OpenStore(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if _, err := again.Recover(); err == nil || !strings.Contains(err.Error(), RunsFile+":2:") {
 		t.Errorf("a broken line in the middle: %v, want its line number", err)
 	}
 }
@@ -116,7 +125,7 @@ func TestOpenRefusals(t *testing.T) {
 func TestDiscard(t *testing.T) {
 	mine := t.TempDir()
 	for _, dir := range []string{mine, filepath.Join(mine, "new")} {
-		s, err := CreateStore(dir)
+		s, err := CreateStore(dir, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +147,7 @@ func TestUnwritableFolder(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CreateStore(filepath.Join(file, "run")); err == nil || !strings.Contains(err.Error(), "the run's folder") {
+	if _, err := CreateStore(filepath.Join(file, "run"), ""); err == nil || !strings.Contains(err.Error(), "the run's folder") {
 		t.Errorf("a folder inside a file: %v", err)
 	}
 }

@@ -1,10 +1,80 @@
 package runner
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 )
+
+// discardKey is the manifest's key of the folder, in that of the models, in which the
+// run writes what it removes again. The manifest names it before it is made, and its
+// name is like no other: whatever of the plan lies there is this run's, also for a
+// later session, and what was there before the run is never touched.
+const discardKey = "discard_dir"
+
+var discardName = regexp.MustCompile(`^discard-[0-9a-f]{12}$`)
+
+// beginTransient names the folder, or empties that of a session that was killed.
+func (r *Run) beginTransient() {
+	name, _ := r.Manifest[discardKey].(string)
+	if discardName.MatchString(name) {
+		r.ownDir = filepath.Join(r.Transient.Dir, name)
+		r.emptyOwnDir()
+		return
+	}
+	var tag [6]byte
+	rand.Read(tag[:])
+	name = "discard-" + hex.EncodeToString(tag[:])
+	r.Manifest[discardKey], r.ownDir = name, filepath.Join(r.Transient.Dir, name)
+}
+
+// emptyOwnDir removes the plan's models, whole or begun, from the folder, and it if
+// nothing else is in there.
+func (r *Run) emptyOwnDir() {
+	entries, err := os.ReadDir(r.ownDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	errs := []error{err}
+	left := len(entries)
+	for _, e := range entries {
+		if r.isPlanned(e.Name()) {
+			err := os.Remove(filepath.Join(r.ownDir, e.Name()))
+			errs = append(errs, err)
+			if err == nil {
+				left--
+			}
+		}
+	}
+	if left == 0 {
+		errs = append(errs, os.Remove(r.ownDir))
+	}
+	if err := errors.Join(errs...); err != nil {
+		r.Progress.Note(fmt.Sprintf("models of this run are left in %s: %v", r.ownDir, err))
+	}
+}
+
+// isPlanned tells whether a file is one that the run makes, or the beginning of one.
+func (r *Run) isPlanned(name string) bool {
+	for i := range r.Plan.Jobs {
+		m := &r.Plan.Jobs[i].Model
+		if base := filepath.Base(m.File); m.maker != nil && (name == base || isPart(name, base)) {
+			return true
+		}
+	}
+	return false
+}
+
+// isPart tells whether name is that of a file that gguf.Create has begun for base.
+func isPart(name, base string) bool {
+	return strings.HasPrefix(name, "."+base+".") && strings.HasSuffix(name, ".part")
+}
 
 // make writes the job's model, if the run's models are transient and it is not
 // there, and adds what removes it again once no later job needs it. A file that
@@ -14,39 +84,43 @@ func (r *Run) make(j *Job, held *cleanup, stop <-chan struct{}) error {
 		return nil
 	}
 	m := &j.Model
-	_, statErr := os.Stat(m.File)
-	there := statErr == nil && !r.made[m.File]
-	r.show(Status{Cell: m.Name + "/" + j.Backend.Name, Phase: PhaseWrite})
+	r.show(Status{Cell: j.Pair(), Phase: PhaseWrite})
+	if m.maker != nil && filepath.Dir(m.File) != r.ownDir && !m.maker.made(m.File) {
+		if err := os.MkdirAll(r.ownDir, 0o777); err != nil {
+			return err
+		}
+		r.place(m.File, filepath.Join(r.ownDir, filepath.Base(m.File)))
+	}
+	if filepath.Dir(m.File) == r.ownDir {
+		held.add(func() error {
+			if r.needed(m.File) {
+				return nil
+			}
+			err := r.Transient.discard(m)
+			r.place(m.File, filepath.Join(r.Transient.Dir, filepath.Base(m.File)))
+			return err
+		})
+	}
 	done := make(chan error, 1)
 	go func() { done <- r.Transient.ready(j) }()
-	var err error
 	select {
-	case err = <-done:
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("writing %s: %w", filepath.Base(m.File), err)
+		}
 	case <-stop:
-		// The writing ends with the process, which is about to.
-		if err := RemoveUnfinished(r.Transient.Dir); err != nil {
-			r.Log.Warn("removing an unfinished model", "error", err)
+		return errInterrupted // the writing ends with the process, which is about to
+	}
+	return r.loaded.check(j)
+}
+
+// place tells the jobs that load a file where it is now.
+func (r *Run) place(from, to string) {
+	for i := range r.Plan.Jobs {
+		if j := &r.Plan.Jobs[i]; j.Model.File == from {
+			j.Model.File, j.Load.ModelFile = to, to
 		}
-		return errInterrupted
 	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", filepath.Base(m.File), err)
-	}
-	if there || m.maker == nil {
-		return nil
-	}
-	if r.made == nil {
-		r.made = map[string]bool{}
-	}
-	r.made[m.File] = true
-	held.add(func() error {
-		if r.needed(m.File) {
-			return nil
-		}
-		delete(r.made, m.File)
-		return r.Transient.discard(m)
-	})
-	return nil
 }
 
 // needed tells whether a job that is still to come loads the file.

@@ -49,7 +49,8 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	most := 0
 	models.Progress = func(string, int64, int64) {
 		files, _ := filepath.Glob(filepath.Join(models.Dir, "*.gguf"))
-		most = max(most, len(files))
+		own, _ := filepath.Glob(filepath.Join(models.Dir, "*", "*.gguf"))
+		most = max(most, len(files)+len(own))
 	}
 	r, dir := newRun(t, p, testWorker(t, ""))
 	r.Transient = models
@@ -63,9 +64,9 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	if most < 1 || most > 2 { // that one, and one at a time
 		t.Errorf("%d files at once", most)
 	}
-	for _, f := range r.Manifest["model_files"].([]map[string]any) {
-		if len(f["sha256"].(string)) != 64 {
-			t.Errorf("%v has no hash in the manifest", f["file"])
+	for _, f := range r.Manifest[modelFilesKey].([]ModelFile) {
+		if len(f.SHA256) != 64 || filepath.Dir(f.Path) != models.Dir {
+			t.Errorf("the manifest has %+v", f)
 		}
 	}
 	for _, rec := range readRecords(t, dir) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/paths"
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
@@ -32,8 +33,8 @@ const defaultModelsDir = "models"
 
 func runFlags() []cli.Flag {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "config", TakesFile: true, Usage: "sweep to run, a YAML `FILE` (docs/config.md)"},
-		&cli.StringFlag{Name: "out", TakesFile: true, Usage: "the run's `DIR`, new or empty", DefaultText: "runs/YYYYmmdd_HHMMSS"},
+		&cli.StringFlag{Name: "config", TakesFile: true, Usage: "sweep to run, a YAML `FILE` (docs/config.md); - reads standard input"},
+		&cli.StringFlag{Name: "out", TakesFile: true, Usage: "the run's `DIR`, new, empty or of an attempt that measured nothing", DefaultText: "runs/YYYYmmdd_HHMMSS"},
 		&cli.StringSliceFlag{Name: "models", Usage: "only these models, `a,b`"},
 		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends, `a,b`"},
 		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios, `a,b`"},
@@ -164,22 +165,37 @@ func measure(c *cli.Context) (dir string, err error) {
 	progress := newProgress(c.App.ErrWriter)
 	defer progress.Close()
 	run := &runner.Run{Worker: workerProcess(c), Serve: ollama.Serve, Progress: progress, Log: slog.Default()}
-	models := &runner.Models{Dir: c.String("models-dir"), Progress: progress.File}
+	models := &runner.Models{Progress: progress.File}
 	var (
 		cfg *config.Config
 		o   runner.Overrides
 	)
 	if resumed {
-		dir = filepath.Clean(c.String("resume"))
+		if dir, err = paths.Clean(c.String("resume")); err != nil {
+			return "", usage(err)
+		}
+		if !c.Bool("dry-run") {
+			// Before the manifest is read: a session that still runs would change it.
+			if run.Store, err = runner.OpenStore(dir); err != nil {
+				return "", usage(err)
+			}
+			defer run.Store.Close()
+		}
 		if run.Manifest, err = runner.ReadManifest(dir); err != nil {
 			return "", usage(err)
 		}
-		models.Dir, _ = run.Manifest["models_dir"].(string)
+		if models.Dir, err = runner.ModelsDir(dir, run.Manifest); err != nil {
+			return "", usage(err)
+		}
 		if cfg, o, err = runner.ResumedConfig(dir, run.Manifest, models); err != nil {
 			return "", usage(err)
 		}
+		run.ID, _ = run.Manifest["run_id"].(string) // the folder may have another name by now
 		run.Session = runner.Sessions(run.Manifest)
 	} else {
+		if models.Dir, err = paths.Absolute(c.String("models-dir")); err != nil {
+			return "", usage(err)
+		}
 		if o, err = overrides(c); err != nil {
 			return "", err
 		}
@@ -189,9 +205,10 @@ func measure(c *cli.Context) (dir string, err error) {
 		if err = o.Apply(cfg, models); err != nil {
 			return "", usage(err)
 		}
-		dir = newRunDir(c.String("out"))
+		if dir, run.ID, err = newRunDir(c.String("out")); err != nil {
+			return "", usage(err)
+		}
 	}
-	run.ID = filepath.Base(dir)
 	for _, w := range cfg.Warnings() {
 		progress.Note("warning: " + w)
 	}
@@ -217,19 +234,25 @@ func measure(c *cli.Context) (dir string, err error) {
 
 	stop, release := interrupts()
 	defer release()
-	if !resumed {
-		// Before gigabytes of models are written for a run that has no place.
-		if run.Store, err = runner.CreateStore(dir); err != nil {
-			return "", usage(err)
-		}
-		defer run.Store.Close()
+	// A file that may grow no further (ulimit -f) is an error of writing, as on a full disk.
+	signal.Ignore(syscall.SIGXFSZ)
+	// Before gigabytes of models are written for a run that has no place or cannot go on.
+	if resumed {
+		err = runner.CheckResumable(dir, run.Manifest, run.Plan, versionInfo())
+	} else if run.Store, err = runner.CreateStore(dir, models.Dir); err == nil {
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, run.Store.Discard())
+			}
+			run.Store.Close()
+		}()
+	}
+	if err != nil {
+		return "", usage(err)
 	}
 	if transient {
 		run.Transient = models
 	} else if err = prepare(run.Plan, models, stop); err != nil {
-		if run.Store != nil {
-			err = errors.Join(err, run.Store.Discard())
-		}
 		return "", err
 	}
 	progress.Clear()
@@ -240,18 +263,19 @@ func measure(c *cli.Context) (dir string, err error) {
 		}
 	}
 	if resumed {
-		if err = runner.CheckResumable(dir, run.Manifest, run.Plan, versionInfo()); err != nil {
+		if err = runner.CheckContents(dir, run.Manifest, run.Plan); err != nil {
 			return "", usage(err)
 		}
-		if run.Store, run.Previous, err = runner.OpenStore(dir); err != nil {
+		if run.Previous, err = run.Store.Recover(); err != nil {
 			return "", err
 		}
-		defer run.Store.Close()
 	} else {
 		if err = run.Store.SaveConfig(cfg); err != nil {
 			return "", err
 		}
-		run.Manifest = runner.NewManifest(run.ID, run.Plan, o, models.Dir, versionInfo())
+		if run.Manifest, err = run.Store.NewManifest(run.ID, run.Plan, o, models.Dir, versionInfo()); err != nil {
+			return "", err
+		}
 		run.Manifest["models_discarded"] = transient
 	}
 
@@ -261,6 +285,9 @@ func measure(c *cli.Context) (dir string, err error) {
 		err = errors.Join(err, models.Close())
 	}
 	if err != nil {
+		if sum.Cells > 0 { // it had begun
+			err = fmt.Errorf("%w; what was measured is kept: once that is mended, go on with `llmscale %s --resume %s`", err, c.Command.Name, dir)
+		}
 		return dir, err
 	}
 	printSummary(c.App.Writer, c.App.ErrWriter, run, dir, sum)
@@ -274,16 +301,20 @@ func measure(c *cli.Context) (dir string, err error) {
 	return dir, nil
 }
 
-// newRunDir is the folder of a new run.
-func newRunDir(out string) string {
+// newRunDir is the folder of a new run and the name that the run takes from it.
+func newRunDir(out string) (dir, id string, err error) {
 	if out != "" {
-		return filepath.Clean(out)
+		if dir, err = paths.Clean(out); err != nil {
+			return "", "", err
+		}
+		abs, err := filepath.Abs(dir) // "." is a folder with a name too
+		return dir, filepath.Base(abs), err
 	}
 	base := filepath.Join("runs", time.Now().Format("20060102_150405"))
-	dir := base
+	dir = base
 	for n := 2; ; n++ { // two runs may start within a second
 		if _, err := os.Stat(dir); err != nil {
-			return dir
+			return dir, filepath.Base(dir), nil
 		}
 		dir = fmt.Sprintf("%s-%d", base, n)
 	}

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
+
+	"llmscale/internal/durable"
 )
 
 // Load reads a ceilings.json. Where there is none, errors.Is(err, fs.ErrNotExist).
@@ -28,7 +29,7 @@ func Load(path string) (File, error) {
 
 // Write replaces the file at path as a whole: readers and crashes see the old one
 // or the new one.
-func (f File) Write(path string) (err error) {
+func (f File) Write(path string) error {
 	f.SchemaVersion = SchemaVersion
 	if f.Devices == nil {
 		f.Devices = []Device{}
@@ -37,39 +38,10 @@ func (f File) Write(path string) (err error) {
 	if err != nil {
 		return fmt.Errorf("ceilings: %s: %w", path, err)
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("ceilings: writing %s: %w", path, err)
-		}
-	}()
-	dir := filepath.Dir(path)
-	t, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
+	if err := durable.System.WriteFile(path, append(data, '\n')); err != nil {
+		return fmt.Errorf("ceilings: %w", err)
 	}
-	defer os.Remove(t.Name()) // fails once it has been renamed
-	_, err = t.Write(append(data, '\n'))
-	if err == nil {
-		err = t.Chmod(0o644)
-	}
-	if err == nil {
-		err = t.Sync()
-	}
-	if cerr := t.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(t.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return nil
 }
 
 // Append adds devices to the file at path and keeps what is in it. A file that

@@ -38,8 +38,11 @@ func (d *decoder) check(c *Config) {
 	}
 }
 
-// runName makes a legal name of the file's.
+// runName makes a legal name of the file's, if it has one.
 func runName(file string) string {
+	if file == stdinName || opened.MatchString(file) {
+		return "sweep"
+	}
 	stem := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	name := regexp.MustCompile(`[^A-Za-z0-9._:+-]+`).ReplaceAllString(stem, "-")
 	name = strings.TrimLeft(name, "._:+-")
@@ -179,7 +182,7 @@ func (d *decoder) checkModel(c *Config, m *Model, path string) {
 		d.fail(n, path+".params_millions", "a whole ladder has a size for each rung; remove the claim")
 	}
 	if m.Source != "" {
-		if msg := m.resolve(d.file); msg != "" {
+		if msg := m.resolve(d.dir); msg != "" {
 			d.fail(d.seen[path+".source"], path+".source", "%s", msg)
 		}
 	}
@@ -272,9 +275,9 @@ func listSources(of func(source) string) []string {
 }
 
 // resolve takes a source apart. A path's variables are expanded, and a relative
-// one starts at the config file's folder: a config means the same from wherever
-// it is run.
-func (m *Model) resolve(file string) string {
+// one starts at dir, the config file's folder: a config means the same from
+// wherever it is run.
+func (m *Model) resolve(dir string) string {
 	path, bare := m.Source, true
 	m.Kind = KindGGUF
 	if s := scheme.FindStringSubmatch(m.Source); s != nil {
@@ -306,7 +309,7 @@ func (m *Model) resolve(file string) string {
 		return "~ is not expanded; write $HOME" + clip(strings.TrimPrefix(path, "~"))
 	}
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(file), path)
+		path = filepath.Join(dir, path)
 	}
 	m.Path = path
 	return ""

@@ -17,10 +17,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
 	"llmscale/internal/address"
+	"llmscale/internal/paths"
 )
 
 // Config is a sweep as its file asks for it, with every default filled in.
@@ -38,6 +41,7 @@ type Config struct {
 	Models            []Model    `json:"models"`
 
 	file string
+	dir  string // where relative model paths start
 	text []byte
 	idle []idleDType
 }
@@ -147,33 +151,71 @@ const (
 // MaxBytes is the size above which a config file is refused unread.
 const MaxBytes = 1 << 20
 
-// Load reads and checks the config file at path. An error about its content is
-// an Errors; one about reaching the file wraps the system's.
+// Stdin is the path that stands for standard input, and the name of a config that
+// was read from there.
+const (
+	Stdin     = "-"
+	stdinName = "stdin"
+)
+
+// Load reads and checks the config at path, once: a pipe gives its bytes but one
+// time. Relative model paths start at the file's folder, those of a config that
+// comes through a pipe or from Stdin at the current one. An error about the
+// content is an Errors; one about reaching the file wraps the system's.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
+	name, f := stdinName, os.Stdin
+	if path != Stdin {
+		var err error
+		if f, err = os.Open(path); err != nil {
+			return nil, fmt.Errorf("config: %w", err)
+		}
+		defer f.Close()
+		name = path
+	}
+	dir, err := folderOf(path, f)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	defer f.Close()
 	// One byte more than allowed, so that Parse sees that it is too large
 	// without the whole of a wrong file in memory.
 	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return Parse(path, data)
+	return ParseAt(name, dir, data)
+}
+
+// opened are the names of what is open already, wherever it lies.
+var opened = regexp.MustCompile(`^(/dev/stdin|/dev/fd/\d+|/proc/[^/]+/fd/\d+)$`)
+
+// folderOf is where relative paths of the opened config start, as an absolute path.
+func folderOf(path string, f *os.File) (string, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if path == Stdin || opened.MatchString(path) || !info.Mode().IsRegular() {
+		return os.Getwd()
+	}
+	dir, _ := filepath.Split(path) // as it is: filepath.Dir takes link/.. away
+	return paths.Absolute(dir)
 }
 
 // Parse checks a config file's bytes. The name is the file's path: it stands in
 // errors, gives the default run_name, and its folder is where relative model
 // paths start. The error, if any, is an Errors.
 func Parse(name string, data []byte) (*Config, error) {
-	d := &decoder{file: name, seen: map[string]mark{}, bad: map[string]bool{}}
+	return ParseAt(name, filepath.Dir(name), data)
+}
+
+// ParseAt is Parse for bytes whose relative model paths start at dir.
+func ParseAt(name, dir string, data []byte) (*Config, error) {
+	d := &decoder{file: name, dir: dir, seen: map[string]mark{}, bad: map[string]bool{}}
 	root := d.document(data)
 	if root == nil {
 		return nil, d.errs.orNil()
 	}
-	c := &Config{file: name}
+	c := &Config{file: name, dir: dir}
 	decodeMapping(d, &sweepTable, root, c, "")
 	d.check(c)
 	if len(d.errs) == 0 {
@@ -187,6 +229,9 @@ func Parse(name string, data []byte) (*Config, error) {
 
 // File is the name under which the config was read.
 func (c *Config) File() string { return c.file }
+
+// Dir is the folder where the config's relative model paths start.
+func (c *Config) Dir() string { return c.dir }
 
 // Text is the bytes that were parsed, but for the secrets of addresses, in whose place
 // environment variables stand; the caller must not change them. Filter and Override

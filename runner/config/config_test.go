@@ -132,7 +132,7 @@ models: [{name: a, source: synth:gpt2}]
 	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
-		file:   "some/where/my sweep.v2.yaml", text: data}
+		file:   "some/where/my sweep.v2.yaml", dir: "some/where", text: data}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)
 	}

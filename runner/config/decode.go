@@ -25,6 +25,7 @@ func at(n *yaml.Node) mark { return mark{n.Line, n.Column} }
 // columns, stop at the first error of some kinds, and take 010 for eight.
 type decoder struct {
 	file string
+	dir  string // where relative model paths start
 	errs Errors
 	seen map[string]mark // value of each known key that the file holds, by field path
 	bad  map[string]bool // field paths that were refused: what depends on them is no news

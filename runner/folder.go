@@ -1,0 +1,243 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"llmscale/internal/durable"
+	"llmscale/internal/paths"
+	"llmscale/runner/ceilings"
+)
+
+// Store is a run's folder while it is being written. Nothing in it is ever
+// overwritten but by a whole new version of itself; runs.jsonl only grows, save
+// for the torn end that a killed coordinator leaves, which is moved aside.
+type Store struct {
+	dir     string
+	created bool // by CreateStore: the folder was not there
+	runs    *os.File
+	lock    *os.File
+	disk    durable.Disk
+	lacks   []lack // what the folder's file system does not offer
+}
+
+// lack is something that the run goes without.
+type lack struct{ what, advice string }
+
+// attemptFiles are what a run writes before its first record. ceilings.json is
+// among them, but holds measurements: it stays, and a run adds to it.
+var attemptFiles = []string{RunsFile, ManifestFile, configCopy, MetricsFile, loadFile, paramsFile, ceilings.FileName}
+
+// CreateStore makes the folder of a new run. It refuses one that holds anything but
+// what an attempt left that ended before its first record; modelsDir, if it lies in
+// the folder, may be there too.
+func CreateStore(dir, modelsDir string) (*Store, error) {
+	return createStore(dir, modelsDir, durable.System)
+}
+
+func createStore(dir, modelsDir string, disk durable.Disk) (_ *Store, err error) {
+	models, err := inFolder(dir, modelsDir)
+	if err != nil {
+		return nil, err
+	}
+	_, statErr := os.Stat(dir)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("runner: the run's folder: %w", err)
+	}
+	s := &Store{dir: dir, created: errors.Is(statErr, fs.ErrNotExist), disk: disk}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Discard())
+		}
+	}()
+	// Before the lock, which makes a file, and once more with it: another process may have begun meanwhile.
+	if _, err := leftover(dir, models); err != nil {
+		return nil, err
+	}
+	if err := s.take(); err != nil {
+		return nil, err
+	}
+	left, err := leftover(dir, models)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range left {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			return nil, fmt.Errorf("runner: what an earlier attempt left: %w", err)
+		}
+	}
+	return s, s.open()
+}
+
+// inFolder returns the name in dir that leads to path, "" where path lies elsewhere
+// or is "".
+func inFolder(dir, path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	rel, err := relative(dir, path)
+	if err != nil || rel == "" {
+		return "", err
+	}
+	if rel == "." {
+		return "", fmt.Errorf("runner: %s cannot be both the run's folder and that of the models: choose two", dir)
+	}
+	first, _, _ := strings.Cut(rel, string(filepath.Separator))
+	return first, nil
+}
+
+// relative is path as seen from dir, "" where it does not lie in it.
+func relative(dir, path string) (string, error) {
+	dir, err := paths.Absolute(dir)
+	if err != nil {
+		return "", fmt.Errorf("runner: %w", err)
+	}
+	if path, err = paths.Absolute(path); err != nil {
+		return "", fmt.Errorf("runner: %w", err)
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", nil
+	}
+	return rel, nil
+}
+
+// leftover lists the files of an attempt that a new one must not find. The error
+// says that the folder holds something else, or a record.
+func leftover(dir, models string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("runner: the run's folder: %w", err)
+	}
+	var left []string
+	for _, e := range entries {
+		name := e.Name()
+		info, err := e.Info()
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
+		case err != nil:
+			return nil, fmt.Errorf("runner: the run's folder: %w", err)
+		case name == models, name == lockFile:
+		case name == RunsFile && info.Size() > 0:
+			return nil, fmt.Errorf("runner: the run's folder %s is not empty, it holds a run: choose a new one, or go on with that one: --resume %s", dir, dir)
+		case name == ceilings.FileName:
+		case slices.Contains(attemptFiles, name), slices.ContainsFunc(attemptFiles, func(f string) bool { return durable.IsUnfinished(name, f) }):
+			left = append(left, name)
+		default:
+			return nil, fmt.Errorf("runner: the run's folder %s is not empty, it holds %q: choose a new one", dir, name)
+		}
+	}
+	return left, nil
+}
+
+// OpenStore opens an existing run folder to go on with it.
+func OpenStore(dir string) (*Store, error) { return openStore(dir, durable.System) }
+
+func openStore(dir string, disk durable.Disk) (*Store, error) {
+	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err != nil {
+		return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
+	}
+	s := &Store{dir: dir, disk: disk}
+	err := s.take()
+	if err == nil {
+		err = s.open()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// take locks the folder for this process.
+func (s *Store) take() error {
+	path := filepath.Join(s.dir, lockFile)
+	for tries := 0; ; tries++ {
+		lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+		if err != nil {
+			return fmt.Errorf("runner: the run's folder: %w", err)
+		}
+		err = s.disk.Lock(lock)
+		switch {
+		case err == nil:
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			lock.Close()
+			return fmt.Errorf("runner: %s is in use by another llmscale: wait for it or stop it", s.dir)
+		case durable.Unsupported(err):
+			s.lacks = append(s.lacks, lack{fmt.Sprintf("the run's folder cannot be locked: its file system does not offer it (%v)", err),
+				"start no second llmscale on this folder while this one runs: nothing would keep them apart"})
+		default:
+			lock.Close()
+			return fmt.Errorf("runner: locking %s: %w", path, err)
+		}
+		// Whoever gives the folder up removes the file: what was locked may have lost its name by now. Not for ever:
+		// there are file systems whose files have no lasting identity.
+		mine, errA := lock.Stat()
+		there, errB := os.Stat(path)
+		if errA == nil && errB == nil && os.SameFile(mine, there) || tries == 10 {
+			s.lock = lock
+			return nil
+		}
+		lock.Close()
+	}
+}
+
+// open opens runs.jsonl, whose name itself must survive a power cut.
+func (s *Store) open() error {
+	var err error
+	if s.runs, err = os.OpenFile(filepath.Join(s.dir, RunsFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666); err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	err = s.disk.Sync(s.runs)
+	if err == nil {
+		err = s.disk.SyncDir(s.dir)
+	}
+	switch {
+	case durable.Unsupported(err):
+		s.lacks = append(s.lacks, lack{fmt.Sprintf("the run's folder cannot be brought to the disk: its file system does not offer it (%v)", err),
+			"after a power cut or a crash of the machine the last records may be missing; --resume makes those calls again"})
+	case err != nil:
+		return fmt.Errorf("runner: the run's folder %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// Close releases the folder.
+func (s *Store) Close() error {
+	var errs []error
+	if s.runs != nil {
+		errs = append(errs, s.runs.Close())
+		s.runs = nil
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close()) // which unlocks it
+		s.lock = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Discard closes the store and removes what CreateStore made, in a folder in which no
+// run has begun; one that has begun stays. A store that does not hold the folder
+// leaves it to who does.
+func (s *Store) Discard() error {
+	if _, err := os.Stat(filepath.Join(s.dir, ManifestFile)); err == nil {
+		return s.Close()
+	}
+	var errs []error
+	if s.lock != nil {
+		for _, name := range []string{RunsFile, configCopy, lockFile} {
+			if err := os.Remove(filepath.Join(s.dir, name)); !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if s.created {
+		_ = os.Remove(s.dir) // stays where it holds models
+	}
+	return errors.Join(append(errs, s.Close())...)
+}

@@ -1,0 +1,100 @@
+package runner
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"llmscale/gguf"
+	"llmscale/internal/paths"
+	"llmscale/runner/record"
+)
+
+// modelFilesKey is the manifest's key of the run's ModelFiles.
+const modelFilesKey = "model_files"
+
+// ModelFile is a file that a run loads. It is one file by its path, and the same in
+// a later session by its hash.
+type ModelFile struct {
+	Model       string           `json:"model"` // the first that stands for it
+	Source      string           `json:"source"`
+	File        string           `json:"file"`  // as records name it, see Model.Label
+	Path        string           `json:"path"`  // absolute
+	Pairs       []string         `json:"pairs"` // that load it, model/backend
+	SHA256      string           `json:"sha256"`
+	Description gguf.Description `json:"description"`
+}
+
+// Pair names what loads a file, model/backend; neither name has a slash.
+func (j *Job) Pair() string { return j.Model.Name + "/" + j.Backend.Name }
+
+// modelFiles lists the plan's files. A hash that this session does not know stays
+// what an earlier one found.
+func modelFiles(p *Plan, earlier hashes) []ModelFile {
+	out := []ModelFile{}
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		m := &j.Model
+		at := slices.IndexFunc(out, func(f ModelFile) bool { return f.Path == m.File })
+		if at < 0 {
+			at = len(out)
+			out = append(out, ModelFile{Model: m.Name, Source: m.Source, File: m.Label, Path: m.File, Description: m.Desc})
+		}
+		f := &out[at]
+		f.Pairs = append(f.Pairs, j.Pair())
+		for _, sum := range []string{m.SHA256, earlier[j.Pair()]} {
+			if f.SHA256 == "" {
+				f.SHA256 = sum
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b ModelFile) int { return strings.Compare(a.File, b.File) })
+	return out
+}
+
+// hashes are the SHA-256 of the files that earlier sessions loaded, by Job.Pair.
+type hashes map[string]string
+
+// loadedFiles takes them from a manifest and from records, which know of files that
+// were written for their measurement alone.
+func loadedFiles(manifest map[string]any, records []record.Record) hashes {
+	out := hashes{}
+	var files []ModelFile
+	data, err := json.Marshal(manifest[modelFilesKey]) // made in this session or read from a file
+	if err == nil && json.Unmarshal(data, &files) == nil {
+		for _, f := range files {
+			for _, pair := range f.Pairs {
+				out[pair] = f.SHA256
+			}
+		}
+	}
+	for i := range records {
+		if r := &records[i]; r.ModelSHA256 != nil {
+			out[r.Model+"/"+r.Backend] = *r.ModelSHA256
+		}
+	}
+	return out
+}
+
+// check compares the job's file with the one that an earlier session loaded. A file
+// that did not fit then, or does not now, has no hash to compare.
+func (h hashes) check(j *Job) error {
+	m := &j.Model
+	if was := h[j.Pair()]; was != m.SHA256 && was != "" && m.SHA256 != "" {
+		return fmt.Errorf("the content of %s, the file of model %s, has changed since the run was started: start a new run", m.File, m.Name)
+	}
+	return nil
+}
+
+// label gives each file of the jobs its name in records.
+func label(jobs []Job) {
+	var files []string
+	for i := range jobs {
+		files = append(files, jobs[i].Model.File)
+	}
+	labels := paths.Tell(files)
+	for i := range jobs {
+		jobs[i].Model.Label = labels[jobs[i].Model.File]
+	}
+}
