@@ -266,6 +266,24 @@ func newRun(t *testing.T, p *Plan, w Command) (*Run, string) {
 	return &Run{ID: "test", Plan: p, Store: store, Worker: w, Progress: &quiet{}, Log: discard, Manifest: manifest}, dir
 }
 
+// resumeRun is the next session of the run in dir, of the plan with which it began.
+func resumeRun(t *testing.T, p *Plan, dir string, w Command) *Run {
+	t.Helper()
+	r := &Run{ID: "test", Plan: p, Worker: w, Progress: &quiet{}, Log: discard}
+	var err error
+	if r.Store, err = OpenStore(dir); err != nil {
+		t.Fatal(err)
+	}
+	if r.Manifest, err = ReadManifest(dir); err != nil {
+		t.Fatal(err)
+	}
+	if r.Previous, err = r.Store.Recover(); err != nil {
+		t.Fatal(err)
+	}
+	r.Session = Sessions(r.Manifest)
+	return r
+}
+
 // finish executes a run and closes its store.
 func finish(t *testing.T, r *Run, stop <-chan struct{}) Summary {
 	t.Helper()

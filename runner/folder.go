@@ -158,7 +158,11 @@ func openStore(dir string, disk durable.Disk) (*Store, error) {
 func (s *Store) take() error {
 	path := filepath.Join(s.dir, lockFile)
 	for tries := 0; ; tries++ {
-		lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+		lock, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
+		made := err == nil
+		if errors.Is(err, fs.ErrExist) {
+			lock, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+		}
 		if err != nil {
 			return fmt.Errorf("runner: the run's folder: %w", err)
 		}
@@ -173,6 +177,9 @@ func (s *Store) take() error {
 				"start no second llmscale on this folder while this one runs: nothing would keep them apart"})
 		default:
 			lock.Close()
+			if made {
+				os.Remove(path) // the first error is what counts
+			}
 			return fmt.Errorf("runner: locking %s: %w", path, err)
 		}
 		// Whoever gives the folder up removes the file: what was locked may have lost its name by now. Not for ever:

@@ -142,31 +142,14 @@ func TestNoProbe(t *testing.T) {
 // nothing left to measure probes nothing.
 func TestProbeOnResume(t *testing.T) {
 	p := testPlan(t, testConfig)
-	dir := filepath.Join(t.TempDir(), "run")
-	store, err := CreateStore(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifest := NewManifest("test", p, Overrides{}, "models", nil)
+	r, dir := newRun(t, p, testWorker(t, ""))
 	stop := make(chan struct{})
-	var q Progress = &stopAfter{n: 5, stop: stop}
+	r.Progress = &stopAfter{n: 5, stop: stop}
 	session := func(n int, records []string) []string {
-		r := &Run{ID: "test", Plan: p, Store: store, Worker: testWorker(t, ""), Progress: q, Log: discard, Manifest: manifest, Session: n}
 		if n > 0 {
-			if manifest, err = ReadManifest(dir); err != nil {
-				t.Fatal(err)
-			}
-			r.Manifest = manifest
-			if r.Store, r.Previous, err = OpenStore(dir); err != nil {
-				t.Fatal(err)
-			}
+			r = resumeRun(t, p, dir, testWorker(t, ""))
 		}
-		if _, err := r.Execute(stop); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Store.Close(); err != nil {
-			t.Fatal(err)
-		}
+		finish(t, r, stop)
 		f, err := ceilings.Load(filepath.Join(dir, ceilings.FileName))
 		if err != nil {
 			t.Fatal(err)
@@ -181,7 +164,7 @@ func TestProbeOnResume(t *testing.T) {
 		return out
 	}
 	first := session(0, nil)
-	stop, q = nil, &quiet{}
+	stop = nil
 	second := session(1, first)
 	third := session(2, second)
 	if len(first) != 1 || len(second) != 2 || len(third) != 2 || !strings.HasPrefix(second[1], "session 1, 1 threads") {

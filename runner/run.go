@@ -179,6 +179,9 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 		}
 	}
 	r.loaded = loadedFiles(r.Manifest, r.Previous)
+	for _, l := range r.Store.lacks {
+		r.warn(Warning{Code: "file_system", Where: r.Store.dir, Text: l.what, Advice: l.advice})
+	}
 	if r.Transient != nil {
 		r.beginTransient()
 		defer r.emptyOwnDir()

@@ -87,28 +87,21 @@ func TestRecover(t *testing.T) {
 	}
 }
 
-func TestOpenRefusals(t *testing.T) {
+// TestBrokenLine: what no crash leaves is told with its place, and nothing is cut off.
+func TestBrokenLine(t *testing.T) {
 	s, dir := newStore(t)
 	if err := s.Append(aCall(0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenStore(dir); err == nil || !strings.Contains(err.Error(), "in use") {
-		t.Errorf("a folder in use: %v", err)
-	}
 	s.Close()
-	if _, err := CreateStore(dir, ""); err == nil || !strings.Contains(err.Error(), "not empty") {
-		t.Errorf("a folder that has a run: %v", err)
-	}
-	if _, err := OpenStore(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a run folder") {
-		t.Errorf("a folder without a manifest: %v", err)
-	}
 	path := filepath.Join(dir, RunsFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.SplitAfter(string(data), "\n")
-	if err := os.WriteFile(path, []byte(lines[0]+"{broken\n"+lines[1]+lines[2]), 0o666); err != nil {
+	text := lines[0] + "{broken\n" + lines[1] + lines[2]
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
 	again, err := OpenStore(dir)
@@ -119,36 +112,8 @@ func TestOpenRefusals(t *testing.T) {
 	if _, err := again.Recover(); err == nil || !strings.Contains(err.Error(), RunsFile+":2:") {
 		t.Errorf("a broken line in the middle: %v, want its line number", err)
 	}
-}
-
-// TestDiscard removes what was made and nothing else.
-func TestDiscard(t *testing.T) {
-	mine := t.TempDir()
-	for _, dir := range []string{mine, filepath.Join(mine, "new")} {
-		s, err := CreateStore(dir, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Discard(); err != nil {
-			t.Error(err)
-		}
-	}
-	if entries, err := os.ReadDir(mine); err != nil || len(entries) != 0 {
-		t.Errorf("left in the user's folder: %v, %v", entries, err)
-	}
-	s, dir := newStore(t)
-	if err := s.Discard(); err == nil {
-		t.Errorf("%s holds a run and is discarded", dir)
-	}
-}
-
-func TestUnwritableFolder(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := CreateStore(filepath.Join(file, "run"), ""); err == nil || !strings.Contains(err.Error(), "the run's folder") {
-		t.Errorf("a folder inside a file: %v", err)
+	if data, err := os.ReadFile(path); err != nil || string(data) != text {
+		t.Errorf("the file was changed: %v", err)
 	}
 }
 

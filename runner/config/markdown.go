@@ -112,7 +112,8 @@ const docTail = `
 | source | what it is |
 |---|---|
 SOURCES
-A relative path starts at the config file's folder, so that a file means the same from wherever the program is called.
+A relative path starts at the config file's folder, so that a file means the same from wherever the program is called; in a config from a pipe or
+from standard input (--config -) at the current folder.
 ` + "`$NAME` and `${NAME}`" + ` are replaced by the environment's variables; one that is not set, or empty, is an error. ` + "`$$`" + ` is a dollar sign. ` + "`~`" + ` is not expanded: write ` + "`$HOME`" + `.
 That the file exists is checked when the sweep is planned, not here.
 

@@ -65,7 +65,7 @@ type Record struct {
 	Model       string  `json:"model" doc:"name of the model in the config"`
 	ModelKind   string  `json:"model_kind" doc:"how the model came in: synth or gguf"`
 	ModelSource string  `json:"model_source" doc:"source as written in the config"`
-	ModelFile   string  `json:"model_file" doc:"file name of the GGUF that was loaded; of a model in several parts, of the first"`
+	ModelFile   string  `json:"model_file" doc:"file name of the GGUF that was loaded, of a model in several parts of the first, with as many of its folders as tell it from others of the run"`
 	ModelSHA256 *string `json:"model_sha256" doc:"SHA-256 of that file, lower-case hex; of a model in several parts, of their contents one after another (what cat gives of them); null where the model was not tried"`
 
 	ParamsMillions       float64  `json:"params_millions" unit:"1e6" doc:"total parameters, counted from the file's tensors"`
