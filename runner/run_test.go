@@ -470,14 +470,6 @@ func TestKeptCallsAreCounted(t *testing.T) {
 			}
 			return
 		}
-		manifest, err := ReadManifest(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		store, previous, err := OpenStore(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r = &Run{ID: "test", Plan: p, Store: store, Worker: worker, Log: discard, Manifest: manifest, Session: session + 1, Previous: previous}
+		r = resumeRun(t, p, dir, worker)
 	}
 }
