@@ -11,12 +11,18 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
+// Defaults of MemoryOptions, llama.cpp's own.
+const (
+	DefaultBatch  = 2048
+	DefaultUBatch = 512
+)
+
 // MemoryOptions says how a model is to be loaded. Its zero value is llama.cpp's default on this machine's CPU, with a
 // context of the model's training length.
 type MemoryOptions struct {
 	Context int64  // tokens; 0: the model's NCtxTrain
-	Batch   int64  // tokens handed over at once, which bound the micro-batch; 0: 2048
-	UBatch  int64  // tokens computed at once in prefill; 0: 512
+	Batch   int64  // tokens handed over at once, which bound the micro-batch; 0: DefaultBatch
+	UBatch  int64  // tokens computed at once in prefill; 0: DefaultUBatch
 	TypeK   string // type of the cached keys; "": f16
 	TypeV   string // type of the cached values; "": f16
 
@@ -95,8 +101,8 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 		}
 	}
 	set(&o.Context, d.NCtxTrain)
-	set(&o.Batch, 2048)
-	set(&o.UBatch, 512)
+	set(&o.Batch, DefaultBatch)
+	set(&o.UBatch, DefaultUBatch)
 	if o.TypeK == "" {
 		o.TypeK = "f16"
 	}

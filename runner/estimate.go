@@ -59,7 +59,7 @@ type Estimate struct {
 	Probe, Load, Prefill, Decode float64
 
 	WriteBytes int64 // of models that are still to be written, whose time is not in the guess
-	Elsewhere  int   // models on a GPU, whose times are not in it
+	Elsewhere  int   // pairs of model and backend on a GPU, whose times are not in it
 }
 
 // Estimate guesses how long the plan's calls take, warm-ups included, at rates that were measured on this machine.
@@ -102,7 +102,7 @@ func (e Estimate) String() string {
 		out += "; writing " + text.Size(e.WriteBytes) + " of models comes on top"
 	}
 	if e.Elsewhere > 0 {
-		out += fmt.Sprintf("; %d models on a GPU are not in it", e.Elsewhere)
+		out += fmt.Sprintf("; what a GPU computes (%d pairs of model and backend) is not in it", e.Elsewhere)
 	}
 	return out
 }

@@ -77,7 +77,7 @@ func TestEstimate(t *testing.T) {
 	if none := p.Estimate(r); none.Probe != 0 {
 		t.Errorf("a probe that is not made takes %g s", none.Probe)
 	}
-	for _, want := range []string{"rough time: ", "decode ", "prefill ", "loading ", "probe ", "at 1 GB/s", "a third of 100 Gflop/s", "writing 3 GiB of models comes on top", "1 models on a GPU are not in it"} {
+	for _, want := range []string{"rough time: ", "decode ", "prefill ", "loading ", "probe ", "at 1 GB/s", "a third of 100 Gflop/s", "writing 3 GiB of models comes on top", "what a GPU computes (1 pairs"} {
 		if !strings.Contains(other.String(), want) {
 			t.Errorf("no %q in\n%s", want, other)
 		}

@@ -112,11 +112,10 @@ func candidates(app *cli.App, words []string) (out []string) {
 	if len(words) == 0 {
 		words = []string{""}
 	}
-	last := words[len(words)-1]
+	last, written := words[len(words)-1], "" // written: what of the word stands before the part that is asked for
 	offer := func(name, meaning string) {
 		if strings.HasPrefix(name, last) {
-			meaning, _, _ = strings.Cut(meaning, "\n")
-			out = append(out, strings.TrimSuffix(name+"\t"+strings.ReplaceAll(meaning, "`", ""), "\t"))
+			out = append(out, strings.TrimSuffix(written+name+"\t"+strings.ReplaceAll(meaning, "`", ""), "\t"))
 		}
 	}
 	offerFlags := func(flags []cli.Flag) {
@@ -154,6 +153,7 @@ func candidates(app *cli.App, words []string) (out []string) {
 		before = words[len(words)-3]
 	case strings.HasPrefix(last, "-") && strings.Contains(last, "="):
 		before, last, _ = strings.Cut(last, "=")
+		written = before + "="
 	}
 	if name := strings.TrimLeft(before, "-"); name != before {
 		for _, f := range command.Flags {

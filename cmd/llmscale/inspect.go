@@ -25,8 +25,8 @@ func inspectCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 			&cli.Int64Flag{Name: "context", Usage: "memory: `TOKENS` of context", DefaultText: "what the model was made for"},
-			&cli.Int64Flag{Name: "batch", Usage: "memory: `TOKENS` handed over at once", DefaultText: "2048"},
-			&cli.Int64Flag{Name: "ubatch", Usage: "memory: `TOKENS` computed at once", DefaultText: "512"},
+			&cli.Int64Flag{Name: "batch", Value: gguf.DefaultBatch, Usage: "memory: `TOKENS` handed over at once"},
+			&cli.Int64Flag{Name: "ubatch", Value: gguf.DefaultUBatch, Usage: "memory: `TOKENS` computed at once"},
 			&cli.StringFlag{Name: "kv-type", Value: "f16", Usage: "memory: `TYPE` of the KV cache"},
 			&cli.StringFlag{Name: "flash-attn", Value: "on", Usage: "memory: flash attention, `on or off`"},
 			&cli.BoolFlag{Name: "window-cache", Usage: "memory: layers with a sliding window keep that window alone"},

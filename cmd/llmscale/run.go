@@ -3,17 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -390,93 +387,4 @@ func openBackend(kind string) (runner.Backend, error) {
 		}}), nil
 	}
 	return nil, runner.Failf(record.StatusWaived, "this build has no backend of kind %q", kind)
-}
-
-// printPlan is --dry-run: nothing has been written.
-func printPlan(out io.Writer, p *runner.Plan) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "order\tmodel\tbackend\tscenarios\tparams (M)\tweights\tKV cache\tcompute\tmemory\tfile")
-	tooLarge, waived := 0, ""
-	var refused []string
-	for i := range p.Jobs {
-		j := &p.Jobs[i]
-		var scenarios []string
-		for _, c := range j.Cells {
-			scenarios = append(scenarios, c.Scenario.Name)
-		}
-		note := ""
-		switch _, err := os.Stat(j.Model.File); {
-		case j.Refused != nil:
-			note = "  refused"
-			if !slices.Contains(refused, j.Refused.Reason) {
-				refused = append(refused, j.Refused.Reason)
-			}
-		case j.Waived != "":
-			note = "  waived"
-			waived = j.Waived
-		case !j.Fits:
-			note = "  does not fit"
-			tooLarge++
-		case err != nil:
-			note = "  to be written"
-		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%.6g\t%s\t%s\t%s\t%s\t%s%s\n", i+1, j.Model.Name, j.Backend.Name, strings.Join(scenarios, ","),
-			float64(j.Model.Desc.ParamsTotal)/1e6, text.Size(j.Memory.Weights), text.Size(j.Memory.KV), text.Size(j.Memory.Compute),
-			text.Size(j.Memory.Resident), text.Safe(j.Model.File), note)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "\n%d cells, %d calls each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Cells, len(p.Calls()),
-		p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens, p.RecordsExpected())
-	if p.Free > 0 {
-		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", text.Size(p.Free), tooLarge, len(p.Jobs))
-	}
-	if waived != "" {
-		fmt.Fprintln(out, "waived:", waived)
-	}
-	for _, why := range refused {
-		fmt.Fprintln(out, "refused:", why)
-	}
-	fmt.Fprintln(out, roughTime(p))
-	return nil
-}
-
-// roughTime guesses from this machine's rates, measured now: a fraction of a second and a quarter of a GiB, or less
-// where little memory is free.
-func roughTime(p *runner.Plan) string {
-	const passes = 5
-	_, threads := runner.Cores()
-	size := int64(256 << 20)
-	if free := runner.AvailableMemory(); free > 0 {
-		size = min(size, free/8)
-	}
-	reads, err := native.ReadBandwidth(size, threads, passes)
-	rates := runner.Rates{}
-	if err == nil {
-		rates.FlopPerS, err = native.MultiplyAddRate(threads)
-	}
-	if err != nil {
-		return "rough time: not estimated (" + err.Error() + ")"
-	}
-	slices.Sort(reads)
-	rates.ReadBytesPerS = reads[passes/2]
-	return p.Estimate(rates).String()
-}
-
-func printSummary(out, errOut io.Writer, run *runner.Run, dir string, sum runner.Summary) {
-	var parts []string
-	for _, s := range []string{record.StatusOK, record.StatusOOM, record.StatusCrashed, record.StatusTimeout, record.StatusError, record.StatusWaived} {
-		if n := sum.ByStatus[s]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, s))
-		}
-	}
-	if left := sum.Cells - len(run.Outcomes()); left > 0 {
-		parts = append(parts, fmt.Sprintf("%d not measured", left))
-	}
-	fmt.Fprintf(errOut, "%d cells: %s\n", sum.Cells, strings.Join(parts, ", "))
-	for _, u := range run.Said() {
-		fmt.Fprintf(out, "%s said to %q: %q\n", u.Cell, u.Prompt, u.Text)
-	}
-	fmt.Fprintln(out, dir)
 }
