@@ -179,7 +179,8 @@ func (d *Description) place(f *File) {
 		if len(t.Dims) > 1 {
 			p.rows = t.Dims[1]
 		}
-		p.head = t.Name == "output.weight" || t.Name == "token_embd.weight" && d.TiedHead
+		// BitNet multiplies with the table itself, of which no copy is made as the head.
+		p.head = t.Name == "output.weight" || t.Name == "token_embd.weight" && d.TiedHead && d.Architecture != "bitnet"
 		_, p.unloaded = d.idle(t.Name)
 		dims := len(t.Dims)
 		for dims > 1 && t.Dims[dims-1] == 1 {

@@ -118,3 +118,51 @@ func TestTensorsThatNoArchitectureHas(t *testing.T) {
 		}
 	}
 }
+
+// TestArchitecturesRepacked: with weights in q4_0, of which llama.cpp copies some into an order of its own, what it
+// maps and what it copies is what the ledger says.
+func TestArchitecturesRepacked(t *testing.T) {
+	models, err := archs.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts, err := archs.Accounts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	build, err := Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range models {
+		if accounts[m.Name()].Refused != "" {
+			continue
+		}
+		t.Run(m.Name(), func(t *testing.T) {
+			m.Tensors = slices.Clone(m.Tensors)
+			for i := range m.Tensors {
+				if s := &m.Tensors[i]; s.Type == gguf.F16 && s.Dims[0]%32 == 0 {
+					s.Type = gguf.Q4_0
+				}
+			}
+			path := filepath.Join(t.TempDir(), "model.gguf")
+			if err := m.Write(path); err != nil {
+				t.Fatal(err)
+			}
+			d := describe(t, path)
+			loaded, err := Load(path, ModelParams{Mmap: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { loaded.Close() }) // after the context's
+			got := accounted(t, newContext(t, loaded, ContextParams{NCtx: archs.Context, NUBatch: archs.UBatch, Threads: 1}))
+			want, err := d.Memory(gguf.MemoryOptions{Context: archs.Context, UBatch: archs.UBatch, Upstream: build.LlamaSource != "module"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.model != want.Weights || got.repacked != want.Repacked {
+				t.Errorf("%d bytes mapped and %d repacked; the ledger says %d and %d", got.model, got.repacked, want.Weights, want.Repacked)
+			}
+		})
+	}
+}
