@@ -44,7 +44,7 @@ var variants = map[string][]string{
 	"plamo2":         {"attention.head_count_kv=[0,2,0] attention.key_length=16 attention.value_length=16 ssm.conv_kernel=4 ssm.inner_size=128 ssm.state_size=16 ssm.time_step_rank=4 ssm.group_count=0"},
 	"mamba":          {"attention.head_count=0 attention.head_count_kv=0 feed_forward_length=0" + ssmKeys},
 	"mamba2":         {"attention.head_count=0 attention.head_count_kv=0 feed_forward_length=0" + ssmKeys},
-	"jamba":          {"attention.head_count_kv=[0,2,0]" + ssmKeys, "moe: attention.head_count_kv=[0,2,0]" + ssmKeys + moeKeys},
+	"jamba":          {"attention.head_count_kv=[0,2,0]" + ssmKeys, "moe: attention.head_count_kv=[0,2,0] +blk.1.ffn_gate_inp.weight" + ssmKeys + moeKeys},
 	"falcon-h1":      {ssmKeys},
 	"granitehybrid":  {"attention.head_count_kv=[0,2,0]" + ssmKeys, "moe: attention.head_count_kv=[0,2,0] expert_shared_feed_forward_length=80" + ssmKeys + moeKeys},
 	"nemotron_h":     {"attention.head_count_kv=[0,2,0] feed_forward_length=[0,0,96] attention.key_length=16 attention.value_length=16 expert_feed_forward_length=48" + ssmKeys},

@@ -70,7 +70,7 @@ type discovery struct {
 }
 
 var (
-	missingKey    = regexp.MustCompile(`key not found in model: ([^\s;]+)`)
+	missingKey    = regexp.MustCompile(`key not found in model: ([^\s;)]+)`)
 	missingTensor = regexp.MustCompile(`missing tensor '([^']+)'`)
 	wrongShape    = regexp.MustCompile(`tensor '([^']+)' has wrong shape; expected ([0-9 ,]+), got`)
 	wrongNumber   = regexp.MustCompile(`wrong number of tensors`)
