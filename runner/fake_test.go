@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -250,6 +251,11 @@ func (q *quiet) Stored(cell string, call int, status string) {
 	q.stored = append(q.stored, fmt.Sprintf("%s %d %s", cell, call, status))
 }
 func (q *quiet) Note(line string) { q.notes = append(q.notes, line) }
+
+// failures are the notes that are no warnings: of these some depend on the machine's processors.
+func (q *quiet) failures() []string {
+	return slices.DeleteFunc(slices.Clone(q.notes), func(n string) bool { return strings.HasPrefix(n, "warning: ") })
+}
 
 // newRun is a run of a plan in a new folder, which a test may change before finish.
 func newRun(t *testing.T, p *Plan, w Command) (*Run, string) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"llmscale/gguf"
+	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -64,6 +65,9 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := checkPaths(m); err != nil {
+			return nil, err
+		}
 		job, err := newJob(cfg, m, pair.Backend, longest, threads)
 		if err != nil {
 			return nil, err
@@ -86,6 +90,20 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 		r.Shuffle(len(cells), func(i, k int) { cells[i], cells[k] = cells[k], cells[i] })
 	}
 	return p, nil
+}
+
+// checkPaths refuses files that a worker could not be told of.
+func checkPaths(m Model) error {
+	paths := []string{m.File, m.Path}
+	for _, f := range m.Files {
+		paths = append(paths, f.Path)
+	}
+	for _, path := range paths {
+		if err := text.CheckPath("model "+m.Name, path); err != nil {
+			return fmt.Errorf("runner: %w", err)
+		}
+	}
+	return nil
 }
 
 func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int) (Job, error) {

@@ -84,8 +84,8 @@ func TestRunStoresCeilings(t *testing.T) {
 	if e, ok := probed(t, dir); !ok || e.Devices != 2 || len(e.NotMeasured) != 0 || !(e.WallS > 0) {
 		t.Errorf("the manifest says %+v", e)
 	}
-	if len(q.notes) != 0 {
-		t.Errorf("notes %q", q.notes)
+	if notes := q.failures(); len(notes) != 0 {
+		t.Errorf("notes %q", notes)
 	}
 	probes := 0
 	for i, s := range q.statuses {
@@ -115,7 +115,7 @@ func TestFailedProbe(t *testing.T) {
 			if !ok || e.Devices != 0 || !strings.Contains(e.NotMeasured["cpu, 1 thread"], want) {
 				t.Errorf("the manifest says %+v, want %q", e, want)
 			}
-			if len(q.notes) != 1 || !strings.Contains(q.notes[0], want) {
+			if notes := q.failures(); len(notes) != 1 || !strings.Contains(notes[0], want) {
 				t.Errorf("notes %q", q.notes)
 			}
 			if _, err := os.Stat(filepath.Join(dir, ceilings.FileName)); !errors.Is(err, os.ErrNotExist) {
@@ -127,7 +127,7 @@ func TestFailedProbe(t *testing.T) {
 
 func TestNoProbe(t *testing.T) {
 	dir, sum, _, q := execute(t, testPlan(t, testConfig+"probe: false\n"), testWorker(t, "error@probe"))
-	if sum.Failed() != 0 || len(q.notes) != 0 {
+	if sum.Failed() != 0 || len(q.failures()) != 0 {
 		t.Errorf("%+v, %q", sum, q.notes)
 	}
 	if _, ok := probed(t, dir); ok {

@@ -194,6 +194,9 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 		return Summary{}, err
 	}
 	r.warnOfMachine()
+	for _, w := range r.Plan.Warnings() {
+		r.warn(w)
+	}
 	err := r.probe(stop)
 	for i := 0; err == nil && i < len(r.Plan.Jobs); i++ {
 		err = r.job(&r.Plan.Jobs[i], stop)
@@ -340,6 +343,11 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 		}
 		r.kept[keptCall{c.TaskIdx, call.Idx}] = true
 		r.hear(j, base, m)
+		if m.SeqLen != nil {
+			for _, w := range contextWarnings(j, c.Scenario, *m.SeqLen, spec.GenTokens) {
+				r.warn(w)
+			}
+		}
 		r.eta.add(j.weight(c.Scenario, cfg.Gen(c.Scenario)), time.Since(started))
 		r.Progress.Stored(j.ID(c), call.Idx, record.StatusOK)
 	}

@@ -241,8 +241,8 @@ func TestFailures(t *testing.T) {
 					t.Errorf("%s has %d failed rows, want one per mode", cell, rows)
 				}
 			}
-			if len(failed) != sum.Failed() || len(q.notes) != len(failed) {
-				t.Errorf("%d cells failed on record, %d in the summary, %d were noted", len(failed), sum.Failed(), len(q.notes))
+			if len(failed) != sum.Failed() || len(q.failures()) != len(failed) {
+				t.Errorf("%d cells failed on record, %d in the summary, %d were noted", len(failed), sum.Failed(), len(q.failures()))
 			}
 		})
 	}

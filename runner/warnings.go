@@ -23,15 +23,7 @@ func (r *Run) warn(w Warning) {
 		r.warned = map[Warning]bool{}
 	}
 	r.warned[w] = true
-	text := "warning: "
-	if w.Where != "" {
-		text += w.Where + ": "
-	}
-	text += w.Text
-	if w.Advice != "" {
-		text += " (" + w.Advice + ")"
-	}
-	r.Progress.Note(text)
+	r.Progress.Note("warning: " + w.String())
 	kept := keptWarnings(r.Manifest)
 	if slices.Contains(kept, w) {
 		return // an earlier session's

@@ -100,6 +100,9 @@ func profileAction(c *cli.Context) error {
 	} else if c.Args().Present() {
 		return usagef("profile takes --model %s or the argument %q, not both", source, c.Args().First())
 	}
+	if err := text.CheckPath("the model", source); err != nil {
+		return usage(err)
+	}
 	if c.Int("repetitions") < 1 || c.Int("rows") < 0 {
 		return usagef("profile: --repetitions must be at least 1, and --rows at least 0")
 	}

@@ -206,6 +206,11 @@ func measure(c *cli.Context) (dir string, err error) {
 			return "", usage(err)
 		}
 	}
+	for what, path := range map[string]string{"the config": cfg.File(), "the run's folder": dir, "the folder of models": models.Dir} {
+		if err := checkPath(what, path); err != nil {
+			return "", err
+		}
+	}
 	for _, w := range cfg.Warnings() {
 		progress.Note("warning: " + w)
 	}
@@ -221,6 +226,9 @@ func measure(c *cli.Context) (dir string, err error) {
 		run.Plan.GroupByFile()
 	}
 	if c.Bool("dry-run") {
+		for _, w := range run.Plan.Warnings() {
+			progress.Note("warning: " + w.String())
+		}
 		return dir, printPlan(c.App.Writer, run.Plan)
 	}
 
@@ -296,6 +304,15 @@ func measure(c *cli.Context) (dir string, err error) {
 		return dir, &exitError{exitFailedCells, fmt.Errorf("%d of %d cells have no measurement; `%s` tries them again, but for those that ran out of memory", sum.Failed(), sum.Cells, resume)}
 	}
 	return dir, nil
+}
+
+// checkPath refuses a path that a run's files cannot hold, the current folder's included where it starts there.
+func checkPath(what, path string) error {
+	whole, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	return usage(text.CheckPath(what, whole))
 }
 
 // newRunDir is the folder of a new run and the name that the run takes from it.

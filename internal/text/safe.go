@@ -3,6 +3,7 @@
 package text
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -54,4 +55,13 @@ func acts(r rune) bool {
 	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point,
 		unicode.Noncharacter_Code_Point) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r)
+}
+
+// CheckPath refuses a path that is not UTF-8: JSON, in which it would be written, holds nothing else, and another path
+// would be read back. what is for the message, for instance "the run's folder".
+func CheckPath(what, path string) error {
+	if utf8.ValidString(path) {
+		return nil
+	}
+	return fmt.Errorf("%s is at %s, a path that is not UTF-8 (the letters with \\x), which a run's files cannot hold: give it another name (convmv renames whole folders)", what, Safe(path))
 }

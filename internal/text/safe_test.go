@@ -40,6 +40,15 @@ func TestSafeLines(t *testing.T) {
 	}
 }
 
+func TestCheckPath(t *testing.T) {
+	if err := CheckPath("it", "/Müll/中/\x1b"); err != nil {
+		t.Error(err)
+	}
+	if err := CheckPath("the file", "/M\xfcll"); err == nil || !strings.Contains(err.Error(), `the file is at /M\xfcll, a path that is not UTF-8`) {
+		t.Error(err)
+	}
+}
+
 func FuzzSafe(f *testing.F) {
 	f.Add("a\x1b[2J\u202e\xff\n")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -7,3 +7,15 @@ type Warning struct {
 	Text   string `json:"text"`  // what was seen
 	Advice string `json:"advice"`
 }
+
+// String is the warning in one line.
+func (w Warning) String() string {
+	s := w.Text
+	if w.Where != "" {
+		s = w.Where + ": " + s
+	}
+	if w.Advice != "" {
+		s += " (" + w.Advice + ")"
+	}
+	return s
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPathsThatAreNotUTF8: what a run would have to write into JSON is refused before anything is made; what needs no
+// JSON works.
+func TestPathsThatAreNotUTF8(t *testing.T) {
+	model := hostileFile(t, "m\xfcll.gguf")
+	folder := filepath.Join(t.TempDir(), "l\xe9s")
+	if err := os.Mkdir(folder, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	config := writeFile(t, "c.yaml", sweepOf("synth:tiny-gpt2"))
+	byName := writeFile(t, "m.yaml", sweepOf("gguf:$LLMSCALE_TEST_MODEL"))
+	t.Setenv("LLMSCALE_TEST_MODEL", model)
+	like := writeFile(t, "l.yaml", sweepOf("like:$LLMSCALE_TEST_MODEL"))
+	inside := filepath.Join(folder, "c.yaml")
+	if err := os.WriteFile(inside, []byte(sweepOf("synth:tiny-gpt2")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "run")
+	for _, c := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"out", []string{"run", "--config", config, "--out", filepath.Join(folder, "run")}, `the run's folder is at`},
+		{"models", []string{"run", "--config", config, "--models-dir", folder, "--out", out}, `l\xe9s`},
+		{"config", []string{"run", "--config", inside, "--out", out}, `the config is at`},
+		{"model", []string{"run", "--config", byName, "--out", out}, `model m is at`},
+		{"twin", []string{"sweep", "--config", like, "--out", out}, `model m is at`},
+		{"plan", []string{"run", "--dry-run", "--config", byName, "--out", out}, `m\xfcll.gguf, a path that is not UTF-8`},
+		{"profile", []string{"profile", model}, `the model is at`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := llmscale(c.args...)
+			if code != exitUsage || !strings.Contains(stderr, c.want) || !strings.Contains(stderr, "is not UTF-8") {
+				t.Errorf("exit code %d, want %q:\n%s%s", code, c.want, stdout, stderr)
+			}
+			harmless(t, "stderr", stderr)
+			for _, made := range []string{out, filepath.Join(folder, "run")} {
+				if _, err := os.Stat(made); err == nil {
+					t.Errorf("%q was made", made)
+				}
+			}
+		})
+	}
+	// From within such a folder everything relative lies in it.
+	t.Chdir(folder)
+	if code, _, stderr := llmscale("run", "--config", config); code != exitUsage || !strings.Contains(stderr, "is not UTF-8") {
+		t.Errorf("in the folder: exit code %d:\n%s", code, stderr)
+	}
+	for _, args := range [][]string{{"inspect", model}, {"synth", "like:" + model, "-o", "twin\xff.gguf"}} {
+		if code, stdout, stderr := llmscale(args...); code != exitDone {
+			t.Errorf("%q: exit code %d:\n%s%s", args, code, stdout, stderr)
+		}
+	}
+	if _, err := os.Stat("twin\xff.gguf"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPlanSaysItsDoubts: a plan that would crowd the processors, or leave the context that a model was made for, says so
+// before anything is measured.
+func TestPlanSaysItsDoubts(t *testing.T) {
+	cfg := strings.NewReplacer("threads: 1", "threads: 512, dtype: q8_0", "prompt: Hello", "prompt_tokens: 8189").Replace(sweepOf("ladder:llama/5m"))
+	code, _, stderr := llmscale("run", "--dry-run", "--config", writeFile(t, "c.yaml", cfg))
+	if code != exitDone || !strings.Contains(stderr, "warning: cpu: decode has 512 threads") || !strings.Contains(stderr, "warning: m/micro: 8189 tokens of prompt and 4 generated are more than the 8192") {
+		t.Errorf("exit code %d:\n%s", code, stderr)
+	}
+}

@@ -1,0 +1,54 @@
+package runner
+
+import (
+	"fmt"
+	"slices"
+
+	"llmscale/runner/config"
+)
+
+// Warnings are the doubts that a plan raises on this machine before anything is measured.
+func (p *Plan) Warnings() []Warning {
+	logical, physical := Cores()
+	return p.warnings(logical, physical, CPUQuota())
+}
+
+func (p *Plan) warnings(logical, physical int, quota float64) []Warning {
+	var out []Warning
+	add := func(ws ...Warning) {
+		for _, w := range ws {
+			if !slices.Contains(out, w) {
+				out = append(out, w)
+			}
+		}
+	}
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		if !j.tried() {
+			continue
+		}
+		// As if the runtime took what it is asked for; of a native load the runtime's own word follows.
+		asked := &Threads{Decode: j.Load.Threads, Prefill: j.Load.ThreadsBatch, CPUs: logical, CPUsPrefill: logical}
+		crowded := threadWarnings(j, asked, quota)
+		add(crowded...)
+		if most := max(asked.Decode, asked.Prefill); len(crowded) == 0 && most > physical {
+			add(Warning{Code: "threads_share_cores", Where: j.Backend.Name, Text: fmt.Sprintf("%d threads on %d cores", most, physical),
+				Advice: "threads: 0 takes one for each core; two on one core share its arithmetic and its cache"})
+		}
+		for _, c := range j.Cells {
+			add(contextWarnings(j, c.Scenario, c.Scenario.PromptTokens, p.Config.Gen(c.Scenario))...)
+		}
+	}
+	return out
+}
+
+// contextWarnings says that a sequence is longer than those that the model was trained with; prompt 0 is not known.
+func contextWarnings(j *Job, s config.Scenario, prompt, gen int) []Warning {
+	trained := j.Model.Desc.NCtxTrain
+	if prompt == 0 || trained == 0 || int64(prompt+gen) <= trained {
+		return nil
+	}
+	return []Warning{{Code: "beyond_trained_context", Where: j.Model.Name + "/" + s.Name,
+		Text:   fmt.Sprintf("%d tokens of prompt and %d generated are more than the %d of context that the model was made for", prompt, gen, trained),
+		Advice: "the times are right, the text is not: nobody would use the model so"}}
+}
