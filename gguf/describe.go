@@ -93,6 +93,14 @@ func Describe(f *File) (Description, error) {
 	return d, nil
 }
 
+// BitsPerWeight is what one parameter takes in the file, on average over all of them; 0 for a file without any.
+func (d *Description) BitsPerWeight() float64 {
+	if d.ParamsTotal == 0 {
+		return 0
+	}
+	return 8 * float64(d.WeightBytes) / float64(d.ParamsTotal)
+}
+
 func (d *Description) note(format string, args ...any) {
 	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
 }

@@ -58,13 +58,13 @@ func (e *FormatError) Error() string {
 
 // Tensor is one entry of the tensor table.
 type Tensor struct {
-	Name     string
-	Type     Type
-	Dims     []int64 // elements along each dimension, the fastest-varying first: [row length, rows, ...]
-	Elements int64   // product of Dims
-	Part     int     // which of File.Parts has the data; 0 in a model of one file
-	Offset   int64   // bytes from the start of that file to the data
-	Size     int64   // bytes of data, without padding
+	Name     string  `json:"name"`
+	Type     Type    `json:"type"`
+	Dims     []int64 `json:"dims"`         // elements along each dimension, the fastest-varying first: [row length, rows, ...]
+	Elements int64   `json:"elements"`     // product of Dims
+	Part     int     `json:"part"`         // which of File.Parts has the data; 0 in a model of one file
+	Offset   int64   `json:"offset_bytes"` // from the start of that file to the data
+	Size     int64   `json:"size_bytes"`   // of data, without padding
 }
 
 // File is an open model: a GGUF file, or several of which each has a part of the tensors ([File.Parts]). Path,

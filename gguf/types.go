@@ -127,6 +127,15 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint32(t))
 }
 
+// MarshalText gives JSON ggml's name of the type.
+func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText reads what MarshalText writes of a known type.
+func (t *Type) UnmarshalText(b []byte) (err error) {
+	*t, err = ParseType(string(b))
+	return err
+}
+
 // ParseType finds a type by its name in any letter case ("f16", "Q4_K").
 func ParseType(name string) (Type, error) {
 	for i := range typeTable {

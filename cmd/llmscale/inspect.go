@@ -1,9 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -12,16 +11,16 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/ollamastore"
 	"llmscale/gguf/synth"
-	"llmscale/internal/text"
 )
 
 func inspectCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "inspect",
-		Usage: "say what a GGUF file holds: parameters and bytes by component, bytes per token, memory",
-		Description: "FILE is a GGUF file, or ollama:NAME[:TAG] for the file that Ollama serves under that name. The memory is\n" +
+		Usage: "say what GGUF files hold: parameters and bytes by component, bytes per token, memory",
+		Description: "FILE is a GGUF file, any part of a model in several, or ollama:NAME[:TAG] for the file that Ollama serves\n" +
+			"under that name. Several are compared in a table, a line each; with --json they are an array. The memory is\n" +
 			"what a load on the CPU takes by llama.cpp's own count; docs/ledger.md says how it is computed.",
-		ArgsUsage: "FILE|ollama:NAME",
+		ArgsUsage: "FILE|ollama:NAME...",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 			&cli.Int64Flag{Name: "context", Usage: "memory: `TOKENS` of context", DefaultText: "what the model was made for"},
@@ -33,72 +32,128 @@ func inspectCommand() *cli.Command {
 			&cli.BoolFlag{Name: "no-mmap", Usage: "memory: weights are read, not mapped"},
 			&cli.BoolFlag{Name: "no-repack", Usage: "memory: no matrices in the CPU's own order, which it has otherwise as this machine's CPU does"},
 			&cli.BoolFlag{Name: "upstream", Usage: "memory: by the rules of upstream's llama.cpp instead of the pinned one"},
-			&cli.BoolFlag{Name: "tensors", Usage: "list the tensors too"},
+			&cli.BoolFlag{Name: "tensors", Usage: "list the tensors too; of several models with --json alone"},
 		},
 		Action: inspect,
 	}
 }
 
-// inspection is what inspect says, and its JSON.
+// inspection is what inspect says of a model, and its JSON.
 type inspection struct {
-	File        string             `json:"file"`
-	Version     uint32             `json:"gguf_version"`
-	Ollama      *ollamastore.Model `json:"ollama,omitempty"`
-	Random      string             `json:"random_weights,omitempty"` // of what, where the file says that its weights are random
-	Description gguf.Description   `json:"description"`
-	Components  []gguf.Component   `json:"components"`
-	KVPerToken  int64              `json:"kv_bytes_per_token"`
-	Memory      gguf.Memory        `json:"memory"`
-	Tensors     []gguf.Tensor      `json:"tensors,omitempty"`
+	File          string             `json:"file"`  // the first, where the model lies in several
+	Parts         []inspectedPart    `json:"parts"` // all files, in order
+	Version       uint32             `json:"gguf_version"`
+	Ollama        *ollamastore.Model `json:"ollama,omitempty"`
+	Random        string             `json:"random_weights,omitempty"` // of what, where the file says that its weights are random
+	Refusal       string             `json:"refusal,omitempty"`        // why it cannot be measured
+	Description   gguf.Description   `json:"description"`
+	BitsPerWeight float64            `json:"bits_per_weight"` // of the file's bytes, over all parameters
+	Label         *gguf.Label        `json:"label"`           // null: nothing calls the file by a quantization
+	Components    []gguf.Component   `json:"components"`
+	KVPerToken    int64              `json:"kv_bytes_per_token"`
+	Memory        gguf.Memory        `json:"memory"`
+	Tensors       []gguf.Tensor      `json:"tensors,omitempty"`
 
 	kvType string
 }
 
+// inspectedPart is one file of a model.
+type inspectedPart struct {
+	File    string `json:"file"`
+	Bytes   int64  `json:"file_bytes"`
+	Tensors int    `json:"n_tensor"`
+}
+
 func inspect(c *cli.Context) error {
-	path, err := oneArg(c, "a GGUF file or ollama:NAME")
-	if err != nil {
-		return err
+	args := c.Args().Slice()
+	switch {
+	case len(args) == 0:
+		return usagef("inspect takes GGUF files or ollama:NAME. See `llmscale inspect --help`")
+	case len(args) > 1 && c.Bool("tensors") && !c.Bool("json"):
+		return usagef("inspect: --tensors prints the list of one model: name one, or add --json")
 	}
 	opt, err := memoryOptions(c)
 	if err != nil {
 		return usage(err)
 	}
-	in := inspection{File: path, kvType: opt.TypeK}
-	if name, ok := strings.CutPrefix(path, "ollama:"); ok {
+	var all []*inspection
+	var errs []error
+	seen := map[string]bool{}
+	for _, arg := range args {
+		in, err := inspectOne(arg, opt, c.Bool("tensors"))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		// The shell makes of model-* all parts of one model.
+		if len(in.Parts) == 1 || !seen[in.File] {
+			all = append(all, in)
+		}
+		seen[in.File] = true
+	}
+	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	switch {
+	case all == nil:
+	case c.Bool("json") && len(args) == 1:
+		err = printJSON(c.App.Writer, all[0])
+	case c.Bool("json"):
+		err = printJSON(c.App.Writer, all)
+	case len(all) == 1:
+		err = all[0].print(w)
+	default:
+		err = printInspections(w, all)
+	}
+	if err != nil {
+		return err
+	}
+	return usage(errors.Join(errs...))
+}
+
+func inspectOne(arg string, opt gguf.MemoryOptions, tensors bool) (*inspection, error) {
+	in := &inspection{kvType: opt.TypeK}
+	path := arg
+	if name, ok := strings.CutPrefix(arg, "ollama:"); ok {
 		store, err := ollamastore.Default()
 		if err != nil {
-			return usage(err)
+			return nil, err
 		}
 		m, err := store.Resolve(name)
 		if err != nil {
-			return usage(err)
+			return nil, err
 		}
-		in.File, in.Ollama = m.Path, &m
+		path, in.Ollama = m.Path, &m
 	}
-	f, err := gguf.Open(in.File)
+	f, err := gguf.Open(path)
 	if err != nil {
-		return usage(err)
+		return nil, err
 	}
 	defer f.Close()
-	in.Random = synth.Origin(f)
+	in.File, in.Version, in.Random = f.Path, f.Version, synth.Origin(f)
+	for _, p := range f.Parts() {
+		in.Parts = append(in.Parts, inspectedPart{File: p.Path, Bytes: p.Size})
+	}
+	for i := range f.Tensors {
+		in.Parts[f.Tensors[i].Part].Tensors++
+	}
+	if in.Label, err = f.Label(); err != nil {
+		return nil, err
+	}
 	d, err := gguf.Describe(f)
 	if err != nil {
-		return usage(err)
+		return nil, err
 	}
-	in.Version, in.Description, in.Components = f.Version, d, d.Components()
+	in.Description, in.Components, in.Refusal = d, d.Components(), d.DecodeRefusal()
+	in.BitsPerWeight = d.BitsPerWeight()
 	if in.Memory, err = d.Memory(opt); err != nil {
-		return usage(err)
+		return nil, fmt.Errorf("%s: %w", in.File, err)
 	}
 	if in.KVPerToken, err = d.KVBytesPerToken(opt.TypeK, opt.TypeV); err != nil {
-		return usage(err)
+		return nil, fmt.Errorf("%s: %w", in.File, err)
 	}
-	if c.Bool("tensors") {
+	if tensors {
 		in.Tensors = f.Tensors
 	}
-	if c.Bool("json") {
-		return printJSON(c.App.Writer, in)
-	}
-	return in.print(tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0))
+	return in, nil
 }
 
 func memoryOptions(c *cli.Context) (gguf.MemoryOptions, error) {
@@ -118,106 +173,4 @@ func memoryOptions(c *cli.Context) (gguf.MemoryOptions, error) {
 		o.Repack = []gguf.Type{}
 	}
 	return o, nil
-}
-
-func (in *inspection) print(w *tabwriter.Writer) error {
-	d := &in.Description
-	row := func(name, format string, args ...any) {
-		for i, arg := range args {
-			if s, ok := arg.(string); ok { // of the file: it must not end its line or column
-				args[i] = text.Safe(s)
-			}
-		}
-		fmt.Fprintf(w, "%s\t%s\n", text.Safe(name), fmt.Sprintf(format, args...))
-	}
-	if m := in.Ollama; m != nil {
-		row("ollama", "%s in %s: %s, %s, %s by its config", m.Name, m.Store, orUnknown(m.Family), orUnknown(m.ParameterSize), orUnknown(m.Quantization))
-		for _, l := range m.Layers {
-			row("  "+l.Kind, "%d bytes\t%s", l.Size, l.Digest)
-		}
-		for _, n := range m.Notes {
-			row("  note", "%s", n)
-		}
-	}
-	row("file", "%s (GGUF v%d, %s)", in.File, in.Version, text.Size(d.FileBytes))
-	row("architecture", "%s", d.Architecture)
-	row("name", "%s", d.Name)
-	if in.Random != "" {
-		row("weights' values", "random: %s", in.Random)
-	}
-	row("layers", "%d", d.NLayer)
-	row("width", "%d (feed-forward %d)", d.NEmbd, d.NFF)
-	row("heads", "%d (%d key/value, size %d)", d.NHead, d.NHeadKV, d.HeadDim)
-	if d.NWindowLayer > 0 {
-		row("sliding window", "%d tokens in %d of the layers", d.Window, d.NWindowLayer)
-	}
-	row("vocabulary", "%d", d.NVocab)
-	row("context", "%d tokens", d.NCtxTrain)
-	if d.NExpert > 0 {
-		row("experts", "%d of %d used", d.NExpertUsed, d.NExpert)
-	}
-	row("parameters", "%d (%.4g M)", d.ParamsTotal, float64(d.ParamsTotal)/1e6)
-	row("  non-embedding", "%d", d.ParamsNonEmbedding)
-	row("  active per token", "%d", d.ParamsActive)
-	row("weights", "%d bytes (%s), mostly %s", d.WeightBytes, text.Size(d.WeightBytes), d.WeightType)
-	for _, t := range slices.Sorted(maps.Keys(d.WeightTypes)) {
-		row("  "+t, "%d bytes", d.WeightTypes[t])
-	}
-	row("read per decoded token", "%d bytes (%s)", d.BytesReadPerToken, text.Size(d.BytesReadPerToken))
-	row("KV cache per token", "%d bytes in %s", in.KVPerToken, in.kvType)
-	for _, n := range d.Notes {
-		row("note", "%s", n)
-	}
-	if why := d.DecodeRefusal(); why != "" {
-		row("cannot be measured", "%s", why)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-
-	fmt.Fprintln(w, "\ncomponent\tparameters\tactive\tbytes\tread per token")
-	for _, p := range in.Components {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", p.Name, p.Params, p.ParamsActive, p.Bytes, p.BytesRead)
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-
-	m := &in.Memory
-	fmt.Fprintf(w, "\nmemory for %d tokens, %d computed at once\n", m.Context, m.UBatch)
-	part := func(name string, bytes int64, what string) {
-		fmt.Fprintf(w, "%s\t%d bytes\t%s\t%s\n", name, bytes, text.Size(bytes), what)
-	}
-	part("weights", m.Weights, "")
-	if m.Repacked > 0 {
-		part("repacked", m.Repacked, "copies of matrices in the CPU's own order")
-	}
-	kept := ""
-	if m.KVWindow > 0 {
-		kept = fmt.Sprintf("%d in layers with a sliding window, which keep %d tokens", m.KVWindow, m.WindowCells)
-	}
-	part("KV cache", m.KV, kept)
-	if m.State > 0 {
-		part("state", m.State, "of recurrent layers, for one sequence")
-	}
-	part("compute", m.Compute, "")
-	part("output", m.Output, "")
-	part("total", m.Total, "")
-	if m.Resident != m.Total {
-		part("resident", m.Resident, "without the mapped pages whose copies are used")
-	}
-	if len(in.Tensors) > 0 {
-		fmt.Fprintln(w)
-	}
-	for _, t := range in.Tensors {
-		row(t.Name, "%s %v\t%d bytes at %d", t.Type, t.Dims, t.Size, t.Offset)
-	}
-	return w.Flush()
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
 }

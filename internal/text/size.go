@@ -10,7 +10,15 @@ import (
 // Size prints a number of bytes with the largest binary prefix that leaves 1 or more, to three significant digits and
 // all digits before the point: "720 B", "1.5 GiB", "1020 MiB", "4.03 TiB".
 func Size(bytes int64) string {
-	v, units := float64(bytes), []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	return scaled(float64(bytes), 1024, []string{" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"})
+}
+
+// Count prints a number of things likewise, as people say it of parameters: "720", "103 K", "1.24 B".
+func Count(n int64) string {
+	return scaled(float64(n), 1000, []string{"", " K", " M", " B", " T"})
+}
+
+func scaled(v, step float64, units []string) string {
 	for {
 		digits := 2
 		switch {
@@ -20,13 +28,13 @@ func Size(bytes int64) string {
 			digits = 1
 		}
 		s := strconv.FormatFloat(v, 'f', digits, 64)
-		if s == "1024" && len(units) > 1 || v > 1024 {
-			v, units = v/1024, units[1:]
+		if shown, _ := strconv.ParseFloat(s, 64); shown >= step && len(units) > 1 {
+			v, units = v/step, units[1:]
 			continue
 		}
 		if strings.Contains(s, ".") {
 			s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
 		}
-		return s + " " + units[0]
+		return s + units[0]
 	}
 }
