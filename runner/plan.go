@@ -155,6 +155,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		job.Load.Ollama = &OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
 		if m.Kind == config.KindOllama {
 			job.Load.Ollama.Model = m.Preset
+		} else if n := len(m.Files); n > 1 {
+			// Of several files of weights a server takes the last for the model (Ollama v0.24.0, server/images.go#L341).
+			job.Refused = refused(m.File, fmt.Sprintf("it lies in %d files, and an Ollama server takes one: `llama-gguf-split --merge %s WHOLE.gguf` of llama.cpp makes one of them", n, m.File))
 		}
 	}
 	return job, nil
