@@ -117,7 +117,7 @@ func TestBadInput(t *testing.T) {
 		{"the help of an unknown command", []string{"--help", "analyse"}, "analyse"},
 		{"help on an unknown command", []string{"help", "analyse"}, "did you mean analyze?"},
 		{"completion of an unknown shell", []string{"completion", "tcsh"}, "there are bash, fish and zsh"},
-		{"inspect nothing", []string{"inspect"}, "one argument"},
+		{"inspect nothing", []string{"inspect"}, "takes GGUF files"},
 		{"inspect a missing file", []string{"inspect", "absent.gguf"}, "absent.gguf"},
 		{"inspect a truncated file", []string{"inspect", truncated(t)}, "truncated.gguf"},
 		{"analyze nothing", []string{"analyze"}, "run-dir"},

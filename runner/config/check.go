@@ -253,7 +253,7 @@ var sources = []source{
 	{KindOllama, "ollama:NAME[:TAG]", "ollama:gemma3:270m", anything, false,
 		"the file that Ollama serves under that name, out of its store (docs/ollama-store.md)"},
 	{KindGGUF, "gguf:PATH", "gguf:model.gguf", anything, true,
-		"a GGUF file; the prefix may be left out where the path ends in `.gguf` or has a `/`"},
+		"a GGUF file, or any part of a model in several; the prefix may be left out where the path ends in `.gguf` or has a `/`"},
 }
 
 func findSource(kind string) *source {
