@@ -48,7 +48,9 @@ func TestInspectParts(t *testing.T) {
 		t.Errorf("the parts are not listed:\n%s", want)
 	}
 	// All that is not of the files is that of the whole model.
-	from := func(s string) string { return strings.Join(strings.Fields(s[strings.Index(s, "\narchitecture"):]), " ") }
+	from := func(s string) string {
+		return strings.Join(strings.Fields(s[strings.Index(s, "\narchitecture"):]), " ")
+	}
 	if a, b := from(want), from(whole); a[:strings.Index(a, "memory")] != b[:strings.Index(b, "memory")] {
 		t.Errorf("in parts\n%s\nwhole\n%s", want, whole)
 	}
