@@ -148,6 +148,17 @@ func TestInspectSeveral(t *testing.T) {
 	}
 }
 
+// A store has no names by which a part's others could be found.
+func TestInspectPartInStore(t *testing.T) {
+	dir := t.TempDir()
+	part := gguftest.SplitEvenly(t, synthFile(t, filepath.Join(dir, "m.gguf"), "tiny-gpt2", "f16"), dir, 2)[0]
+	t.Setenv("OLLAMA_MODELS", writeStoreOf(t, part))
+	code, stdout, stderr := llmscale("inspect", "ollama:small:f16")
+	if code != exitUsage || stdout != "" || !strings.Contains(stderr, "is part 1 of 2, which its name does not say") {
+		t.Errorf("exit code %d, %q", code, stderr)
+	}
+}
+
 // Names out of a file stay on their line and in their cell; sizes have no exponent however large.
 func TestInspectPrintsSafely(t *testing.T) {
 	path := synthFile(t, filepath.Join(t.TempDir(), "m.gguf"), "tiny-gpt2", "f32")

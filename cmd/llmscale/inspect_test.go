@@ -17,19 +17,25 @@ import (
 // writeStore makes an Ollama store with one model, tiny-gpt2, under the name small:f16.
 func writeStore(t *testing.T) (root string) {
 	t.Helper()
-	root = t.TempDir()
-	for _, dir := range []string{"blobs", "manifests/registry.ollama.ai/library/small"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o777); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(root, "model.gguf")
+	file := filepath.Join(t.TempDir(), "model.gguf")
 	s, err := synth.Lookup("tiny-gpt2")
 	if err == nil {
 		err = synth.Write(file, s, synth.Options{Type: "f16", Seed: 1})
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	return writeStoreOf(t, file)
+}
+
+// writeStoreOf makes one of another file.
+func writeStoreOf(t *testing.T, file string) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	for _, dir := range []string{"blobs", "manifests/registry.ollama.ai/library/small"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o777); err != nil {
+			t.Fatal(err)
+		}
 	}
 	blob := func(kind, content string) string {
 		digest := fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
