@@ -5,7 +5,6 @@ package gguf
 import (
 	"errors"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -128,7 +127,7 @@ func fileName(path string) string { return path[strings.LastIndexByte(path, '/')
 
 // count fills in the shares. Vectors are f32 in every quantization, and no label speaks of them.
 func (l *Label) count(f *File) {
-	layers := map[int]map[Type]int64{}
+	layers := map[int64]map[Type]int64{}
 	var inLayers, inLayersOfType, all, allOfType int64
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
@@ -139,8 +138,8 @@ func (l *Label) count(f *File) {
 		if t.Type == l.Type {
 			allOfType += t.Elements
 		}
-		number, ok := layerOf(t.Name)
-		if !ok {
+		number, _ := layerOf(t.Name)
+		if number < 0 {
 			continue
 		}
 		inLayers += t.Elements
@@ -168,15 +167,4 @@ func (l *Label) count(f *File) {
 	if all > 0 {
 		l.ShareOfAll = float64(allOfType) / float64(all)
 	}
-}
-
-// layerOf is the number in "blk.7.attn_q.weight".
-func layerOf(name string) (int, bool) {
-	rest, ok := strings.CutPrefix(name, "blk.")
-	if !ok {
-		return 0, false
-	}
-	number, _, _ := strings.Cut(rest, ".")
-	n, err := strconv.Atoi(number)
-	return n, err == nil
 }
