@@ -125,6 +125,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		return refusedJob(m, b, why), nil
 	}
 	if b.Kind == config.KindOllama && len(m.Files) > 1 {
+		// Of several files of weights a server loads the last alone (Ollama v0.24.0, server/images.go#L341).
 		return refusedJob(m, b, fmt.Sprintf("it lies in %d files, and an Ollama server makes a model of one: put them together with llama.cpp's llama-gguf-split --merge", len(m.Files))), nil
 	}
 	nCtx := b.Context(longest)
@@ -155,9 +156,6 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 		job.Load.Ollama = &OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
 		if m.Kind == config.KindOllama {
 			job.Load.Ollama.Model = m.Preset
-		} else if n := len(m.Files); n > 1 {
-			// Of several files of weights a server takes the last for the model (Ollama v0.24.0, server/images.go#L341).
-			job.Refused = refused(m.File, fmt.Sprintf("it lies in %d files, and an Ollama server takes one: `llama-gguf-split --merge %s WHOLE.gguf` of llama.cpp makes one of them", n, m.File))
 		}
 	}
 	return job, nil

@@ -15,7 +15,6 @@ import (
 	"llmscale/gguf/hf/hftest"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
-	"llmscale/runner/record"
 )
 
 // Weight types have one table, in gguf/synth; the config's copy is for a package
@@ -245,50 +244,5 @@ func TestModelInParts(t *testing.T) {
 	}
 	if _, err := ms.Resolve(config.Model{Name: "m", Source: paths[0], Kind: config.KindGGUF, Path: paths[0]}, config.Backend{}); err == nil || !strings.Contains(err.Error(), "there is no "+paths[1]+"; want all parts") {
 		t.Error(err)
-	}
-}
-
-// A model in parts runs natively as one, known by the hash of all parts. An Ollama server is not given the first of
-// them: its cells say why.
-func TestModelInPartsOnAServer(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "m.gguf")
-	shape, err := synth.Lookup("tiny-gpt2")
-	if err == nil {
-		err = synth.Write(path, shape, synth.Options{Type: "f32", Seed: 1})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	paths := gguftest.Split(t, path, dir, 3, 0, -1)
-	config := func(file string) string {
-		return strings.Replace(servedConfig, `{name: a, source: "synth:tiny-gpt2"}, {name: b, source: "synth:gpt2-1m"}`, fmt.Sprintf("{name: a, source: %q}", file), 1)
-	}
-	f := &fakeServer{}
-	sum, records, _ := executeServed(t, config(paths[1]), testWorker(t, ""), f.serve, nil)
-	if sum.ByStatus[record.StatusOK] != 2 || sum.ByStatus[record.StatusError] != 2 || len(f.log) != 0 {
-		t.Errorf("%v; asked of the server: %v", sum.ByStatus, f.log)
-	}
-	h := sha256.New()
-	for _, p := range paths {
-		b, err := os.ReadFile(p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.Write(b)
-	}
-	for _, r := range records {
-		switch {
-		case r.Backend == "served":
-			if r.Error == nil || !strings.Contains(*r.Error, paths[0]+" cannot be measured: it lies in 3 files") || !strings.Contains(*r.Error, "llama-gguf-split --merge "+paths[0]) {
-				t.Errorf("%s: %v", r.CellID, r.Error)
-			}
-		case r.Status != record.StatusOK || r.ModelFile != filepath.Base(paths[0]) || *r.ModelSHA256 != fmt.Sprintf("%x", h.Sum(nil)):
-			t.Errorf("%s: %s of %s, %v", r.CellID, r.Status, r.ModelFile, *r.ModelSHA256)
-		}
-	}
-	// The same model in one piece is served.
-	if sum, _, _ := executeServed(t, config(path), testWorker(t, ""), f.serve, nil); sum.ByStatus[record.StatusOK] != 4 || len(f.log) == 0 {
-		t.Errorf("in one file: %v; asked of the server: %v", sum.ByStatus, f.log)
 	}
 }
