@@ -94,12 +94,13 @@ func statusLine(s runner.Status, columns int) string {
 		what = fmt.Sprintf("%s %.0f %%", s.Phase, 100*s.Share)
 	}
 	counts := fmt.Sprintf("%d/%d", s.CallsDone, s.Calls)
-	left := "time left unknown"
+	left, short := "time left unknown", what
 	if s.Remaining > 0 {
 		left = s.Remaining.Round(time.Second).String() + " left"
+		short = left
 	}
 	const least = 12 // columns of a cell's name that still tell one from another
-	for _, parts := range [][2]string{{counts + " calls  ", "  " + what + "  " + left}, {counts + "  ", "  " + what + "  " + left}, {counts + "  ", "  " + left}} {
+	for _, parts := range [][2]string{{counts + " calls  ", "  " + what + "  " + left}, {counts + "  ", "  " + what + "  " + left}, {counts + "  ", "  " + short}} {
 		if room := columns - text.Width(parts[0]+parts[1]); room >= min(text.Width(cell), least) {
 			return parts[0] + text.Elide(cell, room) + parts[1]
 		}

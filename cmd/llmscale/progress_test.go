@@ -144,6 +144,9 @@ func TestProgressNeverWraps(t *testing.T) {
 				}
 			}
 		}
+		if s.columns == 40 && !strings.Contains(all, "0/1  m/b/s  load 50 %") {
+			t.Errorf("what is known is left out for what is not:\n%s", all)
+		}
 		if s.columns >= 80 {
 			for _, want := range []string{"425/432 calls  m/b/s  measure 1/7  1m30s left", "..", "ssss  measure 1/7", "load 50 %  time left unknown"} {
 				if !strings.Contains(all, want) {
