@@ -12,6 +12,7 @@ import (
 
 	"llmscale/internal/durable"
 	"llmscale/internal/paths"
+	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 )
 
@@ -125,7 +126,7 @@ func leftover(dir, models string) ([]string, error) {
 			return nil, fmt.Errorf("runner: the run's folder: %w", err)
 		case name == models, name == lockFile:
 		case name == RunsFile && info.Size() > 0:
-			return nil, fmt.Errorf("runner: the run's folder %s is not empty, it holds a run: choose a new one, or go on with that one: --resume %s", dir, dir)
+			return nil, fmt.Errorf("runner: the run's folder %s is not empty, it holds a run: choose a new one, or go on with that one: --resume %s", dir, text.Arg(dir))
 		case name == ceilings.FileName:
 		case slices.Contains(attemptFiles, name), slices.ContainsFunc(attemptFiles, func(f string) bool { return durable.IsUnfinished(name, f) }):
 			left = append(left, name)

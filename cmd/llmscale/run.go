@@ -284,6 +284,7 @@ func measure(c *cli.Context) (dir string, err error) {
 		run.Manifest["models_discarded"] = transient
 	}
 
+	resume := fmt.Sprintf("llmscale %s --resume %s", c.Command.Name, text.Arg(dir))
 	sum, err := run.Execute(stop)
 	progress.Close()
 	if run.Transient != nil && !sum.Interrupted {
@@ -291,12 +292,11 @@ func measure(c *cli.Context) (dir string, err error) {
 	}
 	if err != nil {
 		if sum.Cells > 0 { // it had begun
-			err = fmt.Errorf("%w; what was measured is kept: once that is mended, go on with `llmscale %s --resume %s`", err, c.Command.Name, dir)
+			err = fmt.Errorf("%w; what was measured is kept: once that is mended, go on with `%s`", err, resume)
 		}
 		return dir, err
 	}
 	printSummary(c.App.Writer, c.App.ErrWriter, run, dir, sum)
-	resume := fmt.Sprintf("llmscale %s --resume %s", c.Command.Name, text.Arg(dir))
 	switch {
 	case sum.Interrupted:
 		return dir, &exitError{exitInterrupted, fmt.Errorf("interrupted: %d of %d calls are measured and kept in %s; `%s` goes on", sum.Kept, sum.Calls, filepath.Join(dir, runner.RunsFile), resume)}
