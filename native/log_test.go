@@ -38,7 +38,7 @@ func TestErrorsKeepLlamasReason(t *testing.T) {
 		later  string // a line that follows, and says less
 	}{
 		{"load", refusedLoad, "has wrong shape", "failed to load model"},
-		{"context", refusedContext, "V cache quantization requires flash_attn", ""},
+		{"context", refusedContext, "requires flash_attn", ""},
 	} {
 		var e *Error
 		if !errors.As(c.err, &e) {

@@ -27,7 +27,7 @@ type Model struct {
 	Positions int64 // rows of a learned position table; 0: the model has none
 
 	Files  []FileID // all that a load reads, as they were hashed; until Prepare as they were described, nil for files to be made
-	Expect Expect   // of the runtime that loads them; empty until Prepare
+	Expect Expect   // of the runtime that loads them
 
 	maker maker // nil: the file is somebody's own
 }

@@ -11,6 +11,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/archs"
 	"llmscale/gguf/gguftest"
+	"llmscale/native"
 	"llmscale/runner"
 )
 
@@ -25,6 +26,11 @@ func TestEveryArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	build, err := native.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := build.LlamaSource == "module"
 	loaded, refused := 0, 0
 	for i := range models {
 		m := &models[i]
@@ -39,7 +45,11 @@ func TestEveryArchitecture(t *testing.T) {
 			j := &planned(t, path).Jobs[0]
 			if j.Refused == nil {
 				loaded++
-				if err := load(t, j.Load); err != nil {
+				err := load(t, j.Load)
+				if err != nil && !pinned && strings.Contains(err.Error(), "could not load the file") {
+					t.Skip(err) // the models are made for the pinned one: another may want further keys and tensors
+				}
+				if err != nil {
 					t.Error(err)
 				}
 				return

@@ -119,7 +119,7 @@ func TestLoadOfLyingMetadata(t *testing.T) {
 		want   string
 	}{
 		{"fewer layers", func(v map[string]any) { v["gpt2.block_count"] = uint32(1) }, "wrong number of tensors"},
-		{"more layers", func(v map[string]any) { v["gpt2.block_count"] = uint32(4) }, "missing tensor"},
+		{"more layers", func(v map[string]any) { v["gpt2.block_count"] = uint32(4) }, "tensor 'blk.3."},
 		{"a smaller vocabulary", func(v map[string]any) {
 			tokens := v["tokenizer.ggml.tokens"].([]string)
 			v["tokenizer.ggml.tokens"] = tokens[:len(tokens)-8]
