@@ -32,25 +32,26 @@ type WeightTypeAnswer struct {
 	Why         string       `json:"why"`
 }
 
-// FastestType puts the weight types of a model in order. Ratios are of times.
+// FastestType puts the weight types of a model in order. Ratios are of times;
+// intervals are of 95 %, from the scatter of the calls of one process each.
 type FastestType struct {
-	Scenario       string    `json:"scenario"`      // or AllScenarios
-	PromptTokens   *float64  `json:"prompt_tokens"` // nil over AllScenarios
-	Type           string    `json:"weight_type"`   // the fastest
-	MS             float64   `json:"ms"`            // decode: per token
-	BaseRatio      float64   `json:"base_ratio"`    // of the type with most bytes to the fastest
-	BaseRatioCI    *Interval `json:"base_ratio_ci"` // 95 %, Welch; nil where they are the same
+	Scenario       string    `json:"scenario"`                     // or AllScenarios
+	PromptTokens   *float64  `json:"prompt_tokens"`                // nil over AllScenarios
+	Type           string    `json:"weight_type"`                  // the fastest
+	MS             float64   `json:"ms"`                           // decode: per token
+	BaseRatio      float64   `json:"base_ratio"`                   // of the type with most bytes to the fastest
+	BaseRatioCI    *Interval `json:"base_ratio_ci_within_process"` // nil where they are the same
 	Next           string    `json:"next_weight_type"`
 	NextRatio      float64   `json:"next_ratio"` // of the next to the fastest
-	NextRatioCI    *Interval `json:"next_ratio_ci"`
+	NextRatioCI    *Interval `json:"next_ratio_ci_within_process"`
 	Slowest        string    `json:"slowest_weight_type"`
 	SlowestRatio   float64   `json:"slowest_ratio"` // of the slowest to the type with most bytes
-	SlowestRatioCI *Interval `json:"slowest_ratio_ci"`
+	SlowestRatioCI *Interval `json:"slowest_ratio_ci_within_process"`
 }
 
 // LengthAnswer says whether the decode time per token depends on the length of
 // the answer. Ratio is the median of the longest answers over the shortest's, CI
-// its interval from the calls' logs.
+// its interval from their calls, which are of one process.
 type LengthAnswer struct {
 	Backend      string    `json:"backend"`
 	BatchSize    int       `json:"batch_size"`
@@ -61,9 +62,9 @@ type LengthAnswer struct {
 	Shortest     int       `json:"shortest_gen_tokens"`
 	Longest      int       `json:"longest_gen_tokens"`
 	Ratio        float64   `json:"ms_per_token_ratio"`
-	CI           *Interval `json:"ms_per_token_ratio_ci"` // 95 %, Welch
-	Tolerance    float64   `json:"tolerance"`             // within which of 1 the ratio counts as the same
-	Verdict      string    `json:"verdict"`               // same, grows, falls, not_identified or unknown
+	CI           *Interval `json:"ms_per_token_ratio_ci_within_process"` // 95 %
+	Tolerance    float64   `json:"tolerance"`                            // within which of 1 the ratio counts as the same
+	Verdict      string    `json:"verdict"`                              // same, grows, falls, not_identified or unknown
 	Why          string    `json:"why"`
 }
 
@@ -144,7 +145,7 @@ type FirstChange struct {
 // AspectChange says where one aspect changed, whether or not it came first.
 type AspectChange struct {
 	Aspect  string   `json:"aspect"`
-	Verdict string   `json:"verdict"` // changed, unchanged or unknown
+	Verdict string   `json:"verdict"` // changed, not_shown or unknown
 	Model   string   `json:"model"`   // the first model that changed it
 	ParamsM *float64 `json:"params_millions"`
 	Why     string   `json:"why"`
@@ -158,14 +159,15 @@ type ChangeStep struct {
 	ParamsM     *float64 `json:"params_millions"` // of To
 	SizeGrowth  *float64 `json:"size_growth"`
 	SizeTotal   *float64 `json:"size_total"`
-	TailGrowth  *float64 `json:"tail_growth"` // ratio of p95/p50 ratios
+	TailGrowth  *float64 `json:"tail_growth"` // ratio of the p95/p50 within calls
 	TailTotal   *float64 `json:"tail_total"`
-	TailRise    *float64 `json:"tail_rise"`       // p95/p50 over the least among the smaller models that can be judged
-	TailRiseMin *float64 `json:"tail_rise_least"` // the same, at the least favourable choice of one repetition of each to leave out
-	TailFrom    string   `json:"tail_rise_from"`  // the model with that least ratio
+	TailRise    *float64 `json:"tail_rise"`      // p95/p50 within calls over the least among the smaller models that can be judged
+	TailRiseLow *float64 `json:"tail_rise_low"`  // its lower bound, with what processes may differ by, corrected for all comparisons of the walk
+	TailFrom    string   `json:"tail_rise_from"` // the model with that least ratio
 
 	LatencyGrowth   *float64 `json:"latency_growth"` // decode, ratio of geomeans
 	LatencyTotal    *float64 `json:"latency_total"`
+	LatencyLow      *float64 `json:"latency_total_low"`    // its lower bound, with what processes may differ by, corrected for all comparisons of the walk
 	LatencyDoubling *float64 `json:"latency_per_doubling"` // factor for each doubling of size, from the smallest model to To
 
 	Failed       int      `json:"failed_cells"` // cells of To that did not fit, crashed or timed out

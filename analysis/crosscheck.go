@@ -2,9 +2,7 @@ package analysis
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 
 	"llmscale/runner/record"
@@ -15,7 +13,9 @@ const (
 	// CrosscheckTolerance is the share by which a ratio may be off 1 before the report
 	// looks at the gap, where the ratio's interval excludes 1.
 	CrosscheckTolerance = 0.10
-	MinRatioCalls       = 5 // on either side, of a ratio's interval
+	// MinRatioCalls is how many calls either side needs for an interval of their
+	// ratio. At 3 it holds the truth in 94 % (docs/statistics.md).
+	MinRatioCalls = 3
 )
 
 const kindNative = "native"
@@ -62,10 +62,10 @@ type Crosscheck struct {
 type Beside struct {
 	N        int       `json:"n"`
 	MS       *float64  `json:"median_ms"`
-	NativeMS *float64  `json:"native_median_ms"` // what it is compared with
-	Ratio    *float64  `json:"ratio"`            // of the medians, to the native one
-	RatioCI  *Interval `json:"ratio_ci"`         // 95 %, percentile bootstrap over the calls of both
-	Reason   string    `json:"reason"`           // why there is no ratio, or no interval
+	NativeMS *float64  `json:"native_median_ms"`        // what it is compared with
+	Ratio    *float64  `json:"ratio"`                   // of the medians, to the native one
+	RatioCI  *Interval `json:"ratio_ci_within_process"` // 95 %, from the calls of both, each of one process
+	Reason   string    `json:"reason"`                  // why there is no ratio, or no interval
 }
 
 // BenchFact says which of llama-bench's lines were compared.
@@ -79,10 +79,6 @@ type BenchFact struct {
 type pair struct {
 	native, ollama series
 	n, o           *Model
-}
-
-func (p *pair) key() []string {
-	return []string{p.native.backend, p.ollama.backend, strconv.Itoa(p.native.batch), p.n.Name}
 }
 
 // pairs lists what can be compared: the same file, by name and hash, on the same
@@ -185,12 +181,11 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 	}
 	ns := values(native, compute)
 	c.NativeN, c.NativeMS = len(ns), medianOf(ns)
-	key := append(p.key(), scenario, phase)
 	unequal := c.unequal(ollama)
-	c.Counters = a.beside(ns, values(ollama, counters), unequal, append(key, "counters")...)
-	c.Client = a.beside(values(native, client), values(ollama, wall), unequal, append(key, "client")...)
+	c.Counters = beside(ns, values(ollama, counters), unequal)
+	c.Client = beside(values(native, client), values(ollama, wall), unequal)
 	if len(native) > 0 {
-		c.bench(a, native[0], ns, key)
+		c.bench(a.run.LlamaBench, native[0], ns)
 	}
 	for _, r := range ollama {
 		for _, d := range r.OllamaDiffers {
@@ -274,7 +269,7 @@ func projectedShare(rows []*Row) *float64 {
 }
 
 // beside compares times with native ones. unequal is why they cannot be.
-func (a *analyzer) beside(native, other []float64, unequal string, key ...string) Beside {
+func beside(native, other []float64, unequal string) Beside {
 	b := Beside{N: len(other), MS: medianOf(other), NativeMS: medianOf(native)}
 	switch {
 	case len(other) == 0:
@@ -284,42 +279,18 @@ func (a *analyzer) beside(native, other []float64, unequal string, key ...string
 	case unequal != "":
 		b.Reason = unequal
 	default:
-		b.Ratio = ratio(b.MS, b.NativeMS)
-		b.RatioCI, b.Reason = a.ratioOfMedians(native, other, key...)
+		ratio, ci := ratioOfMedians([][]float64{native}, [][]float64{other})
+		b.Ratio, b.RatioCI = finite(ratio), ci
+		if n := min(len(native), len(other)); n < MinRatioCalls {
+			b.Reason = fmt.Sprintf("%s on one side; an interval takes %d", countOf(n, "call", "calls"), MinRatioCalls)
+		}
 	}
 	return b
 }
 
-// ratioOfMedians is the 95 % interval of median(y)/median(x): both are resampled,
-// call by call, and the middle of the ratios taken.
-func (a *analyzer) ratioOfMedians(x, y []float64, key ...string) (ci *Interval, reason string) {
-	if n := min(len(x), len(y)); n < MinRatioCalls {
-		return nil, fmt.Sprintf("%s on one side; an interval takes %d", countOf(n, "call", "calls"), MinRatioCalls)
-	}
-	if a.opt.Bootstrap <= 0 {
-		return nil, "no bootstrap was asked for"
-	}
-	rng := resampler(a.opt.Seed, append([]string{"crosscheck"}, key...)...)
-	draw := make([]float64, max(len(x), len(y)))
-	resampled := func(from []float64, rng *rand.Rand) float64 {
-		d := draw[:len(from)]
-		for i := range d {
-			d[i] = from[rng.IntN(len(from))]
-		}
-		slices.Sort(d)
-		return quantileSorted(d, 0.5)
-	}
-	ratios := make([]float64, 0, a.opt.Bootstrap)
-	for range a.opt.Bootstrap {
-		below := resampled(x, rng)
-		ratios = append(ratios, resampled(y, rng)/below)
-	}
-	return percentileInterval(ratios, a.opt.Bootstrap), ""
-}
-
 // bench adds what llama-bench measured of the same file: of several tests those
 // with the fewest settings that differ, all of their repetitions together.
-func (c *Crosscheck) bench(a *analyzer, native *Row, nativeMS []float64, key []string) {
+func (c *Crosscheck) bench(lines []LlamaBench, native *Row, nativeMS []float64) {
 	prompt, gen := 0, 0
 	if native.PromptTokensRaw != nil {
 		prompt = *native.PromptTokensRaw
@@ -328,8 +299,8 @@ func (c *Crosscheck) bench(a *analyzer, native *Row, nativeMS []float64, key []s
 		gen = *n
 	}
 	find := func(depth int) (all []*LlamaBench) {
-		for i := range a.run.LlamaBench {
-			b := &a.run.LlamaBench[i]
+		for i := range lines {
+			b := &lines[i]
 			work := b.Prompt == prompt && b.Gen == 0
 			if c.Phase == record.ModeDecode {
 				work = b.Gen == gen && b.Prompt == 0
@@ -361,7 +332,7 @@ func (c *Crosscheck) bench(a *analyzer, native *Row, nativeMS []float64, key []s
 			ms = append(ms, b.MS...)
 		}
 	}
-	c.Bench = a.beside(nativeMS, ms, "", append(key, "llama-bench")...)
+	c.Bench = beside(nativeMS, ms, "")
 }
 
 // recordsDiffer lists the settings in which two records differ, where both tell

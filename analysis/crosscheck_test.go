@@ -306,7 +306,7 @@ func TestCrosscheckReasons(t *testing.T) {
 	p := servedPlan
 	p.models, p.reps = 1, 2
 	r := p.analyze(t)
-	if c := find(t, r, "m00", "p128", record.ModeDecode); c.Counters.Ratio == nil || c.Counters.RatioCI != nil || c.Counters.Reason != "2 calls on one side; an interval takes 5" {
+	if c := find(t, r, "m00", "p128", record.ModeDecode); c.Counters.Ratio == nil || c.Counters.RatioCI != nil || c.Counters.Reason != "2 calls on one side; an interval takes 3" {
 		t.Errorf("%+v", c.Counters)
 	}
 	p.reps = 6

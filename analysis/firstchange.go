@@ -10,7 +10,7 @@ import (
 )
 
 // The rule of FirstChange. The factors are a choice, not a law: small enough to
-// matter to a user, and what noise can do to them is looked at for each model.
+// matter to a user.
 //
 // Decode times are compared with the smallest model, because growth adds up over
 // the sizes. Tails are not: what the system does to a process lasts as long for a
@@ -20,248 +20,35 @@ import (
 const (
 	latencyFactor = 2.0
 	tailFactor    = 1.25
+	// walkError is how often a walk over all sizes may find a change of latency that
+	// is none, and one of tails: half of 5 % each, so that the answer errs in 5 %.
+	walkError = (1 - confidence) / 2
+	// processScatter is the standard deviation of the logarithm of a model's time, and
+	// of its p95/p50, from process to process. A run has one process of each model, so
+	// it cannot tell: 60 processes of four files had 1 to 3 % and 2 to 4 %
+	// (docs/twins.md).
+	processScatter = 0.03
+	// sizeStep is by how much sizes must differ to count as two.
+	sizeStep = 1.1
 	// unsteady is a p95/p50 from which on a model is no measure for others: a rise
 	// would not show beside what the machine does to it.
 	unsteady = 1.5
-	// All of n calls are slower than all of n others by chance in 1 of C(2n, n)
-	// cases: in 1 of 6 for two, and in 5 % for three.
+	// changeReps is the fewest calls of which a scatter is known well enough.
 	changeReps = 3
 	// coarseStep is a step in size within which a change is no surprise.
 	coarseStep = 4.0
 )
 
-var firstChangeRule = fmt.Sprintf("Models of one backend by rising size. "+
-	"Latency has changed at the first model whose decode time (geometric mean of the scenario medians) is at least %g times the smallest model's, provided that in every scenario its fastest call is slower than the smallest model's slowest. "+
-	"Tails have changed at the first model whose p95/p50 of the token times is at least %g times the least among all smaller models, whichever one repetition is left out of either; where even that least is %g or more, a model of %g or more is not judged. "+
-	"Feasibility has changed at the first model with a cell that ran out of memory, crashed or timed out, unless a larger model ran that scenario (then it is not the size), or calls of the cell went well before a crash or a timeout. "+
-	"The first model at which one of these holds decides. "+
-	"A model with fewer than %d repetitions of a scenario, or whose decode times scatter in one by more than %.0f %% of their mean, is not judged. "+
-	"Where it stays open whether another aspect had changed by then, the answer is unknown.", latencyFactor, tailFactor, unsteady, tailFactor, changeReps, 100*noisySpread)
+var firstChangeRule = fmt.Sprintf("Models of one backend by rising size; sizes less than %g times apart count as one. "+
+	"Latency has changed at the first model whose decode time (geometric mean of the scenario medians) is shown to be more than %g times the smallest model's. "+
+	"Tails have changed at the first model whose p95/p50 of the token times, each relative to the median of its call, is shown to be more than %g times the least among all smaller models; where even that least is %g or more, a model of %g or more is not judged. "+
+	"Shown means that the lower bound of the ratio exceeds the factor; in %g %% of runs one such claim may be wrong. The bound has the scatter of the calls, which are of one process for each model, and allows %g %% for what processes differ by. "+
+	"Feasibility has changed at the first model with a cell that ran out of memory, crashed or timed out, unless a model of its size or a larger one ran that scenario (then it is not the size), or calls of the cell went well before a crash or a timeout. "+
+	"The first model at which one of these holds decides. A model with fewer than %d repetitions of a scenario is not judged. "+
+	"Where it stays open whether another aspect had changed by then, the answer is unknown.", sizeStep, latencyFactor, tailFactor, unsteady, tailFactor, math.Round(200*walkError), 100*processScatter, changeReps)
 
 // The aspects of FirstChange, in the order in which they are named.
 var aspects = []string{"latency", "tails", "feasibility"}
-
-// sized is what firstChange knows of one model.
-type sized struct {
-	model  *Model
-	decode *float64         // geomean ms
-	cells  map[string]*Cell // decode, by scenario
-	tail   *Tail            // over all scenarios; nil: no token times
-	p95    *float64         // p95/p50
-	doubt  string           // why its times cannot be judged
-	failed int              // cells of which the size is at fault
-	status string
-	empty  bool // no cell was measured
-}
-
-func (z *sized) String() string {
-	if m := *z.model.ParamsMillions; m >= 1000 {
-		return fmt.Sprintf("%s (%.4g billion parameters)", z.model.Name, m/1000)
-	}
-	return fmt.Sprintf("%s (%.4g million parameters)", z.model.Name, *z.model.ParamsMillions)
-}
-
-// sizes lists the models of known size that were measured or that failed for
-// their size; notes has the other failures.
-func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
-	whole := a.wholeSet(s, record.ModeDecode) // the mean of a model that ran in others is of other work
-	for _, m := range a.modelsOf(s.backend) {
-		if m.ParamsMillions == nil {
-			continue
-		}
-		z := &sized{model: m, empty: !a.measured(s, m.Name), cells: map[string]*Cell{}, tail: a.overall(s, m.Name)}
-		for _, g := range a.res.Aggregates {
-			if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == record.ModeDecode && slices.Equal(g.Scenarios, whole) {
-				z.decode = ptr(g.GeomeanMS)
-			}
-		}
-		if z.tail != nil {
-			z.p95 = z.tail.P95Ratio.Value
-		}
-		for i := range a.res.Cells {
-			if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == m.Name && c.Mode == record.ModeDecode {
-				z.cells[c.Scenario] = c
-				if z.doubt == "" {
-					z.doubt = doubtOf(c)
-				}
-			}
-		}
-		var reasons []string
-		where := map[string][]string{} // scenarios by reason
-		for _, f := range a.failedCells(s, m.Name) {
-			if !infeasible(f.Status) {
-				continue
-			}
-			if why := a.notOfSize(s, m, f); why != "" {
-				if where[why] == nil {
-					reasons = append(reasons, why)
-				}
-				where[why] = append(where[why], f.Scenario)
-				continue
-			}
-			z.failed++
-			z.status = f.Status
-		}
-		for _, why := range reasons {
-			notes = append(notes, fmt.Sprintf("%s %s (%s), which is not a matter of size", m.Name, why, strings.Join(where[why], ", ")))
-		}
-		if z.empty && z.failed == 0 {
-			continue // waived, an error, or a failure that says nothing about size
-		}
-		out = append(out, z)
-	}
-	return out, notes
-}
-
-// doubtOf says why a cell's times are too uncertain to be judged; "" if they are
-// not.
-func doubtOf(c *Cell) string {
-	switch {
-	case c.N < changeReps:
-		return fmt.Sprintf("%s has %s of %s, and it takes %d", c.Model, countOf(c.N, "repetition", "repetitions"), c.Scenario, changeReps)
-	case c.spread() > noisySpread:
-		return fmt.Sprintf("decode times of %s in %s scatter by %.0f %% of their mean", c.Model, c.Scenario, 100*c.spread())
-	}
-	return ""
-}
-
-// notOfSize says why a failed cell is no matter of size: a limit or a path in the
-// config, a damaged file, a killed process. "" if it may be one.
-func (a *analyzer) notOfSize(s series, m *Model, f FailedCell) string {
-	if f.OKCalls > 0 && f.Status != record.StatusOOM {
-		return statusWord(f.Status) + " after calls that went well"
-	}
-	for _, l := range a.modelsOf(s.backend) {
-		if l.ParamsMillions == nil || *l.ParamsMillions <= *m.ParamsMillions || a.cells[cellKey{s, l.Name, f.Scenario, record.ModeDecode}] == nil {
-			continue
-		}
-		whole := !slices.ContainsFunc(a.failedCells(s, l.Name), func(x FailedCell) bool { return x.Scenario == f.Scenario })
-		if whole {
-			return fmt.Sprintf("%s where the larger %s ran", statusWord(f.Status), l.Name)
-		}
-	}
-	return ""
-}
-
-func statusWord(status string) string {
-	switch status {
-	case record.StatusOOM:
-		return "ran out of memory"
-	case record.StatusTimeout:
-		return "timed out"
-	}
-	return status
-}
-
-// separate reports whether in every scenario z's fastest decode is slower than
-// base's slowest; if not, where they overlap.
-func separate(z, base *sized) (ok bool, scenario string) {
-	for sc, c := range base.cells {
-		if d := z.cells[sc]; d != nil && d.MinMS <= c.MaxMS && (scenario == "" || sc < scenario) {
-			scenario = sc
-		}
-	}
-	return scenario == "", scenario
-}
-
-// judgement of one aspect at one model.
-type judgement struct {
-	changed bool
-	open    string // why it could not be judged; "" if it could
-	why     string // what was seen, where changed
-}
-
-func judgeLatency(step *ChangeStep, z, base *sized) judgement {
-	if step.LatencyTotal == nil || step.SizeTotal == nil {
-		if z.empty {
-			return judgement{}
-		}
-		return judgement{open: fmt.Sprintf("%s or %s has no decode time over all scenarios", z.model.Name, base.model.Name)}
-	}
-	x := *step.LatencyTotal
-	seen := fmt.Sprintf("decode on %s takes %.2f times as long as on %s, the smallest measured, at %.3g times its size", z, x, base, *step.SizeTotal)
-	for _, d := range []string{base.doubt, z.doubt} {
-		if d != "" {
-			return judgement{open: seen + ", but " + d}
-		}
-	}
-	if x < latencyFactor {
-		return judgement{}
-	}
-	if ok, scenario := separate(z, base); !ok {
-		return judgement{open: fmt.Sprintf("%s, but the slowest and fastest calls of the two overlap in %s", seen, scenario)}
-	}
-	if step.LatencyDoubling != nil {
-		seen += fmt.Sprintf(" (%.2f times for each doubling of size)", *step.LatencyDoubling)
-	}
-	return judgement{changed: true, why: seen}
-}
-
-// judgeTails fills in the step's rise over the least ratio of the smaller models.
-func judgeTails(step *ChangeStep, z *sized, smaller []*sized) judgement {
-	var least *sized
-	why := ""
-	for _, y := range smaller {
-		switch {
-		case y.p95 == nil || y.tail.P95RatioHigh == nil:
-			if why == "" {
-				why = tooFewTokens(y)
-			}
-		case y.doubt != "":
-			if why == "" {
-				why = y.doubt
-			}
-		case least == nil || *y.p95 < *least.p95:
-			least = y
-		}
-	}
-	switch {
-	case z.empty:
-		return judgement{}
-	case z.p95 == nil || z.tail.P95RatioLow == nil:
-		return judgement{open: tooFewTokens(z)}
-	case least == nil:
-		return judgement{open: why}
-	}
-	step.TailRise, step.TailFrom = ratio(z.p95, least.p95), least.model.Name
-	step.TailRiseMin = ratio(z.tail.P95RatioLow, least.tail.P95RatioHigh)
-	if step.TailRise == nil || step.TailRiseMin == nil {
-		return judgement{open: tooFewTokens(z)}
-	}
-	seen := fmt.Sprintf("p95/p50 of the token times on %s is %.2f, %.2f times that of %s (%.2f), the least of the smaller models", z, *z.p95, *step.TailRise, least, *least.p95)
-	switch {
-	case z.doubt != "":
-		return judgement{open: seen + ", but " + z.doubt}
-	case *step.TailRise < tailFactor && *least.p95 >= unsteady && *z.p95 >= tailFactor:
-		return judgement{open: seen + ", but that is itself too unsteady for a rise to show"}
-	case *step.TailRise < tailFactor:
-		return judgement{}
-	case *step.TailRiseMin < tailFactor:
-		return judgement{open: fmt.Sprintf("%s, but with one repetition left out it can be %.2f times", seen, *step.TailRiseMin)}
-	}
-	return judgement{changed: true, why: seen}
-}
-
-func tooFewTokens(z *sized) string {
-	switch {
-	case z.tail == nil && z.empty:
-		return z.model.Name + " was not measured"
-	case z.tail == nil:
-		return "no token times were recorded on " + z.model.Name
-	}
-	return fmt.Sprintf("%s has too few token times (%d): a p95 takes %d, also without one repetition", z.model.Name, z.tail.N, needP95)
-}
-
-func judgeFeasibility(z *sized) judgement {
-	if z.failed == 0 {
-		return judgement{}
-	}
-	cells := "cells"
-	if z.failed == 1 {
-		cells = "cell"
-	}
-	return judgement{changed: true, why: fmt.Sprintf("%d %s of %s %s, and no larger model ran there", z.failed, cells, z, statusWord(z.status))}
-}
 
 // firstChange walks up the sizes of a series, by firstChangeRule.
 func (a *analyzer) firstChange(s series) FirstChange {
@@ -275,14 +62,20 @@ func (a *analyzer) firstChange(s series) FirstChange {
 		out.Why = strings.Join(append([]string{fmt.Sprintf("%s measured; a change takes 2", countOf(len(all), "model of known size was", "models of known size were"))}, notes...), "; ")
 		return out
 	}
-	base := all[0]
+	base, last := all[0], all[len(all)-1]
+	if !last.larger(base) {
+		out.Unknown = slices.Clone(aspects)
+		out.Why = strings.Join(append([]string{fmt.Sprintf("the %d models are of one size, from %s to %s; a change takes sizes that are %g times apart", len(all), base, last, sizeStep)}, notes...), "; ")
+		return out
+	}
 	out.Base, out.BaseM = base.model.Name, base.model.ParamsMillions
 
+	decodes, pairs := comparisons(all)
 	first := map[string]*AspectChange{}
 	open := map[string]string{} // aspects that could not be judged since they were last seen unchanged
 	earlier := map[string]string{}
 	for i := 1; i < len(all); i++ {
-		prev, z := all[i-1], all[i]
+		prev, z := before(all, i), all[i]
 		step := ChangeStep{From: prev.model.Name, To: z.model.Name, ParamsM: z.model.ParamsMillions,
 			SizeGrowth: ratio(z.model.ParamsMillions, prev.model.ParamsMillions), SizeTotal: ratio(z.model.ParamsMillions, base.model.ParamsMillions),
 			LatencyGrowth: ratio(z.decode, prev.decode), LatencyTotal: ratio(z.decode, base.decode),
@@ -291,7 +84,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 		if step.LatencyTotal != nil && step.SizeTotal != nil && *step.SizeTotal > 1 {
 			step.LatencyDoubling = finite(math.Pow(*step.LatencyTotal, math.Ln2/math.Log(*step.SizeTotal)))
 		}
-		judged := map[string]judgement{"latency": judgeLatency(&step, z, base), "tails": judgeTails(&step, z, all[:i]), "feasibility": judgeFeasibility(z)}
+		judged := map[string]judgement{"latency": judgeLatency(&step, z, base, decodes), "tails": judgeTails(&step, z, all[:i], pairs), "feasibility": judgeFeasibility(z)}
 		for _, aspect := range aspects {
 			switch j := judged[aspect]; {
 			case j.open != "":
@@ -303,7 +96,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 				first[aspect] = &AspectChange{Aspect: aspect, Verdict: "changed", Model: z.model.Name, ParamsM: z.model.ParamsMillions, Why: j.why}
 				earlier[aspect] = open[aspect]
 				step.Changed = append(step.Changed, aspect)
-			case !j.changed && !z.empty:
+			case j.same:
 				delete(open, aspect)
 			}
 		}
@@ -312,7 +105,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 			continue
 		}
 		out.AmongSeen, out.Model, out.ParamsM, out.Before, out.StepRatio = strings.Join(step.Changed, "+"), step.To, step.ParamsM, step.From, step.SizeGrowth
-		out.Why = decisive(step, prev, base.model.Name, first, earlier)
+		out.Why = decisive(step, prev, !prev.larger(base), first, earlier)
 		for _, aspect := range aspects {
 			if first[aspect] == nil && open[aspect] != "" {
 				out.Unknown = append(out.Unknown, aspect)
@@ -321,7 +114,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 		}
 	}
 	if out.Model == "" {
-		out.AmongSeen, out.Why = "none", fmt.Sprintf("no aspect reached its threshold from %s to %s", base, all[len(all)-1])
+		out.AmongSeen, out.Why = "none", fmt.Sprintf("no aspect is shown to change from %s to %s", base, last)
 		for _, aspect := range aspects {
 			if open[aspect] != "" {
 				out.Unknown = append(out.Unknown, aspect)
@@ -343,8 +136,36 @@ func (a *analyzer) firstChange(s series) FirstChange {
 	return out
 }
 
-// decisive says what was seen at the first step with a change.
-func decisive(step ChangeStep, prev *sized, base string, first map[string]*AspectChange, earlier map[string]string) string {
+// before is the model before all[i] that is smaller by a step; where there is none,
+// the one before.
+func before(all []*sized, i int) *sized {
+	for j := i - 1; j >= 0; j-- {
+		if all[i].larger(all[j]) {
+			return all[j]
+		}
+	}
+	return all[i-1]
+}
+
+// comparisons counts those of decode times, each with the smallest model's, and the
+// pairs of models whose tails may be compared.
+func comparisons(all []*sized) (decodes, pairs int) {
+	for i, z := range all {
+		if z.decode != nil && z.larger(all[0]) {
+			decodes++
+		}
+		for _, y := range all[:i] {
+			if z.p95 != nil && y.p95 != nil && z.larger(y) {
+				pairs++
+			}
+		}
+	}
+	return decodes, pairs
+}
+
+// decisive says what was seen at the first step with a change. smallest says that
+// prev, the size before, is the smallest.
+func decisive(step ChangeStep, prev *sized, smallest bool, first map[string]*AspectChange, earlier map[string]string) string {
 	var parts []string
 	for _, aspect := range step.Changed {
 		why := first[aspect].Why
@@ -354,7 +175,7 @@ func decisive(step ChangeStep, prev *sized, base string, first map[string]*Aspec
 		parts = append(parts, why)
 	}
 	why := strings.Join(parts, "; ")
-	if prev.model.Name == base {
+	if smallest {
 		why += "; no size between the two was measured, so that it may have happened anywhere between them"
 	} else if earlier[step.Changed[0]] == "" {
 		why += fmt.Sprintf("; not yet on %s, the size before", prev)
@@ -387,19 +208,19 @@ func aspectChanges(first map[string]*AspectChange, open map[string]string, steps
 	var out []AspectChange
 	last := all[len(all)-1]
 	for _, aspect := range aspects {
-		c := AspectChange{Aspect: aspect, Verdict: "unchanged"}
+		c := AspectChange{Aspect: aspect, Verdict: "not_shown"}
 		switch {
 		case first[aspect] != nil:
 			c = *first[aspect]
 		case open[aspect] != "":
 			c.Verdict, c.Why = "unknown", open[aspect]
 		case aspect == "latency":
-			c.Why = fmt.Sprintf("decode stays below %g times the smallest model's up to %s", latencyFactor, last)
+			c.Why = fmt.Sprintf("decode is not shown to take more than %g times the smallest model's up to %s", latencyFactor, last)
 			if x := largest(steps, func(s *ChangeStep) *float64 { return s.LatencyTotal }); x != nil {
 				c.Why += fmt.Sprintf("; most is %.2f times, on %s", *x.LatencyTotal, x.To)
 			}
 		case aspect == "tails":
-			c.Why = fmt.Sprintf("p95/p50 of the token times stays below %g times the least of the smaller models up to %s", tailFactor, last)
+			c.Why = fmt.Sprintf("p95/p50 of the token times within a call is not shown to be more than %g times the least of the smaller models up to %s", tailFactor, last)
 			if x := largest(steps, func(s *ChangeStep) *float64 { return s.TailRise }); x != nil {
 				c.Why += fmt.Sprintf("; most is %.2f times, on %s", *x.TailRise, x.To)
 			}

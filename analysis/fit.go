@@ -104,8 +104,8 @@ func bootstrapLine(f *Fit, x, y []float64, opt Options) {
 		intercepts, slopes = append(intercepts, a), append(slopes, b)
 	}
 	f.BootUsed = len(slopes)
-	f.SlopeBoot = percentileInterval(slopes, opt.Bootstrap)
-	f.InterceptBoot = percentileInterval(intercepts, opt.Bootstrap)
+	f.SlopeBoot = percentileInterval(slopes, opt.Bootstrap, f.Slope)
+	f.InterceptBoot = percentileInterval(intercepts, opt.Bootstrap, f.Log10Intercept)
 }
 
 // resampledLine is OLS over the points that index names. sizes counts different
@@ -140,13 +140,19 @@ func resampledLine(x, y []float64, index []int) (a, b float64, sizes int) {
 }
 
 // percentileInterval is the middle 95 % of a bootstrap's values; nil where too
-// few of the requested resamples gave one (TR121's rule).
-func percentileInterval(values []float64, requested int) *Interval {
+// few of the requested resamples gave one (TR121's rule). It reaches to the
+// estimate where that lies outside, as an R2 of few models does: their resamples
+// repeat points, which fits them too well.
+func percentileInterval(values []float64, requested int, estimate *float64) *Interval {
 	if len(values) < max(10, requested/10) {
 		return nil
 	}
 	s := sorted(values)
-	return interval(quantileSorted(s, (1-confidence)/2), quantileSorted(s, 1-(1-confidence)/2))
+	low, high := quantileSorted(s, (1-confidence)/2), quantileSorted(s, 1-(1-confidence)/2)
+	if estimate != nil {
+		low, high = min(low, *estimate), max(high, *estimate)
+	}
+	return interval(low, high)
 }
 
 // leastChange of a slope is more than the rounding of its points.

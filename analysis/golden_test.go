@@ -412,7 +412,7 @@ func TestExactBootstrap(t *testing.T) {
 	if total != 3125 || degenerate != 5 {
 		t.Errorf("%d resamples, %d degenerate", total, degenerate)
 	}
-	ci := percentileInterval(slopes, total)
+	ci := percentileInterval(slopes, total, nil)
 	near(t, "low", &ci.Low, ref.Exact.Low, 1e-9)
 	near(t, "high", &ci.High, ref.Exact.High, 1e-9)
 	printed(t, "low", &ci.Low, ".478")
@@ -445,7 +445,7 @@ func TestPublishedBootstrap(t *testing.T) {
 				slopes = append(slopes, b)
 			}
 		}
-		ci := percentileInterval(slopes, len(draws))
+		ci := percentileInterval(slopes, len(draws), nil)
 		printed(t, w.series+" low", &ci.Low, w.low)
 		printed(t, w.series+" high", &ci.High, w.high)
 	}

@@ -334,19 +334,18 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row)
 	first, last := rows[0], rows[len(rows)-1]
 	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens,
 		NLengths: len(rows), Shortest: first.GenTokens, Longest: last.GenTokens, Ratio: last.Ratio, Tolerance: LengthTolerance, Verdict: "unknown"}
-	if n := min(first.N, last.N); n < changeReps {
-		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", countOf(n, "call", "calls"), changeReps)
+	if n := min(first.N, last.N); n < MinRatioCalls {
+		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", countOf(n, "call", "calls"), MinRatioCalls)
 		return out
 	}
-	logs := func(gen int) []float64 {
-		return mapOf(latencies(calls[gen]), func(ms float64) float64 { return math.Log(ms / float64(gen)) })
+	perToken := func(gen int) [][]float64 {
+		return [][]float64{mapOf(latencies(calls[gen]), func(ms float64) float64 { return ms / float64(gen) })}
 	}
-	if out.CI = welch([][]float64{logs(first.GenTokens)}, [][]float64{logs(last.GenTokens)}); out.CI == nil {
+	if out.Ratio, out.CI = ratioOfMedians(perToken(first.GenTokens), perToken(last.GenTokens)); out.CI == nil {
 		out.Why = "the ratio has no interval"
 		return out
 	}
-	out.CI = &Interval{math.Exp(out.CI.Low), math.Exp(out.CI.High)}
-	span := fmt.Sprintf("the ratio's 95 %% interval is %.3f to %.3f", out.CI.Low, out.CI.High)
+	span := fmt.Sprintf("the ratio's 95 %% interval within one process is %.3f to %.3f", out.CI.Low, out.CI.High)
 	low, high := 1-LengthTolerance, 1+LengthTolerance
 	switch {
 	case out.CI.Low >= low && out.CI.High <= high:

@@ -86,9 +86,9 @@ func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt Options)
 		}
 	}
 	f.BootUsed = len(betas)
-	f.BetaBoot = percentileInterval(betas, opt.Bootstrap)
-	f.GammaBoot = percentileInterval(gammas, opt.Bootstrap)
-	f.R2Boot = percentileInterval(r2s, opt.Bootstrap)
+	f.BetaBoot = percentileInterval(betas, opt.Bootstrap, f.Beta)
+	f.GammaBoot = percentileInterval(gammas, opt.Bootstrap, f.Gamma)
+	f.R2Boot = percentileInterval(r2s, opt.Bootstrap, f.R2)
 	if bad := opt.Bootstrap - f.BootUsed; bad > opt.Bootstrap/20 {
 		f.Warnings = append(f.Warnings, Warning{"bootstrap_degenerate", where,
 			fmt.Sprintf("%d of %d resamples could not tell size from depth and were left out", bad, opt.Bootstrap),

@@ -253,10 +253,12 @@ type Tail struct {
 	P95Ratio  Percentile `json:"p95_over_p50"`
 	P99Ratio  Percentile `json:"p99_over_p50"`
 
-	// Least and greatest p95/p50 when one repetition is left out; AllScenarios
-	// only, and nil where too few tokens would remain.
-	P95RatioLow  *float64 `json:"p95_over_p50_low"`
-	P95RatioHigh *float64 `json:"p95_over_p50_high"`
+	// Over AllScenarios: p95/p50 of the tokens of all calls, each relative to the
+	// median of its own call, so that a call that is slow as a whole is no tail. nil
+	// where a p95 has too few tokens without the longest call.
+	Calls        int      `json:"calls"`
+	P95InCalls   *float64 `json:"p95_over_p50_in_calls"`
+	P95InCallsSE *float64 `json:"p95_over_p50_in_calls_log_se"` // of its logarithm: jackknife over the calls, which are of one process
 }
 
 // PhaseSum compares end-to-end times with the sum of their phases, over all

@@ -158,29 +158,6 @@ func interval(low, high float64) *Interval {
 	return &Interval{low, high}
 }
 
-// welch is the 95 % interval of mean(y) - mean(x) where the two scatter
-// differently (Welch 1947), averaged over strata: x[i] and y[i] are one
-// scenario's samples, each scenario weighs the same, and the degrees of freedom
-// are Satterthwaite's over all samples. nil where it has none.
-func welch(x, y [][]float64) *Interval {
-	k := float64(len(x))
-	var d, v, spread float64
-	for i := range x {
-		d += (stat.Mean(y[i], nil) - stat.Mean(x[i], nil)) / k
-		for _, s := range [][]float64{x[i], y[i]} {
-			n := float64(len(s))
-			part := stat.Variance(s, nil) / n / (k * k)
-			v += part
-			spread += part * part / (n - 1)
-		}
-	}
-	if !(v > 0) {
-		return interval(d, d)
-	}
-	half := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: v * v / spread}.Quantile(1-(1-confidence)/2) * math.Sqrt(v)
-	return interval(d-half, d+half)
-}
-
 // theilSen is the median of the slopes between all pairs of points with
 // different x (Theil 1950, Sen 1968), with Sen's 95 % interval for it; the
 // intercept is median(y) - slope*median(x). As scipy.stats.theilslopes.

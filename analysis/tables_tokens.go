@@ -149,6 +149,8 @@ var tokenTables = []Table{
 			{"p90_over_p50", "", "90th percentile over the median", func(t *Tail) string { return t.P90Ratio.String() }},
 			{"p95_over_p50", "", "95th percentile over the median", func(t *Tail) string { return t.P95Ratio.String() }},
 			{"p99_over_p50", "", "99th percentile over the median", func(t *Tail) string { return t.P99Ratio.String() }},
+			{"p95_over_p50_in_calls", "", "`__all__`: 95th percentile over the median, each token relative to the median of its call", func(t *Tail) string { return opt(t.P95InCalls) }},
+			{"p95_over_p50_in_calls_log_se", "", "standard error of its logarithm, from the calls of one process", func(t *Tail) string { return opt(t.P95InCallsSE) }},
 		}),
 }
 

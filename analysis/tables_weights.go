@@ -21,17 +21,17 @@ var weightTables = []Table{
 			{"prefill_median_ms", "ms", "median prefill", func(r weightRow) string { return opt(r.at.PrefillMS) }},
 			{"prefill_ratio", "", "its ratio", func(r weightRow) string { return opt(r.at.PrefillRatio) }},
 		},
-		bounds("prefill_ratio_ci", "", "its 95 % interval, Welch", func(r weightRow) *Interval { return r.at.PrefillRatioCI }),
+		bounds("prefill_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process each", func(r weightRow) *Interval { return r.at.PrefillRatioCI }),
 		[]column[weightRow]{
 			{"decode_ms_per_token", "ms/token", "median decode time per token", func(r weightRow) string { return num(r.at.DecodeMS) }},
 			{"decode_ratio", "", "its ratio", func(r weightRow) string { return num(r.at.DecodeRatio) }},
 		},
-		bounds("decode_ratio_ci", "", "its 95 % interval, Welch", func(r weightRow) *Interval { return r.at.DecodeRatioCI }),
+		bounds("decode_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process each", func(r weightRow) *Interval { return r.at.DecodeRatioCI }),
 		[]column[weightRow]{
 			{"weights_gb_per_s", "GB/s", "1e9 bytes of weights read in a second of decode", func(r weightRow) string { return num(r.at.GBPerS) }},
 			{"decode_over_bytes", "", "`__all__`: decode time over what the type's bytes take at the rate of the type with most, with `shared_fixed_max_ms`", func(r weightRow) string { return opt(r.overall().OverBytes) }},
 		},
-		bounds("decode_over_bytes_ci", "", "`__all__`: its 95 % interval, with `shared_fixed_max_ms` taken as given", func(r weightRow) *Interval { return r.overall().OverBytesCI }),
+		bounds("decode_over_bytes_ci_within_process", "", "`__all__`: its 95 % interval, from the calls of one process each, with `shared_fixed_max_ms` taken as given", func(r weightRow) *Interval { return r.overall().OverBytesCI }),
 		[]column[weightRow]{
 			{"decode_residual", "", "`__all__`: decode time over the line's, less 1", func(r weightRow) string { return opt(r.overall().Residual) }},
 		}),

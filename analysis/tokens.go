@@ -1,7 +1,10 @@
 package analysis
 
 import (
+	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/floats"
 
 	"llmscale/runner/record"
 )
@@ -12,7 +15,7 @@ func (a *analyzer) tokens() {
 	for _, s := range a.series {
 		for _, m := range a.modelsOf(s.backend) {
 			var relative []float64 // each token over its scenario's median
-			byRep := map[repKey][]float64{}
+			var calls [][]float64  // each token over the median of its call
 			var mine []Tail
 			for _, sc := range a.scenarios {
 				g := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}]
@@ -32,10 +35,11 @@ func (a *analyzer) tokens() {
 				mine = append(mine, tail)
 				if mid := quantileSorted(pool, 0.5); mid > 0 {
 					for _, r := range g.rows {
-						k := repOf(r)
 						for _, ns := range r.TokenNS {
-							v := float64(ns) / 1e6 / mid
-							relative, byRep[k] = append(relative, v), append(byRep[k], v)
+							relative = append(relative, float64(ns)/1e6/mid)
+						}
+						if own := withinCall(r.TokenNS); own != nil {
+							calls = append(calls, own)
 						}
 					}
 				}
@@ -44,7 +48,10 @@ func (a *analyzer) tokens() {
 				slices.Sort(relative)
 				all := tailOf(relative, false)
 				all.Scenario = AllScenarios
-				all.P95RatioLow, all.P95RatioHigh = leaveOneRepOut(byRep)
+				all.Calls = len(calls)
+				if e, ok := pooledTail(calls, needP95); ok {
+					all.P95InCalls, all.P95InCallsSE = finite(math.Exp(e.value)), finite(math.Sqrt(e.variance))
+				}
 				mine = append(mine, all)
 			}
 			for _, t := range mine {
@@ -112,43 +119,13 @@ func tailOf(pool []float64, inMS bool) Tail {
 	return t
 }
 
-// repKey tells the repetitions of a cell apart.
-type repKey struct {
-	replicate, rep, line int
-}
-
-func repOf(r *Row) repKey {
-	if r.Rep == nil {
-		return repKey{r.Replicate, -1, r.Line} // a warm-up that was asked to count: on its own
+// withinCall takes token times relative to their median; nil where there is none.
+func withinCall(ns []int64) []float64 {
+	times := mapOf(ns, func(v int64) float64 { return float64(v) })
+	mid := median(times)
+	if !(mid > 0) {
+		return nil
 	}
-	return repKey{r.Replicate, *r.Rep, 0}
-}
-
-// leaveOneRepOut is the range of p95/p50 over all choices of one repetition to
-// leave out. One call that another program disturbed is 64 tokens of some
-// thousand, which is enough to move a p95; it is in one repetition only.
-func leaveOneRepOut(byRep map[repKey][]float64) (low, high *float64) {
-	if len(byRep) < 2 {
-		return nil, nil
-	}
-	for without := range byRep {
-		var rest []float64
-		for k, v := range byRep {
-			if k != without {
-				rest = append(rest, v...)
-			}
-		}
-		slices.Sort(rest)
-		p := tailOf(rest, false).P95Ratio.Value
-		if p == nil {
-			return nil, nil
-		}
-		if low == nil || *p < *low {
-			low = p
-		}
-		if high == nil || *p > *high {
-			high = p
-		}
-	}
-	return low, high
+	floats.Scale(1/mid, times)
+	return times
 }

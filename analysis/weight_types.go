@@ -45,26 +45,27 @@ type WeightType struct {
 	BytesPerToken int64             `json:"bytes_read_per_token"`
 	Times         []WeightTypeTimes `json:"times"` // of each scenario, then of AllScenarios
 
-	OverBytes   *float64  `json:"decode_over_bytes"`    // decode time over what its bytes take at the rate of Base, with SharedFixedMS
-	OverBytesCI *Interval `json:"decode_over_bytes_ci"` // 95 %, Welch, SharedFixedMS taken as given
-	Residual    *float64  `json:"decode_residual"`      // decode time over the line's, less 1
+	OverBytes   *float64  `json:"decode_over_bytes"`                   // decode time over what its bytes take at the rate of Base, with SharedFixedMS
+	OverBytesCI *Interval `json:"decode_over_bytes_ci_within_process"` // 95 %, SharedFixedMS taken as given
+	Residual    *float64  `json:"decode_residual"`                     // decode time over the line's, less 1
 }
 
 // WeightTypeTimes are the times of one type in one scenario. Over AllScenarios
-// they are geometric means.
+// they are geometric means. Intervals are of 95 %, from the scatter of the calls,
+// which for each type come from one process.
 type WeightTypeTimes struct {
 	Scenario       string    `json:"scenario"`      // or AllScenarios
 	PromptTokens   *float64  `json:"prompt_tokens"` // nil over AllScenarios
 	N              int       `json:"n"`             // decode calls; the fewest in a scenario
 	PrefillMS      *float64  `json:"prefill_median_ms"`
-	PrefillRatio   *float64  `json:"prefill_ratio"`    // to Base
-	PrefillRatioCI *Interval `json:"prefill_ratio_ci"` // 95 %, Welch
+	PrefillRatio   *float64  `json:"prefill_ratio"` // to Base
+	PrefillRatioCI *Interval `json:"prefill_ratio_ci_within_process"`
 	DecodeMS       float64   `json:"decode_ms_per_token"`
-	DecodeRatio    float64   `json:"decode_ratio"`     // to Base
-	DecodeRatioCI  *Interval `json:"decode_ratio_ci"`  // 95 %, Welch
+	DecodeRatio    float64   `json:"decode_ratio"` // to Base
+	DecodeRatioCI  *Interval `json:"decode_ratio_ci_within_process"`
 	GBPerS         float64   `json:"weights_gb_per_s"` // 1e9 bytes of weights read in a second of decode
 
-	prefill, decode [][]float64 // ln ms, and ln ms per token, of the calls of each scenario
+	prefill, decode [][]float64 // ms, and ms per token, of the calls of each scenario
 }
 
 // WeightTypeFit is decode_ms_per_token = FixedMS + MSPerMB * MB read per token
@@ -193,12 +194,12 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 		t := WeightTypeTimes{Scenario: sc, PromptTokens: decode.PromptTokensRaw, N: decode.N, DecodeMS: *decode.MSPerToken}
 		perToken := mapOf(rows, func(r *Row) float64 {
 			ms, _ := r.latency()
-			return math.Log(ms / float64(answerTokens(r)))
+			return ms / float64(answerTokens(r))
 		})
 		t.decode = [][]float64{perToken}
 		if prefill != nil {
 			t.PrefillMS = ptr(prefill.MedianMS)
-			t.prefill = [][]float64{mapOf(prefill.LatenciesMS, math.Log)}
+			t.prefill = [][]float64{prefill.LatenciesMS}
 			prefills = append(prefills, prefill.MedianMS)
 		}
 		if len(z.row.Times) == 0 || t.N < all.N {
@@ -274,9 +275,10 @@ func (a *analyzer) compareTypes(work sameWork, all []*typed, kinds int) {
 	for i := range w.Types {
 		for j := range w.Types[i].Times {
 			t, b := &w.Types[i].Times[j], &base.Times[j]
-			t.DecodeRatio, t.DecodeRatioCI = t.DecodeMS/b.DecodeMS, ratioInterval(b.decode, t.decode)
-			if t.PrefillRatio = ratio(t.PrefillMS, b.PrefillMS); t.PrefillRatio != nil {
-				t.PrefillRatioCI = ratioInterval(b.prefill, t.prefill)
+			t.DecodeRatio, t.DecodeRatioCI = ratioOfMedians(b.decode, t.decode)
+			if t.PrefillMS != nil && b.PrefillMS != nil {
+				ratio, ci := ratioOfMedians(b.prefill, t.prefill)
+				t.PrefillRatio, t.PrefillRatioCI = finite(ratio), ci
 			}
 			if i == 0 { // against itself there is nothing to estimate
 				t.DecodeRatioCI, t.PrefillRatioCI = nil, nil
@@ -287,24 +289,6 @@ func (a *analyzer) compareTypes(work sameWork, all []*typed, kinds int) {
 	w.fit(kinds)
 	a.res.WeightTypes = append(a.res.WeightTypes, w)
 	a.res.Answers.WeightTypes = append(a.res.Answers.WeightTypes, w.answer(kinds))
-}
-
-// ratioInterval is the 95 % interval of the ratio of two geometric means over
-// scenarios, from the logs of the calls; nil where a scenario has too few.
-func ratioInterval(base, logs [][]float64) *Interval {
-	if len(logs) == 0 || len(base) != len(logs) {
-		return nil
-	}
-	for i := range logs {
-		if min(len(base[i]), len(logs[i])) < changeReps {
-			return nil
-		}
-	}
-	ci := welch(base, logs)
-	if ci == nil {
-		return nil
-	}
-	return interval(math.Exp(ci.Low), math.Exp(ci.High))
 }
 
 // overBytes compares each type's decode with what its bytes alone would take, at
@@ -400,7 +384,7 @@ func (w *WeightTypes) answer(kinds int) WeightTypeAnswer {
 		out.Why = fmt.Sprintf("%s; a verdict takes %d, because dequantising and a fixed cost of each token look alike with fewer", countOf(kinds, "weight type", "weight types"), minVerdict)
 		return out
 	case w.SharedFixedMS == nil:
-		out.Why = fmt.Sprintf("the types' ratios have no interval: that takes %d calls of each scenario, and types of different bytes", changeReps)
+		out.Why = fmt.Sprintf("the types' ratios have no interval: that takes %d calls of each scenario, and types of different bytes", MinRatioCalls)
 		return out
 	}
 	for i := range w.Types[1:] {
@@ -431,31 +415,31 @@ func (w *WeightTypes) answer(kinds int) WeightTypeAnswer {
 
 // race puts the types in order of one time, that of Times[at]; nil where one lacks
 // it.
-func (w *WeightTypes) race(at int, of func(*WeightTypeTimes) (ms *float64, logs [][]float64)) *FastestType {
+func (w *WeightTypes) race(at int, of func(*WeightTypeTimes) (ms *float64, calls [][]float64)) *FastestType {
 	type runner struct {
-		t    *WeightType
-		ms   float64
-		logs [][]float64
+		t     *WeightType
+		ms    float64
+		calls [][]float64
 	}
 	var all []runner
 	for i := range w.Types {
-		ms, logs := of(&w.Types[i].Times[at])
+		ms, calls := of(&w.Types[i].Times[at])
 		if ms == nil {
 			return nil
 		}
-		all = append(all, runner{&w.Types[i], *ms, logs})
+		all = append(all, runner{&w.Types[i], *ms, calls})
 	}
 	base := all[0]
 	slices.SortStableFunc(all, func(x, y runner) int { return cmp.Compare(x.ms, y.ms) })
 	first, next, last := all[0], all[1], all[len(all)-1]
 	out := &FastestType{Scenario: w.Types[0].Times[at].Scenario, PromptTokens: w.Types[0].Times[at].PromptTokens,
-		Type: w.Name(first.t), MS: first.ms, Next: w.Name(next.t), NextRatio: next.ms / first.ms, NextRatioCI: ratioInterval(first.logs, next.logs),
-		BaseRatio: base.ms / first.ms, Slowest: w.Name(last.t), SlowestRatio: last.ms / base.ms}
-	if first.t != base.t {
-		out.BaseRatioCI = ratioInterval(first.logs, base.logs)
+		Type: w.Name(first.t), MS: first.ms, Next: w.Name(next.t), Slowest: w.Name(last.t)}
+	out.NextRatio, out.NextRatioCI = ratioOfMedians(first.calls, next.calls)
+	if out.BaseRatio = 1; first.t != base.t {
+		out.BaseRatio, out.BaseRatioCI = ratioOfMedians(first.calls, base.calls)
 	}
-	if last.t != base.t {
-		out.SlowestRatioCI = ratioInterval(base.logs, last.logs)
+	if out.SlowestRatio = 1; last.t != base.t {
+		out.SlowestRatio, out.SlowestRatioCI = ratioOfMedians(base.calls, last.calls)
 	}
 	return out
 }

@@ -124,7 +124,7 @@ func crosscheckSheet(rows []*analysis.Crosscheck) *sheet {
 	if calls.hi > calls.lo {
 		n = fmt.Sprintf("%.0f to %.0f", calls.lo, calls.hi)
 	}
-	sh.subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval", count(len(models), "model", "models"), n)
+	sh.subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval within one process", count(len(models), "model", "models"), n)
 	sh.caption = func() string {
 		var dropped []string // that found no room in one of the panels
 		for _, l := range labelled {
@@ -134,7 +134,7 @@ func crosscheckSheet(rows []*analysis.Crosscheck) *sheet {
 				}
 			}
 		}
-		return fmt.Sprintf("Ratio of Ollama's times (its own counters, without sampling) to native ones against model size, for each scenario; above 1 Ollama is slower. Points are ratios of medians over %s calls of the side that has fewer, whiskers their 95 %% intervals by bootstrap; points of one size stand a little beside each other. Dashed lines are %.0f %% off. "+
+		return fmt.Sprintf("Ratio of Ollama's times (its own counters, without sampling) to native ones against model size, for each scenario; above 1 Ollama is slower. Points are ratios of medians over %s calls of the side that has fewer, whiskers their 95 %% intervals, which hold within one process; points of one size stand a little beside each other. Dashed lines are %.0f %% off. "+
 			"A ratio that falls towards 1 as models grow is a fixed cost of each token or call; one that stays is a cost in proportion to the work.", n, 100*analysis.CrosscheckTolerance) + droppedText(dropped)
 	}
 	return sh

@@ -165,7 +165,7 @@ func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
 			s += fmt.Sprintf(" Among the aspects with evidence it is %s.", aspects(c.AmongSeen))
 		}
 	case "none":
-		s = fmt.Sprintf("On %s **nothing** changes as total parameters grow over the sizes measured on this machine: %s.", x, why)
+		s = fmt.Sprintf("On %s **nothing** is shown to change as total parameters grow over the sizes measured on this machine: %s.", x, why)
 	default:
 		s = fmt.Sprintf("What changes first on %s as total parameters grow: **%s**. On this machine, %s.", x, aspects(c.Verdict), why)
 	}
@@ -174,7 +174,7 @@ func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
 		if a.Why == "" || deciding || a.Verdict == "unknown" {
 			continue // said above
 		}
-		verdict := "not changed"
+		verdict := "not shown to change"
 		if a.Verdict == "changed" {
 			verdict = "changed later"
 		}
@@ -286,7 +286,7 @@ func (w *writer) compareSentence() string {
 			sum += l
 		}
 		mid, lo, hi := math.Exp(sum/float64(len(logs))), math.Exp(logs[0]), math.Exp(logs[len(logs)-1])
-		parts = append(parts, fmt.Sprintf("on %s it is **%s times** as fast as on %s (geometric mean over the %d models that both ran; %s to %s)",
+		parts = append(parts, fmt.Sprintf("on %s it is %s times as fast as on %s (geometric mean over the %d models that both ran, one process of each; %s to %s)",
 			k, fixed(&mid, 2), keys[0], len(logs), fixed(&lo, 2), fixed(&hi, 2)))
 	}
 	if len(parts) == 0 {
@@ -305,14 +305,14 @@ func (w *writer) tails() {
 		return
 	}
 	w.doc.section("Tails")
-	w.doc.say("Times of single decoded tokens. Over all scenarios, each token is taken relative to its scenario's median. A quantile is shown only where enough tokens carry it.")
+	w.doc.say("Times of single decoded tokens. Over all scenarios, each token is taken relative to its scenario's median; “within calls”, to its call's. A quantile is shown only where enough tokens carry it.")
 	w.figures(plot.KindTails)
-	t := table{head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50"}}
+	t := table{head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50", "p95/p50 within calls"}}
 	per := table{head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
 	for _, x := range w.r.Tails {
 		row := []string{text(x.Model), series(x.Backend, x.BatchSize)}
 		if x.Scenario == analysis.AllScenarios {
-			t.rows = append(t.rows, append(row, fmt.Sprint(x.N), quantile(x.P90Ratio), quantile(x.P95Ratio), quantile(x.P99Ratio)))
+			t.rows = append(t.rows, append(row, fmt.Sprint(x.N), quantile(x.P90Ratio), quantile(x.P95Ratio), quantile(x.P99Ratio), numberOf(x.P95InCalls)))
 			continue
 		}
 		per.rows = append(per.rows, append(row, text(x.Scenario), fmt.Sprint(x.N), numberOf(x.P50MS), quantile(x.P90MS), quantile(x.P95MS),

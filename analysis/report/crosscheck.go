@@ -21,7 +21,7 @@ func (w *writer) crosscheck() {
 		return
 	}
 	w.doc.section("Cross-check with Ollama")
-	w.doc.say("The same files, by name and SHA-256, on the same device: measured natively, and through Ollama's HTTP API. Ratios are Ollama's time over native's. Ollama's own counters and the native times beside them hold no sampling of tokens; the client's clock and the native times beside it do. 95 %% intervals are bootstrapped over the calls.")
+	w.doc.say("The same files, by name and SHA-256, on the same device: measured natively, and through Ollama's HTTP API. Ratios are Ollama's time over native's. Ollama's own counters and the native times beside them hold no sampling of tokens; the client's clock and the native times beside it do. 95 %% intervals come from the calls, which are of one process on either side: they hold within one process, and another one may differ by some percent.")
 	w.doc.add(w.crosscheckSentences())
 	w.figures(plot.KindCrosscheck)
 	w.gapsThatStand()
@@ -191,14 +191,14 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 		}
 		return fmt.Sprintf("no comparison is possible: %s (%s INVALID).", text(of(all[0]).Reason), count(invalid, "repetition", "repetitions"))
 	}
-	s := fmt.Sprintf("%s **%s times** native's time over %s and %s (%s)", takes, ratios(all, of).three(), count(len(sizes), "model", "models"), count(len(scenarios), "scenario", "scenarios"), count(n, "comparison", "comparisons"))
+	s := fmt.Sprintf("%s %s times native's time over %s and %s (%s)", takes, ratios(all, of).three(), count(len(sizes), "model", "models"), count(len(scenarios), "scenario", "scenarios"), count(n, "comparison", "comparisons"))
 	switch {
 	case intervals == 0:
 		s += ", without intervals"
 	case excludes == 0:
-		s += "; no interval excludes 1"
+		s += "; no interval within one process excludes 1"
 	default:
-		s += fmt.Sprintf("; the interval excludes 1 in %d of %d", excludes, intervals)
+		s += fmt.Sprintf("; the interval within one process excludes 1 in %d of %d", excludes, intervals)
 	}
 	b := of(far)
 	if gap, _, ok := far.Gap(b); ok {
@@ -360,8 +360,8 @@ func (w *writer) sameFileSentence(p pairKey) string {
 	return fmt.Sprintf("**Weights**: the server of %s says that %s.", series(p.ollama, p.batch), join(parts))
 }
 
-// gapsThatStand describes the gaps that are neither small nor noise: what the sizes
-// say of each phase's, and then each.
+// gapsThatStand describes the gaps above the tolerance whose interval excludes 1:
+// what the sizes say of each phase's, and then each.
 func (w *writer) gapsThatStand() {
 	some := false
 	for _, p := range w.pairs() {
@@ -371,7 +371,7 @@ func (w *writer) gapsThatStand() {
 				continue
 			}
 			if !some {
-				w.doc.say("These gaps by Ollama's own counters are larger than %s %% with an interval that excludes 1. The line over the sizes tells what is the same for all of them from what is in proportion to native's time: it says what kind of cost a gap is, not what causes it. Candidates are the settings below that differ.", size(100*analysis.CrosscheckTolerance))
+				w.doc.say("These gaps by Ollama's own counters are larger than %s %%, and their intervals within one process exclude 1. The line over the sizes tells what is the same for all of them from what is in proportion to native's time: it says what kind of cost a gap is, not what causes it. Candidates are the settings below that differ.", size(100*analysis.CrosscheckTolerance))
 			}
 			some = true
 			s := fmt.Sprintf("**%s**, %s", upper(modeWord(phase)), p)
@@ -385,7 +385,7 @@ func (w *writer) gapsThatStand() {
 		}
 	}
 	if !some {
-		w.doc.say("No gap by Ollama's own counters is larger than %s %% with an interval that excludes 1.", size(100*analysis.CrosscheckTolerance))
+		w.doc.say("No gap by Ollama's own counters is larger than %s %% with an interval within one process that excludes 1.", size(100*analysis.CrosscheckTolerance))
 	}
 }
 

@@ -64,7 +64,7 @@ func (w *writer) crosscheckTable(phase string) table {
 		return []column[row]{
 			{name + " (ms)", func(c row) string { return per(c, of(c).MS) }},
 			{"ratio", func(c row) string { return fixed(of(c).Ratio, 3) }},
-			{"95 %", func(c row) string { return interval(of(c).RatioCI, 3) }},
+			{"95 % within one process", func(c row) string { return interval(of(c).RatioCI, 3) }},
 		}
 	}
 	several := len(w.pairs()) > 1

@@ -41,9 +41,9 @@ func TestCrosscheck(t *testing.T) {
 	md, page := writeWith(t, dir, r, figs)
 	body := section(t, md, "Cross-check with Ollama")
 	says(t, body,
-		"**Decode**, native_cpu_f32 and ollama_cpu_f32: by Ollama's own counters Ollama takes **1.0", "over 3 models and 4 scenarios (12 comparisons)",
+		"**Decode**, native_cpu_f32 and ollama_cpu_f32: by Ollama's own counters Ollama takes 1.0", "over 3 models and 4 scenarios (12 comparisons)",
 		"By the client's clock, with scheduling, sampling and HTTP, it takes", "llama-bench takes",
-		"**Prefill**, native_cpu_f32 and ollama_cpu_f32", "over 3 models and 3 scenarios (9 comparisons); the interval excludes 1 in 9 of 9", "Not comparable: 3 (21 repetitions are INVALID)",
+		"**Prefill**, native_cpu_f32 and ollama_cpu_f32", "over 3 models and 3 scenarios (9 comparisons); the interval within one process excludes 1 in 9 of 9", "Not comparable: 3 (21 repetitions are INVALID)",
 		"**Wall time** of a call through ollama_cpu_f32", "HTTP and the client take 0.", "scheduling and reading the metadata of the file again 4.",
 		"**Greedy answers** of native_cpu_f32 and ollama_cpu_f32 to 3 prompts of text: equal in 2, different in 1 (earliest: gpt2-100m, short, from token 2 on).",
 		"the server of ollama_cpu_f32 says that it loads the very file that native measured for 3 models",
@@ -52,7 +52,7 @@ func TestCrosscheck(t *testing.T) {
 		"| decode, ms per token | counters | all | native_cpu_f32 and ollama_cpu_f32 | 3 |",
 		"- flash_attn: the server's OLLAMA_FLASH_ATTENTION decides", "llama.cpp: llama-bench",
 		"](plots/crosscheck_native_cpu_f32_ollama_cpu_f32.png)",
-		"| model | parameters (millions) | scenario | prompt (tokens) | native (ms) | Ollama's counters (ms) | ratio | 95 % | client's clock (ms) | ratio | 95 % | llama-bench (ms) | ratio | 95 % | calls (native, Ollama, client) | tests of llama-bench |",
+		"| model | parameters (millions) | scenario | prompt (tokens) | native (ms) | Ollama's counters (ms) | ratio | 95 % within one process | client's clock (ms) | ratio | 95 % within one process | llama-bench (ms) | ratio | 95 % within one process | calls (native, Ollama, client) | tests of llama-bench |",
 		"| sum of parts / wall |", `| differs | 2 of 4 | 0 | 2 | " a" | " an" |`)
 	says(t, section(t, md, "The answer"), "**Repeated prompts**: the server of ollama_cpu_f32 had prompts of short in its cache, so that prefill and end-to-end time of 21 repetitions are **INVALID** and left out of everything here; their decode counts",
 		"3 cells have no prefill figure",
@@ -73,7 +73,7 @@ func TestCrosscheck(t *testing.T) {
 func TestCrosscheckAgrees(t *testing.T) {
 	md, _ := write(t, served(t, plottest.Served{HTTPMS: 1, LoadMS: 5, RestMS: 0.1, Banned: true}))
 	body := section(t, md, "Cross-check with Ollama")
-	says(t, body, "No gap by Ollama's own counters is larger than 10 % with an interval that excludes 1.", "not comparable in 3, where Ollama was told to repeat no token")
+	says(t, body, "No gap by Ollama's own counters is larger than 10 % with an interval within one process that excludes 1.", "not comparable in 3, where Ollama was told to repeat no token")
 	for _, not := range []string{"llama-bench", "fixed cost**", "the server's processes –"} {
 		if strings.Contains(body, not) {
 			t.Errorf("the report says %q", not)

@@ -12,7 +12,7 @@ import (
 
 // firstChange has the steps from size to size.
 func (w *writer) firstChange() {
-	t := table{head: []string{"<backend", "<from", "<to", "parameters (millions)", "size, times the one before", "decode, times the one before", "decode, times the smallest", "for each doubling", "p95/p50, times the least before", "failed cells", "<changed here"}}
+	t := table{head: []string{"<backend", "<from", "<to", "parameters (millions)", "size, times the one before", "decode, times the one before", "decode, times the smallest", "at least", "for each doubling", "p95/p50 within calls, times the least before", "at least", "failed cells", "<changed here"}}
 	var open list
 	for _, c := range w.r.Answers.FirstChange {
 		for _, s := range c.Steps {
@@ -25,7 +25,7 @@ func (w *writer) firstChange() {
 				changed = text(join(s.Changed))
 			}
 			t.rows = append(t.rows, []string{series(c.Backend, c.BatchSize), text(s.From), text(s.To), sizeOf(s.ParamsM), numberOf(s.SizeGrowth),
-				numberOf(s.LatencyGrowth), numberOf(s.LatencyTotal), fixed(s.LatencyDoubling, 2), numberOf(s.TailRise), failed, changed})
+				numberOf(s.LatencyGrowth), numberOf(s.LatencyTotal), numberOf(s.LatencyLow), fixed(s.LatencyDoubling, 2), numberOf(s.TailRise), numberOf(s.TailRiseLow), failed, changed})
 			for _, why := range s.Open {
 				open = append(open, fmt.Sprintf("%s, %s: %s.", series(c.Backend, c.BatchSize), text(s.To), text(why)))
 			}
@@ -33,10 +33,10 @@ func (w *writer) firstChange() {
 	}
 	if len(t.rows) > 0 {
 		w.doc.section("From size to size")
-		w.doc.say("“For each doubling” is the factor of decode time from the smallest model on: 2 would be in proportion to size. “The least before” is the least p95/p50 among the smaller models.")
+		w.doc.say("“For each doubling” is the factor of decode time from the smallest model on: 2 would be in proportion to size. “The least before” is the least p95/p50 among the smaller models, each token taken relative to the median of its call. “At least” is a lower bound, corrected for all comparisons of the walk: it decides what counts as a change.")
 		w.doc.add(t)
 		if len(open) > 0 {
-			w.doc.fold(fmt.Sprintf("What could not be judged, and why (%d)", len(open)), open)
+			w.doc.fold(fmt.Sprintf("What could not be judged or is not shown, and why (%d)", len(open)), open)
 		}
 	}
 }

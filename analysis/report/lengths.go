@@ -18,7 +18,7 @@ func (w *writer) lengths() {
 		return
 	}
 	w.doc.section("Decode by length of the answer")
-	w.doc.say("Decode time over the tokens decoded, by their number, at equal prompts. The ratio is to the shortest answers' time per token; where its 95 %% interval lies within %s %% of 1 it counts as the same.", size(100*analysis.LengthTolerance))
+	w.doc.say("Decode time over the tokens decoded, by their number, at equal prompts. The ratio is to the shortest answers' time per token; where its 95 %% interval lies within %s %% of 1 it counts as the same. All intervals of this section come from the calls of one process.", size(100*analysis.LengthTolerance))
 	for _, s := range append(w.lengthSentences(), w.positionSentences()...) {
 		w.doc.add(paragraph(s))
 	}
@@ -133,7 +133,7 @@ func (w *writer) lengthSentences() []string {
 					if a.Verdict == "falls" {
 						lo, hi = -hi, -lo
 					}
-					name += fmt.Sprintf(" (95 %% %s to %s)", fixed(&lo, 1), fixed(&hi, 1))
+					name += fmt.Sprintf(" (95 %% %s to %s within one process)", fixed(&lo, 1), fixed(&hi, 1))
 				}
 			default:
 				verdict = "unknown"
@@ -152,7 +152,7 @@ func (w *writer) lengthSentences() []string {
 		}
 		s := fmt.Sprintf("From answers of %d to %d tokens at prompts of %s, decode time per token on %s", g.shortest, g.longest, count(g.prompt, "token", "tokens"), g.key)
 		if len(said) > 0 {
-			s += " " + strings.Join(said, "; it ") + ", on this machine."
+			s += " " + strings.Join(said, "; it ") + ", on this machine, within one process."
 		}
 		if p := parts["unknown"]; p != nil {
 			if len(said) > 0 {

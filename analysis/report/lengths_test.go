@@ -82,9 +82,9 @@ func TestLengthWords(t *testing.T) {
 		fixedMS, growth, noise float64
 		want                   []string
 	}{
-		{"grows", allLengths, 0, 0.002, 0.004, []string{"native_cpu_q4_0 grows by **2", ", on this machine."}},
-		{"noise", allLengths, 0, 0, 0.3, []string{"whether decode time per token on native_cpu_q4_0 depends on the length is **unknown** on this machine: llama-32m (the ratio's 95 % interval is "}},
-		{"two short lengths", []int{8, 32}, 0, 0, 0.004, []string{"does not depend** on the length within 5 % on llama-32m, llama-62m, llama-134m and llama-296m, on this machine.",
+		{"grows", allLengths, 0, 0.002, 0.004, []string{"native_cpu_q4_0 grows by **2", ", on this machine, within one process."}},
+		{"noise", allLengths, 0, 0, 0.3, []string{"whether decode time per token on native_cpu_q4_0 depends on the length is **unknown** on this machine: llama-32m (the ratio's 95 % interval within one process is "}},
+		{"two short lengths", []int{8, 32}, 0, 0, 0.004, []string{"does not depend** on the length within 5 % on llama-32m, llama-62m, llama-134m and llama-296m, on this machine, within one process.",
 			"line: 2 lengths; a line takes 3; later positions: the longest answers have 32 tokens; a slope along positions takes 64"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

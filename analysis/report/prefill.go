@@ -14,12 +14,12 @@ func (w *writer) prefillLengths() {
 	}
 	w.doc.section("Prefill by length of the prompt")
 	low, high := analysis.PrefillLow, analysis.PrefillHigh
-	w.doc.say("log₁₀(prefill in ms) = a + b · log₁₀(prompt tokens), least squares over the medians of prompts of %d to %d tokens. The exponent b is near 1 where prefill is the evaluation of the prompt, a little more where attention weighs; near 0 it would be a cache that held the prompt already. Expected: %s to %s.",
+	w.doc.say("log₁₀(prefill in ms) = a + b · log₁₀(prompt tokens), least squares over the medians of prompts of %d to %d tokens. The exponent b is near 1 where prefill is the evaluation of the prompt, a little more where attention weighs; near 0 it would be a cache that held the prompt already. Expected: %s to %s. The interval comes from the lengths within one process.",
 		analysis.PrefillShortest, analysis.PrefillLongest, fixed(&low, 1), fixed(&high, 1))
 	for _, s := range w.prefillSentences() {
 		w.doc.add(paragraph(s))
 	}
-	t := table{head: []string{"<model", "<backend", "parameters (millions)", "lengths", "shortest (tokens)", "longest (tokens)", "calls", "exponent", "95 % t-interval", "R²", "<as expected"}}
+	t := table{head: []string{"<model", "<backend", "parameters (millions)", "lengths", "shortest (tokens)", "longest (tokens)", "calls", "exponent", "95 % within one process", "R²", "<as expected"}}
 	for _, f := range w.r.PrefillLengthFits {
 		expected := "unknown: " + text(f.Reason)
 		if f.AsWork != nil {

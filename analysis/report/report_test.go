@@ -191,7 +191,7 @@ func TestOpensWithTheAnswer(t *testing.T) {
 		"The model that moves it most is ",
 		"The **tail** on native_cpu_f32 shows no trend",
 		"**Feasibility** on native_cpu_f32 and native_cpu_f16: all 5 models ran",
-		"on native_cpu_f16 it is **1.70 times** as fast as on native_cpu_f32",
+		"on native_cpu_f16 it is 1.70 times as fast as on native_cpu_f32",
 	} {
 		if !strings.Contains(answer, want) {
 			t.Errorf("the answer does not say %q", want)

@@ -17,7 +17,7 @@ func (w *writer) weights() {
 		return
 	}
 	w.doc.section("Weight types")
-	w.doc.say("The same model in several weight types, on one device and with the same runtime options. Ratios are to the type that reads most bytes per token; their 95 %% intervals come from the calls (Welch). Decode is the geometric mean over the scenarios. “Over its bytes” is decode time against what the bytes alone would take at the rate of that type, with as large a cost per token common to all types as their times leave room for; a type whose interval lies above %s %% is bound by computing, which is dequantising, not by memory. “Off the line” is against the line over the types.", size(100*analysis.ByteTolerance))
+	w.doc.say("The same model in several weight types, on one device and with the same runtime options. Ratios are to the type that reads most bytes per token; their 95 %% intervals come from the calls of one process each: they hold within one process, and another one may differ by some percent. Decode is the geometric mean over the scenarios. “Over its bytes” is decode time against what the bytes alone would take at the rate of that type, with as large a cost per token common to all types as their times leave room for; a type whose interval lies above %s %% was bound by computing, which is dequantising, not by memory, in the process that was measured. “Off the line” is against the line over the types.", size(100*analysis.ByteTolerance))
 	for _, s := range w.weightSentences() {
 		w.doc.add(paragraph(s))
 	}
@@ -41,7 +41,7 @@ func (w *writer) weightTable() table {
 	for _, s := range scenarios {
 		t.head = append(t.head, fmt.Sprintf("prefill %s (ms)", text(s)))
 	}
-	t.head = append(t.head, "decode (ms/token)", "ratio", "95 % interval", "weights read (GB/s)", "over its bytes (%)", "95 % interval", "off the line (%)")
+	t.head = append(t.head, "decode (ms/token)", "ratio", "95 % within one process", "weights read (GB/s)", "over its bytes (%)", "95 % within one process", "off the line (%)")
 	for i := range w.r.WeightTypes {
 		c := &w.r.WeightTypes[i]
 		for j := range c.Types {
@@ -135,7 +135,7 @@ func fastestSentence(a analysis.WeightTypeAnswer, where string) string {
 	if p := a.Prefill; p != nil {
 		s += fmt.Sprintf("; prefill of %s is fastest in %s", promptText(p.PromptTokens), raceText(p, a.Base, a.NTypes))
 		if p.Slowest != a.Base && p.SlowestRatio > 1 {
-			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s)", text(p.Slowest), fixed(&p.SlowestRatio, 2), text(a.Base))
+			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s%s)", text(p.Slowest), fixed(&p.SlowestRatio, 2), text(a.Base), tail(ofRatio(p.SlowestRatioCI, 2)))
 		}
 	}
 	return s + "."
@@ -149,40 +149,42 @@ func promptText(tokens *float64) string {
 }
 
 // raceText names the fastest type, by how much it leads the one with most bytes,
-// and whether the next can be told from it.
+// and whether the calls can tell the next from it. A lead is bold where its interval
+// lies on one side of 1.
 func raceText(f *analysis.FastestType, base string, types int) string {
 	s := fmt.Sprintf("**%s**", text(f.Type))
 	if f.Type == base {
 		s += ", which reads most bytes"
 	} else {
-		s += fmt.Sprintf(", **%s times** as fast as in %s, which reads most bytes%s", fixed(&f.BaseRatio, 2), text(base), ofRatio(f.BaseRatioCI, 2))
+		lead := fixed(&f.BaseRatio, 2) + " times"
+		if !holdsOne(f.BaseRatioCI) {
+			lead = "**" + lead + "**"
+		}
+		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", lead, text(base), ofRatio(f.BaseRatioCI, 2))
 		if types == 2 {
 			if holdsOne(f.BaseRatioCI) {
-				s += ", and the two cannot be told apart"
+				s += ", and the calls do not tell the two apart"
 			}
 			return s
 		}
 	}
 	if holdsOne(f.NextRatioCI) {
-		return s + fmt.Sprintf(", and cannot be told from %s (%s times its time%s)", text(f.Next), fixed(&f.NextRatio, 2), tail(ofRatio(f.NextRatioCI, 2)))
+		return s + fmt.Sprintf(", and the calls do not tell it from %s (%s times its time%s)", text(f.Next), fixed(&f.NextRatio, 2), tail(ofRatio(f.NextRatioCI, 2)))
 	}
 	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", fixed(&f.NextRatio, 2), text(f.Next), ofRatio(f.NextRatioCI, 2))
 }
 
+// ofRatio is the interval of a ratio of times behind it. Its calls come from one
+// process on either side, so it says nothing of what another process would take.
 func ofRatio(i *analysis.Interval, decimals int) string {
 	if i == nil {
-		return ""
+		return " (no interval)"
 	}
-	return fmt.Sprintf(" (95 %% %s)", interval(i, decimals))
+	return fmt.Sprintf(" (95 %% %s within one process)", interval(i, decimals))
 }
 
 // tail puts what ofRatio has in brackets behind a comma.
-func tail(s string) string {
-	if s == "" {
-		return ""
-	}
-	return ", " + strings.Trim(s, " ()")
-}
+func tail(s string) string { return ", " + strings.Trim(s, " ()") }
 
 // holdsOne reports whether an interval leaves it open which of two is faster; so
 // does none at all.
@@ -206,12 +208,16 @@ func (w *writer) comparison(a analysis.WeightTypeAnswer) *analysis.WeightTypes {
 	return nil
 }
 
+// withinProcess is said of every verdict that rests on the calls alone.
+const withinProcess = ", within one process of each type"
+
 func (w *writer) bytesSentence(a analysis.WeightTypeAnswer, where string) string {
 	tolerance := size(100*a.Tolerance) + " %"
 	c := w.comparison(a)
 	if a.Verdict == "unknown" || c == nil || c.SharedFixedMS == nil {
 		return fmt.Sprintf("Whether decode time of %s follows the bytes that a token reads is **unknown** %s: %s.", text(a.Model), where, text(a.Why))
 	}
+	where += withinProcess
 	over := func(types []string) string {
 		var parts []string
 		for _, name := range types {
@@ -298,7 +304,7 @@ func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
 			}
 			s := fmt.Sprintf("in **%s** %s", text(typ), on)
 			if led > 0 {
-				s += fmt.Sprintf(" (%s to %s times as fast as in the type that reads most bytes)", fixed(&lo, 2), fixed(&hi, 2))
+				s += fmt.Sprintf(" (%s to %s times as fast as in the type that reads most bytes, each within one process)", fixed(&lo, 2), fixed(&hi, 2))
 			}
 			parts = append(parts, s)
 		}
@@ -326,13 +332,13 @@ func bytesOverModels(as []analysis.WeightTypeAnswer, where string) string {
 			why[a.Why], reason = true, a.Why
 		}
 	}
-	tolerance := size(100*as[0].Tolerance) + " %"
+	tolerance, within := size(100*as[0].Tolerance)+" %", where+withinProcess
 	var parts []string
 	if len(slower) > 0 {
-		parts = append(parts, fmt.Sprintf("Decode takes longer than its bytes by more than %s in %s %s, which is dequantising, not memory.", tolerance, join(slower), where))
+		parts = append(parts, fmt.Sprintf("Decode takes longer than its bytes by more than %s in %s %s, which is dequantising, not memory.", tolerance, join(slower), within))
 	}
 	if len(follows) > 0 {
-		parts = append(parts, fmt.Sprintf("Decode follows the bytes within %s in every type of %s %s.", tolerance, join(follows), where))
+		parts = append(parts, fmt.Sprintf("Decode follows the bytes within %s in every type of %s %s.", tolerance, join(follows), within))
 	}
 	if len(open) > 0 {
 		models := join(open)

@@ -1,0 +1,141 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"llmscale/runner/record"
+)
+
+// sized is what firstChange knows of one model.
+type sized struct {
+	model  *Model
+	decode *float64 // geomean ms
+	log    estimate // of decode's logarithm; where there is a decode
+	tail   *Tail    // over all scenarios; nil: no token times
+	p95    *float64 // p95/p50 within its calls; nil: too few tokens
+	doubt  string   // why its times cannot be judged
+	failed int      // cells of which the size is at fault
+	status string
+	empty  bool // no cell was measured
+}
+
+func (z *sized) String() string {
+	if m := *z.model.ParamsMillions; m >= 1000 {
+		return fmt.Sprintf("%s (%.4g billion parameters)", z.model.Name, m/1000)
+	}
+	return fmt.Sprintf("%s (%.4g million parameters)", z.model.Name, *z.model.ParamsMillions)
+}
+
+// acrossProcesses adds what another process might have given to an estimate from
+// the calls of one.
+func acrossProcesses(calls estimate) estimate {
+	return sum([]float64{1, 1}, []estimate{calls, {0, processScatter * processScatter, math.Inf(1)}})
+}
+
+// logTail is the logarithm of p95.
+func (z *sized) logTail() estimate {
+	return acrossProcesses(estimate{math.Log(*z.p95), *z.tail.P95InCallsSE * *z.tail.P95InCallsSE, float64(z.tail.Calls - 1)})
+}
+
+// larger reports whether z is larger than y by a step that counts as another size.
+func (z *sized) larger(y *sized) bool {
+	return *z.model.ParamsMillions >= sizeStep**y.model.ParamsMillions
+}
+
+// sizes lists the models of known size that were measured or that failed for
+// their size; notes has the other failures.
+func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
+	whole := a.wholeSet(s, record.ModeDecode) // the mean of a model that ran in others is of other work
+	for _, m := range a.modelsOf(s.backend) {
+		if m.ParamsMillions == nil {
+			continue
+		}
+		z := &sized{model: m, empty: !a.measured(s, m.Name), tail: a.overall(s, m.Name)}
+		for _, g := range a.res.Aggregates {
+			if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == record.ModeDecode && slices.Equal(g.Scenarios, whole) {
+				z.decode = ptr(g.GeomeanMS)
+			}
+		}
+		if z.tail != nil {
+			z.p95 = z.tail.P95InCalls
+		}
+		var medians []estimate
+		for i := range a.res.Cells {
+			if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == m.Name && c.Mode == record.ModeDecode {
+				medians = append(medians, robustLog(c.LatenciesMS))
+				if z.doubt == "" {
+					z.doubt = doubtOf(c)
+				}
+			}
+		}
+		if z.decode != nil { // then these are the cells of the whole set
+			z.log = acrossProcesses(meanOf(medians))
+		}
+		var reasons []string
+		where := map[string][]string{} // scenarios by reason
+		for _, f := range a.failedCells(s, m.Name) {
+			if !infeasible(f.Status) {
+				continue
+			}
+			if why := a.notOfSize(s, m, f); why != "" {
+				if where[why] == nil {
+					reasons = append(reasons, why)
+				}
+				where[why] = append(where[why], f.Scenario)
+				continue
+			}
+			z.failed++
+			z.status = f.Status
+		}
+		for _, why := range reasons {
+			notes = append(notes, fmt.Sprintf("%s %s (%s), which is not a matter of size", m.Name, why, strings.Join(where[why], ", ")))
+		}
+		if z.empty && z.failed == 0 {
+			continue // waived, an error, or a failure that says nothing about size
+		}
+		out = append(out, z)
+	}
+	return out, notes
+}
+
+// doubtOf says why a cell's times cannot be judged; "" if they can.
+func doubtOf(c *Cell) string {
+	if c.N < changeReps {
+		return fmt.Sprintf("%s has %s of %s, and it takes %d", c.Model, countOf(c.N, "repetition", "repetitions"), c.Scenario, changeReps)
+	}
+	return ""
+}
+
+// notOfSize says why a failed cell is no matter of size: a limit or a path in the
+// config, a damaged file, a killed process. "" if it may be one.
+func (a *analyzer) notOfSize(s series, m *Model, f FailedCell) string {
+	if f.OKCalls > 0 && f.Status != record.StatusOOM {
+		return statusWord(f.Status) + " after calls that went well"
+	}
+	for _, l := range a.modelsOf(s.backend) {
+		if l == m || l.ParamsMillions == nil || sizeStep**l.ParamsMillions <= *m.ParamsMillions || a.cells[cellKey{s, l.Name, f.Scenario, record.ModeDecode}] == nil {
+			continue
+		}
+		whole := !slices.ContainsFunc(a.failedCells(s, l.Name), func(x FailedCell) bool { return x.Scenario == f.Scenario })
+		if whole {
+			if *l.ParamsMillions < sizeStep**m.ParamsMillions {
+				return fmt.Sprintf("%s where %s of the same size ran", statusWord(f.Status), l.Name)
+			}
+			return fmt.Sprintf("%s where the larger %s ran", statusWord(f.Status), l.Name)
+		}
+	}
+	return ""
+}
+
+func statusWord(status string) string {
+	switch status {
+	case record.StatusOOM:
+		return "ran out of memory"
+	case record.StatusTimeout:
+		return "timed out"
+	}
+	return status
+}

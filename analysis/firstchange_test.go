@@ -1,0 +1,211 @@
+package analysis
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+// TestFirstChange has each aspect change first, and evidence missing.
+func TestFirstChange(t *testing.T) {
+	slow := func(m int) float64 { return 1 + .1*float64(m) } // below twice the smallest
+	for _, c := range []struct {
+		name           string
+		change         func(*plan)
+		verdict, known string
+		model          string
+	}{
+		{"nothing", func(p *plan) { p.perToken = slow }, "none", "none", ""},
+		{"tails", func(p *plan) {
+			p.perToken = slow
+			p.tail = func(m int) float64 { return 1 + float64(m/3) }
+		}, "tails", "tails", "m03"},
+		{"out of memory", func(p *plan) {
+			p.perToken = slow
+			p.fails = func(m int) string {
+				if m >= 6 {
+					return record.StatusOOM
+				}
+				return ""
+			}
+		}, "feasibility", "feasibility", "m06"},
+		{"smallest fails", func(p *plan) {
+			p.fails = func(m int) string {
+				if m == 0 {
+					return record.StatusCrashed
+				}
+				return ""
+			}
+		}, "latency", "latency", "m03"}, // larger ones ran; 4^0.8 from m01 on
+		{"all out of memory", func(p *plan) { p.fails = func(int) string { return record.StatusOOM } }, "feasibility", "feasibility", "m00"},
+		{"all crash", func(p *plan) { p.fails = func(int) string { return record.StatusCrashed } }, "unknown", "unknown", ""},
+		{"middle crashes", func(p *plan) {
+			p.perToken = slow
+			p.fails = func(m int) string { return map[int]string{3: record.StatusCrashed, 4: record.StatusTimeout}[m] }
+		}, "none", "none", ""},
+		{"tails unknown", func(p *plan) { p.gen, p.reps = 8, 3 }, "unknown", "latency", "m02"},
+		{"few repetitions", func(p *plan) { p.reps = 2 }, "unknown", "none", ""},
+		{"tails above the least, below the smallest", func(p *plan) { // jitter weighs most on the smallest
+			p.perToken = slow
+			p.tail = func(m int) float64 { return []float64{1.6, 1, 1, 1, 1, 1.5, 1.5, 1.5}[m] }
+		}, "tails", "tails", "m05"},
+		{"tails fall", func(p *plan) {
+			p.perToken = slow
+			p.tail = func(m int) float64 { return 2 - .1*float64(m) }
+		}, "none", "none", ""},
+		{"too unsteady to see tails", func(p *plan) { // latency changes at m02, but p95/p50 is 2 throughout
+			p.tail = func(int) float64 { return 2 }
+		}, "unknown", "latency", "m02"},
+		{"unsteady smallest, steady others", func(p *plan) {
+			p.tail = func(m int) float64 { return []float64{3, 1, 1, 1, 1, 1, 1, 1}[m] }
+		}, "latency", "latency", "m02"},
+		{"both at once", func(p *plan) { p.tail = func(m int) float64 { return 1 + float64(m/2) } }, "latency+tails", "latency+tails", "m02"},
+		{"waived", func(p *plan) { p.fails = func(int) string { return record.StatusWaived } }, "unknown", "unknown", ""},
+	} {
+		p := ladder
+		c.change(&p)
+		r := p.analyze(t, Options{Bootstrap: -1})
+		got := r.Answers.FirstChange[0]
+		if got.Verdict != c.verdict || got.AmongSeen != c.known || got.Model != c.model || got.Rule == "" || got.Why == "" {
+			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
+		}
+		if c.name == "out of memory" {
+			want := FeasibilityAnswer{Backend: "cpu", BatchSize: 1, ModelsOK: 6, ModelsFailed: 2, LargestOK: "m05", LargestOKM: ptr(160.0),
+				SmallestFailed: "m06", SmallestFailM: ptr(320.0), Status: "oom", Verdict: "some_failed"}
+			if g := r.Answers.Feasibility[0]; g.LargestOK != want.LargestOK || *g.LargestOKM != 160 || g.SmallestFailed != "m06" ||
+				*g.SmallestFailM != 320 || g.Status != "oom" || g.Verdict != "some_failed" || g.ModelsOK != 6 || g.ModelsFailed != 2 {
+				t.Errorf("feasibility %+v, want %+v", g, want)
+			}
+			if len(r.Failed) != 4 || r.Failed[0].Calls != 8 || r.Failed[0].Reason != "no room" || r.Failed[0].Signal != "SIGKILL" {
+				t.Errorf("failed %+v", r.Failed)
+			}
+		}
+	}
+}
+
+// disturb multiplies the times of one call.
+func disturb(rows []Row, model, scenario string, rep int, token func(i int) float64) {
+	for i := range rows {
+		r := &rows[i]
+		if r.Model != model || r.Scenario != scenario || r.Rep == nil || *r.Rep != rep {
+			continue
+		}
+		sum := 0.0
+		r.TokenNS = slices.Clone(r.TokenNS)
+		for j := range r.TokenNS {
+			r.TokenNS[j] = int64(float64(r.TokenNS[j]) * token(j))
+			sum += float64(r.TokenNS[j]) / 1e6
+		}
+		r.KVDecodeMS, r.E2EKVMS = ptr(sum), ptr(sum+*r.PrefillMS)
+		switch r.Mode {
+		case record.ModeDecode:
+			r.LatencyMS = r.KVDecodeMS
+		case record.ModeE2E:
+			r.LatencyMS = r.E2EKVMS
+		}
+	}
+}
+
+// TestFirstChangeNoise: what scatters widens the bound until nothing is shown, and
+// the answer says so; one slow call is no scatter.
+func TestFirstChangeNoise(t *testing.T) {
+	flat := ladder
+	flat.perToken = func(m int) float64 { return 1 + .1*float64(m) }
+	scatter := func(rows []Row, model string) {
+		for rep, times := range []float64{1, 1.4, .7, 1.3, .6, 1.5, .9} {
+			disturb(rows, model, "p9", rep, func(int) float64 { return times })
+		}
+	}
+	for _, c := range []struct {
+		name           string
+		plan           plan
+		change         func([]Row)
+		verdict, known string
+		model, why     string
+	}{
+		{"noisy base", ladder, func(rows []Row) { scatter(rows, "m00") }, "latency", "latency", "m04", "perhaps before, for decode on m02"},
+		{"noisy model that would decide", ladder, func(rows []Row) { scatter(rows, "m02") }, "latency", "latency", "m03", "perhaps before, for decode on m02"}, // the next one decides then
+		{"one slow call on the base", ladder, func(rows []Row) {
+			disturb(rows, "m00", "p9", 2, func(int) float64 { return 5 })
+		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
+		{"one slow call on the model that decides", ladder, func(rows []Row) {
+			disturb(rows, "m02", "p1", 6, func(int) float64 { return 5 })
+		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
+		{"one call slow at its end", ladder, func(rows []Row) {
+			disturb(rows, "m01", "p1", 4, func(i int) float64 { return 1 + float64(i/50) })
+		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
+		{"twice, but not shown", plan{models: 3, reps: 7, gen: 16, backends: []string{"cpu"}, scenarios: []string{"p1"},
+			perToken: func(m int) float64 { return 1 + 1.02*float64(m/2) }}, func(rows []Row) {
+			for rep := range 7 {
+				disturb(rows, "m02", "p1", rep, func(int) float64 { return .94 + .02*float64(rep) })
+			}
+		}, "unknown", "none", "", "but that it is more than 2 times is not shown: at least"},
+		{"two calls make the tail", flat, func(rows []Row) {
+			for _, sc := range []string{"p1", "p9"} {
+				disturb(rows, "m04", sc, 2, func(i int) float64 { return 1 + .8*float64(i/2%2) })
+			}
+		}, "none", "none", "", ""},
+	} {
+		rows := c.plan.rows(1)
+		c.change(rows)
+		r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.Answers.FirstChange[0]
+		if got.Verdict != c.verdict || got.AmongSeen != c.known || got.Model != c.model || !strings.Contains(got.Why, c.why) {
+			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
+		}
+		if c.name == "two calls make the tail" {
+			// Later models are judged well, so the answer stands; the step says what was seen.
+			if s := got.Steps[3]; len(s.Changed) > 0 || len(s.Open) != 1 || !strings.Contains(s.Open[0], "not shown") ||
+				*s.TailRise < tailFactor || *s.TailRiseLow > tailFactor {
+				t.Errorf("%s: %+v", c.name, s)
+			}
+		}
+	}
+}
+
+// TestFirstChangeWords: the sentence has sizes and factors, and a coarse step is
+// warned of.
+func TestFirstChangeWords(t *testing.T) {
+	r := ladder.analyze(t, Options{Bootstrap: -1})
+	c := r.Answers.FirstChange[0]
+	if want := "decode on m02 (20 million parameters) takes 3.03 times (at least 2.70) as long as on m00 (5 million parameters), the smallest measured, at 4 times its size (1.74 times for each doubling of size); not yet on m01 (10 million parameters), the size before"; c.Why != want {
+		t.Errorf("%s\nwant %s", c.Why, want)
+	}
+	if c.Base != "m00" || c.Before != "m01" || *c.StepRatio != 2 || slices.Contains(warningCodes(r.Warnings), "coarse_step") {
+		t.Errorf("%+v", c)
+	}
+	var got []string
+	for _, a := range c.Aspects {
+		got = append(got, a.Aspect+" "+a.Verdict)
+	}
+	if want := []string{"latency changed", "tails not_shown", "feasibility not_shown"}; !slices.Equal(got, want) {
+		t.Errorf("aspects %v", got)
+	}
+	coarse := ladder
+	rows := coarse.rows(1)
+	run := &Run{Harness: HarnessLLMScale}
+	for _, x := range rows {
+		if x.Model == "m00" || x.Model >= "m05" {
+			run.Rows = append(run.Rows, x)
+		}
+	}
+	r, err := Analyze(run, Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(r.Warnings, func(w Warning) bool { return w.Code == "coarse_step" })
+	if c := r.Answers.FirstChange[0]; i < 0 || !strings.Contains(r.Warnings[i].Text, "32 times the size") || !strings.Contains(c.Why, "no size between the two was measured") {
+		t.Errorf("%s; %v", c.Why, warningCodes(r.Warnings))
+	}
+	// The axis of the fits is no matter of this answer.
+	for _, axis := range []string{"params_non_embedding", "bytes_per_token"} {
+		if other := ladder.analyze(t, Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
+			t.Errorf("%s: %s", axis, other.Why)
+		}
+	}
+}
