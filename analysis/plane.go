@@ -13,7 +13,8 @@ import (
 // maxCondition is where a two-predictor resample counts as collinear.
 const maxCondition = 1e8
 
-// plane is OLS of y on a constant and two predictors, by QR.
+// plane is OLS of y on a constant and two predictors, by QR. r2 is NaN where all y
+// are equal.
 func plane(u, v, y []float64) (c [3]float64, r2 float64, ok bool) {
 	n := len(y)
 	if n < 3 {
@@ -39,7 +40,10 @@ func plane(u, v, y []float64) (c [3]float64, r2 float64, ok bool) {
 		sse += e * e
 		sst += (y[i] - mean) * (y[i] - mean)
 	}
-	return [3]float64{beta.AtVec(0), beta.AtVec(1), beta.AtVec(2)}, 1 - sse/sst, sst > 0
+	if r2 = math.NaN(); differs(sst, y) {
+		r2 = 1 - sse/sst
+	}
+	return [3]float64{beta.AtVec(0), beta.AtVec(1), beta.AtVec(2)}, r2, true
 }
 
 // fitPlane fills in ln(ms) = alpha + beta*ln(x) + gamma*ln(layers).
@@ -82,7 +86,10 @@ func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt Options)
 			continue
 		}
 		if c, r2, ok := plane(ru, rv, ry); ok {
-			betas, gammas, r2s = append(betas, c[1]), append(gammas, c[2]), append(r2s, r2)
+			betas, gammas = append(betas, c[1]), append(gammas, c[2])
+			if !math.IsNaN(r2) {
+				r2s = append(r2s, r2)
+			}
 		}
 	}
 	f.BootUsed = len(betas)

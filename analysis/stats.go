@@ -134,7 +134,7 @@ func ols(x, y []float64) (l line, ok bool) {
 		sse += float64(e * e)
 		sst += float64(d * d)
 	}
-	if l.r2 = math.NaN(); sst > 0 {
+	if l.r2 = math.NaN(); differs(sst, y) {
 		l.r2 = 1 - sse/sst
 	}
 	l.seA, l.seB, l.sd = math.NaN(), math.NaN(), math.NaN()
@@ -144,6 +144,16 @@ func ols(x, y []float64) (l line, ok bool) {
 		l.seA = l.sd * math.Sqrt(1/float64(l.n)+float64(l.xMean*l.xMean)/l.sxx)
 	}
 	return l, !math.IsNaN(l.b) && !math.IsInf(l.b, 0)
+}
+
+// differs reports whether a sum of squares about the mean of y is more than the
+// rounding of equal values.
+func differs(sst float64, y []float64) bool {
+	largest := 0.0
+	for _, v := range y {
+		largest = max(largest, math.Abs(v))
+	}
+	return sst > float64(len(y))*math.Pow(1e-13*largest, 2)
 }
 
 // tQuantile is the two-sided 95 % quantile of Student's t.
@@ -186,7 +196,7 @@ func theilSen(x, y []float64) (slope, intercept float64, ci *Interval, ok bool) 
 			variance -= k * (k - 1) * (2*k + 5)
 		}
 	}
-	sigma := math.Sqrt(variance / 18)
+	sigma := math.Sqrt(max(0, variance) / 18) // all y equal, and ties in x: less than 0
 	z := distuv.UnitNormal.Quantile(1 - (1-confidence)/2)
 	hi := min(int(math.RoundToEven((nt+z*sigma)/2)), len(slopes)-1)
 	lo := max(int(math.RoundToEven((nt-z*sigma)/2))-1, 0)

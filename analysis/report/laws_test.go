@@ -66,12 +66,13 @@ func holds(t *testing.T, what, text string, these, those []string) {
 
 // TestIdenticalTimes: nothing scatters, nothing grows, and every sentence has its reason.
 func TestIdenticalTimes(t *testing.T) {
-	for _, n := range []int{3, 9} {
+	for _, sizes := range [][]float64{evenly(3, 2), evenly(9, 2), gpt2Sizes, {5, 5, 10, 20, 20, 20, 40}} {
+		n := len(sizes)
 		what := fmt.Sprintf("%d models of 5 ms", n)
-		r, md, page := madeUp{sizes: evenly(n, 2), ms: func(float64) float64 { return 5 }, calls: 6}.onDisk(t)
+		r, md, page := madeUp{sizes: sizes, ms: func(float64) float64 { return 5 }, calls: 6}.onDisk(t)
 		holds(t, what, md, []string{
 			"Decode time on cpu **does not grow** with total parameters on this machine: all models take the same time (exponent 0.000",
-			"| does not grow: 0.000 (0.000 to 0.000) |",
+			"t-interval 0.000 to 0.000, R² –, n = ", "| does not grow: 0.000 (0.000 to 0.000) |",
 			"is a fixed cost is **unknown** on this machine: the times do not grow with size",
 		}, []string{": .", "()", "takes 3.06"})
 		holds(t, what+", html", page, []string{"<strong>does not grow</strong>"}, nil)
@@ -80,6 +81,11 @@ func TestIdenticalTimes(t *testing.T) {
 		}
 		if leave := "Leaving out any one model does not change it."; strings.Contains(md, leave) != (n >= 4) {
 			t.Errorf("%s: %q is said: %v", what, leave, n < 4)
+		}
+		for _, f := range r.TwoPredictors {
+			if f.OK && (f.R2 != nil || math.Abs(*f.Beta) > 1e-9 || math.Abs(*f.Gamma) > 1e-9) {
+				t.Errorf("%s: two predictors: %+v", what, f)
+			}
 		}
 		for _, o := range r.OffsetFits {
 			if o.Reason == "" && o.Form == analysis.FormLinear {
@@ -92,7 +98,7 @@ func TestIdenticalTimes(t *testing.T) {
 // TestExactLaw: times on a power law to the last digit have an exponent, and no model that moves it.
 func TestExactLaw(t *testing.T) {
 	_, md, _ := madeUp{sizes: evenly(9, 2), ms: func(x float64) float64 { return math.Pow(x, .5) }, calls: 6}.onDisk(t)
-	holds(t, "x^.5", md, []string{"to the power **0.500**", "Leaving out any one model does not change it."}, []string{"takes 4 models", "does not follow", "**fixed cost** of"})
+	holds(t, "x^.5", md, []string{"to the power **0.500**", "Leaving out any one model does not change it."}, []string{"takes 4 models", "does not follow one power law", "**fixed cost** of"})
 }
 
 // TestPowerLawIsNoFixedCost: a straight line through 3*P^.7 starts at several times what the smallest model takes.
@@ -150,7 +156,7 @@ func TestNoExponentInBold(t *testing.T) {
 			"**No one exponent** of total parameters describes decode time on cpu", "m08 takes 2.", "Without it the exponent is ", "It is the largest measured",
 			"| none for all: m08 moves it (", "| no: m08 moves it |", "one_point_moves"}, nil},
 		{"one in the middle is slow", madeUp{sizes: evenly(9, 2), ms: slow(4), calls: 7, callSD: .02}, []string{"to the power **", "Warnings on this fit: outlier"},
-			[]string{"**No one exponent**", "does not follow"}},
+			[]string{"**No one exponent**", "does not follow one power law"}},
 		{"small models wait", madeUp{sizes: evenly(9, 2), ms: func(x float64) float64 { return max(20, x) }, calls: 7, callSD: .01}, []string{
 			"| not one: ", "| no: ", "**does not follow one power law** of total parameters on this machine: the local exponent rises from ", " between m00 and m02 to ", " between m02 and m08 (p "}, []string{"**No one exponent**"}},
 		{"a ceiling", madeUp{sizes: evenly(9, 2), ms: func(x float64) float64 { return min(x, 80) }, calls: 7, callSD: .01}, []string{"the local exponent falls from 1.", "| not one: 1."}, nil},

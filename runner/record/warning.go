@@ -2,7 +2,7 @@ package record
 
 // Warning is a doubt about figures, with what to do about it.
 type Warning struct {
-	Code   string `json:"code"`  // stable, for programs: few_sizes, high_leverage, ...
+	Code   string `json:"code"`  // stable, for programs: few_sizes, no_power_law, ...
 	Where  string `json:"where"` // the fit, cell, model, or file:line
 	Text   string `json:"text"`  // what was seen
 	Advice string `json:"advice"`
