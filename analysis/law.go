@@ -18,14 +18,16 @@ const (
 )
 
 const (
-	flatExponent = 0.05 // exponents this near 0 count as no growth: doubling the size adds 3.5 % at most
-	processSD    = 0.02 // by which processes of one model differ on one machine, relative (docs/twins.md)
+	flatExponent   = 0.05 // exponents this near 0 count as no growth: doubling the size adds 3.5 % at most
+	processSD      = 0.02 // by which processes of one model differ on one machine, relative (docs/twins.md)
+	leastDeparture = 0.04 // of a curve from its line: a line that is nearer everywhere is a good law, whatever the test says
 )
 
 // Curvature is the test of a quadratic term in log-log.
 type Curvature struct {
 	P       *float64 `json:"p"`         // two-sided
 	Against string   `json:"against"`   // the yardstick: "sizes", the models' scatter about the curve, or "calls"
+	Departs float64  `json:"departs"`   // by how much the curve leaves the line at a model, at most, as a share of the line
 	Local   *Hinge   `json:"exponents"` // where the term is significant
 }
 
@@ -100,7 +102,9 @@ func (f *Fit) scatter() []stats.Scatter {
 	return out
 }
 
-func (c *Curvature) significant() bool { return c != nil && c.P != nil && *c.P < alpha }
+func (c *Curvature) significant() bool {
+	return c != nil && c.P != nil && *c.P < alpha && c.Departs >= leastDeparture
+}
 
 // curvature tests the quadratic term; nil where the points cannot have one.
 func curvature(x, y []float64, scatter []stats.Scatter) *Curvature {
@@ -109,12 +113,18 @@ func curvature(x, y []float64, scatter []stats.Scatter) *Curvature {
 		mean += v / float64(len(x))
 	}
 	square := mapOf(x, func(v float64) float64 { return (v - mean) * (v - mean) })
-	r, ok := stats.Regress(y, slices.Repeat([]float64{1}, len(x)), x, square)
-	if !ok {
+	ones := slices.Repeat([]float64{1}, len(x))
+	straight, ok := stats.Regress(y, ones, x)
+	curve, bends := stats.Regress(y, ones, x, square)
+	if !ok || !bends {
 		return nil
 	}
-	t := r.Term(2, scatter)
-	return &Curvature{P: finite(t.P), Against: map[string]string{stats.ByResiduals: "sizes", stats.ByRepetitions: "calls"}[t.By]}
+	t := curve.Term(2, scatter)
+	c := &Curvature{P: finite(t.P), Against: map[string]string{stats.ByResiduals: "sizes", stats.ByRepetitions: "calls"}[t.By]}
+	for i := range x {
+		c.Departs = max(c.Departs, math.Abs(math.Expm1(straight.Residuals[i]-curve.Residuals[i])))
+	}
+	return c
 }
 
 // misfit finds the model that fits the others' line least. Whether its absence

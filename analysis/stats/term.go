@@ -60,22 +60,24 @@ type Term struct {
 	By   string
 }
 
-// Term tests Coef[j]. The yardstick is the points' own scatter by repetition where
-// it explains the residuals (F of SSE against its expectation), which has more
-// degrees of freedom than a few residuals have. Where it does not, points differ
-// by more than repetitions show, and the residuals are the yardstick; but with
-// fewer than ownDF degrees of freedom these could excuse any curve, and are not
-// asked.
+// Term tests Coef[j] by the residuals and, where it explains these (LackOfFit), by
+// the points' own scatter, which has more degrees of freedom; the clearer of the
+// two is told. Where it does not explain them, points differ by more than
+// repetitions show. With fewer than ownDF degrees of freedom residuals could
+// excuse any curve, and the points' own scatter alone is asked.
 func (r *Regression) Term(j int, points []Scatter) Term {
-	t := Term{Coef: r.Coef[j], P: math.NaN()}
+	own := Term{Coef: r.Coef[j], P: math.NaN()}
 	if r.DF > 0 {
-		t.By, t.P = ByResiduals, TwoSided(t.Coef/r.SE(j), float64(r.DF))
+		own.By, own.P = ByResiduals, TwoSided(own.Coef/r.SE(j), float64(r.DF))
 	}
 	if !known(points) || r.DF >= ownDF && r.LackOfFit(points) < explained {
-		return t
+		return own
 	}
 	v, df := total(points, func(i int) float64 { return r.weights[j][i] * r.weights[j][i] })
-	t.By, t.P = ByRepetitions, TwoSided(t.Coef/math.Sqrt(v), df)
+	t := Term{Coef: own.Coef, P: TwoSided(own.Coef/math.Sqrt(v), df), By: ByRepetitions}
+	if r.DF >= ownDF && own.P < t.P {
+		return own
+	}
 	return t
 }
 
