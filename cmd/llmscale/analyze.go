@@ -111,6 +111,9 @@ func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if err != nil {
 		return analyzed{}, usage(err)
 	}
+	if err := run.Nothing(); err != nil {
+		return analyzed{}, err
+	}
 	a := analyzed{dir: dir}
 	if a.result, err = analysis.Analyze(run, opt); err != nil {
 		return analyzed{}, usage(err)

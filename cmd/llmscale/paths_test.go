@@ -74,3 +74,34 @@ func TestPlanSaysItsDoubts(t *testing.T) {
 		t.Errorf("exit code %d:\n%s", code, stderr)
 	}
 }
+
+// TestNothingToAnalyze: a folder without a record that can be read is told as that, with what to do, and gets no report.
+func TestNothingToAnalyze(t *testing.T) {
+	const manifest = `{"schema_version": 1, "run_id": "r", "plan_sha256": "0"}`
+	for _, c := range []struct{ name, manifest, runs, want string }{
+		{"begun", manifest, "", "nothing was measured yet; measure with `llmscale run --resume "},
+		{"no manifest", "", "\n\n", "nothing was measured yet; start a new run"},
+		{"torn", manifest, `{"schema_version": 1, "backend": "cp`, "has no usable record: 1 lines, none of which can be read (runs.jsonl:1: "},
+		{"something else", manifest, "a,b\n1,2\n", "2 lines, none of which can be read"},
+	} {
+		dir := t.TempDir()
+		files := map[string]string{"runs.jsonl": c.runs, "manifest.json": c.manifest}
+		for name, content := range files {
+			if name == "manifest.json" && content == "" {
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, command := range []string{"analyze", "report"} {
+			code, stdout, stderr := llmscale(command, "--run-dir", dir)
+			if code != exitFailed || stdout != "" || !strings.Contains(stderr, c.want) {
+				t.Errorf("%s, %s: exit code %d, want %q:\n%s%s", c.name, command, code, c.want, stdout, stderr)
+			}
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 2 {
+			t.Errorf("%s: the folder has %v (%v)", c.name, entries, err)
+		}
+	}
+}
