@@ -37,7 +37,8 @@ type MemoryOptions struct {
 	WindowCache bool
 
 	// Upstream is for the llama.cpp of mid-2026 (the checkout of scripts/upstream) instead of the pinned one: it
-	// makes masks in f16, has one input more, keeps the last norm, and repacks mxfp4 too.
+	// makes masks in f16, has one input more, keeps the last norm, repacks mxfp4 too, and caches no values where
+	// compressed keys hold them (MLA).
 	Upstream bool
 
 	// Repack lists the types whose matrices llama.cpp copies into an order of its own for this CPU. Nil stands for
@@ -228,6 +229,9 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 		vb, err := v.RowBytes(vWidth)
 		if err != nil {
 			return fmt.Errorf("gguf: values of layer %d: %w", i, err)
+		}
+		if o.Upstream && s.latent {
+			vb = 0
 		}
 		cells, sum := m.Context, &m.KVFull
 		if l.window {

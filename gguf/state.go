@@ -15,6 +15,8 @@ type hyper struct {
 	conv, inner, state, groups int64 // of a state-space model's layer
 	wkvHead, tokenShifts       int64 // of RWKV
 	shortConv                  int64 // tokens that a short convolution sees
+
+	latentKey int64 // elements of a head's key before it is compressed (MLA); 0: it is not
 }
 
 const predictLayersKey = "nextn_predict_layers"
@@ -27,6 +29,7 @@ func (h *hyper) read(f *File, arch string) error {
 	}{
 		{&h.predictLayers, predictLayersKey}, {&h.conv, "ssm.conv_kernel"}, {&h.inner, "ssm.inner_size"}, {&h.state, "ssm.state_size"},
 		{&h.groups, "ssm.group_count"}, {&h.wkvHead, "wkv.head_size"}, {&h.tokenShifts, "token_shift_count"}, {&h.shortConv, "shortconv.l_cache"},
+		{&h.latentKey, "attention.key_length_mla"},
 	} {
 		key := arch + "." + k.name
 		v, err := f.Int(key)

@@ -16,6 +16,7 @@ type structure struct {
 	tensors   []placement
 	positions bool    // learned positions are added to the embedding; there is no rotary embedding
 	ff        []int64 // the feed-forward's width by the metadata: one, or one for each layer
+	latent    bool    // keys hold values too, compressed (MLA)
 	skips     bool    // layers take in the results of earlier ones (Solar)
 	layerNorm bool    // norms subtract the mean; ggml computes these, unlike RMS norms, into a new place
 }
@@ -110,7 +111,7 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 		kv, _ := f.KV(d.Architecture + "." + predictLayersKey)
 		return &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", kv.Key, d.NPredictLayer), fmt.Sprintf("at most the %d layers", d.NLayer)}
 	}
-	s.ff = h.ff
+	s.ff, s.latent = h.ff, h.latentKey > 0
 	kind := recurrences[d.Architecture]
 	s.layers = make([]layerShape, 0, min(d.NLayer-d.NPredictLayer, maxLayers))
 	of := func(list []int64, i int) int64 {

@@ -42,10 +42,10 @@ func readArchSource(t testing.TB) *archSource {
 	for _, f := range tensorName.FindAllStringSubmatch(string(text), -1) {
 		tensor[f[1]] = f[2]
 	}
-	_, body, ok := strings.Cut(string(text), "llm_get_tensor_names(llm_arch arch)")
-	if !ok || len(s.names) < 50 {
+	if len(s.names) < 50 {
 		t.Fatalf("llama-arch.cpp has another form: %d architectures", len(s.names))
 	}
+	_, body, _ := strings.Cut(string(text), "llm_get_tensor_names(llm_arch arch)") // not in newer versions
 	var cases []string
 	open := true // between the first case and the return
 	for line := range strings.SplitSeq(body, "\n") {

@@ -26,7 +26,7 @@ var variants = map[string][]string{
 	"llama4":    {"interleave_moe_layer_step=2 block_count=4" + moeKeys},
 	"deci":      {"block_count=4 attention.head_count=[4,0,4,4] attention.head_count_kv=[0,0,2,2] feed_forward_length=[96,80,0,96]"},
 	"openelm":   {"attention.head_count=[4,2,4] attention.head_count_kv=[2,1,2] feed_forward_length=[96,80,96] attention.key_length=16 attention.value_length=16"},
-	"grok":      {moeKeys},
+	"grok":      {"+blk.%.ffn_gate.weight +blk.%.ffn_up.weight +blk.%.ffn_down.weight" + moeKeys},
 	"dbrx":      {moeKeys},
 	"baichuan":  {"block_count=32"},
 	"phi2":      {"+blk.%.attn_qkv.weight"},
@@ -93,9 +93,6 @@ var keyValues = map[string]string{
 	"features_length": "40", "posnet.embedding_length": "48", "posnet.block_count": "6", "convnext.embedding_length": "48", "convnext.block_count": "3",
 }
 
-// firstGuess has shapes to begin with where the loader could not name one: it computes with the tensor first.
-var firstGuess = map[string][]int64{}
-
 func variantsOf(arch string) []archs.Model {
 	texts, ok := variants[arch]
 	if !ok {
@@ -113,7 +110,7 @@ func variantsOf(arch string) []archs.Model {
 					if l > 0 && !strings.Contains(name, "%") {
 						break
 					}
-					m.Tensors = append(m.Tensors, tensorGuess(strings.Replace(name, "%", strconv.Itoa(l), 1)))
+					m.Tensors = append(m.Tensors, oneElement(strings.Replace(name, "%", strconv.Itoa(l), 1)))
 				}
 				continue
 			}

@@ -31,6 +31,9 @@ func TestDiscover(t *testing.T) {
 	}
 	wanted := regexp.MustCompile("^(" + *discover + ")$")
 	source := readArchSource(t)
+	if len(source.tensors) == 0 {
+		t.Fatal("this llama.cpp does not list the tensors of its architectures: only the pinned version makes the models")
+	}
 	models, err := archs.All()
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +92,7 @@ func (d *discovery) step(r reply) bool {
 		return true
 	}
 	if f := missingTensor.FindStringSubmatch(r.Err); f != nil {
-		m.Tensors = append(m.Tensors, tensorGuess(f[1]))
+		m.Tensors = append(m.Tensors, d.guess(f[1]))
 		return true
 	}
 	if name, dims, ok := expected(r.Err); ok {
@@ -148,12 +151,20 @@ func (d *discovery) widen() {
 		for _, suffix := range []string{".weight", ".bias", ".scale", ""} {
 			var group []gguf.Spec // of all layers
 			if prefix, rest, ok := strings.Cut(name, ".%d."); ok {
+				var s gguf.Spec
+				var ok bool
 				for l := range layers[prefix] {
 					full := fmt.Sprintf("%s.%d.%s%s", prefix, l, rest, suffix)
 					if strings.Contains(full, "%") || has[full] {
 						continue
 					}
-					if s, ok := d.optional(full); ok {
+					// In models of many layers those beyond the second are taken to be like it.
+					if l > 1 && layers[prefix] > 8 {
+						s.Name = full
+					} else {
+						s, ok = d.optional(full)
+					}
+					if ok {
 						group = append(group, s)
 					}
 				}
@@ -206,7 +217,7 @@ var realUnread = regexp.MustCompile(`nextn|^cls|^dense_|rope_factors|\.vis_|bskc
 func (d *discovery) shapeUnloaded() {
 	shape := map[string][]int64{
 		"nextn.eh_proj.weight": {128, 64}, "nextn.embed_tokens.weight": {64, 160}, "nextn.shared_head_head.weight": {64, 160},
-		"nextn.enorm.weight": {64}, "nextn.hnorm.weight": {64}, "nextn.shared_head_norm.weight": {64},
+		"layer_output_norm.weight": {64}, "nextn.enorm.weight": {64}, "nextn.hnorm.weight": {64}, "nextn.shared_head_norm.weight": {64},
 	}
 	for i := range d.model.Tensors {
 		s := &d.model.Tensors[i]
@@ -225,7 +236,7 @@ func (d *discovery) shapeUnloaded() {
 // optional tells whether the loader would take a tensor of this name, and of which shape.
 func (d *discovery) optional(name string) (gguf.Spec, bool) {
 	with := d.model
-	s := gguf.Spec{Name: name, Type: gguf.F32, Dims: []int64{1}}
+	s := oneElement(name)
 	with.Tensors = append(slices.Clip(with.Tensors), s)
 	r := d.probe(&with, false)
 	if n, dims, ok := expected(r.Err); ok && n == name {
@@ -251,11 +262,21 @@ func typeFor(name string, dims []int64) gguf.Type {
 
 var keepF32 = regexp.MustCompile(`norm|ffn_gate_inp|conv|time_mix|ssm_|channel_mix_lerp|altup|laurel|rel_b|position_embd|token_types|conv|posnet|_embd\.[0-9]`)
 
-func tensorGuess(name string) gguf.Spec {
-	s := gguf.Spec{Name: name, Type: gguf.F32, Dims: []int64{1}}
-	_, _, rest := archs.SplitName(name)
-	if d, ok := firstGuess[rest]; ok {
-		s.Dims = d
+// guess is a tensor to begin with: like that of the layer before, else of one element, until the loader says what it
+// expects.
+func (d *discovery) guess(name string) gguf.Spec {
+	if prefix, l, part := archs.SplitName(name); l > 0 {
+		before := fmt.Sprintf("%s.%d.%s", prefix, l-1, part)
+		for _, s := range d.model.Tensors {
+			if s.Name == before {
+				s.Name = name
+				return s
+			}
+		}
 	}
-	return s
+	return oneElement(name)
+}
+
+func oneElement(name string) gguf.Spec {
+	return gguf.Spec{Name: name, Type: gguf.F32, Dims: []int64{1}}
 }

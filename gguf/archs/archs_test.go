@@ -30,7 +30,7 @@ func TestDescriptions(t *testing.T) {
 			if !ok {
 				t.Fatal("llama.cpp has not told of it")
 			}
-			c, err := archs.Compare(m, a)
+			c, err := archs.Compare(m, a, false)
 			if err != nil {
 				t.Fatal(err)
 			}
