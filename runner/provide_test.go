@@ -161,7 +161,7 @@ func TestServedJobs(t *testing.T) {
 			}
 			continue
 		}
-		if r.NThreadsBatchAsked != 3 || r.NThreadsBatch != nil || r.NBatch != 64 || r.FlashAttention != record.ByServer || r.KVTypeK != record.ByServer || r.BackendKind != "ollama" {
+		if r.NThreadsBatchAsked != 3 || r.NThreadsBatch != nil || r.Nulls["n_threads_batch"] == "" || r.NBatch != 64 || r.FlashAttention != record.ByServer || r.KVTypeK != record.ByServer || r.BackendKind != "ollama" {
 			t.Errorf("settings %+v", r.RuntimeFacts)
 		}
 		if spoilt := r.Mode != record.ModeDecode; spoilt != (r.Verdict != nil) {

@@ -108,6 +108,11 @@ func (r *Run) store(base record.Record, m Sample) error {
 		}
 		base.Nulls["gpu_peak_mb"] = "no device memory " + why
 	}
+	if base.BackendKind == config.KindOllama {
+		for _, name := range []string{"n_threads", "n_threads_batch", "cpus_for_threads"} {
+			base.Nulls[name] = "the server does not tell"
+		}
+	}
 	tooMany := fmt.Sprintf("more than %d ids: see the hash", MaxRecordedIDs)
 	if m.PromptTokenIDs == nil && base.Nulls["prompt_token_ids"] == "" {
 		base.Nulls["prompt_token_ids"] = tooMany
