@@ -114,6 +114,9 @@ func FuzzJoin(f *testing.F) {
 	f.Add(p[0], p[1], p[2])
 	f.Add(p[0], p[2], p[1])
 	f.Add(p[0], p[0], p[0])
+	f.Add(p[1], p[0], p[2])
+	noArch := bytes.Replace(p[0], []byte("general.architecture"), []byte("general.architecturf"), 1)
+	f.Add(noArch, bytes.Replace(p[0], []byte(splitNo+"\x02\x00\x00\x00\x00"), []byte(splitNo+"\x02\x00\x00\x00\x01"), 1), p[2])
 	f.Fuzz(func(t *testing.T, a, b, c []byte) {
 		if len(a)+len(b)+len(c) > 1<<20 {
 			t.Skip()
@@ -128,4 +131,19 @@ func FuzzJoin(f *testing.F) {
 			}
 		})
 	})
+}
+
+// The sum of the parts is bounded like a file's size, so that no sum over all tensors overflows.
+func TestPartsTooLargeTogether(t *testing.T) {
+	var files []*File
+	for i, b := range threeParts(t) {
+		f, err := read(fmt.Sprintf("part %d", i+1), sparse(b), maxFile/2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	if _, err := join(files); err == nil || !strings.Contains(err.Error(), "part 3: at byte 0: with this part the model has more than 2^60 bytes") {
+		t.Error(err)
+	}
 }

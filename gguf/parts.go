@@ -125,51 +125,19 @@ func (f *File) whole() (*File, error) {
 
 // join makes one model of its parts, given in their order. The first takes the others in.
 func join(parts []*File) (*File, error) {
+	for i, p := range parts {
+		if err := p.inPlace(int64(i), int64(len(parts))); err != nil {
+			return nil, err
+		}
+	}
 	first := parts[0]
 	tensors, err := first.tensorsInAll()
 	if err != nil {
 		return nil, err
 	}
-	arch, hasArch := first.KV("general.architecture")
-	for i, p := range parts {
-		no, count, err := p.split()
-		if err != nil {
+	for i, p := range parts[1:] {
+		if err := p.goesWith(first, tensors); err != nil {
 			return nil, err
-		}
-		if count != int64(len(parts)) {
-			offset := int64(0)
-			if kv, ok := p.KV(splitCount); ok {
-				offset = kv.Offset
-			}
-			return nil, &FormatError{p.Path, offset, fmt.Sprintf("by its keys the file is one of %d, but it lies among the parts of a model of %d", count, len(parts)), fmt.Sprintf("key %q to be %d", splitCount, len(parts))}
-		}
-		if no != int64(i) {
-			kv, _ := p.KV(splitNo)
-			return nil, &FormatError{p.Path, kv.Offset, fmt.Sprintf("the file is part %d of %d, but stands in the place of part %d", no+1, count, i+1), fmt.Sprintf("key %q to be %d", splitNo, i)}
-		}
-		if i == 0 {
-			continue
-		}
-		// Parts after the first need not repeat the metadata, but what they repeat must be the same model's.
-		if kv, ok := p.KV(splitTensors); ok {
-			if n, err := p.tensorsInAll(); err != nil {
-				return nil, err
-			} else if n != tensors {
-				return nil, &FormatError{p.Path, kv.Offset, fmt.Sprintf("the part is of a model of %d tensors, but %s of one of %d", n, first.called(), tensors), "the parts of one model"}
-			}
-		}
-		if kv, ok := p.KV("general.architecture"); ok && hasArch {
-			a, err := first.Text(arch.Key)
-			if err != nil {
-				return nil, err
-			}
-			b, err := p.Text(kv.Key)
-			if err != nil {
-				return nil, err
-			}
-			if a != b {
-				return nil, &FormatError{p.Path, kv.Offset, fmt.Sprintf("the architecture is %s, but in %s %s", shown(b), first.called(), shown(a)), "the parts of one model"}
-			}
 		}
 		if p.Size > maxFile-first.Size {
 			return nil, &FormatError{p.Path, 0, "with this part the model has more than 2^60 bytes", "less"}
@@ -177,9 +145,9 @@ func join(parts []*File) (*File, error) {
 		first.Size += p.Size
 		for _, t := range p.Tensors {
 			if at, dup := first.tensors[t.Name]; dup {
-				return nil, &FormatError{p.Path, p.DataOffset, fmt.Sprintf("the part has a tensor %q, as has %s", t.Name, parts[first.Tensors[at].Part].called()), "each tensor in one part alone"}
+				return nil, &FormatError{p.Path, t.Offset, fmt.Sprintf("here are the data of tensor %q, which is in %s too", t.Name, parts[first.Tensors[at].Part].Path), "each tensor in one part alone"}
 			}
-			t.Part = i
+			t.Part = i + 1
 			first.tensors[t.Name] = len(first.Tensors)
 			first.Tensors = append(first.Tensors, t)
 		}
@@ -193,6 +161,55 @@ func join(parts []*File) (*File, error) {
 	return first, nil
 }
 
+// inPlace checks that a file is by its own word part no, from 0, of count.
+func (f *File) inPlace(no, count int64) error {
+	gotNo, gotCount, err := f.split()
+	switch {
+	case err != nil:
+		return err
+	case gotCount != count:
+		offset := int64(0)
+		if kv, ok := f.KV(splitCount); ok {
+			offset = kv.Offset
+		}
+		return &FormatError{f.Path, offset, fmt.Sprintf("by its keys the file is one of %d, but it lies among the parts of a model of %d", gotCount, count), fmt.Sprintf("key %q to be %d", splitCount, count)}
+	case gotNo != no:
+		kv, _ := f.KV(splitNo)
+		return &FormatError{f.Path, kv.Offset, fmt.Sprintf("the file is part %d of %d, but stands in the place of part %d", gotNo+1, count, no+1), fmt.Sprintf("key %q to be %d", splitNo, no)}
+	}
+	return nil
+}
+
+// goesWith checks that a later part belongs to the model of the first, which has so many tensors in all. It need not
+// repeat the metadata, but what it repeats must be the same.
+func (f *File) goesWith(first *File, tensors int64) error {
+	const want = "the parts of one model"
+	if kv, ok := f.KV(splitTensors); ok {
+		if n, err := f.tensorsInAll(); err != nil {
+			return err
+		} else if n != tensors {
+			return &FormatError{f.Path, kv.Offset, fmt.Sprintf("the part is of a model of %d tensors, %s of one of %d", n, first.Path, tensors), want}
+		}
+	}
+	const key = "general.architecture"
+	here, err := f.Text(key)
+	if errors.Is(err, ErrNoKey) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	there, err := first.Text(key)
+	if err != nil && !errors.Is(err, ErrNoKey) {
+		return err
+	}
+	if here != there {
+		kv, _ := f.KV(key)
+		return &FormatError{f.Path, kv.Offset, fmt.Sprintf("the architecture is %s, in %s it is %s", shown(here), first.Path, shown(there)), want}
+	}
+	return nil
+}
+
 // tensorsInAll is how many tensors the whole model has by a part's own word.
 func (f *File) tensorsInAll() (int64, error) {
 	kv, ok := f.KV(splitTensors)
@@ -203,13 +220,6 @@ func (f *File) tensorsInAll() (int64, error) {
 		return 0, f.wrongType(kv, "int32")
 	}
 	return int64(int32(kv.bits)), nil
-}
-
-func (f *File) called() string {
-	if f.Path == "" {
-		return "the part before"
-	}
-	return f.Path
 }
 
 // part returns the file that holds what Tensor.Part numbers.

@@ -217,6 +217,7 @@ func TestPartsThatDoNotFit(t *testing.T) {
 		"a folder in a part's place":      {func(t *testing.T, m parts) { os.Remove(m.paths[1]); os.Mkdir(m.paths[1], 0o777) }, 0, 1, []string{"is no regular file"}},
 		"a part of another count":         {func(t *testing.T, m parts) { other(t, m, 1, []int{2, 3, 2, 2}) }, 0, 1, []string{"one of 4", "of a model of 3", `want key "split.count" to be 3`}},
 		"a whole model in a part's place": {func(t *testing.T, m parts) { toy(t, m.paths[1]) }, 0, 1, []string{"one of 1", `want key "split.count" to be 3`}},
+		"a whole model for the first":     {func(t *testing.T, m parts) { toy(t, m.paths[0]) }, 1, 0, []string{"one of 1", `want key "split.count" to be 3`}},
 		"the first twice": {func(t *testing.T, m parts) {
 			b, _ := os.ReadFile(m.paths[0])
 			os.WriteFile(m.paths[1], b, 0o666)
@@ -234,7 +235,7 @@ func TestPartsThatDoNotFit(t *testing.T) {
 			rename(t, m.paths[1], m.paths[2])
 			m.paths[1] = m.paths[2]
 		}, 1, 1, []string{"is part 2 of 3", "want a name NAME-00002-of-00003.gguf"}},
-		"a tensor in two parts": {func(t *testing.T, m parts) { other(t, m, 1, []int{1, 4, 4}) }, 0, 1, []string{`a tensor "output_norm.weight", as has `, "m-00001-of-00003.gguf", "each tensor in one part"}},
+		"a tensor in two parts": {func(t *testing.T, m parts) { other(t, m, 1, []int{1, 4, 4}) }, 0, 1, []string{`the data of tensor "output_norm.weight", which is in `, "m-00001-of-00003.gguf", "each tensor in one part"}},
 		"too few tensors":       {func(t *testing.T, m parts) { other(t, m, 1, []int{2, 2, 5}) }, 2, 0, []string{`"split.tensors.count" is 9`, "have 8 tensors"}},
 		"a part of a model of more tensors": {func(t *testing.T, m parts) {
 			write(t, m.paths[1], part(uint16(1), uint16(3), total(int32(12))), vector("a"), vector("b"), vector("c"))

@@ -182,11 +182,16 @@ func TestInspectPrintsSafely(t *testing.T) {
 // Every name in the JSON is in snake case, with a unit where it has one.
 func TestInspectJSONNames(t *testing.T) {
 	path := synthFile(t, filepath.Join(t.TempDir(), "m.gguf"), "tiny-gpt2", "f16")
-	_, stdout, _ := llmscale("inspect", "--json", "--tensors", path)
-	var out map[string]any
-	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
-		t.Fatal(err)
+	inspected := func(arg string) (out map[string]any) {
+		t.Helper()
+		_, stdout, stderr := llmscale("inspect", "--json", "--tensors", arg)
+		if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+			t.Fatal(err, stderr)
+		}
+		return out
 	}
+	out := inspected(path)
+	t.Setenv("OLLAMA_MODELS", writeStoreOf(t, path))
 	var walk func(at string, v any)
 	walk = func(at string, v any) {
 		switch v := v.(type) {
@@ -204,6 +209,7 @@ func TestInspectJSONNames(t *testing.T) {
 		}
 	}
 	walk("", out)
+	walk("", inspected("ollama:small:f16"))
 	x := out["tensors"].([]any)[0].(map[string]any)
 	for _, name := range []string{"name", "type", "dims", "elements", "part", "offset_bytes", "size_bytes"} {
 		if _, ok := x[name]; !ok {
