@@ -107,8 +107,14 @@ func Open(path string) (*File, error) {
 // openFile opens one file, though it may be a part of a model.
 func openFile(path string) (*File, error) {
 	st, err := os.Stat(path) // before opening: that of a pipe waits for a writer
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", path)
+	switch {
+	case err != nil:
+	case st.IsDir():
+		err = fmt.Errorf("%s is a folder; want a GGUF file", path)
+	case !st.Mode().IsRegular():
+		err = fmt.Errorf("%s is no regular file; want a GGUF file", path)
+	case st.Size() == 0:
+		err = fmt.Errorf("%s is empty; want a GGUF file", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("gguf: %w", err)

@@ -60,3 +60,15 @@ models: [{name: m, source: %q}, {name: broken, source: %q, backends: [cpu]}]
 		}
 	}
 }
+
+// TestNobodyReadsASweep: what is measured does not depend on who reads the program's words.
+func TestNobodyReadsASweep(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	state := unread(t, nil, "sweep", "--config", writeFile(t, "c.yaml", sweepOf("synth:tiny-gpt2")), "--models-dir", sharedModels, "--out", dir)
+	if state.ExitCode() != exitDone {
+		t.Errorf("%v", state)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "report.html")); err != nil {
+		t.Error(err)
+	}
+}

@@ -74,7 +74,7 @@ func TestHostileFiles(t *testing.T) {
 		{"file name", exitUsage, []string{"inspect", missing}, `no\x1b[31m\u202efile.gguf`},
 		{"config name", exitUsage, []string{"run", "--config", missing}, `no\x1b[31m\u202efile.gguf`},
 		{"run folder", exitUsage, []string{"run", "--resume", missing}, `no\x1b[31m\u202efile.gguf`},
-		{"argument", exitUsage, []string{"inspect", named, "\x1b[2J"}, `stat \x1b[2J: no such file`},
+		{"argument", exitUsage, []string{"inspect", named, "\x1b[2J"}, `there is no \x1b[2J`},
 		{"command", exitUsage, []string{"\x1b[2J"}, `\x1b[2J`},
 		{"flag", exitUsage, []string{"inspect", "--\x1b[2J"}, `\x1b[2J`},
 		{"plan", exitDone, []string{"run", "--dry-run", "--config", writeFile(t, "\u202ec.yaml", sweepOf("gguf:"+named))}, "named.gguf"},

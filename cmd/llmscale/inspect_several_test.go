@@ -131,7 +131,7 @@ func TestInspectSeveral(t *testing.T) {
 	// One that cannot be read keeps the others from nothing but a good end.
 	missing, folder := filepath.Join(dir, "nosuch.gguf"), dir
 	code, stdout, stderr = llmscale("inspect", small, missing, quant, folder)
-	if code != exitUsage || !strings.Contains(stdout, quant) || !strings.Contains(stderr, missing) || !strings.Contains(stderr, folder+" is no regular file") || strings.Count(stderr, "\n") != 1 {
+	if code != exitUsage || !strings.Contains(stdout, quant) || !strings.Contains(stderr, missing) || !strings.Contains(stderr, folder+" is a folder; want a GGUF file") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit code %d, %q\n%s", code, stderr, stdout)
 	}
 	code, stdout, _ = llmscale("inspect", "--json", missing, small)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/paths"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 )
@@ -130,7 +131,7 @@ func oneLine(err error) string {
 	if errors.As(err, &list) {
 		return list.Error()
 	}
-	return "llmscale: " + strings.TrimPrefix(text.OneLine(err.Error()), "llmscale: ")
+	return "llmscale: " + strings.TrimPrefix(text.OneLine(paths.Explain(err)), "llmscale: ")
 }
 
 func newApp(stdout, stderr io.Writer) *cli.App {

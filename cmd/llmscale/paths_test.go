@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -102,6 +105,83 @@ func TestNothingToAnalyze(t *testing.T) {
 		}
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 2 {
 			t.Errorf("%s: the folder has %v (%v)", c.name, entries, err)
+		}
+	}
+}
+
+// TestWhatIsWrongWithAPath: each command that reads a file or a folder says what is wrong with the one that it got.
+func TestWhatIsWrongWithAPath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, err := range []error{os.Mkdir("folder", 0o777), os.WriteFile("empty", nil, 0o666), os.WriteFile("text", []byte("hello, world"), 0o666), os.Symlink("nowhere", "link")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	commands := map[string][]string{
+		"inspect": {"inspect"}, "profile": {"profile"}, "twin": {"synth", "-o", "out.gguf", "like:"}, "convert": {"convert", "-o", "out.gguf", "--hf"},
+		"config": {"run", "--config"}, "resume": {"run", "--resume"}, "analyze": {"analyze", "--run-dir"}, "report": {"report", "--run-dir"}, "gpu-report": {"gpu-report"},
+	}
+	const none, noFolder, isFolder = "there is no ", "is a file, and no folder", "is a folder"
+	wants := map[string]map[string]string{
+		"absent":   {"": none, "profile": "is no source", "analyze": "no runs.jsonl", "report": "no runs.jsonl"},
+		"link":     {"": "is a link to nowhere, which is not there", "profile": "is no source", "analyze": "no runs.jsonl", "report": "no runs.jsonl", "resume": "not a run folder", "gpu-report": "not a folder of gpu-check"},
+		"text/x":   {"": noFolder},
+		"text":     {"": "this is no GGUF file", "convert": "it is no folder; want the folder", "config": "text:1:1: ", "resume": noFolder, "analyze": noFolder, "report": noFolder, "gpu-report": noFolder},
+		"empty":    {"": "is empty", "convert": "it is no folder; want the folder", "config": "the file is empty", "resume": noFolder, "analyze": noFolder, "report": noFolder, "gpu-report": noFolder},
+		"folder":   {"": isFolder, "convert": "there is no folder/config.json", "resume": "folder is not a run folder: there is no folder/manifest.json", "analyze": "no runs.jsonl", "report": "no runs.jsonl", "gpu-report": "not a folder of gpu-check"},
+		"no/where": {"": none, "analyze": "no runs.jsonl", "report": "no runs.jsonl"},
+	}
+	for path, want := range wants {
+		for name, command := range commands {
+			args := append([]string{}, command...)
+			if name == "twin" {
+				args[3] += path
+			} else {
+				args = append(args, path)
+			}
+			code, stdout, stderr := llmscale(args...)
+			wanted := want[name]
+			if wanted == "" {
+				wanted = want[""]
+			}
+			if code != exitUsage || stdout != "" || !strings.Contains(stderr, wanted) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("%q: exit code %d, want %q: %s%s", args, code, wanted, stdout, stderr)
+			}
+		}
+	}
+	if _, err := os.Stat("out.gguf"); err == nil {
+		t.Error("something was written")
+	}
+}
+
+// unread runs the program with nobody reading what it prints; stderr too where that is nil.
+func unread(t *testing.T, stderr *bytes.Buffer, args ...string) *os.ProcessState {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Stdout, cmd.Stderr = w, w
+	if stderr != nil {
+		cmd.Stderr = stderr
+	}
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState
+}
+
+// TestNobodyReads: a command that only prints ends like any other of a pipeline, without a word.
+func TestNobodyReads(t *testing.T) {
+	file := hostileFile(t, "m.gguf")
+	for _, args := range [][]string{{"inspect", file}, {"inspect", "--json", file}, {"synth", "--list"}, {"schema"}} {
+		var stderr bytes.Buffer
+		state := unread(t, &stderr, args...)
+		if ws := state.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != syscall.SIGPIPE || stderr.Len() > 0 {
+			t.Errorf("%q: %v, %s", args, state, stderr.String())
 		}
 	}
 }

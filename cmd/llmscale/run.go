@@ -241,6 +241,8 @@ func measure(c *cli.Context) (dir string, err error) {
 	defer release()
 	// A file that may grow no further (ulimit -f) is an error of writing, as on a full disk.
 	signal.Ignore(syscall.SIGXFSZ)
+	// Nor does a reader that goes away (| head) end a run: its words are lost, and not what it measures.
+	signal.Ignore(syscall.SIGPIPE)
 	// Before gigabytes of models are written for a run that has no place or cannot go on.
 	if resumed {
 		err = runner.CheckResumable(dir, run.Manifest, run.Plan, versionInfo())

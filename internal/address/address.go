@@ -42,7 +42,12 @@ func Public(u *url.URL) *url.URL {
 var inText = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)(?:[^\s"'<>|]*@)?([^\s"'<>|?#]*)(?:[?#][^\s"'<>|]*)?`)
 
 // Redact takes the login and the query out of each address in a text.
-func Redact(text string) string { return inText.ReplaceAllString(text, "$1$2") }
+func Redact(text string) string {
+	if !strings.Contains(text, "://") { // of long texts most have none
+		return text
+	}
+	return inText.ReplaceAllString(text, "$1$2")
+}
 
 // RedactAll is Redact of each text.
 func RedactAll(texts []string) []string {
