@@ -215,12 +215,12 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 	}
 	for i := range s.layers {
 		l := &s.layers[i]
-		if !l.cached {
+		if !l.cached && !l.bare {
 			continue
 		}
 		vWidth := l.v
 		if o.NoFlashAttention {
-			vWidth = widest // values lie transposed, and all layers share the widest one's form
+			vWidth = widest // values lie transposed, and all layers share the widest one's form, bare ones too
 		}
 		kb, err := k.RowBytes(l.k)
 		if err != nil {

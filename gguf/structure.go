@@ -28,6 +28,7 @@ const maxLayers = 512
 type layerShape struct {
 	window  bool  // attends to a sliding window alone
 	cached  bool  // has keys and values of its own in the cache
+	bare    bool  // has none, and a place in the cache all the same
 	state   bool  // keeps a state instead, or beside them
 	heads   int64 // attention heads
 	q, k, v int64 // widths of queries, keys and values
@@ -144,6 +145,7 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 		if n, ok := cachedLayers[d.Architecture]; ok && int64(i) >= n {
 			l.cached = false
 		}
+		l.bare = kv == 0 && kind == nil && d.NHeadKV > 0 && known[d.Architecture]
 		if l.cached {
 			own[i] = kv
 		}

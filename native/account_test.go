@@ -26,19 +26,25 @@ func account(m *archs.Model, path string, decode bool) (archs.Account, error) {
 	if err != nil || !decode {
 		return a, err
 	}
-	p := ContextParams{NCtx: archs.WindowContext, NUBatch: archs.UBatch, Threads: 1, WindowCache: true}
-	wide, err := model.NewContext(p)
-	if err != nil {
-		return a, err
+	var windows, plain figures
+	for _, c := range []struct {
+		to *figures
+		p  ContextParams
+	}{
+		{&windows, ContextParams{NCtx: archs.WindowContext, NUBatch: archs.UBatch, Threads: 1, WindowCache: true}},
+		{&plain, ContextParams{NCtx: archs.Context, NUBatch: archs.UBatch, Threads: 1, FlashAttn: "off"}},
+	} {
+		ctx, err := model.NewContext(c.p)
+		if err != nil {
+			return a, err
+		}
+		*c.to, err = allocated(ctx)
+		ctx.Close()
+		if err != nil {
+			return a, err
+		}
 	}
-	defer wide.Close()
-	f, err := allocated(wide)
-	if err != nil {
-		return a, err
-	}
-	windows := f.context
-	p.NCtx, p.WindowCache = archs.Context, false
-	ctx, err := model.NewContext(p)
+	ctx, err := model.NewContext(ContextParams{NCtx: archs.Context, NUBatch: archs.UBatch, Threads: 1})
 	if err != nil {
 		return a, err
 	}
@@ -54,10 +60,11 @@ func account(m *archs.Model, path string, decode bool) (archs.Account, error) {
 		}
 		return a, err
 	}
-	if f, err = allocated(ctx); err != nil {
+	f, err := allocated(ctx)
+	if err != nil {
 		return a, err
 	}
-	a.WindowCacheBytes = windows
+	a.WindowCacheBytes, a.PlainCacheBytes = windows.context, plain.context
 	a.WeightBytes, a.CacheBytes, a.ComputeBytes = f.model, f.context, f.compute
 	trace, err := ctx.TraceOps([]int32{1, 2, 3}, 2)
 	if err != nil {

@@ -32,6 +32,7 @@ type Account struct {
 	WeightBytes      int64    `json:"weight_bytes"`       // mapped
 	CacheBytes       int64    `json:"cache_bytes"`        // for Context tokens in f16: keys and values, and states
 	WindowCacheBytes int64    `json:"window_cache_bytes"` // for WindowContext tokens, where layers with a sliding window keep that alone
+	PlainCacheBytes  int64    `json:"plain_cache_bytes"`  // as CacheBytes, without flash attention
 	ComputeBytes     int64    `json:"compute_bytes"`      // for Context tokens
 	ReadBytes        int64    `json:"read_bytes"`         // of the weights, in one decode step
 	Unread           []string `json:"unread,omitempty"`   // tensors that no decode step reads, with a * for all layers that have them

@@ -63,7 +63,12 @@ func Compare(m *Model, a Account, upstream bool) (Comparison, error) {
 		return c, err
 	}
 	same("cache of windows alone, and state", mem.KV+mem.State, a.WindowCacheBytes)
-	o.Context, o.WindowCache = Context, false
+	o.Context, o.WindowCache, o.NoFlashAttention = Context, false, true
+	if mem, err = d.Memory(o); err != nil {
+		return c, err
+	}
+	same("cache without flash attention, and state", mem.KV+mem.State, a.PlainCacheBytes)
+	o.NoFlashAttention = false
 	if mem, err = d.Memory(o); err != nil {
 		return c, err
 	}
