@@ -17,23 +17,7 @@ import (
 func seeds(f *testing.F) [][]byte {
 	path := filepath.Join(f.TempDir(), "m.gguf")
 	write := func(entries []Entry, specs []Spec) []byte {
-		w, err := Create(path, entries, specs)
-		if err != nil {
-			f.Fatal(err)
-		}
-		defer w.Close()
-		for _, x := range w.tensors {
-			out, err := w.Tensor(x.Name)
-			if err != nil {
-				f.Fatal(err)
-			}
-			if _, err := out.Write(make([]byte, x.Size)); err != nil {
-				f.Fatal(err)
-			}
-		}
-		if err := w.Finish(); err != nil {
-			f.Fatal(err)
-		}
+		writeZeros(f, path, entries, specs)
 		whole, err := os.ReadFile(path)
 		if err != nil {
 			f.Fatal(err)
@@ -56,6 +40,28 @@ func seeds(f *testing.F) [][]byte {
 				{"blk.0.ffn_up_exps.weight", MXFP4, []int64{64, 2, 4}}, {"blk.1.ffn_up.3.weight", F16, []int64{64, 2}}, {"blk.1.ffn_up_shexp.weight", Q4_K, []int64{256, 1}}}),
 		header(3, 0, 0), header(2, 1, 0).tensor("w", F16, 0, 4, 2).align(32).pad(16),
 		header(3, 1, 0).tensor("w", TQ1_0, 1<<62, 256, 1<<55), header(3, 0, 1).str("a").u32(uint32(Array)).u32(uint32(String)).u64(1 << 61),
+	}
+}
+
+// writeZeros writes a file of which all weights are zeros.
+func writeZeros(t testing.TB, path string, entries []Entry, specs []Spec) {
+	t.Helper()
+	w, err := Create(path, entries, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	for _, x := range w.tensors {
+		out, err := w.Tensor(x.Name)
+		if err == nil {
+			_, err = out.Write(make([]byte, x.Size))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Finish(); err != nil {
+		t.Fatal(err)
 	}
 }
 
