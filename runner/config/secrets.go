@@ -82,10 +82,10 @@ func (d *decoder) withoutSecrets(data []byte, root *yaml.Node) []byte {
 	out := data
 	for _, n := range addressNodes(root) {
 		clean := n.Value
-		if login, ok := loginOf(clean); ok && urlVariable.ReplaceAllString(login, "") != "" {
+		if login, ok := loginOf(clean); ok && isSecret(login, ":") {
 			clean = strings.Replace(clean, "//"+login+"@", "//"+variable(LoginVariable, login)+"@", 1)
 		}
-		if rest, query, ok := strings.Cut(clean, "?"); ok && urlVariable.ReplaceAllString(query, "") != "" {
+		if rest, query, ok := strings.Cut(clean, "?"); ok && isSecret(query, "=") {
 			clean = rest + "?" + variable(QueryVariable, query)
 		}
 		if clean == n.Value {
@@ -121,6 +121,23 @@ func loginOf(s string) (string, bool) {
 	}
 	i := strings.LastIndexByte(rest, '@')
 	return rest[:max(i, 0)], i > 0
+}
+
+// isSecret tells whether a login or a query holds more than a name, or names, and variables: user:${PASSWORD} and
+// key=${TOKEN} may be kept as they are. by stands between name and value.
+func isSecret(s, by string) bool {
+	if !urlVariable.MatchString(s) {
+		return true
+	}
+	for part := range strings.SplitSeq(s, "&") {
+		if _, value, ok := strings.Cut(part, by); ok {
+			part = value
+		}
+		if urlVariable.ReplaceAllString(part, "") != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // addressNodes are the values of the backends' key url, in the order of the file.
