@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"llmscale/runner/ceilings"
@@ -22,8 +23,8 @@ const LlamaBenchFile = "llama-bench.jsonl"
 
 // LlamaBench is one of these lines: one test of one model, in several repetitions.
 type LlamaBench struct {
-	Line      int // from 1
-	ModelFile string
+	Line      int    // from 1
+	ModelFile string // as it was given, with slashes
 	Threads   int
 	GPULayers int
 	Backends  string // of llama.cpp's build, comma-separated: CPU, CUDA, BLAS
@@ -74,7 +75,46 @@ func (run *Run) readLlamaBench() error {
 		run.warn("broken_line", LlamaBenchFile, fmt.Sprintf("%d lines in all are not llama-bench's", broken),
 			"look whether it was run with `-o jsonl`, and its log written elsewhere")
 	}
+	run.leaveOutUntold()
 	return nil
+}
+
+// leaveOutUntold drops the lines of which a file's name does not tell which of the
+// run's files it is: records have as many of its folders as that takes, those of
+// older versions none.
+func (run *Run) leaveOutUntold() {
+	contents := map[string][]string{} // by model_file
+	for i := range run.Rows {
+		if r := &run.Rows[i]; r.ModelSHA256 != nil && !slices.Contains(contents[r.ModelFile], *r.ModelSHA256) {
+			contents[r.ModelFile] = append(contents[r.ModelFile], *r.ModelSHA256)
+		}
+	}
+	told := map[string]bool{}
+	run.LlamaBench = slices.DeleteFunc(run.LlamaBench, func(b LlamaBench) bool {
+		named, alike := 0, 0
+		for file, sums := range contents {
+			if b.isOf(file) {
+				named += len(sums)
+			}
+			if path.Base(file) == path.Base(b.ModelFile) {
+				alike += len(sums)
+			}
+		}
+		untold := named > 1 || named == 0 && alike > 1
+		if untold && !told[b.ModelFile] {
+			told[b.ModelFile] = true
+			run.warn("ambiguous_model", fmt.Sprintf("%s:%d", LlamaBenchFile, b.Line),
+				fmt.Sprintf("%s may be any of %d files of the run that have this name", b.ModelFile, max(named, alike)),
+				"the model's lines are left out of the comparison; name the file with the folders that the records' model_file has, or measure these models in runs of their own")
+		}
+		return untold
+	})
+}
+
+// isOf tells whether the line is of the file that records call file: its name, with
+// as many of its folders as tell it from others of the run.
+func (b *LlamaBench) isOf(file string) bool {
+	return b.ModelFile == file || strings.HasSuffix(b.ModelFile, "/"+file)
 }
 
 // parseLlamaBench reads one line. llama-bench has changed flash_attn from a boolean
@@ -99,7 +139,7 @@ func parseLlamaBench(data []byte) (LlamaBench, error) {
 	if err := json.Unmarshal(sanitize(data), &l); err != nil {
 		return LlamaBench{}, err
 	}
-	b := LlamaBench{ModelFile: path.Base(filepath.ToSlash(l.Model)), Threads: l.Threads, GPULayers: l.GPULayers, Backends: l.Backends,
+	b := LlamaBench{ModelFile: path.Clean(filepath.ToSlash(l.Model)), Threads: l.Threads, GPULayers: l.GPULayers, Backends: l.Backends,
 		Prompt: l.Prompt, Gen: l.Gen, Depth: l.Depth, Commit: l.Commit, KVTypeK: l.TypeK, NUBatch: l.NUBatch}
 	switch {
 	case l.Model == "":
@@ -131,7 +171,7 @@ func (b *LlamaBench) runsOn(r *Row) bool {
 	if b.Gen == 0 {
 		threads = r.threadsBatch()
 	}
-	if b.ModelFile != r.ModelFile || b.Threads != threads {
+	if !b.isOf(r.ModelFile) || b.Threads != threads {
 		return false
 	}
 	if r.Device == ceilings.CPU {

@@ -75,7 +75,7 @@ func TestLlamaBench(t *testing.T) {
 	if got := strings.Join(where, " "); len(run.LlamaBench) != 8 || got != "llama-bench.jsonl:9 llama-bench.jsonl:10 llama-bench.jsonl:11 llama-bench.jsonl:12 llama-bench.jsonl:13 llama-bench.jsonl:14" {
 		t.Errorf("%d lines, broken %s", len(run.LlamaBench), got)
 	}
-	if b := run.LlamaBench[0]; b.UseMmap != "true" || b.FlashAttn != "auto" || run.LlamaBench[3].FlashAttn != "on" || b.ModelFile != "m01-f32.gguf" {
+	if b := run.LlamaBench[0]; b.UseMmap != "true" || b.FlashAttn != "auto" || run.LlamaBench[3].FlashAttn != "on" || b.ModelFile != "models/m01-f32.gguf" {
 		t.Errorf("%+v", b)
 	}
 	r, err := Analyze(run, Options{Bootstrap: 400})
@@ -99,6 +99,67 @@ func TestLlamaBench(t *testing.T) {
 	}
 	if c = find(t, r, "m00", "p256", record.ModeDecode); c.BenchRun != nil {
 		t.Errorf("%+v", c.BenchRun)
+	}
+}
+
+// TestLlamaBenchOfFilesWithOneName: two models in different folders are two also
+// where llama-bench measured them; where nothing tells them apart, none is compared.
+func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
+	for _, c := range []struct {
+		files [2]string // model_file of the records of m00 and m01
+		lines string    // model_filename of llama-bench's lines, one ms longer each
+		want  [2]float64
+		warns int
+	}{
+		{[2]string{"v1/m.gguf", "v2/m.gguf"}, "/data/v2/m.gguf ./v1/m.gguf", [2]float64{2, 1}, 0},
+		{[2]string{"v1/m.gguf", "v2/m.gguf"}, "v1/m.gguf m.gguf", [2]float64{1, 0}, 1},
+		{[2]string{"v1/m.gguf", "v2/m.gguf"}, "xv1/m.gguf v2/m.gguf", [2]float64{0, 2}, 1},
+		{[2]string{"m.gguf", "m.gguf"}, "/data/v2/m.gguf m.gguf", [2]float64{}, 2}, // as older versions wrote records
+		{[2]string{"m.gguf", "n.gguf"}, "/data/v2/m.gguf /n/n.gguf", [2]float64{1, 2}, 0},
+	} {
+		dir := t.TempDir()
+		p := servedPlan
+		p.models = 2
+		var runs, bench strings.Builder
+		for _, r := range p.rows() {
+			r.ModelFile = c.files[map[string]int{"m00": 0, "m01": 1}[r.Model]]
+			data, err := json.Marshal(r.Record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&runs, "%s\n", data)
+		}
+		for i, name := range strings.Fields(c.lines) {
+			fmt.Fprintf(&bench, `{"model_filename": %q, "n_threads": 2, "backends": "CPU", "n_prompt": 256, "samples_ns": [%[2]d, %[2]d]}`+"\n", name, (i+1)*1e6)
+		}
+		for file, text := range map[string]string{"runs.jsonl": runs.String(), LlamaBenchFile: bench.String()} {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		run := mustLoad(t, dir)
+		warns := 0
+		for _, w := range run.Warnings {
+			if w.Code == "ambiguous_model" {
+				warns++
+			}
+		}
+		if warns != c.warns {
+			t.Errorf("%v, %s: %d warnings, want %d", c.files, c.lines, warns, c.warns)
+		}
+		r, err := Analyze(run, Options{Bootstrap: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, model := range []string{"m00", "m01"} {
+			got := 0.0
+			if b := find(t, r, model, "p256", record.ModePrefill).Bench; b.MS != nil {
+				got = *b.MS
+			}
+			if got != c.want[i] {
+				t.Errorf("%v, %s: %s is compared with %v ms, want %v", c.files, c.lines, model, got, c.want[i])
+			}
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ type ModelFile struct {
 	Model       string           `json:"model"` // the first that stands for it
 	Source      string           `json:"source"`
 	File        string           `json:"file"`  // as records name it, see Model.Label
-	Path        string           `json:"path"`  // absolute
+	Paths       []string         `json:"paths"` // absolute; of a model in several parts, all of them in order
 	Pairs       []string         `json:"pairs"` // that load it, model/backend
 	SHA256      string           `json:"sha256"`
 	Description gguf.Description `json:"description"`
@@ -36,10 +36,10 @@ func modelFiles(p *Plan, earlier hashes) []ModelFile {
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		m := &j.Model
-		at := slices.IndexFunc(out, func(f ModelFile) bool { return f.Path == m.File })
+		at := slices.IndexFunc(out, func(f ModelFile) bool { return f.Paths[0] == m.File })
 		if at < 0 {
 			at = len(out)
-			out = append(out, ModelFile{Model: m.Name, Source: m.Source, File: m.Label, Path: m.File, Description: m.Desc})
+			out = append(out, ModelFile{Model: m.Name, Source: m.Source, File: m.Label, Paths: m.paths(), Description: m.Desc})
 		}
 		f := &out[at]
 		f.Pairs = append(f.Pairs, j.Pair())
@@ -50,6 +50,17 @@ func modelFiles(p *Plan, earlier hashes) []ModelFile {
 		}
 	}
 	slices.SortFunc(out, func(a, b ModelFile) int { return strings.Compare(a.File, b.File) })
+	return out
+}
+
+// paths are those of all the model's files.
+func (m *Model) paths() []string {
+	out := []string{m.File}
+	for i, f := range m.Files {
+		if i > 0 {
+			out = append(out, f.Path)
+		}
+	}
 	return out
 }
 

@@ -65,7 +65,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		t.Errorf("%d files at once", most)
 	}
 	for _, f := range r.Manifest[modelFilesKey].([]ModelFile) {
-		if len(f.SHA256) != 64 || filepath.Dir(f.Path) != models.Dir {
+		if len(f.SHA256) != 64 || filepath.Dir(f.Paths[0]) != models.Dir {
 			t.Errorf("the manifest has %+v", f)
 		}
 	}

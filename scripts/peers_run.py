@@ -68,8 +68,8 @@ class Test:
             *((tokens, 0, 0) if prefill else (0, gen, tokens)))
 
     def argv(self, repetitions):
-        # Only the file's name: its folder is the process's, so that no line says
-        # where on this machine the models lie.
+        # Only the file's name in the records: what comes before is the process's folder,
+        # so that no line says where on this machine the models lie.
         argv = ["-m", self.file, "-p", self.prompt, "-n", self.gen, "-d", self.depth, "-r", repetitions, "-o", "jsonl",
                 "-t", self.threads, "-fa", self.flash_attn, "-b", self.batch, "-ub", self.ubatch,
                 "-ctk", self.type_k, "-ctv", self.type_v, "-lm", "mmap" if self.mmap else "none", "-ngl", self.gpu_layers]
@@ -89,7 +89,8 @@ class Failed(Exception):
 def bench(program, test, path, repetitions, env):
     """llama-bench's line for the test, and its samples."""
     argv = [str(program), *test.argv(repetitions)]
-    done = subprocess.run(argv, cwd=path.parent, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    folder = path.parents[len(pathlib.PurePath(test.file).parts) - 1]
+    done = subprocess.run(argv, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, errors="replace")
     if done.returncode != 0:
         tail = "\n".join(done.stderr.strip().splitlines()[-15:]) or "it said nothing"
@@ -104,11 +105,12 @@ def bench(program, test, path, repetitions, env):
     return line, samples
 
 
-def sha256(path):
+def sha256(paths):
     h = hashlib.sha256()
-    with path.open("rb") as f:
-        while chunk := f.read(1 << 20):
-            h.update(chunk)
+    for path in paths:
+        with path.open("rb") as f:
+            while chunk := f.read(1 << 20):
+                h.update(chunk)
     return h.hexdigest()
 
 
@@ -126,6 +128,7 @@ def find_files(calls, files):
             continue
         paths[name] = None
         if len(contents[name]) > 1:
+            # Records of an older version, which had a file's name alone.
             wrong.append(f"the run has several files called {name}, which llama-bench's lines could not tell apart; choose one with --models")
             continue
         try:
@@ -133,7 +136,7 @@ def find_files(calls, files):
         except runfolder.Error as e:
             wrong.append(str(e))
             continue
-        if sha256(path) != files.sha256(name):
+        if sha256(files.parts(name, path)) != files.sha256(name):
             wrong.append(f"{path} is not the file that the run measured: its SHA-256 is not the manifest's, {files.sha256(name)}")
         paths[name] = path
     if wrong:
@@ -254,7 +257,7 @@ def prepare(args):
         if not calls:
             raise runfolder.Error(f"{args.run} has no native backend on the CPU; {why}")
         say(f"left out: {why}")
-    paths = find_files(calls, runfolder.Files(manifest, args.models_dir))
+    paths = find_files(calls, runfolder.Files(manifest, args.run, args.models_dir))
     if program is None:
         built = subprocess.run([runfolder.ROOT / "scripts/llama-bench"], stdout=subprocess.PIPE, text=True)
         if built.returncode != 0:

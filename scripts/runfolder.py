@@ -58,10 +58,12 @@ def native_calls(records):
 
 
 class Files:
-    """The model files of a run, by the names under which its records have them."""
+    """The model files of a run, by the names under which its records have them: a
+    file's name, with as many of its folders as tell it from others of the run."""
 
-    def __init__(self, manifest, models_dir=None):
+    def __init__(self, manifest, run_dir, models_dir=None):
         self.manifest = manifest
+        self.run_dir = run_dir
         self.models_dir = models_dir  # None: where the run had them
         if models_dir and not models_dir.is_dir():
             raise Error(f"there is no folder {models_dir}")
@@ -71,30 +73,43 @@ class Files:
     def sha256(self, name):
         return self.entries[name]["sha256"]
 
+    def parts(self, name, path):
+        """All files of the model, in order, of which the one at path is the first."""
+        paths = self.entries[name].get("paths") or [path]
+        return [path, *(path.with_name(pathlib.PurePath(p).name) for p in paths[1:])]
+
     def find(self, name, dtype):
-        """The file's path; dtype is that of a backend that loaded it, for the
-        advice on how to write a file that is not there."""
+        """The file's path, which ends in its name, not in that of what a link points
+        at; dtype is that of a backend that loaded it, for the advice on how to write a
+        file that is not there."""
         entry = self.entries.get(name)
         if entry is None:
             raise Error(f"{name} is in runs.jsonl, but not among the manifest's model_files")
         model = self.models.get(entry["model"], {})
-        places = self._places(name, model)
+        places = self._places(name, entry, model)
         for path in places:
             if path.is_file():
-                return path.resolve()
+                return path.absolute()
         raise Error(f"there is no {' nor '.join(map(str, places))}: {self._advice(places[0], entry, model, dtype)}")
 
-    def _places(self, name, model):
+    def _places(self, name, entry, model):
+        places = [self.models_dir / name] if self.models_dir else []
+        made = model.get("kind") not in ("gguf", "ollama")
+        if made and self.manifest.get("models_dir_in_run"):
+            places.append(self.run_dir / self.manifest["models_dir_in_run"] / name)  # which may have been moved
+        if entry.get("paths"):
+            return [*places, pathlib.Path(entry["paths"][0])]
+        # The manifest is of an older version.
         if model.get("kind") == "gguf":
             own = pathlib.Path(model["path"])
         elif model.get("kind") == "ollama":
             store = os.environ.get("OLLAMA_MODELS") or pathlib.Path.home() / ".ollama/models"
             own = pathlib.Path(store) / "blobs" / name
         elif self.models_dir:
-            return [self.models_dir / name]
+            return places
         else:
             own = pathlib.Path(self.manifest["models_dir"]) / name
-        places = [self.models_dir / name, own] if self.models_dir else [own]
+        places.append(own)
         # A relative path began where llmscale was called: most often in the repository.
         if not own.is_absolute() and ROOT != pathlib.Path.cwd():
             places.append(ROOT / own)
