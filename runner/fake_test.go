@@ -23,6 +23,7 @@ const (
 	envPart  = "LLMSCALE_TEST_PART"  // worker or coordinator
 	envFault = "LLMSCALE_TEST_FAULT" // what the fake runtime does wrong, see fakeBackend
 	envRun   = "LLMSCALE_TEST_RUN"   // the coordinator's run folder
+	envRoom  = "LLMSCALE_TEST_ROOM"  // bytes to which the coordinator's files may grow
 	// envModels is the folder of models that the tests of one process share.
 	envModels = "LLMSCALE_TEST_MODELS"
 )

@@ -29,8 +29,8 @@ type ModelFile struct {
 // Pair names what loads a file, model/backend; neither name has a slash.
 func (j *Job) Pair() string { return j.Model.Name + "/" + j.Backend.Name }
 
-// modelFiles lists the plan's files. A hash that this session does not know stays
-// what an earlier one found.
+// modelFiles lists the plan's files. A hash that an earlier session has found stays:
+// a file that has another one since is not measured.
 func modelFiles(p *Plan, earlier hashes) []ModelFile {
 	out := []ModelFile{}
 	for i := range p.Jobs {
@@ -43,7 +43,7 @@ func modelFiles(p *Plan, earlier hashes) []ModelFile {
 		}
 		f := &out[at]
 		f.Pairs = append(f.Pairs, j.Pair())
-		for _, sum := range []string{m.SHA256, earlier[j.Pair()]} {
+		for _, sum := range []string{earlier[j.Pair()], m.SHA256} {
 			if f.SHA256 == "" {
 				f.SHA256 = sum
 			}
@@ -81,7 +81,7 @@ func loadedFiles(manifest map[string]any, records []record.Record) hashes {
 		}
 	}
 	for i := range records {
-		if r := &records[i]; r.ModelSHA256 != nil {
+		if r := &records[i]; r.Status == record.StatusOK && r.ModelSHA256 != nil {
 			out[r.Model+"/"+r.Backend] = *r.ModelSHA256
 		}
 	}

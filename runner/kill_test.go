@@ -8,12 +8,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -24,6 +27,16 @@ var discard = slog.New(slog.DiscardHandler)
 // coordinate is the part of the test binary that gets killed: it starts or
 // resumes a run and prints a line for every call that it acknowledges.
 func coordinate(dir string) error {
+	if text := os.Getenv(envRoom); text != "" {
+		room, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return err
+		}
+		signal.Ignore(syscall.SIGXFSZ)
+		if err := syscall.Setrlimit(unix.RLIMIT_FSIZE, &syscall.Rlimit{Cur: room, Max: room}); err != nil {
+			return err
+		}
+	}
 	path := filepath.Join(filepath.Dir(dir), "test.yaml")
 	exe, err := os.Executable()
 	if err != nil {

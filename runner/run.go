@@ -208,7 +208,10 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 	if errors.Is(err, errInterrupted) {
 		sum.Interrupted, err = true, nil
 	}
-	return sum, errors.Join(err, r.end(sum))
+	if end := r.end(sum); err == nil { // otherwise what ended the run is why its tables are not complete
+		err = end
+	}
+	return sum, err
 }
 
 // job measures one model under one backend. A worker that dies costs the cell

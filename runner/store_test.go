@@ -2,7 +2,9 @@ package runner
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -114,6 +116,60 @@ func TestBrokenLine(t *testing.T) {
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != text {
 		t.Errorf("the file was changed: %v", err)
+	}
+}
+
+// TestFullDisk: a run whose disk is full in the middle of a line says so and ends;
+// once there is room it goes on, and nothing that was acknowledged is lost.
+func TestFullDisk(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "run")
+	if err := os.WriteFile(filepath.Join(root, "test.yaml"), []byte(testConfig), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p := testPlan(t, testConfig)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := map[string]int{}
+	session := func(room int) (stderr string, failed bool) {
+		t.Helper()
+		cmd := exec.Command(exe)
+		cmd.Env = append(os.Environ(), envPart+"=coordinator", envRun+"="+dir, fmt.Sprintf("%s=%d", envRoom, room))
+		var out, errs strings.Builder
+		cmd.Stdout, cmd.Stderr = &out, &errs
+		err := cmd.Run()
+		for line := range strings.Lines(out.String()) {
+			acknowledged[strings.TrimSpace(line)]++
+		}
+		return errs.String(), err != nil
+	}
+	torn := 0
+	for _, room := range []int{60_000, 60_007, 90_000} {
+		stderr, failed := session(room)
+		if !failed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "writing runs.jsonl: ") || !strings.Contains(stderr, "file too large") {
+			t.Errorf("with room for %d bytes: failed %v, %q", room, failed, stderr)
+		}
+		data, err := os.ReadFile(filepath.Join(dir, RunsFile))
+		if err != nil || len(data) != room {
+			t.Errorf("%d bytes, want the file to be as full as it can be: %d (%v)", len(data), room, err)
+		}
+		if data[len(data)-1] != '\n' {
+			torn++
+		}
+		checkAcknowledged(t, dir, acknowledged)
+	}
+	if torn == 0 || len(acknowledged) == 0 {
+		t.Errorf("the test is too weak: %d torn lines, %d calls acknowledged", torn, len(acknowledged))
+	}
+	if stderr, failed := session(1 << 30); failed {
+		t.Fatal(stderr)
+	}
+	checkAcknowledged(t, dir, acknowledged)
+	checkComplete(t, p, readRecords(t, dir))
+	if aside, _ := filepath.Glob(filepath.Join(dir, RunsFile+".unfinished-*")); len(aside) < torn {
+		t.Errorf("%d files of what was torn, want %d at least", len(aside), torn)
 	}
 }
 
