@@ -119,8 +119,6 @@ func TestKilledWithRealWorkers(t *testing.T) {
 		args := []string{"run", "--config", cfg, "--models-dir", sharedModels, "--out", dir}
 		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
 			args = []string{"run", "--resume", dir}
-		} else if err := os.RemoveAll(dir); err != nil {
-			t.Fatal(err)
 		}
 		cmd := exec.Command(exe, args...)
 		cmd.Env = append(os.Environ(), envMain+"=1")
