@@ -25,8 +25,8 @@ const (
 	walkError = (1 - confidence) / 2
 	// processScatter is the standard deviation of the logarithm of a model's time, and
 	// of its p95/p50, from process to process. A run has one process of each model, so
-	// it cannot tell: 60 processes of four files had 1 to 3 % and 2 to 4 %
-	// (docs/twins.md).
+	// it cannot tell: of ten processes each of four files, in three runs, it was 0.7
+	// to 3.0 % and 0.7 to 5.6 % (docs/twins.md).
 	processScatter = 0.03
 	// sizeStep is by how much sizes must differ to count as two.
 	sizeStep = 1.1
