@@ -39,6 +39,7 @@ func TestCrosscheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	md, page := writeWith(t, dir, r, figs)
+	unlabelled(t, md)
 	body := section(t, md, "Cross-check with Ollama")
 	says(t, body,
 		"**Decode**, native_cpu_f32 and ollama_cpu_f32: by Ollama's own counters Ollama takes 1.0", "over 3 models and 4 scenarios (12 comparisons)",

@@ -131,7 +131,7 @@ func (w *writer) weightSentences() list {
 }
 
 func fastestSentence(a analysis.WeightTypeAnswer, where string) string {
-	s := fmt.Sprintf("**Weight types** of %s (%s) %s: decode is fastest in %s", text(a.Model), params(a.ParamsM), where, raceText(&a.Decode, a.Base, a.NTypes))
+	s := fmt.Sprintf("**Weight types** of %s (%s) %s, by the medians of one process each: decode is fastest in %s", text(a.Model), params(a.ParamsM), where, raceText(&a.Decode, a.Base, a.NTypes))
 	if p := a.Prefill; p != nil {
 		s += fmt.Sprintf("; prefill of %s is fastest in %s", promptText(p.PromptTokens), raceText(p, a.Base, a.NTypes))
 		if p.Slowest != a.Base && p.SlowestRatio > 1 {
@@ -304,13 +304,13 @@ func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
 			}
 			s := fmt.Sprintf("in **%s** %s", text(typ), on)
 			if led > 0 {
-				s += fmt.Sprintf(" (%s to %s times as fast as in the type that reads most bytes, each within one process)", fixed(&lo, 2), fixed(&hi, 2))
+				s += fmt.Sprintf(" (%s to %s times as fast as in the type that reads most bytes)", fixed(&lo, 2), fixed(&hi, 2))
 			}
 			parts = append(parts, s)
 		}
 		return join(parts)
 	}
-	s := fmt.Sprintf("**Weight types** %s: decode is fastest %s", where, say(func(a analysis.WeightTypeAnswer) *analysis.FastestType { return &a.Decode }))
+	s := fmt.Sprintf("**Weight types** %s, by the medians of one process each: decode is fastest %s", where, say(func(a analysis.WeightTypeAnswer) *analysis.FastestType { return &a.Decode }))
 	if p := say(func(a analysis.WeightTypeAnswer) *analysis.FastestType { return a.Prefill }); p != "" {
 		s += "; prefill of the longest prompt " + p
 	}
