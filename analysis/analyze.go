@@ -13,7 +13,7 @@ import (
 )
 
 // resultSchema counts incompatible changes of Result.
-const resultSchema = 1
+const resultSchema = 2
 
 // Axes that Options.XAxis may name. The first is the default.
 var axes = []Axis{

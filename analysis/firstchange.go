@@ -118,7 +118,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 		for _, aspect := range aspects {
 			if open[aspect] != "" {
 				out.Unknown = append(out.Unknown, aspect)
-				out.Why += fmt.Sprintf("; %s could not be judged: %s", aspect, open[aspect])
+				out.Why += fmt.Sprintf("; whether %s changes is open: %s", aspect, open[aspect])
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -206,6 +207,82 @@ func TestFirstChangeWords(t *testing.T) {
 	for _, axis := range []string{"params_non_embedding", "bytes_per_token"} {
 		if other := ladder.analyze(t, Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
 			t.Errorf("%s: %s", axis, other.Why)
+		}
+	}
+}
+
+// resize gives the models other sizes, in million parameters.
+func resize(rows []Row, sizes ...float64) []Row {
+	for i := range rows {
+		for m, size := range sizes {
+			if rows[i].Model == fmt.Sprintf("m%02d", m) {
+				rows[i].ParamsMillions, rows[i].ParamsTotal = size, int64(size*1e6)
+			}
+		}
+	}
+	return rows
+}
+
+// TestFirstChangeSizes: nothing changes between sizes that count as one, and a
+// failure that a model of the same size does not share is not one of size.
+func TestFirstChangeSizes(t *testing.T) {
+	few := ladder
+	few.models = 4
+	few.perToken = func(m int) float64 { return 1 + float64(m) }
+	for _, c := range []struct {
+		name        string
+		sizes       []float64
+		change      func(*plan)
+		verdict, at string
+		before, why string
+	}{
+		{"one size", []float64{5, 5, 5, 5}, nil, "unknown", "", "", "the 4 models are of one size, from m00 (5 million parameters) to m03 (5 million parameters); a change takes sizes that are 1.1 times apart"},
+		{"almost one size", []float64{5, 5.1, 5.3, 5.49}, nil, "unknown", "", "", "are of one size"},
+		{"one size, one of it fails", []float64{5, 5.1, 5.2, 5.3}, func(p *plan) {
+			p.fails = func(m int) string { return map[int]string{2: record.StatusOOM}[m] }
+		}, "unknown", "", "", "m02 ran out of memory where m00 of the same size ran"},
+		{"two sizes, two models of each", []float64{5, 5.2, 50, 52}, nil, "latency", "m02", "m01", "no size between the two was measured"},
+		{"the larger twin fails", []float64{5, 10, 50, 51}, func(p *plan) {
+			p.perToken = func(int) float64 { return 1 }
+			p.fails = func(m int) string { return map[int]string{3: record.StatusOOM}[m] }
+		}, "none", "", "", "m03 ran out of memory where m02 of the same size ran"},
+		{"small steps that add up", []float64{5, 5.3, 5.6, 5.9}, nil, "latency", "m02", "m00", "at 1.12 times its size"},
+	} {
+		p := few
+		if c.change != nil {
+			c.change(&p)
+		}
+		r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: resize(p.rows(1), c.sizes...)}, Options{Bootstrap: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r.Answers.FirstChange[0]
+		if got.Verdict != c.verdict || got.Model != c.at || got.Before != c.before || !strings.Contains(got.Why, c.why) {
+			t.Errorf("%s: %s at %q after %q, want %s at %q after %q; %s", c.name, got.Verdict, got.Model, got.Before, c.verdict, c.at, c.before, got.Why)
+		}
+	}
+}
+
+// TestFirstChangeEqualTimes: calls that all take the same time show a change by more
+// than what processes may differ by, and none that is smaller.
+func TestFirstChangeEqualTimes(t *testing.T) {
+	for factor, verdict := range map[float64]string{1.95: "none", 2: "unknown", 2.05: "unknown", 2.3: "latency"} {
+		p := ladder
+		p.models, p.tail = 4, nil
+		rows := p.rows(1)
+		for i := range rows {
+			ms := 64.0
+			if rows[i].Model != "m00" {
+				ms *= factor
+			}
+			rows[i].LatencyMS, rows[i].KVDecodeMS = &ms, &ms
+		}
+		r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Answers.FirstChange[0]; got.Verdict != verdict {
+			t.Errorf("%g times: %s, want %s; %s", factor, got.Verdict, verdict, got.Why)
 		}
 	}
 }

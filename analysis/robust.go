@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -149,30 +150,35 @@ func pooledTail(groups [][]float64, need int) (e estimate, ok bool) {
 	if len(groups) < 2 || len(all)-longest < need {
 		return e, false
 	}
-	slices.SortFunc(all, func(x, y item) int {
-		switch {
-		case x.v < y.v:
-			return -1
-		case x.v > y.v:
-			return 1
-		}
-		return 0
-	})
-	rest := make([]float64, 0, len(all))
-	without := func(group int) float64 {
-		rest = rest[:0]
-		for _, x := range all {
-			if x.group != group {
-				rest = append(rest, x.v)
-			}
-		}
-		return math.Log(quantileSorted(rest, 0.95) / quantileSorted(rest, 0.5))
+	slices.SortFunc(all, func(x, y item) int { return cmp.Compare(x.v, y.v) })
+	places := make([][]int, len(groups)) // of each group's values in all
+	for i, x := range all {
+		places[x.group] = append(places[x.group], i)
 	}
-	e.value = without(-1)
+	// tail is taken without the values at places.
+	tail := func(places []int) float64 {
+		rest := len(all) - len(places)
+		at := func(i int) float64 { // the i-th of the rest
+			for _, p := range places {
+				if p > i {
+					break
+				}
+				i++
+			}
+			return all[i].v
+		}
+		q := func(p float64) float64 {
+			i, part := math.Modf(p * float64(rest-1))
+			low := at(int(i))
+			return low + float64(part*(at(min(int(i)+1, rest-1))-low))
+		}
+		return math.Log(q(0.95) / q(0.5))
+	}
+	e.value = tail(nil)
 	n := float64(len(groups))
 	left := make([]float64, len(groups))
 	for i := range left {
-		left[i] = without(i)
+		left[i] = tail(places[i])
 	}
 	mean := stat.Mean(left, nil)
 	floats.AddConst(-mean, left)
