@@ -21,12 +21,13 @@ const (
 )
 
 // componentNames lists the components in the order in which a token meets them.
-var componentNames = []string{"token embedding", "position embedding", "attention", "feed-forward", "router", expertComponent, "norms", headComponent, otherComponent}
+var componentNames = []string{"token embedding", "position embedding", "attention", "recurrent", "feed-forward", "router", expertComponent, "norms", headComponent, otherComponent}
 
 // Components returns the ledger in the order in which a token meets the parts; parts that the model does not have
 // are left out, except the output head. It is nil for a Description that Describe did not make.
 //
 //   - attention: projections with their biases, and sinks
+//   - recurrent: what makes and mixes the state of state-space layers, RWKV and short convolutions
 //   - feed-forward: the dense one, and experts that work on every token
 //   - experts: the routed ones; router: what chooses among them
 //   - norms: of every kind, those inside attention too
@@ -93,7 +94,9 @@ func component(name string) string {
 		return "router"
 	case has("attn_"):
 		return "attention"
-	case has("ffn_"):
+	case isRecurrent(name):
+		return "recurrent"
+	case has("ffn_", "channel_mix_"):
 		return "feed-forward"
 	}
 	return otherComponent

@@ -20,7 +20,7 @@ var discover = flag.String("discover", "", "write gguf/archs/models.txt anew for
 
 // TestDiscover writes the small models of gguf/archs by asking llama.cpp what it misses:
 //
-//	native=$(scripts/native) && . $native/go.env && go test -run TestDiscover ./native -discover=.
+//	native=$(scripts/native) && . $native/go.env && go test -run TestDiscover ./native -discover=.+
 //
 // It starts with a few keys of metadata (discover_keys_test.go) and no tensor, and adds what the loader's errors name
 // until the model loads; a tensor's shape is that which the loader expected. Then every tensor that the loader knows
@@ -63,7 +63,7 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
-const modelsHeader = "# Written by `go test -run TestDiscover ./native -discover=.`, see native/discover_test.go. Package archs says how to read it.\n"
+const modelsHeader = "# Written by `go test -run TestDiscover ./native -discover=.+`, see native/discover_test.go. Package archs says how to read it.\n"
 
 // discovery makes one model.
 type discovery struct {

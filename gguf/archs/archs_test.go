@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/gguf"
 	"llmscale/gguf/archs"
 )
 
@@ -61,6 +62,35 @@ func TestDescriptions(t *testing.T) {
 	d, err := (&archs.Model{Arch: "next-year"}).Describe()
 	if err != nil || !strings.Contains(strings.Join(d.Notes, "\n"), "not among those that were compared") {
 		t.Errorf("an architecture that is not among the models: %q, %v", d.Notes, err)
+	}
+}
+
+// TestComponents: the components of every model add up to its figures, and recurrent layers have one of their own.
+func TestComponents(t *testing.T) {
+	models, err := archs.All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range models {
+		d, err := models[i].Describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum gguf.Component
+		recurrent := false
+		for _, c := range d.Components() {
+			sum.Params += c.Params
+			sum.ParamsActive += c.ParamsActive
+			sum.Bytes += c.Bytes
+			sum.BytesRead += c.BytesRead
+			recurrent = recurrent || c.Name == "recurrent"
+		}
+		if want := (gguf.Component{Params: d.ParamsTotal, ParamsActive: d.ParamsActive, Bytes: d.WeightBytes, BytesRead: d.BytesReadPerToken}); sum != want {
+			t.Errorf("%s: the components add up to %+v, want %+v", models[i].Name(), sum, want)
+		}
+		if recurrent != (d.StateBytes > 0) {
+			t.Errorf("%s: a state of %d bytes, and recurrent components: %v", models[i].Name(), d.StateBytes, recurrent)
+		}
 	}
 }
 

@@ -49,6 +49,9 @@ func Compare(m *Model, a Account, upstream bool) (Comparison, error) {
 		same("width", d.NEmbd, a.NEmbd)
 		same("vocabulary", d.NVocab, a.NVocab)
 		same("trained context", d.NCtxTrain, a.NCtxTrain)
+		if d.HeadsKV == nil {
+			same("key/value heads", d.NHeadKV, a.NHeadKV)
+		}
 	}
 	if c.Refused != "" {
 		return c, nil
