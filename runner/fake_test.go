@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -225,13 +224,8 @@ models:
 // testModels is shared by all tests of the process: the files are the same.
 func testModels() *Models { return &Models{Dir: os.Getenv(envModels)} }
 
-var preparing sync.Mutex
-
 func testPlan(t testing.TB, text string) *Plan {
 	t.Helper()
-	// Tests that run side by side share the folder of models: one that wrote a model again would replace it under another.
-	preparing.Lock()
-	defer preparing.Unlock()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), []byte(text))
 	if err != nil {
 		t.Fatal(err)

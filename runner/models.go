@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -116,18 +117,51 @@ func (ms *Models) ready(j *Job) error {
 	return err
 }
 
+// makeOnce makes a model's file unless a whole one of the same making is there. Of two
+// programs that share a models folder one waits for the other: each would replace what
+// the other has hashed. The folder itself is what is locked. A file system that locks
+// none is gone along with: then the load tells that the file was replaced.
+func (ms *Models) makeOnce(m *Model) error {
+	if m.maker.made(m.File) {
+		return nil
+	}
+	folder := filepath.Dir(m.File)
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return err
+	}
+	dir, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // which unlocks it
+	lock := func(how int) error {
+		for {
+			if err := syscall.Flock(int(dir.Fd()), how); err != syscall.EINTR {
+				return err
+			}
+		}
+	}
+	if lock(syscall.LOCK_EX|syscall.LOCK_NB) == syscall.EWOULDBLOCK {
+		if ms.Progress != nil {
+			ms.Progress("waiting for another program that writes models to "+folder, 0, 1)
+		}
+		_ = lock(syscall.LOCK_EX)
+	}
+	if m.maker.made(m.File) {
+		return nil // by now
+	}
+	progress := func(done, total int64) {}
+	if ms.Progress != nil {
+		progress = func(done, total int64) { ms.Progress("writing "+filepath.Base(m.File), done, total) }
+	}
+	return m.maker.make(m.File, progress)
+}
+
 // prepare makes a model's file unless a whole one of the same making is there,
 // and hashes it.
 func (ms *Models) prepare(m *Model) error {
-	if m.maker != nil && !m.maker.made(m.File) {
-		if err := os.MkdirAll(ms.Dir, 0o777); err != nil {
-			return err
-		}
-		progress := func(done, total int64) {}
-		if ms.Progress != nil {
-			progress = func(done, total int64) { ms.Progress("writing "+filepath.Base(m.File), done, total) }
-		}
-		if err := m.maker.make(m.File, progress); err != nil {
+	if m.maker != nil {
+		if err := ms.makeOnce(m); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,62 @@
+package runner
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// slowMaker makes a file that takes a while, and counts how often.
+type slowMaker struct {
+	times *atomic.Int32
+	fail  error
+}
+
+func (s slowMaker) made(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (s slowMaker) make(path string, _ func(doneBytes, totalBytes int64)) error {
+	s.times.Add(1)
+	time.Sleep(50 * time.Millisecond)
+	if s.fail != nil {
+		return s.fail
+	}
+	return os.WriteFile(path, []byte("model"), 0o666)
+}
+
+// TestOneMakes: runs that share a cold folder of models make each file once, and one whose turn comes after another
+// has failed makes it itself.
+func TestOneMakes(t *testing.T) {
+	for _, fail := range []error{nil, os.ErrInvalid} {
+		var times atomic.Int32
+		dir := filepath.Join(t.TempDir(), "models")
+		var all sync.WaitGroup
+		errs := make([]error, 4)
+		for i := range errs {
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				ms := &Models{Dir: dir}
+				errs[i] = ms.makeOnce(&Model{File: filepath.Join(dir, "m.gguf"), maker: slowMaker{&times, fail}})
+			}()
+		}
+		all.Wait()
+		want := int32(1)
+		if fail != nil {
+			want = int32(len(errs))
+		}
+		if times.Load() != want {
+			t.Errorf("made %d times, want %d", times.Load(), want)
+		}
+		for _, err := range errs {
+			if err != fail {
+				t.Errorf("%v, want %v", err, fail)
+			}
+		}
+	}
+}
