@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat"
+
 	"llmscale/analysis/stats"
 )
 
@@ -62,8 +64,7 @@ func (f *Fit) law() {
 	f.misfit(x, y)
 	f.Curvature = curvature(x, y, scatter)
 	all, rest := f.Curvature, f.Curvature
-	if f.Misfit.significant() { // one model must neither make a bend nor hide one
-		i := slices.Index(models, f.Misfit.Model)
+	if i := f.stray(x, y); i >= 0 { // one model must neither make a bend nor hide one
 		lx, ly := slices.Delete(slices.Clone(x), i, i+1), slices.Delete(slices.Clone(y), i, i+1)
 		if c := curvature(lx, ly, slices.Delete(scatter, i, i+1)); c != nil && c.P != nil {
 			rest = c
@@ -106,16 +107,33 @@ func (c *Curvature) significant() bool {
 	return c != nil && c.P != nil && *c.P < alpha && c.Departs >= leastDeparture
 }
 
+func ones(x []float64) []float64 { return slices.Repeat([]float64{1}, len(x)) }
+
+// parabola is the regression of y on a constant, x and its centred square.
+func parabola(x, y []float64) (stats.Regression, bool) {
+	mean := stat.Mean(x, nil)
+	return stats.Regress(y, ones(x), x, mapOf(x, func(v float64) float64 { return (v - mean) * (v - mean) }))
+}
+
+// stray is the index of a model that does not fit the others' line or, where the
+// two hide each other and nothing bends, their curve; -1 without one. What is left
+// must be enough for a yardstick of its own.
+func (f *Fit) stray(x, y []float64) int {
+	if f.Misfit.significant() {
+		return slices.IndexFunc(f.Points, func(p Point) bool { return p.Model == f.Misfit.Model })
+	}
+	if curve, ok := parabola(x, y); ok && curve.DF > stats.OwnDF && !f.Curvature.significant() {
+		if o, ok := curve.Outlier(); ok && o.P < alpha {
+			return o.Index
+		}
+	}
+	return -1
+}
+
 // curvature tests the quadratic term; nil where the points cannot have one.
 func curvature(x, y []float64, scatter []stats.Scatter) *Curvature {
-	mean := 0.0
-	for _, v := range x {
-		mean += v / float64(len(x))
-	}
-	square := mapOf(x, func(v float64) float64 { return (v - mean) * (v - mean) })
-	ones := slices.Repeat([]float64{1}, len(x))
-	straight, ok := stats.Regress(y, ones, x)
-	curve, bends := stats.Regress(y, ones, x, square)
+	straight, ok := stats.Regress(y, ones(x), x)
+	curve, bends := parabola(x, y)
 	if !ok || !bends {
 		return nil
 	}
@@ -131,7 +149,7 @@ func curvature(x, y []float64, scatter []stats.Scatter) *Curvature {
 // moves the slope further than chance lets it is the same question: the change is
 // the point's residual times a constant of the design, over the same error.
 func (f *Fit) misfit(x, y []float64) {
-	r, ok := stats.Regress(y, slices.Repeat([]float64{1}, len(x)), x)
+	r, ok := stats.Regress(y, ones(x), x)
 	if !ok {
 		return
 	}

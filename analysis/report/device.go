@@ -133,7 +133,7 @@ func (w *writer) deviceExponents() {
 		t.rows = append(t.rows, append(row, fixed(f.Host.Slope, 3), interval(f.Host.SlopeT, 3), fixed(f.Device.Slope, 3), interval(f.Device.SlopeT, 3)))
 	}
 	if len(t.rows) > 0 {
-		w.doc.say("Exponents of decode by both clocks, over the same models and all scenarios. All other fits of this report are of the host's times, so that they compare with runs on a CPU.")
+		w.doc.say("Exponents of decode by both clocks, over the same models and all scenarios. All other fits of this report are of the host's times, so that they compare with runs on a CPU; “Scaling fits” says whether one exponent describes all sizes.")
 		w.doc.add(t)
 	}
 }

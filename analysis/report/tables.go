@@ -251,7 +251,7 @@ func (w *writer) scaling() {
 		return
 	}
 	w.doc.section("Scaling fits")
-	w.doc.say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. The exponent is b. “Leaving one out” is the range of the exponents of all fits that lack one model.", w.axisWithUnit())
+	w.doc.say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. b is the exponent where “one power law” says yes, else the slope of a line that does not describe all sizes. “Leaving one out” is the range of b over all fits that lack one model.", w.axisWithUnit())
 	if len(all) > 0 {
 		w.doc.add(fitTable(all))
 	}
@@ -279,7 +279,7 @@ func (w *writer) axisWithUnit() string {
 
 // fitTable leaves the scenario out where it is the same everywhere.
 func fitTable(fits []analysis.Fit) table {
-	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "exponent", "<one power law", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
+	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "exponent b", "<one power law", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
 	several := false
 	for _, f := range fits {
 		several = several || f.Scenario != fits[0].Scenario

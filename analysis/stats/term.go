@@ -48,10 +48,12 @@ const (
 	ByRepetitions = "repetitions" // each point's own scatter
 )
 
-const (
-	ownDF     = 3    // degrees of freedom from which on residuals can be a yardstick
-	explained = 0.25 // lack-of-fit p from which on repetitions are taken to explain the residuals (Bozivich, Bancroft and Hartley 1956)
-)
+// OwnDF is the degrees of freedom from which on residuals can be a yardstick.
+const OwnDF = 3
+
+// explained is the lack-of-fit p from which on repetitions are taken to explain the
+// residuals (Bozivich, Bancroft and Hartley 1956).
+const explained = 0.25
 
 // Term tells whether a column belongs in a regression.
 type Term struct {
@@ -63,19 +65,19 @@ type Term struct {
 // Term tests Coef[j] by the residuals and, where it explains these (LackOfFit), by
 // the points' own scatter, which has more degrees of freedom; the clearer of the
 // two is told. Where it does not explain them, points differ by more than
-// repetitions show. With fewer than ownDF degrees of freedom residuals could
+// repetitions show. With fewer than OwnDF degrees of freedom residuals could
 // excuse any curve, and the points' own scatter alone is asked.
 func (r *Regression) Term(j int, points []Scatter) Term {
 	own := Term{Coef: r.Coef[j], P: math.NaN()}
 	if r.DF > 0 {
 		own.By, own.P = ByResiduals, TwoSided(own.Coef/r.SE(j), float64(r.DF))
 	}
-	if !known(points) || r.DF >= ownDF && r.LackOfFit(points) < explained {
+	if !known(points) || r.DF >= OwnDF && r.LackOfFit(points) < explained {
 		return own
 	}
 	v, df := total(points, func(i int) float64 { return r.weights[j][i] * r.weights[j][i] })
 	t := Term{Coef: own.Coef, P: TwoSided(own.Coef/math.Sqrt(v), df), By: ByRepetitions}
-	if r.DF >= ownDF && own.P < t.P {
+	if r.DF >= OwnDF && own.P < t.P {
 		return own
 	}
 	return t
