@@ -67,7 +67,7 @@ func testWorker(t testing.TB, fault string) Command {
 }
 
 // fakeBackend stands for a runtime. Its fault is "what@where": what is SIGSEGV,
-// SIGABRT, SIGKILL, exit, error, oom, hang, nap or garbage; where is "load" or the
+// SIGABRT, SIGKILL, exit, error, hostile, oom, hang, nap or garbage; where is "load" or the
 // scenario whose prompt text it appears in, with ":n" for the n-th call in the
 // worker.
 type fakeBackend struct {
@@ -102,6 +102,11 @@ func (f *fakeBackend) fault(where string) error {
 	case "refusal":
 		f := Failf(record.StatusError, "fake: refused (first error)")
 		f.Stderr = []string{"a warning", "first error", "fake runtime: about to fail by refusal", "second error"}
+		return f
+	case "hostile":
+		fmt.Fprintln(os.Stderr, "\x1b[2J\u202e")
+		f := Failf(record.StatusError, "key \x1b]0;x\a\u202e\nsecond line")
+		f.Stderr = []string{"tensor \x1b[2J", "müll \x1b[2J\u202e\xff"}
 		return f
 	case "nap":
 		if err := os.WriteFile(os.Getenv(envRun)+".napping", nil, 0o666); err != nil {

@@ -215,9 +215,12 @@ func (p *process) died() *Failure {
 
 // joinLog puts what a worker's runtime logged before the last lines of its stderr, in which the same lines may stand.
 func joinLog(log, stderr []string) []string {
-	out := slices.Clone(log)
+	var out []string
+	for _, line := range log {
+		out = append(out, text.Safe(line)) // as those of stderr are
+	}
 	for _, line := range stderr {
-		if !slices.Contains(log, line) {
+		if !slices.Contains(out[:len(log)], line) {
 			out = append(out, line)
 		}
 	}
