@@ -37,6 +37,9 @@ func TestArchitectures(t *testing.T) {
 		t.Fatal(err)
 	}
 	pinned := build.LlamaSource == "module"
+	if *updateAccounts && !pinned {
+		t.Fatal("the account that is kept is the pinned llama.cpp's")
+	}
 	models, err := archs.All()
 	if err != nil {
 		t.Fatal(err)
