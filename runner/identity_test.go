@@ -275,3 +275,27 @@ models: [{name: m, source: own.gguf}]
 		t.Errorf("with its content back: %+v", sum)
 	}
 }
+
+// TestFilesAreAbsolute: what a worker is told to load means the same in any folder.
+func TestFilesAreAbsolute(t *testing.T) {
+	root := t.TempDir()
+	seededFile(t, filepath.Join(root, "-own.gguf"), 1)
+	store := ollamaStore(t, filepath.Join(root, "-own.gguf"))
+	if err := os.Rename(store, filepath.Join(root, "store")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(root)
+	t.Setenv("OLLAMA_MODELS", "store")
+	p := planIn(t, ".", `gen_tokens: 2
+scenarios: [{name: s, prompt_tokens: 4}]
+backends: [{name: a, threads: 1}]
+models: [{name: o, source: "ollama:mine"}, {name: f, source: "gguf:-own.gguf"}]
+`, &Models{})
+	for _, j := range p.Jobs {
+		for _, path := range append(j.Model.paths(), j.Load.ModelFile, j.Model.Files[0].Path) {
+			if rel, err := filepath.Rel(root, path); !filepath.IsAbs(path) || err != nil || !filepath.IsLocal(rel) {
+				t.Errorf("%s: %s (%v)", j.Model.Name, path, err)
+			}
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"llmscale/gguf/hf"
 	"llmscale/gguf/ollamastore"
 	"llmscale/gguf/synth"
+	"llmscale/internal/paths"
 	"llmscale/runner/config"
 )
 
@@ -21,18 +22,21 @@ type maker interface {
 // source finds out which file m stands for under backend b, and how it is made
 // if it is not there. It fills File, and for models that are to be made maker,
 // Desc and Positions.
-func (ms *Models) source(m *Model, b config.Backend) error {
+func (ms *Models) source(m *Model, b config.Backend) (err error) {
 	switch m.Kind {
 	case config.KindGGUF:
-		m.File = m.Path
-		return nil
+		m.File, err = paths.Absolute(m.Path)
+		return err
 	case config.KindOllama:
 		store, err := ollamastore.Default()
 		if err != nil {
 			return err
 		}
 		stored, err := store.Resolve(m.Preset)
-		m.File = stored.Path
+		if err != nil {
+			return err
+		}
+		m.File, err = paths.Absolute(stored.Path) // OLLAMA_MODELS may be relative
 		return err
 	case config.KindHF:
 		return ms.converted(m, b.DType)
