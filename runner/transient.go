@@ -102,12 +102,14 @@ func (r *Run) make(j *Job, held *cleanup, stop <-chan struct{}) error {
 		})
 	}
 	done := make(chan error, 1)
-	go func() { done <- r.Transient.ready(j) }()
+	ready := *j // a copy: after an interrupt the writing goes on while the run's end reads the plan
+	go func() { done <- r.Transient.ready(&ready) }()
 	select {
 	case err := <-done:
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", filepath.Base(m.File), err)
 		}
+		j.Model, j.Load = ready.Model, ready.Load
 	case <-stop:
 		return errInterrupted // the writing ends with the process, which is about to
 	}
