@@ -17,6 +17,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	words "llmscale/internal/text"
 )
 
 const (
@@ -115,7 +117,7 @@ func (s *sheet) save(dir string) (Figure, error) {
 	if err := w.Flush(); err != nil {
 		return fig, err
 	}
-	if err := os.WriteFile(fig.SVGPath, mendSVG(buf.Bytes()), 0o644); err != nil {
+	if err := os.WriteFile(fig.SVGPath, []byte(words.SafeLines(string(mendSVG(buf.Bytes())))), 0o644); err != nil {
 		return fig, err
 	}
 	fig.Caption = s.caption()

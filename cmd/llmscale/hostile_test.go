@@ -103,3 +103,51 @@ func TestHostileFiles(t *testing.T) {
 	}
 	t.Errorf("no tensor %q: what a program reads must be what the file holds", hostileTensor)
 }
+
+// TestHostileRunFolder: the tables, plots and report of a run folder that somebody sent are no more dangerous than
+// those of one's own.
+func TestHostileRunFolder(t *testing.T) {
+	const name = "\x1b]0;x\a\u202e\u009b<script>alert(1)</script>|\n# x"
+	folder := filepath.Join("..", "..", "analysis", "testdata", "tr121")
+	dir := t.TempDir()
+	quoted, err := json.Marshal(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"manifest.json", "runs.jsonl"} {
+		data, err := os.ReadFile(filepath.Join(folder, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{`"gpt2-5m"`, `"hf_cpu_fp32"`, `"micro"`} {
+			if file == "runs.jsonl" && !bytes.Contains(data, []byte(word)) {
+				t.Fatalf("no %s in %s", word, file)
+			}
+			data = bytes.ReplaceAll(data, []byte(word), quoted)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	code, stdout, stderr := llmscale("report", "--run-dir", dir, "--bootstrap", "50")
+	if code != exitDone {
+		t.Fatalf("exit code %d:\n%s", code, stderr)
+	}
+	harmless(t, "stdout and stderr", stdout+stderr)
+	out, kinds := filepath.Join(dir, "llmscale"), map[string]int{}
+	err = filepath.WalkDir(out, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".png") {
+			return err
+		}
+		kinds[filepath.Ext(path)]++
+		data, err := os.ReadFile(path)
+		harmless(t, path, string(data))
+		if ext := filepath.Ext(path); (ext == ".html" || ext == ".svg") && bytes.Contains(data, []byte("<script")) {
+			t.Errorf("%s has a script", path)
+		}
+		return err
+	})
+	if err != nil || kinds[".svg"] == 0 || kinds[".csv"] == 0 || kinds[".json"] == 0 || kinds[".md"] == 0 || kinds[".html"] == 0 {
+		t.Errorf("%v, %v", kinds, err)
+	}
+}
