@@ -121,6 +121,20 @@ func TestDecodeLengthNoise(t *testing.T) {
 	}
 }
 
+// TestDecodeLengthEqualTimes: answers of all lengths take 5 ms to the last digit, all of it fixed.
+func TestDecodeLengthEqualTimes(t *testing.T) {
+	r := analyzeRows(t, lengthRun(1, []int{8, 32, 128}, 3, affine(5, 0), func(_, _ int) int64 { return 39_062 }))
+	f := r.DecodeLengthFits[0]
+	near(t, "fixed ms", f.FixedMS, 5, 1e-9)
+	near(t, "ms per token", f.PerTokenMS, 0, 1e-9)
+	if f.R2 != nil || f.BentP != nil || len(f.Warnings) > 0 || f.Position.CI == nil || *f.Position.NSPer100 != 0 {
+		t.Errorf("%+v", f)
+	}
+	if a := r.Answers.DecodeLengths[0]; a.Verdict != "falls" || a.Why == "" {
+		t.Errorf("%+v", a)
+	}
+}
+
 // TestDecodeLengthVerdicts: what is said of the longest against the shortest.
 func TestDecodeLengthVerdicts(t *testing.T) {
 	scatter := func(by float64, law func(int, int, int) float64) func(int, int, int) float64 {

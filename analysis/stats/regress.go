@@ -117,12 +117,12 @@ func (r *Regression) Outlier() (o Outlier, ok bool) {
 			o, ok = Outlier{Index: i, Gap: e / free, T: t}, true
 		}
 	}
-	o.P = min(1, float64(n)*TwoSided(o.T, float64(r.DF-1)))
+	o.P = min(1, float64(n)*twoSided(o.T, float64(r.DF-1)))
 	return o, ok
 }
 
-// TwoSided is the probability of a Student's t at least as far from 0.
-func TwoSided(t, df float64) float64 {
+// twoSided is the probability of a Student's t at least as far from 0.
+func twoSided(t, df float64) float64 {
 	if math.IsNaN(t) || !(df > 0) {
 		return math.NaN()
 	}

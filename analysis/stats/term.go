@@ -70,13 +70,13 @@ type Term struct {
 func (r *Regression) Term(j int, points []Scatter) Term {
 	own := Term{Coef: r.Coef[j], P: math.NaN()}
 	if r.DF > 0 {
-		own.By, own.P = ByResiduals, TwoSided(own.Coef/r.SE(j), float64(r.DF))
+		own.By, own.P = ByResiduals, twoSided(own.Coef/r.SE(j), float64(r.DF))
 	}
 	if !known(points) || r.DF >= OwnDF && r.LackOfFit(points) < explained {
 		return own
 	}
 	v, df := total(points, func(i int) float64 { return r.weights[j][i] * r.weights[j][i] })
-	t := Term{Coef: own.Coef, P: TwoSided(own.Coef/math.Sqrt(v), df), By: ByRepetitions}
+	t := Term{Coef: own.Coef, P: twoSided(own.Coef/math.Sqrt(v), df), By: ByRepetitions}
 	if r.DF >= OwnDF && own.P < t.P {
 		return own
 	}
