@@ -23,11 +23,6 @@ const (
 	// walkError is how often a walk over all sizes may find a change of latency that
 	// is none, and one of tails: half of 5 % each, so that the answer errs in 5 %.
 	walkError = (1 - confidence) / 2
-	// processScatter is the standard deviation of the logarithm of a model's time, and
-	// of its p95/p50, from process to process. A run has one process of each model, so
-	// it cannot tell: of ten processes each of four files, in three runs, it was 0.7
-	// to 3.0 % and 0.7 to 5.6 % (docs/twins.md).
-	processScatter = 0.03
 	// sizeStep is by how much sizes must differ to count as two.
 	sizeStep = 1.1
 	// unsteady is a p95/p50 from which on a model is no measure for others: a rise
@@ -45,7 +40,7 @@ var firstChangeRule = fmt.Sprintf("Models of one backend by rising size; sizes l
 	"Shown means that the lower bound of the ratio exceeds the factor; in %g %% of runs one such claim may be wrong. The bound has the scatter of the calls, which are of one process for each model, and allows %g %% for what processes differ by. "+
 	"Feasibility has changed at the first model with a cell that ran out of memory, crashed or timed out, unless a model of its size or a larger one ran that scenario (then it is not the size), or calls of the cell went well before a crash or a timeout. "+
 	"The first model at which one of these holds decides. A model with fewer than %d repetitions of a scenario is not judged. "+
-	"Where it stays open whether another aspect had changed by then, the answer is unknown.", sizeStep, latencyFactor, tailFactor, unsteady, tailFactor, math.Round(200*walkError), 100*processScatter, changeReps)
+	"Where it stays open whether another aspect had changed by then, the answer is unknown.", sizeStep, latencyFactor, tailFactor, unsteady, tailFactor, math.Round(200*walkError), 100*processSD, changeReps)
 
 // The aspects of FirstChange, in the order in which they are named.
 var aspects = []string{"latency", "tails", "feasibility"}

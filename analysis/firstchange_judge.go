@@ -35,7 +35,7 @@ func judgeLatency(step *ChangeStep, z, base *sized, n int) judgement {
 			return judgement{open: seen("") + ", but " + d}
 		}
 	}
-	step.LatencyLow = finite(math.Exp(z.log.minus(base.log).below(errorOf(n))))
+	step.LatencyLow = finite(math.Exp(z.log.Minus(base.log).Below(errorOf(n))))
 	switch {
 	case x < latencyFactor:
 		return judgement{same: true}
@@ -88,8 +88,8 @@ func judgeTails(step *ChangeStep, z *sized, smaller []*sized, n int) judgement {
 	case least == nil:
 		return judgement{open: why}
 	}
-	rise := z.logTail().minus(least.logTail())
-	step.TailRise, step.TailFrom = finite(math.Exp(rise.value)), least.model.Name
+	rise := z.logTail().Minus(least.logTail())
+	step.TailRise, step.TailFrom = finite(math.Exp(rise.Value)), least.model.Name
 	if step.TailRise == nil {
 		return judgement{open: tooFewTokens(z)}
 	}
@@ -99,7 +99,7 @@ func judgeTails(step *ChangeStep, z *sized, smaller []*sized, n int) judgement {
 	if z.doubt != "" {
 		return judgement{open: seen("") + ", but " + z.doubt}
 	}
-	step.TailRiseLow = finite(math.Exp(rise.below(errorOf(n))))
+	step.TailRiseLow = finite(math.Exp(rise.Below(errorOf(n))))
 	switch {
 	case *step.TailRise < tailFactor && *least.p95 >= unsteady && *z.p95 >= tailFactor:
 		return judgement{open: seen("") + ", but that is itself too unsteady for a rise to show"}

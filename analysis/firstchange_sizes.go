@@ -6,18 +6,19 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
 // sized is what firstChange knows of one model.
 type sized struct {
 	model  *Model
-	decode *float64 // geomean ms
-	log    estimate // of decode's logarithm; where there is a decode
-	tail   *Tail    // over all scenarios; nil: no token times
-	p95    *float64 // p95/p50 within its calls; nil: too few tokens
-	doubt  string   // why its times cannot be judged
-	failed int      // cells of which the size is at fault
+	decode *float64       // geomean ms
+	log    stats.Estimate // of decode's logarithm; where there is a decode
+	tail   *Tail          // over all scenarios; nil: no token times
+	p95    *float64       // p95/p50 within its calls; nil: too few tokens
+	doubt  string         // why its times cannot be judged
+	failed int            // cells of which the size is at fault
 	status string
 	empty  bool // no cell was measured
 }
@@ -31,13 +32,13 @@ func (z *sized) String() string {
 
 // acrossProcesses adds what another process might have given to an estimate from
 // the calls of one.
-func acrossProcesses(calls estimate) estimate {
-	return sum([]float64{1, 1}, []estimate{calls, {0, processScatter * processScatter, math.Inf(1)}})
+func acrossProcesses(calls stats.Estimate) stats.Estimate {
+	return stats.Sum(calls, stats.Estimate{Variance: processSD * processSD, DF: math.Inf(1)})
 }
 
 // logTail is the logarithm of p95.
-func (z *sized) logTail() estimate {
-	return acrossProcesses(estimate{math.Log(*z.p95), *z.tail.P95InCallsSE * *z.tail.P95InCallsSE, float64(z.tail.Calls - 1)})
+func (z *sized) logTail() stats.Estimate {
+	return acrossProcesses(stats.Estimate{Value: math.Log(*z.p95), Variance: *z.tail.P95InCallsSE * *z.tail.P95InCallsSE, DF: float64(z.tail.Calls - 1)})
 }
 
 // larger reports whether z is larger than y by a step that counts as another size.
@@ -62,17 +63,17 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 		if z.tail != nil {
 			z.p95 = z.tail.P95InCalls
 		}
-		var medians []estimate
+		var medians []stats.Estimate
 		for i := range a.res.Cells {
 			if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == m.Name && c.Mode == record.ModeDecode {
-				medians = append(medians, robustLog(c.LatenciesMS))
+				medians = append(medians, stats.RobustLog(c.LatenciesMS))
 				if z.doubt == "" {
 					z.doubt = doubtOf(c)
 				}
 			}
 		}
 		if z.decode != nil { // then these are the cells of the whole set
-			z.log = acrossProcesses(meanOf(medians))
+			z.log = acrossProcesses(stats.Sum(medians...).Times(1 / float64(len(medians))))
 		}
 		var reasons []string
 		where := map[string][]string{} // scenarios by reason

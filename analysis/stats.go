@@ -8,6 +8,8 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"llmscale/analysis/stats"
 )
 
 // confidence is the level of every interval in this package.
@@ -166,6 +168,19 @@ func interval(low, high float64) *Interval {
 		return nil
 	}
 	return &Interval{low, high}
+}
+
+// ratioOfMedians is the ratio of median(y[i]) to median(x[i]), as the geometric mean
+// over the scenarios i, with its 95 % interval; none where a sample has fewer than
+// MinRatioCalls. The calls of a sample are of one process, and so is the interval.
+func ratioOfMedians(x, y [][]float64) (ratio float64, ci *Interval) {
+	ratio, reach := stats.RatioOfMedians(x, y, 1-confidence)
+	for i := range x {
+		if min(len(x[i]), len(y[i])) < MinRatioCalls {
+			return ratio, nil
+		}
+	}
+	return ratio, interval(ratio/reach, ratio*reach)
 }
 
 // theilSen is the median of the slopes between all pairs of points with

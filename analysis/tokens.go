@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -49,8 +50,8 @@ func (a *analyzer) tokens() {
 				all := tailOf(relative, false)
 				all.Scenario = AllScenarios
 				all.Calls = len(calls)
-				if e, ok := pooledTail(calls, needP95); ok {
-					all.P95InCalls, all.P95InCallsSE = finite(math.Exp(e.value)), finite(math.Sqrt(e.variance))
+				if e, ok := stats.PooledTail(calls, needP95); ok {
+					all.P95InCalls, all.P95InCallsSE = finite(math.Exp(e.Value)), finite(math.Sqrt(e.Variance))
 				}
 				mine = append(mine, all)
 			}
