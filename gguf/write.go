@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"llmscale/internal/durable"
 )
 
 // Entry is a metadata entry to write. Value is a uint8 ... uint64, int8 ... int64 (each with its width in the
@@ -307,6 +309,9 @@ func (w *Writer) Finish() error {
 	}
 	temp := w.file.Name()
 	err := w.file.Sync()
+	if durable.Unsupported(err) { // the system will bring it there in its own time
+		err = nil
+	}
 	if cerr := w.file.Close(); err == nil {
 		err = cerr
 	}

@@ -141,8 +141,10 @@ func leftover(dir, models string) ([]string, error) {
 func OpenStore(dir string) (*Store, error) { return openStore(dir, durable.System) }
 
 func openStore(dir string, disk durable.Disk) (*Store, error) {
-	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err != nil {
-		return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
+	for _, name := range []string{ManifestFile, RunsFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
+		}
 	}
 	s := &Store{dir: dir, disk: disk}
 	err := s.take()

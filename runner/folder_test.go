@@ -294,6 +294,12 @@ func TestOpenRefusals(t *testing.T) {
 	if _, err := OpenStore(empty); err == nil || !strings.Contains(err.Error(), "not a run folder") || len(listing(t, empty)) != 0 {
 		t.Errorf("a folder without a manifest: %v, %v", err, listing(t, empty))
 	}
+	if err := os.WriteFile(filepath.Join(empty, ManifestFile), []byte("{}"), 0o666); err != nil { // as in results/
+		t.Fatal(err)
+	}
+	if _, err := OpenStore(empty); err == nil || !strings.Contains(err.Error(), RunsFile) || len(listing(t, empty)) != 1 {
+		t.Errorf("a folder without records: %v, %v", err, listing(t, empty))
+	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)

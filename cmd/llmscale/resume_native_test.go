@@ -386,3 +386,44 @@ func TestFullDiskInTheProgram(t *testing.T) {
 		t.Errorf("%d measured rows", len(seen))
 	}
 }
+
+// TestRefusedResumeTouchesNothing: a run that cannot go on stays as it is.
+func TestRefusedResumeTouchesNothing(t *testing.T) {
+	cfg := writeFile(t, "c.yaml", strings.Replace(smallSweep, "repetitions: 3", "repetitions: 1", 1))
+	dir := filepath.Join(t.TempDir(), "run")
+	if code, _, stderr := llmscale("run", "--config", cfg, "--models-dir", sharedModels, "--out", dir); code != exitDone {
+		t.Fatal(stderr)
+	}
+	path := filepath.Join(dir, "manifest.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Replace(data, []byte(`"build_tags": "`), []byte(`"build_tags": "other `), 1)
+	if bytes.Equal(other, data) {
+		t.Fatal("the manifest does not say with which tags it was built")
+	}
+	if err := errors.Join(os.WriteFile(path, other, 0o666), os.Remove(filepath.Join(dir, "run.lock"))); err != nil {
+		t.Fatal(err)
+	}
+	state := func() string {
+		var out strings.Builder
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			info, err := e.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintln(&out, e.Name(), info.Size(), info.ModTime())
+		}
+		return out.String()
+	}
+	before := state()
+	code, _, stderr := llmscale("run", "--resume", dir)
+	if code != exitUsage || !strings.Contains(stderr, "another build") || state() != before {
+		t.Errorf("exit code %d: %s\n%s\nbefore:\n%s", code, stderr, state(), before)
+	}
+}

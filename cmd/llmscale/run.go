@@ -171,13 +171,6 @@ func measure(c *cli.Context) (dir string, err error) {
 		if dir, err = paths.Clean(c.String("resume")); err != nil {
 			return "", usage(err)
 		}
-		if !c.Bool("dry-run") {
-			// Before the manifest is read: a session that still runs would change it.
-			if run.Store, err = runner.OpenStore(dir); err != nil {
-				return "", usage(err)
-			}
-			defer run.Store.Close()
-		}
 		if run.Manifest, err = runner.ReadManifest(dir); err != nil {
 			return "", usage(err)
 		}
@@ -188,7 +181,6 @@ func measure(c *cli.Context) (dir string, err error) {
 			return "", usage(err)
 		}
 		run.ID, _ = run.Manifest["run_id"].(string) // the folder may have another name by now
-		run.Session = runner.Sessions(run.Manifest)
 	} else {
 		if models.Dir, err = paths.Absolute(c.String("models-dir")); err != nil {
 			return "", usage(err)
@@ -245,17 +237,28 @@ func measure(c *cli.Context) (dir string, err error) {
 	signal.Ignore(syscall.SIGPIPE)
 	// Before gigabytes of models are written for a run that has no place or cannot go on.
 	if resumed {
-		err = runner.CheckResumable(dir, run.Manifest, run.Plan, versionInfo())
-	} else if run.Store, err = runner.CreateStore(dir, models.Dir); err == nil {
+		if err = runner.CheckResumable(dir, run.Manifest, run.Plan, versionInfo()); err != nil {
+			return "", usage(err)
+		}
+		if run.Store, err = runner.OpenStore(dir); err != nil {
+			return "", usage(err)
+		}
+		defer run.Store.Close()
+		// Now that no other session can change it.
+		if run.Manifest, err = runner.ReadManifest(dir); err != nil {
+			return "", err
+		}
+		run.Session = runner.Sessions(run.Manifest)
+	} else {
+		if run.Store, err = runner.CreateStore(dir, models.Dir); err != nil {
+			return "", usage(err)
+		}
 		defer func() {
 			if err != nil {
 				err = errors.Join(err, run.Store.Discard())
 			}
 			run.Store.Close()
 		}()
-	}
-	if err != nil {
-		return "", usage(err)
 	}
 	if transient {
 		run.Transient = models
