@@ -2,8 +2,13 @@ package analysis
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"llmscale/internal/text"
+	"llmscale/runner/record"
 )
 
 // Nothing is an error where no record of the run can be read, nil otherwise: an analysis would have nothing to say.
@@ -21,7 +26,23 @@ func (run *Run) Nothing() error {
 	}
 	again := "start a new run"
 	if run.Manifest.Text("plan_sha256") != "" { // of ours, not of the Python harness
-		again = fmt.Sprintf("measure with `llmscale run --resume %s`, or %s", run.Dir, again)
+		again = fmt.Sprintf("measure with `llmscale run --resume %s`, or %s", text.Arg(run.Dir), again)
 	}
 	return fmt.Errorf("analysis: %s has no usable record: nothing was measured yet; %s", file, again)
+}
+
+// Unmeasured is an error where the records are of failures alone: none was measured well, and none ran out of memory,
+// which is a result.
+func (r *Result) Unmeasured() error {
+	if r.Counts.Used > 0 || r.Counts.ByStatus[record.StatusOOM] > 0 {
+		return nil
+	}
+	var parts []string
+	for _, status := range slices.Sorted(maps.Keys(r.Counts.ByStatus)) {
+		parts = append(parts, fmt.Sprintf("%d %s", r.Counts.ByStatus[status], status))
+	}
+	if r.Counts.Invalid > 0 {
+		parts = append(parts, fmt.Sprintf("%d of them INVALID", r.Counts.Invalid))
+	}
+	return fmt.Errorf("analysis: no record is usable, so there are no figures (records: %s); the report says why", strings.Join(parts, ", "))
 }

@@ -67,7 +67,7 @@ func analyzeCommand() *cli.Command {
 				return err
 			}
 			fmt.Fprintln(c.App.Writer, filepath.Join(a.dir, "analysis"))
-			return nil
+			return a.result.Unmeasured()
 		},
 	}
 }
@@ -82,11 +82,10 @@ func reportCommand() *cli.Command {
 				return err
 			}
 			path, err := analyzeAndReport(c, c.String("run-dir"))
-			if err != nil {
-				return err
+			if path != "" {
+				fmt.Fprintln(c.App.Writer, path)
 			}
-			fmt.Fprintln(c.App.Writer, path)
-			return nil
+			return err
 		},
 	}
 }
@@ -133,7 +132,7 @@ func analyze(c *cli.Context, dir string) (analyzed, error) {
 	return a, err
 }
 
-// analyzeAndReport returns the HTML report's path.
+// analyzeAndReport returns the HTML report's path, also beside the error that nothing in it is a figure.
 func analyzeAndReport(c *cli.Context, dir string) (string, error) {
 	a, err := analyze(c, dir)
 	if err != nil {
@@ -143,5 +142,5 @@ func analyzeAndReport(c *cli.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return paths.HTML, nil
+	return paths.HTML, a.result.Unmeasured()
 }

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"llmscale/runner/record"
 )
 
 // TestPathsThatAreNotUTF8: what a run would have to write into JSON is refused before anything is made; what needs no
@@ -105,6 +108,35 @@ func TestNothingToAnalyze(t *testing.T) {
 		}
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 2 {
 			t.Errorf("%s: the folder has %v (%v)", c.name, entries, err)
+		}
+	}
+}
+
+// TestNothingMeasured: records of failures alone make a report that says why, and no success. Out of memory is a result.
+func TestNothingMeasured(t *testing.T) {
+	for status, code := range map[string]int{record.StatusCrashed: exitFailed, record.StatusWaived: exitFailed, record.StatusError: exitFailed, record.StatusOOM: exitDone} {
+		dir := t.TempDir()
+		reason, prompt := "because", "Hello"
+		var lines bytes.Buffer
+		for _, mode := range record.Modes {
+			line, err := json.Marshal(record.Record{SchemaVersion: record.SchemaVersion, RunID: "r", CellID: "m/b/s", Model: "m", Backend: "b", BackendKind: "native",
+				Scenario: "s", Mode: mode, Status: status, Error: &reason, Attempted: true, Prompt: &prompt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines.Write(append(line, '\n'))
+		}
+		if err := os.WriteFile(filepath.Join(dir, "runs.jsonl"), lines.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range []string{"analyze", "report"} {
+			got, stdout, stderr := llmscale(command, "--run-dir", dir)
+			if got != code || !strings.HasPrefix(stdout, dir) || strings.Contains(stderr, "no record is usable, so there are no figures (records: 3 "+status+")") != (code == exitFailed) {
+				t.Errorf("%s of %s: exit code %d: %s%s", command, status, got, stdout, stderr)
+			}
+		}
+		if data, err := os.ReadFile(filepath.Join(dir, "report.md")); err != nil || !strings.Contains(string(data), reason) {
+			t.Errorf("%s: %v, the report does not say why:\n%s", status, err, data)
 		}
 	}
 }

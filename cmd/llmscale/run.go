@@ -80,10 +80,13 @@ func sweepCommand() *cli.Command {
 			}
 			// Failed cells are part of the report, and of the exit code.
 			path, reportErr := analyzeAndReport(c, dir)
-			if reportErr != nil {
+			if path == "" {
 				return reportErr
 			}
 			fmt.Fprintln(c.App.Writer, path)
+			if err == nil {
+				err = reportErr
+			}
 			return err
 		},
 	}
