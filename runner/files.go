@@ -155,14 +155,38 @@ type hashed struct {
 	files []FileID
 }
 
+// now returns the same content with the identity that its files have by now. A hard link, other permissions, a copy in
+// a file's place and a file system whose inodes have no lasting numbers (FUSE) change the one and not the other: then
+// the files are read again. The error is a *Failure that says what else has become of them.
+func (h hashed) now(progress func(what string, doneBytes, totalBytes int64)) (hashed, error) {
+	changed := CheckFiles(h.files)
+	if changed == nil {
+		return h, nil
+	}
+	paths := make([]string, len(h.files))
+	for i, was := range h.files {
+		paths[i] = was.Path
+		if st, err := os.Stat(was.Path); err != nil || st.Size() != was.Size {
+			return hashed{}, changed // for which nothing need be read
+		}
+	}
+	if again, err := readAll(paths, progress); err == nil && again.sum == h.sum {
+		return again, nil
+	}
+	return hashed{}, changed
+}
+
 // hash returns the SHA-256 of the files' contents one after another, as `cat FILE... | sha256sum` does, and what was
-// hashed. Files are read once; they must not have changed since.
+// hashed. Files are read once; their content must not have changed since.
 func (ms *Models) hash(paths []string) (hashed, error) {
 	key := strings.Join(paths, "\x00")
-	if h, ok := ms.hashes[key]; ok {
-		return h, CheckFiles(h.files)
+	h, known := ms.hashes[key]
+	var err error
+	if known {
+		h, err = h.now(ms.Progress)
+	} else {
+		h, err = readAll(paths, ms.Progress)
 	}
-	h, err := ms.readAll(paths)
 	if err != nil {
 		return hashed{}, err
 	}
@@ -173,7 +197,8 @@ func (ms *Models) hash(paths []string) (hashed, error) {
 	return h, nil
 }
 
-func (ms *Models) readAll(paths []string) (hashed, error) {
+// readAll hashes files; progress may be nil.
+func readAll(paths []string, progress func(what string, doneBytes, totalBytes int64)) (hashed, error) {
 	files, err := identifyAll(paths)
 	if err != nil {
 		return hashed{}, err
@@ -185,9 +210,9 @@ func (ms *Models) readAll(paths []string) (hashed, error) {
 	digest := sha256.New()
 	for _, f := range files {
 		var report func(read int64)
-		if ms.Progress != nil {
+		if progress != nil {
 			before := done
-			report = func(read int64) { ms.Progress("hashing "+filepath.Base(f.Path), before+read, total) }
+			report = func(read int64) { progress("hashing "+filepath.Base(f.Path), before+read, total) }
 		}
 		if err := f.copyTo(digest, report); err != nil {
 			return hashed{}, err

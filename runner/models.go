@@ -8,10 +8,9 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"llmscale/gguf"
 	"llmscale/gguf/hf"
+	"llmscale/internal/durable"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -46,7 +45,7 @@ func (m *Model) CheckLength(prompt, gen int) error {
 type Models struct {
 	Dir string // where models that are synthesised or converted are kept between runs
 
-	// Progress, if not nil, hears what is being written or hashed.
+	// Progress, if not nil, hears what is being written or hashed, or waited for, which has no size.
 	Progress func(what string, doneBytes, totalBytes int64)
 
 	hashes  map[string]hashed    // of models that were read, by the paths of their files
@@ -143,7 +142,7 @@ func (ms *Models) makeOnce(m *Model) error {
 	}
 	if lock(syscall.LOCK_EX|syscall.LOCK_NB) == syscall.EWOULDBLOCK {
 		if ms.Progress != nil {
-			ms.Progress("waiting for another program that writes models to "+folder, 0, 1)
+			ms.Progress("waiting for another program that has locked "+folder+", as one that writes models there does", 0, 0)
 		}
 		_ = lock(syscall.LOCK_EX)
 	}
@@ -165,19 +164,9 @@ func (ms *Models) prepare(m *Model) error {
 			return err
 		}
 	}
-	described := *m
-	if m.maker == nil {
-		if err := checkFiles(m.Files, "described"); err != nil {
-			return err
-		}
-	} else {
-		// What was planned must be what lies there, perhaps since long ago.
-		if err := described.describe(); err != nil {
-			return err
-		}
-		if !sameJSON(m.Desc, described.Desc) {
-			return Failf(record.StatusError, "%s is not the model that was planned: remove it, and it will be made anew", m.File)
-		}
+	described, err := m.asItIs()
+	if err != nil {
+		return err
 	}
 	paths := make([]string, len(described.Files))
 	for i, f := range described.Files {
@@ -194,6 +183,26 @@ func (ms *Models) prepare(m *Model) error {
 	}
 	m.SHA256, m.Files, m.Expect = h.sum, h.files, described.Expect
 	return nil
+}
+
+// asItIs describes the model's file once more, if it was made, perhaps long ago, or has changed since it was described.
+// It must be the one that was planned.
+func (m *Model) asItIs() (Model, error) {
+	now := *m
+	var failure error = Failf(record.StatusError, "%s is not the model that was planned: remove it, and it will be made anew", m.File)
+	if m.maker == nil {
+		if failure = checkFiles(m.Files, "described"); failure == nil {
+			return now, nil
+		}
+	}
+	err := now.describe()
+	switch {
+	case err != nil && m.maker != nil:
+		return now, err
+	case err != nil || !sameJSON(m.Desc, now.Desc) || m.Positions != now.Positions:
+		return now, failure
+	}
+	return now, nil
 }
 
 // discard removes a file that prepare made, or was about to make.
@@ -231,11 +240,7 @@ func (ms *Models) checkDisk(jobs []Job, transient bool) error {
 		}
 		dir = filepath.Dir(dir) // it will be made in the nearest folder that exists
 	}
-	var disk unix.Statfs_t
-	if err := unix.Statfs(dir, &disk); err != nil {
-		return nil // not known: writing will tell
-	}
-	if free := int64(disk.Bavail) * disk.Bsize; need > free {
+	if free, ok := durable.Free(dir); ok && need > free { // where the system does not say, writing will tell
 		return fmt.Errorf("runner: the models to be written take %s, %s has %s free: choose fewer models or another --models-dir", text.Size(need), dir, text.Size(free))
 	}
 	return nil

@@ -3,8 +3,10 @@ package runner
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -58,5 +60,27 @@ func TestOneMakes(t *testing.T) {
 				t.Errorf("%v, want %v", err, fail)
 			}
 		}
+	}
+}
+
+// TestMakerSaysThatItWaits: whoever has locked the folder, and for whatever reason.
+func TestMakerSaysThatItWaits(t *testing.T) {
+	dir := t.TempDir()
+	held, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
+		t.Skip("folders cannot be locked here:", err)
+	}
+	var times atomic.Int32
+	said := ""
+	ms := &Models{Dir: dir, Progress: func(what string, _, _ int64) { said += what; held.Close() }}
+	if err := ms.makeOnce(&Model{File: filepath.Join(dir, "m.gguf"), maker: slowMaker{&times, nil}}); err != nil || times.Load() != 1 {
+		t.Errorf("%v, made %d times", err, times.Load())
+	}
+	if !strings.HasPrefix(said, "waiting for") || !strings.Contains(said, dir) {
+		t.Errorf("said %q", said)
 	}
 }

@@ -195,7 +195,9 @@ func (p *process) died() *Failure {
 		f.Signal = signalName(ws.Signal())
 		f.Reason = "the worker was ended by " + f.Signal
 		switch {
-		case ws.Signal() == syscall.SIGKILL && oomKills() > p.oomBase && p.oomBase >= 0:
+		case ws.Signal() == syscall.SIGKILL && p.oomBase < 0:
+			f.Reason += ", sent by someone or for want of memory: this kernel does not count what it kills (oom_kill in /proc/vmstat)"
+		case ws.Signal() == syscall.SIGKILL && oomKills() > p.oomBase:
 			f.Status = record.StatusOOM
 			f.Reason += " while the kernel's out-of-memory killer was at work"
 		case ws.Signal() == syscall.SIGKILL:

@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"log/slog"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"llmscale/runner/record"
@@ -29,5 +31,27 @@ func TestFailuresKeepTheRuntimesLog(t *testing.T) {
 				t.Errorf("%s: the error is %q", where, *r.Error)
 			}
 		}
+	}
+}
+
+// Whether the kernel killed a worker for memory is only said where the kernel tells.
+func TestKilledWorker(t *testing.T) {
+	for _, base := range []int64{-1, oomKills()} {
+		want := "the kernel killed nothing for memory"
+		if base < 0 {
+			want = "does not count what it kills"
+		}
+		p, err := startWorker(Command{Path: "/bin/sleep", Args: []string{"60"}}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.oomBase = base
+		if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if f := p.died(); f.Status != record.StatusCrashed || !strings.Contains(f.Reason, want) {
+			t.Errorf("%s: %q, want %q", f.Status, f.Reason, want)
+		}
+		p.close()
 	}
 }

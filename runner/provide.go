@@ -60,6 +60,9 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 	// The plan, which identifies a run, knows neither the hash nor how long a call may take.
 	spec.SHA256 = j.Model.SHA256
 	spec.TimeoutS = 0.95 * r.Plan.Config.CellTimeoutS // the worker's limit goes first: it knows what the server did not do
+	if err := r.confirm(j, stop); err != nil {
+		return err
+	}
 	if err := CheckFiles(j.Load.Files); err != nil {
 		return err
 	}
@@ -95,6 +98,25 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 	})
 	spec.Model = name
 	return nil
+}
+
+// confirm takes over the identity that the job's files have by now, if they hold what was hashed. If they do not, the
+// load says so.
+func (r *Run) confirm(j *Job, stop <-chan struct{}) error {
+	done := make(chan hashed, 1)
+	go func(was hashed) {
+		if h, err := was.now(nil); err == nil {
+			was = h
+		}
+		done <- was
+	}(hashed{j.Model.SHA256, j.Load.Files})
+	select {
+	case h := <-done:
+		j.Model.Files, j.Load.Files = h.files, h.files
+		return nil
+	case <-stop:
+		return errInterrupted // the reading ends with the process, which is about to
+	}
 }
 
 // sameServer compares a server with the one that earlier sessions measured the

@@ -280,6 +280,9 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	}
 	cell := j.Pair()
 	r.show(Status{Cell: cell, Phase: PhaseLoad})
+	if err := r.confirm(j, stop); err != nil {
+		return nil, LoadInfo{}, err
+	}
 	w, err := startWorker(r.Worker, r.Log)
 	if err != nil {
 		return nil, LoadInfo{}, err

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
+	"llmscale/internal/durable"
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
@@ -96,9 +96,7 @@ func examine() []finding {
 	}
 	check(m.AvailableBytes == 0 || m.AvailableBytes > 2<<30, "memory", text.Size(m.AvailableBytes)+" free of "+text.Size(m.MemoryBytes),
 		"the default sweep wants 2 GiB free")
-	var fs unix.Statfs_t
-	if err := unix.Statfs(".", &fs); err == nil {
-		free := int64(fs.Bavail) * fs.Bsize
+	if free, ok := durable.Free("."); ok {
 		check(free > 5<<30, "disk", text.Size(free)+" free here", "the default sweep's models take 3 GiB; --models-dir puts them elsewhere")
 	}
 	out = append(out, examineGPU(), examineOllama(), examineTools())

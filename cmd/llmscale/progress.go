@@ -135,17 +135,22 @@ func (p *progress) Note(line string) {
 	fmt.Fprintln(p.out, text.SafeLines(line))
 }
 
-// File shows that a model is being written or hashed; sizes in bytes.
+// File shows that a model is being written or hashed, sizes in bytes, or without them what is waited for.
 func (p *progress) File(what string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	what = text.Safe(what)
 	if p.terminal == nil {
-		// Hashing is quick; only writing is worth a line in a log.
-		if what != p.file && strings.HasPrefix(what, "writing") {
-			p.file = what
+		// Hashing is quick, and not worth a line in a log.
+		switch {
+		case what == p.file || strings.HasPrefix(what, "hashing"):
+			return
+		case total > 0:
 			fmt.Fprintf(p.out, "%s (%s)\n", what, text.Size(total))
+		default:
+			fmt.Fprintln(p.out, what)
 		}
+		p.file = what
 		return
 	}
 	if time.Since(p.lastFile) < 100*time.Millisecond && done < total {

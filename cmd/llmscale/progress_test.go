@@ -169,10 +169,12 @@ func TestProgressElsewhere(t *testing.T) {
 		}
 		p.File("writing a\x1b[2Jb.gguf", 0, 1<<20)
 		p.File("writing a\x1b[2Jb.gguf", 5, 1<<20)
+		p.File("hashing b.gguf", 5, 1<<20)
+		p.File("waiting for another program", 0, 0)
 		p.Note("a note")
 		p.Close()
 	}
-	const want = "0/9 calls  gpt2-25m/native_cpu_f16/micro  measure 1/3  time left unknown\nwriting a\\x1b[2Jb.gguf (1 MiB)\na note\n"
+	const want = "0/9 calls  gpt2-25m/native_cpu_f16/micro  measure 1/3  time left unknown\nwriting a\\x1b[2Jb.gguf (1 MiB)\nwaiting for another program\na note\n"
 	if out.String() != want {
 		t.Errorf("%q, want %q", out.String(), want)
 	}

@@ -3,6 +3,7 @@
 package durable
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Disk is what is asked of a file system. Tests put faults in its place.
@@ -32,10 +35,25 @@ var System = Disk{
 }
 
 // Unsupported tells whether an error of Lock or Sync says that the file system does
-// not offer the call, and not that the call failed.
+// not offer the call, and not that the call failed. EBADF is what some say of a folder,
+// which cannot be opened for writing.
 func Unsupported(err error) bool {
 	var no syscall.Errno
-	return errors.As(err, &no) && slices.Contains([]syscall.Errno{syscall.EINVAL, syscall.ENOTSUP, syscall.EOPNOTSUPP, syscall.ENOSYS, syscall.ENOLCK}, no)
+	return errors.As(err, &no) && slices.Contains([]syscall.Errno{syscall.EBADF, syscall.EINVAL, syscall.ENOTSUP, syscall.ENOSYS, syscall.ENOLCK}, no)
+}
+
+// Free is how many bytes a file in the folder may take; ok is false where the system does
+// not say, as some network file systems do not.
+func Free(dir string) (bytes int64, ok bool) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return 0, false
+	}
+	return free(&disk)
+}
+
+func free(disk *unix.Statfs_t) (bytes int64, ok bool) {
+	return int64(disk.Bavail) * cmp.Or(disk.Frsize, disk.Bsize), disk.Blocks > 0
 }
 
 // SyncDir brings the names in a folder to the disk.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestWriteFile: an error of the disk is one of writing, a disk that offers no
@@ -22,6 +24,7 @@ func TestWriteFile(t *testing.T) {
 	}{
 		{"a whole file system", nil, nil, nil},
 		{"no syncing of folders", &fs.PathError{Op: "sync", Path: "x", Err: syscall.EINVAL}, nil, nil},
+		{"folders that would have to be open for writing", syscall.EBADF, nil, nil},
 		{"no syncing at all", syscall.ENOSYS, syscall.ENOTSUP, nil},
 		{"a broken disk", nil, syscall.EIO, syscall.EIO},
 		{"a broken disk, told late", syscall.EIO, nil, syscall.EIO},
@@ -52,6 +55,30 @@ func TestWriteFile(t *testing.T) {
 		if data, err := os.ReadFile(path); string(data) != want || len(entries) != 1 {
 			t.Errorf("%s: %q (%v), %d files", c.what, data, err, len(entries))
 		}
+	}
+}
+
+// TestFree: what a file system does not tell is not taken for a full disk.
+func TestFree(t *testing.T) {
+	for _, c := range []struct {
+		disk  unix.Statfs_t
+		bytes int64
+		ok    bool
+	}{
+		{unix.Statfs_t{Bsize: 512}, 0, false}, // FUSE's answer where a program gives none
+		{unix.Statfs_t{Blocks: 9, Bsize: 4096}, 0, true},
+		{unix.Statfs_t{Blocks: 9, Bavail: 2, Bsize: 4096}, 8192, true},
+		{unix.Statfs_t{Blocks: 9, Bavail: 2, Bsize: 1 << 20, Frsize: 4096}, 8192, true},
+	} {
+		if bytes, ok := free(&c.disk); ok != c.ok || ok && bytes != c.bytes {
+			t.Errorf("%+v: %d %v, want %d %v", c.disk, bytes, ok, c.bytes, c.ok)
+		}
+	}
+	if bytes, ok := Free(t.TempDir()); !ok || bytes <= 0 {
+		t.Errorf("here %d %v", bytes, ok)
+	}
+	if _, ok := Free(filepath.Join(t.TempDir(), "none")); ok {
+		t.Error("a folder that is not there has room")
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"llmscale/internal/durable"
 	"llmscale/internal/text"
 )
 
@@ -55,11 +56,8 @@ func Check(path string, size int64, replace bool) error {
 	if err := unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
 		return fmt.Errorf("no file can be written in the folder %s: %w", dir, err)
 	}
-	var disk unix.Statfs_t
-	if unix.Statfs(dir, &disk) == nil { // where the system does not say, writing will tell
-		if free := int64(disk.Bavail) * disk.Bsize; free < size {
-			return fmt.Errorf("%s would be written, the disk of the folder %s has %s free", text.Size(size), dir, text.Size(free))
-		}
+	if free, ok := durable.Free(dir); ok && free < size { // where the system does not say, writing will tell
+		return fmt.Errorf("%s would be written, the disk of the folder %s has %s free", text.Size(size), dir, text.Size(free))
 	}
 	return nil
 }
