@@ -233,7 +233,7 @@ func TestLawRates(t *testing.T) {
 			sb.WriteString("\n")
 		}
 	}
-	const file, from, to = "../../docs/statistics.md", "<!-- rates -->\n", "<!-- end of rates -->\n"
+	const file, from, to = "../../docs/statistics.md", "<!-- law rates -->\n", "<!-- end of law rates -->\n"
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
