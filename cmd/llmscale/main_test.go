@@ -101,7 +101,7 @@ func TestBadInput(t *testing.T) {
 		{"negative repetitions", []string{"run", "--config", good, "--repetitions", "-1"}, "repetitions"},
 		{"negative repetitions in the file", []string{"run", "--config", writeFile(t, "c.yaml", strings.Replace(sweepOf("synth:tiny-gpt2"), "repetitions: 2", "repetitions: -2", 1))}, "c.yaml:2:14"},
 		{"unknown model name", []string{"run", "--config", good, "--models", "n"}, "m"},
-		{"unwritable folder", []string{"run", "--config", good, "--out", inFile}, "not a directory"},
+		{"unwritable folder", []string{"run", "--config", good, "--out", inFile}, "is a file; want a folder"},
 		{"neither config nor resume", []string{"run"}, "--config FILE or --resume DIR"},
 		{"both config and resume", []string{"run", "--config", good, "--resume", "x"}, "--config FILE or --resume DIR"},
 		{"changing a resumed run", []string{"run", "--resume", "x", "--seed", "3"}, "--seed cannot be changed"},

@@ -51,6 +51,9 @@ func explain(e *fs.PathError) string {
 	case errors.Is(e, syscall.ENOTDIR):
 		for at := e.Path; ; at = filepath.Dir(at) {
 			if st, err := os.Stat(at); err == nil && !st.IsDir() {
+				if at == e.Path {
+					return at + " is a file; want a folder"
+				}
 				return fmt.Sprintf("%s is a file, and no folder: there can be no %s", at, e.Path)
 			}
 			if at == filepath.Dir(at) {

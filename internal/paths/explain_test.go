@@ -28,6 +28,8 @@ func TestExplain(t *testing.T) {
 		{open("link"), "gguf: link is a link to nowhere, which is not there"},
 		{open("folder"), "gguf: folder is a folder; want a file"},
 		{open("file/a/b"), "gguf: file is a file, and no folder: there can be no file/a/b"},
+		{os.MkdirAll("file", 0o777), "file is a file; want a folder"},
+		{os.MkdirAll("file/x", 0o777), "file is a file; want a folder"},
 		{fmt.Errorf("run: %w", &fs.PathError{Op: "open", Path: "a", Err: syscall.EACCES}), "run: this user has no right to a, or to a folder on the way there (permission denied)"},
 		{&fs.PathError{Op: "write", Path: "a", Err: syscall.ENOSPC}, "write a: no space left on device"},
 		{errors.New("gguf: not a file"), "gguf: not a file"},
