@@ -169,7 +169,7 @@ func (ex *exchange) outcome(ctx context.Context, err error) *Error {
 	case err == nil:
 		return nil
 	}
-	if message := ex.said(err.Error()); message != "" {
+	if message := ex.said(ex.scrub(err.Error())); message != "" {
 		return ex.classified("the server says: " + message)
 	}
 	what := "something that is not Ollama's JSON"

@@ -89,6 +89,22 @@ func TestSecretsInErrors(t *testing.T) {
 	}
 }
 
+// TestSecretsInAStream: an error in the middle of a stream is told, without what it repeats.
+func TestSecretsInAStream(t *testing.T) {
+	f, host := demanding(t)
+	f.override["/api/create"] = func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "{\"status\":\"parsing\"}\n{\"error\":\"no room for %s\"}\n", r.URL.RawQuery)
+	}
+	c, err := NewClient("http://alice:s3%20same@"+host+"?key=t0ken", short)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.Create(context.Background(), "m", "f", "sha256:0")
+	if err == nil || !strings.Contains(err.Error(), "the server says: no room for [secret]") {
+		t.Error(err)
+	}
+}
+
 // TestSecretsOfTheEnvironment: OLLAMA_HOST may hold them too, also without a scheme.
 func TestSecretsOfTheEnvironment(t *testing.T) {
 	_, host := demanding(t)
