@@ -402,13 +402,13 @@ func (w *WeightTypes) answer(kinds int) WeightTypeAnswer {
 	rate := fmt.Sprintf("the rate of %s, %.3g GB/s, with at most %.3g ms per token that all types share", w.Base, w.Types[0].All().GBPerS, *w.SharedFixedMS)
 	switch {
 	case len(out.Slower) > 0:
-		out.Verdict, out.Why = "slower", fmt.Sprintf("the 95 %% interval lies more than %.0f %% above what the bytes take at %s", 100*ByteTolerance, rate)
+		out.Verdict, out.Why = "slower", fmt.Sprintf("the 95 %% interval within one process lies more than %.0f %% above what the bytes take at %s", 100*ByteTolerance, rate)
 	case len(out.Faster) > 0:
-		out.Verdict, out.Why = "faster", fmt.Sprintf("the 95 %% interval lies more than %.0f %% below what the bytes take at %s: that type is not bound by memory, or the lighter ones stay in a cache", 100*ByteTolerance, rate)
+		out.Verdict, out.Why = "faster", fmt.Sprintf("the 95 %% interval within one process lies more than %.0f %% below what the bytes take at %s: that type is not bound by memory, or the lighter ones stay in a cache", 100*ByteTolerance, rate)
 	case len(out.Open) == 0:
-		out.Verdict, out.Why = "follows", fmt.Sprintf("every type's 95 %% interval lies within %.0f %% of what its bytes take at %s", 100*ByteTolerance, rate)
+		out.Verdict, out.Why = "follows", fmt.Sprintf("every type's 95 %% interval within one process lies within %.0f %% of what its bytes take at %s", 100*ByteTolerance, rate)
 	default:
-		out.Verdict, out.Why = "not_identified", fmt.Sprintf("the interval of %s reaches beyond %.0f %% of what the bytes take at %s", strings.Join(out.Open, ", "), 100*ByteTolerance, rate)
+		out.Verdict, out.Why = "not_identified", fmt.Sprintf("the interval within one process of %s reaches beyond %.0f %% of what the bytes take at %s", strings.Join(out.Open, ", "), 100*ByteTolerance, rate)
 	}
 	return out
 }
