@@ -2,6 +2,7 @@
 package paths
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +21,15 @@ func Absolute(path string) (string, error) {
 		}
 	}
 	if up < len(steps) {
-		real, err := filepath.EvalSymlinks(strings.Join(steps[:up+1], string(filepath.Separator)))
+		above := strings.Join(steps[:up+1], string(filepath.Separator))
+		if !filepath.IsAbs(above) {
+			here, err := os.Getwd() // perhaps itself through a link, as a shell remembers it
+			if err != nil {
+				return "", err
+			}
+			above = here + string(filepath.Separator) + above
+		}
+		real, err := filepath.EvalSymlinks(above)
 		if err == nil { // what is not there has no links to follow
 			path = filepath.Join(append([]string{real}, steps[up+1:]...)...)
 		}

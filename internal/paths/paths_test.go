@@ -50,6 +50,33 @@ func TestAbsoluteIsTheSystemsReading(t *testing.T) {
 	}
 }
 
+// TestAbsoluteInALinkedFolder: a shell remembers the link by which it came, the system
+// goes up from the folder itself.
+func TestAbsoluteInALinkedFolder(t *testing.T) {
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(root, "there/deep"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("there/deep", filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root, "there/x"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Join(root, "link"))
+	if _, err := os.Stat("../x"); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"../x": "there/x", "x": "link/x", "../new/x": "there/new/x"} {
+		if got, err := Absolute(path); err != nil || got != filepath.Join(root, want) {
+			t.Errorf("%s: %s (%v), want %s", path, got, err, want)
+		}
+	}
+}
+
 func TestTell(t *testing.T) {
 	for _, want := range []map[string]string{
 		{},
