@@ -194,7 +194,7 @@ func folderOf(path string, f *os.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if path == Stdin || opened.MatchString(path) || !info.Mode().IsRegular() {
+	if opened.MatchString(path) || !info.Mode().IsRegular() {
 		return os.Getwd()
 	}
 	dir, _ := filepath.Split(path) // as it is: filepath.Dir takes link/.. away

@@ -41,11 +41,14 @@ func TestLoadReadsOnce(t *testing.T) {
 	}
 	t.Chdir(filepath.Join(root, "here"))
 
-	file, err := os.Open("link/c.yaml")
-	if err != nil {
-		t.Fatal(err)
+	open := func() *os.File {
+		f, err := os.Open("link/c.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		return f
 	}
-	defer file.Close()
 	stdin := os.Stdin
 	defer func() { os.Stdin = stdin }()
 	pipe := func() *os.File {
@@ -73,7 +76,8 @@ func TestLoadReadsOnce(t *testing.T) {
 		{"a pipe", fd(pipe()), stdin, "here", "sweep"},
 		{"a named pipe", fifo, stdin, "here", "fifo"},
 		{"standard input from a pipe", Stdin, pipe(), "here", "sweep"},
-		{"standard input from a file", Stdin, file, "here", "sweep"},
+		{"standard input from a file", Stdin, open(), "here", "sweep"},
+		{"a file that is open already", fd(open()), stdin, "here", "sweep"},
 	} {
 		if c.path == fifo {
 			go func() { _ = os.WriteFile(fifo, []byte(text), 0) }() // what Load says shows whether it went well
