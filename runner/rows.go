@@ -54,8 +54,11 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		rec.GPUName, rec.GPUUUID, rec.NGPULayers = &info.GPU.Name, &info.GPU.UUID, info.GPULayers
 	}
 	if t := info.Threads; t != nil {
-		cpus := min(float64(t.CPUs), r.cpuQuota)
-		rec.NThreads, rec.NThreadsBatch, rec.CPUs = &t.Decode, &t.Prefill, &cpus
+		rec.NThreads, rec.NThreadsBatch = &t.Decode, &t.Prefill
+		if t.CPUs > 0 {
+			cpus := min(float64(t.CPUs), r.cpuQuota)
+			rec.CPUs = &cpus
+		}
 	}
 	if info.NCtx > 0 {
 		rec.NCtx = info.NCtx

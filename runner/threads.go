@@ -9,7 +9,7 @@ import (
 type Threads struct {
 	Decode      int `json:"decode"`
 	Prefill     int `json:"prefill"`
-	CPUs        int `json:"cpus"`         // that decode's threads may run on, all of them together
+	CPUs        int `json:"cpus"`         // that decode's threads may run on, all of them together; 0: the system does not tell
 	CPUsPrefill int `json:"cpus_prefill"` // the same of prefill's
 }
 
@@ -36,7 +36,7 @@ func threadWarnings(j *Job, t *Threads, quota float64) []Warning {
 	}
 	crowded := func(what string, threads, cpus int) {
 		switch {
-		case threads > cpus:
+		case threads > cpus && cpus > 0:
 			out = append(out, Warning{Code: "threads_share_cpus", Where: where, Text: fmt.Sprintf("%s has %s, which may run on %d of the processors", what, threadsOf(threads), cpus),
 				Advice: "ask for no more threads than processors, or widen the affinity (taskset, GOMP_CPU_AFFINITY, OMP_PLACES): threads that take turns on a processor wait for each other at every operation"})
 		case float64(threads) > quota:

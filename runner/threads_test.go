@@ -23,6 +23,7 @@ func TestThreadWarnings(t *testing.T) {
 	}{
 		{"what was asked for", &Threads{4, 8, 8, 8}, unlimited, nil},
 		{"a runtime that does not tell", nil, 1, nil},
+		{"a system that does not tell which processors", &Threads{4, 8, 0, 0}, unlimited, nil},
 		{"fewer in prefill", &Threads{4, 6, 8, 8}, unlimited, []string{"fewer_threads: prefill has 6 threads, 8 were asked for"}},
 		{"fewer in both", &Threads{2, 2, 8, 8}, unlimited, []string{"fewer_threads: decode has 2 threads, 4 were asked for; prefill has 2 threads, 8"}},
 		{"pinned", &Threads{4, 8, 1, 1}, unlimited, []string{"threads_share_cpus: decode has 4 threads, which may run on 1", "threads_share_cpus: prefill has 8 threads"}},

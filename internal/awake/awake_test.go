@@ -17,10 +17,10 @@ func TestTimer(t *testing.T) {
 	}
 
 	fired := make(chan struct{}, 10)
-	timer := AfterFunc(50*time.Millisecond, func() { fired <- struct{}{} })
-	for range 5 { // put off again and again
+	timer := AfterFunc(time.Second, func() { fired <- struct{}{} })
+	for range 60 { // put off again and again
 		time.Sleep(20 * time.Millisecond)
-		timer.Reset(50 * time.Millisecond)
+		timer.Reset(time.Second)
 	}
 	timer.Reset(40 * time.Millisecond) // another limit
 	<-fired
