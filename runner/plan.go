@@ -58,8 +58,12 @@ func (j *Job) ID(c Cell) string { return j.Pair() + "/" + c.Scenario.Name }
 // what a backend's `threads: 0` means. Models that do not fit into memory are
 // planned, so that they end up on record. Nothing is written: see Prepare.
 func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
+	if err := cfg.CheckCells(); err != nil {
+		return nil, err
+	}
 	p := &Plan{Config: cfg, Free: AvailableMemory()}
 	longest := longestSequence(cfg)
+	var written []config.Backend // of each job, before this machine filled it in
 	for _, pair := range cfg.Pairs() {
 		m, err := models.Resolve(pair.Model, pair.Backend)
 		if err != nil {
@@ -78,6 +82,10 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++
 		}
+		if err := p.checkSame(&job, pair.Backend, written); err != nil {
+			return nil, err
+		}
+		written = append(written, pair.Backend)
 		p.Jobs = append(p.Jobs, job)
 	}
 	label(p.Jobs)

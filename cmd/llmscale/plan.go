@@ -49,7 +49,11 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n%d cells, %d calls each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Cells, len(p.Calls()),
+	fmt.Fprintln(out)
+	for _, line := range p.Config.Lists() {
+		fmt.Fprintln(out, line)
+	}
+	fmt.Fprintf(out, "%s\n%d calls each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Config.Product(), len(p.Calls()),
 		p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens, p.RecordsExpected())
 	if p.Free > 0 {
 		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", text.Size(p.Free), tooLarge, len(p.Jobs))

@@ -33,8 +33,8 @@ func runFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", TakesFile: true, Usage: "sweep to run, a YAML `FILE` (docs/config.md); - reads standard input"},
 		&cli.StringFlag{Name: "out", TakesFile: true, Usage: "the run's `DIR`, new, empty or of an attempt that measured nothing", DefaultText: "runs/YYYYmmdd_HHMMSS"},
 		&cli.StringSliceFlag{Name: "models", Usage: "only these models, `a,b`"},
-		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends, `a,b`"},
-		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios, `a,b`"},
+		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends, `a,b`; the name of one with lists is all that they make"},
+		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios, `a,b`; likewise"},
 		&cli.StringFlag{Name: "max-params", Usage: "leave out models of more parameters than `N`, for example 8B or 500M"},
 	}
 	for _, name := range []string{"repetitions", "warmup-repetitions", "gen-tokens", "seed"} {
@@ -229,6 +229,10 @@ func measure(c *cli.Context) (dir string, err error) {
 
 	if !native.Built {
 		return "", usage(native.ErrNotBuilt)
+	}
+	if lists := cfg.Lists(); len(lists) > 0 { // which multiply
+		about, _, _ := strings.Cut(roughTime(run.Plan), "\n")
+		progress.Note(cfg.Product() + "; " + about)
 	}
 	run.Conditions = runner.Conditions()
 

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"llmscale/internal/text"
@@ -20,17 +19,18 @@ func (d *decoder) check(c *Config) {
 	if c.RunName == "" {
 		c.RunName = runName(d.file)
 	}
-	dupes(d, "scenarios", c.Scenarios, func(s Scenario) string { return s.Name })
-	dupes(d, "backends", c.Backends, func(b Backend) string { return b.Name })
-	dupes(d, "models", c.Models, func(m Model) string { return m.Name })
+	dupes(d, "scenarios", c.Scenarios)
+	dupes(d, "backends", c.Backends)
+	dupes(d, "models", c.Models)
 	for i := range c.Scenarios {
-		d.checkScenario(fmt.Sprintf("scenarios[%d]", i))
+		d.checkScenario(d.entries["scenarios"][i].path)
 	}
 	for i := range c.Backends {
-		d.checkBackend(c, &c.Backends[i], fmt.Sprintf("backends[%d]", i))
+		d.checkBackend(c, &c.Backends[i], d.entries["backends"][i])
 	}
+	file, lists := knownNames(c.Backends)
 	for i := range c.Models {
-		d.checkModel(c, &c.Models[i], fmt.Sprintf("models[%d]", i))
+		d.checkModel(c, &c.Models[i], fmt.Sprintf("models[%d]", i), file, lists)
 	}
 	if len(d.errs) == 0 {
 		d.checkPairs(c)
@@ -55,18 +55,30 @@ func runName(file string) string {
 	return name
 }
 
-func dupes[T any](d *decoder, list string, all []T, nameOf func(T) string) {
-	first := map[string]string{}
+// dupes refuses names that stand for two things, those that lists make included.
+func dupes[T named](d *decoder, list string, all []T) {
+	first := map[string]string{} // path of the entry that has the name or makes it
 	for i, v := range all {
-		name, path := nameOf(v), fmt.Sprintf("%s[%d].name", list, i)
-		if name == "" {
+		entry, name := d.entries[list][i].path, entryName(v)
+		if other, ok := first[name]; name == "" || other == entry {
+			continue
+		} else if ok {
+			d.fail(d.seen[entry+".name"], entry+".name", "%s is the name of line %d already; names in %s must differ", quote(name), d.seen[other+".name"].line, list)
+			continue
+		}
+		first[name] = entry
+	}
+	for i, v := range all {
+		entry := d.entries[list][i].path
+		name, group := v.names()
+		if group == "" {
 			continue
 		}
 		if other, ok := first[name]; ok {
-			d.fail(d.seen[path], path, "%s is the name of line %d already; names in %s must differ", quote(name), d.seen[other].line, list)
+			d.fail(d.seen[entry+".name"], entry+".name", "its lists make the name %s, which line %d has or makes already; write another", quote(name), d.seen[other+".name"].line)
 			continue
 		}
-		first[name] = path
+		first[name] = entry
 	}
 }
 
@@ -84,14 +96,15 @@ func (d *decoder) checkScenario(path string) {
 // ofGPU are the keys that mean nothing on the CPU.
 var ofGPU = []string{"cuda_graphs", "token_events", "vram_limit_gib"}
 
-func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
+func (d *decoder) checkBackend(c *Config, b *Backend, e entry) {
+	path := e.path
 	b.at = d.seen[path]
-	if n, ok := d.seen[path+".n_gpu_layers"]; !ok {
+	if n, ok := d.place(e, "n_gpu_layers"); !ok {
 		if b.Device == DeviceCUDA {
 			b.NGPULayers = AllLayers
 		}
 	} else if b.Device == DeviceCPU && b.NGPULayers != 0 && !d.bad[path+".device"] {
-		d.fail(n, path+".n_gpu_layers", "must be 0 on device cpu, not %s; for layers on the GPU write device: cuda", layersText(b.NGPULayers))
+		d.fail(n.mark, n.field, "must be 0 on device cpu, not %s; for layers on the GPU write device: cuda", backendTable.find("n_gpu_layers").valueText(&b.NGPULayers))
 	}
 	for _, key := range ofGPU {
 		if n, ok := d.seen[path+"."+key]; ok && b.Device == DeviceCPU && !d.bad[path+".device"] {
@@ -100,13 +113,14 @@ func (d *decoder) checkBackend(c *Config, b *Backend, path string) {
 	}
 	d.checkKind(b, path)
 	d.checkURL(b, path)
-	if n, ok := d.seen[path+".ubatch_tokens"]; !ok {
+	if n, ok := d.place(e, "ubatch_tokens"); !ok {
 		b.UBatchTokens = min(512, b.BatchTokens)
 	} else if b.UBatchTokens > b.BatchTokens && !d.bad[path+".batch_tokens"] {
-		d.fail(n, path+".ubatch_tokens", "must be at most batch_tokens (%d), not %d; llama.cpp would take %d without a word", b.BatchTokens, b.UBatchTokens, b.BatchTokens)
+		d.fail(n.mark, n.field, "must be at most batch_tokens (%d), not %d; llama.cpp would take %d without a word%s", b.BatchTokens, b.UBatchTokens, b.BatchTokens, e.combined("batch_tokens", "ubatch_tokens"))
 	}
 	if b.KVType == "q8_0" && b.FlashAttn == "off" {
-		d.fail(d.seen[path+".flash_attn"], path+".flash_attn", "must be auto or on where kv_type is q8_0, not off; llama.cpp refuses a quantised value cache without flash attention")
+		n, _ := d.place(e, "flash_attn")
+		d.fail(n.mark, n.field, "must be auto or on where kv_type is q8_0, not off; llama.cpp refuses a quantised value cache without flash attention%s", e.combined("kv_type", "flash_attn"))
 	}
 	if msg := c.contextTooShort(*b); msg != "" {
 		d.fail(d.seen[path+".context_tokens"], path+".context_tokens", "%s", msg)
@@ -146,17 +160,6 @@ func (d *decoder) checkKind(b *Backend, path string) {
 	}
 }
 
-// layersText is a value of n_gpu_layers as it is written in the file.
-func layersText(n int) string {
-	switch n {
-	case AllLayers:
-		return "all"
-	case FitLayers:
-		return "fit"
-	}
-	return strconv.Itoa(n)
-}
-
 // contextTooShort says which scenario does not fit into a context of fixed
 // length. How long a text is, only the model's tokeniser knows: it is taken
 // for one token here, and the worker checks it again.
@@ -173,7 +176,8 @@ func (c *Config) contextTooShort(b Backend) string {
 	return ""
 }
 
-func (d *decoder) checkModel(c *Config, m *Model, path string) {
+// checkModel has the names of the backends in the file, and of those that its lists make.
+func (d *decoder) checkModel(c *Config, m *Model, path string, file, lists []string) {
 	m.at = d.seen[path]
 	if n, ok := d.seen[path+".vocab"]; ok && m.Source != "" && !strings.HasPrefix(m.Source, KindLadder+":") && !strings.HasPrefix(m.Source, KindShape+":") {
 		d.fail(n, path+".vocab", "only a ladder: or shape: model has a vocabulary to choose; remove it")
@@ -185,10 +189,6 @@ func (d *decoder) checkModel(c *Config, m *Model, path string) {
 		if msg := m.resolve(d.dir); msg != "" {
 			d.fail(d.seen[path+".source"], path+".source", "%s", msg)
 		}
-	}
-	var names []string
-	for _, b := range c.Backends {
-		names = append(names, b.Name)
 	}
 	for i, name := range m.Backends {
 		if d.full() {
@@ -202,23 +202,33 @@ func (d *decoder) checkModel(c *Config, m *Model, path string) {
 			}
 		case slices.Contains(m.Backends[:i], name):
 			d.fail(d.seen[p], p, "%s stands in this list already; remove it", quote(name))
-		case !slices.Contains(names, name):
-			d.fail(d.seen[p], p, "%s", noSuch("backend", name, names))
+		case !slices.Contains(file, name) && !slices.Contains(lists, name):
+			d.fail(d.seen[p], p, "%s", noSuch("backend", name, file, lists...))
+		default:
+			for _, b := range c.Backends {
+				if b.Group != "" && b.Group != name && b.Name == name && slices.Contains(m.Backends, b.Group) {
+					d.fail(d.seen[p], p, "%s is one of %s, which stands in this list too; keep one of the two", quote(name), b.Group)
+				}
+			}
 		}
 	}
 }
 
-// noSuch says that a name points nowhere, and what it could have been.
-func noSuch(what, name string, known []string) string {
+// noSuch says that a name points nowhere, and what it could have been: one of the file, or one that its lists make.
+func noSuch(what, name string, known []string, lists ...string) string {
 	known = slices.DeleteFunc(slices.Clone(known), func(s string) bool { return s == "" })
 	msg, has := fmt.Sprintf("no %s is called %s", what, quote(name)), "; the file has "
-	if hint := didYouMean(name, known); hint != "" {
+	if hint := didYouMean(name, append(slices.Clone(known), lists...)); hint != "" {
 		msg, has = msg+hint, " The file has "
 	}
 	if len(known) == 0 {
 		return msg
 	}
-	return msg + has + text.List(known, "and")
+	msg += has + text.List(known, "and")
+	if len(lists) > 0 {
+		msg += fmt.Sprintf(" (lists make %d names, for example %s)", len(lists), lists[0])
+	}
+	return msg
 }
 
 var (
@@ -336,7 +346,7 @@ func expand(path string) (out, problem string) {
 // whoever wrote it may believe that the files are measured in that type. Of the whole file, whatever is chosen from it.
 func (d *decoder) idleDTypes(c *Config) {
 	for i, b := range c.Backends {
-		n, ok := d.seen[fmt.Sprintf("backends[%d].dtype", i)]
+		n, ok := d.place(d.entries["backends"][i], "dtype")
 		if !ok || slices.ContainsFunc(c.Models, func(m Model) bool { return m.NeedsDType() && c.Runs(m, b) }) {
 			continue
 		}
@@ -356,19 +366,22 @@ func (d *decoder) checkPairs(c *Config) {
 		path := fmt.Sprintf("models[%d]", i)
 		runs := false
 		for k, b := range c.Backends {
-			listed := slices.Index(m.Backends, b.Name)
+			listed := slices.IndexFunc(m.Backends, func(name string) bool { return called(b, name) })
 			if p := fmt.Sprintf("%s.backends[%d]", path, listed); listed >= 0 && !m.writable(b) {
-				if b.DType == "" {
+				switch {
+				case b.DType == "":
 					d.fail(d.seen[p], p, "backend %s has no dtype, so it does not say in which type to write a %s: model; give it one, or take it off this list", b.Name, m.Kind)
-				} else {
+				case m.Backends[listed] == b.Group:
+					d.fail(d.seen[p], p, "backend %s has dtype %s, in which a %s: model cannot be written; name the others of %s one by one", b.Name, b.DType, m.Kind, b.Group)
+				default:
 					d.fail(d.seen[p], p, "backend %s has dtype %s, in which a %s: model cannot be written; take it off this list", b.Name, b.DType, m.Kind)
 				}
 			}
 			if c.Runs(m, b) {
 				runs = true
-				if b.Kind == KindOllama && !b.Import && m.Kind != KindOllama && !told[b.Name] {
-					told[b.Name] = true
-					d.fail(b.at, fmt.Sprintf("backends[%d]", k), "model %s is not one of Ollama's own: write import: true, so that it is made on the server for the time of measuring, or give the model a backends list without %s", m.Name, b.Name)
+				if path := d.entries["backends"][k].path; b.Kind == KindOllama && !b.Import && m.Kind != KindOllama && !told[path] {
+					told[path] = true
+					d.fail(b.at, path, "model %s is not one of Ollama's own: write import: true, so that it is made on the server for the time of measuring, or give the model a backends list without %s", m.Name, entryName(b))
 				}
 			}
 		}
@@ -377,12 +390,14 @@ func (d *decoder) checkPairs(c *Config) {
 		}
 	}
 	for i, b := range c.Backends {
-		if !slices.ContainsFunc(c.Models, func(m Model) bool { return c.Runs(m, b) || slices.Contains(m.Backends, b.Name) }) {
+		if !slices.ContainsFunc(c.Models, func(m Model) bool {
+			return c.Runs(m, b) || slices.ContainsFunc(m.Backends, func(name string) bool { return called(b, name) })
+		}) {
 			why := "every model's backends list leaves it out"
 			if b.DType == "" && !slices.ContainsFunc(c.Models, func(m Model) bool { return !m.NeedsDType() }) {
 				why = "without a dtype it runs only models that have their own types"
 			}
-			d.fail(b.at, fmt.Sprintf("backends[%d]", i), "no model runs under %s: %s; change that or remove the backend", b.Name, why)
+			d.fail(b.at, d.entries["backends"][i].path, "no model runs under %s: %s; change that or remove the backend", b.Name, why)
 		}
 	}
 }

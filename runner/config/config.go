@@ -36,6 +36,7 @@ type Config struct {
 	CellTimeoutS      float64    `json:"cell_timeout_s"`
 	TelemetryMS       int        `json:"telemetry_ms"` // between two readings of a GPU's sensors; 0: none
 	Probe             bool       `json:"probe"`        // measure the machine's ceilings before the first cell
+	MaxCells          int        `json:"max_cells"`    // a larger plan is refused, see CheckCells
 	Scenarios         []Scenario `json:"scenarios"`
 	Backends          []Backend  `json:"backends"`
 	Models            []Model    `json:"models"`
@@ -44,6 +45,7 @@ type Config struct {
 	dir  string // where relative model paths start
 	text []byte
 	idle []idleDType
+	made map[string]made // of entries with lists, by table/name; nil: there are none
 }
 
 // idleDType is a backend's dtype that changes nothing, and the line that says so.
@@ -55,6 +57,8 @@ type Scenario struct {
 	Prompt       string `json:"prompt,omitempty"`        // text, tokenised by the model; "" where PromptTokens is set
 	PromptTokens int    `json:"prompt_tokens,omitempty"` // that many seeded random token ids; 0 where Prompt is set
 	GenTokens    int    `json:"gen_tokens,omitempty"`    // decode steps; 0: the config's, see Gen
+
+	Group string `json:"-"` // name of the entry whose lists made it; "": it is an entry itself
 }
 
 // Backend is one way to run a model: the runtime, the device and the options of
@@ -83,6 +87,8 @@ type Backend struct {
 	Import     bool            `json:"import,omitempty"`      // models that are not the server's are made there for the time of measuring
 	BanRepeats string          `json:"ban_repeats,omitempty"` // auto, on, off; "" of other kinds
 
+	Group string `json:"-"` // name of the entry whose lists made it; "": it is an entry itself
+
 	at mark // of its entry in the file
 }
 
@@ -92,7 +98,7 @@ type Model struct {
 	Source         string   `json:"source"`                    // as written in the file
 	Vocab          int      `json:"vocab,omitempty"`           // tokens in the vocabulary of a model that is synthesised; 0: its shape's own
 	ParamsMillions *float64 `json:"params_millions,omitempty"` // what the file claims; nil where it claims nothing
-	Backends       []string `json:"backends,omitempty"`        // names of the backends it runs under; nil: all that fit, see Runs
+	Backends       []string `json:"backends,omitempty"`        // names of backends, or of entries whose lists made some; nil: all that fit, see Runs
 
 	Kind   string `json:"kind"`             // of source, one of the Kind constants
 	Preset string `json:"preset,omitempty"` // the name within the kind: of a shape, of a ladder (and its rung), of a model in Ollama's store
@@ -210,13 +216,14 @@ func Parse(name string, data []byte) (*Config, error) {
 
 // ParseAt is Parse for bytes whose relative model paths start at dir.
 func ParseAt(name, dir string, data []byte) (*Config, error) {
-	d := &decoder{file: name, dir: dir, seen: map[string]mark{}, bad: map[string]bool{}}
+	d := newDecoder(name, dir)
 	root := d.document(data)
 	if root == nil {
 		return nil, d.errs.orNil()
 	}
 	c := &Config{file: name, dir: dir}
 	decodeMapping(d, &sweepTable, root, c, "")
+	c.made = d.made
 	d.check(c)
 	if len(d.errs) == 0 {
 		c.text = d.withoutSecrets(data, root)

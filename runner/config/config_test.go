@@ -100,6 +100,10 @@ func TestShippedConfigs(t *testing.T) {
 	if len(ways) != 12 || len(c.Models) != 7 {
 		t.Errorf("memory-wall: %v, %d models", ways, len(c.Models))
 	}
+	c = load(t, root+"configs/threads.yaml")
+	if got := pairNames(c); !reflect.DeepEqual(got, []string{"llama-134m/cpu_t1", "llama-134m/cpu_t2", "llama-134m/cpu_t3", "llama-134m/cpu_t4"}) {
+		t.Errorf("threads: %v", got)
+	}
 	c = load(t, root+"configs/decode-length.yaml")
 	if got := c.Gen(c.Scenarios[4]); got != 256 {
 		t.Errorf("decode-length: the last scenario decodes %d tokens", got)
@@ -129,7 +133,7 @@ models: [{name: a, source: synth:gpt2}]
 		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, at: mark{3, 12}}
 	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, CUDAGraphs: true, FlashAttn: "on", NGPULayers: AllLayers,
 		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, at: mark{3, 38}}
-	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true,
+	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true, MaxCells: 1000,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
 		file:   "some/where/my sweep.v2.yaml", dir: "some/where", text: data}
@@ -151,6 +155,7 @@ seed: 9007199254740991
 cell_timeout_s: 0.5
 telemetry_ms: 0
 probe: false
+max_cells: 40_000
 scenarios:
   - name: ids
     prompt_tokens: 512
@@ -166,14 +171,14 @@ models:
   - {name: "gemma3:270m", source: ../m.gguf, params_millions: 268.1, backends: [b]}
 ...
 `)
-	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout(), c.TelemetryMS, c.Probe); got != "all-keys 1000 5 0 9007199254740991 500ms 0 false" {
+	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout(), c.TelemetryMS, c.Probe, " ", c.MaxCells); got != "all-keys 1000 5 0 9007199254740991 500ms 0 false 40000" {
 		t.Error(got)
 	}
-	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512 GenTokens:0} {Name:text Prompt:two\nlines\n PromptTokens:0 GenTokens:32}]" {
+	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512 GenTokens:0 Group:} {Name:text Prompt:two\nlines\n PromptTokens:0 GenTokens:32 Group:}]" {
 		t.Error(got)
 	}
 	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 1, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
-		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{19, 5}}
+		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{20, 5}}
 	if c.Backends[0] != want {
 		t.Errorf("%+v", c.Backends[0])
 	}
@@ -324,7 +329,7 @@ func TestResolved(t *testing.T) {
 func TestTablesMatchStructs(t *testing.T) {
 	keys := func(v any) (out []string) {
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
-			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
 				out = append(out, name)
 			}
 		}

@@ -29,6 +29,16 @@ type decoder struct {
 	errs Errors
 	seen map[string]mark // value of each known key that the file holds, by field path
 	bad  map[string]bool // field paths that were refused: what depends on them is no news
+	told map[Error]bool  // each mistake once, however many entries a list makes of it
+
+	axes    map[string][]axisValue // values of keys with lists, by field path
+	entries map[string][]entry     // by list: where each of its members comes from
+	made    map[string]made        // see Config
+}
+
+func newDecoder(file, dir string) *decoder {
+	return &decoder{file: file, dir: dir, seen: map[string]mark{}, bad: map[string]bool{}, told: map[Error]bool{},
+		axes: map[string][]axisValue{}, entries: map[string][]entry{}}
 }
 
 const (
@@ -42,7 +52,11 @@ func (d *decoder) full() bool { return len(d.errs) >= maxErrors }
 func (d *decoder) fail(m mark, field, format string, args ...any) {
 	d.bad[field] = true
 	// Whatever is wrong: an address in it may hold a secret.
-	d.errs = append(d.errs, &Error{d.file, m.line, m.col, field, address.Redact(fmt.Sprintf(format, args...))})
+	e := Error{d.file, m.line, m.col, field, address.Redact(fmt.Sprintf(format, args...))}
+	if !d.told[e] {
+		d.told[e] = true
+		d.errs = append(d.errs, &e)
+	}
 }
 
 // document parses the bytes into the root mapping, or fails and returns nil.
@@ -233,7 +247,7 @@ func decodeMapping[T any](d *decoder, t *table[T], n *yaml.Node, dst *T, path st
 		}
 		d.seen[field] = at(val)
 		if !d.unusual(val, field) {
-			decodeValue(d, f, val, f.at(dst), field)
+			decodeValue(d, t, f, val, f.at(dst), field)
 		}
 	}
 	for _, key := range t.required() {
@@ -257,7 +271,7 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-func decodeValue[T any](d *decoder, f *field[T], n *yaml.Node, dst any, path string) {
+func decodeValue[T any](d *decoder, t *table[T], f *field[T], n *yaml.Node, dst any, path string) {
 	switch dst := dst.(type) {
 	case *[]Scenario:
 		*dst = decodeList(d, &scenarioTable, n, path)
@@ -279,8 +293,10 @@ func decodeValue[T any](d *decoder, f *field[T], n *yaml.Node, dst any, path str
 			*dst = append(*dst, s)
 		}
 	default:
-		if msg := f.set(dst, n); msg != "" {
-			d.fail(at(n), path, "%s", msg)
+		if f.several(n) {
+			decodeAxis(d, f, n, dst, path)
+		} else if msg := f.set(dst, n); msg != "" {
+			d.fail(at(n), path, "%s%s", msg, t.noList(&f.Field, n))
 		}
 	}
 }
@@ -308,7 +324,8 @@ func decodeList[T any](d *decoder, t *table[T], n *yaml.Node, path string) []T {
 		d.seen[p] = at(item)
 		var v T
 		decodeMapping(d, t, item, &v, p)
-		out = append(out, v)
+		several, from := combine(d, t, v, p, maxEntries-len(out))
+		out, d.entries[t.name] = append(out, several...), append(d.entries[t.name], from...)
 	}
 	return out
 }
@@ -335,8 +352,9 @@ func describe(n *yaml.Node) string {
 func clip(s string) string { q := quote(s); return q[1 : len(q)-1] }
 
 var (
-	decimalInt = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*(_[0-9]+)*)$`)
-	decimal    = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
+	severalNumbers = regexp.MustCompile(`^[0-9]+[^0-9.][0-9]`) // 1-8, 1,2,4
+	decimalInt     = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*(_[0-9]+)*)$`)
+	decimal        = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*(_[0-9]+)*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
 )
 
 // set stores a scalar in dst after checking its type, range and rule. It
@@ -401,13 +419,21 @@ func (f *field[T]) integer(n *yaml.Node, text string) (int64, string) {
 		if n.Tag == "!!int" {
 			return 0, fmt.Sprintf("must be a whole number in plain decimal digits, not %s", describe(n))
 		}
-		return 0, fmt.Sprintf("must be %s, not %s%s%s", f.wants(), describe(n), unquote(n), didYouMean(n.Value, f.words()))
+		return 0, fmt.Sprintf("must be %s, not %s%s%s%s", f.wants(), describe(n), unquote(n), didYouMean(n.Value, f.words()), f.asList(n))
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if errors.Is(err, strconv.ErrRange) || f.Min > float64(v) || float64(v) > f.Max {
 		return 0, f.outOfRange(clip(n.Value), strings.HasPrefix(text, "-") || err == nil && float64(v) < f.Min)
 	}
 	return v, ""
+}
+
+// asList tells whoever wrote several values in another way how they are written.
+func (f *Field) asList(n *yaml.Node) string {
+	if f.Axis && n.Tag == "!!str" && severalNumbers.MatchString(n.Value) {
+		return "; several values are written " + f.listExample() + ", 1..8 or 1..4096*2"
+	}
+	return ""
 }
 
 // unquote tells whoever put a number into quotes to take them off.

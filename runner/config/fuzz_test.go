@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -14,6 +15,10 @@ func FuzzParse(f *testing.F) {
 	for _, tc := range badFiles {
 		f.Add([]byte(tc.text))
 	}
+	for _, tc := range badLists {
+		f.Add([]byte(tc.text))
+	}
+	f.Add([]byte(oneBackend("threads: [1..4, 8], flash_attn: [on, off]")))
 	f.Add([]byte(mixed))
 	for _, name := range []string{"scaling", "smoke", "real-model"} {
 		data, err := os.ReadFile(root + "configs/" + name + ".yaml")
@@ -52,7 +57,16 @@ func FuzzParse(f *testing.F) {
 		if len(c.Pairs()) == 0 || len(c.Pairs()) < max(len(c.Models), len(c.Backends)) {
 			t.Fatalf("models or backends without a partner: %+v", c)
 		}
+		for _, names := range [][]string{backendNames(c), scenarioNames(c)} {
+			slices.Sort(names)
+			if len(names) > maxEntries || len(slices.Compact(names)) < len(names) || slices.ContainsFunc(names, func(s string) bool { return nameRule(s) != "" }) {
+				t.Fatalf("names %q", names)
+			}
+		}
 		c.Warnings()
+		if n := len(c.Pairs()) * len(c.Scenarios); (n > c.MaxCells) != (c.CheckCells() != nil) {
+			t.Fatalf("%d cells of %d: %v", n, c.MaxCells, c.CheckCells())
+		}
 		if _, err := json.Marshal(c.Resolved()); err != nil {
 			t.Fatal(err)
 		}

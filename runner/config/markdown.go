@@ -29,11 +29,49 @@ func Markdown() string {
 	for _, s := range sources {
 		fmt.Fprintf(&list, "| `%s` | %s |\n", strings.ReplaceAll(s.form, "|", `\|`), s.doc)
 	}
-	b.WriteString(strings.Replace(docTail, "SOURCES", list.String(), 1))
+	var axes strings.Builder
+	for _, f := range slices.Concat(axisFields(scenarioTable.fields), axisFields(backendTable.fields)) {
+		fmt.Fprintf(&axes, "| `%s` | %s |\n", f.Key, f.exampleNames())
+	}
+	b.WriteString(strings.NewReplacer("SOURCES", list.String(), "AXES", axes.String()).Replace(docTail))
 	return b.String()
 }
 
+// axisFields are the fields that take a list.
+func axisFields[T any](fields []field[T]) (out []Field) {
+	for _, f := range fields {
+		if f.Axis {
+			out = append(out, f.Field)
+		}
+	}
+	return out
+}
+
+// exampleNames shows what values add to the name x.
+func (f *Field) exampleNames() string {
+	values := map[Type][]string{Int: {"1", "2"}, Bool: {"true", "false"}, Choice: nil}[f.Type]
+	if f.Type == Choice {
+		values = f.Values[len(f.Values)-2:]
+	}
+	if words := f.words(); len(words) > 0 {
+		values = append(values, words[0])
+	}
+	var out []string
+	for _, v := range values {
+		out = append(out, "`x"+f.nameOf(v)+"`")
+	}
+	return strings.Join(out, ", ")
+}
+
 func (f *Field) typeDoc() string {
+	one := f.oneDoc()
+	if f.Axis {
+		one += "; or a list"
+	}
+	return one
+}
+
+func (f *Field) oneDoc() string {
 	unit := ""
 	if f.Unit != "" {
 		unit = ", " + f.Unit
@@ -95,18 +133,46 @@ models:    [{name: gpt2-5m, source: synth:gpt2-5m}, {name: mine, source: models/
 
 Every model runs under every backend that fits it, with every scenario. ` + "`configs/scaling.yaml`" + ` is the default sweep,
 ` + "`configs/smoke.yaml`" + ` the smallest check, ` + "`configs/real-model.yaml`" + ` puts a trained model beside the synthetic ones;
-` + "`configs/ladder.yaml`, `family.yaml`, `decode-length.yaml` and `quantization.yaml`" + ` change one thing each.
+` + "`configs/ladder.yaml`, `family.yaml`, `decode-length.yaml`, `quantization.yaml` and `threads.yaml`" + ` change one thing each.
 
 The file is read strictly, and all that is wrong with it is told at once, each with file, line and column:
 unknown and duplicate keys, wrong types, values out of range, empty lists, names given twice, names that point nowhere.
 Nothing is guessed: ` + "`prompt: 5`" + ` is refused until the 5 is quoted, ` + "`010`" + ` because it could be eight.
-A file is at most 1 MiB of UTF-8 with one YAML document, a list at most 1000 entries. YAML's aliases, merge keys and tags are not read.
+A file is at most 1 MiB of UTF-8 with one YAML document, a list at most 1000 entries, those that it makes included. YAML's aliases, merge keys and tags are not read.
 
 Names (of the run, of scenarios, backends and models) are up to 64 letters, digits and ` + "`. _ : + -`" + ` with a letter or digit first,
 so that they can stand in file names and in comma-separated flags.
 `
 
 const docTail = `
+## Lists and ranges
+
+A key whose type says "or a list" takes several values, and its entry stands for one of each: where several keys of an entry have lists, for every combination.
+` + "`threads: [1, 2, 4]` with `flash_attn: [on, off]`" + ` is six backends, and ` + "`prompt_tokens: 1..4096*2`" + ` thirteen scenarios.
+
+| range | what it is |
+|---|---|
+| ` + "`1..8`" + ` | 1, 2, 3, ..., 8 |
+| ` + "`0..64+16`" + ` | 0, 16, 32, 48, 64 |
+| ` + "`1..4096*2`" + ` | 1, 2, 4, ..., 4096 |
+
+Both ends belong to a range: one that would step over its end (` + "`1..3000*2`" + `) is refused, with the last value that it reaches. A range may stand in a list: ` + "`[1..2048*2, 3000]`" + `.
+A value may stand in a list once, whatever its spelling.
+
+The name of what a list makes is the entry's name and, for each key with more than one value, in the order of this page, ` + "`_`" + `, a short form of the key, and the value, after a ` + "`-`" + ` where that is a word:
+
+| key | names of an entry x |
+|---|---|
+AXES
+So ` + "`{name: cpu, dtype: [f16, q4_0], threads: [1, 2]}`" + ` makes ` + "`cpu_f16_t1`, `cpu_f16_t2`, `cpu_q4_0_t1` and `cpu_q4_0_t2`" + `. A list of one value adds nothing.
+These are the names in artifacts. The entry's own name stands for all of them in ` + "`--backends`, `--scenarios`" + ` and a model's ` + "`backends`" + `; each of them for itself.
+
+Every combination must be one that the [rules between keys](#rules-between-keys) allow. Two backends of one entry that come to the same work, such as ` + "`threads: [0, 2]`" + ` on two cores
+or two ` + "`batch_tokens`" + ` that are both longer than the context, are an error when the sweep is planned. They are not merged: the one that is left would have a name that says half of it.
+Two entries written out may be equal, to see how far two measurements of one thing differ.
+
+` + "`llmscale run --config F --dry-run`" + ` says how many cells the lists make and about how long they take. More than ` + "`max_cells`" + ` are refused.
+
 ## Sources
 
 | source | what it is |
@@ -147,7 +213,7 @@ A model that no backend runs and a backend that runs no model are errors, becaus
 
 ` + "`--repetitions`, `--warmup-repetitions`, `--gen-tokens` and `--seed`" + ` stand in for the file's values, under the same rules; a scenario's own ` + "`gen_tokens`" + ` stays.
 ` + "`--max-params 8B`" + ` leaves out the models that have more parameters.
-` + "`--models`, `--backends` and `--scenarios`" + ` keep the named entries of the file, in the file's order. Models and backends that are then left without a partner go too,
+` + "`--models`, `--backends` and `--scenarios`" + ` keep the named entries of the file, or the named ones of those that its [lists](#lists-and-ranges) make, in the file's order. Models and backends that are then left without a partner go too,
 unless they were named: that is an error.
 
 ## Coming from TR121
@@ -159,5 +225,5 @@ unless they were named: that is an error.
 | ` + "`repetitions: 3`" + ` by default | 7 by default |
 | a model's ` + "`kind`" + ` | its ` + "`source`" + ` |
 | ` + "`batch_size`" + ` above 1 | refused: this version decodes one sequence at a time |
-| ` + "`gen_tokens_list`" + ` | one scenario for each length, with its own ` + "`gen_tokens`" + ` (` + "`configs/decode-length.yaml`" + `) |
+| ` + "`gen_tokens_list`" + ` | a scenario's ` + "`gen_tokens`" + ` takes a list, or one scenario for each length (` + "`configs/decode-length.yaml`" + `) |
 `

@@ -26,7 +26,7 @@ func (c *Config) Runs(m Model, b Backend) bool {
 	if !m.writable(b) {
 		return false
 	}
-	return m.Backends == nil || slices.Contains(m.Backends, b.Name)
+	return m.Backends == nil || slices.ContainsFunc(m.Backends, func(name string) bool { return called(b, name) })
 }
 
 // Pairs lists what is to be run: models in the file's order, each with its
@@ -44,7 +44,8 @@ func (c *Config) Pairs() []Pair {
 }
 
 // Filter keeps the named models, backends and scenarios, in the file's order;
-// an empty list keeps all. A name that the file does not have is an error that
+// an empty list keeps all. The name of an entry with lists keeps all that they
+// make, a name that they make that one. A name that the file does not have is an error that
 // lists those it has. Models and backends that are left without a partner go
 // too, except those that were asked for by name: that is an error. After an
 // error c is unchanged.
@@ -54,15 +55,15 @@ func (c *Config) Filter(models, backends, scenarios []string) error {
 		errs = append(errs, &Error{File: c.file, Field: field, Msg: fmt.Sprintf(format, args...)})
 	}
 	next := c.clone()
-	next.Models = pick(c.Models, models, "model", func(m Model) string { return m.Name }, fail)
-	next.Backends = pick(c.Backends, backends, "backend", func(b Backend) string { return b.Name }, fail)
-	next.Scenarios = pick(c.Scenarios, scenarios, "scenario", func(s Scenario) string { return s.Name }, fail)
+	next.Models = pick(c.Models, models, "model", fail)
+	next.Backends = pick(c.Backends, backends, "backend", fail)
+	next.Scenarios = pick(c.Scenarios, scenarios, "scenario", fail)
 	if err := errs.orNil(); err != nil {
 		return err
 	}
 	hasModel, hasBackend := map[string]bool{}, map[string]bool{}
 	for _, p := range next.Pairs() {
-		hasModel[p.Model.Name], hasBackend[p.Backend.Name] = true, true
+		hasModel[p.Model.Name], hasBackend[p.Backend.Name], hasBackend[entryName(p.Backend)] = true, true, true
 	}
 	for _, name := range models {
 		if !hasModel[name] {
@@ -89,29 +90,26 @@ func (c *Config) partners(model, backend string) (out []string) {
 		switch {
 		case p.Model.Name == model:
 			out = append(out, p.Backend.Name)
-		case p.Backend.Name == backend:
+		case called(p.Backend, backend) && !slices.Contains(out, p.Model.Name):
 			out = append(out, p.Model.Name)
 		}
 	}
 	return out
 }
 
-func pick[T any](all []T, names []string, what string, nameOf func(T) string, fail func(field, format string, args ...any)) []T {
+func pick[T named](all []T, names []string, what string, fail func(field, format string, args ...any)) []T {
 	if len(names) == 0 {
 		return slices.Clone(all)
 	}
-	var known []string
-	for _, v := range all {
-		known = append(known, nameOf(v))
-	}
+	file, lists := knownNames(all)
 	for _, name := range names {
-		if !slices.Contains(known, name) {
-			fail(what+"s", "%s", noSuch(what, name, known))
+		if !slices.Contains(file, name) && !slices.Contains(lists, name) {
+			fail(what+"s", "%s", noSuch(what, name, file, lists...))
 		}
 	}
 	var out []T
 	for _, v := range all {
-		if slices.Contains(names, nameOf(v)) {
+		if slices.ContainsFunc(names, func(name string) bool { return called(v, name) }) {
 			out = append(out, v)
 		}
 	}
@@ -213,7 +211,7 @@ func (c *Config) Warnings() []string {
 				continue
 			}
 			key := b
-			key.Name, key.at = "", mark{}
+			key.Name, key.Group, key.at = "", "", mark{}
 			if !m.NeedsDType() {
 				key.DType = "" // the file's own types count
 			}

@@ -39,6 +39,8 @@ type Field struct {
 	Aliases    map[string]string // other spellings of Values that are read
 	Words      map[string]int    // of Int: words that stand for a number
 	Why        string            // why the range is as narrow as it is
+	Axis       bool              // takes a list or a range too, see combine
+	Short      string            // of Axis: before its value in the names of what a list makes; "": the value says enough
 	Doc        string            // what it means, one or two sentences
 }
 
@@ -55,6 +57,7 @@ type table[T any] struct {
 	example   string            // one short entry, without braces
 	retired   map[string]string // keys of TR121 or of llama.cpp that are not read, and what to write
 	fields    []field[T]
+	group     func(*T) *string // of an entry that lists make several of: the name that it has in the file
 }
 
 type field[T any] struct {
@@ -69,6 +72,7 @@ const (
 	maxTokens = 1 << 24   // of a context: 16 times the longest that any released model states
 	maxSeed   = 1<<53 - 1 // what every JSON reader keeps exactly
 	maxReps   = 1_000_000
+	maxCells  = 1_000_000
 )
 
 // Entries as a message shows them.
@@ -82,7 +86,7 @@ var sweepTable = table[Config]{
 	doc:     "The file as a whole.",
 	example: "run_name: sweep",
 	retired: map[string]string{
-		"gen_tokens_list": "one file has one gen_tokens; run the sweep again with --gen-tokens",
+		"gen_tokens_list": "write the list as gen_tokens of a scenario",
 		"batch_size":      "it belongs to a backend",
 		"device":          "it belongs to a backend",
 		"dtype":           "it belongs to a backend",
@@ -112,6 +116,9 @@ var sweepTable = table[Config]{
 		{Field: Field{Key: "probe", Type: Bool, Default: "true",
 			Doc: "Before the first cell, measures for a few seconds what each device can do at most, with each number of threads that decode uses (`ceilings.json`)."},
 			at: func(c *Config) any { return &c.Probe }},
+		{Field: Field{Key: "max_cells", Type: Int, Unit: "cells", Default: "1000", Min: 1, Max: maxCells,
+			Doc: "Most cells (model, backend, scenario) that a plan may have, because lists multiply. A larger one is refused before anything is written, with what multiplies to it."},
+			at: func(c *Config) any { return &c.MaxCells }},
 		{Field: Field{Key: "scenarios", Type: List, Required: true, Doc: "The prompts."},
 			at: func(c *Config) any { return &c.Scenarios }, example: scenarioExample},
 		{Field: Field{Key: "backends", Type: List, Required: true, Doc: "The ways to run a model."},
@@ -125,17 +132,18 @@ var scenarioTable = table[Scenario]{
 	name:    "scenarios",
 	doc:     "One prompt. It has exactly one of `prompt` and `prompt_tokens`.",
 	example: scenarioExample,
+	group:   func(s *Scenario) *string { return &s.Group },
 	retired: map[string]string{"text": "the key is prompt", "tokens": "the key is prompt_tokens"},
 	fields: []field[Scenario]{
-		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts and in `--scenarios`."},
+		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts and in `--scenarios`; the start of several where a key has a list."},
 			at: func(s *Scenario) any { return &s.Name }, rule: nameRule},
 		{Field: Field{Key: "prompt", Type: Text, DefaultDoc: "none",
 			Doc: "Text, tokenised by each model's own vocabulary, special tokens where it spells them. No chat template is put around it."},
 			at: func(s *Scenario) any { return &s.Prompt }, rule: notEmpty},
-		{Field: Field{Key: "prompt_tokens", Type: Int, Unit: "tokens", DefaultDoc: "none", Min: 1, Max: maxTokens,
+		{Field: Field{Key: "prompt_tokens", Axis: true, Short: "p", Type: Int, Unit: "tokens", DefaultDoc: "none", Min: 1, Max: maxTokens,
 			Doc: "A prompt of exactly that many seeded random token ids, drawn anew for each repetition."},
 			at: func(s *Scenario) any { return &s.PromptTokens }},
-		{Field: Field{Key: "gen_tokens", Type: Int, Unit: "tokens", DefaultDoc: "the sweep's", Min: 1, Max: maxTokens,
+		{Field: Field{Key: "gen_tokens", Axis: true, Short: "g", Type: Int, Unit: "tokens", DefaultDoc: "the sweep's", Min: 1, Max: maxTokens,
 			Doc: "Decode steps of this scenario's calls."},
 			at: func(s *Scenario) any { return &s.GenTokens }},
 	},
@@ -152,6 +160,7 @@ var backendTable = table[Backend]{
 	name:    "backends",
 	doc:     "One way to run a model: runtime, device and context options.",
 	example: backendExample,
+	group:   func(b *Backend) *string { return &b.Group },
 	retired: map[string]string{
 		"options": "what a server is asked for follows from the backend's other keys; decoding is greedy, with temperature 0 and the run's seed",
 		"n_ctx":   "the key is context_tokens", "n_batch": "the key is batch_tokens", "n_ubatch": "the key is ubatch_tokens",
@@ -159,7 +168,7 @@ var backendTable = table[Backend]{
 		"n_threads": "the key is threads", "ngl": "the key is n_gpu_layers", "use_mmap": "the key is mmap",
 	},
 	fields: []field[Backend]{
-		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts, in `--backends` and in a model's `backends`."},
+		{Field: Field{Key: "name", Type: Text, Required: true, Doc: "Name in artifacts, in `--backends` and in a model's `backends`; the start of several where a key has a list."},
 			at: func(b *Backend) any { return &b.Name }, rule: nameRule},
 		{Field: Field{Key: "kind", Type: Choice, Default: KindNative, Values: []string{KindNative, KindOllama},
 			Doc: "The runtime. `native` is llama.cpp in a worker process of this program; `ollama` asks an Ollama server over HTTP, as a cross-check (docs/ollama.md)."},
@@ -171,7 +180,7 @@ var backendTable = table[Backend]{
 			Doc: "Where the model computes. On a machine without a GPU the cells of a `cuda` backend are recorded as waived."},
 			at:     func(b *Backend) any { return &b.Device },
 			refuse: map[string]string{"gpu": "write cuda", "cuda:0": "write cuda; CUDA_VISIBLE_DEVICES chooses the GPU"}},
-		{Field: Field{Key: "dtype", Type: Choice, DefaultDoc: "none: runs files only", Values: DTypes,
+		{Field: Field{Key: "dtype", Axis: true, Type: Choice, DefaultDoc: "none: runs files only", Values: DTypes,
 			Aliases: map[string]string{"fp32": "f32", "fp16": "f16"},
 			Doc:     "Weight type in which `synth:`, `shape:`, `ladder:` and `hf:` models are written (`hf:` not in q4_0, q4_K, q6_K or mxfp4, which is for mixtures of experts alone). Others keep the types they have, whatever stands here."},
 			at:     func(b *Backend) any { return &b.DType },
@@ -180,17 +189,17 @@ var backendTable = table[Backend]{
 			Why: "this version decodes one sequence at a time",
 			Doc: "Sequences decoded together."},
 			at: func(b *Backend) any { return &b.BatchSize }},
-		{Field: Field{Key: "threads", Type: Int, Default: "0", Min: 0, Max: 512,
+		{Field: Field{Key: "threads", Axis: true, Short: "t", Type: Int, Default: "0", Min: 0, Max: 512,
 			Doc: "CPU threads for decode; 0 takes one for each physical core."},
 			at: func(b *Backend) any { return &b.Threads }},
-		{Field: Field{Key: "threads_batch", Type: Int, Default: "0", Min: 0, Max: 512,
+		{Field: Field{Key: "threads_batch", Axis: true, Short: "tb", Type: Int, Default: "0", Min: 0, Max: 512,
 			Doc: "CPU threads for prefill; 0 takes as many as for decode."},
 			at: func(b *Backend) any { return &b.ThreadsBatch }},
-		{Field: Field{Key: "n_gpu_layers", Type: Int, Unit: "layers", DefaultDoc: "all on cuda, none on cpu", Min: AllLayers, Max: 10_000,
+		{Field: Field{Key: "n_gpu_layers", Axis: true, Short: "ngl", Type: Int, Unit: "layers", DefaultDoc: "all on cuda, none on cpu", Min: AllLayers, Max: 10_000,
 			Words: map[string]int{"all": AllLayers, "none": 0, "fit": FitLayers},
 			Doc:   "Layers that the GPU computes, from the last one down; the output head counts as one more. `fit` takes as many as the free device memory has room for, by llama.cpp's own reckoning. -1 is `all`."},
 			at: func(b *Backend) any { return &b.NGPULayers }},
-		{Field: Field{Key: "cuda_graphs", Type: Bool, Default: "true",
+		{Field: Field{Key: "cuda_graphs", Axis: true, Short: "graphs", Type: Bool, Default: "true",
 			Doc: "Decode steps are launched as one CUDA graph each instead of kernel by kernel, where llama.cpp can."},
 			at: func(b *Backend) any { return &b.CUDAGraphs }},
 		{Field: Field{Key: "token_events", Type: Bool, Default: "false",
@@ -199,24 +208,24 @@ var backendTable = table[Backend]{
 		{Field: Field{Key: "vram_limit_gib", Type: Number, Unit: "GiB", DefaultDoc: "the whole card", Min: 0.25, Max: 4096,
 			Doc: "Device memory that the card pretends to have: the rest is reserved before the model is loaded."},
 			at: func(b *Backend) any { return &b.VRAMLimitGiB }},
-		{Field: Field{Key: "flash_attn", Type: Choice, Default: "auto", Values: []string{"auto", "on", "off"},
+		{Field: Field{Key: "flash_attn", Axis: true, Short: "fa", Type: Choice, Default: "auto", Values: []string{"auto", "on", "off"},
 			Aliases: map[string]string{"true": "on", "false": "off"},
 			Doc:     "Flash attention; `auto` leaves it to llama.cpp."},
 			at: func(b *Backend) any { return &b.FlashAttn }},
 		{Field: Field{Key: "context_tokens", Type: Int, Unit: "tokens", Default: "0", Min: 0, Max: maxTokens,
 			Doc: "Length of the KV cache; 0 takes what the longest prompt and gen_tokens need, rounded up to a multiple of 256."},
 			at: func(b *Backend) any { return &b.ContextTokens }},
-		{Field: Field{Key: "batch_tokens", Type: Int, Unit: "tokens", Default: "2048", Min: 1, Max: maxTokens,
+		{Field: Field{Key: "batch_tokens", Axis: true, Short: "b", Type: Int, Unit: "tokens", Default: "2048", Min: 1, Max: maxTokens,
 			Doc: "Most prompt tokens handed to llama.cpp at once."},
 			at: func(b *Backend) any { return &b.BatchTokens }},
-		{Field: Field{Key: "ubatch_tokens", Type: Int, Unit: "tokens", DefaultDoc: "512, or batch_tokens where that is less", Min: 1, Max: maxTokens,
+		{Field: Field{Key: "ubatch_tokens", Axis: true, Short: "ub", Type: Int, Unit: "tokens", DefaultDoc: "512, or batch_tokens where that is less", Min: 1, Max: maxTokens,
 			Doc: "Most prompt tokens computed at once; at most batch_tokens."},
 			at: func(b *Backend) any { return &b.UBatchTokens }},
-		{Field: Field{Key: "kv_type", Type: Choice, Default: "f16", Values: []string{"f16", "f32", "q8_0"},
+		{Field: Field{Key: "kv_type", Axis: true, Short: "kv", Type: Choice, Default: "f16", Values: []string{"f16", "f32", "q8_0"},
 			Aliases: map[string]string{"fp16": "f16", "fp32": "f32"},
 			Doc:     "Type of the KV cache, keys and values alike. `q8_0` needs flash attention."},
 			at: func(b *Backend) any { return &b.KVType }},
-		{Field: Field{Key: "mmap", Type: Bool, Default: "true",
+		{Field: Field{Key: "mmap", Axis: true, Short: "mmap", Type: Bool, Default: "true",
 			Doc: "Weights are mapped from the file instead of copied into memory."},
 			at: func(b *Backend) any { return &b.Mmap }},
 		{Field: Field{Key: "url", Type: Text, DefaultDoc: "`OLLAMA_HOST`, else `http://127.0.0.1:11434`",
