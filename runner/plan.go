@@ -63,7 +63,7 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 	}
 	p := &Plan{Config: cfg, Free: AvailableMemory()}
 	longest := longestSequence(cfg)
-	var written []config.Backend // of each job, before this machine filled it in
+	made := sameWork{}
 	for _, pair := range cfg.Pairs() {
 		m, err := models.Resolve(pair.Model, pair.Backend)
 		if err != nil {
@@ -82,10 +82,9 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++
 		}
-		if err := p.checkSame(&job, pair.Backend, written); err != nil {
+		if err := made.check(cfg, &job, pair.Backend); err != nil {
 			return nil, err
 		}
-		written = append(written, pair.Backend)
 		p.Jobs = append(p.Jobs, job)
 	}
 	label(p.Jobs)

@@ -1,25 +1,32 @@
 package runner
 
 import (
+	"encoding/json"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"llmscale/runner/config"
 )
 
-// checkSame refuses a job that loads the very thing that an earlier one of the same model loads, if lists made both:
-// what the names say differs would not. b is the job's backend as the config has it, written are those of p's jobs.
-func (p *Plan) checkSame(job *Job, b config.Backend, written []config.Backend) error {
+// sameWork has the backends that lists made, as the config has them, by the model, the entry with the lists, and
+// what the worker is told to load.
+type sameWork map[[3]string]config.Backend
+
+// check refuses a job that loads the very thing that an earlier one of the same model and lists loads: what the names
+// say differs would not. b is the job's backend before this machine filled it in.
+func (s sameWork) check(cfg *config.Config, job *Job, b config.Backend) error {
 	if b.Group == "" || job.Refused != nil {
 		return nil
 	}
-	for i := range p.Jobs {
-		other := &p.Jobs[i]
-		if other.Model.Name == job.Model.Name && written[i].Group == b.Group && other.Refused == nil && reflect.DeepEqual(other.Load, job.Load) {
-			return p.Config.SameWork(written[i], b, cameTo(written[i], b, &job.Load, job.Model.Name))
-		}
+	load, err := json.Marshal(job.Load)
+	if err != nil {
+		return err
 	}
+	key := [3]string{job.Model.Name, b.Group, string(load)}
+	if other, ok := s[key]; ok {
+		return cfg.SameWork(other, b, cameTo(other, b, &job.Load, job.Model.Name))
+	}
+	s[key] = b
 	return nil
 }
 
