@@ -203,21 +203,19 @@ func aspectChanges(first map[string]*AspectChange, open map[string]string, steps
 	var out []AspectChange
 	last := all[len(all)-1]
 	for _, aspect := range aspects {
-		c := AspectChange{Aspect: aspect, Verdict: "not_shown"}
+		c := AspectChange{Aspect: aspect, Verdict: "not_shown", Why: "no larger model was measured"}
 		switch {
 		case first[aspect] != nil:
 			c = *first[aspect]
 		case open[aspect] != "":
 			c.Verdict, c.Why = "unknown", open[aspect]
 		case aspect == "latency":
-			c.Why = fmt.Sprintf("decode is not shown to take more than %g times the smallest model's up to %s", latencyFactor, last)
 			if x := largest(steps, func(s *ChangeStep) *float64 { return s.LatencyTotal }); x != nil {
-				c.Why += fmt.Sprintf("; most is %.2f times, on %s", *x.LatencyTotal, x.To)
+				c.Why = fmt.Sprintf("decode takes at most %.2f times as long as on the smallest model, on %s, and a change is more than %g times", *x.LatencyTotal, x.To, latencyFactor)
 			}
 		case aspect == "tails":
-			c.Why = fmt.Sprintf("p95/p50 of the token times within a call is not shown to be more than %g times the least of the smaller models up to %s", tailFactor, last)
 			if x := largest(steps, func(s *ChangeStep) *float64 { return s.TailRise }); x != nil {
-				c.Why += fmt.Sprintf("; most is %.2f times, on %s", *x.TailRise, x.To)
+				c.Why = fmt.Sprintf("p95/p50 of the token times within a call is at most %.2f times the least of the smaller models, on %s, and a change is more than %g times", *x.TailRise, x.To, tailFactor)
 			}
 		default:
 			c.Why = fmt.Sprintf("no model up to %s failed for its size", last)

@@ -22,7 +22,7 @@ const (
 const (
 	flatExponent   = 0.05 // exponents this near 0 count as no growth: doubling the size adds 3.5 % at most
 	processSD      = 0.02 // by which processes of one model differ on one machine, relative (docs/twins.md)
-	leastDeparture = 0.04 // of a curve from its line: a line that is nearer everywhere is a good law, whatever the test says
+	leastDeparture = 0.04 // of a curve or a model from the line: what is nearer is a good law, whatever the test says
 )
 
 // Curvature is the test of a quadratic term in log-log.
@@ -53,7 +53,9 @@ type Misfit struct {
 	Moves        bool      `json:"moves_slope"` // by more than the slope's interval with or without it allows
 }
 
-func (m *Misfit) significant() bool { return m != nil && m.P < alpha }
+func (m *Misfit) significant() bool {
+	return m != nil && m.P < alpha && math.Abs(m.Times-1) >= leastDeparture
+}
 
 // law judges whether f's line may be called a power law.
 func (f *Fit) law() {

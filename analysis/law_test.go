@@ -109,3 +109,24 @@ func TestNearlyALaw(t *testing.T) {
 		t.Errorf("%s: p %v, departs %v", f.Law, *c.P, c.Departs)
 	}
 }
+
+// TestNearlyFits: of models that nearly lie on a line, one that is 1 % off changes no reader's mind, however clearly it is off.
+func TestNearlyFits(t *testing.T) {
+	for _, c := range []struct {
+		off  float64
+		want string
+	}{{1.01, LawPower}, {.99, LawPower}, {1.1, LawOnePoint}, {.9, LawOnePoint}} {
+		f, _ := judged(doubling(6), func(i int, x float64) float64 {
+			if i == 5 {
+				return x * c.off
+			}
+			return x * (1 + 1e-4*float64(i%2))
+		})
+		if f.Misfit == nil || f.Misfit.P > 1e-3 || !f.Misfit.Moves {
+			t.Fatalf("%g: the case shows nothing: %+v", c.off, f.Misfit)
+		}
+		if f.Law != c.want || f.Misfit.significant() != (c.want == LawOnePoint) {
+			t.Errorf("%g times the line: %s, %+v", c.off, f.Law, f.Misfit)
+		}
+	}
+}

@@ -165,7 +165,7 @@ func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
 			s += fmt.Sprintf(" Among the aspects with evidence it is %s.", aspects(c.AmongSeen))
 		}
 	case "none":
-		s = fmt.Sprintf("On %s **nothing** is shown to change as total parameters grow over the sizes measured on this machine: %s.", x, why)
+		s = fmt.Sprintf("On %s **nothing** is shown to change as total parameters grow on this machine: %s.", x, why)
 	default:
 		s = fmt.Sprintf("What changes first on %s as total parameters grow: **%s**. On this machine, %s.", x, aspects(c.Verdict), why)
 	}

@@ -24,7 +24,7 @@ func exponentShort(s analysis.SlopeAnswer) string {
 	case s.Verdict == analysis.LawBent:
 		return "not one: it changes with size"
 	case s.Verdict == analysis.LawOnePoint && s.Misfit != nil:
-		return fmt.Sprintf("none for all: %s moves it (%s with, %s without)", text(s.Misfit.Model), fixed(s.Slope, 3), fixed(s.Misfit.SlopeWithout, 3))
+		return fmt.Sprintf("not one: %s without %s", fixed(s.Misfit.SlopeWithout, 3), text(s.Misfit.Model))
 	}
 	return value
 }
@@ -44,8 +44,8 @@ func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
 				verb = "falls"
 			}
 			against := map[string]string{"sizes": "the models' scatter about a curve", "calls": "the calls' scatter"}[c.Against]
-			out += fmt.Sprintf(": the local exponent %s from %s between %s and %s to %s between %s and %s (p %s for one exponent, by %s; n = %s)", verb,
-				fixed(&c.Local.Below, 2), text(c.Local.From), text(c.Local.Knot), fixed(&c.Local.Above, 2), text(c.Local.Knot), text(c.Local.To), pValue(c.P), against, models)
+			out += fmt.Sprintf(": the local exponent %s from %s between %s and %s to %s between %s and %s (test of one exponent against %s: p %s, n = %s)", verb,
+				fixed(&c.Local.Below, 2), text(c.Local.From), text(c.Local.Knot), fixed(&c.Local.Above, 2), text(c.Local.Knot), text(c.Local.To), against, pValue(c.P), models)
 		}
 		return out + "." + w.codes(s.WarningCodes)
 	case analysis.LawOnePoint:

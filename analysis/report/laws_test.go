@@ -154,13 +154,13 @@ func TestNoExponentInBold(t *testing.T) {
 	}{
 		{"the largest is slow", madeUp{sizes: evenly(9, 2), ms: slow(8), calls: 7, callSD: .02}, []string{
 			"**No one exponent** of total parameters describes decode time on cpu", "m08 takes 2.", "Without it the exponent is ", "It is the largest measured",
-			"| none for all: m08 moves it (", "| no: m08 moves it |", "one_point_moves"}, nil},
+			"| not one: ", " without m08 |", "| no: m08 moves it |", "one_point_moves"}, nil},
 		{"one in the middle is slow", madeUp{sizes: evenly(9, 2), ms: slow(4), calls: 7, callSD: .02}, []string{"to the power **", "Warnings on this fit: outlier"},
 			[]string{"**No one exponent**", "does not follow one power law"}},
 		{"small models wait", madeUp{sizes: evenly(9, 2), ms: func(x float64) float64 { return max(20, x) }, calls: 7, callSD: .01}, []string{
-			"| not one: ", "| no: ", "**does not follow one power law** of total parameters on this machine: the local exponent rises from ", " between m00 and m02 to ", " between m02 and m08 (p "}, []string{"**No one exponent**"}},
+			"| not one: ", "| no: ", "**does not follow one power law** of total parameters on this machine: the local exponent rises from ", " between m00 and m02 to ", " between m02 and m08 (test of one exponent against "}, []string{"**No one exponent**"}},
 		{"a ceiling", madeUp{sizes: evenly(9, 2), ms: func(x float64) float64 { return min(x, 80) }, calls: 7, callSD: .01}, []string{"the local exponent falls from 1.", "| not one: 1."}, nil},
-		{"three sizes bend", madeUp{sizes: evenly(3, 4), ms: func(x float64) float64 { return 10 + x }, calls: 7, callSD: .01}, []string{"**does not follow one power law**", "by the calls' scatter; n = 3 models"}, nil},
+		{"three sizes bend", madeUp{sizes: evenly(3, 4), ms: func(x float64) float64 { return 10 + x }, calls: 7, callSD: .01}, []string{"**does not follow one power law**", "against the calls' scatter: p < 0.001, n = 3 models"}, nil},
 	} {
 		r, md, page := c.m.onDisk(t)
 		holds(t, c.name, md, c.these, c.those)

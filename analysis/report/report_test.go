@@ -324,7 +324,7 @@ func TestTR121(t *testing.T) {
 		"Decode time on hf_gpu_fp16 does not grow with total parameters as far as these models tell, on this machine: the interval of the fitted exponent, 0.043, holds 0",
 		"**No one exponent** of total parameters describes decode time on ollama on this machine: gpt-oss-20b:latest takes",
 		"Without it the exponent is 0.515",
-		"| none for all: gpt-oss-20b:latest moves it (0.649 with, 0.515 without) |",
+		"| not one: 0.515 without gpt-oss-20b:latest |",
 		"## Ollama", "## Host clock against device clock", "TR121 harness",
 		"and ollama changes with total parameters is **unknown**",
 	} {
