@@ -312,8 +312,8 @@ func isExpert(name string) bool {
 // expertsIn is how many experts' weights a tensor holds: the last of its dimensions, which is the model's number but
 // for what groups of experts share (_chexps); total where a tensor is one expert's.
 func expertsIn(t *Tensor, total int64) int64 {
-	if n := t.Dims[len(t.Dims)-1]; strings.Contains(t.Name, "_chexps.") {
-		return n
+	if strings.Contains(t.Name, "_chexps.") {
+		return t.Dims[len(t.Dims)-1]
 	}
 	return total
 }

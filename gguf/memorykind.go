@@ -4,6 +4,7 @@ package gguf
 
 // Kinds of memory: what a context keeps of the text before.
 const (
+	MemoryNone      = "none"
 	MemoryKV        = "kv"        // keys and values of every token
 	MemoryRecurrent = "recurrent" // a state of one size
 	MemoryHybrid    = "hybrid"    // the one in some layers, the other in others

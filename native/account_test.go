@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/gguf"
 	"llmscale/gguf/archs"
 )
 
@@ -55,7 +56,7 @@ func account(m *archs.Model, path string, decode bool) (archs.Account, error) {
 	}
 	a.Memory = made.Memory
 	if a.Refused = d.DecodeRefusal(); a.Refused != "" {
-		if made.Memory != MemoryNone && (made.Causal == nil || *made.Causal) {
+		if made.Memory != gguf.MemoryNone && (made.Causal == nil || *made.Causal) {
 			err = errors.New("llama.cpp would decode what the description refuses: " + a.Refused)
 		}
 		return a, err

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"unsafe"
+
+	"llmscale/gguf"
 )
 
 // Context is a KV cache and the threads that compute on it. Its methods run one
@@ -113,7 +115,7 @@ func (c *Context) Info() (ContextInfo, error) {
 		b := v != 0
 		return &b
 	}
-	kinds := map[C.int32_t]string{C.LS_MEMORY_NONE: MemoryNone, C.LS_MEMORY_KV: MemoryKV, C.LS_MEMORY_RECURRENT: MemoryRecurrent, C.LS_MEMORY_HYBRID: MemoryHybrid}
+	kinds := map[C.int32_t]string{C.LS_MEMORY_NONE: gguf.MemoryNone, C.LS_MEMORY_KV: gguf.MemoryKV, C.LS_MEMORY_RECURRENT: gguf.MemoryRecurrent, C.LS_MEMORY_HYBRID: gguf.MemoryHybrid}
 	return ContextInfo{kinds[info.memory], told(info.causal), told(info.logits), int(info.pooling)}, nil
 }
 

@@ -84,19 +84,11 @@ type ModelInfo struct {
 
 // ContextInfo holds what llama.cpp says about a context that was made: what it keeps of the past, and what it answers.
 type ContextInfo struct {
-	Memory  string // MemoryNone, ...
+	Memory  string // gguf.MemoryNone, ...
 	Causal  *bool  // a token sees those before it alone; nil: llama.cpp does not tell
 	Logits  *bool  // of a next token are what it answers with; nil: llama.cpp does not tell
 	Pooling int    // how embeddings are made of tokens; 0: the model is for text, not for embeddings
 }
-
-// Kinds of memory that a context has.
-const (
-	MemoryNone      = "none"
-	MemoryKV        = "kv"
-	MemoryRecurrent = "recurrent"
-	MemoryHybrid    = "hybrid" // KV in some layers, recurrent in others
-)
 
 // Team is which threads compute.
 type Team struct {

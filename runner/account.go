@@ -32,7 +32,7 @@ type Account struct {
 	Layers                 int64 // those that predict further tokens among them
 	NCtxTrain, NVocab      int64
 	HasEncoder, HasDecoder bool
-	Memory                 string // none, kv, recurrent or hybrid
+	Memory                 string // gguf.MemoryNone, ...
 	Causal                 *bool
 	Logits                 *bool
 	Pools                  bool // tokens are pooled into one embedding
@@ -51,7 +51,7 @@ func (a *Account) Refusal() string {
 		return "it only embeds: its tokens are pooled into one embedding"
 	case no(a.Causal):
 		return "its attention is not causal: every token sees those behind it, so that no cache of earlier ones can be kept"
-	case a.Memory == "none":
+	case a.Memory == gguf.MemoryNone:
 		return "it keeps nothing of the text before: llama.cpp makes no memory for it"
 	case no(a.Logits):
 		return "it only embeds: it has no logits of a next token"

@@ -139,7 +139,8 @@ const (
 // close ends an idle worker; it is safe to call on one that is dead already.
 func (p *process) close() {
 	p.stdin.Close()
-	overdue := awake.After(exitGrace)
+	overdue := make(chan struct{})
+	defer awake.AfterFunc(exitGrace, func() { close(overdue) }).Stop()
 	for {
 		select {
 		case <-p.exited:
@@ -183,9 +184,11 @@ func (p *process) alive() bool {
 
 // died waits for a worker that stopped answering and says how it ended.
 func (p *process) died() *Failure {
+	overdue := make(chan struct{})
+	defer awake.AfterFunc(deathGrace, func() { close(overdue) }).Stop()
 	select {
 	case <-p.exited:
-	case <-awake.After(deathGrace):
+	case <-overdue:
 		p.kill()
 		return &Failure{Status: record.StatusCrashed, Reason: "the worker stopped making sense: its answers are not the protocol's", Stderr: p.stderr.last()}
 	}

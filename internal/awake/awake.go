@@ -96,13 +96,6 @@ func (t *Timer) tick() {
 	t.arm()
 }
 
-// After returns a channel that is closed once the process has run for d.
-func After(d time.Duration) <-chan struct{} {
-	c := make(chan struct{})
-	AfterFunc(d, func() { close(c) })
-	return c
-}
-
 // WithTimeout is context.WithTimeout by such a timer. The cause, and not the error, of the context that it ends is
 // context.DeadlineExceeded; nobody is told the deadline, since there is none on any clock.
 func WithTimeout(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {

@@ -76,7 +76,10 @@ func full(name string) string {
 }
 
 func (f *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h := f.override[r.URL.Path]; h != nil {
+	f.mu.Lock()
+	h := f.override[r.URL.Path]
+	f.mu.Unlock()
+	if h != nil {
 		h(w, r)
 		return
 	}

@@ -32,12 +32,14 @@ func TestStoppedClient(t *testing.T) {
 	for _, stopped := range []bool{true, false} {
 		f, addr := newFake(t)
 		asked := make(chan struct{}, 1)
+		f.mu.Lock() // what asks is another process, which orders nothing in this one
 		f.override["/api/version"] = func(w http.ResponseWriter, r *http.Request) {
 			asked <- struct{}{}
 			w.(http.Flusher).Flush() // the answer's head: from here on the client counts silence too
 			time.Sleep(limit * 7 / 4)
 			fmt.Fprint(w, `{"version": "1.2.3"}`)
 		}
+		f.mu.Unlock()
 		cmd := exec.Command(os.Args[0], "-test.run=^TestStoppedClient$")
 		cmd.Env = append(os.Environ(), envStopped+"="+addr)
 		var out strings.Builder
