@@ -289,11 +289,14 @@ func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
 		var parts []string
 		for _, typ := range order {
 			var models []string
-			lo, hi, led := math.Inf(1), 0.0, 0
+			lo, hi, led, alike := math.Inf(1), 0.0, 0, 0
 			for _, a := range by[typ] {
 				models = append(models, text(a.Model))
 				if f := of(a); f.Type != a.Base {
 					lo, hi, led = min(lo, f.BaseRatio), max(hi, f.BaseRatio), led+1
+				}
+				if holdsOne(of(a).NextRatioCI) {
+					alike++
 				}
 			}
 			on := "on " + join(models)
@@ -303,8 +306,15 @@ func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
 				on = fmt.Sprintf("on %d of %d models", len(models), n)
 			}
 			s := fmt.Sprintf("in **%s** %s", text(typ), on)
+			var notes []string
 			if led > 0 {
-				s += fmt.Sprintf(" (%s to %s times as fast as in the type that reads most bytes)", fixed(&lo, 2), fixed(&hi, 2))
+				notes = append(notes, fmt.Sprintf("%s to %s times as fast as in the type that reads most bytes", fixed(&lo, 2), fixed(&hi, 2)))
+			}
+			if alike > 0 {
+				notes = append(notes, fmt.Sprintf("on %d of %d the calls do not tell it from the next", alike, len(models)))
+			}
+			if len(notes) > 0 {
+				s += " (" + strings.Join(notes, "; ") + ")"
 			}
 			parts = append(parts, s)
 		}

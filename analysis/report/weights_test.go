@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"regexp"
@@ -88,6 +89,28 @@ func TestRatioIntervalPattern(t *testing.T) { // that the pattern finds what it 
 	} {
 		if got := ratioInterval.MatchString(s); got != want {
 			t.Errorf("%s: %v", s, got)
+		}
+	}
+}
+
+// TestFastestTold: over several models a sentence says where the calls leave it open which type is fastest.
+func TestFastestTold(t *testing.T) {
+	clear, open := &analysis.Interval{Low: 1.1, High: 1.5}, &analysis.Interval{Low: .9, High: 1.2}
+	answers := func(leads ...*analysis.Interval) (out []analysis.WeightTypeAnswer) {
+		for i, ci := range leads {
+			out = append(out, analysis.WeightTypeAnswer{Model: fmt.Sprint("m", i), Base: "f32",
+				Decode: analysis.FastestType{Type: "f16", BaseRatio: 1.2, Next: "f32", NextRatio: 1.2, NextRatioCI: ci}})
+		}
+		return out
+	}
+	const says = "the calls do not tell it from the next"
+	for want, as := range map[string][]analysis.WeightTypeAnswer{
+		"most bytes).":                         answers(clear, clear, clear, clear),
+		"most bytes; on 2 of 4 " + says + ").": answers(clear, open, nil, clear),
+		"most bytes; on 3 of 3 " + says + ").": answers(open, nil, open),
+	} {
+		if got := fastestOverModels(as, "here"); !strings.HasSuffix(got, want) {
+			t.Errorf("want %q: %s", want, got)
 		}
 	}
 }
