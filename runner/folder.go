@@ -246,8 +246,9 @@ func (s *Store) Discard() error {
 			}
 		}
 	}
-	if s.created {
+	errs = append(errs, s.Close())
+	if s.created { // once nothing in it is open: NFS keeps open files under another name
 		_ = os.Remove(s.dir) // stays where it holds models
 	}
-	return errors.Join(append(errs, s.Close())...)
+	return errors.Join(errs...)
 }
