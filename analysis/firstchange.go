@@ -113,7 +113,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 		for _, aspect := range aspects {
 			if open[aspect] != "" {
 				out.Unknown = append(out.Unknown, aspect)
-				out.Why += fmt.Sprintf("; whether %s changes is open: %s", aspect, open[aspect])
+				out.Why += fmt.Sprintf("; whether there is a change of %s is open: %s", aspect, open[aspect])
 			}
 		}
 	}
@@ -125,7 +125,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 	}
 	out.Aspects = aspectChanges(first, open, out.Steps, all)
 	if r := out.StepRatio; r != nil && *r > coarseStep && out.Verdict != "unknown" {
-		a.warn("coarse_step", s.backend, fmt.Sprintf("%s changes between %s and %s, %.3g times the size: where in that step is not known, and a step of that size could hardly be without a change",
+		a.warn("coarse_step", s.backend, fmt.Sprintf("the change of %s lies between %s and %s, %.3g times the size: where in that step is not known, and a step of that size could hardly be without a change",
 			strings.ReplaceAll(out.Verdict, "+", " and "), out.Before, out.Model, *r), "measure sizes between the two; a synthesised model takes a line in the config")
 	}
 	return out

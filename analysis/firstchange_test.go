@@ -200,7 +200,7 @@ func TestFirstChangeWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(r.Warnings, func(w Warning) bool { return w.Code == "coarse_step" })
-	if c := r.Answers.FirstChange[0]; i < 0 || !strings.Contains(r.Warnings[i].Text, "32 times the size") || !strings.Contains(c.Why, "no size between the two was measured") {
+	if c := r.Answers.FirstChange[0]; i < 0 || !strings.Contains(r.Warnings[i].Text, "the change of latency lies between m00 and m05, 32 times the size") || !strings.Contains(c.Why, "no size between the two was measured") {
 		t.Errorf("%s; %v", c.Why, warningCodes(r.Warnings))
 	}
 	// The axis of the fits is no matter of this answer.

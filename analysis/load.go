@@ -58,6 +58,9 @@ func Load(dir string) (*Run, error) {
 	file := filepath.Join(dir, "runs.jsonl")
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, fmt.Errorf("analysis: no run folder: %w", err)
+		}
 		return nil, fmt.Errorf("analysis: %s has no runs.jsonl: not a run folder (or its run was never started)", dir)
 	}
 	if err != nil {

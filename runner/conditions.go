@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"llmscale/runner/record"
 )
 
 // Condition is something about the machine that bears on what is measured on it.
@@ -67,7 +69,7 @@ func conditions(m Machine, u Use) []Condition {
 func (r *Run) warnOfMachine() {
 	for _, c := range r.Conditions {
 		if !c.Good() {
-			r.warn(Warning{Code: c.Code, Where: "this machine", Text: c.What + ": " + c.Found, Advice: c.Do})
+			r.warn(Warning{Code: c.Code, Where: record.ThisMachine, Text: c.What + ": " + c.Found, Advice: c.Do})
 		}
 	}
 }

@@ -16,6 +16,9 @@ func (w *writer) answer() {
 	d := w.doc
 	d.section("The answer")
 	d.add(paragraph(w.lead()))
+	if seen := w.disturbed(); seen != "" {
+		d.say("**The machine was not at rest** for this run, which bears on every figure below: %s. See “Warnings”.", seen)
+	}
 	weights := w.weightSentences()
 	if w.oneSize() && len(weights) > 0 { // size cannot be the answer: the types are
 		d.add(weights)
@@ -131,6 +134,18 @@ func (w *writer) lead() string {
 	}
 	s += " on " + machine + "."
 	return s + " Every exponent below belongs to this machine and to the sizes measured; it is no law for other machines or other sizes."
+}
+
+// disturbed is what was seen of the machine when the run began, each kind of it once; "" where nothing was. The answer
+// says it, and not the list of warnings alone: with other programs on its cores a machine shows changes that no model has.
+func (w *writer) disturbed() string {
+	var seen, codes []string
+	for _, x := range w.r.Warnings {
+		if x.Where == record.ThisMachine && !slices.Contains(codes, x.Code) {
+			seen, codes = append(seen, text(x.Text)), append(codes, x.Code)
+		}
+	}
+	return strings.Join(seen, "; ")
 }
 
 // machine names the processor, with the threads that were used.

@@ -19,7 +19,7 @@ func TestInspectArchitectures(t *testing.T) {
 		"mamba":                     "of recurrent layers, for one sequence",
 		"glm4moe prediction layers": "those of layers that predict further tokens",
 		"deepseek2 mla":             "the compute buffer of this architecture is an estimate",
-		"bert":                      "tokens cannot be decoded one by one: it only embeds",
+		"bert":                      "it only embeds",
 		"qwen3":                     "those for classes and embeddings",
 		"llama":                     "",
 	}

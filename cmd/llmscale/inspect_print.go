@@ -67,7 +67,7 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 	in.printLabel(row)
 	row("read per decoded token", "%d bytes (%s)", d.BytesReadPerToken, text.Size(d.BytesReadPerToken))
 	row("KV cache per token", "%d bytes in %s", in.KVPerToken, in.kvType)
-	for _, n := range d.Notes {
+	for _, n := range in.notes() {
 		row("note", "%s", n)
 	}
 	if in.Refusal != "" {
@@ -83,6 +83,11 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 		return err
 	}
 	return in.printTensors(w)
+}
+
+// notes are the description's, but for one that only says the refusal again.
+func (in *inspection) notes() []string {
+	return slices.DeleteFunc(slices.Clone(in.Description.Notes), func(n string) bool { return in.Refusal != "" && strings.Contains(n, in.Refusal) })
 }
 
 func bits(perWeight float64) string { return fmt.Sprintf("%.2f", perWeight) }
@@ -190,7 +195,7 @@ func printInspections(w *tabwriter.Writer, all []*inspection) error {
 		return err
 	}
 	for _, in := range all {
-		notes := append(in.otherLabels(), in.Description.Notes...)
+		notes := append(in.otherLabels(), in.notes()...)
 		if in.Refusal != "" {
 			notes = append([]string{"cannot be measured: " + in.Refusal}, notes...)
 		}

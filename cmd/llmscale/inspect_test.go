@@ -148,8 +148,11 @@ func TestInspectAndDryRunOfARefusedModel(t *testing.T) {
 		return nil
 	})
 	code, stdout, _ := llmscale("inspect", embeds)
-	if code != exitDone || !strings.Contains(stdout, "cannot be measured") || !strings.Contains(stdout, "not causal") {
+	if code != exitDone || !strings.Contains(stdout, "cannot be measured") || strings.Count(stdout, "not causal") != 1 {
 		t.Errorf("inspect: exit code %d:\n%s", code, stdout)
+	}
+	if _, stdout, _ = llmscale("inspect", own, embeds); strings.Count(stdout, "not causal") != 1 {
+		t.Errorf("inspect of several says the reason more than once, or not:\n%s", stdout)
 	}
 	if _, stdout, _ = llmscale("inspect", own); strings.Contains(stdout, "cannot be measured") {
 		t.Errorf("inspect of a model that can be measured:\n%s", stdout)

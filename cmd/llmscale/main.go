@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -206,8 +207,40 @@ func badUsage(flags []cli.Flag) cli.OnUsageErrorFunc {
 			}
 			return usagef("no flag %s; see `%s`", dashed(name), help)
 		}
-		return usagef("%w; see `%s`", err, help)
+		return usagef("%s; see `%s`", wrongValue(flags, err), help)
 	}
+}
+
+// What the flag package says of a flag's value: with one dash, and of a value that it cannot read nothing but that.
+var (
+	invalidValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([^:]+): `)
+	noValue      = regexp.MustCompile(`^flag needs an argument: -(.+)$`)
+)
+
+// wrongValue says which value of a flag is wrong and what would be right.
+func wrongValue(flags []cli.Flag, err error) string {
+	if m := noValue.FindStringSubmatch(err.Error()); m != nil {
+		return dashed(m[1]) + " has no value behind it"
+	}
+	m := invalidValue.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err.Error()
+	}
+	said := dashed(m[2]) + " " + m[1]
+	for _, f := range flags {
+		if !slices.Contains(f.Names(), m[2]) {
+			continue
+		}
+		switch f.(type) {
+		case *cli.IntFlag, *cli.Int64Flag:
+			return said + ": want a whole number"
+		case *cli.UintFlag, *cli.Uint64Flag:
+			return said + ": want a whole number of 0 or more"
+		case *cli.BoolFlag:
+			return said + ": want true or false, or the flag alone"
+		}
+	}
+	return said + ": cannot be read"
 }
 
 func flagNames(flags []cli.Flag) (names []string) {
@@ -261,7 +294,13 @@ func helpCommand() *cli.Command {
 // noArgs refuses stray arguments, which are most often a misplaced flag value.
 func noArgs(c *cli.Context) error {
 	if c.Args().Present() {
-		return usagef("%s takes no argument %q; see `llmscale %s --help`", c.Command.Name, c.Args().First(), c.Command.Name)
+		hint := "; see"
+		for _, f := range []string{"config", "run-dir"} { // what is left out most often
+			if slices.Contains(flagNames(c.Command.Flags), f) && !c.IsSet(f) && !c.IsSet("resume") {
+				hint = fmt.Sprintf("; did you mean --%s %s? See", f, text.Arg(c.Args().First()))
+			}
+		}
+		return usagef("%s takes no argument %q%s `llmscale %s --help`", c.Command.Name, c.Args().First(), hint, c.Command.Name)
 	}
 	return nil
 }

@@ -109,7 +109,18 @@ func TestBadInput(t *testing.T) {
 		{"unknown flag", []string{"run", "--cofnig", good}, "no flag --cofnig; did you mean --config? See `llmscale run --help`"},
 		{"unknown flag like none", []string{"run", "--xyzzy", good}, "no flag --xyzzy; see `llmscale run --help`"},
 		{"unknown flag of the program", []string{"--verison"}, "did you mean --version? See `llmscale --help`"},
-		{"bad number", []string{"run", "--config", good, "--repetitions", "three"}, "three"},
+		{"bad number", []string{"run", "--config", good, "--repetitions", "three"}, `--repetitions "three": want a whole number; see`},
+		{"seed beyond numbers", []string{"run", "--config", good, "--seed", "99999999999999999999"}, `--seed "99999999999999999999": want a whole number; see`},
+		{"negative seed of the bootstrap", []string{"analyze", "--run-dir", ".", "--analysis-seed", "-4"}, `--analysis-seed "-4": want a whole number of 0 or more; see`},
+		{"a switch with a value", []string{"run", "--config", good, "--dry-run=maybe"}, `--dry-run "maybe": want true or false`},
+		{"config without its flag", []string{"sweep", "my sweep.yaml"}, `no argument "my sweep.yaml"; did you mean --config 'my sweep.yaml'? See`},
+		{"run folder without its flag", []string{"report", "runs/1"}, `no argument "runs/1"; did you mean --run-dir runs/1? See`},
+		{"empty config", []string{"run", "--config", ""}, "--config is empty: name a path"},
+		{"empty folder of models", []string{"run", "--config", good, "--models-dir", ""}, "--models-dir is empty"},
+		{"empty run folder", []string{"run", "--config", good, "--out="}, "--out is empty"},
+		{"empty resume", []string{"run", "--resume", ""}, "--resume is empty"},
+		{"models into a file", []string{"run", "--config", good, "--models-dir", good}, "good.yaml is a file; want a folder"},
+		{"models below a file", []string{"run", "--config", good, "--dry-run", "--models-dir", good + "/models"}, "good.yaml is a file, and no folder"},
 		{"stray argument", []string{"run", "--config", good, "extra"}, `no argument "extra"`},
 		{"unknown command", []string{"swep"}, "no command \"swep\"; did you mean sweep? See `llmscale --help`"},
 		{"unknown command like none", []string{"xyzzy"}, "no command \"xyzzy\"; see `llmscale --help`"},
@@ -124,7 +135,7 @@ func TestBadInput(t *testing.T) {
 		{"analyze a missing folder", []string{"analyze", "--run-dir", "absent"}, "absent"},
 		{"unknown axis", []string{"analyze", "--run-dir", ".", "--x-axis", "width"}, "there are params_total"},
 		{"synth a wrong type", []string{"synth", "--type", "q3", "-o", inFile, "tiny-gpt2"}, "want one of f32, f16, bf16, q8_0"},
-		{"flag without its value behind the argument", []string{"inspect", "absent.gguf", "--context"}, "flag needs an argument"},
+		{"flag without its value behind the argument", []string{"inspect", "absent.gguf", "--context"}, "--context has no value behind it"},
 		{"synth the vocabulary of a twin", []string{"synth", "like:x.gguf", "--vocab", "300"}, "leave out --vocab"},
 		{"synth the twin of nothing", []string{"synth", "like:absent.gguf"}, "absent.gguf"},
 		{"synth a shape as a preset", []string{"synth", "llama3.1-8b"}, `did you mean "shape:llama3.1-8b"`},
@@ -306,6 +317,14 @@ func TestSynthLadderAndTwin(t *testing.T) {
 	for _, want := range []string{"synth:gpt2-5m", "shape:gpt-oss-20b", "4 of 32", "ladder:llama/20b"} {
 		if code != exitDone || !strings.Contains(stdout, want) {
 			t.Errorf("no %s in\n%s", want, stdout)
+		}
+	}
+}
+
+func TestCounted(t *testing.T) {
+	for n, want := range map[int]string{0: "0 calls", 1: "1 call", 2: "2 calls"} {
+		if got := counted(n, "call"); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}
 }

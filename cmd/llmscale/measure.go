@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -81,6 +82,11 @@ func checkRunFlags(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
+	for _, f := range []string{"config", "resume", "out", "models-dir"} {
+		if c.IsSet(f) && c.String(f) == "" { // most often a variable of the shell that is not set
+			return usagef("--%s is empty: name a path, or leave the flag out", f)
+		}
+	}
 	resumed := c.String("resume") != ""
 	if resumed == c.IsSet("config") {
 		return usagef("%s needs either --config FILE or --resume DIR", c.Command.Name)
@@ -105,6 +111,10 @@ func (s *session) plan() (err error) {
 		if err := checkPath(what, path); err != nil {
 			return err
 		}
+	}
+	// Found out by the first model that is written, it would look as if that had failed.
+	if st, err := os.Stat(s.models.Dir); err == nil && !st.IsDir() || errors.Is(err, syscall.ENOTDIR) {
+		return usagef("the folder of models: %w", &fs.PathError{Op: "stat", Path: s.models.Dir, Err: syscall.ENOTDIR})
 	}
 	for _, w := range cfg.Warnings() {
 		s.progress.Note("warning: " + w)
@@ -234,7 +244,7 @@ func (s *session) execute(stop <-chan struct{}) error {
 	case sum.Interrupted:
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted: %d of %d calls are measured and kept in %s; `%s` goes on", sum.Kept, sum.Calls, filepath.Join(s.dir, runner.RunsFile), resume)}
 	case sum.Failed() > 0:
-		return &exitError{exitFailedCells, fmt.Errorf("%d of %d cells have no measurement; `%s` tries them again, but for those that ran out of memory", sum.Failed(), sum.Cells, resume)}
+		return &exitError{exitFailedCells, fmt.Errorf("%d of %s without a measurement; `%s` tries again, but not what ran out of memory", sum.Failed(), counted(sum.Cells, "cell"), resume)}
 	}
 	return nil
 }

@@ -155,13 +155,13 @@ func TestWhatIsWrongWithAPath(t *testing.T) {
 	}
 	const none, noFolder, isFolder = "there is no ", "is a file, and no folder", "is a folder"
 	wants := map[string]map[string]string{
-		"absent":   {"": none, "profile": "is no source", "analyze": "no runs.jsonl", "report": "no runs.jsonl"},
-		"link":     {"": "is a link to nowhere, which is not there", "profile": "is no source", "analyze": "no runs.jsonl", "report": "no runs.jsonl", "resume": "not a run folder", "gpu-report": "not a folder of gpu-check"},
+		"absent":   {"": none, "profile": "is no source"},
+		"link":     {"": "is a link to nowhere, which is not there", "profile": "is no source", "resume": "not a run folder", "gpu-report": "not a folder of gpu-check"},
 		"text/x":   {"": noFolder},
 		"text":     {"": "this is no GGUF file", "convert": "it is no folder; want the folder", "config": "text:1:1: ", "resume": noFolder, "analyze": noFolder, "report": noFolder, "gpu-report": noFolder},
 		"empty":    {"": "is empty", "convert": "it is no folder; want the folder", "config": "the file is empty", "resume": noFolder, "analyze": noFolder, "report": noFolder, "gpu-report": noFolder},
 		"folder":   {"": isFolder, "convert": "there is no folder/config.json", "resume": "folder is not a run folder: there is no folder/manifest.json", "analyze": "no runs.jsonl", "report": "no runs.jsonl", "gpu-report": "not a folder of gpu-check"},
-		"no/where": {"": none, "analyze": "no runs.jsonl", "report": "no runs.jsonl"},
+		"no/where": {"": none},
 	}
 	for path, want := range wants {
 		for name, command := range commands {
