@@ -130,3 +130,20 @@ func TestNearlyFits(t *testing.T) {
 		}
 	}
 }
+
+// TestShareOfATime: a fixed part is a share of the smallest model's time, or of nothing.
+func TestShareOfATime(t *testing.T) {
+	for _, first := range []float64{20, 30} {
+		f, _ := judged(doubling(6), func(i int, x float64) float64 {
+			if i == 0 {
+				return first
+			}
+			return 24 + 24*x*x/6400
+		})
+		o := &OffsetFit{Form: FormPower}
+		fitOffset(o, f)
+		if more := *o.A > first; more != (first < 25) || (o.OverheadAtMin == nil) != more || (o.OverheadAtMax == nil) != more {
+			t.Errorf("smallest %g, fixed %v: shares %v, %v", first, *o.A, o.OverheadAtMin, o.OverheadAtMax)
+		}
+	}
+}

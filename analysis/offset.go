@@ -31,7 +31,7 @@ func fitOffset(o *OffsetFit, f *Fit) {
 	} else {
 		o.bounded(x, y)
 	}
-	if o.OK && *o.A >= 0 && o.Verdict != OffsetNoLine {
+	if o.OK && *o.A >= 0 && *o.A <= y[0] && o.Verdict != OffsetNoLine { // more than the smallest model takes is no part of it
 		o.OverheadAtMin, o.OverheadAtMax = finite(*o.A/y[0]), finite(*o.A/y[len(y)-1])
 	}
 }

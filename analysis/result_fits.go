@@ -114,7 +114,7 @@ type OffsetFit struct {
 	StraightP     *float64  `json:"straight_p"`                     // of a straight line against another power of x; FormLinear only
 	LackP         *float64  `json:"lack_of_fit_p"`                  // of the points lying on the line, against the calls' scatter; FormLinear only
 	R2            *float64  `json:"r2"`                             // of the relative times
-	OverheadAtMin *float64  `json:"overhead_fraction_at_min_model"` // a / the smallest model's measured time; nil where the points are no line
+	OverheadAtMin *float64  `json:"overhead_fraction_at_min_model"` // a / the smallest model's measured time; nil where the points are no line, or a is below 0 or more than that time
 	OverheadAtMax *float64  `json:"overhead_fraction_at_max_model"`
 	Warnings      []Warning `json:"warnings"`
 }

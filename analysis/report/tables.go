@@ -389,8 +389,8 @@ func (w *writer) predictors() {
 
 // overhead has the fits of a fixed cost and one that grows.
 func (w *writer) overhead() {
-	t := table{head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
-	per := table{head: slices.Insert(slices.Clone(t.head), 2, "<scenario")}
+	t := table{wrap: true, head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
+	per := table{wrap: true, head: slices.Insert(slices.Clone(t.head), 2, "<scenario")}
 	for _, o := range w.r.OffsetFits {
 		row := []string{modeWord(o.Mode), series(o.Backend, o.BatchSize), text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
 		if o.OK {
