@@ -17,7 +17,7 @@ func (w *writer) answer() {
 	d.section("The answer")
 	d.add(paragraph(w.lead()))
 	if seen := w.disturbed(); seen != "" {
-		d.say("**The machine was not at rest** for this run, which bears on every figure below: %s. See “Warnings”.", seen)
+		d.say("**The machine was not at rest** when this run began, which bears on every figure below: %s. See “Warnings”.", seen)
 	}
 	weights := w.weightSentences()
 	if w.oneSize() && len(weights) > 0 { // size cannot be the answer: the types are
@@ -61,7 +61,7 @@ func (w *writer) oneSize() bool {
 // is known share one.
 func (w *writer) summary() {
 	a := w.r.Answers
-	t := table{head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
+	t := table{wrap: true, head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
 	var keys []key
 	for _, c := range a.FirstChange {
 		k := key{c.Backend, c.BatchSize}

@@ -49,7 +49,7 @@ func TestAnswerOfAMachineThatWasNotAtRest(t *testing.T) {
 		analysis.Warning{Code: "cpu_quota", Where: record.ThisMachine, Text: "CPU quota: 1.5 of 2"})
 	md, _ := write(t, r)
 	answer := section(t, md, "The answer")
-	if want := `**The machine was not at rest** for this run, which bears on every figure below: load: other programs used 1.7 CPUs (a\|b 1.6); CPU quota: 1.5 of 2. See`; !strings.Contains(answer, want) {
+	if want := `**The machine was not at rest** when this run began, which bears on every figure below: load: other programs used 1.7 CPUs (a\|b 1.6); CPU quota: 1.5 of 2. See`; !strings.Contains(answer, want) {
 		t.Errorf("the answer does not say %q:\n%s", want, answer)
 	}
 }

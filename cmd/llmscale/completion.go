@@ -33,7 +33,12 @@ _llmscale() {
 }
 compdef _llmscale llmscale
 `,
-	"fish": `complete -c llmscale -a '(set -l w (commandline -opc) (commandline -ct); $w[1] complete $w[2..-1] 2>/dev/null)'
+	// Where there is an answer, fish must not mix files into it.
+	"fish": `function __llmscale_next
+    set -l w (commandline -opc) (commandline -ct)
+    $w[1] complete $w[2..-1] 2>/dev/null
+end
+complete -c llmscale -f -n 'count (__llmscale_next) >/dev/null' -a '(__llmscale_next)'
 `,
 }
 

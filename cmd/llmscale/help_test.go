@@ -147,7 +147,7 @@ complete -p llmscale >/dev/null
 ask "$1" sw; ask "$1" sweep --x-axis = by; ask "$1" inspect ""; ask "$1" run --resu`,
 		"fish": `"$argv[1]" completion fish | source
 set -gx PATH (dirname $argv[1]) $PATH
-for line in "llmscale sw" "llmscale sweep --x-axis by" "llmscale sweep --x-axis=by" "llmscale run --resu"; complete -C $line | string split -f1 \t; echo .; end`,
+for line in "llmscale sw" "llmscale sweep --x-axis by" "llmscale sweep --x-axis=by" "llmscale run --resu" "llmscale sweep --x-axis " "llmscale inspect help_t"; complete -C $line | string split -f1 \t; echo .; end`,
 		"zsh": `compdef() { }; compadd() { shift; print -l -- "$@" }; _files() { }
 source <("$1" completion zsh)
 ask() { words=("$@"); CURRENT=$#; _llmscale; echo . }
@@ -169,8 +169,9 @@ ask "$1" sw; ask "$1" sweep --x-axis by; ask "$1" sweep --x-axis=by; ask "$1" in
 			}
 			want := map[string]string{
 				"bash": "sweep\n.\nbytes_per_token\n.\n\n.\n--resume\n.\n", // no answer prints as an empty one
-				"fish": "sweep\n.\nbytes_per_token\n.\n--x-axis=bytes_per_token\n.\n--resume\n.\n",
-				"zsh":  "sweep\n.\nbytes_per_token\n.\n--x-axis=bytes_per_token\n.\n.\n--resume\n.\n",
+				"fish": "sweep\n.\nbytes_per_token\n.\n--x-axis=bytes_per_token\n.\n--resume\n.\n" +
+					"bytes_per_token\nparams_active\nparams_non_embedding\nparams_total\n.\nhelp_test.go\n.\n", // files where there is no answer, and only there
+				"zsh": "sweep\n.\nbytes_per_token\n.\n--x-axis=bytes_per_token\n.\n.\n--resume\n.\n",
 			}[shell]
 			if string(out) != want {
 				t.Errorf("%q, want %q", out, want)
