@@ -236,3 +236,28 @@ func TestPartlySettled(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 }
+
+// A build that fails its self-check leaves no figure, and what to do about it is to take another build.
+func TestWrongResults(t *testing.T) {
+	rows := spoiltPlan.rows(1)
+	spoil(rows, func(r *Row) bool { return r.Model == "m03" })
+	for i := range rows {
+		if rows[i].invalid() {
+			rows[i].VerdictReasons = []string{record.SelfCheckFailed + "relative L2 0.58"}
+		}
+	}
+	r := analyzeRows(t, rows)
+	for _, c := range r.Cells {
+		if c.Model == "m03" {
+			t.Errorf("%s %s has a figure: %v ms", c.Scenario, c.Mode, c.MaxMS)
+		}
+	}
+	if len(r.Invalid) != 2 {
+		t.Fatalf("%+v", r.Invalid)
+	}
+	for _, c := range r.Invalid {
+		if advice := c.Advice(); !c.Wrong() || c.Repeated() || !strings.Contains(advice, "another llama.cpp") || strings.Contains(advice, "CUDA_VISIBLE_DEVICES") {
+			t.Errorf("%+v: %s", c, advice)
+		}
+	}
+}

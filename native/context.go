@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unsafe"
 
 	"llmscale/gguf"
@@ -241,6 +242,26 @@ func (c *Context) eval(tokens []int32, all bool, logits []float32) error {
 	return c.run(func(cerr *C.ls_error) C.int {
 		return C.ls_eval(c.c, ids(tokens), C.int32_t(len(tokens)), C.bool(all), (*C.float)(unsafe.SliceData(logits)), cerr)
 	})
+}
+
+// SelfCheck evaluates the prompt as one batch and token by token, and compares the logits of its last token. It takes as
+// many of the prompt's tokens as one by one fit into the budget. It is not timed, and leaves the KV cache empty.
+func (c *Context) SelfCheck(prompt []int32, budget time.Duration) (SelfCheck, error) {
+	return c.selfCheck(prompt, prompt, budget)
+}
+
+// selfCheck compares a batch with steps; that they are of other tokens is for tests.
+func (c *Context) selfCheck(batch, steps []int32, budget time.Duration) (SelfCheck, error) {
+	batchLogits, stepLogits := make([]float32, c.nVocab), make([]float32, c.nVocab)
+	var done C.int32_t
+	err := c.run(func(cerr *C.ls_error) C.int {
+		return C.ls_self_check(c.c, ids(batch), ids(steps), C.int32_t(len(batch)), C.int64_t(budget.Nanoseconds()),
+			(*C.float)(unsafe.SliceData(batchLogits)), (*C.float)(unsafe.SliceData(stepLogits)), &done, cerr)
+	})
+	if err != nil {
+		return SelfCheck{}, err
+	}
+	return compareLogits(batchLogits, stepLogits, int(done)), nil
 }
 
 // bareDecode runs the plain C loop that the benchmarks compare Measure with:

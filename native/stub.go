@@ -5,6 +5,7 @@ package native
 import (
 	"io"
 	"log/slog"
+	"time"
 
 	"llmscale/runner/ceilings"
 )
@@ -71,6 +72,9 @@ func (*Context) Eval([]int32) ([]float32, error) { return nil, ErrNotBuilt }
 
 // EvalAll returns ErrNotBuilt.
 func (*Context) EvalAll([]int32) ([][]float32, error) { return nil, ErrNotBuilt }
+
+// SelfCheck returns ErrNotBuilt.
+func (*Context) SelfCheck([]int32, time.Duration) (SelfCheck, error) { return SelfCheck{}, ErrNotBuilt }
 
 // TraceSteps returns ErrNotBuilt.
 func (*Context) TraceSteps([]int32, int) (*Trace, error) { return nil, ErrNotBuilt }

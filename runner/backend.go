@@ -54,6 +54,8 @@ type LoadSpec struct {
 	VRAMLimitGiB float64 `json:"vram_limit_gib"` // device memory that the card pretends to have; 0: all of it
 	TelemetryMS  int     `json:"telemetry_ms"`   // between two readings of the sensors; 0: none
 
+	SelfCheck *SelfCheckSpec `json:"self_check,omitempty"` // nil: none. Set for each load: it is no part of what a plan is
+
 	Positions int `json:"positions"` // most tokens that the model has a learned position for; 0: no such limit
 
 	Ollama *OllamaSpec `json:"ollama,omitempty"` // of kind ollama, nil otherwise
@@ -82,6 +84,8 @@ type LoadInfo struct {
 	GPULayers     int      `json:"n_gpu_layers"` // as loaded: a number also where all or as many as fit were asked for
 	GPU           *GPU     `json:"gpu,omitempty"`
 	Threads       *Threads `json:"threads,omitempty"` // nil: the runtime does not tell
+
+	SelfCheck *SelfCheck `json:"self_check,omitempty"` // nil: the runtime was not asked
 
 	Ollama *record.OllamaServer `json:"ollama,omitempty"` // of kind ollama: which server, which model
 }

@@ -143,6 +143,14 @@ func (f *fakeBackend) Load(spec LoadSpec, progress func(float64)) (LoadInfo, err
 		return LoadInfo{}, err
 	}
 	info := LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx, LlamaCommit: "fake"}
+	switch os.Getenv(envFault) {
+	case "wrong":
+		info.SelfCheck = &SelfCheck{RelL2: 0.58, Tokens: 40, Bound: spec.SelfCheck.Bound}
+	case "rounds":
+		info.SelfCheck = &SelfCheck{RelL2: 0.012, Tokens: 40, SameToken: true, Bound: spec.SelfCheck.Bound}
+	case "slow":
+		info.SelfCheck = &SelfCheck{Skipped: "no time"}
+	}
 	if os.Getenv(envFault) == "two of many" {
 		info.Threads = &Threads{Decode: 2, Prefill: 3, CPUs: 5, CPUsPrefill: 5}
 	}

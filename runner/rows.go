@@ -60,6 +60,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 			rec.CPUs = &cpus
 		}
 	}
+	info.SelfCheck.note(&rec)
 	if info.NCtx > 0 {
 		rec.NCtx = info.NCtx
 		kv := int64(info.NCtx) * j.KVBytes
@@ -114,6 +115,9 @@ func (r *Run) store(base record.Record, m Sample) error {
 	if base.BackendKind == config.KindOllama {
 		for _, name := range []string{"n_threads", "n_threads_batch", "cpus_for_threads"} {
 			base.Nulls[name] = "the server does not tell"
+		}
+		for _, name := range []string{"self_check_rel_l2", "self_check_tokens"} {
+			base.Nulls[name] = "the server gives no logits"
 		}
 	}
 	tooMany := fmt.Sprintf("more than %d ids: see the hash", MaxRecordedIDs)

@@ -99,7 +99,8 @@ type done struct {
 // finished reads earlier sessions' records. A model that was tried and ran out
 // of memory is a result: it stands. What crashed, timed out, failed, was waived,
 // was INVALID in all modes or was not tried for lack of memory then is tried again.
-// What spoils some modes alone (a prompt that a server remembers) would do so again.
+// What spoils some modes alone (a prompt that a server remembers) would do so again, and so would a build that fails
+// its self-check.
 func finished(records []record.Record) done {
 	d := done{reps: map[int]map[int]bool{}, final: map[int]string{}, records: len(records)}
 	type call struct{ task, session, idx int }
@@ -113,7 +114,7 @@ func finished(records []record.Record) done {
 			continue
 		}
 		k := call{r.TaskIdx, r.Session, r.CallIdx}
-		counts[k] = counts[k] || r.Verdict == nil
+		counts[k] = counts[k] || r.Verdict == nil || r.ComputedWrong()
 		// The last record of a call: before it, the call was not stored whole.
 		if r.Mode == record.ModeE2E && counts[k] {
 			if d.reps[r.TaskIdx] == nil {
@@ -249,6 +250,9 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			}
 			fresh = true
 			r.noteGPU(info.GPU)
+			if why := info.SelfCheck.wrong(); why != "" {
+				r.Progress.Note(fmt.Sprintf("%s: INVALID: %s", j.Pair(), why))
+			}
 			for _, w := range threadWarnings(j, info.Threads, r.cpuQuota) {
 				r.warn(w)
 			}
@@ -287,7 +291,9 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	if err != nil {
 		return nil, LoadInfo{}, err
 	}
-	rep, err := w.ask(loadRequest(&j.Load), r.Plan.Config.CellTimeout(), stop, func(share float64) {
+	spec := j.Load
+	spec.SelfCheck = r.selfCheck(j)
+	rep, err := w.ask(loadRequest(&spec), r.Plan.Config.CellTimeout(), stop, func(share float64) {
 		r.show(Status{Cell: cell, Phase: PhaseLoad, Share: share})
 	})
 	if err == nil && rep.Loaded == nil {
@@ -339,6 +345,7 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 			return w.alive(), nil
 		}
 		m := rep.Measurement
+		info.SelfCheck.judge(m)
 		m.LoadAverage1Min = &load
 		if *fresh {
 			m.ModelLoadMS, m.ContextInitMS = &info.ModelLoadMS, &info.ContextInitMS

@@ -9,9 +9,13 @@ import (
 )
 
 // invalidSentences warn, with the answer, that calls were left out of it: first of
-// prompts that a server had in its cache, then of what else spoilt any.
+// builds that compute wrong results, then of prompts that a server had in its cache,
+// then of what else spoilt any.
 func (w *writer) invalidSentences() (out list) {
-	repeated, spoilt := w.invalidKinds()
+	repeated, wrong, spoilt := w.invalidKinds()
+	if s := wrongSentence(wrong); s != "" {
+		out = append(out, s)
+	}
 	if s := repeatedSentence(repeated); s != "" {
 		out = append(out, s)
 	}
@@ -21,17 +25,33 @@ func (w *writer) invalidSentences() (out list) {
 	return out
 }
 
-// invalidKinds tells the cells whose prompts were cached, and of whose calls a mode
-// counts, from the others.
-func (w *writer) invalidKinds() (repeated, spoilt []analysis.InvalidCell) {
+// invalidKinds tells the cells whose build failed its self-check, and those whose
+// prompts were cached and of whose calls a mode counts, from the others.
+func (w *writer) invalidKinds() (repeated, wrong, spoilt []analysis.InvalidCell) {
 	for _, c := range w.r.Invalid {
-		if c.Repeated() && c.Partly > 0 {
+		switch {
+		case c.Wrong():
+			wrong = append(wrong, c)
+		case c.Repeated() && c.Partly > 0:
 			repeated = append(repeated, c)
-		} else {
+		default:
 			spoilt = append(spoilt, c)
 		}
 	}
-	return repeated, spoilt
+	return repeated, wrong, spoilt
+}
+
+func wrongSentence(cells []analysis.InvalidCell) string {
+	if len(cells) == 0 {
+		return ""
+	}
+	var pairs []string
+	for _, c := range cells {
+		if s := text(c.Model) + " on " + series(c.Backend, c.BatchSize); !slices.Contains(pairs, s) {
+			pairs = append(pairs, s)
+		}
+	}
+	return fmt.Sprintf("**Wrong results**: with a batch of tokens this build computes other logits than with the same tokens one by one (%s): its calls are **INVALID** and left out of everything here, however fast they were. They are listed under “Calls that do not count”.", join(pairs))
 }
 
 func repeatedSentence(cells []analysis.InvalidCell) string {

@@ -53,3 +53,18 @@ func TestAnswerOfAMachineThatWasNotAtRest(t *testing.T) {
 		t.Errorf("the answer does not say %q:\n%s", want, answer)
 	}
 }
+
+// A build that computes wrong results is told before anything else, apart from what the machine spoilt.
+func TestWrongResults(t *testing.T) {
+	r := small().Result()
+	for _, scenario := range []string{"micro", "short"} {
+		r.Invalid = append(r.Invalid, analysis.InvalidCell{Backend: "cpu_q4_0", Model: "gpt2-5m", Scenario: scenario, Modes: record.Modes, Repetitions: 7, Reasons: []string{record.SelfCheckFailed + "relative L2 0.58"}})
+	}
+	r.Counts.Invalid = 42
+	md, _ := write(t, r)
+	says(t, section(t, md, "The answer"), "**Wrong results**", "(gpt2-5m on cpu_q4_0)", "**INVALID**")
+	if strings.Contains(md, "spoilt on this machine") {
+		t.Error("the machine is blamed for it")
+	}
+	says(t, section(t, md, "Calls that do not count"), "self-check: relative L2 0.58", "another llama.cpp")
+}

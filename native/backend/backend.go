@@ -101,6 +101,9 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	if info.Threads, err = n.threads(); err != nil {
 		return runner.LoadInfo{}, err
 	}
+	if info.SelfCheck, err = n.selfCheck(spec); err != nil {
+		return runner.LoadInfo{}, err
+	}
 	return info, nil
 }
 
@@ -160,7 +163,7 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		return runner.Sample{}, failure(err)
 	}
 	if !m.LogitsFinite {
-		return runner.Sample{}, runner.Failf(record.StatusError, "the model's logits are not finite: its weights or this build compute garbage")
+		return runner.Sample{}, errNotFinite()
 	}
 	if call.Prompt != nil {
 		pieces, err := n.pieces(m.OutputIDs)
@@ -199,13 +202,17 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 	out.CPUTimeMS = ptr(ms(m.CPUTimeNS))
 	if n.gpu != nil {
 		if !n.gpu.audited {
-			n.gpu.place(n.model, n.params, prompt) // after the first call, whose figures are those of a cold start
+			n.gpu.place(n.model, n.params, prompt)
 		}
 		if err := n.gpu.note(&out, m); err != nil {
 			return runner.Sample{}, err
 		}
 	}
 	return out, nil
+}
+
+func errNotFinite() error {
+	return runner.Failf(record.StatusError, "the model's logits are not finite: its weights or this build compute garbage")
 }
 
 // pieces are the texts of single tokens.

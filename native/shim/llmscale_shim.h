@@ -211,6 +211,13 @@ void ls_context_clear(ls_context * ctx);
  * floats each, or of the last one only. Not timed; for checking answers. */
 int ls_eval(ls_context * ctx, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err);
 
+/* Evaluates steps[0..n) one by one, and as many of batch as one batch (of n_batch at most at a time), and copies out the
+ * logits of the last token of each, n_vocab floats. Both are the same tokens, unless a test wants to see a difference.
+ * Stops taking steps once budget_ns have passed, the first one apart: *n_done is how many tokens were evaluated in both
+ * ways; below 2 batch_logits was left alone. The KV cache is cleared before, between and after. Not timed. */
+int ls_self_check(ls_context * ctx, const int32_t * batch, const int32_t * steps, int32_t n, int64_t budget_ns,
+                  float * batch_logits, float * step_logits, int32_t * n_done, ls_error * err);
+
 /* ---- traces: what a call consists of; never part of a measurement ---- */
 
 typedef enum {

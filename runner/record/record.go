@@ -8,6 +8,11 @@
 // as in TR121; each line stands alone and repeats what is needed to read it.
 package record
 
+import (
+	"slices"
+	"strings"
+)
+
 // SchemaVersion counts incompatible changes of Record and of the manifest.
 const SchemaVersion = 1
 
@@ -40,11 +45,12 @@ const VerdictInvalid = "INVALID"
 
 // How reasons and notes begin, or what they contain, for those who read records.
 const (
-	SpoilsPrefill = "prefill: "           // begins what spoils prefill and end-to-end, not decode
-	SpoilsDecode  = "decode: "            // begins what spoils decode and end-to-end
-	PromptCached  = "were cached"         // in a reason: tokens of the prompt that the server remembered
-	RepeatsBanned = "repeats were banned" // begins a note: the answer is not plain greedy text
-	ByServer      = "server"              // a setting that an Ollama server makes and does not tell
+	SpoilsPrefill   = "prefill: "           // begins what spoils prefill and end-to-end, not decode
+	SpoilsDecode    = "decode: "            // begins what spoils decode and end-to-end
+	SelfCheckFailed = "self-check: "        // begins a reason: what the build computes is wrong, however often it is asked
+	PromptCached    = "were cached"         // in a reason: tokens of the prompt that the server remembered
+	RepeatsBanned   = "repeats were banned" // begins a note: the answer is not plain greedy text
+	ByServer        = "server"              // a setting that an Ollama server makes and does not tell
 )
 
 // Record is one line of runs.jsonl: one mode of one call. A pointer that is nil
@@ -230,8 +236,17 @@ type RuntimeFacts struct {
 	ContextBytes       *int64   `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
 	LlamaCommit        string   `json:"llama_commit" doc:"llama.cpp commit of the build; empty where a server runs the model"`
 
+	SelfCheckRelL2  *float64 `json:"self_check_rel_l2" doc:"after the load and outside every phase, a prompt was evaluated as a batch and token by token: Euclidean distance between the two logits of its last token, by the larger of their norms; 0: equal; beyond the bound of docs/measuring.md the call is INVALID"`
+	SelfCheckTokens *int     `json:"self_check_tokens" unit:"tokens" doc:"length of that prompt: 40, less where the context or the time did not suffice"`
+
 	CUDAGraphs   *bool    `json:"cuda_graphs" doc:"CUDA graphs as configured; null on the CPU"`
 	VRAMLimitGiB *float64 `json:"vram_limit_gib" unit:"GiB" doc:"device memory that the card pretended to have; null: all of it"`
 	GPUName      *string  `json:"gpu_name" doc:"the GPU's name as its driver tells it; null on the CPU"`
 	GPUUUID      *string  `json:"gpu_uuid" doc:"the GPU's UUID; null on the CPU"`
 }
+
+// ComputedWrong reports whether the call is INVALID because its build failed the self-check.
+func (r *Record) ComputedWrong() bool { return slices.ContainsFunc(r.VerdictReasons, FailsSelfCheck) }
+
+// FailsSelfCheck reports whether a verdict's reason is a failed self-check.
+func FailsSelfCheck(reason string) bool { return strings.HasPrefix(reason, SelfCheckFailed) }

@@ -1,0 +1,50 @@
+//go:build native
+
+package backend
+
+import (
+	"strings"
+	"testing"
+
+	"llmscale/runner"
+)
+
+func TestLoadChecksItself(t *testing.T) {
+	spec := planned(t, model(t, t.TempDir(), "m", 3)).Jobs[0].Load
+	check := func(change func(s *runner.LoadSpec)) *runner.SelfCheck {
+		s := spec
+		s.SelfCheck = &runner.SelfCheckSpec{BudgetS: 60, Bound: runner.SelfCheckBound}
+		change(&s)
+		n := &Native{}
+		defer n.Close()
+		info, err := n.Load(s, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.SelfCheck
+	}
+	for _, c := range []struct {
+		name   string
+		change func(s *runner.LoadSpec)
+		tokens int
+	}{
+		{"as planned", func(*runner.LoadSpec) {}, runner.SelfCheckTokens},
+		{"fewer positions", func(s *runner.LoadSpec) { s.Positions = 9 }, 9},
+		{"batches smaller than the prompt", func(s *runner.LoadSpec) { s.NBatch, s.NUBatch = 16, 8 }, runner.SelfCheckTokens},
+	} {
+		if s := check(c.change); s == nil || s.Tokens != c.tokens || s.Skipped != "" || s.RelL2 > runner.SelfCheckBound/4 {
+			t.Errorf("%s: %+v, want %d tokens", c.name, s, c.tokens)
+		}
+	}
+	for name, change := range map[string]func(s *runner.LoadSpec){
+		"one token took more than": func(s *runner.LoadSpec) { s.SelfCheck.BudgetS = 1e-9 },
+		"room for one token":       func(s *runner.LoadSpec) { s.Positions = 1 },
+	} {
+		if s := check(change); s == nil || !strings.Contains(s.Skipped, name) || s.Tokens != 0 {
+			t.Errorf("%q: %+v", name, s)
+		}
+	}
+	if s := check(func(s *runner.LoadSpec) { s.SelfCheck = nil }); s != nil {
+		t.Errorf("not asked for: %+v", s)
+	}
+}

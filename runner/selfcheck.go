@@ -1,0 +1,80 @@
+package runner
+
+import (
+	"fmt"
+	"time"
+
+	"llmscale/runner/record"
+)
+
+// How far a batch's logits may be from those of its tokens one by one, as self_check_rel_l2 counts it. docs/measuring.md
+// has what rounding gives and what a wrong kernel does. In a mixture rounding may choose another expert.
+const (
+	SelfCheckBound        = 0.1
+	SelfCheckBoundMixture = 0.6
+)
+
+// SelfCheckSpec asks for a self-check.
+type SelfCheckSpec struct {
+	BudgetS float64 `json:"budget_s"` // that the tokens of a prompt may take one by one
+	Bound   float64 `json:"bound"`    // beyond which the results are wrong
+}
+
+// SelfCheckTokens is how many tokens are compared: more than the 32 from which on kernels for large batches are used.
+const SelfCheckTokens = 40
+
+// How long a prompt's tokens may take one by one. Six prompts, each also as a batch, must leave time for the load itself.
+const (
+	selfCheckBudget = 10 * time.Second
+	selfCheckShare  = 20 // of cell_timeout_s at most one part in so many
+)
+
+// SelfCheck is whether the runtime computes the same with a batch of tokens as with the same tokens one by one.
+type SelfCheck struct {
+	RelL2     float64 `json:"rel_l2"`     // of the last token's logits
+	Tokens    int     `json:"tokens"`     // that were evaluated in both ways
+	SameToken bool    `json:"same_token"` // both find the same one likeliest
+	Bound     float64 `json:"bound"`      // beyond which RelL2 is that of a wrong result
+	Skipped   string  `json:"skipped"`    // why there is none; then nothing else is set
+}
+
+// wrong says what is wrong with the runtime's results, "" if nothing is known to be.
+func (s *SelfCheck) wrong() string {
+	if s == nil || s.Skipped != "" || s.RelL2 <= s.Bound {
+		return ""
+	}
+	prefers := "and prefers another token"
+	if s.SameToken {
+		prefers = "though it prefers the same token"
+	}
+	return fmt.Sprintf("%sa batch of %d tokens gives other logits than the same tokens one by one: relative L2 %.2g, above %g, %s", record.SelfCheckFailed, s.Tokens, s.RelL2, s.Bound, prefers)
+}
+
+// note puts the check on record.
+func (s *SelfCheck) note(rec *record.Record) {
+	if s != nil && s.Skipped == "" {
+		rec.SelfCheckRelL2, rec.SelfCheckTokens = &s.RelL2, &s.Tokens
+	}
+}
+
+// judge makes all modes of a call INVALID where the runtime that made it computes something else than it should.
+func (s *SelfCheck) judge(m *Sample) {
+	if why := s.wrong(); why != "" {
+		m.Spoil(why)
+	}
+	if s != nil && s.Skipped != "" {
+		if m.Missing == nil {
+			m.Missing = map[string]string{}
+		}
+		m.Missing["self_check_rel_l2"], m.Missing["self_check_tokens"] = s.Skipped, s.Skipped
+	}
+}
+
+// selfCheck is the check that a load of the job makes.
+func (r *Run) selfCheck(j *Job) *SelfCheckSpec {
+	spec := &SelfCheckSpec{BudgetS: min(selfCheckBudget, r.Plan.Config.CellTimeout()/selfCheckShare).Seconds(), Bound: SelfCheckBound}
+	if j.Model.Desc.NExpert > 0 {
+		spec.Bound = SelfCheckBoundMixture
+	}
+	return spec
+}

@@ -1,0 +1,135 @@
+package runner
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+const checkConfig = `run_name: test
+gen_tokens: 2
+repetitions: 2
+warmup_repetitions: 1
+seed: 7
+cell_timeout_s: 20
+scenarios: [{name: one, prompt: "one"}]
+backends: [{name: cpu, kind: native, device: cpu, dtype: f32, threads: 1}]
+models: [{name: a, source: "synth:tiny-gpt2"}]
+`
+
+func TestSelfCheckVerdict(t *testing.T) {
+	for _, c := range []struct {
+		check *SelfCheck
+		wrong []string // parts of the reason; none: nothing is wrong
+	}{
+		{nil, nil},
+		{&SelfCheck{Skipped: "no time", RelL2: 1}, nil},
+		{&SelfCheck{Tokens: 40, Bound: 0.1}, nil},
+		{&SelfCheck{RelL2: 0.1, Tokens: 40, Bound: 0.1}, nil},
+		{&SelfCheck{RelL2: 0.3, Tokens: 40, Bound: 0.4}, nil},
+		{&SelfCheck{RelL2: 0.1001, Tokens: 40, SameToken: true, Bound: 0.1}, []string{"above 0.1", "prefers the same token"}},
+		{&SelfCheck{RelL2: 0.58, Tokens: 33, Bound: 0.4}, []string{record.SelfCheckFailed, "33 tokens", "0.58", "prefers another token"}},
+	} {
+		why := c.check.wrong()
+		if (why == "") != (c.wrong == nil) {
+			t.Errorf("%+v: %q", c.check, why)
+		}
+		for _, part := range c.wrong {
+			if !strings.Contains(why, part) {
+				t.Errorf("%+v: %q does not say %q", c.check, why, part)
+			}
+		}
+	}
+}
+
+// A build that computes wrong results has its calls on record, none of which counts, and a resumed run does not make
+// them again: they would be the same.
+func TestWrongBuild(t *testing.T) {
+	p := testPlan(t, checkConfig)
+	dir, sum, records, progress := execute(t, p, testWorker(t, "wrong"))
+	if sum.ByStatus[record.StatusOK] != 1 || len(records) != 9 {
+		t.Fatalf("%+v, %d records", sum, len(records))
+	}
+	for _, r := range records {
+		if r.Verdict == nil || *r.Verdict != record.VerdictInvalid || len(r.VerdictReasons) != 1 || !r.ComputedWrong() || r.LatencyMS == nil {
+			t.Errorf("call %d %s: verdict %v, %q, latency %v", r.CallIdx, r.Mode, r.Verdict, r.VerdictReasons, r.LatencyMS)
+		}
+		if r.SelfCheckRelL2 == nil || *r.SelfCheckRelL2 != 0.58 || *r.SelfCheckTokens != 40 {
+			t.Errorf("on record: %v of %v tokens", r.SelfCheckRelL2, r.SelfCheckTokens)
+		}
+	}
+	if notes := progress.failures(); len(notes) != 1 || !strings.Contains(notes[0], "a/cpu: INVALID: self-check: ") {
+		t.Errorf("notes %q", notes)
+	}
+	finish(t, resumeRun(t, p, dir, testWorker(t, "wrong")), nil)
+	if again := readRecords(t, dir); len(again) != len(records) {
+		t.Errorf("a resumed run adds %d records", len(again)-len(records))
+	}
+
+	// What something else spoilt is made again, as before.
+	for i := range records {
+		records[i].VerdictReasons = []string{"another program uses the GPU"}
+	}
+	if have := finished(records).reps; len(have) != 0 {
+		t.Errorf("done: %v", have)
+	}
+}
+
+func TestRightBuild(t *testing.T) {
+	p := testPlan(t, checkConfig)
+	_, _, records, progress := execute(t, p, testWorker(t, "rounds"))
+	for _, r := range records {
+		if r.Verdict != nil || r.SelfCheckRelL2 == nil || *r.SelfCheckRelL2 != 0.012 || r.Nulls["self_check_rel_l2"] != "" {
+			t.Errorf("verdict %v, %v, nulls %v", r.Verdict, r.SelfCheckRelL2, r.Nulls)
+		}
+	}
+	if notes := progress.failures(); len(notes) != 0 {
+		t.Errorf("notes %q", notes)
+	}
+
+	_, _, records, _ = execute(t, p, testWorker(t, "slow"))
+	for _, r := range records {
+		if r.Verdict != nil || r.SelfCheckRelL2 != nil || r.SelfCheckTokens != nil || r.Nulls["self_check_rel_l2"] != "no time" || r.Nulls["self_check_tokens"] != "no time" {
+			t.Errorf("skipped: verdict %v, %v, nulls %v", r.Verdict, r.SelfCheckRelL2, r.Nulls)
+		}
+	}
+}
+
+// The check takes its time from the load's, of which it must leave most; and it is no part of what a plan is.
+func TestSelfCheckTime(t *testing.T) {
+	for timeout, want := range map[string]float64{"20": 1, "600": 10, "0.5": 0.025} {
+		p := testPlan(t, strings.Replace(checkConfig, "cell_timeout_s: 20", "cell_timeout_s: "+timeout, 1))
+		j := &p.Jobs[0]
+		if got := (&Run{Plan: p}).selfCheck(j); math.Abs(got.BudgetS-want) > 1e-12 || got.Bound != SelfCheckBound {
+			t.Errorf("cell_timeout_s %s: %+v, want %v s", timeout, got, want)
+		}
+		j.Model.Desc.NExpert = 8
+		if got := (&Run{Plan: p}).selfCheck(j); got.Bound != SelfCheckBoundMixture {
+			t.Errorf("a mixture: %+v", got)
+		}
+		if j.Load.SelfCheck != nil {
+			t.Errorf("the plan holds %+v", j.Load.SelfCheck)
+		}
+	}
+}
+
+// A server gives no logits: the fields are null, and say so.
+func TestServersAreNotChecked(t *testing.T) {
+	r, dir := newRun(t, testPlan(t, checkConfig), testWorker(t, ""))
+	j := &r.Plan.Jobs[0]
+	j.Backend.Kind = config.KindOllama
+	gen := 0
+	base := r.base(j, j.Cells[0], Call{Warmup: -1}, LoadInfo{}, time.Now())
+	if err := r.store(base, Sample{Measurement: record.Measurement{GenTokensRaw: &gen}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, rec := range readRecords(t, dir) {
+		if rec.SelfCheckRelL2 != nil || rec.Nulls["self_check_rel_l2"] != "the server gives no logits" || rec.Nulls["self_check_tokens"] != "the server gives no logits" {
+			t.Errorf("%v, %v", rec.SelfCheckRelL2, rec.Nulls)
+		}
+	}
+}
