@@ -41,7 +41,7 @@ func (w *writer) answer() {
 	d.add(items)
 	judged := slices.ContainsFunc(w.r.Answers.FirstChange, func(c analysis.FirstChange) bool { return len(c.Steps) > 0 || c.Model != "" })
 	if judged && w.r.Answers.FirstChange[0].Rule != "" {
-		d.say("What counts as a change: %s", text(w.r.Answers.FirstChange[0].Rule))
+		d.fold("What counts as a change", paragraph(text(w.r.Answers.FirstChange[0].Rule)))
 	}
 }
 
