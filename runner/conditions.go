@@ -40,10 +40,10 @@ func conditions(m Machine, u Use) []Condition {
 	// The load of the last minute may be that of something that has ended, this program's own build for one: it counts
 	// with something that goes on.
 	busy := u.Others >= 0.2 || u.Others >= 0.05 && m.LoadAverage1Min >= 0.5
-	add(!busy, "machine_load", "load", fmt.Sprintf("%s just now, load %.2f over the last minute", u.others(), m.LoadAverage1Min),
+	add(!busy, "machine_load", "load", fmt.Sprintf("%s over half a second, load %.2f over the last minute", u.others(), m.LoadAverage1Min),
 		"stop what else is running: it takes cores and bandwidth from the measurement")
 	if u.Stolen >= quietStolen {
-		add(false, "machine_stolen", "virtual machine", fmt.Sprintf("its host gave %.2f of its CPUs to others just now", u.Stolen),
+		add(false, "machine_stolen", "virtual machine", fmt.Sprintf("its host gave %.2f of its CPUs to others, over half a second", u.Stolen),
 			"measure where the host keeps the CPUs free, or at another hour")
 	}
 	switch {
