@@ -50,7 +50,7 @@ func TestFault(t *testing.T) {
 		{"ls_read", "read over 8 KiB", len(r.Bandwidth), 8},
 		{"ls_write", "write over 8 KiB", len(r.Bandwidth), 8},
 		{"ls_copy", "copy over 8 KiB", len(r.Bandwidth), 8},
-		{"ls_triad", "triad over 7.969 KiB", len(r.Bandwidth), 8},
+		{"ls_triad", "triad over 7.97 KiB", len(r.Bandwidth), 8},
 		{"ls_matvec_f16", "matvec f16 4x256", len(r.MatVec), 6},
 		{"ls_fma", "fma_f32, burst", len(r.Compute), 2},
 		{"ls_mma_f16", "tensor_f16_f32acc, burst", len(r.Compute), 2},
