@@ -3,6 +3,7 @@
 package native
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -113,15 +114,18 @@ func selfCheckShapes(t *testing.T) []synth.Shape {
 	}
 	mixture := find("shape:gpt-oss-20b", 24) // 32 experts, but narrow
 	mixture.NEmbd, mixture.NHead, mixture.NHeadKV, mixture.NFF = 768, 12, 4, 256
-	return []synth.Shape{preset(t, "tiny-gpt2"), preset(t, "gpt2-25m"), preset(t, "gpt2-100m"), rung(t, 0), rung(t, 3), find("shape:llama3.2-1b", 2), find("shape:gemma3-270m", 18), mixture}
+	shapes := []synth.Shape{preset(t, "tiny-gpt2"), preset(t, "gpt2-25m"), rung(t, 0), rung(t, 3), find("shape:llama3.2-1b", 2)}
+	if *allFigures {
+		shapes = append(shapes, preset(t, "gpt2-100m"), find("shape:gemma3-270m", 18), mixture)
+	}
+	return shapes
 }
+
+var allFigures = flag.Bool("figures", false, "TestSelfCheckFigures: the large models too, a minute more")
 
 // TestSelfCheckFigures prints how far a batch is from its tokens one by one, for each weight type and with flash attention
 // on (auto) and off. docs/measuring.md has the table. Of a mixture of experts it is the nearest of six prompts that counts.
 func TestSelfCheckFigures(t *testing.T) {
-	if testing.Short() {
-		t.Skip("some minutes")
-	}
 	most := map[string]float64{}
 	for _, shape := range selfCheckShapes(t) {
 		types, prompts, flash := []string{"f32", "f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K"}, 1, []string{"auto", "off"}
