@@ -183,7 +183,9 @@ func (u Use) Disturbances() (out []string) {
 	if u.ThrottledS > quietThrottle*u.Seconds {
 		out = append(out, fmt.Sprintf("the control group's CPU quota stopped it for %.2g s", u.ThrottledS))
 	}
-	if float64(u.Switches) > quietSwitches*u.Seconds {
+	// Threads lose their core to threads of their own process too, those that yield while they wait for each other: on a
+	// quiet machine several hundred times each second. It says how bad a disturbance was, not that there was one.
+	if len(out) > 0 && float64(u.Switches) > quietSwitches*u.Seconds {
 		out = append(out, fmt.Sprintf("its threads lost their core %d times, %.0f times each second", u.Switches, float64(u.Switches)/u.Seconds))
 	}
 	return out

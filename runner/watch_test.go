@@ -83,7 +83,7 @@ func TestUse(t *testing.T) {
 	}) {
 		t.Errorf("%q", got)
 	}
-	if got := (Use{Seconds: 10, Others: 0.05, Stolen: 0.01, ThrottledS: 0.05, Switches: 150}).Disturbances(); got != nil {
+	if got := (Use{Seconds: 10, Others: 0.05, Stolen: 0.01, ThrottledS: 0.05, Switches: 5000}).Disturbances(); got != nil {
 		t.Errorf("a quiet machine disturbs: %q", got)
 	}
 	if got := (Use{Seconds: 1, Others: 1, Programs: []Program{{"\x1b[31mred\n", 1}}}).Disturbances(); strings.ContainsAny(got[0], "\x1b\n") {
