@@ -133,18 +133,11 @@ func (ms *Models) makeOnce(m *Model) error {
 		return err
 	}
 	defer dir.Close() // which unlocks it
-	lock := func(how int) error {
-		for {
-			if err := syscall.Flock(int(dir.Fd()), how); err != syscall.EINTR {
-				return err
-			}
-		}
-	}
-	if lock(syscall.LOCK_EX|syscall.LOCK_NB) == syscall.EWOULDBLOCK {
+	if errors.Is(durable.System.Lock(dir), syscall.EWOULDBLOCK) {
 		if ms.Progress != nil {
 			ms.Progress("waiting for another program that has locked "+folder+", as one that writes models there does", 0, 0)
 		}
-		_ = lock(syscall.LOCK_EX)
+		_ = durable.Wait(dir)
 	}
 	if m.maker.made(m.File) {
 		return nil // by now

@@ -24,14 +24,19 @@ type Disk struct {
 
 // System is the one that the program runs on.
 var System = Disk{
-	Lock: func(f *os.File) error {
-		for {
-			if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != syscall.EINTR {
-				return err
-			}
-		}
-	},
+	Lock: func(f *os.File) error { return flock(f, syscall.LOCK_EX|syscall.LOCK_NB) },
 	Sync: (*os.File).Sync,
+}
+
+// Wait is System.Lock that waits for whoever has the lock.
+func Wait(f *os.File) error { return flock(f, syscall.LOCK_EX) }
+
+func flock(f *os.File, how int) error {
+	for {
+		if err := syscall.Flock(int(f.Fd()), how); err != syscall.EINTR {
+			return err
+		}
+	}
 }
 
 // Unsupported tells whether an error of Lock or Sync says that the file system does
