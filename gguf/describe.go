@@ -298,6 +298,16 @@ func IsRopeTable(name string) bool {
 	return strings.HasPrefix(name, "rope_f") || strings.Contains(name, ".rope_f")
 }
 
+// RopeElements counts the elements of the file's rope tables, which llama.cpp counts as parameters.
+func (f *File) RopeElements() (n int64) {
+	for i := range f.Tensors {
+		if t := &f.Tensors[i]; IsRopeTable(t.Name) {
+			n += t.Elements
+		}
+	}
+	return n
+}
+
 // isExpert tells whether a tensor holds weights of routed experts: all of a layer's in one tensor
 // ("blk.3.ffn_up_exps.weight"), or, in older files, one each ("blk.3.ffn_up.7.weight"). Shared experts (_shexp)
 // and the router (ffn_gate_inp) work on every token.
@@ -348,10 +358,7 @@ func (d *Description) KVBytesPerToken(typeK, typeV string) (int64, error) {
 		}
 		return checkedSum(kb, vb)
 	}
-	s := d.structure
-	if s == nil {
-		s = d.assumed()
-	}
+	s := d.layout()
 	if d.NLayer > maxLayers { // which llama.cpp would not load
 		n, err := layer(&layerShape{k: d.NHeadKV * d.HeadDim, v: d.NHeadKV * d.HeadDimV})
 		if err != nil {

@@ -115,10 +115,7 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 			o.Repack = append(o.Repack, MXFP4)
 		}
 	}
-	s := d.structure
-	if s == nil {
-		s = d.assumed()
-	}
+	s := d.layout()
 	// https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-context.cpp#L123
 	m := Memory{UBatch: min(o.Context, o.Batch, o.UBatch)}
 	m.Context, _ = alignUp(o.Context, contextStep)

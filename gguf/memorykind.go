@@ -16,10 +16,7 @@ func (d *Description) MemoryKind() string {
 	if !d.recurrent {
 		return MemoryKV
 	}
-	s := d.structure
-	if s == nil {
-		s = d.assumed()
-	}
+	s := d.layout()
 	for i := range s.layers {
 		if s.layers[i].cached {
 			return MemoryHybrid

@@ -195,6 +195,14 @@ func (d *Description) place(f *File) {
 	}
 }
 
+// layout is the structure, or what is assumed of it.
+func (d *Description) layout() *structure {
+	if d.structure == nil {
+		return d.assumed()
+	}
+	return d.structure
+}
+
 // assumed is the structure of a Description that was not read from a file: equal layers with a gate.
 func (d *Description) assumed() *structure {
 	s := &structure{layers: make([]layerShape, min(d.NLayer, maxLayers))}

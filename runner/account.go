@@ -101,14 +101,8 @@ func (e *Expect) Check(file string, a *Account) error {
 
 // expect is what the plan says of a file.
 func expect(f *gguf.File, d *gguf.Description) Expect {
-	e := Expect{
-		Architecture: d.Architecture, Params: d.ParamsTotal, Bytes: d.WeightBytes, Tensors: len(f.Tensors), Unused: d.Unloaded(),
+	return Expect{
+		Architecture: d.Architecture, Params: d.ParamsTotal, RopeParams: f.RopeElements(), Bytes: d.WeightBytes, Tensors: len(f.Tensors), Unused: d.Unloaded(),
 		Layers: d.NLayer, NCtxTrain: d.NCtxTrain, NVocab: d.NVocab, Memory: d.MemoryKind(),
 	}
-	for i := range f.Tensors {
-		if t := &f.Tensors[i]; gguf.IsRopeTable(t.Name) {
-			e.RopeParams += t.Elements
-		}
-	}
-	return e
 }

@@ -37,13 +37,7 @@ func Compare(m *Model, a Account, upstream bool) (Comparison, error) {
 		}
 	}
 	if a.Params > 0 {
-		tables := int64(0) // llama.cpp counts them as parameters
-		for i := range f.Tensors {
-			if t := &f.Tensors[i]; gguf.IsRopeTable(t.Name) {
-				tables += t.Elements
-			}
-		}
-		same("parameters", d.ParamsTotal+tables, a.Params)
+		same("parameters", d.ParamsTotal+f.RopeElements(), a.Params)
 		same("bytes of weights", d.WeightBytes, a.SizeBytes)
 		same("layers", d.NLayer, a.NLayer)
 		same("width", d.NEmbd, a.NEmbd)
