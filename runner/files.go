@@ -68,6 +68,15 @@ func identifyAll(paths []string) ([]FileID, error) {
 	return out, nil
 }
 
+// pathsOf lists the files' paths.
+func pathsOf(files []FileID) []string {
+	out := make([]string, len(files))
+	for i, f := range files {
+		out[i] = f.Path
+	}
+	return out
+}
+
 // differs says what happened to a file since it was was, "" if nothing did.
 func (was FileID) differs(now FileID) string {
 	at := func(ns int64) string { return time.Unix(0, ns).Format("2006-01-02 15:04:05.000") }
@@ -163,14 +172,12 @@ func (h hashed) now(progress func(what string, doneBytes, totalBytes int64)) (ha
 	if changed == nil {
 		return h, nil
 	}
-	paths := make([]string, len(h.files))
-	for i, was := range h.files {
-		paths[i] = was.Path
+	for _, was := range h.files {
 		if st, err := os.Stat(was.Path); err != nil || st.Size() != was.Size {
 			return hashed{}, changed // for which nothing need be read
 		}
 	}
-	if again, err := readAll(paths, progress); err == nil && again.sum == h.sum {
+	if again, err := readAll(pathsOf(h.files), progress); err == nil && again.sum == h.sum {
 		return again, nil
 	}
 	return hashed{}, changed

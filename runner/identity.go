@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -53,15 +52,9 @@ func modelFiles(p *Plan, earlier hashes) []ModelFile {
 	return out
 }
 
-// paths are those of all the model's files.
+// paths are those of all the model's files, of which the first may be one that is still to be made.
 func (m *Model) paths() []string {
-	out := []string{m.File}
-	for i, f := range m.Files {
-		if i > 0 {
-			out = append(out, f.Path)
-		}
-	}
-	return out
+	return append([]string{m.File}, pathsOf(m.Files[min(1, len(m.Files)):])...)
 }
 
 // hashes are the SHA-256 of the files that earlier sessions loaded, by Job.Pair.
@@ -71,13 +64,10 @@ type hashes map[string]string
 // were written for their measurement alone.
 func loadedFiles(manifest map[string]any, records []record.Record) hashes {
 	out := hashes{}
-	var files []ModelFile
-	data, err := json.Marshal(manifest[modelFilesKey]) // made in this session or read from a file
-	if err == nil && json.Unmarshal(data, &files) == nil {
-		for _, f := range files {
-			for _, pair := range f.Pairs {
-				out[pair] = f.SHA256
-			}
+	files, _ := entryOf[[]ModelFile](manifest, modelFilesKey) // of an older version they have another form
+	for _, f := range files {
+		for _, pair := range f.Pairs {
+			out[pair] = f.SHA256
 		}
 	}
 	for i := range records {

@@ -100,11 +100,7 @@ func ModelsDir(dir string, manifest map[string]any) (string, error) {
 // ResumedConfig reads the config of the run in dir as its manifest says it ran:
 // the copy of the file, with the same paths and overrides.
 func ResumedConfig(dir string, manifest map[string]any, models *Models) (*config.Config, Overrides, error) {
-	var o Overrides
-	data, err := json.Marshal(manifest["overrides"])
-	if err == nil {
-		err = json.Unmarshal(data, &o)
-	}
+	o, err := entryOf[Overrides](manifest, "overrides")
 	if err != nil {
 		return nil, o, fmt.Errorf("runner: %s: overrides: %w", filepath.Join(dir, ManifestFile), err)
 	}
@@ -154,6 +150,20 @@ func CheckContents(dir string, manifest map[string]any, p *Plan) error {
 		}
 	}
 	return nil
+}
+
+// entryOf is a value of a manifest that was made in this session or read from a file. Where the manifest has none,
+// or with an error, it is the zero value.
+func entryOf[T any](manifest map[string]any, key string) (T, error) {
+	var v, zero T
+	data, err := json.Marshal(manifest[key])
+	if err == nil {
+		err = json.Unmarshal(data, &v)
+	}
+	if err != nil {
+		return zero, err
+	}
+	return v, nil
 }
 
 // sameJSON compares two values by what they are in JSON.

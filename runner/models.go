@@ -161,11 +161,7 @@ func (ms *Models) prepare(m *Model) error {
 	if err != nil {
 		return err
 	}
-	paths := make([]string, len(described.Files))
-	for i, f := range described.Files {
-		paths[i] = f.Path
-	}
-	h, err := ms.hash(paths)
+	h, err := ms.hash(pathsOf(described.Files))
 	if err != nil {
 		return err
 	}

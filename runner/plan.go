@@ -101,11 +101,7 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 
 // checkPaths refuses files that a worker could not be told of.
 func checkPaths(m Model) error {
-	paths := []string{m.File, m.Path}
-	for _, f := range m.Files {
-		paths = append(paths, f.Path)
-	}
-	for _, path := range paths {
+	for _, path := range append([]string{m.File, m.Path}, pathsOf(m.Files)...) {
 		if err := text.CheckPath("model "+m.Name, path); err != nil {
 			return fmt.Errorf("runner: %w", err)
 		}

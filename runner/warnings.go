@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"encoding/json"
 	"slices"
 
 	"llmscale/runner/record"
@@ -37,10 +36,6 @@ func (r *Run) warn(w Warning) {
 
 // keptWarnings are the manifest's, whether it was made in this session or read from a file.
 func keptWarnings(manifest map[string]any) []Warning {
-	var kept []Warning
-	data, err := json.Marshal(manifest[manifestWarnings])
-	if err != nil || json.Unmarshal(data, &kept) != nil {
-		return nil
-	}
+	kept, _ := entryOf[[]Warning](manifest, manifestWarnings)
 	return kept
 }
