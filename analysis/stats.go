@@ -3,13 +3,13 @@ package analysis
 import (
 	"math"
 	"slices"
-	"strconv"
 	"sync"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis/stats"
+	"llmscale/internal/text"
 )
 
 // confidence is the level of every interval in this package.
@@ -36,12 +36,7 @@ func finite(v float64) *float64 {
 }
 
 // countOf is a number with its noun.
-func countOf(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
+func countOf(n int, one, many string) string { return text.Counted(n, one, many) }
 
 // sizesOf counts different sizes, for a reason why there are too few.
 func sizesOf(n int) string { return countOf(n, "model size", "models of different size") }

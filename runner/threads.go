@@ -3,6 +3,8 @@ package runner
 import (
 	"fmt"
 	"strings"
+
+	"llmscale/internal/text"
 )
 
 // Threads is which threads compute, as the runtime's own teams tell.
@@ -27,7 +29,7 @@ func threadWarnings(j *Job, t *Threads, quota float64) []Warning {
 		asked, got int
 	}{{"decode", j.Load.Threads, t.Decode}, {"prefill", j.Load.ThreadsBatch, t.Prefill}} {
 		if x.got != x.asked {
-			fewer = append(fewer, fmt.Sprintf("%s has %s, %d were asked for", x.what, threadsOf(x.got), x.asked))
+			fewer = append(fewer, fmt.Sprintf("%s has %s, %d were asked for", x.what, text.Counted(x.got, "thread", "threads"), x.asked))
 		}
 	}
 	if len(fewer) > 0 {
@@ -37,10 +39,10 @@ func threadWarnings(j *Job, t *Threads, quota float64) []Warning {
 	crowded := func(what string, threads, cpus int) {
 		switch {
 		case threads > cpus && cpus > 0:
-			out = append(out, Warning{Code: "threads_share_cpus", Where: where, Text: fmt.Sprintf("%s has %s, which may run on %d of the processors", what, threadsOf(threads), cpus),
+			out = append(out, Warning{Code: "threads_share_cpus", Where: where, Text: fmt.Sprintf("%s has %s, which may run on %d of the processors", what, text.Counted(threads, "thread", "threads"), cpus),
 				Advice: "ask for no more threads than processors, or widen the affinity (taskset, GOMP_CPU_AFFINITY, OMP_PLACES): threads that take turns on a processor wait for each other at every operation"})
 		case float64(threads) > quota:
-			out = append(out, Warning{Code: "threads_beyond_quota", Where: where, Text: fmt.Sprintf("%s has %s, and the control group grants the time of %.3g processors", what, threadsOf(threads), quota),
+			out = append(out, Warning{Code: "threads_beyond_quota", Where: where, Text: fmt.Sprintf("%s has %s, and the control group grants the time of %.3g processors", what, text.Counted(threads, "thread", "threads"), quota),
 				Advice: "ask for no more threads than the quota grants, or raise it (cpu.max): the kernel stops all of them in the middle of a token once the time is used up"})
 		}
 	}
@@ -49,11 +51,4 @@ func threadWarnings(j *Job, t *Threads, quota float64) []Warning {
 		crowded("prefill", t.Prefill, t.CPUsPrefill)
 	}
 	return out
-}
-
-func threadsOf(n int) string {
-	if n == 1 {
-		return "1 thread"
-	}
-	return fmt.Sprintf("%d threads", n)
 }

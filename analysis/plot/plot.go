@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -182,12 +183,7 @@ func scenarioTitle(scenario string) string {
 	return "scenario " + clean(scenario)
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
+func count(n int, one, many string) string { return words.Counted(n, one, many) }
 
 // clean makes one printable line of a name that came from a file.
 func clean(s string) string {

@@ -111,12 +111,7 @@ func params(m *float64) string {
 	return size(*m) + " million parameters"
 }
 
-func count(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
+func count(n int, one, many string) string { return words.Counted(n, one, many) }
 
 // join makes "a, b and c".
 func join(parts []string) string {

@@ -320,11 +320,3 @@ func TestSynthLadderAndTwin(t *testing.T) {
 		}
 	}
 }
-
-func TestCounted(t *testing.T) {
-	for n, want := range map[int]string{0: "0 calls", 1: "1 call", 2: "2 calls"} {
-		if got := counted(n, "call"); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
-	}
-}

@@ -244,7 +244,7 @@ func (s *session) execute(stop <-chan struct{}) error {
 	case sum.Interrupted:
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted: %d of %d calls are measured and kept in %s; `%s` goes on", sum.Kept, sum.Calls, filepath.Join(s.dir, runner.RunsFile), resume)}
 	case sum.Failed() > 0:
-		return &exitError{exitFailedCells, fmt.Errorf("%d of %s without a measurement; `%s` tries again, but not what ran out of memory", sum.Failed(), counted(sum.Cells, "cell"), resume)}
+		return &exitError{exitFailedCells, fmt.Errorf("%d of %s without a measurement; `%s` tries again, but not what ran out of memory", sum.Failed(), text.Counted(sum.Cells, "cell", "cells"), resume)}
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	for _, line := range p.Config.Lists() {
 		fmt.Fprintln(out, line)
 	}
-	fmt.Fprintf(out, "%s\n%s each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Config.Product(), counted(len(p.Calls()), "call"),
+	fmt.Fprintf(out, "%s\n%s each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Config.Product(), text.Counted(len(p.Calls()), "call", "calls"),
 		p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens, p.RecordsExpected())
 	if p.Free > 0 {
 		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", text.Size(p.Free), tooLarge, len(p.Jobs))
@@ -100,17 +100,9 @@ func printSummary(out, errOut io.Writer, run *runner.Run, dir string, sum runner
 	if left := sum.Cells - len(run.Outcomes()); left > 0 {
 		parts = append(parts, fmt.Sprintf("%d not measured", left))
 	}
-	fmt.Fprintf(errOut, "%s: %s\n", counted(sum.Cells, "cell"), strings.Join(parts, ", "))
+	fmt.Fprintf(errOut, "%s: %s\n", text.Counted(sum.Cells, "cell", "cells"), strings.Join(parts, ", "))
 	for _, u := range run.Said() {
 		fmt.Fprintf(out, "%s said to %q: %q\n", u.Cell, u.Prompt, u.Text)
 	}
 	fmt.Fprintln(out, dir)
-}
-
-// counted is a number of things, one or more of them.
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -3,7 +3,10 @@
 // Package text helps messages: what was meant by a misspelt word, and lists of words.
 package text
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // longest is the length in bytes up to which a word is compared: names are shorter, and the time that comparing
 // takes grows with the square.
@@ -57,6 +60,14 @@ func distance(a, b string) int {
 		before, prev = prev, cur
 	}
 	return prev[len(b)]
+}
+
+// Counted is a number of things with their name: "1 model", "3 models".
+func Counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
 }
 
 // List joins words as a sentence does: "a, b and c" with the conjunction "and".

@@ -312,18 +312,11 @@ func listLines[T named](c *Config, table string, all []T) (out []string) {
 // Product is the number of cells and what multiplies to it.
 func (c *Config) Product() string {
 	pairs := len(c.Pairs())
-	what := count(len(c.Models), "model") + " x " + count(len(c.Backends), "backend")
+	what := text.Counted(len(c.Models), "model", "models") + " x " + text.Counted(len(c.Backends), "backend", "backends")
 	if pairs != len(c.Models)*len(c.Backends) {
-		what = count(pairs, "pair") + " of model and backend"
+		what = text.Counted(pairs, "pair", "pairs") + " of model and backend"
 	}
-	return fmt.Sprintf("%s: %s x %s", count(pairs*len(c.Scenarios), "cell"), what, count(len(c.Scenarios), "scenario"))
-}
-
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
+	return fmt.Sprintf("%s: %s x %s", text.Counted(pairs*len(c.Scenarios), "cell", "cells"), what, text.Counted(len(c.Scenarios), "scenario", "scenarios"))
 }
 
 // CheckCells refuses more cells than the file allows.
