@@ -19,14 +19,17 @@ func exponentShort(s analysis.SlopeAnswer) string {
 	case s.Verdict == analysis.LawFlat:
 		return "does not grow: " + value
 	case s.Verdict == analysis.LawBent && s.Curvature != nil && s.Curvature.Local != nil:
-		h := s.Curvature.Local
-		return fmt.Sprintf("not one: %s up to %s, %s beyond", fixed(&h.Below, 2), text(h.Knot), fixed(&h.Above, 2))
+		return "not one: " + hingeShort(s.Curvature.Local)
 	case s.Verdict == analysis.LawBent:
 		return "not one: it changes with size"
 	case s.Verdict == analysis.LawOnePoint && s.Misfit != nil:
 		return fmt.Sprintf("not one: %s without %s", fixed(s.Misfit.SlopeWithout, 3), text(s.Misfit.Model))
 	}
 	return value
+}
+
+func hingeShort(h *analysis.Hinge) string {
+	return fmt.Sprintf("%s up to %s, %s beyond", fixed(&h.Below, 2), text(h.Knot), fixed(&h.Above, 2))
 }
 
 // slopeSentence is of a slope that there is; slopeSentences has the others.

@@ -332,8 +332,7 @@ func lawShort(f analysis.Fit) string {
 	case f.Law == analysis.LawFlat:
 		return "does not grow"
 	case f.Law == analysis.LawBent && f.Curvature != nil && f.Curvature.Local != nil:
-		h := f.Curvature.Local
-		return fmt.Sprintf("no: %s up to %s, %s beyond", fixed(&h.Below, 2), text(h.Knot), fixed(&h.Above, 2))
+		return "no: " + hingeShort(f.Curvature.Local)
 	case f.Law == analysis.LawOnePoint && f.Misfit != nil:
 		return fmt.Sprintf("no: %s moves it", text(f.Misfit.Model))
 	case f.Law == "":
