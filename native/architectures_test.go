@@ -40,14 +40,8 @@ func TestArchitectures(t *testing.T) {
 	if *updateAccounts && !pinned {
 		t.Fatal("the account that is kept is the pinned llama.cpp's")
 	}
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept, err := archs.Accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
+	kept := archs.Told(t)
 	for _, arch := range readArchSource(t).names {
 		if !slices.ContainsFunc(models, func(m archs.Model) bool { return m.Arch == arch }) && pinned {
 			t.Errorf("%s: this llama.cpp knows it, and it is not covered: add it to native/discover_keys_test.go and run TestDiscover", arch)
@@ -122,10 +116,7 @@ func refusal(err string) string {
 // TestTensorsThatNoArchitectureHas: llama.cpp refuses a file with tensors beyond its architecture's, of an encoder of
 // images or of a layer too many, which is what the description's notes say.
 func TestTensorsThatNoArchitectureHas(t *testing.T) {
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
 	i := slices.IndexFunc(models, func(m archs.Model) bool { return m.Arch == "gemma3" })
 	for _, name := range []string{"v.blk.0.attn_q.weight", "mm.input_projection.weight", "blk.7.attn_q.weight"} {
 		m := models[i]
@@ -151,14 +142,8 @@ func TestTensorsThatNoArchitectureHas(t *testing.T) {
 // TestArchitecturesRepacked: with weights in q4_0, of which llama.cpp copies some into an order of its own, what it
 // maps and what it copies is what the ledger says.
 func TestArchitecturesRepacked(t *testing.T) {
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts, err := archs.Accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
+	accounts := archs.Told(t)
 	build, err := Build()
 	if err != nil {
 		t.Fatal(err)

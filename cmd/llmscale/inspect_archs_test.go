@@ -11,10 +11,7 @@ import (
 // TestInspectArchitectures: inspect of a model of any architecture says what a reader of its figures must know: what is
 // not read, what is kept beside the cache, what is an estimate, and why it cannot be measured.
 func TestInspectArchitectures(t *testing.T) {
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
 	want := map[string]string{
 		"mamba":                     "of recurrent layers, for one sequence",
 		"glm4moe prediction layers": "those of layers that predict further tokens",

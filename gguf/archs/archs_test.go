@@ -12,14 +12,8 @@ import (
 
 // TestDescriptions holds the description of every small model against llama.cpp's own account of it.
 func TestDescriptions(t *testing.T) {
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts, err := archs.Accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
+	accounts := archs.Told(t)
 	if len(models) != len(accounts) {
 		t.Errorf("%d models and %d accounts: run TestArchitectures of package native with -update-accounts", len(models), len(accounts))
 	}
@@ -67,10 +61,7 @@ func TestDescriptions(t *testing.T) {
 
 // TestComponents: the components of every model add up to its figures, and recurrent layers have one of their own.
 func TestComponents(t *testing.T) {
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
 	for i := range models {
 		d, err := models[i].Describe()
 		if err != nil {

@@ -21,14 +21,8 @@ import (
 // Every architecture of llama.cpp is either loaded, and then nothing differs between the plan and llama.cpp's account, or
 // refused: by its file, or else by what llama.cpp says, and then before anything is computed, on which it may abort.
 func TestEveryArchitecture(t *testing.T) {
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts, err := archs.Accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
+	accounts := archs.Told(t)
 	build, err := native.Build()
 	if err != nil {
 		t.Fatal(err)
@@ -74,10 +68,7 @@ func TestEveryArchitecture(t *testing.T) {
 
 // A decoder that was trained for embeddings, of which the file says nothing but how its tokens are pooled.
 func TestModelThatPools(t *testing.T) {
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
 	i := slices.IndexFunc(models, func(m archs.Model) bool { return m.Name() == "qwen3" })
 	path := filepath.Join(t.TempDir(), "m.gguf")
 	if err := models[i].Write(path); err != nil {
@@ -102,14 +93,8 @@ func TestModelThatPools(t *testing.T) {
 // (src/models/cogvlm.cpp of ec98e2002 and of 0c1e57098) leaves out which tokens' logits are wanted, so that a batch
 // answers with those of its first token. That is what the check is for.
 func TestSelfCheckOfEveryArchitecture(t *testing.T) {
-	models, err := archs.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts, err := archs.Accounts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	models := archs.Models(t)
+	accounts := archs.Told(t)
 	build, err := native.Build()
 	if err != nil {
 		t.Fatal(err)
