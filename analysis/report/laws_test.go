@@ -15,14 +15,12 @@ import (
 	"llmscale/analysis/plot"
 )
 
-// onDisk takes a series through a run folder: its records as runs.jsonl, loaded,
-// analysed with a bootstrap, drawn, and reported.
-func (m madeUp) onDisk(t *testing.T) (r *analysis.Result, md, page string) {
+// loaded is the run of these rows' records, through a runs.jsonl in dir.
+func loaded(t *testing.T, dir string, rows []analysis.Row) *analysis.Run {
 	t.Helper()
-	dir := t.TempDir()
 	var lines []byte
-	for _, row := range m.rows(rand.New(rand.NewPCG(2, 2))) {
-		line, err := json.Marshal(row.Record)
+	for i := range rows {
+		line, err := json.Marshal(&rows[i].Record)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,6 +33,16 @@ func (m madeUp) onDisk(t *testing.T) (r *analysis.Result, md, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run
+}
+
+// onDisk takes a series through a run folder: its records as runs.jsonl, loaded,
+// analysed with a bootstrap, drawn, and reported.
+func (m madeUp) onDisk(t *testing.T) (r *analysis.Result, md, page string) {
+	t.Helper()
+	dir := t.TempDir()
+	run := loaded(t, dir, m.rows(rand.New(rand.NewPCG(2, 2))))
+	var err error
 	if r, err = analysis.Analyze(run, analysis.Options{Bootstrap: 100}); err != nil {
 		t.Fatal(err)
 	}

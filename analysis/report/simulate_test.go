@@ -2,12 +2,10 @@ package report
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -361,22 +359,7 @@ func atMost(n int, p float64) int {
 func TestMadeUpFromDisk(t *testing.T) {
 	l := ladderOf{sizes: steps(6), time: growth, slow: .01, status: failing(4, record.StatusOOM)}
 	rows := l.rows(1)
-	dir := t.TempDir()
-	var lines []byte
-	for _, r := range rows {
-		data, err := json.Marshal(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines = append(append(lines, data...), '\n')
-	}
-	if err := os.WriteFile(filepath.Join(dir, "runs.jsonl"), lines, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	run, err := analysis.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	run := loaded(t, t.TempDir(), rows)
 	if len(run.Rows) != len(rows) {
 		t.Fatalf("%d of %d records", len(run.Rows), len(rows))
 	}
