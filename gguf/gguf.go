@@ -80,8 +80,9 @@ type File struct {
 	KVs        []KV   // in the file's order
 	Tensors    []Tensor
 
-	own     int64   // bytes in this file alone
-	rest    []*File // the parts after the first, without their tensors
+	own     int64       // bytes in this file alone
+	info    os.FileInfo // of the open file; nil for Read
+	rest    []*File     // the parts after the first, without their tensors
 	r       io.ReaderAt
 	closer  io.Closer
 	keys    map[string]int // index into KVs
@@ -123,12 +124,15 @@ func openFile(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gguf: %w", err)
 	}
-	file, err := read(path, f, st.Size())
+	var file *File
+	if st, err = f.Stat(); err == nil { // of what is open, should another file have taken its place
+		file, err = read(path, f, st.Size())
+	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	file.closer = f
+	file.info, file.closer = st, f
 	return file, nil
 }
 

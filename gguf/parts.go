@@ -232,16 +232,17 @@ func (f *File) part(i int) *File {
 
 // Part is one of the files in which a model lies.
 type Part struct {
-	Path       string // empty for Read
-	Size       int64  // bytes
-	DataOffset int64  // bytes from the start of the file to its tensor data
+	Path       string      // empty for Read
+	Size       int64       // bytes
+	DataOffset int64       // bytes from the start of the file to its tensor data
+	Info       os.FileInfo // of the file as it was when it was opened; nil for Read
 }
 
 // Parts lists the files in which the model lies, in their order: one, unless it was split.
 func (f *File) Parts() []Part {
-	parts := []Part{{f.Path, f.own, f.DataOffset}}
+	parts := []Part{{f.Path, f.own, f.DataOffset, f.info}}
 	for _, p := range f.rest {
-		parts = append(parts, Part{p.Path, p.own, p.DataOffset})
+		parts = append(parts, Part{p.Path, p.own, p.DataOffset, p.info})
 	}
 	return parts
 }

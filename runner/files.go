@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"llmscale/runner/record"
 )
 
@@ -35,23 +33,21 @@ func openRegular(path string) (*os.File, FileID, error) {
 	if err != nil {
 		return nil, FileID{}, err
 	}
-	id, err := identify(f)
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: path, Err: errors.New("it is no regular file")}
+	}
 	if err != nil {
 		f.Close()
 		return nil, FileID{}, err
 	}
-	return f, id, nil
+	return f, fileID(path, info), nil
 }
 
-func identify(f *os.File) (FileID, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return FileID{}, &fs.PathError{Op: "stat", Path: f.Name(), Err: err}
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return FileID{}, &fs.PathError{Op: "read", Path: f.Name(), Err: errors.New("it is no regular file")}
-	}
-	return FileID{f.Name(), uint64(st.Dev), st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano()}, nil
+// fileID identifies a file by what the system tells of it while it is open.
+func fileID(path string, info fs.FileInfo) FileID {
+	st := info.Sys().(*syscall.Stat_t)
+	return FileID{path, uint64(st.Dev), st.Ino, st.Size, st.Mtim.Nano(), st.Ctim.Nano()}
 }
 
 // identifyAll identifies the files of a model; its error is a *Failure.

@@ -79,19 +79,12 @@ func (m *Model) describe() error {
 	if err != nil {
 		return err
 	}
-	paths := f.Paths()
-	if err := f.Close(); err != nil {
-		return err
-	}
-	// What is described must be what was identified: the same files before it was opened and after.
-	if m.Files, err = identifyAll(paths); err != nil {
-		return err
-	}
-	if f, err = gguf.Open(m.File); err != nil {
-		return err
-	}
 	defer f.Close()
 	m.File = f.Path // of a model in several parts the first, which is the one that llama.cpp takes
+	m.Files = nil
+	for _, p := range f.Parts() {
+		m.Files = append(m.Files, fileID(p.Path, p.Info))
+	}
 	if err := m.describeFile(f); err != nil {
 		return err
 	}

@@ -45,16 +45,11 @@ func OpenTwin(path string) (*Twin, error) {
 		return nil, err
 	}
 	t := &Twin{offset: f.DataOffset, name: strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))}
-	paths := f.Paths()
-	if len(paths) > 1 {
-		t.name = filepath.Base(gguf.Stem(f.Path)) // the same whichever part was named
+	for _, p := range f.Parts() {
+		t.infos = append(t.infos, p.Info)
 	}
-	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
-			return nil, fmt.Errorf("synth: %w", err)
-		}
-		t.infos = append(t.infos, info)
+	if len(t.infos) > 1 {
+		t.name = filepath.Base(gguf.Stem(f.Path)) // the same whichever part was named
 	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f.Header()); err != nil {
