@@ -23,6 +23,8 @@ struct ls_context {
 
 namespace ls {
 
+constexpr llama_seq_id sequence = 0; // the one that a context holds
+
 // Decodes tokens[0..n) at the context's end in batches of n_batch; logits of all tokens or of the last one only.
 // Does not synchronize. Returns llama_decode's code.
 int append(ls_context * c, const int32_t * tokens, int32_t n, bool all);
