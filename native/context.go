@@ -184,8 +184,11 @@ func (c *Context) Measure(prompt []int32, gen int) (*Measurement, error) {
 	}
 	var out C.ls_measurement
 	err := c.run(func(cerr *C.ls_error) C.int {
-		return C.ls_measure(c.c, ids(prompt), C.int32_t(len(prompt)), C.int32_t(gen),
-			ids(m.OutputIDs), times(m.TokenNS), times(m.SamplingNS), times(device), &out, cerr)
+		call := C.ls_call{
+			prompt: ids(prompt), n_prompt: C.int32_t(len(prompt)), n_gen: C.int32_t(gen),
+			output_ids: ids(m.OutputIDs), token_ns: times(m.TokenNS), sampling_ns: times(m.SamplingNS), token_device_ns: times(device),
+		}
+		return C.ls_measure(c.c, call, &out, cerr)
 	})
 	if err != nil {
 		return nil, err

@@ -167,7 +167,19 @@ typedef struct {
  * handed out in (4 bytes for each entry of the vocabulary) is not among them. */
 int32_t ls_context_memory(const ls_context * ctx, ls_memory * out, int32_t cap);
 
-/* One timed call. kv_decode spans from before the first step to after the last. */
+/* What a timed call is to compute, and where its values go. */
+typedef struct {
+    const int32_t * prompt;
+    int32_t         n_prompt, n_gen; /* tokens */
+
+    /* Room for n_gen values each. */
+    int32_t * output_ids;
+    int64_t * token_ns;
+    int64_t * sampling_ns;
+    int64_t * token_device_ns; /* NULL: no events around single steps; untouched where ls_measurement.device is false */
+} ls_call;
+
+/* What a timed call took. kv_decode spans from before the first step to after the last. */
 typedef struct {
     int64_t kv_clear_ns;
     int64_t prefill_ns;
@@ -193,16 +205,11 @@ typedef struct {
 /* Clears the KV cache, evaluates prompt[0..n_prompt) in batches of n_batch with
  * logits of the last token only, takes the argmax, then takes n_gen steps of
  * llama_decode + llama_synchronize + argmax. Ends of sequence are ignored.
- * output_ids, token_ns, sampling_ns have room for n_gen values each; output_ids[0]
- * comes from prefill's logits, and output_ids[i] is what step i decodes.
+ * output_ids[0] comes from prefill's logits, and output_ids[i] is what step i decodes.
  * On a GPU one more step comes untimed between prefill and decode: the first timed
  * step's, taken back again, in which ggml-cuda captures the CUDA graph that the
- * timed steps run.
- * token_device_ns, if not NULL, asks for events around every step, for n_gen values;
- * it stays untouched where out->device is false. */
-int ls_measure(ls_context * ctx, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
-               int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns, int64_t * token_device_ns,
-               ls_measurement * out, ls_error * err);
+ * timed steps run. */
+int ls_measure(ls_context * ctx, ls_call call, ls_measurement * out, ls_error * err);
 
 /* Clears the KV cache; the next ls_eval starts at position 0. */
 void ls_context_clear(ls_context * ctx);

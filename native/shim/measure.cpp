@@ -44,7 +44,7 @@ bool all_finite(const float * x, int32_t n) {
 enum : size_t { prefill_begin, prefill_done, priming_begin, priming_done, decode_begin, decode_done, first_step };
 
 // Reads the events of a call that is over.
-int device_times(const ls::device_clock & clock, int32_t n_gen, int64_t * token_device_ns, ls_measurement * out, ls_error * err) {
+int device_times(const ls::device_clock & clock, const ls_call & call, ls_measurement * out, ls_error * err) {
     if (!clock.running()) {
         return LS_OK;
     }
@@ -65,9 +65,9 @@ int device_times(const ls::device_clock & clock, int32_t n_gen, int64_t * token_
         }
         out->e2e_device_ns -= priming;
     }
-    for (int32_t i = 0; token_device_ns && i < n_gen; i++) {
+    for (int32_t i = 0; call.token_device_ns && i < call.n_gen; i++) {
         const size_t step = first_step + 2 * size_t(i);
-        if (const int rc = clock.elapsed_ns(step, step + 1, &token_device_ns[i], err)) {
+        if (const int rc = clock.elapsed_ns(step, step + 1, &call.token_device_ns[i], err)) {
             return rc;
         }
     }
@@ -96,20 +96,20 @@ int prime(ls_context * c, int32_t token, ls_measurement * out, ls_error * err) {
     return LS_OK;
 }
 
-int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_gen, int32_t * output_ids,
-            int64_t * token_ns, int64_t * sampling_ns, int64_t * token_device_ns, ls_measurement * out, ls_error * err) {
+int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error * err) {
     *out = {};
+    const int32_t n_prompt = call.n_prompt, n_gen = call.n_gen;
     if (n_prompt < 1 || n_gen < 0) {
         return ls::fail(err, LS_BAD_ARG, "measure", "a prompt of %d tokens and %d decode steps: want at least 1 and 0", n_prompt, n_gen);
     }
     if (int64_t(n_prompt) + n_gen > int64_t(llama_n_ctx(c->ctx))) {
         return ls::fail(err, LS_KV_FULL, "measure", "prompt %d + gen %d tokens do not fit a context of %u", n_prompt, n_gen, llama_n_ctx(c->ctx));
     }
-    if (const int rc = ls::check_tokens(c, prompt, n_prompt, err, "measure")) {
+    if (const int rc = ls::check_tokens(c, call.prompt, n_prompt, err, "measure")) {
         return rc;
     }
 
-    if (const int rc = c->clock.prepare(c->ctx, first_step + (token_device_ns ? 2 * size_t(n_gen) : 0), err)) {
+    if (const int rc = c->clock.prepare(c->ctx, first_step + (call.token_device_ns ? 2 * size_t(n_gen) : 0), err)) {
         return rc;
     }
 
@@ -125,7 +125,7 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
 
     const int64_t prefill_start = ls::now_ns();
     c->clock.record(prefill_begin);
-    if (const int rc = ls::append(c, prompt, n_prompt, false)) {
+    if (const int rc = ls::append(c, call.prompt, n_prompt, false)) {
         return ls::decode_failed(err, "prefill", rc);
     }
     c->clock.record(prefill_done);
@@ -150,14 +150,14 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
         c->clock.record(decode_done);
     }
     for (int32_t i = 0; i < n_gen; i++) {
-        output_ids[i] = next;
-        if (token_device_ns) {
+        call.output_ids[i] = next;
+        if (call.token_device_ns) {
             c->clock.record(first_step + 2 * size_t(i));
         }
         if (const int rc = ls::append(c, &next, 1, false)) {
             return ls::decode_failed(err, "decode", rc);
         }
-        if (token_device_ns) {
+        if (call.token_device_ns) {
             c->clock.record(first_step + 2 * size_t(i) + 1);
         }
         if (i == n_gen - 1) { // after it the stream has nothing left: the last argmax is the host's
@@ -167,8 +167,8 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
         const int64_t decoded = ls::now_ns();
         next                  = ls::argmax(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
         const int64_t sampled = ls::now_ns();
-        token_ns[i]           = decoded - t;
-        sampling_ns[i]        = sampled - decoded;
+        call.token_ns[i]      = decoded - t;
+        call.sampling_ns[i]   = sampled - decoded;
         t                     = sampled;
     }
     const int64_t decode_end = t;
@@ -192,7 +192,7 @@ int measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_
                               - timeval_ns(before.ru_utime) - timeval_ns(before.ru_stime);
     out->rss_peak_bytes       = rss_peak_bytes();
     out->logits_finite        = all_finite(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
-    return device_times(c->clock, n_gen, token_device_ns, out, err);
+    return device_times(c->clock, call, out, err);
 }
 
 int bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
@@ -218,12 +218,8 @@ int bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const 
 
 } // namespace
 
-extern "C" int ls_measure(ls_context * c, const int32_t * prompt, int32_t n_prompt, int32_t n_gen,
-                          int32_t * output_ids, int64_t * token_ns, int64_t * sampling_ns, int64_t * token_device_ns,
-                          ls_measurement * out, ls_error * err) {
-    return ls::guarded(err, "measure", [&] {
-        return measure(c, prompt, n_prompt, n_gen, output_ids, token_ns, sampling_ns, token_device_ns, out, err);
-    });
+extern "C" int ls_measure(ls_context * c, ls_call call, ls_measurement * out, ls_error * err) {
+    return ls::guarded(err, "measure", [&] { return measure(c, call, out, err); });
 }
 
 extern "C" int ls_bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
