@@ -51,7 +51,7 @@ var variants = map[string][]string{
 	"nemotron_h_moe": {"attention.head_count_kv=[0,2,0] feed_forward_length=[0,0,96] attention.key_length=16 attention.value_length=16 expert_shared_count=1 expert_shared_feed_forward_length=80" + ssmKeys + moeKeys},
 	"lfm2":           {"attention.head_count_kv=[0,2,0]"},
 	"lfm2moe":        {"attention.head_count_kv=[0,2,0]" + moeKeys},
-	"rwkv6":          {rwkvKeys + " +blk.%.time_mix_lerp_fused.weight"}, "rwkv6qwen2": {rwkvKeys + " token_shift_count=1"}, "rwkv7": {rwkvKeys + " attention.gate_lora_rank=40"}, "arwkv7": {rwkvKeys + " token_shift_count=1"},
+	"rwkv6":          {rwkvKeys + " +blk.%.time_mix_lerp_fused.weight"}, "rwkv6qwen2": {rwkvKeys + " token_shift_count=1"}, "rwkv7": {rwkv7Keys + " attention.gate_lora_rank=40 attention.layer_norm_epsilon=1e-05"}, "arwkv7": {rwkv7Keys + " token_shift_count=1 attention.layer_norm_rms_epsilon=1e-05"},
 	"gemma2": {"attention.sliding_window=128"}, "gemma3": {"block_count=7 attention.sliding_window=128"}, "cohere2": {"block_count=4"},
 	"gemma3n": {"block_count=22"}, "olmo2": {"", "window: block_count=4 attention.sliding_window=128"}, "phi3": {"+blk.%.attn_qkv.weight", "window: attention.sliding_window=128 +blk.%.attn_qkv.weight"},
 	"exaone4":  {"", "window: block_count=64"},
@@ -76,6 +76,9 @@ var variants = map[string][]string{
 const (
 	bertKeys = "tokenizer.ggml.token_type_count=2 attention.head_count_kv=4"
 	rwkvKeys = "attention.head_count=0 attention.head_count_kv=0"
+	// Of these llama.cpp leaves the epsilon unset where the file has none, and its CPU kernel goes by whole vectors past
+	// the end of a head of 16. Published models have heads of 64.
+	rwkv7Keys = rwkvKeys + " wkv.head_size=64"
 )
 
 // keyValues are the values of keys that an architecture may ask for.
