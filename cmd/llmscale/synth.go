@@ -183,11 +183,11 @@ func listShapes(c *cli.Context) error {
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t", s.Source(), s.Params(), s.NLayer, s.NEmbd, s.NHead, s.NHeadKV,
 				s.HeadDim, s.NFF, s.NVocab, experts)
 			for _, typ := range []string{"f16", "q4_0"} {
-				d, err := synth.Describe(s, synth.Options{Type: typ})
+				size, err := synth.FileBytes(s, synth.Options{Type: typ})
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(w, "%s\t", text.Size(d.FileBytes))
+				fmt.Fprintf(w, "%s\t", text.Size(size))
 			}
 			fmt.Fprintln(w)
 		}

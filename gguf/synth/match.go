@@ -28,6 +28,15 @@ func Describe(m Model, opt Options) (gguf.Description, error) {
 	return gguf.Describe(f)
 }
 
+// FileBytes returns the size of the file that Write makes.
+func FileBytes(m Model, opt Options) (int64, error) {
+	entries, ts, err := m.contents(opt)
+	if err != nil {
+		return 0, err
+	}
+	return gguf.Size(entries, specs(ts))
+}
+
 // Matches tells whether the file at path is what Write would make of the same arguments: its size and every byte
 // before the weights are compared, and those name shape, seed and the version of the generator. The weights
 // themselves are not read.

@@ -70,3 +70,50 @@ func TestDescribeAndMatches(t *testing.T) {
 		t.Error("Matches a truncated file")
 	}
 }
+
+// TestFileBytes: the size without the header is the size with it, for every shape, whichever was asked for before.
+func TestFileBytes(t *testing.T) {
+	lists := [][]Shape{Presets(), Shapes()}
+	rungs, err := Rungs("llama", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists = append(lists, rungs)
+	for _, list := range lists {
+		for _, s := range list {
+			for _, typ := range []string{"f16", "q4_0"} {
+				opt := Options{Type: typ, Seed: 3}
+				f, err := Preview(s, opt)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := FileBytes(s, opt); err != nil || got != f.Size {
+					t.Errorf("%s in %s: FileBytes says %d, %v; the file has %d bytes", s.Source(), typ, got, err, f.Size)
+				}
+			}
+		}
+	}
+	if _, err := FileBytes(rungs[0], Options{Type: "q9"}); err == nil {
+		t.Error("a size of a type that there is not")
+	}
+}
+
+// BenchmarkFileSize compares the ways to find a size: by the header's bytes, and by their number alone.
+func BenchmarkFileSize(b *testing.B) {
+	s, err := Lookup("shape:gemma3-270m")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, size := range map[string]func() error{
+		"header": func() error { _, err := Describe(s, Options{}); return err },
+		"number": func() error { _, err := FileBytes(s, Options{}); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := size(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

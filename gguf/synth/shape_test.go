@@ -142,10 +142,13 @@ func TestLadder(t *testing.T) {
 
 // Every vocabulary is whole: tokens differ, merges make tokens that are there, and the end of text is marked.
 func TestVocabularySizes(t *testing.T) {
-	for _, n := range []int64{MinVocab, 300, 4096, VocabSize, 128_256} {
+	for _, n := range []int64{MinVocab, 300, 4096, VocabSize, 128_256, VocabSize + 1, 151_936, 128_256} { // larger ones share their tokens
 		v := vocabularyOf(n)
 		if len(v.tokens) != int(n) || len(v.types) != int(n) || len(v.merges) != int(min(n, VocabSize))-257 {
 			t.Fatalf("%d: %d tokens, %d types, %d merges", n, len(v.tokens), len(v.types), len(v.merges))
+		}
+		if last := v.tokens[n-1]; n > VocabSize && (last != fmt.Sprintf("<unused%d>", n-1) || v.types[n-1] != unusedToken) {
+			t.Errorf("%d: the last token is %q of type %d", n, last, v.types[n-1])
 		}
 		ids := map[string]int{}
 		for i, s := range v.tokens {

@@ -5,6 +5,7 @@ package synth
 import (
 	_ "embed"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -56,28 +57,60 @@ const (
 )
 
 // vocabularyOf returns a vocabulary of n tokens, MinVocab to MaxVocab. A smaller one than GPT-2's has the first
-// merges alone, which are those of the most useful words; a larger one ends in tokens that no text becomes.
+// merges alone, which are those of the most useful words; a larger one ends in tokens that no text becomes. Callers
+// only read it.
 func vocabularyOf(n int64) *vocab {
 	full := vocabulary()
-	if n == VocabSize {
+	switch {
+	case n == VocabSize:
 		return full
+	case n > VocabSize:
+		tokens, types := larger.upTo(n)
+		return &vocab{tokens: tokens, types: types, merges: full.merges, endOfText: endOfText}
 	}
-	v := &vocab{endOfText: uint32(min(n, VocabSize) - 1), types: make([]int32, n)}
+	v := &vocab{endOfText: uint32(n - 1), types: make([]int32, n)}
 	merges := int(v.endOfText) - 256
 	v.merges = full.merges[:merges]
 	v.tokens = append(make([]string, 0, n), full.tokens[:256+merges]...)
 	v.tokens = append(v.tokens, full.tokens[endOfText])
-	for i := len(v.tokens); i < int(n); i++ {
-		v.tokens = append(v.tokens, fmt.Sprintf("<unused%d>", i))
-	}
 	for i := range v.types {
 		v.types[i] = normalToken
-		if i > int(v.endOfText) {
-			v.types[i] = unusedToken
-		}
 	}
 	v.types[v.endOfText] = controlToken
 	return v
+}
+
+// larger is the largest vocabulary that was asked for. All that are larger than GPT-2's begin alike, so they share it:
+// a list of shapes asks for many.
+var larger longest
+
+type longest struct {
+	mu     sync.Mutex
+	tokens []string
+	types  []int32
+}
+
+// upTo returns the first n tokens, more than VocabSize.
+func (l *longest) upTo(n int64) ([]string, []int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if int64(len(l.tokens)) < n {
+		full := vocabulary()
+		var text strings.Builder
+		text.Grow(int(n-VocabSize) * len("<unused123456>"))
+		ends, number := make([]int, 0, n-VocabSize), make([]byte, 0, 8)
+		l.tokens = append(make([]string, 0, n), full.tokens...)
+		l.types = append(make([]int32, 0, n), full.types...)
+		for i := int64(VocabSize); i < n; i++ {
+			text.WriteString("<unused")
+			text.Write(strconv.AppendInt(number, i, 10))
+			text.WriteByte('>')
+			ends = append(ends, text.Len())
+			l.types = append(l.types, unusedToken)
+		}
+		l.tokens = append(l.tokens, cut(text.String(), ends)...)
+	}
+	return l.tokens[:n:n], l.types[:n:n]
 }
 
 // vocabulary builds the vocabulary once in a process. Callers only read it.
@@ -95,6 +128,7 @@ var vocabulary = sync.OnceValue(func() *vocab {
 // come before earlier ones, a piece that has become one token stays one.
 type builder struct {
 	tokens    []string         // as raw bytes, by id
+	bytes     [256]int32       // ids of the single bytes
 	ids       map[string]int32 // by raw bytes
 	merges    [][2]int32       // pairs of ids
 	ranks     map[uint64]int32 // pair to index into merges
@@ -112,7 +146,8 @@ func newBuilder() *builder {
 	}
 	for _, c := range byteOrder() {
 		s := string([]byte{c})
-		b.ids[s] = int32(len(b.tokens))
+		b.bytes[c] = int32(len(b.tokens))
+		b.ids[s] = b.bytes[c]
 		b.tokens = append(b.tokens, s)
 	}
 	for _, p := range neverJoined {
@@ -127,7 +162,7 @@ func pairKey(left, right int32) uint64 { return uint64(left)<<32 | uint64(uint32
 func (b *builder) encode(piece string) []int32 {
 	s := b.scratch[:0]
 	for i := range len(piece) {
-		s = append(s, b.ids[piece[i:i+1]])
+		s = append(s, b.bytes[piece[i]])
 	}
 	b.scratch = s
 	for len(s) > 1 {
