@@ -16,6 +16,10 @@ import (
 	"strings"
 )
 
+// The main goroutine keeps the process's first thread, so that no context computes on it: libgomp takes it for bound
+// (shim/process.cpp) and would not bind it again.
+func init() { runtime.LockOSThread() }
+
 // Built says whether this binary holds llama.cpp.
 const Built = true
 

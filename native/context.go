@@ -120,12 +120,19 @@ func (c *Context) Info() (ContextInfo, error) {
 	return ContextInfo{kinds[info.memory], told(info.causal), told(info.logits), int(info.pooling)}, nil
 }
 
-// Team counts the threads that compute decode's graphs, or with batch prefill's. It has them compute one operation, on
+// Team finds the threads that compute decode's graphs, or with batch prefill's. It has them compute one operation, on
 // the thread that runs all calls, so that libgomp's team is there before the first of them.
 func (c *Context) Team(batch bool) (Team, error) {
-	var team C.ls_team
-	err := c.run(func(cerr *C.ls_error) C.int { return C.ls_context_team(c.c, C.bool(batch), &team, cerr) })
-	return Team{int(team.n_threads), int(team.n_cpus)}, err
+	const most = 4096 // threads
+	tids := make([]int32, most)
+	var n C.int32_t
+	err := c.run(func(cerr *C.ls_error) C.int {
+		return C.ls_context_team(c.c, C.bool(batch), ids(tids), most, &n, cerr)
+	})
+	if err != nil {
+		return Team{}, err
+	}
+	return newTeam(tids[:n]), nil
 }
 
 // Memory returns what llama.cpp allocated for the model and this context, in the

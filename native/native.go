@@ -92,8 +92,10 @@ type ContextInfo struct {
 
 // Team is which threads compute.
 type Team struct {
-	Threads int
-	CPUs    int // that they may run on, all of them together
+	Threads  int
+	CPUs     int      // that they may run on, all of them together; 0: the system does not tell
+	Affinity []string // the processors that each may run on, as Linux writes them (0,2-5), in the team's order
+	TIDs     []int32  // the threads' ids in the system
 }
 
 // ContextParams says what a context can hold and how it computes.

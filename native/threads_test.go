@@ -66,24 +66,28 @@ func TestTeam(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Printf("team: %d %d on %d and %d\n", decode.Threads, prefill.Threads, decode.CPUs, prefill.CPUs)
+		fmt.Printf("team: %d %d on %d and %d, the process on %d\n", decode.Threads, prefill.Threads, decode.CPUs, prefill.CPUs, len(cpus(t)))
+		fmt.Println("affinity:", decode.Affinity)
 		return
 	}
 	all := cpus(t)
 	for _, c := range []struct {
 		how, env                           string
 		decode, prefill, cpus, prefillCPUs int
+		process                            int // CPUs of what is no thread that computes
 	}{
-		{"free", "NONE=", 3, 4, len(all), len(all)},
-		{"free", "OMP_THREAD_LIMIT=2", 2, 2, len(all), len(all)},
-		{"free", "OMP_THREAD_LIMIT=3", 3, 3, len(all), len(all)},
-		{"free", "OMP_NUM_THREADS=1", 3, 4, len(all), len(all)}, // the number that ggml gives goes before it
-		{"free", fmt.Sprintf("GOMP_CPU_AFFINITY=%d", all[0]), 3, 4, 1, 1},
-		{"pinned", "NONE=", 3, 4, 1, 1},
+		{"free", "NONE=", 3, 4, len(all), len(all), len(all)},
+		{"free", "OMP_THREAD_LIMIT=2", 2, 2, len(all), len(all), len(all)},
+		{"free", "OMP_THREAD_LIMIT=3", 3, 3, len(all), len(all), len(all)},
+		{"free", "OMP_NUM_THREADS=1", 3, 4, len(all), len(all), len(all)}, // the number that ggml gives goes before it
+		{"free", fmt.Sprintf("GOMP_CPU_AFFINITY=%d", all[0]), 3, 4, 1, 1, len(all)},
+		{"free", "OMP_PROC_BIND=true", 3, 4, len(all), len(all), len(all)},
+		{"free", "OMP_PLACES={0}", 3, 4, 1, 1, len(all)},
+		{"pinned", "NONE=", 3, 4, 1, 1, 1},
 	} {
 		t.Run(c.how+" "+c.env, func(t *testing.T) {
 			out := countThreads(t, c.how, c.env)
-			want := fmt.Sprintf("team: %d %d on %d and %d", c.decode, c.prefill, c.cpus, c.prefillCPUs)
+			want := fmt.Sprintf("team: %d %d on %d and %d, the process on %d", c.decode, c.prefill, c.cpus, c.prefillCPUs, c.process)
 			if out != want {
 				t.Errorf("%q, want %q", out, want)
 			}
@@ -92,7 +96,7 @@ func TestTeam(t *testing.T) {
 	// OpenMP then gives no more threads than there are processors, less the machine's load.
 	var decode, prefill, on, prefillOn int
 	out := countThreads(t, "free", "OMP_DYNAMIC=true")
-	if _, err := fmt.Sscanf(out, "team: %d %d on %d and %d", &decode, &prefill, &on, &prefillOn); err != nil {
+	if _, err := fmt.Sscanf(out, "team: %d %d on %d and %d,", &decode, &prefill, &on, &prefillOn); err != nil {
 		t.Fatalf("%q: %v", out, err)
 	}
 	if decode < 1 || decode > min(3, len(all)) || prefill < 1 || prefill > min(4, len(all)) {

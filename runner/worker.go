@@ -20,8 +20,11 @@ func WorkerMain(open Opener, probe Prober) error {
 	if _, err := out.Stat(); err != nil {
 		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
 	}
-	// Nothing may disturb a timed call: garbage is collected between calls only.
+	// Nothing may disturb a timed call: garbage is collected between calls only. With one processor for Go, its monitor
+	// thread takes that one back as soon as a call is in C, and sleeps until the call is over; with more it leaves it
+	// there for 10 ms and looks after it every 20 µs.
 	debug.SetGCPercent(-1)
+	runtime.GOMAXPROCS(1)
 	return serveWorker(os.Stdin, out, open, probe, func() { os.Exit(0) })
 }
 

@@ -144,14 +144,9 @@ typedef struct {
 
 void ls_context_get_info(const ls_context * ctx, ls_context_info * out);
 
-/* The threads that compute a graph. */
-typedef struct {
-    int32_t n_threads;
-    int32_t n_cpus; /* processors that these threads may run on, all of them together */
-} ls_team;
-
-/* Counts the threads that really compute, of prefill's graphs (batch) or decode's, by having them compute one. */
-int ls_context_team(ls_context * ctx, bool batch, ls_team * out, ls_error * err);
+/* The threads that really compute prefill's graphs (batch) or decode's, found by having them compute one: how many, and
+ * of at most cap their ids in the system, in the team's order. */
+int ls_context_team(ls_context * ctx, bool batch, int32_t * tids, int32_t cap, int32_t * n, ls_error * err);
 
 /* What llama.cpp allocated in buffers of one type, by its own account, in bytes. */
 typedef struct {

@@ -1,10 +1,11 @@
-// Log routing, signals and build facts.
+// Log routing, signals, the processors of the process, and build facts.
 // SPDX-License-Identifier: MIT
 #include "common.h"
 
 #include <atomic>
 #include <csignal>
 #include <initializer_list>
+#include <sched.h>
 
 namespace {
 std::atomic<ls_log_fn> log_sink{nullptr};
@@ -18,6 +19,27 @@ void on_log(ggml_log_level level, const char * text, void *) {
     last_line_passed = pass;
     if (sink && pass) {
         sink(level, text);
+    }
+}
+
+// Where OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY say so, libgomp binds the thread that loads it to one place, which
+// all of Go's threads then inherit, and all worker processes: they would count one core. So the program's first thread
+// gets back what it was given. libgomp still binds the threads that compute, when they start their first team, but for
+// this first thread, which native/cgo.go keeps from computing.
+constexpr size_t most_cpus = 1 << 13; // NR_CPUS of the largest kernels; cpu_set_t itself ends at 1024
+alignas(cpu_set_t) unsigned char given[most_cpus / 8];
+bool given_known = false;
+
+cpu_set_t * given_set() { return reinterpret_cast<cpu_set_t *>(given); }
+
+// .preinit_array runs before the constructors of all libraries.
+void remember_affinity(int, char **, char **) { given_known = sched_getaffinity(0, sizeof given, given_set()) == 0; }
+__attribute__((section(".preinit_array"), used)) void (*remember_first)(int, char **, char **) = remember_affinity;
+
+// A constructor of the program runs after those of its libraries; CMakeLists.txt puts a static libgomp before the shim.
+__attribute__((constructor)) void give_affinity_back() {
+    if (given_known) {
+        sched_setaffinity(0, sizeof given, given_set());
     }
 }
 } // namespace
