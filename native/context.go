@@ -25,7 +25,7 @@ type Context struct {
 	model  *Model
 	thread *thread
 	c      *C.ls_context // nil once closed
-	nCtx   int
+	nCtx   int           // over all sequences
 	nVocab int
 
 	tokenEvents bool
@@ -46,8 +46,13 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 	kvK, kvV := C.CString(orDefault(p.KVTypeK, "f16")), C.CString(orDefault(p.KVTypeV, "f16"))
 	defer C.free(unsafe.Pointer(kvK))
 	defer C.free(unsafe.Pointer(kvV))
+	sequences := orDefault(p.Sequences, 1)
+	if p.NCtx == 0 && sequences > 1 { // else llama.cpp would share out the trained length among them
+		p.NCtx = m.Info().NCtxTrain
+	}
 	params := C.ls_context_params{
-		n_ctx:           C.uint32_t(p.NCtx),
+		n_ctx:           C.uint32_t(p.NCtx * sequences),
+		n_seq:           C.uint32_t(sequences),
 		n_batch:         C.uint32_t(orDefault(p.NBatch, 2048)),
 		n_ubatch:        C.uint32_t(orDefault(p.NUBatch, 512)),
 		n_threads:       C.int32_t(threads),
@@ -100,7 +105,7 @@ func (c *Context) Close() error {
 	return nil
 }
 
-// NCtx returns how many tokens the context holds.
+// NCtx returns how many tokens the context holds, over all sequences.
 func (c *Context) NCtx() int { return c.nCtx }
 
 // Info returns what llama.cpp says about the context.
@@ -178,24 +183,56 @@ func ids(s []int32) *C.int32_t { return (*C.int32_t)(unsafe.Pointer(unsafe.Slice
 
 func times(s []int64) *C.int64_t { return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(s))) }
 
-// Measure clears the KV cache, times the prefill of prompt and gen greedy decode
-// steps. See Measurement for what is timed; ends of sequence are ignored.
-func (c *Context) Measure(prompt []int32, gen int) (*Measurement, error) {
-	if gen < 0 {
-		return nil, &Error{Op: "measure", Message: fmt.Sprintf("%d decode steps: want 0 or more", gen)}
+// rows puts sequences of one length behind one another.
+func rows(what string, sequences [][]int32) ([]int32, error) {
+	var flat []int32
+	for i, s := range sequences {
+		if len(s) != len(sequences[0]) {
+			return nil, &Error{Op: "measure", Message: fmt.Sprintf("%s of %d tokens in sequence 0 and of %d in sequence %d: want one length", what, len(sequences[0]), len(s), i)}
+		}
+		flat = append(flat, s...)
 	}
-	m := &Measurement{OutputIDs: make([]int32, gen), TokenNS: make([]int64, gen), SamplingNS: make([]int64, gen)}
+	return flat, nil
+}
+
+// Measure is MeasureCall of one sequence in an empty cache.
+func (c *Context) Measure(prompt []int32, gen int) (*Measurement, error) {
+	return c.MeasureCall(Call{Prompts: [][]int32{prompt}, Gen: gen})
+}
+
+// MeasureCall times the prefill of prompts and greedy decode steps. See Measurement for what is timed; ends of sequence
+// are ignored.
+func (c *Context) MeasureCall(call Call) (*Measurement, error) {
+	if call.Gen < 0 {
+		return nil, &Error{Op: "measure", Message: fmt.Sprintf("%d decode steps: want 0 or more", call.Gen)}
+	}
+	if len(call.Prompts) == 0 {
+		return nil, &Error{Op: "measure", Message: "no prompt: want one for each sequence"}
+	}
+	if len(call.Past) != 0 && len(call.Past) != len(call.Prompts) {
+		return nil, &Error{Op: "measure", Message: fmt.Sprintf("%d prompts behind the pasts of %d sequences: want one each", len(call.Prompts), len(call.Past))}
+	}
+	prompts, err := rows("prompts", call.Prompts)
+	if err != nil {
+		return nil, err
+	}
+	past, err := rows("pasts", call.Past)
+	if err != nil {
+		return nil, err
+	}
+	sequences := len(call.Prompts)
+	m := &Measurement{OutputIDs: make([]int32, sequences*call.Gen), TokenNS: make([]int64, call.Gen), SamplingNS: make([]int64, call.Gen)}
 	var device []int64
 	if c.tokenEvents {
-		device = make([]int64, gen)
+		device = make([]int64, call.Gen)
 	}
 	var out C.ls_measurement
-	err := c.run(func(cerr *C.ls_error) C.int {
-		call := C.ls_call{
-			prompt: ids(prompt), n_prompt: C.int32_t(len(prompt)), n_gen: C.int32_t(gen),
+	err = c.run(func(cerr *C.ls_error) C.int {
+		return C.ls_measure(c.c, C.ls_call{
+			n_seq: C.int32_t(sequences), n_prompt: C.int32_t(len(prompts) / sequences), n_gen: C.int32_t(call.Gen), depth: C.int32_t(len(past) / sequences),
+			prompt: ids(prompts), past: ids(past),
 			output_ids: ids(m.OutputIDs), token_ns: times(m.TokenNS), sampling_ns: times(m.SamplingNS), token_device_ns: times(device),
-		}
-		return C.ls_measure(c.c, call, &out, cerr)
+		}, &out, cerr)
 	})
 	if err != nil {
 		return nil, err

@@ -100,7 +100,8 @@ type Team struct {
 
 // ContextParams says what a context can hold and how it computes.
 type ContextParams struct {
-	NCtx         int    // tokens; 0 = what the model was trained for
+	NCtx         int    // tokens of each sequence; 0 = what the model was trained for
+	Sequences    int    // that can be decoded together, each with a cache of its own; 0 = 1
 	NBatch       int    // tokens per llama_decode; 0 = 2048
 	NUBatch      int    // tokens computed at once; 0 = 512
 	Threads      int    // for decode; 0 = 1
@@ -142,6 +143,13 @@ func OnDevice(buffers []BufferMemory) (sum BufferMemory) {
 // Bytes is all of it.
 func (b BufferMemory) Bytes() int64 { return b.ModelBytes + b.ContextBytes + b.ComputeBytes }
 
+// Call is what MeasureCall computes. All sequences have one length.
+type Call struct {
+	Prompts [][]int32 // of each sequence
+	Past    [][]int32 // of each sequence: tokens that are in the cache before, untimed; nil: none
+	Gen     int       // decode steps, each of one token of every sequence
+}
+
 // Measurement is one timed call. Times are nanoseconds of CLOCK_MONOTONIC,
 // taken in C. KVDecodeNS spans from before the first step to after the last and
 // so holds the sampling; TokenNS holds llama_decode + llama_synchronize alone.
@@ -152,7 +160,7 @@ type Measurement struct {
 	KVDecodeNS      int64
 	E2ENS           int64
 
-	OutputIDs  []int32 // greedy tokens, the first from prefill's logits
+	OutputIDs  []int32 // greedy tokens, gen of each sequence in turn; a sequence's first is from prefill's logits
 	TokenNS    []int64 // per step, length = gen tokens
 	SamplingNS []int64 // per step, length = gen tokens
 

@@ -67,6 +67,9 @@ func (*Context) Clear() {}
 // Measure returns ErrNotBuilt.
 func (*Context) Measure([]int32, int) (*Measurement, error) { return nil, ErrNotBuilt }
 
+// MeasureCall returns ErrNotBuilt.
+func (*Context) MeasureCall(Call) (*Measurement, error) { return nil, ErrNotBuilt }
+
 // Eval returns ErrNotBuilt.
 func (*Context) Eval([]int32) ([]float32, error) { return nil, ErrNotBuilt }
 

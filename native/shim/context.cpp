@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "context.h"
 
+#include <cinttypes>
 #include <cstring>
 
 namespace {
@@ -32,31 +33,10 @@ int ls::decode_failed(ls_error * err, const char * op, int rc) {
     }
 }
 
-int ls::append(ls_context * c, const int32_t * tokens, int32_t n, bool all) {
-    llama_batch & b = c->batch;
-    for (int32_t done = 0; done < n;) {
-        const int32_t m = n - done < c->n_batch ? n - done : c->n_batch;
-        for (int32_t i = 0; i < m; i++) {
-            b.token[i]     = tokens[done + i];
-            b.pos[i]       = c->n_past + i;
-            b.n_seq_id[i]  = 1;
-            b.seq_id[i][0] = ls::sequence;
-            b.logits[i]    = all || done + i == n - 1;
-        }
-        b.n_tokens = m;
-        if (const int rc = llama_decode(c->ctx, b)) {
-            return rc;
-        }
-        c->n_past += m;
-        done += m;
-    }
-    return 0;
-}
-
-int ls::check_tokens(const ls_context * c, const int32_t * tokens, int32_t n, ls_error * err, const char * op) {
-    for (int32_t i = 0; i < n; i++) {
+int ls::check_tokens(const ls_context * c, const int32_t * tokens, int64_t n, ls_error * err, const char * op) {
+    for (int64_t i = 0; i < n; i++) {
         if (tokens[i] < 0 || tokens[i] >= c->n_vocab) {
-            return fail(err, LS_BAD_ARG, op, "token %d is %d, outside the vocabulary of %d", i, tokens[i], c->n_vocab);
+            return fail(err, LS_BAD_ARG, op, "token %" PRId64 " is %d, outside the vocabulary of %d", i, tokens[i], c->n_vocab);
         }
     }
     return LS_OK;
@@ -87,7 +67,7 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
     cp.n_ctx           = params.n_ctx;
     cp.n_batch         = params.n_batch;
     cp.n_ubatch        = params.n_ubatch;
-    cp.n_seq_max       = 1;
+    cp.n_seq_max       = params.n_seq;
     cp.n_threads       = params.n_threads;
     cp.n_threads_batch = params.n_threads_batch;
     cp.flash_attn_type = llama_flash_attn_type(params.flash_attn);
@@ -106,6 +86,7 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
         if (!c->ctx) {
             return ls::fail(err, LS_FAILED, "context", "llama.cpp could not create the context");
         }
+        c->n_seq      = int32_t(params.n_seq);
         c->n_vocab    = llama_vocab_n_tokens(model->vocab);
         c->n_batch    = int32_t(llama_n_batch(c->ctx));
         c->batch      = llama_batch_init(c->n_batch, 0, 1);
@@ -150,6 +131,78 @@ extern "C" int32_t ls_context_memory(const ls_context * c, ls_memory * out, int3
 extern "C" void ls_context_clear(ls_context * c) {
     llama_memory_clear(llama_get_memory(c->ctx), /*data=*/false);
     c->n_past = 0;
+    c->past   = {};
+}
+
+int ls::check_positions(const ls_context * c, int32_t n_seq, ls_error * err) {
+    for (llama_seq_id s = 0; s < n_seq; s++) {
+        const llama_pos last = llama_memory_seq_pos_max(llama_get_memory(c->ctx), s);
+        if (last != c->n_past - 1) {
+            return fail(err, LS_FAILED, "measure", "sequence %d ends at position %d in the cache, where %d tokens were put", s, last, c->n_past);
+        }
+    }
+    return LS_OK;
+}
+
+namespace {
+
+// Whether the memory gives back what came after its first tokens. A recurrent state cannot: it is read from a copy.
+bool step_back(ls_context * c, int32_t n_seq, int32_t depth) {
+    llama_memory_t memory = llama_get_memory(c->ctx);
+    for (llama_seq_id s = 0; s < n_seq; s++) {
+        if (c->past.states.empty()) {
+            if (!llama_memory_seq_rm(memory, s, depth, -1)) {
+                return false;
+            }
+            continue;
+        }
+        const std::vector<uint8_t> & state = c->past.states[size_t(s)];
+        if (!llama_memory_seq_rm(memory, s, -1, -1) || llama_state_seq_set_data(c->ctx, state.data(), state.size(), s) != state.size()) {
+            return false;
+        }
+    }
+    c->n_past = depth;
+    return true;
+}
+
+// Computes the tokens and notes that they are there.
+int fill(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth, ls_error * err) {
+    ls_context_clear(c);
+    if (const int rc = ls::append(c, ids, n_seq, depth, ls::logits::last, [](int64_t, int64_t) {})) {
+        return ls::decode_failed(err, "depth", rc);
+    }
+    llama_synchronize(c->ctx);
+    if (llama_model_is_recurrent(c->model->model) || llama_model_is_hybrid(c->model->model)) {
+        for (llama_seq_id s = 0; s < n_seq; s++) {
+            std::vector<uint8_t> state(llama_state_seq_get_size(c->ctx, s));
+            if (llama_state_seq_get_data(c->ctx, state.data(), state.size(), s) != state.size()) {
+                return ls::fail(err, LS_FAILED, "depth", "llama.cpp would not hand out the state of sequence %d", s);
+            }
+            c->past.states.push_back(std::move(state));
+        }
+    }
+    c->past.ids.assign(ids, ids + size_t(n_seq) * depth);
+    c->past.n_seq = n_seq;
+    return LS_OK;
+}
+
+} // namespace
+
+int ls::rewind(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth, ls_error * err) {
+    if (depth == 0) {
+        ls_context_clear(c);
+        llama_synchronize(c->ctx);
+        return LS_OK;
+    }
+    const size_t n     = size_t(n_seq) * depth;
+    const bool   there = c->past.n_seq == n_seq && c->past.ids.size() == n && std::memcmp(c->past.ids.data(), ids, n * sizeof *ids) == 0;
+    if (!there || !step_back(c, n_seq, depth)) {
+        if (const int rc = fill(c, ids, n_seq, depth, err)) {
+            return rc;
+        }
+    }
+    llama_synchronize(c->ctx);
+    return check_positions(c, n_seq, err);
 }
 
 namespace {
@@ -161,7 +214,7 @@ int eval(ls_context * c, const int32_t * tokens, int32_t n_tokens, bool all, flo
     if (const int rc = ls::check_tokens(c, tokens, n_tokens, err, "eval")) {
         return rc;
     }
-    if (const int rc = ls::append(c, tokens, n_tokens, all)) {
+    if (const int rc = ls::append(c, tokens, n_tokens, all ? ls::logits::all : ls::logits::last)) {
         return ls::decode_failed(err, "eval", rc);
     }
     llama_synchronize(c->ctx);

@@ -7,6 +7,19 @@
 
 #include "ggml-cpu.h"
 
+#include <vector>
+
+namespace ls {
+
+// The tokens that precede a call, so that the calls of one depth need them computed but once.
+struct past {
+    std::vector<int32_t>              ids;       // of n_seq sequences, one behind the other
+    int32_t                           n_seq = 0; // 0: there are none
+    std::vector<std::vector<uint8_t>> states;    // of each sequence after them, where a memory cannot step back
+};
+
+} // namespace ls
+
 struct ls_context {
     llama_context * ctx   = nullptr;
     ls_model *      model = nullptr;
@@ -17,20 +30,58 @@ struct ls_context {
     llama_batch       batch      = {};
     int32_t           n_vocab    = 0;
     int32_t           n_batch    = 0;
-    int32_t           n_past     = 0;
+    int32_t           n_seq      = 0; // sequences that it can hold
+    int32_t           n_past     = 0; // tokens of each sequence in use: all are of one length
     ls::device_clock  clock;
+    ls::past          past;
 };
 
 namespace ls {
 
-constexpr llama_seq_id sequence = 0; // the one that a context holds
+// Which logits llama.cpp is asked for.
+enum class logits { last, all };
 
-// Decodes tokens[0..n) at the context's end in batches of n_batch; logits of all tokens or of the last one only.
-// Does not synchronize. Returns llama_decode's code.
-int append(ls_context * c, const int32_t * tokens, int32_t n, bool all);
+// Decodes n tokens of each of n_seq sequences, ids[s * n .. (s + 1) * n) at the end of sequence s, in batches of n_batch,
+// one sequence behind the other. After each llama_decode, which it does not wait for, it calls decoded(begin, end) with the range of ids
+// that went through: the logits of ids[i] are then llama_get_logits_ith's i - begin. Returns llama_decode's code.
+template <typename F>
+int append(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t n, logits wanted, F && decoded) {
+    const int64_t total = int64_t(n_seq) * n;
+    llama_batch & b     = c->batch;
+    for (int64_t begin = 0; begin < total; begin += c->n_batch) {
+        const int64_t end = begin + c->n_batch < total ? begin + c->n_batch : total;
+        for (int64_t t = begin; t < end; t++) {
+            const int64_t i = t - begin;
+            b.token[i]      = ids[t];
+            b.pos[i]        = c->n_past + int32_t(t % n);
+            b.n_seq_id[i]   = 1;
+            b.seq_id[i][0]  = llama_seq_id(t / n);
+            b.logits[i]     = wanted == logits::all || t % n == n - 1;
+        }
+        b.n_tokens = int32_t(end - begin);
+        if (const int rc = llama_decode(c->ctx, b)) {
+            return rc;
+        }
+        decoded(begin, end);
+    }
+    c->n_past += n;
+    return 0;
+}
+
+// The same of the first sequence alone.
+inline int append(ls_context * c, const int32_t * ids, int32_t n, logits wanted) {
+    return append(c, ids, 1, n, wanted, [](int64_t, int64_t) {});
+}
+
+// Brings each of the first n_seq sequences to its first `depth` tokens, ids[s * depth .. (s + 1) * depth), and the others
+// to nothing. What the context still holds of them is not computed again.
+int rewind(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth, ls_error * err);
+
+// Refuses sequences that do not end at position n_past - 1.
+int check_positions(const ls_context * c, int32_t n_seq, ls_error * err);
 
 // Refuses token ids outside the vocabulary.
-int check_tokens(const ls_context * c, const int32_t * tokens, int32_t n, ls_error * err, const char * op);
+int check_tokens(const ls_context * c, const int32_t * tokens, int64_t n, ls_error * err, const char * op);
 
 // Turns llama_decode's code into an error.
 int decode_failed(ls_error * err, const char * op, int rc);

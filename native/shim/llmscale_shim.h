@@ -115,7 +115,9 @@ int32_t ls_detokenize(const ls_model * model, const int32_t * ids, int32_t n_ids
 /* ---- context ---- */
 
 typedef struct {
-    uint32_t     n_ctx, n_batch, n_ubatch; /* tokens */
+    uint32_t     n_ctx;                    /* tokens, over all sequences */
+    uint32_t     n_seq;                    /* sequences, each with its share of n_ctx to itself */
+    uint32_t     n_batch, n_ubatch;        /* tokens */
     int32_t      n_threads, n_threads_batch;
     int32_t      flash_attn;               /* -1 auto, 0 off, 1 on */
     const char * kv_type_k;                /* ggml type names */
@@ -125,7 +127,7 @@ typedef struct {
 
 int  ls_context_new(ls_model * model, ls_context_params params, ls_context ** out, ls_error * err);
 void ls_context_free(ls_context * ctx);
-uint32_t ls_context_n_ctx(const ls_context * ctx);
+uint32_t ls_context_n_ctx(const ls_context * ctx); /* over all sequences */
 
 enum {
     LS_MEMORY_NONE      = 0, /* each call computes all of the text anew */
@@ -162,21 +164,23 @@ typedef struct {
  * handed out in (4 bytes for each entry of the vocabulary) is not among them. */
 int32_t ls_context_memory(const ls_context * ctx, ls_memory * out, int32_t cap);
 
-/* What a timed call is to compute, and where its values go. */
+/* What a timed call is to compute, and where its values go. Of several sequences each has a row: ids[s * n .. (s + 1) * n). */
 typedef struct {
-    const int32_t * prompt;
-    int32_t         n_prompt, n_gen; /* tokens */
+    int32_t         n_seq;           /* sequences decoded together, of one length each */
+    int32_t         n_prompt, n_gen; /* tokens of each */
+    int32_t         depth;           /* tokens of each that are in the cache before */
+    const int32_t * prompt;          /* n_seq rows of n_prompt */
+    const int32_t * past;            /* n_seq rows of depth */
 
-    /* Room for n_gen values each. */
-    int32_t * output_ids;
-    int64_t * token_ns;
+    int32_t * output_ids;      /* n_seq rows of n_gen */
+    int64_t * token_ns;        /* n_gen, as the following */
     int64_t * sampling_ns;
     int64_t * token_device_ns; /* NULL: no events around single steps; untouched where ls_measurement.device is false */
 } ls_call;
 
 /* What a timed call took. kv_decode spans from before the first step to after the last. */
 typedef struct {
-    int64_t kv_clear_ns;
+    int64_t kv_clear_ns;       /* emptying the cache, or filling it to depth */
     int64_t prefill_ns;
     int64_t first_sampling_ns;
     int64_t decode_ns;
@@ -197,10 +201,13 @@ typedef struct {
     bool    logits_finite;   /* of the last step */
 } ls_measurement;
 
-/* Clears the KV cache, evaluates prompt[0..n_prompt) in batches of n_batch with
- * logits of the last token only, takes the argmax, then takes n_gen steps of
- * llama_decode + llama_synchronize + argmax. Ends of sequence are ignored.
- * output_ids[0] comes from prefill's logits, and output_ids[i] is what step i decodes.
+/* Brings the KV cache to depth, evaluates the prompts one behind the other in
+ * batches of n_batch with logits of each one's last token only, takes the argmax of
+ * each, then takes n_gen steps of llama_decode (of one token of each sequence) +
+ * llama_synchronize + argmax. Ends of sequence are ignored. A row of output_ids
+ * begins with the token that comes from prefill's logits; its i-th is what step i
+ * decodes. Where the prompts take several llama_decodes, the argmax of a sequence
+ * follows the one that it ends in; its time counts as sampling, not as prefill.
  * On a GPU one more step comes untimed between prefill and decode: the first timed
  * step's, taken back again, in which ggml-cuda captures the CUDA graph that the
  * timed steps run. */

@@ -3,10 +3,12 @@
 #include "argmax.h"
 #include "context.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
 #include <sys/resource.h>
+#include <vector>
 
 namespace {
 
@@ -38,6 +40,18 @@ bool all_finite(const float * x, int32_t n) {
         }
     }
     return true;
+}
+
+// Takes the argmax of each sequence that ends within ids [begin, end) of prompts of n tokens, the last llama_decode's.
+void sample(const ls_context * c, int64_t n, int64_t begin, int64_t end, std::vector<int32_t> & next) {
+    for (int64_t s = begin / n; (s + 1) * n <= end; s++) {
+        next[size_t(s)] = ls::argmax(llama_get_logits_ith(c->ctx, int32_t((s + 1) * n - 1 - begin)), c->n_vocab);
+    }
+}
+
+// Decodes one token of each sequence.
+int step(ls_context * c, const std::vector<int32_t> & tokens) {
+    return ls::append(c, tokens.data(), int32_t(tokens.size()), 1, ls::logits::last, [](int64_t, int64_t) {});
 }
 
 // Events of a call; those of step i follow at first_step + 2 i.
@@ -74,48 +88,79 @@ int device_times(const ls::device_clock & clock, const ls_call & call, ls_measur
     return LS_OK;
 }
 
-// Decodes the token that the first timed step is about to decode, and takes it back. ggml-cuda forgets the graph of a
+// Decodes the tokens that the first timed step is about to decode, and takes them back. ggml-cuda forgets the graph of a
 // decode step in each prefill, and captures it anew in the step that follows: without this, the first step of every
 // call would pay for what the others are spared. Models whose memory cannot step back are left as they are.
-int prime(ls_context * c, int32_t token, ls_measurement * out, ls_error * err) {
+int prime(ls_context * c, const std::vector<int32_t> & tokens, ls_measurement * out, ls_error * err) {
     if (!c->clock.running() || llama_model_is_recurrent(c->model->model) || llama_model_is_hybrid(c->model->model)) {
         return LS_OK;
     }
     const int64_t start = ls::now_ns();
     c->clock.record(priming_begin);
-    if (const int rc = ls::append(c, &token, 1, false)) {
+    if (const int rc = step(c, tokens)) {
         return ls::decode_failed(err, "decode", rc);
     }
     c->clock.record(priming_done);
     llama_synchronize(c->ctx);
     c->n_past--;
-    if (!llama_memory_seq_rm(llama_get_memory(c->ctx), ls::sequence, c->n_past, -1)) {
-        return ls::fail(err, LS_FAILED, "decode", "the KV cache would not give back its last position");
+    for (size_t s = 0; s < tokens.size(); s++) {
+        if (!llama_memory_seq_rm(llama_get_memory(c->ctx), llama_seq_id(s), c->n_past, -1)) {
+            return ls::fail(err, LS_FAILED, "decode", "the KV cache would not give back its last position");
+        }
     }
     out->priming_ns = ls::now_ns() - start;
     return LS_OK;
 }
 
-int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error * err) {
-    *out = {};
-    const int32_t n_prompt = call.n_prompt, n_gen = call.n_gen;
-    if (n_prompt < 1 || n_gen < 0) {
-        return ls::fail(err, LS_BAD_ARG, "measure", "a prompt of %d tokens and %d decode steps: want at least 1 and 0", n_prompt, n_gen);
+// Evaluates the prompts; next becomes the argmax of each one's last logits. What that took of the time before
+// llama.cpp was done with the last prompt is returned in *sampling_ns.
+int prefill(ls_context * c, const ls_call & call, std::vector<int32_t> & next, int64_t * sampling_ns, ls_error * err) {
+    const int64_t n = call.n_prompt, total = n * call.n_seq;
+    const int     rc = ls::append(c, call.prompt, call.n_seq, call.n_prompt, ls::logits::last, [&](int64_t begin, int64_t end) {
+        if (end == total || begin / n == end / n) {
+            return; // the last one's logits keep until prefill is over; or no prompt ended
+        }
+        llama_synchronize(c->ctx);
+        const int64_t start = ls::now_ns();
+        sample(c, n, begin, end, next);
+        *sampling_ns += ls::now_ns() - start;
+    });
+    return rc ? ls::decode_failed(err, "prefill", rc) : LS_OK;
+}
+
+int check(const ls_context * c, const ls_call & call, ls_error * err) {
+    if (call.n_seq < 1 || call.n_seq > c->n_seq || call.n_seq > c->n_batch) {
+        return ls::fail(err, LS_BAD_ARG, "measure", "%d sequences: want 1 to %d, what the context and a batch hold", call.n_seq, std::min(c->n_seq, c->n_batch));
     }
-    if (int64_t(n_prompt) + n_gen > int64_t(llama_n_ctx(c->ctx))) {
-        return ls::fail(err, LS_KV_FULL, "measure", "prompt %d + gen %d tokens do not fit a context of %u", n_prompt, n_gen, llama_n_ctx(c->ctx));
+    if (call.n_prompt < 1 || call.n_gen < 0 || call.depth < 0) {
+        return ls::fail(err, LS_BAD_ARG, "measure", "a prompt of %d tokens, %d decode steps and a depth of %d: want at least 1, 0 and 0", call.n_prompt, call.n_gen, call.depth);
     }
-    if (const int rc = ls::check_tokens(c, call.prompt, n_prompt, err, "measure")) {
+    if (int64_t(call.depth) + call.n_prompt + call.n_gen > int64_t(llama_n_ctx_seq(c->ctx))) {
+        return ls::fail(err, LS_KV_FULL, "measure", "depth %d + prompt %d + gen %d tokens do not fit a context of %u", call.depth, call.n_prompt, call.n_gen,
+                        llama_n_ctx_seq(c->ctx));
+    }
+    if (const int rc = ls::check_tokens(c, call.prompt, int64_t(call.n_seq) * call.n_prompt, err, "measure")) {
         return rc;
     }
+    return ls::check_tokens(c, call.past, int64_t(call.n_seq) * call.depth, err, "measure");
+}
+
+int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error * err) {
+    *out = {};
+    if (const int rc = check(c, call, err)) {
+        return rc;
+    }
+    const int32_t        n_gen = call.n_gen;
+    std::vector<int32_t> next(size_t(call.n_seq));
 
     if (const int rc = c->clock.prepare(c->ctx, first_step + (call.token_device_ns ? 2 * size_t(n_gen) : 0), err)) {
         return rc;
     }
 
     const int64_t clear_start = ls::now_ns();
-    ls_context_clear(c);
-    llama_synchronize(c->ctx);
+    if (const int rc = ls::rewind(c, call.past, call.n_seq, call.depth, err)) {
+        return rc;
+    }
     out->kv_clear_ns = ls::now_ns() - clear_start;
 
     rusage before, after;
@@ -123,19 +168,24 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
     const int64_t captures_before = ls::graph_captures();
     const int64_t e2e_start       = ls::now_ns();
 
+    int64_t       sampling_ns   = 0;
     const int64_t prefill_start = ls::now_ns();
     c->clock.record(prefill_begin);
-    if (const int rc = ls::append(c, call.prompt, n_prompt, false)) {
-        return ls::decode_failed(err, "prefill", rc);
+    if (const int rc = prefill(c, call, next, &sampling_ns, err)) {
+        return rc;
     }
     c->clock.record(prefill_done);
     llama_synchronize(c->ctx);
     const int64_t prefill_end = ls::now_ns();
 
-    int32_t next = ls::argmax(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
+    const int64_t total = int64_t(call.n_prompt) * call.n_seq;
+    sample(c, call.n_prompt, (total - 1) / c->n_batch * c->n_batch, total, next);
 
     const int64_t sampled_first = ls::now_ns();
     const int64_t captures      = ls::graph_captures() - captures_before;
+    if (const int rc = ls::check_positions(c, call.n_seq, err)) {
+        return rc;
+    }
     if (n_gen > 0) {
         if (const int rc = prime(c, next, out, err)) {
             return rc;
@@ -150,11 +200,13 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
         c->clock.record(decode_done);
     }
     for (int32_t i = 0; i < n_gen; i++) {
-        call.output_ids[i] = next;
+        for (int32_t s = 0; s < call.n_seq; s++) {
+            call.output_ids[int64_t(s) * n_gen + i] = next[size_t(s)];
+        }
         if (call.token_device_ns) {
             c->clock.record(first_step + 2 * size_t(i));
         }
-        if (const int rc = ls::append(c, &next, 1, false)) {
+        if (const int rc = step(c, next)) {
             return ls::decode_failed(err, "decode", rc);
         }
         if (call.token_device_ns) {
@@ -165,7 +217,7 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
         }
         llama_synchronize(c->ctx);
         const int64_t decoded = ls::now_ns();
-        next                  = ls::argmax(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
+        sample(c, 1, 0, call.n_seq, next);
         const int64_t sampled = ls::now_ns();
         call.token_ns[i]      = decoded - t;
         call.sampling_ns[i]   = sampled - decoded;
@@ -181,8 +233,8 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
     out->prefill_end_ns       = prefill_end;
     out->decode_start_ns      = decode_start;
     out->decode_end_ns        = decode_end;
-    out->prefill_ns           = prefill_end - prefill_start;
-    out->first_sampling_ns    = sampled_first - prefill_end;
+    out->prefill_ns           = prefill_end - prefill_start - sampling_ns;
+    out->first_sampling_ns    = sampled_first - prefill_end + sampling_ns;
     out->decode_ns            = decode_end - decode_start;
     out->e2e_ns               = e2e_end - e2e_start - out->priming_ns;
     out->minor_faults         = after.ru_minflt - before.ru_minflt;
@@ -191,14 +243,19 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
     out->cpu_time_ns          = timeval_ns(after.ru_utime) + timeval_ns(after.ru_stime)
                               - timeval_ns(before.ru_utime) - timeval_ns(before.ru_stime);
     out->rss_peak_bytes       = rss_peak_bytes();
-    out->logits_finite        = all_finite(llama_get_logits_ith(c->ctx, -1), c->n_vocab);
+    out->logits_finite        = true;
+    // Of prefill without a step, those of a sequence that ended in an earlier llama_decode are gone.
+    const int32_t rows = n_gen > 0 ? call.n_seq : 1;
+    for (int32_t s = 0; s < rows; s++) {
+        out->logits_finite = out->logits_finite && all_finite(llama_get_logits_ith(c->ctx, s - rows), c->n_vocab);
+    }
     return device_times(c->clock, call, out, err);
 }
 
 int bare_decode(ls_context * c, const int32_t * prompt, int32_t n_prompt, const int32_t * ids, int32_t n,
                 int64_t * total_ns, ls_error * err) {
     ls_context_clear(c);
-    if (const int rc = ls::append(c, prompt, n_prompt, false)) {
+    if (const int rc = ls::append(c, prompt, n_prompt, ls::logits::last)) {
         return ls::decode_failed(err, "prefill", rc);
     }
     llama_synchronize(c->ctx);

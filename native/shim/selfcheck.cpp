@@ -18,7 +18,7 @@ int both_ways(ls_context * c, const int32_t * batch, const int32_t * steps, int3
     ls_context_clear(c);
     int32_t done = 0;
     while (done < n && (done == 0 || ls::now_ns() - start < budget_ns)) {
-        if (const int rc = ls::append(c, steps + done, 1, false)) {
+        if (const int rc = ls::append(c, steps + done, 1, ls::logits::last)) {
             return ls::decode_failed(err, "self-check", rc);
         }
         llama_synchronize(c->ctx);
@@ -30,7 +30,7 @@ int both_ways(ls_context * c, const int32_t * batch, const int32_t * steps, int3
         return LS_OK;
     }
     ls_context_clear(c);
-    if (const int rc = ls::append(c, batch, done, false)) {
+    if (const int rc = ls::append(c, batch, done, ls::logits::last)) {
         return ls::decode_failed(err, "self-check", rc);
     }
     last_logits(c, batch_logits);
@@ -43,8 +43,8 @@ extern "C" int ls_self_check(ls_context * c, const int32_t * batch, const int32_
                              float * batch_logits, float * step_logits, int32_t * n_done, ls_error * err) {
     return ls::guarded(err, "self-check", [&] {
         *n_done = 0;
-        if (n < 1 || n > int32_t(llama_n_ctx(c->ctx))) {
-            return ls::fail(err, LS_BAD_ARG, "self-check", "%d tokens: want 1 to %u, the context", n, llama_n_ctx(c->ctx));
+        if (n < 1 || n > int32_t(llama_n_ctx_seq(c->ctx))) {
+            return ls::fail(err, LS_BAD_ARG, "self-check", "%d tokens: want 1 to %u, the context", n, llama_n_ctx_seq(c->ctx));
         }
         for (const int32_t * tokens : {batch, steps}) {
             if (const int rc = ls::check_tokens(c, tokens, n, err, "self-check")) {

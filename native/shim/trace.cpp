@@ -138,8 +138,8 @@ int trace(ls_context * c, ls_trace_mode mode, const int32_t * prompt, int32_t n_
     if (mode == LS_TRACE_PLACEMENT) {
         n_prompt = std::min(n_prompt, int32_t(llama_n_ubatch(c->ctx)));
     }
-    if (int64_t(n_prompt) + n_gen > int64_t(llama_n_ctx(c->ctx))) {
-        return ls::fail(err, LS_KV_FULL, "trace", "prompt %d + gen %d tokens do not fit a context of %u", n_prompt, n_gen, llama_n_ctx(c->ctx));
+    if (int64_t(n_prompt) + n_gen > int64_t(llama_n_ctx_seq(c->ctx))) {
+        return ls::fail(err, LS_KV_FULL, "trace", "prompt %d + gen %d tokens do not fit a context of %u", n_prompt, n_gen, llama_n_ctx_seq(c->ctx));
     }
     if (const int rc = ls::check_tokens(c, prompt, n_prompt, err, "trace")) {
         return rc;
@@ -158,7 +158,7 @@ int trace(ls_context * c, ls_trace_mode mode, const int32_t * prompt, int32_t n_
         ls_trace_step step = {};
         step.n_tokens      = i == 0 ? n_prompt : 1;
         step.start_ns      = ls::now_ns();
-        if (const int rc = ls::append(c, i == 0 ? prompt : &next, step.n_tokens, false)) {
+        if (const int rc = ls::append(c, i == 0 ? prompt : &next, step.n_tokens, ls::logits::last)) {
             return ls::decode_failed(err, i == 0 ? "prefill" : "decode", rc);
         }
         llama_synchronize(c->ctx);
