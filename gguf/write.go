@@ -4,11 +4,14 @@ package gguf
 
 import (
 	"bufio"
-	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -47,6 +50,15 @@ type Writer struct {
 	pos     int64 // bytes written
 	started int64 // bytes of them that the system was asked to bring to the disk
 	err     error // first failure; the file cannot be finished after it
+
+	digest  hash.Hash // of all that was written; nil: nobody wants it
+	written *Written  // for Finish to fill in, where there is a digest
+}
+
+// Written is what is known of a file that was just made without reading it.
+type Written struct {
+	SHA256 string      // in hex; "" where the file at the path is not surely the one that was written
+	Info   fs.FileInfo // of that file, once it has its name
 }
 
 // Create starts the file. The caller must call Finish, and Close in any case:
@@ -57,10 +69,19 @@ type Writer struct {
 //
 // An existing file at path is replaced by Finish, not before.
 func Create(path string, entries []Entry, specs []Spec) (*Writer, error) {
+	return CreateHashed(path, entries, specs, nil)
+}
+
+// CreateHashed is Create of a file that is hashed while it is written: Finish fills written in. nil does without.
+func CreateHashed(path string, entries []Entry, specs []Spec, written *Written) (*Writer, error) {
 	if st, err := os.Stat(path); err == nil && st.IsDir() {
 		return nil, fmt.Errorf("gguf: writing %s: it is a folder; want the name of a file", path)
 	}
 	w := &Writer{path: path}
+	if written != nil {
+		*written = Written{}
+		w.digest, w.written = sha256.New(), written
+	}
 	var err error
 	if w.tensors, w.align, err = plan(entries, specs); err != nil {
 		return nil, fmt.Errorf("gguf: writing %s: %w", path, err)
@@ -201,6 +222,16 @@ type countingWriter struct{ w *Writer }
 
 func (c countingWriter) Write(p []byte) (int, error) {
 	w := c.w
+	if w.digest != nil {
+		// Hashing takes as long as the copy into the page cache, so both are done at once. p is the caller's again
+		// when this returns.
+		hashed := make(chan struct{})
+		go func() {
+			w.digest.Write(p)
+			close(hashed)
+		}()
+		defer func() { <-hashed }()
+	}
 	n, err := w.file.Write(p)
 	w.pos += int64(n)
 	if w.pos-w.started >= writeback {
@@ -314,6 +345,7 @@ func (w *Writer) Finish() error {
 	if durable.Unsupported(err) { // the system will bring it there in its own time
 		err = nil
 	}
+	info, serr := w.file.Stat()
 	if cerr := w.file.Close(); err == nil {
 		err = cerr
 	}
@@ -325,7 +357,19 @@ func (w *Writer) Finish() error {
 		os.Remove(temp)
 		return w.failed(err)
 	}
+	if w.digest != nil && serr == nil {
+		w.identify(info)
+	}
 	return nil
+}
+
+// identify fills written in if the file that has the name now is the one that info was told of: another program may
+// have put its own there, and on some file systems a file has another number after every opening.
+func (w *Writer) identify(info fs.FileInfo) {
+	named, err := os.Lstat(w.path)
+	if err == nil && os.SameFile(info, named) && named.Size() == w.pos && named.ModTime().Equal(info.ModTime()) {
+		*w.written = Written{hex.EncodeToString(w.digest.Sum(nil)), named}
+	}
 }
 
 // Close gives up a file that Finish did not finish and removes what was written of it. After Finish it does
@@ -422,80 +466,4 @@ func appendArray[T any](b []byte, v []T, elem ValueType, emit bool, add func([]b
 		b = add(b, x)
 	}
 	return b
-}
-
-// Preview returns the File that Open would give after Create, the tensors' data and Finish, without writing
-// anything: a model can be described and measured before it is made. Its tensor data read as zeros.
-func Preview(entries []Entry, specs []Spec) (*File, error) {
-	tensors, align, err := plan(entries, specs)
-	if err != nil {
-		return nil, fmt.Errorf("gguf: %w", err)
-	}
-	var head bytes.Buffer
-	head.Grow(int(tablesBytes(entries, tensors)) + bytes.MinRead)
-	w := &Writer{tensors: tensors, align: align}
-	if err := w.tables(&head, entries); err != nil {
-		return nil, fmt.Errorf("gguf: %w", err)
-	}
-	return Read(sparse(head.Bytes()), wholeBytes(int64(head.Len()), tensors, align))
-}
-
-// Size returns the size of the file that Preview previews, in bytes, without making its header.
-func Size(entries []Entry, specs []Spec) (int64, error) {
-	tensors, align, err := plan(entries, specs)
-	if err != nil {
-		return 0, fmt.Errorf("gguf: %w", err)
-	}
-	return wholeBytes(tablesBytes(entries, tensors), tensors, align), nil
-}
-
-// wholeBytes is the size of a file of which the header, with metadata and tensor table, takes head bytes.
-func wholeBytes(head int64, tensors []Tensor, align int64) int64 {
-	size, _ := alignUp(head, align)
-	if n := len(tensors); n > 0 {
-		end, _ := alignUp(tensors[n-1].Size, align)
-		size += tensors[n-1].Offset + end
-	}
-	return size
-}
-
-// tablesBytes is how many bytes Writer.tables writes.
-func tablesBytes(entries []Entry, tensors []Tensor) int64 {
-	n := int64(4 + 4 + 8 + 8)
-	for _, e := range entries {
-		n += 8 + int64(len(e.Key)) + valueBytes(e.Value)
-	}
-	for _, t := range tensors {
-		n += 8 + int64(len(t.Name)) + 4 + 8*int64(len(t.Dims)) + 4 + 8
-	}
-	return n
-}
-
-// valueBytes is the length of what appendValue appends.
-func valueBytes(v any) int64 {
-	const array = 4 + 4 + 8 // type, type of the elements, their number
-	switch v := v.(type) {  // what a vocabulary is made of
-	case []string:
-		n := int64(array)
-		for _, s := range v {
-			n += 8 + int64(len(s))
-		}
-		return n
-	case []int32:
-		return array + 4*int64(len(v))
-	}
-	b, _ := appendValue(nil, v, true)
-	return int64(len(b))
-}
-
-// sparse is the beginning of a file of which the rest is zeros that take no memory.
-type sparse []byte
-
-func (s sparse) ReadAt(p []byte, off int64) (int, error) {
-	n := 0
-	if off < int64(len(s)) {
-		n = copy(p, s[off:])
-	}
-	clear(p[n:])
-	return len(p), nil
 }

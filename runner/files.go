@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -179,50 +178,39 @@ func (h hashed) now(progress func(what string, doneBytes, totalBytes int64)) (ha
 	return hashed{}, changed
 }
 
-// hash returns the SHA-256 of the files' contents one after another, as `cat FILE... | sha256sum` does, and what was
-// hashed. Files are read once; their content must not have changed since.
-func (ms *Models) hash(paths []string) (hashed, error) {
-	key := strings.Join(paths, "\x00")
-	h, known := ms.hashes[key]
-	var err error
-	if known {
-		h, err = h.now(ms.Progress)
-	} else {
-		h, err = readAll(paths, ms.Progress)
-	}
-	if err != nil {
-		return hashed{}, err
-	}
-	if ms.hashes == nil {
-		ms.hashes = map[string]hashed{}
-	}
-	ms.hashes[key] = h
-	return h, nil
-}
-
 // readAll hashes files; progress may be nil.
 func readAll(paths []string, progress func(what string, doneBytes, totalBytes int64)) (hashed, error) {
 	files, err := identifyAll(paths)
 	if err != nil {
 		return hashed{}, err
 	}
+	digest := sha256.New()
+	h := hashed{files: files}
+	if err := h.read(digest, "hashing", progress); err != nil {
+		return hashed{}, err
+	}
+	h.sum = hex.EncodeToString(digest.Sum(nil))
+	return h, CheckFiles(files)
+}
+
+// read copies the files to w, after which the page cache has them; doing says what for.
+func (h hashed) read(w io.Writer, doing string, progress func(what string, doneBytes, totalBytes int64)) error {
 	total, done := int64(0), int64(0)
-	for _, f := range files {
+	for _, f := range h.files {
 		total += f.Size
 	}
-	digest := sha256.New()
-	for _, f := range files {
+	for _, f := range h.files {
 		var report func(read int64)
 		if progress != nil {
 			before := done
-			report = func(read int64) { progress("hashing "+filepath.Base(f.Path), before+read, total) }
+			report = func(read int64) { progress(doing+" "+filepath.Base(f.Path), before+read, total) }
 		}
-		if err := f.copyTo(digest, report); err != nil {
-			return hashed{}, err
+		if err := f.copyTo(w, report); err != nil {
+			return err
 		}
 		done += f.Size
 	}
-	return hashed{hex.EncodeToString(digest.Sum(nil)), files}, CheckFiles(files)
+	return nil
 }
 
 // copyTo reads a file that must still be what it was when it was identified. Its error is a *Failure, or w's.
@@ -235,7 +223,8 @@ func (was FileID) copyTo(w io.Writer, report func(read int64)) error {
 	if what := was.differs(now); what != "" {
 		return changed(was.Path, what, "described")
 	}
-	if _, err := io.CopyBuffer(w, &countingReader{f, 0, report}, make([]byte, 1<<20)); err != nil {
+	// The wrapping keeps io.Discard from bringing a small buffer of its own.
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, &countingReader{f, 0, report}, make([]byte, 1<<20)); err != nil {
 		return fileFailure(was.Path, err)
 	}
 	return nil

@@ -48,7 +48,7 @@ type Models struct {
 	// Progress, if not nil, hears what is being written or hashed, or waited for, which has no size.
 	Progress func(what string, doneBytes, totalBytes int64)
 
-	hashes  map[string]hashed    // of models that were read, by the paths of their files
+	hashes  map[string]hashed    // of models that were read or written, by hashKey
 	folders map[string]*hf.Model // open for conversion, by path
 }
 
@@ -139,7 +139,11 @@ func (ms *Models) makeOnce(m *Model) error {
 	if ms.Progress != nil {
 		progress = func(done, total int64) { ms.Progress("writing "+filepath.Base(m.File), done, total) }
 	}
-	return m.maker.make(m.File, progress)
+	written, err := m.maker.make(m.File, progress)
+	if err == nil {
+		ms.wrote(m.File, written)
+	}
+	return err
 }
 
 // prepare makes a model's file unless a whole one of the same making is there,

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"llmscale/gguf"
 )
 
 // slowMaker makes a file that takes a while, and counts how often.
@@ -22,13 +24,13 @@ func (s slowMaker) made(path string) bool {
 	return err == nil
 }
 
-func (s slowMaker) make(path string, _ func(doneBytes, totalBytes int64)) error {
+func (s slowMaker) make(path string, _ func(doneBytes, totalBytes int64)) (gguf.Written, error) {
 	s.times.Add(1)
 	time.Sleep(50 * time.Millisecond)
 	if s.fail != nil {
-		return s.fail
+		return gguf.Written{}, s.fail
 	}
-	return os.WriteFile(path, []byte("model"), 0o666)
+	return gguf.Written{}, os.WriteFile(path, []byte("model"), 0o666)
 }
 
 // TestOneMakes: runs that share a cold folder of models make each file once, and one whose turn comes after another

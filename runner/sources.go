@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/gguf"
 	"llmscale/gguf/hf"
 	"llmscale/gguf/ollamastore"
 	"llmscale/gguf/synth"
@@ -16,7 +17,7 @@ import (
 // maker makes the file of a model that is not somebody's own.
 type maker interface {
 	made(path string) bool // a whole file of the same making is there
-	make(path string, progress func(doneBytes, totalBytes int64)) error
+	make(path string, progress func(doneBytes, totalBytes int64)) (gguf.Written, error)
 }
 
 // source finds out which file m stands for under backend b, and how it is made
@@ -81,10 +82,11 @@ type synthMaker struct {
 
 func (s *synthMaker) made(path string) bool { return synth.Matches(path, s.model, s.opt) }
 
-func (s *synthMaker) make(path string, progress func(doneBytes, totalBytes int64)) error {
+func (s *synthMaker) make(path string, progress func(doneBytes, totalBytes int64)) (w gguf.Written, err error) {
 	opt := s.opt
-	opt.Progress = progress
-	return synth.Write(path, s.model, opt)
+	opt.Progress, opt.Written = progress, &w
+	err = synth.Write(path, s.model, opt)
+	return w, err
 }
 
 // converted is for a Hugging Face folder, which is hashed to know whether it was
@@ -126,8 +128,9 @@ type hfMaker struct {
 
 func (h *hfMaker) made(path string) bool { return h.folder.Matches(path, h.typ) }
 
-func (h *hfMaker) make(path string, progress func(doneBytes, totalBytes int64)) error {
-	return h.folder.Write(path, hf.Options{Type: h.typ, Progress: progress})
+func (h *hfMaker) make(path string, progress func(doneBytes, totalBytes int64)) (w gguf.Written, err error) {
+	err = h.folder.Write(path, hf.Options{Type: h.typ, Progress: progress, Written: &w})
+	return w, err
 }
 
 // SynthFileName names a synthesised model by what makes it what it is.

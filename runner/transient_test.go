@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,10 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		t.Fatalf("%v", sum)
 	}
 	behind, _ := filepath.Glob(filepath.Join(models.Dir, "*"))
+	behind = slices.DeleteFunc(behind, func(path string) bool { return filepath.Base(path) == hashesFile })
+	if kept := models.kept(); len(kept) != 1 || kept[0].Files[0].Path != before.File {
+		t.Errorf("hashes are kept of %+v, want of what stays", kept)
+	}
 	if len(behind) != 1 || behind[0] != before.File {
 		t.Errorf("left behind: %v, want %s, which was there before", behind, before.File)
 	}

@@ -23,6 +23,8 @@ type Options struct {
 	// Progress, if not nil, is called now and then from the goroutine that called Write, with the bytes of tensor
 	// data written so far and in all.
 	Progress func(doneBytes, totalBytes int64)
+
+	Written *gguf.Written // if not nil, the file is hashed while it is written, and Write fills this in
 }
 
 var fileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7, gguf.BF16: 32} // llama.cpp's enum llama_ftype
@@ -101,7 +103,7 @@ func (m *Model) Write(path string, opt Options) error {
 		return err
 	}
 	specs, fallback := m.types(t)
-	w, err := gguf.Create(path, m.entries(t, hash, fallback), specs)
+	w, err := gguf.CreateHashed(path, m.entries(t, hash, fallback), specs, opt.Written)
 	if err != nil {
 		return fmt.Errorf("hf: %w", err)
 	}

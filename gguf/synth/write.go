@@ -21,6 +21,8 @@ type Options struct {
 	// Progress, if not nil, is called now and then from the goroutine that called Write, with the bytes of
 	// tensor data written so far and in all.
 	Progress func(doneBytes, totalBytes int64)
+
+	Written *gguf.Written // if not nil, the file is hashed while it is written, and Write fills this in
 }
 
 // Model is what can be written: a Shape or a *Twin.
@@ -140,7 +142,7 @@ func Write(path string, m Model, opt Options) error {
 	if err := m.checkTarget(path); err != nil {
 		return err
 	}
-	w, err := gguf.Create(path, entries, specs(ts))
+	w, err := gguf.CreateHashed(path, entries, specs(ts), opt.Written)
 	if err != nil {
 		return fmt.Errorf("synth: %w", err)
 	}

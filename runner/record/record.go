@@ -152,7 +152,7 @@ type Measurement struct {
 
 	TokenizeMS    *float64 `json:"tokenize_ms" unit:"ms" doc:"tokenising the prompt; outside every phase; null for random ids"`
 	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call; outside every phase"`
-	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model, from a page cache that hashing the file has just warmed; on the worker's first call only"`
+	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model, from a page cache into which writing, hashing or reading its file has just brought it; on the worker's first call only"`
 	ContextInitMS *float64 `json:"context_init_ms" unit:"ms" doc:"creating the context; on the first call in it only"`
 	GraphCaptures *int64   `json:"cuda_graph_captures" doc:"CUDA graphs captured inside the timed phases of this call: 0, or the call paid for something that others are spared; null on the CPU"`
 	PrimingMS     *float64 `json:"graph_priming_ms" unit:"ms" doc:"host time of the untimed step between prefill and decode in which llama.cpp captures the CUDA graph of a decode step anew; in no phase and not in e2e_kv; null on the CPU"`
