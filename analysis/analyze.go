@@ -16,7 +16,7 @@ import (
 const resultSchema = 2
 
 // Axes that Options.XAxis may name. The first is the default.
-var axes = []Axis{
+var sizeAxes = []Axis{
 	{"params_total", "million parameters", "total parameters (millions)", "all parameters, embeddings included: TR121's axis"},
 	{"params_non_embedding", "million parameters", "non-embedding parameters (millions)", "parameters less the embedding tables: the ones that every token is multiplied with"},
 	{"params_active", "million parameters", "active parameters (millions)", "parameters that take part in one decoded token: of a mixture of experts only those in use"},
@@ -24,7 +24,7 @@ var axes = []Axis{
 }
 
 // Axes lists what may stand for a model's size, the default first.
-func Axes() []Axis { return slices.Clone(axes) }
+func Axes() []Axis { return slices.Clone(sizeAxes) }
 
 // Defaults of Options.
 const (
@@ -51,10 +51,10 @@ func (o Options) withDefaults() (Options, Axis, error) {
 		o.Seed = DefaultSeed
 	}
 	if o.XAxis == "" {
-		o.XAxis = axes[0].Name
+		o.XAxis = sizeAxes[0].Name
 	}
 	var names []string
-	for _, a := range axes {
+	for _, a := range sizeAxes {
 		if a.Name == o.XAxis {
 			return o, a, nil
 		}
@@ -96,6 +96,9 @@ type analyzer struct {
 	series    []series
 	scenarios []string
 	modes     []string
+
+	depths     map[string]int // of each scenario: positions of the KV cache in use before its calls
+	leastDepth int
 }
 
 // Analyze computes everything that run says. It changes nothing in run, and the
@@ -116,6 +119,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 		a.res.RunID = run.Rows[0].RunID
 	}
 	a.collect()
+	a.learnDepths()
 	a.res.Models = a.modelList()
 	a.summarise()
 	a.aggregate()
@@ -136,10 +140,13 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.lengths()
 	a.prefillLengths()
 	a.checkLengths()
+	a.depthsOfDecode()
 	a.weightTypes()
+	a.axes()
 	a.ceilings()
 	a.device()
 	a.memoryWall()
+	a.mixedSettings()
 	a.runWarnings()
 	return a.res, nil
 }

@@ -58,6 +58,7 @@ type LengthAnswer struct {
 	Model        string    `json:"model"`
 	ParamsM      *float64  `json:"params_millions_effective"`
 	PromptTokens int       `json:"prompt_tokens"`
+	Depth        int       `json:"depth,omitempty"` // tokens in the KV cache before the prompt
 	NLengths     int       `json:"n_lengths"`
 	Shortest     int       `json:"shortest_gen_tokens"`
 	Longest      int       `json:"longest_gen_tokens"`

@@ -137,7 +137,7 @@ func (a *analyzer) summarise() {
 		s := sorted(ms)
 		c := Cell{
 			Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ModelKind: m.Kind,
-			ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode,
+			ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode, Depth: g.rows[0].depth(), Pace: g.rows[0].Pace,
 			N: len(ms), LatenciesMS: ms,
 			MeanMS: stat.Mean(ms, nil), MedianMS: quantileSorted(s, 0.5), MinMS: s[0], MaxMS: s[len(s)-1],
 			P95MS: percentileSorted(s, 0.95, needP95), P99MS: percentileSorted(s, 0.99, needP99),
@@ -169,6 +169,7 @@ func (a *analyzer) summarise() {
 		}
 		if k.mode == record.ModePrefill {
 			c.TTFTMS = medianField(g.rows, func(r *Row) *float64 { return r.TTFTMS })
+			c.PrefillColdMS = medianField(g.rows, func(r *Row) *float64 { return r.PrefillColdMS })
 		}
 		for _, r := range g.rows {
 			if v := r.RSSPeakMiB; v != nil && (c.RSSPeakMiB == nil || *v > *c.RSSPeakMiB) {
@@ -208,8 +209,10 @@ func (a *analyzer) aggregate() {
 	}
 	byKey := map[key][]Cell{}
 	for _, c := range a.res.Cells {
-		k := key{series{c.Backend, c.BatchSize}, c.Model, c.Mode}
-		byKey[k] = append(byKey[k], c)
+		if a.joins(c.Scenario) {
+			k := key{series{c.Backend, c.BatchSize}, c.Model, c.Mode}
+			byKey[k] = append(byKey[k], c)
+		}
 	}
 	for _, s := range a.series {
 		for _, m := range a.modelsOf(s.backend) {
@@ -271,7 +274,7 @@ func (a *analyzer) decodeFractions() {
 		for _, m := range a.modelsOf(s.backend) {
 			var prefill, decode, e2e []float64
 			all := parts{}
-			for _, sc := range a.scenarios {
+			for _, sc := range a.joined() {
 				p := found[key{s, m.Name, sc}]
 				if p.decode == nil || p.e2e == nil {
 					continue

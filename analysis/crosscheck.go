@@ -311,12 +311,16 @@ func (c *Crosscheck) bench(lines []LlamaBench, native *Row, nativeMS []float64) 
 		}
 		return all
 	}
-	depth := 0
+	if native.batch() > 1 {
+		c.Bench.Reason = fmt.Sprintf("llama-bench decodes one sequence, native %d", native.batch())
+		return
+	}
+	depth := native.depth()
 	if c.Phase == record.ModeDecode {
-		depth = prompt // decode goes on behind the prompt
+		depth += prompt // decode goes on behind the prompt
 	}
 	all := find(depth)
-	if len(all) == 0 && depth > 0 {
+	if len(all) == 0 && depth > 0 && native.depth() == 0 {
 		depth = 0
 		all = find(depth)
 	}
@@ -353,6 +357,7 @@ func recordsDiffer(native, ollama *Row) []string {
 	say("n_batch", whole(native.NBatch), whole(ollama.NBatch))
 	say("n_ubatch", whole(native.NUBatch), whole(ollama.NUBatch))
 	say("use_mmap", fmt.Sprint(native.UseMmap), fmt.Sprint(ollama.UseMmap))
+	say("pace", native.Pace, ollama.Pace)
 	say("llama.cpp", native.LlamaCommit, ollama.LlamaCommit)
 	return out
 }

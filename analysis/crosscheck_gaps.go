@@ -81,6 +81,7 @@ func (a *analyzer) gapLaws() {
 		}
 	}
 	for _, k := range order {
+		joined := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return !a.joins(g.scenario) })
 		fit := func(scenario string, gaps []gapAt) {
 			l := GapLaw{Native: k.native, Ollama: k.ollama, BatchSize: k.batch, Scenario: scenario, Phase: k.phase, Clock: k.clock}
 			l.fit(mapOf(gaps, func(g gapAt) float64 { return g.native }), mapOf(gaps, func(g gapAt) float64 { return g.gap }))
@@ -90,11 +91,13 @@ func (a *analyzer) gapLaws() {
 		for _, sc := range a.scenarios {
 			of := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return g.scenario != sc })
 			if len(of) > 0 {
-				scenarios++
+				if a.joins(sc) {
+					scenarios++
+				}
 				fit(sc, of)
 			}
 		}
-		if all := overScenarios(found[k], scenarios); scenarios > 1 && len(all) > 0 {
+		if all := overScenarios(joined, scenarios); scenarios > 1 && len(all) > 0 {
 			fit(AllScenarios, all)
 		}
 	}

@@ -65,7 +65,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 		}
 		var medians []stats.Estimate
 		for i := range a.res.Cells {
-			if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == m.Name && c.Mode == record.ModeDecode {
+			if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == m.Name && c.Mode == record.ModeDecode && a.joins(c.Scenario) {
 				medians = append(medians, stats.RobustLog(c.LatenciesMS))
 				if z.doubt == "" {
 					z.doubt = doubtOf(c)

@@ -153,7 +153,7 @@ func intervals(t *testing.T, v reflect.Value, path string, f func(path string, e
 		"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
 		"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
 		"PerTokenT": "PerTokenMS", "ShareT": "Share", "ExponentT": "Exponent", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-		"Misfit.Without": "SlopeWithout", "SlopeAnswer.CI": "Slope", "LengthAnswer.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
+		"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "LengthAnswer.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {

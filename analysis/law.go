@@ -21,7 +21,7 @@ const (
 
 const (
 	flatExponent   = 0.05 // exponents this near 0 count as no growth: doubling the size adds 3.5 % at most
-	processSD      = 0.02 // by which processes of one model differ on one machine, relative (docs/twins.md)
+	processSD      = stats.ProcessSD
 	leastDeparture = 0.04 // of a curve or a model from the line: what is nearer is a good law, whatever the test says
 )
 

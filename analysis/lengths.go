@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -33,8 +34,9 @@ type DecodeLength struct {
 	Model        string   `json:"model"`
 	ParamsM      *float64 `json:"params_millions_effective"`
 	PromptTokens int      `json:"prompt_tokens"`
-	GenTokens    int      `json:"gen_tokens"` // decoded per sequence
-	Scenarios    []string `json:"scenarios"`  // those of this length
+	Depth        int      `json:"depth,omitempty"` // tokens in the KV cache before the prompt
+	GenTokens    int      `json:"gen_tokens"`      // decoded per sequence
+	Scenarios    []string `json:"scenarios"`       // those of this length
 
 	N             int      `json:"n"` // calls
 	DecodeMS      float64  `json:"kv_decode_median_ms"`
@@ -56,6 +58,7 @@ type DecodeLengthFit struct {
 	Model        string   `json:"model"`
 	ParamsM      *float64 `json:"params_millions_effective"`
 	PromptTokens int      `json:"prompt_tokens"`
+	Depth        int      `json:"depth,omitempty"` // tokens in the KV cache before the prompt
 	NLengths     int      `json:"n_lengths"`
 	N            int      `json:"n"` // calls
 	OK           bool     `json:"ok"`
@@ -116,17 +119,22 @@ func (a *analyzer) lengths() {
 	for _, s := range a.series {
 		for _, m := range a.modelsOf(s.backend) {
 			byPrompt := a.lengthCalls(s, m)
-			for _, prompt := range slices.Sorted(maps.Keys(byPrompt)) {
-				if c := byPrompt[prompt]; len(c.decode) > 1 {
-					a.decodeLengths(s, m, prompt, c)
+			for _, at := range slices.SortedFunc(maps.Keys(byPrompt), promptAt.compare) {
+				if c := byPrompt[at]; len(c.decode) > 1 {
+					a.decodeLengths(s, m, at, c)
 				}
 			}
 		}
 	}
 }
 
-func (a *analyzer) lengthCalls(s series, m *Model) map[int]*lengthCalls {
-	out := map[int]*lengthCalls{}
+// promptAt is a prompt's length, and the tokens in the KV cache before it.
+type promptAt struct{ depth, prompt int }
+
+func (p promptAt) compare(o promptAt) int { return cmp.Or(p.depth-o.depth, p.prompt-o.prompt) }
+
+func (a *analyzer) lengthCalls(s series, m *Model) map[promptAt]*lengthCalls {
+	out := map[promptAt]*lengthCalls{}
 	for _, sc := range a.scenarios {
 		for _, mode := range []string{record.ModeDecode, record.ModeE2E} {
 			g := a.cells[cellKey{s, m.Name, sc, mode}]
@@ -141,10 +149,11 @@ func (a *analyzer) lengthCalls(s series, m *Model) map[int]*lengthCalls {
 				if r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
 					continue // scaled to a length that it did not have: it would prove any law of proportion
 				}
-				c := out[*r.PromptTokensRaw]
+				at := promptAt{r.depth(), *r.PromptTokensRaw}
+				c := out[at]
 				if c == nil {
 					c = &lengthCalls{map[int][]*Row{}, map[int][]*Row{}, map[int][]string{}}
-					out[*r.PromptTokensRaw] = c
+					out[at] = c
 				}
 				if mode == record.ModeE2E {
 					c.e2e[gen] = append(c.e2e[gen], r)
@@ -160,15 +169,15 @@ func (a *analyzer) lengthCalls(s series, m *Model) map[int]*lengthCalls {
 	return out
 }
 
-func (a *analyzer) decodeLengths(s series, m *Model, prompt int, c *lengthCalls) {
+func (a *analyzer) decodeLengths(s series, m *Model, at promptAt, c *lengthCalls) {
 	gens := slices.Sorted(maps.Keys(c.decode))
 	f := DecodeLengthFit{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
-		PromptTokens: prompt, NLengths: len(gens)}
+		PromptTokens: at.prompt, Depth: at.depth, NLengths: len(gens)}
 	var rows []DecodeLength
 	for _, gen := range gens {
 		ms := sorted(latencies(c.decode[gen]))
 		d := DecodeLength{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
-			PromptTokens: prompt, GenTokens: gen, Scenarios: c.scenarios[gen], N: len(ms), DecodeMS: quantileSorted(ms, 0.5)}
+			PromptTokens: at.prompt, Depth: at.depth, GenTokens: gen, Scenarios: c.scenarios[gen], N: len(ms), DecodeMS: quantileSorted(ms, 0.5)}
 		n := float64(gen)
 		d.MSPerToken, d.MSPerTokenMin, d.MSPerTokenMax = d.DecodeMS/n, ms[0]/n, ms[len(ms)-1]/n
 		if d.E2EMS = medianOf(latencies(c.e2e[gen])); d.E2EMS != nil {
@@ -258,6 +267,9 @@ func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 
 func (f *DecodeLengthFit) where() string {
 	w := fmt.Sprintf("%s %s prompt of %d", f.Backend, f.Model, f.PromptTokens)
+	if f.Depth > 0 {
+		w += fmt.Sprintf(" at depth %d", f.Depth)
+	}
 	if f.BatchSize > 1 {
 		w += fmt.Sprintf(" batch %d", f.BatchSize)
 	}
@@ -332,7 +344,7 @@ func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 // answer, from the longest against the shortest.
 func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row) LengthAnswer {
 	first, last := rows[0], rows[len(rows)-1]
-	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens,
+	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens, Depth: f.Depth,
 		NLengths: len(rows), Shortest: first.GenTokens, Longest: last.GenTokens, Ratio: last.Ratio, Tolerance: LengthTolerance, Verdict: "unknown"}
 	if n := min(first.N, last.N); n < MinRatioCalls {
 		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", countOf(n, "call", "calls"), MinRatioCalls)
@@ -373,7 +385,7 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row)
 func (a *analyzer) answerLengths(s series) []int {
 	seen := map[int]bool{}
 	for i := range a.res.Cells {
-		if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Mode == record.ModeDecode {
+		if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Mode == record.ModeDecode && a.joins(c.Scenario) {
 			if n := c.AnswerTokens(); n != nil {
 				seen[int(*n)] = true
 			}

@@ -41,6 +41,17 @@ type Row struct {
 	Line int `json:"-"` // in runs.jsonl, from 1
 
 	ParamsMillionsMeasured *float64 `json:"params_millions_measured"`
+
+	Program       string          `json:"program"`
+	LlamaSource   string          `json:"llama_source"`
+	BuildCompiler string          `json:"build_compiler"`
+	BuildFlags    string          `json:"build_flags"`
+	CPUFeatures   json.RawMessage `json:"cpu_features"`
+	Depth         int             `json:"depth"`
+	Pace          string          `json:"pace"`
+	IdleMS        *float64        `json:"idle_ms"`
+	PrefillColdMS *float64        `json:"prefill_cold_ms"`
+	CPUAffinity   json.RawMessage `json:"cpu_affinity"`
 }
 
 // architecture is a line of TR121's hf_model_architecture.csv.

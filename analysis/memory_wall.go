@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/axes"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -59,6 +60,8 @@ type WallCell struct {
 	WholeIn    string   `json:"same_model_whole_in_backend"` // "" where it was whole nowhere
 	OverTrend  *float64 `json:"times_trend_of_whole"`        // decode over the trend of the whole models
 	TrendReach *float64 `json:"trend_reach"`                 // size over that of the largest model of the trend
+
+	settings string // all but where its layers lie
 }
 
 // WallEdge is where one backend changes from one state to the next.
@@ -152,6 +155,7 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend)
 		c.Layers = m.NLayer + 1
 	}
 	ran := false
+	c.settings = rows[0].settings().Without("n_gpu_layers", "vram_limit_gib", axes.DType)
 	var worst *Row
 	for _, r := range rows {
 		if c.LimitGiB == nil {
@@ -179,7 +183,7 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend)
 	}
 	var host, device []float64
 	for i := range a.res.Cells {
-		if x := &a.res.Cells[i]; x.Backend == s.backend && x.BatchSize == s.batch && x.Model == m.Name && x.Mode == record.ModeDecode && x.MSPerToken != nil {
+		if x := &a.res.Cells[i]; x.Backend == s.backend && x.BatchSize == s.batch && x.Model == m.Name && x.Mode == record.ModeDecode && a.joins(x.Scenario) && x.MSPerToken != nil {
 			host = append(host, *x.MSPerToken)
 			if x.CUDAEventMS != nil && x.GenTokens != nil && *x.GenTokens > 0 {
 				device = append(device, *x.CUDAEventMS / *x.GenTokens)
@@ -242,7 +246,7 @@ func (w *MemoryWall) ratios() {
 		bySize := map[float64][]float64{}
 		for j := range w.Cells {
 			o := &w.Cells[j]
-			if o.State != WallWhole || o.WeightType != c.WeightType || o.BatchSize != c.BatchSize || o.DecodeMS == nil || o.Scenarios != c.Scenarios {
+			if o.State != WallWhole || o.WeightType != c.WeightType || o.settings != c.settings || o.BatchSize != c.BatchSize || o.DecodeMS == nil || o.Scenarios != c.Scenarios {
 				continue
 			}
 			if o.Model == c.Model && c.OverWhole == nil {

@@ -35,7 +35,9 @@ func (a *analyzer) ollama() {
 				}
 				if g := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}]; g != nil && len(g.rows) > 0 {
 					out.EarlyStops = append(out.EarlyStops, earlyStop(m, sc, g.rows))
-					decodes = append(decodes, g.rows...)
+					if a.joins(sc) {
+						decodes = append(decodes, g.rows...)
+					}
 				}
 			}
 			if len(decodes) > 0 {
@@ -101,9 +103,11 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 				ms := median(latencies(rows))
 				points, models = append(points, Point{Model: m.Name, X: x, Y: ms}), append(models, m)
 				k := modelKey{s.backend, m.Name}
-				medians[k] = append(medians[k], ms)
-				count[m.Name]++
-				most = max(most, count[m.Name])
+				if a.joins(sc) {
+					medians[k] = append(medians[k], ms)
+					count[m.Name]++
+					most = max(most, count[m.Name])
+				}
 			}
 			fit(sc, AggScenario, points, models, nil)
 		}

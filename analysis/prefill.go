@@ -80,7 +80,7 @@ func (a *analyzer) prefillLengths() {
 func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLengthFit) {
 	calls := map[int][]*Row{}
 	scenarios := map[int][]string{}
-	for _, sc := range a.scenarios {
+	for _, sc := range a.joined() {
 		for _, r := range a.rowsOf(s, m.Name, sc, record.ModePrefill) {
 			if r.PromptTokensRaw == nil || *r.PromptTokensRaw <= 0 {
 				continue

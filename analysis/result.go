@@ -1,8 +1,12 @@
 package analysis
 
-import "llmscale/runner/record"
+import (
+	"llmscale/analysis/axes"
+	"llmscale/runner/record"
+)
 
-// AllScenarios is the scenario name of rows that join all scenarios of a run.
+// AllScenarios is the scenario name of rows that join all scenarios of a run, of
+// several depths those of the least.
 const AllScenarios = "__all__"
 
 // Aggregations of a fit's latencies.
@@ -44,6 +48,12 @@ type Result struct {
 	DecodeLengthFits  []DecodeLengthFit  `json:"decode_length_fits,omitempty"`  // fixed cost and cost per token
 	PrefillLengths    []PrefillLength    `json:"prefill_lengths,omitempty"`     // prefill by prompt length; empty where no model has two that count
 	PrefillLengthFits []PrefillLengthFit `json:"prefill_length_fits,omitempty"` // its exponents
+	DecodeDepths      []DecodeDepth      `json:"decode_depths,omitempty"`       // by tokens in the KV cache; empty where all calls have as many
+	DecodeDepthFits   []DecodeDepthFit   `json:"decode_depth_fits,omitempty"`   // what a token of depth costs
+	Batches           []Batch            `json:"batches,omitempty"`             // by sequences decoded together; empty where all calls have as many
+	Axes              []axes.Comparison  `json:"axes,omitempty"`                // backends that differ in one setting; empty where none do
+	AxisTrends        []axes.Trend       `json:"axis_trends,omitempty"`         // the same over the sizes
+	Threads           []axes.BestThreads `json:"best_threads,omitempty"`        // empty where the number of threads does not vary
 	WeightTypes       []WeightTypes      `json:"weight_types,omitempty"`        // the types of one model side by side; empty where each has one
 	Ceilings          []DeviceCeiling    `json:"ceilings,omitempty"`            // what the run's devices can do at most; empty where that was not measured
 	CeilingShares     []CeilingShare     `json:"ceiling_shares,omitempty"`      // decode against what its device can read
@@ -165,6 +175,8 @@ type Cell struct {
 	ParamsM     *float64 `json:"params_millions_effective"`
 	Scenario    string   `json:"scenario"`
 	Mode        string   `json:"mode"`
+	Depth       int      `json:"depth,omitempty"` // tokens in the KV cache before the call
+	Pace        string   `json:"pace,omitempty"`  // hot or cold; "" of runs before there was either
 
 	N           int        `json:"n"`
 	LatenciesMS []float64  `json:"latencies_ms"` // raw, in run order
@@ -193,6 +205,8 @@ type Cell struct {
 	RSSPeakMiB        *float64 `json:"rss_peak_mib_max"`    // over the cell's calls
 	MSPerToken        *float64 `json:"ms_per_token_median"` // decode: median latency / target tokens
 	TTFTMS            *float64 `json:"ttft_ms_median"`      // prefill rows only: prefill and the first argmax
+
+	PrefillColdMS *float64 `json:"prefill_cold_ms_median,omitempty"` // prefill rows of pace hot: the first prefill after the pause between calls
 }
 
 // Aggregate joins one backend x model x mode over its scenarios.

@@ -12,10 +12,7 @@ type Point struct {
 }
 
 // Interval is a confidence interval; nil where there is none.
-type Interval struct {
-	Low  float64 `json:"low"`
-	High float64 `json:"high"`
-}
+type Interval = stats.Interval
 
 // Fit is log10(latency_ms) = Log10Intercept + Slope * log10(x) over the models of
 // one backend, mode and scenario.

@@ -162,7 +162,7 @@ func interval(low, high float64) *Interval {
 	if finite(low) == nil || finite(high) == nil {
 		return nil
 	}
-	return &Interval{low, high}
+	return &Interval{Low: low, High: high}
 }
 
 // ratioOfMedians is the ratio of median(y[i]) to median(x[i]), as the geometric mean

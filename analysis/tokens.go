@@ -34,7 +34,7 @@ func (a *analyzer) tokens() {
 				tail := tailOf(pool, true)
 				tail.Scenario = sc
 				mine = append(mine, tail)
-				if mid := quantileSorted(pool, 0.5); mid > 0 {
+				if mid := quantileSorted(pool, 0.5); mid > 0 && a.joins(sc) {
 					for _, r := range g.rows {
 						for _, ns := range r.TokenNS {
 							relative = append(relative, float64(ns)/1e6/mid)

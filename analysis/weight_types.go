@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/axes"
 	"llmscale/runner/record"
 )
 
@@ -112,16 +113,10 @@ func (t *WeightType) MB() float64 { return float64(t.BytesPerToken) / 1e6 }
 
 // sameWork is what two backends must share for their weight types to be compared.
 type sameWork struct {
-	model, kind           string
-	batch                 int
-	params                int64
-	device                string
-	threads, threadsBatch int
-	gpuLayers             int
-	flash, kvK, kvV       string
-	ctx, nBatch, nUBatch  int
-	mmap                  bool
-	commit                string
+	model, kind, device string
+	batch               int
+	params              int64
+	settings            string // all others but the type itself
 }
 
 // typed is one model as one backend ran it.
@@ -182,15 +177,14 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 	}
 	all := WeightTypeTimes{Scenario: AllScenarios}
 	var decodes, prefills []float64
-	for _, sc := range a.scenarios {
+	for _, sc := range a.joined() {
 		decode, prefill := a.cell(s, m.Name, sc, record.ModeDecode), a.cell(s, m.Name, sc, record.ModePrefill)
 		if decode == nil || decode.MSPerToken == nil || !(*decode.MSPerToken > 0) {
 			continue
 		}
 		rows := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}].rows
 		r := rows[0]
-		work = sameWork{m.Name, m.BackendKind, s.batch, m.ParamsTotal, r.Device, r.threads(), r.threadsBatch(), r.NGPULayers,
-			r.FlashAttention, r.KVTypeK, r.KVTypeV, r.NCtx, r.NBatch, r.NUBatch, r.UseMmap, r.LlamaCommit}
+		work = sameWork{m.Name, m.BackendKind, r.Device, s.batch, m.ParamsTotal, r.settings().Without(axes.DType)}
 		t := WeightTypeTimes{Scenario: sc, PromptTokens: decode.PromptTokensRaw, N: decode.N, DecodeMS: *decode.MSPerToken}
 		perToken := mapOf(rows, func(r *Row) float64 {
 			ms, _ := r.latency()

@@ -96,7 +96,7 @@ func TestWrite(t *testing.T) {
 	}
 	// All answers have one length, each model one weight type; TR121 has no ceilings, no pairs,
 	// no verdicts and no records of a device.
-	absent := slices.Concat(lengthTables, prefillTables, weightTables, ceilingTables, deviceTables, wallTables, verdictTables, crosscheckTables)
+	absent := slices.Concat(lengthTables, prefillTables, axisTables, weightTables, ceilingTables, deviceTables, wallTables, verdictTables, crosscheckTables)
 	a, b := readAll(t, first), readAll(t, second)
 	if len(a) != len(b) || len(a) != len(Tables())-len(absent)+2 {
 		t.Errorf("%d and %d files, %d tables", len(a), len(b), len(Tables()))

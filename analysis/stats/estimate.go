@@ -91,3 +91,13 @@ func RatioOfMedians(x, y [][]float64, p float64) (ratio, reach float64) {
 	}
 	return ratio, math.Exp(Sum(logs...).Times(1 / k).Half(p))
 }
+
+// Interval is a confidence interval; nil where there is none.
+type Interval struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+}
+
+// ProcessSD is by how much processes of one model differ on one machine, relative
+// (docs/twins.md).
+const ProcessSD = 0.02

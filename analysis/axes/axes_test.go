@@ -1,0 +1,304 @@
+package axes
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"llmscale/runner/record"
+)
+
+// made is a made-up run: one cell for each backend x model x mode, five calls that
+// scatter by 1 %.
+type made struct {
+	backends []record.Record // their settings
+	source   func(i int) Source
+	sizes    []float64                                         // million parameters
+	ms       func(backend int, size float64, m string) float64 // true time
+}
+
+func (r made) samples() (out []Sample) {
+	for i := range r.backends {
+		s := Source{Record: &r.backends[i]}
+		if r.source != nil {
+			s = r.source(i)
+			s.Record = &r.backends[i]
+		}
+		for _, size := range r.sizes {
+			for _, mode := range record.Modes {
+				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: Of(s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: Sequences(s.Record), WeightType: s.WeightType}
+				if mode == record.ModeDecode {
+					x.PerMS = 10
+				}
+				for _, e := range []float64{-.01, .01, 0, -.005, .005} {
+					x.LatencyMS = append(x.LatencyMS, r.ms(i, size, mode)*x.PerMS*(1+e))
+				}
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
+
+func native() record.Record {
+	r := record.Record{BackendKind: "native", BatchSizeConfig: 1}
+	r.WeightType, r.Device, r.FlashAttention, r.KVTypeK, r.KVTypeV, r.NBatch, r.NUBatch, r.NCtx, r.LlamaCommit = "q4_0", "cpu", "auto", "f16", "f16", 2048, 512, 1024, "abc"
+	r.NThreadsAsked, r.NThreadsBatchAsked = 2, 2
+	return r
+}
+
+func with(changes ...func(*record.Record)) (out []record.Record) {
+	for _, change := range changes {
+		r := native()
+		change(&r)
+		out = append(out, r)
+	}
+	return out
+}
+
+func threads(ns ...int) (out []record.Record) {
+	for _, n := range ns {
+		out = append(out, with(func(r *record.Record) { r.NThreadsAsked, r.NThreadsBatchAsked = n, n })...)
+	}
+	return out
+}
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if math.Abs(got-want) > 1e-9*math.Max(1, math.Abs(want)) {
+		t.Errorf("%s is %v, want %v", what, got, want)
+	}
+}
+
+// TestBestThreads: decode gains nothing from the fourth thread on and loses with the
+// eighth, prefill gains with each. What one thread more gives is known.
+func TestBestThreads(t *testing.T) {
+	counts := []int{1, 2, 4, 8}
+	decode := []float64{100, 52, 40, 50}
+	r := made{backends: threads(counts...), sizes: []float64{62}, ms: func(i int, _ float64, mode string) float64 {
+		if mode == record.ModeDecode {
+			return decode[i]
+		}
+		return 1000 / float64(counts[i])
+	}}
+	all := FindBestThreads(r.samples())
+	if len(all) != 2 {
+		t.Fatalf("%d answers: %+v", len(all), all)
+	}
+	for _, b := range all {
+		if len(b.Counts) != 4 || b.Counts[3].Gain != nil {
+			t.Fatalf("%+v", b)
+		}
+		switch b.Mode {
+		case record.ModeDecode:
+			if b.Best != 4 || b.Fewest != 4 || !b.Told {
+				t.Errorf("%+v", b)
+			}
+			near(t, "gain of the second thread", *b.Counts[0].Gain, 100.0/52-1)
+			near(t, "gain of the third and fourth", *b.Counts[1].Gain, math.Sqrt(52.0/40)-1)
+			near(t, "gain beyond the fourth", *b.Counts[2].Gain, math.Pow(40.0/50, .25)-1)
+			if more := b.OneMore(); more == nil || more.Threads != 4 || more.GainVerdict != Slower || more.GainCI.Low > *more.Gain || more.GainCI.High < *more.Gain || more.GainCI.High >= 0 {
+				t.Errorf("%+v", more)
+			}
+		case record.ModePrefill:
+			if b.Best != 8 || b.Fewest != 8 || !b.Told || b.OneMore() != nil {
+				t.Errorf("%+v", b)
+			}
+			near(t, "gain of the second thread", *b.Counts[0].Gain, 1)
+		}
+	}
+}
+
+// TestThreadsNotTold: 3 % lie within what processes differ by, so that fewer threads
+// are as good as is known.
+func TestThreadsNotTold(t *testing.T) {
+	decode := []float64{100, 51.5, 50, 51}
+	r := made{backends: threads(1, 2, 3, 4), sizes: []float64{62}, ms: func(i int, _ float64, _ string) float64 { return decode[i] }}
+	for _, b := range FindBestThreads(r.samples()) {
+		if b.Best != 3 || b.Fewest != 2 || b.Told || b.Counts[0].Verdict != Slower || b.Counts[1].Verdict != NotShown || b.Counts[3].Verdict != NotShown {
+			t.Errorf("%+v", b)
+		}
+	}
+}
+
+// TestFromWhichSizeOn: a flag that helps from 62M on by 1.2 to 1.4 times, and does
+// nothing below.
+func TestFromWhichSizeOn(t *testing.T) {
+	gain := map[float64]float64{5: 1, 14: 1.01, 62: 1.2, 134: 1.3, 1200: 1.4}
+	r := made{backends: with(func(r *record.Record) { r.FlashAttention = "off" }, func(r *record.Record) { r.FlashAttention = "on" }),
+		sizes: []float64{1200, 5, 62, 14, 134}, ms: func(i int, size float64, mode string) float64 {
+			if i == 1 && mode == record.ModeDecode {
+				return size / gain[size]
+			}
+			return size
+		}}
+	cs := Compare(r.samples())
+	if len(cs) != 10 {
+		t.Fatalf("%d comparisons", len(cs))
+	}
+	for _, c := range cs {
+		if c.Axis != "flash_attn" || c.Base != "off" || c.Value != "on" || c.At != "" || c.N != 5 || c.BaseN != 5 {
+			t.Errorf("%+v", c)
+		}
+		if c.Mode == record.ModeDecode {
+			near(t, "ratio of "+c.Model, c.Ratio, 1/gain[*c.ParamsM])
+		}
+		if !(c.RatioCI.Low < c.WithinCI.Low && c.WithinCI.Low <= c.Ratio && c.Ratio <= c.WithinCI.High && c.WithinCI.High < c.RatioCI.High) {
+			t.Errorf("%+v: %+v, %+v", c, c.WithinCI, c.RatioCI)
+		}
+	}
+	trends := Trends(cs)
+	if len(trends) != 2 {
+		t.Fatalf("%+v", trends)
+	}
+	for _, x := range trends {
+		if x.Mode == record.ModePrefill {
+			if len(x.Spans) != 1 || x.Spans[0].Verdict != NotShown || x.Spans[0].Models != 5 {
+				t.Errorf("%+v", x)
+			}
+			continue
+		}
+		if len(x.Spans) != 2 || x.Spans[0].Verdict != NotShown || x.Spans[0].To != "m14" || x.Spans[1].Verdict != Faster || x.Spans[1].From != "m62" || x.Spans[1].Models != 3 {
+			t.Fatalf("%+v", x)
+		}
+		near(t, "least", x.Spans[1].LeastFast, 1.2)
+		near(t, "most", x.Spans[1].MostFast, 1.4)
+	}
+}
+
+// TestFewCalls: two calls give no verdict.
+func TestFewCalls(t *testing.T) {
+	r := made{backends: threads(1, 2), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(10 - 5*i) }}
+	samples := r.samples()
+	for i := range samples {
+		samples[i].LatencyMS = samples[i].LatencyMS[:2]
+	}
+	for _, c := range Compare(samples) {
+		if c.Verdict != Unknown || c.RatioCI != nil {
+			t.Errorf("%+v", c)
+		}
+	}
+	if b := FindBestThreads(samples)[0]; b.Told || b.Fewest != 1 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// TestOneSettingAlone: backends that differ in two settings are not compared, and
+// the settings that are held are named where they vary.
+func TestOneSettingAlone(t *testing.T) {
+	ms := func(i int, size float64, _ string) float64 { return size * float64(1+i) }
+	two := made{sizes: []float64{5}, ms: ms, backends: with(func(r *record.Record) { r.FlashAttention = "off" }, func(r *record.Record) { r.FlashAttention, r.KVTypeK, r.KVTypeV = "on", "q8_0", "q8_0" })}
+	if cs := Compare(two.samples()); len(cs) > 0 {
+		t.Errorf("%+v", cs)
+	}
+	var grid []record.Record
+	for _, n := range []int{1, 2} {
+		for _, fa := range []string{"off", "on"} {
+			grid = append(grid, with(func(r *record.Record) { r.NThreadsAsked, r.NThreadsBatchAsked, r.FlashAttention = n, n, fa })...)
+		}
+	}
+	at := map[string]int{}
+	for _, c := range Compare(made{backends: grid, sizes: []float64{5}, ms: ms}.samples()) {
+		at[c.Mode+" "+c.Axis+" "+c.Value+" at "+c.At]++
+	}
+	for _, want := range []string{"kv_decode threads 2 at flash_attn off", "kv_decode threads 2 at flash_attn on", "kv_decode flash_attn on at threads 1", "kv_decode flash_attn on at threads 2",
+		"prefill threads_batch 2 at flash_attn off", "prefill threads_batch 2 at flash_attn on", "prefill flash_attn on at threads_batch 1", "prefill flash_attn on at threads_batch 2"} {
+		if at[want] != 1 {
+			t.Errorf("%s: %d times in %v", want, at[want], at)
+		}
+		delete(at, want)
+	}
+	if len(at) > 0 {
+		t.Errorf("%v", at)
+	}
+}
+
+// TestThreadsApart: with threads and threads_batch crossed, decode is compared along
+// the one and prefill along the other, at one value of what does not bear on it.
+func TestThreadsApart(t *testing.T) {
+	var grid []record.Record
+	for _, n := range []int{1, 2} {
+		for _, tb := range []int{1, 2} {
+			grid = append(grid, with(func(r *record.Record) { r.NThreadsAsked, r.NThreadsBatchAsked = n, tb })...)
+		}
+	}
+	cs := Compare(made{backends: grid, sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(8 - i) }}.samples())
+	if len(cs) != 2 {
+		t.Fatalf("%+v", cs)
+	}
+	for _, c := range cs {
+		if want := map[string]string{record.ModePrefill: "threads_batch b0 b1", record.ModeDecode: "threads b0 b2"}[c.Mode]; c.Axis+" "+c.BaseBackend+" "+c.Backend != want {
+			t.Errorf("%s: %s of %s and %s", c.Mode, c.Axis, c.BaseBackend, c.Backend)
+		}
+	}
+}
+
+// TestBuildsArePrograms: two builds differ in commit, compiler and flags together,
+// which is one setting.
+func TestBuildsArePrograms(t *testing.T) {
+	builds := []Build{{}, {Program: "bin/llmscale-ollama", Compiler: "GNU 12", Flags: "-O2"}}
+	r := made{backends: with(func(*record.Record) {}, func(r *record.Record) { r.LlamaCommit = "def" }), sizes: []float64{5},
+		source: func(i int) Source { return Source{Build: builds[i]} }, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
+	cs := Compare(r.samples())
+	if len(cs) != 2 || cs[0].Axis != Program || cs[0].Base != "this program" || cs[0].Value != "llmscale-ollama" || cs[0].Verdict != Slower {
+		t.Errorf("%+v", cs)
+	}
+	builds[0], builds[1] = Build{Flags: "-O3"}, Build{Flags: "-O2"}
+	if cs := Compare(r.samples()); len(cs) != 2 || cs[0].Base == cs[0].Value || !strings.Contains(cs[0].Base, "b0") {
+		t.Errorf("two builds of one name: %+v", cs)
+	}
+}
+
+// TestPaceAndIdle: a cold call after another pause is another pace, and one setting.
+func TestPaceAndIdle(t *testing.T) {
+	five, twenty := 5.0, 20.0
+	paces := []Source{{Pace: "hot"}, {Pace: "cold", IdleMS: &five}, {Pace: "cold", IdleMS: &twenty}}
+	r := made{backends: with(func(*record.Record) {}, func(*record.Record) {}, func(*record.Record) {}), sizes: []float64{5},
+		source: func(i int) Source { return paces[i] }, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
+	cs := Compare(r.samples())
+	if len(cs) != 4 || cs[0].Axis != Pace || cs[0].Base != "hot" || cs[0].Value != "cold (5 ms idle)" || cs[2].Value != "cold (20 ms idle)" && cs[1].Value != "cold (20 ms idle)" {
+		t.Errorf("%+v", cs)
+	}
+}
+
+// TestBatchPerSequence: eight sequences in a step of twice the time are four times as
+// fast, and the context that grows with the batch is no second difference.
+func TestBatchPerSequence(t *testing.T) {
+	r := made{backends: with(func(*record.Record) {}, func(r *record.Record) { r.BatchSizeConfig, r.NCtx = 8, 8*1024 }), sizes: []float64{5},
+		ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
+	cs := Compare(r.samples())
+	if len(cs) != 2 || cs[0].Axis != BatchSize || cs[0].Verdict != Faster {
+		t.Fatalf("%+v", cs)
+	}
+	near(t, "ratio per sequence", cs[0].Ratio, .25)
+}
+
+// TestFollowers: what follows from another setting is no difference of its own.
+func TestFollowers(t *testing.T) {
+	graphs := true
+	gpu := func(r *record.Record) { r.Device, r.NLayer, r.NGPULayers, r.CUDAGraphs = "cuda", 12, 13, &graphs }
+	ms := func(i int, _ float64, _ string) float64 { return float64(1 + i) }
+	for axis, backends := range map[string][]record.Record{
+		"batch_tokens": with(func(r *record.Record) { r.NBatch, r.NUBatch = 128, 128 }, func(*record.Record) {}),
+		"device":       with(func(r *record.Record) { r.NLayer = 12 }, gpu),
+	} {
+		cs := Compare(made{backends: backends, sizes: []float64{5}, ms: ms}.samples())
+		if len(cs) != 2 || cs[0].Axis != axis {
+			t.Errorf("%s: %+v", axis, cs)
+		}
+	}
+}
+
+// TestNumbersByValue: the base of numbers is the least, however the plan orders them.
+func TestNumbersByValue(t *testing.T) {
+	cs := Compare(made{backends: threads(4, 1, 2), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}.samples())
+	for _, c := range cs {
+		if c.Base != "1" {
+			t.Errorf("%+v", c)
+		}
+	}
+	if len(cs) != 4 {
+		t.Errorf("%d comparisons", len(cs))
+	}
+}

@@ -1,0 +1,310 @@
+package axes
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"llmscale/analysis/stats"
+	"llmscale/runner/record"
+)
+
+// Verdicts of a comparison.
+const (
+	Faster   = "faster"
+	Slower   = "slower"
+	NotShown = "no difference shown"
+	Unknown  = "unknown" // too few calls
+)
+
+const (
+	confidence = 0.95
+	// minCalls is how many calls either side needs for an interval of their ratio, as
+	// everywhere in the analysis.
+	minCalls = 3
+)
+
+// Interval is one of 95 %.
+type Interval = stats.Interval
+
+// Sample is one cell of a run: the calls of one backend x model x scenario x mode.
+type Sample struct {
+	Backend    string
+	Settings   Settings
+	Model      string
+	ParamsM    *float64 // nil: unknown
+	Scenario   string
+	Mode       string
+	LatencyMS  []float64 // of the calls
+	PerMS      float64   // what a latency is divided by: tokens per sequence in decode, else 1
+	Sequences  int
+	WeightType string
+}
+
+// ms are the calls' times for one token of each sequence, or of one prefill.
+func (s *Sample) ms() []float64 {
+	out := make([]float64, len(s.LatencyMS))
+	for i, v := range s.LatencyMS {
+		out[i] = v / s.PerMS
+	}
+	return out
+}
+
+// Comparison sets one cell beside that of the backend with the axis's first value,
+// all other settings equal.
+type Comparison struct {
+	Axis     string   `json:"axis"` // the setting in which the two differ
+	Base     string   `json:"base_value"`
+	Value    string   `json:"value"`
+	At       string   `json:"at"` // settings that both have and others of the run have not
+	Mode     string   `json:"mode"`
+	Scenario string   `json:"scenario"`
+	Model    string   `json:"model"`
+	ParamsM  *float64 `json:"params_millions_effective"`
+
+	BaseBackend string  `json:"base_backend"`
+	Backend     string  `json:"backend"`
+	BaseN       int     `json:"base_n"`
+	N           int     `json:"n"`
+	BaseMS      float64 `json:"base_median_ms"` // prefill, or one decode step
+	MS          float64 `json:"median_ms"`
+
+	// Ratio is of the times, over the base's; of batch_size of the times per sequence.
+	Ratio    float64   `json:"ratio"`
+	RatioCI  *Interval `json:"ratio_ci"`                // 95 %, with what processes differ by
+	WithinCI *Interval `json:"ratio_ci_within_process"` // 95 %, from the calls alone
+	Verdict  string    `json:"verdict"`                 // by RatioCI
+}
+
+// Speed is how many times as fast as the base it is.
+func (c *Comparison) Speed() float64 { return 1 / c.Ratio }
+
+// Compare compares what can be: backends that differ in exactly one of the settings
+// that bear on a mode's time, each with the first value of that setting (the least
+// number, else the first of the plan). samples are in the order of the plan.
+func Compare(samples []Sample) []Comparison {
+	var out []Comparison
+	for _, g := range groups(samples) {
+		for i := 1; i < len(g.values); i++ {
+			out = append(out, g.compare(&g.values[0], &g.values[i]))
+		}
+	}
+	return out
+}
+
+// group is cells of one model, mode and scenario that differ in one key, by its
+// values.
+type group struct {
+	key    *Key
+	at     string
+	values []Sample
+}
+
+// groups finds what can be compared, axis by axis.
+func groups(samples []Sample) []group {
+	type work struct{ axis, rest, model, scenario, mode string }
+	var out []group
+	for i := range Keys {
+		k := &Keys[i]
+		if k.Held {
+			continue
+		}
+		var order []work
+		members := map[work][]Sample{}
+		for _, s := range samples {
+			if s.Mode == record.ModeE2E || !k.bearsOn(s.Mode) {
+				continue
+			}
+			w := work{k.Name, s.Settings.Without(append(idle(s.Mode), k.Name)...), s.Model, s.Scenario, s.Mode}
+			if members[w] == nil {
+				order = append(order, w)
+			}
+			members[w] = append(members[w], s)
+		}
+		for _, w := range order {
+			g := group{key: k, values: oneEach(k, members[w])}
+			if len(g.values) > 1 {
+				g.at = held(samples, &g)
+				out = append(out, g)
+			}
+		}
+	}
+	return out
+}
+
+// idle names the keys that do not bear on a mode's time.
+func idle(mode string) (names []string) {
+	for i := range Keys {
+		if !Keys[i].bearsOn(mode) {
+			names = append(names, Keys[i].Name)
+		}
+	}
+	return names
+}
+
+// oneEach has one backend for each value of the key, by value. Where several have
+// one value they differ in what does not bear on the mode: those are taken that are
+// alike in that, as far as there are such.
+func oneEach(k *Key, all []Sample) []Sample {
+	var best []Sample
+	consider := func(some []Sample) {
+		var picked []Sample
+		for _, s := range some {
+			if !slices.ContainsFunc(picked, func(p Sample) bool { return p.Settings.Get(k.Name).ID == s.Settings.Get(k.Name).ID }) {
+				picked = append(picked, s)
+			}
+		}
+		if len(picked) > len(best) {
+			best = picked
+		}
+	}
+	alike := map[string][]Sample{}
+	var order []string
+	for _, s := range all {
+		rest := s.Settings.Without(k.Name)
+		if alike[rest] == nil {
+			order = append(order, rest)
+		}
+		alike[rest] = append(alike[rest], s)
+	}
+	for _, rest := range order {
+		consider(alike[rest])
+	}
+	consider(all)
+	slices.SortStableFunc(best, func(x, y Sample) int { return k.order(x.Settings.Get(k.Name), y.Settings.Get(k.Name)) })
+	return best
+}
+
+// held says the settings that the group's backends share and others of the model
+// have not.
+func held(samples []Sample, g *group) string {
+	first := &g.values[0]
+	var words []string
+	for i := range Keys {
+		k := &Keys[i]
+		if k.Name == g.key.Name || !k.bearsOn(first.Mode) {
+			continue
+		}
+		if slices.ContainsFunc(samples, func(s Sample) bool { return s.Model == first.Model && s.Settings[i].ID != first.Settings[i].ID }) {
+			words = append(words, first.Settings.Words(k.Name))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+func (g *group) compare(base, s *Sample) Comparison {
+	k := g.key.Name
+	c := Comparison{Axis: k, Base: base.Settings.Get(k).Label, Value: s.Settings.Get(k).Label, At: g.at, Mode: s.Mode, Scenario: s.Scenario, Model: s.Model, ParamsM: s.ParamsM,
+		BaseBackend: base.Backend, Backend: s.Backend, BaseN: len(base.LatencyMS), N: len(s.LatencyMS)}
+	if c.Base == c.Value { // two builds of one name
+		c.Base, c.Value = c.Base+" ("+base.Backend+")", c.Value+" ("+s.Backend+")"
+	}
+	x, y := base.ms(), s.ms()
+	c.BaseMS, c.MS = median(x), median(y)
+	share := 1.0
+	if k == BatchSize {
+		share = float64(base.Sequences) / float64(s.Sequences)
+	}
+	c.Ratio, c.WithinCI, c.RatioCI, c.Verdict = ratio(x, y, share)
+	return c
+}
+
+// ratio is median(y)/median(x)*share with its two intervals, and the verdict on y by
+// the wider one. Backends are processes of their own, and processes of one model
+// differ (stats.ProcessSD).
+func ratio(x, y []float64, share float64) (r float64, within, across *Interval, verdict string) {
+	r = median(y) / median(x) * share
+	if min(len(x), len(y)) < minCalls {
+		return r, nil, nil, Unknown
+	}
+	calls := stats.OrderedLog(y).Minus(stats.OrderedLog(x))
+	both := stats.Sum(calls, stats.Estimate{Variance: 2 * stats.ProcessSD * stats.ProcessSD, DF: math.Inf(1)})
+	reach := func(e stats.Estimate) *Interval {
+		f := math.Exp(e.Half(1 - confidence))
+		return &Interval{Low: r / f, High: r * f}
+	}
+	within, across, verdict = reach(calls), reach(both), NotShown
+	switch {
+	case across.High < 1:
+		verdict = Faster
+	case across.Low > 1:
+		verdict = Slower
+	}
+	return r, within, across, verdict
+}
+
+// Span is the same verdict on sizes next to each other, from the smallest up.
+type Span struct {
+	Verdict   string   `json:"verdict"`
+	From      string   `json:"from_model"`
+	FromM     *float64 `json:"from_params_millions"`
+	To        string   `json:"to_model"`
+	ToM       *float64 `json:"to_params_millions"`
+	Models    int      `json:"n_models"`
+	LeastFast float64  `json:"least_times_as_fast"` // of the models' ratios
+	MostFast  float64  `json:"most_times_as_fast"`
+}
+
+// Trend is one value of an axis against its base over the sizes of the run: from
+// which size on it is faster.
+type Trend struct {
+	Axis     string `json:"axis"`
+	Base     string `json:"base_value"`
+	Value    string `json:"value"`
+	At       string `json:"at"`
+	Mode     string `json:"mode"`
+	Scenario string `json:"scenario"`
+	Spans    []Span `json:"spans"`
+}
+
+// Trends puts the comparisons of each value, mode and scenario in the order of size.
+func Trends(all []Comparison) []Trend {
+	type of struct{ axis, base, value, at, mode, scenario string }
+	var order []of
+	by := map[of][]*Comparison{}
+	for i := range all {
+		c := &all[i]
+		k := of{c.Axis, c.Base, c.Value, c.At, c.Mode, c.Scenario}
+		if by[k] == nil {
+			order = append(order, k)
+		}
+		by[k] = append(by[k], c)
+	}
+	var out []Trend
+	for _, k := range order {
+		t := Trend{Axis: k.axis, Base: k.base, Value: k.value, At: k.at, Mode: k.mode, Scenario: k.scenario}
+		cs := by[k]
+		slices.SortStableFunc(cs, func(x, y *Comparison) int { return cmp.Compare(size(x.ParamsM), size(y.ParamsM)) })
+		for _, c := range cs {
+			n := len(t.Spans)
+			if n == 0 || t.Spans[n-1].Verdict != c.Verdict {
+				t.Spans = append(t.Spans, Span{Verdict: c.Verdict, From: c.Model, FromM: c.ParamsM, LeastFast: math.Inf(1)})
+				n++
+			}
+			s := &t.Spans[n-1]
+			s.To, s.ToM = c.Model, c.ParamsM
+			s.Models++
+			s.LeastFast, s.MostFast = min(s.LeastFast, c.Speed()), max(s.MostFast, c.Speed())
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func size(m *float64) float64 {
+	if m == nil {
+		return math.Inf(1)
+	}
+	return *m
+}
+
+func median(xs []float64) float64 {
+	s := slices.Clone(xs)
+	slices.Sort(s)
+	n := len(s)
+	if n == 0 {
+		return math.NaN()
+	}
+	return (s[(n-1)/2] + s[n/2]) / 2
+}

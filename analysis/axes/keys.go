@@ -1,0 +1,220 @@
+// Package axes compares backends of one run that differ in one setting: which
+// number of threads, which build, which flag, which batch is faster, and from which
+// size on. It is pure: samples go in, comparisons come out.
+//
+// What backends may differ in is declared once, in Keys. Backends that differ in
+// more than one of them are not compared, and the calls of two backends are never
+// pooled.
+package axes
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"llmscale/runner/record"
+)
+
+// Names of keys that are spoken of by name.
+const (
+	Threads      = "threads"
+	ThreadsBatch = "threads_batch"
+	BatchSize    = "batch_size"
+	DType        = "dtype"
+	Program      = "program"
+	Pace         = "pace"
+)
+
+// Key is one setting in which the backends of a run may differ.
+type Key struct {
+	Name     string // as in the config
+	OnlyMode string // the only mode whose time it bears on; "": all
+	Numbers  bool   // values are numbers, the least of which is the base
+	Held     bool   // has no comparison here: backends that differ in it are kept apart
+
+	of func(Source) Value
+}
+
+// Source is what the settings are read from.
+type Source struct {
+	*record.Record
+	Build    Build
+	Pace     string   // hot or cold; "": measured before there was either
+	IdleMS   *float64 // before each call, where it is cold
+	Affinity string   // CPUs that the threads were bound to; "": none
+}
+
+// Build is the program that measured, and all that tells how it was built.
+type Build struct{ Program, Source, Compiler, Flags, Features string }
+
+// Value is what one backend has for a key.
+type Value struct {
+	ID     string // equal where the setting is
+	Label  string // for a reader
+	Number float64
+}
+
+func text(s string) Value { return Value{ID: s, Label: s} }
+
+func number(n int) Value {
+	return Value{ID: strconv.Itoa(n), Label: strconv.Itoa(n), Number: float64(n)}
+}
+
+func flag(v bool) Value { return text(strconv.FormatBool(v)) }
+
+// counted is n; where nothing told it, what was asked for.
+func counted(n *int, asked int) Value {
+	if n != nil {
+		return number(*n)
+	}
+	return number(asked)
+}
+
+// defaultUBatch is the runner's ubatch_tokens where the config has none.
+const defaultUBatch = 512
+
+// Keys are all settings, in the order in which they are spoken of.
+var Keys = []Key{
+	{Name: "kind", Held: true, of: func(r Source) Value { return text(r.BackendKind) }},
+	{Name: Program, of: program},
+	{Name: "device", of: func(r Source) Value { return text(r.Device) }},
+	{Name: DType, of: func(r Source) Value { return text(r.WeightType) }},
+	{Name: BatchSize, Numbers: true, of: func(r Source) Value { return number(Sequences(r.Record)) }},
+	{Name: Threads, OnlyMode: record.ModeDecode, Numbers: true, of: func(r Source) Value { return counted(r.NThreads, r.NThreadsAsked) }},
+	{Name: ThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r Source) Value { return counted(r.NThreadsBatch, r.NThreadsBatchAsked) }},
+	{Name: "n_gpu_layers", Numbers: true, of: gpuLayers},
+	{Name: "flash_attn", of: func(r Source) Value { return text(r.FlashAttention) }},
+	{Name: "kv_type", of: func(r Source) Value {
+		if r.KVTypeK == r.KVTypeV {
+			return text(r.KVTypeK)
+		}
+		return text(r.KVTypeK + "/" + r.KVTypeV)
+	}},
+	{Name: "batch_tokens", Numbers: true, of: func(r Source) Value { return number(r.NBatch) }},
+	{Name: "ubatch_tokens", Numbers: true, of: func(r Source) Value {
+		v := number(r.NUBatch)
+		if r.NUBatch == min(defaultUBatch, r.NBatch) {
+			v.ID = "default" // it follows batch_tokens
+		}
+		return v
+	}},
+	{Name: "mmap", of: func(r Source) Value { return flag(r.UseMmap) }},
+	{Name: "cuda_graphs", of: func(r Source) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
+	{Name: Pace, of: pace},
+	{Name: "cpu_affinity", of: affinity},
+	{Name: "context_tokens", Numbers: true, of: func(r Source) Value { return number(r.NCtx / Sequences(r.Record)) }},
+	{Name: "vram_limit_gib", Held: true, of: func(r Source) Value {
+		if r.VRAMLimitGiB == nil {
+			return Value{Label: "the whole card"}
+		}
+		return text(strconv.FormatFloat(*r.VRAMLimitGiB, 'g', -1, 64))
+	}},
+}
+
+// Sequences is the number of sequences that a record's call decoded together.
+func Sequences(r *record.Record) int {
+	if r.BatchSize != nil && *r.BatchSize > 0 {
+		return *r.BatchSize
+	}
+	return max(r.BatchSizeConfig, 1)
+}
+
+// program is the build that measured: its name, and everything that says how it was
+// built, so that two builds under one name are two.
+func program(r Source) Value {
+	b := r.Build
+	v := Value{ID: strings.Join([]string{b.Program, r.LlamaCommit, b.Source, b.Compiler, b.Flags, b.Features}, "\x00"), Label: path.Base(b.Program)}
+	if b.Program == "" {
+		v.Label = "this program"
+	}
+	return v
+}
+
+// pace has how long was idled in it: a cold call after 5 ms is another one than
+// after 20.
+func pace(r Source) Value {
+	v := text(r.Pace)
+	switch {
+	case r.Pace == "":
+		v.Label = "unknown"
+	case r.IdleMS != nil && r.Pace != "hot":
+		v = text(fmt.Sprintf("%s (%g ms idle)", r.Pace, *r.IdleMS))
+	}
+	return v
+}
+
+func affinity(r Source) Value {
+	if r.Affinity == "" {
+		return Value{Label: "none"}
+	}
+	return text(r.Affinity)
+}
+
+// gpuLayers is "all" on a CPU too: what differs from a GPU then is the device alone.
+func gpuLayers(r Source) Value {
+	if n := r.NGPULayers; r.Device == "cuda" && n >= 0 && n <= r.NLayer {
+		return number(n)
+	}
+	return Value{ID: "all", Label: "all", Number: 1e9}
+}
+
+// Settings are a backend's values, in the order of Keys.
+type Settings []Value
+
+// Of reads the settings under which a record was measured.
+func Of(r Source) Settings {
+	s := make(Settings, len(Keys))
+	for i := range Keys {
+		s[i] = Keys[i].of(r)
+	}
+	return s
+}
+
+// Get is the value of a key. It panics on a name that no key has.
+func (s Settings) Get(name string) Value { return s[index(name)] }
+
+func index(name string) int {
+	i := slices.IndexFunc(Keys, func(k Key) bool { return k.Name == name })
+	if i < 0 {
+		panic("axes: no key " + name)
+	}
+	return i
+}
+
+// Without identifies the settings but for the keys named: equal where all others are.
+func (s Settings) Without(names ...string) string {
+	var b strings.Builder
+	for i := range Keys {
+		if !slices.Contains(names, Keys[i].Name) {
+			fmt.Fprintf(&b, "%s\x00", s[i].ID)
+		}
+	}
+	return b.String()
+}
+
+// Differing names the keys in which two differ.
+func (s Settings) Differing(o Settings) (names []string) {
+	for i := range Keys {
+		if s[i].ID != o[i].ID {
+			names = append(names, Keys[i].Name)
+		}
+	}
+	return names
+}
+
+// Words says a key's value as a reader would: "threads 2", "flash_attn on".
+func (s Settings) Words(name string) string { return name + " " + s.Get(name).Label }
+
+// bearsOn reports whether the key bears on the times of a mode.
+func (k *Key) bearsOn(mode string) bool { return k.OnlyMode == "" || k.OnlyMode == mode }
+
+// order puts values of a key by number; others keep the order of the plan.
+func (k *Key) order(x, y Value) int {
+	if !k.Numbers {
+		return 0
+	}
+	return cmp.Compare(x.Number, y.Number)
+}

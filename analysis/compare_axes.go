@@ -1,0 +1,89 @@
+package analysis
+
+import (
+	"llmscale/analysis/axes"
+	"llmscale/runner/record"
+)
+
+// axes compares backends that differ in one setting, and finds the best number of
+// threads.
+func (a *analyzer) axes() {
+	var samples []axes.Sample
+	a.eachCell(func(k cellKey, m *Model, g *group) {
+		if len(g.rows) == 0 || k.mode == record.ModeE2E {
+			return
+		}
+		s := axes.Sample{Backend: k.backend, Settings: g.rows[0].settings(), Model: m.Name, ParamsM: m.ParamsMillions, WeightType: m.WeightType,
+			Scenario: k.scenario, Mode: k.mode, LatencyMS: latencies(g.rows), PerMS: 1, Sequences: k.batch}
+		if k.mode == record.ModeDecode {
+			c := a.cell(k.series, m.Name, k.scenario, k.mode)
+			if c == nil || c.MSPerToken == nil {
+				return
+			}
+			s.PerMS = *c.GenTokens
+		}
+		samples = append(samples, s)
+	})
+	a.res.Axes = axes.Compare(samples)
+	a.res.AxisTrends = axes.Trends(a.res.Axes)
+	a.res.Threads = axes.FindBestThreads(samples)
+	a.batches()
+}
+
+// Batch is one cell of a run whose backends decode different numbers of sequences
+// together.
+type Batch struct {
+	Backend   string   `json:"backend"`
+	BatchSize int      `json:"batch_size"`
+	Model     string   `json:"model"`
+	ParamsM   *float64 `json:"params_millions_effective"`
+	Scenario  string   `json:"scenario"`
+	N         int      `json:"n"`
+
+	StepMS     float64   `json:"step_median_ms"`        // one decode step of all sequences
+	TokensPerS float64   `json:"tokens_per_s_all"`      // decoded by all sequences
+	EachPerS   float64   `json:"tokens_per_s_each"`     // by one of them
+	PrefillMS  *float64  `json:"prefill_median_ms"`     // of all prompts
+	Base       string    `json:"base_backend"`          // of the least batch, all else equal; "" where there is none
+	StepRatio  *float64  `json:"step_ratio"`            // step over Base's
+	StepCI     *Interval `json:"step_ratio_ci"`         // 95 %, with what processes differ by
+	AllRatio   *float64  `json:"tokens_per_s_ratio"`    // TokensPerS over Base's
+	AllCI      *Interval `json:"tokens_per_s_ratio_ci"` // likewise
+}
+
+// batches lists decode by the number of sequences, where it varies.
+func (a *analyzer) batches() {
+	seen := map[int]bool{}
+	for _, s := range a.series {
+		seen[s.batch] = true
+	}
+	if len(seen) < 2 {
+		return
+	}
+	against := map[cellKey]*axes.Comparison{}
+	for i := range a.res.Axes {
+		if c := &a.res.Axes[i]; c.Axis == axes.BatchSize && c.Mode == record.ModeDecode {
+			against[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}] = c
+		}
+	}
+	for i := range a.res.Cells {
+		c := &a.res.Cells[i]
+		if c.Mode != record.ModeDecode || c.MSPerToken == nil || !(*c.MSPerToken > 0) {
+			continue
+		}
+		b := Batch{Backend: c.Backend, BatchSize: c.BatchSize, Model: c.Model, ParamsM: c.ParamsM, Scenario: c.Scenario, N: c.N,
+			StepMS: *c.MSPerToken, EachPerS: 1e3 / *c.MSPerToken, TokensPerS: 1e3 * float64(c.BatchSize) / *c.MSPerToken}
+		if p := a.cell(series{c.Backend, c.BatchSize}, c.Model, c.Scenario, record.ModePrefill); p != nil {
+			b.PrefillMS = ptr(p.MedianMS)
+		}
+		if x := against[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}]; x != nil {
+			// x.Ratio is of the time per sequence: a step has it as often as it has sequences.
+			times := x.MS / x.BaseMS / x.Ratio
+			b.Base, b.StepRatio, b.AllRatio = x.BaseBackend, finite(x.Ratio*times), finite(x.Speed())
+			if ci := x.RatioCI; ci != nil {
+				b.StepCI, b.AllCI = interval(ci.Low*times, ci.High*times), interval(1/ci.High, 1/ci.Low)
+			}
+		}
+		a.res.Batches = append(a.res.Batches, b)
+	}
+}

@@ -1,0 +1,145 @@
+package analysis
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"llmscale/runner/record"
+)
+
+// DecodeDepth is one model's decode with a number of tokens in the KV cache before
+// the call. There are none where all calls of a run have as many.
+type DecodeDepth struct {
+	Backend      string   `json:"backend"`
+	BatchSize    int      `json:"batch_size"`
+	Model        string   `json:"model"`
+	ParamsM      *float64 `json:"params_millions_effective"`
+	PromptTokens int      `json:"prompt_tokens"`
+	GenTokens    int      `json:"gen_tokens"`
+	Depth        int      `json:"depth"`
+	Scenarios    []string `json:"scenarios"`
+
+	N          int       `json:"n"`
+	MSPerToken float64   `json:"ms_per_token_median"`
+	Ratio      float64   `json:"ms_per_token_ratio"` // to the least depth's
+	RatioCI    *Interval `json:"ms_per_token_ratio_ci_within_process"`
+	PrefillMS  *float64  `json:"prefill_median_ms"` // of the prompt, behind that depth
+}
+
+// DecodeDepthFit is ms per token = Base + NSPerToken/1e6 * depth over the calls of
+// one backend x model at one prompt and answer length: ordinary least squares.
+type DecodeDepthFit struct {
+	Backend      string   `json:"backend"`
+	BatchSize    int      `json:"batch_size"`
+	Model        string   `json:"model"`
+	ParamsM      *float64 `json:"params_millions_effective"`
+	PromptTokens int      `json:"prompt_tokens"`
+	GenTokens    int      `json:"gen_tokens"`
+	NDepths      int      `json:"n_depths"`
+	Least        int      `json:"least_depth"`
+	Most         int      `json:"most_depth"`
+	N            int      `json:"n"`
+
+	NSPerToken *float64  `json:"ns_per_token_of_depth"`
+	CI         *Interval `json:"ns_per_token_of_depth_ci"` // 95 %, Student t, within one process
+	BentP      *float64  `json:"lack_of_fit_p"`            // of the depths' means lying on the line, against the calls' scatter; nil: not to be told
+	Deviation  *float64  `json:"largest_deviation"`        // of a depth's mean from the line, as a share of the line
+	Reason     string    `json:"reason"`                   // why there is no line
+}
+
+// Straight reports whether the depths lie on the line, as far as can be told.
+func (f *DecodeDepthFit) Straight() bool {
+	return f.BentP == nil || f.Deviation == nil || *f.BentP >= alpha || *f.Deviation <= curvedDeviation
+}
+
+// depthsOfDecode answers how decode slows down as the KV cache fills. Prompts and
+// answers of other lengths are other work.
+func (a *analyzer) depthsOfDecode() {
+	type work struct{ prompt, gen int }
+	for _, s := range a.series {
+		for _, m := range a.modelsOf(s.backend) {
+			decode, prefill, scenarios := map[work]map[int][]*Row{}, map[work]map[int][]*Row{}, map[work]map[int][]string{}
+			for _, sc := range a.scenarios {
+				for _, r := range a.rowsOf(s, m.Name, sc, record.ModeDecode) {
+					gen := answerTokens(r)
+					if gen == 0 || r.PromptTokensRaw == nil || r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
+						continue
+					}
+					w, d := work{*r.PromptTokensRaw, gen}, r.depth()
+					if decode[w] == nil {
+						decode[w], prefill[w], scenarios[w] = map[int][]*Row{}, map[int][]*Row{}, map[int][]string{}
+					}
+					decode[w][d] = append(decode[w][d], r)
+					if !slices.Contains(scenarios[w][d], sc) {
+						scenarios[w][d] = append(scenarios[w][d], sc)
+						prefill[w][d] = append(prefill[w][d], a.rowsOf(s, m.Name, sc, record.ModePrefill)...)
+					}
+				}
+			}
+			for _, w := range slices.SortedFunc(maps.Keys(decode), func(x, y work) int { return promptAt{x.prompt, x.gen}.compare(promptAt{y.prompt, y.gen}) }) {
+				if len(decode[w]) < 2 {
+					continue
+				}
+				f := DecodeDepthFit{Backend: s.backend, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, NDepths: len(decode[w])}
+				depths := slices.Sorted(maps.Keys(decode[w]))
+				var per [][]float64
+				for _, d := range depths {
+					ms := mapOf(latencies(decode[w][d]), func(v float64) float64 { return v / float64(w.gen) })
+					per = append(per, ms)
+					row := DecodeDepth{Backend: s.backend, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, Depth: d, Scenarios: scenarios[w][d],
+						N: len(ms), MSPerToken: median(ms), PrefillMS: medianOf(latencies(prefill[w][d]))}
+					row.Ratio = row.MSPerToken / median(per[0])
+					if d != depths[0] {
+						_, row.RatioCI = ratioOfMedians(per[:1], [][]float64{ms})
+					}
+					a.res.DecodeDepths = append(a.res.DecodeDepths, row)
+				}
+				f.fit(depths, per)
+				a.res.DecodeDepthFits = append(a.res.DecodeDepthFits, f)
+			}
+		}
+	}
+}
+
+// fit takes the calls' ms per token by depth.
+func (f *DecodeDepthFit) fit(depths []int, per [][]float64) {
+	f.Least, f.Most = depths[0], depths[len(depths)-1]
+	var x, y []float64
+	pure := 0.0
+	var means []float64
+	for i, d := range depths {
+		mean := stat.Mean(per[i], nil)
+		means = append(means, mean)
+		for _, v := range per[i] {
+			x, y = append(x, float64(d)), append(y, v)
+			pure += float64((v - mean) * (v - mean))
+		}
+	}
+	f.N = len(x)
+	if len(depths) < minLengths {
+		f.Reason = fmt.Sprintf("%d depths; a line takes %d", len(depths), minLengths)
+		return
+	}
+	l, ok := ols(x, y)
+	if !ok {
+		f.Reason = "no line can be fitted to these calls"
+		return
+	}
+	t := tQuantile(l.n - 2)
+	f.NSPerToken, f.CI = finite(1e6*l.b), interval(1e6*(l.b-t*l.seB), 1e6*(l.b+t*l.seB))
+	deviation := 0.0
+	for i, d := range depths {
+		deviation = max(deviation, math.Abs(means[i]/(l.a+l.b*float64(d))-1))
+	}
+	f.Deviation = finite(deviation)
+	if df := l.n - len(depths); df > 0 && pure > float64(df)*math.Pow(1e-9*l.a, 2) {
+		k := float64(len(depths) - 2)
+		sse := float64(l.sd*l.sd) * float64(l.n-2)
+		f.BentP = finite(distuv.F{D1: k, D2: float64(df)}.Survival(max(0, sse-pure) / k / (pure / float64(df))))
+	}
+}

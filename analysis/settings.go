@@ -1,0 +1,71 @@
+package analysis
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"llmscale/analysis/axes"
+	"llmscale/runner/record"
+)
+
+// settings are what the record says of how it was measured.
+func (r *Row) settings() axes.Settings {
+	return axes.Of(axes.Source{Record: &r.Record, Pace: r.Pace, IdleMS: r.IdleMS, Affinity: unquoted(r.CPUAffinity),
+		Build: axes.Build{Program: r.Program, Source: r.LlamaSource, Compiler: r.BuildCompiler, Flags: r.BuildFlags, Features: unquoted(r.CPUFeatures)}})
+}
+
+func unquoted(raw json.RawMessage) string {
+	return strings.Trim(strings.Trim(string(raw), `"`), "null")
+}
+
+// depth is how many positions of the KV cache were in use before the call; older
+// records have none.
+func (r *Row) depth() int { return max(0, r.Depth) }
+
+// learnDepths finds at which depth each scenario's calls begin, and the least of all.
+func (a *analyzer) learnDepths() {
+	a.depths = map[string]int{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		if d, seen := a.depths[r.Scenario]; !seen || r.depth() > d {
+			a.depths[r.Scenario] = r.depth()
+		}
+	}
+	first := true
+	for _, d := range a.depths {
+		if first || d < a.leastDepth {
+			a.leastDepth, first = d, false
+		}
+	}
+}
+
+// joins reports whether a scenario is part of what joins scenarios. Those that begin
+// deeper than the shallowest are not: a mean over depths is the time of none of them,
+// and a tail over depths is their difference.
+func (a *analyzer) joins(scenario string) bool { return a.depths[scenario] == a.leastDepth }
+
+// joined are the scenarios that joins reports.
+func (a *analyzer) joined() []string {
+	return slices.DeleteFunc(slices.Clone(a.scenarios), func(sc string) bool { return !a.joins(sc) })
+}
+
+// mixedSettings warns of cells whose calls were not all measured in one way: a run
+// that was resumed by another build, or on other terms.
+func (a *analyzer) mixedSettings() {
+	a.eachCell(func(k cellKey, m *Model, g *group) {
+		if k.mode != record.ModeDecode || len(g.rows) == 0 {
+			return
+		}
+		first := g.rows[0].settings()
+		for _, r := range g.rows {
+			if names := first.Differing(r.settings()); len(names) > 0 {
+				a.warn("mixed_settings", strings.Join([]string{k.backend, m.Name, k.scenario}, " "),
+					fmt.Sprintf("the calls of this cell differ in %s (sessions %d and %d): its median is of two things", strings.Join(names, ", "), g.rows[0].Session, r.Session),
+					"measure the cell anew in one run, or compare the two builds as two backends (`program`)")
+				return
+			}
+		}
+	})
+}

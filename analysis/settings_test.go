@@ -1,0 +1,317 @@
+package analysis
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/analysis/axes"
+	"llmscale/runner/ceilings"
+	"llmscale/runner/record"
+)
+
+// deepened has each scenario of the rows again at a depth, where everything takes
+// three times as long.
+func deepened(rows []Row, depth int) []Row {
+	out := slices.Clone(rows)
+	for _, r := range rows {
+		r.Scenario, r.Depth, r.TaskIdx = r.Scenario+"_deep", depth, r.TaskIdx+1000
+		times := func(v *float64) *float64 {
+			if v == nil {
+				return nil
+			}
+			return ptr(3 * *v)
+		}
+		r.LatencyMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = times(r.LatencyMS), times(r.KVDecodeMS), times(r.DecodeNoSampMS), times(r.E2EKVMS), times(r.TTFTMS)
+		r.Measurement.PrefillMS, r.OllamaPromptEvalMS, r.DecodeEquivMS = times(r.Measurement.PrefillMS), times(r.OllamaPromptEvalMS), times(r.DecodeEquivMS)
+		r.TokenNS = slices.Clone(r.TokenNS)
+		for i := range r.TokenNS {
+			r.TokenNS[i] *= int64(1 + 2*i) // a tail, too
+		}
+		r.Line = len(out) + 1
+		out = append(out, r)
+	}
+	return out
+}
+
+// TestDepthsAreNotJoined: what joins scenarios says the same with scenarios at depth
+// 4096 beside those at 0 as without them. The run has weight types, an Ollama
+// server, prompts and answers of several lengths.
+func TestDepthsAreNotJoined(t *testing.T) {
+	var rows []Row
+	for seed := uint64(0); len(rows) == 0 || rows[len(rows)-1].CallIdx < 4 || rows[len(rows)-1].WeightType == "q0"; seed++ {
+		rows = smallRun(rand.New(rand.NewPCG(seed, 9)))
+	}
+	without, with := analyzeRows(t, rows), analyzeRows(t, deepened(rows, 4096))
+	if len(with.Cells) != 2*len(without.Cells) || len(with.DecodeDepths) == 0 {
+		t.Fatalf("%d cells, %d without the deep ones; %d depths", len(with.Cells), len(without.Cells), len(with.DecodeDepths))
+	}
+	joint := func(r *Result) map[string]any {
+		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": r.PrefillLengths, "prefill fits": r.PrefillLengthFits, "weight types": r.WeightTypes,
+			"slopes": r.Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": r.Answers.WeightTypes,
+			"linearity": r.Ollama.Linearity, "projections": r.Ollama.Projections, "correlations": r.Correlations, "two predictors": r.TwoPredictors}
+		put := func(kind, scenario string, v any) {
+			if scenario == AllScenarios {
+				list, _ := out[kind].([]any)
+				out[kind] = append(list, v)
+			}
+		}
+		for _, f := range r.Fits {
+			put("fits", f.Scenario, f)
+		}
+		for _, f := range r.OffsetFits {
+			put("offset fits", f.Scenario, f)
+		}
+		for _, f := range r.Tails {
+			put("tails", f.Scenario, f)
+		}
+		for _, f := range r.DecodeFractions {
+			put("decode fractions", f.Scenario, f)
+		}
+		for _, f := range r.GapLaws {
+			put("gap laws", f.Scenario, f)
+		}
+		for _, f := range r.Ollama.LengthLimited {
+			put("length-limited fits", f.Scenario, f)
+		}
+		var lengths []any
+		for i, d := range r.DecodeLengths {
+			if d.Depth == 0 {
+				lengths = append(lengths, d)
+			}
+			if i > 0 && d.Depth != r.DecodeLengths[i-1].Depth && d.Ratio != 1 {
+				t.Errorf("%+v: its ratio is to another depth", d)
+			}
+		}
+		for _, f := range r.DecodeLengthFits {
+			if f.Depth == 0 {
+				lengths = append(lengths, f)
+			}
+		}
+		out["decode lengths"] = lengths
+		return out
+	}
+	want, got := joint(without), joint(with)
+	for kind, w := range want {
+		x, err := json.Marshal(w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := json.Marshal(got[kind])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(x) < 10 {
+			t.Errorf("%s: nothing to compare: %s", kind, x)
+		}
+		if string(x) != string(y) {
+			t.Errorf("%s: with deep scenarios\n%.2000s\nwithout\n%.2000s", kind, y, x)
+		}
+	}
+}
+
+// TestDepthSlope: 4 ms per token and 500 ns more for each token of depth, at one
+// prompt; another prompt length is other work.
+func TestDepthSlope(t *testing.T) {
+	depths := []int{0, 512, 1024, 4096}
+	var rows []Row
+	for i, depth := range depths {
+		for _, r := range lengthRun(1, []int{10, 20}, 4, func(_, gen, rep int) float64 {
+			return float64(gen) * (4 + 0.0005*float64(depth)) * (1 + 0.001*[]float64{-1, 0, 0, 1}[rep])
+		}, nil) {
+			r.Scenario, r.Depth, r.TaskIdx, r.Line = fmt.Sprintf("%s_d%d", r.Scenario, depth), depth, 10*i+r.TaskIdx, len(rows)+1
+			rows = append(rows, r)
+		}
+	}
+	res := analyzeRows(t, rows)
+	if len(res.DecodeDepths) != 8 || len(res.DecodeDepthFits) != 2 {
+		t.Fatalf("%d depths, %d fits", len(res.DecodeDepths), len(res.DecodeDepthFits))
+	}
+	for i, d := range res.DecodeDepths {
+		if d.Depth != depths[i%4] || d.GenTokens != []int{10, 20}[i/4] || d.N != 4 || (d.RatioCI == nil) != (i%4 == 0) || d.PrefillMS == nil {
+			t.Errorf("%+v", d)
+		}
+		near(t, "ms per token", &d.MSPerToken, 4+0.0005*float64(d.Depth), 1e-9)
+		near(t, "ratio", &d.Ratio, (4+0.0005*float64(d.Depth))/4, 1e-9)
+	}
+	for _, f := range res.DecodeDepthFits {
+		near(t, "ns per token of depth", f.NSPerToken, 500, 1e-9)
+		if f.N != 16 || f.CI == nil || f.CI.Low > 500 || f.CI.High < 500 || !f.Straight() {
+			t.Errorf("%+v", f)
+		}
+	}
+	// A jump at 4096, as of a cache that is full, is no line.
+	for i := range rows {
+		if rows[i].Depth == 4096 && rows[i].LatencyMS != nil {
+			rows[i].LatencyMS = ptr(3 * *rows[i].LatencyMS)
+		}
+	}
+	if f := analyzeRows(t, rows).DecodeDepthFits[0]; f.Straight() {
+		t.Errorf("a jump counts as a line: %+v", f)
+	}
+}
+
+// TestOtherWaysAreNotJoined: weight types are not compared, and whole models not
+// pooled, across programs, builds under one name, paces, affinities or batches.
+func TestOtherWaysAreNotJoined(t *testing.T) {
+	for what, change := range map[string]func(*Row){
+		"program":  func(r *Row) { r.Program = "bin/other" },
+		"flags":    func(r *Row) { r.BuildFlags = "-O2" },
+		"compiler": func(r *Row) { r.BuildCompiler = "clang" },
+		"features": func(r *Row) { r.CPUFeatures = json.RawMessage(`"AMX"`) },
+		"commit":   func(r *Row) { r.LlamaCommit = "def" },
+		"pace":     func(r *Row) { r.Pace = "cold" },
+		"idle":     func(r *Row) { r.Pace, r.IdleMS = "cold", ptr(5.0) },
+		"affinity": func(r *Row) { r.CPUAffinity = json.RawMessage(`"0-1"`) },
+		"batch":    func(r *Row) { r.BatchSizeConfig, r.BatchSize = 4, ptr(4) },
+	} {
+		rows := typeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
+		if r := analyzeRows(t, rows); len(r.WeightTypes) != 1 {
+			t.Fatalf("%d comparisons of two types", len(r.WeightTypes))
+		}
+		for i := range rows {
+			if rows[i].WeightType == "f16" {
+				change(&rows[i])
+			}
+		}
+		if r := analyzeRows(t, rows); len(r.WeightTypes) != 0 || len(r.Axes) != 0 {
+			t.Errorf("%s: two types compared: %+v %+v", what, r.WeightTypes, r.Axes)
+		}
+		wall := wallOf(t, wallRun(func(r *Row) {
+			if r.Backend == "card" {
+				change(r)
+			}
+		}))
+		for _, c := range wall.Cells {
+			if c.WholeIn == "card" {
+				t.Errorf("%s: %s of %s is set beside the card's", what, c.Model, c.Backend)
+			}
+		}
+		var before, after *float64
+		for _, c := range wallOf(t, wallRun(nil)).Cells {
+			if c.State == WallPartial {
+				before = c.OverTrend
+			}
+		}
+		slow := wallRun(func(r *Row) {
+			if r.Backend == "card" {
+				change(r)
+				if r.Mode == record.ModeDecode && r.LatencyMS != nil {
+					r.LatencyMS = ptr(5 * *r.LatencyMS)
+				}
+			}
+		})
+		for _, c := range wallOf(t, slow).Cells {
+			if c.State == WallPartial {
+				after = c.OverTrend
+			}
+		}
+		if before == nil || after == nil || *before != *after {
+			t.Errorf("%s: the trend of whole models is pooled with the card's: %v, %v", what, before, after)
+		}
+	}
+}
+
+// TestMixedSettings: a cell that another build went on with is named.
+func TestMixedSettings(t *testing.T) {
+	rows := lengthRun(1, []int{10}, 4, affine(0, 1), nil)
+	if r := analyzeRows(t, rows); slices.Contains(warningCodes(r.Warnings), "mixed_settings") {
+		t.Fatal("warned of one build")
+	}
+	for i := range rows {
+		if *rows[i].Rep >= 2 {
+			rows[i].Session, rows[i].LlamaCommit = 1, "def"
+		}
+	}
+	for _, w := range analyzeRows(t, rows).Warnings {
+		if w.Code == "mixed_settings" {
+			if !strings.Contains(w.Text, axes.Program) || w.Where != "cpu m00 gen10" {
+				t.Errorf("%+v", w)
+			}
+			return
+		}
+	}
+	t.Error("no warning")
+}
+
+// TestBatches: a step of eight sequences takes twice as long as one of a single one.
+func TestBatches(t *testing.T) {
+	var rows []Row
+	for _, b := range []int{1, 8} {
+		for _, r := range lengthRun(2, []int{10}, 4, func(_, gen, _ int) float64 { return float64(gen) * map[int]float64{1: 4, 8: 8}[b] }, nil) {
+			r.Backend, r.BatchSize, r.BatchSizeConfig, r.NCtx, r.Line = fmt.Sprintf("cpu_b%d", b), ptr(b), b, 256*b, len(rows)+1
+			rows = append(rows, r)
+		}
+	}
+	res := analyzeRows(t, rows)
+	if len(res.Batches) != 4 {
+		t.Fatalf("%+v", res.Batches)
+	}
+	for _, b := range res.Batches {
+		if b.BatchSize == 1 {
+			if b.StepMS != 4 || b.TokensPerS != 250 || b.EachPerS != 250 || b.Base != "" || b.StepRatio != nil {
+				t.Errorf("%+v", b)
+			}
+			continue
+		}
+		if b.StepMS != 8 || b.TokensPerS != 1000 || b.EachPerS != 125 || b.Base != "cpu_b1" || *b.PrefillMS != 5 {
+			t.Errorf("%+v", b)
+		}
+		near(t, "step", b.StepRatio, 2, 1e-9)
+		near(t, "all", b.AllRatio, 4, 1e-9)
+		if b.AllCI == nil || b.AllCI.Low > 4 || b.AllCI.High < 4 || b.StepCI.Low > 2 || b.StepCI.High < 2 {
+			t.Errorf("%+v", b)
+		}
+	}
+	if r := analyzeRows(t, rows[:len(rows)/2]); len(r.Batches) > 0 {
+		t.Errorf("one batch size: %+v", r.Batches)
+	}
+}
+
+// TestCeilingReadsTheDepth: a step at depth reads that much more of the KV cache.
+func TestCeilingReadsTheDepth(t *testing.T) {
+	m := &Model{Device: "cpu", BytesPerToken: 1000, KVBytesPerToken: 10}
+	at := func(depth int) int64 {
+		s := ceilingShare(&ceilings.File{}, m, &Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: ptr(5.0), GenTokens: ptr(9.0), MSPerToken: ptr(1.0)}, -1)
+		return s.KVBytes
+	}
+	if at(0) != 10*(5+5)*2 || at(4096) != 10*(4096+5+5)*2 {
+		t.Errorf("%d and %d bytes", at(0), at(4096))
+	}
+}
+
+// TestLlamaBenchAtDepth: llama-bench is set beside native at the same depth or not at
+// all, of one sequence, and a cold pace is named.
+func TestLlamaBenchAtDepth(t *testing.T) {
+	native := lengthRun(1, []int{16}, 1, affine(0, 1), nil)[1]
+	native.ModelFile, native.Device = "m.gguf", "cpu"
+	lines := []LlamaBench{
+		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 9, MS: []float64{1}}, {ModelFile: "m.gguf", Threads: 2, Gen: 16, MS: []float64{1}},
+		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 4096 + 9, MS: []float64{2}},
+	}
+	bench := func(change func(*Row), lines []LlamaBench) Crosscheck {
+		r := native
+		change(&r)
+		c := Crosscheck{Phase: record.ModeDecode}
+		c.bench(lines, &r, []float64{1})
+		return c
+	}
+	if c := bench(func(r *Row) {}, lines); c.BenchRun == nil || c.BenchRun.Depth != 9 {
+		t.Errorf("%+v", c.BenchRun)
+	}
+	if c := bench(func(r *Row) { r.Depth = 4096 }, lines); c.BenchRun == nil || c.BenchRun.Depth != 4105 {
+		t.Errorf("%+v", c.BenchRun)
+	}
+	if c := bench(func(r *Row) { r.Depth = 4096 }, lines[:2]); c.BenchRun != nil || c.Bench.Reason == "" {
+		t.Errorf("depth 4096 beside depth %+v", c.BenchRun)
+	}
+	if c := bench(func(r *Row) { r.BatchSize = ptr(8) }, lines); c.BenchRun != nil || !strings.Contains(c.Bench.Reason, "one sequence") {
+		t.Errorf("%+v", c.Bench)
+	}
+	if c := bench(func(r *Row) { r.Pace = "cold" }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
+		t.Errorf("%+v", c.BenchRun)
+	}
+}
