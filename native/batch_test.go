@@ -10,9 +10,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"llmscale/gguf/archs"
 	"llmscale/gguf/synth"
+	"llmscale/runner"
 )
 
 // prompts are n sequences of random ids.
@@ -234,5 +236,54 @@ func TestCallsThatCannotBe(t *testing.T) {
 	}
 	if _, err := c.MeasureCall(Call{Prompts: [][]int32{row(100), row(100)}, Past: [][]int32{row(100), row(100)}, Gen: 56}); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestBatchCheck(t *testing.T) {
+	const prompt, steps = 8, 8
+	for name, path := range batchModels(t) {
+		for _, sequences := range []int{2, 32} {
+			t.Run(fmt.Sprintf("%s/%d", name, sequences), func(t *testing.T) {
+				m := load(t, path)
+				c := newContext(t, m, ContextParams{NCtx: 64, Threads: 2, Sequences: sequences})
+				texts := prompts(3, sequences, prompt+steps, m.Info().NVocab)
+				got, err := c.BatchCheck(texts, prompt, time.Minute)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Logf("%+v", got)
+				bound := runner.SelfCheckBound
+				if name == "gpt-oss" {
+					bound = runner.SelfCheckBoundMixture
+				}
+				if len(got.Sequences) != min(sequences, 8) || !got.Finite || slices.Max(got.RelL2) > bound {
+					t.Errorf("%+v, want logits within %g", got, bound)
+				}
+			})
+		}
+	}
+}
+
+// A batch that computes another sequence than it should is seen.
+func TestBatchCheckSeesWrongResults(t *testing.T) {
+	m := load(t, writeModel(t, smallModel, "f32"))
+	c := newContext(t, m, ContextParams{NCtx: 64, Threads: 2, Sequences: 4})
+	texts := prompts(3, 4, 16, m.Info().NVocab)
+	other := slices.Clone(texts)
+	other[0] = texts[1]
+	got, err := c.batchCheck(other, texts, 8, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range got.Sequences {
+		if wrong := got.RelL2[i] > runner.SelfCheckBound; wrong != (s == 0) {
+			t.Errorf("sequence %d: relative L2 %.2g", s, got.RelL2[i])
+		}
+	}
+	if got.FirstDifference < 0 || len(got.Sequences) != 4 {
+		t.Errorf("%+v", got)
+	}
+	if got, err := c.BatchCheck(texts, 8, 0); err != nil || got.Sequences != nil {
+		t.Errorf("%+v, %v without a budget", got, err)
 	}
 }

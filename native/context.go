@@ -181,19 +181,9 @@ func (c *Context) run(f func(cerr *C.ls_error) C.int) error {
 // ids returns a pointer to a slice's first element, nil if it is empty.
 func ids(s []int32) *C.int32_t { return (*C.int32_t)(unsafe.Pointer(unsafe.SliceData(s))) }
 
-func times(s []int64) *C.int64_t { return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(s))) }
+func floats(s []float32) *C.float { return (*C.float)(unsafe.SliceData(s)) }
 
-// rows puts sequences of one length behind one another.
-func rows(what string, sequences [][]int32) ([]int32, error) {
-	var flat []int32
-	for i, s := range sequences {
-		if len(s) != len(sequences[0]) {
-			return nil, &Error{Op: "measure", Message: fmt.Sprintf("%s of %d tokens in sequence 0 and of %d in sequence %d: want one length", what, len(sequences[0]), len(s), i)}
-		}
-		flat = append(flat, s...)
-	}
-	return flat, nil
-}
+func times(s []int64) *C.int64_t { return (*C.int64_t)(unsafe.Pointer(unsafe.SliceData(s))) }
 
 // Measure is MeasureCall of one sequence in an empty cache.
 func (c *Context) Measure(prompt []int32, gen int) (*Measurement, error) {

@@ -11,6 +11,27 @@ type SelfCheck struct {
 	SameArgmax bool    // both prefer the same token
 }
 
+// BatchCheck is what sequences decoded together have in common with the same ones alone. They are fed the same tokens,
+// whichever they would choose.
+type BatchCheck struct {
+	Sequences       []int     // that were decoded alone too
+	RelL2           []float64 // of the logits after the last step, of each of them; see relativeL2
+	Finite          bool      // all logits; without that RelL2 says nothing
+	FirstDifference int       // the first step, from 0, at which one would choose another token; -1: none
+}
+
+// spread is at most n of the sequences 0 to all - 1, the last and the first of them first.
+func spread(all, n int) []int {
+	if all == 1 {
+		return []int{0}
+	}
+	out := []int{all - 1, 0}
+	for i := 1; len(out) < min(n, all); i++ {
+		out = append(out, i*(all-1)/(min(n, all)-1))
+	}
+	return out
+}
+
 // compareLogits compares the logits of two ways to compute the same.
 func compareLogits(batch, steps []float32, tokens int) SelfCheck {
 	s := SelfCheck{Tokens: tokens}

@@ -79,6 +79,11 @@ func (*Context) EvalAll([]int32) ([][]float32, error) { return nil, ErrNotBuilt 
 // SelfCheck returns ErrNotBuilt.
 func (*Context) SelfCheck([]int32, time.Duration) (SelfCheck, error) { return SelfCheck{}, ErrNotBuilt }
 
+// BatchCheck returns ErrNotBuilt.
+func (*Context) BatchCheck([][]int32, int, time.Duration) (BatchCheck, error) {
+	return BatchCheck{}, ErrNotBuilt
+}
+
 // TraceSteps returns ErrNotBuilt.
 func (*Context) TraceSteps([]int32, int) (*Trace, error) { return nil, ErrNotBuilt }
 

@@ -227,6 +227,12 @@ int ls_eval(ls_context * ctx, const int32_t * tokens, int32_t n_tokens, bool all
 int ls_self_check(ls_context * ctx, const int32_t * batch, const int32_t * steps, int32_t n, int64_t budget_ns,
                   float * batch_logits, float * step_logits, int32_t * n_done, ls_error * err);
 
+/* Evaluates the first n_prompt tokens of n_seq sequences, rows of n_prompt + n_steps ids, and the others in steps of one
+ * token of each. chosen gets the argmax after each step, n_seq rows of n_steps; logits those after the last one of the
+ * sequences rows[0..n_rows), n_vocab floats each. The KV cache is cleared before and after. Not timed. */
+int ls_answer(ls_context * ctx, const int32_t * ids, int32_t n_seq, int32_t n_prompt, int32_t n_steps, int32_t * chosen,
+              const int32_t * rows, int32_t n_rows, float * logits, ls_error * err);
+
 /* ---- traces: what a call consists of; never part of a measurement ---- */
 
 typedef enum {

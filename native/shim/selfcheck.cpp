@@ -1,8 +1,10 @@
-// Whether a batch gives the logits that its tokens give one by one. Never part of a measurement.
+// Whether a batch gives the logits that its tokens give one by one, and its sequences alone. Never part of a measurement.
 // SPDX-License-Identifier: MIT
+#include "argmax.h"
 #include "context.h"
 
 #include <cstring>
+#include <vector>
 
 namespace {
 
@@ -37,6 +39,39 @@ int both_ways(ls_context * c, const int32_t * batch, const int32_t * steps, int3
     return LS_OK;
 }
 
+// After each step the token that each sequence would choose; after the last one the logits of some sequences.
+int answer(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t n_prompt, int32_t n_steps, int32_t * chosen,
+           const int32_t * rows, int32_t n_rows, float * logits, ls_error * err) {
+    ls_context_clear(c);
+    const int64_t        n = int64_t(n_prompt) + n_steps;
+    std::vector<int32_t> prompts, column(static_cast<size_t>(n_seq));
+    for (int32_t s = 0; s < n_seq; s++) {
+        prompts.insert(prompts.end(), ids + s * n, ids + s * n + n_prompt);
+    }
+    const auto decode = [&](const std::vector<int32_t> & tokens, int32_t each) {
+        return ls::append(c, tokens.data(), n_seq, each, ls::logits::last, [](int64_t, int64_t) {});
+    };
+    if (const int rc = decode(prompts, n_prompt)) {
+        return ls::decode_failed(err, "self-check", rc);
+    }
+    for (int32_t step = 0; step < n_steps; step++) {
+        for (int32_t s = 0; s < n_seq; s++) {
+            column[size_t(s)] = ids[s * n + n_prompt + step];
+        }
+        if (const int rc = decode(column, 1)) {
+            return ls::decode_failed(err, "self-check", rc);
+        }
+        llama_synchronize(c->ctx);
+        for (int32_t s = 0; s < n_seq; s++) {
+            chosen[int64_t(s) * n_steps + step] = ls::argmax(llama_get_logits_ith(c->ctx, s), c->n_vocab);
+        }
+    }
+    for (int32_t i = 0; i < n_rows; i++) {
+        std::memcpy(logits + int64_t(i) * c->n_vocab, llama_get_logits_ith(c->ctx, rows[i]), size_t(c->n_vocab) * sizeof(float));
+    }
+    return LS_OK;
+}
+
 } // namespace
 
 extern "C" int ls_self_check(ls_context * c, const int32_t * batch, const int32_t * steps, int32_t n, int64_t budget_ns,
@@ -52,6 +87,30 @@ extern "C" int ls_self_check(ls_context * c, const int32_t * batch, const int32_
             }
         }
         const int rc = both_ways(c, batch, steps, n, budget_ns, batch_logits, step_logits, n_done, err);
+        ls_context_clear(c);
+        return rc;
+    });
+}
+
+extern "C" int ls_answer(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t n_prompt, int32_t n_steps, int32_t * chosen,
+                         const int32_t * rows, int32_t n_rows, float * logits, ls_error * err) {
+    return ls::guarded(err, "self-check", [&] {
+        if (n_seq < 1 || n_seq > c->n_seq || n_seq > c->n_batch) {
+            return ls::fail(err, LS_BAD_ARG, "self-check", "%d sequences: want 1 to %d", n_seq, c->n_seq < c->n_batch ? c->n_seq : c->n_batch);
+        }
+        if (n_prompt < 1 || n_steps < 1 || int64_t(n_prompt) + n_steps > int64_t(llama_n_ctx_seq(c->ctx))) {
+            return ls::fail(err, LS_BAD_ARG, "self-check", "a prompt of %d tokens and %d steps: want at least 1 each, and %u together at most", n_prompt, n_steps,
+                            llama_n_ctx_seq(c->ctx));
+        }
+        for (int32_t i = 0; i < n_rows; i++) {
+            if (rows[i] < 0 || rows[i] >= n_seq) {
+                return ls::fail(err, LS_BAD_ARG, "self-check", "the logits of sequence %d of %d", rows[i], n_seq);
+            }
+        }
+        if (const int rc = ls::check_tokens(c, ids, int64_t(n_seq) * (int64_t(n_prompt) + n_steps), err, "self-check")) {
+            return rc;
+        }
+        const int rc = answer(c, ids, n_seq, n_prompt, n_steps, chosen, rows, n_rows, logits, err);
         ls_context_clear(c);
         return rc;
     });
