@@ -22,6 +22,8 @@ const (
 	envPart  = "LLMSCALE_TEST_PART"  // worker or coordinator
 	envFault = "LLMSCALE_TEST_FAULT" // what the fake runtime does wrong, see fakeBackend
 	envRun   = "LLMSCALE_TEST_RUN"   // the coordinator's run folder
+	envBuild = "LLMSCALE_TEST_BUILD" // build flags that the worker names
+	envNoGPU = "LLMSCALE_TEST_NOGPU" // why it has no GPU
 	envRoom  = "LLMSCALE_TEST_ROOM"  // bytes to which the coordinator's files may grow
 	// envModels is the folder of models that the tests of one process share.
 	envModels = "LLMSCALE_TEST_MODELS"
@@ -30,7 +32,7 @@ const (
 func TestMain(m *testing.M) {
 	switch os.Getenv(envPart) {
 	case "worker":
-		if err := WorkerMain(openFake, probeFake); err != nil {
+		if err := WorkerMain(openFake, probeFake, aboutFake); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -66,6 +68,25 @@ func testWorker(t testing.TB, fault string) Command {
 	return Command{Path: exe, Env: []string{envPart + "=worker", envFault + "=" + fault}}
 }
 
+// writeProgram makes a program of which the workers are fake runtimes with these build flags, after lines of shell.
+func writeProgram(t testing.TB, path, flags string, lines ...string) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := append([]string{"#!/bin/sh", "export " + envBuild + "='" + flags + "'"}, append(lines, "exec '"+exe+"'")...)
+	if err := os.WriteFile(path, []byte(strings.Join(script, "\n")+"\n"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// testPrograms ask programs that writeProgram has made.
+func testPrograms(t testing.TB) *Programs {
+	build, _ := aboutFake(false)
+	return &Programs{Worker: testWorker(t, ""), Build: build, Log: discard}
+}
+
 // fakeBackend stands for a runtime. Its fault is "what@where": what is SIGSEGV,
 // SIGABRT, SIGKILL, exit, error, hostile, oom, hang, nap or garbage; where is "load" or the
 // scenario whose prompt text it appears in, with ":n" for the n-th call in the
@@ -73,6 +94,11 @@ func testWorker(t testing.TB, fault string) Command {
 type fakeBackend struct {
 	spec  LoadSpec
 	calls int
+}
+
+// aboutFake is what a worker's program says of itself, but for what the environment changes.
+func aboutFake(gpu bool) (Build, string) {
+	return Build{LlamaCommit: "fake", LlamaSource: "checkout", Compiler: "cc", Flags: os.Getenv(envBuild), CPUFeatures: "NONE = 1"}, os.Getenv(envNoGPU)
 }
 
 func openFake(kind string) (Backend, error) {
@@ -243,7 +269,12 @@ func testPlan(t testing.TB, text string) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(), 2)
+	return planned(t, cfg)
+}
+
+func planned(t testing.TB, cfg *config.Config) *Plan {
+	t.Helper()
+	p, err := NewPlan(cfg, testModels(), 2, testPrograms(t))
 	if err != nil {
 		t.Fatal(err)
 	}

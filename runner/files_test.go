@@ -43,7 +43,7 @@ models:
 		t.Fatal(err)
 	}
 	models := testModels()
-	p, err := NewPlan(cfg, models, 2)
+	p, err := NewPlan(cfg, models, 2, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}

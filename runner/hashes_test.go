@@ -52,7 +52,7 @@ func prepared(t *testing.T, ms *Models) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, ms, 2)
+	p, err := NewPlan(cfg, ms, 2, &Programs{})
 	if err == nil {
 		err = p.Prepare(ms)
 	}

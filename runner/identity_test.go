@@ -33,7 +33,7 @@ func planIn(t *testing.T, dir, text string, models *Models) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, models, 2)
+	p, err := NewPlan(cfg, models, 2, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func TestSameWorkOfLists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = NewPlan(cfg, testModels(), 2)
+		_, err = NewPlan(cfg, testModels(), 2, &Programs{})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: %v, want %q", tc.backends, err, tc.want)
 		}
@@ -99,13 +99,13 @@ func TestTooManyCellsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Before anything is asked about models: there is no folder for them.
-	if _, err := NewPlan(cfg, nil, 2); err == nil || !strings.Contains(err.Error(), "78 cells: 26 pairs of model and backend x 3 scenarios, more than 77; backend cpu makes 24: dtype 2 x threads 3 x ubatch_tokens 4") {
+	if _, err := NewPlan(cfg, nil, 2, &Programs{}); err == nil || !strings.Contains(err.Error(), "78 cells: 26 pairs of model and backend x 3 scenarios, more than 77; backend cpu makes 24: dtype 2 x threads 3 x ubatch_tokens 4") {
 		t.Errorf("%v", err)
 	}
 	if err := cfg.Filter([]string{"a"}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewPlan(cfg, testModels(), 2); err != nil { // 72
+	if _, err := NewPlan(cfg, testModels(), 2, &Programs{}); err != nil { // 72
 		t.Error(err)
 	}
 }
@@ -122,7 +122,7 @@ func TestListsResume(t *testing.T) {
 	if err := o.Apply(cfg, testModels()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(), 2)
+	p, err := NewPlan(cfg, testModels(), 2, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestListsResume(t *testing.T) {
 	if !slices.Equal(back.Backends, o.Backends) || !slices.Equal(back.Scenarios, o.Scenarios) {
 		t.Errorf("overrides %+v, want %+v", back, o)
 	}
-	q, err := NewPlan(again, testModels(), 2)
+	q, err := NewPlan(again, testModels(), 2, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}

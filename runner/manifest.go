@@ -83,7 +83,7 @@ func (s *Store) NewManifest(id string, p *Plan, o Overrides, modelsDir string, b
 		"overrides": o, "models_dir": modelsDir, "models_dir_in_run": inside,
 		"task_count": p.Cells, "modes": record.Modes, "records_expected": p.RecordsExpected(),
 		"plan_sha256": p.SHA256(), "run_state": StateRunning, "sessions": []any{},
-		modelFilesKey: modelFiles(p, nil),
+		modelFilesKey: modelFiles(p, nil), programsKey: programEntries(p),
 	}, nil
 }
 
@@ -132,6 +132,9 @@ func CheckResumable(dir string, manifest map[string]any, p *Plan, build any) err
 	}
 	if !sameJSON(manifest["llmscale"], build) {
 		return fmt.Errorf("runner: %s cannot be resumed: it was measured by another build of llmscale (its manifest says which); use that one, or start a new run", dir)
+	}
+	if err := checkPrograms(manifest, p); err != nil {
+		return fmt.Errorf("runner: %s cannot be resumed: %w", dir, err)
 	}
 	environment, _ := manifest["environment"].(map[string]any)
 	if cpu := ThisMachine().CPU; environment["cpu"] != cpu {

@@ -21,6 +21,7 @@ type Plan struct {
 	Config *config.Config
 	Jobs   []Job // in order of execution
 	Cells  int
+	Build  Build // of this program, whose workers measure where a backend names no other
 	Free   int64 // bytes of memory that were available; 0 unknown
 }
 
@@ -30,6 +31,7 @@ type Job struct {
 	Model   Model
 	Backend config.Backend
 	Load    LoadSpec
+	Program *WorkerProgram // whose process the worker is; nil: this one's
 	Memory  gguf.Memory
 	Fits    bool     // into the memory that was free when the plan was made
 	Waived  string   // why this machine cannot run it at all; "": it can
@@ -55,13 +57,16 @@ type Call struct {
 func (j *Job) ID(c Cell) string { return j.Pair() + "/" + c.Scenario.Name }
 
 // NewPlan pairs the config's models with its backends and scenarios. threads is
-// what a backend's `threads: 0` means. Models that do not fit into memory are
+// what a backend's `threads: 0` means. The programs that backends name are started and asked what they are. Models that do not fit into memory are
 // planned, so that they end up on record. Nothing is written: see Prepare.
-func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
+func NewPlan(cfg *config.Config, models *Models, threads int, programs *Programs) (*Plan, error) {
 	if err := cfg.CheckCells(); err != nil {
 		return nil, err
 	}
-	p := &Plan{Config: cfg, Free: AvailableMemory()}
+	if err := programs.ask(cfg); err != nil {
+		return nil, err
+	}
+	p := &Plan{Config: cfg, Build: programs.Build, Free: AvailableMemory()}
 	longest := longestSequence(cfg)
 	made := sameWork{}
 	for _, pair := range cfg.Pairs() {
@@ -82,12 +87,14 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++
 		}
-		if err := made.check(cfg, &job, pair.Backend); err != nil {
+		job.Program = programs.of(pair.Backend)
+		if err := made.check(cfg, &job, pair.Backend, programs.identity(pair.Backend)); err != nil {
 			return nil, err
 		}
 		p.Jobs = append(p.Jobs, job)
 	}
 	label(p.Jobs)
+	p.waiveElsewhere()
 	// The order of models and scenarios must not be the order of sizes: a machine
 	// that warms up or drifts would bend the fit.
 	r := rand.New(rand.NewPCG(uint64(cfg.Seed), 0x6f72646572)) // "order"
@@ -96,6 +103,7 @@ func NewPlan(cfg *config.Config, models *Models, threads int) (*Plan, error) {
 		cells := p.Jobs[i].Cells
 		r.Shuffle(len(cells), func(i, k int) { cells[i], cells[k] = cells[k], cells[i] })
 	}
+	p.bringTogether()
 	return p, nil
 }
 
@@ -178,15 +186,17 @@ func asServed(b config.Backend) config.Backend {
 	return b
 }
 
-// Waive marks the jobs of a device that this machine does not have: they are put
-// on record as waived, and no file is written for them. What a server has, it tells.
+// Waive marks the jobs of a device that this machine or program does not have: they are put
+// on record as waived, and no file is written for them. What a server or another program has, it tells.
 func (p *Plan) Waive(device string, reason error) {
 	for i := range p.Jobs {
-		if p.Jobs[i].Backend.Device == device && p.Jobs[i].Backend.Kind == config.KindNative {
-			p.Jobs[i].Waived = "device " + device + ": " + reason.Error()
+		if j := &p.Jobs[i]; j.Backend.Device == device && j.Backend.Kind == config.KindNative && j.Program == nil {
+			j.waive(reason.Error())
 		}
 	}
 }
+
+func (j *Job) waive(reason string) { j.Waived = "device " + j.Backend.Device + ": " + reason }
 
 // GroupByFile brings the jobs that load the same file together, so that the disk of
 // a run with transient models holds one at a time. The order of the files stays the
@@ -265,6 +275,7 @@ func (p *Plan) SHA256() string {
 		Scenario       config.Scenario
 		Load           LoadSpec // how it runs, threads of this machine included
 		Params         int64
+		Program        string `json:",omitempty"` // what it holds is for CheckResumable
 	}
 	var cells []cell
 	for i := range p.Jobs {
@@ -272,7 +283,7 @@ func (p *Plan) SHA256() string {
 		load := j.Load
 		load.ModelFile, load.Files, load.Expect = "", nil, Expect{}
 		for _, c := range j.Cells {
-			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal})
+			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal, j.Backend.Program})
 		}
 	}
 	data, err := json.Marshal([]any{p.Config.GenTokens, p.Config.Repetitions, p.Config.WarmupRepetitions, p.Config.Seed, cells})

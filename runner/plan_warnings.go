@@ -22,6 +22,11 @@ func (p *Plan) warnings(logical, physical int, quota float64) []Warning {
 			}
 		}
 	}
+	for _, prog := range p.Programs() {
+		for _, w := range prog.Build.Warnings {
+			add(Warning{Code: "program_build", Where: prog.Name, Text: w, Advice: "build it anew, and start a new run"})
+		}
+	}
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		if !j.tried() {

@@ -144,10 +144,20 @@ func (r *Run) noteCeilings() {
 	}
 }
 
+// prober is the job whose program probes a device: this program a CPU, and a GPU the first that can use it.
+func (r *Run) prober(s ProbeSpec) *Job {
+	for i := range r.Plan.Jobs {
+		if j := &r.Plan.Jobs[i]; s.Device != config.DeviceCPU && j.Backend.Device == s.Device && j.tried() {
+			return j
+		}
+	}
+	return &Job{}
+}
+
 // probeOne measures one device.
 func (r *Run) probeOne(s ProbeSpec, stop <-chan struct{}) (*ceilings.Device, error) {
 	r.show(Status{Cell: s.String(), Phase: PhaseProbe})
-	w, err := startWorker(r.Worker, r.Log)
+	w, err := r.startWorker(r.prober(s), stop)
 	if err != nil {
 		return nil, err
 	}

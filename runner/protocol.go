@@ -1,6 +1,14 @@
 package runner
 
-import "llmscale/runner/ceilings"
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"reflect"
+	"sync"
+
+	"llmscale/runner/ceilings"
+)
 
 // The protocol between coordinator and worker: one JSON object per line,
 // requests on the worker's stdin, replies on its file descriptor 3. stdout and
@@ -10,9 +18,10 @@ import "llmscale/runner/ceilings"
 // workerFD is the worker's reply pipe: the first of exec.Cmd.ExtraFiles.
 const workerFD = 3
 
-// request asks the worker for one thing: exactly one of Load, Measure
+// request asks the worker for one thing: exactly one of Hello, Load, Measure
 // and Probe is set.
 type request struct {
+	Hello   *helloSpec `json:"hello,omitempty"`
 	Load    *LoadSpec  `json:"load,omitempty"`
 	Measure *CallSpec  `json:"measure,omitempty"`
 	Probe   *ProbeSpec `json:"probe,omitempty"`
@@ -29,9 +38,57 @@ func loadRequest(spec *LoadSpec) request {
 	return req
 }
 
+// helloSpec asks a program what it is, before anything else: another build than the coordinator's may speak otherwise.
+type helloSpec struct {
+	GPU bool `json:"gpu"` // also whether models can run on a GPU with it
+}
+
+type helloReply struct {
+	Protocol string `json:"protocol"`
+	Schema   int    `json:"schema_version"` // of records
+	Build    Build  `json:"build"`
+	NoGPU    string `json:"no_gpu,omitempty"` // why models cannot run on a GPU; "": they can, or it was not asked
+}
+
+// protocolVersion counts changes of what the messages mean; what they hold is in protocol by itself.
+const protocolVersion = 1
+
+// protocol identifies what requests and replies hold and mean. JSON would read messages of another build and leave out
+// what it does not know: a worker that has never heard of a setting would measure without it.
+var protocol = sync.OnceValue(func() string {
+	digest := sha256.New()
+	shape(digest, reflect.TypeFor[request](), map[reflect.Type]bool{})
+	shape(digest, reflect.TypeFor[reply](), map[reflect.Type]bool{})
+	return fmt.Sprintf("%d-%x", protocolVersion, digest.Sum(nil)[:4])
+})
+
+// shape writes down a type as JSON has it: kinds, and the names of fields.
+func shape(w io.Writer, t reflect.Type, seen map[reflect.Type]bool) {
+	fmt.Fprint(w, t.Kind(), " ")
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		shape(w, t.Elem(), seen)
+	case reflect.Map:
+		shape(w, t.Key(), seen)
+		shape(w, t.Elem(), seen)
+	case reflect.Struct:
+		if seen[t] {
+			return
+		}
+		seen[t] = true
+		for i := range t.NumField() {
+			if f := t.Field(i); f.IsExported() {
+				fmt.Fprintf(w, "%s %s ", f.Name, f.Tag.Get("json"))
+				shape(w, f.Type, seen)
+			}
+		}
+	}
+}
+
 // reply answers a request. Share replies may precede the final one.
 type reply struct {
 	Share       *float64         `json:"share,omitempty"`
+	Hello       *helloReply      `json:"hello,omitempty"`
 	Loaded      *LoadInfo        `json:"loaded,omitempty"`
 	Probed      *ceilings.Device `json:"probed,omitempty"`
 	Measurement *Sample          `json:"measurement,omitempty"`

@@ -102,7 +102,7 @@ func TestServedTransientModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := NewPlan(cfg, models, 2)
+	p, err := NewPlan(cfg, models, 2, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}

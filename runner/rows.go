@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"time"
@@ -12,6 +13,7 @@ import (
 // base fills in what is known of a call before it is measured.
 func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) record.Record {
 	d := &j.Model.Desc
+	program, build := r.Plan.programOf(j)
 	rec := record.Record{
 		SchemaVersion: record.SchemaVersion,
 		RunID:         r.ID,
@@ -35,7 +37,8 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 			NGPULayers: j.Backend.NGPULayers, FlashAttention: j.Backend.FlashAttn,
 			NCtx: j.Load.NCtx, NBatch: j.Load.NBatch, NUBatch: j.Load.NUBatch,
 			KVTypeK: j.Backend.KVType, KVTypeV: j.Backend.KVType, UseMmap: j.Backend.Mmap,
-			LlamaCommit: info.LlamaCommit,
+			LlamaCommit: cmp.Or(info.LlamaCommit, build.LlamaCommit), Program: program, LlamaSource: build.LlamaSource,
+			BuildCompiler: build.Compiler, BuildFlags: build.Flags, CPUFeatures: build.CPUFeatures,
 		},
 	}
 	if j.Backend.Device != config.DeviceCPU && j.Backend.Kind == config.KindNative {

@@ -287,7 +287,7 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	if err := r.confirm(j, stop); err != nil {
 		return nil, LoadInfo{}, err
 	}
-	w, err := startWorker(r.Worker, r.Log)
+	w, err := r.startWorker(j, stop)
 	if err != nil {
 		return nil, LoadInfo{}, err
 	}
@@ -304,6 +304,15 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 		return w, LoadInfo{}, err // the worker is gone, but it was there
 	}
 	return w, *rep.Loaded, nil
+}
+
+// startWorker starts a worker of the job's program. One that is not this program says again what it is.
+func (r *Run) startWorker(j *Job, stop <-chan struct{}) (*process, error) {
+	if j.Program == nil {
+		return startWorker(r.Worker, r.Log)
+	}
+	w, _, err := j.Program.start(r.Worker, r.Log, helloTimeout, false, stop)
+	return w, err
 }
 
 // cell makes a cell's calls. alive is false if the worker is gone. The error is

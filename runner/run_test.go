@@ -372,7 +372,7 @@ func TestTooLongForTheModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewPlan(cfg, testModels(), 2); err == nil || !strings.Contains(err.Error(), "1024 positions") {
+	if _, err := NewPlan(cfg, testModels(), 2, &Programs{}); err == nil || !strings.Contains(err.Error(), "1024 positions") {
 		t.Errorf("%v, want a refusal that names the positions", err)
 	}
 }

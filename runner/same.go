@@ -9,25 +9,30 @@ import (
 )
 
 // sameWork has the backends that lists made, as the config has them, by the model, the entry with the lists, and
-// what the worker is told to load.
-type sameWork map[[3]string]config.Backend
+// what the worker is told to load, and the worker's program.
+type sameWork map[[4]string]config.Backend
 
 // check refuses a job that loads the very thing that an earlier one of the same model and lists loads: what the names
 // say differs would not. b is the job's backend before this machine filled it in.
-func (s sameWork) check(cfg *config.Config, job *Job, b config.Backend) error {
+func (s sameWork) check(cfg *config.Config, job *Job, b config.Backend, program string) error {
 	if b.Group == "" || job.Refused != nil {
 		return nil
 	}
-	load, err := json.Marshal(job.Load)
-	if err != nil {
-		return err
-	}
-	key := [3]string{job.Model.Name, b.Group, string(load)}
+	key := [4]string{job.Model.Name, b.Group, job.Load.identity(), program}
 	if other, ok := s[key]; ok {
 		return cfg.SameWork(other, b, cameTo(other, b, &job.Load, job.Model.Name))
 	}
 	s[key] = b
 	return nil
+}
+
+// identity is equal for two loads that are told the same.
+func (s *LoadSpec) identity() string {
+	data, err := json.Marshal(s)
+	if err != nil { // strings and numbers
+		panic("runner: " + err.Error())
+	}
+	return string(data)
 }
 
 // cameTo says what became of the values in which two backends differ, and why.
@@ -47,6 +52,8 @@ func cameTo(a, b config.Backend, load *LoadSpec, model string) string {
 			became = fmt.Sprintf("both become %d, all of the context of %d tokens", load.NBatch, load.NCtx)
 		case "ubatch_tokens":
 			became = fmt.Sprintf("both become %d, all of the batch", load.NUBatch)
+		case "program":
+			became = "are one program: their files are equal"
 		default: // is in the load as it was written
 			became = "make no difference to a " + load.Kind + " backend"
 		}

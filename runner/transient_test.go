@@ -29,7 +29,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := NewPlan(cfg, models, 2)
+	p, err := NewPlan(cfg, models, 2, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestWaivedJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := NewPlan(cfg, models, 2)
+	p, err := NewPlan(cfg, models, 2, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,11 +11,12 @@ import (
 	"runtime/debug"
 
 	"llmscale/internal/address"
+	"llmscale/runner/record"
 )
 
 // WorkerMain is the worker process. It exits as soon as its coordinator is gone,
 // even in the middle of native code: nobody would read the result.
-func WorkerMain(open Opener, probe Prober) error {
+func WorkerMain(open Opener, probe Prober, about About) error {
 	out := os.NewFile(workerFD, "replies")
 	if _, err := out.Stat(); err != nil {
 		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
@@ -25,14 +26,14 @@ func WorkerMain(open Opener, probe Prober) error {
 	// there for 10 ms and looks after it every 20 µs.
 	debug.SetGCPercent(-1)
 	runtime.GOMAXPROCS(1)
-	return serveWorker(os.Stdin, out, open, probe, func() { os.Exit(0) })
+	return serveWorker(os.Stdin, out, worker{open: open, prober: probe, about: about}, func() { os.Exit(0) })
 }
 
 // serveWorker answers requests from in until in ends, then calls gone. A failed
 // request is answered, not fatal; the error returned is a broken pipe or
 // protocol.
-func serveWorker(in io.Reader, out io.Writer, open Opener, probe Prober, gone func()) error {
-	w := &worker{open: open, prober: probe, out: json.NewEncoder(out)}
+func serveWorker(in io.Reader, out io.Writer, w worker, gone func()) error {
+	w.out = json.NewEncoder(out)
 	defer w.close()
 	requests := make(chan request)
 	readErr := make(chan error, 1)
@@ -64,6 +65,7 @@ func serveWorker(in io.Reader, out io.Writer, open Opener, probe Prober, gone fu
 type worker struct {
 	open    Opener
 	prober  Prober // nil: none
+	about   About
 	out     *json.Encoder
 	backend Backend
 }
@@ -81,6 +83,9 @@ func (w *worker) serve(req request) error {
 		err error
 	)
 	switch {
+	case req.Hello != nil:
+		rep.Hello = &helloReply{Protocol: protocol(), Schema: record.SchemaVersion}
+		rep.Hello.Build, rep.Hello.NoGPU = w.about(req.Hello.GPU)
 	case req.Load != nil:
 		if req.Load.Ollama != nil {
 			req.Load.Ollama.URL = address.Address(req.Address)

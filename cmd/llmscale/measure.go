@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,6 +65,9 @@ func measure(c *cli.Context) (dir string, err error) {
 		about, _, _ := strings.Cut(roughTime(s.run.Plan), "\n")
 		progress.Note(cfg.Product() + "; " + about)
 	}
+	for _, line := range programLines(s.run.Plan) {
+		progress.Note(line)
+	}
 	s.run.Conditions = runner.Conditions()
 
 	stop, release := interrupts()
@@ -119,9 +123,8 @@ func (s *session) plan() (err error) {
 	for _, w := range cfg.Warnings() {
 		s.progress.Note("warning: " + w)
 	}
-	_, threads := runner.Cores()
-	if s.run.Plan, err = runner.NewPlan(cfg, s.models, threads); err != nil {
-		return usage(err)
+	if err := s.pair(cfg); err != nil {
+		return err
 	}
 	if err := backend.Available(); err != nil {
 		s.run.Plan.Waive(config.DeviceCUDA, err)
@@ -131,6 +134,24 @@ func (s *session) plan() (err error) {
 		s.run.Plan.GroupByFile()
 	}
 	return nil
+}
+
+// pair makes the plan, for which it starts the programs that backends name.
+func (s *session) pair(cfg *config.Config) (err error) {
+	var stop chan struct{}
+	if slices.ContainsFunc(cfg.Backends, func(b config.Backend) bool { return b.ProgramPath != "" }) {
+		var release func()
+		stop, release = interrupts() // one that hangs would outlive this program
+		defer release()
+	}
+	_, threads := runner.Cores()
+	s.run.Plan, err = runner.NewPlan(cfg, s.models, threads, &runner.Programs{Worker: s.run.Worker, Build: ownBuild(), Log: slog.Default(), Stop: stop})
+	select {
+	case <-stop:
+		return &exitError{exitInterrupted, errors.New("interrupted before anything was measured")}
+	default:
+		return usage(err)
+	}
 }
 
 // config reads the flags, or the folder of the run that is to go on.

@@ -11,6 +11,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/runner"
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -53,6 +54,9 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	for _, line := range p.Config.Lists() {
 		fmt.Fprintln(out, line)
 	}
+	for _, line := range programLines(p) {
+		fmt.Fprintln(out, line)
+	}
 	fmt.Fprintf(out, "%s\n%s each (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Config.Product(), text.Counted(len(p.Calls()), "call", "calls"),
 		p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens, p.RecordsExpected())
 	if p.Free > 0 {
@@ -66,6 +70,21 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 	}
 	fmt.Fprintln(out, roughTime(p))
 	return nil
+}
+
+// programLines say what each program of a plan with several was built from; none where this one measures alone.
+func programLines(p *runner.Plan) (out []string) {
+	others := p.Programs()
+	if len(others) == 0 {
+		return nil
+	}
+	if slices.ContainsFunc(p.Jobs, func(j runner.Job) bool { return j.Program == nil && j.Backend.Kind == config.KindNative }) {
+		out = append(out, "program self (this one): "+p.Build.String())
+	}
+	for _, prog := range others {
+		out = append(out, fmt.Sprintf("program %s: %s", prog.Name, prog.Build))
+	}
+	return out
 }
 
 // roughTime guesses from this machine's rates, measured now: a fraction of a second and a quarter of a GiB, or less

@@ -234,7 +234,7 @@ func profilePlan(c *cli.Context, source string, models *runner.Models) (*runner.
 		return nil, fmt.Errorf("profile: %s is %d models: choose one, for example %s", source, len(cfg.Models), cfg.Models[0].Source)
 	}
 	_, threads := runner.Cores()
-	return runner.NewPlan(cfg, models, threads)
+	return runner.NewPlan(cfg, models, threads, &runner.Programs{Build: ownBuild()})
 }
 
 // recordProfile has the plan's only call timed and traced, in processes of their own: what profiling does to a process ends

@@ -196,7 +196,7 @@ func workerCommand() *cli.Command {
 			native.RouteLog(slog.Default())
 			native.EchoLog(os.Stderr)
 			native.DefaultSignals()
-			return runner.WorkerMain(openBackend, probeDevice)
+			return runner.WorkerMain(openBackend, probeDevice, about)
 		},
 	}
 }

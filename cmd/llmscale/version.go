@@ -11,6 +11,8 @@ import (
 
 	"llmscale/internal/text"
 	"llmscale/native"
+	"llmscale/native/backend"
+	"llmscale/runner"
 	"llmscale/runner/record"
 )
 
@@ -51,6 +53,27 @@ func versionInfo() versionFacts {
 		}
 	}
 	return v
+}
+
+// ownBuild is what the coordinator, and every record, has of it.
+func ownBuild() runner.Build {
+	v := versionInfo()
+	b := runner.Build{Version: v.Version, Commit: v.Commit, Modified: v.Modified}
+	if n := v.Native; n != nil {
+		b.LlamaCommit, b.LlamaSource, b.Compiler, b.Flags, b.CPUFeatures = n.LlamaCommit, n.LlamaSource, n.Compiler, n.Flags, n.SystemInfo
+		b.CUDAToolkit, b.Warnings = n.CUDAToolkit, n.Warnings
+	}
+	return b
+}
+
+// about is what a worker of this program says of itself.
+func about(gpu bool) (build runner.Build, noGPU string) {
+	if gpu {
+		if err := backend.Available(); err != nil {
+			noGPU = err.Error()
+		}
+	}
+	return ownBuild(), noGPU
 }
 
 func versionCommand() *cli.Command {

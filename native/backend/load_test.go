@@ -46,7 +46,7 @@ func planned(t *testing.T, path string) *runner.Plan {
 		t.Fatal(err)
 	}
 	models := &runner.Models{Dir: t.TempDir()}
-	p, err := runner.NewPlan(cfg, models, 1)
+	p, err := runner.NewPlan(cfg, models, 1, &runner.Programs{})
 	if err == nil {
 		err = p.Prepare(models)
 	}

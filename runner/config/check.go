@@ -113,6 +113,7 @@ func (d *decoder) checkBackend(c *Config, b *Backend, e entry) {
 	}
 	d.checkKind(b, path)
 	d.checkURL(b, path)
+	d.checkProgram(b, e)
 	if n, ok := d.place(e, "ubatch_tokens"); !ok {
 		b.UBatchTokens = min(512, b.BatchTokens)
 	} else if b.UBatchTokens > b.BatchTokens && !d.bad[path+".batch_tokens"] {
@@ -134,6 +135,7 @@ var ofServer = map[string]string{
 	"threads_batch":  "the API has one number of threads for prefill and decode",
 	"batch_tokens":   "the API has one number for the batch and what is computed at once: ubatch_tokens",
 	"cuda_graphs":    "the server decides",
+	"program":        "the server computes",
 	"token_events":   "the server has no such clock",
 	"vram_limit_gib": "the server sees the whole card",
 }
@@ -308,25 +310,30 @@ func (m *Model) resolve(dir string) string {
 		}
 		path, bare = s[2], false
 	}
-	path, msg := expand(path)
+	path, msg := expand(path, "the GGUF file")
 	if msg != "" {
 		return msg
 	}
 	if bare && !strings.Contains(path, "/") && !strings.HasSuffix(path, ".gguf") {
 		return fmt.Sprintf("%s is no source; write synth:%s for a GPT-2 preset (or shape:, ladder:, like:, hf:, ollama: before a name), or gguf:%s for a file of that name", quote(path), clip(path), clip(path))
 	}
+	m.Path, msg = from(dir, path)
+	return msg
+}
+
+// from is a path whose variables are expanded, as seen from dir.
+func from(dir, path string) (out, problem string) {
 	if path == "~" || strings.HasPrefix(path, "~/") {
-		return "~ is not expanded; write $HOME" + clip(strings.TrimPrefix(path, "~"))
+		return "", "~ is not expanded; write $HOME" + clip(strings.TrimPrefix(path, "~"))
 	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
-	m.Path = path
-	return ""
+	return path, ""
 }
 
-// expand replaces $VAR and ${VAR} by the environment's values, and $$ by $.
-func expand(path string) (out, problem string) {
+// expand replaces $VAR and ${VAR} by the environment's values, and $$ by $. what is the thing whose path it is.
+func expand(path, what string) (out, problem string) {
 	out = variable.ReplaceAllStringFunc(path, func(ref string) string {
 		name := strings.Trim(ref[1:], "{}")
 		switch {
@@ -335,7 +342,7 @@ func expand(path string) (out, problem string) {
 		case !varName.MatchString(name):
 			problem = fmt.Sprintf("%s names no variable; write $NAME or ${NAME}, and $$ for a dollar sign", quote(ref))
 		case os.Getenv(name) == "" && problem == "":
-			problem = fmt.Sprintf("the environment variable %s is not set; set it to the path of the GGUF file", name)
+			problem = fmt.Sprintf("the environment variable %s is not set; set it to the path of %s", name, what)
 		}
 		return os.Getenv(name)
 	})

@@ -81,6 +81,8 @@ type Backend struct {
 	UBatchTokens  int     `json:"ubatch_tokens"`            // most tokens computed at once; at most BatchTokens
 	KVType        string  `json:"kv_type"`                  // f16, f32, q8_0, for keys and values alike
 	Mmap          bool    `json:"mmap"`                     // weights mapped from the file
+	Program       string  `json:"program,omitempty"`        // as written in the file; "": the one that runs the sweep
+	ProgramPath   string  `json:"-"`                        // variables expanded, joined to the config file's folder; "": likewise
 
 	// Of kind ollama alone.
 	URL        address.Address `json:"url,omitempty"`         // of the server; "": as Ollama's own tools find it
@@ -89,7 +91,8 @@ type Backend struct {
 
 	Group string `json:"-"` // name of the entry whose lists made it; "": it is an entry itself
 
-	at mark // of its entry in the file
+	at        mark  // of its entry in the file
+	programAt place // of its program, where it has one
 }
 
 // Model is one model of the sweep. Kind says which of Preset and Path is set.
@@ -152,6 +155,8 @@ const (
 	DeviceCUDA = "cuda"
 	AllLayers  = -1
 	FitLayers  = -2 // as many as the free device memory has room for
+
+	selfProgram = "self" // of a backend's program: the one that runs the sweep
 )
 
 // MaxBytes is the size above which a config file is refused unread.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,6 +124,8 @@ func (f *Field) listExample() string {
 		return "[true, false]"
 	case Choice:
 		return "[" + strings.Join(f.Values[:2], ", ") + "]"
+	case Text:
+		return "[" + strings.Join(f.Examples, ", ") + "]"
 	}
 	return "[1, 2]"
 }
@@ -143,6 +146,14 @@ func (f *Field) valueText(dst any) string {
 		return *v
 	}
 	panic(fmt.Sprintf("config: no list of %T for %s", dst, f.Key))
+}
+
+// namesOf are the values of a list as nameOf takes them: themselves, or of paths what tells them apart.
+func (f *Field) namesOf(values []string) []string {
+	if f.Type != Text {
+		return values
+	}
+	return pathNames(values)
 }
 
 // nameOf is what a value adds to the name of what a list makes: _t2, _fa-on.
@@ -180,10 +191,17 @@ func combine[T any](d *decoder, t *table[T], v T, path string, room int) ([]T, [
 		if len(values) == 0 {
 			continue
 		}
+		var texts []string
+		for _, val := range values {
+			one := v
+			f.set(f.at(&one), val.node)
+			texts = append(texts, f.valueText(f.at(&one)))
+		}
+		short := f.namesOf(texts)
 		var next []T
 		var nextFrom []entry
 		for k := range out {
-			for _, val := range values {
+			for i, val := range values {
 				one, e := out[k], entry{path, maps.Clone(from[k].at)}
 				if e.at == nil {
 					e.at = map[string]place{}
@@ -197,7 +215,7 @@ func combine[T any](d *decoder, t *table[T], v T, path string, room int) ([]T, [
 					if group := t.group(&one); *group == "" {
 						*group = *name
 					}
-					*name += f.nameOf(f.valueText(dst))
+					*name += f.nameOf(short[i])
 				}
 				next, nextFrom = append(next, one), append(nextFrom, e)
 			}
@@ -346,7 +364,11 @@ func Differing(a, b Backend) (keys []string, values map[string][2]string) {
 		if !f.Axis {
 			continue
 		}
-		if va, vb := f.valueText(f.at(&a)), f.valueText(f.at(&b)); va != vb {
+		va, vb := f.valueText(f.at(&a)), f.valueText(f.at(&b))
+		if f.Key == "program" {
+			va, vb = cmp.Or(va, selfProgram), cmp.Or(vb, selfProgram)
+		}
+		if va != vb {
 			keys = append(keys, f.Key)
 			values[f.Key] = [2]string{va, vb}
 		}

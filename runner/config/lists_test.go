@@ -74,6 +74,8 @@ models: [{name: m, source: synth:gpt2}, {name: n, source: synth:gpt2-5m, backend
 
 // The names that values of every kind make; they are in artifacts, so they must stay.
 func TestNamesOfLists(t *testing.T) {
+	t.Setenv("LLMSCALE_A", "/opt/one")
+	t.Setenv("LLMSCALE_B", "/opt/two")
 	for _, tc := range []struct{ keys, want string }{
 		{"dtype: [f32, fp16]", "x_f32 x_f16"},
 		{"dtype: f32, threads: [0, 12]", "x_t0 x_t12"},
@@ -87,6 +89,11 @@ func TestNamesOfLists(t *testing.T) {
 		{"dtype: f32, device: cuda, cuda_graphs: [false, true]", "x_graphs-false x_graphs-true"},
 		{"dtype: [f32], threads: [2], mmap: [false]", "x"},
 		{"dtype: [f32], threads: [2, 3]", "x_t2 x_t3"},
+		{"dtype: f32, program: [self, ../bin/llmscale-ollama]", "x_self x_llmscale-ollama"},
+		{"dtype: f32, program: [old/bin/llmscale, new/bin/llmscale, /opt/other], threads: [1, 2]",
+			"x_t1_old-bin-llmscale x_t1_new-bin-llmscale x_t1_other x_t2_old-bin-llmscale x_t2_new-bin-llmscale x_t2_other"},
+		{"dtype: f32, program: [llmscale, a/llmscale, 'b c/d é']", "x_llmscale x_a-llmscale x_d"},
+		{"dtype: f32, program: ['${LLMSCALE_A}', '${LLMSCALE_B}']", "x_one x_two"},
 	} {
 		c := parse(t, s+"backends: [{name: x, "+tc.keys+"}]\n"+m)
 		if got := strings.Join(backendNames(c), " "); got != tc.want {
@@ -205,7 +212,7 @@ var badLists = []struct{ name, text, want string }{
 	{"a dash", oneBackend("threads: 1-8"),
 		`x.yaml:3:36: backends[0].threads: must be a whole number, not the text "1-8"; several values are written [1, 2], 1..8 or 1..4096*2`},
 	{"a key without lists", oneBackend("context_tokens: [512, 1024]"),
-		"x.yaml:3:43: backends[0].context_tokens: must be a whole number, not a list; the keys here that take a list are dtype, threads, threads_batch, n_gpu_layers, cuda_graphs, flash_attn, batch_tokens, ubatch_tokens, kv_type and mmap"},
+		"x.yaml:3:43: backends[0].context_tokens: must be a whole number, not a list; the keys here that take a list are dtype, threads, threads_batch, n_gpu_layers, cuda_graphs, flash_attn, batch_tokens, ubatch_tokens, kv_type, mmap and program"},
 	{"prompts", "scenarios: [{name: s, prompt: [Hi, Ho]}]\n" + b + m,
 		"x.yaml:1:31: scenarios[0].prompt: must be text, not a list; the keys here that take a list are prompt_tokens and gen_tokens"},
 	{"gen_tokens of the file", sbm + "gen_tokens: [8, 32]\n",

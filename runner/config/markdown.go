@@ -53,6 +53,9 @@ func (f *Field) exampleNames() string {
 	if f.Type == Choice {
 		values = f.Values[len(f.Values)-2:]
 	}
+	if f.Type == Text {
+		values = f.namesOf(f.Examples)
+	}
 	if words := f.words(); len(words) > 0 {
 		values = append(values, words[0])
 	}

@@ -40,6 +40,7 @@ type Field struct {
 	Words      map[string]int    // of Int: words that stand for a number
 	Why        string            // why the range is as narrow as it is
 	Axis       bool              // takes a list or a range too, see combine
+	Examples   []string          // of Text with Axis: two values
 	Short      string            // of Axis: before its value in the names of what a list makes; "": the value says enough
 	Doc        string            // what it means, one or two sentences
 }
@@ -228,6 +229,10 @@ var backendTable = table[Backend]{
 		{Field: Field{Key: "mmap", Axis: true, Short: "mmap", Type: Bool, Default: "true",
 			Doc: "Weights are mapped from the file instead of copied into memory."},
 			at: func(b *Backend) any { return &b.Mmap }},
+		{Field: Field{Key: "program", Axis: true, Type: Text, DefaultDoc: "`self`: the one that runs the sweep",
+			Examples: []string{"../bin/llmscale", "../bin/llmscale-ollama"},
+			Doc:      "Path of the llmscale whose worker processes measure, another build of it for one ([Several builds](measuring.md#several-builds)); variables and a relative path as in [Sources](#sources). What it was built from is on every record. Not of kind ollama."},
+			at: func(b *Backend) any { return &b.Program }, rule: notEmpty},
 		{Field: Field{Key: "url", Type: Text, DefaultDoc: "`OLLAMA_HOST`, else `http://127.0.0.1:11434`",
 			Doc: "Address of the Ollama server. `${NAME}` stands for an environment variable. A login before the host and a query behind a `?` reach the server and no file of the run, see [Secrets](ollama.md#secrets). Kind ollama only."},
 			at: func(b *Backend) any { return (*string)(&b.URL) }},

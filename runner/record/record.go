@@ -234,7 +234,12 @@ type RuntimeFacts struct {
 	KVTypeV            string   `json:"kv_type_v" doc:"ggml type of the value cache; likewise"`
 	UseMmap            bool     `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
 	ContextBytes       *int64   `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
-	LlamaCommit        string   `json:"llama_commit" doc:"llama.cpp commit of the build; empty where a server runs the model"`
+	LlamaCommit        string   `json:"llama_commit" doc:"llama.cpp commit of the build; empty where a server runs the model, as the next four"`
+	LlamaSource        string   `json:"llama_source" doc:"where that llama.cpp came from: package, ollama (the Go module) or checkout"`
+	BuildCompiler      string   `json:"build_compiler" doc:"compiler of the worker's native half"`
+	BuildFlags         string   `json:"build_flags" doc:"its flags and the options of the build that are not the defaults"`
+	CPUFeatures        string   `json:"cpu_features" doc:"CPU features that the build uses on this machine, in llama.cpp's words"`
+	Program            string   `json:"program" doc:"the worker's program as the config names it; empty: the one that ran the sweep"`
 
 	SelfCheckRelL2  *float64 `json:"self_check_rel_l2" doc:"after the load and outside every phase, a prompt was evaluated as a batch and token by token: Euclidean distance between the two logits of its last token, by the larger of their norms; 0: equal; beyond the bound of docs/measuring.md the call is INVALID"`
 	SelfCheckTokens *int     `json:"self_check_tokens" unit:"tokens" doc:"length of that prompt: 40, less where the context or the time did not suffice"`

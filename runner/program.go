@@ -1,0 +1,253 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"llmscale/internal/paths"
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+// Build says what a program was built from: llmscale itself, and the runtime in it. The zero value is not known.
+type Build struct {
+	Version     string   `json:"version"`
+	Commit      string   `json:"commit"` // of llmscale
+	Modified    bool     `json:"modified"`
+	LlamaCommit string   `json:"llama_commit"` // "": there is no runtime in it
+	LlamaSource string   `json:"llama_source"`
+	Compiler    string   `json:"build_compiler"`
+	Flags       string   `json:"build_flags"`
+	CPUFeatures string   `json:"cpu_features"` // in use
+	CUDAToolkit string   `json:"cuda_toolkit,omitempty"`
+	Warnings    []string `json:"warnings,omitempty"` // why its figures are not to be trusted
+}
+
+// String is what tells builds apart, for people.
+func (b Build) String() string {
+	out := fmt.Sprintf("llama.cpp %s (%s), %s, %s", b.LlamaCommit, b.LlamaSource, b.Compiler, b.Flags)
+	if b.CUDAToolkit != "" {
+		out += ", CUDA " + b.CUDAToolkit
+	}
+	return out
+}
+
+// About says what this program is; with gpu also why models cannot run on a GPU with it, "" if they can.
+type About func(gpu bool) (build Build, noGPU string)
+
+// WorkerProgram is a llmscale other than this one whose processes are workers.
+type WorkerProgram struct {
+	Name  string // as the config has it first
+	Path  string // absolute
+	Build Build
+	NoGPU string // why models cannot run on a GPU with it; "": they can, or nobody asked
+
+	content hashed
+}
+
+// SHA256 is that of the program's file.
+func (p *WorkerProgram) SHA256() string { return p.content.sum }
+
+// Programs are the programs whose worker processes carry out a plan. The zero value knows nothing of this one, and
+// starts no other.
+type Programs struct {
+	Worker Command // starts a worker of this program; another program gets the same arguments and environment
+	Build  Build   // of this program
+	Log    *slog.Logger
+	Stop   <-chan struct{} // closing it ends the asking; may be nil
+
+	// Timeout is how long a program may take to say what it is; 0: helloTimeout.
+	Timeout time.Duration
+
+	own   string                    // SHA-256 of this program, "" where no other is named
+	named map[string]*WorkerProgram // by path
+}
+
+// helloTimeout has room for a large program on a slow disk.
+const helloTimeout = 30 * time.Second
+
+// of is the program of a backend that ask has asked; nil is this one.
+func (ps *Programs) of(b config.Backend) *WorkerProgram { return ps.named[b.ProgramPath] }
+
+// identity is equal for two backends whose workers are the same program.
+func (ps *Programs) identity(b config.Backend) string {
+	if p := ps.of(b); p != nil {
+		return p.content.sum
+	}
+	return ps.own
+}
+
+// ask starts each program that a backend in use names, once, and keeps what it says of itself. The error has a line for
+// each one that cannot be used; errInterrupted is one of Stop.
+func (ps *Programs) ask(cfg *config.Config) error {
+	ps.named = map[string]*WorkerProgram{}
+	asked := map[string]bool{}
+	var wrong config.Errors
+	for _, pair := range cfg.Pairs() {
+		b := pair.Backend
+		if b.ProgramPath == "" || asked[b.ProgramPath] {
+			continue
+		}
+		asked[b.ProgramPath] = true
+		gpu := slices.ContainsFunc(cfg.Backends, func(o config.Backend) bool {
+			return o.ProgramPath == b.ProgramPath && o.Device != config.DeviceCPU
+		})
+		p, err := ps.askOne(b, gpu)
+		if errors.Is(err, errInterrupted) {
+			return err
+		}
+		if err != nil {
+			var list config.Errors
+			if errors.As(cfg.ProgramError(b, "%s", asFailure(err).Reason), &list) {
+				wrong = append(wrong, list...)
+			}
+			continue
+		}
+		ps.named[b.ProgramPath] = p
+	}
+	if len(wrong) > 0 {
+		return wrong
+	}
+	if len(ps.named) > 0 {
+		own, err := readAll([]string{ps.Worker.Path}, nil)
+		if err != nil {
+			return fmt.Errorf("runner: this program: %w", err)
+		}
+		ps.own = own.sum
+	}
+	return nil
+}
+
+// askOne starts a program and asks it what it is. The error says what is wrong with it and what would be right.
+func (ps *Programs) askOne(b config.Backend, gpu bool) (*WorkerProgram, error) {
+	path, err := paths.Absolute(b.ProgramPath)
+	if err != nil {
+		return nil, err
+	}
+	p := &WorkerProgram{Name: b.Program, Path: path}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return nil, fmt.Errorf("there is no program %s: build it (`make builds`), or correct the path", path)
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, fmt.Errorf("%s is a folder: name the program in it", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is no regular file: name a llmscale", path)
+	case info.Mode().Perm()&0o111 == 0:
+		return nil, fmt.Errorf("%s is not executable: name a llmscale, or allow it with chmod +x", path)
+	}
+	if p.content, err = readAll([]string{path}, nil); err != nil {
+		return nil, err
+	}
+	w, hello, err := p.start(ps.Worker, ps.Log, ps.Timeout, gpu, ps.Stop)
+	if err != nil {
+		return nil, err
+	}
+	w.kill() // it has nothing to finish
+	p.Build, p.NoGPU = hello.Build, hello.NoGPU
+	if p.Build.LlamaCommit == "" {
+		return nil, fmt.Errorf("%s was built without llama.cpp: build it with `make build` or `make builds`", path)
+	}
+	return p, nil
+}
+
+// start starts a worker of the program and hears what it is. Without an error its file was the same before and after.
+func (p *WorkerProgram) start(as Command, log *slog.Logger, timeout time.Duration, gpu bool, stop <-chan struct{}) (*process, *helloReply, error) {
+	if err := p.unchanged(); err != nil {
+		return nil, nil, err
+	}
+	w, err := startWorker(Command{Path: p.Path, Args: as.Args, Env: as.Env}, log)
+	if err != nil {
+		return nil, nil, Failf(record.StatusError, "%s cannot be started (%v): name a llmscale that was built for this machine", p.Path, cause(err))
+	}
+	if timeout == 0 {
+		timeout = helloTimeout
+	}
+	rep, err := w.ask(request{Hello: &helloSpec{GPU: gpu}}, timeout, stop, nil)
+	if err == nil {
+		err = p.check(rep)
+	} else if !errors.Is(err, errInterrupted) {
+		err = p.noHello(asFailure(err), timeout)
+	}
+	if err == nil {
+		err = p.unchanged()
+	}
+	if err != nil {
+		w.kill()
+		return nil, nil, err
+	}
+	return w, rep.Hello, nil
+}
+
+// cause is what the system said.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// noHello says of a program that did not answer what it probably is.
+func (p *WorkerProgram) noHello(f *Failure, timeout time.Duration) *Failure {
+	last := ""
+	if n := len(f.Stderr); n > 0 {
+		last = fmt.Sprintf(" (its last words: %q)", f.Stderr[n-1])
+	}
+	what := *f
+	switch {
+	case f.Status == record.StatusTimeout:
+		what.Reason = fmt.Sprintf("%s said nothing for %v and was ended%s: it is no llmscale, or hangs at its start; name a llmscale", p.Path, timeout, last)
+	case f.Signal == "SIGILL":
+		what.Reason = fmt.Sprintf("%s was ended by SIGILL%s: it was built for another CPU; build it on this machine, or with PORTABLE=1", p.Path, last)
+	case f.Signal != "":
+		what.Reason = fmt.Sprintf("%s was ended by %s before it said what it is%s", p.Path, f.Signal, last)
+	case f.ExitCode != nil:
+		what.Reason = fmt.Sprintf("%s exited with code %d before it said what it is%s: it is no llmscale; name one, or build it (`make builds`)", p.Path, *f.ExitCode, last)
+	case f.Status == record.StatusCrashed:
+		what.Reason = fmt.Sprintf("%s is no llmscale: what it answers is not the protocol of its workers; name a llmscale", p.Path)
+	default: // a worker that knows no such question says so
+		what.Reason = fmt.Sprintf("%s is a llmscale that is too old to say what it was built from: build it from this checkout (`make builds`)", p.Path)
+	}
+	return &what
+}
+
+// check compares a program's answer with what this program speaks and writes, and with what it said before.
+func (p *WorkerProgram) check(rep reply) error {
+	h := rep.Hello
+	switch {
+	case h == nil:
+		return Failf(record.StatusError, "%s is no llmscale: it answered a greeting with something else; name a llmscale", p.Path)
+	case h.Protocol != protocol():
+		return Failf(record.StatusError, "%s speaks protocol %s, this program %s: build both from one checkout (`make builds`)", p.Path, strconv.Quote(h.Protocol), protocol())
+	case h.Schema != record.SchemaVersion:
+		return Failf(record.StatusError, "%s writes records of schema %d, this program of schema %d: build both from one checkout (`make builds`)", p.Path, h.Schema, record.SchemaVersion)
+	case p.Build.LlamaCommit != "" && !sameJSON(p.Build, h.Build):
+		return Failf(record.StatusError, "%s is another build than the plan asked: now %s, then %s; start a new run", p.Path, h.Build, p.Build)
+	}
+	return nil
+}
+
+// unchanged returns an error unless the program's file holds what was hashed.
+func (p *WorkerProgram) unchanged() error {
+	now, err := p.content.now(nil)
+	if err == nil {
+		p.content = now
+		return nil
+	}
+	what := "is gone or cannot be read any more"
+	if f, id, err := openRegular(p.Path); err == nil {
+		f.Close()
+		what = p.content.files[0].differs(id)
+	}
+	return Failf(record.StatusError, "the program %s %s, after the plan asked it what it is: let nothing change it while it measures, and start a new run with the new one", p.Path, what)
+}

@@ -1,0 +1,342 @@
+package runner
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"llmscale/runner/config"
+	"llmscale/runner/record"
+)
+
+// programConfig is testConfig under this program and two others, named by a list, in dir.
+func programConfig(t *testing.T, dir string) *config.Config {
+	t.Helper()
+	text := strings.Replace(testConfig, "  - {name: cpu_f16,", "  - {name: x, dtype: f32, threads: 1, program: [self, bin/one, bin/two]}\n  - {name: cpu_f16,", 1)
+	cfg, err := config.Parse(filepath.Join(dir, "test.yaml"), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// twoPrograms are in a folder with programConfig.
+func twoPrograms(t *testing.T) (dir string, p *Plan) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	writeProgram(t, filepath.Join(dir, "bin/one"), "-O1")
+	writeProgram(t, filepath.Join(dir, "bin/two"), "-O2")
+	return dir, planned(t, programConfig(t, dir))
+}
+
+// What a program says of itself is on each record of its workers, those of failures included; jobs that differ in the
+// program alone follow one another.
+func TestSeveralPrograms(t *testing.T) {
+	dir, p := twoPrograms(t)
+	writeProgram(t, filepath.Join(dir, "bin/two"), "-O2", "export "+envFault+"=SIGSEGV@two")
+	p = planned(t, programConfig(t, dir))
+	runDir, sum, records, _ := execute(t, p, testWorker(t, ""))
+	if sum.ByStatus[record.StatusOK] != 28 || sum.ByStatus[record.StatusCrashed] != 2 {
+		t.Errorf("%v, want 28 cells ok and scenario two of bin/two crashed", sum.ByStatus)
+	}
+	want := map[string][2]string{"cpu_f32": {"", ""}, "cpu_f16": {"", ""}, "x_self": {"", ""}, "x_one": {"bin/one", "-O1"}, "x_two": {"bin/two", "-O2"}}
+	for _, r := range records {
+		if w := want[r.Backend]; r.Program != w[0] || r.BuildFlags != w[1] || r.LlamaCommit != "fake" || r.LlamaSource != "checkout" || r.BuildCompiler != "cc" || r.CPUFeatures != "NONE = 1" {
+			t.Fatalf("%s (%s): program %q, flags %q, %s %s %s %s", r.CellID, r.Status, r.Program, r.BuildFlags, r.LlamaCommit, r.LlamaSource, r.BuildCompiler, r.CPUFeatures)
+		}
+		if crashed := r.Status == record.StatusCrashed; crashed != (r.Backend == "x_two" && r.Scenario == "two") {
+			t.Errorf("%s: %s", r.CellID, r.Status)
+		}
+	}
+	for model, at := range jobsOf(p, "x_self", "x_one", "x_two") {
+		// cpu_f32 does the same work by the same program as x_self.
+		if slices.Max(at)-slices.Min(at) > 3 {
+			t.Errorf("%s: the jobs of its programs are at %d", model, at)
+		}
+	}
+	m, err := ReadManifest(runDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := entryOf[[]programEntry](m, programsKey)
+	if err != nil || len(entries) != 2 || entries[1].Program != "bin/two" || entries[1].Path != filepath.Join(dir, "bin/two") ||
+		len(entries[1].SHA256) != 64 || entries[1].Build.Flags != "-O2" {
+		t.Errorf("the manifest has the programs %+v (%v)", entries, err)
+	}
+}
+
+// jobsOf are the positions of backends' jobs by model.
+func jobsOf(p *Plan, backends ...string) map[string][]int {
+	out := map[string][]int{}
+	for i := range p.Jobs {
+		if j := &p.Jobs[i]; slices.Contains(backends, j.Backend.Name) {
+			out[j.Model.Name] = append(out[j.Model.Name], i)
+		}
+	}
+	return out
+}
+
+// The order within neighbours is drawn: no program is always first.
+func TestProgramsTakeTurns(t *testing.T) {
+	dir, _ := twoPrograms(t)
+	first := map[string]int{}
+	for seed := range 20 {
+		cfg := programConfig(t, dir)
+		cfg.Seed = int64(seed)
+		p := planned(t, cfg)
+		for model, at := range jobsOf(p, "cpu_f32", "x_self", "x_one", "x_two") {
+			if len(at) != 4 || at[3]-at[0] != 3 {
+				t.Fatalf("%s: jobs at %d", model, at)
+			}
+			first[p.Jobs[at[0]].Backend.Name]++
+		}
+	}
+	if len(first) != 4 {
+		t.Errorf("first of 40 times: %v, want each of four now and then", first)
+	}
+}
+
+const oldAnswer = `read x; echo '{"failure":{"status":"error","reason":"runner: an empty request"}}' >&3; sleep 10`
+
+// Each program that cannot measure is told with its line, before anything runs, all of them at once.
+func TestProgramsThatCannotMeasure(t *testing.T) {
+	hello := func(change func(h *helloReply)) string {
+		build, _ := aboutFake(false)
+		h := helloReply{Protocol: protocol(), Schema: record.SchemaVersion, Build: build}
+		change(&h)
+		data, err := json.Marshal(reply{Hello: &h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "read x; echo '" + string(data) + "' >&3; sleep 10"
+	}
+	dir := t.TempDir()
+	var text, want []string
+	for name, tc := range map[string]struct{ script, want string }{
+		"missing":      {"", "there is no program " + dir + "/missing: build it (`make builds`), or correct the path"},
+		"folder":       {"", "folder is a folder: name the program in it"},
+		"data":         {"", "data is not executable: name a llmscale, or allow it with chmod +x"},
+		"empty":        {"", "empty cannot be started (exec format error): name a llmscale that was built for this machine"},
+		"silent":       {"exit 0", "silent exited with code 0 before it said what it is: it is no llmscale"},
+		"talks":        {"echo usage: talks FILE >&2; exit 3", `talks exited with code 3 before it said what it is (its last words: "usage: talks FILE"): it is no llmscale`},
+		"othercpu":     {"kill -ILL $$", "othercpu was ended by SIGILL: it was built for another CPU; build it on this machine, or with PORTABLE=1"},
+		"killed":       {"kill -TERM $$", "killed was ended by SIGTERM before it said what it is"},
+		"rubbish":      {"echo rubbish >&3; sleep 10", "rubbish is no llmscale: what it answers is not the protocol of its workers"},
+		"hangs":        {"sleep 10", "hangs said nothing for 1s and was ended: it is no llmscale, or hangs at its start"},
+		"old":          {oldAnswer, "old is a llmscale that is too old to say what it was built from: build it from this checkout (`make builds`)"},
+		"wrong":        {`read x; echo '{"measurement":{}}' >&3; sleep 10`, "wrong is no llmscale: it answered a greeting with something else"},
+		"otherwords":   {hello(func(h *helloReply) { h.Protocol = "0-abc" }), `otherwords speaks protocol "0-abc", this program ` + protocol() + ": build both from one checkout"},
+		"otherrecords": {hello(func(h *helloReply) { h.Schema = 99 }), fmt.Sprintf("otherrecords writes records of schema 99, this program of schema %d: build both from one checkout", record.SchemaVersion)},
+		"noruntime":    {hello(func(h *helloReply) { h.Build.LlamaCommit = "" }), "noruntime was built without llama.cpp: build it with `make build`"},
+	} {
+		path := filepath.Join(dir, name)
+		var err error
+		switch name {
+		case "missing":
+		case "folder":
+			err = os.Mkdir(path, 0o777)
+		case "data":
+			err = os.WriteFile(path, []byte("GGUF"), 0o666)
+		case "empty":
+			err = os.WriteFile(path, nil, 0o777)
+		default:
+			err = os.WriteFile(path, []byte("#!/bin/sh\n"+tc.script+"\n"), 0o777)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, fmt.Sprintf("  - {name: %s, dtype: f32, program: %s}", name, name))
+		want = append(want, tc.want)
+	}
+	cfg, err := config.Parse(filepath.Join(dir, "test.yaml"), []byte("scenarios: [{name: s, prompt: x}]\nmodels: [{name: a, source: synth:tiny-gpt2}]\nbackends:\n"+strings.Join(text, "\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := testPrograms(t)
+	programs.Timeout = time.Second
+	_, err = NewPlan(cfg, testModels(), 2, programs)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	lines := strings.Split(err.Error(), "\n")
+	if len(lines) != len(want) {
+		t.Errorf("%d lines, want %d:\n%s", len(lines), len(want), err)
+	}
+	for i, w := range want {
+		at := fmt.Sprintf("test.yaml:%d:%d: backends[%d].program: ", i+4, strings.Index(text[i], "program: ")+10, i)
+		if !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, at) && strings.Contains(l, w) }) {
+			t.Errorf("not told: %s...%s\n%s", at, w, err)
+		}
+	}
+}
+
+// A file with the same content may take a program's place; another program may not, neither in the middle of a run nor
+// between two sessions. What it cost is measured once the old one is back.
+func TestProgramThatChanged(t *testing.T) {
+	for name, change := range map[string]struct {
+		how  func(path string) error
+		want string // of the cells of bin/two; "" they are measured
+	}{
+		"same": {func(path string) error {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(path+".new", data, 0o777); err != nil {
+				return err
+			}
+			return os.Rename(path+".new", path)
+		}, ""},
+		"replaced": {func(path string) error {
+			writeProgram(t, path+".new", "-O3")
+			return os.Rename(path+".new", path)
+		}, "bin/two was replaced: another file of"},
+		"gone": {os.Remove, "bin/two is gone or cannot be read any more, after the plan asked it what it is"},
+		"starts another": {func(path string) error {
+			return os.WriteFile(path+".flags", []byte("export "+envBuild+"=-O9\n"), 0o666)
+		}, "bin/two is another build than the plan asked: now llama.cpp fake (checkout), cc, -O9, then llama.cpp fake (checkout), cc, -O2; start a new run"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, _ := twoPrograms(t)
+			two := filepath.Join(dir, "bin/two")
+			writeProgram(t, two, "-O2", "if [ -e '"+two+".flags' ]; then . '"+two+".flags'; fi")
+			p := planned(t, programConfig(t, dir))
+			was, err := os.ReadFile(two)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, runDir := newRun(t, p, testWorker(t, ""))
+			if err := change.how(two); err != nil {
+				t.Fatal(err)
+			}
+			sum := finish(t, r, nil)
+			if failed := map[bool]int{true: 6}[change.want != ""]; sum.Failed() != failed {
+				t.Errorf("%v, want %d failed", sum.ByStatus, failed)
+			}
+			for _, rec := range readRecords(t, runDir) {
+				if rec.Status != record.StatusOK && (rec.Status != record.StatusError || rec.Backend != "x_two" || !strings.Contains(*rec.Error, change.want)) {
+					t.Fatalf("%s: %s: %s", rec.CellID, rec.Status, *rec.Error)
+				}
+			}
+			m, err := ReadManifest(runDir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "replaced" || name == "starts another" {
+				err := CheckResumable(runDir, m, planned(t, programConfig(t, dir)), nil)
+				if err == nil || !strings.Contains(err.Error(), "cannot be resumed: its program "+two) || !strings.Contains(err.Error(), "put that one back, or start a new run") {
+					t.Errorf("resumed with another: %v", err)
+				}
+			}
+			os.Remove(two + ".flags")
+			if err := os.WriteFile(two, was, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(two, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			q := planned(t, programConfig(t, dir))
+			if err := CheckResumable(runDir, m, q, nil); err != nil {
+				t.Fatal(err)
+			}
+			if sum := finish(t, resumeRun(t, q, runDir, testWorker(t, "")), nil); sum.Failed() > 0 || sum.ByStatus[record.StatusOK] != 30 {
+				t.Errorf("resumed: %v", sum.ByStatus)
+			}
+			checkComplete(t, q, readRecords(t, runDir))
+		})
+	}
+}
+
+// Lists must not call one program by two names; a device that a program lacks waives its own cells alone.
+func TestProgramsOfAPlan(t *testing.T) {
+	dir, _ := twoPrograms(t)
+	writeProgram(t, filepath.Join(dir, "bin/one"), "-O2")
+	cfg := programConfig(t, dir)
+	if _, err := NewPlan(cfg, testModels(), 2, testPrograms(t)); err == nil || !strings.Contains(err.Error(),
+		"x_one and x_two would do the same work: program bin/one and bin/two are one program: their files are equal; take one of the two out of its list") {
+		t.Errorf("equal programs: %v", err)
+	}
+	writeProgram(t, filepath.Join(dir, "bin/one"), "-O1", "export "+envNoGPU+"='no cuda in it'")
+	text := strings.Replace(testConfig, "{name: cpu_f16, kind: native, device: cpu,", "{name: gpu, device: cuda, program: [self, bin/one, bin/two],", 1)
+	cfg, err := config.Parse(filepath.Join(dir, "test.yaml"), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := planned(t, cfg)
+	p.Waive(config.DeviceCUDA, os.ErrNotExist)
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		want := map[string]string{"gpu_self": "device cuda: file does not exist", "gpu_one": "device cuda: " + dir + "/bin/one: no cuda in it"}[j.Backend.Name]
+		if j.Waived != want {
+			t.Errorf("%s: waived %q, want %q", j.Pair(), j.Waived, want)
+		}
+	}
+	r := &Run{Plan: p, outcome: map[int]string{}}
+	for _, spec := range r.probeSpecs() {
+		prog := r.prober(spec).Program
+		if gpu := spec.Device == config.DeviceCUDA; gpu != (prog != nil) || gpu && prog.Path != filepath.Join(dir, "bin/two") {
+			t.Errorf("%s is probed by %+v", spec, prog)
+		}
+	}
+}
+
+// A prompt that hangs or an impatient user does not leave programs behind.
+func TestInterruptedWhileAsking(t *testing.T) {
+	dir, _ := twoPrograms(t)
+	two := filepath.Join(dir, "bin/two")
+	writeProgram(t, two, "", "echo $$ >'"+two+".pid'", "exec sleep 100")
+	stop := make(chan struct{})
+	programs := testPrograms(t)
+	programs.Stop = stop
+	go func() {
+		for readText(two+".pid") == "" {
+			time.Sleep(time.Millisecond)
+		}
+		close(stop)
+	}()
+	if _, err := NewPlan(programConfig(t, dir), testModels(), 2, programs); err == nil || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("%v, want interrupted", err)
+	}
+	if _, err := os.Stat("/proc/" + readText(two+".pid")); err == nil {
+		t.Error("the program still runs")
+	}
+}
+
+// A setting that one of two builds does not know must not be left out by JSON without a word.
+func TestProtocolKnowsItsMessages(t *testing.T) {
+	type node struct {
+		Next *node `json:"next"`
+	}
+	seen := map[string]reflect.Type{}
+	for _, v := range []any{
+		struct{ A int }{}, struct{ B int }{}, struct{ A float64 }{}, struct{ A []int }{}, struct{ A, B int }{}, struct{ A node }{},
+		struct {
+			A int `json:"b"`
+		}{},
+		struct {
+			A map[string]struct{ C int }
+		}{},
+		struct {
+			A map[string]struct{ D int }
+		}{},
+	} {
+		var b strings.Builder
+		shape(&b, reflect.TypeOf(v), map[reflect.Type]bool{})
+		if other, ok := seen[b.String()]; ok {
+			t.Errorf("%T and %v have the shape %s", v, other, &b)
+		}
+		seen[b.String()] = reflect.TypeOf(v)
+	}
+	if !strings.HasPrefix(protocol(), fmt.Sprint(protocolVersion, "-")) {
+		t.Error(protocol())
+	}
+}
