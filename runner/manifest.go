@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,22 +172,22 @@ func entryOf[T any](manifest map[string]any, key string) (T, error) {
 
 // sameJSON compares two values by what they are in JSON.
 func sameJSON(a, b any) bool {
-	var texts [2]string
-	for i, v := range []any{a, b} {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return false
-		}
-		var plain any // so that structs and maps print their keys in one order
-		if err := json.Unmarshal(data, &plain); err != nil {
-			return false
-		}
-		if data, err = json.Marshal(plain); err != nil {
-			return false
-		}
-		texts[i] = string(data)
+	x, errA := plainJSON(a)
+	y, errB := plainJSON(b)
+	return errA == nil && errB == nil && bytes.Equal(x, y)
+}
+
+// plainJSON is a value in JSON, with the keys of structs and maps in one order.
+func plainJSON(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
 	}
-	return texts[0] == texts[1]
+	var plain any
+	if err := json.Unmarshal(data, &plain); err != nil {
+		return nil, err
+	}
+	return json.Marshal(plain)
 }
 
 // Sessions is how many sessions a manifest knows of.

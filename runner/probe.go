@@ -88,9 +88,9 @@ func (r *Run) probeSpecs() []ProbeSpec {
 
 // probe measures the ceilings of the run's devices before its first cell, each in
 // a process of its own as cells are, and adds them to ceilings.json: what an
-// earlier session measured is kept. A probe that fails costs its figures alone;
-// its reason goes into the manifest. The error is errInterrupted or one of
-// writing the manifest.
+// earlier session measured is kept, and stands if it holds for this one. A probe
+// that fails costs its figures alone; its reason goes into the manifest. The error
+// is errInterrupted or one of writing the manifest.
 func (r *Run) probe(stop <-chan struct{}) error {
 	if !r.Plan.Config.Probe {
 		return nil
@@ -106,7 +106,19 @@ func (r *Run) probe(stop <-chan struct{}) error {
 		failed[what] = err.Error()
 		r.Progress.Note(fmt.Sprintf("ceilings of %s not measured: %v", what, err))
 	}
+	facts := r.probeFacts()
+	earlier := r.earlierProbes()
+	reused := 0
 	for _, s := range specs {
+		at, why := earlier.holds(s, facts)
+		switch {
+		case !at.IsZero():
+			reused++
+			r.Progress.Note(fmt.Sprintf("ceilings of %s: those of %s, of the same machine and program", s, at.Local().Format("2006-01-02 15:04:05")))
+			continue
+		case why != "":
+			r.Progress.Note(fmt.Sprintf("ceilings of %s: measured again, since %s", s, why))
+		}
 		d, err := r.probeOne(s, stop)
 		if errors.Is(err, errInterrupted) {
 			return err
@@ -119,6 +131,7 @@ func (r *Run) probe(stop <-chan struct{}) error {
 			r.warn(Warning{Code: "probe_disturbed", Where: "the ceilings of " + s.String(), Text: "measured while " + strings.Join(d.Disturbed, " and "),
 				Advice: "shares of these ceilings may come out too high: run on a quiet machine"})
 		}
+		d.Facts = facts
 		devices = append(devices, *d)
 	}
 	if len(devices) > 0 {
@@ -132,7 +145,7 @@ func (r *Run) probe(stop <-chan struct{}) error {
 	}
 	sessions := r.Manifest["sessions"].([]any)
 	sessions[len(sessions)-1].(map[string]any)["ceilings"] = map[string]any{
-		"wall_s": time.Since(started).Seconds(), "devices": len(devices), "not_measured": failed,
+		"wall_s": time.Since(started).Seconds(), "devices": len(devices), "reused": reused, "not_measured": failed,
 	}
 	return r.Store.WriteManifest(r.Manifest)
 }

@@ -3,12 +3,13 @@ package runner
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
@@ -35,6 +36,7 @@ func probeFake(spec ProbeSpec, progress func(share float64)) (ceilings.Device, e
 func probed(t *testing.T, dir string) (entry struct {
 	WallS       float64           `json:"wall_s"`
 	Devices     int               `json:"devices"`
+	Reused      int               `json:"reused"`
 	NotMeasured map[string]string `json:"not_measured"`
 }, ok bool) {
 	t.Helper()
@@ -138,37 +140,98 @@ func TestNoProbe(t *testing.T) {
 	}
 }
 
-// TestProbeOnResume: an earlier session's ceilings stay, and a session with
-// nothing left to measure probes nothing.
+// TestProbeOnResume: an earlier session's ceilings stay and are used, unless what they depend on has changed; a session
+// with nothing left to measure probes nothing.
 func TestProbeOnResume(t *testing.T) {
 	p := testPlan(t, testConfig)
 	r, dir := newRun(t, p, testWorker(t, ""))
-	stop := make(chan struct{})
-	r.Progress = &stopAfter{n: 5, stop: stop}
-	session := func(n int, records []string) []string {
+	path := filepath.Join(dir, ceilings.FileName)
+	kept := []ceilings.Device{}
+	for n, c := range []struct {
+		before   func(f *ceilings.File)
+		calls    int // until it is interrupted; 0: until nothing is left
+		measured bool
+		said     string
+	}{
+		{calls: 1, measured: true},
+		{calls: 1, said: "of the same machine and program"},
+		{func(f *ceilings.File) { f.Devices[0].Facts["cpu_governor"] = "none" }, 1, true, `measured again, since cpu_governor was "none" and is "`},
+		{func(f *ceilings.File) { f.Devices[1].Disturbed = []string{"something happened"} }, 1, true, "were measured while something happened"},
+		{calls: 0, said: "of the same machine and program"},
+		{func(f *ceilings.File) { f.Devices = f.Devices[:1] }, 0, false, ""},
+	} {
+		if c.before != nil {
+			f, err := ceilings.Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.before(&f)
+			if err := f.Write(path); err != nil {
+				t.Fatal(err)
+			}
+			kept = f.Devices
+		}
 		if n > 0 {
 			r = resumeRun(t, p, dir, testWorker(t, ""))
 		}
-		finish(t, r, stop)
-		f, err := ceilings.Load(filepath.Join(dir, ceilings.FileName))
+		q := &stopAfter{n: c.calls, stop: make(chan struct{})}
+		r.Progress = q
+		finish(t, r, q.stop)
+		f, err := ceilings.Load(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var out []string
-		for _, d := range f.Devices {
-			out = append(out, fmt.Sprintf("session %d, %d threads, %v", d.Session, d.Threads, d.MeasuredAt))
+		want := len(kept)
+		if c.measured {
+			want++
 		}
-		if len(out) < len(records) || !slices.Equal(out[:len(records)], records) {
-			t.Errorf("session %d left %q of %q", n, out, records)
+		if len(f.Devices) != want || !reflect.DeepEqual(f.Devices[:len(kept)], kept) {
+			t.Fatalf("session %d made\n%+v of\n%+v", n, f.Devices, kept)
 		}
-		return out
+		if last := f.Devices[want-1]; c.measured && (last.Session != n || last.Facts["cpu"] != ThisMachine().CPU || last.Facts["llmscale"] == "") {
+			t.Errorf("session %d measured %+v", n, last)
+		}
+		if notes := strings.Join(q.failures(), "\n"); !strings.Contains(notes, c.said) || c.said == "" && strings.Contains(notes, "ceilings") {
+			t.Errorf("session %d said %q, want %q", n, notes, c.said)
+		}
+		if e, ok := probed(t, dir); ok != (n < 5) || ok && (e.Devices == 1) != c.measured || ok && (e.Reused == 1) == c.measured {
+			t.Errorf("session %d: the manifest says %+v", n, e)
+		}
+		kept = f.Devices
 	}
-	first := session(0, nil)
-	stop = nil
-	second := session(1, first)
-	third := session(2, second)
-	if len(first) != 1 || len(second) != 2 || len(third) != 2 || !strings.HasPrefix(second[1], "session 1, 1 threads") {
-		t.Errorf("%q, then %q, then %q", first, second, third)
+}
+
+// TestEarlierProbes: those of another device, of a GPU or without facts are not used.
+func TestEarlierProbes(t *testing.T) {
+	facts := map[string]string{"cpu": "c", "kernel": "1"}
+	cpu := ProbeSpec{Device: config.DeviceCPU, Threads: 2}
+	when := time.Unix(1000, 0)
+	good := ceilings.Device{Kind: ceilings.CPU, Threads: 2, Facts: facts, MeasuredAt: when}
+	with := func(change func(d *ceilings.Device)) ceilings.Device {
+		d := good
+		change(&d)
+		return d
+	}
+	for name, c := range map[string]struct {
+		spec  ProbeSpec
+		all   probes
+		holds bool
+		why   string
+	}{
+		"none":            {cpu, nil, false, ""},
+		"the same":        {cpu, probes{good}, true, ""},
+		"other threads":   {cpu, probes{with(func(d *ceilings.Device) { d.Threads = 1 })}, false, ""},
+		"a GPU":           {ProbeSpec{Device: config.DeviceCUDA}, probes{with(func(d *ceilings.Device) { d.Kind, d.Threads = ceilings.CUDA, 0 })}, false, ""},
+		"by probe --out":  {cpu, probes{with(func(d *ceilings.Device) { d.Facts = nil })}, false, "nothing says"},
+		"another kernel":  {cpu, probes{with(func(d *ceilings.Device) { d.Facts = map[string]string{"cpu": "c", "kernel": "0"} })}, false, `kernel was "0" and is "1"`},
+		"a fact less":     {cpu, probes{with(func(d *ceilings.Device) { d.Facts = map[string]string{"cpu": "c"} })}, false, `kernel was "" and is "1"`},
+		"a good one too":  {cpu, probes{good, with(func(d *ceilings.Device) { d.Facts = nil })}, true, ""},
+		"after a bad one": {cpu, probes{with(func(d *ceilings.Device) { d.Disturbed = []string{"x"} }), good}, true, ""},
+	} {
+		at, why := c.all.holds(c.spec, facts)
+		if at.Equal(when) != c.holds || at.IsZero() == c.holds || !strings.Contains(why, c.why) || (why == "") != (c.why == "") {
+			t.Errorf("%s: %v, %q", name, at, why)
+		}
 	}
 }
 

@@ -35,11 +35,15 @@ type Device struct {
 	Name    string `json:"name"`              // of the processor or the GPU
 	Threads int    `json:"threads,omitempty"` // of a CPU's figures: those that inference uses
 
-	// Of a run that was resumed, each session measures anew; all is kept.
+	// Of a run that was resumed: all that its sessions have measured is kept.
 	Session    int       `json:"session_idx,omitempty"`
 	MeasuredAt time.Time `json:"measured_at,omitzero"`
 	Quick      bool      `json:"quick,omitempty"`  // few passes, as before a run
 	WallS      float64   `json:"wall_s,omitempty"` // what measuring took
+
+	// Facts are what the figures depend on, of the machine and of the program, by their names in manifest.json. A
+	// later session whose facts are the same uses the figures. Empty: not known.
+	Facts map[string]string `json:"facts,omitempty"`
 
 	Bandwidth []Bandwidth `json:"bandwidth"`
 	Compute   []Compute   `json:"compute"`
