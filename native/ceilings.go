@@ -56,7 +56,32 @@ func MultiplyAddRate(threads int) (float64, error) {
 	return float64(flop) / summarise(seconds[1:]).median, nil
 }
 
+// MemoryReadRate returns the rate in bytes per second at which the given threads read memory, over a quarter of a GiB
+// that is read in some tens of milliseconds, whatever else this machine does meanwhile: for a guess of how long work
+// takes. It needs memory for a small buffer, which is out of the caches before it is read again.
+func MemoryReadRate(threads int) (float64, error) {
+	const total = 256 << 20
+	size := max(8<<20, int64(threads)<<21)
+	seconds, bytes, err := readMemory(size, threads, 1, 1, int(max(total/size, 1)), true)
+	if err != nil { // no program can empty the caches here: a buffer that none holds
+		seconds, bytes, err = readMemory(total, threads, 1, 1, 2, false)
+	}
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for _, s := range seconds {
+		sum += s
+	}
+	return float64(bytes) * float64(len(seconds)) / sum, nil
+}
+
 func readPasses(size int64, threads, streams, sweeps, passes int) ([]float64, int64, error) {
+	return readMemory(size, threads, streams, sweeps, passes, false)
+}
+
+// readMemory times passes over a buffer; cold takes it out of the caches before each.
+func readMemory(size int64, threads, streams, sweeps, passes int, cold bool) ([]float64, int64, error) {
 	if passes < 1 || size < 1 || threads < 1 || max(threads, streams, sweeps, passes) > math.MaxInt32 {
 		return nil, 0, &Error{Op: "read bandwidth", Message: "size, threads and passes must be positive"}
 	}
@@ -65,8 +90,12 @@ func readPasses(size int64, threads, streams, sweeps, passes int) ([]float64, in
 		cerr     C.ls_error
 		read     C.size_t
 		checksum C.uint64_t
+		flush    C.int32_t
 	)
-	code := C.ls_read_bandwidth(C.size_t(size), C.int32_t(threads), C.int32_t(streams), C.int32_t(sweeps), C.int32_t(passes),
+	if cold {
+		flush = 1
+	}
+	code := C.ls_read_bandwidth(C.size_t(size), C.int32_t(threads), C.int32_t(streams), C.int32_t(sweeps), flush, C.int32_t(passes),
 		times(ns), &read, &checksum, &cerr)
 	return seconds(ns), int64(read), toError(code, &cerr, nil)
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -415,6 +416,22 @@ func TestMultiplyAddRate(t *testing.T) {
 	}
 	if _, err := MultiplyAddRate(0); err == nil {
 		t.Error("0 threads are accepted")
+	}
+}
+
+func TestMemoryReadRate(t *testing.T) {
+	for _, threads := range []int{1, 2, 5} {
+		if r, err := MemoryReadRate(threads); err != nil || !(r > 1e8 && r < 1e13) {
+			t.Errorf("%d threads: %g B/s, %v", threads, r, err)
+		}
+	}
+	if _, err := MemoryReadRate(0); err == nil {
+		t.Error("0 threads are accepted")
+	}
+	if runtime.GOARCH == "amd64" || runtime.GOARCH == "arm64" {
+		if _, bytes, err := readMemory(1<<20+5000, 2, 1, 3, 2, true); err != nil || bytes != 3<<20 {
+			t.Errorf("%d bytes, %v", bytes, err)
+		}
 	}
 }
 

@@ -93,6 +93,9 @@ func (*Context) TraceOps([]int32, int) (*Trace, error) { return nil, ErrNotBuilt
 // Placement returns ErrNotBuilt.
 func (*Context) Placement([]int32) (Placement, error) { return Placement{}, ErrNotBuilt }
 
+// MemoryReadRate returns ErrNotBuilt.
+func MemoryReadRate(int) (float64, error) { return 0, ErrNotBuilt }
+
 // ReadBandwidth returns ErrNotBuilt.
 func ReadBandwidth(int64, int, int) ([]float64, error) { return nil, ErrNotBuilt }
 

@@ -87,25 +87,17 @@ func programLines(p *runner.Plan) (out []string) {
 	return out
 }
 
-// roughTime guesses from this machine's rates, measured now: a fraction of a second and a quarter of a GiB, or less
-// where little memory is free.
+// roughTime guesses from this machine's rates, measured now in some tens of milliseconds.
 func roughTime(p *runner.Plan) string {
-	const passes = 5
 	_, threads := runner.Cores()
-	size := int64(256 << 20)
-	if free := runner.AvailableMemory(); free > 0 {
-		size = min(size, free/8)
-	}
-	reads, err := native.ReadBandwidth(size, threads, passes)
-	rates := runner.Rates{}
-	if err == nil {
+	var rates runner.Rates
+	var err error
+	if rates.ReadBytesPerS, err = native.MemoryReadRate(threads); err == nil {
 		rates.FlopPerS, err = native.MultiplyAddRate(threads)
 	}
 	if err != nil {
 		return "rough time: not estimated (" + err.Error() + ")"
 	}
-	slices.Sort(reads)
-	rates.ReadBytesPerS = reads[passes/2]
 	return p.Estimate(rates).String()
 }
 

@@ -7,6 +7,9 @@
 #include <atomic>
 #include <cstdlib>
 #include <sys/mman.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace {
 
@@ -37,10 +40,38 @@ template <int Streams> uint64_t sum(const lanes * p, size_t n) {
     return total;
 }
 
+// Takes memory out of the caches of all cores. 64 bytes are no more than a line on
+// any CPU that has the instruction.
+#if defined(__SSE2__) || defined(__aarch64__)
+constexpr bool can_flush = true;
+
+void flush(const char * p, size_t n) {
+    for (size_t i = 0; i < n; i += 64) {
+#if defined(__SSE2__)
+        _mm_clflush(p + i);
+#else
+        asm volatile("dc civac, %0" ::"r"(p + i) : "memory");
+#endif
+    }
+#if defined(__SSE2__)
+    _mm_mfence();
+#else
+    asm volatile("dsb sy" ::: "memory");
+#endif
+}
+#else
+constexpr bool can_flush = false;
+
+void flush(const char *, size_t) {}
+#endif
+
 } // namespace
 
-extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t streams, int32_t sweeps, int32_t passes, int64_t * pass_ns,
-                                 size_t * bytes_read, uint64_t * checksum, ls_error * err) {
+extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t streams, int32_t sweeps, int32_t cold, int32_t passes,
+                                 int64_t * pass_ns, size_t * bytes_read, uint64_t * checksum, ls_error * err) {
+    if (cold != 0 && !can_flush) {
+        return ls::fail(err, LS_BAD_ARG, "read bandwidth", "this CPU has no instruction by which a program empties its caches");
+    }
     if (n_threads < 1 || sweeps < 1 || passes < 1) {
         return ls::fail(err, LS_BAD_ARG, "read bandwidth", "%d threads, %d sweeps, %d passes: want at least 1 of each", n_threads, sweeps,
                         passes);
@@ -73,6 +104,11 @@ extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t stream
             auto * p = reinterpret_cast<uint64_t *>(mine(index));
             for (size_t i = 0; i < share / 8; i++) {
                 p[i] = i;
+            }
+        },
+        [&](int index) {
+            if (cold != 0) {
+                flush(mine(index), share);
             }
         },
         [&](int index) {

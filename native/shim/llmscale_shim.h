@@ -294,12 +294,14 @@ int ls_bare_decode(ls_context * ctx, const int32_t * prompt, int32_t n_prompt, c
                    int64_t * total_ns, ls_error * err);
 
 /* Reads a buffer of the given size with the given threads, each its own share as
- * 1 or 4 runs side by side (streams), sweeps times in each of passes passes.
+ * 1 or 4 runs side by side (streams), sweeps times in each of passes passes. With
+ * cold, the buffer is taken out of the caches before each pass: a small one is then
+ * read from memory. That fails on CPUs that cannot (other than x86-64 and arm64).
  * pass_ns[i] is the time of pass i, *bytes_read what each pass read. Returns a
  * checksum so that no load can be optimised away. bytes is rounded down to a
  * multiple of 4096 per thread. */
-int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t streams, int32_t sweeps, int32_t passes, int64_t * pass_ns,
-                      size_t * bytes_read, uint64_t * checksum, ls_error * err);
+int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t streams, int32_t sweeps, int32_t cold, int32_t passes,
+                      int64_t * pass_ns, size_t * bytes_read, uint64_t * checksum, ls_error * err);
 
 /* Multiply-adds of f32 on registers, as wide as the build's vectors, with the given
  * threads: steps of every chain in each pass. *flop is the work of a pass, two for

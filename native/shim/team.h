@@ -34,11 +34,12 @@ class spin_barrier {
     std::atomic<int> phase_{0};
 };
 
-// Calls prepare(i) once and then work(i) `passes` times on thread i of n_threads,
-// all starting each pass together. pass_ns[p] lasts from its first thread's start
-// to its last one's end.
-template <typename Prepare, typename Work>
-int timed_passes(ls_error * err, const char * op, int32_t n_threads, int32_t passes, int64_t * pass_ns, Prepare prepare, Work work) {
+// Calls prepare(i) once and then, `passes` times, before(i), which is not timed, and
+// work(i) on thread i of n_threads, all starting each pass's work together.
+// pass_ns[p] lasts from its first thread's start to its last one's end.
+template <typename Prepare, typename Before, typename Work>
+int timed_passes(ls_error * err, const char * op, int32_t n_threads, int32_t passes, int64_t * pass_ns, Prepare prepare, Before before,
+                 Work work) {
     struct span {
         int64_t start, end;
     };
@@ -55,6 +56,7 @@ int timed_passes(ls_error * err, const char * op, int32_t n_threads, int32_t pas
         }
         prepare(index);
         for (int32_t pass = 0; pass < passes; pass++) {
+            before(index);
             barrier.wait();
             span & t = spans[size_t(pass) * size_t(n_threads) + size_t(index)];
             t.start  = now_ns();
@@ -89,6 +91,11 @@ int timed_passes(ls_error * err, const char * op, int32_t n_threads, int32_t pas
         pass_ns[pass] = whole.end - whole.start;
     }
     return LS_OK;
+}
+
+template <typename Prepare, typename Work>
+int timed_passes(ls_error * err, const char * op, int32_t n_threads, int32_t passes, int64_t * pass_ns, Prepare prepare, Work work) {
+    return timed_passes(err, op, n_threads, passes, pass_ns, prepare, [](int) {}, work);
 }
 
 } // namespace ls
