@@ -69,3 +69,21 @@ func (a *analyzer) mixedSettings() {
 		}
 	})
 }
+
+// CellsOf are the cells that a figure of a scenario stands on, or of AllScenarios:
+// then those of the least depth.
+func (r *Result) CellsOf(scenario string) []*Cell {
+	least := 0
+	for i := range r.Cells {
+		if i == 0 || r.Cells[i].Depth < least {
+			least = r.Cells[i].Depth
+		}
+	}
+	var out []*Cell
+	for i := range r.Cells {
+		if c := &r.Cells[i]; c.Scenario == scenario || scenario == AllScenarios && c.Depth == least {
+			out = append(out, c)
+		}
+	}
+	return out
+}

@@ -80,9 +80,9 @@ func (b *book) bytesFigure() []*sheet {
 // token.
 func (b *book) msPerToken(s series, model string) (ms float64, n int) {
 	sum := 0.0
-	for _, c := range b.r.Cells {
+	for _, c := range b.r.CellsOf(analysis.AllScenarios) {
 		if c.Mode == record.ModeDecode && c.Backend == s.backend && c.BatchSize == s.batch && c.Model == model &&
-			c.Scenario != analysis.AllScenarios && c.MSPerToken != nil && *c.MSPerToken > 0 {
+			c.MSPerToken != nil && *c.MSPerToken > 0 {
 			sum += math.Log(*c.MSPerToken)
 			n++
 		}

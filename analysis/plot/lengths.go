@@ -14,10 +14,19 @@ import (
 // figure for each backend and prompt length that has several.
 func (b *book) lengthFigures() []*sheet {
 	var out []*sheet
+	least := 0
+	for i, d := range b.r.DecodeLengths {
+		if i == 0 || d.Depth < least {
+			least = d.Depth
+		}
+	}
 	for _, s := range b.series {
 		byPrompt := map[int][]analysis.DecodeLength{}
 		var prompts []int
 		for _, d := range b.r.DecodeLengths {
+			if d.Depth > least {
+				continue // one figure is of one depth, and the table has the others
+			}
 			if d.Backend == s.backend && d.BatchSize == s.batch && d.GenTokens > 0 && d.MSPerTokenMin > 0 {
 				if byPrompt[d.PromptTokens] == nil {
 					prompts = append(prompts, d.PromptTokens)

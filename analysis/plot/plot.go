@@ -139,9 +139,9 @@ const paramsLabel = "total parameters (millions)"
 // analysis.AllScenarios, have; 0 if they differ.
 func (b *book) genTokens(scenario string) int {
 	n := 0.0
-	for _, c := range b.r.Cells {
+	for _, c := range b.r.CellsOf(scenario) {
 		v := c.AnswerTokens()
-		if v == nil || c.Mode == record.ModePrefill || scenario != analysis.AllScenarios && c.Scenario != scenario {
+		if v == nil || c.Mode == record.ModePrefill {
 			continue
 		}
 		if n != 0 && n != *v {

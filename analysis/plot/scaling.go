@@ -84,9 +84,8 @@ func (b *book) fitMarks(f *analysis.Fit) []mark {
 	var out []mark
 	for _, pt := range f.Points {
 		m := mark{name: pt.Model, x: pt.X, y: pt.Y, lo: pt.Y, hi: pt.Y, annotated: true}
-		for _, c := range b.r.Cells {
-			if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode && c.Model == pt.Model &&
-				(f.Scenario == analysis.AllScenarios || c.Scenario == f.Scenario) && c.N > 0 && c.MinMS > 0 {
+		for _, c := range b.r.CellsOf(f.Scenario) {
+			if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode && c.Model == pt.Model && c.N > 0 && c.MinMS > 0 {
 				m.lo, m.hi = min(m.lo, c.MinMS), max(m.hi, c.MaxMS)
 			}
 		}
@@ -100,9 +99,8 @@ func (b *book) fitMarks(f *analysis.Fit) []mark {
 // callsText says how many calls each point of f stands on.
 func (b *book) callsText(f *analysis.Fit) string {
 	var n span
-	for _, c := range b.r.Cells {
-		if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode &&
-			(f.Scenario == analysis.AllScenarios || c.Scenario == f.Scenario) {
+	for _, c := range b.r.CellsOf(f.Scenario) {
+		if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode {
 			n.add(float64(c.N))
 		}
 	}

@@ -24,8 +24,13 @@ func (w *writer) answer() {
 		d.add(weights)
 		weights = nil
 	}
+	settings := w.axisSentences()
+	if asked := len(w.r.Threads) > 0 || len(w.compared()) > 0; asked && len(settings) > 0 { // it is what the run is for
+		d.add(settings)
+		settings = nil
+	}
 	w.summary()
-	items := slices.Concat(w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), list(w.lengthSentences()), weights,
+	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), list(w.lengthSentences()), weights,
 		w.tailSentences(), w.feasibilitySentences())
 	if s := w.compareSentence(); s != "" {
 		items = append(items, s)
@@ -282,7 +287,7 @@ func (w *writer) compareSentence() string {
 	keys := w.keys()
 	var parts []string
 	for _, k := range keys[min(1, len(keys)):] {
-		if k.batch != keys[0].batch {
+		if k.batch != keys[0].batch || w.saidOfAxis(keys[0].backend, k.backend) {
 			continue
 		}
 		var logs []float64

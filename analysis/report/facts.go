@@ -189,8 +189,9 @@ func (w *writer) answerLength() string {
 // prompts lists the scenarios with their lengths, where all models agree.
 func (w *writer) prompts() string {
 	var names []string
-	lengths := map[string][]string{}
+	lengths, depths := map[string][]string{}, map[string]int{}
 	for _, c := range w.r.Cells {
+		depths[c.Scenario] = c.Depth
 		if c.Mode != record.ModePrefill {
 			continue
 		}
@@ -212,7 +213,7 @@ func (w *writer) prompts() string {
 			if l[0] == "1" {
 				unit = "token"
 			}
-			s += fmt.Sprintf(" (%s %s)", l[0], unit)
+			s += fmt.Sprintf(" (%s %s%s)", l[0], unit, atDepth(depths[n]))
 		default:
 			s += fmt.Sprintf(" (%s tokens, by model)", strings.Join(l, ", "))
 		}
@@ -369,7 +370,7 @@ func (w *writer) limits() {
 	r := w.r
 	items := list{"One machine, one run: nothing here says how another machine, another build or another day would differ. An exponent is a description of the models measured, not a law."}
 	least, most := 0, 0.0
-	gen := 0.0
+	gen, depth := 0.0, 0
 	device, gpu, e2e := false, false, false
 	for _, c := range r.Cells {
 		if least == 0 || c.N < least {
@@ -378,6 +379,7 @@ func (w *writer) limits() {
 		if c.PromptTokens != nil {
 			most = max(most, *c.PromptTokens)
 		}
+		depth = max(depth, c.Depth)
 		if n := c.AnswerTokens(); n != nil {
 			gen = max(gen, *n)
 		}
@@ -390,7 +392,11 @@ func (w *writer) limits() {
 		items = append(items, fmt.Sprintf("Each cell has %s or more. Quantiles of whole calls take 130 (p95) and 662 (p99); with fewer, only medians and ranges are shown.", count(least, "call", "calls")))
 	}
 	if most > 0 || gen > 0 {
-		items = append(items, fmt.Sprintf("Prompts have at most %.0f tokens and answers %.0f: longer contexts cost more attention and KV cache, and may scale otherwise.", most, gen))
+		behind := ""
+		if depth > 0 {
+			behind = fmt.Sprintf(", behind at most %s", count(depth, "token", "tokens"))
+		}
+		items = append(items, fmt.Sprintf("Prompts have at most %.0f tokens and answers %.0f"+behind+": longer contexts cost more attention and KV cache, and may scale otherwise.", most, gen))
 	}
 	batches := []string{}
 	architectures, types, synthetic, total := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -412,7 +418,11 @@ func (w *writer) limits() {
 		}
 	}
 	if len(batches) > 0 {
-		items = append(items, fmt.Sprintf("Batch size %s, one request at a time: no queueing, no concurrency.", text(join(batches))))
+		alone := "one request at a time"
+		if len(batches) > 1 || batches[0] != "1" {
+			alone = "sequences of equal length that begin together, one batch at a time"
+		}
+		items = append(items, fmt.Sprintf("Batch size %s, %s: no queueing, no concurrency.", text(join(batches)), alone))
 	}
 	if len(architectures) == 1 {
 		items = append(items, fmt.Sprintf("One architecture (%s): others may scale otherwise.", text(slices.Sorted(maps.Keys(architectures))[0])))

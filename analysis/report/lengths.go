@@ -26,7 +26,7 @@ func (w *writer) lengths() {
 
 	t := table{head: []string{"<model", "<backend", "parameters (millions)", "prompt (tokens)", "answer (tokens)", "calls", "decode (ms)", "decode (ms/token)", "ratio to the shortest", "decode share (%)"}}
 	for _, d := range w.r.DecodeLengths {
-		t.rows = append(t.rows, []string{text(d.Model), series(d.Backend, d.BatchSize), sizeOf(d.ParamsM), strconv.Itoa(d.PromptTokens), strconv.Itoa(d.GenTokens),
+		t.rows = append(t.rows, []string{text(d.Model), series(d.Backend, d.BatchSize), sizeOf(d.ParamsM), promptAt(d.PromptTokens, d.Depth), strconv.Itoa(d.GenTokens),
 			strconv.Itoa(d.N), number(d.DecodeMS), number(d.MSPerToken), fixed(&d.Ratio, 3), percent(d.Fraction)})
 	}
 	w.doc.add(t)
@@ -37,7 +37,7 @@ func (w *writer) lengths() {
 	doubts := false
 	for _, x := range w.r.DecodeLengthFits {
 		var why []string
-		row := []string{text(x.Model), series(x.Backend, x.BatchSize), strconv.Itoa(x.PromptTokens), strconv.Itoa(x.NLengths), strconv.Itoa(x.N)}
+		row := []string{text(x.Model), series(x.Backend, x.BatchSize), promptAt(x.PromptTokens, x.Depth), strconv.Itoa(x.NLengths), strconv.Itoa(x.N)}
 		if x.OK {
 			row = append(row, numberOf(x.FixedMS), numbers(x.FixedT), numberOf(x.PerTokenMS), numbers(x.PerTokenT), fixed(x.R2, 4))
 		} else {
@@ -104,12 +104,12 @@ func orPlain(s string) string {
 func (w *writer) lengthSentences() []string {
 	type group struct {
 		key
-		prompt, shortest, longest int
+		prompt, depth, shortest, longest int
 	}
 	var groups []group
 	byGroup := map[group][]analysis.LengthAnswer{}
 	for _, a := range w.r.Answers.DecodeLengths {
-		g := group{key{a.Backend, a.BatchSize}, a.PromptTokens, a.Shortest, a.Longest}
+		g := group{key{a.Backend, a.BatchSize}, a.PromptTokens, a.Depth, a.Shortest, a.Longest}
 		if byGroup[g] == nil {
 			groups = append(groups, g)
 		}
@@ -150,7 +150,7 @@ func (w *writer) lengthSentences() []string {
 				said = append(said, verdict+" "+join(p))
 			}
 		}
-		s := fmt.Sprintf("From answers of %d to %d tokens at prompts of %s, decode time per token on %s", g.shortest, g.longest, count(g.prompt, "token", "tokens"), g.key)
+		s := fmt.Sprintf("From answers of %d to %d tokens at prompts of %s, decode time per token on %s", g.shortest, g.longest, count(g.prompt, "token", "tokens")+atDepth(g.depth), g.key)
 		if len(said) > 0 {
 			s += " " + strings.Join(said, "; it ") + ", on this machine, within one process."
 		}
@@ -177,10 +177,10 @@ func (w *writer) positionSentences() []string {
 				continue
 			}
 			if p.CI.Low <= 0 && p.CI.High >= 0 {
-				still = append(still, text(f.Model))
+				still = append(still, text(f.Model)+atDepth(f.Depth))
 				continue
 			}
-			moved = append(moved, fmt.Sprintf("%s %% on %s", signed(100**p.Relative), text(f.Model)))
+			moved = append(moved, fmt.Sprintf("%s %% on %s", signed(100**p.Relative), text(f.Model)+atDepth(f.Depth)))
 		}
 		s := fmt.Sprintf("Within the longest answers on %s, each 100 positions", k)
 		switch {
@@ -208,8 +208,7 @@ func signed(v float64) string {
 // answerLengths lists the lengths of the answers that were decoded, in tokens.
 func (w *writer) answerLengths() []int {
 	var out []int
-	for i := range w.r.Cells {
-		c := &w.r.Cells[i]
+	for _, c := range w.r.CellsOf(analysis.AllScenarios) {
 		if n := c.AnswerTokens(); n != nil && c.Mode == record.ModeDecode && !slices.Contains(out, int(*n)) {
 			out = append(out, int(*n))
 		}

@@ -15,6 +15,7 @@ import (
 type modelRow struct {
 	model    analysis.Model
 	prefill  *float64 // ms
+	cold     *float64 // ms, prefill after the pause between calls
 	ttft     *float64 // ms
 	perToken *float64 // decode, ms
 	rate     *float64 // decode, tokens/s
@@ -92,8 +93,8 @@ func (w *writer) modelRows(k key) []modelRow {
 
 // fromCells adds what aggregates do not carry.
 func (w *writer) fromCells(k key, row *modelRow) {
-	logs, n := 0.0, 0
-	for _, c := range w.r.Cells {
+	logs, n, colds, m := 0.0, 0, 0.0, 0
+	for _, c := range w.r.CellsOf(analysis.AllScenarios) {
 		if c.Backend != k.backend || c.BatchSize != k.batch || c.Model != row.model.Name {
 			continue
 		}
@@ -111,6 +112,10 @@ func (w *writer) fromCells(k key, row *modelRow) {
 				}
 			}
 		}
+		if c.PrefillColdMS != nil && *c.PrefillColdMS > 0 {
+			colds += math.Log(*c.PrefillColdMS)
+			m++
+		}
 		if c.Mode == record.ModeDecode && c.MSPerToken != nil && *c.MSPerToken > 0 {
 			logs += math.Log(*c.MSPerToken)
 			n++
@@ -119,6 +124,10 @@ func (w *writer) fromCells(k key, row *modelRow) {
 	if n > 0 {
 		ms := math.Exp(logs / float64(n))
 		row.perToken = &ms
+	}
+	if m > 0 {
+		ms := math.Exp(colds / float64(m))
+		row.cold = &ms
 	}
 }
 
@@ -153,14 +162,17 @@ func (w *writer) models() {
 	if mixed := w.lengthsText(); mixed != "" {
 		w.doc.say("The scenarios' answers have %s: times, rates and decode shares here are means over these lengths, and those of none of them.", mixed)
 	}
-	if s := w.servedNote(); s != "" {
-		w.doc.add(paragraph(s))
+	for _, s := range []string{w.depthNote(), w.paceNote(), w.servedNote()} {
+		if s != "" {
+			w.doc.add(paragraph(s))
+		}
 	}
 	columns := []column[modelRow]{
 		{"<model", func(r modelRow) string { return text(r.model.Name) }},
 		{"parameters (millions)", func(r modelRow) string { return sizeOf(r.model.ParamsMillions) }},
 		{"prefill (ms)", func(r modelRow) string { return numberOf(r.prefill) }},
 		{"spread (%)", func(r modelRow) string { return percent(r.pSpread) }},
+		{"cold prefill (ms)", func(r modelRow) string { return numberOf(r.cold) }},
 		{"first token (ms)", func(r modelRow) string { return numberOf(r.ttft) }},
 		{"decode (ms/token)", func(r modelRow) string { return numberOf(r.perToken) }},
 		{"spread (%)", func(r modelRow) string { return percent(r.spread) }},

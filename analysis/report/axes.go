@@ -1,0 +1,404 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"llmscale/analysis"
+	"llmscale/analysis/axes"
+	"llmscale/runner/record"
+)
+
+const (
+	mostTrends   = 12  // sentences on settings: the answer is to be read in one go
+	mostCompared = 200 // rows of the folded table; axes.csv has all
+)
+
+// axes has what backends that differ in one setting differ by. What follows from
+// that stands in the answer.
+func (w *writer) axes() {
+	if len(w.r.Threads) == 0 && len(w.r.Batches) == 0 && len(w.compared()) == 0 {
+		return
+	}
+	w.doc.section("Settings compared")
+	w.doc.say("Backends that differ in one setting, all else equal. Each backend is one process for each model: intervals are of 95 %% and allow for what processes differ by. No difference is shown where the interval of the ratio holds 1.")
+	if len(w.r.Threads) > 0 {
+		w.doc.add(w.threadTable())
+	}
+	if len(w.r.Batches) > 0 {
+		w.doc.say("Sequences decoded together: one step of all, and the tokens per second of all and of each.")
+		w.doc.add(w.batchTable())
+	}
+	rows := w.compared()
+	switch n := len(rows); {
+	case n > mostCompared:
+		w.doc.say("axes.csv has each of the %d comparisons.", n)
+	case n > 0:
+		w.doc.fold(fmt.Sprintf("Each comparison (%d)", n), comparisonTable(rows))
+	}
+}
+
+// compared are those that have no table of their own.
+func (w *writer) compared() (out []axes.Comparison) {
+	for _, c := range w.r.Axes {
+		if c.Axis != axes.DType && c.Axis != axes.Threads && c.Axis != axes.ThreadsBatch {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func comparisonTable(rows []axes.Comparison) table {
+	return tableOf(rows, []column[axes.Comparison]{
+		{"<setting", func(c axes.Comparison) string { return text(c.Axis) }},
+		{"<value", func(c axes.Comparison) string { return text(c.Value) }},
+		{"<against", func(c axes.Comparison) string { return text(c.Base) }},
+		{"<at", func(c axes.Comparison) string { return orNone(c.At) }},
+		{"<phase", func(c axes.Comparison) string { return modeWord(c.Mode) }},
+		{"<scenario", func(c axes.Comparison) string { return text(c.Scenario) }},
+		{"<model", func(c axes.Comparison) string { return text(c.Model) }},
+		{"parameters (millions)", func(c axes.Comparison) string { return sizeOf(c.ParamsM) }},
+		{"first (ms)", func(c axes.Comparison) string { return number(c.BaseMS) }},
+		{"this (ms)", func(c axes.Comparison) string { return number(c.MS) }},
+		{"ratio of times", func(c axes.Comparison) string { return fixed(&c.Ratio, 3) }},
+		{"95 %", func(c axes.Comparison) string { return interval(c.RatioCI, 3) }},
+		{"<verdict", func(c axes.Comparison) string {
+			if c.Verdict == axes.Faster || c.Verdict == axes.Slower {
+				return "**" + c.Verdict + "**"
+			}
+			return c.Verdict
+		}},
+	})
+}
+
+// threadTable has a row for each phase of each model, a column for each number of
+// threads.
+func (w *writer) threadTable() table {
+	var counts []int
+	for _, b := range w.r.Threads {
+		for _, c := range b.Counts {
+			if !slices.Contains(counts, c.Threads) {
+				counts = append(counts, c.Threads)
+			}
+		}
+	}
+	slices.Sort(counts)
+	columns := []column[axes.BestThreads]{
+		{"<model", func(b axes.BestThreads) string { return text(b.Model) }},
+		{"<at", func(b axes.BestThreads) string { return orNone(b.At) }},
+		{"<phase", func(b axes.BestThreads) string { return modeWord(b.Mode) }},
+		{"<scenario", func(b axes.BestThreads) string { return text(b.Scenario) }},
+		{"best threads", func(b axes.BestThreads) string { return fmt.Sprintf("**%d**", b.Best) }},
+		{"fewest not shown slower", func(b axes.BestThreads) string { return strconv.Itoa(b.Fewest) }},
+	}
+	for _, n := range counts {
+		columns = append(columns, column[axes.BestThreads]{count(n, "thread", "threads") + " (ms)", func(b axes.BestThreads) string {
+			for _, c := range b.Counts {
+				if c.Threads == n {
+					return number(c.MS)
+				}
+			}
+			return none
+		}})
+	}
+	columns = append(columns, column[axes.BestThreads]{"<each thread more gives", gains})
+	t := tableOf(w.r.Threads, columns)
+	t.wrap = true
+	return t
+}
+
+// gains says what the threads between two numbers measured give, each.
+func gains(b axes.BestThreads) string {
+	var parts []string
+	for i, c := range b.Counts {
+		if c.Gain == nil {
+			parts = append(parts, fmt.Sprintf("beyond %d: not measured", c.Threads))
+			continue
+		}
+		s := fmt.Sprintf("%d to %d: %s %%", c.Threads, b.Counts[i+1].Threads, signedTenth(100**c.Gain))
+		if c.GainVerdict == axes.NotShown {
+			s += " (not shown)"
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (w *writer) batchTable() table {
+	times := func(v *float64, ci *axes.Interval) string {
+		if v == nil {
+			return none
+		}
+		if ci == nil {
+			return fixed(v, 2)
+		}
+		return fixed(v, 2) + " (" + interval(ci, 2) + ")"
+	}
+	rows := slices.Clone(w.r.Batches)
+	slices.SortStableFunc(rows, func(x, y analysis.Batch) int {
+		return cmp.Or(cmp.Compare(orInf(x.ParamsM), orInf(y.ParamsM)), strings.Compare(x.Model, y.Model), strings.Compare(x.Scenario, y.Scenario))
+	})
+	return tableOf(rows, []column[analysis.Batch]{
+		{"<model", func(b analysis.Batch) string { return text(b.Model) }},
+		{"<backend", func(b analysis.Batch) string { return text(b.Backend) }},
+		{"<scenario", func(b analysis.Batch) string { return text(b.Scenario) }},
+		{"sequences", func(b analysis.Batch) string { return strconv.Itoa(b.BatchSize) }},
+		{"step (ms)", func(b analysis.Batch) string { return number(b.StepMS) }},
+		{"times the first's (95 %)", func(b analysis.Batch) string { return times(b.StepRatio, b.StepCI) }},
+		{"tokens/s of all", func(b analysis.Batch) string { return number(b.TokensPerS) }},
+		{"times the first's (95 %)", func(b analysis.Batch) string { return times(b.AllRatio, b.AllCI) }},
+		{"tokens/s of each", func(b analysis.Batch) string { return number(b.EachPerS) }},
+		{"prefill of all prompts (ms)", func(b analysis.Batch) string { return numberOf(b.PrefillMS) }},
+	})
+}
+
+func orInf(v *float64) float64 {
+	if v == nil {
+		return math.Inf(1)
+	}
+	return *v
+}
+
+// axisSentences say of each value of a setting where it is faster than the first, and
+// of threads which number is best.
+func (w *writer) axisSentences() list {
+	out := w.threadSentences()
+	type group struct{ axis, base, value, at string }
+	var order []group
+	by := map[group][]axes.Trend{}
+	for _, t := range w.r.AxisTrends {
+		// The section on weight types has those of one size.
+		if t.Axis == axes.Threads || t.Axis == axes.ThreadsBatch || t.Axis == axes.DType && w.oneSize() {
+			continue
+		}
+		g := group{t.Axis, t.Base, t.Value, t.At}
+		if by[g] == nil {
+			order = append(order, g)
+		}
+		by[g] = append(by[g], t)
+	}
+	for i, g := range order {
+		if i == mostTrends {
+			out = append(out, fmt.Sprintf("%s more of settings: see “Settings compared” and axes.csv.", count(len(order)-i, "comparison", "comparisons")))
+			break
+		}
+		s := fmt.Sprintf("**%s %s** against %s", text(g.axis), text(g.value), text(g.base))
+		if g.at != "" {
+			s += " at " + text(g.at)
+		}
+		out = append(out, s+": "+strings.Join(trendPhrases(by[g]), "; ")+".")
+	}
+	return out
+}
+
+// trendPhrases has one for each phase, decode first, and where scenarios disagree
+// one for each of them.
+func trendPhrases(trends []axes.Trend) (out []string) {
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		var alike []axes.Trend // scenarios that say the same, joined
+		var scenarios [][]string
+		total := 0
+		for _, t := range trends {
+			if t.Mode != mode {
+				continue
+			}
+			total++
+			i := slices.IndexFunc(alike, func(o axes.Trend) bool { return sameSpans(o, t) })
+			if i < 0 {
+				t.Spans = slices.Clone(t.Spans)
+				alike, scenarios = append(alike, t), append(scenarios, []string{text(t.Scenario)})
+				continue
+			}
+			scenarios[i] = append(scenarios[i], text(t.Scenario))
+			for j := range t.Spans {
+				s := &alike[i].Spans[j]
+				s.LeastFast, s.MostFast = min(s.LeastFast, t.Spans[j].LeastFast), max(s.MostFast, t.Spans[j].MostFast)
+			}
+		}
+		for i, t := range alike {
+			s := modeWord(mode)
+			if len(scenarios[i]) < total {
+				s += " of " + join(scenarios[i])
+			}
+			out = append(out, s+" "+spansText(t))
+		}
+	}
+	return out
+}
+
+func sameSpans(x, y axes.Trend) bool {
+	return slices.EqualFunc(x.Spans, y.Spans, func(a, b axes.Span) bool { return a.Verdict == b.Verdict && a.From == b.From && a.To == b.To })
+}
+
+// mostSpans is how many turns along the sizes a sentence follows.
+const mostSpans = 3
+
+// spansText says from which size to which a value is faster.
+func spansText(t axes.Trend) string {
+	faster, slower, as := "faster", "slower", "as fast"
+	if t.Axis == axes.BatchSize {
+		faster, slower, as = "gives more tokens per second", "gives fewer tokens per second", "as many"
+	}
+	var shown, open []string
+	models, last := 0, len(t.Spans)-1
+	for _, s := range t.Spans {
+		models += s.Models
+	}
+	if last >= mostSpans {
+		n := map[string]int{}
+		lo, hi := math.Inf(1), 0.0
+		for _, s := range t.Spans {
+			n[s.Verdict] += s.Models
+			lo, hi = min(lo, s.LeastFast), max(hi, s.MostFast)
+		}
+		return fmt.Sprintf("mixed over the sizes: %s on %d of %d models, %s on %d (%s times %s)", faster, n[axes.Faster], models, slower, n[axes.Slower], times(lo, hi), as)
+	}
+	for i, s := range t.Spans {
+		where := ""
+		switch {
+		case last == 0 && models == 1:
+		case last == 0:
+			where = fmt.Sprintf(" on all %d sizes, %s to %s", models, shortParams(s.FromM), shortParams(s.ToM))
+		case i == last:
+			where = " from " + shortParams(s.FromM) + " on"
+		case i == 0:
+			where = " up to " + shortParams(s.ToM)
+		case s.From == s.To:
+			where = " at " + shortParams(s.FromM)
+		default:
+			where = fmt.Sprintf(" from %s to %s", shortParams(s.FromM), shortParams(s.ToM))
+		}
+		switch s.Verdict {
+		case axes.Faster, axes.Slower:
+			word := faster
+			if s.Verdict == axes.Slower {
+				word = slower
+			}
+			shown = append(shown, fmt.Sprintf("**%s**%s (%s times %s)", word, where, times(s.LeastFast, s.MostFast), as))
+		case axes.NotShown:
+			open = append(open, "no difference shown"+where)
+		default:
+			open = append(open, "**unknown**"+where+" (fewer than 3 calls)")
+		}
+	}
+	return strings.Join(append(shown, open...), ", ")
+}
+
+// times is a range of ratios.
+func times(lo, hi float64) string {
+	if a, b := fixed(&lo, 2), fixed(&hi, 2); a != b {
+		return a + " to " + b
+	}
+	return fixed(&lo, 2)
+}
+
+// shortParams is a size in a list of sizes.
+func shortParams(m *float64) string {
+	switch {
+	case m == nil:
+		return "unknown size"
+	case *m >= 1000:
+		return strconv.FormatFloat(*m/1000, 'g', 3, 64) + "B"
+	}
+	return strconv.FormatFloat(*m, 'g', 3, 64) + "M"
+}
+
+// threadSentences name the best number of threads of each phase, over the models and
+// scenarios, and what one thread more gives.
+func (w *writer) threadSentences() list {
+	type group struct{ mode, at string }
+	var order []group
+	by := map[group][]axes.BestThreads{}
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		for _, b := range w.r.Threads {
+			g := group{mode, b.At}
+			if b.Mode != mode {
+				continue
+			}
+			if by[g] == nil {
+				order = append(order, g)
+			}
+			by[g] = append(by[g], b)
+		}
+	}
+	var out list
+	for _, g := range order {
+		// Models and scenarios with one answer share a phrase.
+		var phrases []string
+		of := map[string][]string{}
+		several := slices.ContainsFunc(by[g], func(b axes.BestThreads) bool { return b.Scenario != by[g][0].Scenario })
+		for _, b := range by[g] {
+			p := bestText(&b)
+			if of[p] == nil {
+				phrases = append(phrases, p)
+			}
+			at := text(b.Model)
+			if several {
+				at += " (" + text(b.Scenario) + ")"
+			}
+			of[p] = append(of[p], at)
+		}
+		s := fmt.Sprintf("**Threads for %s**", modeWord(g.mode))
+		if g.at != "" {
+			s += " at " + text(g.at)
+		}
+		if len(phrases) > mostTrends || len(by[g]) > 3*mostTrends {
+			out = append(out, fmt.Sprintf("%s: see the table of “Settings compared”.", s))
+			continue
+		}
+		for i, p := range phrases {
+			if len(phrases) > 1 || len(by[g]) > 1 {
+				phrases[i] = p + ", on " + join(of[p])
+			}
+		}
+		out = append(out, s+": "+strings.Join(phrases, "; ")+".")
+	}
+	return out
+}
+
+// bestText is the answer for one phase of one model.
+func bestText(b *axes.BestThreads) string {
+	s := fmt.Sprintf("**%d** of %s is best", b.Best, measured(b))
+	switch {
+	case b.Told:
+		s += ", told from all others"
+	case b.Fewest < b.Best:
+		s += fmt.Sprintf("; %d is not shown to be slower", b.Fewest)
+	default:
+		s += "; more are not shown to be slower"
+	}
+	more := b.OneMore()
+	switch {
+	case more == nil:
+		s += fmt.Sprintf("; what more than %d would give is not measured", b.Best)
+	case more.GainVerdict == axes.Slower:
+		s += fmt.Sprintf("; each thread more costs %s %% of the speed", loss(more.Gain))
+	default:
+		s += "; one more gives nothing that is shown"
+	}
+	return s
+}
+
+// saidOfAxis reports whether a sentence on settings has decode of two backends.
+func (w *writer) saidOfAxis(base, backend string) bool {
+	return slices.ContainsFunc(w.r.Axes, func(c axes.Comparison) bool {
+		return c.BaseBackend == base && c.Backend == backend && c.Mode == record.ModeDecode && !(c.Axis == axes.DType && w.oneSize())
+	})
+}
+
+func loss(gain *float64) string {
+	v := -100 * *gain
+	return fixed(&v, 1)
+}
+
+func measured(b *axes.BestThreads) string {
+	var out []string
+	for _, c := range b.Counts {
+		out = append(out, strconv.Itoa(c.Threads))
+	}
+	return join(out)
+}

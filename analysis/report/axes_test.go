@@ -1,0 +1,147 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
+)
+
+// variant is one backend of a made-up run: its settings, and how many times as long it
+// takes as 1 ms for each million parameters.
+type variant struct {
+	name   string
+	set    func(*analysis.Row)
+	decode func(size float64, depth int) float64
+}
+
+// variantsRun makes up a run of prefill and decode by several backends, of which the true
+// times are known: five calls that scatter by 0.5 %.
+func variantsRun(t *testing.T, sizes []float64, depths []int, ways ...variant) (*analysis.Result, string) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(7, 7))
+	var rows []analysis.Row
+	for _, w := range ways {
+		for i, size := range sizes {
+			for _, depth := range depths {
+				for rep := range 5 {
+					for _, mode := range record.Modes {
+						r := analysis.Row{Line: len(rows) + 1, Record: record.Record{SchemaVersion: 1, RunID: "made-up", TaskIdx: len(rows) / 15, Scenario: fmt.Sprintf("p16_d%d", depth), Backend: w.name, BackendKind: "native",
+							Model: fmt.Sprintf("llama-%gm", size), ParamsMillions: size, GenTokensTarget: 32, BatchSizeConfig: 1, CallIdx: rep, Rep: &rep, Status: record.StatusOK, Mode: mode}, Depth: depth}
+						params := int64(size * 1e6)
+						r.ModelFacts = record.ModelFacts{WeightType: "q4_0", Architecture: "llama", NLayer: 4 + i, NEmbd: 64 * (i + 1), ParamsTotal: params, ParamsNonEmbedding: params, ParamsActive: params, BytesPerToken: params / 2}
+						r.Device, r.FlashAttention, r.KVTypeK, r.KVTypeV, r.NBatch, r.NUBatch, r.LlamaCommit, r.NThreadsAsked, r.NThreadsBatchAsked = "cpu", "auto", "f16", "f16", 2048, 512, "abc", 2, 2
+						w.set(&r)
+						prompt, gen := 16, 32
+						r.PromptTokensRaw, r.GenTokens, r.GenTokensRaw = &prompt, &gen, &gen
+						step := size * w.decode(size, depth) * math.Exp(.005*rng.NormFloat64())
+						ms := map[string]float64{record.ModePrefill: 2 * step, record.ModeDecode: 32 * step, record.ModeE2E: 34 * step}[mode]
+						r.LatencyMS = &ms
+						if mode == record.ModePrefill && r.Pace == "hot" {
+							cold := 1.5 * ms
+							r.PrefillColdMS = &cold
+						}
+						rows = append(rows, r)
+					}
+				}
+			}
+		}
+	}
+	r, err := analysis.Analyze(&analysis.Run{Harness: analysis.HarnessLLMScale, Rows: rows}, analysis.Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := compose(r, nil)
+	md, err := doc.markdown("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir := os.Getenv("LLMSCALE_LOOK"); dir != "" { // the page, to be looked at
+		page, err := doc.html()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(dir+"/"+t.Name()+".html", page, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r, md
+}
+
+func mustNotSay(t *testing.T, md string, unwanted ...string) {
+	t.Helper()
+	for _, s := range unwanted {
+		if strings.Contains(md, s) {
+			t.Errorf("the report says %q:\n%.6000s", s, md)
+		}
+	}
+}
+
+// TestThreadsSaid: the third thread is best for decode, the fourth costs; the small
+// model gains nothing from the second.
+func TestThreadsSaid(t *testing.T) {
+	var ways []variant
+	for i, times := range [][2]float64{{100, 100}, {99, 55}, {140, 40}, {200, 50}} {
+		n := i + 1
+		ways = append(ways, variant{fmt.Sprintf("cpu_t%d", n), func(r *analysis.Row) { r.NThreadsAsked, r.NThreadsBatchAsked = n, n }, func(size float64, _ int) float64 {
+			if size < 10 {
+				return times[0]
+			}
+			return times[1]
+		}})
+	}
+	_, md := variantsRun(t, []float64{5, 134}, []int{0}, ways...)
+	says(t, md, "**Threads for decode**: **2** of 1, 2, 3 and 4 is best; 1 is not shown to be slower; each thread more costs ", " % of the speed, on llama-5m; **3** of 1, 2, 3 and 4 is best, told from all others; each thread more costs ", " % of the speed, on llama-134m.",
+		"## Settings compared", "| model | phase | scenario | best threads | fewest not shown slower | 1 thread (ms) | 2 threads (ms) | 3 threads (ms) | 4 threads (ms) | each thread more gives |", "beyond 4: not measured")
+	mustNotSay(t, md, "Each comparison", "## Decode by depth", "cold prefill", "Timed calls are", "Decode beside decode")
+}
+
+// TestFromWhichSizeSaid: flash attention helps from 62M on, at depth more.
+func TestFromWhichSizeSaid(t *testing.T) {
+	fa := func(v string, gain func(size float64, depth int) float64) variant {
+		return variant{"cpu_fa_" + v, func(r *analysis.Row) { r.FlashAttention = v }, func(size float64, depth int) float64 { return 1 / gain(size, depth) }}
+	}
+	one := func(float64, int) float64 { return 1 }
+	_, md := variantsRun(t, []float64{5, 14, 62, 134, 1200}, []int{0}, fa("off", one), fa("on", func(size float64, _ int) float64 {
+		if size < 60 {
+			return 1
+		}
+		return 1.2
+	}))
+	says(t, md, "**flash_attn on** against off: decode **faster** from 62M on (1.", " times as fast), no difference shown up to 14M; prefill **faster** from 62M on", "Each comparison (10)")
+	mustNotSay(t, md, "**Threads")
+	_, md = variantsRun(t, []float64{5, 14}, []int{0, 4096}, fa("off", one), fa("on", func(_ float64, depth int) float64 { return 1 + float64(depth)/4096 }))
+	says(t, md, "decode of p16_d0 no difference shown on all 2 sizes, 5M to 14M; decode of p16_d4096 **faster** on all 2 sizes, 5M to 14M (1.9",
+		"What joins scenarios, here and below, is of those at depth 0: p16_d4096 stand alone")
+}
+
+// TestDepthSaid: each token of depth costs the same.
+func TestDepthSaid(t *testing.T) {
+	_, md := variantsRun(t, []float64{5, 134}, []int{0, 512, 4096}, variant{"cpu", func(*analysis.Row) {}, func(size float64, depth int) float64 { return 1 + float64(depth)/4096 }})
+	says(t, md, "## Decode by depth", "On cpu each token in the KV cache adds to a decode step **", "ns** on llama-5m", "behind at most 4096 tokens")
+	mustNotSay(t, md, "## Settings compared")
+}
+
+// TestBatchesAndPaceSaid: hot with its cold prefill beside, in a run of two batches.
+func TestBatchesAndPaceSaid(t *testing.T) {
+	batch := func(n int, times float64) variant {
+		return variant{fmt.Sprintf("cpu_b%d", n), func(r *analysis.Row) { r.BatchSize, r.BatchSizeConfig, r.Pace = &n, n, "hot" }, func(float64, int) float64 { return times }}
+	}
+	_, md := variantsRun(t, []float64{5, 134}, []int{0}, batch(1, 1), batch(8, 2))
+	says(t, md, "**batch_size 8** against 1: decode **gives more tokens per second** on all 2 sizes, 5M to 134M (", "times as many)", "tokens/s of each", "cold prefill (ms)",
+		"Timed calls are **hot**", "Batch size 1 and 8, sequences of equal length that begin together")
+}
+
+// TestNoAxes: a run of one backend says nothing of settings.
+func TestNoAxes(t *testing.T) {
+	r, md := variantsRun(t, []float64{5, 134}, []int{0}, variant{"cpu", func(*analysis.Row) {}, func(float64, int) float64 { return 1 }})
+	mustNotSay(t, md, "Settings compared", "axes.csv", "Decode by depth", "stand alone")
+	if r.Axes != nil || r.Threads != nil || r.Batches != nil || r.DecodeDepths != nil {
+		t.Errorf("%+v", r.Axes)
+	}
+}
