@@ -1,6 +1,8 @@
 # Targets for people; `make` alone lists them. The work is in scripts/.
 #
-#   LLAMA_CPP_DIR=/path   build against an upstream llama.cpp checkout instead of the pinned module
+#   LLAMA=ollama          build against the llama.cpp that Ollama serves, in the Go module that go.mod pins,
+#                         instead of the newest one that PyPI holds (scripts/llama.pin)
+#   LLAMA_CPP_DIR=/path   build against a llama.cpp checkout
 #   PORTABLE=1            build for x86-64-v3 instead of this machine's CPU
 #   CUDA=1                build for the GPU; CUDA_ARCHITECTURES=90 (default: the GPUs that are here), CUDA_HOME=/path
 #   BIN=bin/llmscale      where `make build` puts the program
@@ -16,7 +18,7 @@ TEST_FLAGS   ?=
 BENCH        ?= .
 FUZZ_SECONDS ?= 600
 
-export LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS CUDA CUDA_ARCHITECTURES CUDA_HOME
+export LLAMA LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS CUDA CUDA_ARCHITECTURES CUDA_HOME
 
 # Builds the native half and loads the settings with which Go links it.
 with_native = native=$$(scripts/native) && . "$$native/go.env"
@@ -71,10 +73,13 @@ fuzz: ## all fuzz targets, one after the other (FUZZ_SECONDS for each)
 bench: setup ## benchmarks (BENCH=regexp)
 	@$(with_native) && go test -p 1 -run '^$$' -bench '$(BENCH)' ./...
 
-.PHONY: test-upstream
-test-upstream: ## native tests against the newest upstream llama.cpp, which it fetches
-	@scripts/setup python
-	@checkout=$$(scripts/upstream) && export LLAMA_CPP_DIR=$$checkout && $(with_native) && OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) ./native/...
+.PHONY: update-llama
+update-llama: setup ## move to the newest llama.cpp that PyPI holds, test it, and compare its speed with the old
+	@scripts/update-llama $(VERSION)
+
+.PHONY: test-ollama-llama
+test-ollama-llama: setup ## native tests against the llama.cpp that Ollama serves (LLAMA=ollama)
+	@export LLAMA=ollama LLAMA_CPP_DIR= && $(with_native) && OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) ./native/...
 
 # -count=1: what the server does is no input that Go knows of.
 .PHONY: test-ollama

@@ -337,8 +337,9 @@ func share(n, used, total int64) int64 {
 
 // KVBytesPerToken returns the bytes that one token takes in the KV cache when keys are stored as typeK and values
 // as typeV ("f16", "q8_0", ...): over the layers, heads_kv * head_dim of each. Layers with a sliding window count
-// like the others, as in llama.cpp unless its swa_full is turned off.
-func (d *Description) KVBytesPerToken(typeK, typeV string) (int64, error) {
+// like the others, as in llama.cpp unless its swa_full is turned off. Where compressed keys hold the values (MLA), rules
+// says whether values are cached too.
+func (d *Description) KVBytesPerToken(typeK, typeV string, rules Rules) (int64, error) {
 	k, err := ParseType(typeK)
 	if err != nil {
 		return 0, err
@@ -347,6 +348,7 @@ func (d *Description) KVBytesPerToken(typeK, typeV string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	s := d.layout()
 	layer := func(l *layerShape) (int64, error) {
 		kb, err := k.RowBytes(l.k)
 		if err != nil {
@@ -356,9 +358,11 @@ func (d *Description) KVBytesPerToken(typeK, typeV string) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("gguf: values of %d heads of %d elements: %w", l.v/max(1, d.HeadDimV), d.HeadDimV, err)
 		}
+		if s.keysHoldValues(rules) {
+			vb = 0
+		}
 		return checkedSum(kb, vb)
 	}
-	s := d.layout()
 	if d.NLayer > maxLayers { // which llama.cpp would not load
 		n, err := layer(&layerShape{k: d.NHeadKV * d.HeadDim, v: d.NHeadKV * d.HeadDimV})
 		if err != nil {

@@ -48,10 +48,10 @@ func TestDescribeGPT2(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if kv, err := got.KVBytesPerToken("f16", "f16"); kv != 2*2*12*768 || err != nil {
+	if kv, err := got.KVBytesPerToken("f16", "f16", Newest); kv != 2*2*12*768 || err != nil {
 		t.Error(kv, err)
 	}
-	if kv, err := got.KVBytesPerToken("q8_0", "f32"); kv != 12*768*34/32+12*768*4 || err != nil {
+	if kv, err := got.KVBytesPerToken("q8_0", "f32", Newest); kv != 12*768*34/32+12*768*4 || err != nil {
 		t.Error(kv, err)
 	}
 }
@@ -78,7 +78,7 @@ func TestDescribeUntiedGroupedQueries(t *testing.T) {
 	if d.WeightType != "q6_K" { // the head at 6.6 bits outweighs table and body at 4.5
 		t.Errorf("weight type %s of %v", d.WeightType, d.WeightTypes)
 	}
-	if kv, _ := d.KVBytesPerToken("f16", "f16"); kv != 2*2*1024 {
+	if kv, _ := d.KVBytesPerToken("f16", "f16", Newest); kv != 2*2*1024 {
 		t.Errorf("KV %d bytes", kv)
 	}
 }
@@ -103,7 +103,7 @@ func TestDescribeExperts(t *testing.T) {
 	if want := int64(64*2 + 64*100*2 + 64*32*4 + 64*10*2 + (64*128*32/32*17+128*32*4+64*16*2)/8); d.BytesReadPerToken != want {
 		t.Errorf("%d bytes per token, want %d", d.BytesReadPerToken, want)
 	}
-	if kv, _ := d.KVBytesPerToken("f16", "f16"); kv != 2*4*(64+32)*2 || d.HeadDim != 64 || d.HeadDimV != 32 {
+	if kv, _ := d.KVBytesPerToken("f16", "f16", Newest); kv != 2*4*(64+32)*2 || d.HeadDim != 64 || d.HeadDimV != 32 {
 		t.Errorf("KV %d bytes, heads of %d and %d", kv, d.HeadDim, d.HeadDimV)
 	}
 	delete(hp, "expert_used_count")
@@ -123,13 +123,13 @@ func TestDescribeHeadsPerLayer(t *testing.T) {
 	if d.NHead != 4 || d.NHeadKV != 2 || !reflect.DeepEqual(d.HeadsKV, []int64{2, 0, 1}) || d.HeadDim != 16 || d.NFF != 3 {
 		t.Errorf("%+v", d)
 	}
-	if kv, err := d.KVBytesPerToken("f16", "f16"); kv != 3*16*2*2 || err != nil {
+	if kv, err := d.KVBytesPerToken("f16", "f16", Newest); kv != 3*16*2*2 || err != nil {
 		t.Error(kv, err)
 	}
-	if _, err := d.KVBytesPerToken("q8_0", "f16"); err == nil { // llama.cpp cannot store 16 elements in blocks of 32
+	if _, err := d.KVBytesPerToken("q8_0", "f16", Newest); err == nil { // llama.cpp cannot store 16 elements in blocks of 32
 		t.Error("16 elements as q8_0 are accepted")
 	}
-	if _, err := d.KVBytesPerToken("q9", "f16"); err == nil || !strings.Contains(err.Error(), "q9") {
+	if _, err := d.KVBytesPerToken("q9", "f16", Newest); err == nil || !strings.Contains(err.Error(), "q9") {
 		t.Error(err)
 	}
 	entries[1].Value = uint32(2)

@@ -167,7 +167,7 @@ func (d *Description) compute(s *structure, o MemoryOptions, m Memory) (int64, e
 		return 0, err
 	}
 	g := &graph{}
-	b := &builder{graph: g, d: d, s: s, n: m.UBatch, flash: !o.NoFlashAttention, upstream: o.Upstream}
+	b := &builder{graph: g, d: d, s: s, n: m.UBatch, flash: !o.NoFlashAttention, rules: o.Rules}
 	b.cells[0], b.cells[1] = m.Context, m.WindowCells
 	b.castK, b.castV = b.flash && isF32(o.TypeK), b.flash && isF32(o.TypeV)
 	for i := range s.layers {
@@ -217,7 +217,7 @@ type builder struct {
 	cells [2]int64 // tokens in the cache, of layers without and with a window
 	flash bool
 
-	upstream bool // by the rules of MemoryOptions.Upstream
+	rules Rules
 
 	castK, castV bool  // ggml's flash attention reads f16 and quantised caches alone: f32 is copied to f16
 	widestV      int64 // of any layer
@@ -240,7 +240,7 @@ func (b *builder) position() int {
 func (b *builder) build() {
 	d := b.d
 	tokens := b.input(i32Bytes * b.n)
-	if b.upstream {
+	if b.rules != Ollama {
 		b.input(f32Bytes * b.n * d.NEmbd) // embeddings could be handed in instead of tokens
 	}
 	x := b.vector(d.NEmbd, tokens)
@@ -291,7 +291,7 @@ func (b *builder) build() {
 		x = b.over(x)
 	}
 	b.vector(d.NVocab, x)
-	if b.upstream {
+	if b.rules != Ollama {
 		b.store(x) // the last norm is handed out too
 	}
 }
@@ -356,7 +356,7 @@ func (b *builder) attention(l *layerShape, normed int) int {
 	if b.castV {
 		args = append(args, b.fresh(f16Bytes*cells*l.v))
 	}
-	if *mask == 0 && b.upstream {
+	if *mask == 0 && b.rules != Ollama {
 		*mask = b.input(f16Bytes*b.n*cells) + 1
 	} else if *mask == 0 {
 		*mask = b.fresh(f16Bytes*b.n*cells, b.input(f32Bytes*b.n*cells)) + 1

@@ -45,7 +45,7 @@ func TestIdleTensors(t *testing.T) {
 		if d.WeightBytes < 3*layerBytes || d.ParamsTotal < 3*layerBytes/4 {
 			t.Errorf("%s: %d bytes and %d parameters in the file; want at least those of three layers", c.name, d.WeightBytes, d.ParamsTotal)
 		}
-		if kv, err := d.KVBytesPerToken("f16", "f16"); err != nil || kv != c.cached*2*2*width {
+		if kv, err := d.KVBytesPerToken("f16", "f16", Newest); err != nil || kv != c.cached*2*2*width {
 			t.Errorf("%s: %d bytes of the cache per token (%v); want those of %d layers", c.name, kv, err, c.cached)
 		}
 		notes := strings.Join(d.Notes, "\n")

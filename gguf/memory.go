@@ -36,25 +36,24 @@ type MemoryOptions struct {
 	// this program, is to keep the whole context (swa_full).
 	WindowCache bool
 
-	// Upstream is for the llama.cpp of mid-2026 (the checkout of scripts/upstream) instead of the pinned one: it
-	// makes masks in f16, has one input more, keeps the last norm, repacks mxfp4 too, and caches no values where
-	// compressed keys hold them (MLA).
-	Upstream bool
+	Rules Rules // of which llama.cpp
 
 	// Repack lists the types whose matrices llama.cpp copies into an order of its own for this CPU. Nil stands for
-	// RepackTypes(), with Upstream mxfp4 beside them; an empty list for none.
+	// RepackTypes(Rules); an empty list for none.
 	Repack []Type
 }
 
-// RepackTypes lists the types whose matrices the pinned llama.cpp repacks on this machine's CPU, if it was built for
-// it: q4_0, q4_K and iq4_nl with AVX2 (or with NEON's dot product), q2_K with AVX-512. It mirrors
+// RepackTypes lists the types whose matrices llama.cpp repacks on this machine's CPU, if it was built for it: q4_0, q4_K,
+// iq4_nl and (except by the rules of Ollama) mxfp4 with AVX2 (or with NEON's dot product), q2_K with AVX-512. It mirrors
 // ggml_repack_get_optimal_repack_type in
-// https://github.com/ggml-org/llama.cpp/blob/ec98e2002/ggml/src/ggml-cpu/repack.cpp; newer versions know more types.
-func RepackTypes() []Type {
+// https://github.com/ggml-org/llama.cpp/blob/0c1e57098/ggml/src/ggml-cpu/repack.cpp.
+func RepackTypes(r Rules) []Type {
 	var types []Type
 	switch {
 	case runtime.GOARCH == "amd64" && cpu.X86.HasAVX2, runtime.GOARCH == "arm64" && cpu.ARM64.HasASIMDDP:
-		types = append(types, Q4_0, Q4_K, IQ4NL)
+		if types = append(types, Q4_0, Q4_K, IQ4NL); r != Ollama {
+			types = append(types, MXFP4)
+		}
 	}
 	if runtime.GOARCH == "amd64" && cpu.X86.HasAVX512F {
 		types = append(types, Q2_K)
@@ -111,9 +110,7 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 		o.TypeV = "f16"
 	}
 	if o.Repack == nil {
-		if o.Repack = RepackTypes(); o.Upstream && len(o.Repack) > 0 {
-			o.Repack = append(o.Repack, MXFP4)
-		}
+		o.Repack = RepackTypes(o.Rules)
 	}
 	s := d.layout()
 	// https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-context.cpp#L123
@@ -188,7 +185,7 @@ func (d *Description) weights(s *structure, o MemoryOptions) (plain, repacked, u
 // cache fills in the KV cache: for each layer keys and values of every cell
 // (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-kv-cache.cpp#L97, for windows llama-kv-cache-iswa.cpp).
 func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
-	perToken, err := d.KVBytesPerToken(o.TypeK, o.TypeV)
+	perToken, err := d.KVBytesPerToken(o.TypeK, o.TypeV, o.Rules)
 	if err != nil {
 		return err
 	}
@@ -227,7 +224,7 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 		if err != nil {
 			return fmt.Errorf("gguf: values of layer %d: %w", i, err)
 		}
-		if o.Upstream && s.latent {
+		if s.keysHoldValues(o.Rules) {
 			vb = 0
 		}
 		cells, sum := m.Context, &m.KVFull

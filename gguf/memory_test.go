@@ -54,9 +54,17 @@ func TestMemory(t *testing.T) {
 		{"shape:gpt-oss-20b", o{Context: 32768, WindowCache: true}, 824180736, 417726464},
 	} {
 		d := described(t, c.source, "f16")
+		newest, err := d.Memory(c.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.options.Rules = gguf.Ollama
 		m, err := d.Memory(c.options)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if newest.KV != m.KV || newest.Weights != m.Weights || newest.Compute == m.Compute || newest.Compute < m.Compute*9/10 || newest.Compute > m.Compute*11/10 {
+			t.Errorf("%s %+v: by the newest's rules %+v, by Ollama's %+v", c.source, c.options, newest, m)
 		}
 		if m.KV != c.kv || m.Compute != c.compute {
 			t.Errorf("%s %+v: a cache of %d bytes and a compute buffer of %d, llama.cpp has %d and %d", c.source, c.options, m.KV, m.Compute, c.kv, c.compute)

@@ -172,6 +172,9 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 	return nil
 }
 
+// keysHoldValues tells whether no values are cached, as the compressed keys hold them.
+func (s *structure) keysHoldValues(r Rules) bool { return s.latent && r != Ollama }
+
 // place fills in where the structure's tensors lie.
 func (d *Description) place(f *File) {
 	s := d.structure

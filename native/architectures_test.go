@@ -36,7 +36,7 @@ func TestArchitectures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pinned := build.LlamaSource == "module"
+	pinned := gguf.RulesOf(build.LlamaSource) == gguf.Ollama
 	if *updateAccounts && !pinned {
 		t.Fatal("the account that is kept is the pinned llama.cpp's")
 	}
@@ -71,11 +71,11 @@ func TestArchitectures(t *testing.T) {
 		case pinned && !reflect.DeepEqual(a, kept[a.Model]):
 			t.Errorf("%s: llama.cpp tells\n%+v, kept is\n%+v", a.Model, a, kept[a.Model])
 		case !pinned && elsewhere[a.Model] == "":
-			here, err := archs.Compare(m, a, true)
+			here, err := archs.Compare(m, a, gguf.Newest)
 			if err != nil {
 				t.Fatal(err)
 			}
-			there, err := archs.Compare(m, kept[a.Model], false)
+			there, err := archs.Compare(m, kept[a.Model], gguf.Ollama)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +149,7 @@ func TestArchitecturesRepacked(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, m := range models {
-		if accounts[m.Name()].Refused != "" || build.LlamaSource != "module" && elsewhere[m.Name()] != "" {
+		if accounts[m.Name()].Refused != "" || gguf.RulesOf(build.LlamaSource) == gguf.Newest && elsewhere[m.Name()] != "" {
 			continue
 		}
 		t.Run(m.Name(), func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestArchitecturesRepacked(t *testing.T) {
 			}
 			t.Cleanup(func() { loaded.Close() }) // after the context's
 			got := accounted(t, newContext(t, loaded, ContextParams{NCtx: archs.Context, NUBatch: archs.UBatch, Threads: 1}))
-			want, err := d.Memory(gguf.MemoryOptions{Context: archs.Context, UBatch: archs.UBatch, Upstream: build.LlamaSource != "module"})
+			want, err := d.Memory(gguf.MemoryOptions{Context: archs.Context, UBatch: archs.UBatch, Rules: gguf.RulesOf(build.LlamaSource)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -70,12 +70,28 @@ var variants = map[string][]string{
 	"t5":               {"attention.head_count_kv=4 decoder_block_count=2"},
 	"t5encoder":        {"attention.head_count_kv=4"},
 	"wavtokenizer-dec": {"embedding_length=48 block_count=6"},
-	"gemma-embedding":  {"", "dense: dense_2_feat_in=64 dense_2_feat_out=96 dense_3_feat_in=96 dense_3_feat_out=64"},
+	// These only newer versions of llama.cpp know.
+	"qwen35":    {hybridKeys},
+	"qwen35moe": {hybridKeys + " expert_shared_feed_forward_length=80" + moeKeys},
+	"gemma4": {"block_count=4 attention.sliding_window=128 attention.sliding_window_pattern=[1,1,1,0] attention.head_count_kv=[2,2,2,1] attention.key_length=32 attention.value_length=32 " +
+		"attention.key_length_swa=16 attention.value_length_swa=16 rope.dimension_count=32 rope.dimension_count_swa=16 embedding_length_per_layer_input=0"},
+	"exaone-moe": {"block_count=4 attention.sliding_window=128" + moeKeys}, "hy_v3": {moeKeys + " leading_dense_block_count=1"},
+	"laguna": {moeKeys, "window: block_count=4 attention.sliding_window=128" + moeKeys}, "mellum": {moeKeys, "window: block_count=4 attention.sliding_window=128" + moeKeys},
+	"muse-glimmer": {"block_count=4"}, "plamo3": {"attention.key_length=16 attention.value_length=16", "window: block_count=9 attention.sliding_window=128 attention.key_length=16 attention.value_length=16"},
+	"cohere2moe": {"block_count=4 attention.layer_norm_epsilon=1e-05" + moeKeys}, "granite_swa": {"attention.sliding_window_pattern=[1,1,0]"},
+	"mimo2":    {"attention.sliding_window_pattern=[1,1,0]" + moeKeys},
+	"step35":   {"attention.sliding_window_pattern=[1,1,0] attention.key_length=16 attention.value_length=16" + moeKeys},
+	"spark2_5": {"attention.sliding_window_pattern=[1,1,0]" + moeKeys}, "maple": {"attention.sliding_window_pattern=[1,1,0]" + moeKeys},
+	"deepseek2-ocr": {"attention.head_count_kv=4" + moeKeys}, "modern-bert": {bertKeys}, "eurobert": {bertKeys}, "minimax-01": {"block_count=8 attention.head_count_kv=2" + moeKeys},
+	"mistral4": {"attention.head_count_kv=1 attention.key_length=40 attention.value_length=32 attention.key_length_mla=24 attention.value_length_mla=16 rope.dimension_count=8" + moeKeys},
+
+	"gemma-embedding": {"", "dense: dense_2_feat_in=64 dense_2_feat_out=96 dense_3_feat_in=96 dense_3_feat_out=64"},
 }
 
 const (
-	bertKeys = "tokenizer.ggml.token_type_count=2 attention.head_count_kv=4"
-	rwkvKeys = "attention.head_count=0 attention.head_count_kv=0"
+	hybridKeys = "block_count=4 ssm.conv_kernel=4 ssm.inner_size=64 ssm.state_size=16 ssm.time_step_rank=4 ssm.group_count=2"
+	bertKeys   = "tokenizer.ggml.token_type_count=2 attention.head_count_kv=4"
+	rwkvKeys   = "attention.head_count=0 attention.head_count_kv=0"
 	// Of these llama.cpp leaves the epsilon unset where the file has none, and its CPU kernel goes by whole vectors past
 	// the end of a head of 16. Published models have heads of 64.
 	rwkv7Keys = rwkvKeys + " wkv.head_size=64"
@@ -93,7 +109,7 @@ var keyValues = map[string]string{
 	"expert_chunk_feed_forward_length": "40", "expert_group_scale": "0.05", "experts_per_group": "2",
 	"wkv.head_size": "16", "time_mix_extra_dim": "32", "time_decay_extra_dim": "40", "shortconv.l_cache": "3",
 	"xielu.alpha_n": "0.8", "xielu.alpha_p": "0.8", "xielu.beta": "0.5", "xielu.eps": "1e-06",
-	"features_length": "40", "posnet.embedding_length": "48", "posnet.block_count": "6", "convnext.embedding_length": "48", "convnext.block_count": "3",
+	"features_length": "40", "attention.sliding_window_pattern": "[1,1,0]", "posnet.embedding_length": "48", "posnet.block_count": "6", "convnext.embedding_length": "48", "convnext.block_count": "3",
 }
 
 func variantsOf(arch string) []archs.Model {

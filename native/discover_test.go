@@ -32,7 +32,7 @@ func TestDiscover(t *testing.T) {
 	wanted := regexp.MustCompile("^(" + *discover + ")$")
 	source := readArchSource(t)
 	if len(source.tensors) == 0 {
-		t.Fatal("this llama.cpp does not list the tensors of its architectures: only the pinned version makes the models")
+		t.Fatal("the sources have another form: no tensors of architectures are found in them")
 	}
 	models := archs.Models(t)
 	models = slices.DeleteFunc(models, func(m archs.Model) bool { return wanted.MatchString(m.Arch) })
@@ -71,7 +71,7 @@ type discovery struct {
 
 var (
 	missingKey    = regexp.MustCompile(`key not found in model: ([^\s;)]+)`)
-	missingTensor = regexp.MustCompile(`missing tensor '([^']+)'`)
+	missingTensor = regexp.MustCompile(`missing tensor '([^']+)'|tensor '([^']+)' not found`)
 	wrongShape    = regexp.MustCompile(`tensor '([^']+)' has wrong shape; expected ([0-9 ,]+), got`)
 	wrongNumber   = regexp.MustCompile(`wrong number of tensors`)
 )
@@ -89,7 +89,7 @@ func (d *discovery) step(r reply) bool {
 		return true
 	}
 	if f := missingTensor.FindStringSubmatch(r.Err); f != nil {
-		m.Tensors = append(m.Tensors, d.guess(f[1]))
+		m.Tensors = append(m.Tensors, d.guess(f[1]+f[2]))
 		return true
 	}
 	if name, dims, ok := expected(r.Err); ok {

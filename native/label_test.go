@@ -44,7 +44,7 @@ func TestLabels(t *testing.T) {
 		name, _, _ = strings.Cut(name, " ")
 		switch {
 		case label == nil || label.Source != "general.file_type":
-			if name != "unknown," && build.LlamaSource == "module" {
+			if name != "unknown," && gguf.RulesOf(build.LlamaSource) == gguf.Ollama {
 				t.Errorf("%d: llama.cpp says %q, the table nothing", n, says)
 			}
 		case label.Name != name:

@@ -95,7 +95,7 @@ func (dev *deviation) hold(t *testing.T, m *Model, d *gguf.Description, o loadOp
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Upstream = build.LlamaSource != "module"
+	o.Rules = gguf.RulesOf(build.LlamaSource)
 	c, err := m.NewContext(o.context())
 	if err != nil {
 		t.Fatalf("%+v: %v", o, err)
@@ -121,7 +121,7 @@ func (dev *deviation) hold(t *testing.T, m *Model, d *gguf.Description, o loadOp
 	ledger := want.Total - want.Output // which llama.cpp leaves out of its account
 	off := func(ledger, real int64) float64 { return math.Abs(float64(ledger-real)) / float64(real) }
 	dev.compute, dev.whole, dev.cases = max(dev.compute, off(want.Compute, got.compute)), max(dev.whole, off(ledger, got.sum())), dev.cases+1
-	if build.LlamaSource == "module" {
+	if o.Rules == gguf.Ollama {
 		if want.Compute != got.compute {
 			t.Errorf("%+v: a compute buffer of %d bytes, the ledger says %d", o, got.compute, want.Compute)
 		}

@@ -194,7 +194,7 @@ type DeviceTimes struct {
 // BuildInfo says what the native half was built from and how.
 type BuildInfo struct {
 	LlamaCommit string   `json:"llama_commit"`
-	LlamaSource string   `json:"llama_source"` // module or checkout
+	LlamaSource string   `json:"llama_source"` // package, ollama or checkout
 	Compiler    string   `json:"compiler"`
 	BuildType   string   `json:"build_type"`
 	Flags       string   `json:"flags"`

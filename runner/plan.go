@@ -77,7 +77,7 @@ func NewPlan(cfg *config.Config, models *Models, threads int, programs *Programs
 		if err := checkPaths(m); err != nil {
 			return nil, err
 		}
-		job, err := newJob(cfg, m, pair.Backend, longest, threads)
+		job, err := newJob(cfg, m, pair.Backend, longest, threads, programs.rules(pair.Backend))
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func checkPaths(m Model) error {
 	return nil
 }
 
-func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int) (Job, error) {
+func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int, rules gguf.Rules) (Job, error) {
 	if b.Threads == 0 {
 		b.Threads = threads
 	}
@@ -144,13 +144,14 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int)
 	b.BatchTokens = min(b.BatchTokens, nCtx)
 	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
 	mem, err := m.Desc.Memory(gguf.MemoryOptions{
+		Rules:   rules,
 		Context: int64(nCtx), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
 		NoFlashAttention: b.FlashAttn == "off", NoMmap: !b.Mmap,
 	})
 	if err != nil {
 		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
 	}
-	kv, err := m.Desc.KVBytesPerToken(b.KVType, b.KVType)
+	kv, err := m.Desc.KVBytesPerToken(b.KVType, b.KVType, rules)
 	if err != nil {
 		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"llmscale/gguf"
 	"llmscale/internal/paths"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -75,6 +76,18 @@ const helloTimeout = 30 * time.Second
 
 // of is the program of a backend that ask has asked; nil is this one.
 func (ps *Programs) of(b config.Backend) *WorkerProgram { return ps.named[b.ProgramPath] }
+
+// rules are those by which the llama.cpp that the backend's workers or its server run takes memory.
+func (ps *Programs) rules(b config.Backend) gguf.Rules {
+	p := ps.of(b)
+	switch {
+	case b.Kind == config.KindOllama:
+		return gguf.Ollama
+	case p != nil:
+		return gguf.RulesOf(p.Build.LlamaSource)
+	}
+	return gguf.RulesOf(ps.Build.LlamaSource)
+}
 
 // identity is equal for two backends whose workers are the same program.
 func (ps *Programs) identity(b config.Backend) string {

@@ -309,7 +309,10 @@ func releaseFlags(portable bool) string {
 // out: the manifest has the compiler's flags, not the CMAKE_FLAGS that set them.
 func (w *writer) build() (command, further string) {
 	var set []string
-	if w.native("llama_source") == "checkout" {
+	switch w.native("llama_source") { // "module" was the default of its day: the commit that is checked out builds it
+	case "ollama":
+		set = append(set, "LLAMA=ollama")
+	case "checkout":
 		of := "llama.cpp"
 		if c := w.native("llama_commit"); c != "" && c != "unknown" {
 			of += " commit " + c

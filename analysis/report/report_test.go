@@ -373,6 +373,8 @@ func TestRepeat(t *testing.T) {
 	}
 	for _, c := range []struct{ name, manifest, commit, build, says string }{
 		{"module", native(`"llama_source":"module","llama_commit":"ec98e2002","build_type":"Release","flags":"-O3 -DNDEBUG -march=native","portable":false`), "f00d", "make build", "seed"},
+		{"package", native(`"llama_source":"package","llama_commit":"0c1e57098","build_type":"Release"`), "f00d", "make build", "seed"},
+		{"ollama", native(`"llama_source":"ollama","llama_commit":"ec98e2002","build_type":"Release"`), "f00d", "LLAMA=ollama make build", "seed"},
 		{"portable", native(`"llama_source":"module","build_type":"Release","flags":"-O3 -DNDEBUG -march=x86-64-v3","portable":true`), "f00d", "PORTABLE=1 make build", "seed"},
 		{"checkout", native(`"llama_source":"checkout","llama_commit":"abc1234","build_type":"Release","portable":true`), "f00d",
 			"LLAMA_CPP_DIR='<a checkout of llama.cpp commit abc1234>' PORTABLE=1 make build", "seed"},

@@ -31,7 +31,7 @@ func inspectCommand() *cli.Command {
 			&cli.BoolFlag{Name: "window-cache", Usage: "memory: layers with a sliding window keep that window alone"},
 			&cli.BoolFlag{Name: "no-mmap", Usage: "memory: weights are read, not mapped"},
 			&cli.BoolFlag{Name: "no-repack", Usage: "memory: no matrices in the CPU's own order, which it has otherwise as this machine's CPU does"},
-			&cli.BoolFlag{Name: "upstream", Usage: "memory: by the rules of upstream's llama.cpp instead of the pinned one"},
+			&cli.StringFlag{Name: "llama", Usage: "memory: by the rules of llama.cpp's `newest or ollama`, the older one that Ollama serves", DefaultText: "of the one in this program"},
 			&cli.BoolFlag{Name: "tensors", Usage: "list the tensors too; of several models with --json alone"},
 		},
 		Action: inspect,
@@ -147,7 +147,7 @@ func inspectOne(arg string, opt gguf.MemoryOptions, tensors bool) (*inspection, 
 	if in.Memory, err = d.Memory(opt); err != nil {
 		return nil, fmt.Errorf("%s: %w", in.File, err)
 	}
-	if in.KVPerToken, err = d.KVBytesPerToken(opt.TypeK, opt.TypeV); err != nil {
+	if in.KVPerToken, err = d.KVBytesPerToken(opt.TypeK, opt.TypeV, opt.Rules); err != nil {
 		return nil, fmt.Errorf("%s: %w", in.File, err)
 	}
 	if tensors {
@@ -160,7 +160,7 @@ func memoryOptions(c *cli.Context) (gguf.MemoryOptions, error) {
 	kv := c.String("kv-type")
 	o := gguf.MemoryOptions{
 		Context: c.Int64("context"), Batch: c.Int64("batch"), UBatch: c.Int64("ubatch"), TypeK: kv, TypeV: kv,
-		NoMmap: c.Bool("no-mmap"), WindowCache: c.Bool("window-cache"), Upstream: c.Bool("upstream"),
+		NoMmap: c.Bool("no-mmap"), WindowCache: c.Bool("window-cache"), Rules: linkedRules(),
 	}
 	switch flash := c.String("flash-attn"); flash {
 	case "on":
@@ -168,6 +168,15 @@ func memoryOptions(c *cli.Context) (gguf.MemoryOptions, error) {
 		o.NoFlashAttention = true
 	default:
 		return o, fmt.Errorf("inspect: flash attention %q; want on or off", flash)
+	}
+	switch llama := c.String("llama"); llama {
+	case "":
+	case "newest":
+		o.Rules = gguf.Newest
+	case "ollama":
+		o.Rules = gguf.Ollama
+	default:
+		return o, fmt.Errorf("inspect: llama.cpp %q; want newest or ollama", llama)
 	}
 	if c.Bool("no-repack") {
 		o.Repack = []gguf.Type{}

@@ -109,7 +109,7 @@ func TestInspectMemory(t *testing.T) {
 		}
 		return out.Memory
 	}
-	plain := memory()
+	plain := memory("--llama", "newest")
 	if plain.Context != 4096 || plain.UBatch != 512 || plain.KVWindow != 6*plain.KVFull {
 		t.Errorf("%+v", plain)
 	}
@@ -124,13 +124,13 @@ func TestInspectMemory(t *testing.T) {
 		{[]string{"--window-cache"}, func(m gguf.Memory) bool { return m.KVWindow == plain.KVWindow/4 && m.WindowCells == 1024 }},
 		{[]string{"--no-repack"}, func(m gguf.Memory) bool { return m.Repacked == 0 && m.Resident == m.Total }},
 		{[]string{"--no-mmap"}, func(m gguf.Memory) bool { return m.Resident == m.Total }},
-		{[]string{"--upstream"}, func(m gguf.Memory) bool { return m.Compute != plain.Compute && m.KV == plain.KV }},
+		{[]string{"--llama", "ollama"}, func(m gguf.Memory) bool { return m.Compute != plain.Compute && m.KV == plain.KV }},
 	} {
 		if m := memory(c.flags...); !c.holds(m) {
 			t.Errorf("%v: %+v, without %+v", c.flags, m, plain)
 		}
 	}
-	for want, args := range map[string][]string{"want on or off": {"--flash-attn", "maybe", path}, "no tensor type": {"--kv-type", "q9", path}, "want 0 to 2^40": {"--context", "-1", path}} {
+	for want, args := range map[string][]string{"want newest or ollama": {"--llama", "old", path}, "want on or off": {"--flash-attn", "maybe", path}, "no tensor type": {"--kv-type", "q9", path}, "want 0 to 2^40": {"--context", "-1", path}} {
 		if code, stdout, stderr := llmscale(append([]string{"inspect"}, args...)...); code != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%v: exit code %d, %q", args, code, stderr)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/gguf"
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
@@ -74,6 +75,11 @@ func about(gpu bool) (build runner.Build, noGPU string) {
 		}
 	}
 	return ownBuild(), noGPU
+}
+
+// linkedRules are those of the llama.cpp in this binary; without one, of the newest.
+func linkedRules() gguf.Rules {
+	return gguf.RulesOf(ownBuild().LlamaSource)
 }
 
 func versionCommand() *cli.Command {

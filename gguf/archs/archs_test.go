@@ -25,7 +25,7 @@ func TestDescriptions(t *testing.T) {
 			if !ok {
 				t.Fatal("llama.cpp has not told of it")
 			}
-			c, err := archs.Compare(m, a, false)
+			c, err := archs.Compare(m, a, gguf.Ollama)
 			if err != nil {
 				t.Fatal(err)
 			}

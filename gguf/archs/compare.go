@@ -16,9 +16,8 @@ type Comparison struct {
 	Differences []string // in sentences; none if all figures that llama.cpp tells are equal
 }
 
-// Compare describes the model and compares every figure that llama.cpp tells of it; upstream is for an account of the
-// newest upstream's instead of the pinned version's.
-func Compare(m *Model, a Account, upstream bool) (Comparison, error) {
+// Compare describes the model and compares every figure that llama.cpp, the one that rules names, tells of it.
+func Compare(m *Model, a Account, rules gguf.Rules) (Comparison, error) {
 	c := Comparison{Refused: a.Refused}
 	f, err := m.Preview()
 	if err != nil {
@@ -54,7 +53,7 @@ func Compare(m *Model, a Account, upstream bool) (Comparison, error) {
 		c.Differences = append(c.Differences, fmt.Sprintf("memory: described %s, llama.cpp makes %s", kind, a.Memory))
 	}
 	same("bytes read per token", d.BytesReadPerToken, a.ReadBytes)
-	o := gguf.MemoryOptions{Context: WindowContext, UBatch: UBatch, WindowCache: true, Repack: []gguf.Type{}, Upstream: upstream}
+	o := gguf.MemoryOptions{Context: WindowContext, UBatch: UBatch, WindowCache: true, Repack: []gguf.Type{}, Rules: rules}
 	mem, err := d.Memory(o)
 	if err != nil {
 		return c, err
@@ -71,10 +70,7 @@ func Compare(m *Model, a Account, upstream bool) (Comparison, error) {
 	}
 	same("cache and state", mem.KV+mem.State, a.CacheBytes)
 	same("mapped weights", mem.Weights, a.WeightBytes)
-	if upstream {
-		return c, nil // the rest is of the pinned version alone
-	}
-	perToken, err := d.KVBytesPerToken("f16", "f16")
+	perToken, err := d.KVBytesPerToken("f16", "f16", rules)
 	if err != nil {
 		return c, err
 	}
@@ -123,7 +119,7 @@ type row struct {
 func newRow() *row { return &row{params: equal, read: equal, cache: equal} }
 
 func (r *row) add(m *Model, a Account) error {
-	c, err := Compare(m, a, false)
+	c, err := Compare(m, a, gguf.Ollama)
 	if err != nil {
 		return err
 	}

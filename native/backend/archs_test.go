@@ -27,7 +27,7 @@ func TestEveryArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pinned := build.LlamaSource == "module"
+	pinned := gguf.RulesOf(build.LlamaSource) == gguf.Ollama
 	loaded, refused := 0, 0
 	for i := range models {
 		m := &models[i]
@@ -99,7 +99,7 @@ func TestSelfCheckOfEveryArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pinned, checked := build.LlamaSource == "module", 0
+	pinned, checked := gguf.RulesOf(build.LlamaSource) == gguf.Ollama, 0
 	for i := range models {
 		m := &models[i]
 		t.Run(m.Name(), func(t *testing.T) {

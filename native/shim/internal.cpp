@@ -1,11 +1,11 @@
 // The one file that may look behind llama.cpp's stable C API. What it asks for has no place in llama.h, and moves
-// between versions: CMake tries which of the forms below compiles against the sources at hand and sets LS_BREAKDOWN,
+// between versions, here llama.cpp 0c1e57098 (newest) and ec98e2002 (Ollama): CMake tries which of the forms below compiles against the sources at hand and sets LS_BREAKDOWN,
 // LS_SCHED, LS_EVENTS and LS_ACCOUNT to it. Without any of them the program builds all the same and the answers are
 // "not available".
 //
 //   LS_BREAKDOWN, what llama.cpp allocated
-//   1  a C++ function declared in src/llama-ext.h   (upstream, from 2026)
-//   2  a member of llama_context, src/llama-context.h  (the pinned version)
+//   1  a C++ function declared in src/llama-ext.h   (newest)
+//   2  a member of llama_context, src/llama-context.h  (Ollama)
 //
 //   LS_SCHED, the context's scheduler and its parameters
 //   1  members of llama_context, src/llama-context.h  (both)
