@@ -9,6 +9,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +62,16 @@ func (m *Model) NewContext(p ContextParams) (*Context, error) {
 		kv_type_k:       kvK,
 		kv_type_v:       kvV,
 		window_cache:    C.bool(p.WindowCache),
+	}
+	cpus := make([]int32, len(p.CPUs)) // what a struct points to must be C's or pinned
+	for i, cpu := range p.CPUs {
+		cpus[i] = int32(cpu)
+	}
+	if len(cpus) > 0 {
+		var pin runtime.Pinner
+		pin.Pin(&cpus[0])
+		defer pin.Unpin()
+		params.cpus, params.n_cpus = ids(cpus), C.int32_t(len(cpus))
 	}
 	ctx := &Context{model: m, thread: newThread(), nVocab: m.vocabSize(), tokenEvents: p.TokenEvents}
 	var err error
@@ -221,13 +232,14 @@ func (c *Context) MeasureCall(call Call) (*Measurement, error) {
 		return C.ls_measure(c.c, C.ls_call{
 			n_seq: C.int32_t(sequences), n_prompt: C.int32_t(len(prompts) / sequences), n_gen: C.int32_t(call.Gen), depth: C.int32_t(len(past) / sequences),
 			prompt: ids(prompts), past: ids(past),
+			hot_ns: C.int64_t(call.Hot), hot_most_ns: C.int64_t(call.HotMost), idle_ns: C.int64_t(call.Idle),
 			output_ids: ids(m.OutputIDs), token_ns: times(m.TokenNS), sampling_ns: times(m.SamplingNS), token_device_ns: times(device),
 		}, &out, cerr)
 	})
 	if err != nil {
 		return nil, err
 	}
-	m.KVClearNS = int64(out.kv_clear_ns)
+	m.PrefillColdNS, m.KVClearNS = int64(out.prefill_cold_ns), int64(out.kv_clear_ns)
 	m.PrefillNS = int64(out.prefill_ns)
 	m.FirstSamplingNS = int64(out.first_sampling_ns)
 	m.KVDecodeNS = int64(out.decode_ns)

@@ -10,7 +10,10 @@
 // twice.
 package native
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // ErrNotBuilt is returned by every function of a binary without llama.cpp.
 var ErrNotBuilt = errors.New("native: this binary was built without llama.cpp: run `make build`")
@@ -110,6 +113,10 @@ type ContextParams struct {
 	KVTypeK      string // ggml type name; "" = f16
 	KVTypeV      string // ggml type name; "" = f16
 
+	// CPUs are what the computing threads are bound to, one each, as many as prefill or decode has; nil: nothing. Of
+	// threads that OpenMP starts, its environment (OMP_PLACES) must say the same.
+	CPUs []int
+
 	// WindowCache keeps of layers with a sliding window that window alone in the KV cache. Without it, as is
 	// llama.cpp's default, they keep the whole context.
 	WindowCache bool
@@ -148,12 +155,17 @@ type Call struct {
 	Prompts [][]int32 // of each sequence
 	Past    [][]int32 // of each sequence: tokens that are in the cache before, untimed; nil: none
 	Gen     int       // decode steps, each of one token of every sequence
+
+	// What comes right before the timed part: untimed prefills of the prompts until Hot has passed, broken off after
+	// HotMost, or a pause of Idle.
+	Hot, HotMost, Idle time.Duration
 }
 
 // Measurement is one timed call. Times are nanoseconds of CLOCK_MONOTONIC,
 // taken in C. KVDecodeNS spans from before the first step to after the last and
 // so holds the sampling; TokenNS holds llama_decode + llama_synchronize alone.
 type Measurement struct {
+	PrefillColdNS   int64 // the first untimed prefill; 0: none, or it was broken off
 	KVClearNS       int64
 	PrefillNS       int64
 	FirstSamplingNS int64

@@ -48,6 +48,10 @@ type LoadSpec struct {
 	KVType       string `json:"kv_type"`
 	Mmap         bool   `json:"mmap"`
 
+	HotMS       int   `json:"hot_ms"`                 // untimed work before each call
+	IdleMS      int   `json:"idle_ms"`                // pause before each call
+	CPUAffinity []int `json:"cpu_affinity,omitempty"` // the processor of each thread, as many as prefill or decode has; nil: as the environment says
+
 	// Of a GPU; without meaning on the CPU.
 	CUDAGraphs   bool    `json:"cuda_graphs"`
 	TokenEvents  bool    `json:"token_events"`

@@ -47,16 +47,25 @@ func (j *Job) callSeconds(s config.Scenario, gen int, r Rates) (prefill, decode 
 	return prefill, float64(gen) * (weights + cache) / r.ReadBytesPerS
 }
 
+// paceSeconds is what comes before a call whose prefill takes that long.
+func (j *Job) paceSeconds(prefill float64) float64 {
+	if j.Load.HotMS > 0 {
+		return min(max(prefill, float64(j.Load.HotMS)/1e3), HotMost.Seconds())
+	}
+	return float64(j.Load.IdleMS) / 1e3
+}
+
 // weight is the work of one call in seconds of a nominal machine, for guessing the time that is left.
 func (j *Job) weight(s config.Scenario, gen int) float64 {
 	prefill, decode := j.callSeconds(s, gen, nominal)
-	return prefill + decode
+	return j.paceSeconds(prefill) + prefill + decode
 }
 
 // Estimate is a guess of how long a plan takes, in seconds.
 type Estimate struct {
 	Rates
 	Probe, Load, Prefill, Decode float64
+	Pace                         float64 // untimed work and pauses before the calls
 
 	WriteBytes int64 // of models that are still to be written, whose time is not in the guess
 	Elsewhere  int   // pairs of model and backend on a GPU, whose times are not in it
@@ -84,6 +93,7 @@ func (p *Plan) Estimate(r Rates) Estimate {
 			prefill, decode := j.callSeconds(c.Scenario, p.Config.Gen(c.Scenario), r)
 			e.Prefill += prefill * float64(len(p.Calls()))
 			e.Decode += decode * float64(len(p.Calls()))
+			e.Pace += j.paceSeconds(prefill) * float64(len(p.Calls()))
 		}
 	}
 	if p.Config.Probe {
@@ -94,9 +104,9 @@ func (p *Plan) Estimate(r Rates) Estimate {
 
 // String says what the guess is and what is in it.
 func (e Estimate) String() string {
-	out := fmt.Sprintf("rough time: %s: decode %s, prefill %s, loading %s, probe %s\na guess: each token reads its weights and cache at %.3g GB/s, "+
+	out := fmt.Sprintf("rough time: %s: decode %s, prefill %s, untimed before each call %s, loading %s, probe %s\na guess: each token reads its weights and cache at %.3g GB/s, "+
 		"a prompt is computed at a third of %.3g Gflop/s (both measured just now), files are loaded at %.3g GB/s",
-		about(e.Probe+e.Load+e.Prefill+e.Decode), about(e.Decode), about(e.Prefill), about(e.Load), about(e.Probe),
+		about(e.Probe+e.Load+e.Pace+e.Prefill+e.Decode), about(e.Decode), about(e.Prefill), about(e.Pace), about(e.Load), about(e.Probe),
 		e.ReadBytesPerS/1e9, e.FlopPerS/1e9, loadBytesPerS/1e9)
 	if e.WriteBytes > 0 {
 		out += "; writing " + text.Size(e.WriteBytes) + " of models comes on top"

@@ -45,6 +45,28 @@ func TestCallSeconds(t *testing.T) {
 	}
 }
 
+// What comes before a call costs as much as the pause, or as the untimed work: at least its time, at most HotMost.
+func TestPaceSeconds(t *testing.T) {
+	for _, c := range []struct {
+		load          LoadSpec
+		prefill, want float64
+	}{
+		{LoadSpec{}, 1, 0},
+		{LoadSpec{IdleMS: 50}, 1, 0.05},
+		{LoadSpec{HotMS: 20}, 0.001, 0.02},
+		{LoadSpec{HotMS: 20}, 0.1, 0.1},
+		{LoadSpec{HotMS: 20}, 10, 0.2},
+	} {
+		if got := (&Job{Load: c.load}).paceSeconds(c.prefill); !near(got, c.want) {
+			t.Errorf("%+v: %g s", c, got)
+		}
+	}
+	p := testPlan(t, testConfig)
+	if got, want := p.Estimate(Rates{1e12, 1e15}).Pace, 0.02*float64(p.Cells*len(p.Calls())); !near(got, want) {
+		t.Errorf("%g s before the calls, want %g", got, want)
+	}
+}
+
 func TestEstimate(t *testing.T) {
 	p := testPlan(t, testConfig)
 	r := Rates{1e9, 1e11}

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -85,23 +84,11 @@ func Cores() (logical, physical int) {
 			physical = max(int(quota), 1)
 		}
 	}()
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) != nil {
+	cpus := allowedCPUs()
+	if cpus == nil {
 		return runtime.NumCPU(), runtime.NumCPU()
 	}
-	seen := map[string]bool{}
-	for cpu := range len(set) * 64 {
-		if !set.IsSet(cpu) {
-			continue
-		}
-		logical++
-		siblings := readText(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
-		if siblings == "" {
-			siblings = strconv.Itoa(cpu)
-		}
-		seen[siblings] = true
-	}
-	return logical, max(len(seen), 1)
+	return len(cpus), max(len(onePerCore(cpus)), 1)
 }
 
 // AvailableMemory is how many bytes a new process can take without swapping or

@@ -119,10 +119,14 @@ func checkPaths(m Model) error {
 
 func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int, rules gguf.Rules) (Job, error) {
 	if b.Threads == 0 {
-		b.Threads = threads
+		b.Threads = threadsFor(b, threads)
 	}
 	if b.ThreadsBatch == 0 {
 		b.ThreadsBatch = b.Threads
+	}
+	affinity, err := bind(b, allowedCPUs())
+	if err != nil {
+		return Job{}, err
 	}
 	for _, s := range cfg.Scenarios {
 		if err := m.CheckLength(s.PromptTokens, cfg.Gen(s)); err != nil {
@@ -160,9 +164,12 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int,
 		Load: LoadSpec{
 			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
 			Layers: int(m.Desc.NLayer), GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
-			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions),
+			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions), IdleMS: b.IdleMS, CPUAffinity: affinity,
 			CUDAGraphs: b.CUDAGraphs, TokenEvents: b.TokenEvents, VRAMLimitGiB: b.VRAMLimitGiB, TelemetryMS: cfg.TelemetryMS,
 		},
+	}
+	if b.Pace == config.PaceHot {
+		job.Load.HotMS = int(hot.Milliseconds())
 	}
 	if b.Kind == config.KindOllama {
 		job.Load.Ollama = &OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}

@@ -25,6 +25,7 @@ type Command struct {
 	Path string   // executable, usually this one
 	Args []string // that make it a worker
 	Env  []string // additions to this process's environment
+	CPUs []int    // that its computing threads are bound to; nil: as this process's environment says
 }
 
 // process is a running worker as the coordinator sees it.
@@ -49,7 +50,7 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 	defer w.Close()
 	cmd := exec.Command(c.Path, c.Args...)
 	// ggml prints a backtrace through a debugger when it aborts, which can hang.
-	cmd.Env = append(append(os.Environ(), "GGML_NO_BACKTRACE=1"), c.Env...)
+	cmd.Env = append(append(workerEnv(c.CPUs), "GGML_NO_BACKTRACE=1"), c.Env...)
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p := &process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan reply), exited: make(chan struct{}), oomBase: oomKills()}

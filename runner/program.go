@@ -178,7 +178,7 @@ func (p *WorkerProgram) start(as Command, log *slog.Logger, timeout time.Duratio
 	if err := p.unchanged(); err != nil {
 		return nil, nil, err
 	}
-	w, err := startWorker(Command{Path: p.Path, Args: as.Args, Env: as.Env}, log)
+	w, err := startWorker(Command{Path: p.Path, Args: as.Args, Env: as.Env, CPUs: as.CPUs}, log)
 	if err != nil {
 		return nil, nil, Failf(record.StatusError, "%s cannot be started (%v): name a llmscale that was built for this machine", p.Path, cause(err))
 	}

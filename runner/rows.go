@@ -47,6 +47,10 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 			rec.VRAMLimitGiB = &j.Backend.VRAMLimitGiB
 		}
 	}
+	rec.Pace = notEmpty(j.Backend.Pace)
+	if j.Backend.Pace == config.PaceCold {
+		rec.IdleMS = &j.Backend.IdleMS
+	}
 	if j.Backend.Kind == config.KindOllama {
 		rec.KVTypeK, rec.KVTypeV = record.ByServer, record.ByServer
 	}
@@ -57,7 +61,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		rec.GPUName, rec.GPUUUID, rec.NGPULayers = &info.GPU.Name, &info.GPU.UUID, info.GPULayers
 	}
 	if t := info.Threads; t != nil {
-		rec.NThreads, rec.NThreadsBatch = &t.Decode, &t.Prefill
+		rec.NThreads, rec.NThreadsBatch, rec.CPUAffinity = &t.Decode, &t.Prefill, notEmpty(t.Affinity)
 		if t.CPUs > 0 {
 			cpus := min(float64(t.CPUs), r.cpuQuota)
 			rec.CPUs = &cpus
@@ -116,7 +120,7 @@ func (r *Run) store(base record.Record, m Sample) error {
 		base.Nulls["gpu_peak_mb"] = "no device memory " + why
 	}
 	if base.BackendKind == config.KindOllama {
-		for _, name := range []string{"n_threads", "n_threads_batch", "cpus_for_threads"} {
+		for _, name := range []string{"n_threads", "n_threads_batch", "cpus_for_threads", "cpu_affinity"} {
 			base.Nulls[name] = "the server does not tell"
 		}
 		for _, name := range []string{"self_check_rel_l2", "self_check_tokens"} {

@@ -308,10 +308,12 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 
 // startWorker starts a worker of the job's program. One that is not this program says again what it is.
 func (r *Run) startWorker(j *Job, stop <-chan struct{}) (*process, error) {
+	worker := r.Worker
+	worker.CPUs = j.Load.CPUAffinity
 	if j.Program == nil {
-		return startWorker(r.Worker, r.Log)
+		return startWorker(worker, r.Log)
 	}
-	w, _, err := j.Program.start(r.Worker, r.Log, helloTimeout, false, stop)
+	w, _, err := j.Program.start(worker, r.Log, helloTimeout, false, stop)
 	return w, err
 }
 

@@ -13,6 +13,8 @@ type Threads struct {
 	Prefill     int `json:"prefill"`
 	CPUs        int `json:"cpus"`         // that decode's threads may run on, all of them together; 0: the system does not tell
 	CPUsPrefill int `json:"cpus_prefill"` // the same of prefill's
+
+	Affinity string `json:"affinity"` // record's cpu_affinity, of prefill's threads where they are more; "": the system does not tell
 }
 
 // threadWarnings compares the threads that compute with those that were asked for, and with the processors that they

@@ -24,6 +24,8 @@ type Native struct {
 	vocab     int
 	positions int          // rows of the model's position table; 0: none
 	gpu       *accelerator // nil on the CPU
+
+	hot, idle time.Duration // untimed work and pause before each call
 }
 
 var _ runner.Backend = (*Native)(nil)
@@ -42,6 +44,7 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	n.params = native.ContextParams{
 		NCtx: spec.NCtx, NBatch: spec.NBatch, NUBatch: spec.NUBatch, Threads: spec.Threads, ThreadsBatch: spec.ThreadsBatch,
 		FlashAttn: spec.FlashAttn, KVTypeK: spec.KVType, KVTypeV: spec.KVType, TokenEvents: spec.TokenEvents,
+		CPUs: spec.CPUAffinity,
 	}
 	if spec.Device == config.DeviceCUDA {
 		if n.gpu, err = openAccelerator(spec); err != nil {
@@ -84,6 +87,7 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 		return runner.LoadInfo{}, err
 	}
 	n.vocab, n.positions = n.model.Info().NVocab, spec.Positions
+	n.hot, n.idle = time.Duration(spec.HotMS)*time.Millisecond, time.Duration(spec.IdleMS)*time.Millisecond
 	build, err := native.Build()
 	if err != nil {
 		return runner.LoadInfo{}, failure(err)
@@ -98,7 +102,7 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	if n.gpu != nil {
 		info.GPU = n.gpu.GPU()
 	}
-	if info.Threads, err = n.threads(); err != nil {
+	if info.Threads, err = n.threads(spec); err != nil {
 		return runner.LoadInfo{}, err
 	}
 	if info.SelfCheck, err = n.selfCheck(spec); err != nil {
@@ -122,8 +126,8 @@ func (n *Native) account() (*runner.Account, error) {
 	}, nil
 }
 
-// threads counts those that compute.
-func (n *Native) threads() (*runner.Threads, error) {
+// threads counts those that compute, and checks where they may run.
+func (n *Native) threads(spec runner.LoadSpec) (*runner.Threads, error) {
 	decode, err := n.ctx.Team(false)
 	if err != nil {
 		return nil, failure(err)
@@ -132,7 +136,14 @@ func (n *Native) threads() (*runner.Threads, error) {
 	if err != nil {
 		return nil, failure(err)
 	}
-	return &runner.Threads{Decode: decode.Threads, Prefill: prefill.Threads, CPUs: decode.CPUs, CPUsPrefill: prefill.CPUs}, nil
+	if err := errors.Join(runner.CheckAffinity("decode", spec.CPUAffinity, decode.Affinity), runner.CheckAffinity("prefill", spec.CPUAffinity, prefill.Affinity)); err != nil {
+		return nil, err
+	}
+	affinity := decode.Affinity
+	if prefill.Threads > decode.Threads {
+		affinity = prefill.Affinity
+	}
+	return &runner.Threads{Decode: decode.Threads, Prefill: prefill.Threads, CPUs: decode.CPUs, CPUsPrefill: prefill.CPUs, Affinity: runner.AffinityOf(affinity)}, nil
 }
 
 // failure keeps "did not fit" apart from other errors, and what llama.cpp said.
@@ -158,7 +169,10 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 	if err != nil {
 		return runner.Sample{}, err
 	}
-	m, err := n.ctx.Measure(prompt, call.GenTokens)
+	m, err := n.ctx.MeasureCall(native.Call{
+		Prompts: [][]int32{prompt}, Gen: call.GenTokens,
+		Hot: n.hot, HotMost: runner.HotMost, Idle: n.idle,
+	})
 	if err != nil {
 		return runner.Sample{}, failure(err)
 	}
@@ -192,6 +206,9 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 	}
 	out.DecodeNoSampMS = ptr(ms(decode))
 	out.KVClearMS = ptr(ms(m.KVClearNS))
+	if m.PrefillColdNS > 0 {
+		out.PrefillColdMS = ptr(ms(m.PrefillColdNS))
+	}
 
 	out.PromptTokenIDs, out.OutputTokenIDs = runner.RecordedIDs(prompt), runner.RecordedIDs(m.OutputIDs)
 	out.PromptTokensHash, out.OutputTokensHash = ptr(runner.HashIDs(prompt)), ptr(runner.HashIDs(m.OutputIDs))
@@ -207,6 +224,12 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		if err := n.gpu.note(&out, m); err != nil {
 			return runner.Sample{}, err
 		}
+	}
+	if n.hot > 0 && out.PrefillColdMS == nil {
+		if out.Missing == nil {
+			out.Missing = map[string]string{}
+		}
+		out.Missing["prefill_cold_ms"] = fmt.Sprintf("the untimed prefill was broken off after %v", runner.HotMost)
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@
 
 #include <cinttypes>
 #include <cstring>
+#include <sched.h>
 
 namespace {
 
@@ -17,9 +18,25 @@ ggml_type type_by_name(const char * name) {
     return GGML_TYPE_COUNT;
 }
 
-ggml_threadpool * new_pool(int32_t n_threads) {
+ggml_threadpool * new_pool(int32_t n_threads, const ls_context_params & params) {
     ggml_threadpool_params tp = ggml_threadpool_params_default(n_threads);
+    // With OpenMP ggml would bind each thread anew in each graph, and not the only one of a team of one.
+    if (params.n_cpus > 0 && !std::strstr(llama_print_system_info(), "OPENMP = 1")) {
+        for (int32_t i = 0; i < params.n_cpus && i < n_threads; i++) {
+            if (params.cpus[i] < GGML_MAX_N_THREADS) {
+                tp.cpumask[params.cpus[i]] = true;
+            }
+        }
+        tp.strict_cpu = true;
+    }
     return ggml_threadpool_new(&tp);
+}
+
+// Binds the calling thread.
+void bind_to(int32_t cpu) {
+    alignas(cpu_set_t) unsigned char set[1 << 10] = {}; // of 8192 processors: cpu_set_t itself ends at 1024
+    CPU_SET_S(cpu, sizeof set, reinterpret_cast<cpu_set_t *>(set));
+    sched_setaffinity(0, sizeof set, reinterpret_cast<cpu_set_t *>(set)); // whether it is bound, ls_context_team tells
 }
 
 } // namespace
@@ -90,12 +107,15 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
         c->n_vocab    = llama_vocab_n_tokens(model->vocab);
         c->n_batch    = int32_t(llama_n_batch(c->ctx));
         c->batch      = llama_batch_init(c->n_batch, 0, 1);
-        c->pool       = new_pool(params.n_threads);
-        c->pool_batch = params.n_threads_batch == params.n_threads ? c->pool : new_pool(params.n_threads_batch);
+        c->pool       = new_pool(params.n_threads, params);
+        c->pool_batch = params.n_threads_batch == params.n_threads ? c->pool : new_pool(params.n_threads_batch, params);
         if (!c->pool || !c->pool_batch) {
             return ls::fail(err, LS_FAILED, "context", "could not start %d threads", params.n_threads);
         }
         llama_attach_threadpool(c->ctx, c->pool, c->pool_batch);
+        if (params.n_cpus > 0) {
+            bind_to(params.cpus[0]);
+        }
         return int(LS_OK);
     });
     if (rc != LS_OK) {

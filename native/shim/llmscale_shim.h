@@ -119,6 +119,8 @@ typedef struct {
     uint32_t     n_seq;                    /* sequences, each with its share of n_ctx to itself */
     uint32_t     n_batch, n_ubatch;        /* tokens */
     int32_t      n_threads, n_threads_batch;
+    const int32_t * cpus;                  /* n_cpus processors to which ggml's own threads are bound, one each; */
+    int32_t         n_cpus;                /* OpenMP's are bound by OMP_PLACES, but for the calling one */
     int32_t      flash_attn;               /* -1 auto, 0 off, 1 on */
     const char * kv_type_k;                /* ggml type names */
     const char * kv_type_v;
@@ -172,6 +174,10 @@ typedef struct {
     const int32_t * prompt;          /* n_seq rows of n_prompt */
     const int32_t * past;            /* n_seq rows of depth */
 
+    /* What comes right before: untimed prefills of the prompts until hot_ns have passed, broken off after hot_most_ns;
+     * a pause of idle_ns; or nothing. */
+    int64_t hot_ns, hot_most_ns, idle_ns;
+
     int32_t * output_ids;      /* n_seq rows of n_gen */
     int64_t * token_ns;        /* n_gen, as the following */
     int64_t * sampling_ns;
@@ -180,6 +186,7 @@ typedef struct {
 
 /* What a timed call took. kv_decode spans from before the first step to after the last. */
 typedef struct {
+    int64_t prefill_cold_ns;   /* the first untimed prefill; 0: none, or it was broken off */
     int64_t kv_clear_ns;       /* emptying the cache, or filling it to depth */
     int64_t prefill_ns;
     int64_t first_sampling_ns;

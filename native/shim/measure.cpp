@@ -4,9 +4,11 @@
 #include "context.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <sys/resource.h>
 #include <vector>
 
@@ -128,6 +130,55 @@ int prefill(ls_context * c, const ls_call & call, std::vector<int32_t> & next, i
     return rc ? ls::decode_failed(err, "prefill", rc) : LS_OK;
 }
 
+// When untimed work is to end, and whether it did not by itself.
+struct limit {
+    int64_t at_ns;
+    bool    reached = false;
+};
+
+bool past_limit(void * data) {
+    auto * l   = static_cast<limit *>(data);
+    l->reached = l->reached || ls::now_ns() > l->at_ns;
+    return l->reached;
+}
+
+// Computes the call's prefill until call.hot_ns have passed, as calls back to back would. ggml asks between operations
+// whether to break off; ggml-cuda does not.
+int heat(ls_context * c, const ls_call & call, ls_measurement * out, ls_error * err) {
+    std::vector<int32_t> next(size_t(call.n_seq));
+    int64_t              sampling_ns = 0, end = 0;
+    const int64_t        start       = ls::now_ns();
+    limit                most{start + call.hot_most_ns};
+    do {
+        if (const int rc = ls::rewind(c, call.past, call.n_seq, call.depth, err)) {
+            return rc;
+        }
+        const int64_t begin = ls::now_ns();
+        llama_set_abort_callback(c->ctx, past_limit, &most);
+        const int rc = prefill(c, call, next, &sampling_ns, err);
+        llama_synchronize(c->ctx);
+        llama_set_abort_callback(c->ctx, nullptr, nullptr);
+        if (rc == LS_ABORTED && most.reached) {
+            return LS_OK;
+        }
+        if (rc) {
+            return rc;
+        }
+        end = ls::now_ns();
+        if (out->prefill_cold_ns == 0) {
+            out->prefill_cold_ns = end - begin - sampling_ns;
+        }
+    } while (end - start < call.hot_ns);
+    return LS_OK;
+}
+
+void idle(int64_t ns) {
+    const int64_t until = ls::now_ns() + ns;
+    timespec      t{time_t(until / 1000000000), long(until % 1000000000)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr) == EINTR) {
+    }
+}
+
 int check(const ls_context * c, const ls_call & call, ls_error * err) {
     if (call.n_seq < 1 || call.n_seq > c->n_seq || call.n_seq > c->n_batch) {
         return ls::fail(err, LS_BAD_ARG, "measure", "%d sequences: want 1 to %d, what the context and a batch hold", call.n_seq, std::min(c->n_seq, c->n_batch));
@@ -157,11 +208,19 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
         return rc;
     }
 
+    if (call.hot_ns > 0) {
+        if (const int rc = heat(c, call, out, err)) {
+            return rc;
+        }
+    }
     const int64_t clear_start = ls::now_ns();
     if (const int rc = ls::rewind(c, call.past, call.n_seq, call.depth, err)) {
         return rc;
     }
     out->kv_clear_ns = ls::now_ns() - clear_start;
+    if (call.idle_ns > 0) {
+        idle(call.idle_ns);
+    }
 
     rusage before, after;
     getrusage(RUSAGE_SELF, &before);

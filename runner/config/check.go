@@ -123,6 +123,12 @@ func (d *decoder) checkBackend(c *Config, b *Backend, e entry) {
 		n, _ := d.place(e, "flash_attn")
 		d.fail(n.mark, n.field, "must be auto or on where kv_type is q8_0, not off; llama.cpp refuses a quantised value cache without flash attention%s", e.combined("kv_type", "flash_attn"))
 	}
+	if b.Pace != PaceCold {
+		if n, ok := d.seen[path+".idle_ms"]; ok && b.Kind == KindNative && len(d.axes[path+".pace"]) == 0 && !d.bad[path+".pace"] {
+			d.fail(n, path+".idle_ms", "means nothing with pace hot; remove it, or write pace: cold")
+		}
+		b.IdleMS = 0
+	}
 	if msg := c.contextTooShort(*b); msg != "" {
 		d.fail(d.seen[path+".context_tokens"], path+".context_tokens", "%s", msg)
 	}
@@ -138,6 +144,9 @@ var ofServer = map[string]string{
 	"program":        "the server computes",
 	"token_events":   "the server has no such clock",
 	"vram_limit_gib": "the server sees the whole card",
+	"pace":           "what lies between two requests is the server's",
+	"idle_ms":        "what lies between two requests is the server's",
+	"cpu_affinity":   "the server's threads are its own",
 }
 
 // checkKind refuses keys that belong to another kind of backend.
@@ -160,6 +169,7 @@ func (d *decoder) checkKind(b *Backend, path string) {
 			d.fail(n, path+"."+key, "means nothing for kind ollama: %s; remove it", ofServer[key])
 		}
 	}
+	b.Pace, b.CPUAffinity = "", ""
 }
 
 // contextTooShort says which scenario does not fit into a context of fixed

@@ -84,6 +84,10 @@ type Backend struct {
 	Program       string  `json:"program,omitempty"`        // as written in the file; "": the one that runs the sweep
 	ProgramPath   string  `json:"-"`                        // variables expanded, joined to the config file's folder; "": likewise
 
+	Pace        string `json:"pace,omitempty"`         // hot, cold; "" of kind ollama
+	IdleMS      int    `json:"idle_ms,omitempty"`      // before each call; 0 where pace is not cold
+	CPUAffinity string `json:"cpu_affinity,omitempty"` // none, cores or a list of processors; "" of kind ollama
+
 	// Of kind ollama alone.
 	URL        address.Address `json:"url,omitempty"`         // of the server; "": as Ollama's own tools find it
 	Import     bool            `json:"import,omitempty"`      // models that are not the server's are made there for the time of measuring
@@ -140,8 +144,8 @@ func (c *Config) Gen(s Scenario) int {
 	return c.GenTokens
 }
 
-// Kinds of backend and of model source, devices, and the values of
-// NGPULayers that are no number of layers.
+// Kinds of backend and of model source, devices, paces, the values of NGPULayers
+// that are no number of layers, and those of CPUAffinity that are no list.
 const (
 	KindNative = "native"
 	KindSynth  = "synth"  // a GPT-2 shape with random weights
@@ -153,10 +157,15 @@ const (
 	KindGGUF   = "gguf"
 	DeviceCPU  = "cpu"
 	DeviceCUDA = "cuda"
+	PaceHot    = "hot"
+	PaceCold   = "cold"
 	AllLayers  = -1
 	FitLayers  = -2 // as many as the free device memory has room for
 
 	selfProgram = "self" // of a backend's program: the one that runs the sweep
+
+	AffinityNone  = "none"
+	AffinityCores = "cores" // one processor of each physical core
 )
 
 // MaxBytes is the size above which a config file is refused unread.

@@ -130,9 +130,9 @@ models: [{name: a, source: synth:gpt2}]
 		t.Fatal(err)
 	}
 	cpu := Backend{Name: "cpu", Kind: "native", Device: "cpu", DType: "f32", BatchSize: 1, CUDAGraphs: true, FlashAttn: "auto",
-		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, at: mark{3, 12}}
+		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, Pace: PaceHot, CPUAffinity: AffinityNone, at: mark{3, 12}}
 	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, CUDAGraphs: true, FlashAttn: "on", NGPULayers: AllLayers,
-		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, at: mark{3, 38}}
+		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, Pace: PaceHot, CPUAffinity: AffinityNone, at: mark{3, 38}}
 	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true, MaxCells: 1000,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
@@ -166,7 +166,8 @@ scenarios:
       lines
 backends:
   - {name: b, kind: native, device: cuda, dtype: q8_0, batch_size: 1, threads: 2, threads_batch: 4, n_gpu_layers: 7,
-     cuda_graphs: false, token_events: true, vram_limit_gib: 11.5, flash_attn: off, context_tokens: 1512, batch_tokens: 512, ubatch_tokens: 128, kv_type: fp32, mmap: false}
+     cuda_graphs: false, token_events: true, vram_limit_gib: 11.5, flash_attn: off, context_tokens: 1512, batch_tokens: 512, ubatch_tokens: 128, kv_type: fp32, mmap: false,
+     pace: cold, idle_ms: 100, cpu_affinity: "2,0-1"}
 models:
   - {name: "gemma3:270m", source: ../m.gguf, params_millions: 268.1, backends: [b]}
 ...
@@ -178,7 +179,8 @@ models:
 		t.Error(got)
 	}
 	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 1, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
-		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32", at: mark{20, 5}}
+		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32",
+		Pace: PaceCold, IdleMS: 100, CPUAffinity: "2,0-1", at: mark{20, 5}}
 	if c.Backends[0] != want {
 		t.Errorf("%+v", c.Backends[0])
 	}

@@ -87,6 +87,7 @@ func TestNamesOfLists(t *testing.T) {
 		{"dtype: f32, mmap: [true, false]", "x_mmap-true x_mmap-false"},
 		{"dtype: f32, device: cuda, n_gpu_layers: [none, 4, fit, -1]", "x_ngl0 x_ngl4 x_ngl-fit x_ngl-all"},
 		{"dtype: f32, device: cuda, cuda_graphs: [false, true]", "x_graphs-false x_graphs-true"},
+		{"dtype: f32, pace: [hot, cold], idle_ms: 5", "x_hot x_cold"},
 		{"dtype: [f32], threads: [2], mmap: [false]", "x"},
 		{"dtype: [f32], threads: [2, 3]", "x_t2 x_t3"},
 		{"dtype: f32, program: [self, ../bin/llmscale-ollama]", "x_self x_llmscale-ollama"},
@@ -106,6 +107,10 @@ func TestNamesOfLists(t *testing.T) {
 	}
 	if c.Lists()[0] != "scenario x makes 2: gen_tokens 2" {
 		t.Errorf("%q", c.Lists())
+	}
+	c = parse(t, s+"backends: [{name: x, dtype: f32, pace: [hot, cold], idle_ms: 5}]\n"+m)
+	if c.Backends[0].IdleMS != 0 || c.Backends[1].IdleMS != 5 {
+		t.Errorf("%+v", c.Backends)
 	}
 	// A default that depends on another key follows each value of that.
 	c = parse(t, s+"backends: [{name: x, dtype: f32, batch_tokens: [128, 1024]}]\n"+m)
@@ -212,7 +217,7 @@ var badLists = []struct{ name, text, want string }{
 	{"a dash", oneBackend("threads: 1-8"),
 		`x.yaml:3:36: backends[0].threads: must be a whole number, not the text "1-8"; several values are written [1, 2], 1..8 or 1..4096*2`},
 	{"a key without lists", oneBackend("context_tokens: [512, 1024]"),
-		"x.yaml:3:43: backends[0].context_tokens: must be a whole number, not a list; the keys here that take a list are dtype, threads, threads_batch, n_gpu_layers, cuda_graphs, flash_attn, batch_tokens, ubatch_tokens, kv_type, mmap and program"},
+		"x.yaml:3:43: backends[0].context_tokens: must be a whole number, not a list; the keys here that take a list are dtype, threads, threads_batch, n_gpu_layers, cuda_graphs, flash_attn, batch_tokens, ubatch_tokens, kv_type, mmap, program and pace"},
 	{"prompts", "scenarios: [{name: s, prompt: [Hi, Ho]}]\n" + b + m,
 		"x.yaml:1:31: scenarios[0].prompt: must be text, not a list; the keys here that take a list are prompt_tokens and gen_tokens"},
 	{"gen_tokens of the file", sbm + "gen_tokens: [8, 32]\n",

@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"llmscale/internal/cpulist"
 	"llmscale/internal/text"
 )
 
@@ -233,6 +234,15 @@ var backendTable = table[Backend]{
 			Examples: []string{"../bin/llmscale", "../bin/llmscale-ollama"},
 			Doc:      "Path of the llmscale whose worker processes measure, another build of it for one ([Several builds](measuring.md#several-builds)); variables and a relative path as in [Sources](#sources). What it was built from is on every record. Not of kind ollama."},
 			at: func(b *Backend) any { return &b.Program }, rule: notEmpty},
+		{Field: Field{Key: "pace", Axis: true, Type: Choice, Default: PaceHot, Values: []string{PaceHot, PaceCold},
+			Doc: "What comes right before each timed call. `hot`: untimed prefill of the same prompt for 20 ms, so that caches are warm and all threads awake, as in back-to-back calls and in llama-bench; its first one is `prefill_cold_ms`. `cold`: an idle pause of `idle_ms`, as before a request to a waiting program."},
+			at: func(b *Backend) any { return &b.Pace }},
+		{Field: Field{Key: "idle_ms", Type: Int, Unit: "ms", Default: "20", Min: 0, Max: 60_000,
+			Doc: "How long a call with `pace: cold` waits before it begins."},
+			at: func(b *Backend) any { return &b.IdleMS }},
+		{Field: Field{Key: "cpu_affinity", Type: Text, Default: AffinityNone,
+			Doc: "Processors that the computing threads are bound to, one each. `none`: not bound, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY say so. `cores`: one of each physical core. A list such as `\"0,2-5\"`, in quotes: its i-th processor for thread i, and `threads: 0` takes one thread for each."},
+			at: func(b *Backend) any { return &b.CPUAffinity }, rule: affinityRule},
 		{Field: Field{Key: "url", Type: Text, DefaultDoc: "`OLLAMA_HOST`, else `http://127.0.0.1:11434`",
 			Doc: "Address of the Ollama server. `${NAME}` stands for an environment variable. A login before the host and a query behind a `?` reach the server and no file of the run, see [Secrets](ollama.md#secrets). Kind ollama only."},
 			at: func(b *Backend) any { return (*string)(&b.URL) }},
@@ -388,6 +398,17 @@ func nameRule(s string) string {
 		return fmt.Sprintf("must have at most %d characters, not %d", maxName, len(s))
 	case !namePattern.MatchString(s):
 		return fmt.Sprintf("must be letters, digits and . _ : + - with a letter or digit first, not %s", quote(s))
+	}
+	return ""
+}
+
+// affinityRule says what is wrong with a backend's cpu_affinity.
+func affinityRule(s string) string {
+	if s == AffinityNone || s == AffinityCores {
+		return ""
+	}
+	if _, err := cpulist.Parse(s); err != nil {
+		return fmt.Sprintf("must be none, cores or a list of processors such as \"0,2-5\", not %s: %v%s", quote(s), err, didYouMean(s, []string{AffinityNone, AffinityCores}))
 	}
 	return ""
 }

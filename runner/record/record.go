@@ -150,6 +150,7 @@ type Measurement struct {
 	PromptSeed       *int64   `json:"prompt_seed" doc:"seed from which a prompt of N random ids was drawn; null for text"`
 	LogitsFinite     *bool    `json:"logits_finite" doc:"whether the last step's logits were all finite"`
 
+	PrefillColdMS *float64 `json:"prefill_cold_ms" unit:"ms" doc:"of pace hot, the first untimed prefill of the prompt, which comes after whatever the program did since the last call; null where it was broken off"`
 	TokenizeMS    *float64 `json:"tokenize_ms" unit:"ms" doc:"tokenising the prompt; outside every phase; null for random ids"`
 	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call; outside every phase"`
 	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model, from a page cache into which writing, hashing or reading its file has just brought it; on the worker's first call only"`
@@ -232,6 +233,9 @@ type RuntimeFacts struct {
 	NUBatch            int      `json:"n_ubatch" unit:"tokens" doc:"largest batch computed at once"`
 	KVTypeK            string   `json:"kv_type_k" doc:"ggml type of the key cache; server where an Ollama server decides and does not tell"`
 	KVTypeV            string   `json:"kv_type_v" doc:"ggml type of the value cache; likewise"`
+	CPUAffinity        *string  `json:"cpu_affinity" doc:"processors that the computing threads may run on, as the system tells once the model is loaded: of each thread, in order (0 2-3), or one list where it is the same for all (0-3); null where n_threads is, and in records of before it was looked up"`
+	Pace               *string  `json:"pace" doc:"what came right before the call: hot (untimed prefill of the same prompt for 20 ms) or cold (a pause of idle_ms); null where a server runs the model, and in records of before there were both: then a pause of whatever the program did between calls"`
+	IdleMS             *int     `json:"idle_ms" unit:"ms" doc:"pause before the call, of pace cold"`
 	UseMmap            bool     `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
 	ContextBytes       *int64   `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
 	LlamaCommit        string   `json:"llama_commit" doc:"llama.cpp commit of the build; empty where a server runs the model, as the next four"`

@@ -1,0 +1,131 @@
+package runner
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"llmscale/internal/cpulist"
+	"llmscale/internal/text"
+	"llmscale/runner/config"
+)
+
+// allowedCPUs are the processors that this process may run on; nil: the system does not tell.
+func allowedCPUs() (cpus []int) {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		return nil
+	}
+	for cpu := range len(set) * 64 {
+		if set.IsSet(cpu) {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return cpus
+}
+
+// onePerCore keeps the first processor of each physical core.
+func onePerCore(cpus []int) (out []int) {
+	seen := map[string]bool{}
+	for _, cpu := range cpus {
+		siblings := readText(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
+		if siblings == "" {
+			siblings = strconv.Itoa(cpu)
+		}
+		if !seen[siblings] {
+			seen[siblings] = true
+			out = append(out, cpu)
+		}
+	}
+	return out
+}
+
+// threadsFor is what `threads: 0` means for a backend where it otherwise means one for each of the cores.
+func threadsFor(b config.Backend, cores int) int {
+	if b.CPUAffinity == config.AffinityCores || b.CPUAffinity == config.AffinityNone || b.CPUAffinity == "" {
+		return cores
+	}
+	cpus, err := cpulist.Parse(b.CPUAffinity)
+	if err != nil { // of a config that was checked
+		return cores
+	}
+	return len(cpus)
+}
+
+// bind chooses the processor of each thread of a backend; nil: none is bound.
+func bind(b config.Backend, allowed []int) ([]int, error) {
+	if b.CPUAffinity == config.AffinityNone || b.CPUAffinity == "" {
+		return nil, nil
+	}
+	refuse := func(format string, args ...any) ([]int, error) {
+		return nil, fmt.Errorf("runner: backend %s: cpu_affinity %s: %s", b.Name, b.CPUAffinity, fmt.Sprintf(format, args...))
+	}
+	cpus := onePerCore(allowed)
+	if b.CPUAffinity != config.AffinityCores {
+		var err error
+		if cpus, err = cpulist.Parse(b.CPUAffinity); err != nil {
+			return refuse("%v", err)
+		}
+	}
+	for _, cpu := range cpus {
+		if !slices.Contains(allowed, cpu) {
+			return refuse("this process may not run on processor %d; it may on %s", cpu, cpulist.Format(allowed))
+		}
+	}
+	n := max(b.Threads, b.ThreadsBatch)
+	if n > len(cpus) {
+		return refuse("%s for %s; ask for fewer threads or name more processors", text.Counted(len(cpus), "processor", "processors"), text.Counted(n, "thread", "threads"))
+	}
+	return cpus[:n], nil
+}
+
+// workerEnv is a worker's environment: that of this process, in which cpus, if there are any, take the place of what
+// OpenMP is told of processors.
+func workerEnv(cpus []int) []string {
+	env := os.Environ()
+	if cpus == nil {
+		return env
+	}
+	env = slices.DeleteFunc(env, func(kv string) bool {
+		key, _, _ := strings.Cut(kv, "=")
+		return key == "OMP_PROC_BIND" || key == "OMP_PLACES" || key == "GOMP_CPU_AFFINITY"
+	})
+	var places []string
+	for _, cpu := range cpus {
+		places = append(places, fmt.Sprintf("{%d}", cpu))
+	}
+	return append(env, "OMP_PROC_BIND=close", "OMP_PLACES="+strings.Join(places, ","))
+}
+
+// AffinityOf writes the processors that each thread may run on as a record has them.
+func AffinityOf(threads []string) string {
+	for _, list := range threads {
+		if list != threads[0] {
+			return strings.Join(threads, " ")
+		}
+	}
+	if len(threads) == 0 {
+		return ""
+	}
+	return threads[0]
+}
+
+// CheckAffinity says what is wrong where threads were to be bound to a processor each, in whichever order, and are not.
+func CheckAffinity(what string, asked []int, threads []string) error {
+	if asked == nil {
+		return nil
+	}
+	var want []string
+	for _, cpu := range asked[:min(len(threads), len(asked))] {
+		want = append(want, strconv.Itoa(cpu))
+	}
+	if !slices.Equal(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(threads))) {
+		return fmt.Errorf("runner: cpu_affinity asks for the processors %s, and the threads of %s may run on %s: this build's runtime does not bind them",
+			strings.Join(want, " "), what, strings.Join(threads, " "))
+	}
+	return nil
+}
