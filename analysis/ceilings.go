@@ -179,7 +179,7 @@ func ceilingShare(f *ceilings.File, m *Model, c *Cell, gpuLayers int) CeilingSha
 		return s
 	}
 	s.WeightBytes = m.BytesPerToken
-	s.KVBytes = int64(float64(m.KVBytesPerToken) * (float64(c.Depth) + *prompt + (*gen+1)/2) * float64(c.BatchSize))
+	s.KVBytes = int64(float64(m.KVBytesPerToken) * ((float64(c.Depth)+(*gen+1)/2)*float64(c.BatchSize) + *prompt))
 	rate := float64(s.Bytes()) / (s.MSPerToken * 1e-3)
 	s.GBPerS = finite(rate / 1e9)
 	e := ceilings.NewEnvelope(f.Of(m.Device, m.Threads)...)

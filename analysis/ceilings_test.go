@@ -150,7 +150,7 @@ func TestNoShare(t *testing.T) {
 // each.
 func TestBatchReadsWeightsOnce(t *testing.T) {
 	f := &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}
-	s := only(t, ceilingRun(t, f, 50, func(r *Row) { r.BatchSize = ptr(4) }))
+	s := only(t, ceilingRun(t, f, 50, func(r *Row) { r.BatchSize, r.PromptTokensRaw = ptr(4), ptr(4*9) }))
 	if s.BatchSize != 4 || s.WeightBytes != 100e6 || s.KVBytes != 4*14.5e6 {
 		t.Errorf("%+v", s)
 	}

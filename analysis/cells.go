@@ -93,6 +93,14 @@ func promptCompute(r *Row) *float64 {
 	return float(r.PromptTokensRaw)
 }
 
+// promptEach is the length of one sequence's prompt.
+func (r *Row) promptEach() *int {
+	if r.PromptTokensRaw == nil {
+		return nil
+	}
+	return ptr(*r.PromptTokensRaw / r.batch())
+}
+
 func tokensCompute(r *Row) *float64 {
 	prompt := promptCompute(r)
 	switch r.Mode {

@@ -67,10 +67,10 @@ func (a *analyzer) depthsOfDecode() {
 			for _, sc := range a.scenarios {
 				for _, r := range a.rowsOf(s, m.Name, sc, record.ModeDecode) {
 					gen := answerTokens(r)
-					if gen == 0 || r.PromptTokensRaw == nil || r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
+					if gen == 0 || r.promptEach() == nil || r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
 						continue
 					}
-					w, d := work{*r.PromptTokensRaw, gen}, r.depth()
+					w, d := work{*r.promptEach(), gen}, r.depth()
 					if decode[w] == nil {
 						decode[w], prefill[w], scenarios[w] = map[int][]*Row{}, map[int][]*Row{}, map[int][]string{}
 					}

@@ -98,6 +98,14 @@ func answerTokens(r *Row) int {
 	return max(0, r.GenTokensTarget)
 }
 
+// PromptEach is the length of one sequence's prompt; nil where it is unknown.
+func (c *Cell) PromptEach() *float64 {
+	if c.PromptTokens == nil {
+		return nil
+	}
+	return ptr(*c.PromptTokens / float64(max(1, c.BatchSize)))
+}
+
 // AnswerTokens is the number of tokens per sequence that the cell's decode time
 // stands for; nil where it is unknown.
 func (c *Cell) AnswerTokens() *float64 {
@@ -143,13 +151,13 @@ func (a *analyzer) lengthCalls(s series, m *Model) map[promptAt]*lengthCalls {
 			}
 			for _, r := range g.rows {
 				gen := answerTokens(r)
-				if gen == 0 || r.PromptTokensRaw == nil {
+				if gen == 0 || r.promptEach() == nil {
 					continue
 				}
 				if r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
 					continue // scaled to a length that it did not have: it would prove any law of proportion
 				}
-				at := promptAt{r.depth(), *r.PromptTokensRaw}
+				at := promptAt{r.depth(), *r.promptEach()}
 				c := out[at]
 				if c == nil {
 					c = &lengthCalls{map[int][]*Row{}, map[int][]*Row{}, map[int][]string{}}

@@ -42,11 +42,6 @@ type Row struct {
 
 	ParamsMillionsMeasured *float64 `json:"params_millions_measured"`
 
-	Program       string          `json:"program"`
-	LlamaSource   string          `json:"llama_source"`
-	BuildCompiler string          `json:"build_compiler"`
-	BuildFlags    string          `json:"build_flags"`
-	CPUFeatures   json.RawMessage `json:"cpu_features"`
 	Depth         int             `json:"depth"`
 	Pace          string          `json:"pace"`
 	IdleMS        *float64        `json:"idle_ms"`

@@ -82,10 +82,10 @@ func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLength
 	scenarios := map[int][]string{}
 	for _, sc := range a.joined() {
 		for _, r := range a.rowsOf(s, m.Name, sc, record.ModePrefill) {
-			if r.PromptTokensRaw == nil || *r.PromptTokensRaw <= 0 {
+			if r.promptEach() == nil || *r.promptEach() <= 0 {
 				continue
 			}
-			n := *r.PromptTokensRaw
+			n := *r.promptEach()
 			calls[n] = append(calls[n], r)
 			if !slices.Contains(scenarios[n], sc) {
 				scenarios[n] = append(scenarios[n], sc)
@@ -100,7 +100,7 @@ func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLength
 		p := PrefillLength{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
 			PromptTokens: n, Scenarios: scenarios[n], N: len(ms), PrefillMS: quantileSorted(ms, 0.5), MinMS: ms[0], MaxMS: ms[len(ms)-1],
 			Fitted: n >= PrefillShortest && n <= PrefillLongest}
-		p.MSPerToken = p.PrefillMS / float64(n)
+		p.MSPerToken = p.PrefillMS / float64(n*s.batch)
 		rows = append(rows, p)
 		if !p.Fitted {
 			continue

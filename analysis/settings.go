@@ -12,8 +12,7 @@ import (
 
 // settings are what the record says of how it was measured.
 func (r *Row) settings() axes.Settings {
-	return axes.Of(axes.Source{Record: &r.Record, Pace: r.Pace, IdleMS: r.IdleMS, Affinity: unquoted(r.CPUAffinity),
-		Build: axes.Build{Program: r.Program, Source: r.LlamaSource, Compiler: r.BuildCompiler, Flags: r.BuildFlags, Features: unquoted(r.CPUFeatures)}})
+	return axes.Of(axes.Source{Record: &r.Record, Pace: r.Pace, IdleMS: r.IdleMS, Affinity: unquoted(r.CPUAffinity)})
 }
 
 func unquoted(raw json.RawMessage) string {

@@ -161,7 +161,7 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 		"program":  func(r *Row) { r.Program = "bin/other" },
 		"flags":    func(r *Row) { r.BuildFlags = "-O2" },
 		"compiler": func(r *Row) { r.BuildCompiler = "clang" },
-		"features": func(r *Row) { r.CPUFeatures = json.RawMessage(`"AMX"`) },
+		"features": func(r *Row) { r.CPUFeatures = "AMX" },
 		"commit":   func(r *Row) { r.LlamaCommit = "def" },
 		"pace":     func(r *Row) { r.Pace = "cold" },
 		"idle":     func(r *Row) { r.Pace, r.IdleMS = "cold", ptr(5.0) },
@@ -271,14 +271,39 @@ func TestBatches(t *testing.T) {
 	}
 }
 
+// TestPromptsOfABatch: a prompt's length is that of one sequence.
+func TestPromptsOfABatch(t *testing.T) {
+	rows := lengthRun(1, []int{10, 20}, 4, affine(0, 1), nil)
+	for i := range rows {
+		r := &rows[i]
+		r.BatchSize, r.PromptTokensRaw, r.SeqLen = ptr(8), ptr(8*64), ptr(64)
+		if r.Mode == record.ModePrefill {
+			r.TokensTotal = ptr(8 * 64)
+			if r.GenTokensTarget == 20 {
+				r.PromptTokensRaw, r.TokensTotal = ptr(8*128), ptr(8*128)
+			}
+		}
+	}
+	res := analyzeRows(t, rows)
+	if len(res.DecodeLengths) != 2 || res.DecodeLengths[0].PromptTokens != 64 {
+		t.Errorf("%+v", res.DecodeLengths)
+	}
+	if len(res.PrefillLengths) != 2 || res.PrefillLengths[0].PromptTokens != 64 || res.PrefillLengths[0].MSPerToken != 5.0/8/64 {
+		t.Errorf("%+v", res.PrefillLengths)
+	}
+	if p := res.Cells[0].PromptEach(); p == nil || *p != 64 {
+		t.Errorf("%+v", res.Cells[0])
+	}
+}
+
 // TestCeilingReadsTheDepth: a step at depth reads that much more of the KV cache.
 func TestCeilingReadsTheDepth(t *testing.T) {
 	m := &Model{Device: "cpu", BytesPerToken: 1000, KVBytesPerToken: 10}
 	at := func(depth int) int64 {
-		s := ceilingShare(&ceilings.File{}, m, &Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: ptr(5.0), GenTokens: ptr(9.0), MSPerToken: ptr(1.0)}, -1)
+		s := ceilingShare(&ceilings.File{}, m, &Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: ptr(6.0), GenTokens: ptr(9.0), MSPerToken: ptr(1.0)}, -1)
 		return s.KVBytes
 	}
-	if at(0) != 10*(5+5)*2 || at(4096) != 10*(4096+5+5)*2 {
+	if at(0) != 10*(5*2+6) || at(4096) != 10*((4096+5)*2+6) {
 		t.Errorf("%d and %d bytes", at(0), at(4096))
 	}
 }

@@ -185,7 +185,7 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 		rows := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}].rows
 		r := rows[0]
 		work = sameWork{m.Name, m.BackendKind, r.Device, s.batch, m.ParamsTotal, r.settings().Without(axes.DType)}
-		t := WeightTypeTimes{Scenario: sc, PromptTokens: decode.PromptTokensRaw, N: decode.N, DecodeMS: *decode.MSPerToken}
+		t := WeightTypeTimes{Scenario: sc, PromptTokens: medianField(rows, func(r *Row) *float64 { return float(r.promptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
 		perToken := mapOf(rows, func(r *Row) float64 {
 			ms, _ := r.latency()
 			return ms / float64(answerTokens(r))

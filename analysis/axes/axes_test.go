@@ -237,14 +237,14 @@ func TestThreadsApart(t *testing.T) {
 // TestBuildsArePrograms: two builds differ in commit, compiler and flags together,
 // which is one setting.
 func TestBuildsArePrograms(t *testing.T) {
-	builds := []Build{{}, {Program: "bin/llmscale-ollama", Compiler: "GNU 12", Flags: "-O2"}}
-	r := made{backends: with(func(*record.Record) {}, func(r *record.Record) { r.LlamaCommit = "def" }), sizes: []float64{5},
-		source: func(i int) Source { return Source{Build: builds[i]} }, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
+	r := made{backends: with(func(*record.Record) {}, func(r *record.Record) {
+		r.Program, r.BuildCompiler, r.BuildFlags, r.LlamaCommit = "bin/llmscale-ollama", "GNU 12", "-O2", "def"
+	}), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
 	cs := Compare(r.samples())
 	if len(cs) != 2 || cs[0].Axis != Program || cs[0].Base != "this program" || cs[0].Value != "llmscale-ollama" || cs[0].Verdict != Slower {
 		t.Errorf("%+v", cs)
 	}
-	builds[0], builds[1] = Build{Flags: "-O3"}, Build{Flags: "-O2"}
+	r.backends[1].Program = ""
 	if cs := Compare(r.samples()); len(cs) != 2 || cs[0].Base == cs[0].Value || !strings.Contains(cs[0].Base, "b0") {
 		t.Errorf("two builds of one name: %+v", cs)
 	}

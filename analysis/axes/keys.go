@@ -41,14 +41,10 @@ type Key struct {
 // Source is what the settings are read from.
 type Source struct {
 	*record.Record
-	Build    Build
 	Pace     string   // hot or cold; "": measured before there was either
 	IdleMS   *float64 // before each call, where it is cold
 	Affinity string   // CPUs that the threads were bound to; "": none
 }
-
-// Build is the program that measured, and all that tells how it was built.
-type Build struct{ Program, Source, Compiler, Flags, Features string }
 
 // Value is what one backend has for a key.
 type Value struct {
@@ -125,9 +121,8 @@ func Sequences(r *record.Record) int {
 // program is the build that measured: its name, and everything that says how it was
 // built, so that two builds under one name are two.
 func program(r Source) Value {
-	b := r.Build
-	v := Value{ID: strings.Join([]string{b.Program, r.LlamaCommit, b.Source, b.Compiler, b.Flags, b.Features}, "\x00"), Label: path.Base(b.Program)}
-	if b.Program == "" {
+	v := Value{ID: strings.Join([]string{r.Program, r.LlamaCommit, r.LlamaSource, r.BuildCompiler, r.BuildFlags, r.CPUFeatures}, "\x00"), Label: path.Base(r.Program)}
+	if r.Program == "" {
 		v.Label = "this program"
 	}
 	return v

@@ -47,7 +47,7 @@ func (b *book) tokenScenario(s series) string {
 	prompt, answer := map[string]float64{}, map[string]float64{}
 	for _, c := range b.r.Cells {
 		if c.Backend == s.backend && c.Mode == record.ModeDecode && c.PromptTokens != nil {
-			prompt[c.Scenario] = max(prompt[c.Scenario], *c.PromptTokens)
+			prompt[c.Scenario] = max(prompt[c.Scenario], *c.PromptEach())
 			answer[c.Scenario] = max(answer[c.Scenario], value(c.AnswerTokens()))
 		}
 	}

@@ -47,8 +47,8 @@ func (w *writer) longestPrompts() (picked, all []*analysis.DeviceCell) {
 	}
 	prompts := map[string]float64{}
 	for _, c := range w.r.Cells {
-		if c.PromptTokens != nil {
-			prompts[c.Scenario] = max(prompts[c.Scenario], *c.PromptTokens)
+		if n := c.PromptEach(); n != nil {
+			prompts[c.Scenario] = max(prompts[c.Scenario], *n)
 		}
 	}
 	at := map[one]int{}

@@ -199,7 +199,7 @@ func (w *writer) prompts() string {
 			names = append(names, c.Scenario)
 			lengths[c.Scenario] = nil
 		}
-		if n := numberPlain(c.PromptTokens); n != none && !slices.Contains(lengths[c.Scenario], n) {
+		if n := numberPlain(c.PromptEach()); n != none && !slices.Contains(lengths[c.Scenario], n) {
 			lengths[c.Scenario] = append(lengths[c.Scenario], n)
 		}
 	}
@@ -379,8 +379,8 @@ func (w *writer) limits() {
 		if least == 0 || c.N < least {
 			least = c.N
 		}
-		if c.PromptTokens != nil {
-			most = max(most, *c.PromptTokens)
+		if n := c.PromptEach(); n != nil {
+			most = max(most, *n)
 		}
 		depth = max(depth, c.Depth)
 		if n := c.AnswerTokens(); n != nil {

@@ -447,7 +447,7 @@ func (w *writer) cells() {
 	}
 	t := table{head: []string{"<model", "<backend", "<scenario", "<mode", "calls", "prompt (tokens)", "median (ms)", "mean (ms)", "standard deviation (ms)", "fastest (ms)", "slowest (ms)", "tokens/s"}}
 	for _, c := range w.r.Cells {
-		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), text(c.Scenario), modeWord(c.Mode), fmt.Sprint(c.N), numberPlain(c.PromptTokens),
+		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), text(c.Scenario), modeWord(c.Mode), fmt.Sprint(c.N), numberPlain(c.PromptEach()),
 			number(c.MedianMS), number(c.MeanMS), numberOf(c.StdDevMS), number(c.MinMS), number(c.MaxMS), numberOf(c.TokensPerS)})
 	}
 	if w.lengthsText() != "" {
