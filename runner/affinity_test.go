@@ -60,7 +60,7 @@ func TestPlanOfAffinity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewPlan(cfg, testModels(), 2, nil); err == nil || !strings.Contains(err.Error(), "may not run on processor 8000") {
+	if _, err := NewPlan(cfg, testModels(), 2, &Programs{}); err == nil || !strings.Contains(err.Error(), "may not run on processor 8000") {
 		t.Error(err)
 	}
 }
