@@ -88,7 +88,7 @@ test-ollama: setup ## tests against a real Ollama server, which it builds
 	@$(with_native) && LLMSCALE_TEST_OLLAMA=1 OLLAMA_DEBUG=1 OMP_WAIT_POLICY=passive scripts/ollama run -- go test -p 1 -count=1 -run '^TestServer' $(TEST_FLAGS) ./runner/ollama/ ./cmd/llmscale/
 
 .PHONY: peers
-peers: ## compare with llama-bench and PyTorch on the same weights; RUN=DIR: llama-bench on the files of that run
+peers: ## compare with llama-bench, llama-batched-bench and PyTorch on the same files; RUN=DIR: llama-bench on the files of that run
 	@scripts/setup python
 	@scripts/peers $(if $(RUN),--run "$(RUN)")
 
