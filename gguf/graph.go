@@ -163,11 +163,13 @@ const (
 
 // compute returns the bytes of the compute buffer.
 func (d *Description) compute(s *structure, o MemoryOptions, m Memory) (int64, error) {
-	if err := d.checkWidths(s, m); err != nil {
+	each := max(1, (m.UBatch+o.Sequences-1)/o.Sequences) // tokens of each sequence
+	if err := d.checkWidths(s, m, each*o.Sequences, o.Sequences); err != nil {
 		return 0, err
 	}
 	g := &graph{}
-	b := &builder{graph: g, d: d, s: s, n: m.UBatch, flash: !o.NoFlashAttention, rules: o.Rules}
+	b := &builder{graph: g, d: d, s: s, sequences: o.Sequences, outputs: m.UBatch, flash: !o.NoFlashAttention, rules: o.Rules}
+	b.n = each * o.Sequences
 	b.cells[0], b.cells[1] = m.Context, m.WindowCells
 	b.castK, b.castV = b.flash && isF32(o.TypeK), b.flash && isF32(o.TypeV)
 	for i := range s.layers {
@@ -178,9 +180,8 @@ func (d *Description) compute(s *structure, o MemoryOptions, m Memory) (int64, e
 }
 
 // checkWidths refuses shapes of which a result would be beyond 2^50 bytes, so that no sum below can overflow.
-func (d *Description) checkWidths(s *structure, m Memory) error {
+func (d *Description) checkWidths(s *structure, m Memory, tokens, sequences int64) error {
 	const limit = 1 << 50
-	tokens := max(1, m.UBatch)
 	product := func(v ...int64) error {
 		if n, err := checkedMul(v...); err != nil || n > limit {
 			return fmt.Errorf("gguf: a result of %d tokens would take more than 2^50 bytes; want a smaller micro-batch or context", tokens)
@@ -193,7 +194,7 @@ func (d *Description) checkWidths(s *structure, m Memory) error {
 		used := max(1, d.NExpertUsed)
 		errs = append(errs, product(f32Bytes, tokens, l.q), product(i64Bytes, tokens, max(l.k, l.v)), product(f32Bytes, tokens, 2, l.ff),
 			product(f32Bytes, tokens, used, l.ffExpert), product(f32Bytes, tokens, used, d.NEmbd), product(f32Bytes, tokens, l.heads, d.HeadDimV),
-			product(f32Bytes, tokens, l.heads, m.Context), product(f16Bytes, m.Context, max(l.k, l.v)))
+			product(f32Bytes, tokens, l.heads, m.Context), product(f16Bytes, sequences, m.Context, max(l.k, l.v)))
 	}
 	for _, err := range errs {
 		if err != nil {
@@ -214,8 +215,11 @@ type builder struct {
 	d     *Description
 	s     *structure
 	n     int64    // tokens of the micro-batch
-	cells [2]int64 // tokens in the cache, of layers without and with a window
+	cells [2]int64 // tokens in the cache of a sequence, of layers without and with a window
 	flash bool
+
+	sequences int64 // whose tokens the micro-batch shares out; each sees the cache of its own alone
+	outputs   int64 // tokens whose logits are wanted
 
 	rules Rules
 
@@ -255,7 +259,8 @@ func (b *builder) build() {
 		}
 		if i == len(b.s.layers)-1 {
 			// From here on only the tokens whose logits are wanted: all of them, in the largest case.
-			wanted := b.input(i32Bytes * b.n)
+			wanted := b.input(i32Bytes * b.outputs)
+			b.n = b.outputs
 			if y >= 0 {
 				y = b.vector(d.NEmbd, y, wanted)
 			}
@@ -351,10 +356,10 @@ func (b *builder) attention(l *layerShape, normed int) int {
 	}
 	args := []int{q}
 	if b.castK {
-		args = append(args, b.fresh(f16Bytes*cells*l.k))
+		args = append(args, b.fresh(f16Bytes*b.sequences*cells*l.k))
 	}
 	if b.castV {
-		args = append(args, b.fresh(f16Bytes*cells*l.v))
+		args = append(args, b.fresh(f16Bytes*b.sequences*cells*l.v))
 	}
 	if *mask == 0 && b.rules != Ollama {
 		*mask = b.input(f16Bytes*b.n*cells) + 1

@@ -17,14 +17,18 @@ const (
 	DefaultUBatch = 512
 )
 
+// MaxSequences is how many sequences a context of llama.cpp holds (LLAMA_MAX_SEQ in src/llama-cparams.h).
+const MaxSequences = 256
+
 // MemoryOptions says how a model is to be loaded. Its zero value is llama.cpp's default on this machine's CPU, with a
 // context of the model's training length.
 type MemoryOptions struct {
-	Context int64  // tokens; 0: the model's NCtxTrain
-	Batch   int64  // tokens handed over at once, which bound the micro-batch; 0: DefaultBatch
-	UBatch  int64  // tokens computed at once in prefill; 0: DefaultUBatch
-	TypeK   string // type of the cached keys; "": f16
-	TypeV   string // type of the cached values; "": f16
+	Context   int64  // tokens of each sequence; 0: the model's NCtxTrain
+	Sequences int64  // decoded together, each with a cache of its own; 0: 1
+	Batch     int64  // tokens handed over at once, which bound the micro-batch; 0: DefaultBatch
+	UBatch    int64  // tokens computed at once in prefill; 0: DefaultUBatch
+	TypeK     string // type of the cached keys; "": f16
+	TypeV     string // type of the cached values; "": f16
 
 	// NoFlashAttention is for loading with flash attention off. llama.cpp's own choice on a CPU is on.
 	NoFlashAttention bool
@@ -68,7 +72,7 @@ const repackRows = 8
 // cache and output are exact; the compute buffer is reckoned from a model of llama.cpp's graph. docs/ledger.md
 // compares all of them with llama.cpp's figures.
 type Memory struct {
-	Context int64 `json:"context_tokens"` // as llama.cpp rounds it: up to a multiple of 256
+	Context int64 `json:"context_tokens"` // of each sequence, as llama.cpp rounds it: up to a multiple of 256
 	UBatch  int64 `json:"ubatch_tokens"`  // at most the context asked for, and the batch
 
 	// Weights is what llama.cpp maps of the file, from the first to the last tensor that it uses from there (in a model
@@ -80,9 +84,9 @@ type Memory struct {
 	KVFull      int64 `json:"kv_full_bytes"`    // of the layers that attend to the whole context
 	KVWindow    int64 `json:"kv_window_bytes"`  // of the layers with a sliding window
 	WindowCells int64 `json:"kv_window_tokens"` // tokens that these keep; 0: there are none
-	State       int64 `json:"state_bytes"`      // what recurrent layers keep of one sequence
+	State       int64 `json:"state_bytes"`      // what recurrent layers keep of the sequences
 	Compute     int64 `json:"compute_bytes"`    // intermediate results
-	Output      int64 `json:"output_bytes"`     // logits of one token, handed out
+	Output      int64 `json:"output_bytes"`     // logits of one token of each sequence, handed out
 	Total       int64 `json:"total_bytes"`      // all of the above
 
 	// Resident is what has to be in memory while the model runs: Total without the mapped pages of matrices that
@@ -95,12 +99,16 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 	if o.Context < 0 || o.Batch < 0 || o.UBatch < 0 || max(o.Context, o.Batch, o.UBatch) > 1<<40 {
 		return Memory{}, fmt.Errorf("gguf: a context of %d tokens, a batch of %d and a micro-batch of %d; want 0 to 2^40", o.Context, o.Batch, o.UBatch)
 	}
+	if o.Sequences < 0 || o.Sequences > MaxSequences {
+		return Memory{}, fmt.Errorf("gguf: %d sequences; want 0 to %d", o.Sequences, MaxSequences)
+	}
 	set := func(v *int64, preset int64) {
 		if *v == 0 {
 			*v = preset
 		}
 	}
 	set(&o.Context, d.NCtxTrain)
+	set(&o.Sequences, 1)
 	set(&o.Batch, DefaultBatch)
 	set(&o.UBatch, DefaultUBatch)
 	if o.TypeK == "" {
@@ -114,19 +122,21 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 	}
 	s := d.layout()
 	// https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-context.cpp#L123
-	m := Memory{UBatch: min(o.Context, o.Batch, o.UBatch)}
+	m := Memory{UBatch: min(o.Context*o.Sequences, o.Batch, o.UBatch)}
 	m.Context, _ = alignUp(o.Context, contextStep)
 	var unused int64
 	m.Weights, m.Repacked, unused = d.weights(s, o)
 	if err := d.cache(s, o, &m); err != nil {
 		return Memory{}, err
 	}
-	m.State = d.StateBytes
 	var err error
+	if m.State, err = checkedMul(d.StateBytes, o.Sequences); err != nil {
+		return Memory{}, err
+	}
 	if m.Compute, err = d.compute(s, o, m); err != nil {
 		return Memory{}, err
 	}
-	if m.Output, err = checkedMul(d.NVocab, 4); err != nil {
+	if m.Output, err = checkedMul(d.NVocab, 4, o.Sequences); err != nil {
 		return Memory{}, err
 	}
 	m.Total, err = checkedSum(m.Weights, m.Repacked, m.KV, m.State, m.Compute, m.Output)
@@ -190,7 +200,7 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 		return err
 	}
 	if d.NLayer > maxLayers {
-		m.KV, err = checkedMul(perToken, m.Context)
+		m.KV, err = checkedMul(perToken, m.Context, o.Sequences)
 		m.KVFull = m.KV
 		return err
 	}
@@ -231,7 +241,7 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 		if l.window {
 			cells, sum = m.WindowCells, &m.KVWindow
 		}
-		n, err := checkedMul(kb+vb, cells)
+		n, err := checkedMul(kb+vb, cells, o.Sequences)
 		if err == nil {
 			*sum, err = checkedSum(*sum, n)
 		}

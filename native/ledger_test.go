@@ -4,6 +4,7 @@ package native
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -75,7 +76,7 @@ type loadOptions struct {
 }
 
 func (o loadOptions) context() ContextParams {
-	p := ContextParams{NCtx: int(o.Context), NBatch: int(o.Batch), NUBatch: int(o.UBatch), Threads: 1, KVTypeK: o.TypeK, KVTypeV: o.TypeV, FlashAttn: "on", WindowCache: o.WindowCache}
+	p := ContextParams{NCtx: int(o.Context), Sequences: int(o.Sequences), NBatch: int(o.Batch), NUBatch: int(o.UBatch), Threads: 1, KVTypeK: o.TypeK, KVTypeV: o.TypeV, FlashAttn: "on", WindowCache: o.WindowCache}
 	if o.NoFlashAttention {
 		p.FlashAttn = "off"
 	}
@@ -106,8 +107,8 @@ func (dev *deviation) hold(t *testing.T, m *Model, d *gguf.Description, o loadOp
 	if err != nil {
 		t.Fatal(err)
 	}
-	if int64(c.NCtx()) != want.Context {
-		t.Errorf("%+v: llama.cpp has a context of %d tokens, the ledger %d", o, c.NCtx(), want.Context)
+	if all := want.Context * max(1, o.Sequences); int64(c.NCtx()) != all {
+		t.Errorf("%+v: llama.cpp has a context of %d tokens, the ledger %d", o, c.NCtx(), all)
 	}
 	if got.compute == 0 || got.model == 0 || got.context == 0 {
 		t.Fatalf("%+v: llama.cpp says %+v: nothing to compare with", o, got)
@@ -172,6 +173,78 @@ func loadOptionsGrid(d *gguf.Description) []loadOptions {
 		}
 	}
 	return grid
+}
+
+// batchGrid is loads for several sequences.
+func batchGrid() []loadOptions {
+	var grid []loadOptions
+	for _, sequences := range []int64{2, 3, 8, 32} {
+		for _, ctx := range []int64{300, 4096} {
+			for _, kv := range []string{"f16", "f32", "q8_0"} {
+				for _, flash := range []bool{true, false} {
+					for _, window := range []bool{false, true} {
+						if !flash && kv == "q8_0" || window && kv != "f16" {
+							continue
+						}
+						grid = append(grid, loadOptions{gguf.MemoryOptions{Context: ctx, Sequences: sequences, UBatch: 512, TypeK: kv, TypeV: kv, NoFlashAttention: !flash, WindowCache: window, NoMmap: true}})
+					}
+				}
+			}
+		}
+	}
+	return grid
+}
+
+// TestLedgerOfBatches has llama.cpp reckon models for several sequences, without allocating them.
+func TestLedgerOfBatches(t *testing.T) {
+	for _, name := range []string{"synth:gpt2", "shape:llama3.2-1b", "shape:qwen2.5-0.5b", "shape:gemma3-270m", "shape:gpt-oss-20b"} {
+		t.Run(name, func(t *testing.T) {
+			s, err := synth.Lookup(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			typ := "f16"
+			if s.NExpert > 0 {
+				typ = "mxfp4"
+			}
+			f, err := synth.Preview(s, synth.Options{Type: typ, Seed: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := phantom(t, s.Label(), f)
+			m, err := Load(path, ModelParams{NoAlloc: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			d := describe(t, path)
+			var dev deviation
+			for _, o := range batchGrid() {
+				dev.hold(t, m, &d, o)
+			}
+			dev.log(t)
+		})
+	}
+}
+
+// TestLedgerOfBatchesThatRan compares once more after batches went through: prompts that take several ubatches, and of
+// which some end in one and others in the next, need no more than was reserved.
+func TestLedgerOfBatchesThatRan(t *testing.T) {
+	for name, path := range batchModels(t) {
+		for _, sequences := range []int{2, 5, 32} {
+			t.Run(fmt.Sprintf("%s/%d", name, sequences), func(t *testing.T) {
+				m := load(t, path)
+				c := newContext(t, m, ContextParams{NCtx: 256, Sequences: sequences, NBatch: 128, NUBatch: 64})
+				before := accounted(t, c)
+				if _, err := c.MeasureCall(Call{Prompts: prompts(1, sequences, 50, m.Info().NVocab), Gen: 3}); err != nil {
+					t.Fatal(err)
+				}
+				if after := accounted(t, c); after != before {
+					t.Errorf("before a call %+v, after it %+v", before, after)
+				}
+			})
+		}
+	}
 }
 
 // TestLedgerOfLargeModels has llama.cpp reckon the whole of published models, without allocating them.

@@ -42,7 +42,8 @@ type LoadSpec struct {
 	Layers       int    `json:"n_layer"`      // transformer blocks of the model
 	GPULayers    int    `json:"n_gpu_layers"` // or config.AllLayers, config.FitLayers
 	FlashAttn    string `json:"flash_attn"`
-	NCtx         int    `json:"n_ctx"`
+	NCtx         int    `json:"n_ctx"`           // of each sequence
+	Sequences    int    `json:"n_seq,omitempty"` // decoded together; 0: one
 	NBatch       int    `json:"n_batch"`
 	NUBatch      int    `json:"n_ubatch"`
 	KVType       string `json:"kv_type"`
@@ -83,13 +84,14 @@ type OllamaSpec struct {
 type LoadInfo struct {
 	ModelLoadMS   float64  `json:"model_load_ms"`
 	ContextInitMS float64  `json:"context_init_ms"`
-	NCtx          int      `json:"n_ctx"` // as the runtime made it; may be rounded up
+	NCtx          int      `json:"n_ctx"` // over all sequences, as the runtime made it; may be rounded up
 	LlamaCommit   string   `json:"llama_commit"`
 	GPULayers     int      `json:"n_gpu_layers"` // as loaded: a number also where all or as many as fit were asked for
 	GPU           *GPU     `json:"gpu,omitempty"`
 	Threads       *Threads `json:"threads,omitempty"` // nil: the runtime does not tell
 
-	SelfCheck *SelfCheck `json:"self_check,omitempty"` // nil: the runtime was not asked
+	SelfCheck  *SelfCheck  `json:"self_check,omitempty"`  // nil: the runtime was not asked
+	BatchCheck *BatchCheck `json:"batch_check,omitempty"` // nil: it was not asked, or decodes one sequence
 
 	Ollama *record.OllamaServer `json:"ollama,omitempty"` // of kind ollama: which server, which model
 }
@@ -131,12 +133,15 @@ type Window struct {
 	Missing map[string]string `json:"missing,omitempty"` // fields of it that are null: why
 }
 
-// CallSpec is one call. Exactly one of Prompt and PromptTokens is set.
+// CallSpec is one call. Exactly one of Prompt and PromptTokens is set. Of several sequences each has a prompt of its own
+// (see SequenceSeed), or all have the same text.
 type CallSpec struct {
 	Prompt       *string `json:"prompt,omitempty"`
 	PromptTokens int     `json:"prompt_tokens,omitempty"` // that many random ids, drawn from Seed
 	Seed         int64   `json:"seed,omitempty"`
 	GenTokens    int     `json:"gen_tokens"`
+	Depth        int     `json:"depth,omitempty"` // random ids that are in the cache before, drawn from DepthSeed
+	DepthSeed    int64   `json:"depth_seed,omitempty"`
 }
 
 // Failure is an error with the status under which it goes on record.

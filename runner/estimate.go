@@ -36,15 +36,34 @@ const (
 // nominal rates are the unit of Job.weight: those of no machine, in about the proportion that CPUs have.
 var nominal = Rates{ReadBytesPerS: 10e9, FlopPerS: 130e9}
 
-// callSeconds guesses one call's time: decode reads the weights and the cache for each token; a prompt reads the
-// weights once for each ubatch, or computes, whichever takes longer.
+// promptSeconds guesses how long it takes to evaluate tokens that are known: they read the weights once for each ubatch,
+// or are computed, whichever takes longer.
+func (j *Job) promptSeconds(tokens float64, r Rates) float64 {
+	d := &j.Model.Desc
+	ubatches := math.Ceil(tokens / float64(max(j.Backend.UBatchTokens, 1)))
+	return max(ubatches*(float64(d.BytesReadPerToken)+smallModelFloor)/r.ReadBytesPerS, 2*float64(d.ParamsActive)*tokens/(promptShare*r.FlopPerS))
+}
+
+// callSeconds guesses one call's time: each decode step reads the weights, all of a mixture's for many sequences, and
+// each sequence's cache; or it computes.
 func (j *Job) callSeconds(s config.Scenario, gen int, r Rates) (prefill, decode float64) {
-	prompt, d := float64(boundTokens(s)), &j.Model.Desc
-	weights := float64(d.BytesReadPerToken) + smallModelFloor
-	ubatches := math.Ceil(prompt / float64(max(j.Backend.UBatchTokens, 1)))
-	prefill = max(ubatches*weights/r.ReadBytesPerS, 2*float64(d.ParamsActive)*prompt/(promptShare*r.FlopPerS))
-	cache := float64(j.KVBytes) * (prompt + float64(gen)/2)
-	return prefill, float64(gen) * (weights + cache) / r.ReadBytesPerS
+	prompt, batch, d := float64(boundTokens(s)), float64(max(1, j.Backend.BatchSize)), &j.Model.Desc
+	weights := float64(d.BytesReadPerToken)
+	if d.ParamsActive < d.ParamsTotal {
+		weights = min(batch*weights, max(weights, float64(d.WeightBytes)))
+	}
+	cache := batch * float64(j.KVBytes) * (float64(s.Depth) + prompt + float64(gen)/2)
+	step := (weights + smallModelFloor + cache) / r.ReadBytesPerS
+	if batch > 1 {
+		step = max(step, 2*float64(d.ParamsActive)*batch/(promptShare*r.FlopPerS))
+	}
+	return j.promptSeconds(batch*prompt, r), float64(gen) * step
+}
+
+// fillSeconds guesses how long it takes to fill the cache of a cell's calls to their depth: once, or where the first
+// call's is not kept for each.
+func (j *Job) fillSeconds(s config.Scenario, r Rates) float64 {
+	return j.promptSeconds(float64(max(1, j.Backend.BatchSize)*s.Depth), r)
 }
 
 // paceSeconds is what comes before a call whose prefill takes that long.
@@ -55,10 +74,10 @@ func (j *Job) paceSeconds(prefill float64) float64 {
 	return float64(j.Load.IdleMS) / 1e3
 }
 
-// weight is the work of one call in seconds of a nominal machine, for guessing the time that is left.
-func (j *Job) weight(s config.Scenario, gen int) float64 {
-	prefill, decode := j.callSeconds(s, gen, nominal)
-	return j.paceSeconds(prefill) + prefill + decode
+// weight is the work of one call of a cell in seconds of a nominal machine, for guessing the time that is left.
+func (p *Plan) weight(j *Job, s config.Scenario) float64 {
+	prefill, decode := j.callSeconds(s, p.Config.Gen(s), nominal)
+	return j.paceSeconds(prefill) + prefill + decode + j.fillSeconds(s, nominal)/float64(len(p.Calls()))
 }
 
 // Estimate is a guess of how long a plan takes, in seconds.
@@ -66,6 +85,7 @@ type Estimate struct {
 	Rates
 	Probe, Load, Prefill, Decode float64
 	Pace                         float64 // untimed work and pauses before the calls
+	Fill                         float64 // of caches, to the depths of calls
 
 	WriteBytes int64 // of models that are still to be written, whose time is not in the guess
 	Elsewhere  int   // pairs of model and backend on a GPU, whose times are not in it
@@ -94,6 +114,7 @@ func (p *Plan) Estimate(r Rates) Estimate {
 			e.Prefill += prefill * float64(len(p.Calls()))
 			e.Decode += decode * float64(len(p.Calls()))
 			e.Pace += j.paceSeconds(prefill) * float64(len(p.Calls()))
+			e.Fill += j.fillSeconds(c.Scenario, r)
 		}
 	}
 	if p.Config.Probe {
@@ -104,9 +125,13 @@ func (p *Plan) Estimate(r Rates) Estimate {
 
 // String says what the guess is and what is in it.
 func (e Estimate) String() string {
-	out := fmt.Sprintf("rough time: %s: decode %s, prefill %s, untimed before each call %s, loading %s, probe %s\na guess: each token reads its weights and cache at %.3g GB/s, "+
+	filling := ""
+	if e.Fill > 0 {
+		filling = fmt.Sprintf("filling caches %s, ", about(e.Fill))
+	}
+	out := fmt.Sprintf("rough time: %s: decode %s, prefill %s, %suntimed before each call %s, loading %s, probe %s\na guess: each token reads its weights and cache at %.3g GB/s, "+
 		"a prompt is computed at a third of %.3g Gflop/s (both measured just now), files are loaded at %.3g GB/s",
-		about(e.Probe+e.Load+e.Pace+e.Prefill+e.Decode), about(e.Decode), about(e.Prefill), about(e.Pace), about(e.Load), about(e.Probe),
+		about(e.Probe+e.Load+e.Pace+e.Prefill+e.Decode+e.Fill), about(e.Decode), about(e.Prefill), filling, about(e.Pace), about(e.Load), about(e.Probe),
 		e.ReadBytesPerS/1e9, e.FlopPerS/1e9, loadBytesPerS/1e9)
 	if e.WriteBytes > 0 {
 		out += "; writing " + text.Size(e.WriteBytes) + " of models comes on top"

@@ -207,18 +207,22 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 		}
 	}
 	time.Sleep(time.Millisecond)
-	prompt := DrawPrompt(call.Seed, max(call.PromptTokens, 1), 1000)
-	ids := make([]int32, call.GenTokens)
+	batch, seq, gen := max(1, f.spec.Sequences), max(call.PromptTokens, 1), call.GenTokens
+	var prompt []int32
+	for s := range batch {
+		prompt = append(prompt, DrawPrompt(SequenceSeed(call.Seed, s), seq, 1000)...)
+	}
+	ids := make([]int32, batch*call.GenTokens)
 	times := make([]int64, call.GenTokens)
-	one, seq, gen := 1, len(prompt), call.GenTokens
+	all := len(prompt)
 	prefill, decode := float64(f.calls), 2.0
 	e2e := prefill + decode
 	hash := HashIDs(prompt)
 	s := Sample{Measurement: record.Measurement{
-		BatchSize: &one, SeqLen: &seq, PromptTokensRaw: &seq, GenTokensRaw: &gen,
+		BatchSize: &batch, SeqLen: &seq, PromptTokensRaw: &all, GenTokensRaw: &gen,
 		PrefillMS: &prefill, KVDecodeMS: &decode, E2EKVMS: &e2e,
 		TokenNS: times, TokenSamplingNS: times,
-		PromptTokenIDs: RecordedIDs(prompt), OutputTokenIDs: RecordedIDs(ids), PromptTokensHash: &hash,
+		PromptTokenIDs: RecordedIDs(prompt, batch), OutputTokenIDs: RecordedIDs(ids, batch), PromptTokensHash: &hash,
 	}}
 	if f.spec.Device == config.DeviceCUDA {
 		less := func(ms float64) *float64 { ms -= 0.25; return &ms }

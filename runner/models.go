@@ -34,9 +34,13 @@ type Model struct {
 
 // CheckLength refuses a sequence that is longer than the model's table of
 // positions, beyond which llama.cpp would read past it and abort.
-func (m *Model) CheckLength(prompt, gen int) error {
-	if m.Positions > 0 && int64(prompt+gen) > m.Positions {
-		return fmt.Errorf("model %s has %d positions: a prompt of %d tokens and %d decode steps do not fit", m.Name, m.Positions, prompt, gen)
+func (m *Model) CheckLength(depth, prompt, gen int) error {
+	if m.Positions > 0 && int64(depth+prompt+gen) > m.Positions {
+		before := ""
+		if depth > 0 {
+			before = fmt.Sprintf("a depth of %d tokens, ", depth)
+		}
+		return fmt.Errorf("model %s has %d positions: %sa prompt of %d tokens and %d decode steps do not fit", m.Name, m.Positions, before, prompt, gen)
 	}
 	return nil
 }

@@ -129,7 +129,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int,
 		return Job{}, err
 	}
 	for _, s := range cfg.Scenarios {
-		if err := m.CheckLength(s.PromptTokens, cfg.Gen(s)); err != nil {
+		if err := m.CheckLength(s.Depth, s.PromptTokens, cfg.Gen(s)); err != nil {
 			return Job{}, fmt.Errorf("runner: scenario %s: %w", s.Name, err)
 		}
 	}
@@ -145,15 +145,18 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int,
 	}
 	nCtx := b.Context(longest)
 	// llama.cpp takes no batch larger than the context.
-	b.BatchTokens = min(b.BatchTokens, nCtx)
+	b.BatchTokens = min(b.BatchTokens, nCtx*b.BatchSize)
 	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
 	mem, err := m.Desc.Memory(gguf.MemoryOptions{
 		Rules:   rules,
-		Context: int64(nCtx), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
+		Context: int64(nCtx), Sequences: int64(b.BatchSize), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
 		NoFlashAttention: b.FlashAttn == "off", NoMmap: !b.Mmap,
 	})
 	if err != nil {
 		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
+	}
+	if kind := m.Desc.MemoryKind(); kind != gguf.MemoryKV && slices.ContainsFunc(cfg.Scenarios, func(s config.Scenario) bool { return s.Depth > 0 }) {
+		mem.Resident += mem.State + mem.KV // a copy, since a recurrent state cannot step back
 	}
 	kv, err := m.Desc.KVBytesPerToken(b.KVType, b.KVType, rules)
 	if err != nil {
@@ -170,6 +173,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int,
 	}
 	if b.Pace == config.PaceHot {
 		job.Load.HotMS = int(hot.Milliseconds())
+	}
+	if b.BatchSize > 1 {
+		job.Load.Sequences = b.BatchSize
 	}
 	if b.Kind == config.KindOllama {
 		job.Load.Ollama = &OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
@@ -239,7 +245,7 @@ func (p *Plan) Prepare(models *Models) error {
 	return nil
 }
 
-// longestSequence bounds prompt and generated tokens of any scenario: a byte-level
+// longestSequence bounds depth, prompt and generated tokens of any scenario: a byte-level
 // tokeniser never makes more tokens of a text than it has bytes, and a few special
 // ones.
 func longestSequence(cfg *config.Config) int {
@@ -250,7 +256,7 @@ func longestSequence(cfg *config.Config) int {
 		if prompt == 0 {
 			prompt = boundTokens(s) + special
 		}
-		n = max(n, prompt+cfg.Gen(s))
+		n = max(n, s.Depth+prompt+cfg.Gen(s))
 	}
 	return n
 }

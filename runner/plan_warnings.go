@@ -50,10 +50,14 @@ func (p *Plan) warnings(logical, physical int, quota float64) []Warning {
 // contextWarnings says that a sequence is longer than those that the model was trained with; prompt 0 is not known.
 func contextWarnings(j *Job, s config.Scenario, prompt, gen int) []Warning {
 	trained := j.Model.Desc.NCtxTrain
-	if prompt == 0 || trained == 0 || int64(prompt+gen) <= trained {
+	if prompt == 0 || trained == 0 || int64(s.Depth+prompt+gen) <= trained {
 		return nil
 	}
+	before := ""
+	if s.Depth > 0 {
+		before = fmt.Sprintf("%d tokens of depth, ", s.Depth)
+	}
 	return []Warning{{Code: "beyond_trained_context", Where: j.Model.Name + "/" + s.Name,
-		Text:   fmt.Sprintf("%d tokens of prompt and %d generated are more than the %d of context that the model was made for", prompt, gen, trained),
+		Text:   fmt.Sprintf("%s%d tokens of prompt and %d generated are more than the %d of context that the model was made for", before, prompt, gen, trained),
 		Advice: "the times are right, the text is not: nobody would use the model so"}}
 }

@@ -25,6 +25,19 @@ func PromptSeed(runSeed int64, scenario string, callIdx int) int64 {
 	return int64((z ^ z>>31) >> 11) // 53 bits: whole in every JSON reader
 }
 
+// DepthSeed derives from the run's seed that of the tokens which precede a call. All calls have the same, so that the
+// cache need not be filled for each.
+func DepthSeed(runSeed int64) int64 { return PromptSeed(runSeed, "depth", 0) }
+
+// SequenceSeed derives the seed of one sequence's ids from that of a call. The first has the call's own: it is the prompt
+// of the same call with one sequence.
+func SequenceSeed(seed int64, sequence int) int64 {
+	if sequence == 0 {
+		return seed
+	}
+	return PromptSeed(seed, "sequence", sequence)
+}
+
 // DrawPrompt returns n token ids, uniform over the vocabulary. Fresh ids for each
 // repetition keep a mixture of experts from warming one expert and a cache from
 // holding one embedding row.
@@ -48,10 +61,15 @@ func HashIDs(ids []int32) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// RecordedIDs returns ids if a record may hold them, else nil.
-func RecordedIDs(ids []int32) []int32 {
-	if len(ids) > MaxRecordedIDs {
+// RecordedIDs returns those of the sequences' ids, one sequence behind the other, that a record may hold: whole sequences
+// from the first on, nil if not even that one.
+func RecordedIDs(ids []int32, sequences int) []int32 {
+	each := len(ids) / max(1, sequences)
+	if each > MaxRecordedIDs {
 		return nil
 	}
-	return ids
+	if len(ids) <= MaxRecordedIDs {
+		return ids
+	}
+	return ids[:MaxRecordedIDs/each*each]
 }

@@ -22,7 +22,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		Model: j.Model.Name, ModelKind: j.Model.Kind, ModelSource: j.Model.Source,
 		ModelFile: j.Model.Label, ModelSHA256: notEmpty(j.Model.SHA256),
 		ParamsMillions: float64(d.ParamsTotal) / 1e6, ParamsMillionsConfig: j.Model.ParamsMillions,
-		GenTokensTarget: r.Plan.Config.Gen(c.Scenario), BatchSizeConfig: j.Backend.BatchSize,
+		GenTokensTarget: r.Plan.Config.Gen(c.Scenario), BatchSizeConfig: j.Backend.BatchSize, Depth: c.Scenario.Depth,
 		CallIdx: call.Idx, SampleIdx: call.Idx, IsWarmup: call.Warmup >= 0,
 		StartedAt: float64(started.UnixNano()) / 1e9,
 		ModelFacts: record.ModelFacts{
@@ -35,7 +35,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		RuntimeFacts: record.RuntimeFacts{
 			Device: j.Backend.Device, NThreadsAsked: j.Backend.Threads, NThreadsBatchAsked: j.Backend.ThreadsBatch,
 			NGPULayers: j.Backend.NGPULayers, FlashAttention: j.Backend.FlashAttn,
-			NCtx: j.Load.NCtx, NBatch: j.Load.NBatch, NUBatch: j.Load.NUBatch,
+			NCtx: j.Load.NCtx * max(1, j.Load.Sequences), NBatch: j.Load.NBatch, NUBatch: j.Load.NUBatch,
 			KVTypeK: j.Backend.KVType, KVTypeV: j.Backend.KVType, UseMmap: j.Backend.Mmap,
 			LlamaCommit: cmp.Or(info.LlamaCommit, build.LlamaCommit), Program: program, LlamaSource: build.LlamaSource,
 			BuildCompiler: build.Compiler, BuildFlags: build.Flags, CPUFeatures: build.CPUFeatures,
@@ -68,6 +68,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		}
 	}
 	info.SelfCheck.note(&rec)
+	info.BatchCheck.note(&rec)
 	if info.NCtx > 0 {
 		rec.NCtx = info.NCtx
 		kv := int64(info.NCtx) * j.KVBytes
@@ -165,13 +166,20 @@ func noDevice(r record.Record) string {
 	return ""
 }
 
-// project fills in the mode's own latency and rate. An answer that a server ended
+// project fills in the mode's own latency and rates, over the batch. An answer that a server ended
 // early stands for the target's length: its scaled times and lengths count.
 func project(rec *record.Record) {
-	prompt, gen := rec.PromptTokensRaw, rec.GenTokensRaw
+	prompt, gen, batch := rec.PromptTokensRaw, rec.GenTokensRaw, 1
+	if rec.BatchSize != nil {
+		batch = *rec.BatchSize
+	}
 	decodeMS, e2eMS, decoded := rec.KVDecodeMS, rec.E2EKVMS, gen
 	if rec.DecodeEquivMS != nil {
 		decodeMS, e2eMS, decoded = rec.DecodeEquivMS, rec.E2EEquivMS, rec.GenTokensEquiv
+	}
+	if decoded != nil {
+		all := *decoded * batch
+		decoded = &all
 	}
 	switch rec.Mode {
 	case record.ModePrefill:
@@ -192,6 +200,7 @@ func project(rec *record.Record) {
 	}
 	if rec.LatencyMS != nil && *rec.LatencyMS > 0 && rec.TokensTotal != nil {
 		rate := float64(*rec.TokensTotal) / (*rec.LatencyMS / 1e3)
-		rec.TokensPerS = &rate
+		each := rate / float64(batch)
+		rec.TokensPerS, rec.TokensPerSEach = &rate, &each
 	}
 }

@@ -170,7 +170,7 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 		for _, c := range job.Cells {
 			calls := r.todo(c)
 			r.calls += len(r.Plan.Calls()) - len(calls)
-			r.eta.total += job.weight(c.Scenario, r.Plan.Config.Gen(c.Scenario)) * float64(len(calls))
+			r.eta.total += r.Plan.weight(job, c.Scenario) * float64(len(calls))
 			if len(calls) == 0 {
 				r.outcome[c.TaskIdx] = record.StatusOK
 				if s, ok := r.previous.final[c.TaskIdx]; ok {
@@ -250,7 +250,7 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			}
 			fresh = true
 			r.noteGPU(info.GPU)
-			if why := info.SelfCheck.wrong(); why != "" {
+			for _, why := range info.wrong() {
 				r.Progress.Note(fmt.Sprintf("%s: INVALID: %s", j.Pair(), why))
 			}
 			for _, w := range threadWarnings(j, info.Threads, r.cpuQuota) {
@@ -327,7 +327,10 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 			st.Phase, st.Index, st.Of = PhaseWarmup, call.Warmup+1, cfg.WarmupRepetitions
 		}
 		r.show(st)
-		spec := CallSpec{GenTokens: cfg.Gen(c.Scenario)}
+		spec := CallSpec{GenTokens: cfg.Gen(c.Scenario), Depth: c.Scenario.Depth}
+		if spec.Depth > 0 {
+			spec.DepthSeed = DepthSeed(cfg.Seed)
+		}
 		if c.Scenario.PromptTokens > 0 {
 			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, PromptSeed(cfg.Seed, c.Scenario.Name, call.Idx)
 		} else {
@@ -356,7 +359,7 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 			return w.alive(), nil
 		}
 		m := rep.Measurement
-		info.SelfCheck.judge(m)
+		info.judge(m)
 		m.LoadAverage1Min = &load
 		if *fresh {
 			m.ModelLoadMS, m.ContextInitMS = &info.ModelLoadMS, &info.ContextInitMS
@@ -372,7 +375,7 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 				r.warn(w)
 			}
 		}
-		r.eta.add(j.weight(c.Scenario, cfg.Gen(c.Scenario)), time.Since(started))
+		r.eta.add(r.Plan.weight(j, c.Scenario), time.Since(started))
 		r.Progress.Stored(j.ID(c), call.Idx, record.StatusOK)
 	}
 	r.outcome[c.TaskIdx] = record.StatusOK
@@ -413,7 +416,7 @@ func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *Failure)
 	r.order++
 	r.calls += len(calls)
 	for range calls {
-		r.eta.skip(j.weight(c.Scenario, r.Plan.Config.Gen(c.Scenario)))
+		r.eta.skip(r.Plan.weight(j, c.Scenario))
 	}
 	r.outcome[c.TaskIdx] = f.Status
 	r.Progress.Stored(j.ID(c), calls[0].Idx, f.Status)

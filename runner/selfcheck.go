@@ -50,6 +50,39 @@ func (s *SelfCheck) wrong() string {
 	return fmt.Sprintf("%sa batch of %d tokens gives other logits than the same tokens one by one: relative L2 %.2g, above %g, %s", record.SelfCheckFailed, s.Tokens, s.RelL2, s.Bound, prefers)
 }
 
+// BatchCheck is whether the runtime computes the same for sequences together as for each alone. They are fed random tokens,
+// whichever they would choose, so that a step at which two tokens are nearly as likely does not part them.
+type BatchCheck struct {
+	RelL2           float64 `json:"rel_l2"`           // of the logits after the last step; the largest of all sequences
+	Sequences       int     `json:"sequences"`        // that were decoded alone too
+	FirstDifference *int    `json:"first_difference"` // first step, from 0, at which one would choose another token; nil: none
+	Bound           float64 `json:"bound"`            // beyond which RelL2 is that of a wrong result
+	Skipped         string  `json:"skipped"`          // why there is none; then nothing else is set
+}
+
+// Of a batch's check.
+const (
+	BatchCheckPrompt = 8 // tokens
+	BatchCheckSteps  = 8
+)
+
+func (b *BatchCheck) wrong() string {
+	if b == nil || b.Skipped != "" || b.RelL2 <= b.Bound {
+		return ""
+	}
+	return fmt.Sprintf("%sa sequence in a batch gets other logits than alone: relative L2 %.2g, above %g", record.SelfCheckFailed, b.RelL2, b.Bound)
+}
+
+// wrong says what is wrong with the results of a load, if anything is known to be.
+func (i *LoadInfo) wrong() (out []string) {
+	for _, why := range []string{i.SelfCheck.wrong(), i.BatchCheck.wrong()} {
+		if why != "" {
+			out = append(out, why)
+		}
+	}
+	return out
+}
+
 // note puts the check on record.
 func (s *SelfCheck) note(rec *record.Record) {
 	if s != nil && s.Skipped == "" {
@@ -57,16 +90,28 @@ func (s *SelfCheck) note(rec *record.Record) {
 	}
 }
 
+func (b *BatchCheck) note(rec *record.Record) {
+	if b != nil && b.Skipped == "" {
+		rec.BatchCheckRelL2, rec.BatchCheckSequences, rec.BatchFirstDifference = &b.RelL2, &b.Sequences, b.FirstDifference
+	}
+}
+
 // judge makes all modes of a call INVALID where the runtime that made it computes something else than it should.
-func (s *SelfCheck) judge(m *Sample) {
-	if why := s.wrong(); why != "" {
+func (i *LoadInfo) judge(m *Sample) {
+	for _, why := range i.wrong() {
 		m.Spoil(why)
 	}
-	if s != nil && s.Skipped != "" {
-		if m.Missing == nil {
-			m.Missing = map[string]string{}
-		}
+	if m.Missing == nil {
+		m.Missing = map[string]string{}
+	}
+	if s := i.SelfCheck; s != nil && s.Skipped != "" {
 		m.Missing["self_check_rel_l2"], m.Missing["self_check_tokens"] = s.Skipped, s.Skipped
+	}
+	switch b := i.BatchCheck; {
+	case b != nil && b.Skipped != "":
+		m.Missing["batch_check_rel_l2"], m.Missing["batch_check_sequences"] = b.Skipped, b.Skipped
+	case b != nil && b.FirstDifference == nil:
+		m.Missing["batch_first_difference"] = "no step chose another token"
 	}
 }
 

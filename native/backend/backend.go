@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +23,13 @@ type Native struct {
 	ctx       *native.Context
 	params    native.ContextParams // of ctx
 	vocab     int
-	positions int          // rows of the model's position table; 0: none
-	gpu       *accelerator // nil on the CPU
+	positions int      // rows of the model's position table; 0: none
+	sequences int      // decoded together
+	depth     struct { // the tokens of the last call's, kept: all calls of a cell have the same
+		seed int64
+		past [][]int32
+	}
+	gpu *accelerator // nil on the CPU
 
 	hot, idle time.Duration // untimed work and pause before each call
 }
@@ -42,7 +48,7 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	}()
 	params := native.ModelParams{Mmap: spec.Mmap}
 	n.params = native.ContextParams{
-		NCtx: spec.NCtx, NBatch: spec.NBatch, NUBatch: spec.NUBatch, Threads: spec.Threads, ThreadsBatch: spec.ThreadsBatch,
+		NCtx: spec.NCtx, Sequences: spec.Sequences, NBatch: spec.NBatch, NUBatch: spec.NUBatch, Threads: spec.Threads, ThreadsBatch: spec.ThreadsBatch,
 		FlashAttn: spec.FlashAttn, KVTypeK: spec.KVType, KVTypeV: spec.KVType, TokenEvents: spec.TokenEvents,
 		CPUs: spec.CPUAffinity,
 	}
@@ -86,7 +92,7 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	if err := spec.Expect.Check(spec.ModelFile, account); err != nil {
 		return runner.LoadInfo{}, err
 	}
-	n.vocab, n.positions = n.model.Info().NVocab, spec.Positions
+	n.vocab, n.positions, n.sequences = n.model.Info().NVocab, spec.Positions, max(1, spec.Sequences)
 	n.hot, n.idle = time.Duration(spec.HotMS)*time.Millisecond, time.Duration(spec.IdleMS)*time.Millisecond
 	build, err := native.Build()
 	if err != nil {
@@ -106,6 +112,9 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 		return runner.LoadInfo{}, err
 	}
 	if info.SelfCheck, err = n.selfCheck(spec); err != nil {
+		return runner.LoadInfo{}, err
+	}
+	if info.BatchCheck, err = n.batchCheck(spec); err != nil {
 		return runner.LoadInfo{}, err
 	}
 	return info, nil
@@ -165,12 +174,12 @@ func failure(err error) error {
 // trusted, however fast it was.
 func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 	var out runner.Sample
-	prompt, err := n.prompt(call, &out.Measurement)
+	prompts, err := n.prompts(call, &out.Measurement)
 	if err != nil {
 		return runner.Sample{}, err
 	}
 	m, err := n.ctx.MeasureCall(native.Call{
-		Prompts: [][]int32{prompt}, Gen: call.GenTokens,
+		Prompts: prompts, Past: n.past(call), Gen: call.GenTokens,
 		Hot: n.hot, HotMost: runner.HotMost, Idle: n.idle,
 	})
 	if err != nil {
@@ -180,7 +189,7 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		return runner.Sample{}, errNotFinite()
 	}
 	if call.Prompt != nil {
-		pieces, err := n.pieces(m.OutputIDs)
+		pieces, err := n.pieces(m.OutputIDs[:call.GenTokens])
 		if err != nil {
 			return runner.Sample{}, err
 		}
@@ -190,8 +199,9 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 			out.OutputPieces = pieces
 		}
 	}
-	one, seqLen, gen := 1, len(prompt), len(m.OutputIDs)
-	out.BatchSize, out.SeqLen, out.PromptTokensRaw, out.GenTokensRaw = &one, &seqLen, &seqLen, &gen
+	prompt := slices.Concat(prompts...)
+	seqLen, all := len(prompts[0]), len(prompt)
+	out.BatchSize, out.SeqLen, out.PromptTokensRaw, out.GenTokensRaw = &n.sequences, &seqLen, &all, &call.GenTokens
 
 	out.PrefillMS = ptr(ms(m.PrefillNS))
 	out.KVDecodeMS = ptr(ms(m.KVDecodeNS))
@@ -210,7 +220,7 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		out.PrefillColdMS = ptr(ms(m.PrefillColdNS))
 	}
 
-	out.PromptTokenIDs, out.OutputTokenIDs = runner.RecordedIDs(prompt), runner.RecordedIDs(m.OutputIDs)
+	out.PromptTokenIDs, out.OutputTokenIDs = runner.RecordedIDs(prompt, n.sequences), runner.RecordedIDs(m.OutputIDs, n.sequences)
 	out.PromptTokensHash, out.OutputTokensHash = ptr(runner.HashIDs(prompt)), ptr(runner.HashIDs(m.OutputIDs))
 	out.LogitsFinite = &m.LogitsFinite
 	out.RSSPeakMiB = ptr(float64(m.RSSPeakBytes) / (1 << 20))
@@ -219,7 +229,7 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 	out.CPUTimeMS = ptr(ms(m.CPUTimeNS))
 	if n.gpu != nil {
 		if !n.gpu.audited {
-			n.gpu.place(n.model, n.params, prompt)
+			n.gpu.place(n.model, n.params, prompts[0])
 		}
 		if err := n.gpu.note(&out, m); err != nil {
 			return runner.Sample{}, err
@@ -250,25 +260,45 @@ func (n *Native) pieces(ids []int32) ([]string, error) {
 	return out, nil
 }
 
-// prompt returns the call's token ids and notes how they came about.
-func (n *Native) prompt(call runner.CallSpec, out *record.Measurement) ([]int32, error) {
+// draw returns n random ids of each sequence.
+func (n *Native) draw(seed int64, tokens int) [][]int32 {
+	out := make([][]int32, n.sequences)
+	for s := range out {
+		out[s] = runner.DrawPrompt(runner.SequenceSeed(seed, s), tokens, n.vocab)
+	}
+	return out
+}
+
+// past returns the ids that are in the cache before a call.
+func (n *Native) past(call runner.CallSpec) [][]int32 {
+	if call.Depth == 0 {
+		return nil
+	}
+	if p := &n.depth; p.past == nil || p.seed != call.DepthSeed || len(p.past[0]) != call.Depth {
+		p.seed, p.past = call.DepthSeed, n.draw(call.DepthSeed, call.Depth)
+	}
+	return n.depth.past
+}
+
+// prompts returns the token ids of each of the call's sequences and notes how they came about.
+func (n *Native) prompts(call runner.CallSpec, out *record.Measurement) ([][]int32, error) {
 	if n.ctx == nil {
 		return nil, errors.New("native: a call before a load")
 	}
 	if call.Prompt == nil {
 		out.PromptSeed = &call.Seed
-		return runner.DrawPrompt(call.Seed, call.PromptTokens, n.vocab), nil
+		return n.draw(call.Seed, call.PromptTokens), nil
 	}
 	start := time.Now()
 	ids, err := n.model.TokenizeMarkup(*call.Prompt) // as a server does, so that the two can be compared
 	out.TokenizeMS = ptr(ms(time.Since(start).Nanoseconds()))
-	if err == nil && n.positions > 0 && len(ids)+call.GenTokens > n.positions {
-		err = fmt.Errorf("native: the prompt has %d tokens: with %d decode steps it is longer than the model's %d positions", len(ids), call.GenTokens, n.positions)
+	if err == nil && n.positions > 0 && call.Depth+len(ids)+call.GenTokens > n.positions {
+		err = fmt.Errorf("native: the prompt has %d tokens: with a depth of %d and %d decode steps it is longer than the model's %d positions", len(ids), call.Depth, call.GenTokens, n.positions)
 	}
 	if err == nil && len(ids) == 0 {
 		err = errors.New("native: the prompt has no tokens in this model's vocabulary")
 	}
-	return ids, err
+	return slices.Repeat([][]int32{ids}, n.sequences), err
 }
 
 // Close frees the context and the model; it may be called twice.

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"llmscale/runner"
@@ -17,7 +18,7 @@ func (n *Native) selfCheck(spec runner.LoadSpec) (*runner.SelfCheck, error) {
 	if spec.SelfCheck == nil {
 		return nil, nil
 	}
-	tokens := min(runner.SelfCheckTokens, n.ctx.NCtx())
+	tokens := min(runner.SelfCheckTokens, spec.NCtx)
 	if n.positions > 0 {
 		tokens = min(tokens, n.positions)
 	}
@@ -44,4 +45,47 @@ func (n *Native) selfCheck(spec runner.LoadSpec) (*runner.SelfCheck, error) {
 		}
 	}
 	return nearest, nil
+}
+
+// batchCheck has sequences decoded together and alone. Where one of them comes out too far apart they try other texts, and
+// its nearest result counts. Nil where the spec asks for no check, or for one sequence.
+func (n *Native) batchCheck(spec runner.LoadSpec) (*runner.BatchCheck, error) {
+	if spec.SelfCheck == nil || n.sequences == 1 {
+		return nil, nil
+	}
+	length := runner.BatchCheckPrompt + runner.BatchCheckSteps
+	if room := spec.NCtx; room < length || n.positions > 0 && n.positions < length {
+		return &runner.BatchCheck{Skipped: fmt.Sprintf("no check of the batch: the context has no room for %d tokens", length)}, nil
+	}
+	budget := time.Duration(spec.SelfCheck.BudgetS * float64(time.Second))
+	out := &runner.BatchCheck{Bound: spec.SelfCheck.Bound}
+	var nearest []float64 // of each sequence that is compared
+	for try := range int64(selfCheckPrompts) {
+		texts := make([][]int32, n.sequences)
+		for s := range texts {
+			texts[s] = runner.DrawPrompt(runner.SequenceSeed(try, s), length, n.vocab)
+		}
+		c, err := n.ctx.BatchCheck(texts, runner.BatchCheckPrompt, budget)
+		switch {
+		case err != nil:
+			return nil, failure(err)
+		case !c.Finite:
+			return nil, errNotFinite()
+		case len(c.Sequences) == 0 && try == 0:
+			return &runner.BatchCheck{Skipped: fmt.Sprintf("no check of the batch: it would have taken more than the %v that there were", budget)}, nil
+		}
+		if try == 0 {
+			nearest, out.Sequences = c.RelL2, len(c.Sequences)
+			if c.FirstDifference >= 0 {
+				out.FirstDifference = &c.FirstDifference
+			}
+		}
+		for i := range min(len(nearest), len(c.RelL2)) {
+			nearest[i] = min(nearest[i], c.RelL2[i])
+		}
+		if out.RelL2 = slices.Max(nearest); out.RelL2 <= out.Bound {
+			break
+		}
+	}
+	return out, nil
 }

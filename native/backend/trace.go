@@ -18,11 +18,11 @@ func (n *Native) TraceOps(call runner.CallSpec) (*native.Trace, error) {
 
 func (n *Native) trace(call runner.CallSpec, how func(*native.Context, []int32, int) (*native.Trace, error)) (*native.Trace, error) {
 	var ignored record.Measurement // where the prompt came from, which is in call
-	prompt, err := n.prompt(call, &ignored)
+	prompts, err := n.prompts(call, &ignored)
 	if err != nil {
 		return nil, err
 	}
-	t, err := how(n.ctx, prompt, call.GenTokens)
+	t, err := how(n.ctx, prompts[0], call.GenTokens)
 	if err != nil {
 		return nil, failure(err)
 	}

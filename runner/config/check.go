@@ -28,6 +28,7 @@ func (d *decoder) check(c *Config) {
 	for i := range c.Backends {
 		d.checkBackend(c, &c.Backends[i], d.entries["backends"][i])
 	}
+	d.checkDepths(c)
 	file, lists := knownNames(c.Backends)
 	for i := range c.Models {
 		d.checkModel(c, &c.Models[i], fmt.Sprintf("models[%d]", i), file, lists)
@@ -93,6 +94,22 @@ func (d *decoder) checkScenario(path string) {
 	}
 }
 
+// checkDepths refuses a depth that a backend cannot fill in, once for each entry of scenarios.
+func (d *decoder) checkDepths(c *Config) {
+	i := slices.IndexFunc(c.Backends, func(b Backend) bool { return b.Kind == KindOllama })
+	if i < 0 {
+		return
+	}
+	told := map[string]bool{}
+	for k, s := range c.Scenarios {
+		e := d.entries["scenarios"][k]
+		if n, ok := d.place(e, "depth"); ok && s.Depth > 0 && !told[e.path] && !d.bad[n.field] {
+			told[e.path] = true
+			d.fail(n.mark, n.field, "must be 0 beside backend %s of kind ollama, not %d: a server's cache cannot be filled outside the time; measure depths in a file of their own", entryName(c.Backends[i]), s.Depth)
+		}
+	}
+}
+
 // ofGPU are the keys that mean nothing on the CPU.
 var ofGPU = []string{"cuda_graphs", "token_events", "vram_limit_gib"}
 
@@ -118,6 +135,11 @@ func (d *decoder) checkBackend(c *Config, b *Backend, e entry) {
 		b.UBatchTokens = min(512, b.BatchTokens)
 	} else if b.UBatchTokens > b.BatchTokens && !d.bad[path+".batch_tokens"] {
 		d.fail(n.mark, n.field, "must be at most batch_tokens (%d), not %d; llama.cpp would take %d without a word%s", b.BatchTokens, b.UBatchTokens, b.BatchTokens, e.combined("batch_tokens", "ubatch_tokens"))
+	}
+	if n, ok := d.place(e, "batch_size"); ok && b.Kind == KindOllama && b.BatchSize > 1 {
+		d.fail(n.mark, n.field, "must be 1 for kind ollama, not %d: each sequence is a request of its own, and which of them the server decodes together is its affair%s", b.BatchSize, e.combined("batch_size"))
+	} else if ok && b.Kind == KindNative && b.BatchSize > b.UBatchTokens && b.UBatchTokens <= b.BatchTokens && !d.bad[n.field] {
+		d.fail(n.mark, n.field, "must be at most ubatch_tokens (%d), not %d: a step decodes one token of each sequence, all at once%s", b.UBatchTokens, b.BatchSize, e.combined("batch_size", "batch_tokens", "ubatch_tokens"))
 	}
 	if b.KVType == "q8_0" && b.FlashAttn == "off" {
 		n, _ := d.place(e, "flash_attn")
@@ -180,9 +202,13 @@ func (c *Config) contextTooShort(b Backend) string {
 		return ""
 	}
 	for _, s := range c.Scenarios {
-		if prompt, gen := max(s.PromptTokens, 1), c.Gen(s); prompt+gen > b.ContextTokens {
-			return fmt.Sprintf("%d tokens are too few for scenario %s: %d of the prompt and %d generated make %d; write 0 to fit it",
-				b.ContextTokens, quote(s.Name), prompt, gen, prompt+gen)
+		if prompt, gen := max(s.PromptTokens, 1), c.Gen(s); s.Depth+prompt+gen > b.ContextTokens {
+			before := ""
+			if s.Depth > 0 {
+				before = fmt.Sprintf("%d of depth, ", s.Depth)
+			}
+			return fmt.Sprintf("%d tokens are too few for scenario %s: %s%d of the prompt and %d generated make %d; write 0 to fit it",
+				b.ContextTokens, quote(s.Name), before, prompt, gen, s.Depth+prompt+gen)
 		}
 	}
 	return ""

@@ -57,6 +57,7 @@ type Scenario struct {
 	Prompt       string `json:"prompt,omitempty"`        // text, tokenised by the model; "" where PromptTokens is set
 	PromptTokens int    `json:"prompt_tokens,omitempty"` // that many seeded random token ids; 0 where Prompt is set
 	GenTokens    int    `json:"gen_tokens,omitempty"`    // decode steps; 0: the config's, see Gen
+	Depth        int    `json:"depth,omitempty"`         // tokens in the KV cache before the prompt
 
 	Group string `json:"-"` // name of the entry whose lists made it; "": it is an entry itself
 }
@@ -68,7 +69,7 @@ type Backend struct {
 	Kind          string  `json:"kind"`                     // KindNative or KindOllama
 	Device        string  `json:"device"`                   // DeviceCPU or DeviceCUDA
 	DType         string  `json:"dtype,omitempty"`          // f32, f16, q8_0: the type in which models are synthesised; "": this backend runs files only
-	BatchSize     int     `json:"batch_size"`               // sequences decoded together; 1
+	BatchSize     int     `json:"batch_size"`               // sequences decoded together
 	Threads       int     `json:"threads"`                  // 0: all physical cores
 	ThreadsBatch  int     `json:"threads_batch"`            // 0: as Threads
 	NGPULayers    int     `json:"n_gpu_layers"`             // AllLayers, FitLayers or a number; always 0 on the CPU
@@ -76,7 +77,7 @@ type Backend struct {
 	TokenEvents   bool    `json:"token_events"`             // device time of every decode step
 	VRAMLimitGiB  float64 `json:"vram_limit_gib,omitempty"` // device memory that the card pretends to have; 0: all of it
 	FlashAttn     string  `json:"flash_attn"`               // auto, on, off
-	ContextTokens int     `json:"context_tokens"`           // 0: what the longest prompt needs, see Context
+	ContextTokens int     `json:"context_tokens"`           // of each sequence; 0: what the longest one needs, see Context
 	BatchTokens   int     `json:"batch_tokens"`             // most tokens handed to one llama_decode
 	UBatchTokens  int     `json:"ubatch_tokens"`            // most tokens computed at once; at most BatchTokens
 	KVType        string  `json:"kv_type"`                  // f16, f32, q8_0, for keys and values alike
@@ -288,8 +289,8 @@ func (c *Config) Resolved() Resolved {
 	return r
 }
 
-// Context is the length of the KV cache, in tokens, for a worker whose longest
-// sequence, prompt and generated tokens, has that many tokens: context_tokens
+// Context is the length of a sequence's KV cache, in tokens, for a worker whose longest
+// sequence, depth, prompt and generated tokens, has that many tokens: context_tokens
 // where the file sets it, otherwise that, rounded up to a multiple of 256.
 func (b Backend) Context(longest int) int {
 	if b.ContextTokens > 0 {

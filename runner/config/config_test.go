@@ -159,14 +159,15 @@ max_cells: 40_000
 scenarios:
   - name: ids
     prompt_tokens: 512
+    depth: 1000
   - name: text
     gen_tokens: 32
     prompt: |
       two
       lines
 backends:
-  - {name: b, kind: native, device: cuda, dtype: q8_0, batch_size: 1, threads: 2, threads_batch: 4, n_gpu_layers: 7,
-     cuda_graphs: false, token_events: true, vram_limit_gib: 11.5, flash_attn: off, context_tokens: 1512, batch_tokens: 512, ubatch_tokens: 128, kv_type: fp32, mmap: false,
+  - {name: b, kind: native, device: cuda, dtype: q8_0, batch_size: 3, threads: 2, threads_batch: 4, n_gpu_layers: 7,
+     cuda_graphs: false, token_events: true, vram_limit_gib: 11.5, flash_attn: off, context_tokens: 2512, batch_tokens: 512, ubatch_tokens: 128, kv_type: fp32, mmap: false,
      pace: cold, idle_ms: 100, cpu_affinity: "2,0-1"}
 models:
   - {name: "gemma3:270m", source: ../m.gguf, params_millions: 268.1, backends: [b]}
@@ -175,12 +176,12 @@ models:
 	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout(), c.TelemetryMS, c.Probe, " ", c.MaxCells); got != "all-keys 1000 5 0 9007199254740991 500ms 0 false 40000" {
 		t.Error(got)
 	}
-	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512 GenTokens:0 Group:} {Name:text Prompt:two\nlines\n PromptTokens:0 GenTokens:32 Group:}]" {
+	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512 GenTokens:0 Depth:1000 Group:} {Name:text Prompt:two\nlines\n PromptTokens:0 GenTokens:32 Depth:0 Group:}]" {
 		t.Error(got)
 	}
-	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 1, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
-		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 1512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32",
-		Pace: PaceCold, IdleMS: 100, CPUAffinity: "2,0-1", at: mark{20, 5}}
+	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 3, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
+		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 2512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32",
+		Pace: PaceCold, IdleMS: 100, CPUAffinity: "2,0-1", at: mark{21, 5}}
 	if c.Backends[0] != want {
 		t.Errorf("%+v", c.Backends[0])
 	}

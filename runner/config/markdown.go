@@ -210,7 +210,8 @@ A model that no backend runs and a backend that runs no model are errors, becaus
 - ` + "`url`, `import` and `ban_repeats`" + ` need ` + "`kind: ollama`" + `; of the other keys that kind takes no ` + "`flash_attn`, `kv_type`, `threads_batch`, `batch_tokens`, `cuda_graphs`, `token_events` and `vram_limit_gib`" + `: its server decides.
 - ` + "`ubatch_tokens`" + ` is at most ` + "`batch_tokens`" + `.
 - ` + "`kv_type: q8_0`" + ` needs ` + "`flash_attn`" + ` auto or on.
-- A ` + "`context_tokens`" + ` that is not 0 has room for every scenario's ` + "`prompt_tokens`" + ` and ` + "`gen_tokens`" + `; a text is checked once the model has tokenised it.
+- ` + "`batch_size`" + ` is at most ` + "`ubatch_tokens`" + `. Through Ollama it is 1, and no scenario has a ` + "`depth`" + `.
+- A ` + "`context_tokens`" + ` that is not 0 has room for every scenario's ` + "`depth`, `prompt_tokens`" + ` and ` + "`gen_tokens`" + `; a text is checked once the model has tokenised it.
 
 ## On the command line
 
@@ -227,6 +228,6 @@ unless they were named: that is an error.
 | ` + "`options` of `kind: ollama`" + ` | refused: raw prompts, temperature 0 and the native cell's settings are always sent |
 | ` + "`repetitions: 3`" + ` by default | 7 by default |
 | a model's ` + "`kind`" + ` | its ` + "`source`" + ` |
-| ` + "`batch_size`" + ` above 1 | refused: this version decodes one sequence at a time |
+| ` + "`batch_size`" + ` above 1 | the same, of prompts of one length: TR121 padded |
 | ` + "`gen_tokens_list`" + ` | a scenario's ` + "`gen_tokens`" + ` takes a list, or one scenario for each length (` + "`configs/decode-length.yaml`" + `) |
 `

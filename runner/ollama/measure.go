@@ -392,7 +392,7 @@ func (b *Backend) tokenize(text string, out *runner.Sample) ([]int32, error) {
 // id is not known here.
 func (b *Backend) recordPrompt(p prompt, out *runner.Sample) {
 	if p.extra == 0 {
-		out.PromptTokenIDs, out.PromptTokensHash = runner.RecordedIDs(p.ids), ptr(runner.HashIDs(p.ids))
+		out.PromptTokenIDs, out.PromptTokensHash = runner.RecordedIDs(p.ids, 1), ptr(runner.HashIDs(p.ids))
 	}
 }
 

@@ -79,6 +79,7 @@ type Record struct {
 
 	Prompt          *string `json:"prompt" doc:"the prompt's text; null where the prompt is seeded random token ids"`
 	PromptChars     *int    `json:"prompt_chars" unit:"bytes" doc:"length of the prompt's text"`
+	Depth           int     `json:"depth" unit:"tokens" doc:"seeded random tokens of each sequence in the KV cache before the prompt, put there outside every phase; 0: the call began with an empty one"`
 	GenTokensTarget int     `json:"gen_tokens_target" unit:"tokens" doc:"decode steps asked for"`
 	BatchSizeConfig int     `json:"batch_size_config" unit:"sequences" doc:"sequences decoded together, as configured"`
 
@@ -107,12 +108,13 @@ type Record struct {
 	RuntimeFacts
 	OllamaServer
 
-	LatencyMS   *float64 `json:"latency_ms" unit:"ms" doc:"host time of this mode: prefill_ms, kv_decode_ms or e2e_kv_ms; through Ollama, kv_decode_ms_equiv and e2e_kv_ms_equiv"`
-	CUDAEventMS *float64 `json:"cuda_event_ms" unit:"ms" doc:"device time of this mode by CUDA events; null on the CPU"`
-	HostGapMS   *float64 `json:"host_gap_ms" unit:"ms" doc:"latency_ms less cuda_event_ms: what the host adds around the device's work; null on the CPU"`
-	TokensTotal *int     `json:"tokens_total" unit:"tokens" doc:"prefill: prompt tokens; kv_decode: gen tokens; e2e_kv: their sum; over the batch"`
-	TokensPerS  *float64 `json:"tokens_per_s" unit:"tokens/s" doc:"tokens_total / latency"`
-	GenTokens   *int     `json:"gen_tokens" unit:"tokens" doc:"tokens decoded in this call, per sequence"`
+	LatencyMS      *float64 `json:"latency_ms" unit:"ms" doc:"host time of this mode: prefill_ms, kv_decode_ms or e2e_kv_ms; through Ollama, kv_decode_ms_equiv and e2e_kv_ms_equiv"`
+	CUDAEventMS    *float64 `json:"cuda_event_ms" unit:"ms" doc:"device time of this mode by CUDA events; null on the CPU"`
+	HostGapMS      *float64 `json:"host_gap_ms" unit:"ms" doc:"latency_ms less cuda_event_ms: what the host adds around the device's work; null on the CPU"`
+	TokensTotal    *int     `json:"tokens_total" unit:"tokens" doc:"prefill: prompt tokens; kv_decode: gen tokens; e2e_kv: their sum; over the batch"`
+	TokensPerS     *float64 `json:"tokens_per_s" unit:"tokens/s" doc:"tokens_total / latency"`
+	TokensPerSEach *float64 `json:"tokens_per_s_each" unit:"tokens/s" doc:"tokens_per_s of each sequence: by batch_size"`
+	GenTokens      *int     `json:"gen_tokens" unit:"tokens" doc:"tokens decoded in this call, per sequence"`
 
 	Nulls map[string]string `json:"null_reasons" doc:"for fields that are null though one would expect a value: why"`
 }
@@ -123,12 +125,12 @@ type Record struct {
 type Measurement struct {
 	BatchSize       *int `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
 	SeqLen          *int `json:"seq_len" unit:"tokens" doc:"prompt length that was evaluated, per sequence"`
-	PromptTokensRaw *int `json:"prompt_tokens_raw" unit:"tokens" doc:"prompt tokens evaluated"`
+	PromptTokensRaw *int `json:"prompt_tokens_raw" unit:"tokens" doc:"prompt tokens evaluated, over the batch"`
 	GenTokensRaw    *int `json:"gen_tokens_raw" unit:"tokens" doc:"decode steps taken"`
 
 	PrefillMS      *float64 `json:"prefill_ms" unit:"ms" doc:"before llama_decode of the prompt to after llama_synchronize"`
 	PrefillCUDAMS  *float64 `json:"prefill_cuda_event_ms" unit:"ms" doc:"the same by CUDA events"`
-	KVDecodeMS     *float64 `json:"kv_decode_ms" unit:"ms" doc:"before the first step to after the last; each step decodes one token, synchronizes and takes the argmax"`
+	KVDecodeMS     *float64 `json:"kv_decode_ms" unit:"ms" doc:"before the first step to after the last; each step decodes one token of every sequence, synchronizes and takes the argmax of each"`
 	KVDecodeCUDAMS *float64 `json:"kv_decode_cuda_event_ms" unit:"ms" doc:"the same by CUDA events"`
 	E2EKVCUDAMS    *float64 `json:"e2e_kv_cuda_event_ms" unit:"ms" doc:"e2e_kv by CUDA events"`
 	E2EKVMS        *float64 `json:"e2e_kv_ms" unit:"ms" doc:"prefill's start to the last step's end, by clock readings of its own"`
@@ -137,22 +139,22 @@ type Measurement struct {
 	TTFTMS         *float64 `json:"ttft_ms" unit:"ms" doc:"time to first token: prefill and the first argmax"`
 
 	TokenNS         []int64 `json:"token_ns" unit:"ns" doc:"per decode step: llama_decode + llama_synchronize; length gen_tokens_raw"`
-	TokenSamplingNS []int64 `json:"token_sampling_ns" unit:"ns" doc:"per decode step: argmax over the vocabulary; length gen_tokens_raw"`
+	TokenSamplingNS []int64 `json:"token_sampling_ns" unit:"ns" doc:"per decode step: argmax over the vocabulary, of every sequence; length gen_tokens_raw"`
 	TokenDeviceNS   []int64 `json:"token_device_ns" unit:"ns" doc:"per decode step by CUDA events; null on the CPU"`
-	FirstSamplingNS *int64  `json:"first_sampling_ns" unit:"ns" doc:"argmax over prefill's logits"`
+	FirstSamplingNS *int64  `json:"first_sampling_ns" unit:"ns" doc:"argmax over prefill's logits, of every sequence"`
 
-	PromptTokenIDs   []int32  `json:"prompt_token_ids" doc:"ids of the prompt's tokens; null when there are more than 1024"`
-	OutputTokenIDs   []int32  `json:"output_token_ids" doc:"ids of the greedy tokens in order, the first one from prefill's logits; null when there are more than 1024"`
-	PromptTokensHash *string  `json:"prompt_tokens_sha256" doc:"SHA-256 of the prompt's ids as little-endian int32"`
-	OutputTokensHash *string  `json:"output_tokens_sha256" doc:"SHA-256 of the output ids as little-endian int32"`
+	PromptTokenIDs   []int32  `json:"prompt_token_ids" doc:"ids of the prompt's tokens; of a batch as many whole sequences from the first on as 1024 ids hold, one behind the other; null when one has more"`
+	OutputTokenIDs   []int32  `json:"output_token_ids" doc:"ids of the greedy tokens in order, the first one from prefill's logits; of a batch likewise as many sequences as fit"`
+	PromptTokensHash *string  `json:"prompt_tokens_sha256" doc:"SHA-256 of the prompt's ids as little-endian int32, over the batch"`
+	OutputTokensHash *string  `json:"output_tokens_sha256" doc:"SHA-256 of the output ids as little-endian int32, over the batch"`
 	OutputPieces     []string `json:"output_pieces" doc:"the greedy tokens one by one as text, for prompts that are text; through Ollama, the pieces in which the text arrived"`
-	OutputText       *string  `json:"output_text" doc:"the greedy tokens as text, for prompts that are text; it shows whether the model makes sense"`
-	PromptSeed       *int64   `json:"prompt_seed" doc:"seed from which a prompt of N random ids was drawn; null for text"`
-	LogitsFinite     *bool    `json:"logits_finite" doc:"whether the last step's logits were all finite"`
+	OutputText       *string  `json:"output_text" doc:"the first sequence's greedy tokens as text, for prompts that are text; it shows whether the model makes sense"`
+	PromptSeed       *int64   `json:"prompt_seed" doc:"seed from which the first sequence's prompt of N random ids was drawn; the others' follow from it; null for text"`
+	LogitsFinite     *bool    `json:"logits_finite" doc:"whether the last step's logits were all finite, of every sequence"`
 
 	PrefillColdMS *float64 `json:"prefill_cold_ms" unit:"ms" doc:"of pace hot, the first untimed prefill of the prompt, which comes after whatever the program did since the last call; null where it was broken off"`
 	TokenizeMS    *float64 `json:"tokenize_ms" unit:"ms" doc:"tokenising the prompt; outside every phase; null for random ids"`
-	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call; outside every phase"`
+	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call, or filling it to depth where it is not filled yet; outside every phase"`
 	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model, from a page cache into which writing, hashing or reading its file has just brought it; on the worker's first call only"`
 	ContextInitMS *float64 `json:"context_init_ms" unit:"ms" doc:"creating the context; on the first call in it only"`
 	GraphCaptures *int64   `json:"cuda_graph_captures" doc:"CUDA graphs captured inside the timed phases of this call: 0, or the call paid for something that others are spared; null on the CPU"`
@@ -228,7 +230,7 @@ type RuntimeFacts struct {
 	CPUs               *float64 `json:"cpus_for_threads" unit:"CPUs" doc:"processors that the threads of decode can use at the same time: those that they may run on, no more than the control groups grant time for; null where n_threads is"`
 	NGPULayers         int      `json:"n_gpu_layers" doc:"layers offloaded to the GPU, the output head counted as one more; -1 or -2 where all or as many as fit were asked for and the model was not loaded"`
 	FlashAttention     string   `json:"flash_attn" doc:"flash attention as configured: auto, on or off; server where an Ollama server decides and does not tell"`
-	NCtx               int      `json:"n_ctx" unit:"tokens" doc:"context length of the KV cache"`
+	NCtx               int      `json:"n_ctx" unit:"tokens" doc:"context length of the KV cache, over all sequences"`
 	NBatch             int      `json:"n_batch" unit:"tokens" doc:"largest batch handed to llama_decode"`
 	NUBatch            int      `json:"n_ubatch" unit:"tokens" doc:"largest batch computed at once"`
 	KVTypeK            string   `json:"kv_type_k" doc:"ggml type of the key cache; server where an Ollama server decides and does not tell"`
@@ -245,8 +247,11 @@ type RuntimeFacts struct {
 	CPUFeatures        string   `json:"cpu_features" doc:"CPU features that the build uses on this machine, in llama.cpp's words"`
 	Program            string   `json:"program" doc:"the worker's program as the config names it; empty: the one that ran the sweep"`
 
-	SelfCheckRelL2  *float64 `json:"self_check_rel_l2" doc:"after the load and outside every phase, a prompt was evaluated as a batch and token by token: Euclidean distance between the two logits of its last token, by the larger of their norms; 0: equal; beyond the bound of docs/measuring.md the call is INVALID"`
-	SelfCheckTokens *int     `json:"self_check_tokens" unit:"tokens" doc:"length of that prompt: 40, less where the context or the time did not suffice"`
+	SelfCheckRelL2       *float64 `json:"self_check_rel_l2" doc:"after the load and outside every phase, a prompt was evaluated as a batch and token by token: Euclidean distance between the two logits of its last token, by the larger of their norms; 0: equal; beyond the bound of docs/measuring.md the call is INVALID"`
+	SelfCheckTokens      *int     `json:"self_check_tokens" unit:"tokens" doc:"length of that prompt: 40, less where the context or the time did not suffice"`
+	BatchCheckRelL2      *float64 `json:"batch_check_rel_l2" doc:"after the load and outside every phase, sequences were decoded as a batch and alone, fed the same 16 random tokens: the distance between the two logits as in self_check_rel_l2, the largest of the sequences; null at batch size 1"`
+	BatchCheckSequences  *int     `json:"batch_check_sequences" unit:"sequences" doc:"of the batch, those that were decoded alone too: 8, fewer where the batch or the time did not suffice"`
+	BatchFirstDifference *int     `json:"batch_first_difference" doc:"of that check the first of 8 steps, from 0, at which one would have chosen another token; null: none did, or there was no check"`
 
 	CUDAGraphs   *bool    `json:"cuda_graphs" doc:"CUDA graphs as configured; null on the CPU"`
 	VRAMLimitGiB *float64 `json:"vram_limit_gib" unit:"GiB" doc:"device memory that the card pretended to have; null: all of it"`
