@@ -203,7 +203,7 @@ func TestOneSettingAlone(t *testing.T) {
 		at[c.Mode+" "+c.Axis+" "+c.Value+" at "+c.At]++
 	}
 	for _, want := range []string{"kv_decode threads 2 at flash_attn off", "kv_decode threads 2 at flash_attn on", "kv_decode flash_attn on at threads 1", "kv_decode flash_attn on at threads 2",
-		"prefill threads_batch 2 at flash_attn off", "prefill threads_batch 2 at flash_attn on", "prefill flash_attn on at threads_batch 1", "prefill flash_attn on at threads_batch 2"} {
+		"prefill threads_batch 2 at flash_attn off", "prefill threads_batch 2 at flash_attn on", "prefill flash_attn on at threads 1", "prefill flash_attn on at threads 2"} {
 		if at[want] != 1 {
 			t.Errorf("%s: %d times in %v", want, at[want], at)
 		}

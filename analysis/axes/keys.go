@@ -200,8 +200,15 @@ func (s Settings) Differing(o Settings) (names []string) {
 	return names
 }
 
-// Words says a key's value as a reader would: "threads 2", "flash_attn on".
-func (s Settings) Words(name string) string { return name + " " + s.Get(name).Label }
+// Words says a key's value as a reader would: "threads 2", "flash_attn on". The
+// threads that bear on a phase are its threads, whatever the config calls them.
+func (s Settings) Words(name string) string {
+	label := s.Get(name).Label
+	if name == ThreadsBatch {
+		name = Threads
+	}
+	return name + " " + label
+}
 
 // bearsOn reports whether the key bears on the times of a mode.
 func (k *Key) bearsOn(mode string) bool { return k.OnlyMode == "" || k.OnlyMode == mode }

@@ -263,12 +263,12 @@ func spansText(t axes.Trend) string {
 		case last == 0 && models == 1:
 		case last == 0:
 			where = fmt.Sprintf(" on all %d sizes, %s to %s", models, shortParams(s.FromM), shortParams(s.ToM))
+		case s.From == s.To:
+			where = " at " + shortParams(s.FromM)
 		case i == last:
 			where = " from " + shortParams(s.FromM) + " on"
 		case i == 0:
 			where = " up to " + shortParams(s.ToM)
-		case s.From == s.To:
-			where = " at " + shortParams(s.FromM)
 		default:
 			where = fmt.Sprintf(" from %s to %s", shortParams(s.FromM), shortParams(s.ToM))
 		}
@@ -326,61 +326,97 @@ func (w *writer) threadSentences() list {
 		}
 	}
 	var out list
-	for _, g := range order {
-		// Models and scenarios with one answer share a phrase.
-		var phrases []string
-		of := map[string][]string{}
-		several := slices.ContainsFunc(by[g], func(b axes.BestThreads) bool { return b.Scenario != by[g][0].Scenario })
-		for _, b := range by[g] {
-			p := bestText(&b)
-			if of[p] == nil {
-				phrases = append(phrases, p)
-			}
-			at := text(b.Model)
-			if several {
-				at += " (" + text(b.Scenario) + ")"
-			}
-			of[p] = append(of[p], at)
+	for i, g := range order {
+		if i == mostTrends/2 {
+			out = append(out, "Threads under further settings: see the table of “Settings compared”.")
+			break
 		}
 		s := fmt.Sprintf("**Threads for %s**", modeWord(g.mode))
 		if g.at != "" {
 			s += " at " + text(g.at)
 		}
-		if len(phrases) > mostTrends || len(by[g]) > 3*mostTrends {
-			out = append(out, fmt.Sprintf("%s: see the table of “Settings compared”.", s))
-			continue
-		}
-		for i, p := range phrases {
-			if len(phrases) > 1 || len(by[g]) > 1 {
-				phrases[i] = p + ", on " + join(of[p])
-			}
-		}
-		out = append(out, s+": "+strings.Join(phrases, "; ")+".")
+		out = append(out, s+": "+strings.Join(bestPhrases(by[g]), "; ")+".")
 	}
 	return out
 }
 
-// bestText is the answer for one phase of one model.
-func bestText(b *axes.BestThreads) string {
-	s := fmt.Sprintf("**%d** of %s is best", b.Best, measured(b))
-	switch {
-	case b.Told:
-		s += ", told from all others"
-	case b.Fewest < b.Best:
-		s += fmt.Sprintf("; %d is not shown to be slower", b.Fewest)
-	default:
-		s += "; more are not shown to be slower"
+// bestPhrases say which number of threads is best on which models, and what one more
+// gives there: one phrase for all that have the same answer.
+func bestPhrases(all []axes.BestThreads) []string {
+	type answer struct {
+		best, fewest int
+		told         bool
+		more         string // verdict on one more; "": not measured
 	}
-	more := b.OneMore()
-	switch {
-	case more == nil:
-		s += fmt.Sprintf("; what more than %d would give is not measured", b.Best)
-	case more.GainVerdict == axes.Slower:
-		s += fmt.Sprintf("; each thread more costs %s %% of the speed", loss(more.Gain))
-	default:
-		s += "; one more gives nothing that is shown"
+	var order []answer
+	on := map[answer][]string{}
+	costs := map[answer]*span{}
+	several := slices.ContainsFunc(all, func(b axes.BestThreads) bool { return b.Scenario != all[0].Scenario })
+	for _, b := range all {
+		k := answer{best: b.Best, fewest: b.Fewest, told: b.Told}
+		more := b.OneMore()
+		if more != nil {
+			k.more = more.GainVerdict
+		}
+		if on[k] == nil {
+			order = append(order, k)
+			costs[k] = &span{}
+		}
+		name := text(b.Model)
+		if several {
+			name += " (" + text(b.Scenario) + ")"
+		}
+		on[k] = append(on[k], name)
+		if more != nil {
+			loss := -100 * *more.Gain
+			costs[k].add(&loss)
+		}
 	}
-	return s
+	var out []string
+	for _, k := range order {
+		s := fmt.Sprintf("**%d** of %s is best", k.best, measured(all))
+		if len(order)+len(on[k]) > 2 {
+			names := on[k]
+			if len(names) > mostTrends/2 {
+				names = []string{count(len(names), "model and scenario", "models and scenarios")}
+			}
+			s += " on " + join(names)
+		}
+		switch {
+		case k.told:
+		case k.fewest < k.best:
+			s += fmt.Sprintf(", and %d is not shown to be slower", k.fewest)
+		case k.more != axes.NotShown:
+			s += ", which is not shown of all others"
+		}
+		switch k.more {
+		case "":
+			s += fmt.Sprintf(" (what more than %d would give is not measured)", k.best)
+		case axes.Slower:
+			s += fmt.Sprintf(" (each thread more costs %s %% of the speed)", costs[k].text(func(v float64) string { return fixed(&v, 1) }))
+		default:
+			s += " (that one more differs is not shown)"
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func measured(all []axes.BestThreads) string {
+	var ns []int
+	for _, b := range all {
+		for _, c := range b.Counts {
+			if !slices.Contains(ns, c.Threads) {
+				ns = append(ns, c.Threads)
+			}
+		}
+	}
+	slices.Sort(ns)
+	var out []string
+	for _, n := range ns {
+		out = append(out, strconv.Itoa(n))
+	}
+	return join(out)
 }
 
 // saidOfAxis reports whether a sentence on settings has decode of two backends.
@@ -388,17 +424,4 @@ func (w *writer) saidOfAxis(base, backend string) bool {
 	return slices.ContainsFunc(w.r.Axes, func(c axes.Comparison) bool {
 		return c.BaseBackend == base && c.Backend == backend && c.Mode == record.ModeDecode && !(c.Axis == axes.DType && w.oneSize())
 	})
-}
-
-func loss(gain *float64) string {
-	v := -100 * *gain
-	return fixed(&v, 1)
-}
-
-func measured(b *axes.BestThreads) string {
-	var out []string
-	for _, c := range b.Counts {
-		out = append(out, strconv.Itoa(c.Threads))
-	}
-	return join(out)
 }
