@@ -145,7 +145,7 @@ func (a *analyzer) summarise() {
 		s := sorted(ms)
 		c := Cell{
 			Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ModelKind: m.Kind,
-			ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode, Depth: g.rows[0].depth(), Pace: g.rows[0].Pace,
+			ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode, Depth: g.rows[0].depth(), Pace: g.rows[0].pace(),
 			N: len(ms), LatenciesMS: ms,
 			MeanMS: stat.Mean(ms, nil), MedianMS: quantileSorted(s, 0.5), MinMS: s[0], MaxMS: s[len(s)-1],
 			P95MS: percentileSorted(s, 0.95, needP95), P99MS: percentileSorted(s, 0.99, needP99),

@@ -357,7 +357,7 @@ func recordsDiffer(native, ollama *Row) []string {
 	say("n_batch", whole(native.NBatch), whole(ollama.NBatch))
 	say("n_ubatch", whole(native.NUBatch), whole(ollama.NUBatch))
 	say("use_mmap", fmt.Sprint(native.UseMmap), fmt.Sprint(ollama.UseMmap))
-	say("pace", native.Pace, ollama.Pace)
+	say("pace", native.pace(), ollama.pace())
 	say("llama.cpp", native.LlamaCommit, ollama.LlamaCommit)
 	return out
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/axes"
 	"llmscale/runner/ceilings"
 )
 
@@ -201,7 +202,7 @@ func (b *LlamaBench) differs(r *Row) []string {
 	say("kv_type", b.KVTypeK, r.KVTypeK)
 	say("n_ubatch", whole(b.NUBatch), whole(r.NUBatch))
 	say("mmap", b.UseMmap, fmt.Sprint(r.UseMmap))
-	say("pace", "hot", r.Pace) // it goes from one repetition to the next
+	say("pace", axes.Hot, r.pace()) // it goes from one repetition to the next
 	// Either may be cut short.
 	if c := b.Commit; !strings.HasPrefix(c, r.LlamaCommit) && !strings.HasPrefix(r.LlamaCommit, c) {
 		say("llama.cpp", c, r.LlamaCommit)

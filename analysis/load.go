@@ -42,11 +42,7 @@ type Row struct {
 
 	ParamsMillionsMeasured *float64 `json:"params_millions_measured"`
 
-	Depth         int             `json:"depth"`
-	Pace          string          `json:"pace"`
-	IdleMS        *float64        `json:"idle_ms"`
-	PrefillColdMS *float64        `json:"prefill_cold_ms"`
-	CPUAffinity   json.RawMessage `json:"cpu_affinity"`
+	Depth int `json:"depth"`
 }
 
 // architecture is a line of TR121's hf_model_architecture.csv.

@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,12 +10,14 @@ import (
 )
 
 // settings are what the record says of how it was measured.
-func (r *Row) settings() axes.Settings {
-	return axes.Of(axes.Source{Record: &r.Record, Pace: r.Pace, IdleMS: r.IdleMS, Affinity: unquoted(r.CPUAffinity)})
-}
+func (r *Row) settings() axes.Settings { return axes.Of(&r.Record) }
 
-func unquoted(raw json.RawMessage) string {
-	return strings.Trim(strings.Trim(string(raw), `"`), "null")
+// pace is hot or cold; "" where there was neither.
+func (r *Row) pace() string {
+	if r.Pace == nil {
+		return ""
+	}
+	return *r.Pace
 }
 
 // depth is how many positions of the KV cache were in use before the call; older

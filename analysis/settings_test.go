@@ -163,9 +163,9 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 		"compiler": func(r *Row) { r.BuildCompiler = "clang" },
 		"features": func(r *Row) { r.CPUFeatures = "AMX" },
 		"commit":   func(r *Row) { r.LlamaCommit = "def" },
-		"pace":     func(r *Row) { r.Pace = "cold" },
-		"idle":     func(r *Row) { r.Pace, r.IdleMS = "cold", ptr(5.0) },
-		"affinity": func(r *Row) { r.CPUAffinity = json.RawMessage(`"0-1"`) },
+		"pace":     func(r *Row) { r.Pace = ptr("cold") },
+		"idle":     func(r *Row) { r.Pace, r.IdleMS = ptr("cold"), ptr(5) },
+		"affinity": func(r *Row) { r.CPUAffinity = ptr("0-1") },
 		"batch":    func(r *Row) { r.BatchSizeConfig, r.BatchSize = 4, ptr(4) },
 	} {
 		rows := typeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
@@ -336,7 +336,7 @@ func TestLlamaBenchAtDepth(t *testing.T) {
 	if c := bench(func(r *Row) { r.BatchSize = ptr(8) }, lines); c.BenchRun != nil || !strings.Contains(c.Bench.Reason, "one sequence") {
 		t.Errorf("%+v", c.Bench)
 	}
-	if c := bench(func(r *Row) { r.Pace = "cold" }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
+	if c := bench(func(r *Row) { r.Pace = ptr("cold") }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
 		t.Errorf("%+v", c.BenchRun)
 	}
 }

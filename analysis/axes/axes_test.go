@@ -12,22 +12,17 @@ import (
 // made is a made-up run: one cell for each backend x model x mode, five calls that
 // scatter by 1 %.
 type made struct {
-	backends []record.Record // their settings
-	source   func(i int) Source
+	backends []record.Record                                   // their settings
 	sizes    []float64                                         // million parameters
 	ms       func(backend int, size float64, m string) float64 // true time
 }
 
 func (r made) samples() (out []Sample) {
 	for i := range r.backends {
-		s := Source{Record: &r.backends[i]}
-		if r.source != nil {
-			s = r.source(i)
-			s.Record = &r.backends[i]
-		}
+		s := &r.backends[i]
 		for _, size := range r.sizes {
 			for _, mode := range record.Modes {
-				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: Of(s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: Sequences(s.Record), WeightType: s.WeightType}
+				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: Of(s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: Sequences(s), WeightType: s.WeightType}
 				if mode == record.ModeDecode {
 					x.PerMS = 10
 				}
@@ -252,10 +247,14 @@ func TestBuildsArePrograms(t *testing.T) {
 
 // TestPaceAndIdle: a cold call after another pause is another pace, and one setting.
 func TestPaceAndIdle(t *testing.T) {
-	five, twenty := 5.0, 20.0
-	paces := []Source{{Pace: "hot"}, {Pace: "cold", IdleMS: &five}, {Pace: "cold", IdleMS: &twenty}}
-	r := made{backends: with(func(*record.Record) {}, func(*record.Record) {}, func(*record.Record) {}), sizes: []float64{5},
-		source: func(i int) Source { return paces[i] }, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
+	pace := func(p string, idle int) func(*record.Record) {
+		return func(r *record.Record) {
+			if r.Pace = &p; idle > 0 {
+				r.IdleMS = &idle
+			}
+		}
+	}
+	r := made{backends: with(pace(Hot, 0), pace("cold", 5), pace("cold", 20)), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
 	cs := Compare(r.samples())
 	if len(cs) != 4 || cs[0].Axis != Pace || cs[0].Base != "hot" || cs[0].Value != "cold (5 ms idle)" || cs[2].Value != "cold (20 ms idle)" && cs[1].Value != "cold (20 ms idle)" {
 		t.Errorf("%+v", cs)
@@ -272,6 +271,32 @@ func TestBatchPerSequence(t *testing.T) {
 		t.Fatalf("%+v", cs)
 	}
 	near(t, "ratio per sequence", cs[0].Ratio, .25)
+}
+
+// TestBoundThreads: each thread more is bound to a processor more; other processors
+// are another setting.
+func TestBoundThreads(t *testing.T) {
+	bound := func(n int, cpus string) func(*record.Record) {
+		return func(r *record.Record) { r.NThreadsAsked, r.NThreadsBatchAsked, r.CPUAffinity = n, n, &cpus }
+	}
+	r := made{backends: with(bound(1, "0"), bound(2, "0 1"), bound(4, "0 1 2 3"), bound(2, "2 3"), bound(2, "0-3"), bound(4, "0-3")), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(9 - i) }}
+	var got []string
+	for _, b := range FindBestThreads(r.samples()) {
+		if b.Mode == record.ModeDecode {
+			for _, c := range b.Counts {
+				got = append(got, c.Backend)
+			}
+			got = append(got, "|")
+		}
+	}
+	if s := strings.Join(got, " "); s != "b0 b1 b2 | b4 b5 |" {
+		t.Errorf("compared %s", s)
+	}
+	for _, c := range Compare(r.samples()) {
+		if c.Axis == "cpu_affinity" && c.At != "threads 2" && c.At != "threads 4" {
+			t.Errorf("%+v", c)
+		}
+	}
 }
 
 // TestFollowers: what follows from another setting is no difference of its own.

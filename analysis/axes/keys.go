@@ -28,6 +28,9 @@ const (
 	Pace         = "pace"
 )
 
+// Hot is the pace of calls without a pause before them.
+const Hot = "hot"
+
 // Key is one setting in which the backends of a run may differ.
 type Key struct {
 	Name     string // as in the config
@@ -35,15 +38,7 @@ type Key struct {
 	Numbers  bool   // values are numbers, the least of which is the base
 	Held     bool   // has no comparison here: backends that differ in it are kept apart
 
-	of func(Source) Value
-}
-
-// Source is what the settings are read from.
-type Source struct {
-	*record.Record
-	Pace     string   // hot or cold; "": measured before there was either
-	IdleMS   *float64 // before each call, where it is cold
-	Affinity string   // CPUs that the threads were bound to; "": none
+	of func(*record.Record) Value
 }
 
 // Value is what one backend has for a key.
@@ -51,6 +46,8 @@ type Value struct {
 	ID     string // equal where the setting is
 	Label  string // for a reader
 	Number float64
+
+	byThreads string // in place of ID where the number of threads differs; "": ID
 }
 
 func text(s string) Value { return Value{ID: s, Label: s} }
@@ -74,35 +71,35 @@ const defaultUBatch = 512
 
 // Keys are all settings, in the order in which they are spoken of.
 var Keys = []Key{
-	{Name: "kind", Held: true, of: func(r Source) Value { return text(r.BackendKind) }},
+	{Name: "kind", Held: true, of: func(r *record.Record) Value { return text(r.BackendKind) }},
 	{Name: Program, of: program},
-	{Name: "device", of: func(r Source) Value { return text(r.Device) }},
-	{Name: DType, of: func(r Source) Value { return text(r.WeightType) }},
-	{Name: BatchSize, Numbers: true, of: func(r Source) Value { return number(Sequences(r.Record)) }},
-	{Name: Threads, OnlyMode: record.ModeDecode, Numbers: true, of: func(r Source) Value { return counted(r.NThreads, r.NThreadsAsked) }},
-	{Name: ThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r Source) Value { return counted(r.NThreadsBatch, r.NThreadsBatchAsked) }},
+	{Name: "device", of: func(r *record.Record) Value { return text(r.Device) }},
+	{Name: DType, of: func(r *record.Record) Value { return text(r.WeightType) }},
+	{Name: BatchSize, Numbers: true, of: func(r *record.Record) Value { return number(Sequences(r)) }},
+	{Name: Threads, OnlyMode: record.ModeDecode, Numbers: true, of: func(r *record.Record) Value { return counted(r.NThreads, r.NThreadsAsked) }},
+	{Name: ThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *record.Record) Value { return counted(r.NThreadsBatch, r.NThreadsBatchAsked) }},
 	{Name: "n_gpu_layers", Numbers: true, of: gpuLayers},
-	{Name: "flash_attn", of: func(r Source) Value { return text(r.FlashAttention) }},
-	{Name: "kv_type", of: func(r Source) Value {
+	{Name: "flash_attn", of: func(r *record.Record) Value { return text(r.FlashAttention) }},
+	{Name: "kv_type", of: func(r *record.Record) Value {
 		if r.KVTypeK == r.KVTypeV {
 			return text(r.KVTypeK)
 		}
 		return text(r.KVTypeK + "/" + r.KVTypeV)
 	}},
-	{Name: "batch_tokens", Numbers: true, of: func(r Source) Value { return number(r.NBatch) }},
-	{Name: "ubatch_tokens", Numbers: true, of: func(r Source) Value {
+	{Name: "batch_tokens", Numbers: true, of: func(r *record.Record) Value { return number(r.NBatch) }},
+	{Name: "ubatch_tokens", Numbers: true, of: func(r *record.Record) Value {
 		v := number(r.NUBatch)
 		if r.NUBatch == min(defaultUBatch, r.NBatch) {
 			v.ID = "default" // it follows batch_tokens
 		}
 		return v
 	}},
-	{Name: "mmap", of: func(r Source) Value { return flag(r.UseMmap) }},
-	{Name: "cuda_graphs", of: func(r Source) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
+	{Name: "mmap", of: func(r *record.Record) Value { return flag(r.UseMmap) }},
+	{Name: "cuda_graphs", of: func(r *record.Record) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
 	{Name: Pace, of: pace},
 	{Name: "cpu_affinity", of: affinity},
-	{Name: "context_tokens", Numbers: true, of: func(r Source) Value { return number(r.NCtx / Sequences(r.Record)) }},
-	{Name: "vram_limit_gib", Held: true, of: func(r Source) Value {
+	{Name: "context_tokens", Numbers: true, of: func(r *record.Record) Value { return number(r.NCtx / Sequences(r)) }},
+	{Name: "vram_limit_gib", Held: true, of: func(r *record.Record) Value {
 		if r.VRAMLimitGiB == nil {
 			return Value{Label: "the whole card"}
 		}
@@ -120,7 +117,7 @@ func Sequences(r *record.Record) int {
 
 // program is the build that measured: its name, and everything that says how it was
 // built, so that two builds under one name are two.
-func program(r Source) Value {
+func program(r *record.Record) Value {
 	v := Value{ID: strings.Join([]string{r.Program, r.LlamaCommit, r.LlamaSource, r.BuildCompiler, r.BuildFlags, r.CPUFeatures}, "\x00"), Label: path.Base(r.Program)}
 	if r.Program == "" {
 		v.Label = "this program"
@@ -130,26 +127,30 @@ func program(r Source) Value {
 
 // pace has how long was idled in it: a cold call after 5 ms is another one than
 // after 20.
-func pace(r Source) Value {
-	v := text(r.Pace)
+func pace(r *record.Record) Value {
 	switch {
-	case r.Pace == "":
-		v.Label = "unknown"
-	case r.IdleMS != nil && r.Pace != "hot":
-		v = text(fmt.Sprintf("%s (%g ms idle)", r.Pace, *r.IdleMS))
+	case r.Pace == nil: // of before there was a choice, or a server's
+		return Value{Label: "unknown"}
+	case r.IdleMS != nil && *r.Pace != Hot:
+		return text(fmt.Sprintf("%s (%d ms idle)", *r.Pace, *r.IdleMS))
 	}
+	return text(*r.Pace)
+}
+
+// affinity is where the threads may run; of threads that are bound one by one, where
+// each may. One thread more is bound to one processor more, which is no difference of
+// its own: the first thread's stands for them.
+func affinity(r *record.Record) Value {
+	if r.CPUAffinity == nil {
+		return Value{Label: "unknown"}
+	}
+	v := text(*r.CPUAffinity)
+	v.byThreads, _, _ = strings.Cut(v.ID, " ")
 	return v
 }
 
-func affinity(r Source) Value {
-	if r.Affinity == "" {
-		return Value{Label: "none"}
-	}
-	return text(r.Affinity)
-}
-
 // gpuLayers is "all" on a CPU too: what differs from a GPU then is the device alone.
-func gpuLayers(r Source) Value {
+func gpuLayers(r *record.Record) Value {
 	if n := r.NGPULayers; r.Device == "cuda" && n >= 0 && n <= r.NLayer {
 		return number(n)
 	}
@@ -160,7 +161,7 @@ func gpuLayers(r Source) Value {
 type Settings []Value
 
 // Of reads the settings under which a record was measured.
-func Of(r Source) Settings {
+func Of(r *record.Record) Settings {
 	s := make(Settings, len(Keys))
 	for i := range Keys {
 		s[i] = Keys[i].of(r)
@@ -181,11 +182,16 @@ func index(name string) int {
 
 // Without identifies the settings but for the keys named: equal where all others are.
 func (s Settings) Without(names ...string) string {
+	threads := slices.Contains(names, Threads) && slices.Contains(names, ThreadsBatch)
 	var b strings.Builder
-	for i := range Keys {
-		if !slices.Contains(names, Keys[i].Name) {
-			fmt.Fprintf(&b, "%s\x00", s[i].ID)
+	for i, v := range s {
+		if slices.Contains(names, Keys[i].Name) {
+			continue
 		}
+		if threads && v.byThreads != "" {
+			v.ID = v.byThreads
+		}
+		fmt.Fprintf(&b, "%s\x00", v.ID)
 	}
 	return b.String()
 }

@@ -349,24 +349,29 @@ func bestPhrases(all []axes.BestThreads) []string {
 		more         string // verdict on one more; "": not measured
 	}
 	var order []answer
-	on := map[answer][]string{}
+	models := map[answer][]string{}
+	on := map[answer]map[string][]string{} // scenarios of each model
+	scenarios := map[string]int{}          // there are of it
 	costs := map[answer]*span{}
-	several := slices.ContainsFunc(all, func(b axes.BestThreads) bool { return b.Scenario != all[0].Scenario })
 	for _, b := range all {
 		k := answer{best: b.Best, fewest: b.Fewest, told: b.Told}
 		more := b.OneMore()
 		if more != nil {
 			k.more = more.GainVerdict
 		}
-		if on[k] == nil {
+		if costs[k] == nil {
 			order = append(order, k)
 			costs[k] = &span{}
 		}
-		name := text(b.Model)
-		if several {
-			name += " (" + text(b.Scenario) + ")"
+		if on[k] == nil {
+			on[k] = map[string][]string{}
 		}
-		on[k] = append(on[k], name)
+		name := text(b.Model)
+		if len(on[k][name]) == 0 {
+			models[k] = append(models[k], name)
+		}
+		on[k][name] = append(on[k][name], text(b.Scenario))
+		scenarios[name]++
 		if more != nil {
 			loss := -100 * *more.Gain
 			costs[k].add(&loss)
@@ -375,10 +380,16 @@ func bestPhrases(all []axes.BestThreads) []string {
 	var out []string
 	for _, k := range order {
 		s := fmt.Sprintf("**%d** of %s is best", k.best, measured(all))
-		if len(order)+len(on[k]) > 2 {
-			names := on[k]
+		if len(order)+len(models[k]) > 2 {
+			var names []string
+			for _, m := range models[k] {
+				if in := on[k][m]; len(in) < scenarios[m] {
+					m += " (" + join(in) + ")"
+				}
+				names = append(names, m)
+			}
 			if len(names) > mostTrends/2 {
-				names = []string{count(len(names), "model and scenario", "models and scenarios")}
+				names = []string{count(len(names), "model", "models")}
 			}
 			s += " on " + join(names)
 		}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"llmscale/analysis"
+	"llmscale/analysis/axes"
 )
 
 // depth has how decode slows down as the KV cache fills.
@@ -120,7 +121,7 @@ func (w *writer) paceNote() string {
 		return ""
 	}
 	says := func(p string) string {
-		if p == "hot" {
+		if p == axes.Hot {
 			return "**hot**: untimed work of the same kind comes right before"
 		}
 		return fmt.Sprintf("**%s**: after a pause", text(p))
