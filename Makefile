@@ -45,6 +45,10 @@ cuda-toolkit: ## fetch a CUDA toolkit without root, where there is none (CUDA=1 
 build: ## build bin/llmscale
 	@$(with_native) && go build -o $(BIN) ./cmd/llmscale
 
+.PHONY: builds
+builds: setup ## build llmscale in several ways into bin/, for configs/builds.yaml (BUILDS="llmscale llmscale-plain ...")
+	@scripts/builds $(BUILDS)
+
 .PHONY: sweep
 sweep: setup ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
 	@$(MAKE) --no-print-directory build

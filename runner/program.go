@@ -13,6 +13,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/internal/paths"
+	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -142,6 +143,9 @@ func (ps *Programs) ask(cfg *config.Config) error {
 func (ps *Programs) askOne(b config.Backend, gpu bool) (*WorkerProgram, error) {
 	path, err := paths.Absolute(b.ProgramPath)
 	if err != nil {
+		return nil, err
+	}
+	if err := text.CheckPath("the program", path); err != nil {
 		return nil, err
 	}
 	p := &WorkerProgram{Name: b.Program, Path: path}

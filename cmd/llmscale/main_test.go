@@ -96,6 +96,8 @@ func TestBadInput(t *testing.T) {
 		{"missing model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf("absent.gguf"))}, "there is no file"},
 		{"truncated model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf(truncated(t)))}, "truncated.gguf"},
 		{"not a model", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf(good))}, "good.yaml"},
+		{"missing program", []string{"run", "--config", writeFile(t, "c.yaml", strings.Replace(sweepOf("synth:tiny-gpt2"), "threads: 1", "program: bin/absent", 1))}, "c.yaml:4:72: backends[0].program: there is no program "},
+		{"a program that is no llmscale", []string{"run", "--dry-run", "--config", writeFile(t, "c.yaml", strings.Replace(sweepOf("synth:tiny-gpt2"), "threads: 1", "program: /bin/true", 1))}, "/bin/true exited with code 0 before it said what it is: it is no llmscale"},
 		{"unknown preset", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf("synth:gpt2-6m"))}, "gpt2-5m"},
 		{"unknown key", []string{"run", "--config", writeFile(t, "c.yaml", sweepOf("synth:tiny-gpt2")+"repetitons: 3\n")}, "c.yaml:6:1"},
 		{"negative repetitions", []string{"run", "--config", good, "--repetitions", "-1"}, "repetitions"},

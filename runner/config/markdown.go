@@ -136,7 +136,7 @@ models:    [{name: gpt2-5m, source: synth:gpt2-5m}, {name: mine, source: models/
 
 Every model runs under every backend that fits it, with every scenario. ` + "`configs/scaling.yaml`" + ` is the default sweep,
 ` + "`configs/smoke.yaml`" + ` the smallest check, ` + "`configs/real-model.yaml`" + ` puts a trained model beside the synthetic ones;
-` + "`configs/ladder.yaml`, `family.yaml`, `decode-length.yaml`, `quantization.yaml` and `threads.yaml`" + ` change one thing each.
+` + "`configs/ladder.yaml`, `family.yaml`, `decode-length.yaml`, `quantization.yaml`, `threads.yaml` and `builds.yaml`" + ` change one thing each.
 
 The file is read strictly, and all that is wrong with it is told at once, each with file, line and column:
 unknown and duplicate keys, wrong types, values out of range, empty lists, names given twice, names that point nowhere.
@@ -181,10 +181,10 @@ Two entries written out may be equal, to see how far two measurements of one thi
 | source | what it is |
 |---|---|
 SOURCES
-A relative path starts at the config file's folder, so that a file means the same from wherever the program is called; in a config from a pipe or
+A relative path, a ` + "`program`" + `'s too, starts at the config file's folder, so that a file means the same from wherever the program is called; in a config from a pipe or
 from standard input (--config -) at the current folder.
 ` + "`$NAME` and `${NAME}`" + ` are replaced by the environment's variables; one that is not set, or empty, is an error. ` + "`$$`" + ` is a dollar sign. ` + "`~`" + ` is not expanded: write ` + "`$HOME`" + `.
-That the file exists is checked when the sweep is planned, not here.
+That the file or program exists is checked when the sweep is planned, not here.
 
 ## Which model runs under which backend
 
@@ -207,7 +207,7 @@ A model that no backend runs and a backend that runs no model are errors, becaus
 
 - A scenario has exactly one of ` + "`prompt` and `prompt_tokens`" + `.
 - ` + "`n_gpu_layers`" + ` other than 0, ` + "`cuda_graphs`, `token_events` and `vram_limit_gib`" + ` need ` + "`device: cuda`" + `.
-- ` + "`url`, `import` and `ban_repeats`" + ` need ` + "`kind: ollama`" + `; of the other keys that kind takes no ` + "`flash_attn`, `kv_type`, `threads_batch`, `batch_tokens`, `cuda_graphs`, `token_events` and `vram_limit_gib`" + `: its server decides.
+- ` + "`url`, `import` and `ban_repeats`" + ` need ` + "`kind: ollama`" + `; of the other keys that kind takes no ` + "`flash_attn`, `kv_type`, `threads_batch`, `batch_tokens`, `cuda_graphs`, `token_events`, `vram_limit_gib` and `program`" + `: its server decides.
 - ` + "`ubatch_tokens`" + ` is at most ` + "`batch_tokens`" + `.
 - ` + "`kv_type: q8_0`" + ` needs ` + "`flash_attn`" + ` auto or on.
 - ` + "`batch_size`" + ` is at most ` + "`ubatch_tokens`" + `. Through Ollama it is 1, and no scenario has a ` + "`depth`" + `.
