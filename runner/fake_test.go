@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -19,12 +20,14 @@ import (
 // The test binary plays three parts: the tests, a worker with a fake runtime,
 // and a coordinator that the tests kill.
 const (
-	envPart  = "LLMSCALE_TEST_PART"  // worker or coordinator
-	envFault = "LLMSCALE_TEST_FAULT" // what the fake runtime does wrong, see fakeBackend
-	envRun   = "LLMSCALE_TEST_RUN"   // the coordinator's run folder
-	envBuild = "LLMSCALE_TEST_BUILD" // build flags that the worker names
-	envNoGPU = "LLMSCALE_TEST_NOGPU" // why it has no GPU
-	envRoom  = "LLMSCALE_TEST_ROOM"  // bytes to which the coordinator's files may grow
+	envPart     = "LLMSCALE_TEST_PART"     // worker or coordinator
+	envFault    = "LLMSCALE_TEST_FAULT"    // what the fake runtime does wrong, see fakeBackend
+	envRun      = "LLMSCALE_TEST_RUN"      // the coordinator's run folder
+	envBuild    = "LLMSCALE_TEST_BUILD"    // build flags that the worker names
+	envSource   = "LLMSCALE_TEST_SOURCE"   // of its llama.cpp
+	envFeatures = "LLMSCALE_TEST_FEATURES" // CPU features
+	envNoGPU    = "LLMSCALE_TEST_NOGPU"    // why it has no GPU
+	envRoom     = "LLMSCALE_TEST_ROOM"     // bytes to which the coordinator's files may grow
 	// envModels is the folder of models that the tests of one process share.
 	envModels = "LLMSCALE_TEST_MODELS"
 )
@@ -98,7 +101,8 @@ type fakeBackend struct {
 
 // aboutFake is what a worker's program says of itself, but for what the environment changes.
 func aboutFake(gpu bool) (Build, string) {
-	return Build{LlamaCommit: "fake", LlamaSource: "checkout", Compiler: "cc", Flags: os.Getenv(envBuild), CPUFeatures: "NONE = 1"}, os.Getenv(envNoGPU)
+	source, features := cmp.Or(os.Getenv(envSource), "checkout"), cmp.Or(os.Getenv(envFeatures), "NONE = 1")
+	return Build{LlamaCommit: "fake", LlamaSource: source, Compiler: "cc", Flags: os.Getenv(envBuild), CPUFeatures: features}, os.Getenv(envNoGPU)
 }
 
 func openFake(kind string) (Backend, error) {

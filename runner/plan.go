@@ -77,7 +77,7 @@ func NewPlan(cfg *config.Config, models *Models, threads int, programs *Programs
 		if err := checkPaths(m); err != nil {
 			return nil, err
 		}
-		job, err := newJob(cfg, m, pair.Backend, longest, threads, programs.rules(pair.Backend))
+		job, err := newJob(cfg, m, pair.Backend, longest, threads, programs.build(pair.Backend))
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ func checkPaths(m Model) error {
 	return nil
 }
 
-func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int, rules gguf.Rules) (Job, error) {
+func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int, build Build) (Job, error) {
 	if b.Threads == 0 {
 		b.Threads = threadsFor(b, threads)
 	}
@@ -147,8 +147,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int,
 	// llama.cpp takes no batch larger than the context.
 	b.BatchTokens = min(b.BatchTokens, nCtx*b.BatchSize)
 	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
+	rules, repack := build.account()
 	mem, err := m.Desc.Memory(gguf.MemoryOptions{
-		Rules:   rules,
+		Rules: rules, Repack: repack,
 		Context: int64(nCtx), Sequences: int64(b.BatchSize), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
 		NoFlashAttention: b.FlashAttn == "off", NoMmap: !b.Mmap,
 	})

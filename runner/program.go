@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -78,16 +79,25 @@ const helloTimeout = 30 * time.Second
 // of is the program of a backend that ask has asked; nil is this one.
 func (ps *Programs) of(b config.Backend) *WorkerProgram { return ps.named[b.ProgramPath] }
 
-// rules are those by which the llama.cpp that the backend's workers or its server run takes memory.
-func (ps *Programs) rules(b config.Backend) gguf.Rules {
+// build is that of the program or server that computes for a backend.
+func (ps *Programs) build(b config.Backend) Build {
 	p := ps.of(b)
 	switch {
 	case b.Kind == config.KindOllama:
-		return gguf.Ollama
+		return Build{LlamaSource: string(gguf.Ollama)}
 	case p != nil:
-		return gguf.RulesOf(p.Build.LlamaSource)
+		return p.Build
 	}
-	return gguf.RulesOf(ps.Build.LlamaSource)
+	return ps.Build
+}
+
+// account says how the build takes memory: by which rules, and which types it repacks, nil for those of the rules.
+func (b Build) account() (gguf.Rules, []gguf.Type) {
+	var repack []gguf.Type
+	if b.CPUFeatures != "" && !strings.Contains(b.CPUFeatures, "REPACK = 1") {
+		repack = []gguf.Type{}
+	}
+	return gguf.RulesOf(b.LlamaSource), repack
 }
 
 // identity is equal for two backends whose workers are the same program.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"llmscale/gguf"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -289,7 +290,45 @@ func TestProgramsOfAPlan(t *testing.T) {
 	}
 }
 
-// A prompt that hangs or an impatient user does not leave programs behind.
+// Memory is counted as the job's own program takes it, whatever the coordinator is.
+func TestMemoryIsTheProgramsOwn(t *testing.T) {
+	dir, _ := twoPrograms(t)
+	writeProgram(t, filepath.Join(dir, "bin/one"), "-O1", "export "+envSource+"=ollama", "export "+envFeatures+"='AVX2 = 1 | REPACK = 1'")
+	text := strings.Replace(testConfig, "{name: cpu_f16, kind: native, device: cpu, dtype: f16,", "{name: x, dtype: q4_0, program: [self, bin/one, bin/two],", 1)
+	text = strings.ReplaceAll(text, "synth:tiny-gpt2", "ladder:llama/5m")
+	cfg, err := config.Parse(filepath.Join(dir, "test.yaml"), []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPlan(cfg, testModels(), 2, testPrograms(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		o := gguf.MemoryOptions{Context: int64(j.Load.NCtx), Batch: int64(j.Load.NBatch), UBatch: int64(j.Load.NUBatch), Repack: []gguf.Type{}}
+		if j.Backend.Name == "x_one" {
+			o.Rules, o.Repack = gguf.Ollama, nil
+		}
+		want, err := j.Model.Desc.Memory(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if j.Memory != want {
+			t.Errorf("%s: memory %+v, want %+v", j.Pair(), j.Memory, want)
+		}
+		if j.Backend.Name == "x_one" && len(gguf.RepackTypes(gguf.Ollama)) > 0 && j.Memory.Repacked == 0 {
+			t.Errorf("%s repacks nothing", j.Pair())
+		}
+		seen++
+	}
+	if seen != 8 {
+		t.Errorf("%d jobs", seen)
+	}
+}
+
+// An interrupt while a program hangs leaves no process behind.
 func TestInterruptedWhileAsking(t *testing.T) {
 	dir, _ := twoPrograms(t)
 	two := filepath.Join(dir, "bin/two")

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -238,7 +237,7 @@ func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
 		for i := range p.Jobs {
 			b := p.Jobs[i].Backend
 			b.Kind, b.Import = config.KindOllama, true
-			job, err := newJob(p.Config, p.Jobs[i].Model, b, 64, 1, gguf.Newest)
+			job, err := newJob(p.Config, p.Jobs[i].Model, b, 64, 1, Build{})
 			if err != nil {
 				t.Fatal(err)
 			}
