@@ -244,6 +244,11 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 		s.Ollama = &record.OllamaCall{OllamaProjected: &projected, DecodeEquivMS: &equiv, GenTokensEquiv: &target, E2EEquivMS: &equiv}
 		s.Spoil("prefill: cached", record.ModePrefill, record.ModeE2E)
 	}
+	if os.Getenv(envFault) == "blocks" {
+		n, err := sleepsWhileBlocked()
+		s.InvoluntaryCtx = &n
+		return s, err
+	}
 	return s, nil
 }
 

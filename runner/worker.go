@@ -57,7 +57,7 @@ func serveWorker(in io.Reader, out io.Writer, w worker, gone func()) error {
 		if err := w.serve(req); err != nil {
 			return err
 		}
-		runtime.GC()
+		debug.FreeOSMemory() // at once and whole: what a collection leaves to the background would come in the next call
 	}
 	return <-readErr
 }

@@ -1,0 +1,61 @@
+package runner
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// garbage is what the fake runtime leaves to the collector in each call.
+var garbage [][]byte
+
+// sleepsWhileBlocked keeps the calling thread in the system for a while, as native code would, and counts how often the
+// process's threads went to sleep meanwhile.
+func sleepsWhileBlocked() (int64, error) {
+	for range 512 {
+		garbage = append(garbage, make([]byte, 1<<16))
+	}
+	garbage = nil
+	before := sleeps()
+	wait := unix.NsecToTimespec((100 * time.Millisecond).Nanoseconds())
+	if err := unix.Nanosleep(&wait, nil); err != nil {
+		return 0, err
+	}
+	return sleeps() - before, nil
+}
+
+func sleeps() (n int64) {
+	files, _ := filepath.Glob("/proc/self/task/*/status") // the pattern is well-formed
+	for _, f := range files {
+		data, _ := os.ReadFile(f) // of a thread that has ended: nothing
+		for line := range strings.Lines(string(data)) {
+			if rest, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+				k, _ := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+				n += k
+			}
+		}
+	}
+	return n
+}
+
+// While a call is in native code, Go's own threads sleep: neither its monitor nor its return of memory to the system
+// takes a processor from what is timed. (The monitor alone slept 60 times and more.)
+func TestWorkerIsQuietDuringACall(t *testing.T) {
+	_, _, records, _ := execute(t, testPlan(t, testConfig), testWorker(t, "blocks"))
+	most := int64(0)
+	for _, r := range records {
+		if r.InvoluntaryCtx == nil {
+			t.Fatalf("%s: %s", r.CellID, *r.Error)
+		}
+		most = max(most, *r.InvoluntaryCtx)
+	}
+	if most > 25 {
+		t.Errorf("threads of the worker went to sleep %d times in a call", most)
+	}
+	t.Logf("at most %d", most)
+}
