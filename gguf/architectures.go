@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// What llama.cpp knows of an architecture beside the file. The tables mirror llama.cpp ec98e2002, which
-// native/architectures_test.go compares them with: every architecture of the runtime has a small model there.
+// What llama.cpp knows of an architecture beside the file. The tables mirror llama.cpp ec98e2002 and, for those that it
+// does not know yet, 0c1e57098; native/architectures_test.go compares them with both, by a small model of each.
 
 // refusals says why a model of an architecture cannot decode token by token from a cache of what came before. The
 // first list is that of llama_model::create_memory, which gives these no memory
@@ -51,14 +51,18 @@ var known = words(`
 	llada-moe llama llama4 mamba mamba2 minicpm minicpm3 minimax-m2 mistral3 mpt nemotron nemotron_h nemotron_h_moe
 	neo-bert nomic-bert nomic-bert-moe olmo olmo2 olmoe openelm orion pangu-embedded phi2 phi3 phimoe plamo plamo2 plm
 	qwen qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3next qwen3vl qwen3vlmoe refact rnd1 rwkv6 rwkv6qwen2 rwkv7 seed_oss
-	smallthinker smollm3 solar stablelm starcoder starcoder2 t5 t5encoder wavtokenizer-dec xverse`)
+	smallthinker smollm3 solar stablelm starcoder starcoder2 t5 t5encoder wavtokenizer-dec xverse
+	cohere2moe deepseek2-ocr eurobert exaone-moe gemma4 granite_swa hunyuan_vl hy_v3 jais2 maincoder maple mellum mimo2
+	mistral4 modern-bert muse-glimmer nanbeige paddleocr plamo3 qwen35 qwen35moe qwen3tts spark2_5 step35 talkie`)
 
-// estimated are those of them whose compute buffer graph.go does not reckon to the byte: their layers have results
-// that it does not know.
+// estimated are those of them whose compute buffer graph.go does not reckon to the byte by the rules of Ollama: their
+// layers have results that it does not know, or that llama.cpp does not know them.
 var estimated = words(`
 	bloom jais phi2 deci refact grok llama4 cogvlm chameleon olmo2 exaone4 smallthinker deepseek2 minicpm3 gemma3n
 	qwen2vl qwen3vl qwen3vlmoe qwen3next lfm2 lfm2moe mamba mamba2 rwkv6 rwkv6qwen2 rwkv7 arwkv7 jamba granitehybrid
-	nemotron_h nemotron_h_moe plamo2 falcon-h1`)
+	nemotron_h nemotron_h_moe plamo2 falcon-h1
+	cohere2moe deepseek2-ocr exaone-moe gemma4 granite_swa hunyuan_vl hy_v3 jais2 maincoder maple mellum mimo2 mistral4
+	muse-glimmer nanbeige paddleocr plamo3 qwen35 qwen35moe qwen3tts spark2_5 step35 talkie`)
 
 func words(text string) map[string]bool {
 	set := map[string]bool{}
@@ -104,11 +108,47 @@ var windowPatterns = map[string]windowPattern{
 	"exaone4":      {period: 4, preset: 4096, onlyLayers: 64},
 	"llama4":       {period: 4, preset: 8192, ignoresKey: true},
 	"smallthinker": {period: 4, fullFirst: true, preset: 4096, needsKey: true, ignoresKey: true},
+
+	// From here on as in 0c1e57098; those of one layer have windows only where the file says in which (windowPatternKey).
+	"exaone-moe":   {period: 4, needsKey: true},
+	"cohere2moe":   {period: 4, fullFirst: true, needsKey: true},
+	"mellum":       {period: 4, needsKey: true},
+	"muse-glimmer": {period: 4, needsKey: true},
+	"plamo3":       {period: 8, needsKey: true},
+	"gemma4":       {period: 1, needsKey: true},
+	"granite_swa":  {period: 1, needsKey: true},
+	"maple":        {period: 1, needsKey: true},
+	"mimo2":        {period: 1, needsKey: true},
+	"spark2_5":     {period: 1, needsKey: true},
+	"step35":       {period: 1, needsKey: true},
 }
 
-// cachedLayers is how many layers from the first have a cache of their own, in architectures whose last ones use
-// those of others (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-model.cpp#L1305).
-var cachedLayers = map[string]int64{"gemma3n": 20}
+// windowPatternKey holds a period in place of the table's, or an entry for each layer: whether it has a window. Ollama's
+// llama.cpp does not read it.
+const windowPatternKey = ".attention.sliding_window_pattern"
+
+// ownCaches is how many layers from the first have a cache of their own: in gemma3n and gemma4 the last ones use those
+// of others (https://github.com/ggml-org/llama.cpp/blob/0c1e57098/src/models/gemma3n.cpp, gemma4.cpp).
+func (d *Description) ownCaches(f *File) (int64, error) {
+	switch d.Architecture {
+	case "gemma3n":
+		return 20, nil
+	case "gemma4":
+		key := d.Architecture + ".attention.shared_kv_layers"
+		n, err := f.Int(key)
+		switch {
+		case errors.Is(err, ErrNoKey):
+			return maxLayers, nil
+		case err != nil:
+			return 0, err
+		case n < 0 || n > d.NLayer:
+			kv, _ := f.KV(key)
+			return 0, &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, n), fmt.Sprintf("0 to the %d layers", d.NLayer)}
+		}
+		return d.NLayer - n, nil
+	}
+	return maxLayers, nil
+}
 
 // DecodeRefusal says in one sentence's end why decoding token by token from a cache means nothing for this model, by
 // its architecture and its metadata; "" if nothing speaks against it.
@@ -152,7 +192,32 @@ var recurrences = map[string]recurrence{
 	"jamba": headless, "plamo2": headless, "granitehybrid": headless, "lfm2": headless, "lfm2moe": headless,
 	"nemotron_h": bareHeadless, "nemotron_h_moe": bareHeadless,
 	"falcon-h1": func(_, _, _ int64) (bool, bool) { return true, true },
-	"qwen3next": func(layer, _, _ int64) (bool, bool) { return layer%4 == 3, layer%4 != 3 },
+	"qwen3next": oneOf(4), "qwen35": oneOf(4), "qwen35moe": oneOf(4),
+}
+
+// oneOf is for architectures of whose layers the last of each n attends. A file may state another n
+// (fullAttentionKey), which Ollama's llama.cpp does not read.
+func oneOf(n int64) recurrence {
+	return func(layer, _, _ int64) (bool, bool) { return layer%n == n-1, layer%n != n-1 }
+}
+
+const fullAttentionKey = ".full_attention_interval"
+
+// recurrence is that of the model's architecture; nil where no layer keeps a state.
+func (d *Description) recurrence(f *File) (recurrence, error) {
+	kind := recurrences[d.Architecture]
+	key := d.Architecture + fullAttentionKey
+	n, err := f.Int(key)
+	switch {
+	case kind == nil || errors.Is(err, ErrNoKey):
+		return kind, nil
+	case err != nil:
+		return nil, err
+	case n < 1 || n > maxLayers:
+		kv, _ := f.KV(key)
+		return nil, &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, n), fmt.Sprintf("1 to %d", maxLayers)}
+	}
+	return oneOf(n), nil
 }
 
 func allRecurrent(_, _, _ int64) (attends, state bool) { return false, true }

@@ -44,8 +44,7 @@ func (d *Description) idle(name string) (reason string, unloaded bool) {
 
 // sharesCache tells whether a layer attends to the keys and values of another.
 func (d *Description) sharesCache(layer int64) bool {
-	n, ok := cachedLayers[d.Architecture]
-	return ok && layer >= n
+	return layer >= d.structure.ownCaches
 }
 
 // layerOf cuts "blk.3.attn_q.weight" into 3 and "attn_q.weight"; the layer is -1 if the tensor belongs to none.

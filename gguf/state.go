@@ -16,6 +16,8 @@ type hyper struct {
 	wkvHead, tokenShifts       int64 // of RWKV
 	shortConv                  int64 // tokens that a short convolution sees
 
+	windowKey, windowValue int64 // elements of a head's key and value in layers with a window; 0: as in the others
+
 	latentKey int64 // elements of a head's key before it is compressed (MLA); 0: it is not
 }
 
@@ -29,7 +31,7 @@ func (h *hyper) read(f *File, arch string) error {
 	}{
 		{&h.predictLayers, predictLayersKey}, {&h.conv, "ssm.conv_kernel"}, {&h.inner, "ssm.inner_size"}, {&h.state, "ssm.state_size"},
 		{&h.groups, "ssm.group_count"}, {&h.wkvHead, "wkv.head_size"}, {&h.tokenShifts, "token_shift_count"}, {&h.shortConv, "shortconv.l_cache"},
-		{&h.latentKey, "attention.key_length_mla"},
+		{&h.latentKey, "attention.key_length_mla"}, {&h.windowKey, "attention.key_length_swa"}, {&h.windowValue, "attention.value_length_swa"},
 	} {
 		key := arch + "." + k.name
 		v, err := f.Int(key)

@@ -18,6 +18,7 @@ type structure struct {
 	ff        []int64 // the feed-forward's width by the metadata: one, or one for each layer
 	latent    bool    // keys hold values too, compressed (MLA)
 	skips     bool    // layers take in the results of earlier ones (Solar)
+	ownCaches int64   // layers from the first that cache; those behind use what others cache
 	layerNorm bool    // norms subtract the mean; ggml computes these, unlike RMS norms, into a new place
 }
 
@@ -52,6 +53,13 @@ type placement struct {
 	unloaded     bool  // llama.cpp leaves it in the file
 }
 
+func flagOrInt(t ValueType, u uint64) (int64, bool) {
+	if t == Bool {
+		return int64(u), true
+	}
+	return intValue(t, u)
+}
+
 // windows returns the tokens of the sliding window and for each layer whether it has one; nil where none has.
 func (d *Description) windows(f *File) (int64, []bool, error) {
 	p, ok := windowPatterns[d.Architecture]
@@ -77,6 +85,20 @@ func (d *Description) windows(f *File) (int64, []bool, error) {
 		tokens = p.preset
 	}
 	layers := make([]bool, min(d.NLayer, maxLayers))
+	if kv, ok := f.KV(d.Architecture + windowPatternKey); ok {
+		stated, err := decode(f, kv, "a period or an array of bools", flagOrInt)
+		switch {
+		case err != nil:
+			return 0, nil, err
+		case kv.IsArray():
+			for i := range min(len(layers), len(stated)) {
+				layers[i] = stated[i] != 0
+			}
+			return tokens, layers, nil
+		case stated[0] > 0:
+			p.period = stated[0]
+		}
+	}
 	for i := range layers {
 		at := int64(i) % p.period
 		layers[i] = p.fullFirst && at != 0 || !p.fullFirst && at != p.period-1
@@ -113,7 +135,13 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 		return &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", kv.Key, d.NPredictLayer), fmt.Sprintf("at most the %d layers", d.NLayer)}
 	}
 	s.ff, s.latent = h.ff, h.latentKey > 0
-	kind := recurrences[d.Architecture]
+	if s.ownCaches, err = d.ownCaches(f); err != nil {
+		return err
+	}
+	kind, err := d.recurrence(f)
+	if err != nil {
+		return err
+	}
 	s.layers = make([]layerShape, 0, min(d.NLayer-d.NPredictLayer, maxLayers))
 	of := func(list []int64, i int) int64 {
 		if i < len(list) {
@@ -142,9 +170,13 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 		if i < len(windows) {
 			l.window = windows[i]
 		}
-		if n, ok := cachedLayers[d.Architecture]; ok && int64(i) >= n {
-			l.cached = false
+		if l.window && h.windowKey > 0 {
+			l.q, l.k = n*h.windowKey, kv*h.windowKey
 		}
+		if l.window && h.windowValue > 0 {
+			l.v = kv * h.windowValue
+		}
+		l.cached = l.cached && int64(i) < s.ownCaches
 		l.bare = kv == 0 && kind == nil && d.NHeadKV > 0 && known[d.Architecture]
 		if l.cached {
 			own[i] = kv

@@ -3,14 +3,24 @@
 package archs
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"llmscale/gguf"
 )
 
-//go:embed accounts.jsonl
-var accountsText string
+//go:embed accounts.jsonl accounts-ollama.jsonl
+var accountsText embed.FS
+
+// AccountsFile is the file, in this package's folder, of what the llama.cpp that rules names tells.
+func AccountsFile(rules gguf.Rules) string {
+	if rules == gguf.Ollama {
+		return "accounts-ollama.jsonl"
+	}
+	return "accounts.jsonl"
+}
 
 // Account is what llama.cpp tells of a small model after loading it, making a context for it, and decoding.
 type Account struct {
@@ -46,16 +56,21 @@ const (
 	UBatch        = 64
 )
 
-// Accounts returns what was measured, by the models' names.
-func Accounts() (map[string]Account, error) {
+// Accounts returns what the llama.cpp that rules names told, by the models' names.
+func Accounts(rules gguf.Rules) (map[string]Account, error) {
 	out := map[string]Account{}
-	for i, line := range strings.Split(strings.TrimSpace(accountsText), "\n") {
+	file := AccountsFile(rules)
+	text, err := accountsText.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	for i, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
 		if line == "" {
 			continue
 		}
 		var a Account
 		if err := json.Unmarshal([]byte(line), &a); err != nil {
-			return nil, fmt.Errorf("accounts.jsonl:%d: %w", i+1, err)
+			return nil, fmt.Errorf("%s:%d: %w", file, i+1, err)
 		}
 		out[a.Model] = a
 	}

@@ -312,3 +312,17 @@ func wrap(b *strings.Builder, name string, words []string) {
 	}
 	b.WriteByte('\n')
 }
+
+// NotDescribed are architectures that llama.cpp knows and that somebody looked at: they have no small model here, and
+// are described as unknown ones. Their layers are of kinds that no other has (indexers and compressed caches, KDA and
+// lightning attention, loops, drafts for other models, sound), or need more than the loader's complaints tell.
+var NotDescribed = words(`bailingmoe3 deepseek32 deepseek4 dflash dots3note eagle3 gemma4-assistant glm-dsa glm5-next graniteswitch hrm_text hy_v4
+	kimi-k3 kimi-linear laguna llama-embed minimax-01 minimax-m3 pockettts qwen4exp`)
+
+func words(text string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range strings.Fields(text) {
+		set[w] = true
+	}
+	return set
+}

@@ -13,32 +13,35 @@ import (
 // TestDescriptions holds the description of every small model against llama.cpp's own account of it.
 func TestDescriptions(t *testing.T) {
 	models := archs.Models(t)
-	accounts := archs.Told(t)
-	if len(models) != len(accounts) {
-		t.Errorf("%d models and %d accounts: run TestArchitectures of package native with -update-accounts", len(models), len(accounts))
-	}
-	exact := map[string]bool{} // by architecture, whether the compute buffer is
-	for i := range models {
-		m := &models[i]
-		t.Run(m.Name(), func(t *testing.T) {
-			a, ok := accounts[m.Name()]
-			if !ok {
-				t.Fatal("llama.cpp has not told of it")
-			}
-			c, err := archs.Compare(m, a, gguf.Ollama)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, ok := exact[m.Arch]; !ok && c.Refused == "" {
-				exact[m.Arch] = true
-			}
-			for _, d := range c.Differences {
-				t.Error(d)
-			}
-			if c.Refused == "" {
-				exact[m.Arch] = exact[m.Arch] && c.Compute == 1
-			}
-		})
+	exact := map[string]bool{}                              // by architecture, whether the compute buffer is as Ollama's has it
+	loaded, decodes := map[string]bool{}, map[string]bool{} // by either
+	for _, rules := range []gguf.Rules{gguf.Newest, gguf.Ollama} {
+		accounts := archs.Told(t, rules)
+		if len(models) != len(accounts) {
+			t.Errorf("%s: %d models and %d accounts: run TestArchitectures of package native with -update-accounts", archs.AccountsFile(rules), len(models), len(accounts))
+		}
+		for i := range models {
+			m := &models[i]
+			t.Run(strings.TrimSpace(m.Name()+" "+string(rules)), func(t *testing.T) {
+				a, ok := accounts[m.Name()]
+				if !ok {
+					t.Fatal("llama.cpp has not told of it")
+				}
+				c, err := archs.Compare(m, a, rules)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, d := range c.Differences {
+					t.Error(d)
+				}
+				loaded[m.Name()] = loaded[m.Name()] || a.Refused == "" || strings.Contains(a.Refused, "ends the process") // as it decodes
+				decodes[m.Arch] = decodes[m.Arch] || c.Refused == ""
+				if rules == gguf.Ollama && c.Refused == "" {
+					was, ok := exact[m.Arch]
+					exact[m.Arch] = (was || !ok) && c.Compute == 1
+				}
+			})
+		}
 	}
 	for i := range models {
 		d, err := models[i].Describe()
@@ -46,7 +49,10 @@ func TestDescriptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		notes := strings.Join(d.Notes, "\n")
-		if reckoned, told := exact[d.Architecture]; told && reckoned == strings.Contains(notes, "compute buffer of this architecture is an estimate") {
+		if !loaded[models[i].Name()] && d.DecodeRefusal() == "" {
+			t.Errorf("%s: no llama.cpp loads it", models[i].Name())
+		}
+		if reckoned := exact[d.Architecture]; decodes[d.Architecture] && reckoned == strings.Contains(notes, "compute buffer of this architecture is an estimate") {
 			t.Errorf("%s: the compute buffer is equal to llama.cpp's: %v; the notes are %q", models[i].Name(), reckoned, d.Notes)
 		}
 		if strings.Contains(notes, "not among those that were compared") {
@@ -98,6 +104,11 @@ func TestTable(t *testing.T) {
 	have, after, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
 		t.Fatalf("%s has no lines %q and %q", path, begin, end)
+	}
+	for arch := range archs.NotDescribed {
+		if !strings.Contains(after, arch) {
+			t.Errorf("%s does not name %s, which is not described", path, arch)
+		}
 	}
 	want, err := archs.Table()
 	if err != nil {

@@ -4,6 +4,7 @@ package archs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"llmscale/gguf"
@@ -27,7 +28,7 @@ func Compare(m *Model, a Account, rules gguf.Rules) (Comparison, error) {
 	if err != nil {
 		return c, err
 	}
-	if why := d.DecodeRefusal(); why != "" {
+	if why := d.DecodeRefusal(); why != "" && !strings.Contains(a.Refused, unknownArchitecture) {
 		c.Refused = why
 	}
 	same := func(what string, described, told int64) {
@@ -39,7 +40,9 @@ func Compare(m *Model, a Account, rules gguf.Rules) (Comparison, error) {
 		same("parameters", d.ParamsTotal+f.RopeElements(), a.Params)
 		same("bytes of weights", d.WeightBytes, a.SizeBytes)
 		same("layers", d.NLayer, a.NLayer)
-		same("width", d.NEmbd, a.NEmbd)
+		if m.Arch != "wavtokenizer-dec" || rules == gguf.Ollama { // the newest tells how wide its sound is
+			same("width", d.NEmbd, a.NEmbd)
+		}
 		same("vocabulary", d.NVocab, a.NVocab)
 		same("trained context", d.NCtxTrain, a.NCtxTrain)
 		if d.HeadsKV == nil {
@@ -79,52 +82,88 @@ func Compare(m *Model, a Account, rules gguf.Rules) (Comparison, error) {
 	return c, nil
 }
 
-// Table is the outcome for all models as rows of Markdown, one for each architecture.
+// Table is the outcome for all models as rows of Markdown, one for each architecture: by the newest llama.cpp, and in
+// one column by Ollama's.
 func Table() (string, error) {
 	models, err := All()
 	if err != nil {
 		return "", err
 	}
-	accounts, err := Accounts()
-	if err != nil {
-		return "", err
-	}
 	var b strings.Builder
-	b.WriteString("| architecture | models | parameters | bytes read per token | cache and state | why no more is told |\n|---|---|---|---|---|---|\n")
-	for i := 0; i < len(models); {
-		row := newRow()
-		first := i
-		for ; i < len(models) && models[i].Arch == models[first].Arch; i++ {
-			if err := row.add(&models[i], accounts[models[i].Name()]); err != nil {
-				return "", err
+	b.WriteString("| architecture | models | parameters | bytes read per token | cache and state | by Ollama's | why no more is told |\n|---|---|---|---|---|---|---|\n")
+	for len(models) > 0 {
+		n := 1
+		for n < len(models) && models[n].Arch == models[0].Arch {
+			n++
+		}
+		var variants []string
+		for i := range models[:n] {
+			if v := models[i].Variant; v != "" {
+				variants = append(variants, v)
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", models[first].Arch, strings.Join(row.variants, ", "), row.params, row.read, row.cache, row.why)
+		newest, err := newRow(models[:n], gguf.Newest)
+		if err != nil {
+			return "", err
+		}
+		ollamas, err := newRow(models[:n], gguf.Ollama)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", models[0].Arch, strings.Join(variants, ", "), newest.params, newest.read, newest.cache, ollamas.whole(), newest.why)
+		models = models[n:]
 	}
 	return b.String(), nil
 }
 
 const (
-	equal   = "equal"
-	differ  = "differ"
-	notTold = "not told"
+	equal    = "equal"
+	differ   = "differ"
+	notTold  = "not told"
+	notKnown = "not known"
 )
 
-// row is what all models of an architecture have in common.
-type row struct {
-	variants                 []string
-	params, read, cache, why string
+// row is what all models of an architecture that one llama.cpp loads have in common; where it loads none of them, of all.
+type row struct{ params, read, cache, why string }
+
+func newRow(models []Model, rules gguf.Rules) (*row, error) {
+	accounts, err := Accounts(rules)
+	if err != nil {
+		return nil, err
+	}
+	loaded := slices.DeleteFunc(slices.Clone(models), func(m Model) bool { return accounts[m.Name()].Refused != "" })
+	if len(loaded) == 0 {
+		loaded = models
+	}
+	r := &row{params: equal, read: equal, cache: equal}
+	for i := range loaded {
+		if err := r.add(&loaded[i], accounts[loaded[i].Name()], rules); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
-func newRow() *row { return &row{params: equal, read: equal, cache: equal} }
+// whole is the row in a word.
+func (r *row) whole() string {
+	switch {
+	case strings.Contains(r.why, unknownArchitecture):
+		return notKnown
+	case r.params == differ || r.read == differ || r.cache == differ:
+		return differ
+	case r.why != "":
+		return notTold
+	}
+	return equal
+}
 
-func (r *row) add(m *Model, a Account) error {
-	c, err := Compare(m, a, gguf.Ollama)
+// unknownArchitecture is how llama.cpp refuses one.
+const unknownArchitecture = "unknown model architecture"
+
+func (r *row) add(m *Model, a Account, rules gguf.Rules) error {
+	c, err := Compare(m, a, rules)
 	if err != nil {
 		return err
-	}
-	if m.Variant != "" {
-		r.variants = append(r.variants, m.Variant)
 	}
 	if a.Params == 0 {
 		r.params = notTold

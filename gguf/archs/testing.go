@@ -2,7 +2,11 @@
 
 package archs
 
-import "testing"
+import (
+	"testing"
+
+	"llmscale/gguf"
+)
 
 // Models is All for a test.
 func Models(t testing.TB) []Model {
@@ -15,9 +19,9 @@ func Models(t testing.TB) []Model {
 }
 
 // Told is Accounts for a test.
-func Told(t testing.TB) map[string]Account {
+func Told(t testing.TB, rules gguf.Rules) map[string]Account {
 	t.Helper()
-	accounts, err := Accounts()
+	accounts, err := Accounts(rules)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,11 +22,11 @@ import (
 // refused: by its file, or else by what llama.cpp says, and then before anything is computed, on which it may abort.
 func TestEveryArchitecture(t *testing.T) {
 	models := archs.Models(t)
-	accounts := archs.Told(t)
 	build, err := native.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
+	accounts := archs.Told(t, gguf.RulesOf(build.LlamaSource))
 	pinned := gguf.RulesOf(build.LlamaSource) == gguf.Ollama
 	loaded, refused := 0, 0
 	for i := range models {
@@ -94,11 +94,11 @@ func TestModelThatPools(t *testing.T) {
 // answers with those of its first token. That is what the check is for.
 func TestSelfCheckOfEveryArchitecture(t *testing.T) {
 	models := archs.Models(t)
-	accounts := archs.Told(t)
 	build, err := native.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
+	accounts := archs.Told(t, gguf.RulesOf(build.LlamaSource))
 	pinned, checked := gguf.RulesOf(build.LlamaSource) == gguf.Ollama, 0
 	for i := range models {
 		m := &models[i]
