@@ -364,7 +364,7 @@ def table(name, wanted, cell_text, by_fa):
             columns[column] = None
             rows.setdefault(row, {})[column] = cell_text((name, g.model, fa, t.phase, str(t.at)))
     lines = ["| model | | " + " | ".join(columns) + " |", "|---|---|" + "---:|" * len(columns)]
-    return lines + [f"| {' | '.join(row)} | " + " | ".join(found.get(c, "") for c in columns) + " |" for row, found in rows.items()]
+    return lines + [f"| {' | '.join(row)} | " + " | ".join(found.get(c, "") for c in columns) + " |" for row, found in rows.items() if any(found.values())]
 
 
 def tables(args, wanted):

@@ -35,6 +35,21 @@ else:
                 "samples_ns": int(arg("-r")) * [1e6 * (p + 1000 * d if p else n * d)]}))
 `
 
+// TestPeersInterval: of ten values the second and the ninth hold the median with 95 % at least, of five no two do.
+func TestPeersInterval(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	out, err := exec.Command(python, "-B", "-c", "import peers\nfor n in 5, 6, 10, 20: print(peers.interval([*range(n, 0, -1)], 1))").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if want := "3.0 (1.0–5.0)\n3.5 (1.0–6.0)\n5.5 (2.0–9.0)\n10.5 (6.0–15.0)\n"; string(out) != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+}
+
 // TestPeersRounds: each program has one turn a round, an interrupted call goes on with the turns that are missing,
 // and each test of llmscale meets the same one of llama-bench.
 func TestPeersRounds(t *testing.T) {
