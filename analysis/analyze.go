@@ -147,6 +147,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.device()
 	a.memoryWall()
 	a.mixedSettings()
+	a.builds()
 	a.runWarnings()
 	return a.res, nil
 }

@@ -19,6 +19,7 @@ type WeightTypeAnswer struct {
 	BackendKind string       `json:"backend_kind"`
 	Device      string       `json:"device"`
 	BatchSize   int          `json:"batch_size"`
+	At          string       `json:"at,omitempty"` // as of WeightTypes
 	ParamsM     *float64     `json:"params_millions_effective"`
 	NTypes      int          `json:"n_types"`
 	Base        string       `json:"base_weight_type"`

@@ -51,6 +51,7 @@ type Result struct {
 	DecodeDepths      []DecodeDepth      `json:"decode_depths,omitempty"`       // by tokens in the KV cache; empty where all calls have as many
 	DecodeDepthFits   []DecodeDepthFit   `json:"decode_depth_fits,omitempty"`   // what a token of depth costs
 	Batches           []Batch            `json:"batches,omitempty"`             // by sequences decoded together; empty where all calls have as many
+	Builds            []Build            `json:"builds,omitempty"`              // programs that measured; empty where there is one
 	Axes              []axes.Comparison  `json:"axes,omitempty"`                // backends that differ in one setting; empty where none do
 	AxisTrends        []axes.Trend       `json:"axis_trends,omitempty"`         // the same over the sizes
 	Threads           []axes.BestThreads `json:"best_threads,omitempty"`        // empty where the number of threads does not vary

@@ -51,23 +51,69 @@ func (a *analyzer) joined() []string {
 	return slices.DeleteFunc(slices.Clone(a.scenarios), func(sc string) bool { return !a.joins(sc) })
 }
 
-// mixedSettings warns of cells whose calls were not all measured in one way: a run
-// that was resumed by another build, or on other terms.
+// mixedSettings warns of backends whose calls were not all measured in one way: of a
+// run that was resumed by another build, or on other terms.
 func (a *analyzer) mixedSettings() {
-	a.eachCell(func(k cellKey, m *Model, g *group) {
-		if k.mode != record.ModeDecode || len(g.rows) == 0 {
-			return
+	first := map[series]*Row{}
+	warned := map[series]bool{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		s := series{r.Backend, r.batch()}
+		if !r.counts() || r.Mode != record.ModeDecode || warned[s] {
+			continue
 		}
-		first := g.rows[0].settings()
-		for _, r := range g.rows {
-			if names := first.Differing(r.settings()); len(names) > 0 {
-				a.warn("mixed_settings", strings.Join([]string{k.backend, m.Name, k.scenario}, " "),
-					fmt.Sprintf("the calls of this cell differ in %s (sessions %d and %d): its median is of two things", strings.Join(names, ", "), g.rows[0].Session, r.Session),
-					"measure the cell anew in one run, or compare the two builds as two backends (`program`)")
-				return
-			}
+		if first[s] == nil {
+			first[s] = r
+			continue
 		}
-	})
+		names := first[s].settings().Differing(r.settings())
+		names = slices.DeleteFunc(names, func(n string) bool { return n == axes.DType || n == "n_gpu_layers" }) // a model's own
+		if len(names) > 0 {
+			warned[s] = true
+			a.warn("mixed_settings", s.backend,
+				fmt.Sprintf("its calls differ in %s, of sessions %d and %d: what joins them is of two things", strings.Join(names, ", "), first[s].Session, r.Session),
+				"measure it anew in one run, or compare the two builds as two backends (`program`)")
+		}
+	}
+}
+
+// Build is one program of a run that measured in several.
+type Build struct {
+	Name        string   `json:"name"` // as the axis has it
+	Backends    []string `json:"backends"`
+	LlamaCommit string   `json:"llama_commit"`
+	LlamaSource string   `json:"llama_source"`
+	Compiler    string   `json:"build_compiler"`
+	Flags       string   `json:"build_flags"`
+	CPUFeatures string   `json:"cpu_features"`
+}
+
+// builds lists the programs, where there are several.
+func (a *analyzer) builds() {
+	var order []string
+	by := map[string]*Build{}
+	for i := range a.run.Rows {
+		r := &a.run.Rows[i]
+		if !r.ok() || r.BackendKind != kindNative {
+			continue
+		}
+		v := r.settings().Get(axes.Program)
+		if by[v.ID] == nil {
+			order = append(order, v.ID)
+			by[v.ID] = &Build{Name: v.Label, LlamaCommit: r.LlamaCommit, LlamaSource: r.LlamaSource, Compiler: r.BuildCompiler, Flags: r.BuildFlags, CPUFeatures: r.CPUFeatures}
+		}
+		if b := by[v.ID]; !slices.Contains(b.Backends, r.Backend) {
+			b.Backends = append(b.Backends, r.Backend)
+		}
+	}
+	if len(order) < 2 {
+		return
+	}
+	for _, id := range order {
+		slices.Sort(by[id].Backends)
+		a.res.Builds = append(a.res.Builds, *by[id])
+	}
+	slices.SortStableFunc(a.res.Builds, func(x, y Build) int { return strings.Compare(x.Backends[0], y.Backends[0]) })
 }
 
 // CellsOf are the cells that a figure of a scenario stands on, or of AllScenarios:

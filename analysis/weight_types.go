@@ -28,6 +28,7 @@ type WeightTypes struct {
 	BackendKind string   `json:"backend_kind"`
 	Device      string   `json:"device"`
 	BatchSize   int      `json:"batch_size"`
+	At          string   `json:"at,omitempty"` // settings that these types share and others of the model were measured without
 	ParamsM     *float64 `json:"params_millions_effective"`
 	Base        string   `json:"base_weight_type"` // reads most bytes, and of several such the fastest: ratios are to it
 
@@ -122,6 +123,7 @@ type sameWork struct {
 // typed is one model as one backend ran it.
 type typed struct {
 	model     *Model
+	settings  axes.Settings
 	row       WeightType
 	scenarios []string
 }
@@ -161,7 +163,7 @@ func (a *analyzer) weightTypes() {
 		if all = a.equalScenarios(work, all); kinds(all) < 2 {
 			continue
 		}
-		a.compareTypes(work, all, kinds(all))
+		a.compareTypes(work, all, kinds(all), typesAt(groups, work))
 	}
 }
 
@@ -184,7 +186,8 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 		}
 		rows := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}].rows
 		r := rows[0]
-		work = sameWork{m.Name, m.BackendKind, r.Device, s.batch, m.ParamsTotal, r.settings().Without(axes.DType)}
+		z.settings = r.settings()
+		work = sameWork{m.Name, m.BackendKind, r.Device, s.batch, m.ParamsTotal, z.settings.Without(axes.DType)}
 		t := WeightTypeTimes{Scenario: sc, PromptTokens: medianField(rows, func(r *Row) *float64 { return float(r.promptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
 		perToken := mapOf(rows, func(r *Row) float64 {
 			ms, _ := r.latency()
@@ -256,8 +259,19 @@ func (a *analyzer) equalScenarios(work sameWork, all []*typed) []*typed {
 	return kept
 }
 
-func (a *analyzer) compareTypes(work sameWork, all []*typed, kinds int) {
-	w := WeightTypes{Model: work.model, BackendKind: work.kind, Device: work.device, BatchSize: work.batch, ParamsM: all[0].model.ParamsMillions}
+// typesAt says the settings that tell these types from others of the model.
+func typesAt(groups map[sameWork][]*typed, work sameWork) string {
+	var all []axes.Settings
+	for w, zs := range groups {
+		if w.model == work.model {
+			all = append(all, zs[0].settings)
+		}
+	}
+	return groups[work][0].settings.Among(all, axes.DType, axes.BatchSize, "device", "kind")
+}
+
+func (a *analyzer) compareTypes(work sameWork, all []*typed, kinds int, at string) {
+	w := WeightTypes{At: at, Model: work.model, BackendKind: work.kind, Device: work.device, BatchSize: work.batch, ParamsM: all[0].model.ParamsMillions}
 	for _, z := range all {
 		w.Types = append(w.Types, z.row)
 	}
@@ -357,7 +371,7 @@ func (w *WeightTypes) fit(kinds int) {
 
 // answer names the fastest types and says whether decode follows the bytes.
 func (w *WeightTypes) answer(kinds int) WeightTypeAnswer {
-	out := WeightTypeAnswer{Model: w.Model, BackendKind: w.BackendKind, Device: w.Device, BatchSize: w.BatchSize, ParamsM: w.ParamsM,
+	out := WeightTypeAnswer{At: w.At, Model: w.Model, BackendKind: w.BackendKind, Device: w.Device, BatchSize: w.BatchSize, ParamsM: w.ParamsM,
 		NTypes: kinds, Base: w.Base, Tolerance: ByteTolerance, Verdict: "unknown"}
 	last := len(w.Types[0].Times) - 1
 	decode := w.race(last, func(t *WeightTypeTimes) (*float64, [][]float64) { return &t.DecodeMS, t.decode })

@@ -236,7 +236,7 @@ func TestBuildsArePrograms(t *testing.T) {
 		r.Program, r.BuildCompiler, r.BuildFlags, r.LlamaCommit = "bin/llmscale-ollama", "GNU 12", "-O2", "def"
 	}), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
 	cs := Compare(r.samples())
-	if len(cs) != 2 || cs[0].Axis != Program || cs[0].Base != "this program" || cs[0].Value != "llmscale-ollama" || cs[0].Verdict != Slower {
+	if len(cs) != 2 || cs[0].Axis != Program || cs[0].Base != "self" || cs[0].Value != "llmscale-ollama" || cs[0].Verdict != Slower {
 		t.Errorf("%+v", cs)
 	}
 	r.backends[1].Program = ""

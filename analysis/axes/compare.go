@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"slices"
-	"strings"
 
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -105,6 +104,12 @@ type group struct {
 func groups(samples []Sample) []group {
 	type work struct{ axis, rest, model, scenario, mode string }
 	var out []group
+	of := map[string][]Settings{} // each model's
+	for _, s := range samples {
+		if !slices.ContainsFunc(of[s.Model], func(o Settings) bool { return len(o.Differing(s.Settings)) == 0 }) {
+			of[s.Model] = append(of[s.Model], s.Settings)
+		}
+	}
 	for i := range Keys {
 		k := &Keys[i]
 		if k.Held {
@@ -125,7 +130,7 @@ func groups(samples []Sample) []group {
 		for _, w := range order {
 			g := group{key: k, values: oneEach(k, members[w])}
 			if len(g.values) > 1 {
-				g.at = held(samples, &g)
+				g.at = g.values[0].Settings.Among(of[w.model], append(idle(w.mode), k.Name)...)
 				out = append(out, g)
 			}
 		}
@@ -174,23 +179,6 @@ func oneEach(k *Key, all []Sample) []Sample {
 	consider(all)
 	slices.SortStableFunc(best, func(x, y Sample) int { return k.order(x.Settings.Get(k.Name), y.Settings.Get(k.Name)) })
 	return best
-}
-
-// held says the settings that the group's backends share and others of the model
-// have not.
-func held(samples []Sample, g *group) string {
-	first := &g.values[0]
-	var words []string
-	for i := range Keys {
-		k := &Keys[i]
-		if k.Name == g.key.Name || !k.bearsOn(first.Mode) {
-			continue
-		}
-		if slices.ContainsFunc(samples, func(s Sample) bool { return s.Model == first.Model && s.Settings[i].ID != first.Settings[i].ID }) {
-			words = append(words, first.Settings.Words(k.Name))
-		}
-	}
-	return strings.Join(words, ", ")
 }
 
 func (g *group) compare(base, s *Sample) Comparison {

@@ -120,7 +120,7 @@ func Sequences(r *record.Record) int {
 func program(r *record.Record) Value {
 	v := Value{ID: strings.Join([]string{r.Program, r.LlamaCommit, r.LlamaSource, r.BuildCompiler, r.BuildFlags, r.CPUFeatures}, "\x00"), Label: path.Base(r.Program)}
 	if r.Program == "" {
-		v.Label = "this program"
+		v.Label = "self" // as the config has it
 	}
 	return v
 }
@@ -214,6 +214,17 @@ func (s Settings) Words(name string) string {
 		name = Threads
 	}
 	return name + " " + label
+}
+
+// Among says the settings in which some of all differ from s, but for the keys named.
+func (s Settings) Among(all []Settings, but ...string) string {
+	var words []string
+	for i := range Keys {
+		if !slices.Contains(but, Keys[i].Name) && slices.ContainsFunc(all, func(o Settings) bool { return o[i].ID != s[i].ID }) {
+			words = append(words, s.Words(Keys[i].Name))
+		}
+	}
+	return strings.Join(slices.Compact(words), ", ")
 }
 
 // bearsOn reports whether the key bears on the times of a mode.

@@ -33,6 +33,9 @@ func (b *book) weightSheet(w *analysis.WeightTypes) *sheet {
 		yLabel: "decode time per token (ms)",
 		plot:   p,
 	}
+	if w.At != "" { // other settings of the model have a figure each
+		sh.title += ", " + clean(w.At)
+	}
 	look := look{okabeIto[0], glyphs[0]}
 	m := marks{look: look}
 	var highX, highY float64

@@ -21,11 +21,23 @@ const (
 // axes has what backends that differ in one setting differ by. What follows from
 // that stands in the answer.
 func (w *writer) axes() {
-	if len(w.r.Threads) == 0 && len(w.r.Batches) == 0 && len(w.compared()) == 0 {
+	if len(w.r.Threads) == 0 && len(w.r.Batches) == 0 && len(w.r.Builds) == 0 && len(w.compared()) == 0 {
 		return
 	}
 	w.doc.section("Settings compared")
 	w.doc.say("Backends that differ in one setting, all else equal. Each backend is one process for each model: intervals are of 95 %% and allow for what processes differ by. No difference is shown where the interval of the ratio holds 1.")
+	if len(w.r.Builds) > 0 {
+		t := tableOf(w.r.Builds, []column[analysis.Build]{
+			{"<program", func(b analysis.Build) string { return text(b.Name) }},
+			{"<backends", func(b analysis.Build) string { return text(strings.Join(b.Backends, ", ")) }},
+			{"<llama.cpp", func(b analysis.Build) string { return orNone(strings.TrimSpace(b.LlamaCommit + " " + b.LlamaSource)) }},
+			{"<compiler", func(b analysis.Build) string { return orNone(b.Compiler) }},
+			{"<flags", func(b analysis.Build) string { return orNone(b.Flags) }},
+			{"<CPU features", func(b analysis.Build) string { return orNone(b.CPUFeatures) }},
+		})
+		t.wrap = true
+		w.doc.add(t)
+	}
 	if len(w.r.Threads) > 0 {
 		w.doc.add(w.threadTable())
 	}

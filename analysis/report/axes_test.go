@@ -139,6 +139,34 @@ func TestBatchesAndPaceSaid(t *testing.T) {
 		"Timed calls are **hot**", "Batch size 1 and 8, sequences of equal length that begin together")
 }
 
+// TestBuildsSaid: two builds are compared and described, and the weight types of each
+// are told apart.
+func TestBuildsSaid(t *testing.T) {
+	var variants []variant
+	for _, program := range []string{"", "bin/llmscale-ollama"} {
+		for _, typ := range []string{"f16", "q4_0"} {
+			variants = append(variants, variant{map[string]string{"": "a_", "bin/llmscale-ollama": "b_"}[program] + typ, func(r *analysis.Row) {
+				r.Program, r.WeightType, r.Device = program, typ, "cpu"
+				r.BuildCompiler = "GNU 12.2.0"
+				if program != "" {
+					r.LlamaCommit = "def"
+				}
+				if typ == "f16" {
+					r.BytesPerToken *= 4
+				}
+			}, func(float64, int) float64 {
+				return map[string]float64{"f16": 3, "q4_0": 1}[typ] * map[string]float64{"": 1, "bin/llmscale-ollama": 1.5}[program]
+			}})
+		}
+	}
+	r, md := variantsRun(t, []float64{5, 62, 134}, []int{0}, variants...)
+	says(t, md, "**program llmscale-ollama** against self at dtype q4_0: decode **slower** on all 3 sizes, 5M to 134M (0.6", "| program | backends | llama.cpp | compiler |", "| llmscale-ollama | ", "| GNU 12.2.0 |",
+		"**Weight types** on this machine, native on cpu, at program llmscale-ollama", "**Weight types** on this machine, native on cpu, at program self", "**dtype q4_0** against f16 at program self: decode **faster** on all 3 sizes, 5M to 134M (")
+	if len(r.Builds) != 2 || len(r.WeightTypes) != 6 {
+		t.Errorf("%d builds, %d comparisons of weight types", len(r.Builds), len(r.WeightTypes))
+	}
+}
+
 // TestNoAxes: a run of one backend says nothing of settings.
 func TestNoAxes(t *testing.T) {
 	r, md := variantsRun(t, []float64{5, 134}, []int{0}, variant{"cpu", func(*analysis.Row) {}, func(float64, int) float64 { return 1 }})

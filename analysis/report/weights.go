@@ -100,13 +100,13 @@ func signedTenth(v float64) string {
 // two sentences for a model that stands alone on its device, else two for all.
 func (w *writer) weightSentences() list {
 	type group struct {
-		kind, device string
-		batch        int
+		kind, device, at string
+		batch            int
 	}
 	var groups []group
 	by := map[group][]analysis.WeightTypeAnswer{}
 	for _, a := range w.r.Answers.WeightTypes {
-		g := group{a.BackendKind, a.Device, a.BatchSize}
+		g := group{a.BackendKind, a.Device, a.At, a.BatchSize}
 		if by[g] == nil {
 			groups = append(groups, g)
 		}
@@ -117,6 +117,9 @@ func (w *writer) weightSentences() list {
 		where := "on this machine"
 		if len(groups) > 1 {
 			where += ", " + strings.Trim(text(g.kind)+" on "+text(g.device), " ")
+		}
+		if g.at != "" {
+			where += ", at " + text(g.at)
 		}
 		if g.batch > 1 {
 			where += fmt.Sprintf(" at batch %d", g.batch)
@@ -201,7 +204,7 @@ func names(types []string) string {
 // comparison is the Result's comparison that an answer is about.
 func (w *writer) comparison(a analysis.WeightTypeAnswer) *analysis.WeightTypes {
 	for i, x := range w.r.Answers.WeightTypes {
-		if x.Model == a.Model && x.BackendKind == a.BackendKind && x.Device == a.Device && x.BatchSize == a.BatchSize && x.Base == a.Base && x.Decode.MS == a.Decode.MS && i < len(w.r.WeightTypes) {
+		if x.Model == a.Model && x.BackendKind == a.BackendKind && x.Device == a.Device && x.BatchSize == a.BatchSize && x.At == a.At && x.Base == a.Base && x.Decode.MS == a.Decode.MS && i < len(w.r.WeightTypes) {
 			return &w.r.WeightTypes[i]
 		}
 	}
@@ -364,6 +367,15 @@ func bytesOverModels(as []analysis.WeightTypeAnswer, where string) string {
 	return strings.Join(parts, " ")
 }
 
+// modelAt names the model of a comparison, and its settings where others of it have
+// other ones.
+func modelAt(c *analysis.WeightTypes) string {
+	if c.At == "" {
+		return text(c.Model)
+	}
+	return text(c.Model) + " at " + text(c.At)
+}
+
 // lineSentences describe the lines over the types, and say why there are none.
 func (w *writer) lineSentences() list {
 	var out list
@@ -376,10 +388,12 @@ func (w *writer) lineSentences() list {
 			if without[f.Reason] == nil {
 				order = append(order, f.Reason)
 			}
-			without[f.Reason] = append(without[f.Reason], text(c.Model))
+			if name := modelAt(c); !slices.Contains(without[f.Reason], name) {
+				without[f.Reason] = append(without[f.Reason], name)
+			}
 			continue
 		}
-		s := fmt.Sprintf("Least squares over the %d types of %s: decode takes %s ms per token (95 %% t-interval %s) and %s ms for each 100 MB (%s)", f.NTypes, text(c.Model),
+		s := fmt.Sprintf("Least squares over the %d types of %s: decode takes %s ms per token (95 %% t-interval %s) and %s ms for each 100 MB (%s)", f.NTypes, modelAt(c),
 			number(*f.FixedMS), numbers(f.FixedT), number(100**f.MSPerMB), numbers(scaled(f.MBT, 100)))
 		if f.GBPerS != nil {
 			s += fmt.Sprintf(", which is %s GB/s", number(*f.GBPerS))
