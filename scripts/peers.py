@@ -245,7 +245,7 @@ def turn(args, group, tool, seed):
 def guess(args, group, tool):
     """Seconds of a turn, by what a model of this size computes and reads on 2 cores; good to a factor of two."""
     size = model_file(args, group.model).stat().st_size
-    bytes_each, flops = {"f32": (4, 100e9), "f16": (2, 130e9), "q4_0": (0.5625, 170e9)}[group.model.rsplit("-", 1)[1]]
+    bytes_each, flops = {"f32": (4, 100e9), "f16": (2, 150e9), "q4_0": (0.5625, 220e9)}[group.model.rsplit("-", 1)[1]]
 
     def forward(tokens):
         return max(2 * size / bytes_each * tokens / flops, size / 20e9) + 3e-4

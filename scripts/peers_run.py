@@ -57,15 +57,15 @@ class Test:
 
     @classmethod
     def of(cls, r):
-        """The test that repeats what the record measured; None: there is none."""
+        """The test that repeats what the record measured; None: there is none, as llama-bench has one sequence."""
         prefill = r["mode"] == "prefill"
-        if not prefill and r["mode"] != "kv_decode":
+        if not prefill and r["mode"] != "kv_decode" or r.get("batch_size_config", 1) != 1:
             return None
-        tokens, gen = r["prompt_tokens_raw"], r["gen_tokens_raw"]
+        tokens, gen, depth = r["prompt_tokens_raw"], r["gen_tokens_raw"], r.get("depth", 0)
         return cls(
             r["model_file"], r["device"], r["n_threads_batch"] if prefill else r["n_threads"], r["n_gpu_layers"],
             r["flash_attn"], r["n_batch"], r["n_ubatch"], r["kv_type_k"], r["kv_type_v"], r["use_mmap"],
-            *((tokens, 0, 0) if prefill else (0, gen, tokens)))
+            *((tokens, 0, depth) if prefill else (0, gen, depth + tokens)))
 
     def argv(self, repetitions):
         # Only the file's name in the records: what comes before is the process's folder,
@@ -78,8 +78,8 @@ class Test:
         return [str(a) for a in argv]
 
     def __str__(self):
-        what = f"prefill {self.prompt}" if self.prompt else f"decode {self.gen} after {self.depth}"
-        return f"{self.file} {what}"
+        what = f"prefill {self.prompt}" if self.prompt else f"decode {self.gen}"
+        return f"{self.file} {what}" + (f" after {self.depth}" if self.depth else "")
 
 
 class Failed(Exception):
@@ -155,21 +155,13 @@ def environment(manifest):
     return env | manifest.get("environment", {}).get("openmp_variables", {})
 
 
-class Native:
-    """What the run has of one test."""
-
-    def __init__(self):
-        self.ms = []  # of what llama-bench counts: without sampling
-        self.backends = set()  # more than one where they differ in nothing that the test depends on
-
-
 def by_test(calls):
-    tests = collections.defaultdict(Native)
+    """What the run has of each test: by backend, ms of what llama-bench counts, without sampling."""
+    tests = collections.defaultdict(lambda: collections.defaultdict(list))
     for r in calls:
         test = Test.of(r)
         if test:
-            tests[test].ms.append(r["prefill_ms"] if test.prompt else r["decode_no_sampling_ms"])
-            tests[test].backends.add(r["backend"])
+            tests[test][r["backend"]].append(r["prefill_ms"] if test.prompt else r["decode_no_sampling_ms"])
     return tests
 
 
@@ -205,10 +197,11 @@ def measure(program, tests, paths, args, repetitions, env, out):
 def table(native, samples):
     lines = ["Medians; below 1 llmscale is faster.", "",
              "| test | backend | llmscale, ms | llama-bench, ms | llmscale/llama-bench | samples |", "|---|---|---:|---:|---:|---:|"]
-    for test in sorted(samples, key=lambda t: (t.file, t.gen > 0, t.prompt + t.depth, t.gen, sorted(native[t].backends))):
-        a, b = statistics.median(native[test].ms), statistics.median(samples[test])
-        backends = ", ".join(sorted(native[test].backends))
-        lines.append(f"| {test} | {backends} | {a:.3f} | {b:.3f} | {a / b:.3f} | {len(native[test].ms)} and {len(samples[test])} |")
+    for test in sorted(samples, key=lambda t: (t.file, t.gen > 0, t.prompt + t.depth, t.gen, sorted(native[t]))):
+        b = statistics.median(samples[test])
+        for backend, ms in sorted(native[test].items()):
+            a = statistics.median(ms)
+            lines.append(f"| {test} | {backend} | {a:.3f} | {b:.3f} | {a / b:.3f} | {len(ms)} and {len(samples[test])} |")
     return "\n".join(lines)
 
 
@@ -280,6 +273,10 @@ def run(args):
     manifest, calls, paths, program = prepare(args)
     native = by_test(calls)
     tests = list(native)
+    if not tests:
+        raise runfolder.Error(f"{args.run} has no calls that llama-bench could repeat: it decodes one sequence at a time")
+    if cold := sorted({r["backend"] for r in calls if r.get("pace") != "hot"}):
+        say(f"calls of {', '.join(cold)} came after pauses (pace cold, or a run from before there was a pace), llama-bench's follow each other: short ones are faster for that")
     repetitions = args.repetitions or manifest["repetitions"]
     args.rounds = args.rounds or min(3, repetitions)
     repetitions = max(repetitions, args.rounds)

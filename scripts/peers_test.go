@@ -130,3 +130,27 @@ printf '{"model_filename": "%s", "content": "%s", "samples_ns": [1000000]}\n' "$
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// TestPeersRepeatsTheCall: llama-bench fills its cache as far as it was in the call, and repeats no batches.
+func TestPeersRepeatsTheCall(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("no python3")
+	}
+	const program = `import peers_run
+call = dict(model_file="m.gguf", device="cpu", n_threads=2, n_threads_batch=1, n_gpu_layers=0, flash_attn="on", n_batch=8, n_ubatch=4, kv_type_k="f16",
+    kv_type_v="f16", use_mmap=True, prompt_tokens_raw=3, gen_tokens_raw=5)
+for more in {}, {"batch_size_config": 1, "depth": 100}, {"batch_size_config": 2, "depth": 0}:
+    for mode in "prefill", "kv_decode", "e2e_kv":
+        test = peers_run.Test.of(call | more | {"mode": mode})
+        print(test and (test.prompt, test.gen, test.depth, test.threads))
+`
+	out, err := exec.Command(python, "-B", "-c", program).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	want := "(3, 0, 0, 1)\n(0, 5, 3, 2)\nNone\n(3, 0, 100, 1)\n(0, 5, 103, 2)\nNone\nNone\nNone\nNone\n"
+	if string(out) != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+}
