@@ -236,6 +236,18 @@ func TestLedgerOfBatchesThatRan(t *testing.T) {
 				m := load(t, path)
 				c := newContext(t, m, ContextParams{NCtx: 256, Sequences: sequences, NBatch: 128, NUBatch: 64})
 				before := accounted(t, c)
+				build, err := Build()
+				if err != nil {
+					t.Fatal(err)
+				}
+				d := describe(t, path)
+				want, err := d.Memory(gguf.MemoryOptions{Context: 256, Sequences: int64(sequences), Batch: 128, UBatch: 64, Rules: gguf.RulesOf(build.LlamaSource)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want.KV+want.State != before.context {
+					t.Errorf("%d bytes of cache and %d of state, llama.cpp has %d of both", want.KV, want.State, before.context)
+				}
 				if _, err := c.MeasureCall(Call{Prompts: prompts(1, sequences, 50, m.Info().NVocab), Gen: 3}); err != nil {
 					t.Fatal(err)
 				}

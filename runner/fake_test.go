@@ -172,7 +172,7 @@ func (f *fakeBackend) Load(spec LoadSpec, progress func(float64)) (LoadInfo, err
 	if err := f.fault("load"); err != nil {
 		return LoadInfo{}, err
 	}
-	info := LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx, LlamaCommit: "fake"}
+	info := LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx * max(1, spec.Sequences), LlamaCommit: "fake"}
 	switch os.Getenv(envFault) {
 	case "wrong":
 		info.SelfCheck = &SelfCheck{RelL2: 0.58, Tokens: 40, Bound: spec.SelfCheck.Bound}
@@ -180,6 +180,16 @@ func (f *fakeBackend) Load(spec LoadSpec, progress func(float64)) (LoadInfo, err
 		info.SelfCheck = &SelfCheck{RelL2: 0.012, Tokens: 40, SameToken: true, Bound: spec.SelfCheck.Bound}
 	case "slow":
 		info.SelfCheck = &SelfCheck{Skipped: "no time"}
+	}
+	if spec.Sequences > 1 {
+		switch os.Getenv(envFault) {
+		case "mixed up":
+			info.BatchCheck = &BatchCheck{RelL2: 1.4, Sequences: 4, FirstDifference: new(int), Bound: spec.SelfCheck.Bound}
+		case "slow":
+			info.BatchCheck = &BatchCheck{Skipped: "no time for the batch"}
+		default:
+			info.BatchCheck = &BatchCheck{RelL2: 0.012, Sequences: 4, Bound: spec.SelfCheck.Bound}
+		}
 	}
 	if os.Getenv(envFault) == "two of many" {
 		info.Threads = &Threads{Decode: 2, Prefill: 3, CPUs: 5, CPUsPrefill: 5}
@@ -228,6 +238,10 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 		TokenNS: times, TokenSamplingNS: times,
 		PromptTokenIDs: RecordedIDs(prompt, batch), OutputTokenIDs: RecordedIDs(ids, batch), PromptTokensHash: &hash,
 	}}
+	if call.Depth > 0 {
+		said := fmt.Sprintf("%d tokens of seed %d", call.Depth, call.DepthSeed)
+		s.OutputText = &said
+	}
 	if f.spec.Device == config.DeviceCUDA {
 		less := func(ms float64) *float64 { ms -= 0.25; return &ms }
 		s.PrefillCUDAMS, s.KVDecodeCUDAMS, s.E2EKVCUDAMS = less(prefill), less(decode), less(e2e)

@@ -123,6 +123,8 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 		repetitions, enough = 5, 0
 	}
 	text := strings.Replace(testConfig, "repetitions: 3", fmt.Sprint("repetitions: ", repetitions), 1)
+	text = strings.Replace(text, "dtype: f32, threads: 1", "dtype: f32, threads: 1, batch_size: 4", 1)
+	text = strings.Replace(text, "prompt_tokens: 5", "prompt_tokens: 5, depth: 64", 1)
 	// One backend's workers are another program.
 	text = strings.Replace(text, "dtype: f16, threads: 1", "dtype: f16, threads: 1, program: ./other", 1)
 	writeProgram(t, filepath.Join(root, "other"), "other")

@@ -104,6 +104,14 @@ func TestShippedConfigs(t *testing.T) {
 	if got := pairNames(c); !reflect.DeepEqual(got, []string{"llama-134m/cpu_t1", "llama-134m/cpu_t2", "llama-134m/cpu_t3", "llama-134m/cpu_t4"}) {
 		t.Errorf("threads: %v", got)
 	}
+	c = load(t, root+"configs/batches.yaml")
+	if got := backendNames(c); !reflect.DeepEqual(got, []string{"cpu_bs1", "cpu_bs2", "cpu_bs4", "cpu_bs8", "cpu_bs16", "cpu_bs32"}) || len(c.Models) != 3 {
+		t.Errorf("batches: %v, %d models", got, len(c.Models))
+	}
+	c = load(t, root+"configs/depth.yaml")
+	if got := scenarioNames(c); !reflect.DeepEqual(got, []string{"p16_d0", "p16_d256", "p16_d512", "p16_d1024", "p16_d2048", "p16_d4096"}) || c.Scenarios[5].Depth != 4096 || len(c.Models) != 2 {
+		t.Errorf("depth: %v, %d models", got, len(c.Models))
+	}
 	c = load(t, root+"configs/decode-length.yaml")
 	if got := c.Gen(c.Scenarios[4]); got != 256 {
 		t.Errorf("decode-length: the last scenario decodes %d tokens", got)
