@@ -17,7 +17,6 @@ PyTorch runs under a Python of its own.
 import argparse
 import collections
 import csv
-import dataclasses
 import itertools
 import json
 import math
@@ -31,76 +30,9 @@ import sys
 import tempfile
 import time
 
-OURS, OLD, BENCH, BATCHED, TORCH = "llmscale", "llmscale-ollama", "llama-bench", "llama-batched-bench", "pytorch"
-EQUAL = "equal tokens"  # PyTorch's greedy ones and llmscale's, from the start
+from peers_sets import BATCHED, BENCH, EQUAL, OLD, OURS, TORCH, groups
+
 COLUMNS = ["set", "round", "order", "model", "tool", "build", "flash_attn", "phase", "at", "rep", "ms", "load_average_1m"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Test:
-    """One phase of one call; `at` is what the table calls it. Of tests with the same
-    call llmscale makes one."""
-
-    phase: str  # prefill: ms per call; decode, decode and argmax: ms per step; equal tokens: how many
-    at: int | str
-    prompt: int
-    gen: int = 1
-    depth: int = 0
-    batch: int = 1
-    pace: str = ""  # keys of llmscale's backend
-    warm: bool = True  # by llama-bench, with the whole of the test; llmscale breaks it off after 0.2 s
-    reps: int = 1
-
-    @property
-    def call(self):
-        return self.prompt, self.gen, self.depth
-
-
-@dataclasses.dataclass(frozen=True)
-class Group:
-    """What a program measures in one turn."""
-
-    set: str
-    model: str
-    tools: tuple
-    tests: tuple
-    flash_attn: tuple = ("on",)
-    every: int = 1  # only in each such round
-    old_every: int = 1  # and the old build only in each such one
-
-
-def ladder(size, *reps):
-    """Prompts of 1, 16, 64 and 512 tokens and decode after 17 and 512."""
-    gen = 8 if size == "1.2b" else 32
-    short = [Test("prefill", n, n, reps=r) for n, r in zip((1, 16, 64), reps)] + [Test("decode", 17, 17, gen, reps=reps[2])]
-    long = [Test(phase, 512, 512, gen, reps=reps[3], warm=size != "1.2b") for phase in ("prefill", "decode")]
-    for dtype in ("f16", "q4_0"):
-        common = "ladder", f"llama-{size}-{dtype}", (OURS, BENCH, OLD)
-        if size == "1.2b":
-            yield Group(*common, tuple(short), ("on", "off"), old_every=4)
-            yield Group(*common, tuple(long), ("on", "off"), every=4)
-        else:
-            yield Group(*common, (*short, *long), ("on", "off"), old_every=2)
-
-
-def groups():
-    yield from ladder("5m", 10, 10, 5, 3)
-    yield from ladder("62m", 10, 5, 3, 1)
-    yield from ladder("134m", 10, 5, 2, 1)
-    yield from ladder("1.2b", 3, 1, 1, 1)
-    for size, reps in (("5m", 3), ("62m", 2), ("134m", 1)):
-        tests = [Test(phase, b, 16, 32, batch=b, reps=reps) for b in (1, 2, 4, 8, 16, 32) for phase in ("prefill", "decode")]
-        yield Group("batch", f"llama-{size}-q4_0", (OURS, BATCHED), tuple(tests))
-    for size, reps in (("5m", 2), ("62m", 1)):
-        tests = [Test("prefill", d, 64, depth=d, reps=reps) for d in (0, 256, 1024, 4096)]
-        tests += [Test("decode", d, 1, 32, max(d - 1, 0), reps=reps) for d in (0, 256, 1024, 4096)]
-        yield Group("depth", f"llama-{size}-q4_0", (OURS, BENCH), tuple(tests))
-    paces = {"hot": "pace: hot", "5 ms idle": "pace: cold, idle_ms: 5", "20 ms idle": "pace: cold, idle_ms: 20"}
-    tests = [Test("prefill", at, 1, pace=pace, reps=20) for at, pace in paces.items()]
-    yield Group("pace", "llama-62m-q4_0", (OURS, OLD), tuple(tests))
-    for size in ("gpt2-5m", "gpt2-50m", "gpt2"):
-        tests = [Test(phase, 1, 1, 64, reps=3) for phase in ("decode", "decode and argmax", EQUAL)]
-        yield Group("pytorch", f"{size}-f32", (OURS, BENCH, TORCH), tuple(tests))
 
 
 class Failed(Exception):
@@ -130,7 +62,9 @@ def llmscale(args, group, path, seed, binary):
     scenarios = {f"p{p}_g{g}_d{d}_{i}": (p, g, d) for (p, g, d), n in calls.items() for i in range(n)}
     kinds = list(itertools.product(group.flash_attn, dict.fromkeys((t.batch, t.pace) for t in group.tests)))
     backends = {f"b{i}": (fa, batch, pace) for i, (fa, (batch, pace)) in enumerate(kinds)}
-    lines = ["run_name: peers", "repetitions: 1", "warmup_repetitions: 0", f"seed: {seed}", "probe: false", "scenarios:"]
+    lines = ["run_name: peers", "repetitions: 1", "warmup_repetitions: 0", f"seed: {seed}", "probe: false",
+             "cell_timeout_s: 40",  # bounds the self-check, too: to 2 s
+             "scenarios:"]
     lines += [f"  - {{name: {name}, prompt_tokens: {p}, gen_tokens: {g}{f', depth: {d}' if d else ''}}}" for name, (p, g, d) in scenarios.items()]
     lines += ["backends:"]
     lines += [f"  - {{name: {name}, kind: native, device: cpu, threads: {args.threads}, flash_attn: {fa}, batch_size: {batch}{f', {pace}' if pace else ''}}}"
@@ -250,11 +184,12 @@ def guess(args, group, tool):
     def forward(tokens):
         return max(2 * size / bytes_each * tokens / flops, size / 20e9) + 3e-4
 
-    start = 8 if tool == TORCH else 0.5 + size / 2e9
-    seconds = start * (1 if tool == TORCH else len({(t.batch, t.pace) for t in group.tests}) if tool in (OURS, OLD) else 2)
+    ours = tool in (OURS, OLD)
+    start = 8 if tool == TORCH else 0.5 + size / 2e9 + (min(2, 41 * forward(1)) if ours else 0)  # with llmscale's self-check
+    seconds = start * (1 if tool == TORCH else len({(t.batch, t.pace) for t in group.tests}) if ours else 2)
     for (prompt, gen, depth, batch, _, warm), reps in {(*t.call, t.batch, t.pace, t.warm): t.reps for t in group.tests}.items():
         once = forward(prompt * batch)
-        warm = min(max(once, 0.02), 0.2) if tool in (OURS, OLD) else once if warm else 0
+        warm = min(max(once, 0.02), 0.2) if ours else once if warm else 0
         again = forward(prompt) if tool == BENCH and gen > 1 else 0  # the depth of its decode
         seconds += (warm + once + gen * forward(batch)) * reps + forward(depth) + again
     return seconds * len(group.flash_attn)
@@ -294,13 +229,13 @@ def measure(args, wanted):
         return 0
     if os.getloadavg()[0] > 0.3:
         say(f"the load average is {os.getloadavg()[0]:.1f}: stop what else is running, or the figures mean little")
-    failed = set()
+    failed = collections.Counter()
     with (args.out / "raw.csv").open("a", newline="") as f:
         raw = csv.writer(f, lineterminator="\n")
         if not rows:
             raw.writerow(COLUMNS)
         for i, (rnd, g, tool) in enumerate(turns):
-            if (g, tool) in failed:
+            if failed[g, tool] == 2:
                 continue
             started, load = time.monotonic(), os.getloadavg()[0]
             reps, lines = collections.Counter(), []
@@ -311,8 +246,8 @@ def measure(args, wanted):
                     reps[fa, test] += 1
                     lines.append([g.set, rnd, i, g.model, tool, build, fa, test.phase, test.at, reps[fa, test], f"{ms:.6f}", f"{load:.2f}"])
             except Failed as e:
-                failed.add((g, tool))
-                say(f"{e}\npeers: {tool} on {g.model} ({g.set}) is left out of the rounds to come")
+                failed[g, tool] += 1
+                say(f"{e}\npeers: no figures of {tool} on {g.model} ({g.set}) in round {rnd + 1}; after two such rounds it is left out")
                 continue
             raw.writerows(lines)
             f.flush()
@@ -383,7 +318,7 @@ def tables(args, wanted):
         pairs = {"ladder": [(OURS, BENCH), (OLD, OURS)], "batch": [(OURS, BATCHED)], "depth": [(OURS, BENCH)], "pace": [(OLD, OURS)],
                  "pytorch": [(OURS, BENCH), (OURS, TORCH)]}[name]
         print(f"\n## {name}")
-        for tool in dict.fromkeys(t for g in of for t in g.tools):
+        for tool in dict.fromkeys(t for g in of for t in g.tools if t in (OURS, TORCH)):
             print(f"\n{tool}, ms, median of rounds:\n")
             print("\n".join(table(name, of, lambda cell: measured.ms(cell, tool), by_fa)))
         for a, b in pairs:
