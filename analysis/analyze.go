@@ -130,6 +130,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.said()
 	a.failures()
 	a.verdicts()
+	a.disturbed()
 	a.tokens()
 	a.fits()
 	a.ollama()

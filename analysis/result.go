@@ -66,6 +66,7 @@ type Result struct {
 	Phases            *PhaseSum          `json:"phases"`                        // whether the phases add up; nil without end-to-end times of their own
 	Said              []Said             `json:"said"`                          // an answer of each model whose weights were not made up here
 	Failed            []FailedCell       `json:"failed"`                        // cells with calls that gave no measurement
+	Disturbed         []DisturbedCall    `json:"disturbed,omitempty"`           // repetitions that something took the cores from; nil where there are none
 	Invalid           []InvalidCell      `json:"invalid,omitempty"`             // cells with calls that something spoilt, whole or in part; nil where there are none
 	Ollama            *Ollama            `json:"ollama,omitempty"`              // nil unless Ollama was measured
 	Crosscheck        []Crosscheck       `json:"ollama_crosscheck,omitempty"`   // phases by Ollama, native and llama-bench; empty without a pair of backends
