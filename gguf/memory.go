@@ -42,9 +42,12 @@ type MemoryOptions struct {
 
 	Rules Rules // of which llama.cpp
 
-	// Repack lists the types whose matrices llama.cpp copies into an order of its own for this CPU. Nil stands for
-	// RepackTypes(Rules); an empty list for none.
+	// Repack lists the types whose matrices llama.cpp copies into an order of its own; an empty list for none. Nil
+	// stands for a build for this machine's CPU: RepackTypes(Rules), and AMX if HasAMX.
 	Repack []Type
+
+	// AMX is for a build and a CPU with AMX, for which more types are copied, before those of Repack.
+	AMX bool
 }
 
 // RepackTypes lists the types whose matrices llama.cpp repacks on this machine's CPU, if it was built for it: q4_0, q4_K,
@@ -118,7 +121,7 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 		o.TypeV = "f16"
 	}
 	if o.Repack == nil {
-		o.Repack = RepackTypes(o.Rules)
+		o.Repack, o.AMX = RepackTypes(o.Rules), o.AMX || HasAMX()
 	}
 	s := d.layout()
 	// https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-context.cpp#L123
@@ -166,7 +169,11 @@ func (d *Description) weights(s *structure, o MemoryOptions) (plain, repacked, u
 		}
 		size, _ := alignUp(t.size, bufferAlign)
 		packs := slices.Contains(o.Repack, t.typ) && t.rows > 1 && t.rows%repackRows == 0 && (t.matrix || t.head)
-		if packs {
+		if amx := t.amxBytes(o.Rules); o.AMX && amx > 0 {
+			packs = true
+			amx, _ = alignUp(amx, bufferAlign)
+			repacked += amx
+		} else if packs {
 			repacked += size
 		}
 		// A table that is looked up stays where it is, though its copy as the head was repacked.

@@ -162,3 +162,32 @@ func TestComponents(t *testing.T) {
 		}
 	}
 }
+
+// TestMemoryOfAMX: on a CPU with AMX each matrix that is multiplied alone has a copy, in f16 too; in Ollama's version only
+// those whose rows are a multiple of 2048.
+func TestMemoryOfAMX(t *testing.T) {
+	const matrices = 16*(2048*2048*2+2048*512*2+3*2048*8192) + 128_256*2048 // elements, of Llama 3.2 1B with its head's copy
+	for _, c := range []struct {
+		source, typ string
+		rules       gguf.Rules
+		want        int64
+	}{
+		{"shape:llama3.2-1b", "f16", gguf.Newest, 2 * matrices},
+		{"shape:llama3.2-1b", "f16", gguf.Ollama, 2 * matrices},
+		{"shape:llama3.2-1b", "q4_0", gguf.Newest, matrices / 32 * 18},
+		{"shape:llama3.2-1b", "q8_0", gguf.Newest, matrices / 32 * (34 + 4)},
+		{"shape:qwen2.5-0.5b", "f16", gguf.Ollama, 0}, // rows of 896 and 4864
+	} {
+		d := described(t, c.source, c.typ)
+		m, err := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{}, AMX: true, Rules: c.rules})
+		without, err2 := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{}, Rules: c.rules})
+		if err != nil || err2 != nil || without.Repacked != 0 || m.Repacked != c.want {
+			t.Errorf("%s %s %q: %d bytes of copies (%v), want %d; without AMX %d (%v)", c.source, c.typ, c.rules, m.Repacked, err, c.want, without.Repacked, err2)
+		}
+	}
+	d := described(t, "shape:gpt-oss-20b", "q4_0")
+	m, err := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{}, AMX: true})
+	if err != nil || m.Repacked == 0 || m.Repacked > d.WeightBytes/5 {
+		t.Errorf("%d bytes of copies of %d (%v): experts have none", m.Repacked, d.WeightBytes, err)
+	}
+}

@@ -46,8 +46,10 @@ type placement struct {
 	typ          Type
 	part         int   // of the model's files
 	offset, size int64 // bytes in that file
+	columns      int64 // ne[0]
 	rows         int64 // ne[1]: 1 for a vector
 	matrix       bool  // enters a matrix multiplication, alone or as an expert's
+	experts      bool  // it is of experts
 	head         bool  // is the output head, by itself or also
 	lookup       bool  // rows of it are looked up
 	unloaded     bool  // llama.cpp leaves it in the file
@@ -214,9 +216,13 @@ func (d *Description) place(f *File) {
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
 		p := placement{typ: t.Type, part: t.Part, offset: t.Offset, size: t.Size, rows: 1, lookup: lookupTables[t.Name]}
+		if len(t.Dims) > 0 {
+			p.columns = t.Dims[0]
+		}
 		if len(t.Dims) > 1 {
 			p.rows = t.Dims[1]
 		}
+		p.experts = isExpert(t.Name)
 		// BitNet multiplies with the table itself, of which no copy is made as the head.
 		p.head = t.Name == "output.weight" || t.Name == "token_embd.weight" && d.TiedHead && d.Architecture != "bitnet"
 		_, p.unloaded = d.idle(t.Name)

@@ -147,9 +147,9 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int,
 	// llama.cpp takes no batch larger than the context.
 	b.BatchTokens = min(b.BatchTokens, nCtx*b.BatchSize)
 	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
-	rules, repack := build.account()
+	rules, repack, amx := build.account()
 	mem, err := m.Desc.Memory(gguf.MemoryOptions{
-		Rules: rules, Repack: repack,
+		Rules: rules, Repack: repack, AMX: amx,
 		Context: int64(nCtx), Sequences: int64(b.BatchSize), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
 		NoFlashAttention: b.FlashAttn == "off", NoMmap: !b.Mmap,
 	})

@@ -91,13 +91,18 @@ func (ps *Programs) build(b config.Backend) Build {
 	return ps.Build
 }
 
-// account says how the build takes memory: by which rules, and which types it repacks, nil for those of the rules.
-func (b Build) account() (gguf.Rules, []gguf.Type) {
-	var repack []gguf.Type
-	if b.CPUFeatures != "" && !strings.Contains(b.CPUFeatures, "REPACK = 1") {
-		repack = []gguf.Type{}
+// account says how the build takes memory: by which rules, which types it repacks, and whether it copies for AMX. Of a
+// build that is not known the types are nil: those of this CPU.
+func (b Build) account() (rules gguf.Rules, repack []gguf.Type, amx bool) {
+	rules = gguf.RulesOf(b.LlamaSource)
+	if b.CPUFeatures == "" {
+		return rules, nil, false
 	}
-	return gguf.RulesOf(b.LlamaSource), repack
+	repack = []gguf.Type{}
+	if strings.Contains(b.CPUFeatures, "REPACK = 1") {
+		repack = append(repack, gguf.RepackTypes(rules)...)
+	}
+	return rules, repack, strings.Contains(b.CPUFeatures, "AMX_INT8 = 1")
 }
 
 // identity is equal for two backends whose workers are the same program.

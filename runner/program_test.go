@@ -294,6 +294,7 @@ func TestProgramsOfAPlan(t *testing.T) {
 func TestMemoryIsTheProgramsOwn(t *testing.T) {
 	dir, _ := twoPrograms(t)
 	writeProgram(t, filepath.Join(dir, "bin/one"), "-O1", "export "+envSource+"=ollama", "export "+envFeatures+"='AVX2 = 1 | REPACK = 1'")
+	writeProgram(t, filepath.Join(dir, "bin/two"), "-O1", "export "+envFeatures+"='AMX_INT8 = 1'")
 	text := strings.Replace(testConfig, "{name: cpu_f16, kind: native, device: cpu, dtype: f16,", "{name: x, dtype: q4_0, program: [self, bin/one, bin/two],", 1)
 	text = strings.ReplaceAll(text, "synth:tiny-gpt2", "ladder:llama/5m")
 	cfg, err := config.Parse(filepath.Join(dir, "test.yaml"), []byte(text))
@@ -308,8 +309,11 @@ func TestMemoryIsTheProgramsOwn(t *testing.T) {
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		o := gguf.MemoryOptions{Context: int64(j.Load.NCtx), Batch: int64(j.Load.NBatch), UBatch: int64(j.Load.NUBatch), Repack: []gguf.Type{}}
-		if j.Backend.Name == "x_one" {
-			o.Rules, o.Repack = gguf.Ollama, nil
+		switch j.Backend.Name {
+		case "x_one":
+			o.Rules, o.Repack = gguf.Ollama, gguf.RepackTypes(gguf.Ollama)
+		case "x_two":
+			o.AMX = true
 		}
 		want, err := j.Model.Desc.Memory(o)
 		if err != nil {
