@@ -61,14 +61,16 @@ func (a *analyzer) batches() {
 		return
 	}
 	against := map[cellKey]*axes.Comparison{}
+	compared := map[string]bool{} // backends that differ from another in nothing else
 	for i := range a.res.Axes {
 		if c := &a.res.Axes[i]; c.Axis == axes.BatchSize && c.Mode == record.ModeDecode {
 			against[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}] = c
+			compared[c.Backend], compared[c.BaseBackend] = true, true
 		}
 	}
 	for i := range a.res.Cells {
 		c := &a.res.Cells[i]
-		if c.Mode != record.ModeDecode || c.MSPerToken == nil || !(*c.MSPerToken > 0) {
+		if c.Mode != record.ModeDecode || c.MSPerToken == nil || !(*c.MSPerToken > 0) || len(compared) > 0 && !compared[c.Backend] {
 			continue
 		}
 		b := Batch{Backend: c.Backend, BatchSize: c.BatchSize, Model: c.Model, ParamsM: c.ParamsM, Scenario: c.Scenario, N: c.N,

@@ -41,8 +41,6 @@ type Row struct {
 	Line int `json:"-"` // in runs.jsonl, from 1
 
 	ParamsMillionsMeasured *float64 `json:"params_millions_measured"`
-
-	Depth int `json:"depth"`
 }
 
 // architecture is a line of TR121's hf_model_architecture.csv.

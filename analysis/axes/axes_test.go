@@ -262,9 +262,10 @@ func TestPaceAndIdle(t *testing.T) {
 }
 
 // TestBatchPerSequence: eight sequences in a step of twice the time are four times as
-// fast, and the context that grows with the batch is no second difference.
+// fast, and the context that grows with the batch, and lets more tokens into one
+// llama_decode, is no second difference.
 func TestBatchPerSequence(t *testing.T) {
-	r := made{backends: with(func(*record.Record) {}, func(r *record.Record) { r.BatchSizeConfig, r.NCtx = 8, 8*1024 }), sizes: []float64{5},
+	r := made{backends: with(func(r *record.Record) { r.NCtx, r.NBatch = 768, 768 }, func(r *record.Record) { r.BatchSizeConfig, r.NCtx = 8, 8*768 }), sizes: []float64{5},
 		ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
 	cs := Compare(r.samples())
 	if len(cs) != 2 || cs[0].Axis != BatchSize || cs[0].Verdict != Faster {

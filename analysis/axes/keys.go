@@ -66,8 +66,11 @@ func counted(n *int, asked int) Value {
 	return number(asked)
 }
 
-// defaultUBatch is the runner's ubatch_tokens where the config has none.
-const defaultUBatch = 512
+// The runner's batch_tokens and ubatch_tokens where the config has none.
+const (
+	defaultBatch  = 2048
+	defaultUBatch = 512
+)
 
 // Keys are all settings, in the order in which they are spoken of.
 var Keys = []Key{
@@ -86,7 +89,13 @@ var Keys = []Key{
 		}
 		return text(r.KVTypeK + "/" + r.KVTypeV)
 	}},
-	{Name: "batch_tokens", Numbers: true, of: func(r *record.Record) Value { return number(r.NBatch) }},
+	{Name: "batch_tokens", Numbers: true, of: func(r *record.Record) Value {
+		v := number(r.NBatch)
+		if r.NBatch == min(defaultBatch, r.NCtx) {
+			v.ID = "default" // it follows the context, which grows with the sequences
+		}
+		return v
+	}},
 	{Name: "ubatch_tokens", Numbers: true, of: func(r *record.Record) Value {
 		v := number(r.NUBatch)
 		if r.NUBatch == min(defaultUBatch, r.NBatch) {
