@@ -100,6 +100,10 @@ func TestShippedConfigs(t *testing.T) {
 	if len(ways) != 12 || len(c.Models) != 7 {
 		t.Errorf("memory-wall: %v, %d models", ways, len(c.Models))
 	}
+	c = load(t, root+"configs/pace.yaml")
+	if got := pairNames(c); !reflect.DeepEqual(got, []string{"llama-62m/free_hot", "llama-62m/free_cold", "llama-62m/bound_hot", "llama-62m/bound_cold"}) {
+		t.Errorf("pace: %v", got)
+	}
 	c = load(t, root+"configs/threads.yaml")
 	if got := pairNames(c); !reflect.DeepEqual(got, []string{"llama-134m/cpu_t1", "llama-134m/cpu_t2", "llama-134m/cpu_t3", "llama-134m/cpu_t4"}) {
 		t.Errorf("threads: %v", got)
