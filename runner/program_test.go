@@ -42,9 +42,9 @@ func twoPrograms(t *testing.T) (dir string, p *Plan) {
 // What a program says of itself is on each record of its workers, those of failures included; jobs that differ in the
 // program alone follow one another.
 func TestSeveralPrograms(t *testing.T) {
-	dir, p := twoPrograms(t)
+	dir, _ := twoPrograms(t)
 	writeProgram(t, filepath.Join(dir, "bin/two"), "-O2", "export "+envFault+"=SIGSEGV@two")
-	p = planned(t, programConfig(t, dir))
+	p := planned(t, programConfig(t, dir))
 	runDir, sum, records, _ := execute(t, p, testWorker(t, ""))
 	if sum.ByStatus[record.StatusOK] != 28 || sum.ByStatus[record.StatusCrashed] != 2 {
 		t.Errorf("%v, want 28 cells ok and scenario two of bin/two crashed", sum.ByStatus)
