@@ -297,41 +297,6 @@ func (w *writer) native(name string) string {
 	return ""
 }
 
-// releaseFlags are what a build has without CMAKE_FLAGS, by CMakeLists.txt.
-func releaseFlags(portable bool) string {
-	if portable {
-		return "-O3 -DNDEBUG -march=x86-64-v3"
-	}
-	return "-O3 -DNDEBUG -march=native"
-}
-
-// build is the command that makes the same program. further says what it leaves
-// out: the manifest has the compiler's flags, not the CMAKE_FLAGS that set them.
-func (w *writer) build() (command, further string) {
-	var set []string
-	switch w.native("llama_source") { // "module" was the default of its day: the commit that is checked out builds it
-	case "ollama":
-		set = append(set, "LLAMA=ollama")
-	case "checkout":
-		of := "llama.cpp"
-		if c := w.native("llama_commit"); c != "" && c != "unknown" {
-			of += " commit " + c
-		}
-		set = append(set, "LLAMA_CPP_DIR="+shellQuote("<a checkout of "+of+">"))
-	}
-	portable := w.native("portable") == "true"
-	if portable {
-		set = append(set, "PORTABLE=1")
-	}
-	kind, flags := w.native("build_type"), w.native("flags")
-	if kind != "" && kind != "Release" {
-		set = append(set, "CMAKE_FLAGS="+shellQuote("-DCMAKE_BUILD_TYPE="+kind))
-	} else if flags != "" && flags != releaseFlags(portable) {
-		further = fmt.Sprintf(" The build had other compiler flags than this command gives: %s. Set CMAKE_FLAGS to match.", text(flags))
-	}
-	return strings.Join(append(set, "make build"), " "), further
-}
-
 // manifestRest flattens the manifest's descriptions of machine and build.
 func (w *writer) manifestRest() table {
 	t := table{wrap: true, head: []string{"<key", "<value"}}
@@ -478,7 +443,7 @@ func (w *writer) repeat() {
 	if w.r.Harness == analysis.HarnessLLMScale {
 		var build string
 		build, further = w.build()
-		sb.WriteString(build + "\n")
+		sb.WriteString(build)
 	}
 	var openmp map[string]string
 	m.Decode(&openmp, "environment", "openmp_variables")

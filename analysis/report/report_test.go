@@ -381,6 +381,12 @@ func TestRepeat(t *testing.T) {
 		{"unknown checkout", native(`"llama_source":"checkout","llama_commit":"unknown"`), "f00d", "LLAMA_CPP_DIR='<a checkout of llama.cpp>' make build", "seed"},
 		{"debug", native(`"llama_source":"module","build_type":"Debug","flags":"-g -march=native"`), "f00d", "CMAKE_FLAGS=-DCMAKE_BUILD_TYPE=Debug make build", "seed"},
 		{"other flags", native(`"llama_source":"module","build_type":"Release","flags":"-fno-math-errno -O3 -DNDEBUG -march=native"`), "f00d", "make build", "other compiler flags"},
+		{"options", native(`"llama_source":"package","build_type":"Release","flags":"-O3 -DNDEBUG -march=native (amx/mmq.cpp: -fno-tree-dse -fno-dse) (OPENMP=OFF REPACK=OFF)"`), "f00d",
+			"CMAKE_FLAGS='-DOPENMP=OFF -DREPACK=OFF' make build", "seed"},
+		{"several programs", native(`"llama_source":"package","build_type":"Release","flags":"-O3 -DNDEBUG -march=native (amx/mmq.cpp: -fno-dse)"`) +
+			`,"programs":[{"program":"../bin/plain","path":"/x/bin/plain","build":{"llama_source":"package","build_flags":"-O3 -DNDEBUG -march=native (AMX=OFF)"}},` +
+			`{"path":"/x/bin/a b","build":{"llama_source":"ollama","build_flags":"-O3 -DNDEBUG -march=x86-64-v3"}}]`, "f00d",
+			"make build\nCMAKE_FLAGS=-DAMX=OFF make build BIN=/x/bin/plain\nLLAMA=ollama PORTABLE=1 make build BIN='/x/bin/a b'", "seed"},
 		{"changed program", head + `"llmscale":{"commit":"f00d","modified":true}`, "f00d", "make build", "had changes"},
 		{"no commit in the program", head + `"llmscale":{"commit":"","modified":false}`, "cafe", "make build", "had changes"},
 	} {
@@ -391,6 +397,9 @@ func TestRepeat(t *testing.T) {
 		md, _ := write(t, &analysis.Result{Harness: analysis.HarnessLLMScale, Manifest: m})
 		_, section, _ := strings.Cut(md, "## Run it again")
 		if want := "git checkout " + c.commit + "\n" + c.build + "\nbin/llmscale run\n"; !strings.Contains(section, want) || !strings.Contains(section, c.says) {
+			t.Errorf("%s: %s", c.name, section)
+		}
+		if other := strings.Contains(section, "other compiler flags"); other != (c.says == "other compiler flags") {
 			t.Errorf("%s: %s", c.name, section)
 		}
 		if changed := strings.Contains(section, "had changes"); changed != (c.says == "had changes") {
