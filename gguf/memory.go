@@ -220,6 +220,7 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 			m.WindowCells = cells
 		}
 	}
+	hybrid := d.MemoryKind() == MemoryHybrid
 	widest := int64(0)
 	for i := range s.layers {
 		widest = max(widest, s.layers[i].v)
@@ -247,6 +248,9 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 		cells, sum := m.Context, &m.KVFull
 		if l.window {
 			cells, sum = m.WindowCells, &m.KVWindow
+		}
+		if o.Rules == Ollama && hybrid {
+			cells *= o.Sequences // each sequence's cache has the length of all of them
 		}
 		n, err := checkedMul(kb+vb, cells, o.Sequences)
 		if err == nil {

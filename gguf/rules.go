@@ -12,7 +12,8 @@ const (
 
 	// Ollama is llama.cpp ec98e2002 of December 2025 in the Go module github.com/ollama/ollama, which an Ollama server
 	// runs and LLAMA=ollama links. It makes masks in f32 and copies them to f16, has one input less, does not keep the
-	// last norm, does not repack mxfp4, and caches values beside the compressed keys that hold them (MLA).
+	// last norm, does not repack mxfp4, caches values beside the compressed keys that hold them (MLA), and gives each sequence
+	// of a hybrid model a cache of all sequences' length.
 	Ollama Rules = "ollama"
 )
 

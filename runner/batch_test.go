@@ -154,3 +154,18 @@ func TestCallSecondsOfBatches(t *testing.T) {
 		t.Errorf("a step that computes longer than it reads takes %g s", decode)
 	}
 }
+
+// A run of batches that is interrupted goes on with what is left.
+func TestInterruptedBatches(t *testing.T) {
+	p := testPlan(t, batchConfig)
+	stop := make(chan struct{})
+	r, dir := newRun(t, p, testWorker(t, ""))
+	r.Progress = &stopAfter{n: 5, stop: stop}
+	if sum := finish(t, r, stop); !sum.Interrupted || sum.Records != 5*len(record.Modes) {
+		t.Errorf("%+v, want 5 calls kept", sum)
+	}
+	if sum := finish(t, resumeRun(t, p, dir, testWorker(t, "")), nil); sum.Interrupted || sum.Failed() != 0 {
+		t.Errorf("%+v", sum)
+	}
+	checkComplete(t, p, readRecords(t, dir))
+}

@@ -135,12 +135,12 @@ func TestSelfCheckOfEveryArchitecture(t *testing.T) {
 // on). And a call at a depth is possible and, from the cache that the first one filled, repeatable to the token.
 func TestBatchesOfEveryArchitecture(t *testing.T) {
 	models := archs.Models(t)
-	accounts := archs.Told(t)
 	build, err := native.Build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pinned, checked := gguf.RulesOf(build.LlamaSource) == gguf.Ollama, 0
+	accounts := archs.Told(t, gguf.RulesOf(build.LlamaSource))
+	checked := 0
 	for i := range models {
 		m := &models[i]
 		t.Run(m.Name(), func(t *testing.T) {
@@ -155,9 +155,6 @@ func TestBatchesOfEveryArchitecture(t *testing.T) {
 			n := &Native{}
 			defer n.Close()
 			info, err := runner.LoadChecked(n, j.Load, nil)
-			if err != nil && !pinned {
-				t.Skip(err)
-			}
 			if err != nil {
 				t.Fatal(err)
 			}
