@@ -32,7 +32,7 @@ type OtherLabel struct {
 }
 
 // fileTypes are the numbers of general.file_type: llama.cpp's enum llama_ftype
-// (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/include/llama.h#L115), with the type that its quantiser gives
+// (https://github.com/ggml-org/llama.cpp/blob/0c1e57098/include/llama.h), with the type that its quantiser gives
 // to matrices (https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-quant.cpp#L538).
 var fileTypes = map[int64]struct {
 	name string
@@ -43,12 +43,12 @@ var fileTypes = map[int64]struct {
 	16: {"Q5_K_S", Q5_K}, 17: {"Q5_K_M", Q5_K}, 18: {"Q6_K", Q6_K}, 19: {"IQ2_XXS", IQ2XXS}, 20: {"IQ2_XS", IQ2XS}, 21: {"Q2_K_S", Q2_K},
 	22: {"IQ3_XS", IQ3S}, 23: {"IQ3_XXS", IQ3XXS}, 24: {"IQ1_S", IQ1S}, 25: {"IQ4_NL", IQ4NL}, 26: {"IQ3_S", IQ3S}, 27: {"IQ3_M", IQ3S},
 	28: {"IQ2_S", IQ2XS}, 29: {"IQ2_M", IQ2S}, 30: {"IQ4_XS", IQ4XS}, 31: {"IQ1_M", IQ1M}, 32: {"BF16", BF16}, 36: {"TQ1_0", TQ1_0},
-	37: {"TQ2_0", TQ2_0}, 38: {"MXFP4_MOE", MXFP4},
+	37: {"TQ2_0", TQ2_0}, 38: {"MXFP4_MOE", MXFP4}, 39: {"NVFP4", NVFP4}, 40: {"Q1_0", Q1_0}, 41: {"Q2_0", Q2_0},
 }
 
 // labelForm finds labels in names: those above, and mixtures of K-quants under names of others ("Q4_K_XL"). A label
 // stands by itself between what is no letter or digit.
-var labelForm = regexp.MustCompile(`(?i)(?:^|[^a-z0-9])(i?q[1-8]_(?:k(?:_[a-z]{1,2})?|xxs|xs|nl|s|m|[01])|tq[12]_0|mxfp4(?:_moe)?|bf16|f16|f32)(?:$|[^a-z0-9_])`)
+var labelForm = regexp.MustCompile(`(?i)(?:^|[^a-z0-9])(i?q[1-8]_(?:k(?:_[a-z]{1,2})?|xxs|xs|nl|s|m|[01])|tq[12]_0|mxfp4(?:_moe)?|nvfp4|bf16|f16|f32)(?:$|[^a-z0-9_])`)
 
 // labelIn returns the last label in a name and the type that it names; ok is false where there is none.
 func labelIn(name string) (label string, typ Type, ok bool) {

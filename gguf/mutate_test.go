@@ -246,7 +246,7 @@ func tensorMutants(g *ground) (ms []mutant) {
 				add(name+dim, v, g.owner(name+dim))
 			}
 		}
-		for _, v := range []uint64{5, 31, 32, 33, 36, 37, 38, 40, 255, 1 << 31, math.MaxUint32} { // removed from ggml, or never there
+		for _, v := range []uint64{5, 31, 32, 33, 36, 37, 38, 43, 255, 1 << 31, math.MaxUint32} { // removed from ggml, or never there
 			add(name+"/type", v, g.on(name+"/type"))
 		}
 		have, _ := Type(g.get(name + "/type")).Info()

@@ -11,7 +11,7 @@ import (
 // Type is the number by which a GGUF file names the storage type of a tensor (ggml's enum ggml_type).
 type Type uint32
 
-// The storage types of ggml as of December 2025. Numbers 31-33 and 36-38 were repacked layouts that files
+// The storage types of ggml as of llama.cpp 0c1e57098; the last three are unknown to Ollama's (ec98e2002). Numbers 31-33 and 36-38 were repacked layouts that files
 // no longer hold, 5 was q4_3.
 const (
 	F32    Type = 0
@@ -46,6 +46,9 @@ const (
 	TQ1_0  Type = 34
 	TQ2_0  Type = 35
 	MXFP4  Type = 39
+	NVFP4  Type = 40
+	Q1_0   Type = 41
+	Q2_0   Type = 42
 
 	// MXFP4Ollama is how the first gpt-oss files in Ollama's library mark MXFP4: under number 4, which in ggml is
 	// the removed q4_2, with the two nibbles of a byte in the order of the published safetensors. Ollama's own
@@ -102,6 +105,9 @@ var typeTable = [...]TypeInfo{
 	{TQ1_0, "tq1_0", superK, (superK-4*superK/64)/5 + superK/64 + half},
 	{TQ2_0, "tq2_0", superK, superK/4 + half},
 	{MXFP4, "mxfp4", 32, 1 + 16},
+	{NVFP4, "nvfp4", 64, 64/16 + 32},
+	{Q1_0, "q1_0", 128, half + 128/8},
+	{Q2_0, "q2_0", 64, half + 64/4},
 }
 
 // Types lists every storage type that this package knows, in the order of their numbers.

@@ -270,7 +270,7 @@ func TestStreamGivenValues(t *testing.T) {
 }
 
 func TestSupports(t *testing.T) {
-	const refused = " q8_1 q8_K i8 i16 i32 i64 f64 mxfp4_ollama "
+	const refused = " q8_1 q8_K i8 i16 i32 i64 f64 mxfp4_ollama nvfp4 q1_0 q2_0 "
 	for _, info := range gguf.Types() {
 		if want := !strings.Contains(refused, " "+info.Name+" "); Supports(info.Type) != want {
 			t.Errorf("Supports(%s) = %v", info.Name, !want)

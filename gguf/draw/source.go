@@ -75,8 +75,9 @@ var makers = map[gguf.Type]func(mean, std float64) (maker, error){
 	gguf.TQ1_0: newTernary1, gguf.TQ2_0: newTernary2, gguf.MXFP4: newMXFP4,
 }
 
-// Supports says whether weights can be drawn as t: every type that ggml multiplies weights of. The others are
-// formats of activations (q8_1, q8_K), of plain numbers (i8 to i64, f64), or none of ggml's (mxfp4_ollama).
+// Supports says whether weights can be drawn as t: every type that both ggml, the newest and Ollama's, multiply weights
+// of. The others are the newest's alone (nvfp4, q1_0, q2_0), formats of activations (q8_1, q8_K), of plain numbers (i8 to
+// i64, f64), or none of ggml's (mxfp4_ollama).
 func Supports(t gguf.Type) bool {
 	_, ok := makers[t]
 	return ok
