@@ -113,7 +113,10 @@ func (a *analyzer) builds() {
 		slices.Sort(by[id].Backends)
 		a.res.Builds = append(a.res.Builds, *by[id])
 	}
-	slices.SortStableFunc(a.res.Builds, func(x, y Build) int { return strings.Compare(x.Backends[0], y.Backends[0]) })
+	at := func(b Build) int {
+		return slices.IndexFunc(a.series, func(s series) bool { return slices.Contains(b.Backends, s.backend) })
+	}
+	slices.SortFunc(a.res.Builds, func(x, y Build) int { return at(x) - at(y) })
 }
 
 // CellsOf are the cells that a figure of a scenario stands on, or of AllScenarios:

@@ -3,9 +3,11 @@ package axes
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -176,6 +178,39 @@ func TestFewCalls(t *testing.T) {
 	}
 	if b := FindBestThreads(samples)[0]; b.Told || b.Fewest != 1 {
 		t.Errorf("%+v", b)
+	}
+}
+
+// TestVerdictErrs: of two backends that are the same, processes of which differ by 2 %,
+// one is called faster or slower in 5 % of the runs; where they differ by 15 %, it is
+// said.
+func TestVerdictErrs(t *testing.T) {
+	const draws = 4000
+	for _, calls := range []int{5, 7, 12} {
+		rng := rand.New(rand.NewPCG(uint64(calls), 3))
+		wrong, seen := 0, 0
+		for range draws {
+			sample := func(mean float64) (out []float64) {
+				mean *= math.Exp(stats.ProcessSD * rng.NormFloat64())
+				for range calls {
+					out = append(out, mean*math.Exp(.03*rng.NormFloat64()))
+				}
+				return out
+			}
+			if _, _, _, v := ratio(sample(1), sample(1), 1); v != NotShown {
+				wrong++
+			}
+			if _, _, _, v := ratio(sample(1), sample(.85), 1); v == Faster {
+				seen++
+			}
+		}
+		t.Logf("%d calls: %.1f %% wrong, %.1f %% of 15 %% seen", calls, 100*float64(wrong)/draws, 100*float64(seen)/draws)
+		if share := float64(wrong) / draws; share > .07 {
+			t.Errorf("%d calls: a difference that is none is shown in %.1f %%", calls, 100*share)
+		}
+		if share := float64(seen) / draws; share < .9 {
+			t.Errorf("%d calls: 15 %% are shown in %.1f %%", calls, 100*share)
+		}
 	}
 }
 

@@ -27,16 +27,8 @@ func (w *writer) axes() {
 	w.doc.section("Settings compared")
 	w.doc.say("Backends that differ in one setting, all else equal. Each backend is one process for each model: intervals are of 95 %% and allow for what processes differ by. No difference is shown where the interval of the ratio holds 1.")
 	if len(w.r.Builds) > 0 {
-		t := tableOf(w.r.Builds, []column[analysis.Build]{
-			{"<program", func(b analysis.Build) string { return text(b.Name) }},
-			{"<backends", func(b analysis.Build) string { return text(strings.Join(b.Backends, ", ")) }},
-			{"<llama.cpp", func(b analysis.Build) string { return orNone(strings.TrimSpace(b.LlamaCommit + " " + b.LlamaSource)) }},
-			{"<compiler", func(b analysis.Build) string { return orNone(b.Compiler) }},
-			{"<flags", func(b analysis.Build) string { return orNone(b.Flags) }},
-			{"<CPU features", func(b analysis.Build) string { return orNone(b.CPUFeatures) }},
-		})
-		t.wrap = true
-		w.doc.add(t)
+		w.doc.say("The programs that measured, by what tells them apart:")
+		w.doc.add(w.buildTable())
 	}
 	if len(w.r.Threads) > 0 {
 		w.doc.add(w.threadTable())
@@ -52,6 +44,43 @@ func (w *writer) axes() {
 	case n > 0:
 		w.doc.fold(fmt.Sprintf("Each comparison (%d)", n), comparisonTable(rows))
 	}
+}
+
+// buildTable has the columns in which the builds differ.
+func (w *writer) buildTable() table {
+	columns := []column[analysis.Build]{
+		{"<program", func(b analysis.Build) string { return text(b.Name) }},
+		{"<backends", func(b analysis.Build) string { return text(strings.Join(b.Backends, ", ")) }},
+	}
+	common := features(w.r.Builds[0])
+	for _, b := range w.r.Builds {
+		common = slices.DeleteFunc(common, func(f string) bool { return !slices.Contains(features(b), f) })
+	}
+	for _, c := range []column[analysis.Build]{
+		{"<llama.cpp", func(b analysis.Build) string { return orNone(strings.TrimSpace(b.LlamaCommit + " " + b.LlamaSource)) }},
+		{"<compiler", func(b analysis.Build) string { return orNone(b.Compiler) }},
+		{"<flags", func(b analysis.Build) string { return orNone(b.Flags) }},
+		{"<features that not all have", func(b analysis.Build) string {
+			return orNone(strings.Join(slices.DeleteFunc(features(b), func(f string) bool { return slices.Contains(common, f) }), ", "))
+		}},
+	} {
+		if slices.ContainsFunc(w.r.Builds, func(b analysis.Build) bool { return c.cell(b) != c.cell(w.r.Builds[0]) }) {
+			columns = append(columns, c)
+		}
+	}
+	t := tableOf(w.r.Builds, columns)
+	t.wrap = true
+	return t
+}
+
+// features are those that llama.cpp lists of a build, as in "CPU : AVX = 1 | FMA = 1 | ".
+func features(b analysis.Build) (out []string) {
+	for _, f := range strings.Split(b.CPUFeatures, "|") {
+		if f = strings.TrimSuffix(strings.TrimSpace(f), " = 1"); f != "" {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // compared are those that have no table of their own.
