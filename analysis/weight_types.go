@@ -267,7 +267,7 @@ func typesAt(groups map[sameWork][]*typed, work sameWork) string {
 			all = append(all, zs[0].settings)
 		}
 	}
-	return groups[work][0].settings.Among(all, axes.DType, axes.BatchSize, "device", "kind")
+	return groups[work][0].settings.Among(all, axes.DType, axes.BatchSize, axes.Kind, "device")
 }
 
 func (a *analyzer) compareTypes(work sameWork, all []*typed, kinds int, at string) {

@@ -244,6 +244,20 @@ func TestOneSettingAlone(t *testing.T) {
 	}
 }
 
+// TestServerApart: native backends and those of a server are not compared, and what a
+// server decides is not named beside native settings.
+func TestServerApart(t *testing.T) {
+	r := made{sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }, backends: threads(1, 2, 1, 2)}
+	for i := range 2 {
+		r.backends[i].BackendKind, r.backends[i].FlashAttention, r.backends[i].LlamaCommit = "ollama", "server", ""
+	}
+	for _, c := range Compare(r.samples()) {
+		if want := map[string]string{"b0": "ollama", "b2": "native"}[c.BaseBackend]; c.At != want || c.Backend != map[string]string{"b0": "b1", "b2": "b3"}[c.BaseBackend] {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
 // TestThreadsApart: with threads and threads_batch crossed, decode is compared along
 // the one and prefill along the other, at one value of what does not bear on it.
 func TestThreadsApart(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 
 // Names of keys that are spoken of by name.
 const (
+	Kind         = "kind"
 	Threads      = "threads"
 	ThreadsBatch = "threads_batch"
 	BatchSize    = "batch_size"
@@ -74,7 +75,7 @@ const (
 
 // Keys are all settings, in the order in which they are spoken of.
 var Keys = []Key{
-	{Name: "kind", Held: true, of: func(r *record.Record) Value { return text(r.BackendKind) }},
+	{Name: Kind, Held: true, of: func(r *record.Record) Value { return text(r.BackendKind) }},
 	{Name: Program, of: program},
 	{Name: "device", of: func(r *record.Record) Value { return text(r.Device) }},
 	{Name: DType, of: func(r *record.Record) Value { return text(r.WeightType) }},
@@ -219,17 +220,23 @@ func (s Settings) Differing(o Settings) (names []string) {
 // threads that bear on a phase are its threads, whatever the config calls them.
 func (s Settings) Words(name string) string {
 	label := s.Get(name).Label
-	if name == ThreadsBatch {
+	switch name {
+	case ThreadsBatch:
 		name = Threads
+	case Kind:
+		return label
 	}
 	return name + " " + label
 }
 
 // Among says the settings in which some of all differ from s, but for the keys named.
+// What a server decides and does not tell is no setting to name beside native ones.
 func (s Settings) Among(all []Settings, but ...string) string {
 	var words []string
+	kind := s.Get(Kind).ID
 	for i := range Keys {
-		if !slices.Contains(but, Keys[i].Name) && slices.ContainsFunc(all, func(o Settings) bool { return o[i].ID != s[i].ID }) {
+		differs := func(o Settings) bool { return o[i].ID != s[i].ID && (o.Get(Kind).ID == kind || Keys[i].Name == Kind) }
+		if !slices.Contains(but, Keys[i].Name) && slices.ContainsFunc(all, differs) {
 			words = append(words, s.Words(Keys[i].Name))
 		}
 	}

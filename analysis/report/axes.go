@@ -15,6 +15,7 @@ import (
 
 const (
 	mostTrends   = 12  // sentences on settings: the answer is to be read in one go
+	mostShown    = 30  // rows of a table that is not folded
 	mostCompared = 200 // rows of the folded table; axes.csv has all
 )
 
@@ -31,11 +32,19 @@ func (w *writer) axes() {
 		w.doc.add(w.buildTable())
 	}
 	if len(w.r.Threads) > 0 {
-		w.doc.add(w.threadTable())
+		if t := w.threadTable(); len(t.rows) > mostShown {
+			w.doc.fold(fmt.Sprintf("Threads: each phase of each model (%d)", len(t.rows)), t)
+		} else {
+			w.doc.add(t)
+		}
 	}
 	if len(w.r.Batches) > 0 {
 		w.doc.say("Sequences decoded together: one step of all, and the tokens per second of all and of each.")
-		w.doc.add(w.batchTable())
+		if t := w.batchTable(); len(t.rows) > mostShown {
+			w.doc.fold(fmt.Sprintf("Each batch (%d)", len(t.rows)), t)
+		} else {
+			w.doc.add(t)
+		}
 	}
 	rows := w.compared()
 	switch n := len(rows); {
@@ -474,6 +483,7 @@ func measured(all []axes.BestThreads) string {
 // saidOfAxis reports whether a sentence on settings has decode of two backends.
 func (w *writer) saidOfAxis(base, backend string) bool {
 	return slices.ContainsFunc(w.r.Axes, func(c axes.Comparison) bool {
-		return c.BaseBackend == base && c.Backend == backend && c.Mode == record.ModeDecode && !(c.Axis == axes.DType && w.oneSize())
+		pair := c.BaseBackend == base && c.Backend == backend || c.BaseBackend == backend && c.Backend == base
+		return pair && c.Mode == record.ModeDecode && !(c.Axis == axes.DType && w.oneSize())
 	})
 }

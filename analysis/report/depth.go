@@ -31,8 +31,7 @@ func (w *writer) depth() {
 		{"95 % within one process", func(d analysis.DecodeDepth) string { return interval(d.RatioCI, 3) }},
 		{"prefill there (ms)", func(d analysis.DecodeDepth) string { return numberOf(d.PrefillMS) }},
 	})
-	const shown = 30
-	if len(t.rows) > shown {
+	if len(t.rows) > mostShown {
 		w.doc.fold(fmt.Sprintf("Each depth (%d)", len(t.rows)), t)
 		return
 	}
