@@ -22,6 +22,18 @@ func rows(what string, sequences [][]int32) ([]int32, error) {
 	return flat, nil
 }
 
+// spread is at most n of the sequences 0 to all - 1, the last and the first of them first.
+func spread(all, n int) []int {
+	if all == 1 {
+		return []int{0}
+	}
+	out := []int{all - 1, 0}
+	for i := 1; len(out) < min(n, all); i++ {
+		out = append(out, i*(all-1)/(min(n, all)-1))
+	}
+	return out
+}
+
 // BatchCheck decodes all sequences, of one length, as a batch, and as many of some of them as fit into half of the budget alone:
 // the first `prompt` tokens of each as a prompt, the others step by step. No sequence is compared where the batch would take
 // more than the budget. It is not timed, and leaves the KV cache empty.

@@ -108,6 +108,9 @@ func TestBatchAnswersAsSingles(t *testing.T) {
 				m := load(t, path)
 				answers, parted := 0, 0
 				for _, batch := range []struct{ sequences, prompt, nBatch, nUBatch int }{{2, 1, 64, 64}, {5, 17, 32, 16}, {32, 24, 512, 128}} {
+					if testing.Short() && batch.sequences > 8 {
+						continue
+					}
 					p := ContextParams{NCtx: 64, Threads: 2, FlashAttn: flash, NBatch: batch.nBatch, NUBatch: batch.nUBatch, KVTypeK: "f32", KVTypeV: "f32"}
 					alone := newContext(t, m, p)
 					p.Sequences = batch.sequences
@@ -285,5 +288,15 @@ func TestBatchCheckSeesWrongResults(t *testing.T) {
 	}
 	if got, err := c.BatchCheck(texts, 8, 0); err != nil || got.Sequences != nil {
 		t.Errorf("%+v, %v without a budget", got, err)
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for all := 1; all <= 256; all++ {
+		got := spread(all, 8)
+		slices.Sort(got)
+		if len(slices.Compact(got)) != min(all, 8) || got[0] != 0 || got[len(got)-1] != all-1 {
+			t.Errorf("of %d sequences %v", all, got)
+		}
 	}
 }

@@ -20,18 +20,6 @@ type BatchCheck struct {
 	FirstDifference int       // the first step, from 0, at which one would choose another token; -1: none
 }
 
-// spread is at most n of the sequences 0 to all - 1, the last and the first of them first.
-func spread(all, n int) []int {
-	if all == 1 {
-		return []int{0}
-	}
-	out := []int{all - 1, 0}
-	for i := 1; len(out) < min(n, all); i++ {
-		out = append(out, i*(all-1)/(min(n, all)-1))
-	}
-	return out
-}
-
 // compareLogits compares the logits of two ways to compute the same.
 func compareLogits(batch, steps []float32, tokens int) SelfCheck {
 	s := SelfCheck{Tokens: tokens}
