@@ -78,7 +78,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 		var reasons []string
 		where := map[string][]string{} // scenarios by reason
 		for _, f := range a.failedCells(s, m.Name) {
-			if !infeasible(f.Status) {
+			if !infeasible(f.Status) || !a.joins(f.Scenario) {
 				continue
 			}
 			if why := a.notOfSize(s, m, f); why != "" {

@@ -113,6 +113,22 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	}
 }
 
+// TestDeepFailures: that a model does not fit with a full cache is no change at its
+// size of what the walk over sizes compares.
+func TestDeepFailures(t *testing.T) {
+	p := plan{models: 4, reps: 5, gen: 40, backends: []string{"cpu"}, scenarios: []string{"a"}, perToken: func(int) float64 { return 1 }}
+	rows := deepened(p.rows(1), 4096)
+	for i := range rows {
+		if r := &rows[i]; r.Depth > 0 && r.Model == "m03" {
+			r.Status, r.Error, r.LatencyMS = record.StatusOOM, ptr("no room"), nil
+		}
+	}
+	res := analyzeRows(t, rows)
+	if c := res.Answers.FirstChange[0]; c.AmongSeen != "none" || len(res.Failed) != 1 {
+		t.Errorf("%s: %s; %d failed", c.AmongSeen, c.Why, len(res.Failed))
+	}
+}
+
 // TestDepthSlope: 4 ms per token and 500 ns more for each token of depth, at one
 // prompt; another prompt length is other work.
 func TestDepthSlope(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/stats"
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -362,6 +363,25 @@ func TestFollowers(t *testing.T) {
 		if len(cs) != 2 || cs[0].Axis != axis {
 			t.Errorf("%s: %+v", axis, cs)
 		}
+	}
+}
+
+// TestKeysHaveTheConfigsAxes: what a config may list is told apart here.
+func TestKeysHaveTheConfigsAxes(t *testing.T) {
+	listed := 0
+	for _, table := range config.Tables() {
+		if table.Name != "backends" {
+			continue
+		}
+		for _, f := range table.Fields {
+			if f.Axis {
+				listed++
+				index(f.Key) // panics on one that Keys lack
+			}
+		}
+	}
+	if listed < 10 {
+		t.Errorf("%d lists", listed)
 	}
 }
 
