@@ -30,6 +30,7 @@ func (w *writer) axes() {
 		w.doc.add(w.buildTable())
 	}
 	if len(w.r.Threads) > 0 {
+		w.doc.say("Times are of one prefill, or of one decode step; the best number of threads has the least median. “Each more” is what each thread more adds to the speed; beyond the most threads it is not measured.")
 		if t := w.threadTable(); len(t.rows) > mostShown {
 			w.doc.fold(fmt.Sprintf("Threads: each phase of each model (%d)", len(t.rows)), t)
 		} else {
@@ -153,27 +154,26 @@ func (w *writer) threadTable() table {
 			return none
 		}})
 	}
-	columns = append(columns, column[axes.BestThreads]{"<each thread more gives", gains})
-	t := tableOf(w.r.Threads, columns)
-	t.wrap = true
-	return t
+	for _, n := range counts[1:] {
+		columns = append(columns, column[axes.BestThreads]{fmt.Sprintf("each more up to %d (%%)", n), func(b axes.BestThreads) string { return gainTo(&b, n) }})
+	}
+	return tableOf(w.r.Threads, columns)
 }
 
-// gains says what the threads between two numbers measured give, each.
-func gains(b axes.BestThreads) string {
-	var parts []string
+// gainTo says what each thread more gives, in percent of the speed, on the way to n
+// from the number measured before it.
+func gainTo(b *axes.BestThreads, n int) string {
 	for i, c := range b.Counts {
-		if c.Gain == nil {
-			parts = append(parts, fmt.Sprintf("beyond %d: not measured", c.Threads))
+		if c.Gain == nil || b.Counts[i+1].Threads != n {
 			continue
 		}
-		s := fmt.Sprintf("%d to %d: %s %%", c.Threads, b.Counts[i+1].Threads, signedTenth(100**c.Gain))
+		s := signedTenth(100 * *c.Gain)
 		if c.GainVerdict == axes.NotShown {
 			s += " (not shown)"
 		}
-		parts = append(parts, s)
+		return s
 	}
-	return strings.Join(parts, "; ")
+	return none
 }
 
 func (w *writer) batchTable() table {

@@ -98,7 +98,7 @@ func TestThreadsSaid(t *testing.T) {
 	}
 	_, md := variantsRun(t, []float64{5, 134}, []int{0}, ways...)
 	says(t, md, "**Threads for decode**: **2** of 1, 2, 3 and 4 is best on llama-5m, and 1 is not shown to be slower (each thread more costs 29.", "; **3** of 1, 2, 3 and 4 is best on llama-134m (each thread more costs ", " % of the speed).",
-		"## Settings compared", "| model | phase | scenario | best threads | fewest not shown slower | 1 thread (ms) | 2 threads (ms) | 3 threads (ms) | 4 threads (ms) | each thread more gives |", "beyond 4: not measured")
+		"## Settings compared", "| model | phase | scenario | best threads | fewest not shown slower | 1 thread (ms) | 2 threads (ms) | 3 threads (ms) | 4 threads (ms) | each more up to 2 (%) | each more up to 3 (%) | each more up to 4 (%) |", "beyond the most threads it is not measured")
 	mustNotSay(t, md, "Each comparison", "## Decode by depth", "cold prefill", "Timed calls are", "Decode beside decode")
 }
 
