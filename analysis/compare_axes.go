@@ -1,6 +1,8 @@
 package analysis
 
 import (
+	"slices"
+
 	"llmscale/analysis/axes"
 	"llmscale/runner/record"
 )
@@ -49,6 +51,51 @@ type Batch struct {
 	StepCI     *Interval `json:"step_ratio_ci"`         // 95 %, with what processes differ by
 	AllRatio   *float64  `json:"tokens_per_s_ratio"`    // TokensPerS over Base's
 	AllCI      *Interval `json:"tokens_per_s_ratio_ci"` // likewise
+
+	// Calls whose first sequence has the prompt that Base's has: how many there are, how many of them answer alike, and
+	// at which token, from 0, the first of the others parts.
+	Compared        int  `json:"answers_compared"`
+	Same            int  `json:"answers_same"`
+	FirstDifference *int `json:"answers_first_difference"`
+}
+
+// compareAnswers holds the first sequence of each call against that of the same call of another batch.
+func (b *Batch) compareAnswers(rows, base []*Row) {
+	byCall := map[int]*Row{}
+	for _, r := range base {
+		byCall[r.CallIdx] = r
+	}
+	for _, r := range rows {
+		prompt, answer := r.firstSequence()
+		other, otherAnswer := []int32(nil), []int32(nil)
+		if x := byCall[r.CallIdx]; x != nil {
+			other, otherAnswer = x.firstSequence()
+		}
+		if prompt == nil || answer == nil || !slices.Equal(prompt, other) || len(answer) != len(otherAnswer) {
+			continue
+		}
+		b.Compared++
+		at := -1
+		for i := range answer {
+			if answer[i] != otherAnswer[i] {
+				at = i
+				break
+			}
+		}
+		if at < 0 {
+			b.Same++
+		} else if b.FirstDifference == nil || at < *b.FirstDifference {
+			b.FirstDifference = &at
+		}
+	}
+}
+
+// firstSequence is the prompt and the answer of a call's first sequence; nil where the record does not hold them.
+func (r *Row) firstSequence() (prompt, answer []int32) {
+	if r.SeqLen == nil || r.GenTokensRaw == nil || len(r.PromptTokenIDs) < *r.SeqLen || len(r.OutputTokenIDs) < *r.GenTokensRaw {
+		return nil, nil
+	}
+	return r.PromptTokenIDs[:*r.SeqLen], r.OutputTokenIDs[:*r.GenTokensRaw]
 }
 
 // batches lists decode by the number of sequences, where it varies.
@@ -68,6 +115,12 @@ func (a *analyzer) batches() {
 			compared[c.Backend], compared[c.BaseBackend] = true, true
 		}
 	}
+	rows := map[cellKey][]*Row{}
+	a.eachCell(func(k cellKey, m *Model, g *group) {
+		if k.mode == record.ModeDecode {
+			rows[cellKey{series{backend: k.backend}, m.Name, k.scenario, k.mode}] = g.rows
+		}
+	})
 	for i := range a.res.Cells {
 		c := &a.res.Cells[i]
 		if c.Mode != record.ModeDecode || c.MSPerToken == nil || !(*c.MSPerToken > 0) || len(compared) > 0 && !compared[c.Backend] {
@@ -81,6 +134,7 @@ func (a *analyzer) batches() {
 		if x := against[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}]; x != nil {
 			// x.Ratio is of the time per sequence: a step has it as often as it has sequences.
 			times := x.MS / x.BaseMS / x.Ratio
+			b.compareAnswers(rows[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}], rows[cellKey{series{backend: x.BaseBackend}, c.Model, c.Scenario, c.Mode}])
 			b.Base, b.StepRatio, b.AllRatio = x.BaseBackend, finite(x.Ratio*times), finite(x.Speed())
 			if ci := x.RatioCI; ci != nil {
 				b.StepCI, b.AllCI = interval(ci.Low*times, ci.High*times), interval(1/ci.High, 1/ci.Low)

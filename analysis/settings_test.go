@@ -259,6 +259,12 @@ func TestBatches(t *testing.T) {
 	for _, b := range []int{1, 8} {
 		for _, r := range lengthRun(2, []int{10}, 4, func(_, gen, _ int) float64 { return float64(gen) * map[int]float64{1: 4, 8: 8}[b] }, nil) {
 			r.Backend, r.BatchSize, r.BatchSizeConfig, r.NCtx, r.Line = fmt.Sprintf("cpu_b%d", b), ptr(b), b, 256*b, len(rows)+1
+			r.PromptTokenIDs, r.OutputTokenIDs = make([]int32, *r.SeqLen*b), make([]int32, *r.GenTokensRaw*b)
+			if b == 8 && r.CallIdx == 2 {
+				r.OutputTokenIDs[3] = 1 // the first sequence's fourth token
+			} else if b == 8 && r.CallIdx == 1 {
+				r.OutputTokenIDs[*r.GenTokensRaw] = 1 // another sequence's
+			}
 			rows = append(rows, r)
 		}
 	}
@@ -275,6 +281,9 @@ func TestBatches(t *testing.T) {
 		}
 		if b.StepMS != 8 || b.TokensPerS != 1000 || b.EachPerS != 125 || b.Base != "cpu_b1" || *b.PrefillMS != 5 {
 			t.Errorf("%+v", b)
+		}
+		if b.Compared != b.N || b.Same != b.N-1 || b.FirstDifference == nil || *b.FirstDifference != 3 {
+			t.Errorf("%d of %d answers compared, %d the same, another from %v on", b.Compared, b.N, b.Same, b.FirstDifference)
 		}
 		near(t, "step", b.StepRatio, 2, 1e-9)
 		near(t, "all", b.AllRatio, 4, 1e-9)

@@ -76,7 +76,17 @@ var axisTables = []Table{
 		[]column[*Batch]{
 			{"tokens_per_s_ratio", "", "tokens_per_s_all over that backend's", func(b *Batch) string { return opt(b.AllRatio) }},
 		},
-		bounds("tokens_per_s_ratio_ci", "", "its 95 % interval, likewise", func(b *Batch) *Interval { return b.AllCI })),
+		bounds("tokens_per_s_ratio_ci", "", "its 95 % interval, likewise", func(b *Batch) *Interval { return b.AllCI }),
+		[]column[*Batch]{
+			{"answers_compared", "calls", "whose first sequence has the prompt that the same call of that backend has", func(b *Batch) string { return strconv.Itoa(b.Compared) }},
+			{"answers_same", "calls", "of these, whose first sequence answers with the same tokens", func(b *Batch) string { return strconv.Itoa(b.Same) }},
+			{"answers_first_difference", "tokens", "the first token, from 0, at which one of the others parts", func(b *Batch) string {
+				if b.FirstDifference == nil {
+					return ""
+				}
+				return strconv.Itoa(*b.FirstDifference)
+			}},
+		}),
 
 	table("decode_depth.csv", "Decode by the number of tokens in the KV cache before the call, where it varies; at equal prompts and answers.", true,
 		func(r *Result) []*DecodeDepth { return pointers(r.DecodeDepths) },

@@ -201,6 +201,15 @@ func (w *writer) batchTable() table {
 		{"times the first's (95 %)", func(b analysis.Batch) string { return times(b.AllRatio, b.AllCI) }},
 		{"tokens/s of each", func(b analysis.Batch) string { return number(b.EachPerS) }},
 		{"prefill of all prompts (ms)", func(b analysis.Batch) string { return numberOf(b.PrefillMS) }},
+		{"answers as the first's", func(b analysis.Batch) string {
+			switch {
+			case b.Compared == 0:
+				return none
+			case b.FirstDifference != nil:
+				return fmt.Sprintf("%d of %d, from token %d on", b.Same, b.Compared, *b.FirstDifference)
+			}
+			return fmt.Sprintf("%d of %d", b.Same, b.Compared)
+		}},
 	})
 }
 
