@@ -200,7 +200,7 @@ type DeviceTimes struct {
 	TokenNS    []int64 // per step; nil unless ContextParams.TokenEvents
 
 	GraphCaptures int64 // CUDA graphs captured inside the phases
-	PrimingNS     int64 // host time of the untimed step before decode, in which they are captured; in no phase
+	PrimingNS     int64 // host time of the untimed steps before decode, in which they are captured; in no phase
 }
 
 // BuildInfo says what the native half was built from and how.

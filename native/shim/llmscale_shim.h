@@ -203,7 +203,7 @@ typedef struct {
     bool    device;
     int64_t prefill_device_ns, decode_device_ns, e2e_device_ns;
     int64_t graph_captures;  /* CUDA graphs captured in the timed phases */
-    int64_t priming_ns;      /* the untimed step below; not in e2e_ns nor e2e_device_ns; 0 without a GPU */
+    int64_t priming_ns;      /* the untimed steps below; not in e2e_ns nor e2e_device_ns; 0 without a GPU */
     int64_t rss_peak_bytes;  /* of the process, since its start */
     bool    logits_finite;   /* of the last step */
 } ls_measurement;

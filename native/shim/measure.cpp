@@ -90,24 +90,32 @@ int device_times(const ls::device_clock & clock, const ls_call & call, ls_measur
     return LS_OK;
 }
 
-// Decodes the tokens that the first timed step is about to decode, and takes them back. ggml-cuda forgets the graph of a
-// decode step in each prefill, and captures it anew in the step that follows: without this, the first step of every
-// call would pay for what the others are spared. Models whose memory cannot step back are left as they are.
+// ggml-cuda forgets the CUDA graph of a decode step in each prefill. Ollama's captures it anew in the step that follows,
+// the newest (0c1e57098, ggml_backend_cuda_graph_compute) runs one step without and captures in the second.
+constexpr int priming_steps = 2;
+
+// Decodes the tokens that the first timed step is about to decode, and takes them back, until the graph is captured:
+// without this, the first steps of every call would pay for what the others are spared. Models whose memory cannot step
+// back are left as they are.
 int prime(ls_context * c, const std::vector<int32_t> & tokens, ls_measurement * out, ls_error * err) {
     if (!c->clock.running() || llama_model_is_recurrent(c->model->model) || llama_model_is_hybrid(c->model->model)) {
         return LS_OK;
     }
     const int64_t start = ls::now_ns();
     c->clock.record(priming_begin);
-    if (const int rc = step(c, tokens)) {
-        return ls::decode_failed(err, "decode", rc);
-    }
-    c->clock.record(priming_done);
-    llama_synchronize(c->ctx);
-    c->n_past--;
-    for (size_t s = 0; s < tokens.size(); s++) {
-        if (!llama_memory_seq_rm(llama_get_memory(c->ctx), llama_seq_id(s), c->n_past, -1)) {
-            return ls::fail(err, LS_FAILED, "decode", "the KV cache would not give back its last position");
+    for (int i = 0; i < priming_steps; i++) {
+        if (const int rc = step(c, tokens)) {
+            return ls::decode_failed(err, "decode", rc);
+        }
+        if (i == priming_steps - 1) {
+            c->clock.record(priming_done);
+        }
+        llama_synchronize(c->ctx);
+        c->n_past--;
+        for (size_t s = 0; s < tokens.size(); s++) {
+            if (!llama_memory_seq_rm(llama_get_memory(c->ctx), llama_seq_id(s), c->n_past, -1)) {
+                return ls::fail(err, LS_FAILED, "decode", "the KV cache would not give back its last position");
+            }
         }
     }
     out->priming_ns = ls::now_ns() - start;

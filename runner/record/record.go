@@ -158,7 +158,7 @@ type Measurement struct {
 	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model, from a page cache into which writing, hashing or reading its file has just brought it; on the worker's first call only"`
 	ContextInitMS *float64 `json:"context_init_ms" unit:"ms" doc:"creating the context; on the first call in it only"`
 	GraphCaptures *int64   `json:"cuda_graph_captures" doc:"CUDA graphs captured inside the timed phases of this call: 0, or the call paid for something that others are spared; null on the CPU"`
-	PrimingMS     *float64 `json:"graph_priming_ms" unit:"ms" doc:"host time of the untimed step between prefill and decode in which llama.cpp captures the CUDA graph of a decode step anew; in no phase and not in e2e_kv; null on the CPU"`
+	PrimingMS     *float64 `json:"graph_priming_ms" unit:"ms" doc:"host time of the untimed steps between prefill and decode in which llama.cpp captures the CUDA graph of a decode step anew (two; in older records one); in no phase and not in e2e_kv; null on the CPU"`
 
 	GPUPeakMB       *float64 `json:"gpu_peak_mb" unit:"MiB" doc:"peak device memory in use during the call, by all programs; null on the CPU"`
 	VRAMBeforeMiB   *float64 `json:"vram_before_mib" unit:"MiB" doc:"device memory in use before the model was loaded, by all programs and a vram_limit_gib's reserve"`
