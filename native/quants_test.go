@@ -45,6 +45,9 @@ func drawn(t *testing.T, typ gguf.Type, n int64, std float64) []byte {
 // standard deviation what was asked for. It measured the code-book constants of gguf/draw: with such a constant
 // set to 1, the ratio that it logs is the constant.
 func TestDequantizeDrawn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("12 million numbers of each type")
+	}
 	const n = 4 << 20
 	for _, info := range gguf.Types() {
 		if !draw.Supports(info.Type) {

@@ -215,7 +215,7 @@ typedef struct {
  * begins with the token that comes from prefill's logits; its i-th is what step i
  * decodes. Where the prompts take several llama_decodes, the argmax of a sequence
  * follows the one that it ends in; its time counts as sampling, not as prefill.
- * On a GPU one more step comes untimed between prefill and decode: the first timed
+ * On a GPU two more steps come untimed between prefill and decode: the first timed
  * step's, taken back again, in which ggml-cuda captures the CUDA graph that the
  * timed steps run. */
 int ls_measure(ls_context * ctx, ls_call call, ls_measurement * out, ls_error * err);
