@@ -1,7 +1,7 @@
 // The one file that may look behind llama.cpp's stable C API. What it asks for has no place in llama.h, and moves
-// between versions, here llama.cpp 0c1e57098 (newest) and ec98e2002 (Ollama): CMake tries which of the forms below compiles against the sources at hand and sets LS_BREAKDOWN,
-// LS_SCHED, LS_EVENTS and LS_ACCOUNT to it. Without any of them the program builds all the same and the answers are
-// "not available".
+// between versions, here llama.cpp 0c1e57098 (newest) and ec98e2002 (Ollama): CMake tries which of the forms below
+// compiles against the sources at hand and sets LS_BREAKDOWN, LS_SCHED, LS_EVENTS and LS_ACCOUNT to it. Without any of
+// them the program builds all the same and the answers are "not available".
 //
 //   LS_BREAKDOWN, what llama.cpp allocated
 //   1  a C++ function declared in src/llama-ext.h   (newest)
