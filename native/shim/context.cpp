@@ -22,7 +22,7 @@ ggml_threadpool * new_pool(int32_t n_threads, const ls_context_params & params) 
     ggml_threadpool_params tp = ggml_threadpool_params_default(n_threads);
     // With OpenMP ggml would bind each thread anew in each graph, and not the only one of a team of one.
     if (params.n_cpus > 0 && !std::strstr(llama_print_system_info(), "OPENMP = 1")) {
-        for (int32_t i = 0; i < params.n_cpus && i < n_threads; i++) {
+        for (int32_t i = 1; i < params.n_cpus && i < n_threads; i++) { // the calling thread has the first, see below
             if (params.cpus[i] < GGML_MAX_N_THREADS) {
                 tp.cpumask[params.cpus[i]] = true;
             }
