@@ -64,13 +64,14 @@ func TestLedgerOfModelsInParts(t *testing.T) {
 				if d.WeightBytes != whole.WeightBytes || d.ParamsTotal != whole.ParamsTotal || d.BytesReadPerToken != whole.BytesReadPerToken {
 					t.Errorf("in parts %+v\nwhole    %+v", d, whole)
 				}
+				var dev deviation
+				defer dev.log(t)
 				for _, mmap := range []bool{true, false} {
 					m, err := Load(parts[0], ModelParams{Mmap: mmap})
 					if err != nil {
 						t.Fatal(err)
 					}
 					defer m.Close()
-					var dev deviation
 					o := loadOptions{gguf.MemoryOptions{Context: 512, UBatch: 128, NoMmap: !mmap}}
 					dev.hold(t, m, &d, o)
 					measured, err := newContext(t, m, o.context()).Measure([]int32{7, 300, 12, 99, 1}, 8)
