@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -69,8 +68,8 @@ models: [{name: whole, source: %q}, {name: parts, source: %q}, {name: twin, sour
 	if twin.WeightBytes != w.WeightBytes || twin.ParamsTotal != w.ParamsTotal {
 		t.Errorf("the twin %+v\nwhole    %+v", twin.ModelFacts, w.ModelFacts)
 	}
-	if files, err := os.ReadDir(made); err != nil || len(files) != 1 {
-		t.Errorf("the twin is %v, %v; want one file", files, err)
+	if files := modelFiles(t, made); len(files) != 1 {
+		t.Errorf("the twin is %v; want one file", files)
 	}
 
 	doc, _, _ := profiled(t, parts[2], "--prompt-tokens", "4", "--gen-tokens", "2", "--repetitions", "1", "--threads", "1")
