@@ -16,7 +16,7 @@ import (
 )
 
 // These tests hold package gguf's ledger against llama.cpp's own account of what it allocated (Context.Memory).
-// Against the pinned llama.cpp every figure must be equal to the byte; against another, weights and cache, and the
+// Against the llama.cpp inside Ollama every figure must be equal to the byte; against another, weights and cache, and the
 // whole within tolerance.
 
 const (
