@@ -41,12 +41,16 @@ func TestPace(t *testing.T) {
 				} {
 					paced := call
 					paced.Hot, paced.HotMost, paced.Idle = p.hot, p.hotMost, p.idle
+					said := logs.capture()
 					start := time.Now()
 					got, err := c.MeasureCall(paced)
 					if err != nil {
 						t.Fatalf("%s at depth %d: %v", p.what, depth, err)
 					}
 					took := time.Since(start)
+					if lines, _ := said.end(); len(lines) > 0 {
+						t.Errorf("%s at depth %d: llama.cpp logs %q", p.what, depth, lines)
+					}
 					if !slices.Equal(got.OutputIDs, plain.OutputIDs) {
 						t.Errorf("%s at depth %d: another answer", p.what, depth)
 					}
@@ -55,6 +59,16 @@ func TestPace(t *testing.T) {
 					}
 					if timed := time.Duration(got.E2ENS); took-timed < p.least {
 						t.Errorf("%s at depth %d: %v, of which %v are timed: the rest is less than %v", p.what, depth, took, timed, p.least)
+					}
+				}
+				if depth > 0 { // filled anew, which the limit of untimed work is not for
+					call.Past, call.Hot, call.HotMost = prompts(3, 2, depth, vocab), 20*time.Millisecond, time.Minute
+					got, err := c.MeasureCall(call)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got.PrefillColdNS != 0 || got.KVClearNS < got.PrefillNS/2 {
+						t.Errorf("right after the cache was filled, in %d ns: a cold prefill of %d ns beside one of %d", got.KVClearNS, got.PrefillColdNS, got.PrefillNS)
 					}
 				}
 			}

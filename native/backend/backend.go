@@ -239,7 +239,11 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		if out.Missing == nil {
 			out.Missing = map[string]string{}
 		}
-		out.Missing["prefill_cold_ms"] = fmt.Sprintf("the untimed prefill was broken off after %v", runner.HotMost)
+		reason := fmt.Sprintf("the untimed prefill was broken off after %v", runner.HotMost)
+		if call.Depth > 0 {
+			reason += ", or came right after the cache was filled to depth"
+		}
+		out.Missing["prefill_cold_ms"] = reason
 	}
 	return out, nil
 }

@@ -45,6 +45,9 @@ int guarded(ls_error * err, const char * op, F && f) {
     }
 }
 
+// Keeps what llama.cpp logs from the sink, or no longer.
+void mute_log(bool on);
+
 // What llama.cpp says it allocated, one entry for each buffer type; returns how many there are, of which at most
 // cap are written, or -1 where this llama.cpp does not tell (internal.cpp).
 int32_t memory_breakdown(const llama_context * ctx, ls_memory * out, int32_t cap);

@@ -208,7 +208,8 @@ int fill(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth, ls_e
 
 } // namespace
 
-int ls::rewind(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth, ls_error * err) {
+int ls::rewind(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth, bool * filled, ls_error * err) {
+    *filled = false;
     if (depth == 0) {
         ls_context_clear(c);
         llama_synchronize(c->ctx);
@@ -217,6 +218,7 @@ int ls::rewind(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth
     const size_t n     = size_t(n_seq) * depth;
     const bool   there = c->past.n_seq == n_seq && c->past.ids.size() == n && std::memcmp(c->past.ids.data(), ids, n * sizeof *ids) == 0;
     if (!there || !step_back(c, n_seq, depth)) {
+        *filled = true;
         if (const int rc = fill(c, ids, n_seq, depth, err)) {
             return rc;
         }

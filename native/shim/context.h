@@ -74,8 +74,8 @@ inline int append(ls_context * c, const int32_t * ids, int32_t n, logits wanted)
 }
 
 // Brings each of the first n_seq sequences to its first `depth` tokens, ids[s * depth .. (s + 1) * depth), and the others
-// to nothing. What the context still holds of them is not computed again.
-int rewind(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth, ls_error * err);
+// to nothing. What the context still holds of them is not computed again; *filled: all of it was.
+int rewind(ls_context * c, const int32_t * ids, int32_t n_seq, int32_t depth, bool * filled, ls_error * err);
 
 // Refuses sequences that do not end at position n_past - 1.
 int check_positions(const ls_context * c, int32_t n_seq, ls_error * err);

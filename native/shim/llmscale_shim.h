@@ -186,7 +186,7 @@ typedef struct {
 
 /* What a timed call took. kv_decode spans from before the first step to after the last. */
 typedef struct {
-    int64_t prefill_cold_ns;   /* the first untimed prefill; 0: none, or it was broken off */
+    int64_t prefill_cold_ns;   /* the first untimed prefill; 0: none, it was broken off, or it came right after the cache was filled */
     int64_t kv_clear_ns;       /* emptying the cache, or filling it to depth */
     int64_t prefill_ns;
     int64_t first_sampling_ns;

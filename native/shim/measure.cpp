@@ -147,36 +147,40 @@ struct limit {
 bool past_limit(void * data) {
     auto * l   = static_cast<limit *>(data);
     l->reached = l->reached || ls::now_ns() > l->at_ns;
+    if (l->reached) {
+        ls::mute_log(true); // llama.cpp takes it for a failure, and to read of it would disturb the timed call that follows
+    }
     return l->reached;
 }
 
-// Computes the call's prefill until call.hot_ns have passed, as calls back to back would. ggml asks between operations
-// whether to break off; ggml-cuda does not.
-int heat(ls_context * c, const ls_call & call, ls_measurement * out, ls_error * err) {
+// Computes the call's prefill until call.hot_ns have passed, as calls back to back would, and takes it back each time.
+// The first is no cold one where the cache was filled right before it. ggml asks between operations whether to break
+// off; ggml-cuda does not.
+int heat(ls_context * c, const ls_call & call, bool filled, ls_measurement * out, ls_error * err) {
     std::vector<int32_t> next(size_t(call.n_seq));
     int64_t              sampling_ns = 0, end = 0;
     const int64_t        start       = ls::now_ns();
     limit                most{start + call.hot_most_ns};
-    do {
-        if (const int rc = ls::rewind(c, call.past, call.n_seq, call.depth, err)) {
-            return rc;
-        }
+    for (bool first = !filled; end - start < call.hot_ns; first = false) {
         const int64_t begin = ls::now_ns();
         llama_set_abort_callback(c->ctx, past_limit, &most);
         const int rc = prefill(c, call, next, &sampling_ns, err);
         llama_synchronize(c->ctx);
         llama_set_abort_callback(c->ctx, nullptr, nullptr);
-        if (rc == LS_ABORTED && most.reached) {
-            return LS_OK;
-        }
-        if (rc) {
+        ls::mute_log(false);
+        const bool broken_off = rc == LS_ABORTED && most.reached;
+        if (rc && !broken_off) {
             return rc;
         }
         end = ls::now_ns();
-        if (out->prefill_cold_ns == 0) {
+        if (first && !broken_off) {
             out->prefill_cold_ns = end - begin - sampling_ns;
         }
-    } while (end - start < call.hot_ns);
+        bool refilled;
+        if (const int rewound = ls::rewind(c, call.past, call.n_seq, call.depth, &refilled, err)) {
+            return rewound;
+        }
+    }
     return LS_OK;
 }
 
@@ -216,16 +220,17 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
         return rc;
     }
 
-    if (call.hot_ns > 0) {
-        if (const int rc = heat(c, call, out, err)) {
-            return rc;
-        }
-    }
     const int64_t clear_start = ls::now_ns();
-    if (const int rc = ls::rewind(c, call.past, call.n_seq, call.depth, err)) {
+    bool          filled;
+    if (const int rc = ls::rewind(c, call.past, call.n_seq, call.depth, &filled, err)) {
         return rc;
     }
     out->kv_clear_ns = ls::now_ns() - clear_start;
+    if (call.hot_ns > 0) {
+        if (const int rc = heat(c, call, filled, out, err)) {
+            return rc;
+        }
+    }
     if (call.idle_ns > 0) {
         idle(call.idle_ns);
     }

@@ -10,12 +10,13 @@
 namespace {
 std::atomic<ls_log_fn> log_sink{nullptr};
 std::atomic<int>       log_min_level{GGML_LOG_LEVEL_INFO};
+std::atomic<bool>      log_muted{false};
 // A "continue" line has no level of its own: it follows its line's fate.
 thread_local bool last_line_passed = false;
 
 void on_log(ggml_log_level level, const char * text, void *) {
     ls_log_fn sink = log_sink.load(std::memory_order_relaxed);
-    const bool pass = level == GGML_LOG_LEVEL_CONT ? last_line_passed : level >= log_min_level.load(std::memory_order_relaxed);
+    const bool pass = level == GGML_LOG_LEVEL_CONT ? last_line_passed : level >= log_min_level.load(std::memory_order_relaxed) && !log_muted.load(std::memory_order_relaxed);
     last_line_passed = pass;
     if (sink && pass) {
         sink(level, text);
@@ -43,6 +44,8 @@ __attribute__((constructor)) void give_affinity_back() {
     }
 }
 } // namespace
+
+void ls::mute_log(bool on) { log_muted = on; }
 
 extern "C" void ls_log_set(ls_log_fn fn, int min_level) {
     log_min_level = min_level;

@@ -152,7 +152,7 @@ type Measurement struct {
 	PromptSeed       *int64   `json:"prompt_seed" doc:"seed from which the first sequence's prompt of N random ids was drawn; the others' follow from it; null for text"`
 	LogitsFinite     *bool    `json:"logits_finite" doc:"whether the last step's logits were all finite, of every sequence"`
 
-	PrefillColdMS *float64 `json:"prefill_cold_ms" unit:"ms" doc:"of pace hot, the first untimed prefill of the prompt, which comes after whatever the program did since the last call; null where it was broken off"`
+	PrefillColdMS *float64 `json:"prefill_cold_ms" unit:"ms" doc:"of pace hot, the first untimed prefill of the prompt, which comes after whatever the program did since the last call; null where it was broken off or came right after the cache was filled to depth"`
 	TokenizeMS    *float64 `json:"tokenize_ms" unit:"ms" doc:"tokenising the prompt; outside every phase; null for random ids"`
 	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call, or filling it to depth where it is not filled yet; outside every phase"`
 	ModelLoadMS   *float64 `json:"model_load_ms" unit:"ms" doc:"loading the model, from a page cache into which writing, hashing or reading its file has just brought it; on the worker's first call only"`
