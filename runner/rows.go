@@ -60,7 +60,8 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 	if info.GPU != nil {
 		rec.GPUName, rec.GPUUUID, rec.NGPULayers = &info.GPU.Name, &info.GPU.UUID, info.GPULayers
 	}
-	if t := info.Threads; t != nil {
+	if info.Threads != nil {
+		t := info.Threads.of(j.Load, c.Scenario.PromptTokens)
 		rec.NThreads, rec.NThreadsBatch, rec.CPUAffinity = &t.Decode, &t.Prefill, notEmpty(t.Affinity)
 		if t.CPUs > 0 {
 			cpus := min(float64(t.CPUs), r.cpuQuota)

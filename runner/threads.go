@@ -17,6 +17,22 @@ type Threads struct {
 	Affinity string `json:"affinity"` // record's cpu_affinity, of prefill's threads where they are more; "": the system does not tell
 }
 
+// of is the threads that compute a call's prefill and decode. llama.cpp takes prefill's wherever it computes more than
+// one token at once: in each step of a batch too, and not for a prompt of one token. prompt is the tokens of each
+// sequence's prompt; 0: not known, and taken as more than one.
+func (t Threads) of(load LoadSpec, prompt int) Threads {
+	one := func(tokens int) bool { return tokens == 1 || load.NUBatch == 1 }
+	sequences := max(1, load.Sequences)
+	out := t
+	if one(sequences * prompt) {
+		out.Prefill, out.CPUsPrefill = t.Decode, t.CPUs
+	}
+	if !one(sequences) {
+		out.Decode, out.CPUs = t.Prefill, t.CPUsPrefill
+	}
+	return out
+}
+
 // threadWarnings compares the threads that compute with those that were asked for, and with the processors that they
 // have: times of threads that wait for each other are of another machine than the one on record.
 func threadWarnings(j *Job, t *Threads, quota float64) []Warning {

@@ -78,6 +78,46 @@ func TestThreadsBeyondAControlGroupsQuota(t *testing.T) {
 	}
 }
 
+// llama.cpp's choice of a team: more than one token at once is prefill's, whatever the phase.
+func TestTeamOfCall(t *testing.T) {
+	loaded := Threads{Decode: 2, Prefill: 3, CPUs: 5, CPUsPrefill: 6}
+	for _, c := range []struct {
+		sequences, ubatch, prompt int
+		decode, prefill, cpus     int
+	}{
+		{0, 512, 5, 2, 3, 5}, {1, 512, 5, 2, 3, 5},
+		{1, 512, 0, 2, 3, 5}, // a text
+		{1, 512, 1, 2, 2, 5},
+		{4, 512, 5, 3, 3, 6}, {4, 512, 1, 3, 3, 6},
+		{1, 1, 5, 2, 2, 5}, {4, 1, 5, 2, 2, 5}, // token by token
+	} {
+		got := loaded.of(LoadSpec{Sequences: c.sequences, NUBatch: c.ubatch}, c.prompt)
+		if got.Decode != c.decode || got.Prefill != c.prefill || got.CPUs != c.cpus {
+			t.Errorf("%+v: %+v", c, got)
+		}
+	}
+}
+
+// The records say which team computed: of batches, and of prompts of one token.
+func TestTeamOnRecord(t *testing.T) {
+	text := strings.Replace(batchConfig, "{name: s, prompt_tokens: 5, depth: [0, 300]}", "{name: s, prompt_tokens: 5}, {name: single, prompt_tokens: 1}", 1)
+	_, _, records, _ := execute(t, testPlan(t, text), testWorker(t, "two of many"))
+	for _, r := range records {
+		decode, prefill := 2, 3
+		if r.BatchSizeConfig > 1 {
+			decode = 3
+		} else if r.Scenario == "single" {
+			prefill = 2
+		}
+		if r.NThreads == nil || *r.NThreads != decode || *r.NThreadsBatch != prefill {
+			t.Fatalf("%s: %+v", r.CellID, r.RuntimeFacts)
+		}
+	}
+	if len(records) == 0 {
+		t.Error("no records")
+	}
+}
+
 // What computed is on record beside what was asked for, and the run warns once for all models of a backend.
 func TestThreadsOnRecord(t *testing.T) {
 	p := testPlan(t, testConfig)

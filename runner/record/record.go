@@ -223,10 +223,10 @@ type ModelFacts struct {
 // RuntimeFacts are the settings under which the call ran.
 type RuntimeFacts struct {
 	Device             string   `json:"device" doc:"cpu or cuda"`
-	NThreads           *int     `json:"n_threads" doc:"threads that compute decode, counted in the runtime once the model is loaded; null where no runtime told, as a server does not"`
-	NThreadsBatch      *int     `json:"n_threads_batch" doc:"threads that compute prefill, likewise"`
-	NThreadsAsked      int      `json:"n_threads_asked" doc:"threads asked for in decode"`
-	NThreadsBatchAsked int      `json:"n_threads_batch_asked" doc:"threads asked for in prefill"`
+	NThreads           *int     `json:"n_threads" doc:"threads that compute decode, counted in the runtime once the model is loaded: of a batch those of n_threads_batch, which compute wherever more than one token is computed at once (older records of batches have those of one sequence here); null where no runtime told, as a server does not"`
+	NThreadsBatch      *int     `json:"n_threads_batch" doc:"threads that compute prefill, likewise: of a prompt of one token those of n_threads"`
+	NThreadsAsked      int      `json:"n_threads_asked" doc:"threads asked for in steps of one token: decode of one sequence"`
+	NThreadsBatchAsked int      `json:"n_threads_batch_asked" doc:"threads asked for where several tokens are computed at once: prefill, and decode of a batch"`
 	CPUs               *float64 `json:"cpus_for_threads" unit:"CPUs" doc:"processors that the threads of decode can use at the same time: those that they may run on, no more than the control groups grant time for; null where n_threads is"`
 	NGPULayers         int      `json:"n_gpu_layers" doc:"layers offloaded to the GPU, the output head counted as one more; -1 or -2 where all or as many as fit were asked for and the model was not loaded"`
 	FlashAttention     string   `json:"flash_attn" doc:"flash attention as configured: auto, on or off; server where an Ollama server decides and does not tell"`
