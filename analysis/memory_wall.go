@@ -155,7 +155,8 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend)
 		c.Layers = m.NLayer + 1
 	}
 	ran := false
-	c.settings = rows[0].settings().Without("n_gpu_layers", "vram_limit_gib", axes.DType)
+	told := rows[max(slices.IndexFunc(rows, (*Row).ok), 0)] // a call that failed knows what was asked for, and not what came of it
+	c.settings = told.settings().Without("n_gpu_layers", "vram_limit_gib", axes.DType)
 	var worst *Row
 	for _, r := range rows {
 		if c.LimitGiB == nil {

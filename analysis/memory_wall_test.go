@@ -101,6 +101,22 @@ func TestMemoryWall(t *testing.T) {
 	}
 }
 
+// TestWallAfterFailedCall: a failed call before those that ran does not hide how they
+// ran, so that the model is still compared with the same one whole.
+func TestWallAfterFailedCall(t *testing.T) {
+	failed := false
+	w := wallOf(t, wallRun(func(r *Row) {
+		r.CPUAffinity = ptr("0-7")
+		if r.Backend == "fit8" && r.Model == "m04" && !failed {
+			failed = true
+			r.Status, r.Error, r.LatencyMS, r.CPUAffinity = record.StatusError, ptr("lost"), nil, nil
+		}
+	}))
+	if c := w.Cells[6+4]; c.Status != record.StatusError || c.State != WallPartial || c.OverWhole == nil || c.OverTrend == nil {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestNoTrend: two whole sizes are no trend, and none is followed beyond eight
 // times its largest model.
 func TestNoTrend(t *testing.T) {
