@@ -68,6 +68,9 @@ func (a *analyzer) mixedSettings() {
 		}
 		names := first[s].settings().Differing(r.settings())
 		names = slices.DeleteFunc(names, func(n string) bool { return n == axes.DType || n == "n_gpu_layers" }) // a model's own
+		if x, y := first[s].promptEach(), r.promptEach(); x != nil && y != nil && (*x == 1) != (*y == 1) {
+			names = slices.DeleteFunc(names, func(n string) bool { return n == axes.ThreadsBatch }) // one token is computed by decode's threads
+		}
 		if len(names) > 0 {
 			warned[s] = true
 			a.warn("mixed_settings", s.backend,

@@ -231,6 +231,26 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 	}
 }
 
+// TestOneTokenPrompt: a prompt of one token is computed by decode's threads, which is
+// no mixture; other threads of prompts of one length are.
+func TestOneTokenPrompt(t *testing.T) {
+	for _, mixed := range []bool{false, true} {
+		rows := lengthRun(1, []int{10, 1}, 4, affine(0, 1), nil)
+		for i := range rows {
+			rows[i].NThreads, rows[i].NThreadsBatch = ptr(2), ptr(3)
+			if rows[i].GenTokensTarget == 1 {
+				rows[i].PromptTokensRaw, rows[i].SeqLen = ptr(1), ptr(1)
+			}
+			if *rows[i].promptEach() == 1 || mixed && *rows[i].Rep >= 2 {
+				rows[i].NThreadsBatch = ptr(2)
+			}
+		}
+		if got := slices.Contains(warningCodes(analyzeRows(t, rows).Warnings), "mixed_settings"); got != mixed {
+			t.Errorf("mixed %t: warned %t", mixed, got)
+		}
+	}
+}
+
 // TestMixedSettings: a cell that another build went on with is named.
 func TestMixedSettings(t *testing.T) {
 	rows := lengthRun(1, []int{10}, 4, affine(0, 1), nil)

@@ -286,12 +286,36 @@ func TestBuildsArePrograms(t *testing.T) {
 		r.Program, r.BuildCompiler, r.BuildFlags, r.LlamaCommit = "bin/llmscale-ollama", "GNU 12", "-O2", "def"
 	}), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
 	cs := Compare(r.samples())
-	if len(cs) != 2 || cs[0].Axis != Program || cs[0].Base != "self" || cs[0].Value != "llmscale-ollama" || cs[0].Verdict != Slower {
+	if len(cs) != 2 || cs[0].Axis != Program || cs[0].Base != "self" || cs[0].Value != "bin/llmscale-ollama" || cs[0].Verdict != Slower {
 		t.Errorf("%+v", cs)
 	}
 	r.backends[1].Program = ""
 	if cs := Compare(r.samples()); len(cs) != 2 || cs[0].Base == cs[0].Value || !strings.Contains(cs[0].Base, "b0") {
 		t.Errorf("two builds of one name: %+v", cs)
+	}
+}
+
+// TestProgramsOfOneFileName: two programs of one file name are two in every trend.
+func TestProgramsOfOneFileName(t *testing.T) {
+	at := func(program, flash string) func(*record.Record) {
+		return func(r *record.Record) {
+			r.Program, r.LlamaCommit, r.FlashAttention = program, program, flash
+		}
+	}
+	r := made{backends: with(at("/old/llmscale", "off"), at("/old/llmscale", "on"), at("/new/llmscale", "off"), at("/new/llmscale", "on")), sizes: []float64{5, 25},
+		ms: func(i int, _ float64, _ string) float64 { return float64(8 - i) }}
+	got := map[string]int{}
+	for _, tr := range Trends(Compare(r.samples())) {
+		if tr.Axis == "flash_attn" {
+			got[tr.Mode+" at "+tr.At] = tr.Spans[0].Models
+		}
+	}
+	for _, mode := range []string{record.ModePrefill, record.ModeDecode} {
+		for _, program := range []string{"/old/llmscale", "/new/llmscale"} {
+			if got[mode+" at program "+program] != 2 {
+				t.Errorf("%s by %s: %v", mode, program, got)
+			}
+		}
 	}
 }
 
@@ -308,6 +332,51 @@ func TestPaceAndIdle(t *testing.T) {
 	cs := Compare(r.samples())
 	if len(cs) != 4 || cs[0].Axis != Pace || cs[0].Base != "hot" || cs[0].Value != "cold (5 ms idle)" || cs[2].Value != "cold (20 ms idle)" && cs[1].Value != "cold (20 ms idle)" {
 		t.Errorf("%+v", cs)
+	}
+}
+
+// TestDefaults: what counts as the default here is the config's.
+func TestDefaults(t *testing.T) {
+	c, err := config.Parse("x.yaml", []byte(`run_name: x
+scenarios: [{name: s, prompt_tokens: 5}]
+backends: [{name: b, dtype: f32}]
+models: [{name: a, source: "synth:tiny-gpt2"}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := c.Backends[0]; b.BatchTokens != defaultBatch || b.UBatchTokens != defaultUBatch {
+		t.Errorf("the config has batch_tokens %d and ubatch_tokens %d", b.BatchTokens, b.UBatchTokens)
+	}
+}
+
+// TestThreadsOfBatch: threads_batch computes each step of a batch. Where it is varied,
+// decode is compared along the threads on record, and none of its cells is left out.
+func TestThreadsOfBatch(t *testing.T) {
+	var ways []record.Record
+	for _, n := range []int{1, 2, 4} {
+		ways = append(ways, with(func(r *record.Record) {
+			r.BatchSizeConfig, r.NThreadsAsked, r.NThreadsBatchAsked = 8, 2, n
+			r.NThreads, r.NThreadsBatch = &n, &n
+		})...)
+	}
+	for _, told := range []bool{true, false} { // by records of before n_threads was the team of a batch, and by none
+		if !told {
+			for i := range ways {
+				ways[i].NThreads = nil
+			}
+		}
+		got := map[string]string{}
+		for _, b := range FindBestThreads(made{backends: ways, sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(9 - i) }}.samples()) {
+			for _, c := range b.Counts {
+				got[b.Mode] += fmt.Sprint(c.Backend, "=", c.Threads, " ")
+			}
+		}
+		for _, mode := range []string{record.ModePrefill, record.ModeDecode} {
+			if got[mode] != "b0=1 b1=2 b2=4 " {
+				t.Errorf("%s compared %q", mode, got[mode])
+			}
+		}
 	}
 }
 

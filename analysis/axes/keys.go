@@ -10,7 +10,6 @@ package axes
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +66,8 @@ func counted(n *int, asked int) Value {
 	return number(asked)
 }
 
-// The runner's batch_tokens and ubatch_tokens where the config has none.
+// The runner's batch_tokens and ubatch_tokens where the config has none (a test holds
+// them to the config's).
 const (
 	defaultBatch  = 2048
 	defaultUBatch = 512
@@ -80,7 +80,7 @@ var Keys = []Key{
 	{Name: "device", of: func(r *record.Record) Value { return text(r.Device) }},
 	{Name: DType, of: func(r *record.Record) Value { return text(r.WeightType) }},
 	{Name: BatchSize, Numbers: true, of: func(r *record.Record) Value { return number(Sequences(r)) }},
-	{Name: Threads, OnlyMode: record.ModeDecode, Numbers: true, of: func(r *record.Record) Value { return counted(r.NThreads, r.NThreadsAsked) }},
+	{Name: Threads, OnlyMode: record.ModeDecode, Numbers: true, of: decodeThreads},
 	{Name: ThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *record.Record) Value { return counted(r.NThreadsBatch, r.NThreadsBatchAsked) }},
 	{Name: "n_gpu_layers", Numbers: true, of: gpuLayers},
 	{Name: "flash_attn", of: func(r *record.Record) Value { return text(r.FlashAttention) }},
@@ -125,10 +125,19 @@ func Sequences(r *record.Record) int {
 	return max(r.BatchSizeConfig, 1)
 }
 
-// program is the build that measured: its name, and everything that says how it was
+// decodeThreads are those of decode. A step of several sequences is computed by
+// threads_batch, which older records do not say in n_threads.
+func decodeThreads(r *record.Record) Value {
+	if Sequences(r) > 1 && (r.NThreadsBatch != nil || r.NThreadsBatchAsked > 0) {
+		return counted(r.NThreadsBatch, r.NThreadsBatchAsked)
+	}
+	return counted(r.NThreads, r.NThreadsAsked)
+}
+
+// program is the build that measured: its path, as two may share a file name, and everything that says how it was
 // built, so that two builds under one name are two.
 func program(r *record.Record) Value {
-	v := Value{ID: strings.Join([]string{r.Program, r.LlamaCommit, r.LlamaSource, r.BuildCompiler, r.BuildFlags, r.CPUFeatures}, "\x00"), Label: path.Base(r.Program)}
+	v := Value{ID: strings.Join([]string{r.Program, r.LlamaCommit, r.LlamaSource, r.BuildCompiler, r.BuildFlags, r.CPUFeatures}, "\x00"), Label: r.Program}
 	if r.Program == "" {
 		v.Label = "self" // as the config has it
 	}
