@@ -3,6 +3,7 @@ package runner
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -44,6 +46,21 @@ func sleeps() (n int64) {
 		}
 	}
 	return n
+}
+
+// What times in C has one processor for Go, what times in Go all.
+func TestGoProcessorsByKind(t *testing.T) {
+	before := runtime.GOMAXPROCS(2)
+	defer runtime.GOMAXPROCS(before)
+	for _, c := range []struct {
+		kind string
+		want int
+	}{{config.KindOllama, 2}, {config.KindNative, 1}} {
+		at := 0
+		if _, err := quietOpener(func(string) (Backend, error) { at = runtime.GOMAXPROCS(0); return nil, nil })(c.kind); err != nil || at != c.want {
+			t.Errorf("kind %s is opened with %d processors for Go, want %d", c.kind, at, c.want)
+		}
+	}
 }
 
 // While a call is in native code, Go's own threads sleep: neither its monitor nor its return of memory to the system

@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 
 	"llmscale/internal/address"
+	"llmscale/runner/ceilings"
+	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
 
@@ -21,12 +23,30 @@ func WorkerMain(open Opener, probe Prober, about About) error {
 	if _, err := out.Stat(); err != nil {
 		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
 	}
-	// Nothing may disturb a timed call: garbage is collected between calls only. With one processor for Go, its monitor
-	// thread takes that one back as soon as a call is in C, and sleeps until the call is over; with more it leaves it
-	// there for 10 ms and looks after it every 20 µs.
-	debug.SetGCPercent(-1)
-	runtime.GOMAXPROCS(1)
-	return serveWorker(os.Stdin, out, worker{open: open, prober: probe, about: about}, func() { os.Exit(0) })
+	debug.SetGCPercent(-1) // nothing may disturb a timed call: garbage is collected between calls only
+	w := worker{open: quietOpener(open), about: about}
+	if probe != nil {
+		w.prober = func(spec ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
+			oneProcessor()
+			return probe(spec, progress)
+		}
+	}
+	return serveWorker(os.Stdin, out, w, func() { os.Exit(0) })
+}
+
+// oneProcessor leaves Go one processor. Its monitor thread then takes that one back as soon as a call is in C, and sleeps until the
+// call is over; with more it leaves it there for 10 ms and looks after it every 20 µs.
+func oneProcessor() { runtime.GOMAXPROCS(1) }
+
+// quietOpener makes the process quiet for what is timed in C. A server's answers are timed in Go, where the goroutine that
+// reads and the one that waits for it need not share a processor.
+func quietOpener(open Opener) Opener {
+	return func(kind string) (Backend, error) {
+		if kind != config.KindOllama {
+			oneProcessor()
+		}
+		return open(kind)
+	}
 }
 
 // serveWorker answers requests from in until in ends, then calls gone. A failed
