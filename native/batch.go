@@ -34,16 +34,15 @@ func spread(all, n int) []int {
 	return out
 }
 
-// BatchCheck decodes all sequences, of one length, as a batch, and as many of some of them as fit into half of the budget alone:
+// BatchCheck decodes all sequences, of one length, as a batch, and up to 8 of them alone, at most `most` and as many as fit into half of the budget:
 // the first `prompt` tokens of each as a prompt, the others step by step. No sequence is compared where the batch would take
 // more than the budget. It is not timed, and leaves the KV cache empty.
-func (c *Context) BatchCheck(sequences [][]int32, prompt int, budget time.Duration) (BatchCheck, error) {
-	return c.batchCheck(sequences, sequences, prompt, budget)
+func (c *Context) BatchCheck(sequences [][]int32, prompt, most int, budget time.Duration) (BatchCheck, error) {
+	return c.batchCheck(sequences, sequences, prompt, most, budget)
 }
 
 // batchCheck compares a batch with sequences alone; that they are others is for tests.
-func (c *Context) batchCheck(sequences, alone [][]int32, prompt int, budget time.Duration) (BatchCheck, error) {
-	const most = 8 // whose logits are kept
+func (c *Context) batchCheck(sequences, alone [][]int32, prompt, most int, budget time.Duration) (BatchCheck, error) {
 	flat, err := rows("texts", sequences)
 	if err != nil {
 		return BatchCheck{}, err
@@ -59,6 +58,7 @@ func (c *Context) batchCheck(sequences, alone [][]int32, prompt int, budget time
 			return C.ls_answer(c.c, ids(tokens), C.int32_t(len(tokens)/n), C.int32_t(prompt), C.int32_t(steps), ids(chosen), ids(which), C.int32_t(len(which)), floats(logits), cerr)
 		})
 	}
+	some := spread(len(sequences), 8) // whose logits are kept
 	check := BatchCheck{FirstDifference: -1, Finite: true}
 	var (
 		chosen [][]int32
@@ -66,7 +66,7 @@ func (c *Context) batchCheck(sequences, alone [][]int32, prompt int, budget time
 		which  []int32
 		start  = time.Now()
 	)
-	for _, s := range spread(len(sequences), most) {
+	for _, s := range some[:min(most, len(some))] {
 		if len(which) > 0 && time.Since(start) > budget/2 {
 			break
 		}

@@ -250,7 +250,7 @@ func TestBatchCheck(t *testing.T) {
 				m := load(t, path)
 				c := newContext(t, m, ContextParams{NCtx: 64, Threads: 2, Sequences: sequences})
 				texts := prompts(3, sequences, prompt+steps, m.Info().NVocab)
-				got, err := c.BatchCheck(texts, prompt, time.Minute)
+				got, err := c.BatchCheck(texts, prompt, 8, time.Minute)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -274,7 +274,7 @@ func TestBatchCheckSeesWrongResults(t *testing.T) {
 	texts := prompts(3, 4, 16, m.Info().NVocab)
 	other := slices.Clone(texts)
 	other[0] = texts[1]
-	got, err := c.batchCheck(other, texts, 8, time.Minute)
+	got, err := c.batchCheck(other, texts, 8, 8, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,8 +286,21 @@ func TestBatchCheckSeesWrongResults(t *testing.T) {
 	if got.FirstDifference < 0 || len(got.Sequences) != 4 {
 		t.Errorf("%+v", got)
 	}
-	if got, err := c.BatchCheck(texts, 8, 0); err != nil || got.Sequences != nil {
+	if got, err := c.BatchCheck(texts, 8, 8, 0); err != nil || got.Sequences != nil {
 		t.Errorf("%+v, %v without a budget", got, err)
+	}
+}
+
+// A check that is to compare fewer sequences compares the first of those that it would.
+func TestBatchCheckOfFewer(t *testing.T) {
+	m := load(t, writeModel(t, smallModel, "f32"))
+	c := newContext(t, m, ContextParams{NCtx: 64, Threads: 2, Sequences: 12})
+	texts := prompts(3, 12, 16, m.Info().NVocab)
+	for _, most := range []int{1, 3, 8, 12} {
+		got, err := c.BatchCheck(texts, 8, most, math.MaxInt64)
+		if want := spread(12, 8)[:min(most, 8)]; err != nil || !slices.Equal(got.Sequences, want) || len(got.RelL2) != len(want) {
+			t.Errorf("%+v, %v, want %v", got, err, want)
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func (*Context) EvalAll([]int32) ([][]float32, error) { return nil, ErrNotBuilt 
 func (*Context) SelfCheck([]int32, time.Duration) (SelfCheck, error) { return SelfCheck{}, ErrNotBuilt }
 
 // BatchCheck returns ErrNotBuilt.
-func (*Context) BatchCheck([][]int32, int, time.Duration) (BatchCheck, error) {
+func (*Context) BatchCheck([][]int32, int, int, time.Duration) (BatchCheck, error) {
 	return BatchCheck{}, ErrNotBuilt
 }
 

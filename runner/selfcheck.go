@@ -23,7 +23,9 @@ type SelfCheckSpec struct {
 // SelfCheckTokens is how many tokens are compared: more than the 32 from which on kernels for large batches are used.
 const SelfCheckTokens = 40
 
-// How long a prompt's tokens may take one by one. Six prompts, each also as a batch, must leave time for the load itself.
+// How long a prompt's tokens may take one by one. A wrong result takes six prompts so long, and each also as a batch, which
+// is faster. The batch's check follows right results alone: usually of one prompt, and its own six tries take half the time
+// alone and about as much as a batch each. Both leave time for the load itself.
 const (
 	selfCheckBudget = 10 * time.Second
 	selfCheckShare  = 20 // of cell_timeout_s at most one part in so many

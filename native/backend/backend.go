@@ -114,7 +114,7 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	if info.SelfCheck, err = n.selfCheck(spec); err != nil {
 		return runner.LoadInfo{}, err
 	}
-	if info.BatchCheck, err = n.batchCheck(spec); err != nil {
+	if info.BatchCheck, err = n.batchCheck(spec, info.SelfCheck); err != nil {
 		return runner.LoadInfo{}, err
 	}
 	return info, nil

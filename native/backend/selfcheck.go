@@ -2,6 +2,7 @@ package backend
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -48,10 +49,14 @@ func (n *Native) selfCheck(spec runner.LoadSpec) (*runner.SelfCheck, error) {
 }
 
 // batchCheck has sequences decoded together and alone. Where one of them comes out too far apart they try other texts, and
-// its nearest result counts. Nil where the spec asks for no check, or for one sequence.
-func (n *Native) batchCheck(spec runner.LoadSpec) (*runner.BatchCheck, error) {
+// its nearest result counts. Nil where the spec asks for no check, or for one sequence; skipped where the self-check has
+// spoilt all calls already.
+func (n *Native) batchCheck(spec runner.LoadSpec, self *runner.SelfCheck) (*runner.BatchCheck, error) {
 	if spec.SelfCheck == nil || n.sequences == 1 {
 		return nil, nil
+	}
+	if self.RelL2 > self.Bound {
+		return &runner.BatchCheck{Skipped: "no check of the batch: the self-check found wrong results"}, nil
 	}
 	length := runner.BatchCheckPrompt + runner.BatchCheckSteps
 	if room := spec.NCtx; room < length || n.positions > 0 && n.positions < length {
@@ -59,13 +64,16 @@ func (n *Native) batchCheck(spec runner.LoadSpec) (*runner.BatchCheck, error) {
 	}
 	budget := time.Duration(spec.SelfCheck.BudgetS * float64(time.Second))
 	out := &runner.BatchCheck{Bound: spec.SelfCheck.Bound}
-	var nearest []float64 // of each sequence that is compared
+	var (
+		nearest []float64 // of each sequence that is compared
+		most    = n.sequences
+	)
 	for try := range int64(selfCheckPrompts) {
 		texts := make([][]int32, n.sequences)
 		for s := range texts {
 			texts[s] = runner.DrawPrompt(runner.SequenceSeed(try, s), length, n.vocab)
 		}
-		c, err := n.ctx.BatchCheck(texts, runner.BatchCheckPrompt, budget)
+		c, err := n.ctx.BatchCheck(texts, runner.BatchCheckPrompt, most, budget)
 		switch {
 		case err != nil:
 			return nil, failure(err)
@@ -76,12 +84,13 @@ func (n *Native) batchCheck(spec runner.LoadSpec) (*runner.BatchCheck, error) {
 		}
 		if try == 0 {
 			nearest, out.Sequences = c.RelL2, len(c.Sequences)
+			most, budget = out.Sequences, math.MaxInt64 // each of these gets as many tries, slow ones too
 			if c.FirstDifference >= 0 {
 				out.FirstDifference = &c.FirstDifference
 			}
 		}
-		for i := range min(len(nearest), len(c.RelL2)) {
-			nearest[i] = min(nearest[i], c.RelL2[i])
+		for i, rel := range c.RelL2 {
+			nearest[i] = min(nearest[i], rel)
 		}
 		if out.RelL2 = slices.Max(nearest); out.RelL2 <= out.Bound {
 			break

@@ -11,7 +11,7 @@ import (
 
 func TestLoadChecksItself(t *testing.T) {
 	spec := planned(t, model(t, t.TempDir(), "m", 3)).Jobs[0].Load
-	check := func(change func(s *runner.LoadSpec)) *runner.SelfCheck {
+	load := func(change func(s *runner.LoadSpec)) runner.LoadInfo {
 		s := spec
 		s.SelfCheck = &runner.SelfCheckSpec{BudgetS: 60, Bound: runner.SelfCheckBound}
 		change(&s)
@@ -21,8 +21,9 @@ func TestLoadChecksItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return info.SelfCheck
+		return info
 	}
+	check := func(change func(s *runner.LoadSpec)) *runner.SelfCheck { return load(change).SelfCheck }
 	for _, c := range []struct {
 		name   string
 		change func(s *runner.LoadSpec)
@@ -46,5 +47,12 @@ func TestLoadChecksItself(t *testing.T) {
 	}
 	if s := check(func(s *runner.LoadSpec) { s.SelfCheck = nil }); s != nil {
 		t.Errorf("not asked for: %+v", s)
+	}
+	if info := load(func(s *runner.LoadSpec) { s.Sequences = 2 }); info.BatchCheck.Sequences != 2 || info.BatchCheck.Skipped != "" {
+		t.Errorf("a batch: %+v", info.BatchCheck)
+	}
+	info := load(func(s *runner.LoadSpec) { s.Sequences, s.SelfCheck.Bound = 2, -1 })
+	if info.SelfCheck.Skipped != "" || !strings.Contains(info.BatchCheck.Skipped, "the self-check found wrong results") {
+		t.Errorf("a batch after a wrong result: %+v, %+v", info.SelfCheck, info.BatchCheck)
 	}
 }
