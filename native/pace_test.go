@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -99,5 +100,32 @@ func TestBoundThread(t *testing.T) {
 	}
 	if now := cpus(t); !slices.Equal(now, all) {
 		t.Errorf("the process may run on %v and could on %v", now, all)
+	}
+}
+
+// Without OpenMP the pools of prefill and decode would put two threads on one processor where they differ in size.
+func TestBoundThreadsWithoutOpenMP(t *testing.T) {
+	build, err := Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := cpus(t)
+	if len(all) < 2 {
+		t.Skip("one processor")
+	}
+	openMP := strings.Contains(build.SystemInfo, "OPENMP = 1")
+	m := load(t, writeModel(t, smallModel, "f32"))
+	for _, c := range []struct {
+		decode, prefill int
+		cpus            []int
+		refused         bool
+	}{{1, 2, all[:2], !openMP}, {2, 1, all[:2], !openMP}, {2, 2, all[:2], false}, {2, 1, nil, false}} {
+		ctx, err := m.NewContext(ContextParams{NCtx: 64, Threads: c.decode, ThreadsBatch: c.prefill, CPUs: c.cpus})
+		if err == nil {
+			ctx.Close()
+		}
+		if refused := err != nil && strings.Contains(err.Error(), "give threads_batch the number of threads"); refused != c.refused || !refused && err != nil {
+			t.Errorf("%+v with OpenMP %v: %v", c, openMP, err)
+		}
 	}
 }

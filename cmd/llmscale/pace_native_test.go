@@ -5,10 +5,12 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"llmscale/native"
 	"llmscale/runner/record"
 )
 
@@ -22,7 +24,7 @@ scenarios: [{name: s, prompt_tokens: 12}]
 backends:
   - {name: b, dtype: f32, threads: 1, pace: [hot, cold], idle_ms: 30}
   - {name: bound, dtype: f32, cpu_affinity: "%d"}
-  - {name: pair, dtype: f32, threads: 2, threads_batch: 1, cpu_affinity: "%d,%d"}
+  - {name: pair, dtype: f32, threads: 2, threads_batch: %d, cpu_affinity: "%d,%d"}
 models: [{name: m1, source: "synth:gpt2-1m"}]
 `
 
@@ -42,9 +44,17 @@ func TestPaceAndAffinityOnRecord(t *testing.T) {
 		t.Skip("one processor")
 	}
 	first, last := cpus[0], cpus[len(cpus)-1]
+	build, err := native.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefill := 1
+	if !strings.Contains(build.SystemInfo, "OPENMP = 1") {
+		prefill = 2 // ggml's own threads are bound in no other case, see TestBoundThreadsWithoutOpenMP
+	}
 	dir := filepath.Join(t.TempDir(), "run")
 	t.Setenv("OMP_PROC_BIND", "true") // gives way to cpu_affinity
-	code, _, stderr := llmscale("run", "--config", writeFile(t, "paced.yaml", fmt.Sprintf(pacedSweep, last, last, first)), "--models-dir", sharedModels, "--out", dir)
+	code, _, stderr := llmscale("run", "--config", writeFile(t, "paced.yaml", fmt.Sprintf(pacedSweep, last, prefill, last, first)), "--models-dir", sharedModels, "--out", dir)
 	if code != exitDone {
 		t.Fatalf("exit code %d:\n%s", code, stderr)
 	}

@@ -18,10 +18,13 @@ ggml_type type_by_name(const char * name) {
     return GGML_TYPE_COUNT;
 }
 
+// Whether ggml starts its own threads. It then binds them to what their pool was given.
+bool own_threads() { return !std::strstr(llama_print_system_info(), "OPENMP = 1"); }
+
 ggml_threadpool * new_pool(int32_t n_threads, const ls_context_params & params) {
     ggml_threadpool_params tp = ggml_threadpool_params_default(n_threads);
     // With OpenMP ggml would bind each thread anew in each graph, and not the only one of a team of one.
-    if (params.n_cpus > 0 && !std::strstr(llama_print_system_info(), "OPENMP = 1")) {
+    if (params.n_cpus > 0 && own_threads()) {
         for (int32_t i = 1; i < params.n_cpus && i < n_threads; i++) { // the calling thread has the first, see below
             if (params.cpus[i] < GGML_MAX_N_THREADS) {
                 tp.cpumask[params.cpus[i]] = true;
@@ -95,6 +98,11 @@ extern "C" int ls_context_new(ls_model * model, ls_context_params params, ls_con
     if (cp.type_k == GGML_TYPE_COUNT || cp.type_v == GGML_TYPE_COUNT) {
         return ls::fail(err, LS_BAD_ARG, "context", "unknown KV cache type \"%s\"",
                         cp.type_k == GGML_TYPE_COUNT ? params.kv_type_k : params.kv_type_v);
+    }
+    // Between the pools of prefill and decode ggml would bind the calling thread anew, to a processor that another one has.
+    if (params.n_cpus > 0 && params.n_threads != params.n_threads_batch && own_threads()) {
+        return ls::fail(err, LS_BAD_ARG, "context", "without OpenMP threads are bound to processors only where decode and prefill have equally many: "
+                        "give threads_batch the number of threads (%d, not %d), or bind none", params.n_threads, params.n_threads_batch);
     }
     auto * c = new ls_context;
     c->model = model;

@@ -23,7 +23,7 @@ enum {
     LS_FAILED     = 1, /* llama.cpp said no; its log says why */
     LS_BAD_ARG    = 2, /* the caller's mistake */
     LS_NO_MEMORY  = 3, /* an allocation failed */
-    LS_ABORTED    = 4, /* the progress callback asked to stop */
+    LS_ABORTED    = 4, /* the progress callback asked to stop, or hot_most_ns had passed */
     LS_KV_FULL    = 5, /* the context has no room for these tokens */
     LS_NOT_FINITE = 6, /* the model computed NaN or infinity */
     LS_NOT_AVAILABLE = 7, /* this llama.cpp does not offer it */
@@ -53,7 +53,7 @@ void ls_default_signals(void);
 
 typedef struct {
     const char * llama_commit;
-    const char * llama_source; /* module or checkout */
+    const char * llama_source; /* package, ollama or checkout */
     const char * compiler;
     const char * build_type;
     const char * flags;
@@ -119,8 +119,8 @@ typedef struct {
     uint32_t     n_seq;                    /* sequences, each with its share of n_ctx to itself */
     uint32_t     n_batch, n_ubatch;        /* tokens */
     int32_t      n_threads, n_threads_batch;
-    const int32_t * cpus;                  /* n_cpus processors to which ggml's own threads are bound, one each; */
-    int32_t         n_cpus;                /* OpenMP's are bound by OMP_PLACES, but for the calling one */
+    const int32_t * cpus;                  /* n_cpus processors to which ggml's own threads are bound, one each, if */
+    int32_t         n_cpus;                /* n_threads_batch is n_threads; OpenMP's by OMP_PLACES, but for the calling one */
     int32_t      flash_attn;               /* -1 auto, 0 off, 1 on */
     const char * kv_type_k;                /* ggml type names */
     const char * kv_type_v;

@@ -244,7 +244,7 @@ var backendTable = table[Backend]{
 			Doc: "How long a call with `pace: cold` waits before it begins."},
 			at: func(b *Backend) any { return &b.IdleMS }},
 		{Field: Field{Key: "cpu_affinity", Type: Text, Default: AffinityNone,
-			Doc: "Processors that the computing threads are bound to, one each. `none`: not bound, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY say so. `cores`: one of each physical core. A list such as `\"0,2-5\"`, in quotes: its i-th processor for thread i, and `threads: 0` takes one thread for each."},
+			Doc: "Processors that the computing threads are bound to, one each. `none`: not bound, unless OMP_PROC_BIND, OMP_PLACES or GOMP_CPU_AFFINITY say so. `cores`: one of each physical core. A list such as `\"0,2-5\"`, in quotes: its i-th processor for thread i, and `threads: 0` takes one thread for each. Without OpenMP `threads_batch` must be as many as `threads`."},
 			at: func(b *Backend) any { return &b.CPUAffinity }, rule: affinityRule},
 		{Field: Field{Key: "url", Type: Text, DefaultDoc: "`OLLAMA_HOST`, else `http://127.0.0.1:11434`",
 			Doc: "Address of the Ollama server. `${NAME}` stands for an environment variable. A login before the host and a query behind a `?` reach the server and no file of the run, see [Secrets](ollama.md#secrets). Kind ollama only."},
