@@ -68,8 +68,8 @@ func TestPace(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if got.PrefillColdNS != 0 || got.KVClearNS < got.PrefillNS/2 {
-						t.Errorf("right after the cache was filled, in %d ns: a cold prefill of %d ns beside one of %d", got.KVClearNS, got.PrefillColdNS, got.PrefillNS)
+					if got.PrefillColdNS != 0 {
+						t.Errorf("right after the cache was filled: a cold prefill of %d ns", got.PrefillColdNS)
 					}
 				}
 			}

@@ -160,7 +160,11 @@ func TestBatchesOfEveryArchitecture(t *testing.T) {
 			}
 			checked++
 			c := info.BatchCheck
-			if wrong := m.Name() == "chameleon" || m.Name() == "plamo2"; c == nil || c.Sequences != 3 || wrong != (c.RelL2 > c.Bound) {
+			if m.Name() == "cogvlm" { // wrong already with one sequence, see TestSelfCheckOfEveryArchitecture
+				if c == nil || c.Skipped == "" {
+					t.Errorf("%+v", c)
+				}
+			} else if wrong := m.Name() == "chameleon" || m.Name() == "plamo2"; c == nil || c.Sequences != 3 || wrong != (c.RelL2 > c.Bound) {
 				t.Errorf("%+v", c)
 			}
 			call := runner.CallSpec{PromptTokens: 5, Seed: 1, GenTokens: 4, Depth: 30, DepthSeed: 2}
