@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"llmscale/gguf/archs"
-	"llmscale/gguf/synth"
 	"llmscale/runner"
 )
 
@@ -48,27 +46,10 @@ func batchModels(t *testing.T) map[string]string {
 	}
 	for _, m := range archs.Models(t) {
 		if name := m.Name(); name == "mamba" || name == "jamba" {
-			dir := t.TempDir()
-			out[name] = randomArch(t, &m, dir)
+			out[name] = m.Random(t)
 		}
 	}
 	return out
-}
-
-func randomArch(t *testing.T, m *archs.Model, dir string) string {
-	t.Helper()
-	empty, path := filepath.Join(dir, "empty.gguf"), filepath.Join(dir, "m.gguf")
-	if err := m.Write(empty); err != nil {
-		t.Fatal(err)
-	}
-	twin, err := synth.OpenTwin(empty)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := synth.Write(path, twin, synth.Options{Seed: 2}); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 func firstDifference(a, b []int32) int {

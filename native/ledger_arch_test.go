@@ -118,18 +118,7 @@ func (o otherArchitecture) preview(t testing.TB) *gguf.File {
 func TestLedgerOfOtherArchitectures(t *testing.T) {
 	for _, o := range otherArchitectures {
 		t.Run(o.arch, func(t *testing.T) {
-			path := phantom(t, o.arch, o.preview(t))
-			m, err := Load(path, ModelParams{NoAlloc: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer m.Close()
-			d := describe(t, path)
-			var dev deviation
-			for _, o := range loadOptionsGrid(&d) {
-				dev.hold(t, m, &d, o)
-			}
-			dev.log(t)
+			holdPhantom(t, o.arch, o.preview(t), loadOptionsGrid)
 		})
 	}
 }

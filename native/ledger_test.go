@@ -151,6 +151,23 @@ func phantom(t testing.TB, name string, f *gguf.File) string {
 	return path
 }
 
+// holdPhantom has llama.cpp reckon a model under all of a grid's options.
+func holdPhantom(t *testing.T, name string, f *gguf.File, grid func(*gguf.Description) []loadOptions) {
+	t.Helper()
+	path := phantom(t, name, f)
+	m, err := Load(path, ModelParams{NoAlloc: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	d := describe(t, path)
+	var dev deviation
+	for _, o := range grid(&d) {
+		dev.hold(t, m, &d, o)
+	}
+	dev.log(t)
+}
+
 // loadOptionsGrid is what a model is reckoned under: contexts, micro-batches, flash attention, cache types, windows.
 func loadOptionsGrid(d *gguf.Description) []loadOptions {
 	var grid []loadOptions
@@ -172,7 +189,7 @@ func loadOptionsGrid(d *gguf.Description) []loadOptions {
 }
 
 // batchGrid is loads for several sequences.
-func batchGrid() []loadOptions {
+func batchGrid(*gguf.Description) []loadOptions {
 	var grid []loadOptions
 	for _, sequences := range []int64{2, 3, 8, 32} {
 		for _, ctx := range []int64{300, 4096} {
@@ -207,18 +224,7 @@ func TestLedgerOfBatches(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := phantom(t, s.Label(), f)
-			m, err := Load(path, ModelParams{NoAlloc: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer m.Close()
-			d := describe(t, path)
-			var dev deviation
-			for _, o := range batchGrid() {
-				dev.hold(t, m, &d, o)
-			}
-			dev.log(t)
+			holdPhantom(t, s.Label(), f, batchGrid)
 		})
 	}
 }
@@ -276,18 +282,7 @@ func TestLedgerOfLargeModels(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				path := phantom(t, s.Label(), f)
-				m, err := Load(path, ModelParams{NoAlloc: true})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer m.Close()
-				d := describe(t, path)
-				var dev deviation
-				for _, o := range loadOptionsGrid(&d) {
-					dev.hold(t, m, &d, o)
-				}
-				dev.log(t)
+				holdPhantom(t, s.Label(), f, loadOptionsGrid)
 			})
 		}
 	}

@@ -3,8 +3,6 @@
 package backend
 
 import (
-	"bytes"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/archs"
 	"llmscale/gguf/gguftest"
-	"llmscale/gguf/synth"
 	"llmscale/native"
 	"llmscale/runner"
 )
@@ -91,42 +88,13 @@ func TestModelThatPools(t *testing.T) {
 // (src/models/cogvlm.cpp of ec98e2002 and of 0c1e57098) leaves out which tokens' logits are wanted, so that a batch
 // answers with those of its first token. That is what the check is for.
 func TestSelfCheckOfEveryArchitecture(t *testing.T) {
-	models := archs.Models(t)
-	build, err := native.Build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts := archs.Told(t, gguf.RulesOf(build.LlamaSource))
-	checked := 0
-	for i := range models {
-		m := &models[i]
-		t.Run(m.Name(), func(t *testing.T) {
-			if a := accounts[m.Name()]; a.Refused != "" {
-				t.Skip(a.Refused)
-			}
-			dir := t.TempDir()
-			j := &planned(t, random(t, m, dir)).Jobs[0]
-			if j.Refused != nil {
-				t.Skip(j.Refused)
-			}
-			j.Load.SelfCheck = &runner.SelfCheckSpec{BudgetS: 60, Bound: runner.SelfCheckBound} // of mixtures too, which is stricter
-			n := &Native{}
-			defer n.Close()
-			info, err := runner.LoadChecked(n, j.Load, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			checked++
-			c := info.SelfCheck
-			t.Logf("relative L2 %.1e of %d tokens", c.RelL2, c.Tokens)
-			if wrong := c.RelL2 > runner.SelfCheckBound; wrong != (m.Name() == "cogvlm") || c.Tokens != runner.SelfCheckTokens {
-				t.Errorf("relative L2 %.2g of %d tokens, the bound is %g", c.RelL2, c.Tokens, runner.SelfCheckBound)
-			}
-		})
-	}
-	if checked < 90 {
-		t.Errorf("%d architectures checked", checked)
-	}
+	everyArchitecture(t, 0, func(t *testing.T, m *archs.Model, _ *Native, info runner.LoadInfo) {
+		c := info.SelfCheck
+		t.Logf("relative L2 %.1e of %d tokens", c.RelL2, c.Tokens)
+		if wrong := c.RelL2 > runner.SelfCheckBound; wrong != (m.Name() == "cogvlm") || c.Tokens != runner.SelfCheckTokens {
+			t.Errorf("relative L2 %.2g of %d tokens, the bound is %g", c.RelL2, c.Tokens, runner.SelfCheckBound)
+		}
+	})
 }
 
 // Three sequences of every architecture come out together as they do alone, but for two whose graphs llama.cpp builds
@@ -134,6 +102,36 @@ func TestSelfCheckOfEveryArchitecture(t *testing.T) {
 // sequence alone (ggml_set_1d), plamo2's mixes the sequences of its Mamba layers up (ssm_states_all from kv_head * n_seqs
 // on). And a call at a depth is possible and, from the cache that the first one filled, repeatable to the token.
 func TestBatchesOfEveryArchitecture(t *testing.T) {
+	everyArchitecture(t, 3, func(t *testing.T, m *archs.Model, n *Native, info runner.LoadInfo) {
+		c := info.BatchCheck
+		if m.Name() == "cogvlm" { // wrong already with one sequence, see TestSelfCheckOfEveryArchitecture
+			if c == nil || c.Skipped == "" {
+				t.Errorf("%+v", c)
+			}
+		} else if wrong := m.Name() == "chameleon" || m.Name() == "plamo2"; c == nil || c.Sequences != 3 || wrong != (c.RelL2 > c.Bound) {
+			t.Errorf("%+v", c)
+		}
+		call := runner.CallSpec{PromptTokens: 5, Seed: 1, GenTokens: 4, Depth: 30, DepthSeed: 2}
+		var hash string
+		for range 2 {
+			s, err := n.Measure(call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if hash != "" && *s.OutputTokensHash != hash {
+				t.Error("other tokens the second time")
+			}
+			hash = *s.OutputTokensHash
+			if *s.BatchSize != 3 || *s.SeqLen != 5 || *s.PromptTokensRaw != 15 || len(s.OutputTokenIDs) != 12 || len(s.TokenNS) != 4 {
+				t.Errorf("%d sequences of %d, %d tokens, %d answers, %d steps", *s.BatchSize, *s.SeqLen, *s.PromptTokensRaw, len(s.OutputTokenIDs), len(s.TokenNS))
+			}
+		}
+	})
+}
+
+// everyArchitecture loads a model with random weights of each architecture that can be measured, for so many sequences
+// (0: one), and has it checked under the bound of dense ones, mixtures too, which is stricter.
+func everyArchitecture(t *testing.T, sequences int, test func(*testing.T, *archs.Model, *Native, runner.LoadInfo)) {
 	models := archs.Models(t)
 	build, err := native.Build()
 	if err != nil {
@@ -147,11 +145,11 @@ func TestBatchesOfEveryArchitecture(t *testing.T) {
 			if a := accounts[m.Name()]; a.Refused != "" {
 				t.Skip(a.Refused)
 			}
-			j := &planned(t, random(t, m, t.TempDir())).Jobs[0]
+			j := &planned(t, m.Random(t)).Jobs[0]
 			if j.Refused != nil {
 				t.Skip(j.Refused)
 			}
-			j.Load.Sequences, j.Load.SelfCheck = 3, &runner.SelfCheckSpec{BudgetS: 60, Bound: runner.SelfCheckBound}
+			j.Load.Sequences, j.Load.SelfCheck = sequences, &runner.SelfCheckSpec{BudgetS: 60, Bound: runner.SelfCheckBound}
 			n := &Native{}
 			defer n.Close()
 			info, err := runner.LoadChecked(n, j.Load, nil)
@@ -159,69 +157,10 @@ func TestBatchesOfEveryArchitecture(t *testing.T) {
 				t.Fatal(err)
 			}
 			checked++
-			c := info.BatchCheck
-			if m.Name() == "cogvlm" { // wrong already with one sequence, see TestSelfCheckOfEveryArchitecture
-				if c == nil || c.Skipped == "" {
-					t.Errorf("%+v", c)
-				}
-			} else if wrong := m.Name() == "chameleon" || m.Name() == "plamo2"; c == nil || c.Sequences != 3 || wrong != (c.RelL2 > c.Bound) {
-				t.Errorf("%+v", c)
-			}
-			call := runner.CallSpec{PromptTokens: 5, Seed: 1, GenTokens: 4, Depth: 30, DepthSeed: 2}
-			var hash string
-			for range 2 {
-				s, err := n.Measure(call)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if hash != "" && *s.OutputTokensHash != hash {
-					t.Error("other tokens the second time")
-				}
-				hash = *s.OutputTokensHash
-				if *s.BatchSize != 3 || *s.SeqLen != 5 || *s.PromptTokensRaw != 15 || len(s.OutputTokenIDs) != 12 || len(s.TokenNS) != 4 {
-					t.Errorf("%d sequences of %d, %d tokens, %d answers, %d steps", *s.BatchSize, *s.SeqLen, *s.PromptTokensRaw, len(s.OutputTokenIDs), len(s.TokenNS))
-				}
-			}
+			test(t, m, n, info)
 		})
 	}
 	if checked < 90 {
 		t.Errorf("%d architectures checked", checked)
 	}
-}
-
-// random is the file of a model of that architecture with random weights.
-func random(t *testing.T, m *archs.Model, dir string) string {
-	t.Helper()
-	empty, path := filepath.Join(dir, "empty.gguf"), filepath.Join(dir, "m.gguf")
-	if err := m.Write(empty); err != nil {
-		t.Fatal(err)
-	}
-	// A twin takes over the factors that angles are divided by, which must not be zero.
-	f, err := gguf.Open(empty)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	w, err := os.OpenFile(empty, os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	for _, x := range f.Tensors {
-		if !strings.HasPrefix(x.Name, "rope_f") && !strings.Contains(x.Name, ".rope_f") {
-			continue
-		}
-		ones := bytes.Repeat([]byte{0, 0, 0x80, 0x3f}, int(x.Elements))
-		if _, err := w.WriteAt(ones, x.Offset); err != nil {
-			t.Fatal(err)
-		}
-	}
-	twin, err := synth.OpenTwin(empty)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := synth.Write(path, twin, synth.Options{Seed: 2}); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
