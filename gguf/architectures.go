@@ -134,18 +134,11 @@ func (d *Description) ownCaches(f *File) (int64, error) {
 	case "gemma3n":
 		return 20, nil
 	case "gemma4":
-		key := d.Architecture + ".attention.shared_kv_layers"
-		n, err := f.Int(key)
-		switch {
-		case errors.Is(err, ErrNoKey):
+		n, err := f.within(d.Architecture+".attention.shared_kv_layers", 0, d.NLayer, fmt.Sprintf("0 to the %d layers", d.NLayer))
+		if errors.Is(err, ErrNoKey) {
 			return maxLayers, nil
-		case err != nil:
-			return 0, err
-		case n < 0 || n > d.NLayer:
-			kv, _ := f.KV(key)
-			return 0, &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, n), fmt.Sprintf("0 to the %d layers", d.NLayer)}
 		}
-		return d.NLayer - n, nil
+		return d.NLayer - n, err
 	}
 	return maxLayers, nil
 }
@@ -206,16 +199,15 @@ const fullAttentionKey = ".full_attention_interval"
 // recurrence is that of the model's architecture; nil where no layer keeps a state.
 func (d *Description) recurrence(f *File) (recurrence, error) {
 	kind := recurrences[d.Architecture]
-	key := d.Architecture + fullAttentionKey
-	n, err := f.Int(key)
+	if kind == nil {
+		return nil, nil
+	}
+	n, err := f.within(d.Architecture+fullAttentionKey, 1, maxLayers, fmt.Sprintf("1 to %d", maxLayers))
 	switch {
-	case kind == nil || errors.Is(err, ErrNoKey):
+	case errors.Is(err, ErrNoKey):
 		return kind, nil
 	case err != nil:
 		return nil, err
-	case n < 1 || n > maxLayers:
-		kv, _ := f.KV(key)
-		return nil, &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, n), fmt.Sprintf("1 to %d", maxLayers)}
 	}
 	return oneOf(n), nil
 }

@@ -4,7 +4,6 @@ package gguf
 
 import (
 	"errors"
-	"fmt"
 )
 
 // hyper are hyper-parameters that a Description does not show, and needs for its layers.
@@ -34,15 +33,12 @@ func (h *hyper) read(f *File, arch string) error {
 		{&h.latentKey, "attention.key_length_mla"}, {&h.windowKey, "attention.key_length_swa"}, {&h.windowValue, "attention.value_length_swa"},
 	} {
 		key := arch + "." + k.name
-		v, err := f.Int(key)
+		v, err := f.within(key, 0, 1<<31, "0 to 2^31")
 		switch {
 		case errors.Is(err, ErrNoKey):
 			continue
 		case err != nil:
 			return err
-		case v < 0 || v > 1<<31:
-			kv, _ := f.KV(key)
-			return &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, v), "0 to 2^31"}
 		}
 		*k.to = v
 	}

@@ -68,8 +68,7 @@ func (d *Description) windows(f *File) (int64, []bool, error) {
 	if !ok || p.onlyLayers > 0 && d.NLayer != p.onlyLayers {
 		return 0, nil, nil
 	}
-	key := d.Architecture + ".attention.sliding_window"
-	tokens, err := f.Int(key)
+	tokens, err := f.within(d.Architecture+".attention.sliding_window", 0, 1<<31, "0 to 2^31")
 	switch {
 	case errors.Is(err, ErrNoKey):
 		if p.needsKey {
@@ -78,9 +77,6 @@ func (d *Description) windows(f *File) (int64, []bool, error) {
 		tokens = p.preset
 	case err != nil:
 		return 0, nil, err
-	case tokens < 0 || tokens > 1<<31:
-		kv, _ := f.KV(key)
-		return 0, nil, &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, tokens), "0 to 2^31"}
 	case tokens == 0:
 		return 0, nil, nil
 	case p.ignoresKey:

@@ -108,6 +108,16 @@ func (f *File) Int(key string) (int64, error) {
 	return v, nil
 }
 
+// within is Int of a key that must lie between two bounds; allowed names them for people.
+func (f *File) within(key string, least, most int64, allowed string) (int64, error) {
+	n, err := f.Int(key)
+	if err == nil && (n < least || n > most) {
+		kv, _ := f.KV(key)
+		err = &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, n), allowed}
+	}
+	return n, err
+}
+
 // Float returns a number of any type as a float64.
 func (f *File) Float(key string) (float64, error) {
 	kv, err := f.lookup(key)
