@@ -31,19 +31,11 @@ func (w *writer) axes() {
 	}
 	if len(w.r.Threads) > 0 {
 		w.doc.say("Times are of one prefill, or of one decode step; the best number of threads has the least median. “Each more” is what each thread more adds to the speed; beyond the most threads it is not measured.")
-		if t := w.threadTable(); len(t.rows) > mostShown {
-			w.doc.fold(fmt.Sprintf("Threads: each phase of each model (%d)", len(t.rows)), t)
-		} else {
-			w.doc.add(t)
-		}
+		w.foldAbove(mostShown, "Threads: each phase of each model", w.threadTable())
 	}
 	if len(w.r.Batches) > 0 {
 		w.doc.say("Sequences decoded together: one step of all, and the tokens per second of all and of each.")
-		if t := w.batchTable(); len(t.rows) > mostShown {
-			w.doc.fold(fmt.Sprintf("Each batch (%d)", len(t.rows)), t)
-		} else {
-			w.doc.add(t)
-		}
+		w.foldAbove(mostShown, "Each batch", w.batchTable())
 	}
 	rows := w.compared()
 	switch n := len(rows); {

@@ -19,7 +19,7 @@ func (w *writer) depth() {
 	for _, s := range w.depthSentences() {
 		w.doc.add(paragraph(s))
 	}
-	t := tableOf(w.r.DecodeDepths, []column[analysis.DecodeDepth]{
+	w.foldAbove(mostShown, "Each depth", tableOf(w.r.DecodeDepths, []column[analysis.DecodeDepth]{
 		{"<model", func(d analysis.DecodeDepth) string { return text(d.Model) }},
 		{"<backend", func(d analysis.DecodeDepth) string { return series(d.Backend, d.BatchSize) }},
 		{"prompt (tokens)", func(d analysis.DecodeDepth) string { return strconv.Itoa(d.PromptTokens) }},
@@ -30,12 +30,7 @@ func (w *writer) depth() {
 		{"ratio", func(d analysis.DecodeDepth) string { return fixed(&d.Ratio, 3) }},
 		{"95 % within one process", func(d analysis.DecodeDepth) string { return interval(d.RatioCI, 3) }},
 		{"prefill there (ms)", func(d analysis.DecodeDepth) string { return numberOf(d.PrefillMS) }},
-	})
-	if len(t.rows) > mostShown {
-		w.doc.fold(fmt.Sprintf("Each depth (%d)", len(t.rows)), t)
-		return
-	}
-	w.doc.add(t)
+	}))
 }
 
 // depthSentences say for each backend what a token of depth costs.

@@ -82,8 +82,10 @@ func (w *writer) showCells(what string, columns []deviceColumn) {
 // longTable is the number of rows above which a table is folded away.
 const longTable = 40
 
-func (w *writer) foldLong(what string, t table) {
-	if len(t.rows) > longTable {
+func (w *writer) foldLong(what string, t table) { w.foldAbove(longTable, what, t) }
+
+func (w *writer) foldAbove(most int, what string, t table) {
+	if len(t.rows) > most {
 		w.doc.fold(fmt.Sprintf("%s (%d)", what, len(t.rows)), t)
 		return
 	}
