@@ -163,7 +163,7 @@ func (a *analyzer) collect() {
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
 		a.learn(r)
-		if s := (series{r.Backend, r.batch()}); !seenSeries[s] {
+		if s := (series{r.Backend, r.Sequences()}); !seenSeries[s] {
 			seenSeries[s] = true
 			a.series = append(a.series, s)
 		}
@@ -186,7 +186,7 @@ func (a *analyzer) collect() {
 			a.res.Counts.Unusable++
 			continue
 		}
-		k := cellKey{series{r.Backend, r.batch()}, r.Model, r.Scenario, r.Mode}
+		k := cellKey{series{r.Backend, r.Sequences()}, r.Model, r.Scenario, r.Mode}
 		g := a.cells[k]
 		if g == nil {
 			g = &group{}
@@ -314,7 +314,7 @@ func (a *analyzer) learn(r *Row) {
 	fill(&m.NVocab, r.NVocab)
 	fill(&m.NCtxTrain, r.NCtxTrain)
 	if r.ok() { // of others only what was asked for is known
-		fill(&m.Threads, r.threads())
+		fill(&m.Threads, r.Threads())
 	}
 	if m.GPULayers == nil && r.ok() && r.Device == ceilings.CUDA {
 		m.GPULayers = ptr(r.NGPULayers)

@@ -42,7 +42,7 @@ type scenarioKey struct {
 }
 
 func (r *Row) scenarioKey() scenarioKey {
-	return scenarioKey{series{r.Backend, r.batch()}, r.Model, r.Scenario}
+	return scenarioKey{series{r.Backend, r.Sequences()}, r.Model, r.Scenario}
 }
 
 // callID tells the calls of a scenarioKey apart.
@@ -88,7 +88,7 @@ func float(v *int) *float64 {
 // batch * seq_len, as TR121.
 func promptCompute(r *Row) *float64 {
 	if r.SeqLen != nil {
-		return ptr(float64(r.batch() * *r.SeqLen))
+		return ptr(float64(r.Sequences() * *r.SeqLen))
 	}
 	return float(r.PromptTokensRaw)
 }
@@ -98,7 +98,7 @@ func (r *Row) promptEach() *int {
 	if r.PromptTokensRaw == nil {
 		return nil
 	}
-	return ptr(*r.PromptTokensRaw / r.batch())
+	return ptr(*r.PromptTokensRaw / r.Sequences())
 }
 
 func tokensCompute(r *Row) *float64 {
@@ -111,7 +111,7 @@ func tokensCompute(r *Row) *float64 {
 		if prompt == nil || gen == nil {
 			return nil
 		}
-		return ptr(*prompt + float64(r.batch()**gen))
+		return ptr(*prompt + float64(r.Sequences()**gen))
 	}
 	return float(r.TokensTotal)
 }
@@ -123,7 +123,7 @@ func promptTokens(r *Row) *float64 {
 	case r.Mode == record.ModePrefill && r.TokensTotal != nil:
 		return float(r.TokensTotal)
 	case r.Mode == record.ModeE2E && r.TokensTotal != nil && gen != nil:
-		return ptr(float64(*r.TokensTotal - r.batch()**gen))
+		return ptr(float64(*r.TokensTotal - r.Sequences()**gen))
 	}
 	return float(r.PromptTokensRaw)
 }

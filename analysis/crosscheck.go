@@ -126,7 +126,7 @@ func (a *analyzer) crosscheck() {
 		if !r.ok() || r.IsWarmup {
 			continue
 		}
-		k := cellKey{series{r.Backend, r.batch()}, r.Model, r.Scenario, r.Mode}
+		k := cellKey{series{r.Backend, r.Sequences()}, r.Model, r.Scenario, r.Mode}
 		seen[k] = true
 		if r.invalid() {
 			invalid[k]++
@@ -311,8 +311,8 @@ func (c *Crosscheck) bench(lines []LlamaBench, native *Row, nativeMS []float64) 
 		}
 		return all
 	}
-	if native.batch() > 1 {
-		c.Bench.Reason = fmt.Sprintf("llama-bench decodes one sequence, native %d", native.batch())
+	if native.Sequences() > 1 {
+		c.Bench.Reason = fmt.Sprintf("llama-bench decodes one sequence, native %d", native.Sequences())
 		return
 	}
 	depth := native.depth()
@@ -348,8 +348,8 @@ func recordsDiffer(native, ollama *Row) []string {
 			out = append(out, fmt.Sprintf("%s: native %s, Ollama %s", name, n, o))
 		}
 	}
-	say("n_threads", whole(native.threads()), whole(ollama.threads()))
-	say("n_threads_batch", whole(native.threadsBatch()), whole(ollama.threadsBatch()))
+	say("n_threads", whole(native.Threads()), whole(ollama.Threads()))
+	say("n_threads_batch", whole(native.ThreadsBatch()), whole(ollama.ThreadsBatch()))
 	say("n_gpu_layers", fmt.Sprint(layersOf(native.NGPULayers, native.NLayer+1)), fmt.Sprint(layersOf(ollama.NGPULayers, native.NLayer+1)))
 	say("flash_attn", native.FlashAttention, ollama.FlashAttention)
 	say("kv_type_k", native.KVTypeK, ollama.KVTypeK)

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/runner/record"
 )
@@ -137,9 +136,5 @@ func (f *DecodeDepthFit) fit(depths []int, per [][]float64) {
 		deviation = max(deviation, math.Abs(means[i]/(l.a+l.b*float64(d))-1))
 	}
 	f.Deviation = finite(deviation)
-	if df := l.n - len(depths); df > 0 && pure > float64(df)*math.Pow(1e-9*l.a, 2) {
-		k := float64(len(depths) - 2)
-		sse := float64(l.sd*l.sd) * float64(l.n-2)
-		f.BentP = finite(distuv.F{D1: k, D2: float64(df)}.Survival(max(0, sse-pure) / k / (pure / float64(df))))
-	}
+	f.BentP = l.lackOfFit(len(depths), pure)
 }

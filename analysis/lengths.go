@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/runner/record"
 )
@@ -241,25 +240,21 @@ func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 	f.FixedMS, f.FixedSE, f.FixedT = finite(l.b), finite(l.seB), interval(l.b-t*l.seB, l.b+t*l.seB)
 	f.PerTokenMS, f.PerTokenSE, f.PerTokenT = finite(l.a), finite(l.seA), interval(l.a-t*l.seA, l.a+t*l.seA)
 
-	sse, sst := float64(l.sd*l.sd)*float64(l.n-2), 0.0
+	sst := 0.0
 	meanY /= weights
 	for i := range x {
 		d := y[i] - meanY*x[i] // the call less the weighted mean of all, over its length
 		sst += float64(d * d)
 	}
 	if sst > 0 {
-		f.R2 = finite(1 - sse/sst)
+		f.R2 = finite(1 - l.sse()/sst)
 	}
 	deviation := 0.0
 	for i, gen := range gens {
 		deviation = max(deviation, math.Abs(means[i]/(l.a+l.b/float64(gen))-1))
 	}
 	f.Deviation = finite(deviation)
-	if df := l.n - len(gens); df > 0 && pure > float64(df)*math.Pow(1e-9*l.a, 2) { // less is rounding, not scatter
-		k := float64(len(gens) - 2)
-		ratio := max(0, sse-pure) / k / (pure / float64(df))
-		f.BentP = finite(distuv.F{D1: k, D2: float64(df)}.Survival(ratio))
-	}
+	f.BentP = l.lackOfFit(len(gens), pure)
 	where := f.where()
 	if deviation > curvedDeviation && f.BentP != nil && *f.BentP < alpha {
 		f.Warnings = append(f.Warnings, Warning{"not_affine", where,

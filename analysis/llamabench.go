@@ -168,9 +168,9 @@ func parseLlamaBench(data []byte) (LlamaBench, error) {
 // runsOn reports whether the line is of the same model file, threads and device as
 // a record.
 func (b *LlamaBench) runsOn(r *Row) bool {
-	threads := r.threads()
+	threads := r.Threads()
 	if b.Gen == 0 {
-		threads = r.threadsBatch()
+		threads = r.ThreadsBatch()
 	}
 	if !b.isOf(r.ModelFile) || b.Threads != threads {
 		return false

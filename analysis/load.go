@@ -271,7 +271,7 @@ type callKey struct {
 
 func keyOf(r *Row) callKey {
 	k := callKey{task: r.TaskIdx, backend: r.Backend, model: r.Model, scenario: r.Scenario,
-		batch: r.batch(), replicate: r.Replicate, mode: r.Mode, warmup: r.IsWarmup, rep: -1}
+		batch: r.Sequences(), replicate: r.Replicate, mode: r.Mode, warmup: r.IsWarmup, rep: -1}
 	switch {
 	case r.IsWarmup && r.WarmupIdx != nil:
 		k.rep, k.session = *r.WarmupIdx, r.Session
@@ -400,26 +400,6 @@ func (run *Run) readArchitecture() error {
 		}
 	}
 	return nil
-}
-
-func (r *Row) batch() int {
-	if r.BatchSize != nil && *r.BatchSize > 0 {
-		return *r.BatchSize
-	}
-	return max(r.BatchSizeConfig, 1)
-}
-
-// threads is how many threads computed decode; where nothing told, how many were asked for.
-func (r *Row) threads() int { return countedOr(r.NThreads, r.NThreadsAsked) }
-
-// threadsBatch is the same of prefill.
-func (r *Row) threadsBatch() int { return countedOr(r.NThreadsBatch, r.NThreadsBatchAsked) }
-
-func countedOr(counted *int, asked int) int {
-	if counted != nil {
-		return *counted
-	}
-	return asked
 }
 
 func (r *Row) ok() bool { return r.Status == record.StatusOK }

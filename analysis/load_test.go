@@ -313,8 +313,8 @@ func TestThreadsOfARecord(t *testing.T) {
 		if err != nil || bad != "" {
 			t.Fatal(err, bad)
 		}
-		if row.threads() != c.decode || row.threadsBatch() != c.batch {
-			t.Errorf("%s: %d and %d, want %d and %d", c.facts, row.threads(), row.threadsBatch(), c.decode, c.batch)
+		if row.Threads() != c.decode || row.ThreadsBatch() != c.batch {
+			t.Errorf("%s: %d and %d, want %d and %d", c.facts, row.Threads(), row.ThreadsBatch(), c.decode, c.batch)
 		}
 	}
 }

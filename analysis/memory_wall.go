@@ -121,7 +121,7 @@ func (a *analyzer) memoryWall() {
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
 		if r.Device == ceilings.CUDA && r.Status != record.StatusWaived {
-			k := cellKey{series: series{r.Backend, r.batch()}, model: r.Model}
+			k := cellKey{series: series{r.Backend, r.Sequences()}, model: r.Model}
 			rows[k] = append(rows[k], r)
 		}
 	}

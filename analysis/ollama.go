@@ -57,7 +57,7 @@ func (a *analyzer) otherModels(s series) {
 	warned := map[string]bool{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		if r.Backend != s.backend || r.batch() != s.batch || len(r.OllamaOthers) == 0 || warned[r.Model] {
+		if r.Backend != s.backend || r.Sequences() != s.batch || len(r.OllamaOthers) == 0 || warned[r.Model] {
 			continue
 		}
 		warned[r.Model] = true

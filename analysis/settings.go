@@ -58,7 +58,7 @@ func (a *analyzer) mixedSettings() {
 	warned := map[series]bool{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		s := series{r.Backend, r.batch()}
+		s := series{r.Backend, r.Sequences()}
 		if !r.counts() || r.Mode != record.ModeDecode || warned[s] {
 			continue
 		}
@@ -100,7 +100,7 @@ func (a *analyzer) builds() {
 		if !r.ok() || r.BackendKind != kindNative {
 			continue
 		}
-		v := r.settings().Get(axes.Program)
+		v := axes.Get(&r.Record, axes.Program)
 		if by[v.ID] == nil {
 			order = append(order, v.ID)
 			by[v.ID] = &Build{Name: v.Label, LlamaCommit: r.LlamaCommit, LlamaSource: r.LlamaSource, Compiler: r.BuildCompiler, Flags: r.BuildFlags, CPUFeatures: r.CPUFeatures}

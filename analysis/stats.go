@@ -143,6 +143,22 @@ func ols(x, y []float64) (l line, ok bool) {
 	return l, !math.IsNaN(l.b) && !math.IsInf(l.b, 0)
 }
 
+// sse is the sum of the residuals' squares.
+func (l *line) sse() float64 { return float64(l.sd*l.sd) * float64(l.n-2) }
+
+// lackOfFit is the p of the means of so many groups, each of one x, lying on the
+// line: F of what the residuals have beyond pure, the sum of squares within the
+// groups. Nil where it cannot be told: there is no scatter but of rounding.
+func (l *line) lackOfFit(groups int, pure float64) *float64 {
+	df := l.n - groups
+	if df <= 0 || pure <= float64(df)*math.Pow(1e-9*l.a, 2) {
+		return nil
+	}
+	k := float64(groups - 2)
+	f := max(0, l.sse()-pure) / k / (pure / float64(df))
+	return finite(distuv.F{D1: k, D2: float64(df)}.Survival(f))
+}
+
 // differs reports whether a sum of squares about the mean of y is more than the
 // rounding of equal values.
 func differs(sst float64, y []float64) bool {

@@ -25,7 +25,7 @@ func (r made) samples() (out []Sample) {
 		s := &r.backends[i]
 		for _, size := range r.sizes {
 			for _, mode := range record.Modes {
-				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: Of(s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: Sequences(s), WeightType: s.WeightType}
+				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: Of(s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: s.Sequences(), WeightType: s.WeightType}
 				if mode == record.ModeDecode {
 					x.PerMS = 10
 				}

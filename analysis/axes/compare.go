@@ -189,7 +189,7 @@ func (g *group) compare(base, s *Sample) Comparison {
 		c.Base, c.Value = c.Base+" ("+base.Backend+")", c.Value+" ("+s.Backend+")"
 	}
 	x, y := base.ms(), s.ms()
-	c.BaseMS, c.MS = median(x), median(y)
+	c.BaseMS, c.MS = stats.Median(x), stats.Median(y)
 	share := 1.0
 	if k == BatchSize {
 		share = float64(base.Sequences) / float64(s.Sequences)
@@ -202,7 +202,7 @@ func (g *group) compare(base, s *Sample) Comparison {
 // the wider one. Backends are processes of their own, and processes of one model
 // differ (stats.ProcessSD).
 func ratio(x, y []float64, share float64) (r float64, within, across *Interval, verdict string) {
-	r = median(y) / median(x) * share
+	r = stats.Median(y) / stats.Median(x) * share
 	if min(len(x), len(y)) < minCalls {
 		return r, nil, nil, Unknown
 	}
@@ -285,14 +285,4 @@ func size(m *float64) float64 {
 		return math.Inf(1)
 	}
 	return *m
-}
-
-func median(xs []float64) float64 {
-	s := slices.Clone(xs)
-	slices.Sort(s)
-	n := len(s)
-	if n == 0 {
-		return math.NaN()
-	}
-	return (s[(n-1)/2] + s[n/2]) / 2
 }

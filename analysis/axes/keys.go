@@ -58,14 +58,6 @@ func number(n int) Value {
 
 func flag(v bool) Value { return text(strconv.FormatBool(v)) }
 
-// counted is n; where nothing told it, what was asked for.
-func counted(n *int, asked int) Value {
-	if n != nil {
-		return number(*n)
-	}
-	return number(asked)
-}
-
 // The runner's batch_tokens and ubatch_tokens where the config has none (a test holds
 // them to the config's).
 const (
@@ -79,9 +71,9 @@ var Keys = []Key{
 	{Name: Program, of: program},
 	{Name: "device", of: func(r *record.Record) Value { return text(r.Device) }},
 	{Name: DType, of: func(r *record.Record) Value { return text(r.WeightType) }},
-	{Name: BatchSize, Numbers: true, of: func(r *record.Record) Value { return number(Sequences(r)) }},
+	{Name: BatchSize, Numbers: true, of: func(r *record.Record) Value { return number(r.Sequences()) }},
 	{Name: Threads, OnlyMode: record.ModeDecode, Numbers: true, of: decodeThreads},
-	{Name: ThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *record.Record) Value { return counted(r.NThreadsBatch, r.NThreadsBatchAsked) }},
+	{Name: ThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *record.Record) Value { return number(r.ThreadsBatch()) }},
 	{Name: "n_gpu_layers", Numbers: true, of: gpuLayers},
 	{Name: "flash_attn", of: func(r *record.Record) Value { return text(r.FlashAttention) }},
 	{Name: "kv_type", of: func(r *record.Record) Value {
@@ -108,7 +100,7 @@ var Keys = []Key{
 	{Name: "cuda_graphs", of: func(r *record.Record) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
 	{Name: Pace, of: pace},
 	{Name: "cpu_affinity", of: affinity},
-	{Name: "context_tokens", Numbers: true, of: func(r *record.Record) Value { return number(r.NCtx / Sequences(r)) }},
+	{Name: "context_tokens", Numbers: true, of: func(r *record.Record) Value { return number(r.NCtx / r.Sequences()) }},
 	{Name: "vram_limit_gib", Held: true, of: func(r *record.Record) Value {
 		if r.VRAMLimitGiB == nil {
 			return Value{Label: "the whole card"}
@@ -117,21 +109,13 @@ var Keys = []Key{
 	}},
 }
 
-// Sequences is the number of sequences that a record's call decoded together.
-func Sequences(r *record.Record) int {
-	if r.BatchSize != nil && *r.BatchSize > 0 {
-		return *r.BatchSize
-	}
-	return max(r.BatchSizeConfig, 1)
-}
-
 // decodeThreads are those of decode. A step of several sequences is computed by
 // threads_batch, which older records do not say in n_threads.
 func decodeThreads(r *record.Record) Value {
-	if Sequences(r) > 1 && (r.NThreadsBatch != nil || r.NThreadsBatchAsked > 0) {
-		return counted(r.NThreadsBatch, r.NThreadsBatchAsked)
+	if r.Sequences() > 1 && (r.NThreadsBatch != nil || r.NThreadsBatchAsked > 0) {
+		return number(r.ThreadsBatch())
 	}
-	return counted(r.NThreads, r.NThreadsAsked)
+	return number(r.Threads())
 }
 
 // program is the build that measured: its path, as two may share a file name, and everything that says how it was
@@ -187,6 +171,9 @@ func Of(r *record.Record) Settings {
 	}
 	return s
 }
+
+// Get reads one of the settings under which a record was measured.
+func Get(r *record.Record, name string) Value { return Keys[index(name)].of(r) }
 
 // Get is the value of a key. It panics on a name that no key has.
 func (s Settings) Get(name string) Value { return s[index(name)] }

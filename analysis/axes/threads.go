@@ -3,6 +3,8 @@ package axes
 import (
 	"math"
 	"slices"
+
+	"llmscale/analysis/stats"
 )
 
 // ThreadCount is one of the numbers of threads that a model was measured with.
@@ -64,7 +66,7 @@ func (g *group) bestThreads() BestThreads {
 	b := BestThreads{Mode: first.Mode, Scenario: first.Scenario, Model: first.Model, ParamsM: first.ParamsM, WeightType: first.WeightType, At: g.at, Told: true}
 	best := &g.values[0]
 	for i := range g.values {
-		if median(g.values[i].ms()) < median(best.ms()) {
+		if stats.Median(g.values[i].ms()) < stats.Median(best.ms()) {
 			best = &g.values[i]
 		}
 	}
@@ -72,7 +74,7 @@ func (g *group) bestThreads() BestThreads {
 	b.Best = of(best)
 	for i := range g.values {
 		s := &g.values[i]
-		c := ThreadCount{Backend: s.Backend, Threads: of(s), N: len(s.LatencyMS), MS: median(s.ms()), Ratio: 1, Verdict: NotShown}
+		c := ThreadCount{Backend: s.Backend, Threads: of(s), N: len(s.LatencyMS), MS: stats.Median(s.ms()), Ratio: 1, Verdict: NotShown}
 		if s != best {
 			c.Ratio, _, c.RatioCI, c.Verdict = ratio(best.ms(), s.ms(), 1)
 			b.Told = b.Told && c.Verdict == Slower

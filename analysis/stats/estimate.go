@@ -55,7 +55,7 @@ func (e Estimate) Below(p float64) float64 { return e.Value - e.Half(2*p) }
 // single slow values do not move (MedianScatter).
 func RobustLog(xs []float64) Estimate {
 	s := MedianScatter(xs)
-	return Estimate{math.Log(median(slices.Clone(xs))), s.Var, s.DF}
+	return Estimate{math.Log(Median(xs)), s.Var, s.DF}
 }
 
 // OrderedLog is the logarithm of the median of positive values, with Bonett and
@@ -82,7 +82,7 @@ func RatioOfMedians(x, y [][]float64, p float64) (ratio, reach float64) {
 	ratio = 1
 	var logs []Estimate
 	for i := range x {
-		ratio *= median(slices.Clone(y[i])) / median(slices.Clone(x[i]))
+		ratio *= Median(y[i]) / Median(x[i])
 		logs = append(logs, OrderedLog(y[i]).Minus(OrderedLog(x[i])))
 	}
 	k := float64(len(x))

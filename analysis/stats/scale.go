@@ -52,6 +52,14 @@ func MedianScatter(samples ...[]float64) Scatter {
 	return Scatter{Var: sd * sd * share / (k * k), DF: df}
 }
 
+// Median is the median of xs, which it leaves alone; NaN of none.
+func Median(xs []float64) float64 {
+	if len(xs) == 0 {
+		return math.NaN()
+	}
+	return median(slices.Clone(xs))
+}
+
 // median sorts xs.
 func median(xs []float64) float64 {
 	slices.Sort(xs)

@@ -119,6 +119,27 @@ type Record struct {
 	Nulls map[string]string `json:"null_reasons" doc:"for fields that are null though one would expect a value: why"`
 }
 
+// Sequences is how many were decoded together; where nothing told, how many were asked for.
+func (r *Record) Sequences() int {
+	if r.BatchSize != nil && *r.BatchSize > 0 {
+		return *r.BatchSize
+	}
+	return max(r.BatchSizeConfig, 1)
+}
+
+// Threads is how many computed decode; where nothing told, how many were asked for.
+func (r *Record) Threads() int { return countedOr(r.NThreads, r.NThreadsAsked) }
+
+// ThreadsBatch is the same of prefill.
+func (r *Record) ThreadsBatch() int { return countedOr(r.NThreadsBatch, r.NThreadsBatchAsked) }
+
+func countedOr(counted *int, asked int) int {
+	if counted != nil {
+		return *counted
+	}
+	return asked
+}
+
 // Measurement holds what one call measured. All three records of a call carry
 // all of it, so that a line can be read alone. Host times are CLOCK_MONOTONIC,
 // taken in C around the llama.cpp calls.
