@@ -64,8 +64,10 @@ func bind(b config.Backend, allowed []int) ([]int, error) {
 	refuse := func(format string, args ...any) ([]int, error) {
 		return nil, fmt.Errorf("runner: backend %s: cpu_affinity %s: %s", b.Name, b.CPUAffinity, fmt.Sprintf(format, args...))
 	}
-	cpus := onePerCore(allowed)
-	if b.CPUAffinity != config.AffinityCores {
+	var cpus []int
+	if b.CPUAffinity == config.AffinityCores {
+		cpus = onePerCore(allowed)
+	} else {
 		var err error
 		if cpus, err = cpulist.Parse(b.CPUAffinity); err != nil {
 			return refuse("%v", err)

@@ -70,6 +70,9 @@ type LoadSpec struct {
 	Expect Expect   `json:"expect"`
 }
 
+// Batch is how many sequences are decoded together.
+func (s *LoadSpec) Batch() int { return max(1, s.Sequences) }
+
 // OllamaSpec says which server and which of its models to measure. ModelFile is
 // then the GGUF that the server's model was made of; its tokeniser is used.
 type OllamaSpec struct {
@@ -125,6 +128,14 @@ func (s *Sample) Spoil(reason string, modes ...string) {
 	for _, mode := range modes {
 		s.Invalid[mode] = append(s.Invalid[mode], reason)
 	}
+}
+
+// Miss says why a field that could have been measured was not.
+func (s *Sample) Miss(field, why string) {
+	if s.Missing == nil {
+		s.Missing = map[string]string{}
+	}
+	s.Missing[field] = why
 }
 
 // Window is what a GPU's sensors said during one mode's phase.

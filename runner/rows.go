@@ -35,7 +35,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		RuntimeFacts: record.RuntimeFacts{
 			Device: j.Backend.Device, NThreadsAsked: j.Backend.Threads, NThreadsBatchAsked: j.Backend.ThreadsBatch,
 			NGPULayers: j.Backend.NGPULayers, FlashAttention: j.Backend.FlashAttn,
-			NCtx: j.Load.NCtx * max(1, j.Load.Sequences), NBatch: j.Load.NBatch, NUBatch: j.Load.NUBatch,
+			NCtx: j.Load.NCtx * j.Load.Batch(), NBatch: j.Load.NBatch, NUBatch: j.Load.NUBatch,
 			KVTypeK: j.Backend.KVType, KVTypeV: j.Backend.KVType, UseMmap: j.Backend.Mmap,
 			LlamaCommit: cmp.Or(info.LlamaCommit, build.LlamaCommit), Program: program, LlamaSource: build.LlamaSource,
 			BuildCompiler: build.Compiler, BuildFlags: build.Flags, CPUFeatures: build.CPUFeatures,

@@ -49,7 +49,7 @@ func cameTo(a, b config.Backend, load *LoadSpec, model string) string {
 		case "threads_batch":
 			became = fmt.Sprintf("are both %d threads, of which 0 takes as many as decode has", load.ThreadsBatch)
 		case "batch_tokens":
-			became = fmt.Sprintf("both become %d, all of the context of %d tokens", load.NBatch, load.NCtx*max(1, load.Sequences))
+			became = fmt.Sprintf("both become %d, all of the context of %d tokens", load.NBatch, load.NCtx*load.Batch())
 		case "ubatch_tokens":
 			became = fmt.Sprintf("both become %d, all of the batch", load.NUBatch)
 		case "program":

@@ -103,17 +103,16 @@ func (i *LoadInfo) judge(m *Sample) {
 	for _, why := range i.wrong() {
 		m.Spoil(why)
 	}
-	if m.Missing == nil {
-		m.Missing = map[string]string{}
-	}
 	if s := i.SelfCheck; s != nil && s.Skipped != "" {
-		m.Missing["self_check_rel_l2"], m.Missing["self_check_tokens"] = s.Skipped, s.Skipped
+		m.Miss("self_check_rel_l2", s.Skipped)
+		m.Miss("self_check_tokens", s.Skipped)
 	}
 	switch b := i.BatchCheck; {
 	case b != nil && b.Skipped != "":
-		m.Missing["batch_check_rel_l2"], m.Missing["batch_check_sequences"] = b.Skipped, b.Skipped
+		m.Miss("batch_check_rel_l2", b.Skipped)
+		m.Miss("batch_check_sequences", b.Skipped)
 	case b != nil && b.FirstDifference == nil:
-		m.Missing["batch_first_difference"] = "no step chose another token"
+		m.Miss("batch_first_difference", "no step chose another token")
 	}
 }
 

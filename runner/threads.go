@@ -22,7 +22,7 @@ type Threads struct {
 // sequence's prompt; 0: not known, and taken as more than one.
 func (t Threads) of(load LoadSpec, prompt int) Threads {
 	one := func(tokens int) bool { return tokens == 1 || load.NUBatch == 1 }
-	sequences := max(1, load.Sequences)
+	sequences := load.Batch()
 	out := t
 	if one(sequences * prompt) {
 		out.Prefill, out.CPUsPrefill = t.Decode, t.CPUs

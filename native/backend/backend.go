@@ -92,7 +92,7 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	if err := spec.Expect.Check(spec.ModelFile, account); err != nil {
 		return runner.LoadInfo{}, err
 	}
-	n.vocab, n.positions, n.sequences = n.model.Info().NVocab, spec.Positions, max(1, spec.Sequences)
+	n.vocab, n.positions, n.sequences = n.model.Info().NVocab, spec.Positions, spec.Batch()
 	n.hot, n.idle = time.Duration(spec.HotMS)*time.Millisecond, time.Duration(spec.IdleMS)*time.Millisecond
 	build, err := native.Build()
 	if err != nil {
@@ -236,14 +236,11 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		}
 	}
 	if n.hot > 0 && out.PrefillColdMS == nil {
-		if out.Missing == nil {
-			out.Missing = map[string]string{}
-		}
 		reason := fmt.Sprintf("the untimed prefill was broken off after %v", runner.HotMost)
 		if call.Depth > 0 {
 			reason += ", or came right after the cache was filled to depth"
 		}
-		out.Missing["prefill_cold_ms"] = reason
+		out.Miss("prefill_cold_ms", reason)
 	}
 	return out, nil
 }
