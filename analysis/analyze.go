@@ -72,6 +72,21 @@ type series struct {
 	batch   int
 }
 
+// seriesOf is the series of a record.
+func seriesOf(r *Row) series { return series{r.Backend, r.Sequences()} }
+
+// key is one of the series' cells.
+func (s series) key(model, scenario, mode string) cellKey { return cellKey{s, model, scenario, mode} }
+
+func (c *Cell) series() series { return series{c.Backend, c.BatchSize} }
+
+func (f *Fit) series() series { return series{f.Backend, f.BatchSize} }
+
+func (d *DeviceCell) series() series { return series{d.Backend, d.BatchSize} }
+
+// group are the calls of a cell; nil where there are none.
+func (a *Set) group(k cellKey) *group { return a.groups[k] }
+
 type modelKey struct{ backend, model string }
 
 type cellKey struct {
@@ -86,43 +101,48 @@ type group struct {
 	warm []*Row // repetitions
 }
 
-type analyzer struct {
-	run       *Run
-	opt       Options
-	axis      Axis
-	res       *Result
-	models    map[modelKey]*Model
-	cells     map[cellKey]*group
-	series    []series
+// Set is the cells of a run, with look-ups. Questions read it and add warnings.
+type Set struct {
+	run  *Run
+	opt  Options // with the defaults filled in
+	axis Axis    // what stands for a model's size
+
+	Models     []Model     // one for each backend x model that was planned or measured: by backend, then size
+	Cells      []Cell      // one for each backend x model x scenario x mode with ok rows
+	Aggregates []Aggregate // cells joined over scenarios
+	Counts     Counts
+	Warnings   []Warning
+
+	series    []series // in the order of the config
 	scenarios []string
 	modes     []string
 
-	depths     map[string]int // of each scenario: positions of the KV cache in use before its calls
+	byKey      map[modelKey]*Model
+	groups     map[cellKey]*group
+	cells      map[cellKey]int // index into Cells
+	depths     map[string]int  // of each scenario: positions of the KV cache in use before its calls
 	leastDepth int
+}
+
+type analyzer struct {
+	*Set
+	res *Result
 }
 
 // Analyze computes everything that run says. It changes nothing in run, and the
 // same run and options give the same Result.
 func Analyze(run *Run, opt Options) (*Result, error) {
-	opt, axis, err := opt.withDefaults()
+	set, err := newSet(run, opt)
 	if err != nil {
 		return nil, err
 	}
-	a := &analyzer{run: run, opt: opt, axis: axis,
-		models: map[modelKey]*Model{}, cells: map[cellKey]*group{},
-		res: &Result{SchemaVersion: resultSchema, Harness: run.Harness, Options: opt, Axis: axis,
-			Counts: run.Counts, Manifest: run.Manifest,
-			RunID: run.Manifest.Text("run_id"), RunName: run.Manifest.Text("run_name"),
-			Warnings: slices.Clone(run.Warnings)},
+	a := &analyzer{Set: set,
+		res: &Result{SchemaVersion: resultSchema, Harness: run.Harness, Options: set.opt, Axis: set.axis, Manifest: run.Manifest,
+			RunID: run.Manifest.Text("run_id"), RunName: run.Manifest.Text("run_name")},
 	}
 	if a.res.RunID == "" && len(run.Rows) > 0 {
 		a.res.RunID = run.Rows[0].RunID
 	}
-	a.collect()
-	a.learnDepths()
-	a.res.Models = a.modelList()
-	a.summarise()
-	a.aggregate()
 	a.decodeFractions()
 	a.warmups()
 	a.eventGaps()
@@ -150,20 +170,38 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 	a.mixedSettings()
 	a.builds()
 	a.runWarnings()
+	a.res.Asked = ask(a.Set)
+	a.res.Counts, a.res.Models, a.res.Cells, a.res.Aggregates, a.res.Warnings = a.Counts, a.Models, a.Cells, a.Aggregates, a.Warnings
 	return a.res, nil
 }
 
-func (a *analyzer) warn(code, where, text, advice string) {
-	a.res.Warnings = append(a.res.Warnings, Warning{Code: code, Where: where, Text: text, Advice: advice})
+// newSet sorts the records of run into cells. It changes nothing in run.
+func newSet(run *Run, opt Options) (*Set, error) {
+	opt, axis, err := opt.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	a := &Set{run: run, opt: opt, axis: axis, Counts: run.Counts, Warnings: slices.Clone(run.Warnings),
+		byKey: map[modelKey]*Model{}, groups: map[cellKey]*group{}, cells: map[cellKey]int{}}
+	a.collect()
+	a.learnDepths()
+	a.Models = a.modelList()
+	a.summarise()
+	a.aggregate()
+	return a, nil
+}
+
+func (a *Set) warn(code, where, text, advice string) {
+	a.Warnings = append(a.Warnings, Warning{Code: code, Where: where, Text: text, Advice: advice})
 }
 
 // collect sorts the records into cells and learns the models' facts.
-func (a *analyzer) collect() {
+func (a *Set) collect() {
 	seenSeries, seenScenario, seenMode := map[series]bool{}, map[string]bool{}, map[string]bool{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
 		a.learn(r)
-		if s := (series{r.Backend, r.Sequences()}); !seenSeries[s] {
+		if s := seriesOf(r); !seenSeries[s] {
 			seenSeries[s] = true
 			a.series = append(a.series, s)
 		}
@@ -179,34 +217,34 @@ func (a *analyzer) collect() {
 			continue
 		}
 		if r.invalid() {
-			a.res.Counts.Invalid++
+			a.Counts.Invalid++
 			continue
 		}
 		if _, usable := r.latency(); !usable {
-			a.res.Counts.Unusable++
+			a.Counts.Unusable++
 			continue
 		}
-		k := cellKey{series{r.Backend, r.Sequences()}, r.Model, r.Scenario, r.Mode}
-		g := a.cells[k]
+		k := seriesOf(r).key(r.Model, r.Scenario, r.Mode)
+		g := a.groups[k]
 		if g == nil {
 			g = &group{}
-			a.cells[k] = g
+			a.groups[k] = g
 		}
 		if r.IsWarmup {
-			a.res.Counts.Warmups++
+			a.Counts.Warmups++
 			g.cold = append(g.cold, r)
 		} else {
 			g.warm = append(g.warm, r)
 		}
 		if !r.IsWarmup || a.opt.IncludeWarmup {
-			a.res.Counts.Used++
+			a.Counts.Used++
 			g.rows = append(g.rows, r)
 		}
 	}
-	for _, m := range a.models {
+	for _, m := range a.byKey {
 		a.completeModel(m)
 	}
-	if n := a.res.Counts.Unusable; n > 0 {
+	if n := a.Counts.Unusable; n > 0 {
 		a.warn("unusable_latency", "runs.jsonl", fmt.Sprintf("%d ok records have no positive, finite latency_ms", n),
 			"they are left out; the program that wrote them should have given them another status")
 	}
@@ -230,7 +268,7 @@ func (a *analyzer) collect() {
 
 // manifestOrder gives the position of a name in a list of the manifest's
 // resolved (or config) section; names that are not there come last.
-func (a *analyzer) manifestOrder(list string) func(string) int {
+func (a *Set) manifestOrder(list string) func(string) int {
 	var items []struct {
 		Name string `json:"name"`
 	}
@@ -252,10 +290,10 @@ func (a *analyzer) manifestOrder(list string) func(string) int {
 }
 
 // modelList has the models in the order of the tables: by backend, then size.
-func (a *analyzer) modelList() []Model {
+func (a *Set) modelList() []Model {
 	backendAt := a.manifestOrder("backends")
 	var out []Model
-	for _, m := range a.models {
+	for _, m := range a.byKey {
 		out = append(out, *m)
 	}
 	slices.SortFunc(out, func(x, y Model) int {
@@ -266,11 +304,11 @@ func (a *analyzer) modelList() []Model {
 }
 
 // modelsOf lists a backend's models by size, those of unknown size last.
-func (a *analyzer) modelsOf(backend string) []*Model {
+func (a *Set) modelsOf(backend string) []*Model {
 	var out []*Model
-	for i := range a.res.Models {
-		if a.res.Models[i].Backend == backend {
-			out = append(out, &a.res.Models[i])
+	for i := range a.Models {
+		if a.Models[i].Backend == backend {
+			out = append(out, &a.Models[i])
 		}
 	}
 	return out
@@ -285,12 +323,12 @@ func orInf(v *float64) float64 {
 
 // learn takes what a record says about its model. Records of failed calls may
 // know nothing, so what one of them leaves open another may fill in.
-func (a *analyzer) learn(r *Row) {
+func (a *Set) learn(r *Row) {
 	k := modelKey{r.Backend, r.Model}
-	m := a.models[k]
+	m := a.byKey[k]
 	if m == nil {
 		m = &Model{Backend: r.Backend, BackendKind: r.BackendKind, Name: r.Model, Kind: r.ModelKind, Source: r.ModelSource}
-		a.models[k] = m
+		a.byKey[k] = m
 	}
 	fill(&m.File, r.ModelFile)
 	fill(&m.Device, r.Device)
@@ -344,7 +382,7 @@ func fill[T comparable](have *T, v T) {
 
 // completeModel takes from the manifest, and from TR121's table of shapes, what
 // the records left open, and settles the effective size.
-func (a *analyzer) completeModel(m *Model) {
+func (a *Set) completeModel(m *Model) {
 	if m.ParamsMillionsMeasured == nil && m.ParamsTotal > 0 {
 		m.ParamsMillionsMeasured = ptr(float64(m.ParamsTotal) / 1e6)
 	}
@@ -359,7 +397,7 @@ func (a *analyzer) completeModel(m *Model) {
 	}
 }
 
-func (a *analyzer) completeTR121(m *Model) {
+func (a *Set) completeTR121(m *Model) {
 	type measured struct {
 		Model    string   `json:"model"`
 		Params   *float64 `json:"params_millions_measured"`
@@ -429,7 +467,7 @@ func (a *analyzer) completeTR121(m *Model) {
 }
 
 // x is the model's place on the axis.
-func (a *analyzer) x(m *Model) (float64, bool) {
+func (a *Set) x(m *Model) (float64, bool) {
 	var v float64
 	switch a.axis.Name {
 	case "params_total":

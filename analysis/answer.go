@@ -167,8 +167,8 @@ func (a *analyzer) failedCells(s series, model string) (out []FailedCell) {
 	return out
 }
 
-func (a *analyzer) measured(s series, model string) bool {
-	for _, c := range a.res.Cells {
+func (a *Set) measured(s series, model string) bool {
+	for _, c := range a.Cells {
 		if c.Backend == s.backend && c.BatchSize == s.batch && c.Model == model {
 			return true
 		}
@@ -225,7 +225,7 @@ const (
 // runWarnings are doubts about the cells and the run as a whole.
 func (a *analyzer) runWarnings() {
 	few, least := 0, math.MaxInt
-	for _, c := range a.res.Cells {
+	for _, c := range a.Cells {
 		where := strings.Join([]string{c.Backend, c.Model, c.Scenario, c.Mode}, " ")
 		if c.N < medianCISamples {
 			few++
@@ -237,7 +237,7 @@ func (a *analyzer) runWarnings() {
 		}
 	}
 	if few > 0 {
-		a.warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.res.Cells), medianCISamples, least),
+		a.warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.Cells), medianCISamples, least),
 			fmt.Sprintf("set repetitions to at least %d", medianCISamples))
 	}
 	if p := a.res.Phases; p != nil && p.MedianPercent >= phaseGapPercent {
@@ -277,8 +277,8 @@ func (a *analyzer) noiseWarnings() {
 	for _, s := range a.series {
 		cells, noisy := 0, 0
 		var worst *Cell
-		for i := range a.res.Cells {
-			c := &a.res.Cells[i]
+		for i := range a.Cells {
+			c := &a.Cells[i]
 			if c.Backend != s.backend || c.BatchSize != s.batch || c.StdDevMS == nil {
 				continue
 			}

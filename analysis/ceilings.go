@@ -105,12 +105,12 @@ func (a *analyzer) ceilings() {
 	if len(a.res.Ceilings) == 0 {
 		return
 	}
-	for i := range a.res.Cells {
-		c := &a.res.Cells[i]
+	for i := range a.Cells {
+		c := &a.Cells[i]
 		if c.Mode != record.ModeDecode || c.MSPerToken == nil || !(*c.MSPerToken > 0) {
 			continue
 		}
-		rows := a.cells[cellKey{series{c.Backend, c.BatchSize}, c.Model, c.Scenario, c.Mode}].rows
+		rows := a.group(c.series().key(c.Model, c.Scenario, c.Mode)).rows
 		for _, m := range a.modelsOf(c.Backend) {
 			if m.Name == c.Model {
 				a.res.CeilingShares = append(a.res.CeilingShares, ceilingShare(f, m, c, rows[0].NGPULayers))

@@ -12,11 +12,11 @@ import (
 
 // eachCell calls f for every cell with ok records, in the order of the tables:
 // backend, batch, model by size, scenario, mode.
-func (a *analyzer) eachCell(f func(k cellKey, m *Model, g *group)) {
+func (a *Set) eachCell(f func(k cellKey, m *Model, g *group)) {
 	a.eachScenario(func(at scenarioKey, m *Model) {
 		for _, mode := range a.modes {
-			k := cellKey{at.series, at.model, at.scenario, mode}
-			if g := a.cells[k]; g != nil {
+			k := at.series.key(at.model, at.scenario, mode)
+			if g := a.groups[k]; g != nil {
 				f(k, m, g)
 			}
 		}
@@ -25,7 +25,7 @@ func (a *analyzer) eachCell(f func(k cellKey, m *Model, g *group)) {
 
 // eachScenario calls f for every model in every scenario, with records or
 // without, in that order.
-func (a *analyzer) eachScenario(f func(at scenarioKey, m *Model)) {
+func (a *Set) eachScenario(f func(at scenarioKey, m *Model)) {
 	for _, s := range a.series {
 		for _, m := range a.modelsOf(s.backend) {
 			for _, sc := range a.scenarios {
@@ -41,8 +41,8 @@ type scenarioKey struct {
 	model, scenario string
 }
 
-func (r *Row) scenarioKey() scenarioKey {
-	return scenarioKey{series{r.Backend, r.Sequences()}, r.Model, r.Scenario}
+func scenarioKeyOf(r *Row) scenarioKey {
+	return scenarioKey{seriesOf(r), r.Model, r.Scenario}
 }
 
 // callID tells the calls of a scenarioKey apart.
@@ -51,7 +51,7 @@ type callID struct {
 	warmup                  bool
 }
 
-func (r *Row) callID() callID { return callID{r.Replicate, r.Session, r.CallIdx, r.IsWarmup} }
+func callIDOf(r *Row) callID { return callID{r.Replicate, r.Session, r.CallIdx, r.IsWarmup} }
 
 func latencies(rows []*Row) []float64 {
 	return mapOf(rows, func(r *Row) float64 { ms, _ := r.latency(); return ms })
@@ -136,7 +136,7 @@ func rate(tokens *float64, r *Row) *float64 {
 	return ptr(*tokens / (ms / 1000))
 }
 
-func (a *analyzer) summarise() {
+func (a *Set) summarise() {
 	a.eachCell(func(k cellKey, m *Model, g *group) {
 		if len(g.rows) == 0 {
 			return
@@ -187,7 +187,8 @@ func (a *analyzer) summarise() {
 		if k.mode == record.ModeDecode && c.GenTokens != nil && *c.GenTokens > 0 {
 			c.MSPerToken = ptr(c.MedianMS / *c.GenTokens)
 		}
-		a.res.Cells = append(a.res.Cells, c)
+		a.cells[k] = len(a.Cells)
+		a.Cells = append(a.Cells, c)
 	})
 }
 
@@ -210,15 +211,15 @@ func cellField(cells []Cell, f func(*Cell) *float64) []float64 {
 }
 
 // aggregate joins the cells of each backend, model and mode over scenarios.
-func (a *analyzer) aggregate() {
+func (a *Set) aggregate() {
 	type key struct {
 		series
 		model, mode string
 	}
 	byKey := map[key][]Cell{}
-	for _, c := range a.res.Cells {
+	for _, c := range a.Cells {
 		if a.joins(c.Scenario) {
-			k := key{series{c.Backend, c.BatchSize}, c.Model, c.Mode}
+			k := key{c.series(), c.Model, c.Mode}
 			byKey[k] = append(byKey[k], c)
 		}
 	}
@@ -246,7 +247,7 @@ func (a *analyzer) aggregate() {
 				for _, c := range cells {
 					g.Scenarios = append(g.Scenarios, c.Scenario)
 				}
-				a.res.Aggregates = append(a.res.Aggregates, g)
+				a.Aggregates = append(a.Aggregates, g)
 			}
 		}
 	}
@@ -273,8 +274,8 @@ func (a *analyzer) decodeFractions() {
 		}
 		found[k] = p
 	}
-	for _, c := range a.res.Cells {
-		put(key{series{c.Backend, c.BatchSize}, c.Model, c.Scenario}, c.Mode, c.MedianMS, c.AnswerTokens())
+	for _, c := range a.Cells {
+		put(key{c.series(), c.Model, c.Scenario}, c.Mode, c.MedianMS, c.AnswerTokens())
 	}
 	// Over all scenarios: over those that have both, where a server had the prompts
 	// of some in its cache.

@@ -15,7 +15,7 @@ func (a *analyzer) axes() {
 		if len(g.rows) == 0 || k.mode == record.ModeE2E {
 			return
 		}
-		s := axes.Sample{Backend: k.backend, Settings: g.rows[0].settings(), Model: m.Name, ParamsM: m.ParamsMillions, WeightType: m.WeightType,
+		s := axes.Sample{Backend: k.backend, Settings: settingsOf(g.rows[0]), Model: m.Name, ParamsM: m.ParamsMillions, WeightType: m.WeightType,
 			Scenario: k.scenario, Mode: k.mode, LatencyMS: latencies(g.rows), PerMS: 1, Sequences: k.batch}
 		if k.mode == record.ModeDecode {
 			c := a.cell(k.series, m.Name, k.scenario, k.mode)
@@ -66,10 +66,10 @@ func (b *Batch) compareAnswers(rows, base []*Row) {
 		byCall[r.CallIdx] = r
 	}
 	for _, r := range rows {
-		prompt, answer := r.firstSequence()
+		prompt, answer := firstSequence(r)
 		other, otherAnswer := []int32(nil), []int32(nil)
 		if x := byCall[r.CallIdx]; x != nil {
-			other, otherAnswer = x.firstSequence()
+			other, otherAnswer = firstSequence(x)
 		}
 		if prompt == nil || answer == nil || !slices.Equal(prompt, other) || len(answer) != len(otherAnswer) {
 			continue
@@ -91,7 +91,7 @@ func (b *Batch) compareAnswers(rows, base []*Row) {
 }
 
 // firstSequence is the prompt and the answer of a call's first sequence; nil where the record does not hold them.
-func (r *Row) firstSequence() (prompt, answer []int32) {
+func firstSequence(r *Row) (prompt, answer []int32) {
 	if r.SeqLen == nil || r.GenTokensRaw == nil || len(r.PromptTokenIDs) < *r.SeqLen || len(r.OutputTokenIDs) < *r.GenTokensRaw {
 		return nil, nil
 	}
@@ -121,14 +121,14 @@ func (a *analyzer) batches() {
 			rows[cellKey{series{backend: k.backend}, m.Name, k.scenario, k.mode}] = g.rows
 		}
 	})
-	for i := range a.res.Cells {
-		c := &a.res.Cells[i]
+	for i := range a.Cells {
+		c := &a.Cells[i]
 		if c.Mode != record.ModeDecode || c.MSPerToken == nil || !(*c.MSPerToken > 0) || len(compared) > 0 && !compared[c.Backend] {
 			continue
 		}
 		b := Batch{Backend: c.Backend, BatchSize: c.BatchSize, Model: c.Model, ParamsM: c.ParamsM, Scenario: c.Scenario, N: c.N,
 			StepMS: *c.MSPerToken, EachPerS: 1e3 / *c.MSPerToken, TokensPerS: 1e3 * float64(c.BatchSize) / *c.MSPerToken}
-		if p := a.cell(series{c.Backend, c.BatchSize}, c.Model, c.Scenario, record.ModePrefill); p != nil {
+		if p := a.cell(c.series(), c.Model, c.Scenario, record.ModePrefill); p != nil {
 			b.PrefillMS = ptr(p.MedianMS)
 		}
 		if x := against[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}]; x != nil {

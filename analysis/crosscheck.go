@@ -126,7 +126,7 @@ func (a *analyzer) crosscheck() {
 		if !r.ok() || r.IsWarmup {
 			continue
 		}
-		k := cellKey{series{r.Backend, r.Sequences()}, r.Model, r.Scenario, r.Mode}
+		k := seriesOf(r).key(r.Model, r.Scenario, r.Mode)
 		seen[k] = true
 		if r.invalid() {
 			invalid[k]++
@@ -135,7 +135,7 @@ func (a *analyzer) crosscheck() {
 	for _, p := range a.pairs() {
 		for _, sc := range a.scenarios {
 			for _, phase := range crosscheckPhases {
-				nk, ok := cellKey{p.native, p.n.Name, sc, phase}, cellKey{p.ollama, p.o.Name, sc, phase}
+				nk, ok := p.native.key(p.n.Name, sc, phase), p.ollama.key(p.o.Name, sc, phase)
 				if seen[nk] && seen[ok] {
 					c := a.crosscheckOf(&p, sc, phase)
 					c.InvalidNative, c.InvalidOllama = invalid[nk], invalid[ok]
@@ -148,8 +148,8 @@ func (a *analyzer) crosscheck() {
 }
 
 // rowsOf are the calls that count.
-func (a *analyzer) rowsOf(s series, model, scenario, mode string) []*Row {
-	if g := a.cells[cellKey{s, model, scenario, mode}]; g != nil {
+func (a *Set) rowsOf(s series, model, scenario, mode string) []*Row {
+	if g := a.group(s.key(model, scenario, mode)); g != nil {
 		return g.rows
 	}
 	return nil

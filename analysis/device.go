@@ -105,7 +105,7 @@ func (a *analyzer) device() {
 			w := Warning{Code: code, Where: where, Text: text, Advice: advice}
 			d.Warnings = append(d.Warnings, w)
 			if !again {
-				a.res.Warnings = append(a.res.Warnings, w)
+				a.Warnings = append(a.Warnings, w)
 			}
 		}
 		cell := strings.Join([]string{k.backend, m.Name, k.scenario}, " ")
@@ -341,7 +341,7 @@ func (a *analyzer) deviceFits() {
 	times := map[cellKey]*DeviceCell{}
 	for i := range a.res.Device {
 		d := &a.res.Device[i]
-		times[cellKey{series{d.Backend, d.BatchSize}, d.Model, d.Scenario, d.Mode}] = d
+		times[d.series().key(d.Model, d.Scenario, d.Mode)] = d
 	}
 	for _, s := range a.series {
 		whole := a.wholeSet(s, record.ModeDecode)
@@ -350,7 +350,7 @@ func (a *analyzer) deviceFits() {
 			x, ok := a.x(m)
 			var h, d []float64
 			for _, sc := range whole {
-				if c := times[cellKey{s, m.Name, sc, record.ModeDecode}]; c != nil && c.DeviceMS != nil && *c.DeviceMS > 0 {
+				if c := times[s.key(m.Name, sc, record.ModeDecode)]; c != nil && c.DeviceMS != nil && *c.DeviceMS > 0 {
 					h, d = append(h, c.HostMS), append(d, *c.DeviceMS)
 				}
 			}

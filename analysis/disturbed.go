@@ -34,7 +34,7 @@ const (
 // disturbed finds the repetitions that something took the cores from.
 func (a *analyzer) disturbed() {
 	a.eachScenario(func(at scenarioKey, m *Model) {
-		g := a.cells[cellKey{at.series, at.model, at.scenario, record.ModeE2E}]
+		g := a.group(at.series.key(at.model, at.scenario, record.ModeE2E))
 		if g == nil {
 			return
 		}

@@ -29,16 +29,16 @@ func (a *analyzer) failures() {
 	tallies := map[scenarioKey]*tally{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		t := tallies[r.scenarioKey()]
+		t := tallies[scenarioKeyOf(r)]
 		if t == nil {
 			t = &tally{failed: map[callID]bool{}, ok: map[callID]bool{}}
-			tallies[r.scenarioKey()] = t
+			tallies[scenarioKeyOf(r)] = t
 		}
 		if r.ok() {
-			t.ok[r.callID()] = true
+			t.ok[callIDOf(r)] = true
 			continue
 		}
-		t.failed[r.callID()] = true
+		t.failed[callIDOf(r)] = true
 		if t.worst == nil || severityOf(r.Status) < severityOf(t.worst.Status) {
 			t.worst = r
 		}

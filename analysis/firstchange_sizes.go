@@ -55,7 +55,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 			continue
 		}
 		z := &sized{model: m, empty: !a.measured(s, m.Name), tail: a.overall(s, m.Name)}
-		for _, g := range a.res.Aggregates {
+		for _, g := range a.Aggregates {
 			if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == record.ModeDecode && slices.Equal(g.Scenarios, whole) {
 				z.decode = ptr(g.GeomeanMS)
 			}
@@ -64,8 +64,8 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 			z.p95 = z.tail.P95InCalls
 		}
 		var medians []stats.Estimate
-		for i := range a.res.Cells {
-			if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == m.Name && c.Mode == record.ModeDecode && a.joins(c.Scenario) {
+		for i := range a.Cells {
+			if c := &a.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == m.Name && c.Mode == record.ModeDecode && a.joins(c.Scenario) {
 				medians = append(medians, stats.RobustLog(c.LatenciesMS))
 				if z.doubt == "" {
 					z.doubt = doubtOf(c)
@@ -117,7 +117,7 @@ func (a *analyzer) notOfSize(s series, m *Model, f FailedCell) string {
 		return statusWord(f.Status) + " after calls that went well"
 	}
 	for _, l := range a.modelsOf(s.backend) {
-		if l == m || l.ParamsMillions == nil || sizeStep**l.ParamsMillions <= *m.ParamsMillions || a.cells[cellKey{s, l.Name, f.Scenario, record.ModeDecode}] == nil {
+		if l == m || l.ParamsMillions == nil || sizeStep**l.ParamsMillions <= *m.ParamsMillions || a.group(s.key(l.Name, f.Scenario, record.ModeDecode)) == nil {
 			continue
 		}
 		whole := !slices.ContainsFunc(a.failedCells(s, l.Name), func(x FailedCell) bool { return x.Scenario == f.Scenario })

@@ -32,7 +32,7 @@ func (a *analyzer) raise(fits []Fit) {
 			if f := &fits[i]; (f.Scenario == AllScenarios) == whole {
 				for _, w := range f.Warnings {
 					if whole || !said[w.Code] {
-						a.res.Warnings = append(a.res.Warnings, w)
+						a.Warnings = append(a.Warnings, w)
 					}
 				}
 			}
@@ -57,7 +57,7 @@ func (a *analyzer) points(s series, mode, scenario string) (points []Point, mode
 		ms, of := math.NaN(), []string{scenario}
 		if scenario == AllScenarios {
 			of = whole
-			for _, g := range a.res.Aggregates {
+			for _, g := range a.Aggregates {
 				if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == mode {
 					if ms = g.GeomeanMS; !slices.Equal(g.Scenarios, whole) {
 						unequal = append(unequal, m.Name)
@@ -65,7 +65,7 @@ func (a *analyzer) points(s series, mode, scenario string) (points []Point, mode
 					}
 				}
 			}
-		} else if g := a.cells[cellKey{s, m.Name, scenario, mode}]; g != nil {
+		} else if g := a.group(s.key(m.Name, scenario, mode)); g != nil {
 			ms = median(latencies(g.rows))
 		}
 		if math.IsNaN(ms) {
@@ -86,7 +86,7 @@ func (a *analyzer) points(s series, mode, scenario string) (points []Point, mode
 func (a *analyzer) callScatter(s series, model, mode string, scenarios []string) stats.Scatter {
 	var calls [][]float64
 	for _, sc := range scenarios {
-		if g := a.cells[cellKey{s, model, sc, mode}]; g != nil {
+		if g := a.group(s.key(model, sc, mode)); g != nil {
 			calls = append(calls, latencies(g.rows))
 		}
 	}
@@ -97,9 +97,9 @@ func (a *analyzer) callScatter(s series, model, mode string, scenarios []string)
 // to be compared with the others': the largest set of any model, of several such
 // the one that most models have. Counting them would not do: without the longest
 // answers a mean is another one than without the shortest.
-func (a *analyzer) wholeSet(s series, mode string) (set []string) {
+func (a *Set) wholeSet(s series, mode string) (set []string) {
 	models := map[string]int{}
-	for _, g := range a.res.Aggregates {
+	for _, g := range a.Aggregates {
 		if g.Backend != s.backend || g.BatchSize != s.batch || g.Mode != mode {
 			continue
 		}
@@ -141,7 +141,7 @@ func (a *analyzer) fitSeries(s series, mode, scenario string) {
 		}
 		a.res.OffsetFits = append(a.res.OffsetFits, o)
 		if scenario == AllScenarios {
-			a.res.Warnings = append(a.res.Warnings, raised...)
+			a.Warnings = append(a.Warnings, raised...)
 		}
 	}
 	if scenario != AllScenarios {
@@ -169,7 +169,7 @@ func (a *analyzer) fitSeries(s series, mode, scenario string) {
 	t := TwoPredictorFit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario, Axis: a.axis.Name}
 	fitPlane(&t, shaped, layers, a.opt)
 	a.res.TwoPredictors = append(a.res.TwoPredictors, t)
-	a.res.Warnings = append(a.res.Warnings, t.Warnings...)
+	a.Warnings = append(a.Warnings, t.Warnings...)
 }
 
 func rankCorrelation(x, y []float64) (rho, p *float64) {
@@ -209,8 +209,8 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 	}
 	if len(unequal) > 0 {
 		which := "fewer"
-		whole := a.wholeSet(series{f.Backend, f.BatchSize}, f.Mode)
-		for _, g := range a.res.Aggregates {
+		whole := a.wholeSet(f.series(), f.Mode)
+		for _, g := range a.Aggregates {
 			if f.Filter == "" && g.Backend == f.Backend && g.BatchSize == f.BatchSize && g.Mode == f.Mode && slices.Contains(unequal, g.Model) && len(g.Scenarios) == len(whole) {
 				which = "other"
 			}
@@ -218,7 +218,7 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 		warn("unequal_scenarios", fmt.Sprintf("%s ran in %s scenarios than the others: left out of the fit over all scenarios", strings.Join(unequal, ", "), which),
 			"read the fits of single scenarios, or resume the run")
 	}
-	if w, mixed := a.mixedLengths(series{f.Backend, f.BatchSize}, f.Mode, f.where()); mixed && f.Scenario == AllScenarios {
+	if w, mixed := a.mixedLengths(f.series(), f.Mode, f.where()); mixed && f.Scenario == AllScenarios {
 		f.Warnings = append(f.Warnings, w)
 	}
 	a.mixWarnings(warn, models)

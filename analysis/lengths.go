@@ -144,7 +144,7 @@ func (a *analyzer) lengthCalls(s series, m *Model) map[promptAt]*lengthCalls {
 	out := map[promptAt]*lengthCalls{}
 	for _, sc := range a.scenarios {
 		for _, mode := range []string{record.ModeDecode, record.ModeE2E} {
-			g := a.cells[cellKey{s, m.Name, sc, mode}]
+			g := a.group(s.key(m.Name, sc, mode))
 			if g == nil {
 				continue
 			}
@@ -201,7 +201,7 @@ func (a *analyzer) decodeLengths(s series, m *Model, at promptAt, c *lengthCalls
 	f.Position = positionSlope(gens[len(gens)-1], c.decode[gens[len(gens)-1]])
 	positionBias(&f, gens, c.decode)
 	a.res.DecodeLengthFits = append(a.res.DecodeLengthFits, f)
-	a.res.Warnings = append(a.res.Warnings, f.Warnings...)
+	a.Warnings = append(a.Warnings, f.Warnings...)
 	a.res.Answers.DecodeLengths = append(a.res.Answers.DecodeLengths, lengthAnswer(&f, rows, c.decode))
 }
 
@@ -385,10 +385,10 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row)
 
 // answerLengths lists the answer lengths of a series, and which of its scenarios
 // has which.
-func (a *analyzer) answerLengths(s series) []int {
+func (a *Set) answerLengths(s series) []int {
 	seen := map[int]bool{}
-	for i := range a.res.Cells {
-		if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Mode == record.ModeDecode && a.joins(c.Scenario) {
+	for i := range a.Cells {
+		if c := &a.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Mode == record.ModeDecode && a.joins(c.Scenario) {
 			if n := c.AnswerTokens(); n != nil {
 				seen[int(*n)] = true
 			}
@@ -399,7 +399,7 @@ func (a *analyzer) answerLengths(s series) []int {
 
 // mixedLengths is the warning of a figure that joins scenarios of different
 // answer lengths.
-func (a *analyzer) mixedLengths(s series, mode, where string) (w Warning, mixed bool) {
+func (a *Set) mixedLengths(s series, mode, where string) (w Warning, mixed bool) {
 	lengths := a.answerLengths(s)
 	if mode == record.ModePrefill || len(lengths) < 2 {
 		return w, false

@@ -121,7 +121,7 @@ func (a *analyzer) memoryWall() {
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
 		if r.Device == ceilings.CUDA && r.Status != record.StatusWaived {
-			k := cellKey{series: series{r.Backend, r.Sequences()}, model: r.Model}
+			k := cellKey{series: seriesOf(r), model: r.Model}
 			rows[k] = append(rows[k], r)
 		}
 	}
@@ -156,7 +156,7 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend)
 	}
 	ran := false
 	told := rows[max(slices.IndexFunc(rows, (*Row).ok), 0)] // a call that failed knows what was asked for, and not what came of it
-	c.settings = told.settings().Without("n_gpu_layers", "vram_limit_gib", axes.DType)
+	c.settings = settingsOf(told).Without("n_gpu_layers", "vram_limit_gib", axes.DType)
 	var worst *Row
 	for _, r := range rows {
 		if c.LimitGiB == nil {
@@ -183,8 +183,8 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend)
 		}
 	}
 	var host, device []float64
-	for i := range a.res.Cells {
-		if x := &a.res.Cells[i]; x.Backend == s.backend && x.BatchSize == s.batch && x.Model == m.Name && x.Mode == record.ModeDecode && a.joins(x.Scenario) && x.MSPerToken != nil {
+	for i := range a.Cells {
+		if x := &a.Cells[i]; x.Backend == s.backend && x.BatchSize == s.batch && x.Model == m.Name && x.Mode == record.ModeDecode && a.joins(x.Scenario) && x.MSPerToken != nil {
 			host = append(host, *x.MSPerToken)
 			if x.CUDAEventMS != nil && x.GenTokens != nil && *x.GenTokens > 0 {
 				device = append(device, *x.CUDAEventMS / *x.GenTokens)

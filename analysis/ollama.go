@@ -30,10 +30,10 @@ func (a *analyzer) ollama() {
 		for _, m := range models {
 			var decodes []*Row
 			for _, sc := range a.scenarios {
-				if g := a.cells[cellKey{s, m.Name, sc, record.ModePrefill}]; g != nil && len(g.cold) > 0 {
+				if g := a.group(s.key(m.Name, sc, record.ModePrefill)); g != nil && len(g.cold) > 0 {
 					out.Warmups = append(out.Warmups, ollamaWarmup(m, sc, g))
 				}
-				if g := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}]; g != nil && len(g.rows) > 0 {
+				if g := a.group(s.key(m.Name, sc, record.ModeDecode)); g != nil && len(g.rows) > 0 {
 					out.EarlyStops = append(out.EarlyStops, earlyStop(m, sc, g.rows))
 					if a.joins(sc) {
 						decodes = append(decodes, g.rows...)
@@ -91,7 +91,7 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 			var points []Point
 			var models []*Model
 			for _, m := range a.modelsOf(s.backend) {
-				g := a.cells[cellKey{s, m.Name, sc, mode}]
+				g := a.group(s.key(m.Name, sc, mode))
 				if g == nil {
 					continue
 				}

@@ -74,6 +74,7 @@ type Result struct {
 	OllamaGaps        []OllamaGap        `json:"ollama_gap,omitempty"`          // where the time of a call through Ollama goes
 	OllamaGreedy      []OllamaGreedy     `json:"ollama_greedy,omitempty"`       // answers of both, token by token
 	Answers           Answers            `json:"answers"`
+	Asked             []Answer           `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
 	Warnings          []Warning          `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
 }
 

@@ -33,7 +33,7 @@ func (a *analyzer) said() {
 			return // greedy: the cell's other calls say the same
 		}
 	})
-	for _, m := range a.res.Models {
+	for _, m := range a.Models {
 		if s, ok := best[modelKey{m.Backend, m.Name}]; ok {
 			a.res.Said = append(a.res.Said, s)
 		}

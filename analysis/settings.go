@@ -9,8 +9,8 @@ import (
 	"llmscale/runner/record"
 )
 
-// settings are what the record says of how it was measured.
-func (r *Row) settings() axes.Settings { return axes.Of(&r.Record) }
+// settingsOf is what the record says of how it was measured.
+func settingsOf(r *Row) axes.Settings { return axes.Of(&r.Record) }
 
 // pace is hot or cold; "" where there was neither.
 func (r *Row) pace() string {
@@ -25,7 +25,7 @@ func (r *Row) pace() string {
 func (r *Row) depth() int { return max(0, r.Depth) }
 
 // learnDepths finds at which depth each scenario's calls begin, and the least of all.
-func (a *analyzer) learnDepths() {
+func (a *Set) learnDepths() {
 	a.depths = map[string]int{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
@@ -44,10 +44,10 @@ func (a *analyzer) learnDepths() {
 // joins reports whether a scenario is part of what joins scenarios. Those that begin
 // deeper than the shallowest are not: a mean over depths is the time of none of them,
 // and a tail over depths is their difference.
-func (a *analyzer) joins(scenario string) bool { return a.depths[scenario] == a.leastDepth }
+func (a *Set) joins(scenario string) bool { return a.depths[scenario] == a.leastDepth }
 
 // joined are the scenarios that joins reports.
-func (a *analyzer) joined() []string {
+func (a *Set) joined() []string {
 	return slices.DeleteFunc(slices.Clone(a.scenarios), func(sc string) bool { return !a.joins(sc) })
 }
 
@@ -58,7 +58,7 @@ func (a *analyzer) mixedSettings() {
 	warned := map[series]bool{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		s := series{r.Backend, r.Sequences()}
+		s := seriesOf(r)
 		if !r.counts() || r.Mode != record.ModeDecode || warned[s] {
 			continue
 		}
@@ -66,7 +66,7 @@ func (a *analyzer) mixedSettings() {
 			first[s] = r
 			continue
 		}
-		names := first[s].settings().Differing(r.settings())
+		names := settingsOf(first[s]).Differing(settingsOf(r))
 		names = slices.DeleteFunc(names, func(n string) bool { return n == axes.DType || n == "n_gpu_layers" }) // a model's own
 		if x, y := first[s].promptEach(), r.promptEach(); x != nil && y != nil && (*x == 1) != (*y == 1) {
 			names = slices.DeleteFunc(names, func(n string) bool { return n == axes.ThreadsBatch }) // one token is computed by decode's threads

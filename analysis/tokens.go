@@ -19,7 +19,7 @@ func (a *analyzer) tokens() {
 			var calls [][]float64  // each token over the median of its call
 			var mine []Tail
 			for _, sc := range a.scenarios {
-				g := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}]
+				g := a.group(s.key(m.Name, sc, record.ModeDecode))
 				if g == nil {
 					continue
 				}

@@ -68,16 +68,16 @@ func (a *analyzer) verdicts() {
 		if !r.ok() {
 			continue
 		}
-		t := tallies[r.scenarioKey()]
+		t := tallies[scenarioKeyOf(r)]
 		if t == nil {
 			t = &tally{spoilt: modesOf{}, valid: modesOf{}}
-			tallies[r.scenarioKey()] = t
+			tallies[scenarioKeyOf(r)] = t
 		}
 		if !r.invalid() {
-			t.valid.put(r.callID(), r.Mode)
+			t.valid.put(callIDOf(r), r.Mode)
 			continue
 		}
-		t.spoilt.put(r.callID(), r.Mode)
+		t.spoilt.put(callIDOf(r), r.Mode)
 		for _, reason := range r.VerdictReasons {
 			if reason = strings.TrimSpace(reason); reason != "" && !slices.Contains(t.reasons, reason) {
 				t.reasons = append(t.reasons, reason)

@@ -184,9 +184,9 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 		if decode == nil || decode.MSPerToken == nil || !(*decode.MSPerToken > 0) {
 			continue
 		}
-		rows := a.cells[cellKey{s, m.Name, sc, record.ModeDecode}].rows
+		rows := a.group(s.key(m.Name, sc, record.ModeDecode)).rows
 		r := rows[0]
-		z.settings = r.settings()
+		z.settings = settingsOf(r)
 		work = sameWork{m.Name, m.BackendKind, r.Device, s.batch, m.ParamsTotal, z.settings.Without(axes.DType)}
 		t := WeightTypeTimes{Scenario: sc, PromptTokens: medianField(rows, func(r *Row) *float64 { return float(r.promptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
 		perToken := mapOf(rows, func(r *Row) float64 {
@@ -222,11 +222,10 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 	return z, work, true
 }
 
-func (a *analyzer) cell(s series, model, scenario, mode string) *Cell {
-	for i := range a.res.Cells {
-		if c := &a.res.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == model && c.Scenario == scenario && c.Mode == mode {
-			return c
-		}
+// cell is the summary of a cell; nil where no call of it counts.
+func (a *Set) cell(s series, model, scenario, mode string) *Cell {
+	if i, ok := a.cells[s.key(model, scenario, mode)]; ok {
+		return &a.Cells[i]
 	}
 	return nil
 }
