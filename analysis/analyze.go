@@ -355,21 +355,21 @@ func (a *Set) learn(r *Row) {
 		fill(&m.Threads, r.Threads())
 	}
 	if m.GPULayers == nil && r.ok() && r.Device == ceilings.CUDA {
-		m.GPULayers = ptr(r.NGPULayers)
+		m.GPULayers = new(r.NGPULayers)
 	}
 	if p := r.ParamsMillionsConfig; p != nil && *p > 0 && m.ParamsMillionsConfig == nil {
-		m.ParamsMillionsConfig = ptr(*p)
+		m.ParamsMillionsConfig = new(*p)
 	}
 	if m.ParamsMillionsMeasured == nil {
 		switch p := r.ParamsMillionsMeasured; {
 		case p != nil && *p > 0:
-			m.ParamsMillionsMeasured = ptr(*p)
+			m.ParamsMillionsMeasured = new(*p)
 		case r.SchemaVersion > 0 && r.ParamsMillions > 0: // llmscale counts the file's tensors
-			m.ParamsMillionsMeasured = ptr(r.ParamsMillions)
+			m.ParamsMillionsMeasured = new(r.ParamsMillions)
 		}
 	}
 	if m.ParamsMillions == nil && r.ParamsMillions > 0 {
-		m.ParamsMillions = ptr(r.ParamsMillions) // the fallback: completeModel prefers better ones
+		m.ParamsMillions = new(r.ParamsMillions) // the fallback: completeModel prefers better ones
 	}
 }
 
@@ -384,16 +384,16 @@ func fill[T comparable](have *T, v T) {
 // the records left open, and settles the effective size.
 func (a *Set) completeModel(m *Model) {
 	if m.ParamsMillionsMeasured == nil && m.ParamsTotal > 0 {
-		m.ParamsMillionsMeasured = ptr(float64(m.ParamsTotal) / 1e6)
+		m.ParamsMillionsMeasured = new(float64(m.ParamsTotal) / 1e6)
 	}
 	if a.run.Harness == HarnessTR121 {
 		a.completeTR121(m)
 	}
 	switch {
 	case m.ParamsMillionsMeasured != nil:
-		m.ParamsMillions = ptr(*m.ParamsMillionsMeasured)
+		m.ParamsMillions = new(*m.ParamsMillionsMeasured)
 	case m.ParamsMillionsConfig != nil:
-		m.ParamsMillions = ptr(*m.ParamsMillionsConfig)
+		m.ParamsMillions = new(*m.ParamsMillionsConfig)
 	}
 }
 
@@ -420,7 +420,7 @@ func (a *Set) completeTR121(m *Model) {
 			continue
 		}
 		if e.Params != nil && *e.Params > 0 && m.ParamsMillionsMeasured == nil {
-			m.ParamsMillionsMeasured = ptr(*e.Params)
+			m.ParamsMillionsMeasured = new(*e.Params)
 		}
 		fill(&m.WeightType, e.Quant)
 		fill(&m.Architecture, e.Family)

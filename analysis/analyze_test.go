@@ -53,17 +53,17 @@ func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 		CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK}
 	base.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "gpt2", NLayer: 2 + m, NEmbd: 64 * (m + 1), NHead: 2, NVocab: 50257,
 		ParamsTotal: params, ParamsNonEmbedding: params / 4 * 3, ParamsActive: params, BytesPerToken: 4 * params}
-	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: ptr(2), LlamaCommit: "c"}
+	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: new(2), LlamaCommit: "c"}
 	if p.facts != nil {
 		p.facts(m, &base.ModelFacts)
 	}
 	if call == 0 {
-		base.WarmupIdx = ptr(0)
+		base.WarmupIdx = new(0)
 	} else {
-		base.Rep = ptr(call - 1)
+		base.Rep = new(call - 1)
 	}
 	if p.fails != nil && p.fails(m) != "" {
-		base.Status, base.Error, base.Signal = p.fails(m), ptr("no room"), ptr("SIGKILL")
+		base.Status, base.Error, base.Signal = p.fails(m), new("no room"), new("SIGKILL")
 	} else {
 		prefill := p.perToken(m) * 3
 		decode := 0.0
@@ -75,9 +75,9 @@ func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 			base.TokenNS = append(base.TokenNS, int64(ms*1e6))
 			decode += ms
 		}
-		base.Measurement.PrefillMS, base.KVDecodeMS, base.E2EKVMS = ptr(prefill), ptr(decode), ptr(prefill+decode)
-		base.E2EGapPercent, base.RSSPeakMiB, base.LogitsFinite = ptr(0.1), ptr(100.0), ptr(true)
-		base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = ptr(9), ptr(9), ptr(p.gen), ptr(p.gen), ptr(1)
+		base.Measurement.PrefillMS, base.KVDecodeMS, base.E2EKVMS = new(prefill), new(decode), new(prefill+decode)
+		base.E2EGapPercent, base.RSSPeakMiB, base.LogitsFinite = new(0.1), new(100.0), new(true)
+		base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = new(9), new(9), new(p.gen), new(p.gen), new(1)
 	}
 	var out []Row
 	for _, mode := range record.Modes {
@@ -86,11 +86,11 @@ func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 		if r.Status == record.StatusOK {
 			switch mode {
 			case record.ModePrefill:
-				r.LatencyMS, r.TokensTotal = r.PrefillMS, ptr(9)
+				r.LatencyMS, r.TokensTotal = r.PrefillMS, new(9)
 			case record.ModeDecode:
-				r.LatencyMS, r.TokensTotal = r.KVDecodeMS, ptr(p.gen)
+				r.LatencyMS, r.TokensTotal = r.KVDecodeMS, new(p.gen)
 			case record.ModeE2E:
-				r.LatencyMS, r.TokensTotal = r.E2EKVMS, ptr(9+p.gen)
+				r.LatencyMS, r.TokensTotal = r.E2EKVMS, new(9+p.gen)
 			}
 		}
 		out = append(out, r)
@@ -297,7 +297,7 @@ func TestPhases(t *testing.T) {
 			if r.Model == "m03" && r.Scenario == "p9" && r.Rep != nil && *r.Rep == 4 {
 				gap = .9
 			}
-			r.LatencyMS = ptr(*r.E2EKVMS / gap) // e2e = sum/gap, so that the gap is 1 - gap of it
+			r.LatencyMS = new(*r.E2EKVMS / gap) // e2e = sum/gap, so that the gap is 1 - gap of it
 		}
 	}
 	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
@@ -316,7 +316,7 @@ func TestTTFT(t *testing.T) {
 	rows := ladder.rows(1)
 	for i := range rows {
 		if r := &rows[i]; r.Rep != nil {
-			r.TTFTMS = ptr(*r.PrefillMS + float64(*r.Rep)) // median: 3 ms above prefill
+			r.TTFTMS = new(*r.PrefillMS + float64(*r.Rep)) // median: 3 ms above prefill
 		}
 	}
 	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
@@ -346,7 +346,7 @@ func TestSaid(t *testing.T) {
 	prompts := map[string]string{"long": strings.Repeat("x ", 400), "short": "Hello", "medium": "Who was Ada Lovelace?"}
 	for i := range rows {
 		r := &rows[i]
-		r.Prompt, r.OutputText = ptr(prompts[r.Scenario]), ptr("answer to "+r.Scenario)
+		r.Prompt, r.OutputText = new(prompts[r.Scenario]), new("answer to "+r.Scenario)
 		if r.Model == "m01" {
 			r.ModelKind = "gguf"
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -126,13 +127,13 @@ func (a *analyzer) tailTrend(s series) TailTrend {
 		return out
 	}
 	last := len(ratios) - 1
-	out.SmallestModel, out.SmallestRatio = tails[0].Model, ptr(ratios[0])
-	out.LargestModel, out.LargestRatio = tails[last].Model, ptr(ratios[last])
+	out.SmallestModel, out.SmallestRatio = tails[0].Model, new(ratios[0])
+	out.LargestModel, out.LargestRatio = tails[last].Model, new(ratios[last])
 	worst := slices.Index(ratios, slices.Max(ratios))
-	out.WorstModel, out.WorstRatio = tails[worst].Model, ptr(ratios[worst])
+	out.WorstModel, out.WorstRatio = tails[worst].Model, new(ratios[worst])
 	rho, p, ok := spearman(sizes, ratios)
 	if !ok {
-		out.Why = fmt.Sprintf("%s with token times; a rank correlation takes 3 that differ", countOf(len(tails), "model", "models"))
+		out.Why = fmt.Sprintf("%s with token times; a rank correlation takes 3 that differ", words.Counted(len(tails), "model", "models"))
 		return out
 	}
 	out.Rho, out.P = finite(rho), finite(p)

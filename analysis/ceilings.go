@@ -131,7 +131,7 @@ func joinCeilings(all []ceilings.Device) DeviceCeiling {
 	}
 	best := func(have **float64, v float64) {
 		if v > 0 && (*have == nil || v > **have) {
-			*have = ptr(v)
+			*have = new(v)
 		}
 	}
 	for i := range all {
@@ -148,7 +148,7 @@ func joinCeilings(all []ceilings.Device) DeviceCeiling {
 		}
 		for _, l := range all[i].Launch {
 			if l.US > 0 && (out.StartUS == nil || l.US < *out.StartUS) {
-				out.StartUS, out.StartHow = ptr(l.US), l.How
+				out.StartUS, out.StartHow = new(l.US), l.How
 			}
 		}
 	}
@@ -188,7 +188,7 @@ func ceilingShare(f *ceilings.File, m *Model, c *Cell, gpuLayers int) CeilingSha
 		return s
 	}
 	atMost, reached := e.At(s.Bytes())
-	s.Ceiling, s.Reached = ptr(atMost/1e9), ptr(reached/1e9)
+	s.Ceiling, s.Reached = new(atMost/1e9), new(reached/1e9)
 	s.Share, s.ShareHigh = finite(rate/atMost), finite(rate/reached)
 	return s
 }

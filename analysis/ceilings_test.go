@@ -134,7 +134,7 @@ func TestNoShare(t *testing.T) {
 		{"nothing measured", &ceilings.File{Devices: []ceilings.Device{{Kind: "cpu", Threads: 2}}}, nil, "no ceilings of cpu"},
 		{"no bytes", gpu, func(r *Row) { r.BytesPerToken = 0 }, "not known"},
 		{"a batch of experts", gpu, func(r *Row) {
-			r.Device, r.NGPULayers, r.BatchSize, r.ParamsActive = "cuda", -1, ptr(4), r.ParamsTotal/2
+			r.Device, r.NGPULayers, r.BatchSize, r.ParamsActive = "cuda", -1, new(4), r.ParamsTotal/2
 		}, "how many experts"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -150,7 +150,7 @@ func TestNoShare(t *testing.T) {
 // each.
 func TestBatchReadsWeightsOnce(t *testing.T) {
 	f := &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}
-	s := only(t, ceilingRun(t, f, 50, func(r *Row) { r.BatchSize, r.PromptTokensRaw = ptr(4), ptr(4*9) }))
+	s := only(t, ceilingRun(t, f, 50, func(r *Row) { r.BatchSize, r.PromptTokensRaw = new(4), new(4*9) }))
 	if s.BatchSize != 4 || s.WeightBytes != 100e6 || s.KVBytes != 4*14.5e6 {
 		t.Errorf("%+v", s)
 	}

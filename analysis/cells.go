@@ -81,14 +81,14 @@ func float(v *int) *float64 {
 	if v == nil {
 		return nil
 	}
-	return ptr(float64(*v))
+	return new(float64(*v))
 }
 
 // promptCompute counts the prompt tokens that were computed, padding included:
 // batch * seq_len, as TR121.
 func promptCompute(r *Row) *float64 {
 	if r.SeqLen != nil {
-		return ptr(float64(r.Sequences() * *r.SeqLen))
+		return new(float64(r.Sequences() * *r.SeqLen))
 	}
 	return float(r.PromptTokensRaw)
 }
@@ -98,7 +98,7 @@ func (r *Row) promptEach() *int {
 	if r.PromptTokensRaw == nil {
 		return nil
 	}
-	return ptr(*r.PromptTokensRaw / r.Sequences())
+	return new(*r.PromptTokensRaw / r.Sequences())
 }
 
 func tokensCompute(r *Row) *float64 {
@@ -111,7 +111,7 @@ func tokensCompute(r *Row) *float64 {
 		if prompt == nil || gen == nil {
 			return nil
 		}
-		return ptr(*prompt + float64(r.Sequences()**gen))
+		return new(*prompt + float64(r.Sequences()**gen))
 	}
 	return float(r.TokensTotal)
 }
@@ -123,7 +123,7 @@ func promptTokens(r *Row) *float64 {
 	case r.Mode == record.ModePrefill && r.TokensTotal != nil:
 		return float(r.TokensTotal)
 	case r.Mode == record.ModeE2E && r.TokensTotal != nil && gen != nil:
-		return ptr(float64(*r.TokensTotal - r.Sequences()**gen))
+		return new(float64(*r.TokensTotal - r.Sequences()**gen))
 	}
 	return float(r.PromptTokensRaw)
 }
@@ -133,7 +133,7 @@ func rate(tokens *float64, r *Row) *float64 {
 	if tokens == nil || !ok {
 		return nil
 	}
-	return ptr(*tokens / (ms / 1000))
+	return new(*tokens / (ms / 1000))
 }
 
 func (a *Set) summarise() {
@@ -185,7 +185,7 @@ func (a *Set) summarise() {
 			}
 		}
 		if k.mode == record.ModeDecode && c.GenTokens != nil && *c.GenTokens > 0 {
-			c.MSPerToken = ptr(c.MedianMS / *c.GenTokens)
+			c.MSPerToken = new(c.MedianMS / *c.GenTokens)
 		}
 		a.cells[k] = len(a.Cells)
 		a.Cells = append(a.Cells, c)
@@ -301,9 +301,9 @@ func (a *analyzer) decodeFractions() {
 			if len(decode) == 0 {
 				continue
 			}
-			all.decode, all.e2e = ptr(geomean(decode)), ptr(geomean(e2e))
+			all.decode, all.e2e = new(geomean(decode)), new(geomean(e2e))
 			if len(prefill) == len(decode) {
-				all.prefill = ptr(geomean(prefill))
+				all.prefill = new(geomean(prefill))
 			}
 			found[key{s, m.Name, AllScenarios}] = all
 		}

@@ -129,7 +129,7 @@ func (a *analyzer) batches() {
 		b := Batch{Backend: c.Backend, BatchSize: c.BatchSize, Model: c.Model, ParamsM: c.ParamsM, Scenario: c.Scenario, N: c.N,
 			StepMS: *c.MSPerToken, EachPerS: 1e3 / *c.MSPerToken, TokensPerS: 1e3 * float64(c.BatchSize) / *c.MSPerToken}
 		if p := a.cell(c.series(), c.Model, c.Scenario, record.ModePrefill); p != nil {
-			b.PrefillMS = ptr(p.MedianMS)
+			b.PrefillMS = new(p.MedianMS)
 		}
 		if x := against[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}]; x != nil {
 			// x.Ratio is of the time per sequence: a step has it as often as it has sequences.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -240,7 +241,7 @@ func arrivalMS(r *Row) *float64 {
 	if steps < 1 {
 		return nil
 	}
-	return ptr(float64(at[len(at)-1]-at[0]) / 1e6 / float64(steps) * float64(*gen))
+	return new(float64(at[len(at)-1]-at[0]) / 1e6 / float64(steps) * float64(*gen))
 }
 
 // firstTokenMS is the client's time to the first token, where each piece of text is
@@ -265,7 +266,7 @@ func projectedShare(rows []*Row) *float64 {
 	if known == 0 {
 		return nil
 	}
-	return ptr(float64(projected) / float64(known))
+	return new(float64(projected) / float64(known))
 }
 
 // beside compares times with native ones. unequal is why they cannot be.
@@ -282,7 +283,7 @@ func beside(native, other []float64, unequal string) Beside {
 		ratio, ci := ratioOfMedians([][]float64{native}, [][]float64{other})
 		b.Ratio, b.RatioCI = finite(ratio), ci
 		if n := min(len(native), len(other)); n < MinRatioCalls {
-			b.Reason = fmt.Sprintf("%s on one side; an interval takes %d", countOf(n, "call", "calls"), MinRatioCalls)
+			b.Reason = fmt.Sprintf("%s on one side; an interval takes %d", words.Counted(n, "call", "calls"), MinRatioCalls)
 		}
 	}
 	return b

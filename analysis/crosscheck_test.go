@@ -66,14 +66,14 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []Row
 	name := fmt.Sprintf("m%02d", m)
 	size := float64(int(10) << m)
 	base := record.Record{SchemaVersion: 1, RunID: "r", TaskIdx: task, Scenario: sc.name, Backend: backend, BackendKind: kind, Model: name, ModelKind: "synth",
-		ModelFile: name + "-f32.gguf", ModelSHA256: ptr("sha of " + name), ParamsMillions: size, GenTokensTarget: s.gen, BatchSizeConfig: 1,
+		ModelFile: name + "-f32.gguf", ModelSHA256: new("sha of " + name), ParamsMillions: size, GenTokensTarget: s.gen, BatchSizeConfig: 1,
 		CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK}
 	base.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "gpt2", NLayer: 2 + m, NEmbd: 64 * (m + 1), NVocab: 50257, ParamsTotal: int64(size * 1e6), BytesPerToken: int64(4e6 * size)}
-	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: ptr(2), NThreadsBatch: ptr(2), FlashAttention: "auto", NUBatch: 512, KVTypeK: "f16", UseMmap: true, LlamaCommit: "ec98e2002"}
+	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: new(2), NThreadsBatch: new(2), FlashAttention: "auto", NUBatch: 512, KVTypeK: "f16", UseMmap: true, LlamaCommit: "ec98e2002"}
 	if call == 0 {
-		base.WarmupIdx = ptr(0)
+		base.WarmupIdx = new(0)
 	} else {
-		base.Rep = ptr(call - 1)
+		base.Rep = new(call - 1)
 	}
 	if sc.text != "" {
 		base.Prompt = &sc.text
@@ -81,12 +81,12 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []Row
 	factor := 1 + jitter(call)
 	decode := s.tokenMS(m) * float64(s.gen) * factor
 	prefill := s.tokenMS(m) * float64(sc.prompt) / 8 * factor
-	base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = ptr(sc.prompt), ptr(sc.prompt), ptr(s.gen), ptr(s.gen), ptr(1)
+	base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = new(sc.prompt), new(sc.prompt), new(s.gen), new(s.gen), new(1)
 	if kind == kindNative {
 		sampling := servedSampling * float64(s.gen)
-		base.Measurement.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, ptr(decode+sampling)
-		base.TTFTMS, base.E2EKVMS, base.E2EGapPercent = ptr(prefill+servedSampling), ptr(prefill+decode+sampling+servedSampling), ptr(0.1)
-		base.FirstSamplingNS = ptr(int64(1e6 * servedSampling))
+		base.Measurement.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, new(decode+sampling)
+		base.TTFTMS, base.E2EKVMS, base.E2EGapPercent = new(prefill+servedSampling), new(prefill+decode+sampling+servedSampling), new(0.1)
+		base.FirstSamplingNS = new(int64(1e6 * servedSampling))
 		for range s.gen {
 			base.TokenSamplingNS = append(base.TokenSamplingNS, int64(1e6*servedSampling))
 		}
@@ -96,13 +96,13 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []Row
 		rest := servedRest * float64(s.gen+1)
 		total := servedLoad + servedTokenize + prefill + decode + rest
 		base.Measurement.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, &decode
-		base.TTFTMS, base.E2EKVMS = ptr(servedHTTP+servedLoad+servedTokenize+prefill+servedRest), ptr(total+servedHTTP-0.1)
-		base.E2EGapPercent, base.TokenizeMS = ptr(40.0), ptr(servedTokenize)
+		base.TTFTMS, base.E2EKVMS = new(servedHTTP+servedLoad+servedTokenize+prefill+servedRest), new(total+servedHTTP-0.1)
+		base.E2EGapPercent, base.TokenizeMS = new(40.0), new(servedTokenize)
 		base.FlashAttention, base.KVTypeK, base.LlamaCommit = "server", "server", ""
-		base.OllamaWallMS, base.OllamaTotalMS, base.OllamaLoadMS = ptr(total+servedHTTP), &total, ptr(servedLoad)
+		base.OllamaWallMS, base.OllamaTotalMS, base.OllamaLoadMS = new(total+servedHTTP), &total, new(servedLoad)
 		base.OllamaPromptEvalMS, base.OllamaEvalMS = &prefill, &decode
-		base.OllamaProjected, base.DecodeEquivMS, base.E2EEquivMS, base.GenTokensEquiv = ptr(false), &decode, base.E2EKVMS, ptr(s.gen)
-		base.OllamaWeights = ptr("SHA of " + name)
+		base.OllamaProjected, base.DecodeEquivMS, base.E2EEquivMS, base.GenTokensEquiv = new(false), &decode, base.E2EKVMS, new(s.gen)
+		base.OllamaWeights = new("SHA of " + name)
 		base.OllamaDiffers = []string{"flash_attn: the server decides"}
 		for range s.gen {
 			base.OllamaInterTokenNS = append(base.OllamaInterTokenNS, int64(1e6*(decode/float64(s.gen)+servedRest)))
@@ -222,7 +222,7 @@ func TestCrosscheckPairs(t *testing.T) {
 		r := &rows[i]
 		switch {
 		case r.Backend == "native_b" && r.Model == "m00":
-			r.ModelSHA256 = ptr("another file")
+			r.ModelSHA256 = new("another file")
 		case r.Backend == "native_b":
 			r.ModelSHA256 = nil // too large to be tried: not known to be the same
 		case r.Backend == "ollama_b":
@@ -236,7 +236,7 @@ func TestCrosscheckPairs(t *testing.T) {
 	rows = p.rows()
 	for i := range rows {
 		if r := &rows[i]; strings.HasSuffix(r.Backend, "_b") && (r.Model == "m00" || r.BackendKind == kindOllama) {
-			r.NThreads, r.NThreadsBatch = ptr(1), ptr(1)
+			r.NThreads, r.NThreadsBatch = new(1), new(1)
 		}
 	}
 	if got := names(rows); got != "map[native_a ollama_a m00:6 native_a ollama_a m01:6 native_a ollama_b m01:6 native_b ollama_a m01:6 native_b ollama_b m00:6 native_b ollama_b m01:6]" {
@@ -260,8 +260,8 @@ func TestCrosscheckInvalid(t *testing.T) {
 			return
 		}
 		if r.Mode != record.ModeDecode {
-			r.Verdict, r.VerdictReasons = ptr(record.VerdictInvalid), []string{"prefill: an earlier prompt of this load begins alike, so 128 of the prompt's 128 tokens were cached and not evaluated"}
-			r.PrefillMS, r.OllamaPromptEvalMS, r.LatencyMS, r.TTFTMS, r.OllamaWallMS = ptr(1e-3), ptr(1e-3), ptr(1e-3), ptr(1e-3), ptr(1e-3)
+			r.Verdict, r.VerdictReasons = new(record.VerdictInvalid), []string{"prefill: an earlier prompt of this load begins alike, so 128 of the prompt's 128 tokens were cached and not evaluated"}
+			r.PrefillMS, r.OllamaPromptEvalMS, r.LatencyMS, r.TTFTMS, r.OllamaWallMS = new(1e-3), new(1e-3), new(1e-3), new(1e-3), new(1e-3)
 		}
 	}
 	r := p.analyze(t)
@@ -311,7 +311,7 @@ func TestCrosscheckReasons(t *testing.T) {
 	}
 	p.reps = 6
 	p.edit = func(r *record.Record, all bool) {
-		r.GenTokensEquiv, r.PromptTokensRaw = ptr(15), ptr(100)
+		r.GenTokensEquiv, r.PromptTokensRaw = new(15), new(100)
 	}
 	r = p.analyze(t)
 	if c := find(t, r, "m00", "p128", record.ModeDecode); c.Counters.Ratio != nil || !strings.Contains(c.Counters.Reason, "native decoded 16 tokens, Ollama's time stands for 15") {
@@ -331,9 +331,9 @@ func TestCrosscheckProjected(t *testing.T) {
 			return
 		}
 		half := *r.KVDecodeMS / 2
-		r.OllamaProjected, r.DecodeEquivMS, r.KVDecodeMS, r.OllamaEvalMS = ptr(true), ptr(2*half), &half, &half
+		r.OllamaProjected, r.DecodeEquivMS, r.KVDecodeMS, r.OllamaEvalMS = new(true), new(2*half), &half, &half
 		// The 8th step gave the end-of-text token, which is not sent: 8 pieces, 7 times between them.
-		r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS, r.OllamaPieceNS, r.OllamaDoneReason = ptr(8), ptr(8), r.OllamaInterTokenNS[:7], r.OllamaPieceNS[:8], ptr("stop")
+		r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS, r.OllamaPieceNS, r.OllamaDoneReason = new(8), new(8), r.OllamaInterTokenNS[:7], r.OllamaPieceNS[:8], new("stop")
 	}
 	r := p.analyze(t)
 	c := find(t, r, "m00", "p128", record.ModeDecode)

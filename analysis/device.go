@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -111,7 +112,7 @@ func (a *analyzer) device() {
 		cell := strings.Join([]string{k.backend, m.Name, k.scenario}, " ")
 		if d.CapturedCalls > 0 {
 			warn("graph_captured", cell,
-				fmt.Sprintf("%s captured in %d of %s, which paid for what the others are spared", countOf(int(*d.GraphCaptures), "CUDA graph was", "CUDA graphs were"), d.CapturedCalls, countOf(d.N, "call", "calls")),
+				fmt.Sprintf("%s captured in %d of %s, which paid for what the others are spared", words.Counted(int(*d.GraphCaptures), "CUDA graph was", "CUDA graphs were"), d.CapturedCalls, words.Counted(d.N, "call", "calls")),
 				"look at token_ns: a step that captured stands out. llama.cpp captures anew where the KV cache passes a multiple of 256 positions (keep prompt and gen_tokens between two of them), and in a process's first calls (more warmup_repetitions)", k.mode != record.ModeDecode)
 		}
 		if d.Placement == PlacedFallback {
@@ -123,7 +124,7 @@ func (a *analyzer) device() {
 		}
 		if len(d.ThrottleSpoiling) > 0 {
 			warn("throttled", cell,
-				fmt.Sprintf("%s held the clocks down in %d of %s", strings.Join(d.ThrottleSpoiling, ", "), d.ThrottleSpoiltCalls, countOf(d.N, "call", "calls")),
+				fmt.Sprintf("%s held the clocks down in %d of %s", strings.Join(d.ThrottleSpoiling, ", "), d.ThrottleSpoiltCalls, words.Counted(d.N, "call", "calls")),
 				"cool the card, or give it the power that it asks for, and measure again: these times are no property of the work", k.mode != record.ModeE2E)
 		}
 		if k.mode == record.ModePrefill && d.GapShare != nil && math.Abs(*d.GapShare) > HostGapShare {
@@ -152,7 +153,7 @@ func (a *analyzer) deviceCell(k cellKey, m *Model, rows []*Row) DeviceCell {
 		if gap == nil || !ok {
 			return nil
 		}
-		return ptr(*gap / ms)
+		return new(*gap / ms)
 	})
 	for _, r := range rows {
 		if n := r.GraphCaptures; n != nil {
@@ -178,7 +179,7 @@ func hostGap(r *Row) *float64 {
 	case r.HostGapMS != nil:
 		return r.HostGapMS
 	case ok && r.CUDAEventMS != nil:
-		return ptr(ms - *r.CUDAEventMS)
+		return new(ms - *r.CUDAEventMS)
 	}
 	return nil
 }

@@ -21,17 +21,17 @@ func gpuRun(change func(r *Row)) []Row {
 	for i := range rows {
 		r := &rows[i]
 		ms := *r.LatencyMS
-		r.Device, r.NGPULayers, r.GPUName = "cuda", r.NLayer+1, ptr("Made-up GPU")
-		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures = ptr(0.99*ms), ptr(0.01*ms), ptr(int64(0))
+		r.Device, r.NGPULayers, r.GPUName = "cuda", r.NLayer+1, new("Made-up GPU")
+		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures = new(0.99*ms), new(0.01*ms), new(int64(0))
 		if r.IsWarmup {
 			*r.GraphCaptures = 2
 		}
-		r.VRAMBeforeMiB, r.VRAMLoadedMiB, r.VRAMContextMiB, r.GPUPeakMB = ptr(500.0), ptr(1500.0), ptr(1700.0), ptr(1900.0)
-		r.VRAMWeightsMiB, r.VRAMKVMiB, r.VRAMComputeMiB = ptr(900.0), ptr(100.0), ptr(150.0)
-		r.SplitsPrefill, r.SplitsDecode, r.CPUOpsPrefill, r.CPUOpsDecode = ptr(2), ptr(2), ptr(1), ptr(1)
-		r.CPUBytesPrefill, r.CPUBytesDecode, r.CPUOpNames = ptr(int64(9000)), ptr(int64(1000)), []string{"GET_ROWS x 1"}
-		r.PowerMeanW, r.EnergyJ, r.EnergyUncertaintyJ = ptr(300.0), ptr(20.0), ptr(3.0)
-		r.SMClockMedianMHz, r.SMClockMinMHz, r.MemClockMedianMHz, r.TemperatureMaxC = ptr(1700.0), ptr(1600.0), ptr(2600.0), ptr(55.0)
+		r.VRAMBeforeMiB, r.VRAMLoadedMiB, r.VRAMContextMiB, r.GPUPeakMB = new(500.0), new(1500.0), new(1700.0), new(1900.0)
+		r.VRAMWeightsMiB, r.VRAMKVMiB, r.VRAMComputeMiB = new(900.0), new(100.0), new(150.0)
+		r.SplitsPrefill, r.SplitsDecode, r.CPUOpsPrefill, r.CPUOpsDecode = new(2), new(2), new(1), new(1)
+		r.CPUBytesPrefill, r.CPUBytesDecode, r.CPUOpNames = new(int64(9000)), new(int64(1000)), []string{"GET_ROWS x 1"}
+		r.PowerMeanW, r.EnergyJ, r.EnergyUncertaintyJ = new(300.0), new(20.0), new(3.0)
+		r.SMClockMedianMHz, r.SMClockMinMHz, r.MemClockMedianMHz, r.TemperatureMaxC = new(1700.0), new(1600.0), new(2600.0), new(55.0)
 		r.ThrottleReasons = []string{"gpu_idle", "sw_power_cap"}
 		if change != nil {
 			change(r)
@@ -117,7 +117,7 @@ func TestDeviceDoubts(t *testing.T) {
 		}},
 		{"cpu_fallback", "gpu m02", "the CPU computes FLASH_ATTN_EXT x 4, GET_ROWS x 1", 1, 6, func(r *Row) {
 			if r.Model == "m02" {
-				r.CPUOpNames, r.CPUOpsPrefill, r.CPUOpsDecode = []string{"FLASH_ATTN_EXT x 4", "GET_ROWS x 1"}, ptr(5), ptr(5)
+				r.CPUOpNames, r.CPUOpsPrefill, r.CPUOpsDecode = []string{"FLASH_ATTN_EXT x 4", "GET_ROWS x 1"}, new(5), new(5)
 			}
 		}},
 		{"throttled", "gpu m00 b", "sw_thermal_slowdown held the clocks down in 2 of 4 calls", 1, 3, func(r *Row) {
@@ -127,7 +127,7 @@ func TestDeviceDoubts(t *testing.T) {
 		}},
 		{"host_gap", "gpu m00 a", "4.0 % lie between", 2, 2, func(r *Row) {
 			if r.Model == "m00" {
-				r.CUDAEventMS, r.HostGapMS = ptr(0.96**r.LatencyMS), ptr(0.04**r.LatencyMS)
+				r.CUDAEventMS, r.HostGapMS = new(0.96**r.LatencyMS), new(0.04**r.LatencyMS)
 			}
 		}},
 	} {
@@ -153,10 +153,10 @@ func TestDeviceDoubts(t *testing.T) {
 // TestPlacement: what is on the CPU, and whether that is a doubt.
 func TestPlacement(t *testing.T) {
 	for want, change := range map[string]func(r *Row){
-		PlacedWhole:    func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = ptr(0), ptr(0), []string{} },
-		PlacedLookup:   func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = ptr(2), ptr(2), []string{"GET_ROWS x 2"} },
-		PlacedPartial:  func(r *Row) { r.NGPULayers, r.CPUOpsDecode = 1, ptr(40) },
-		PlacedFallback: func(r *Row) { r.CPUOpsDecode, r.CPUOpNames = ptr(3), []string{"GET_ROWS x 1", "ROPE x 2"} },
+		PlacedWhole:    func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = new(0), new(0), []string{} },
+		PlacedLookup:   func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = new(2), new(2), []string{"GET_ROWS x 2"} },
+		PlacedPartial:  func(r *Row) { r.NGPULayers, r.CPUOpsDecode = 1, new(40) },
+		PlacedFallback: func(r *Row) { r.CPUOpsDecode, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} },
 		"":             func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = nil, nil, nil },
 	} {
 		r := analyzeRows(t, gpuRun(change))
@@ -168,7 +168,7 @@ func TestPlacement(t *testing.T) {
 		}
 	}
 	// The decode graph is whole where only prefill falls back.
-	r := analyzeRows(t, gpuRun(func(r *Row) { r.CPUOpsPrefill, r.CPUOpNames = ptr(3), []string{"GET_ROWS x 1", "ROPE x 2"} }))
+	r := analyzeRows(t, gpuRun(func(r *Row) { r.CPUOpsPrefill, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} }))
 	if d, p := deviceCells(r, "m00", record.ModeDecode)[0], deviceCells(r, "m00", record.ModePrefill)[0]; d.Placement != PlacedLookup || p.Placement != PlacedFallback {
 		t.Errorf("decode %s, prefill %s", d.Placement, p.Placement)
 	}
@@ -195,7 +195,7 @@ func TestDeviceUnknown(t *testing.T) {
 func TestDeviceFits(t *testing.T) {
 	r := analyzeRows(t, gpuRun(func(r *Row) {
 		device := r.ParamsMillions * r.ParamsMillions
-		r.CUDAEventMS, r.LatencyMS, r.HostGapMS = ptr(device), ptr(device+100), ptr(100.0)
+		r.CUDAEventMS, r.LatencyMS, r.HostGapMS = new(device), new(device+100), new(100.0)
 	}))
 	if len(r.DeviceFits) != 1 {
 		t.Fatalf("%+v", r.DeviceFits)

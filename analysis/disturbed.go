@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -66,7 +67,7 @@ func (a *analyzer) disturbed() {
 	for _, c := range worst[:min(len(worst), 3)] {
 		named = append(named, c.text())
 	}
-	text := fmt.Sprintf("%s at least %d times as many involuntary switches as the median of its cell", countOf(len(worst), "repetition has", "repetitions have"), disturbedTimes)
+	text := fmt.Sprintf("%s at least %d times as many involuntary switches as the median of its cell", words.Counted(len(worst), "repetition has", "repetitions have"), disturbedTimes)
 	if len(worst) > len(named) {
 		text += ", most of all"
 	}

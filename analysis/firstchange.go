@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -54,7 +55,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 	}
 	if len(all) < 2 {
 		out.Unknown = slices.Clone(aspects)
-		out.Why = strings.Join(append([]string{fmt.Sprintf("%s measured; a change takes 2", countOf(len(all), "model of known size was", "models of known size were"))}, notes...), "; ")
+		out.Why = strings.Join(append([]string{fmt.Sprintf("%s measured; a change takes 2", words.Counted(len(all), "model of known size was", "models of known size were"))}, notes...), "; ")
 		return out
 	}
 	base, last := all[0], all[len(all)-1]

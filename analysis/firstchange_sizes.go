@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/stats"
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -57,7 +58,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 		z := &sized{model: m, empty: !a.measured(s, m.Name), tail: a.overall(s, m.Name)}
 		for _, g := range a.Aggregates {
 			if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == record.ModeDecode && slices.Equal(g.Scenarios, whole) {
-				z.decode = ptr(g.GeomeanMS)
+				z.decode = new(g.GeomeanMS)
 			}
 		}
 		if z.tail != nil {
@@ -105,7 +106,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 // doubtOf says why a cell's times cannot be judged; "" if they can.
 func doubtOf(c *Cell) string {
 	if c.N < changeReps {
-		return fmt.Sprintf("%s has %s of %s, and it takes %d", c.Model, countOf(c.N, "repetition", "repetitions"), c.Scenario, changeReps)
+		return fmt.Sprintf("%s has %s of %s, and it takes %d", c.Model, words.Counted(c.N, "repetition", "repetitions"), c.Scenario, changeReps)
 	}
 	return ""
 }

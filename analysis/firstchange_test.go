@@ -73,8 +73,8 @@ func TestFirstChange(t *testing.T) {
 			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
 		}
 		if c.name == "out of memory" {
-			want := FeasibilityAnswer{Backend: "cpu", BatchSize: 1, ModelsOK: 6, ModelsFailed: 2, LargestOK: "m05", LargestOKM: ptr(160.0),
-				SmallestFailed: "m06", SmallestFailM: ptr(320.0), Status: "oom", Verdict: "some_failed"}
+			want := FeasibilityAnswer{Backend: "cpu", BatchSize: 1, ModelsOK: 6, ModelsFailed: 2, LargestOK: "m05", LargestOKM: new(160.0),
+				SmallestFailed: "m06", SmallestFailM: new(320.0), Status: "oom", Verdict: "some_failed"}
 			if g := r.Answers.Feasibility[0]; g.LargestOK != want.LargestOK || *g.LargestOKM != 160 || g.SmallestFailed != "m06" ||
 				*g.SmallestFailM != 320 || g.Status != "oom" || g.Verdict != "some_failed" || g.ModelsOK != 6 || g.ModelsFailed != 2 {
 				t.Errorf("feasibility %+v, want %+v", g, want)
@@ -99,7 +99,7 @@ func disturb(rows []Row, model, scenario string, rep int, token func(i int) floa
 			r.TokenNS[j] = int64(float64(r.TokenNS[j]) * token(j))
 			sum += float64(r.TokenNS[j]) / 1e6
 		}
-		r.KVDecodeMS, r.E2EKVMS = ptr(sum), ptr(sum+*r.PrefillMS)
+		r.KVDecodeMS, r.E2EKVMS = new(sum), new(sum+*r.PrefillMS)
 		switch r.Mode {
 		case record.ModeDecode:
 			r.LatencyMS = r.KVDecodeMS

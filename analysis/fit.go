@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
+
+	words "llmscale/internal/text"
 )
 
 // minPoints is the fewest models of different size that a line is fitted to. Two
@@ -17,6 +19,9 @@ const minPoints = 3
 
 // minLeft is the fewest models of different size that a leave-one-out fit keeps.
 const minLeft = minPoints
+
+// sizesOf counts different sizes, for a reason why there are too few.
+func sizesOf(n int) string { return words.Counted(n, "model size", "models of different size") }
 
 // resampler draws models with replacement. Its stream depends on the seed and on
 // the fit's key alone, so that adding a backend to a run changes no other fit.

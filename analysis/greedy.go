@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -112,7 +113,7 @@ func (g *OllamaGreedy) compare(native, ollama *Row) {
 			w.at -= len(pieces[g.Compared])
 		}
 		g.Verdict = GreedyDiffers
-		g.FirstDiffering = ptr(g.Compared)
+		g.FirstDiffering = new(g.Compared)
 		g.NativeText, g.OllamaText = pieces[g.Compared], there
 		g.Why = "the same tokens before, another one here"
 	case walkUnclear:
@@ -128,7 +129,7 @@ func (g *OllamaGreedy) compare(native, ollama *Row) {
 		}
 	}
 	if g.Lost > 0 {
-		g.Why = strings.TrimPrefix(g.Why+fmt.Sprintf("; Ollama's text leaves out %s that are no whole characters, and what was waiting for them", countOf(g.Lost, "token", "tokens")), "; ")
+		g.Why = strings.TrimPrefix(g.Why+fmt.Sprintf("; Ollama's text leaves out %s that are no whole characters, and what was waiting for them", words.Counted(g.Lost, "token", "tokens")), "; ")
 	}
 }
 

@@ -48,7 +48,7 @@ func TestGreedy(t *testing.T) {
 			}
 			native, ollama := &Row{}, &Row{}
 			native.OutputPieces, native.OutputText = tt.pieces, &text
-			ollama.OutputPieces, ollama.OutputText, ollama.OllamaNotes = tt.ollama, ptr(strings.Join(tt.ollama, "")), tt.notes
+			ollama.OutputPieces, ollama.OutputText, ollama.OllamaNotes = tt.ollama, new(strings.Join(tt.ollama, "")), tt.notes
 			ollama.OllamaDiffers = []string{"sampling: repeats are banned by a presence penalty"} // of long answers alone
 			if tt.tokens {
 				ollama.OllamaInterTokenNS = make([]int64, len(tt.ollama)-1)
@@ -78,14 +78,14 @@ func TestGreedyRows(t *testing.T) {
 	rows := p.rows()
 	for i := range rows {
 		r := &rows[i]
-		r.OutputPieces, r.OutputText = []string{" there", " was"}, ptr(" there was")
+		r.OutputPieces, r.OutputText = []string{" there", " was"}, new(" there was")
 		if r.BackendKind == kindOllama {
 			r.OutputPieces = nil
 			if r.Rep != nil && *r.Rep == 3 {
-				r.OutputText = ptr("there were")
+				r.OutputText = new("there were")
 			}
 			if r.Mode != record.ModeDecode { // the prompt was cached, the text is none the worse
-				r.Verdict, r.VerdictReasons = ptr(record.VerdictInvalid), []string{"prefill: cached"}
+				r.Verdict, r.VerdictReasons = new(record.VerdictInvalid), []string{"prefill: cached"}
 			}
 		}
 	}

@@ -269,8 +269,8 @@ func smallRun(rng *rand.Rand) (rows []Row) {
 						p := plan{models: 1, reps: 1, gen: tokens, perToken: func(int) float64 { return 1 }}
 						for _, r := range p.call(rng, fmt.Sprintf("%s_t%d", kind, typ), fmt.Sprintf("p%d", tokens), m, call+1, sc) {
 							// Some prompts are equal, so that answers are compared by length; others differ.
-							if r.PromptTokensRaw = ptr(64); rng.IntN(2) == 0 {
-								r.PromptTokensRaw = ptr(16 * tokens)
+							if r.PromptTokensRaw = new(64); rng.IntN(2) == 0 {
+								r.PromptTokensRaw = new(16 * tokens)
 							}
 							size := math.Pow(2, float64(m)) / float64(1+typ)
 							prefill, decode := size*float64(*r.PromptTokensRaw)*noise(), size*float64(tokens)*noise()
@@ -278,7 +278,7 @@ func smallRun(rng *rand.Rand) (rows []Row) {
 							r.BytesPerToken /= int64(1 + typ)
 							hash := fmt.Sprintf("%d-%d", m, typ)
 							r.ModelSHA256 = &hash
-							r.Measurement.PrefillMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = &prefill, &decode, &decode, ptr(prefill+decode), &prefill
+							r.Measurement.PrefillMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = &prefill, &decode, &decode, new(prefill+decode), &prefill
 							r.LatencyMS = map[string]*float64{record.ModePrefill: &prefill, record.ModeDecode: &decode, record.ModeE2E: r.E2EKVMS}[r.Mode]
 							if kind == "ollama" {
 								r.OllamaPromptEvalMS, r.DecodeEquivMS, r.GenTokensEquiv = &prefill, &decode, &tokens

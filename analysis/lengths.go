@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -102,7 +103,7 @@ func (c *Cell) PromptEach() *float64 {
 	if c.PromptTokens == nil {
 		return nil
 	}
-	return ptr(*c.PromptTokens / float64(max(1, c.BatchSize)))
+	return new(*c.PromptTokens / float64(max(1, c.BatchSize)))
 }
 
 // AnswerTokens is the number of tokens per sequence that the cell's decode time
@@ -305,7 +306,7 @@ func positionSlope(gen int, calls []*Row) PositionSlope {
 	case gen < minPositions:
 		out.Reason = fmt.Sprintf("the longest answers have %d tokens; a slope along positions takes %d", gen, minPositions)
 	case out.N < changeReps:
-		out.Reason = fmt.Sprintf("%s of the longest answers; a slope along positions takes %d", countOf(out.N, "call", "calls"), changeReps)
+		out.Reason = fmt.Sprintf("%s of the longest answers; a slope along positions takes %d", words.Counted(out.N, "call", "calls"), changeReps)
 	default:
 		mean, sd := stat.MeanStdDev(slopes, nil)
 		half := tQuantile(out.N-1) * sd / math.Sqrt(float64(out.N))
@@ -350,7 +351,7 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row)
 	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens, Depth: f.Depth,
 		NLengths: len(rows), Shortest: first.GenTokens, Longest: last.GenTokens, Ratio: last.Ratio, Tolerance: LengthTolerance, Verdict: "unknown"}
 	if n := min(first.N, last.N); n < MinRatioCalls {
-		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", countOf(n, "call", "calls"), MinRatioCalls)
+		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", words.Counted(n, "call", "calls"), MinRatioCalls)
 		return out
 	}
 	perToken := func(gen int) [][]float64 {

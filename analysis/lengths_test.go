@@ -26,8 +26,8 @@ func lengthRun(models int, gens []int, reps int, decode func(model, gen, rep int
 			for rep := range reps {
 				for _, r := range p.call(rng, "cpu", fmt.Sprintf("gen%d", gen), m, rep+1, len(gens)*m+task) {
 					ms := decode(m, gen, rep)
-					r.GenTokensTarget, r.GenTokens, r.GenTokensRaw = gen, ptr(gen), ptr(gen)
-					r.KVDecodeMS, r.E2EKVMS, r.Measurement.PrefillMS = &ms, ptr(ms+5), ptr(5.0)
+					r.GenTokensTarget, r.GenTokens, r.GenTokensRaw = gen, new(gen), new(gen)
+					r.KVDecodeMS, r.E2EKVMS, r.Measurement.PrefillMS = &ms, new(ms+5), new(5.0)
 					r.LatencyMS = map[string]*float64{record.ModePrefill: r.Measurement.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[r.Mode]
 					r.TokenNS = nil
 					if step != nil {
@@ -246,11 +246,11 @@ func TestOneLength(t *testing.T) {
 	one := lengthRun(3, []int{64}, 3, affine(3, 2), nil)
 	prompts := lengthRun(3, []int{8, 64}, 3, affine(3, 2), nil)
 	for i := range prompts {
-		prompts[i].PromptTokensRaw = ptr(*prompts[i].GenTokens + 1)
+		prompts[i].PromptTokensRaw = new(*prompts[i].GenTokens + 1)
 	}
 	scaled := lengthRun(3, []int{8, 64}, 3, affine(3, 2), nil)
 	for i := range scaled {
-		scaled[i].GenTokensRaw = ptr(5)
+		scaled[i].GenTokensRaw = new(5)
 	}
 	for name, rows := range map[string][]Row{"one": one, "prompts differ": prompts, "scaled answers": scaled} {
 		r := analyzeRows(t, rows)
@@ -355,7 +355,7 @@ func TestLinearityOfSeveralTargets(t *testing.T) {
 	var rows []*Row
 	for i, n := range []int{10, 20, 40} {
 		r := &Row{}
-		r.GenTokensRaw, r.KVDecodeMS, r.GenTokensTarget = ptr(n), ptr(3+2*float64(n)), 64
+		r.GenTokensRaw, r.KVDecodeMS, r.GenTokensTarget = new(n), new(3+2*float64(n)), 64
 		if i == 2 {
 			r.GenTokensTarget = 128
 		}

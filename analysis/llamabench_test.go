@@ -166,7 +166,7 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 // TestLlamaBenchOnGPU: layers count there, and "all" is as many as there are.
 func TestLlamaBenchOnGPU(t *testing.T) {
 	r := &Row{}
-	r.ModelFile, r.NThreads, r.NThreadsBatch, r.Device, r.NLayer, r.NGPULayers = "m.gguf", ptr(2), ptr(4), "cuda", 12, 13
+	r.ModelFile, r.NThreads, r.NThreadsBatch, r.Device, r.NLayer, r.NGPULayers = "m.gguf", new(2), new(4), "cuda", 12, 13
 	for layers, want := range map[int]bool{99: true, -1: true, 13: true, 12: false, 0: false} {
 		if got := (&LlamaBench{ModelFile: "m.gguf", Threads: 4, GPULayers: layers, Backends: "CUDA"}).runsOn(r); got != want {
 			t.Errorf("%d layers: %v", layers, got)

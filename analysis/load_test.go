@@ -52,7 +52,7 @@ func decodeLine(session, rep int, status string, ms float64) string {
 	if status == record.StatusOK {
 		r.LatencyMS = &ms
 	} else {
-		r.Error = ptr("why")
+		r.Error = new("why")
 	}
 	data, err := json.Marshal(r)
 	if err != nil {

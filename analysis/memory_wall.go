@@ -165,7 +165,7 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend)
 		if r.ok() {
 			ran = true
 			if c.GPULayers == nil {
-				c.GPULayers = ptr(r.NGPULayers)
+				c.GPULayers = new(r.NGPULayers)
 			}
 			if peak := r.GPUPeakMB; r.counts() && peak != nil {
 				c.PeakMiB = larger(c.PeakMiB, peak)

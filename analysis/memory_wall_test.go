@@ -20,13 +20,13 @@ func wallRun(change func(r *Row)) *Run {
 		m := int(r.Model[2] - '0')
 		r.Device, r.NGPULayers = "cuda", r.NLayer+1
 		if r.Backend != "card" {
-			r.VRAMLimitGiB = ptr(8.0)
+			r.VRAMLimitGiB = new(8.0)
 		}
 		decode := 4 * float64(int(1)<<m)
-		r.VRAMBeforeMiB, r.GPUPeakMB = ptr(1000.0), ptr(1000+1000*float64(int(1)<<m))
+		r.VRAMBeforeMiB, r.GPUPeakMB = new(1000.0), new(1000+1000*float64(int(1)<<m))
 		switch {
 		case r.Backend == "all8" && m >= 4, r.Backend == "fit8" && m == 5:
-			r.Status, r.Error, r.LatencyMS = record.StatusOOM, ptr("cudaMalloc failed: out of memory"), nil
+			r.Status, r.Error, r.LatencyMS = record.StatusOOM, new("cudaMalloc failed: out of memory"), nil
 			r.NGPULayers = map[string]int{"all8": askedAll, "fit8": askedFit}[r.Backend]
 			r.WeightType = ""
 		case r.Backend == "fit8" && m == 4:
@@ -35,7 +35,7 @@ func wallRun(change func(r *Row)) *Run {
 			fallthrough
 		default:
 			if r.Mode == record.ModeDecode {
-				r.LatencyMS, r.CUDAEventMS = ptr(decode), ptr(decode*0.9)
+				r.LatencyMS, r.CUDAEventMS = new(decode), new(decode*0.9)
 			}
 		}
 		if change != nil {
@@ -106,10 +106,10 @@ func TestMemoryWall(t *testing.T) {
 func TestWallAfterFailedCall(t *testing.T) {
 	failed := false
 	w := wallOf(t, wallRun(func(r *Row) {
-		r.CPUAffinity = ptr("0-7")
+		r.CPUAffinity = new("0-7")
 		if r.Backend == "fit8" && r.Model == "m04" && !failed {
 			failed = true
-			r.Status, r.Error, r.LatencyMS, r.CPUAffinity = record.StatusError, ptr("lost"), nil, nil
+			r.Status, r.Error, r.LatencyMS, r.CPUAffinity = record.StatusError, new("lost"), nil, nil
 		}
 	}))
 	if c := w.Cells[6+4]; c.Status != record.StatusError || c.State != WallPartial || c.OverWhole == nil || c.OverTrend == nil {
@@ -150,8 +150,8 @@ func TestWallStates(t *testing.T) {
 		change func(r *Row)
 	}{
 		{WallNone, func(r *Row) { r.NGPULayers = 0 }},
-		{WallInvalid, func(r *Row) { r.Verdict = ptr(record.VerdictInvalid) }},
-		{WallFailed, func(r *Row) { r.Status, r.Error = record.StatusCrashed, ptr("died") }},
+		{WallInvalid, func(r *Row) { r.Verdict = new(record.VerdictInvalid) }},
+		{WallFailed, func(r *Row) { r.Status, r.Error = record.StatusCrashed, new("died") }},
 	} {
 		w := wallOf(t, wallRun(func(r *Row) {
 			if r.Backend == "fit8" && r.Model == "m00" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/stats"
+	words "llmscale/internal/text"
 )
 
 // fitOffset fits a fixed cost and one that grows: a + b*x, or a + b*x^s bounded to
@@ -58,7 +59,7 @@ func (o *OffsetFit) straight(f *Fit, x, y []float64) {
 	case f.Law == LawFlat:
 		o.Verdict, o.Reason = OffsetFlat, "the times do not grow with size, so that a fixed part and a growing one cannot be told apart"
 	case o.StraightP == nil || o.LackP == nil:
-		o.Reason = fmt.Sprintf("whether %s lie on a straight line cannot be told without repeated calls of each", countOf(len(x), "model", "models"))
+		o.Reason = fmt.Sprintf("whether %s lie on a straight line cannot be told without repeated calls of each", words.Counted(len(x), "model", "models"))
 	case *o.StraightP < alpha:
 		o.Verdict, o.Reason = OffsetNoLine, fmt.Sprintf("the times do not lie on a straight line (%s)", pText(*o.StraightP))
 	case *o.LackP < alpha:

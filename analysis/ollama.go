@@ -136,7 +136,7 @@ func ollamaWarmup(m *Model, scenario string, g *group) OllamaWarmup {
 		if r.PrefillMS == nil || r.OllamaLoadMS == nil {
 			return nil
 		}
-		return ptr(*r.PrefillMS + *r.OllamaLoadMS)
+		return new(*r.PrefillMS + *r.OllamaLoadMS)
 	}
 	w := OllamaWarmup{Backend: m.Backend, Model: m.Name, Scenario: scenario,
 		WarmupN: len(g.cold), WarmupInferMS: medianField(g.cold, infer), WarmupLoadMS: medianField(g.cold, load), WarmupTotalMS: medianField(g.cold, total),
@@ -158,7 +158,7 @@ func target(r *Row) *float64 {
 	if r.GenTokensTarget <= 0 {
 		return nil
 	}
-	return ptr(float64(r.GenTokensTarget))
+	return new(float64(r.GenTokensTarget))
 }
 
 func earlyStop(m *Model, scenario string, rows []*Row) OllamaEarlyStop {
@@ -178,7 +178,7 @@ func earlyStop(m *Model, scenario string, rows []*Row) OllamaEarlyStop {
 		}
 	}
 	if counted > 0 {
-		e.EarlyStopRate = ptr(float64(early) / float64(counted))
+		e.EarlyStopRate = new(float64(early) / float64(counted))
 	}
 	for reason, n := range reasons {
 		if best := reasons[e.DoneReasonMode]; n > best || n == best && strings.Compare(reason, e.DoneReasonMode) < 0 {
@@ -212,7 +212,7 @@ func linearity(m *Model, rows []*Row) (OllamaLinearity, OllamaProjection) {
 	if len(counts) == 0 {
 		return lin, proj
 	}
-	lin.RawMin, lin.RawMedian, lin.RawMax = ptr(floats.Min(counts)), medianOf(counts), ptr(floats.Max(counts))
+	lin.RawMin, lin.RawMedian, lin.RawMax = new(floats.Min(counts)), medianOf(counts), new(floats.Max(counts))
 	l, ok := ols(counts, evals)
 	if !ok || len(counts) < minPoints {
 		return lin, proj
@@ -228,8 +228,8 @@ func linearity(m *Model, rows []*Row) (OllamaLinearity, OllamaProjection) {
 		errs[i] = evals[i]/counts[i]**lin.Target - affine
 	}
 	s := sorted(errs)
-	proj.N, proj.MedianMS = len(s), ptr(quantileSorted(s, 0.5))
+	proj.N, proj.MedianMS = len(s), new(quantileSorted(s, 0.5))
 	proj.P95MS = percentileSorted(s, 0.95, needP95)
-	proj.MinMS, proj.MaxMS = ptr(s[0]), ptr(s[len(s)-1])
+	proj.MinMS, proj.MaxMS = new(s[0]), new(s[len(s)-1])
 	return lin, proj
 }

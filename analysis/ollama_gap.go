@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -96,7 +97,7 @@ func (g *OllamaGap) native(rows []*Row) {
 		for _, ns := range r.TokenSamplingNS {
 			sum += ns
 		}
-		return ptr(float64(sum) / 1e6)
+		return new(float64(sum) / 1e6)
 	})
 }
 
@@ -112,7 +113,7 @@ func (g *OllamaGap) ollama(rows []*Row) {
 		}
 	}
 	if g.N = len(parts); g.N == 0 {
-		g.Reason = fmt.Sprintf("of %s none has all parts and ran to the target length", countOf(len(rows), "call", "calls"))
+		g.Reason = fmt.Sprintf("of %s none has all parts and ran to the target length", words.Counted(len(rows), "call", "calls"))
 		return
 	}
 	of := func(f func(ollamaParts) float64) *float64 { return medianOf(mapOf(parts, f)) }

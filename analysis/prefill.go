@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -117,7 +118,7 @@ func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLength
 
 func (f *PrefillLengthFit) fit(x, y []float64) {
 	if f.NLengths < minLengths {
-		f.Reason = fmt.Sprintf("%s of %d to %d tokens; an exponent takes %d", countOf(f.NLengths, "prompt length", "prompt lengths"), PrefillShortest, PrefillLongest, minLengths)
+		f.Reason = fmt.Sprintf("%s of %d to %d tokens; an exponent takes %d", words.Counted(f.NLengths, "prompt length", "prompt lengths"), PrefillShortest, PrefillLongest, minLengths)
 		return
 	}
 	l, ok := ols(x, y)
@@ -128,5 +129,5 @@ func (f *PrefillLengthFit) fit(x, y []float64) {
 	t := tQuantile(l.n - 2)
 	f.Log10Intercept, f.Exponent, f.R2 = finite(l.a), finite(l.b), finite(l.r2)
 	f.ExponentT = interval(l.b-t*l.seB, l.b+t*l.seB)
-	f.AsWork = ptr(l.b >= PrefillLow && l.b <= PrefillHigh)
+	f.AsWork = new(l.b >= PrefillLow && l.b <= PrefillHigh)
 }

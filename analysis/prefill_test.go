@@ -17,7 +17,7 @@ func prefillRun(exponent float64, noise func(call int) float64, prompts ...int) 
 	rows := p.rows()
 	for i := range rows {
 		if r := &rows[i]; r.Mode == record.ModePrefill {
-			r.LatencyMS = ptr(3 * math.Pow(float64(*r.PromptTokensRaw), exponent) * noise(r.CallIdx))
+			r.LatencyMS = new(3 * math.Pow(float64(*r.PromptTokensRaw), exponent) * noise(r.CallIdx))
 		}
 	}
 	return rows
@@ -34,7 +34,7 @@ func TestPrefillExponent(t *testing.T) {
 		rows := prefillRun(tt.exponent, exactly, 8, 64, 128, 512, 1024, 2048)
 		for i := range rows {
 			if n := *rows[i].PromptTokensRaw; rows[i].Mode == record.ModePrefill && (n == 8 || n == 2048) {
-				rows[i].LatencyMS = ptr(1e4)
+				rows[i].LatencyMS = new(1e4)
 			}
 		}
 		r := analyzeRows(t, rows)
@@ -61,7 +61,7 @@ func TestPrefillInterval(t *testing.T) {
 	const d = 0.01
 	for i := range rows {
 		if r := &rows[i]; r.Mode == record.ModePrefill && *r.PromptTokensRaw == 200 {
-			r.LatencyMS = ptr(*r.LatencyMS * math.Pow(10, d))
+			r.LatencyMS = new(*r.LatencyMS * math.Pow(10, d))
 		}
 	}
 	f := analyzeRows(t, rows).PrefillLengthFits[0]

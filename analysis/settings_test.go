@@ -23,7 +23,7 @@ func deepened(rows []Row, depth int) []Row {
 			if v == nil {
 				return nil
 			}
-			return ptr(3 * *v)
+			return new(3 * *v)
 		}
 		r.LatencyMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = times(r.LatencyMS), times(r.KVDecodeMS), times(r.DecodeNoSampMS), times(r.E2EKVMS), times(r.TTFTMS)
 		r.Measurement.PrefillMS, r.OllamaPromptEvalMS, r.DecodeEquivMS = times(r.Measurement.PrefillMS), times(r.OllamaPromptEvalMS), times(r.DecodeEquivMS)
@@ -120,7 +120,7 @@ func TestDeepFailures(t *testing.T) {
 	rows := deepened(p.rows(1), 4096)
 	for i := range rows {
 		if r := &rows[i]; r.Depth > 0 && r.Model == "m03" {
-			r.Status, r.Error, r.LatencyMS = record.StatusOOM, ptr("no room"), nil
+			r.Status, r.Error, r.LatencyMS = record.StatusOOM, new("no room"), nil
 		}
 	}
 	res := analyzeRows(t, rows)
@@ -162,7 +162,7 @@ func TestDepthSlope(t *testing.T) {
 	// A jump at 4096, as of a cache that is full, is no line.
 	for i := range rows {
 		if rows[i].Depth == 4096 && rows[i].LatencyMS != nil {
-			rows[i].LatencyMS = ptr(3 * *rows[i].LatencyMS)
+			rows[i].LatencyMS = new(3 * *rows[i].LatencyMS)
 		}
 	}
 	if f := analyzeRows(t, rows).DecodeDepthFits[0]; f.Straight() {
@@ -179,10 +179,10 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 		"compiler": func(r *Row) { r.BuildCompiler = "clang" },
 		"features": func(r *Row) { r.CPUFeatures = "AMX" },
 		"commit":   func(r *Row) { r.LlamaCommit = "def" },
-		"pace":     func(r *Row) { r.Pace = ptr("cold") },
-		"idle":     func(r *Row) { r.Pace, r.IdleMS = ptr("cold"), ptr(5) },
-		"affinity": func(r *Row) { r.CPUAffinity = ptr("0-1") },
-		"batch":    func(r *Row) { r.BatchSizeConfig, r.BatchSize = 4, ptr(4) },
+		"pace":     func(r *Row) { r.Pace = new("cold") },
+		"idle":     func(r *Row) { r.Pace, r.IdleMS = new("cold"), new(5) },
+		"affinity": func(r *Row) { r.CPUAffinity = new("0-1") },
+		"batch":    func(r *Row) { r.BatchSizeConfig, r.BatchSize = 4, new(4) },
 	} {
 		rows := typeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
 		if r := analyzeRows(t, rows); len(r.WeightTypes) != 1 {
@@ -216,7 +216,7 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 			if r.Backend == "card" {
 				change(r)
 				if r.Mode == record.ModeDecode && r.LatencyMS != nil {
-					r.LatencyMS = ptr(5 * *r.LatencyMS)
+					r.LatencyMS = new(5 * *r.LatencyMS)
 				}
 			}
 		})
@@ -237,12 +237,12 @@ func TestOneTokenPrompt(t *testing.T) {
 	for _, mixed := range []bool{false, true} {
 		rows := lengthRun(1, []int{10, 1}, 4, affine(0, 1), nil)
 		for i := range rows {
-			rows[i].NThreads, rows[i].NThreadsBatch = ptr(2), ptr(3)
+			rows[i].NThreads, rows[i].NThreadsBatch = new(2), new(3)
 			if rows[i].GenTokensTarget == 1 {
-				rows[i].PromptTokensRaw, rows[i].SeqLen = ptr(1), ptr(1)
+				rows[i].PromptTokensRaw, rows[i].SeqLen = new(1), new(1)
 			}
 			if *rows[i].promptEach() == 1 || mixed && *rows[i].Rep >= 2 {
-				rows[i].NThreadsBatch = ptr(2)
+				rows[i].NThreadsBatch = new(2)
 			}
 		}
 		if got := slices.Contains(warningCodes(analyzeRows(t, rows).Warnings), "mixed_settings"); got != mixed {
@@ -278,7 +278,7 @@ func TestBatches(t *testing.T) {
 	var rows []Row
 	for _, b := range []int{1, 8} {
 		for _, r := range lengthRun(2, []int{10}, 4, func(_, gen, _ int) float64 { return float64(gen) * map[int]float64{1: 4, 8: 8}[b] }, nil) {
-			r.Backend, r.BatchSize, r.BatchSizeConfig, r.NCtx, r.Line = fmt.Sprintf("cpu_b%d", b), ptr(b), b, 256*b, len(rows)+1
+			r.Backend, r.BatchSize, r.BatchSizeConfig, r.NCtx, r.Line = fmt.Sprintf("cpu_b%d", b), new(b), b, 256*b, len(rows)+1
 			r.PromptTokenIDs, r.OutputTokenIDs = make([]int32, *r.SeqLen*b), make([]int32, *r.GenTokensRaw*b)
 			if b == 8 && r.CallIdx == 2 {
 				r.OutputTokenIDs[3] = 1 // the first sequence's fourth token
@@ -321,11 +321,11 @@ func TestPromptsOfABatch(t *testing.T) {
 	rows := lengthRun(1, []int{10, 20}, 4, affine(0, 1), nil)
 	for i := range rows {
 		r := &rows[i]
-		r.BatchSize, r.PromptTokensRaw, r.SeqLen = ptr(8), ptr(8*64), ptr(64)
+		r.BatchSize, r.PromptTokensRaw, r.SeqLen = new(8), new(8*64), new(64)
 		if r.Mode == record.ModePrefill {
-			r.TokensTotal = ptr(8 * 64)
+			r.TokensTotal = new(8 * 64)
 			if r.GenTokensTarget == 20 {
-				r.PromptTokensRaw, r.TokensTotal = ptr(8*128), ptr(8*128)
+				r.PromptTokensRaw, r.TokensTotal = new(8*128), new(8*128)
 			}
 		}
 	}
@@ -345,7 +345,7 @@ func TestPromptsOfABatch(t *testing.T) {
 func TestCeilingReadsTheDepth(t *testing.T) {
 	m := &Model{Device: "cpu", BytesPerToken: 1000, KVBytesPerToken: 10}
 	at := func(depth int) int64 {
-		s := ceilingShare(&ceilings.File{}, m, &Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: ptr(6.0), GenTokens: ptr(9.0), MSPerToken: ptr(1.0)}, -1)
+		s := ceilingShare(&ceilings.File{}, m, &Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: new(6.0), GenTokens: new(9.0), MSPerToken: new(1.0)}, -1)
 		return s.KVBytes
 	}
 	if at(0) != 10*(5*2+6) || at(4096) != 10*((4096+5)*2+6) {
@@ -378,10 +378,10 @@ func TestLlamaBenchAtDepth(t *testing.T) {
 	if c := bench(func(r *Row) { r.Depth = 4096 }, lines[:2]); c.BenchRun != nil || c.Bench.Reason == "" {
 		t.Errorf("depth 4096 beside depth %+v", c.BenchRun)
 	}
-	if c := bench(func(r *Row) { r.BatchSize = ptr(8) }, lines); c.BenchRun != nil || !strings.Contains(c.Bench.Reason, "one sequence") {
+	if c := bench(func(r *Row) { r.BatchSize = new(8) }, lines); c.BenchRun != nil || !strings.Contains(c.Bench.Reason, "one sequence") {
 		t.Errorf("%+v", c.Bench)
 	}
-	if c := bench(func(r *Row) { r.Pace = ptr("cold") }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
+	if c := bench(func(r *Row) { r.Pace = new("cold") }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
 		t.Errorf("%+v", c.BenchRun)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis/stats"
-	"llmscale/internal/text"
 )
 
 // confidence is the level of every interval in this package.
@@ -25,8 +24,6 @@ const (
 	needP99 = 662
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // finite is v as an optional number: nil for NaN and the infinities.
 func finite(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
@@ -34,12 +31,6 @@ func finite(v float64) *float64 {
 	}
 	return &v
 }
-
-// countOf is a number with its noun.
-func countOf(n int, one, many string) string { return text.Counted(n, one, many) }
-
-// sizesOf counts different sizes, for a reason why there are too few.
-func sizesOf(n int) string { return countOf(n, "model size", "models of different size") }
 
 func mapOf[T, U any](xs []T, f func(T) U) []U {
 	out := make([]U, len(xs))

@@ -167,9 +167,9 @@ func (c *InvalidCell) Advice() string {
 }
 
 func (c *InvalidCell) text() string {
-	s := countOf(c.Repetitions, "repetition", "repetitions")
+	s := text.Counted(c.Repetitions, "repetition", "repetitions")
 	if c.Warmups > 0 {
-		s += " and " + countOf(c.Warmups, "warm-up", "warm-ups")
+		s += " and " + text.Counted(c.Warmups, "warm-up", "warm-ups")
 	}
 	s += " left out as INVALID"
 	switch {

@@ -20,10 +20,10 @@ func spoil(rows []Row, which func(r *Row) bool) {
 		if !which(r) {
 			continue
 		}
-		r.Verdict, r.VerdictReasons = ptr(record.VerdictInvalid), []string{"another program uses the GPU: process 4711 (other)"}
+		r.Verdict, r.VerdictReasons = new(record.VerdictInvalid), []string{"another program uses the GPU: process 4711 (other)"}
 		for _, ms := range []**float64{&r.LatencyMS, &r.CUDAEventMS} {
 			if *ms != nil {
-				*ms = ptr(1e6)
+				*ms = new(1e6)
 			}
 		}
 		for k := range r.TokenNS {
@@ -40,7 +40,7 @@ func TestInvalidCallsReachNoFigure(t *testing.T) {
 	rows := spoiltPlan.rows(1)
 	for i := range rows {
 		if rows[i].Status == record.StatusOK {
-			rows[i].CUDAEventMS = ptr(*rows[i].LatencyMS * 0.99)
+			rows[i].CUDAEventMS = new(*rows[i].LatencyMS * 0.99)
 		}
 	}
 	spoil(rows, func(r *Row) bool {
@@ -122,7 +122,7 @@ func TestInvalidSettled(t *testing.T) {
 		case 1:
 			r.Verdict, r.VerdictReasons = nil, nil
 		case 3:
-			r.Verdict = ptr(record.VerdictInvalid)
+			r.Verdict = new(record.VerdictInvalid)
 		}
 	}
 	again = slices.DeleteFunc(again, func(r Row) bool { return r.CallIdx != 1 && r.CallIdx != 3 })
@@ -160,7 +160,7 @@ const cachedReason = "prefill: the prompt's text begins as an earlier one of thi
 func partly(rows []Row, reason string, which func(r *Row) bool) {
 	for i := range rows {
 		if r := &rows[i]; which(r) && r.Mode != record.ModeDecode {
-			r.Verdict, r.VerdictReasons, r.LatencyMS = ptr(record.VerdictInvalid), []string{reason}, ptr(1e6)
+			r.Verdict, r.VerdictReasons, r.LatencyMS = new(record.VerdictInvalid), []string{reason}, new(1e6)
 		}
 	}
 }

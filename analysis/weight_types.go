@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -195,7 +196,7 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 		})
 		t.decode = [][]float64{perToken}
 		if prefill != nil {
-			t.PrefillMS = ptr(prefill.MedianMS)
+			t.PrefillMS = new(prefill.MedianMS)
 			t.prefill = [][]float64{prefill.LatenciesMS}
 			prefills = append(prefills, prefill.MedianMS)
 		}
@@ -342,10 +343,10 @@ func (w *WeightTypes) fit(kinds int) {
 	}
 	switch n := distinct(x); {
 	case kinds < minTypes:
-		f.Reason = fmt.Sprintf("%s; a line over the bytes takes %d", countOf(kinds, "weight type", "weight types"), minTypes)
+		f.Reason = fmt.Sprintf("%s; a line over the bytes takes %d", words.Counted(kinds, "weight type", "weight types"), minTypes)
 		return
 	case n < minBytes:
-		f.Reason = fmt.Sprintf("the types read %s per token; a line takes %d", countOf(n, "number of bytes", "different numbers of bytes"), minBytes)
+		f.Reason = fmt.Sprintf("the types read %s per token; a line takes %d", words.Counted(n, "number of bytes", "different numbers of bytes"), minBytes)
 		return
 	}
 	l, ok := ols(x, y)
@@ -388,7 +389,7 @@ func (w *WeightTypes) answer(kinds int) WeightTypeAnswer {
 	}
 	switch {
 	case kinds < minVerdict:
-		out.Why = fmt.Sprintf("%s; a verdict takes %d, because dequantising and a fixed cost of each token look alike with fewer", countOf(kinds, "weight type", "weight types"), minVerdict)
+		out.Why = fmt.Sprintf("%s; a verdict takes %d, because dequantising and a fixed cost of each token look alike with fewer", words.Counted(kinds, "weight type", "weight types"), minVerdict)
 		return out
 	case w.SharedFixedMS == nil:
 		out.Why = fmt.Sprintf("the types' ratios have no interval: that takes %d calls of each scenario, and types of different bytes", MinRatioCalls)

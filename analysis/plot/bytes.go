@@ -6,13 +6,13 @@ import (
 	"math"
 	"strings"
 
-	"llmscale/analysis"
-	"llmscale/runner/record"
-
 	gplot "gonum.org/v1/plot"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
 )
 
 // bytesFigure puts decode time per token against the weight bytes that a token

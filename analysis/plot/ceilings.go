@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 
-	"llmscale/analysis"
-
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
 )
 
 // ceilingFigures show for each device what it can read at each working set, and

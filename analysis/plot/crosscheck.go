@@ -5,11 +5,11 @@ import (
 	"math"
 	"slices"
 
-	"llmscale/analysis"
-	"llmscale/runner/record"
-
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
 )
 
 // crosscheckFigures show for each native and Ollama backend the ratio of their

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"slices"
 
-	"llmscale/analysis"
-
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
 )
 
 // lengthFigures show decode time per token against the length of the answer, one

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis"
-
 	gplot "gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
 )
 
 // wallFigures show decode time against size under each limit of device memory, and

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis"
-	"llmscale/runner/record"
-
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
 )
 
 // scaling draws latency against size for each backend and mode: over all

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis"
-
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
 )
 
 // shareFigures show the share of decode in end-to-end time against size, one

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis"
-
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
 )
 
 // tailFigure shows how much slower than the middle token the slow ones are,

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"slices"
 
-	"llmscale/analysis"
-	"llmscale/runner/record"
-
 	gplot "gonum.org/v1/plot"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
 )
 
 // tokenFigures show decode time by position in the answer, one figure for each

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 
-	"llmscale/analysis"
-
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"llmscale/analysis"
 )
 
 // weightFigures show decode time per token against the bytes that a token reads,

@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/html"
+
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/plot/plottest"
-
-	"golang.org/x/net/html"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")

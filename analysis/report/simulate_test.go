@@ -12,11 +12,11 @@ import (
 	"sync"
 	"testing"
 
-	"llmscale/analysis"
-	"llmscale/runner/record"
-
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"llmscale/analysis"
+	"llmscale/runner/record"
 )
 
 // Error rates of what is said to change first, from made-up runs through the whole

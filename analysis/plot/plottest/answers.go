@@ -22,7 +22,7 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 				continue
 			}
 			a.Slope, a.CI, a.R2, a.MostInfluential = f.Slope, f.SlopeT, f.R2, f.MostInfluential
-			a.Doubling = ptr(math.Pow(2, *f.Slope))
+			a.Doubling = new(math.Pow(2, *f.Slope))
 			a.Verdict, a.Why = "grows", "the 95 % interval of the slope lies above 0"
 			for _, l := range f.LeaveOneOut {
 				if l.Dropped == f.MostInfluential {
@@ -45,7 +45,7 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 		}
 	}
 	if t.NModels >= 3 {
-		t.Quantile, t.Rho, t.P, t.Verdict, t.Why = "p99_over_p50", ptr(0.22), ptr(0.57), "no_trend", "Spearman p is above 0.05"
+		t.Quantile, t.Rho, t.P, t.Verdict, t.Why = "p99_over_p50", new(0.22), new(0.57), "no_trend", "Spearman p is above 0.05"
 	}
 	r.Answers.Tails = append(r.Answers.Tails, t)
 
@@ -72,7 +72,7 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 	if f.ModelsOK > 1 {
 		x, y := s.Models[0], s.Models[1]
 		c.Verdict, c.AmongSeen, c.Unknown = "latency", "latency", nil
-		c.Base, c.BaseM, c.Before, c.Model, c.ParamsM, c.StepRatio = x.Name, &s.Models[0].ParamsM, x.Name, y.Name, &s.Models[1].ParamsM, ptr(y.ParamsM/x.ParamsM)
+		c.Base, c.BaseM, c.Before, c.Model, c.ParamsM, c.StepRatio = x.Name, &s.Models[0].ParamsM, x.Name, y.Name, &s.Models[1].ParamsM, new(y.ParamsM/x.ParamsM)
 		times, step := y.TokenMS/x.TokenMS, y.ParamsM/x.ParamsM
 		c.Why = fmt.Sprintf("decode on %s takes %.2f times as long as on %s, the smallest measured, at %.3g times its size (1.55 times for each doubling of size); no size between the two was measured, so that it may have happened anywhere between them", y.Name, times, x.Name, step)
 		c.Aspects = []analysis.AspectChange{
@@ -81,7 +81,7 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 			{Aspect: "feasibility", Verdict: "not_shown", Why: "no model failed for its size"},
 		}
 		c.Steps = []analysis.ChangeStep{{From: x.Name, To: y.Name, ParamsM: c.ParamsM, SizeGrowth: &step, SizeTotal: &step, LatencyGrowth: &times, LatencyTotal: &times,
-			LatencyDoubling: ptr(math.Pow(times, math.Ln2/math.Log(step))), TailRise: ptr(1.02), Changed: []string{"latency"}}}
+			LatencyDoubling: new(math.Pow(times, math.Ln2/math.Log(step))), TailRise: new(1.02), Changed: []string{"latency"}}}
 		c.Rule = "latency: decode more than 2 times that of the smallest model; tails: p95/p50 within a call more than 1.25 times the least of the smaller models; feasibility: a cell fails"
 	}
 	r.Answers.FirstChange = append(r.Answers.FirstChange, c)

@@ -25,7 +25,7 @@ func AddCeilings(r *analysis.Result) {
 	e := ceilings.NewEnvelope(d)
 	r.Ceilings = []analysis.DeviceCeiling{{
 		Kind: d.Kind, Name: d.Name, Threads: 2, Sessions: 1, Read: ceilings.ReadRates(d), Envelope: e.Rates(),
-		FMA32: ptr(0.36), StartUS: ptr(0.43), StartHow: ceilings.Barrier, Missing: map[string]string{"matvec": "measured on GPUs only"},
+		FMA32: new(0.36), StartUS: new(0.43), StartHow: ceilings.Barrier, Missing: map[string]string{"matvec": "measured on GPUs only"},
 	}}
 	for _, c := range r.Cells {
 		if c.Mode != record.ModeDecode {
@@ -40,8 +40,8 @@ func AddCeilings(r *analysis.Result) {
 		}
 		rate := float64(s.Bytes()) / (s.MSPerToken * 1e-3)
 		most, reached := e.At(s.Bytes())
-		s.GBPerS, s.Ceiling, s.Reached = ptr(rate/1e9), ptr(most/1e9), ptr(reached/1e9)
-		s.Share, s.ShareHigh = ptr(rate/most), ptr(rate/reached)
+		s.GBPerS, s.Ceiling, s.Reached = new(rate/1e9), new(most/1e9), new(reached/1e9)
+		s.Share, s.ShareHigh = new(rate/most), new(rate/reached)
 		r.CeilingShares = append(r.CeilingShares, s)
 	}
 }

@@ -61,14 +61,14 @@ func Wall() (*analysis.Result, error) {
 								GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK, Attempted: true}
 							base.WeightType, base.Architecture, base.NLayer, base.NEmbd = weights.name, "llama", m.layers, 64*m.layers
 							base.ParamsTotal, base.ParamsActive, base.BytesPerToken = int64(m.params*1e6), int64(m.params*1e6), int64(bytes)
-							base.Device, base.NThreads, base.NGPULayers, base.VRAMLimitGiB = "cuda", ptr(8), layers, &limit
+							base.Device, base.NThreads, base.NGPULayers, base.VRAMLimitGiB = "cuda", new(8), layers, &limit
 							if call == 0 {
-								base.WarmupIdx = ptr(0)
+								base.WarmupIdx = new(0)
 							} else {
-								base.Rep = ptr(call - 1)
+								base.Rep = new(call - 1)
 							}
 							if oom {
-								base.Status, base.Error, base.NGPULayers = record.StatusOOM, ptr("llama_model_load: unable to allocate CUDA0 buffer"), asked.layers
+								base.Status, base.Error, base.NGPULayers = record.StatusOOM, new("llama_model_load: unable to allocate CUDA0 buffer"), asked.layers
 								for _, mode := range record.Modes {
 									r := analysis.Row{Record: base}
 									r.Mode = mode
@@ -76,7 +76,7 @@ func Wall() (*analysis.Result, error) {
 								}
 								break
 							}
-							base.GPUName = ptr("Made-up GPU 80GB")
+							base.GPUName = new("Made-up GPU 80GB")
 							onGPU := float64(layers) / float64(m.layers+1)
 							step := (0.3 + 1000*bytes*onGPU/2e12 + 1000*bytes*(1-onGPU)/20e9) * math.Exp(0.01*rng.NormFloat64())
 							prefill := (0.5 + m.params*float64(sc.Prompt)/3e5) * math.Exp(0.01*rng.NormFloat64())
@@ -84,26 +84,26 @@ func Wall() (*analysis.Result, error) {
 								base.TokenNS = append(base.TokenNS, int64(step*1e6*math.Exp(0.01*rng.NormFloat64())))
 							}
 							decode := gen * step
-							base.PrefillMS, base.KVDecodeMS, base.E2EKVMS = &prefill, &decode, ptr(prefill+decode)
-							base.BatchSize, base.SeqLen, base.PromptTokensRaw, base.GenTokens, base.GenTokensRaw = ptr(1), ptr(sc.Prompt), ptr(sc.Prompt), ptr(gen), ptr(gen)
+							base.PrefillMS, base.KVDecodeMS, base.E2EKVMS = &prefill, &decode, new(prefill+decode)
+							base.BatchSize, base.SeqLen, base.PromptTokensRaw, base.GenTokens, base.GenTokensRaw = new(1), new(sc.Prompt), new(sc.Prompt), new(gen), new(gen)
 							gib := bytes * onGPU / (1 << 30)
-							base.VRAMBeforeMiB, base.VRAMLoadedMiB, base.VRAMContextMiB = ptr(81920-limit*1024+480), ptr(81920-limit*1024+480+gib*1024), ptr(81920-limit*1024+700+gib*1024)
-							base.VRAMWeightsMiB, base.VRAMKVMiB, base.VRAMComputeMiB = ptr(gib*1024), ptr(2*m.params/100), ptr(100.0)
-							base.GPUPeakMB = ptr(*base.VRAMContextMiB + 64 + m.params/100)
-							base.GraphCaptures, base.SplitsPrefill, base.SplitsDecode = ptr(int64(0)), ptr(2), ptr(2)
-							base.CPUOpsPrefill, base.CPUOpsDecode, base.CPUBytesPrefill, base.CPUBytesDecode = ptr(1), ptr(1), ptr(int64(4*64*m.layers*sc.Prompt)), ptr(int64(4*64*m.layers))
+							base.VRAMBeforeMiB, base.VRAMLoadedMiB, base.VRAMContextMiB = new(81920-limit*1024+480), new(81920-limit*1024+480+gib*1024), new(81920-limit*1024+700+gib*1024)
+							base.VRAMWeightsMiB, base.VRAMKVMiB, base.VRAMComputeMiB = new(gib*1024), new(2*m.params/100), new(100.0)
+							base.GPUPeakMB = new(*base.VRAMContextMiB + 64 + m.params/100)
+							base.GraphCaptures, base.SplitsPrefill, base.SplitsDecode = new(int64(0)), new(2), new(2)
+							base.CPUOpsPrefill, base.CPUOpsDecode, base.CPUBytesPrefill, base.CPUBytesDecode = new(1), new(1), new(int64(4*64*m.layers*sc.Prompt)), new(int64(4*64*m.layers))
 							base.CPUOpNames = []string{"GET_ROWS x 1"}
 							switch {
 							case call == 2 && m.name == "llama-134m" && sc.Name == "p1" && b.Name == backends[0].Name:
 								*base.GraphCaptures = 1
 							case m.name == "llama-32m":
-								base.CPUOpsPrefill, base.CPUOpsDecode, base.CPUOpNames = ptr(9), ptr(9), []string{"FLASH_ATTN_EXT x 8", "GET_ROWS x 1"}
+								base.CPUOpsPrefill, base.CPUOpsDecode, base.CPUOpNames = new(9), new(9), []string{"FLASH_ATTN_EXT x 8", "GET_ROWS x 1"}
 							case onGPU < 1:
-								base.CPUOpsPrefill, base.CPUOpsDecode = ptr(15*(m.layers-layers)), ptr(15*(m.layers-layers))
+								base.CPUOpsPrefill, base.CPUOpsDecode = new(15*(m.layers-layers)), new(15*(m.layers-layers))
 								base.CPUOpNames = []string{"MUL_MAT x 100", "ADD x 40", "GET_ROWS x 1"}
 							}
 							if m.name == "llama-556m" && sc.Name == "p1" && call == 3 {
-								base.Verdict, base.VerdictReasons = ptr(record.VerdictInvalid), []string{"another program uses the GPU: python (PID 4711, compute, 812 MiB)"}
+								base.Verdict, base.VerdictReasons = new(record.VerdictInvalid), []string{"another program uses the GPU: python (PID 4711, compute, 812 MiB)"}
 							}
 							for _, mode := range record.Modes {
 								r := analysis.Row{Record: base}
@@ -116,8 +116,8 @@ func Wall() (*analysis.Result, error) {
 									ms, tokens = prefill+decode, sc.Prompt+gen
 								}
 								gap := 0.015 + 0.002*ms
-								r.LatencyMS, r.TokensTotal, r.CUDAEventMS, r.HostGapMS = ptr(ms), ptr(tokens), ptr(ms-gap), ptr(gap)
-								r.PowerMeanW, r.SMClockMedianMHz, r.SMClockMinMHz, r.MemClockMedianMHz, r.TemperatureMaxC = ptr(200+m.params/50), ptr(1700.0), ptr(1650.0), ptr(2600.0), ptr(50+m.params/2000)
+								r.LatencyMS, r.TokensTotal, r.CUDAEventMS, r.HostGapMS = new(ms), new(tokens), new(ms-gap), new(gap)
+								r.PowerMeanW, r.SMClockMedianMHz, r.SMClockMinMHz, r.MemClockMedianMHz, r.TemperatureMaxC = new(200+m.params/50), new(1700.0), new(1650.0), new(2600.0), new(50+m.params/2000)
 								r.ThrottleReasons = []string{"gpu_idle"}
 								if m.params > 9000 {
 									r.ThrottleReasons = append(r.ThrottleReasons, "sw_power_cap")
@@ -126,7 +126,7 @@ func Wall() (*analysis.Result, error) {
 									r.ThrottleReasons = append(r.ThrottleReasons, "sw_thermal_slowdown")
 								}
 								if ms > 400 {
-									r.EnergyJ, r.EnergyUncertaintyJ = ptr(*r.PowerMeanW*ms/1000), ptr(*r.PowerMeanW*0.1)
+									r.EnergyJ, r.EnergyUncertaintyJ = new(*r.PowerMeanW*ms/1000), new(*r.PowerMeanW*0.1)
 								}
 								run.Rows = append(run.Rows, r)
 							}

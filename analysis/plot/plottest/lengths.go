@@ -32,7 +32,7 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 					ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK}
 				base.WeightType, base.Architecture, base.NLayer, base.NEmbd = "q4_0", "llama", 12, 768
 				base.ParamsTotal, base.BytesPerToken = int64(m.ParamsM*1e6), int64(m.MBPerToken*1e6)
-				base.Device, base.NThreads = "cpu", ptr(2)
+				base.Device, base.NThreads = "cpu", new(2)
 				factor := math.Exp(noise * rng.NormFloat64())
 				prefill, decode := m.TokenMS*4*factor, fixedMS*factor
 				for pos := range gen {
@@ -40,8 +40,8 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 					decode += ms
 					base.TokenNS = append(base.TokenNS, int64(ms*1e6))
 				}
-				base.PrefillMS, base.KVDecodeMS, base.E2EKVMS = ptr(prefill), ptr(decode), ptr(prefill+decode)
-				base.BatchSize, base.SeqLen, base.PromptTokensRaw = ptr(1), ptr(LengthPrompt), ptr(LengthPrompt)
+				base.PrefillMS, base.KVDecodeMS, base.E2EKVMS = new(prefill), new(decode), new(prefill+decode)
+				base.BatchSize, base.SeqLen, base.PromptTokensRaw = new(1), new(LengthPrompt), new(LengthPrompt)
 				base.GenTokens, base.GenTokensRaw = &gen, &gen
 				for mode, of := range map[string]struct {
 					ms     *float64
@@ -52,7 +52,7 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 					record.ModeE2E:     {base.E2EKVMS, LengthPrompt + gen},
 				} {
 					r := analysis.Row{Record: base}
-					r.Mode, r.LatencyMS, r.TokensTotal = mode, of.ms, ptr(of.tokens)
+					r.Mode, r.LatencyMS, r.TokensTotal = mode, of.ms, new(of.tokens)
 					run.Rows = append(run.Rows, r)
 				}
 			}

@@ -148,23 +148,23 @@ func (s Shape) model(r *analysis.Result, b Backend, m Model, rng *rand.Rand) {
 			c := analysis.Cell{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM, Scenario: sc.Name, Mode: mode,
 				N: s.Reps, LatenciesMS: v, MeanMS: mean, MedianMS: median(v), MinMS: slices.Min(v), MaxMS: slices.Max(v), StdDevMS: &sd,
 				P95MS: analysis.Percentile{N: s.Reps, Need: 130}, P99MS: analysis.Percentile{N: s.Reps, Need: 662},
-				TokensPerS: ptr(tokens / median(v) * 1000), PromptTokens: ptr(float64(sc.Prompt)), GenTokensTarget: ptr(float64(s.GenTokens)), RSSPeakMiB: ptr(60 + m.ParamsM*4)}
+				TokensPerS: new(tokens / median(v) * 1000), PromptTokens: new(float64(sc.Prompt)), GenTokensTarget: new(float64(s.GenTokens)), RSSPeakMiB: new(60 + m.ParamsM*4)}
 			if mode == record.ModeDecode {
-				c.MSPerToken = ptr(c.MedianMS / float64(s.GenTokens))
+				c.MSPerToken = new(c.MedianMS / float64(s.GenTokens))
 			}
 			if mode == record.ModePrefill {
-				c.TTFTMS = ptr(c.MedianMS * 1.01)
+				c.TTFTMS = new(c.MedianMS * 1.01)
 			}
 			if mode == record.ModeE2E {
-				c.E2EGapPercent = ptr(0.02)
+				c.E2EGapPercent = new(0.02)
 			}
 			r.Cells = append(r.Cells, c)
 			r.Warmups = append(r.Warmups, analysis.Warmup{Backend: b.Name, BatchSize: 1, Model: m.Name, Scenario: sc.Name, Mode: mode, WarmupN: 1,
-				WarmupMS: ptr(c.MedianMS * 1.3), MeasuredN: s.Reps, MeasuredMS: &c.MedianMS, Ratio: ptr(1.3), MinusMS: ptr(c.MedianMS * 0.3)})
+				WarmupMS: new(c.MedianMS * 1.3), MeasuredN: s.Reps, MeasuredMS: &c.MedianMS, Ratio: new(1.3), MinusMS: new(c.MedianMS * 0.3)})
 		}
 		p, d, e := median(latency[record.ModePrefill]), median(latency[record.ModeDecode]), median(latency[record.ModeE2E])
 		r.DecodeFractions = append(r.DecodeFractions, analysis.DecodeFraction{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM,
-			Scenario: sc.Name, GenTokens: ptr(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: d, E2EMS: e, Fraction: d / e})
+			Scenario: sc.Name, GenTokens: new(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: d, E2EMS: e, Fraction: d / e})
 	}
 }
 
@@ -186,9 +186,9 @@ func (s Shape) join(r *analysis.Result) {
 				}
 				geo[mode] = math.Exp(stat.Mean(logs, nil))
 				a := analysis.Aggregate{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM,
-					Mode: mode, NScenarios: len(logs), Scenarios: names, GeomeanMS: geo[mode], MedianOfMediansMS: geo[mode], TokensPerS: ptr(stat.GeometricMean(rates, nil))}
+					Mode: mode, NScenarios: len(logs), Scenarios: names, GeomeanMS: geo[mode], MedianOfMediansMS: geo[mode], TokensPerS: new(stat.GeometricMean(rates, nil))}
 				if mode == record.ModePrefill {
-					a.TTFTMS = ptr(a.GeomeanMS * 1.01)
+					a.TTFTMS = new(a.GeomeanMS * 1.01)
 				}
 				r.Aggregates = append(r.Aggregates, a)
 			}
@@ -197,7 +197,7 @@ func (s Shape) join(r *analysis.Result) {
 			}
 			p := geo[record.ModePrefill]
 			r.DecodeFractions = append(r.DecodeFractions, analysis.DecodeFraction{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM,
-				Scenario: analysis.AllScenarios, GenTokens: ptr(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: geo[record.ModeDecode], E2EMS: geo[record.ModeE2E],
+				Scenario: analysis.AllScenarios, GenTokens: new(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: geo[record.ModeDecode], E2EMS: geo[record.ModeE2E],
 				Fraction: geo[record.ModeDecode] / geo[record.ModeE2E]})
 			all := analysis.TokenSeries{Backend: b.Name, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM, Scenario: analysis.AllScenarios}
 			for _, t := range r.Tokens {
@@ -224,12 +224,12 @@ func tail(t analysis.TokenSeries) analysis.Tail {
 	at := func(p float64, need int, unit float64) analysis.Percentile {
 		out := analysis.Percentile{N: len(sorted), Need: need}
 		if len(sorted) >= need {
-			out.Value = ptr(stat.Quantile(p, stat.LinInterp, sorted, nil) / unit)
+			out.Value = new(stat.Quantile(p, stat.LinInterp, sorted, nil) / unit)
 		}
 		return out
 	}
 	return analysis.Tail{Backend: t.Backend, BatchSize: t.BatchSize, Model: t.Model, ParamsM: t.ParamsM, Scenario: t.Scenario, N: len(sorted), P50MS: &mid,
-		P90MS: at(.9, 64, 1), P95MS: at(.95, 130, 1), P99MS: at(.99, 662, 1), MaxMS: ptr(sorted[len(sorted)-1]),
+		P90MS: at(.9, 64, 1), P95MS: at(.95, 130, 1), P99MS: at(.99, 662, 1), MaxMS: new(sorted[len(sorted)-1]),
 		P90Ratio: at(.9, 64, mid), P95Ratio: at(.95, 130, mid), P99Ratio: at(.99, 662, mid)}
 }
 
@@ -272,7 +272,7 @@ func fit(r *analysis.Result, b Backend, mode, scenario string) analysis.Fit {
 	f.BootRequested, f.BootUsed, f.Law = 1000, 1000, analysis.LawPower
 	f.SlopeBoot = f.SlopeT
 	f.TheilSenSlope, f.TheilSen = f.Slope, f.SlopeT
-	f.SpearmanRho, f.SpearmanP = ptr(0.98), ptr(0.0001)
+	f.SpearmanRho, f.SpearmanP = new(0.98), new(0.0001)
 	return f
 }
 
@@ -282,7 +282,7 @@ func line(f *analysis.Fit) {
 		x, y = append(x, math.Log10(p.X)), append(y, math.Log10(p.Y))
 	}
 	a, b := stat.LinearRegression(x, y, nil, false)
-	f.Log10Intercept, f.Slope, f.R2 = &a, &b, ptr(stat.RSquared(x, y, nil, a, b))
+	f.Log10Intercept, f.Slope, f.R2 = &a, &b, new(stat.RSquared(x, y, nil, a, b))
 	n := float64(len(x))
 	if n < 3 {
 		return
@@ -292,8 +292,8 @@ func line(f *analysis.Fit) {
 		sse += math.Pow(y[i]-a-b*x[i], 2)
 	}
 	sxx := stat.Variance(x, nil) * (n - 1)
-	f.ResidualSD = ptr(math.Sqrt(sse / (n - 2)))
-	f.SlopeSE, f.InterceptSE = ptr(*f.ResidualSD/math.Sqrt(sxx)), ptr(*f.ResidualSD/math.Sqrt(n))
+	f.ResidualSD = new(math.Sqrt(sse / (n - 2)))
+	f.SlopeSE, f.InterceptSE = new(*f.ResidualSD/math.Sqrt(sxx)), new(*f.ResidualSD/math.Sqrt(n))
 	t := distuv.StudentsT{Sigma: 1, Nu: n - 2}.Quantile(0.975)
 	f.SlopeT = &analysis.Interval{Low: b - t**f.SlopeSE, High: b + t**f.SlopeSE}
 }
@@ -312,7 +312,7 @@ func offset(r *analysis.Result, b Backend, mode string) analysis.OffsetFit {
 		return o
 	}
 	a, slope := stat.LinearRegression(x, y, nil, false)
-	o.OK, o.A, o.B, o.R2 = true, &a, &slope, ptr(stat.RSquared(x, y, nil, a, slope))
+	o.OK, o.A, o.B, o.R2 = true, &a, &slope, new(stat.RSquared(x, y, nil, a, slope))
 	o.Verdict, o.Reason = analysis.OffsetNoLine, "the times lie up to 40 % off a straight line"
 	return o
 }
@@ -322,4 +322,3 @@ func median(v []float64) float64 {
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
 
-func ptr[T any](v T) *T { return &v }

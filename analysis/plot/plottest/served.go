@@ -38,28 +38,28 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 			for _, sc := range scenarios {
 				for call := range reps + 1 {
 					base := record.Record{SchemaVersion: record.SchemaVersion, RunID: "20260101_120000", TaskIdx: task, CallIdx: call, IsWarmup: call == 0,
-						Scenario: sc.Name, Backend: b.Name, BackendKind: b.Kind, Model: m.Name, ModelKind: "synth", ModelFile: m.Name + "-f32.gguf", ModelSHA256: ptr("5ha " + m.Name),
+						Scenario: sc.Name, Backend: b.Name, BackendKind: b.Kind, Model: m.Name, ModelKind: "synth", ModelFile: m.Name + "-f32.gguf", ModelSHA256: new("5ha " + m.Name),
 						ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK, Attempted: true}
 					base.WeightType, base.Architecture, base.NLayer, base.NEmbd = "f32", "gpt2", 12, 768
 					base.ParamsTotal, base.BytesPerToken = int64(m.ParamsM*1e6), int64(m.MBPerToken*1e6)
-					base.Device, base.NThreads, base.NThreadsBatch, base.FlashAttention, base.KVTypeK, base.NUBatch = "cpu", ptr(2), ptr(2), "auto", "f16", 512
+					base.Device, base.NThreads, base.NThreadsBatch, base.FlashAttention, base.KVTypeK, base.NUBatch = "cpu", new(2), new(2), "auto", "f16", 512
 					if call == 0 {
-						base.WarmupIdx = ptr(0)
+						base.WarmupIdx = new(0)
 					} else {
-						base.Rep = ptr(call - 1)
+						base.Rep = new(call - 1)
 					}
-					base.BatchSize, base.SeqLen, base.PromptTokensRaw = ptr(1), ptr(sc.Prompt), ptr(sc.Prompt)
-					base.GenTokens, base.GenTokensRaw = ptr(gen), ptr(gen)
+					base.BatchSize, base.SeqLen, base.PromptTokensRaw = new(1), new(sc.Prompt), new(sc.Prompt)
+					base.GenTokens, base.GenTokensRaw = new(gen), new(gen)
 					if sc.Name == "short" {
-						base.Prompt, base.OutputText = &text, ptr(" there was a king")
+						base.Prompt, base.OutputText = &text, new(" there was a king")
 						base.OutputPieces = []string{" there", " was", " a", " king"}
 					}
 					prefill, decode := noisy(m.TokenMS*float64(sc.Prompt)/6), noisy(m.TokenMS*gen)
 					if b.Kind == "native" {
 						const sampling = 0.02
 						base.LlamaCommit = "ec98e2002"
-						base.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, ptr(decode+gen*sampling)
-						base.TTFTMS, base.E2EKVMS, base.FirstSamplingNS = ptr(prefill+sampling), ptr(prefill+decode+(gen+1)*sampling), ptr(int64(sampling*1e6))
+						base.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, new(decode+gen*sampling)
+						base.TTFTMS, base.E2EKVMS, base.FirstSamplingNS = new(prefill+sampling), new(prefill+decode+(gen+1)*sampling), new(int64(sampling*1e6))
 						for range gen {
 							base.TokenNS, base.TokenSamplingNS = append(base.TokenNS, int64(decode/gen*1e6)), append(base.TokenSamplingNS, int64(sampling*1e6))
 						}
@@ -70,9 +70,9 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 						load, http := noisy(s.LoadMS), noisy(s.HTTPMS)
 						total := load + tokenize + prefill + decode + rest
 						base.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, &decode
-						base.TTFTMS, base.E2EKVMS, base.TokenizeMS = ptr(total-decode-rest+rest/(gen+1)+http), ptr(total+http), &tokenize
-						base.OllamaWallMS, base.OllamaTotalMS, base.OllamaLoadMS, base.OllamaPromptEvalMS, base.OllamaEvalMS = ptr(total+http), &total, &load, &prefill, &decode
-						base.OllamaProjected, base.DecodeEquivMS, base.E2EEquivMS, base.GenTokensEquiv = ptr(false), &decode, base.E2EKVMS, ptr(gen)
+						base.TTFTMS, base.E2EKVMS, base.TokenizeMS = new(total-decode-rest+rest/(gen+1)+http), new(total+http), &tokenize
+						base.OllamaWallMS, base.OllamaTotalMS, base.OllamaLoadMS, base.OllamaPromptEvalMS, base.OllamaEvalMS = new(total+http), &total, &load, &prefill, &decode
+						base.OllamaProjected, base.DecodeEquivMS, base.E2EEquivMS, base.GenTokensEquiv = new(false), &decode, base.E2EKVMS, new(gen)
 						base.OllamaWeights = base.ModelSHA256
 						base.OllamaDiffers = []string{"flash_attn: the server's OLLAMA_FLASH_ATTENTION decides, and no answer tells it", "kv_type: the server's OLLAMA_KV_CACHE_TYPE decides"}
 						base.OllamaPieceNS = []int64{int64(*base.TTFTMS * 1e6)}
@@ -84,7 +84,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 							base.OllamaNotes = []string{"repeats were banned in this answer of more than 30 tokens"}
 						} else if base.OutputText != nil && m.Name == models[len(models)-1].Name {
 							base.OutputPieces = []string{"there", " was", " an", " old"}
-							base.OutputText = ptr("there was an old")
+							base.OutputText = new("there was an old")
 							base.OllamaInterTokenNS = base.OllamaInterTokenNS[:gen]
 						}
 					}
@@ -93,7 +93,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 						r.Mode = mode
 						r.LatencyMS = map[string]*float64{record.ModePrefill: r.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[mode]
 						if b.Kind == "ollama" && sc.Name == "short" && call > 0 && mode != record.ModeDecode {
-							r.Verdict = ptr(record.VerdictInvalid)
+							r.Verdict = new(record.VerdictInvalid)
 							r.VerdictReasons = []string{"prefill: an earlier prompt of this load begins alike, so 8 of the prompt's 9 tokens were cached and not evaluated"}
 						}
 						run.Rows = append(run.Rows, r)
