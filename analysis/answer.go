@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
 // alpha is the level at which a rank correlation counts as a trend.
-const alpha = 1 - confidence
+const alpha = 1 - stats.Confidence
 
 func (a *analyzer) answer() {
 	for _, s := range a.series {
@@ -39,7 +40,7 @@ func slopeAnswer(f *Fit) SlopeAnswer {
 	if !f.OK {
 		return s
 	}
-	s.Doubling = finite(math.Pow(2, *f.Slope))
+	s.Doubling = stats.Finite(math.Pow(2, *f.Slope))
 	s.Curvature, s.Misfit = f.Curvature, f.Misfit
 	if w := f.influential(); w != nil {
 		s.MostInfluential, s.SlopeWithout = w.Dropped, w.Slope
@@ -53,7 +54,7 @@ func slopeAnswer(f *Fit) SlopeAnswer {
 		s.Verdict, s.Why = "grows", "the slope's 95 % t-interval lies above 0"
 	case f.Law == LawPower:
 		s.Verdict, s.Why = "shrinks", "the slope's 95 % t-interval lies below 0"
-	case f.Law == LawFlat && distinct(mapOf(f.Points, func(p Point) float64 { return p.Y })) == 1:
+	case f.Law == LawFlat && stats.Distinct(stats.Map(f.Points, func(p Point) float64 { return p.Y })) == 1:
 		s.Verdict, s.Why = f.Law, "all models take the same time"
 	case f.Law == LawFlat:
 		s.Verdict, s.Why = f.Law, fmt.Sprintf("the slope's 95 %% t-interval lies within %.2g of 0", flatExponent)
@@ -105,11 +106,11 @@ func (a *analyzer) tailTrend(s series) TailTrend {
 	var ratios []float64
 	for _, q := range []struct {
 		name string
-		of   func(*Tail) Percentile
+		of   func(*Tail) stats.Percentile
 	}{
-		{"p99_over_p50", func(t *Tail) Percentile { return t.P99Ratio }},
-		{"p95_over_p50", func(t *Tail) Percentile { return t.P95Ratio }},
-		{"p90_over_p50", func(t *Tail) Percentile { return t.P90Ratio }},
+		{"p99_over_p50", func(t *Tail) stats.Percentile { return t.P99Ratio }},
+		{"p95_over_p50", func(t *Tail) stats.Percentile { return t.P95Ratio }},
+		{"p90_over_p50", func(t *Tail) stats.Percentile { return t.P90Ratio }},
 	} {
 		var have []float64
 		for _, t := range tails {
@@ -123,7 +124,7 @@ func (a *analyzer) tailTrend(s series) TailTrend {
 		}
 	}
 	if ratios == nil {
-		out.Why = fmt.Sprintf("too few tokens: a p90 takes %d for each model", needP90)
+		out.Why = fmt.Sprintf("too few tokens: a p90 takes %d for each model", stats.NeedP90)
 		return out
 	}
 	last := len(ratios) - 1
@@ -131,13 +132,13 @@ func (a *analyzer) tailTrend(s series) TailTrend {
 	out.LargestModel, out.LargestRatio = tails[last].Model, new(ratios[last])
 	worst := slices.Index(ratios, slices.Max(ratios))
 	out.WorstModel, out.WorstRatio = tails[worst].Model, new(ratios[worst])
-	rho, p, ok := spearman(sizes, ratios)
+	rho, p, ok := stats.Spearman(sizes, ratios)
 	if !ok {
 		out.Why = fmt.Sprintf("%s with token times; a rank correlation takes 3 that differ", words.Counted(len(tails), "model", "models"))
 		return out
 	}
-	out.Rho, out.P = finite(rho), finite(p)
-	if exact, ok := spearmanExact(sizes, ratios); ok {
+	out.Rho, out.P = stats.Finite(rho), stats.Finite(p)
+	if exact, ok := stats.SpearmanExact(sizes, ratios); ok {
 		out.PExact, p = &exact, exact
 	}
 	switch {

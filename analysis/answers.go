@@ -1,5 +1,7 @@
 package analysis
 
+import "llmscale/analysis/stats"
+
 // Answers are the findings in plain data, for sentences to be made of.
 type Answers struct {
 	Slopes      []SlopeAnswer       `json:"slopes"`      // one for each backend x batch x mode, over all scenarios
@@ -36,58 +38,58 @@ type WeightTypeAnswer struct {
 // FastestType puts the weight types of a model in order. Ratios are of times;
 // intervals are of 95 %, from the scatter of the calls of one process each.
 type FastestType struct {
-	Scenario       string    `json:"scenario"`                     // or AllScenarios
-	PromptTokens   *float64  `json:"prompt_tokens"`                // nil over AllScenarios
-	Type           string    `json:"weight_type"`                  // the fastest
-	MS             float64   `json:"ms"`                           // decode: per token
-	BaseRatio      float64   `json:"base_ratio"`                   // of the type with most bytes to the fastest
-	BaseRatioCI    *Interval `json:"base_ratio_ci_within_process"` // nil where they are the same
-	Next           string    `json:"next_weight_type"`
-	NextRatio      float64   `json:"next_ratio"` // of the next to the fastest
-	NextRatioCI    *Interval `json:"next_ratio_ci_within_process"`
-	Slowest        string    `json:"slowest_weight_type"`
-	SlowestRatio   float64   `json:"slowest_ratio"` // of the slowest to the type with most bytes
-	SlowestRatioCI *Interval `json:"slowest_ratio_ci_within_process"`
+	Scenario       string          `json:"scenario"`                     // or AllScenarios
+	PromptTokens   *float64        `json:"prompt_tokens"`                // nil over AllScenarios
+	Type           string          `json:"weight_type"`                  // the fastest
+	MS             float64         `json:"ms"`                           // decode: per token
+	BaseRatio      float64         `json:"base_ratio"`                   // of the type with most bytes to the fastest
+	BaseRatioCI    *stats.Interval `json:"base_ratio_ci_within_process"` // nil where they are the same
+	Next           string          `json:"next_weight_type"`
+	NextRatio      float64         `json:"next_ratio"` // of the next to the fastest
+	NextRatioCI    *stats.Interval `json:"next_ratio_ci_within_process"`
+	Slowest        string          `json:"slowest_weight_type"`
+	SlowestRatio   float64         `json:"slowest_ratio"` // of the slowest to the type with most bytes
+	SlowestRatioCI *stats.Interval `json:"slowest_ratio_ci_within_process"`
 }
 
 // LengthAnswer says whether the decode time per token depends on the length of
 // the answer. Ratio is the median of the longest answers over the shortest's, CI
 // its interval from their calls, which are of one process.
 type LengthAnswer struct {
-	Backend      string    `json:"backend"`
-	BatchSize    int       `json:"batch_size"`
-	Model        string    `json:"model"`
-	ParamsM      *float64  `json:"params_millions_effective"`
-	PromptTokens int       `json:"prompt_tokens"`
-	Depth        int       `json:"depth,omitempty"` // tokens in the KV cache before the prompt
-	NLengths     int       `json:"n_lengths"`
-	Shortest     int       `json:"shortest_gen_tokens"`
-	Longest      int       `json:"longest_gen_tokens"`
-	Ratio        float64   `json:"ms_per_token_ratio"`
-	CI           *Interval `json:"ms_per_token_ratio_ci_within_process"` // 95 %
-	Tolerance    float64   `json:"tolerance"`                            // within which of 1 the ratio counts as the same
-	Verdict      string    `json:"verdict"`                              // same, grows, falls, not_identified or unknown
-	Why          string    `json:"why"`
+	Backend      string          `json:"backend"`
+	BatchSize    int             `json:"batch_size"`
+	Model        string          `json:"model"`
+	ParamsM      *float64        `json:"params_millions_effective"`
+	PromptTokens int             `json:"prompt_tokens"`
+	Depth        int             `json:"depth,omitempty"` // tokens in the KV cache before the prompt
+	NLengths     int             `json:"n_lengths"`
+	Shortest     int             `json:"shortest_gen_tokens"`
+	Longest      int             `json:"longest_gen_tokens"`
+	Ratio        float64         `json:"ms_per_token_ratio"`
+	CI           *stats.Interval `json:"ms_per_token_ratio_ci_within_process"` // 95 %
+	Tolerance    float64         `json:"tolerance"`                            // within which of 1 the ratio counts as the same
+	Verdict      string          `json:"verdict"`                              // same, grows, falls, not_identified or unknown
+	Why          string          `json:"why"`
 }
 
 // SlopeAnswer says how latency grows with size, and whether the data can tell.
 type SlopeAnswer struct {
-	Backend         string     `json:"backend"`
-	BatchSize       int        `json:"batch_size"`
-	Mode            string     `json:"mode"`
-	NModels         int        `json:"n_models"`
-	Slope           *float64   `json:"slope"`
-	CI              *Interval  `json:"ci"` // the t-interval
-	R2              *float64   `json:"r2"`
-	Doubling        *float64   `json:"doubling_factor"` // 2^slope: latency when the size doubles
-	Verdict         string     `json:"verdict"`         // grows, shrinks, flat, bent, one_point, not_identified or unknown
-	Why             string     `json:"why"`
-	MostInfluential string     `json:"most_influential"`
-	SlopeWithout    *float64   `json:"slope_without_most_influential"`
-	WithoutWhy      string     `json:"most_influential_reason"` // why there is none; "" with none: no model moves the slope
-	Curvature       *Curvature `json:"curvature"`
-	Misfit          *Misfit    `json:"misfit"`
-	WarningCodes    []string   `json:"warning_codes"`
+	Backend         string          `json:"backend"`
+	BatchSize       int             `json:"batch_size"`
+	Mode            string          `json:"mode"`
+	NModels         int             `json:"n_models"`
+	Slope           *float64        `json:"slope"`
+	CI              *stats.Interval `json:"ci"` // the t-interval
+	R2              *float64        `json:"r2"`
+	Doubling        *float64        `json:"doubling_factor"` // 2^slope: latency when the size doubles
+	Verdict         string          `json:"verdict"`         // grows, shrinks, flat, bent, one_point, not_identified or unknown
+	Why             string          `json:"why"`
+	MostInfluential string          `json:"most_influential"`
+	SlopeWithout    *float64        `json:"slope_without_most_influential"`
+	WithoutWhy      string          `json:"most_influential_reason"` // why there is none; "" with none: no model moves the slope
+	Curvature       *Curvature      `json:"curvature"`
+	Misfit          *Misfit         `json:"misfit"`
+	WarningCodes    []string        `json:"warning_codes"`
 }
 
 // TailTrend says whether slow tokens get relatively slower as models grow.
@@ -236,12 +238,12 @@ type OllamaLinearity struct {
 // OllamaProjection is the error of scaling a short answer's decode time to the
 // target length in proportion: proportional less affine, at the target.
 type OllamaProjection struct {
-	Backend  string     `json:"backend"`
-	Model    string     `json:"model"`
-	ParamsM  *float64   `json:"params_millions_effective"`
-	N        int        `json:"n"`
-	MedianMS *float64   `json:"projection_error_median_ms"`
-	P95MS    Percentile `json:"projection_error_p95_ms"`
-	MinMS    *float64   `json:"projection_error_min_ms"`
-	MaxMS    *float64   `json:"projection_error_max_ms"`
+	Backend  string           `json:"backend"`
+	Model    string           `json:"model"`
+	ParamsM  *float64         `json:"params_millions_effective"`
+	N        int              `json:"n"`
+	MedianMS *float64         `json:"projection_error_median_ms"`
+	P95MS    stats.Percentile `json:"projection_error_p95_ms"`
+	MinMS    *float64         `json:"projection_error_min_ms"`
+	MaxMS    *float64         `json:"projection_error_max_ms"`
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 
+	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -181,7 +182,7 @@ func ceilingShare(f *ceilings.File, m *Model, c *Cell, gpuLayers int) CeilingSha
 	s.WeightBytes = m.BytesPerToken
 	s.KVBytes = int64(float64(m.KVBytesPerToken) * ((float64(c.Depth)+(*gen+1)/2)*float64(c.BatchSize) + *prompt))
 	rate := float64(s.Bytes()) / (s.MSPerToken * 1e-3)
-	s.GBPerS = finite(rate / 1e9)
+	s.GBPerS = stats.Finite(rate / 1e9)
 	e := ceilings.NewEnvelope(f.Of(m.Device, m.Threads)...)
 	if !e.OK() {
 		s.Reason = "no ceilings of " + deviceName(cmp.Or(m.Device, "the device"), m.Threads) + " were measured"
@@ -189,7 +190,7 @@ func ceilingShare(f *ceilings.File, m *Model, c *Cell, gpuLayers int) CeilingSha
 	}
 	atMost, reached := e.At(s.Bytes())
 	s.Ceiling, s.Reached = new(atMost/1e9), new(reached/1e9)
-	s.Share, s.ShareHigh = finite(rate/atMost), finite(rate/reached)
+	s.Share, s.ShareHigh = stats.Finite(rate/atMost), stats.Finite(rate/reached)
 	return s
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -54,18 +55,18 @@ type callID struct {
 func callIDOf(r *Row) callID { return callID{r.Replicate, r.Session, r.CallIdx, r.IsWarmup} }
 
 func latencies(rows []*Row) []float64 {
-	return mapOf(rows, func(r *Row) float64 { ms, _ := r.latency(); return ms })
+	return stats.Map(rows, func(r *Row) float64 { ms, _ := r.latency(); return ms })
 }
 
 // medianField is the median of a field over the records that have it.
 func medianField(rows []*Row, field func(*Row) *float64) *float64 {
 	var xs []float64
 	for _, r := range rows {
-		if v := field(r); v != nil && finite(*v) != nil {
+		if v := field(r); v != nil && stats.Finite(*v) != nil {
 			xs = append(xs, *v)
 		}
 	}
-	return medianOf(xs)
+	return stats.MedianOf(xs)
 }
 
 // genTokens is the number of tokens per sequence that the record's decode time
@@ -142,13 +143,13 @@ func (a *Set) summarise() {
 			return
 		}
 		ms := latencies(g.rows)
-		s := sorted(ms)
+		s := stats.Sorted(ms)
 		c := Cell{
 			Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ModelKind: m.Kind,
 			ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode, Depth: g.rows[0].depth(), Pace: g.rows[0].pace(),
 			N: len(ms), LatenciesMS: ms,
-			MeanMS: stat.Mean(ms, nil), MedianMS: quantileSorted(s, 0.5), MinMS: s[0], MaxMS: s[len(s)-1],
-			P95MS: percentileSorted(s, 0.95, needP95), P99MS: percentileSorted(s, 0.99, needP99),
+			MeanMS: stat.Mean(ms, nil), MedianMS: stats.QuantileSorted(s, 0.5), MinMS: s[0], MaxMS: s[len(s)-1],
+			P95MS: stats.PercentileSorted(s, 0.95, stats.NeedP95), P99MS: stats.PercentileSorted(s, 0.99, stats.NeedP99),
 
 			TokensPerS: medianField(g.rows, func(r *Row) *float64 {
 				if r.TokensPerS != nil {
@@ -170,7 +171,7 @@ func (a *Set) summarise() {
 			OllamaLoadMS:      medianField(g.rows, func(r *Row) *float64 { return r.OllamaLoadMS }),
 		}
 		if len(ms) > 1 {
-			c.StdDevMS = finite(stat.StdDev(ms, nil))
+			c.StdDevMS = stats.Finite(stat.StdDev(ms, nil))
 		}
 		if k.mode == record.ModeE2E && m.BackendKind != kindOllama {
 			c.E2EGapPercent = medianField(g.rows, func(r *Row) *float64 { return r.E2EGapPercent })
@@ -230,19 +231,19 @@ func (a *Set) aggregate() {
 				if len(cells) == 0 {
 					continue
 				}
-				medians := mapOf(cells, func(c Cell) float64 { return c.MedianMS })
+				medians := stats.Map(cells, func(c Cell) float64 { return c.MedianMS })
 				g := Aggregate{
 					Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ModelKind: m.Kind,
 					ParamsM: m.ParamsMillions, Mode: mode, NScenarios: len(cells),
-					GeomeanMS: geomean(medians), MedianOfMediansMS: median(medians),
-					TokensPerS:        finite(geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerS }))),
-					TokensPerSCompute: finite(geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerSCompute }))),
-					GPUPeakMB:         medianOf(cellField(cells, func(c *Cell) *float64 { return c.GPUPeakMB })),
-					OllamaLoadMS:      medianOf(cellField(cells, func(c *Cell) *float64 { return c.OllamaLoadMS })),
+					GeomeanMS: stats.Geomean(medians), MedianOfMediansMS: stats.Median(medians),
+					TokensPerS:        stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerS }))),
+					TokensPerSCompute: stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerSCompute }))),
+					GPUPeakMB:         stats.MedianOf(cellField(cells, func(c *Cell) *float64 { return c.GPUPeakMB })),
+					OllamaLoadMS:      stats.MedianOf(cellField(cells, func(c *Cell) *float64 { return c.OllamaLoadMS })),
 					ParamsMConfig:     m.ParamsMillionsConfig, ParamsMMeasured: m.ParamsMillionsMeasured,
 				}
 				if ttft := cellField(cells, func(c *Cell) *float64 { return c.TTFTMS }); len(ttft) == len(cells) {
-					g.TTFTMS = finite(geomean(ttft))
+					g.TTFTMS = stats.Finite(stats.Geomean(ttft))
 				}
 				for _, c := range cells {
 					g.Scenarios = append(g.Scenarios, c.Scenario)
@@ -301,9 +302,9 @@ func (a *analyzer) decodeFractions() {
 			if len(decode) == 0 {
 				continue
 			}
-			all.decode, all.e2e = new(geomean(decode)), new(geomean(e2e))
+			all.decode, all.e2e = new(stats.Geomean(decode)), new(stats.Geomean(e2e))
 			if len(prefill) == len(decode) {
-				all.prefill = new(geomean(prefill))
+				all.prefill = new(stats.Geomean(prefill))
 			}
 			found[key{s, m.Name, AllScenarios}] = all
 		}
@@ -331,11 +332,11 @@ func (a *analyzer) warmups() {
 			return
 		}
 		w := Warmup{Backend: k.backend, BatchSize: k.batch, Model: m.Name, Scenario: k.scenario, Mode: k.mode,
-			WarmupN: len(g.cold), WarmupMS: medianOf(latencies(g.cold)),
-			MeasuredN: len(g.warm), MeasuredMS: medianOf(latencies(g.warm))}
+			WarmupN: len(g.cold), WarmupMS: stats.MedianOf(latencies(g.cold)),
+			MeasuredN: len(g.warm), MeasuredMS: stats.MedianOf(latencies(g.warm))}
 		if w.WarmupMS != nil && w.MeasuredMS != nil {
-			w.Ratio = finite(*w.WarmupMS / *w.MeasuredMS)
-			w.MinusMS = finite(*w.WarmupMS - *w.MeasuredMS)
+			w.Ratio = stats.Finite(*w.WarmupMS / *w.MeasuredMS)
+			w.MinusMS = stats.Finite(*w.WarmupMS - *w.MeasuredMS)
 		}
 		a.res.Warmups = append(a.res.Warmups, w)
 	})
@@ -367,10 +368,10 @@ func (a *analyzer) eventGaps() {
 					continue
 				}
 				done[k] = true
-				sr, sa := sorted(rel[k]), sorted(abs[k])
+				sr, sa := stats.Sorted(rel[k]), stats.Sorted(abs[k])
 				a.res.EventGaps = append(a.res.EventGaps, EventGap{Backend: s.backend, Mode: mode, IsWarmup: warm, N: len(sr),
-					RelMedian: quantileSorted(sr, 0.5), RelP95: percentileSorted(sr, 0.95, needP95),
-					AbsMedianMS: quantileSorted(sa, 0.5), AbsP95MS: percentileSorted(sa, 0.95, needP95)})
+					RelMedian: stats.QuantileSorted(sr, 0.5), RelP95: stats.PercentileSorted(sr, 0.95, stats.NeedP95),
+					AbsMedianMS: stats.QuantileSorted(sa, 0.5), AbsP95MS: stats.PercentileSorted(sa, 0.95, stats.NeedP95)})
 			}
 		}
 	}
@@ -394,7 +395,7 @@ func (a *analyzer) phaseSum() {
 			if !ok || r.PrefillMS == nil || r.KVDecodeMS == nil {
 				continue
 			}
-			gap := finite(100 * math.Abs(e2e-(*r.PrefillMS+*r.KVDecodeMS)) / e2e)
+			gap := stats.Finite(100 * math.Abs(e2e-(*r.PrefillMS+*r.KVDecodeMS)) / e2e)
 			if gap == nil {
 				continue
 			}
@@ -405,6 +406,6 @@ func (a *analyzer) phaseSum() {
 		}
 	})
 	if len(gaps) > 0 {
-		a.res.Phases = &PhaseSum{N: len(gaps), MedianPercent: median(gaps), LargestPercent: largest, Where: where}
+		a.res.Phases = &PhaseSum{N: len(gaps), MedianPercent: stats.Median(gaps), LargestPercent: largest, Where: where}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -42,15 +43,15 @@ type Batch struct {
 	Scenario  string   `json:"scenario"`
 	N         int      `json:"n"`
 
-	StepMS     float64   `json:"step_median_ms"`        // one decode step of all sequences
-	TokensPerS float64   `json:"tokens_per_s_all"`      // decoded by all sequences
-	EachPerS   float64   `json:"tokens_per_s_each"`     // by one of them
-	PrefillMS  *float64  `json:"prefill_median_ms"`     // of all prompts
-	Base       string    `json:"base_backend"`          // of the least batch, all else equal; "" where there is none
-	StepRatio  *float64  `json:"step_ratio"`            // step over Base's
-	StepCI     *Interval `json:"step_ratio_ci"`         // 95 %, with what processes differ by
-	AllRatio   *float64  `json:"tokens_per_s_ratio"`    // TokensPerS over Base's
-	AllCI      *Interval `json:"tokens_per_s_ratio_ci"` // likewise
+	StepMS     float64         `json:"step_median_ms"`        // one decode step of all sequences
+	TokensPerS float64         `json:"tokens_per_s_all"`      // decoded by all sequences
+	EachPerS   float64         `json:"tokens_per_s_each"`     // by one of them
+	PrefillMS  *float64        `json:"prefill_median_ms"`     // of all prompts
+	Base       string          `json:"base_backend"`          // of the least batch, all else equal; "" where there is none
+	StepRatio  *float64        `json:"step_ratio"`            // step over Base's
+	StepCI     *stats.Interval `json:"step_ratio_ci"`         // 95 %, with what processes differ by
+	AllRatio   *float64        `json:"tokens_per_s_ratio"`    // TokensPerS over Base's
+	AllCI      *stats.Interval `json:"tokens_per_s_ratio_ci"` // likewise
 
 	// Calls whose first sequence has the prompt that Base's has: how many there are, how many of them answer alike, and
 	// at which token, from 0, the first of the others parts.
@@ -135,9 +136,9 @@ func (a *analyzer) batches() {
 			// x.Ratio is of the time per sequence: a step has it as often as it has sequences.
 			times := x.MS / x.BaseMS / x.Ratio
 			b.compareAnswers(rows[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}], rows[cellKey{series{backend: x.BaseBackend}, c.Model, c.Scenario, c.Mode}])
-			b.Base, b.StepRatio, b.AllRatio = x.BaseBackend, finite(x.Ratio*times), finite(x.Speed())
+			b.Base, b.StepRatio, b.AllRatio = x.BaseBackend, stats.Finite(x.Ratio*times), stats.Finite(x.Speed())
 			if ci := x.RatioCI; ci != nil {
-				b.StepCI, b.AllCI = interval(ci.Low*times, ci.High*times), interval(1/ci.High, 1/ci.Low)
+				b.StepCI, b.AllCI = stats.NewInterval(ci.Low*times, ci.High*times), stats.NewInterval(1/ci.High, 1/ci.Low)
 			}
 		}
 		a.res.Batches = append(a.res.Batches, b)

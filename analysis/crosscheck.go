@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -14,9 +15,6 @@ const (
 	// CrosscheckTolerance is the share by which a ratio may be off 1 before the report
 	// looks at the gap, where the ratio's interval excludes 1.
 	CrosscheckTolerance = 0.10
-	// MinRatioCalls is how many calls either side needs for an interval of their
-	// ratio. At 3 it holds the truth in 94 % (docs/statistics.md).
-	MinRatioCalls = 3
 )
 
 const kindNative = "native"
@@ -61,12 +59,12 @@ type Crosscheck struct {
 
 // Beside is a time and its ratio to the native one.
 type Beside struct {
-	N        int       `json:"n"`
-	MS       *float64  `json:"median_ms"`
-	NativeMS *float64  `json:"native_median_ms"`        // what it is compared with
-	Ratio    *float64  `json:"ratio"`                   // of the medians, to the native one
-	RatioCI  *Interval `json:"ratio_ci_within_process"` // 95 %, from the calls of both, each of one process
-	Reason   string    `json:"reason"`                  // why there is no ratio, or no interval
+	N        int             `json:"n"`
+	MS       *float64        `json:"median_ms"`
+	NativeMS *float64        `json:"native_median_ms"`        // what it is compared with
+	Ratio    *float64        `json:"ratio"`                   // of the medians, to the native one
+	RatioCI  *stats.Interval `json:"ratio_ci_within_process"` // 95 %, from the calls of both, each of one process
+	Reason   string          `json:"reason"`                  // why there is no ratio, or no interval
 }
 
 // BenchFact says which of llama-bench's lines were compared.
@@ -181,7 +179,7 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 		c.Projected = projectedShare(ollama)
 	}
 	ns := values(native, compute)
-	c.NativeN, c.NativeMS = len(ns), medianOf(ns)
+	c.NativeN, c.NativeMS = len(ns), stats.MedianOf(ns)
 	unequal := c.unequal(ollama)
 	c.Counters = beside(ns, values(ollama, counters), unequal)
 	c.Client = beside(values(native, client), values(ollama, wall), unequal)
@@ -271,7 +269,7 @@ func projectedShare(rows []*Row) *float64 {
 
 // beside compares times with native ones. unequal is why they cannot be.
 func beside(native, other []float64, unequal string) Beside {
-	b := Beside{N: len(other), MS: medianOf(other), NativeMS: medianOf(native)}
+	b := Beside{N: len(other), MS: stats.MedianOf(other), NativeMS: stats.MedianOf(native)}
 	switch {
 	case len(other) == 0:
 		b.Reason = "no call counts that has this time"
@@ -280,10 +278,10 @@ func beside(native, other []float64, unequal string) Beside {
 	case unequal != "":
 		b.Reason = unequal
 	default:
-		ratio, ci := ratioOfMedians([][]float64{native}, [][]float64{other})
-		b.Ratio, b.RatioCI = finite(ratio), ci
-		if n := min(len(native), len(other)); n < MinRatioCalls {
-			b.Reason = fmt.Sprintf("%s on one side; an interval takes %d", words.Counted(n, "call", "calls"), MinRatioCalls)
+		ratio, ci := stats.MedianRatio([][]float64{native}, [][]float64{other})
+		b.Ratio, b.RatioCI = stats.Finite(ratio), ci
+		if n := min(len(native), len(other)); n < stats.MinRatioCalls {
+			b.Reason = fmt.Sprintf("%s on one side; an interval takes %d", words.Counted(n, "call", "calls"), stats.MinRatioCalls)
 		}
 	}
 	return b

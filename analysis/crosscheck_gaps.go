@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -41,14 +42,14 @@ type GapLaw struct {
 	NativeMinMS float64 `json:"native_ms_min"`
 	NativeMaxMS float64 `json:"native_ms_max"`
 
-	FixedMS *float64  `json:"fixed_ms"`
-	FixedT  *Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
-	Share   *float64  `json:"share_of_native"`
-	ShareT  *Interval `json:"share_of_native_t_ci"` // 95 %, Student t
-	Rho     *float64  `json:"spearman_rho"`         // of the gap in ms against native's time
-	P       *float64  `json:"spearman_p"`           // exact where there are few sizes
-	Verdict string    `json:"verdict"`              // fixed, proportional, both, not_identified or unknown
-	Why     string    `json:"why"`
+	FixedMS *float64        `json:"fixed_ms"`
+	FixedT  *stats.Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
+	Share   *float64        `json:"share_of_native"`
+	ShareT  *stats.Interval `json:"share_of_native_t_ci"` // 95 %, Student t
+	Rho     *float64        `json:"spearman_rho"`         // of the gap in ms against native's time
+	P       *float64        `json:"spearman_p"`           // exact where there are few sizes
+	Verdict string          `json:"verdict"`              // fixed, proportional, both, not_identified or unknown
+	Why     string          `json:"why"`
 }
 
 // gapAt is one model's gap.
@@ -84,7 +85,7 @@ func (a *analyzer) gapLaws() {
 		joined := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return !a.joins(g.scenario) })
 		fit := func(scenario string, gaps []gapAt) {
 			l := GapLaw{Native: k.native, Ollama: k.ollama, BatchSize: k.batch, Scenario: scenario, Phase: k.phase, Clock: k.clock}
-			l.fit(mapOf(gaps, func(g gapAt) float64 { return g.native }), mapOf(gaps, func(g gapAt) float64 { return g.gap }))
+			l.fit(stats.Map(gaps, func(g gapAt) float64 { return g.native }), stats.Map(gaps, func(g gapAt) float64 { return g.gap }))
 			a.res.GapLaws = append(a.res.GapLaws, l)
 		}
 		scenarios := 0
@@ -116,8 +117,8 @@ func overScenarios(gaps []gapAt, scenarios int) (out []gapAt) {
 	}
 	for _, model := range order {
 		if mine := by[model]; len(mine) == scenarios {
-			out = append(out, gapAt{model, AllScenarios, stat.Mean(mapOf(mine, func(g gapAt) float64 { return g.native }), nil),
-				stat.Mean(mapOf(mine, func(g gapAt) float64 { return g.gap }), nil)})
+			out = append(out, gapAt{model, AllScenarios, stat.Mean(stats.Map(mine, func(g gapAt) float64 { return g.native }), nil),
+				stat.Mean(stats.Map(mine, func(g gapAt) float64 { return g.gap }), nil)})
 		}
 	}
 	return out
@@ -155,7 +156,7 @@ func (b *Beside) Stands() bool {
 
 // Few reports whether one side has too few calls for an interval, so that the ratio
 // may be anything.
-func (c *Crosscheck) Few(b *Beside) bool { return min(b.N, c.NativeN) < MinRatioCalls }
+func (c *Crosscheck) Few(b *Beside) bool { return min(b.N, c.NativeN) < stats.MinRatioCalls }
 
 // Excludes reports whether the ratio's interval excludes 1.
 func (b *Beside) Excludes() bool {
@@ -169,13 +170,13 @@ func (l *GapLaw) fit(native, gaps []float64) {
 	l.NModels, l.Verdict = len(native), "unknown"
 	l.GapMinMS, l.GapMaxMS = slices.Min(gaps), slices.Max(gaps)
 	l.NativeMinMS, l.NativeMaxMS = slices.Min(native), slices.Max(native)
-	if rho, p, ok := spearman(native, gaps); ok {
-		l.Rho, l.P = finite(rho), finite(p)
-		if exact, ok := spearmanExact(native, gaps); ok {
+	if rho, p, ok := stats.Spearman(native, gaps); ok {
+		l.Rho, l.P = stats.Finite(rho), stats.Finite(p)
+		if exact, ok := stats.SpearmanExact(native, gaps); ok {
 			l.P = &exact
 		}
 	}
-	if n := distinct(native); n < minPoints {
+	if n := stats.Distinct(native); n < minPoints {
 		l.Why = fmt.Sprintf("%s; a line takes %d", sizesOf(n), minPoints)
 		return
 	}
@@ -183,19 +184,19 @@ func (l *GapLaw) fit(native, gaps []float64) {
 	for i := range native {
 		x[i], y[i] = 1/native[i], gaps[i]/native[i]
 	}
-	line, ok := ols(x, y)
+	line, ok := stats.OLS(x, y)
 	if !ok {
 		l.Why = "no line can be fitted to these sizes"
 		return
 	}
-	t := tQuantile(line.n - 2)
-	l.FixedMS, l.FixedT = finite(line.b), interval(line.b-t*line.seB, line.b+t*line.seB)
-	l.Share, l.ShareT = finite(line.a), interval(line.a-t*line.seA, line.a+t*line.seA)
-	there := func(value, share float64, ci *Interval) bool {
+	t := stats.TQuantile(line.N - 2)
+	l.FixedMS, l.FixedT = stats.Finite(line.B), stats.NewInterval(line.B-t*line.SEB, line.B+t*line.SEB)
+	l.Share, l.ShareT = stats.Finite(line.A), stats.NewInterval(line.A-t*line.SEA, line.A+t*line.SEA)
+	there := func(value, share float64, ci *stats.Interval) bool {
 		return ci != nil && !crossesZero(ci) && math.Abs(value)*share >= seenGap
 	}
 	// The fixed part counts by what it is of the smallest model's time.
-	fixed, share := there(line.b, slices.Max(x), l.FixedT), there(line.a, 1, l.ShareT)
+	fixed, share := there(line.B, slices.Max(x), l.FixedT), there(line.A, 1, l.ShareT)
 	switch {
 	case fixed && share:
 		l.Verdict = "both"

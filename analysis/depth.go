@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -23,11 +24,11 @@ type DecodeDepth struct {
 	Depth        int      `json:"depth"`
 	Scenarios    []string `json:"scenarios"`
 
-	N          int       `json:"n"`
-	MSPerToken float64   `json:"ms_per_token_median"`
-	Ratio      float64   `json:"ms_per_token_ratio"` // to the least depth's
-	RatioCI    *Interval `json:"ms_per_token_ratio_ci_within_process"`
-	PrefillMS  *float64  `json:"prefill_median_ms"` // of the prompt, behind that depth
+	N          int             `json:"n"`
+	MSPerToken float64         `json:"ms_per_token_median"`
+	Ratio      float64         `json:"ms_per_token_ratio"` // to the least depth's
+	RatioCI    *stats.Interval `json:"ms_per_token_ratio_ci_within_process"`
+	PrefillMS  *float64        `json:"prefill_median_ms"` // of the prompt, behind that depth
 }
 
 // DecodeDepthFit is ms per token = Base + NSPerToken/1e6 * depth over the calls of
@@ -44,11 +45,11 @@ type DecodeDepthFit struct {
 	Most         int      `json:"most_depth"`
 	N            int      `json:"n"`
 
-	NSPerToken *float64  `json:"ns_per_token_of_depth"`
-	CI         *Interval `json:"ns_per_token_of_depth_ci"` // 95 %, Student t, within one process
-	BentP      *float64  `json:"lack_of_fit_p"`            // of the depths' means lying on the line, against the calls' scatter; nil: not to be told
-	Deviation  *float64  `json:"largest_deviation"`        // of a depth's mean from the line, as a share of the line
-	Reason     string    `json:"reason"`                   // why there is no line
+	NSPerToken *float64        `json:"ns_per_token_of_depth"`
+	CI         *stats.Interval `json:"ns_per_token_of_depth_ci"` // 95 %, Student t, within one process
+	BentP      *float64        `json:"lack_of_fit_p"`            // of the depths' means lying on the line, against the calls' scatter; nil: not to be told
+	Deviation  *float64        `json:"largest_deviation"`        // of a depth's mean from the line, as a share of the line
+	Reason     string          `json:"reason"`                   // why there is no line
 }
 
 // Straight reports whether the depths lie on the line, as far as can be told.
@@ -88,13 +89,13 @@ func (a *analyzer) depthsOfDecode() {
 				depths := slices.Sorted(maps.Keys(decode[w]))
 				var per [][]float64
 				for _, d := range depths {
-					ms := mapOf(latencies(decode[w][d]), func(v float64) float64 { return v / float64(w.gen) })
+					ms := stats.Map(latencies(decode[w][d]), func(v float64) float64 { return v / float64(w.gen) })
 					per = append(per, ms)
 					row := DecodeDepth{Backend: s.backend, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, Depth: d, Scenarios: scenarios[w][d],
-						N: len(ms), MSPerToken: median(ms), PrefillMS: medianOf(latencies(prefill[w][d]))}
-					row.Ratio = row.MSPerToken / median(per[0])
+						N: len(ms), MSPerToken: stats.Median(ms), PrefillMS: stats.MedianOf(latencies(prefill[w][d]))}
+					row.Ratio = row.MSPerToken / stats.Median(per[0])
 					if d != depths[0] {
-						_, row.RatioCI = ratioOfMedians(per[:1], [][]float64{ms})
+						_, row.RatioCI = stats.MedianRatio(per[:1], [][]float64{ms})
 					}
 					a.res.DecodeDepths = append(a.res.DecodeDepths, row)
 				}
@@ -124,17 +125,17 @@ func (f *DecodeDepthFit) fit(depths []int, per [][]float64) {
 		f.Reason = fmt.Sprintf("%d depths; a line takes %d", len(depths), minLengths)
 		return
 	}
-	l, ok := ols(x, y)
+	l, ok := stats.OLS(x, y)
 	if !ok {
 		f.Reason = "no line can be fitted to these calls"
 		return
 	}
-	t := tQuantile(l.n - 2)
-	f.NSPerToken, f.CI = finite(1e6*l.b), interval(1e6*(l.b-t*l.seB), 1e6*(l.b+t*l.seB))
+	t := stats.TQuantile(l.N - 2)
+	f.NSPerToken, f.CI = stats.Finite(1e6*l.B), stats.NewInterval(1e6*(l.B-t*l.SEB), 1e6*(l.B+t*l.SEB))
 	deviation := 0.0
 	for i, d := range depths {
-		deviation = max(deviation, math.Abs(means[i]/(l.a+l.b*float64(d))-1))
+		deviation = max(deviation, math.Abs(means[i]/(l.A+l.B*float64(d))-1))
 	}
-	f.Deviation = finite(deviation)
-	f.BentP = l.lackOfFit(len(depths), pure)
+	f.Deviation = stats.Finite(deviation)
+	f.BentP = l.LackOfFit(len(depths), pure)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -141,7 +142,7 @@ func (a *analyzer) device() {
 func (a *analyzer) deviceCell(k cellKey, m *Model, rows []*Row) DeviceCell {
 	first := rows[0]
 	d := DeviceCell{Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode,
-		N: len(rows), HostMS: median(latencies(rows)), GPULayers: first.NGPULayers, Layers: m.NLayer + 1}
+		N: len(rows), HostMS: stats.Median(latencies(rows)), GPULayers: first.NGPULayers, Layers: m.NLayer + 1}
 	if first.GPUName != nil {
 		d.GPU = *first.GPUName
 	}
@@ -198,7 +199,7 @@ func (d *DeviceCell) memory(rows []*Row) {
 		d.PeakMiB = larger(d.PeakMiB, peakOf(r))
 	}
 	if d.PeakMiB != nil && d.BeforeMiB != nil && d.WeightsMiB != nil && d.KVMiB != nil && d.ComputeMiB != nil {
-		d.RestMiB = finite(*d.PeakMiB - *d.BeforeMiB - *d.WeightsMiB - *d.KVMiB - *d.ComputeMiB)
+		d.RestMiB = stats.Finite(*d.PeakMiB - *d.BeforeMiB - *d.WeightsMiB - *d.KVMiB - *d.ComputeMiB)
 	}
 }
 
@@ -322,7 +323,7 @@ func (d *DeviceCell) sensors(rows []*Row) {
 	// The counter's uncertainty of a call is a bound, not a deviation: bounds add up.
 	// A token of end-to-end would be a mean of prompt and answer, which is neither.
 	if tokens > 0 && d.Mode != record.ModeE2E {
-		d.JPerToken, d.JPerTokenPM = finite(joule/tokens), finite(pm/tokens)
+		d.JPerToken, d.JPerTokenPM = stats.Finite(joule/tokens), stats.Finite(pm/tokens)
 	}
 }
 
@@ -356,7 +357,7 @@ func (a *analyzer) deviceFits() {
 				}
 			}
 			if ok && len(h) > 0 && len(h) == len(whole) {
-				host, device = append(host, Point{Model: m.Name, X: x, Y: geomean(h)}), append(device, Point{Model: m.Name, X: x, Y: geomean(d)})
+				host, device = append(host, Point{Model: m.Name, X: x, Y: stats.Geomean(h)}), append(device, Point{Model: m.Name, X: x, Y: stats.Geomean(d)})
 			}
 		}
 		if len(host) == 0 {

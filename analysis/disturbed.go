@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -48,7 +49,7 @@ func (a *analyzer) disturbed() {
 		if len(rows) < disturbedOf {
 			return
 		}
-		median := *medianOf(mapOf(rows, func(r *Row) float64 { return float64(*r.InvoluntaryCtx) }))
+		median := *stats.MedianOf(stats.Map(rows, func(r *Row) float64 { return float64(*r.InvoluntaryCtx) }))
 		for _, r := range rows {
 			if n := float64(*r.InvoluntaryCtx); n >= disturbedTimes*median && n >= median+disturbedMore {
 				a.res.Disturbed = append(a.res.Disturbed, DisturbedCall{

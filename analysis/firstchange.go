@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -23,7 +24,7 @@ const (
 	tailFactor    = 1.25
 	// walkError is how often a walk over all sizes may find a change of latency that
 	// is none, and one of tails: half of 5 % each, so that the answer errs in 5 %.
-	walkError = (1 - confidence) / 2
+	walkError = (1 - stats.Confidence) / 2
 	// sizeStep is by how much sizes must differ to count as two.
 	sizeStep = 1.1
 	// unsteady is a p95/p50 from which on a model is no measure for others: a rise
@@ -78,7 +79,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 			TailGrowth: ratio(z.p95, prev.p95), TailTotal: ratio(z.p95, base.p95),
 			Failed: z.failed, FailedStatus: z.status}
 		if step.LatencyTotal != nil && step.SizeTotal != nil && *step.SizeTotal > 1 {
-			step.LatencyDoubling = finite(math.Pow(*step.LatencyTotal, math.Ln2/math.Log(*step.SizeTotal)))
+			step.LatencyDoubling = stats.Finite(math.Pow(*step.LatencyTotal, math.Ln2/math.Log(*step.SizeTotal)))
 		}
 		judged := map[string]judgement{"latency": judgeLatency(&step, z, base, decodes), "tails": judgeTails(&step, z, all[:i], pairs), "feasibility": judgeFeasibility(z)}
 		for _, aspect := range aspects {

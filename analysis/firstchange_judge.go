@@ -3,6 +3,8 @@ package analysis
 import (
 	"fmt"
 	"math"
+
+	"llmscale/analysis/stats"
 )
 
 // judgement of one aspect at one model.
@@ -35,7 +37,7 @@ func judgeLatency(step *ChangeStep, z, base *sized, n int) judgement {
 			return judgement{open: seen("") + ", but " + d}
 		}
 	}
-	step.LatencyLow = finite(math.Exp(z.log.Minus(base.log).Below(errorOf(n))))
+	step.LatencyLow = stats.Finite(math.Exp(z.log.Minus(base.log).Below(errorOf(n))))
 	switch {
 	case x < latencyFactor:
 		return judgement{same: true}
@@ -89,7 +91,7 @@ func judgeTails(step *ChangeStep, z *sized, smaller []*sized, n int) judgement {
 		return judgement{open: why}
 	}
 	rise := z.logTail().Minus(least.logTail())
-	step.TailRise, step.TailFrom = finite(math.Exp(rise.Value)), least.model.Name
+	step.TailRise, step.TailFrom = stats.Finite(math.Exp(rise.Value)), least.model.Name
 	if step.TailRise == nil {
 		return judgement{open: tooFewTokens(z)}
 	}
@@ -99,7 +101,7 @@ func judgeTails(step *ChangeStep, z *sized, smaller []*sized, n int) judgement {
 	if z.doubt != "" {
 		return judgement{open: seen("") + ", but " + z.doubt}
 	}
-	step.TailRiseLow = finite(math.Exp(rise.Below(errorOf(n))))
+	step.TailRiseLow = stats.Finite(math.Exp(rise.Below(errorOf(n))))
 	switch {
 	case *step.TailRise < tailFactor && *least.p95 >= unsteady && *z.p95 >= tailFactor:
 		return judgement{open: seen("") + ", but that is itself too unsteady for a rise to show"}
@@ -118,7 +120,7 @@ func tooFewTokens(z *sized) string {
 	case z.tail == nil:
 		return "no token times were recorded on " + z.model.Name
 	}
-	return fmt.Sprintf("%s has too few token times (%d): a p95 takes %d, also without one call", z.model.Name, z.tail.N, needP95)
+	return fmt.Sprintf("%s has too few token times (%d): a p95 takes %d, also without one call", z.model.Name, z.tail.N, stats.NeedP95)
 }
 
 func judgeFeasibility(z *sized) judgement {

@@ -2,14 +2,13 @@ package analysis
 
 import (
 	"fmt"
-	"hash/fnv"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 )
 
@@ -23,18 +22,10 @@ const minLeft = minPoints
 // sizesOf counts different sizes, for a reason why there are too few.
 func sizesOf(n int) string { return words.Counted(n, "model size", "models of different size") }
 
-// resampler draws models with replacement. Its stream depends on the seed and on
-// the fit's key alone, so that adding a backend to a run changes no other fit.
-func resampler(seed uint64, key ...string) *rand.Rand {
-	h := fnv.New64a()
-	h.Write([]byte(strings.Join(key, "\x00")))
-	return rand.New(rand.NewPCG(seed, h.Sum64()))
-}
-
 // logPoints gives log10 of x and y.
 func logPoints(points []Point) (x, y []float64) {
-	x = mapOf(points, func(p Point) float64 { return math.Log10(p.X) })
-	y = mapOf(points, func(p Point) float64 { return math.Log10(p.Y) })
+	x = stats.Map(points, func(p Point) float64 { return math.Log10(p.X) })
+	y = stats.Map(points, func(p Point) float64 { return math.Log10(p.Y) })
 	return x, y
 }
 
@@ -52,29 +43,29 @@ func fitLogLog(f *Fit, points []Point, opt Options) {
 	})
 	f.NModels = len(f.Points)
 	x, y := logPoints(f.Points)
-	if n := distinct(x); n < minPoints {
+	if n := stats.Distinct(x); n < minPoints {
 		f.Reason = fmt.Sprintf("%s; a slope takes %d", sizesOf(n), minPoints)
 		return
 	}
-	l, ok := ols(x, y)
+	l, ok := stats.OLS(x, y)
 	if !ok {
 		f.Reason = "no line can be fitted to these points"
 		return
 	}
 	f.OK = true
-	f.Log10Intercept, f.Slope, f.R2 = finite(l.a), finite(l.b), finite(l.r2)
-	f.SlopeSE, f.InterceptSE, f.ResidualSD = finite(l.seB), finite(l.seA), finite(l.sd)
-	t := tQuantile(l.n - 2)
-	f.SlopeT = interval(l.b-t*l.seB, l.b+t*l.seB)
-	f.InterceptT = interval(l.a-t*l.seA, l.a+t*l.seA)
+	f.Log10Intercept, f.Slope, f.R2 = stats.Finite(l.A), stats.Finite(l.B), stats.Finite(l.R2)
+	f.SlopeSE, f.InterceptSE, f.ResidualSD = stats.Finite(l.SEB), stats.Finite(l.SEA), stats.Finite(l.SD)
+	t := stats.TQuantile(l.N - 2)
+	f.SlopeT = stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
+	f.InterceptT = stats.NewInterval(l.A-t*l.SEA, l.A+t*l.SEA)
 
-	if s, i, ci, ok := theilSen(x, y); ok {
-		f.TheilSenSlope, f.TheilSenIntercept, f.TheilSen = finite(s), finite(i), ci
+	if s, i, ci, ok := stats.TheilSen(x, y); ok {
+		f.TheilSenSlope, f.TheilSenIntercept, f.TheilSen = stats.Finite(s), stats.Finite(i), ci
 	}
-	if rho, p, ok := spearman(x, y); ok {
-		f.SpearmanRho, f.SpearmanP = finite(rho), finite(p)
+	if rho, p, ok := stats.Spearman(x, y); ok {
+		f.SpearmanRho, f.SpearmanP = stats.Finite(rho), stats.Finite(p)
 	}
-	if p, ok := spearmanExact(x, y); ok {
+	if p, ok := stats.SpearmanExact(x, y); ok {
 		f.SpearmanPExact = &p
 	}
 	bootstrapLine(f, x, y, opt)
@@ -90,7 +81,7 @@ func bootstrapLine(f *Fit, x, y []float64, opt Options) {
 		return
 	}
 	f.BootRequested = opt.Bootstrap
-	rng := resampler(opt.Seed, "loglog", f.Backend, fmt.Sprint(f.BatchSize), f.Mode, f.Scenario, f.Filter, f.Axis)
+	rng := stats.Resampler(opt.Seed, "loglog", f.Backend, fmt.Sprint(f.BatchSize), f.Mode, f.Scenario, f.Filter, f.Axis)
 	n := len(x)
 	index := make([]int, n)
 	slopes := make([]float64, 0, opt.Bootstrap)
@@ -99,7 +90,7 @@ func bootstrapLine(f *Fit, x, y []float64, opt Options) {
 		for i := range index {
 			index[i] = rng.IntN(n)
 		}
-		a, b, sizes := resampledLine(x, y, index)
+		a, b, sizes := stats.ResampledLine(x, y, index)
 		if sizes < 2 {
 			continue
 		}
@@ -109,55 +100,8 @@ func bootstrapLine(f *Fit, x, y []float64, opt Options) {
 		intercepts, slopes = append(intercepts, a), append(slopes, b)
 	}
 	f.BootUsed = len(slopes)
-	f.SlopeBoot = percentileInterval(slopes, opt.Bootstrap, f.Slope)
-	f.InterceptBoot = percentileInterval(intercepts, opt.Bootstrap, f.Log10Intercept)
-}
-
-// resampledLine is OLS over the points that index names. sizes counts different
-// x among them, up to 3; below 2 there is no line.
-func resampledLine(x, y []float64, index []int) (a, b float64, sizes int) {
-	first, second := x[index[0]], math.NaN()
-	sizes = 1
-	var mx, my float64
-	for _, i := range index {
-		mx += x[i]
-		my += y[i]
-		switch {
-		case sizes == 1 && x[i] != first:
-			second, sizes = x[i], 2
-		case sizes == 2 && x[i] != first && x[i] != second:
-			sizes = 3
-		}
-	}
-	if sizes < 2 {
-		return 0, 0, sizes
-	}
-	n := float64(len(index))
-	mx, my = mx/n, my/n
-	var sxx, sxy float64
-	for _, i := range index {
-		d := x[i] - mx
-		sxx += float64(d * d)
-		sxy += float64(d * (y[i] - my))
-	}
-	b = sxy / sxx
-	return my - float64(b*mx), b, sizes
-}
-
-// percentileInterval is the middle 95 % of a bootstrap's values; nil where too
-// few of the requested resamples gave one (TR121's rule). It reaches to the
-// estimate where that lies outside, as an R2 of few models does: their resamples
-// repeat points, which fits them too well.
-func percentileInterval(values []float64, requested int, estimate *float64) *Interval {
-	if len(values) < max(10, requested/10) {
-		return nil
-	}
-	s := sorted(values)
-	low, high := quantileSorted(s, (1-confidence)/2), quantileSorted(s, 1-(1-confidence)/2)
-	if estimate != nil {
-		low, high = min(low, *estimate), max(high, *estimate)
-	}
-	return interval(low, high)
+	f.SlopeBoot = stats.PercentileInterval(slopes, opt.Bootstrap, f.Slope)
+	f.InterceptBoot = stats.PercentileInterval(intercepts, opt.Bootstrap, f.Log10Intercept)
 }
 
 // leastChange of a slope is more than the rounding of its points.
@@ -172,12 +116,12 @@ func leaveOneOut(f *Fit, x, y []float64) {
 		lx := slices.Delete(slices.Clone(x), drop, drop+1)
 		ly := slices.Delete(slices.Clone(y), drop, drop+1)
 		row := LeaveOneOut{Dropped: f.Points[drop].Model, N: len(lx)}
-		if l, ok := ols(lx, ly); ok && distinct(lx) >= minLeft {
-			row.Slope, row.Log10Intercept, row.R2 = finite(l.b), finite(l.a), finite(l.r2)
-			row.SlopeChange = finite(l.b - *f.Slope)
-			t := tQuantile(l.n - 2)
-			row.SlopeT = interval(l.b-t*l.seB, l.b+t*l.seB)
-			if c := math.Abs(l.b - *f.Slope); c > worst {
+		if l, ok := stats.OLS(lx, ly); ok && stats.Distinct(lx) >= minLeft {
+			row.Slope, row.Log10Intercept, row.R2 = stats.Finite(l.B), stats.Finite(l.A), stats.Finite(l.R2)
+			row.SlopeChange = stats.Finite(l.B - *f.Slope)
+			t := stats.TQuantile(l.N - 2)
+			row.SlopeT = stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
+			if c := math.Abs(l.B - *f.Slope); c > worst {
 				worst, f.MostInfluential = c, row.Dropped
 			}
 		}
@@ -217,7 +161,7 @@ func (f *Fit) Band(x float64) (low, high float64, ok bool) {
 	}
 	at := math.Log10(x)
 	n := float64(len(lx))
-	half := tQuantile(len(lx)-2) * *f.ResidualSD * math.Sqrt(1/n+(at-mean)*(at-mean)/sxx)
+	half := stats.TQuantile(len(lx)-2) * *f.ResidualSD * math.Sqrt(1/n+(at-mean)*(at-mean)/sxx)
 	mid := *f.Log10Intercept + *f.Slope*at
 	return math.Pow(10, mid-half), math.Pow(10, mid+half), true
 }

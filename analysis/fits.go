@@ -66,7 +66,7 @@ func (a *analyzer) points(s series, mode, scenario string) (points []Point, mode
 				}
 			}
 		} else if g := a.group(s.key(m.Name, scenario, mode)); g != nil {
-			ms = median(latencies(g.rows))
+			ms = stats.Median(latencies(g.rows))
 		}
 		if math.IsNaN(ms) {
 			continue
@@ -159,9 +159,9 @@ func (a *analyzer) fitSeries(s series, mode, scenario string) {
 	if len(shaped) == 0 {
 		return
 	}
-	y := mapOf(shaped, func(p Point) float64 { return p.Y })
+	y := stats.Map(shaped, func(p Point) float64 { return p.Y })
 	c := Correlation{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario, NModels: len(shaped)}
-	c.RhoParams, c.PParams = rankCorrelation(mapOf(shaped, func(p Point) float64 { return p.X }), y)
+	c.RhoParams, c.PParams = rankCorrelation(stats.Map(shaped, func(p Point) float64 { return p.X }), y)
 	c.RhoLayers, c.PLayers = rankCorrelation(layers, y)
 	c.RhoWidth, c.PWidth = rankCorrelation(widths, y)
 	a.res.Correlations = append(a.res.Correlations, c)
@@ -173,8 +173,8 @@ func (a *analyzer) fitSeries(s series, mode, scenario string) {
 }
 
 func rankCorrelation(x, y []float64) (rho, p *float64) {
-	if r, q, ok := spearman(x, y); ok {
-		return finite(r), finite(q)
+	if r, q, ok := stats.Spearman(x, y); ok {
+		return stats.Finite(r), stats.Finite(q)
 	}
 	return nil, nil
 }
@@ -226,7 +226,7 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 		warn("too_few_points", f.Reason, "measure more models of different size in this backend")
 		return
 	}
-	if n := distinct(mapOf(f.Points, func(p Point) float64 { return p.X })); n < fewSizes {
+	if n := stats.Distinct(stats.Map(f.Points, func(p Point) float64 { return p.X })); n < fewSizes {
 		warn("few_sizes", fmt.Sprintf("%d sizes; the interval leans on very few points", n),
 			fmt.Sprintf("measure at least %d sizes", fewSizes))
 	}
@@ -261,9 +261,9 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 	a.shapeWarnings(f, models, warn)
 }
 
-func crossesZero(i *Interval) bool { return i != nil && i.Low <= 0 && i.High >= 0 }
+func crossesZero(i *stats.Interval) bool { return i != nil && i.Low <= 0 && i.High >= 0 }
 
-func halfWidth(i *Interval) float64 {
+func halfWidth(i *stats.Interval) float64 {
 	if i == nil {
 		return math.Inf(1)
 	}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"llmscale/analysis/stats"
 )
 
 // reference is testdata/reference.json: numpy 2.4.6 and scipy 1.17.1 on the
@@ -155,14 +157,14 @@ func TestScipy(t *testing.T) {
 				near(t, "R2 without "+l.Dropped, l.R2, w.LeaveOneOut[i][1], tol)
 			}
 
-			l, _ := ols(s.X, s.Y)
-			near(t, "a", &l.a, s.Offset.A, tol)
-			near(t, "b", &l.b, s.Offset.B, tol)
-			near(t, "linear R2", &l.r2, s.Offset.R2, tol)
+			l, _ := stats.OLS(s.X, s.Y)
+			near(t, "a", &l.A, s.Offset.A, tol)
+			near(t, "b", &l.B, s.Offset.B, tol)
+			near(t, "linear R2", &l.R2, s.Offset.R2, tol)
 
 			// The best of 123 starts of scipy's bounded least squares must not
 			// be better; it ends a little inside the bounds, hence 1e-6.
-			a, b, exp, sse := boundedPower(s.X, s.Y, slices.Repeat([]float64{1}, len(s.X)))
+			a, b, exp, sse := stats.BoundedPower(s.X, s.Y, slices.Repeat([]float64{1}, len(s.X)))
 			if sse > s.Offset.BoundedSSE*(1+1e-9) {
 				t.Errorf("a + b*x^s: squared error %.9g at a=%g b=%g s=%g; scipy found %.9g at %v", sse, a, b, exp, s.Offset.BoundedSSE, s.Offset.Bounded)
 			}
@@ -176,7 +178,7 @@ func TestScipy(t *testing.T) {
 				near(t, "beta", p.Beta, s.Plane.Beta, tol)
 				near(t, "gamma", p.Gamma, s.Plane.Gamma, tol)
 				near(t, "plane R2", p.R2, s.Plane.R2, tol)
-				rho, pv, _ := spearman(gptLayers, s.Y)
+				rho, pv, _ := stats.Spearman(gptLayers, s.Y)
 				near(t, "rho layers", &rho, s.RhoLayers[0], tol)
 				near(t, "p layers", &pv, s.RhoLayers[1], tol)
 			}
@@ -187,8 +189,8 @@ func TestScipy(t *testing.T) {
 // TestScipyTies has equal values in x and in y.
 func TestScipyTies(t *testing.T) {
 	w := loadReference(t).Ties
-	slope, intercept, ci, ok := theilSen(w.X, w.Y)
-	rho, p, ok2 := spearman(w.X, w.Y)
+	slope, intercept, ci, ok := stats.TheilSen(w.X, w.Y)
+	rho, p, ok2 := stats.Spearman(w.X, w.Y)
 	if !ok || !ok2 {
 		t.Fatal("no result")
 	}
@@ -198,7 +200,7 @@ func TestScipyTies(t *testing.T) {
 	near(t, "high", &ci.High, w.TheilSenHigh, 1e-12)
 	near(t, "rho", &rho, w.Rho, 1e-12)
 	near(t, "p", &p, w.P, 1e-12)
-	if _, ok := spearmanExact(w.X, w.Y); ok {
+	if _, ok := stats.SpearmanExact(w.X, w.Y); ok {
 		t.Error("an exact p in spite of ties")
 	}
 }
@@ -207,7 +209,7 @@ func TestQuantileNumpy(t *testing.T) {
 	w := loadReference(t).Quantiles
 	for ps, want := range w.Q {
 		p, _ := strconv.ParseFloat(ps, 64)
-		got := quantile(w.X, p)
+		got := stats.Quantile(w.X, p)
 		near(t, "quantile "+ps, &got, want, 1e-12)
 	}
 }
@@ -365,10 +367,10 @@ func TestPublishedShape(t *testing.T) {
 	for _, p := range findFit(t, r, "hf_gpu_fp16", "e2e_kv", AllScenarios).Points {
 		x, y = append(x, p.X), append(y, p.Y)
 	}
-	l, _ := ols(x, y)
-	printed(t, "a", &l.a, "358")
-	printed(t, "b", &l.b, ".097")
-	printed(t, "R2", &l.r2, ".0005")
+	l, _ := stats.OLS(x, y)
+	printed(t, "a", &l.A, "358")
+	printed(t, "b", &l.B, ".097")
+	printed(t, "R2", &l.R2, ".0005")
 	// tr121.md 2.2: on the non-embedding axis.
 	run, _ := Load("testdata/tr121")
 	ne, err := Analyze(run, Options{XAxis: "params_non_embedding"})
@@ -396,7 +398,7 @@ func TestExactBootstrap(t *testing.T) {
 	walk = func(k int) {
 		if k == len(x) {
 			total++
-			if _, b, sizes := resampledLine(x, y, index); sizes >= 2 {
+			if _, b, sizes := stats.ResampledLine(x, y, index); sizes >= 2 {
 				slopes = append(slopes, b)
 			} else {
 				degenerate++
@@ -412,7 +414,7 @@ func TestExactBootstrap(t *testing.T) {
 	if total != 3125 || degenerate != 5 {
 		t.Errorf("%d resamples, %d degenerate", total, degenerate)
 	}
-	ci := percentileInterval(slopes, total, nil)
+	ci := stats.PercentileInterval(slopes, total, nil)
 	near(t, "low", &ci.Low, ref.Exact.Low, 1e-9)
 	near(t, "high", &ci.High, ref.Exact.High, 1e-9)
 	printed(t, "low", &ci.Low, ".478")
@@ -441,11 +443,11 @@ func TestPublishedBootstrap(t *testing.T) {
 			for i, c := range draw {
 				index[i] = int(c - '0')
 			}
-			if _, b, sizes := resampledLine(x, y, index); sizes >= 2 {
+			if _, b, sizes := stats.ResampledLine(x, y, index); sizes >= 2 {
 				slopes = append(slopes, b)
 			}
 		}
-		ci := percentileInterval(slopes, len(draws), nil)
+		ci := stats.PercentileInterval(slopes, len(draws), nil)
 		printed(t, w.series+" low", &ci.Low, w.low)
 		printed(t, w.series+" high", &ci.High, w.high)
 	}

@@ -17,17 +17,17 @@ import (
 func TestRatioOfMedians(t *testing.T) {
 	x := [][]float64{{10, 11, 12, 13, 14, 15, 30}, {1.0, 1.1, .9, 1.05, 1.2, 1.15, .95, 1.3, 1.01, .99}}
 	y := [][]float64{{20, 23, 25, 21, 24}, {3.1, 3.3, 2.9, 3.0, 3.2, 3.05, 2.8, 3.15}}
-	ratio, ci := ratioOfMedians(x, y)
+	ratio, ci := stats.MedianRatio(x, y)
 	near(t, "ratio", &ratio, 2.2982442888111403, 1e-12)
 	near(t, "low", &ci.Low, 1.8131205386484812, 1e-12)
 	near(t, "high", &ci.High, 2.9131691459356737, 1e-12)
 	if x[0][6] != 30 || y[0][0] != 20 {
 		t.Error("a sample was sorted in place")
 	}
-	if r, ci := ratioOfMedians([][]float64{{2, 2, 2}}, [][]float64{{3, 3, 3, 3}}); r != 1.5 || ci == nil || ci.Low > 1.5 || ci.High < 1.5 || ci.High-ci.Low > 1e-12 {
+	if r, ci := stats.MedianRatio([][]float64{{2, 2, 2}}, [][]float64{{3, 3, 3, 3}}); r != 1.5 || ci == nil || ci.Low > 1.5 || ci.High < 1.5 || ci.High-ci.Low > 1e-12 {
 		t.Errorf("of equal times: %v %v", r, ci)
 	}
-	if r, ci := ratioOfMedians([][]float64{{2}}, [][]float64{{5, 5}}); r != 2.5 || ci != nil {
+	if r, ci := stats.MedianRatio([][]float64{{2}}, [][]float64{{5, 5}}); r != 2.5 || ci != nil {
 		t.Errorf("of one call: %v %v", r, ci)
 	}
 	rng := rand.New(rand.NewPCG(2, 1))
@@ -42,7 +42,7 @@ func TestRatioOfMedians(t *testing.T) {
 			}
 			x, y = append(x, draw()), append(y, draw())
 		}
-		if r, ci := ratioOfMedians(x, y); ci == nil || !(ci.Low <= r && r <= ci.High) {
+		if r, ci := stats.MedianRatio(x, y); ci == nil || !(ci.Low <= r && r <= ci.High) {
 			t.Fatalf("%v over %v: %v not in %+v", y, x, r, ci)
 		}
 	}
@@ -81,7 +81,7 @@ func TestPooledTail(t *testing.T) {
 				all = append(all, g...)
 			}
 		}
-		return math.Log(quantile(all, .95)) - math.Log(quantile(all, .5))
+		return math.Log(stats.Quantile(all, .95)) - math.Log(stats.Quantile(all, .5))
 	}
 	left := []float64{of(0), of(1), of(2), of(3)}
 	mean, v := (left[0]+left[1]+left[2]+left[3])/4, 0.0
@@ -119,7 +119,7 @@ func TestIntervalCoverage(t *testing.T) {
 			for i := range x {
 				x[i], y[i] = math.Exp(.02*rng.NormFloat64()), 3*math.Exp(.02*rng.NormFloat64())
 			}
-			_, ci := ratioOfMedians([][]float64{x}, [][]float64{y})
+			_, ci := stats.MedianRatio([][]float64{x}, [][]float64{y})
 			if ci.Low <= 3 && 3 <= ci.High {
 				held++
 			}
@@ -147,7 +147,7 @@ func TestIntervalCoverage(t *testing.T) {
 
 // intervals walks through v and gives each interval beside the estimate that it is
 // of, by the names of their fields.
-func intervals(t *testing.T, v reflect.Value, path string, f func(path string, estimate float64, ci *Interval)) {
+func intervals(t *testing.T, v reflect.Value, path string, f func(path string, estimate float64, ci *stats.Interval)) {
 	// What an interval's name says of its estimate's, where it is not the rest of it.
 	of := map[string]string{"SlopeT": "Slope", "SlopeBoot": "Slope", "InterceptT": "Log10Intercept", "InterceptBoot": "Log10Intercept", "TheilSen": "TheilSenSlope",
 		"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
@@ -169,7 +169,7 @@ func intervals(t *testing.T, v reflect.Value, path string, f func(path string, e
 			if !field.IsExported() {
 				continue
 			}
-			ci, ok := v.Field(i).Interface().(*Interval)
+			ci, ok := v.Field(i).Interface().(*stats.Interval)
 			if !ok {
 				intervals(t, v.Field(i), path+"."+field.Name, f)
 				continue
@@ -216,7 +216,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 		for i := range r.OllamaGaps { // no intervals, but many fields
 			r.OllamaGaps[i] = OllamaGap{}
 		}
-		intervals(t, reflect.ValueOf(r), "Result", func(path string, e float64, ci *Interval) {
+		intervals(t, reflect.ValueOf(r), "Result", func(path string, e float64, ci *stats.Interval) {
 			name := path[1+len("Result"):]
 			kind := ""
 			for _, c := range name {

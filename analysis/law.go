@@ -44,13 +44,13 @@ type Hinge struct {
 
 // Misfit is the model that the line through the others fits least.
 type Misfit struct {
-	Model        string    `json:"model"`
-	Times        float64   `json:"times_the_line"` // its time over that of the others' line
-	P            float64   `json:"p"`              // of the worst of all models, by Bonferroni
-	SlopeWithout *float64  `json:"slope_without"`
-	Without      *Interval `json:"slope_without_t_ci"`
-	End          string    `json:"end"`         // smallest or largest where it is that of all
-	Moves        bool      `json:"moves_slope"` // by more than the slope's interval with or without it allows
+	Model        string          `json:"model"`
+	Times        float64         `json:"times_the_line"` // its time over that of the others' line
+	P            float64         `json:"p"`              // of the worst of all models, by Bonferroni
+	SlopeWithout *float64        `json:"slope_without"`
+	Without      *stats.Interval `json:"slope_without_t_ci"`
+	End          string          `json:"end"`         // smallest or largest where it is that of all
+	Moves        bool            `json:"moves_slope"` // by more than the slope's interval with or without it allows
 }
 
 func (m *Misfit) significant() bool {
@@ -59,9 +59,9 @@ func (m *Misfit) significant() bool {
 
 // law judges whether f's line may be called a power law.
 func (f *Fit) law() {
-	x := mapOf(f.Points, func(p Point) float64 { return math.Log(p.X) })
-	y := mapOf(f.Points, func(p Point) float64 { return math.Log(p.Y) })
-	models := mapOf(f.Points, func(p Point) string { return p.Model })
+	x := stats.Map(f.Points, func(p Point) float64 { return math.Log(p.X) })
+	y := stats.Map(f.Points, func(p Point) float64 { return math.Log(p.Y) })
+	models := stats.Map(f.Points, func(p Point) string { return p.Model })
 	scatter := f.scatter()
 	f.misfit(x, y)
 	f.Curvature = curvature(x, y, scatter)
@@ -114,7 +114,7 @@ func ones(x []float64) []float64 { return slices.Repeat([]float64{1}, len(x)) }
 // parabola is the regression of y on a constant, x and its centred square.
 func parabola(x, y []float64) (stats.Regression, bool) {
 	mean := stat.Mean(x, nil)
-	return stats.Regress(y, ones(x), x, mapOf(x, func(v float64) float64 { return (v - mean) * (v - mean) }))
+	return stats.Regress(y, ones(x), x, stats.Map(x, func(v float64) float64 { return (v - mean) * (v - mean) }))
 }
 
 // stray is the index of a model that does not fit the others' line or, where the
@@ -140,7 +140,7 @@ func curvature(x, y []float64, scatter []stats.Scatter) *Curvature {
 		return nil
 	}
 	t := curve.Term(2, scatter)
-	c := &Curvature{P: finite(t.P), Against: map[string]string{stats.ByResiduals: "sizes", stats.ByRepetitions: "calls"}[t.By]}
+	c := &Curvature{P: stats.Finite(t.P), Against: map[string]string{stats.ByResiduals: "sizes", stats.ByRepetitions: "calls"}[t.By]}
 	for i := range x {
 		c.Departs = max(c.Departs, math.Abs(math.Expm1(straight.Residuals[i]-curve.Residuals[i])))
 	}

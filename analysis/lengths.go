@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -64,15 +65,15 @@ type DecodeLengthFit struct {
 	OK           bool     `json:"ok"`
 	Reason       string   `json:"reason"` // why not OK
 
-	FixedMS    *float64  `json:"fixed_ms"`
-	FixedSE    *float64  `json:"fixed_se_ms"`
-	FixedT     *Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
-	PerTokenMS *float64  `json:"per_token_ms"`
-	PerTokenSE *float64  `json:"per_token_se_ms"`
-	PerTokenT  *Interval `json:"per_token_t_ci_ms"` // 95 %, Student t
-	R2         *float64  `json:"r2"`                // of the weighted times
-	BentP      *float64  `json:"lack_of_fit_p"`     // of the lengths' means lying on the line, against the calls' scatter; nil: not to be told
-	Deviation  *float64  `json:"largest_deviation"` // of a length's mean from the line, as a share of the line
+	FixedMS    *float64        `json:"fixed_ms"`
+	FixedSE    *float64        `json:"fixed_se_ms"`
+	FixedT     *stats.Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
+	PerTokenMS *float64        `json:"per_token_ms"`
+	PerTokenSE *float64        `json:"per_token_se_ms"`
+	PerTokenT  *stats.Interval `json:"per_token_t_ci_ms"` // 95 %, Student t
+	R2         *float64        `json:"r2"`                // of the weighted times
+	BentP      *float64        `json:"lack_of_fit_p"`     // of the lengths' means lying on the line, against the calls' scatter; nil: not to be told
+	Deviation  *float64        `json:"largest_deviation"` // of a length's mean from the line, as a share of the line
 
 	Position PositionSlope `json:"position"`
 	Warnings []Warning     `json:"warnings"`
@@ -81,12 +82,12 @@ type DecodeLengthFit struct {
 // PositionSlope is how the time of one decode step grows with its position, from
 // the token times of the longest answers.
 type PositionSlope struct {
-	GenTokens int       `json:"gen_tokens"` // of those answers
-	N         int       `json:"n"`          // calls with token times
-	NSPer100  *float64  `json:"ns_per_100_positions"`
-	CI        *Interval `json:"ns_per_100_positions_ci"`    // 95 %, Student t over the calls
-	Relative  *float64  `json:"relative_per_100_positions"` // of the median token time
-	Reason    string    `json:"reason"`                     // why it is unknown
+	GenTokens int             `json:"gen_tokens"` // of those answers
+	N         int             `json:"n"`          // calls with token times
+	NSPer100  *float64        `json:"ns_per_100_positions"`
+	CI        *stats.Interval `json:"ns_per_100_positions_ci"`    // 95 %, Student t over the calls
+	Relative  *float64        `json:"relative_per_100_positions"` // of the median token time
+	Reason    string          `json:"reason"`                     // why it is unknown
 }
 
 // answerTokens is the number of tokens per sequence that a record's decode time
@@ -183,13 +184,13 @@ func (a *analyzer) decodeLengths(s series, m *Model, at promptAt, c *lengthCalls
 		PromptTokens: at.prompt, Depth: at.depth, NLengths: len(gens)}
 	var rows []DecodeLength
 	for _, gen := range gens {
-		ms := sorted(latencies(c.decode[gen]))
+		ms := stats.Sorted(latencies(c.decode[gen]))
 		d := DecodeLength{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
-			PromptTokens: at.prompt, Depth: at.depth, GenTokens: gen, Scenarios: c.scenarios[gen], N: len(ms), DecodeMS: quantileSorted(ms, 0.5)}
+			PromptTokens: at.prompt, Depth: at.depth, GenTokens: gen, Scenarios: c.scenarios[gen], N: len(ms), DecodeMS: stats.QuantileSorted(ms, 0.5)}
 		n := float64(gen)
 		d.MSPerToken, d.MSPerTokenMin, d.MSPerTokenMax = d.DecodeMS/n, ms[0]/n, ms[len(ms)-1]/n
-		if d.E2EMS = medianOf(latencies(c.e2e[gen])); d.E2EMS != nil {
-			d.Fraction = finite(d.DecodeMS / *d.E2EMS)
+		if d.E2EMS = stats.MedianOf(latencies(c.e2e[gen])); d.E2EMS != nil {
+			d.Fraction = stats.Finite(d.DecodeMS / *d.E2EMS)
 		}
 		f.N += d.N
 		rows = append(rows, d)
@@ -221,7 +222,7 @@ func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 	var means []float64
 	for _, gen := range gens {
 		n := float64(gen)
-		per := mapOf(latencies(calls[gen]), func(ms float64) float64 { return ms / n })
+		per := stats.Map(latencies(calls[gen]), func(ms float64) float64 { return ms / n })
 		mean := stat.Mean(per, nil)
 		means = append(means, mean)
 		for _, v := range per {
@@ -231,15 +232,15 @@ func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 			weights += 1 / (n * n)
 		}
 	}
-	l, ok := ols(x, y)
+	l, ok := stats.OLS(x, y)
 	if !ok {
 		f.Reason = "no line can be fitted to these calls"
 		return
 	}
 	f.OK = true
-	t := tQuantile(l.n - 2)
-	f.FixedMS, f.FixedSE, f.FixedT = finite(l.b), finite(l.seB), interval(l.b-t*l.seB, l.b+t*l.seB)
-	f.PerTokenMS, f.PerTokenSE, f.PerTokenT = finite(l.a), finite(l.seA), interval(l.a-t*l.seA, l.a+t*l.seA)
+	t := stats.TQuantile(l.N - 2)
+	f.FixedMS, f.FixedSE, f.FixedT = stats.Finite(l.B), stats.Finite(l.SEB), stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
+	f.PerTokenMS, f.PerTokenSE, f.PerTokenT = stats.Finite(l.A), stats.Finite(l.SEA), stats.NewInterval(l.A-t*l.SEA, l.A+t*l.SEA)
 
 	sst := 0.0
 	meanY /= weights
@@ -248,14 +249,14 @@ func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 		sst += float64(d * d)
 	}
 	if sst > 0 {
-		f.R2 = finite(1 - l.sse()/sst)
+		f.R2 = stats.Finite(1 - l.SSE()/sst)
 	}
 	deviation := 0.0
 	for i, gen := range gens {
-		deviation = max(deviation, math.Abs(means[i]/(l.a+l.b/float64(gen))-1))
+		deviation = max(deviation, math.Abs(means[i]/(l.A+l.B/float64(gen))-1))
 	}
-	f.Deviation = finite(deviation)
-	f.BentP = l.lackOfFit(len(gens), pure)
+	f.Deviation = stats.Finite(deviation)
+	f.BentP = l.LackOfFit(len(gens), pure)
 	where := f.where()
 	if deviation > curvedDeviation && f.BentP != nil && *f.BentP < alpha {
 		f.Warnings = append(f.Warnings, Warning{"not_affine", where,
@@ -296,8 +297,8 @@ func positionSlope(gen int, calls []*Row) PositionSlope {
 		for i := range steps {
 			steps[i] = float64(r.TokenNS[i+h]-r.TokenNS[i]) / float64(h)
 		}
-		slopes = append(slopes, positionStep*median(steps))
-		middles = append(middles, median(mapOf(r.TokenNS, func(ns int64) float64 { return float64(ns) })))
+		slopes = append(slopes, positionStep*stats.Median(steps))
+		middles = append(middles, stats.Median(stats.Map(r.TokenNS, func(ns int64) float64 { return float64(ns) })))
 	}
 	out.N = len(slopes)
 	switch {
@@ -309,9 +310,9 @@ func positionSlope(gen int, calls []*Row) PositionSlope {
 		out.Reason = fmt.Sprintf("%s of the longest answers; a slope along positions takes %d", words.Counted(out.N, "call", "calls"), changeReps)
 	default:
 		mean, sd := stat.MeanStdDev(slopes, nil)
-		half := tQuantile(out.N-1) * sd / math.Sqrt(float64(out.N))
-		out.NSPer100, out.CI = finite(mean), interval(mean-half, mean+half)
-		out.Relative = finite(mean / median(middles))
+		half := stats.TQuantile(out.N-1) * sd / math.Sqrt(float64(out.N))
+		out.NSPer100, out.CI = stats.Finite(mean), stats.NewInterval(mean-half, mean+half)
+		out.Relative = stats.Finite(mean / stats.Median(middles))
 	}
 	return out
 }
@@ -331,16 +332,16 @@ func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 			x, y = append(x, 1/float64(gen)), append(y, perPosition*float64(gen-1)/2)
 		}
 	}
-	l, ok := ols(x, y)
-	if !ok || math.Abs(l.b) <= halfWidth(f.FixedT) {
+	l, ok := stats.OLS(x, y)
+	if !ok || math.Abs(l.B) <= halfWidth(f.FixedT) {
 		return
 	}
 	less := "low"
-	if l.b > 0 {
+	if l.B > 0 {
 		less = "high"
 	}
 	f.Warnings = append(f.Warnings, Warning{"position_bias", f.where(),
-		fmt.Sprintf("token times change with position (%.3g ns per 100 positions), which a straight line does not know: its fixed cost is too %s by about %.3g ms", *f.Position.NSPer100, less, math.Abs(l.b)),
+		fmt.Sprintf("token times change with position (%.3g ns per 100 positions), which a straight line does not know: its fixed cost is too %s by about %.3g ms", *f.Position.NSPer100, less, math.Abs(l.B)),
 		"correct the fixed cost by that, or measure shorter answers"})
 }
 
@@ -350,14 +351,14 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row)
 	first, last := rows[0], rows[len(rows)-1]
 	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens, Depth: f.Depth,
 		NLengths: len(rows), Shortest: first.GenTokens, Longest: last.GenTokens, Ratio: last.Ratio, Tolerance: LengthTolerance, Verdict: "unknown"}
-	if n := min(first.N, last.N); n < MinRatioCalls {
-		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", words.Counted(n, "call", "calls"), MinRatioCalls)
+	if n := min(first.N, last.N); n < stats.MinRatioCalls {
+		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", words.Counted(n, "call", "calls"), stats.MinRatioCalls)
 		return out
 	}
 	perToken := func(gen int) [][]float64 {
-		return [][]float64{mapOf(latencies(calls[gen]), func(ms float64) float64 { return ms / float64(gen) })}
+		return [][]float64{stats.Map(latencies(calls[gen]), func(ms float64) float64 { return ms / float64(gen) })}
 	}
-	if out.Ratio, out.CI = ratioOfMedians(perToken(first.GenTokens), perToken(last.GenTokens)); out.CI == nil {
+	if out.Ratio, out.CI = stats.MedianRatio(perToken(first.GenTokens), perToken(last.GenTokens)); out.CI == nil {
 		out.Why = "the ratio has no interval"
 		return out
 	}

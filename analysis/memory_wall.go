@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -170,7 +171,7 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend)
 			if peak := r.GPUPeakMB; r.counts() && peak != nil {
 				c.PeakMiB = larger(c.PeakMiB, peak)
 				if r.VRAMBeforeMiB != nil {
-					c.OwnMiB = larger(c.OwnMiB, finite(*peak-*r.VRAMBeforeMiB))
+					c.OwnMiB = larger(c.OwnMiB, stats.Finite(*peak-*r.VRAMBeforeMiB))
 				}
 			}
 			continue
@@ -192,9 +193,9 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend)
 		}
 	}
 	if c.Scenarios = len(host); c.Scenarios > 0 {
-		c.DecodeMS = finite(geomean(host))
+		c.DecodeMS = stats.Finite(stats.Geomean(host))
 		if len(device) == len(host) {
-			c.DeviceMS = finite(geomean(device))
+			c.DeviceMS = stats.Finite(stats.Geomean(device))
 		}
 	}
 	if worst != nil {
@@ -251,7 +252,7 @@ func (w *MemoryWall) ratios() {
 				continue
 			}
 			if o.Model == c.Model && c.OverWhole == nil {
-				c.OverWhole, c.WholeIn = finite(*c.DecodeMS / *o.DecodeMS), o.Backend
+				c.OverWhole, c.WholeIn = stats.Finite(*c.DecodeMS / *o.DecodeMS), o.Backend
 			}
 			if o.ParamsM != nil && c.ParamsM != nil && *o.ParamsM < *c.ParamsM {
 				bySize[*o.ParamsM] = append(bySize[*o.ParamsM], *o.DecodeMS)
@@ -279,13 +280,13 @@ func (c *WallCell) overTrend(bySize map[float64][]float64) {
 	}
 	ms := make([]float64, trendSizes)
 	for i, s := range sizes {
-		ms[i] = math.Log(geomean(bySize[s]))
+		ms[i] = math.Log(stats.Geomean(bySize[s]))
 	}
-	l, ok := ols(mapOf(sizes, math.Log), ms)
+	l, ok := stats.OLS(stats.Map(sizes, math.Log), ms)
 	if !ok {
 		return
 	}
-	c.OverTrend, c.TrendReach = finite(*c.DecodeMS/math.Exp(l.a+l.b*math.Log(*c.ParamsM))), finite(reach)
+	c.OverTrend, c.TrendReach = stats.Finite(*c.DecodeMS/math.Exp(l.A+l.B*math.Log(*c.ParamsM))), stats.Finite(reach)
 }
 
 // edges finds for each backend and weight type the sizes at which things change.

@@ -15,15 +15,15 @@ import (
 // of the log-log fit are the points.
 func fitOffset(o *OffsetFit, f *Fit) {
 	o.NModels = len(f.Points)
-	x := mapOf(f.Points, func(p Point) float64 { return p.X })
-	y := mapOf(f.Points, func(p Point) float64 { return p.Y })
+	x := stats.Map(f.Points, func(p Point) float64 { return p.X })
+	y := stats.Map(f.Points, func(p Point) float64 { return p.Y })
 	need := minPoints
 	if o.Form == FormPower {
 		need = minPoints + 1 // one parameter more
 	} else {
 		o.Verdict = OffsetUnknown
 	}
-	if n := distinct(x); n < need {
+	if n := stats.Distinct(x); n < need {
 		o.Reason = fmt.Sprintf("%s; %s takes %d", sizesOf(n), o.Form, need)
 		return
 	}
@@ -33,7 +33,7 @@ func fitOffset(o *OffsetFit, f *Fit) {
 		o.bounded(x, y)
 	}
 	if o.OK && *o.A >= 0 && *o.A <= y[0] && o.Verdict != OffsetNoLine { // more than the smallest model takes is no part of it
-		o.OverheadAtMin, o.OverheadAtMax = finite(*o.A/y[0]), finite(*o.A/y[len(y)-1])
+		o.OverheadAtMin, o.OverheadAtMax = stats.Finite(*o.A/y[0]), stats.Finite(*o.A/y[len(y)-1])
 	}
 }
 
@@ -52,9 +52,9 @@ func (o *OffsetFit) straight(f *Fit, x, y []float64) {
 		return
 	}
 	o.OK = true
-	o.A, o.B, o.R2, o.StraightP, o.LackP = finite(l.A), finite(l.B), finite(l.R2), finite(l.Bend.P), finite(l.LackP)
-	half := tQuantile(l.DF) * l.ASE
-	o.ACI = interval(l.A-half, l.A+half)
+	o.A, o.B, o.R2, o.StraightP, o.LackP = stats.Finite(l.A), stats.Finite(l.B), stats.Finite(l.R2), stats.Finite(l.Bend.P), stats.Finite(l.LackP)
+	half := stats.TQuantile(l.DF) * l.ASE
+	o.ACI = stats.NewInterval(l.A-half, l.A+half)
 	switch {
 	case f.Law == LawFlat:
 		o.Verdict, o.Reason = OffsetFlat, "the times do not grow with size, so that a fixed part and a growing one cannot be told apart"
@@ -98,9 +98,9 @@ func worstShare(y, fitted []float64) (worst float64) {
 }
 
 func (o *OffsetFit) bounded(x, y []float64) {
-	inverse := mapOf(y, func(v float64) float64 { return 1 / v })
-	a, b, s, sse := boundedPower(x, y, inverse)
-	o.OK, o.A, o.B, o.S = true, finite(a), finite(b), finite(s)
+	inverse := stats.Map(y, func(v float64) float64 { return 1 / v })
+	a, b, s, sse := stats.BoundedPower(x, y, inverse)
+	o.OK, o.A, o.B, o.S = true, stats.Finite(a), stats.Finite(b), stats.Finite(s)
 	// The best constant of least relative error, and its error.
 	sum, squares := 0.0, 0.0
 	for _, w := range inverse {
@@ -108,7 +108,7 @@ func (o *OffsetFit) bounded(x, y []float64) {
 		squares += w * w
 	}
 	if sst := float64(len(y)) - sum*sum/squares; sst > 1e-12 {
-		o.R2 = finite(1 - sse/sst)
+		o.R2 = stats.Finite(1 - sse/sst)
 	}
 	switch {
 	case b == 0:
@@ -118,68 +118,4 @@ func (o *OffsetFit) bounded(x, y []float64) {
 	case s >= 2:
 		o.warn("at_bound", "the exponent s stands at its bound of 2", "the largest point dominates: see the leave-one-out table")
 	}
-}
-
-// boundedPower minimises the sum of (w*(y - a - b*x^s))^2 under a, b >= 0 and
-// 0 <= s <= 2. For a given s the rest is non-negative least squares in two
-// unknowns, which has a closed form, so only s is searched: on a grid, because
-// the error can have several minima, and then by golden section around the best
-// (variable projection; Golub and Pereyra 1973).
-func boundedPower(x, y, w []float64) (a, b, s, sse float64) {
-	const steps = 200
-	at := func(s float64) float64 { _, _, e := nonNegative(x, y, w, s); return e }
-	best, bestErr := 0.0, math.Inf(1)
-	for i := 0; i <= steps; i++ {
-		s := 2 * float64(i) / steps
-		if e := at(s); e < bestErr {
-			best, bestErr = s, e
-		}
-	}
-	lo, hi := max(0, best-2.0/steps), min(2, best+2.0/steps)
-	ratio := (math.Sqrt(5) - 1) / 2
-	for range 60 {
-		c, d := hi-ratio*(hi-lo), lo+ratio*(hi-lo)
-		if at(c) <= at(d) {
-			hi = d
-		} else {
-			lo = c
-		}
-	}
-	s = best
-	if mid := (lo + hi) / 2; at(mid) < bestErr {
-		s = mid
-	}
-	a, b, sse = nonNegative(x, y, w, s)
-	return a, b, s, sse
-}
-
-// nonNegative is weighted least squares of y = a + b*x^s with a, b >= 0. With two
-// unknowns the optimum is the free one, or lies on one of the two edges.
-func nonNegative(x, y, w []float64, s float64) (a, b, sse float64) {
-	var n, z, zz, t, zt float64 // weighted sums of 1, x^s, its square, y, and x^s*y
-	for i := range x {
-		p, q := math.Pow(x[i], s), w[i]*w[i]
-		n, z, zz, t, zt = n+q, z+q*p, zz+q*p*p, t+q*y[i], zt+q*p*y[i]
-	}
-	errorOf := func(a, b float64) float64 {
-		var e float64
-		for i := range x {
-			d := w[i] * (y[i] - a - b*math.Pow(x[i], s))
-			e += d * d
-		}
-		return e
-	}
-	if det := n*zz - z*z; det > 1e-12*n*zz {
-		if a, b := (t*zz-z*zt)/det, (n*zt-z*t)/det; a >= 0 && b >= 0 {
-			return a, b, errorOf(a, b)
-		}
-	}
-	a = max(0, t/n) // the edge b = 0
-	sse = errorOf(a, 0)
-	if zz > 0 && zt > 0 && s > 0 { // the edge a = 0; at s = 0 both edges are the constant
-		if e := errorOf(0, zt/zz); e < sse {
-			return 0, zt / zz, e
-		}
-	}
-	return a, 0, sse
 }

@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -100,7 +101,7 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 				if len(rows) == 0 || !ok {
 					continue
 				}
-				ms := median(latencies(rows))
+				ms := stats.Median(latencies(rows))
 				points, models = append(points, Point{Model: m.Name, X: x, Y: ms}), append(models, m)
 				k := modelKey{s.backend, m.Name}
 				if a.joins(sc) {
@@ -121,7 +122,7 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 				unequal = append(unequal, m.Name)
 			default:
 				x, _ := a.x(m)
-				points = append(points, Point{Model: m.Name, X: x, Y: geomean(medians[modelKey{s.backend, m.Name}])})
+				points = append(points, Point{Model: m.Name, X: x, Y: stats.Geomean(medians[modelKey{s.backend, m.Name}])})
 				models = append(models, m)
 			}
 		}
@@ -149,7 +150,7 @@ func ratio(a, b *float64) *float64 {
 	if a == nil || b == nil {
 		return nil
 	}
-	return finite(*a / *b)
+	return stats.Finite(*a / *b)
 }
 
 func rawTokens(r *Row) *float64 { return float(r.GenTokensRaw) }
@@ -208,28 +209,28 @@ func linearity(m *Model, rows []*Row) (OllamaLinearity, OllamaProjection) {
 		}
 	}
 	lin := OllamaLinearity{Backend: m.Backend, Model: m.Name, ParamsM: m.ParamsMillions, N: len(counts), Target: oneTarget(rows)}
-	proj := OllamaProjection{Backend: m.Backend, Model: m.Name, ParamsM: m.ParamsMillions, P95MS: Percentile{Need: needP95}}
+	proj := OllamaProjection{Backend: m.Backend, Model: m.Name, ParamsM: m.ParamsMillions, P95MS: stats.Percentile{Need: stats.NeedP95}}
 	if len(counts) == 0 {
 		return lin, proj
 	}
-	lin.RawMin, lin.RawMedian, lin.RawMax = new(floats.Min(counts)), medianOf(counts), new(floats.Max(counts))
-	l, ok := ols(counts, evals)
+	lin.RawMin, lin.RawMedian, lin.RawMax = new(floats.Min(counts)), stats.MedianOf(counts), new(floats.Max(counts))
+	l, ok := stats.OLS(counts, evals)
 	if !ok || len(counts) < minPoints {
 		return lin, proj
 	}
-	lin.A, lin.B, lin.R2 = finite(l.a), finite(l.b), finite(l.r2)
+	lin.A, lin.B, lin.R2 = stats.Finite(l.A), stats.Finite(l.B), stats.Finite(l.R2)
 	if lin.Target == nil {
 		return lin, proj
 	}
-	affine := l.a + l.b**lin.Target
-	lin.AffineMS = finite(affine)
+	affine := l.A + l.B**lin.Target
+	lin.AffineMS = stats.Finite(affine)
 	errs := make([]float64, len(counts))
 	for i := range counts {
 		errs[i] = evals[i]/counts[i]**lin.Target - affine
 	}
-	s := sorted(errs)
-	proj.N, proj.MedianMS = len(s), new(quantileSorted(s, 0.5))
-	proj.P95MS = percentileSorted(s, 0.95, needP95)
+	s := stats.Sorted(errs)
+	proj.N, proj.MedianMS = len(s), new(stats.QuantileSorted(s, 0.5))
+	proj.P95MS = stats.PercentileSorted(s, 0.95, stats.NeedP95)
 	proj.MinMS, proj.MaxMS = new(s[0]), new(s[len(s)-1])
 	return lin, proj
 }

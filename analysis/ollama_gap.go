@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -116,7 +117,7 @@ func (g *OllamaGap) ollama(rows []*Row) {
 		g.Reason = fmt.Sprintf("of %s none has all parts and ran to the target length", words.Counted(len(rows), "call", "calls"))
 		return
 	}
-	of := func(f func(ollamaParts) float64) *float64 { return medianOf(mapOf(parts, f)) }
+	of := func(f func(ollamaParts) float64) *float64 { return stats.MedianOf(stats.Map(parts, f)) }
 	g.WallMS = of(func(p ollamaParts) float64 { return p.wall })
 	g.HTTPMS = of(func(p ollamaParts) float64 { return p.http })
 	g.LoadMS = of(func(p ollamaParts) float64 { return p.load })
@@ -128,7 +129,7 @@ func (g *OllamaGap) ollama(rows []*Row) {
 		g.TokenizeMS = of(func(p ollamaParts) float64 { return p.tokenize })
 		sum += *g.TokenizeMS
 	}
-	g.PartsMS = finite(sum)
+	g.PartsMS = stats.Finite(sum)
 	g.PartsOfWall = ratio(g.PartsMS, g.WallMS)
 }
 
@@ -138,13 +139,13 @@ func (g *OllamaGap) added() {
 		if x == nil || y == nil {
 			return nil
 		}
-		return finite(*x - *y)
+		return stats.Finite(*x - *y)
 	}
 	plus := func(x, y *float64) *float64 {
 		if x == nil || y == nil {
 			return nil
 		}
-		return finite(*x + *y)
+		return stats.Finite(*x + *y)
 	}
 	g.AddedMS = minus(g.WallMS, g.NativeE2EMS)
 	g.AddedPerToken = ratio(g.AddedMS, g.GenTokens)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -49,12 +50,12 @@ type PrefillLengthFit struct {
 	Shortest    int      `json:"shortest_prompt_tokens"`
 	Longest     int      `json:"longest_prompt_tokens"`
 
-	Log10Intercept *float64  `json:"log10_intercept"`
-	Exponent       *float64  `json:"exponent"`
-	ExponentT      *Interval `json:"exponent_t_ci"` // 95 %, Student t
-	R2             *float64  `json:"r2"`
-	AsWork         *bool     `json:"exponent_in_range"` // PrefillLow to PrefillHigh; nil without a fit
-	Reason         string    `json:"reason"`            // why there is no fit
+	Log10Intercept *float64        `json:"log10_intercept"`
+	Exponent       *float64        `json:"exponent"`
+	ExponentT      *stats.Interval `json:"exponent_t_ci"` // 95 %, Student t
+	R2             *float64        `json:"r2"`
+	AsWork         *bool           `json:"exponent_in_range"` // PrefillLow to PrefillHigh; nil without a fit
+	Reason         string          `json:"reason"`            // why there is no fit
 }
 
 // prefillLengths says whether what is called prefill grows with the prompt. Nothing
@@ -97,9 +98,9 @@ func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLength
 	var rows []PrefillLength
 	var x, y []float64
 	for _, n := range slices.Sorted(maps.Keys(calls)) {
-		ms := sorted(latencies(calls[n]))
+		ms := stats.Sorted(latencies(calls[n]))
 		p := PrefillLength{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
-			PromptTokens: n, Scenarios: scenarios[n], N: len(ms), PrefillMS: quantileSorted(ms, 0.5), MinMS: ms[0], MaxMS: ms[len(ms)-1],
+			PromptTokens: n, Scenarios: scenarios[n], N: len(ms), PrefillMS: stats.QuantileSorted(ms, 0.5), MinMS: ms[0], MaxMS: ms[len(ms)-1],
 			Fitted: n >= PrefillShortest && n <= PrefillLongest}
 		p.MSPerToken = p.PrefillMS / float64(n*s.batch)
 		rows = append(rows, p)
@@ -121,13 +122,13 @@ func (f *PrefillLengthFit) fit(x, y []float64) {
 		f.Reason = fmt.Sprintf("%s of %d to %d tokens; an exponent takes %d", words.Counted(f.NLengths, "prompt length", "prompt lengths"), PrefillShortest, PrefillLongest, minLengths)
 		return
 	}
-	l, ok := ols(x, y)
+	l, ok := stats.OLS(x, y)
 	if !ok {
 		f.Reason = "no line can be fitted to these lengths"
 		return
 	}
-	t := tQuantile(l.n - 2)
-	f.Log10Intercept, f.Exponent, f.R2 = finite(l.a), finite(l.b), finite(l.r2)
-	f.ExponentT = interval(l.b-t*l.seB, l.b+t*l.seB)
-	f.AsWork = new(l.b >= PrefillLow && l.b <= PrefillHigh)
+	t := stats.TQuantile(l.N - 2)
+	f.Log10Intercept, f.Exponent, f.R2 = stats.Finite(l.A), stats.Finite(l.B), stats.Finite(l.R2)
+	f.ExponentT = stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
+	f.AsWork = new(l.B >= PrefillLow && l.B <= PrefillHigh)
 }

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"llmscale/analysis/axes"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -161,13 +162,6 @@ type Model struct {
 	GPULayers    *int   `json:"n_gpu_layers,omitempty"` // as loaded; nil where it ran on no GPU
 }
 
-// Percentile is a quantile that is known only with enough samples.
-type Percentile struct {
-	Value *float64 `json:"value"` // nil: too few samples
-	N     int      `json:"n"`     // samples there were
-	Need  int      `json:"need"`  // samples it takes
-}
-
 // Cell summarises the calls of one backend x model x scenario x mode.
 type Cell struct {
 	Backend     string   `json:"backend"`
@@ -181,15 +175,15 @@ type Cell struct {
 	Depth       int      `json:"depth,omitempty"` // tokens in the KV cache before the call
 	Pace        string   `json:"pace,omitempty"`  // hot or cold; "" of runs before there was either
 
-	N           int        `json:"n"`
-	LatenciesMS []float64  `json:"latencies_ms"` // raw, in run order
-	MeanMS      float64    `json:"latency_mean_ms"`
-	MedianMS    float64    `json:"latency_median_ms"`
-	MinMS       float64    `json:"latency_min_ms"`
-	MaxMS       float64    `json:"latency_max_ms"`
-	StdDevMS    *float64   `json:"latency_stddev_ms"` // nil for one sample
-	P95MS       Percentile `json:"latency_p95_ms"`
-	P99MS       Percentile `json:"latency_p99_ms"`
+	N           int              `json:"n"`
+	LatenciesMS []float64        `json:"latencies_ms"` // raw, in run order
+	MeanMS      float64          `json:"latency_mean_ms"`
+	MedianMS    float64          `json:"latency_median_ms"`
+	MinMS       float64          `json:"latency_min_ms"`
+	MaxMS       float64          `json:"latency_max_ms"`
+	StdDevMS    *float64         `json:"latency_stddev_ms"` // nil for one sample
+	P95MS       stats.Percentile `json:"latency_p95_ms"`
+	P99MS       stats.Percentile `json:"latency_p99_ms"`
 
 	TokensPerS        *float64 `json:"tokens_per_s_median"`
 	TokensPerSCompute *float64 `json:"tokens_per_s_compute_median"` // counts padding, as TR121
@@ -255,20 +249,20 @@ type TokenSeries struct {
 // taken relative to its scenario's median, so the times are nil and the ratios
 // are quantiles of those relative times.
 type Tail struct {
-	Backend   string     `json:"backend"`
-	BatchSize int        `json:"batch_size"`
-	Model     string     `json:"model"`
-	ParamsM   *float64   `json:"params_millions_effective"`
-	Scenario  string     `json:"scenario"` // or AllScenarios
-	N         int        `json:"n_tokens"`
-	P50MS     *float64   `json:"p50_ms"`
-	P90MS     Percentile `json:"p90_ms"`
-	P95MS     Percentile `json:"p95_ms"`
-	P99MS     Percentile `json:"p99_ms"`
-	MaxMS     *float64   `json:"max_ms"`
-	P90Ratio  Percentile `json:"p90_over_p50"`
-	P95Ratio  Percentile `json:"p95_over_p50"`
-	P99Ratio  Percentile `json:"p99_over_p50"`
+	Backend   string           `json:"backend"`
+	BatchSize int              `json:"batch_size"`
+	Model     string           `json:"model"`
+	ParamsM   *float64         `json:"params_millions_effective"`
+	Scenario  string           `json:"scenario"` // or AllScenarios
+	N         int              `json:"n_tokens"`
+	P50MS     *float64         `json:"p50_ms"`
+	P90MS     stats.Percentile `json:"p90_ms"`
+	P95MS     stats.Percentile `json:"p95_ms"`
+	P99MS     stats.Percentile `json:"p99_ms"`
+	MaxMS     *float64         `json:"max_ms"`
+	P90Ratio  stats.Percentile `json:"p90_over_p50"`
+	P95Ratio  stats.Percentile `json:"p95_over_p50"`
+	P99Ratio  stats.Percentile `json:"p99_over_p50"`
 
 	// Over AllScenarios: p95/p50 of the tokens of all calls, each relative to the
 	// median of its own call, so that a call that is slow as a whole is no tail. nil
@@ -328,14 +322,14 @@ type Warmup struct {
 
 // EventGap compares the host clock with CUDA events.
 type EventGap struct {
-	Backend     string     `json:"backend"`
-	Mode        string     `json:"mode"`
-	IsWarmup    bool       `json:"is_warmup"`
-	N           int        `json:"n"`
-	RelMedian   float64    `json:"rel_gap_median"` // |host - device| / host
-	RelP95      Percentile `json:"rel_gap_p95"`
-	AbsMedianMS float64    `json:"abs_gap_ms_median"`
-	AbsP95MS    Percentile `json:"abs_gap_ms_p95"`
+	Backend     string           `json:"backend"`
+	Mode        string           `json:"mode"`
+	IsWarmup    bool             `json:"is_warmup"`
+	N           int              `json:"n"`
+	RelMedian   float64          `json:"rel_gap_median"` // |host - device| / host
+	RelP95      stats.Percentile `json:"rel_gap_p95"`
+	AbsMedianMS float64          `json:"abs_gap_ms_median"`
+	AbsP95MS    stats.Percentile `json:"abs_gap_ms_p95"`
 }
 
 // FailedCell is a backend x model x scenario of which calls gave no measurement.

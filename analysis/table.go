@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-)
 
-// tooFew is what a table prints for a percentile that takes more samples.
-const tooFew = "too few"
+	"llmscale/analysis/stats"
+)
 
 // Column declares one column of a table.
 type Column struct {
@@ -88,13 +87,6 @@ func opt(v *float64) string {
 	return num(*v)
 }
 
-func (p Percentile) String() string {
-	if p.Value == nil && p.N < p.Need {
-		return tooFew
-	}
-	return opt(p.Value)
-}
-
 // whole prints a count of which 0 means unknown.
 func whole[T int | int64](v T) string {
 	if v == 0 {
@@ -103,14 +95,14 @@ func whole[T int | int64](v T) string {
 	return strconv.FormatInt(int64(v), 10)
 }
 
-func low(i *Interval) string {
+func low(i *stats.Interval) string {
 	if i == nil {
 		return ""
 	}
 	return num(i.Low)
 }
 
-func high(i *Interval) string {
+func high(i *stats.Interval) string {
 	if i == nil {
 		return ""
 	}
@@ -118,7 +110,7 @@ func high(i *Interval) string {
 }
 
 // bounds makes the two columns of an interval.
-func bounds[T any](stem, unit, doc string, of func(T) *Interval) []column[T] {
+func bounds[T any](stem, unit, doc string, of func(T) *stats.Interval) []column[T] {
 	return []column[T]{
 		{stem + "_low", unit, doc + ", lower end", func(v T) string { return low(of(v)) }},
 		{stem + "_high", unit, doc + ", upper end", func(v T) string { return high(of(v)) }},

@@ -3,6 +3,8 @@ package analysis
 import (
 	"slices"
 	"strconv"
+
+	"llmscale/analysis/stats"
 )
 
 // tables declares every CSV file.
@@ -98,7 +100,7 @@ var summaryTables = []Table{
 			{"slope_change", "", "this slope less the whole fit's", func(l looRow) string { return opt(l.SlopeChange) }},
 			{"moves_most", "", "true for the model whose absence moves the slope most", func(l looRow) string { return strconv.FormatBool(l.Dropped == l.f.MostInfluential) }},
 		},
-		bounds("slope_t_ci", "", "95 % t-interval of this slope", func(l looRow) *Interval { return l.SlopeT })),
+		bounds("slope_t_ci", "", "95 % t-interval of this slope", func(l looRow) *stats.Interval { return l.SlopeT })),
 
 	table("overhead_compute_fits.csv", "Latency as a fixed part and one that grows with size.", false,
 		func(r *Result) []*OffsetFit { return pointers(r.OffsetFits) },
@@ -186,9 +188,9 @@ var summaryTables = []Table{
 			{"gamma_log_layers", "", "exponent of depth", func(f *TwoPredictorFit) string { return opt(f.Gamma) }},
 			{"r2", "", "R2 in log space", func(f *TwoPredictorFit) string { return opt(f.R2) }},
 		},
-		bounds("beta_log_params_ci", "", "95 % bootstrap interval of beta", func(f *TwoPredictorFit) *Interval { return f.BetaBoot }),
-		bounds("gamma_log_layers_ci", "", "95 % bootstrap interval of gamma", func(f *TwoPredictorFit) *Interval { return f.GammaBoot }),
-		bounds("r2_ci", "", "95 % bootstrap interval of R2", func(f *TwoPredictorFit) *Interval { return f.R2Boot }),
+		bounds("beta_log_params_ci", "", "95 % bootstrap interval of beta", func(f *TwoPredictorFit) *stats.Interval { return f.BetaBoot }),
+		bounds("gamma_log_layers_ci", "", "95 % bootstrap interval of gamma", func(f *TwoPredictorFit) *stats.Interval { return f.GammaBoot }),
+		bounds("r2_ci", "", "95 % bootstrap interval of R2", func(f *TwoPredictorFit) *stats.Interval { return f.R2Boot }),
 		[]column[*TwoPredictorFit]{
 			{"boot_n_used", "", "resamples that gave a fit", func(f *TwoPredictorFit) string { return strconv.Itoa(f.BootUsed) }},
 			{"boot_n_requested", "", "resamples drawn", func(f *TwoPredictorFit) string { return strconv.Itoa(f.BootRequested) }},

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/stats"
 )
 
 // axisTables compare backends that differ in one setting.
@@ -27,8 +28,8 @@ var axisTables = []Table{
 			{"median_ms", "ms", "the same of the other", func(c *axes.Comparison) string { return num(c.MS) }},
 			{"ratio", "", "of the times, over the first's; along batch_size of the times per sequence", func(c *axes.Comparison) string { return num(c.Ratio) }},
 		},
-		bounds("ratio_ci", "", "its 95 % interval, with what processes differ by", func(c *axes.Comparison) *Interval { return c.RatioCI }),
-		bounds("ratio_ci_within_process", "", "its 95 % interval from the calls alone, which are of one process each", func(c *axes.Comparison) *Interval { return c.WithinCI }),
+		bounds("ratio_ci", "", "its 95 % interval, with what processes differ by", func(c *axes.Comparison) *stats.Interval { return c.RatioCI }),
+		bounds("ratio_ci_within_process", "", "its 95 % interval from the calls alone, which are of one process each", func(c *axes.Comparison) *stats.Interval { return c.WithinCI }),
 		[]column[*axes.Comparison]{
 			{"verdict", "", "faster, slower, no difference shown (ratio_ci holds 1) or unknown (too few calls)", func(c *axes.Comparison) string { return c.Verdict }},
 		}),
@@ -49,12 +50,12 @@ var axisTables = []Table{
 			{"median_ms", "ms", "median prefill, or decode step", func(r threadRow) string { return num(r.MS) }},
 			{"ratio_to_best", "", "of the times", func(r threadRow) string { return num(r.Ratio) }},
 		},
-		bounds("ratio_to_best_ci", "", "its 95 % interval, with what processes differ by", func(r threadRow) *Interval { return r.RatioCI }),
+		bounds("ratio_to_best_ci", "", "its 95 % interval, with what processes differ by", func(r threadRow) *stats.Interval { return r.RatioCI }),
 		[]column[threadRow]{
 			{"verdict", "", "slower than the best, no difference shown, or unknown", func(r threadRow) string { return r.Verdict }},
 			{"gain_per_thread", "", "by how much each thread more raises the speed, up to the next number measured; empty at the largest, beyond which nothing was measured", func(r threadRow) string { return opt(r.Gain) }},
 		},
-		bounds("gain_per_thread_ci", "", "its 95 % interval, with what processes differ by", func(r threadRow) *Interval { return r.GainCI })),
+		bounds("gain_per_thread_ci", "", "its 95 % interval, with what processes differ by", func(r threadRow) *stats.Interval { return r.GainCI })),
 
 	table("batches.csv", "Decode by the number of sequences decoded together, where it varies.", true,
 		func(r *Result) []*Batch { return pointers(r.Batches) },
@@ -72,11 +73,11 @@ var axisTables = []Table{
 			{"base_backend", "", "backend of the least batch, all else equal", func(b *Batch) string { return b.Base }},
 			{"step_ratio", "", "step over that backend's", func(b *Batch) string { return opt(b.StepRatio) }},
 		},
-		bounds("step_ratio_ci", "", "its 95 % interval, with what processes differ by", func(b *Batch) *Interval { return b.StepCI }),
+		bounds("step_ratio_ci", "", "its 95 % interval, with what processes differ by", func(b *Batch) *stats.Interval { return b.StepCI }),
 		[]column[*Batch]{
 			{"tokens_per_s_ratio", "", "tokens_per_s_all over that backend's", func(b *Batch) string { return opt(b.AllRatio) }},
 		},
-		bounds("tokens_per_s_ratio_ci", "", "its 95 % interval, likewise", func(b *Batch) *Interval { return b.AllCI }),
+		bounds("tokens_per_s_ratio_ci", "", "its 95 % interval, likewise", func(b *Batch) *stats.Interval { return b.AllCI }),
 		[]column[*Batch]{
 			{"answers_compared", "calls", "whose first sequence has the prompt that the same call of that backend has", func(b *Batch) string { return strconv.Itoa(b.Compared) }},
 			{"answers_same", "calls", "of these, whose first sequence answers with the same tokens", func(b *Batch) string { return strconv.Itoa(b.Same) }},
@@ -102,7 +103,7 @@ var axisTables = []Table{
 			{"ms_per_token_median", "ms/token", "median decode step", func(d *DecodeDepth) string { return num(d.MSPerToken) }},
 			{"ms_per_token_ratio", "", "to the least depth's", func(d *DecodeDepth) string { return num(d.Ratio) }},
 		},
-		bounds("ms_per_token_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process", func(d *DecodeDepth) *Interval { return d.RatioCI }),
+		bounds("ms_per_token_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process", func(d *DecodeDepth) *stats.Interval { return d.RatioCI }),
 		[]column[*DecodeDepth]{
 			{"prefill_median_ms", "ms", "median prefill behind that depth", func(d *DecodeDepth) string { return opt(d.PrefillMS) }},
 		}),

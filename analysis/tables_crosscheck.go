@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"llmscale/analysis/stats"
 )
 
 // pairColumns name what every table of a native and an Ollama backend begins with.
@@ -21,7 +23,7 @@ func besideColumns(stem, what, against string, of func(*Crosscheck) *Beside) []c
 		{stem + "_n", "calls", what + ": calls that count and have it", func(c *Crosscheck) string { return strconv.Itoa(of(c).N) }},
 		{stem + "_median_ms", "ms", "median", func(c *Crosscheck) string { return opt(of(c).MS) }},
 		{stem + "_over_native", "", "its ratio to " + against, func(c *Crosscheck) string { return opt(of(c).Ratio) }},
-	}, bounds(stem+"_over_native_ci_within_process", "", "95 % interval of the ratio, from the calls of one process on either side", func(c *Crosscheck) *Interval { return of(c).RatioCI }),
+	}, bounds(stem+"_over_native_ci_within_process", "", "95 % interval of the ratio, from the calls of one process on either side", func(c *Crosscheck) *stats.Interval { return of(c).RatioCI }),
 		[]column[*Crosscheck]{{stem + "_reason", "", "why there is no ratio or no interval", func(c *Crosscheck) string { return of(c).Reason }}})
 }
 
@@ -99,11 +101,11 @@ var crosscheckTables = []Table{
 			{"gap_ms_max", "ms", "greatest gap", func(l *GapLaw) string { return num(l.GapMaxMS) }},
 			{"fixed_ms", "ms", "part of the gap that is the same for all sizes", func(l *GapLaw) string { return opt(l.FixedMS) }},
 		},
-		bounds("fixed_t_ci_ms", "ms", "its 95 % t-interval", func(l *GapLaw) *Interval { return l.FixedT }),
+		bounds("fixed_t_ci_ms", "ms", "its 95 % t-interval", func(l *GapLaw) *stats.Interval { return l.FixedT }),
 		[]column[*GapLaw]{
 			{"share_of_native", "", "part of the gap that is in proportion to native's time", func(l *GapLaw) string { return opt(l.Share) }},
 		},
-		bounds("share_of_native_t_ci", "", "its 95 % t-interval", func(l *GapLaw) *Interval { return l.ShareT }),
+		bounds("share_of_native_t_ci", "", "its 95 % t-interval", func(l *GapLaw) *stats.Interval { return l.ShareT }),
 		[]column[*GapLaw]{
 			{"spearman_rho", "", "rank correlation of the gap in ms with native's time", func(l *GapLaw) string { return opt(l.Rho) }},
 			{"spearman_p", "", "its p, exact where there are few sizes", func(l *GapLaw) string { return opt(l.P) }},
@@ -204,7 +206,7 @@ var prefillTables = []Table{
 			{"log10_intercept", "", "log10 of ms at one token", func(f *PrefillLengthFit) string { return opt(f.Log10Intercept) }},
 			{"exponent", "", "1 is in proportion to the prompt", func(f *PrefillLengthFit) string { return opt(f.Exponent) }},
 		},
-		bounds("exponent_t_ci", "", "its 95 % t-interval, over the lengths within one process", func(f *PrefillLengthFit) *Interval { return f.ExponentT }),
+		bounds("exponent_t_ci", "", "its 95 % t-interval, over the lengths within one process", func(f *PrefillLengthFit) *stats.Interval { return f.ExponentT }),
 		[]column[*PrefillLengthFit]{
 			{"r2", "", "R2, in log space", func(f *PrefillLengthFit) string { return opt(f.R2) }},
 			{"exponent_in_range", "", "whether it lies from 0.8 to 1.3, as that of a prompt's work does", func(f *PrefillLengthFit) string { return optBool(f.AsWork) }},

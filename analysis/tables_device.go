@@ -3,6 +3,8 @@ package analysis
 import (
 	"strconv"
 	"strings"
+
+	"llmscale/analysis/stats"
 )
 
 // verdictTables list what was left out.
@@ -85,11 +87,11 @@ var deviceTables = []Table{
 			{"n_models", "", "models with device times in every scenario", func(f *DeviceFit) string { return strconv.Itoa(f.Host.NModels) }},
 			{"host_slope", "", "exponent by the host's clock", func(f *DeviceFit) string { return opt(f.Host.Slope) }},
 		},
-		bounds("host_slope_t", "", "95 % t-interval of it", func(f *DeviceFit) *Interval { return f.Host.SlopeT }),
+		bounds("host_slope_t", "", "95 % t-interval of it", func(f *DeviceFit) *stats.Interval { return f.Host.SlopeT }),
 		[]column[*DeviceFit]{
 			{"device_slope", "", "exponent by CUDA events", func(f *DeviceFit) string { return opt(f.Device.Slope) }},
 		},
-		bounds("device_slope_t", "", "95 % t-interval of it", func(f *DeviceFit) *Interval { return f.Device.SlopeT }),
+		bounds("device_slope_t", "", "95 % t-interval of it", func(f *DeviceFit) *stats.Interval { return f.Device.SlopeT }),
 		[]column[*DeviceFit]{
 			{"reason", "", "why there is no exponent", func(f *DeviceFit) string { return f.Host.Reason }},
 		}),

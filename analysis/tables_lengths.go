@@ -3,6 +3,8 @@ package analysis
 import (
 	"strconv"
 	"strings"
+
+	"llmscale/analysis/stats"
 )
 
 // lengthTables say how decode grows with the number of tokens decoded.
@@ -43,12 +45,12 @@ var lengthTables = []Table{
 			{"fixed_ms", "ms", "cost of a call that does not depend on its length", func(f *DecodeLengthFit) string { return opt(f.FixedMS) }},
 			{"fixed_se_ms", "ms", "its standard error", func(f *DecodeLengthFit) string { return opt(f.FixedSE) }},
 		},
-		bounds("fixed_t_ci_ms", "ms", "its 95 % t-interval", func(f *DecodeLengthFit) *Interval { return f.FixedT }),
+		bounds("fixed_t_ci_ms", "ms", "its 95 % t-interval", func(f *DecodeLengthFit) *stats.Interval { return f.FixedT }),
 		[]column[*DecodeLengthFit]{
 			{"per_token_ms", "ms/token", "cost of each token", func(f *DecodeLengthFit) string { return opt(f.PerTokenMS) }},
 			{"per_token_se_ms", "ms/token", "its standard error", func(f *DecodeLengthFit) string { return opt(f.PerTokenSE) }},
 		},
-		bounds("per_token_t_ci_ms", "ms/token", "its 95 % t-interval", func(f *DecodeLengthFit) *Interval { return f.PerTokenT }),
+		bounds("per_token_t_ci_ms", "ms/token", "its 95 % t-interval", func(f *DecodeLengthFit) *stats.Interval { return f.PerTokenT }),
 		[]column[*DecodeLengthFit]{
 			{"r2", "", "R2 of the weighted times", func(f *DecodeLengthFit) string { return opt(f.R2) }},
 			{"lack_of_fit_p", "", "p of the lengths' means lying on the line, against the calls' scatter", func(f *DecodeLengthFit) string { return opt(f.BentP) }},
@@ -57,7 +59,7 @@ var lengthTables = []Table{
 			{"position_n", "calls", "those of them with token times", func(f *DecodeLengthFit) string { return strconv.Itoa(f.Position.N) }},
 			{"position_ns_per_100", "ns", "by how much a step takes longer 100 positions later: mean over the calls", func(f *DecodeLengthFit) string { return opt(f.Position.NSPer100) }},
 		},
-		bounds("position_ns_per_100_ci", "ns", "its 95 % t-interval over the calls", func(f *DecodeLengthFit) *Interval { return f.Position.CI }),
+		bounds("position_ns_per_100_ci", "ns", "its 95 % t-interval over the calls", func(f *DecodeLengthFit) *stats.Interval { return f.Position.CI }),
 		[]column[*DecodeLengthFit]{
 			{"position_relative_per_100", "", "the same over the median step", func(f *DecodeLengthFit) string { return opt(f.Position.Relative) }},
 			{"position_reason", "", "why that is unknown", func(f *DecodeLengthFit) string { return f.Position.Reason }},

@@ -3,6 +3,8 @@ package analysis
 import (
 	"slices"
 	"strconv"
+
+	"llmscale/analysis/stats"
 )
 
 func fitColumns() []column[*Fit] {
@@ -24,9 +26,9 @@ func fitColumns() []column[*Fit] {
 			{"theilsen_slope", "", "Theil-Sen slope", func(f *Fit) string { return opt(f.TheilSenSlope) }},
 			{"theilsen_log10_intercept", "log10 ms", "its intercept, median(y) - slope * median(x)", func(f *Fit) string { return opt(f.TheilSenIntercept) }},
 		},
-		bounds("theilsen_slope_ci", "", "95 % interval of the Theil-Sen slope", func(f *Fit) *Interval { return f.TheilSen }),
-		bounds("slope_ci", "", "95 % percentile bootstrap over models", func(f *Fit) *Interval { return f.SlopeBoot }),
-		bounds("log10_intercept_ci", "log10 ms", "95 % percentile bootstrap over models", func(f *Fit) *Interval { return f.InterceptBoot }),
+		bounds("theilsen_slope_ci", "", "95 % interval of the Theil-Sen slope", func(f *Fit) *stats.Interval { return f.TheilSen }),
+		bounds("slope_ci", "", "95 % percentile bootstrap over models", func(f *Fit) *stats.Interval { return f.SlopeBoot }),
+		bounds("log10_intercept_ci", "log10 ms", "95 % percentile bootstrap over models", func(f *Fit) *stats.Interval { return f.InterceptBoot }),
 		[]column[*Fit]{
 			{"boot_n_used", "", "resamples that gave a slope", func(f *Fit) string { return strconv.Itoa(f.BootUsed) }},
 			{"boot_n_requested", "", "resamples drawn", func(f *Fit) string { return strconv.Itoa(f.BootRequested) }},
@@ -35,8 +37,8 @@ func fitColumns() []column[*Fit] {
 			{"log10_intercept_se", "log10 ms", "standard error of the intercept", func(f *Fit) string { return opt(f.InterceptSE) }},
 			{"residual_sd", "log10 ms", "standard deviation of the residuals, n - 2 degrees of freedom", func(f *Fit) string { return opt(f.ResidualSD) }},
 		},
-		bounds("slope_t_ci", "", "95 % t-interval of the slope", func(f *Fit) *Interval { return f.SlopeT }),
-		bounds("log10_intercept_t_ci", "log10 ms", "95 % t-interval of the intercept", func(f *Fit) *Interval { return f.InterceptT }),
+		bounds("slope_t_ci", "", "95 % t-interval of the slope", func(f *Fit) *stats.Interval { return f.SlopeT }),
+		bounds("log10_intercept_t_ci", "log10 ms", "95 % t-interval of the intercept", func(f *Fit) *stats.Interval { return f.InterceptT }),
 		[]column[*Fit]{
 			{"spearman_p_exact", "", "p of rho over all orders, up to 9 models", func(f *Fit) string { return opt(f.SpearmanPExact) }},
 			{"boot_n_two_models", "", "resamples used that hold two sizes only", func(f *Fit) string { return strconv.Itoa(f.BootTwoModels) }},

@@ -1,6 +1,10 @@
 package analysis
 
-import "strconv"
+import (
+	"strconv"
+
+	"llmscale/analysis/stats"
+)
 
 // weightTables compare the weight types of one model.
 var weightTables = []Table{
@@ -21,17 +25,17 @@ var weightTables = []Table{
 			{"prefill_median_ms", "ms", "median prefill", func(r weightRow) string { return opt(r.at.PrefillMS) }},
 			{"prefill_ratio", "", "its ratio", func(r weightRow) string { return opt(r.at.PrefillRatio) }},
 		},
-		bounds("prefill_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process each", func(r weightRow) *Interval { return r.at.PrefillRatioCI }),
+		bounds("prefill_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process each", func(r weightRow) *stats.Interval { return r.at.PrefillRatioCI }),
 		[]column[weightRow]{
 			{"decode_ms_per_token", "ms/token", "median decode time per token", func(r weightRow) string { return num(r.at.DecodeMS) }},
 			{"decode_ratio", "", "its ratio", func(r weightRow) string { return num(r.at.DecodeRatio) }},
 		},
-		bounds("decode_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process each", func(r weightRow) *Interval { return r.at.DecodeRatioCI }),
+		bounds("decode_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process each", func(r weightRow) *stats.Interval { return r.at.DecodeRatioCI }),
 		[]column[weightRow]{
 			{"weights_gb_per_s", "GB/s", "1e9 bytes of weights read in a second of decode", func(r weightRow) string { return num(r.at.GBPerS) }},
 			{"decode_over_bytes", "", "`__all__`: decode time over what the type's bytes take at the rate of the type with most, with `shared_fixed_max_ms`", func(r weightRow) string { return opt(r.overall().OverBytes) }},
 		},
-		bounds("decode_over_bytes_ci_within_process", "", "`__all__`: its 95 % interval, from the calls of one process each, with `shared_fixed_max_ms` taken as given", func(r weightRow) *Interval { return r.overall().OverBytesCI }),
+		bounds("decode_over_bytes_ci_within_process", "", "`__all__`: its 95 % interval, from the calls of one process each, with `shared_fixed_max_ms` taken as given", func(r weightRow) *stats.Interval { return r.overall().OverBytesCI }),
 		[]column[weightRow]{
 			{"decode_residual", "", "`__all__`: decode time over the line's, less 1", func(r weightRow) string { return opt(r.overall().Residual) }},
 		}),
@@ -52,12 +56,12 @@ var weightTables = []Table{
 			{"fixed_ms", "ms/token", "the line at no bytes", func(w *WeightTypes) string { return opt(w.Fit.FixedMS) }},
 			{"fixed_se_ms", "ms/token", "its standard error", func(w *WeightTypes) string { return opt(w.Fit.FixedSE) }},
 		},
-		bounds("fixed_t_ci_ms", "ms/token", "its 95 % t-interval", func(w *WeightTypes) *Interval { return w.Fit.FixedT }),
+		bounds("fixed_t_ci_ms", "ms/token", "its 95 % t-interval", func(w *WeightTypes) *stats.Interval { return w.Fit.FixedT }),
 		[]column[*WeightTypes]{
 			{"ms_per_mb", "ms/MB", "its slope", func(w *WeightTypes) string { return opt(w.Fit.MSPerMB) }},
 			{"ms_per_mb_se", "ms/MB", "the slope's standard error", func(w *WeightTypes) string { return opt(w.Fit.MBSE) }},
 		},
-		bounds("ms_per_mb_t_ci", "ms/MB", "the slope's 95 % t-interval", func(w *WeightTypes) *Interval { return w.Fit.MBT }),
+		bounds("ms_per_mb_t_ci", "ms/MB", "the slope's 95 % t-interval", func(w *WeightTypes) *stats.Interval { return w.Fit.MBT }),
 		[]column[*WeightTypes]{
 			{"gb_per_s", "GB/s", "one over the slope", func(w *WeightTypes) string { return opt(w.Fit.GBPerS) }},
 			{"r2", "", "R2", func(w *WeightTypes) string { return opt(w.Fit.R2) }},

@@ -30,11 +30,11 @@ func (a *analyzer) tokens() {
 				t.Backend, t.BatchSize, t.Model, t.ParamsM, t.Scenario = s.backend, s.batch, m.Name, m.ParamsMillions, sc
 				a.res.Tokens = append(a.res.Tokens, t)
 
-				pool := sorted(t.PooledMS)
+				pool := stats.Sorted(t.PooledMS)
 				tail := tailOf(pool, true)
 				tail.Scenario = sc
 				mine = append(mine, tail)
-				if mid := quantileSorted(pool, 0.5); mid > 0 && a.joins(sc) {
+				if mid := stats.QuantileSorted(pool, 0.5); mid > 0 && a.joins(sc) {
 					for _, r := range g.rows {
 						for _, ns := range r.TokenNS {
 							relative = append(relative, float64(ns)/1e6/mid)
@@ -50,8 +50,8 @@ func (a *analyzer) tokens() {
 				all := tailOf(relative, false)
 				all.Scenario = AllScenarios
 				all.Calls = len(calls)
-				if e, ok := stats.PooledTail(calls, needP95); ok {
-					all.P95InCalls, all.P95InCallsSE = finite(math.Exp(e.Value)), finite(math.Sqrt(e.Variance))
+				if e, ok := stats.PooledTail(calls, stats.NeedP95); ok {
+					all.P95InCalls, all.P95InCallsSE = stats.Finite(math.Exp(e.Value)), stats.Finite(math.Sqrt(e.Variance))
 				}
 				mine = append(mine, all)
 			}
@@ -82,7 +82,7 @@ func tokenSeries(rows []*Row) (t TokenSeries, ok bool) {
 	}
 	for _, xs := range at {
 		slices.Sort(xs) // this function's own
-		t.MedianMS = append(t.MedianMS, quantileSorted(xs, 0.5))
+		t.MedianMS = append(t.MedianMS, stats.QuantileSorted(xs, 0.5))
 		t.MinMS = append(t.MinMS, xs[0])
 		t.MaxMS = append(t.MaxMS, xs[len(xs)-1])
 		t.CountAt = append(t.CountAt, len(xs))
@@ -94,20 +94,20 @@ func tokenSeries(rows []*Row) (t TokenSeries, ok bool) {
 // not relative ones.
 func tailOf(pool []float64, inMS bool) Tail {
 	t := Tail{N: len(pool)}
-	p50 := quantileSorted(pool, 0.5)
+	p50 := stats.QuantileSorted(pool, 0.5)
 	for _, q := range []struct {
 		p         float64
 		need      int
-		ms, ratio *Percentile
+		ms, ratio *stats.Percentile
 	}{
-		{0.90, needP90, &t.P90MS, &t.P90Ratio},
-		{0.95, needP95, &t.P95MS, &t.P95Ratio},
-		{0.99, needP99, &t.P99MS, &t.P99Ratio},
+		{0.90, stats.NeedP90, &t.P90MS, &t.P90Ratio},
+		{0.95, stats.NeedP95, &t.P95MS, &t.P95Ratio},
+		{0.99, stats.NeedP99, &t.P99MS, &t.P99Ratio},
 	} {
-		v := percentileSorted(pool, q.p, q.need)
+		v := stats.PercentileSorted(pool, q.p, q.need)
 		*q.ratio = v
 		if v.Value != nil {
-			q.ratio.Value = finite(*v.Value / p50)
+			q.ratio.Value = stats.Finite(*v.Value / p50)
 		}
 		if !inMS {
 			v.Value = nil
@@ -115,15 +115,15 @@ func tailOf(pool []float64, inMS bool) Tail {
 		*q.ms = v
 	}
 	if inMS {
-		t.P50MS, t.MaxMS = finite(p50), finite(pool[len(pool)-1])
+		t.P50MS, t.MaxMS = stats.Finite(p50), stats.Finite(pool[len(pool)-1])
 	}
 	return t
 }
 
 // withinCall takes token times relative to their median; nil where there is none.
 func withinCall(ns []int64) []float64 {
-	times := mapOf(ns, func(v int64) float64 { return float64(v) })
-	mid := median(times)
+	times := stats.Map(ns, func(v int64) float64 { return float64(v) })
+	mid := stats.Median(times)
 	if !(mid > 0) {
 		return nil
 	}

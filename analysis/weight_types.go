@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -48,25 +49,25 @@ type WeightType struct {
 	BytesPerToken int64             `json:"bytes_read_per_token"`
 	Times         []WeightTypeTimes `json:"times"` // of each scenario, then of AllScenarios
 
-	OverBytes   *float64  `json:"decode_over_bytes"`                   // decode time over what its bytes take at the rate of Base, with SharedFixedMS
-	OverBytesCI *Interval `json:"decode_over_bytes_ci_within_process"` // 95 %, SharedFixedMS taken as given
-	Residual    *float64  `json:"decode_residual"`                     // decode time over the line's, less 1
+	OverBytes   *float64        `json:"decode_over_bytes"`                   // decode time over what its bytes take at the rate of Base, with SharedFixedMS
+	OverBytesCI *stats.Interval `json:"decode_over_bytes_ci_within_process"` // 95 %, SharedFixedMS taken as given
+	Residual    *float64        `json:"decode_residual"`                     // decode time over the line's, less 1
 }
 
 // WeightTypeTimes are the times of one type in one scenario. Over AllScenarios
 // they are geometric means. Intervals are of 95 %, from the scatter of the calls,
 // which for each type come from one process.
 type WeightTypeTimes struct {
-	Scenario       string    `json:"scenario"`      // or AllScenarios
-	PromptTokens   *float64  `json:"prompt_tokens"` // nil over AllScenarios
-	N              int       `json:"n"`             // decode calls; the fewest in a scenario
-	PrefillMS      *float64  `json:"prefill_median_ms"`
-	PrefillRatio   *float64  `json:"prefill_ratio"` // to Base
-	PrefillRatioCI *Interval `json:"prefill_ratio_ci_within_process"`
-	DecodeMS       float64   `json:"decode_ms_per_token"`
-	DecodeRatio    float64   `json:"decode_ratio"` // to Base
-	DecodeRatioCI  *Interval `json:"decode_ratio_ci_within_process"`
-	GBPerS         float64   `json:"weights_gb_per_s"` // 1e9 bytes of weights read in a second of decode
+	Scenario       string          `json:"scenario"`      // or AllScenarios
+	PromptTokens   *float64        `json:"prompt_tokens"` // nil over AllScenarios
+	N              int             `json:"n"`             // decode calls; the fewest in a scenario
+	PrefillMS      *float64        `json:"prefill_median_ms"`
+	PrefillRatio   *float64        `json:"prefill_ratio"` // to Base
+	PrefillRatioCI *stats.Interval `json:"prefill_ratio_ci_within_process"`
+	DecodeMS       float64         `json:"decode_ms_per_token"`
+	DecodeRatio    float64         `json:"decode_ratio"` // to Base
+	DecodeRatioCI  *stats.Interval `json:"decode_ratio_ci_within_process"`
+	GBPerS         float64         `json:"weights_gb_per_s"` // 1e9 bytes of weights read in a second of decode
 
 	prefill, decode [][]float64 // ms, and ms per token, of the calls of each scenario
 }
@@ -74,18 +75,18 @@ type WeightTypeTimes struct {
 // WeightTypeFit is decode_ms_per_token = FixedMS + MSPerMB * MB read per token
 // over the types of one model.
 type WeightTypeFit struct {
-	NTypes  int       `json:"n_types"`
-	N       int       `json:"n"` // points: more than types where two backends have one type
-	OK      bool      `json:"ok"`
-	Reason  string    `json:"reason"` // why not OK
-	FixedMS *float64  `json:"fixed_ms"`
-	FixedSE *float64  `json:"fixed_se_ms"`
-	FixedT  *Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
-	MSPerMB *float64  `json:"ms_per_mb"`
-	MBSE    *float64  `json:"ms_per_mb_se"`
-	MBT     *Interval `json:"ms_per_mb_t_ci"` // 95 %, Student t
-	GBPerS  *float64  `json:"gb_per_s"`       // 1/MSPerMB; nil where time does not rise with bytes
-	R2      *float64  `json:"r2"`
+	NTypes  int             `json:"n_types"`
+	N       int             `json:"n"` // points: more than types where two backends have one type
+	OK      bool            `json:"ok"`
+	Reason  string          `json:"reason"` // why not OK
+	FixedMS *float64        `json:"fixed_ms"`
+	FixedSE *float64        `json:"fixed_se_ms"`
+	FixedT  *stats.Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
+	MSPerMB *float64        `json:"ms_per_mb"`
+	MBSE    *float64        `json:"ms_per_mb_se"`
+	MBT     *stats.Interval `json:"ms_per_mb_t_ci"` // 95 %, Student t
+	GBPerS  *float64        `json:"gb_per_s"`       // 1/MSPerMB; nil where time does not rise with bytes
+	R2      *float64        `json:"r2"`
 }
 
 // Line is the fitted decode time per token at mb megabytes; ok is false where
@@ -176,7 +177,7 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 	}
 	z = &typed{model: m, row: WeightType{Backend: s.backend, WeightType: m.WeightType, BytesPerToken: m.BytesPerToken}}
 	if m.WeightBytes > 0 && m.ParamsTotal > 0 {
-		z.row.BitsPerWeight = finite(8 * float64(m.WeightBytes) / float64(m.ParamsTotal))
+		z.row.BitsPerWeight = stats.Finite(8 * float64(m.WeightBytes) / float64(m.ParamsTotal))
 	}
 	all := WeightTypeTimes{Scenario: AllScenarios}
 	var decodes, prefills []float64
@@ -190,7 +191,7 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 		z.settings = settingsOf(r)
 		work = sameWork{m.Name, m.BackendKind, r.Device, s.batch, m.ParamsTotal, z.settings.Without(axes.DType)}
 		t := WeightTypeTimes{Scenario: sc, PromptTokens: medianField(rows, func(r *Row) *float64 { return float(r.promptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
-		perToken := mapOf(rows, func(r *Row) float64 {
+		perToken := stats.Map(rows, func(r *Row) float64 {
 			ms, _ := r.latency()
 			return ms / float64(answerTokens(r))
 		})
@@ -210,9 +211,9 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 	if len(decodes) == 0 {
 		return nil, work, false
 	}
-	all.DecodeMS = geomean(decodes)
+	all.DecodeMS = stats.Geomean(decodes)
 	if len(prefills) == len(decodes) {
-		all.PrefillMS = finite(geomean(prefills))
+		all.PrefillMS = stats.Finite(stats.Geomean(prefills))
 	} else {
 		all.prefill = nil
 	}
@@ -283,10 +284,10 @@ func (a *analyzer) compareTypes(work sameWork, all []*typed, kinds int, at strin
 	for i := range w.Types {
 		for j := range w.Types[i].Times {
 			t, b := &w.Types[i].Times[j], &base.Times[j]
-			t.DecodeRatio, t.DecodeRatioCI = ratioOfMedians(b.decode, t.decode)
+			t.DecodeRatio, t.DecodeRatioCI = stats.MedianRatio(b.decode, t.decode)
 			if t.PrefillMS != nil && b.PrefillMS != nil {
-				ratio, ci := ratioOfMedians(b.prefill, t.prefill)
-				t.PrefillRatio, t.PrefillRatioCI = finite(ratio), ci
+				ratio, ci := stats.MedianRatio(b.prefill, t.prefill)
+				t.PrefillRatio, t.PrefillRatioCI = stats.Finite(ratio), ci
 			}
 			if i == 0 { // against itself there is nothing to estimate
 				t.DecodeRatioCI, t.PrefillRatioCI = nil, nil
@@ -322,13 +323,13 @@ func (w *WeightTypes) overBytes(kinds int) {
 		return
 	}
 	fixed = min(fixed, 1)
-	w.SharedFixedMS = finite(fixed * base.All().DecodeMS)
+	w.SharedFixedMS = stats.Finite(fixed * base.All().DecodeMS)
 	for i := range w.Types {
 		t := &w.Types[i]
 		expected := fixed + (1-fixed)*share(t)
-		t.OverBytes = finite(t.All().DecodeRatio / expected)
+		t.OverBytes = stats.Finite(t.All().DecodeRatio / expected)
 		if ci := t.All().DecodeRatioCI; ci != nil {
-			t.OverBytesCI = interval(ci.Low/expected, ci.High/expected)
+			t.OverBytesCI = stats.NewInterval(ci.Low/expected, ci.High/expected)
 		}
 	}
 }
@@ -341,7 +342,7 @@ func (w *WeightTypes) fit(kinds int) {
 	for i := range w.Types {
 		x, y = append(x, w.Types[i].MB()), append(y, w.Types[i].All().DecodeMS)
 	}
-	switch n := distinct(x); {
+	switch n := stats.Distinct(x); {
 	case kinds < minTypes:
 		f.Reason = fmt.Sprintf("%s; a line over the bytes takes %d", words.Counted(kinds, "weight type", "weight types"), minTypes)
 		return
@@ -349,22 +350,22 @@ func (w *WeightTypes) fit(kinds int) {
 		f.Reason = fmt.Sprintf("the types read %s per token; a line takes %d", words.Counted(n, "number of bytes", "different numbers of bytes"), minBytes)
 		return
 	}
-	l, ok := ols(x, y)
+	l, ok := stats.OLS(x, y)
 	if !ok {
 		f.Reason = "no line can be fitted to these types"
 		return
 	}
 	f.OK = true
-	t := tQuantile(l.n - 2)
-	f.FixedMS, f.FixedSE, f.FixedT = finite(l.a), finite(l.seA), interval(l.a-t*l.seA, l.a+t*l.seA)
-	f.MSPerMB, f.MBSE, f.MBT = finite(l.b), finite(l.seB), interval(l.b-t*l.seB, l.b+t*l.seB)
-	f.R2 = finite(l.r2)
-	if l.b > 0 {
-		f.GBPerS = finite(1 / l.b)
+	t := stats.TQuantile(l.N - 2)
+	f.FixedMS, f.FixedSE, f.FixedT = stats.Finite(l.A), stats.Finite(l.SEA), stats.NewInterval(l.A-t*l.SEA, l.A+t*l.SEA)
+	f.MSPerMB, f.MBSE, f.MBT = stats.Finite(l.B), stats.Finite(l.SEB), stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
+	f.R2 = stats.Finite(l.R2)
+	if l.B > 0 {
+		f.GBPerS = stats.Finite(1 / l.B)
 	}
 	for i := range w.Types {
-		if line := l.a + float64(l.b*x[i]); line > 0 {
-			w.Types[i].Residual = finite(y[i]/line - 1)
+		if line := l.A + float64(l.B*x[i]); line > 0 {
+			w.Types[i].Residual = stats.Finite(y[i]/line - 1)
 		}
 	}
 }
@@ -392,7 +393,7 @@ func (w *WeightTypes) answer(kinds int) WeightTypeAnswer {
 		out.Why = fmt.Sprintf("%s; a verdict takes %d, because dequantising and a fixed cost of each token look alike with fewer", words.Counted(kinds, "weight type", "weight types"), minVerdict)
 		return out
 	case w.SharedFixedMS == nil:
-		out.Why = fmt.Sprintf("the types' ratios have no interval: that takes %d calls of each scenario, and types of different bytes", MinRatioCalls)
+		out.Why = fmt.Sprintf("the types' ratios have no interval: that takes %d calls of each scenario, and types of different bytes", stats.MinRatioCalls)
 		return out
 	}
 	for i := range w.Types[1:] {
@@ -442,12 +443,12 @@ func (w *WeightTypes) race(at int, of func(*WeightTypeTimes) (ms *float64, calls
 	first, next, last := all[0], all[1], all[len(all)-1]
 	out := &FastestType{Scenario: w.Types[0].Times[at].Scenario, PromptTokens: w.Types[0].Times[at].PromptTokens,
 		Type: w.Name(first.t), MS: first.ms, Next: w.Name(next.t), Slowest: w.Name(last.t)}
-	out.NextRatio, out.NextRatioCI = ratioOfMedians(first.calls, next.calls)
+	out.NextRatio, out.NextRatioCI = stats.MedianRatio(first.calls, next.calls)
 	if out.BaseRatio = 1; first.t != base.t {
-		out.BaseRatio, out.BaseRatioCI = ratioOfMedians(first.calls, base.calls)
+		out.BaseRatio, out.BaseRatioCI = stats.MedianRatio(first.calls, base.calls)
 	}
 	if out.SlowestRatio = 1; last.t != base.t {
-		out.SlowestRatio, out.SlowestRatioCI = ratioOfMedians(base.calls, last.calls)
+		out.SlowestRatio, out.SlowestRatioCI = stats.MedianRatio(base.calls, last.calls)
 	}
 	return out
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"llmscale/analysis/stats"
 )
 
 // TestTR121Folder checks what else comes out of the Python harness's folder.
@@ -36,7 +38,7 @@ func TestTR121Folder(t *testing.T) {
 				fr = append(fr, d.Fraction)
 			}
 		}
-		m := median(fr)
+		m := stats.Median(fr)
 		printed(t, backend+" decode fraction", &m, want)
 	}
 	if m := r.Models[0]; m.Name != "tiny-gpt2" || m.ParamsNonEmbedding != 152 || m.ParamsTotal != 102714 || m.NLayer != 2 || m.WeightType != "fp32" {

@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"llmscale/analysis"
+	"llmscale/analysis/stats"
 )
 
 // tailFigure shows how much slower than the middle token the slow ones are,
@@ -26,12 +27,12 @@ func (b *book) tailFigure() []*sheet {
 	for _, s := range b.series {
 		for _, q := range []struct {
 			name   string
-			ratio  func(t *analysis.Tail) analysis.Percentile
+			ratio  func(t *analysis.Tail) stats.Percentile
 			hollow bool
 			dashes []vg.Length
 		}{
-			{"p99", func(t *analysis.Tail) analysis.Percentile { return t.P99Ratio }, true, []vg.Length{3, 2}},
-			{"p95", func(t *analysis.Tail) analysis.Percentile { return t.P95Ratio }, false, nil},
+			{"p99", func(t *analysis.Tail) stats.Percentile { return t.P99Ratio }, true, []vg.Length{3, 2}},
+			{"p95", func(t *analysis.Tail) stats.Percentile { return t.P95Ratio }, false, nil},
 		} {
 			m := marks{look: b.look(s), hollow: q.hollow}
 			short := 0

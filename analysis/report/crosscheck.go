@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -185,7 +186,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 	if n == 0 {
 		switch {
 		case few > 0:
-			return fmt.Sprintf("%s an unknown multiple of native's time: no comparison has %d calls or more on both sides.", takes, analysis.MinRatioCalls)
+			return fmt.Sprintf("%s an unknown multiple of native's time: no comparison has %d calls or more on both sides.", takes, stats.MinRatioCalls)
 		case !counters:
 			return ""
 		}
@@ -205,7 +206,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", text(far.Model), text(far.Scenario), fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), per(phase))
 	}
 	if few > 0 {
-		s += fmt.Sprintf(". Left out of this for fewer than %d calls: %d", analysis.MinRatioCalls, few)
+		s += fmt.Sprintf(". Left out of this for fewer than %d calls: %d", stats.MinRatioCalls, few)
 	}
 	if counters && left > 0 {
 		s += fmt.Sprintf(". Not comparable: %d", left)
@@ -449,7 +450,7 @@ func lawText(l *analysis.GapLaw) string {
 	return s
 }
 
-func percents(i *analysis.Interval) string {
+func percents(i *stats.Interval) string {
 	if i == nil {
 		return none
 	}

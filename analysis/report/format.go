@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"llmscale/analysis"
+	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 )
 
@@ -55,7 +55,7 @@ func percent(fraction *float64) string {
 	return strconv.FormatFloat(100**fraction, 'f', 1, 64)
 }
 
-func interval(i *analysis.Interval, decimals int) string {
+func interval(i *stats.Interval, decimals int) string {
 	if i == nil {
 		return none
 	}
@@ -74,7 +74,7 @@ func pValue(p *float64) string {
 }
 
 // quantile says what there was and what it takes, where there is no value.
-func quantile(p analysis.Percentile) string {
+func quantile(p stats.Percentile) string {
 	switch {
 	case p.Value != nil:
 		return number(*p.Value)

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -68,18 +69,18 @@ func (w *writer) lengths() {
 }
 
 // numbers prints an interval with the digits of number.
-func numbers(i *analysis.Interval) string {
+func numbers(i *stats.Interval) string {
 	if i == nil {
 		return none
 	}
 	return number(i.Low) + " to " + number(i.High)
 }
 
-func scaled(i *analysis.Interval, by float64) *analysis.Interval {
+func scaled(i *stats.Interval, by float64) *stats.Interval {
 	if i == nil {
 		return nil
 	}
-	return &analysis.Interval{Low: i.Low * by, High: i.High * by}
+	return &stats.Interval{Low: i.Low * by, High: i.High * by}
 }
 
 func hundredfold(v *float64) *float64 {

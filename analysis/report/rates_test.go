@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis"
+	"llmscale/analysis/stats"
 )
 
 // design is a choice of sizes.
@@ -152,7 +153,7 @@ func (k truth) series(t testing.TB, d design, seed uint64) told {
 	r, md := madeUp{sizes: d.sizes, ms: ms, calls: 7, callSD: k.callSD, modelSD: k.modelSD}.analyze(t, rng)
 	o := told{slope: r.Answers.Slopes[0], truth: exponent}
 	o.answer, _, _ = strings.Cut(md, "\n## Models")
-	outside := func(v float64, i *analysis.Interval) bool { return i != nil && (v < i.Low || v > i.High) }
+	outside := func(v float64, i *stats.Interval) bool { return i != nil && (v < i.Low || v > i.High) }
 	if row := r.Fits[len(r.Fits)-1].LeaveOneOut[slow]; row.Slope != nil && o.slope.Slope != nil {
 		o.moved = outside(*row.Slope, o.slope.CI) || outside(*o.slope.Slope, row.SlopeT)
 	}

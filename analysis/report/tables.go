@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -318,7 +319,7 @@ func fitTable(fits []analysis.Fit) table {
 			}
 		}
 		if lo <= hi {
-			span = interval(&analysis.Interval{Low: lo, High: hi}, 3)
+			span = interval(&stats.Interval{Low: lo, High: hi}, 3)
 		}
 		robust := fixed(f.TheilSenSlope, 3)
 		if f.TheilSen != nil {

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/stats"
 )
 
 // weights sets the weight types of a model side by side, where one was measured
@@ -73,7 +74,7 @@ func excess(ratio *float64) string {
 	return signedTenth(100 * (*ratio - 1))
 }
 
-func excessInterval(i *analysis.Interval) string {
+func excessInterval(i *stats.Interval) string {
 	if i == nil {
 		return none
 	}
@@ -179,7 +180,7 @@ func raceText(f *analysis.FastestType, base string, types int) string {
 
 // ofRatio is the interval of a ratio of times behind it. Its calls come from one
 // process on either side, so it says nothing of what another process would take.
-func ofRatio(i *analysis.Interval, decimals int) string {
+func ofRatio(i *stats.Interval, decimals int) string {
 	if i == nil {
 		return " (no interval)"
 	}
@@ -191,7 +192,7 @@ func tail(s string) string { return ", " + strings.Trim(s, " ()") }
 
 // holdsOne reports whether an interval leaves it open which of two is faster; so
 // does none at all.
-func holdsOne(i *analysis.Interval) bool { return i == nil || i.Low <= 1 && i.High >= 1 }
+func holdsOne(i *stats.Interval) bool { return i == nil || i.Low <= 1 && i.High >= 1 }
 
 func names(types []string) string {
 	escaped := make([]string, len(types))

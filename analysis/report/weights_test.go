@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/stats"
 )
 
 // typesOf makes up one model in several weight types, a backend for each: decode
@@ -95,8 +96,8 @@ func TestRatioIntervalPattern(t *testing.T) { // that the pattern finds what it 
 
 // TestFastestTold: over several models a sentence says where the calls leave it open which type is fastest.
 func TestFastestTold(t *testing.T) {
-	clear, open := &analysis.Interval{Low: 1.1, High: 1.5}, &analysis.Interval{Low: .9, High: 1.2}
-	answers := func(leads ...*analysis.Interval) (out []analysis.WeightTypeAnswer) {
+	clear, open := &stats.Interval{Low: 1.1, High: 1.5}, &stats.Interval{Low: .9, High: 1.2}
+	answers := func(leads ...*stats.Interval) (out []analysis.WeightTypeAnswer) {
 		for i, ci := range leads {
 			out = append(out, analysis.WeightTypeAnswer{Model: fmt.Sprint("m", i), Base: "f32",
 				Decode: analysis.FastestType{Type: "f16", BaseRatio: 1.2, Next: "f32", NextRatio: 1.2, NextRatioCI: ci}})

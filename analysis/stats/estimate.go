@@ -64,7 +64,7 @@ func RobustLog(xs []float64) Estimate {
 // One value has no variance.
 func OrderedLog(xs []float64) Estimate {
 	s := slices.Clone(xs)
-	mid, n := math.Log(median(s)), len(s) // s is sorted now
+	mid, n := math.Log(middle(s)), len(s) // s is sorted now
 	if n < 2 {
 		return Estimate{mid, math.NaN(), math.Inf(1)}
 	}

@@ -38,7 +38,7 @@ func MedianScatter(samples ...[]float64) Scatter {
 		for i, v := range s {
 			logs[i] = math.Log(v)
 		}
-		mid := median(logs)
+		mid := middle(logs)
 		for _, v := range logs {
 			off = append(off, 1.4826*factor*math.Abs(v-mid))
 		}
@@ -47,21 +47,13 @@ func MedianScatter(samples ...[]float64) Scatter {
 	if len(off) == 0 {
 		return Scatter{}
 	}
-	sd := median(off)
+	sd := middle(off)
 	k := float64(len(samples))
 	return Scatter{Var: sd * sd * share / (k * k), DF: df}
 }
 
-// Median is the median of xs, which it leaves alone; NaN of none.
-func Median(xs []float64) float64 {
-	if len(xs) == 0 {
-		return math.NaN()
-	}
-	return median(slices.Clone(xs))
-}
-
-// median sorts xs.
-func median(xs []float64) float64 {
+// middle is the median of xs, which it sorts.
+func middle(xs []float64) float64 {
 	slices.Sort(xs)
 	n := len(xs)
 	return (xs[(n-1)/2] + xs[n/2]) / 2

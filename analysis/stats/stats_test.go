@@ -202,7 +202,7 @@ func TestTermRate(t *testing.T) {
 					}
 					scatter[i] = MedianScatter(s)
 					scatter[i].Floor = .02 * .02
-					y[i] = math.Log(median(s))
+					y[i] = math.Log(middle(s))
 				}
 				r, _ := Regress(y, ones(len(x)), x, quadratic(x))
 				term := r.Term(2, scatter)
@@ -274,7 +274,7 @@ func TestMedianScatter(t *testing.T) {
 					s[k] = 5 * math.Exp(sd*rng.NormFloat64())
 				}
 				samples = append(samples, s)
-				mean += math.Log(median(slices.Clone(s))) / scenarios
+				mean += math.Log(middle(slices.Clone(s))) / scenarios
 			}
 			medians = append(medians, mean)
 			told += MedianScatter(samples...).Var / n

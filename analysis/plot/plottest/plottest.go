@@ -8,11 +8,12 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"llmscale/analysis"
-	"llmscale/runner/record"
-
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"llmscale/analysis"
+	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // Shape of a made-up run. The zero value has no models.
@@ -147,7 +148,7 @@ func (s Shape) model(r *analysis.Result, b Backend, m Model, rng *rand.Rand) {
 			tokens := map[string]float64{record.ModePrefill: float64(sc.Prompt), record.ModeDecode: float64(s.GenTokens), record.ModeE2E: float64(sc.Prompt + s.GenTokens)}[mode]
 			c := analysis.Cell{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM, Scenario: sc.Name, Mode: mode,
 				N: s.Reps, LatenciesMS: v, MeanMS: mean, MedianMS: median(v), MinMS: slices.Min(v), MaxMS: slices.Max(v), StdDevMS: &sd,
-				P95MS: analysis.Percentile{N: s.Reps, Need: 130}, P99MS: analysis.Percentile{N: s.Reps, Need: 662},
+				P95MS: stats.Percentile{N: s.Reps, Need: 130}, P99MS: stats.Percentile{N: s.Reps, Need: 662},
 				TokensPerS: new(tokens / median(v) * 1000), PromptTokens: new(float64(sc.Prompt)), GenTokensTarget: new(float64(s.GenTokens)), RSSPeakMiB: new(60 + m.ParamsM*4)}
 			if mode == record.ModeDecode {
 				c.MSPerToken = new(c.MedianMS / float64(s.GenTokens))
@@ -211,7 +212,7 @@ func (s Shape) join(r *analysis.Result) {
 			if len(all.PooledMS) > 0 {
 				t := tail(all)
 				t.P50MS, t.MaxMS = nil, nil
-				t.P90MS, t.P95MS, t.P99MS = analysis.Percentile{}, analysis.Percentile{}, analysis.Percentile{}
+				t.P90MS, t.P95MS, t.P99MS = stats.Percentile{}, stats.Percentile{}, stats.Percentile{}
 				r.Tails = append(r.Tails, t)
 			}
 		}
@@ -221,8 +222,8 @@ func (s Shape) join(r *analysis.Result) {
 func tail(t analysis.TokenSeries) analysis.Tail {
 	sorted := slices.Sorted(slices.Values(t.PooledMS))
 	mid := stat.Quantile(0.5, stat.LinInterp, sorted, nil)
-	at := func(p float64, need int, unit float64) analysis.Percentile {
-		out := analysis.Percentile{N: len(sorted), Need: need}
+	at := func(p float64, need int, unit float64) stats.Percentile {
+		out := stats.Percentile{N: len(sorted), Need: need}
 		if len(sorted) >= need {
 			out.Value = new(stat.Quantile(p, stat.LinInterp, sorted, nil) / unit)
 		}
@@ -295,7 +296,7 @@ func line(f *analysis.Fit) {
 	f.ResidualSD = new(math.Sqrt(sse / (n - 2)))
 	f.SlopeSE, f.InterceptSE = new(*f.ResidualSD/math.Sqrt(sxx)), new(*f.ResidualSD/math.Sqrt(n))
 	t := distuv.StudentsT{Sigma: 1, Nu: n - 2}.Quantile(0.975)
-	f.SlopeT = &analysis.Interval{Low: b - t**f.SlopeSE, High: b + t**f.SlopeSE}
+	f.SlopeT = &stats.Interval{Low: b - t**f.SlopeSE, High: b + t**f.SlopeSE}
 }
 
 func offset(r *analysis.Result, b Backend, mode string) analysis.OffsetFit {
@@ -321,4 +322,3 @@ func median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }
-

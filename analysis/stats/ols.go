@@ -1,0 +1,79 @@
+package stats
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+)
+
+// Line is an ordinary least-squares fit y = a + b*x.
+type Line struct {
+	N          int
+	A, B, R2   float64
+	SEA, SEB   float64 // standard errors; NaN for two points
+	SD         float64 // of the residuals, n-2 degrees of freedom
+	xMean, sxx float64
+}
+
+// OLS fits y = a + b*x. ok is false where no slope is defined: fewer than two
+// points or a single x.
+func OLS(x, y []float64) (l Line, ok bool) {
+	l.N = len(x)
+	if l.N < 2 || len(y) != l.N {
+		return l, false
+	}
+	l.xMean = stat.Mean(x, nil)
+	for _, v := range x {
+		d := v - l.xMean
+		l.sxx += float64(d * d)
+	}
+	if !(l.sxx > 0) || Distinct(x) < 2 {
+		return l, false
+	}
+	l.A, l.B = stat.LinearRegression(x, y, nil, false)
+	var sse, sst float64
+	yMean := stat.Mean(y, nil)
+	for i := range x {
+		e := y[i] - (l.A + float64(l.B*x[i]))
+		d := y[i] - yMean
+		sse += float64(e * e)
+		sst += float64(d * d)
+	}
+	if l.R2 = math.NaN(); differs(sst, y) {
+		l.R2 = 1 - sse/sst
+	}
+	l.SEA, l.SEB, l.SD = math.NaN(), math.NaN(), math.NaN()
+	if l.N > 2 {
+		l.SD = math.Sqrt(sse / float64(l.N-2))
+		l.SEB = l.SD / math.Sqrt(l.sxx)
+		l.SEA = l.SD * math.Sqrt(1/float64(l.N)+float64(l.xMean*l.xMean)/l.sxx)
+	}
+	return l, !math.IsNaN(l.B) && !math.IsInf(l.B, 0)
+}
+
+// SSE is the sum of the residuals' squares.
+func (l *Line) SSE() float64 { return float64(l.SD*l.SD) * float64(l.N-2) }
+
+// LackOfFit is the p of the means of so many groups, each of one x, lying on the
+// Line: F of what the residuals have beyond pure, the sum of squares within the
+// groups. Nil where it cannot be told: there is no scatter but of rounding.
+func (l *Line) LackOfFit(groups int, pure float64) *float64 {
+	df := l.N - groups
+	if df <= 0 || pure <= float64(df)*math.Pow(1e-9*l.A, 2) {
+		return nil
+	}
+	k := float64(groups - 2)
+	f := max(0, l.SSE()-pure) / k / (pure / float64(df))
+	return Finite(distuv.F{D1: k, D2: float64(df)}.Survival(f))
+}
+
+// differs reports whether a sum of squares about the mean of y is more than the
+// rounding of equal values.
+func differs(sst float64, y []float64) bool {
+	largest := 0.0
+	for _, v := range y {
+		largest = max(largest, math.Abs(v))
+	}
+	return sst > float64(len(y))*math.Pow(1e-13*largest, 2)
+}
