@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/finding"
 	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -111,7 +112,7 @@ type Set struct {
 	Cells      []Cell      // one for each backend x model x scenario x mode with ok rows
 	Aggregates []Aggregate // cells joined over scenarios
 	Counts     Counts
-	Warnings   []Warning
+	Warnings   []finding.Warning
 
 	series    []series // in the order of the config
 	scenarios []string
@@ -192,7 +193,7 @@ func newSet(run *Run, opt Options) (*Set, error) {
 }
 
 func (a *Set) warn(code, where, text, advice string) {
-	a.Warnings = append(a.Warnings, Warning{Code: code, Where: where, Text: text, Advice: advice})
+	a.Warnings = append(a.Warnings, finding.Warning{Code: code, Where: where, Text: text, Advice: advice})
 }
 
 // collect sorts the records into cells and learns the models' facts.

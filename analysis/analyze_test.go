@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/finding"
 	"llmscale/runner/record"
 )
 
@@ -237,7 +238,7 @@ func TestWarnings(t *testing.T) {
 	} {
 		r := c.plan.analyze(t, Options{})
 		f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
-		i := slices.IndexFunc(f.Warnings, func(w Warning) bool { return w.Code == c.code })
+		i := slices.IndexFunc(f.Warnings, func(w finding.Warning) bool { return w.Code == c.code })
 		if i < 0 {
 			t.Errorf("%s: no %s in %v", c.name, c.code, warningCodes(f.Warnings))
 			continue

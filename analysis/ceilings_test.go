@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/finding"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -54,7 +55,7 @@ func only(t *testing.T, r *Result) CeilingShare {
 	return r.CeilingShares[0]
 }
 
-func aboveCeiling(r *Result) (out []Warning) {
+func aboveCeiling(r *Result) (out []finding.Warning) {
 	for _, w := range r.Warnings {
 		if w.Code == "above_ceiling" {
 			out = append(out, w)
@@ -176,7 +177,7 @@ func TestLoadCeilings(t *testing.T) {
 		return run
 	}
 	broken := func(run *Run) bool {
-		return slices.ContainsFunc(run.Warnings, func(w Warning) bool { return w.Code == "broken_ceilings" })
+		return slices.ContainsFunc(run.Warnings, func(w finding.Warning) bool { return w.Code == "broken_ceilings" })
 	}
 	if run := load(""); run.Ceilings != nil || broken(run) {
 		t.Errorf("without a file: %+v", run.Warnings)

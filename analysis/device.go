@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/ceilings"
@@ -87,7 +88,7 @@ type DeviceCell struct {
 	ThrottleSpoiling    []string `json:"throttle_reasons_spoiling"` // those of them that spoil figures
 	ThrottleSpoiltCalls int      `json:"throttle_spoilt_calls"`     // calls that had any of these
 
-	Warnings []Warning `json:"warnings"`
+	Warnings []finding.Warning `json:"warnings"`
 }
 
 // wholeOnGPU reports whether the GPU was given all of a model's layers.
@@ -104,7 +105,7 @@ func (a *analyzer) device() {
 		// What concerns a call is said once for its three modes, what concerns a
 		// model once for all of its cells.
 		warn := func(code, where, text, advice string, again bool) {
-			w := Warning{Code: code, Where: where, Text: text, Advice: advice}
+			w := finding.Warning{Code: code, Where: where, Text: text, Advice: advice}
 			d.Warnings = append(d.Warnings, w)
 			if !again {
 				a.Warnings = append(a.Warnings, w)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/finding"
 	"llmscale/cuda/telemetry"
 	"llmscale/runner/record"
 )
@@ -49,7 +50,7 @@ func deviceCells(r *Result, model, mode string) (out []*DeviceCell) {
 	return out
 }
 
-func warned(r *Result, code string) (out []Warning) {
+func warned(r *Result, code string) (out []finding.Warning) {
 	for _, w := range r.Warnings {
 		if w.Code == code {
 			out = append(out, w)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"llmscale/analysis/finding"
 )
 
 // TestDisturbedCalls: a repetition with many times the switches of its cell is named, and stays in every figure.
@@ -51,7 +53,7 @@ func TestDisturbedCalls(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
-		i := slices.IndexFunc(r.Warnings, func(w Warning) bool { return w.Code == "disturbed_calls" })
+		i := slices.IndexFunc(r.Warnings, func(w finding.Warning) bool { return w.Code == "disturbed_calls" })
 		if (i >= 0) != (c.text != "") || i >= 0 && !strings.HasPrefix(r.Warnings[i].Text, c.text) {
 			t.Errorf("%s: the warnings are %+v", c.what, r.Warnings)
 		}

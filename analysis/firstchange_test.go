@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/finding"
 	"llmscale/runner/record"
 )
 
@@ -199,7 +200,7 @@ func TestFirstChangeWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(r.Warnings, func(w Warning) bool { return w.Code == "coarse_step" })
+	i := slices.IndexFunc(r.Warnings, func(w finding.Warning) bool { return w.Code == "coarse_step" })
 	if c := r.Answers.FirstChange[0]; i < 0 || !strings.Contains(r.Warnings[i].Text, "the change of latency lies between m00 and m05, 32 times the size") || !strings.Contains(c.Why, "no size between the two was measured") {
 		t.Errorf("%s; %v", c.Why, warningCodes(r.Warnings))
 	}

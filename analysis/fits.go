@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 )
 
@@ -201,7 +202,7 @@ const (
 
 func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []string) {
 	warn := func(code, text, advice string) {
-		f.Warnings = append(f.Warnings, Warning{code, f.where(), text, advice})
+		f.Warnings = append(f.Warnings, finding.Doubt(code, f.where(), text, advice))
 	}
 	if len(leftOut) > 0 {
 		warn("axis_missing", fmt.Sprintf("no %s known for %s: left out of the fit", a.axis.Name, strings.Join(leftOut, ", ")),

@@ -10,6 +10,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -75,8 +76,8 @@ type DecodeLengthFit struct {
 	BentP      *float64        `json:"lack_of_fit_p"`     // of the lengths' means lying on the line, against the calls' scatter; nil: not to be told
 	Deviation  *float64        `json:"largest_deviation"` // of a length's mean from the line, as a share of the line
 
-	Position PositionSlope `json:"position"`
-	Warnings []Warning     `json:"warnings"`
+	Position PositionSlope     `json:"position"`
+	Warnings []finding.Warning `json:"warnings"`
 }
 
 // PositionSlope is how the time of one decode step grows with its position, from
@@ -259,14 +260,14 @@ func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 	f.BentP = l.LackOfFit(len(gens), pure)
 	where := f.where()
 	if deviation > curvedDeviation && f.BentP != nil && *f.BentP < alpha {
-		f.Warnings = append(f.Warnings, Warning{"not_affine", where,
+		f.Warnings = append(f.Warnings, finding.Doubt("not_affine", where,
 			fmt.Sprintf("the times of some length lie %.1f %% off the line of fixed cost and time per token, more than the calls' scatter explains (p %.2g)", 100*deviation, *f.BentP),
-			"quote the times of each length, not the line's two figures; see whether token times rise with position"})
+			"quote the times of each length, not the line's two figures; see whether token times rise with position"))
 	}
 	if f.FixedT != nil && f.FixedT.High < 0 {
-		f.Warnings = append(f.Warnings, Warning{"negative_offset", where,
+		f.Warnings = append(f.Warnings, finding.Doubt("negative_offset", where,
 			"the fixed cost comes out negative, which no machine has: long answers take more per token than short ones",
-			"do not quote the fixed cost; see whether token times rise with position"})
+			"do not quote the fixed cost; see whether token times rise with position"))
 	}
 }
 
@@ -340,9 +341,9 @@ func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 	if l.B > 0 {
 		less = "high"
 	}
-	f.Warnings = append(f.Warnings, Warning{"position_bias", f.where(),
+	f.Warnings = append(f.Warnings, finding.Doubt("position_bias", f.where(),
 		fmt.Sprintf("token times change with position (%.3g ns per 100 positions), which a straight line does not know: its fixed cost is too %s by about %.3g ms", *f.Position.NSPer100, less, math.Abs(l.B)),
-		"correct the fixed cost by that, or measure shorter answers"})
+		"correct the fixed cost by that, or measure shorter answers"))
 }
 
 // lengthAnswer says whether the time per token depends on the length of the
@@ -401,14 +402,14 @@ func (a *Set) answerLengths(s series) []int {
 
 // mixedLengths is the warning of a figure that joins scenarios of different
 // answer lengths.
-func (a *Set) mixedLengths(s series, mode, where string) (w Warning, mixed bool) {
+func (a *Set) mixedLengths(s series, mode, where string) (w finding.Warning, mixed bool) {
 	lengths := a.answerLengths(s)
 	if mode == record.ModePrefill || len(lengths) < 2 {
 		return w, false
 	}
-	return Warning{"mixed_lengths", where,
+	return finding.Doubt("mixed_lengths", where,
 		fmt.Sprintf("joins answers of %s tokens: a geometric mean over lengths is the time of none of them", strings.Trim(strings.ReplaceAll(fmt.Sprint(lengths), " ", ", "), "[]")),
-		"read times, fixed costs and decode shares by scenario; the exponent over all lengths holds for each only where their own fits agree with it"}, true
+		"read times, fixed costs and decode shares by scenario; the exponent over all lengths holds for each only where their own fits agree with it"), true
 }
 
 // checkLengths says where records were asked for another number of tokens than

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/finding"
 	"llmscale/runner/record"
 )
 
@@ -192,7 +193,7 @@ func TestPositionBias(t *testing.T) {
 	}
 	r := analyzeRows(t, lengthRun(1, gens, 3, decode, func(_, pos int) int64 { return 2e6 + 1000*int64(pos) }))
 	f := r.DecodeLengthFits[0]
-	i := slices.IndexFunc(f.Warnings, func(w Warning) bool { return w.Code == "position_bias" })
+	i := slices.IndexFunc(f.Warnings, func(w finding.Warning) bool { return w.Code == "position_bias" })
 	if i < 0 {
 		t.Fatalf("%+v", f)
 	}
@@ -338,7 +339,7 @@ func TestLengthMismatch(t *testing.T) {
 		rows[i].GenTokensTarget = 64
 	}
 	r := analyzeRows(t, rows)
-	i := slices.IndexFunc(r.Warnings, func(w Warning) bool { return w.Code == "length_mismatch" })
+	i := slices.IndexFunc(r.Warnings, func(w finding.Warning) bool { return w.Code == "length_mismatch" })
 	if i < 0 || !strings.HasPrefix(r.Warnings[i].Text, "6 calls") || !strings.Contains(r.Warnings[i].Text, "the first 8 instead of 64") {
 		t.Errorf("%+v", r.Warnings)
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"llmscale/analysis/finding"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -26,7 +27,7 @@ type Run struct {
 	Manifest Manifest
 	Rows     []Row
 	Counts   Counts
-	Warnings []Warning
+	Warnings []finding.Warning
 	Ceilings *ceilings.File // of the machine; nil where the run stored none
 
 	LlamaBench []LlamaBench // what llama-bench measured of the run's models; nil where the run stored none
@@ -70,7 +71,7 @@ func Load(dir string) (*Run, error) {
 
 	run := &Run{Dir: dir, Harness: HarnessTR121}
 	run.readManifest(filepath.Join(dir, "manifest.json"))
-	var seen []Warning
+	var seen []finding.Warning
 	if run.Manifest.Decode(&seen, "warnings") { // while it ran
 		run.Warnings = append(run.Warnings, seen...)
 	}
@@ -172,7 +173,7 @@ func final(status string) bool {
 }
 
 func (run *Run) warn(code, where, text, advice string) {
-	run.Warnings = append(run.Warnings, Warning{Code: code, Where: where, Text: text, Advice: advice})
+	run.Warnings = append(run.Warnings, finding.Warning{Code: code, Where: where, Text: text, Advice: advice})
 }
 
 func (run *Run) readManifest(file string) {

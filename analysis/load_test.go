@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/finding"
 	"llmscale/runner/record"
 )
 
@@ -36,7 +37,7 @@ func mustLoad(t testing.TB, dir string) *Run {
 	return run
 }
 
-func warningCodes(ws []Warning) (out []string) {
+func warningCodes(ws []finding.Warning) (out []string) {
 	for _, w := range ws {
 		out = append(out, w.Code)
 	}
@@ -92,7 +93,7 @@ func TestLoadDamaged(t *testing.T) {
 				}
 				return
 			}
-			i := slices.IndexFunc(run.Warnings, func(w Warning) bool { return w.Code == c.code })
+			i := slices.IndexFunc(run.Warnings, func(w finding.Warning) bool { return w.Code == c.code })
 			if i < 0 || run.Warnings[i].Where != c.where || run.Warnings[i].Advice == "" {
 				t.Errorf("warnings %+v, want %s at %s", run.Warnings, c.code, c.where)
 			}
@@ -276,7 +277,7 @@ func TestManifest(t *testing.T) {
 
 // What was seen while a run ran is told with its figures.
 func TestLoadKeepsTheRunsWarnings(t *testing.T) {
-	want := Warning{Code: "threads", Where: "m/b", Text: "2 of 4", Advice: "unset it"}
+	want := finding.Warning{Code: "threads", Where: "m/b", Text: "2 of 4", Advice: "unset it"}
 	dir := writeRun(t, `{"warnings":[{"code":"threads","where":"m/b","text":"2 of 4","advice":"unset it"}]}`, decodeLine(0, 0, "ok", 10))
 	run := mustLoad(t, dir)
 	if !slices.Contains(run.Warnings, want) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/finding"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -19,7 +20,7 @@ func (run *Run) Nothing() error {
 	file := filepath.Join(run.Dir, "runs.jsonl")
 	if n := run.Counts.Broken; n > 0 {
 		why := ""
-		if i := slices.IndexFunc(run.Warnings, func(w Warning) bool { return w.Code == "broken_line" || w.Code == "torn_line" }); i >= 0 {
+		if i := slices.IndexFunc(run.Warnings, func(w finding.Warning) bool { return w.Code == "broken_line" || w.Code == "torn_line" }); i >= 0 {
 			why = fmt.Sprintf(" (%s: %s)", run.Warnings[i].Where, run.Warnings[i].Text)
 		}
 		return fmt.Errorf("analysis: %s has no usable record: %d lines, none of which can be read%s; mend the file from a copy, or measure again", file, n, why)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 )
@@ -39,7 +40,7 @@ func fitOffset(o *OffsetFit, f *Fit) {
 
 func (o *OffsetFit) warn(code, text, advice string) {
 	where := strings.Join([]string{o.Backend, o.Mode, o.Scenario, o.Form}, " ")
-	o.Warnings = append(o.Warnings, Warning{code, where, text, advice})
+	o.Warnings = append(o.Warnings, finding.Doubt(code, where, text, advice))
 }
 
 // straight fits a + b*x and says whether a may be called a fixed cost: only where

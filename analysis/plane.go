@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 )
 
@@ -27,9 +28,9 @@ func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt Options)
 	f.OK = true
 	f.Alpha, f.Beta, f.Gamma, f.R2 = stats.Finite(c[0]), stats.Finite(c[1]), stats.Finite(c[2]), stats.Finite(r2)
 	if len(points) < 3*4 { // the usual rule of thumb asks for ten points per predictor; below four the R2 is mostly chance
-		f.Warnings = append(f.Warnings, Warning{"few_sizes", where,
+		f.Warnings = append(f.Warnings, finding.Doubt("few_sizes", where,
 			fmt.Sprintf("%d models for two predictors", len(points)),
-			"read the bootstrap intervals, not the point estimates; a ladder that varies depth and width apart would decide"})
+			"read the bootstrap intervals, not the point estimates; a ladder that varies depth and width apart would decide"))
 	}
 	if opt.Bootstrap <= 0 {
 		return
@@ -59,8 +60,8 @@ func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt Options)
 	f.GammaBoot = stats.PercentileInterval(gammas, opt.Bootstrap, f.Gamma)
 	f.R2Boot = stats.PercentileInterval(r2s, opt.Bootstrap, f.R2)
 	if bad := opt.Bootstrap - f.BootUsed; bad > opt.Bootstrap/20 {
-		f.Warnings = append(f.Warnings, Warning{"bootstrap_degenerate", where,
+		f.Warnings = append(f.Warnings, finding.Doubt("bootstrap_degenerate", where,
 			fmt.Sprintf("%d of %d resamples could not tell size from depth and were left out", bad, opt.Bootstrap),
-			"measure more models; until then the intervals are rough"})
+			"measure more models; until then the intervals are rough"))
 	}
 }

@@ -14,7 +14,7 @@ import (
 // analysis.json, at the top level; a field "answers" is joined with that of others.
 type Answer interface {
 	Tables() []finding.Table
-	Warnings() []Warning
+	Warnings() []finding.Warning
 }
 
 // ask puts all questions to the cells of a run, in the order in which the report has

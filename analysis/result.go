@@ -2,8 +2,8 @@ package analysis
 
 import (
 	"llmscale/analysis/axes"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
-	"llmscale/runner/record"
 )
 
 // AllScenarios is the scenario name of rows that join all scenarios of a run, of
@@ -76,7 +76,7 @@ type Result struct {
 	OllamaGreedy      []OllamaGreedy     `json:"ollama_greedy,omitempty"`       // answers of both, token by token
 	Answers           Answers            `json:"answers"`
 	Asked             []Answer           `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
-	Warnings          []Warning          `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
+	Warnings          []finding.Warning  `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
 }
 
 // Options of Analyze. The zero value is what TR121 did.
@@ -94,9 +94,6 @@ type Axis struct {
 	Label string `json:"label"` // for a plot
 	Doc   string `json:"doc"`
 }
-
-// Warning is a doubt about a number, with what to do about it.
-type Warning record.Warning
 
 // Counts says what became of the lines of runs.jsonl.
 type Counts struct {

@@ -1,6 +1,9 @@
 package analysis
 
-import "llmscale/analysis/stats"
+import (
+	"llmscale/analysis/finding"
+	"llmscale/analysis/stats"
+)
 
 // Point is one model in a fit.
 type Point struct {
@@ -50,12 +53,12 @@ type Fit struct {
 	TheilSenIntercept *float64        `json:"theilsen_log10_intercept"`
 	TheilSen          *stats.Interval `json:"theilsen_slope_ci"` // 95 %, Sen 1968
 
-	LeaveOneOut     []LeaveOneOut `json:"leave_one_out"`    // in the order of Points; empty below 4 models
-	MostInfluential string        `json:"most_influential"` // model whose absence moves the slope most
-	Law             string        `json:"law"`              // power_law, flat, bent, one_point or not_identified; "" without a fit
-	Curvature       *Curvature    `json:"curvature"`        // nil where the points cannot show one
-	Misfit          *Misfit       `json:"misfit"`           // nil below 4 models
-	Warnings        []Warning     `json:"warnings"`
+	LeaveOneOut     []LeaveOneOut     `json:"leave_one_out"`    // in the order of Points; empty below 4 models
+	MostInfluential string            `json:"most_influential"` // model whose absence moves the slope most
+	Law             string            `json:"law"`              // power_law, flat, bent, one_point or not_identified; "" without a fit
+	Curvature       *Curvature        `json:"curvature"`        // nil where the points cannot show one
+	Misfit          *Misfit           `json:"misfit"`           // nil below 4 models
+	Warnings        []finding.Warning `json:"warnings"`
 }
 
 // LeaveOneOut is a fit without one of its models.
@@ -101,16 +104,16 @@ type OffsetFit struct {
 	Verdict     string `json:"verdict"` // FormLinear only: whether A may be called a fixed cost
 	Reason      string `json:"reason"`  // why not OK, or why A may not
 
-	A             *float64        `json:"a_ms"`
-	ACI           *stats.Interval `json:"a_ci_ms"`                        // 95 % t-interval; FormLinear only
-	B             *float64        `json:"b"`                              // ms per unit of x (to the power s)
-	S             *float64        `json:"s"`                              // FormPower only
-	StraightP     *float64        `json:"straight_p"`                     // of a straight line against another power of x; FormLinear only
-	LackP         *float64        `json:"lack_of_fit_p"`                  // of the points lying on the line, against the calls' scatter; FormLinear only
-	R2            *float64        `json:"r2"`                             // of the relative times
-	OverheadAtMin *float64        `json:"overhead_fraction_at_min_model"` // a / the smallest model's measured time; nil where the points are no line, or a is below 0 or more than that time
-	OverheadAtMax *float64        `json:"overhead_fraction_at_max_model"`
-	Warnings      []Warning       `json:"warnings"`
+	A             *float64          `json:"a_ms"`
+	ACI           *stats.Interval   `json:"a_ci_ms"`                        // 95 % t-interval; FormLinear only
+	B             *float64          `json:"b"`                              // ms per unit of x (to the power s)
+	S             *float64          `json:"s"`                              // FormPower only
+	StraightP     *float64          `json:"straight_p"`                     // of a straight line against another power of x; FormLinear only
+	LackP         *float64          `json:"lack_of_fit_p"`                  // of the points lying on the line, against the calls' scatter; FormLinear only
+	R2            *float64          `json:"r2"`                             // of the relative times
+	OverheadAtMin *float64          `json:"overhead_fraction_at_min_model"` // a / the smallest model's measured time; nil where the points are no line, or a is below 0 or more than that time
+	OverheadAtMax *float64          `json:"overhead_fraction_at_max_model"`
+	Warnings      []finding.Warning `json:"warnings"`
 }
 
 // Correlation holds rank correlations of latency with a model's shape.
@@ -131,23 +134,23 @@ type Correlation struct {
 
 // TwoPredictorFit is ln(latency_ms) = Alpha + Beta*ln(x) + Gamma*ln(layers).
 type TwoPredictorFit struct {
-	Backend       string          `json:"backend"`
-	BackendKind   string          `json:"backend_kind"`
-	BatchSize     int             `json:"batch_size"`
-	Mode          string          `json:"mode"`
-	Scenario      string          `json:"scenario"`
-	Axis          string          `json:"x_axis"`
-	NModels       int             `json:"n_models"`
-	OK            bool            `json:"ok"`
-	Reason        string          `json:"reason"`
-	Alpha         *float64        `json:"alpha"`
-	Beta          *float64        `json:"beta_log_params"`
-	Gamma         *float64        `json:"gamma_log_layers"`
-	R2            *float64        `json:"r2"`
-	BetaBoot      *stats.Interval `json:"beta_boot_ci"`
-	GammaBoot     *stats.Interval `json:"gamma_boot_ci"`
-	R2Boot        *stats.Interval `json:"r2_boot_ci"`
-	BootRequested int             `json:"boot_n_requested"`
-	BootUsed      int             `json:"boot_n_used"`
-	Warnings      []Warning       `json:"warnings"`
+	Backend       string            `json:"backend"`
+	BackendKind   string            `json:"backend_kind"`
+	BatchSize     int               `json:"batch_size"`
+	Mode          string            `json:"mode"`
+	Scenario      string            `json:"scenario"`
+	Axis          string            `json:"x_axis"`
+	NModels       int               `json:"n_models"`
+	OK            bool              `json:"ok"`
+	Reason        string            `json:"reason"`
+	Alpha         *float64          `json:"alpha"`
+	Beta          *float64          `json:"beta_log_params"`
+	Gamma         *float64          `json:"gamma_log_layers"`
+	R2            *float64          `json:"r2"`
+	BetaBoot      *stats.Interval   `json:"beta_boot_ci"`
+	GammaBoot     *stats.Interval   `json:"gamma_boot_ci"`
+	R2Boot        *stats.Interval   `json:"r2_boot_ci"`
+	BootRequested int               `json:"boot_n_requested"`
+	BootUsed      int               `json:"boot_n_used"`
+	Warnings      []finding.Warning `json:"warnings"`
 }

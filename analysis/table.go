@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 )
 
@@ -126,7 +127,7 @@ func pointers[T any](xs []T) []*T {
 	return out
 }
 
-func codes(ws []Warning) string {
+func codes(ws []finding.Warning) string {
 	var out []string
 	seen := map[string]bool{}
 	for _, w := range ws {

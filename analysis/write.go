@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"llmscale/analysis/finding"
 	"llmscale/internal/text"
 )
 
@@ -49,7 +50,7 @@ func Write(dir string, r *Result) error {
 	}
 	warnings := r.Warnings
 	if warnings == nil {
-		warnings = []Warning{}
+		warnings = []finding.Warning{}
 	}
 	if err := writeJSON(dir, WarningsFile, warnings); err != nil {
 		return err

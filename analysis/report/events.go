@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/finding"
 	"llmscale/runner/record"
 )
 
@@ -200,8 +201,8 @@ func (w *writer) warnings() {
 	w.doc.section("Warnings")
 	type kind struct{ code, advice string }
 	var kinds []kind
-	byKind := map[kind][]analysis.Warning{}
-	seen := map[analysis.Warning]bool{}
+	byKind := map[kind][]finding.Warning{}
+	seen := map[finding.Warning]bool{}
 	for _, x := range w.r.Warnings {
 		if seen[x] {
 			continue

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"llmscale/analysis"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/plot/plottest"
 )
@@ -137,7 +138,7 @@ func checkPage(t *testing.T, page string) {
 func TestGolden(t *testing.T) {
 	r := small().Result()
 	plottest.AddCeilings(r)
-	r.Warnings = []analysis.Warning{
+	r.Warnings = []finding.Warning{
 		{Code: "few_sizes", Where: "native_cpu_f32 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
 		{Code: "few_sizes", Where: "native_cpu_f16 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
 	}
@@ -268,7 +269,7 @@ func TestHostileText(t *testing.T) {
 	for _, e := range evil {
 		r.Said = append(r.Said, analysis.Said{Backend: "b", Model: e, Scenario: e, Prompt: e, Output: e + strings.Repeat(" long", 100)})
 	}
-	r.Warnings = []analysis.Warning{{Code: evil[3], Where: evil[0], Text: evil[1], Advice: evil[5]}}
+	r.Warnings = []finding.Warning{{Code: evil[3], Where: evil[0], Text: evil[1], Advice: evil[5]}}
 	md, page := writeDrawn(t, r)
 
 	body, err := html.Parse(strings.NewReader(page))

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/finding"
 	"llmscale/runner/record"
 )
 
@@ -39,14 +40,14 @@ func TestInvalidCalls(t *testing.T) {
 // TestAnswerOfAMachineThatWasNotAtRest: who reads the answer alone learns what disturbed the run, each kind once.
 func TestAnswerOfAMachineThatWasNotAtRest(t *testing.T) {
 	r := small().Result()
-	r.Warnings = append(r.Warnings, analysis.Warning{Code: "few_sizes", Where: "cpu", Text: "three sizes"})
+	r.Warnings = append(r.Warnings, finding.Warning{Code: "few_sizes", Where: "cpu", Text: "three sizes"})
 	if md, _ := write(t, r); strings.Contains(md, "not at rest") {
 		t.Error("a quiet machine is called disturbed")
 	}
 	r.Warnings = append(r.Warnings,
-		analysis.Warning{Code: "machine_load", Where: record.ThisMachine, Text: "load: other programs used 1.7 CPUs (a|b 1.6)"},
-		analysis.Warning{Code: "machine_load", Where: record.ThisMachine, Text: "load: other programs used 0.4 CPUs"}, // of a later session
-		analysis.Warning{Code: "cpu_quota", Where: record.ThisMachine, Text: "CPU quota: 1.5 of 2"})
+		finding.Warning{Code: "machine_load", Where: record.ThisMachine, Text: "load: other programs used 1.7 CPUs (a|b 1.6)"},
+		finding.Warning{Code: "machine_load", Where: record.ThisMachine, Text: "load: other programs used 0.4 CPUs"}, // of a later session
+		finding.Warning{Code: "cpu_quota", Where: record.ThisMachine, Text: "CPU quota: 1.5 of 2"})
 	md, _ := write(t, r)
 	answer := section(t, md, "The answer")
 	if want := `**The machine was not at rest** when this run began, which bears on every figure below: load: other programs used 1.7 CPUs (a\|b 1.6); CPU quota: 1.5 of 2. See`; !strings.Contains(answer, want) {

@@ -3,6 +3,8 @@
 package plottest
 
 import (
+	"llmscale/analysis/finding"
+
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -253,7 +255,7 @@ func fit(r *analysis.Result, b Backend, mode, scenario string) analysis.Fit {
 	f.NModels = len(f.Points)
 	if f.NModels < 2 {
 		f.Reason = fmt.Sprintf("%d models of known size, 2 are needed", f.NModels)
-		f.Warnings = []analysis.Warning{{Code: "too_few_models", Where: b.Name + " " + mode, Text: f.Reason, Advice: "measure more sizes"}}
+		f.Warnings = []finding.Warning{{Code: "too_few_models", Where: b.Name + " " + mode, Text: f.Reason, Advice: "measure more sizes"}}
 		return f
 	}
 	f.OK = true
