@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -74,7 +75,7 @@ type series struct {
 }
 
 // seriesOf is the series of a record.
-func seriesOf(r *Row) series { return series{r.Backend, r.Sequences()} }
+func seriesOf(r *runs.Row) series { return series{r.Backend, r.Sequences()} }
 
 // key is one of the series' cells.
 func (s series) key(model, scenario, mode string) cellKey { return cellKey{s, model, scenario, mode} }
@@ -97,21 +98,21 @@ type cellKey struct {
 
 // group holds one cell's ok records, in run order.
 type group struct {
-	rows []*Row // what the summary is made of
-	cold []*Row // warm-ups
-	warm []*Row // repetitions
+	rows []*runs.Row // what the summary is made of
+	cold []*runs.Row // warm-ups
+	warm []*runs.Row // repetitions
 }
 
 // Set is the cells of a run, with look-ups. Questions read it and add warnings.
 type Set struct {
-	run  *Run
+	run  *runs.Run
 	opt  Options // with the defaults filled in
 	axis Axis    // what stands for a model's size
 
 	Models     []Model     // one for each backend x model that was planned or measured: by backend, then size
 	Cells      []Cell      // one for each backend x model x scenario x mode with ok rows
 	Aggregates []Aggregate // cells joined over scenarios
-	Counts     Counts
+	Counts     runs.Counts
 	Warnings   []finding.Warning
 
 	series    []series // in the order of the config
@@ -132,7 +133,7 @@ type analyzer struct {
 
 // Analyze computes everything that run says. It changes nothing in run, and the
 // same run and options give the same Result.
-func Analyze(run *Run, opt Options) (*Result, error) {
+func Analyze(run *runs.Run, opt Options) (*Result, error) {
 	set, err := newSet(run, opt)
 	if err != nil {
 		return nil, err
@@ -177,7 +178,7 @@ func Analyze(run *Run, opt Options) (*Result, error) {
 }
 
 // newSet sorts the records of run into cells. It changes nothing in run.
-func newSet(run *Run, opt Options) (*Set, error) {
+func newSet(run *runs.Run, opt Options) (*Set, error) {
 	opt, axis, err := opt.withDefaults()
 	if err != nil {
 		return nil, err
@@ -214,14 +215,14 @@ func (a *Set) collect() {
 			seenMode[r.Mode] = true
 			a.modes = append(a.modes, r.Mode)
 		}
-		if !r.ok() {
+		if !r.OK() {
 			continue
 		}
-		if r.invalid() {
+		if r.Invalid() {
 			a.Counts.Invalid++
 			continue
 		}
-		if _, usable := r.latency(); !usable {
+		if _, usable := r.Latency(); !usable {
 			a.Counts.Unusable++
 			continue
 		}
@@ -324,7 +325,7 @@ func orInf(v *float64) float64 {
 
 // learn takes what a record says about its model. Records of failed calls may
 // know nothing, so what one of them leaves open another may fill in.
-func (a *Set) learn(r *Row) {
+func (a *Set) learn(r *runs.Row) {
 	k := modelKey{r.Backend, r.Model}
 	m := a.byKey[k]
 	if m == nil {
@@ -333,7 +334,7 @@ func (a *Set) learn(r *Row) {
 	}
 	fill(&m.File, r.ModelFile)
 	fill(&m.Device, r.Device)
-	if r.ok() && r.ModelSHA256 != nil {
+	if r.OK() && r.ModelSHA256 != nil {
 		fill(&m.SHA256, *r.ModelSHA256)
 	}
 	fill(&m.WeightType, r.WeightType)
@@ -352,10 +353,10 @@ func (a *Set) learn(r *Row) {
 	fill(&m.NFF, r.NFF)
 	fill(&m.NVocab, r.NVocab)
 	fill(&m.NCtxTrain, r.NCtxTrain)
-	if r.ok() { // of others only what was asked for is known
+	if r.OK() { // of others only what was asked for is known
 		fill(&m.Threads, r.Threads())
 	}
-	if m.GPULayers == nil && r.ok() && r.Device == ceilings.CUDA {
+	if m.GPULayers == nil && r.OK() && r.Device == ceilings.CUDA {
 		m.GPULayers = new(r.NGPULayers)
 	}
 	if p := r.ParamsMillionsConfig; p != nil && *p > 0 && m.ParamsMillionsConfig == nil {
@@ -387,7 +388,7 @@ func (a *Set) completeModel(m *Model) {
 	if m.ParamsMillionsMeasured == nil && m.ParamsTotal > 0 {
 		m.ParamsMillionsMeasured = new(float64(m.ParamsTotal) / 1e6)
 	}
-	if a.run.Harness == HarnessTR121 {
+	if a.run.Harness == runs.HarnessTR121 {
 		a.completeTR121(m)
 	}
 	switch {
@@ -439,22 +440,22 @@ func (a *Set) completeTR121(m *Model) {
 			}
 		}
 	}
-	shape, known := a.run.arch[m.Name]
+	shape, known := a.run.Shapes[m.Name]
 	if !known || m.BackendKind == "ollama" {
 		return
 	}
-	fill(&m.File, shape.configPath)
-	fill(&m.NLayer, shape.nLayer)
-	fill(&m.NEmbd, shape.nEmbd)
-	fill(&m.NHead, shape.nHead)
-	fill(&m.NFF, shape.nFF)
-	fill(&m.NVocab, shape.nVocab)
-	fill(&m.NCtxTrain, shape.nCtx)
+	fill(&m.File, shape.ConfigPath)
+	fill(&m.NLayer, shape.NLayer)
+	fill(&m.NEmbd, shape.NEmbd)
+	fill(&m.NHead, shape.NHead)
+	fill(&m.NFF, shape.NFF)
+	fill(&m.NVocab, shape.NVocab)
+	fill(&m.NCtxTrain, shape.NCtx)
 	// TR121's models are GPT-2: (V+n_positions)*d + L*(12d^2+13d) + 2d. Where that
 	// gives the model's size, its second part is the non-embedding count.
-	d, layers := int64(shape.nEmbd), int64(shape.nLayer)
+	d, layers := int64(shape.NEmbd), int64(shape.NLayer)
 	blocks := layers*(12*d*d+13*d) + 2*d
-	total := int64(shape.nVocab+shape.nCtx)*d + blocks
+	total := int64(shape.NVocab+shape.NCtx)*d + blocks
 	size := m.ParamsMillionsMeasured
 	if size == nil {
 		size = m.ParamsMillionsConfig

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -27,9 +28,9 @@ type plan struct {
 }
 
 // rows makes the run's records, shuffled as a run is.
-func (p plan) rows(seed uint64) []Row {
+func (p plan) rows(seed uint64) []runs.Row {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	var rows []Row
+	var rows []runs.Row
 	task := 0
 	for _, backend := range p.backends {
 		for m := range p.models {
@@ -47,7 +48,7 @@ func (p plan) rows(seed uint64) []Row {
 	return rows
 }
 
-func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) []Row {
+func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) []runs.Row {
 	params := int64(5e6) << m
 	base := record.Record{SchemaVersion: 1, RunID: "r", TaskIdx: task, Scenario: scenario, Backend: backend, BackendKind: "native",
 		Model: fmt.Sprintf("m%02d", m), ModelKind: "synth", ParamsMillions: float64(params) / 1e6, GenTokensTarget: p.gen, BatchSizeConfig: 1,
@@ -80,9 +81,9 @@ func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 		base.E2EGapPercent, base.RSSPeakMiB, base.LogitsFinite = new(0.1), new(100.0), new(true)
 		base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = new(9), new(9), new(p.gen), new(p.gen), new(1)
 	}
-	var out []Row
+	var out []runs.Row
 	for _, mode := range record.Modes {
-		r := Row{Record: base}
+		r := runs.Row{Record: base}
 		r.Mode = mode
 		if r.Status == record.StatusOK {
 			switch mode {
@@ -101,7 +102,7 @@ func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 
 func (p plan) analyze(t testing.TB, opt Options) *Result {
 	t.Helper()
-	run := &Run{Harness: HarnessLLMScale, Rows: p.rows(1)}
+	run := &runs.Run{Harness: runs.HarnessLLMScale, Rows: p.rows(1)}
 	r, err := Analyze(run, opt)
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +280,7 @@ func TestTooFew(t *testing.T) {
 	if s := r.Answers.Tails[0]; s.Verdict != "unknown" || s.Rho != nil {
 		t.Errorf("%+v", s)
 	}
-	empty, err := Analyze(&Run{}, Options{})
+	empty, err := Analyze(&runs.Run{}, Options{})
 	if err != nil || len(empty.Cells)+len(empty.Fits) != 0 {
 		t.Errorf("empty run: %+v, %v", empty, err)
 	}
@@ -301,7 +302,7 @@ func TestPhases(t *testing.T) {
 			r.LatencyMS = new(*r.E2EKVMS / gap) // e2e = sum/gap, so that the gap is 1 - gap of it
 		}
 	}
-	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +321,7 @@ func TestTTFT(t *testing.T) {
 			r.TTFTMS = new(*r.PrefillMS + float64(*r.Rep)) // median: 3 ms above prefill
 		}
 	}
-	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +353,7 @@ func TestSaid(t *testing.T) {
 			r.ModelKind = "gguf"
 		}
 	}
-	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +364,7 @@ func TestSaid(t *testing.T) {
 
 // TestUnequalScenarios: a model that ran in fewer scenarios has another mean.
 func TestUnequalScenarios(t *testing.T) {
-	run := &Run{Harness: HarnessLLMScale}
+	run := &runs.Run{Harness: runs.HarnessLLMScale}
 	for _, r := range ladder.rows(1) {
 		if r.Model != "m03" || r.Scenario == "p1" {
 			run.Rows = append(run.Rows, r)
@@ -397,7 +398,7 @@ func TestWarmups(t *testing.T) {
 // TestInputUntouched: Analyze leaves the run as it was, and analysing it again
 // gives the same.
 func TestInputUntouched(t *testing.T) {
-	run := &Run{Harness: HarnessLLMScale, Rows: ladder.rows(3)}
+	run := &runs.Run{Harness: runs.HarnessLLMScale, Rows: ladder.rows(3)}
 	before, _ := json.Marshal(run.Rows)
 	one, err := Analyze(run, Options{})
 	if err != nil {

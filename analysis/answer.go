@@ -250,7 +250,7 @@ func (a *analyzer) runWarnings() {
 	bad := map[string]bool{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		if k := r.Backend + " " + r.Model; r.ok() && r.LogitsFinite != nil && !*r.LogitsFinite && !bad[k] {
+		if k := r.Backend + " " + r.Model; r.OK() && r.LogitsFinite != nil && !*r.LogitsFinite && !bad[k] {
 			bad[k] = true
 			a.warn("logits_not_finite", k, "the model's output holds NaN or infinity: the computation is wrong, whatever its speed",
 				"do not use its figures; check the weights' type and file")

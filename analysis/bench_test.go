@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
+
+	"llmscale/analysis/runs"
 )
 
 func BenchmarkAnalyze(b *testing.B) {
@@ -12,7 +14,7 @@ func BenchmarkAnalyze(b *testing.B) {
 		p := ladder
 		p.backends, p.scenarios = []string{"native_cpu_f32", "native_cpu_f16"}, []string{"p1", "p9", "p17"}
 		p.reps = rows/(2*8*3*3) - 1
-		run := &Run{Harness: HarnessLLMScale, Rows: p.rows(1)}
+		run := &runs.Run{Harness: runs.HarnessLLMScale, Rows: p.rows(1)}
 		b.Run(fmt.Sprintf("Analyze/rows=%d", rows), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -39,7 +41,7 @@ func BenchmarkLoad(b *testing.B) {
 	b.Run("Load/rows=10000", func(b *testing.B) {
 		b.SetBytes(int64(lines.Len()))
 		for b.Loop() {
-			if _, err := Load(dir); err != nil {
+			if _, err := runs.Load(dir); err != nil {
 				b.Fatal(err)
 			}
 		}

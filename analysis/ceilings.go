@@ -2,11 +2,8 @@ package analysis
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path/filepath"
 
 	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
@@ -74,19 +71,6 @@ type CeilingShare struct {
 
 // Bytes is what one step reads.
 func (s *CeilingShare) Bytes() int64 { return s.WeightBytes + s.KVBytes }
-
-// readCeilings takes the ceilings that the run stored; runs of older versions,
-// and those that did not probe, have none.
-func (run *Run) readCeilings() {
-	f, err := ceilings.Load(filepath.Join(run.Dir, ceilings.FileName))
-	switch {
-	case err == nil:
-		run.Ceilings = &f
-	case !errors.Is(err, fs.ErrNotExist):
-		run.warn("broken_ceilings", ceilings.FileName, err.Error(),
-			"the shares of the machine's ceilings are not known; everything else holds")
-	}
-}
 
 // ceilings sets decode beside what the run's devices can read.
 func (a *analyzer) ceilings() {

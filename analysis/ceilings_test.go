@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -31,7 +32,7 @@ func readsAt(kind string, threads int, by float64) ceilings.Device {
 
 // ceilingRun has one model whose 10 decode steps take ms each, after prompts of 9
 // tokens.
-func ceilingRun(t *testing.T, f *ceilings.File, ms float64, change func(r *Row)) *Result {
+func ceilingRun(t *testing.T, f *ceilings.File, ms float64, change func(r *runs.Row)) *Result {
 	t.Helper()
 	rows := lengthRun(1, []int{10}, 3, func(_, gen, _ int) float64 { return float64(gen) * ms }, nil)
 	for i := range rows {
@@ -40,7 +41,7 @@ func ceilingRun(t *testing.T, f *ceilings.File, ms float64, change func(r *Row))
 			change(&rows[i])
 		}
 	}
-	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows, Ceilings: f}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows, Ceilings: f}, Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestCeilingShare(t *testing.T) {
 // beyond; the share is of the cache's rate, and of the other's beside it.
 func TestEdgeOfACache(t *testing.T) {
 	f := &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}
-	s := only(t, ceilingRun(t, f, 1, func(r *Row) { r.BytesPerToken, r.KVBytesPerToken = 24e6, 0 }))
+	s := only(t, ceilingRun(t, f, 1, func(r *runs.Row) { r.BytesPerToken, r.KVBytesPerToken = 24e6, 0 }))
 	if *s.Ceiling != 100 || *s.Reached != 10 || math.Abs(*s.Share-0.24) > 1e-9 || math.Abs(*s.ShareHigh-2.4) > 1e-9 {
 		t.Errorf("%+v", s)
 	}
@@ -123,18 +124,18 @@ func TestNoShare(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		f      *ceilings.File
-		change func(r *Row)
+		change func(r *runs.Row)
 		reason string // "" where there is a share
 	}{
-		{"all on the GPU", gpu, func(r *Row) { r.Device, r.NGPULayers = "cuda", -1 }, ""},
-		{"all layers by number", gpu, func(r *Row) { r.Device, r.NGPULayers = "cuda", r.NLayer+1 }, ""},
-		{"split", gpu, func(r *Row) { r.Device, r.NGPULayers = "cuda", r.NLayer }, "2 of 3 layers"},
-		{"no layer on the GPU", gpu, func(r *Row) { r.Device, r.NGPULayers = "cuda", 0 }, "0 of 3 layers"},
+		{"all on the GPU", gpu, func(r *runs.Row) { r.Device, r.NGPULayers = "cuda", -1 }, ""},
+		{"all layers by number", gpu, func(r *runs.Row) { r.Device, r.NGPULayers = "cuda", r.NLayer+1 }, ""},
+		{"split", gpu, func(r *runs.Row) { r.Device, r.NGPULayers = "cuda", r.NLayer }, "2 of 3 layers"},
+		{"no layer on the GPU", gpu, func(r *runs.Row) { r.Device, r.NGPULayers = "cuda", 0 }, "0 of 3 layers"},
 		{"other threads", &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 8, 1)}}, nil, "no ceilings of cpu with 2 threads"},
 		{"other device", gpu, nil, "no ceilings of cpu with 2 threads"},
 		{"nothing measured", &ceilings.File{Devices: []ceilings.Device{{Kind: "cpu", Threads: 2}}}, nil, "no ceilings of cpu"},
-		{"no bytes", gpu, func(r *Row) { r.BytesPerToken = 0 }, "not known"},
-		{"a batch of experts", gpu, func(r *Row) {
+		{"no bytes", gpu, func(r *runs.Row) { r.BytesPerToken = 0 }, "not known"},
+		{"a batch of experts", gpu, func(r *runs.Row) {
 			r.Device, r.NGPULayers, r.BatchSize, r.ParamsActive = "cuda", -1, new(4), r.ParamsTotal/2
 		}, "how many experts"},
 	} {
@@ -151,7 +152,7 @@ func TestNoShare(t *testing.T) {
 // each.
 func TestBatchReadsWeightsOnce(t *testing.T) {
 	f := &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}
-	s := only(t, ceilingRun(t, f, 50, func(r *Row) { r.BatchSize, r.PromptTokensRaw = new(4), new(4*9) }))
+	s := only(t, ceilingRun(t, f, 50, func(r *runs.Row) { r.BatchSize, r.PromptTokensRaw = new(4), new(4*9) }))
 	if s.BatchSize != 4 || s.WeightBytes != 100e6 || s.KVBytes != 4*14.5e6 {
 		t.Errorf("%+v", s)
 	}
@@ -160,7 +161,7 @@ func TestBatchReadsWeightsOnce(t *testing.T) {
 // TestLoadCeilings: from the folder, broken or not there.
 func TestLoadCeilings(t *testing.T) {
 	rows := []byte(`{"schema_version":1,"backend":"b","model":"m","mode":"kv_decode","status":"ok","latency_ms":5}` + "\n")
-	load := func(text string) *Run {
+	load := func(text string) *runs.Run {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "runs.jsonl"), rows, 0o666); err != nil {
 			t.Fatal(err)
@@ -170,13 +171,13 @@ func TestLoadCeilings(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		run, err := Load(dir)
+		run, err := runs.Load(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return run
 	}
-	broken := func(run *Run) bool {
+	broken := func(run *runs.Run) bool {
 		return slices.ContainsFunc(run.Warnings, func(w finding.Warning) bool { return w.Code == "broken_ceilings" })
 	}
 	if run := load(""); run.Ceilings != nil || broken(run) {

@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -42,7 +43,7 @@ type scenarioKey struct {
 	model, scenario string
 }
 
-func scenarioKeyOf(r *Row) scenarioKey {
+func scenarioKeyOf(r *runs.Row) scenarioKey {
 	return scenarioKey{seriesOf(r), r.Model, r.Scenario}
 }
 
@@ -52,14 +53,14 @@ type callID struct {
 	warmup                  bool
 }
 
-func callIDOf(r *Row) callID { return callID{r.Replicate, r.Session, r.CallIdx, r.IsWarmup} }
+func callIDOf(r *runs.Row) callID { return callID{r.Replicate, r.Session, r.CallIdx, r.IsWarmup} }
 
-func latencies(rows []*Row) []float64 {
-	return stats.Map(rows, func(r *Row) float64 { ms, _ := r.latency(); return ms })
+func latencies(rows []*runs.Row) []float64 {
+	return stats.Map(rows, func(r *runs.Row) float64 { ms, _ := r.Latency(); return ms })
 }
 
 // medianField is the median of a field over the records that have it.
-func medianField(rows []*Row, field func(*Row) *float64) *float64 {
+func medianField(rows []*runs.Row, field func(*runs.Row) *float64) *float64 {
 	var xs []float64
 	for _, r := range rows {
 		if v := field(r); v != nil && stats.Finite(*v) != nil {
@@ -67,15 +68,6 @@ func medianField(rows []*Row, field func(*Row) *float64) *float64 {
 		}
 	}
 	return stats.MedianOf(xs)
-}
-
-// genTokens is the number of tokens per sequence that the record's decode time
-// stands for: of an answer that was scaled to its target, the target's.
-func (r *Row) genTokens() *int {
-	if r.DecodeEquivMS != nil && r.GenTokensEquiv != nil {
-		return r.GenTokensEquiv
-	}
-	return r.GenTokens
 }
 
 func float(v *int) *float64 {
@@ -87,28 +79,20 @@ func float(v *int) *float64 {
 
 // promptCompute counts the prompt tokens that were computed, padding included:
 // batch * seq_len, as TR121.
-func promptCompute(r *Row) *float64 {
+func promptCompute(r *runs.Row) *float64 {
 	if r.SeqLen != nil {
 		return new(float64(r.Sequences() * *r.SeqLen))
 	}
 	return float(r.PromptTokensRaw)
 }
 
-// promptEach is the length of one sequence's prompt.
-func (r *Row) promptEach() *int {
-	if r.PromptTokensRaw == nil {
-		return nil
-	}
-	return new(*r.PromptTokensRaw / r.Sequences())
-}
-
-func tokensCompute(r *Row) *float64 {
+func tokensCompute(r *runs.Row) *float64 {
 	prompt := promptCompute(r)
 	switch r.Mode {
 	case record.ModePrefill:
 		return prompt
 	case record.ModeE2E:
-		gen := r.genTokens()
+		gen := r.AnswerTokens()
 		if prompt == nil || gen == nil {
 			return nil
 		}
@@ -118,8 +102,8 @@ func tokensCompute(r *Row) *float64 {
 }
 
 // promptTokens counts the prompt's own tokens over the batch.
-func promptTokens(r *Row) *float64 {
-	gen := r.genTokens()
+func promptTokens(r *runs.Row) *float64 {
+	gen := r.AnswerTokens()
 	switch {
 	case r.Mode == record.ModePrefill && r.TokensTotal != nil:
 		return float(r.TokensTotal)
@@ -129,8 +113,8 @@ func promptTokens(r *Row) *float64 {
 	return float(r.PromptTokensRaw)
 }
 
-func rate(tokens *float64, r *Row) *float64 {
-	ms, ok := r.latency()
+func rate(tokens *float64, r *runs.Row) *float64 {
+	ms, ok := r.Latency()
 	if tokens == nil || !ok {
 		return nil
 	}
@@ -146,39 +130,39 @@ func (a *Set) summarise() {
 		s := stats.Sorted(ms)
 		c := Cell{
 			Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ModelKind: m.Kind,
-			ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode, Depth: g.rows[0].depth(), Pace: g.rows[0].pace(),
+			ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode, Depth: g.rows[0].DepthTokens(), Pace: g.rows[0].PaceText(),
 			N: len(ms), LatenciesMS: ms,
 			MeanMS: stat.Mean(ms, nil), MedianMS: stats.QuantileSorted(s, 0.5), MinMS: s[0], MaxMS: s[len(s)-1],
 			P95MS: stats.PercentileSorted(s, 0.95, stats.NeedP95), P99MS: stats.PercentileSorted(s, 0.99, stats.NeedP99),
 
-			TokensPerS: medianField(g.rows, func(r *Row) *float64 {
+			TokensPerS: medianField(g.rows, func(r *runs.Row) *float64 {
 				if r.TokensPerS != nil {
 					return r.TokensPerS
 				}
 				return rate(float(r.TokensTotal), r)
 			}),
-			TokensPerSCompute: medianField(g.rows, func(r *Row) *float64 { return rate(tokensCompute(r), r) }),
-			TokensTotal:       medianField(g.rows, func(r *Row) *float64 { return float(r.TokensTotal) }),
+			TokensPerSCompute: medianField(g.rows, func(r *runs.Row) *float64 { return rate(tokensCompute(r), r) }),
+			TokensTotal:       medianField(g.rows, func(r *runs.Row) *float64 { return float(r.TokensTotal) }),
 			TokensCompute:     medianField(g.rows, tokensCompute),
 			PromptTokens:      medianField(g.rows, promptTokens),
-			PromptTokensRaw:   medianField(g.rows, func(r *Row) *float64 { return float(r.PromptTokensRaw) }),
+			PromptTokensRaw:   medianField(g.rows, func(r *runs.Row) *float64 { return float(r.PromptTokensRaw) }),
 			PromptCompute:     medianField(g.rows, promptCompute),
-			GenTokens:         medianField(g.rows, func(r *Row) *float64 { return float(r.genTokens()) }),
+			GenTokens:         medianField(g.rows, func(r *runs.Row) *float64 { return float(r.AnswerTokens()) }),
 			GenTokensRaw:      medianField(g.rows, rawTokens),
 			GenTokensTarget:   medianField(g.rows, target),
-			CUDAEventMS:       medianField(g.rows, func(r *Row) *float64 { return r.CUDAEventMS }),
-			GPUPeakMB:         medianField(g.rows, func(r *Row) *float64 { return r.GPUPeakMB }),
-			OllamaLoadMS:      medianField(g.rows, func(r *Row) *float64 { return r.OllamaLoadMS }),
+			CUDAEventMS:       medianField(g.rows, func(r *runs.Row) *float64 { return r.CUDAEventMS }),
+			GPUPeakMB:         medianField(g.rows, func(r *runs.Row) *float64 { return r.GPUPeakMB }),
+			OllamaLoadMS:      medianField(g.rows, func(r *runs.Row) *float64 { return r.OllamaLoadMS }),
 		}
 		if len(ms) > 1 {
 			c.StdDevMS = stats.Finite(stat.StdDev(ms, nil))
 		}
 		if k.mode == record.ModeE2E && m.BackendKind != kindOllama {
-			c.E2EGapPercent = medianField(g.rows, func(r *Row) *float64 { return r.E2EGapPercent })
+			c.E2EGapPercent = medianField(g.rows, func(r *runs.Row) *float64 { return r.E2EGapPercent })
 		}
 		if k.mode == record.ModePrefill {
-			c.TTFTMS = medianField(g.rows, func(r *Row) *float64 { return r.TTFTMS })
-			c.PrefillColdMS = medianField(g.rows, func(r *Row) *float64 { return r.PrefillColdMS })
+			c.TTFTMS = medianField(g.rows, func(r *runs.Row) *float64 { return r.TTFTMS })
+			c.PrefillColdMS = medianField(g.rows, func(r *runs.Row) *float64 { return r.PrefillColdMS })
 		}
 		for _, r := range g.rows {
 			if v := r.RSSPeakMiB; v != nil && (c.RSSPeakMiB == nil || *v > *c.RSSPeakMiB) {
@@ -351,8 +335,8 @@ func (a *analyzer) eventGaps() {
 	rel, abs := map[key][]float64{}, map[key][]float64{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		ms, ok := r.latency()
-		if !r.counts() || !ok || r.CUDAEventMS == nil || !(*r.CUDAEventMS > 0) {
+		ms, ok := r.Latency()
+		if !r.Counts() || !ok || r.CUDAEventMS == nil || !(*r.CUDAEventMS > 0) {
 			continue
 		}
 		k := key{r.Backend, r.Mode, r.IsWarmup}
@@ -381,7 +365,7 @@ func (a *analyzer) eventGaps() {
 // time. TR121's end-to-end time is their sum, which proves nothing; Ollama's is the
 // client's, and what it has more than the phases is no error (see ollamaGaps).
 func (a *analyzer) phaseSum() {
-	if a.run.Harness == HarnessTR121 {
+	if a.run.Harness == runs.HarnessTR121 {
 		return
 	}
 	var gaps []float64
@@ -391,7 +375,7 @@ func (a *analyzer) phaseSum() {
 			return
 		}
 		for _, r := range g.rows {
-			e2e, ok := r.latency()
+			e2e, ok := r.Latency()
 			if !ok || r.PrefillMS == nil || r.KVDecodeMS == nil {
 				continue
 			}

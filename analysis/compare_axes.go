@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -61,8 +62,8 @@ type Batch struct {
 }
 
 // compareAnswers holds the first sequence of each call against that of the same call of another batch.
-func (b *Batch) compareAnswers(rows, base []*Row) {
-	byCall := map[int]*Row{}
+func (b *Batch) compareAnswers(rows, base []*runs.Row) {
+	byCall := map[int]*runs.Row{}
 	for _, r := range base {
 		byCall[r.CallIdx] = r
 	}
@@ -92,7 +93,7 @@ func (b *Batch) compareAnswers(rows, base []*Row) {
 }
 
 // firstSequence is the prompt and the answer of a call's first sequence; nil where the record does not hold them.
-func firstSequence(r *Row) (prompt, answer []int32) {
+func firstSequence(r *runs.Row) (prompt, answer []int32) {
 	if r.SeqLen == nil || r.GenTokensRaw == nil || len(r.PromptTokenIDs) < *r.SeqLen || len(r.OutputTokenIDs) < *r.GenTokensRaw {
 		return nil, nil
 	}
@@ -116,7 +117,7 @@ func (a *analyzer) batches() {
 			compared[c.Backend], compared[c.BaseBackend] = true, true
 		}
 	}
-	rows := map[cellKey][]*Row{}
+	rows := map[cellKey][]*runs.Row{}
 	a.eachCell(func(k cellKey, m *Model, g *group) {
 		if k.mode == record.ModeDecode {
 			rows[cellKey{series{backend: k.backend}, m.Name, k.scenario, k.mode}] = g.rows

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -122,12 +123,12 @@ func (a *analyzer) crosscheck() {
 	seen := map[cellKey]bool{} // with calls, whatever their verdict
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		if !r.ok() || r.IsWarmup {
+		if !r.OK() || r.IsWarmup {
 			continue
 		}
 		k := seriesOf(r).key(r.Model, r.Scenario, r.Mode)
 		seen[k] = true
-		if r.invalid() {
+		if r.Invalid() {
 			invalid[k]++
 		}
 	}
@@ -147,7 +148,7 @@ func (a *analyzer) crosscheck() {
 }
 
 // rowsOf are the calls that count.
-func (a *Set) rowsOf(s series, model, scenario, mode string) []*Row {
+func (a *Set) rowsOf(s series, model, scenario, mode string) []*runs.Row {
 	if g := a.group(s.key(model, scenario, mode)); g != nil {
 		return g.rows
 	}
@@ -155,10 +156,10 @@ func (a *Set) rowsOf(s series, model, scenario, mode string) []*Row {
 }
 
 // values are a field's, of the calls that have it as a time.
-func values(rows []*Row, field func(*Row) *float64) []float64 {
+func values(rows []*runs.Row, field func(*runs.Row) *float64) []float64 {
 	var out []float64
 	for _, r := range rows {
-		if v := field(r); v != nil && *v > minLatencyMS && *v < maxLatencyMS {
+		if v := field(r); v != nil && *v > runs.MinLatencyMS && *v < runs.MaxLatencyMS {
 			out = append(out, *v)
 		}
 	}
@@ -169,9 +170,9 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 	native, ollama := a.rowsOf(p.native, p.n.Name, scenario, phase), a.rowsOf(p.ollama, p.o.Name, scenario, phase)
 	c := Crosscheck{Native: p.native.backend, Ollama: p.ollama.backend, BatchSize: p.native.batch, Model: p.n.Name, ParamsM: p.n.ParamsMillions,
 		WeightType: p.n.WeightType, Device: p.n.Device, NativeThreads: p.n.Threads, OllamaThreads: p.o.Threads, Scenario: scenario, Phase: phase,
-		PromptTokens: medianField(native, func(r *Row) *float64 { return float(r.PromptTokensRaw) }),
-		OllamaPrompt: medianField(ollama, func(r *Row) *float64 { return float(r.PromptTokensRaw) }),
-		GenTokens:    medianField(native, func(r *Row) *float64 { return float(r.genTokens()) })}
+		PromptTokens: medianField(native, func(r *runs.Row) *float64 { return float(r.PromptTokensRaw) }),
+		OllamaPrompt: medianField(ollama, func(r *runs.Row) *float64 { return float(r.PromptTokensRaw) }),
+		GenTokens:    medianField(native, func(r *runs.Row) *float64 { return float(r.AnswerTokens()) })}
 
 	compute, client, counters, wall := prefillMS, ttftMS, promptEvalMS, firstTokenMS
 	if phase == record.ModeDecode {
@@ -206,8 +207,8 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 }
 
 // unequal says why the two did not do the same work; "" where they did.
-func (c *Crosscheck) unequal(ollama []*Row) string {
-	gen := medianField(ollama, func(r *Row) *float64 { return float(r.genTokens()) })
+func (c *Crosscheck) unequal(ollama []*runs.Row) string {
+	gen := medianField(ollama, func(r *runs.Row) *float64 { return float(r.AnswerTokens()) })
 	switch {
 	case c.Phase == record.ModeDecode && gen != nil && c.GenTokens != nil && *gen != *c.GenTokens:
 		return fmt.Sprintf("native decoded %g tokens, Ollama's time stands for %g", *c.GenTokens, *gen)
@@ -217,18 +218,18 @@ func (c *Crosscheck) unequal(ollama []*Row) string {
 	return ""
 }
 
-func prefillMS(r *Row) *float64          { return r.PrefillMS }
-func ttftMS(r *Row) *float64             { return r.TTFTMS }
-func kvDecodeMS(r *Row) *float64         { return r.KVDecodeMS }
-func decodeNoSamplingMS(r *Row) *float64 { return r.DecodeNoSampMS }
-func promptEvalMS(r *Row) *float64       { return r.OllamaPromptEvalMS }
-func decodeEquivMS(r *Row) *float64      { return r.DecodeEquivMS }
+func prefillMS(r *runs.Row) *float64          { return r.PrefillMS }
+func ttftMS(r *runs.Row) *float64             { return r.TTFTMS }
+func kvDecodeMS(r *runs.Row) *float64         { return r.KVDecodeMS }
+func decodeNoSamplingMS(r *runs.Row) *float64 { return r.DecodeNoSampMS }
+func promptEvalMS(r *runs.Row) *float64       { return r.OllamaPromptEvalMS }
+func decodeEquivMS(r *runs.Row) *float64      { return r.DecodeEquivMS }
 
 // arrivalMS is the client's time of the decode steps, for as many as
 // kv_decode_ms_equiv stands for: from the first piece of text to the last. Where a
 // piece is several tokens, the first or last step may be missing in it.
-func arrivalMS(r *Row) *float64 {
-	at, gen := r.OllamaPieceNS, r.genTokens()
+func arrivalMS(r *runs.Row) *float64 {
+	at, gen := r.OllamaPieceNS, r.AnswerTokens()
 	if len(at) < 2 || gen == nil || r.GenTokensRaw == nil {
 		return nil
 	}
@@ -244,14 +245,14 @@ func arrivalMS(r *Row) *float64 {
 
 // firstTokenMS is the client's time to the first token, where each piece of text is
 // a token: otherwise the first piece may have waited for a second one.
-func firstTokenMS(r *Row) *float64 {
+func firstTokenMS(r *runs.Row) *float64 {
 	if len(r.OllamaInterTokenNS) == 0 {
 		return nil
 	}
 	return r.TTFTMS
 }
 
-func projectedShare(rows []*Row) *float64 {
+func projectedShare(rows []*runs.Row) *float64 {
 	known, projected := 0, 0
 	for _, r := range rows {
 		if r.OllamaProjected != nil {
@@ -289,22 +290,22 @@ func beside(native, other []float64, unequal string) Beside {
 
 // bench adds what llama-bench measured of the same file: of several tests those
 // with the fewest settings that differ, all of their repetitions together.
-func (c *Crosscheck) bench(lines []LlamaBench, native *Row, nativeMS []float64) {
+func (c *Crosscheck) bench(lines []runs.LlamaBench, native *runs.Row, nativeMS []float64) {
 	prompt, gen := 0, 0
 	if native.PromptTokensRaw != nil {
 		prompt = *native.PromptTokensRaw
 	}
-	if n := native.genTokens(); n != nil {
+	if n := native.AnswerTokens(); n != nil {
 		gen = *n
 	}
-	find := func(depth int) (all []*LlamaBench) {
+	find := func(depth int) (all []*runs.LlamaBench) {
 		for i := range lines {
 			b := &lines[i]
 			work := b.Prompt == prompt && b.Gen == 0
 			if c.Phase == record.ModeDecode {
 				work = b.Gen == gen && b.Prompt == 0
 			}
-			if work && b.Depth == depth && b.runsOn(native) {
+			if work && b.Depth == depth && b.RunsOn(native) {
 				all = append(all, b)
 			}
 		}
@@ -314,12 +315,12 @@ func (c *Crosscheck) bench(lines []LlamaBench, native *Row, nativeMS []float64) 
 		c.Bench.Reason = fmt.Sprintf("llama-bench decodes one sequence, native %d", native.Sequences())
 		return
 	}
-	depth := native.depth()
+	depth := native.DepthTokens()
 	if c.Phase == record.ModeDecode {
 		depth += prompt // decode goes on behind the prompt
 	}
 	all := find(depth)
-	if len(all) == 0 && depth > 0 && native.depth() == 0 {
+	if len(all) == 0 && depth > 0 && native.DepthTokens() == 0 {
 		depth = 0
 		all = find(depth)
 	}
@@ -327,11 +328,11 @@ func (c *Crosscheck) bench(lines []LlamaBench, native *Row, nativeMS []float64) 
 		c.Bench.Reason = "llama-bench did not measure this"
 		return
 	}
-	best := slices.MinFunc(all, func(x, y *LlamaBench) int { return len(x.differs(native)) - len(y.differs(native)) })
-	c.BenchRun = &BenchFact{Depth: depth, Commit: best.Commit, Differ: best.differs(native)}
+	best := slices.MinFunc(all, func(x, y *runs.LlamaBench) int { return len(x.Differs(native)) - len(y.Differs(native)) })
+	c.BenchRun = &BenchFact{Depth: depth, Commit: best.Commit, Differ: best.Differs(native)}
 	var ms []float64
 	for _, b := range all {
-		if b.Commit == best.Commit && slices.Equal(b.differs(native), c.BenchRun.Differ) {
+		if b.Commit == best.Commit && slices.Equal(b.Differs(native), c.BenchRun.Differ) {
 			ms = append(ms, b.MS...)
 		}
 	}
@@ -340,7 +341,7 @@ func (c *Crosscheck) bench(lines []LlamaBench, native *Row, nativeMS []float64) 
 
 // recordsDiffer lists the settings in which two records differ, where both tell
 // them: what a server decides and does not tell is in ollama_settings_differ.
-func recordsDiffer(native, ollama *Row) []string {
+func recordsDiffer(native, ollama *runs.Row) []string {
 	var out []string
 	say := func(name, n, o string) {
 		if n != "" && o != "" && o != record.ByServer && n != o {
@@ -349,14 +350,14 @@ func recordsDiffer(native, ollama *Row) []string {
 	}
 	say("n_threads", whole(native.Threads()), whole(ollama.Threads()))
 	say("n_threads_batch", whole(native.ThreadsBatch()), whole(ollama.ThreadsBatch()))
-	say("n_gpu_layers", fmt.Sprint(layersOf(native.NGPULayers, native.NLayer+1)), fmt.Sprint(layersOf(ollama.NGPULayers, native.NLayer+1)))
+	say("n_gpu_layers", fmt.Sprint(runs.LayersOf(native.NGPULayers, native.NLayer+1)), fmt.Sprint(runs.LayersOf(ollama.NGPULayers, native.NLayer+1)))
 	say("flash_attn", native.FlashAttention, ollama.FlashAttention)
 	say("kv_type_k", native.KVTypeK, ollama.KVTypeK)
 	say("n_ctx", whole(native.NCtx), whole(ollama.NCtx))
 	say("n_batch", whole(native.NBatch), whole(ollama.NBatch))
 	say("n_ubatch", whole(native.NUBatch), whole(ollama.NUBatch))
 	say("use_mmap", fmt.Sprint(native.UseMmap), fmt.Sprint(ollama.UseMmap))
-	say("pace", native.pace(), ollama.pace())
+	say("pace", native.PaceText(), ollama.PaceText())
 	say("llama.cpp", native.LlamaCommit, ollama.LlamaCommit)
 	return out
 }

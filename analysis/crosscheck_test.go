@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -38,8 +39,8 @@ const (
 
 func jitter(i int) float64 { return 0.01 * float64(i%3-1) }
 
-func (s served) rows() []Row {
-	var rows []Row
+func (s served) rows() []runs.Row {
+	var rows []runs.Row
 	task := 0
 	backends := slices.Concat(s.native, s.ollama)
 	for _, backend := range backends {
@@ -58,7 +59,7 @@ func (s served) rows() []Row {
 	return rows
 }
 
-func (s served) call(backend string, sc servedScenario, m, call, task int) []Row {
+func (s served) call(backend string, sc servedScenario, m, call, task int) []runs.Row {
 	kind := kindNative
 	if slices.Contains(s.ollama, backend) {
 		kind = kindOllama
@@ -112,9 +113,9 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []Row
 			s.edit(&base, true)
 		}
 	}
-	var out []Row
+	var out []runs.Row
 	for _, mode := range record.Modes {
-		r := Row{Record: base}
+		r := runs.Row{Record: base}
 		r.Mode = mode
 		r.LatencyMS = map[string]*float64{record.ModePrefill: r.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[mode]
 		if mode == record.ModeDecode && r.DecodeEquivMS != nil {
@@ -133,9 +134,9 @@ var servedPlan = served{models: 5, reps: 6, gen: 16, native: []string{"native"},
 	tokenMS:   func(m int) float64 { return math.Pow(2, float64(m)) },
 	gapMS:     func(string, int) float64 { return 0 }}
 
-func (s served) analyze(t *testing.T, bench ...LlamaBench) *Result {
+func (s served) analyze(t *testing.T, bench ...runs.LlamaBench) *Result {
 	t.Helper()
-	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: s.rows(), LlamaBench: bench}, Options{Bootstrap: 400})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: s.rows(), LlamaBench: bench}, Options{Bootstrap: 400})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +206,7 @@ func TestCrosscheck(t *testing.T) {
 func TestCrosscheckPairs(t *testing.T) {
 	p := servedPlan
 	p.models, p.native, p.ollama = 2, []string{"native_a", "native_b"}, []string{"ollama_a", "ollama_b"}
-	names := func(rows []Row) string {
+	names := func(rows []runs.Row) string {
 		r := analyzeRows(t, rows)
 		seen := map[string]int{}
 		for _, c := range r.Crosscheck {
@@ -392,7 +393,7 @@ func TestGapLaws(t *testing.T) {
 	// A model without one scenario has another mean, and is left out of the one over all.
 	q := servedPlan
 	q.gapMS = func(string, int) float64 { return 0.3 }
-	rows := slices.DeleteFunc(q.rows(), func(r Row) bool { return r.Model == "m04" && r.Scenario == "p512" })
+	rows := slices.DeleteFunc(q.rows(), func(r runs.Row) bool { return r.Model == "m04" && r.Scenario == "p512" })
 	for _, l := range analyzeRows(t, rows).GapLaws {
 		if want := map[bool]int{true: 4, false: 5}[l.Scenario == AllScenarios || l.Scenario == "p512"]; l.NModels != want {
 			t.Errorf("%+v", l)

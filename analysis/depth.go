@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -63,16 +64,16 @@ func (a *analyzer) depthsOfDecode() {
 	type work struct{ prompt, gen int }
 	for _, s := range a.series {
 		for _, m := range a.modelsOf(s.backend) {
-			decode, prefill, scenarios := map[work]map[int][]*Row{}, map[work]map[int][]*Row{}, map[work]map[int][]string{}
+			decode, prefill, scenarios := map[work]map[int][]*runs.Row{}, map[work]map[int][]*runs.Row{}, map[work]map[int][]string{}
 			for _, sc := range a.scenarios {
 				for _, r := range a.rowsOf(s, m.Name, sc, record.ModeDecode) {
 					gen := answerTokens(r)
-					if gen == 0 || r.promptEach() == nil || r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
+					if gen == 0 || r.PromptEach() == nil || r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
 						continue
 					}
-					w, d := work{*r.promptEach(), gen}, r.depth()
+					w, d := work{*r.PromptEach(), gen}, r.DepthTokens()
 					if decode[w] == nil {
-						decode[w], prefill[w], scenarios[w] = map[int][]*Row{}, map[int][]*Row{}, map[int][]string{}
+						decode[w], prefill[w], scenarios[w] = map[int][]*runs.Row{}, map[int][]*runs.Row{}, map[int][]string{}
 					}
 					decode[w][d] = append(decode[w][d], r)
 					if !slices.Contains(scenarios[w][d], sc) {

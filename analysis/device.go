@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/ceilings"
@@ -140,18 +141,18 @@ func (a *analyzer) device() {
 }
 
 // deviceCell summarises one cell's calls.
-func (a *analyzer) deviceCell(k cellKey, m *Model, rows []*Row) DeviceCell {
+func (a *analyzer) deviceCell(k cellKey, m *Model, rows []*runs.Row) DeviceCell {
 	first := rows[0]
 	d := DeviceCell{Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode,
 		N: len(rows), HostMS: stats.Median(latencies(rows)), GPULayers: first.NGPULayers, Layers: m.NLayer + 1}
 	if first.GPUName != nil {
 		d.GPU = *first.GPUName
 	}
-	d.DeviceMS = medianField(rows, func(r *Row) *float64 { return r.CUDAEventMS })
+	d.DeviceMS = medianField(rows, func(r *runs.Row) *float64 { return r.CUDAEventMS })
 	d.GapMS = medianField(rows, hostGap)
-	d.GapShare = medianField(rows, func(r *Row) *float64 {
+	d.GapShare = medianField(rows, func(r *runs.Row) *float64 {
 		gap := hostGap(r)
-		ms, ok := r.latency()
+		ms, ok := r.Latency()
 		if gap == nil || !ok {
 			return nil
 		}
@@ -175,8 +176,8 @@ func (a *analyzer) deviceCell(k cellKey, m *Model, rows []*Row) DeviceCell {
 }
 
 // hostGap is what the host's time of a call has more than the device's.
-func hostGap(r *Row) *float64 {
-	ms, ok := r.latency()
+func hostGap(r *runs.Row) *float64 {
+	ms, ok := r.Latency()
 	switch {
 	case r.HostGapMS != nil:
 		return r.HostGapMS
@@ -186,9 +187,9 @@ func hostGap(r *Row) *float64 {
 	return nil
 }
 
-func (d *DeviceCell) memory(rows []*Row) {
+func (d *DeviceCell) memory(rows []*runs.Row) {
 	of := func(field func(*record.Measurement) *float64) *float64 {
-		return medianField(rows, func(r *Row) *float64 { return field(&r.Measurement) })
+		return medianField(rows, func(r *runs.Row) *float64 { return field(&r.Measurement) })
 	}
 	d.BeforeMiB = of(func(m *record.Measurement) *float64 { return m.VRAMBeforeMiB })
 	d.LoadedMiB = of(func(m *record.Measurement) *float64 { return m.VRAMLoadedMiB })
@@ -205,7 +206,7 @@ func (d *DeviceCell) memory(rows []*Row) {
 }
 
 // peakOf is the phase's own peak where the sensors saw it, else the call's.
-func peakOf(r *Row) *float64 {
+func peakOf(r *runs.Row) *float64 {
 	if r.VRAMPeakMiB != nil {
 		return r.VRAMPeakMiB
 	}
@@ -222,7 +223,7 @@ func larger(a, b *float64) *float64 {
 // placement says what the CPU computes. Names are recorded for both graphs
 // together; every graph has the lookup, so that more operations than lookups are
 // something else.
-func (d *DeviceCell) placement(m *Model, rows []*Row) {
+func (d *DeviceCell) placement(m *Model, rows []*runs.Row) {
 	for _, r := range rows {
 		splits, ops, bytes := r.SplitsDecode, r.CPUOpsDecode, r.CPUBytesDecode
 		switch d.Mode {
@@ -281,9 +282,9 @@ func opCount(names []string, op string) int {
 	return 0
 }
 
-func (d *DeviceCell) sensors(rows []*Row) {
+func (d *DeviceCell) sensors(rows []*runs.Row) {
 	of := func(field func(*record.DeviceWindow) *float64) *float64 {
-		return medianField(rows, func(r *Row) *float64 { return field(&r.DeviceWindow) })
+		return medianField(rows, func(r *runs.Row) *float64 { return field(&r.DeviceWindow) })
 	}
 	d.PowerW = of(func(w *record.DeviceWindow) *float64 { return w.PowerMeanW })
 	d.EnergyJ = of(func(w *record.DeviceWindow) *float64 { return w.EnergyJ })

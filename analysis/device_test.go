@@ -11,13 +11,14 @@ import (
 	"testing"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/cuda/telemetry"
 	"llmscale/runner/record"
 )
 
 // gpuRun makes up a run on a GPU: three sizes, four repetitions of answers of ten
 // tokens, each call of which the device is busy for all but 1 % of the host's time.
-func gpuRun(change func(r *Row)) []Row {
+func gpuRun(change func(r *runs.Row)) []runs.Row {
 	rows := plan{models: 3, reps: 4, gen: 10, backends: []string{"gpu"}, scenarios: []string{"a", "b"}, perToken: func(m int) float64 { return float64(m + 1) }}.rows(1)
 	for i := range rows {
 		r := &rows[i]
@@ -109,24 +110,24 @@ func TestDeviceDoubts(t *testing.T) {
 		code, where, text string
 		times             int // among the run's warnings
 		cells             int // and modes that carry it
-		change            func(r *Row)
+		change            func(r *runs.Row)
 	}{
-		{"graph_captured", "gpu m01 a", "3 CUDA graphs were captured in 1 of 4 calls", 1, 3, func(r *Row) {
+		{"graph_captured", "gpu m01 a", "3 CUDA graphs were captured in 1 of 4 calls", 1, 3, func(r *runs.Row) {
 			if r.Model == "m01" && r.Scenario == "a" && r.CallIdx == 2 {
 				*r.GraphCaptures = 3
 			}
 		}},
-		{"cpu_fallback", "gpu m02", "the CPU computes FLASH_ATTN_EXT x 4, GET_ROWS x 1", 1, 6, func(r *Row) {
+		{"cpu_fallback", "gpu m02", "the CPU computes FLASH_ATTN_EXT x 4, GET_ROWS x 1", 1, 6, func(r *runs.Row) {
 			if r.Model == "m02" {
 				r.CPUOpNames, r.CPUOpsPrefill, r.CPUOpsDecode = []string{"FLASH_ATTN_EXT x 4", "GET_ROWS x 1"}, new(5), new(5)
 			}
 		}},
-		{"throttled", "gpu m00 b", "sw_thermal_slowdown held the clocks down in 2 of 4 calls", 1, 3, func(r *Row) {
+		{"throttled", "gpu m00 b", "sw_thermal_slowdown held the clocks down in 2 of 4 calls", 1, 3, func(r *runs.Row) {
 			if r.Model == "m00" && r.Scenario == "b" && r.CallIdx >= 3 {
 				r.ThrottleReasons = []string{"sw_power_cap", "sw_thermal_slowdown"}
 			}
 		}},
-		{"host_gap", "gpu m00 a", "4.0 % lie between", 2, 2, func(r *Row) {
+		{"host_gap", "gpu m00 a", "4.0 % lie between", 2, 2, func(r *runs.Row) {
 			if r.Model == "m00" {
 				r.CUDAEventMS, r.HostGapMS = new(0.96**r.LatencyMS), new(0.04**r.LatencyMS)
 			}
@@ -153,12 +154,14 @@ func TestDeviceDoubts(t *testing.T) {
 
 // TestPlacement: what is on the CPU, and whether that is a doubt.
 func TestPlacement(t *testing.T) {
-	for want, change := range map[string]func(r *Row){
-		PlacedWhole:    func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = new(0), new(0), []string{} },
-		PlacedLookup:   func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = new(2), new(2), []string{"GET_ROWS x 2"} },
-		PlacedPartial:  func(r *Row) { r.NGPULayers, r.CPUOpsDecode = 1, new(40) },
-		PlacedFallback: func(r *Row) { r.CPUOpsDecode, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} },
-		"":             func(r *Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = nil, nil, nil },
+	for want, change := range map[string]func(r *runs.Row){
+		PlacedWhole: func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = new(0), new(0), []string{} },
+		PlacedLookup: func(r *runs.Row) {
+			r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = new(2), new(2), []string{"GET_ROWS x 2"}
+		},
+		PlacedPartial:  func(r *runs.Row) { r.NGPULayers, r.CPUOpsDecode = 1, new(40) },
+		PlacedFallback: func(r *runs.Row) { r.CPUOpsDecode, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} },
+		"":             func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = nil, nil, nil },
 	} {
 		r := analyzeRows(t, gpuRun(change))
 		if d := deviceCells(r, "m00", record.ModeDecode)[0]; d.Placement != want {
@@ -169,7 +172,7 @@ func TestPlacement(t *testing.T) {
 		}
 	}
 	// The decode graph is whole where only prefill falls back.
-	r := analyzeRows(t, gpuRun(func(r *Row) { r.CPUOpsPrefill, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} }))
+	r := analyzeRows(t, gpuRun(func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} }))
 	if d, p := deviceCells(r, "m00", record.ModeDecode)[0], deviceCells(r, "m00", record.ModePrefill)[0]; d.Placement != PlacedLookup || p.Placement != PlacedFallback {
 		t.Errorf("decode %s, prefill %s", d.Placement, p.Placement)
 	}
@@ -178,7 +181,7 @@ func TestPlacement(t *testing.T) {
 // TestDeviceUnknown: without events, sensors and account the figures are unknown,
 // and 0 nowhere.
 func TestDeviceUnknown(t *testing.T) {
-	r := analyzeRows(t, gpuRun(func(r *Row) {
+	r := analyzeRows(t, gpuRun(func(r *runs.Row) {
 		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures, r.VRAMWeightsMiB = nil, nil, nil, nil
 		r.DeviceWindow = record.DeviceWindow{}
 	}))
@@ -194,7 +197,7 @@ func TestDeviceUnknown(t *testing.T) {
 // TestDeviceFits: the device's time grows as the square of the size, the host has
 // 100 ms beside it, which flattens its exponent.
 func TestDeviceFits(t *testing.T) {
-	r := analyzeRows(t, gpuRun(func(r *Row) {
+	r := analyzeRows(t, gpuRun(func(r *runs.Row) {
 		device := r.ParamsMillions * r.ParamsMillions
 		r.CUDAEventMS, r.LatencyMS, r.HostGapMS = new(device), new(device+100), new(100.0)
 	}))

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -40,7 +41,7 @@ func (a *analyzer) disturbed() {
 		if g == nil {
 			return
 		}
-		var rows []*Row
+		var rows []*runs.Row
 		for _, r := range g.warm {
 			if r.Rep != nil && r.InvoluntaryCtx != nil {
 				rows = append(rows, r)
@@ -49,12 +50,12 @@ func (a *analyzer) disturbed() {
 		if len(rows) < disturbedOf {
 			return
 		}
-		median := *stats.MedianOf(stats.Map(rows, func(r *Row) float64 { return float64(*r.InvoluntaryCtx) }))
+		median := *stats.MedianOf(stats.Map(rows, func(r *runs.Row) float64 { return float64(*r.InvoluntaryCtx) }))
 		for _, r := range rows {
 			if n := float64(*r.InvoluntaryCtx); n >= disturbedTimes*median && n >= median+disturbedMore {
 				a.res.Disturbed = append(a.res.Disturbed, DisturbedCall{
 					Backend: at.backend, BatchSize: at.batch, Model: m.Name, Scenario: at.scenario, Rep: *r.Rep,
-					Switches: n, MedianSwitches: median, E2EMS: r.E2EKVMS, MedianE2EMS: medianField(rows, func(r *Row) *float64 { return r.E2EKVMS }),
+					Switches: n, MedianSwitches: median, E2EMS: r.E2EKVMS, MedianE2EMS: medianField(rows, func(r *runs.Row) *float64 { return r.E2EKVMS }),
 				})
 			}
 		}

@@ -6,33 +6,34 @@ import (
 	"testing"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 )
 
 // TestDisturbedCalls: a repetition with many times the switches of its cell is named, and stays in every figure.
 func TestDisturbedCalls(t *testing.T) {
-	quiet := func(r *Row) int64 { return 75 + int64(r.CallIdx) }
+	quiet := func(r *runs.Row) int64 { return 75 + int64(r.CallIdx) }
 	for _, c := range []struct {
 		what     string
-		switches func(r *Row) int64 // -1: not on record
-		want     []string           // model/scenario rep of the disturbed ones
-		text     string             // in the warning
+		switches func(r *runs.Row) int64 // -1: not on record
+		want     []string                // model/scenario rep of the disturbed ones
+		text     string                  // in the warning
 	}{
 		{"none", quiet, nil, ""},
-		{"one", func(r *Row) int64 {
+		{"one", func(r *runs.Row) int64 {
 			if r.Model == "m01" && r.Scenario == "a" && r.Rep != nil && *r.Rep == 2 {
 				return 916
 			}
 			return quiet(r)
 		}, []string{"m01/a 2"}, "1 repetition has at least 5 times as many involuntary switches as the median of its cell: m01/gpu/a rep 2: 916, the median is 78"},
-		{"a warm-up", func(r *Row) int64 {
+		{"a warm-up", func(r *runs.Row) int64 {
 			if r.IsWarmup {
 				return 916
 			}
 			return quiet(r)
 		}, nil, ""},
-		{"few", func(r *Row) int64 { return int64(10 * (r.CallIdx % 4)) }, nil, ""},
-		{"not on record", func(r *Row) int64 { return -1 }, nil, ""},
-		{"one in each cell", func(r *Row) int64 {
+		{"few", func(r *runs.Row) int64 { return int64(10 * (r.CallIdx % 4)) }, nil, ""},
+		{"not on record", func(r *runs.Row) int64 { return -1 }, nil, ""},
+		{"one in each cell", func(r *runs.Row) int64 {
 			if r.Rep != nil && *r.Rep == 0 {
 				return 1000
 			}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -23,7 +24,7 @@ func severityOf(status string) int {
 // failures lists the cells that have failed calls.
 func (a *analyzer) failures() {
 	type tally struct {
-		worst      *Row
+		worst      *runs.Row
 		failed, ok map[callID]bool
 	}
 	tallies := map[scenarioKey]*tally{}
@@ -34,7 +35,7 @@ func (a *analyzer) failures() {
 			t = &tally{failed: map[callID]bool{}, ok: map[callID]bool{}}
 			tallies[scenarioKeyOf(r)] = t
 		}
-		if r.ok() {
+		if r.OK() {
 			t.ok[callIDOf(r)] = true
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -88,7 +89,7 @@ func TestFirstChange(t *testing.T) {
 }
 
 // disturb multiplies the times of one call.
-func disturb(rows []Row, model, scenario string, rep int, token func(i int) float64) {
+func disturb(rows []runs.Row, model, scenario string, rep int, token func(i int) float64) {
 	for i := range rows {
 		r := &rows[i]
 		if r.Model != model || r.Scenario != scenario || r.Rep == nil || *r.Rep != rep {
@@ -115,7 +116,7 @@ func disturb(rows []Row, model, scenario string, rep int, token func(i int) floa
 func TestFirstChangeNoise(t *testing.T) {
 	flat := ladder
 	flat.perToken = func(m int) float64 { return 1 + .1*float64(m) }
-	scatter := func(rows []Row, model string) {
+	scatter := func(rows []runs.Row, model string) {
 		for rep, times := range []float64{1, 1.4, .7, 1.3, .6, 1.5, .9} {
 			disturb(rows, model, "p9", rep, func(int) float64 { return times })
 		}
@@ -123,28 +124,28 @@ func TestFirstChangeNoise(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		plan           plan
-		change         func([]Row)
+		change         func([]runs.Row)
 		verdict, known string
 		model, why     string
 	}{
-		{"noisy base", ladder, func(rows []Row) { scatter(rows, "m00") }, "latency", "latency", "m04", "perhaps before, for decode on m02"},
-		{"noisy model that would decide", ladder, func(rows []Row) { scatter(rows, "m02") }, "latency", "latency", "m03", "perhaps before, for decode on m02"}, // the next one decides then
-		{"one slow call on the base", ladder, func(rows []Row) {
+		{"noisy base", ladder, func(rows []runs.Row) { scatter(rows, "m00") }, "latency", "latency", "m04", "perhaps before, for decode on m02"},
+		{"noisy model that would decide", ladder, func(rows []runs.Row) { scatter(rows, "m02") }, "latency", "latency", "m03", "perhaps before, for decode on m02"}, // the next one decides then
+		{"one slow call on the base", ladder, func(rows []runs.Row) {
 			disturb(rows, "m00", "p9", 2, func(int) float64 { return 5 })
 		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
-		{"one slow call on the model that decides", ladder, func(rows []Row) {
+		{"one slow call on the model that decides", ladder, func(rows []runs.Row) {
 			disturb(rows, "m02", "p1", 6, func(int) float64 { return 5 })
 		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
-		{"one call slow at its end", ladder, func(rows []Row) {
+		{"one call slow at its end", ladder, func(rows []runs.Row) {
 			disturb(rows, "m01", "p1", 4, func(i int) float64 { return 1 + float64(i/50) })
 		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
 		{"twice, but not shown", plan{models: 3, reps: 7, gen: 16, backends: []string{"cpu"}, scenarios: []string{"p1"},
-			perToken: func(m int) float64 { return 1 + 1.02*float64(m/2) }}, func(rows []Row) {
+			perToken: func(m int) float64 { return 1 + 1.02*float64(m/2) }}, func(rows []runs.Row) {
 			for rep := range 7 {
 				disturb(rows, "m02", "p1", rep, func(int) float64 { return .94 + .02*float64(rep) })
 			}
 		}, "unknown", "none", "", "but that it is more than 2 times is not shown: at least"},
-		{"two calls make the tail", flat, func(rows []Row) {
+		{"two calls make the tail", flat, func(rows []runs.Row) {
 			for _, sc := range []string{"p1", "p9"} {
 				disturb(rows, "m04", sc, 2, func(i int) float64 { return 1 + .8*float64(i/2%2) })
 			}
@@ -152,7 +153,7 @@ func TestFirstChangeNoise(t *testing.T) {
 	} {
 		rows := c.plan.rows(1)
 		c.change(rows)
-		r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +191,7 @@ func TestFirstChangeWords(t *testing.T) {
 	}
 	coarse := ladder
 	rows := coarse.rows(1)
-	run := &Run{Harness: HarnessLLMScale}
+	run := &runs.Run{Harness: runs.HarnessLLMScale}
 	for _, x := range rows {
 		if x.Model == "m00" || x.Model >= "m05" {
 			run.Rows = append(run.Rows, x)
@@ -213,7 +214,7 @@ func TestFirstChangeWords(t *testing.T) {
 }
 
 // resize gives the models other sizes, in million parameters.
-func resize(rows []Row, sizes ...float64) []Row {
+func resize(rows []runs.Row, sizes ...float64) []runs.Row {
 	for i := range rows {
 		for m, size := range sizes {
 			if rows[i].Model == fmt.Sprintf("m%02d", m) {
@@ -253,7 +254,7 @@ func TestFirstChangeSizes(t *testing.T) {
 		if c.change != nil {
 			c.change(&p)
 		}
-		r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: resize(p.rows(1), c.sizes...)}, Options{Bootstrap: -1})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: resize(p.rows(1), c.sizes...)}, Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +279,7 @@ func TestFirstChangeEqualTimes(t *testing.T) {
 			}
 			rows[i].LatencyMS, rows[i].KVDecodeMS = &ms, &ms
 		}
-		r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

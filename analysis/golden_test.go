@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
 
@@ -233,7 +234,7 @@ var tr121Result *Result
 func tr121(t testing.TB) *Result {
 	t.Helper()
 	if tr121Result == nil {
-		run, err := Load("testdata/tr121")
+		run, err := runs.Load("testdata/tr121")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,7 +373,7 @@ func TestPublishedShape(t *testing.T) {
 	printed(t, "b", &l.B, ".097")
 	printed(t, "R2", &l.R2, ".0005")
 	// tr121.md 2.2: on the non-embedding axis.
-	run, _ := Load("testdata/tr121")
+	run, _ := runs.Load("testdata/tr121")
 	ne, err := Analyze(run, Options{XAxis: "params_non_embedding"})
 	if err != nil {
 		t.Fatal(err)

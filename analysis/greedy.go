@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"llmscale/analysis/runs"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -58,7 +59,7 @@ func (a *analyzer) ollamaGreedy() {
 }
 
 // answered are the calls of a text with an answer.
-func answered(rows []*Row) (out []*Row) {
+func answered(rows []*runs.Row) (out []*runs.Row) {
 	for _, r := range rows {
 		if r.Prompt != nil && r.OutputText != nil {
 			out = append(out, r)
@@ -68,7 +69,7 @@ func answered(rows []*Row) (out []*Row) {
 }
 
 // answers counts different answers.
-func answers(rows []*Row) int {
+func answers(rows []*runs.Row) int {
 	seen := map[string]bool{}
 	for _, r := range rows {
 		seen[*r.OutputText] = true
@@ -76,7 +77,7 @@ func answers(rows []*Row) int {
 	return len(seen)
 }
 
-func (g *OllamaGreedy) compare(native, ollama *Row) {
+func (g *OllamaGreedy) compare(native, ollama *runs.Row) {
 	g.NativeTokens = len(native.OutputPieces)
 	for _, note := range ollama.OllamaNotes {
 		if strings.HasPrefix(note, record.RepeatsBanned) {
@@ -227,7 +228,7 @@ func lostPieces(pieces []string, rest string) int {
 
 // pieceAt is the token of Ollama's answer that holds byte at, and where it begins;
 // where pieces are not tokens, a few characters from there.
-func pieceAt(r *Row, at int) (start int, piece string) {
+func pieceAt(r *runs.Row, at int) (start int, piece string) {
 	text := *r.OutputText
 	if len(r.OllamaInterTokenNS) > 0 && strings.Join(r.OutputPieces, "") == text {
 		for _, p := range r.OutputPieces {

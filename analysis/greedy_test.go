@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -46,7 +47,7 @@ func TestGreedy(t *testing.T) {
 			if text == "" {
 				text = strings.Join(tt.pieces, "")
 			}
-			native, ollama := &Row{}, &Row{}
+			native, ollama := &runs.Row{}, &runs.Row{}
 			native.OutputPieces, native.OutputText = tt.pieces, &text
 			ollama.OutputPieces, ollama.OutputText, ollama.OllamaNotes = tt.ollama, new(strings.Join(tt.ollama, "")), tt.notes
 			ollama.OllamaDiffers = []string{"sampling: repeats are banned by a presence penalty"} // of long answers alone

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -201,15 +202,15 @@ func intervals(t *testing.T, v reflect.Value, path string, f func(path string, e
 // estimate that it stands beside, whatever the calls are. Runs of few calls, heavy
 // tails, equal times, several lengths, weight types and an Ollama server.
 func TestIntervalsHoldTheirEstimates(t *testing.T) {
-	runs := 120 // of some hundred samples each
+	trials := 120 // of some hundred samples each
 	if testing.Short() {
-		runs = 12
+		trials = 12
 	}
 	seen := map[string]int{}
-	for seed := range runs {
+	for seed := range trials {
 		rng := rand.New(rand.NewPCG(uint64(seed), 9))
 		rows := smallRun(rng)
-		r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: []int{-1, 10, 40, 100}[rng.IntN(4)]})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: []int{-1, 10, 40, 100}[rng.IntN(4)]})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -252,7 +253,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 
 // smallRun makes up a run of anything: 2 to 5 models, some in three weight types,
 // natively and through Ollama, 1 to 6 calls of prompts and answers of three lengths.
-func smallRun(rng *rand.Rand) (rows []Row) {
+func smallRun(rng *rand.Rand) (rows []runs.Row) {
 	models, calls, types := 2+rng.IntN(4), 1+rng.IntN(6), 1+rng.IntN(3)
 	noise := []func() float64{
 		func() float64 { return 1 },

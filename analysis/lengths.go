@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -93,8 +94,8 @@ type PositionSlope struct {
 
 // answerTokens is the number of tokens per sequence that a record's decode time
 // stands for; 0 where it is unknown.
-func answerTokens(r *Row) int {
-	if gen := r.genTokens(); gen != nil {
+func answerTokens(r *runs.Row) int {
+	if gen := r.AnswerTokens(); gen != nil {
 		return max(0, *gen)
 	}
 	return max(0, r.GenTokensTarget)
@@ -119,7 +120,7 @@ func (c *Cell) AnswerTokens() *float64 {
 
 // lengthCalls are the calls of one model at one prompt length, by answer length.
 type lengthCalls struct {
-	decode, e2e map[int][]*Row
+	decode, e2e map[int][]*runs.Row
 	scenarios   map[int][]string
 }
 
@@ -153,16 +154,16 @@ func (a *analyzer) lengthCalls(s series, m *Model) map[promptAt]*lengthCalls {
 			}
 			for _, r := range g.rows {
 				gen := answerTokens(r)
-				if gen == 0 || r.promptEach() == nil {
+				if gen == 0 || r.PromptEach() == nil {
 					continue
 				}
 				if r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
 					continue // scaled to a length that it did not have: it would prove any law of proportion
 				}
-				at := promptAt{r.depth(), *r.promptEach()}
+				at := promptAt{r.DepthTokens(), *r.PromptEach()}
 				c := out[at]
 				if c == nil {
-					c = &lengthCalls{map[int][]*Row{}, map[int][]*Row{}, map[int][]string{}}
+					c = &lengthCalls{map[int][]*runs.Row{}, map[int][]*runs.Row{}, map[int][]string{}}
 					out[at] = c
 				}
 				if mode == record.ModeE2E {
@@ -213,7 +214,7 @@ func (a *analyzer) decodeLengths(s series, m *Model, at promptAt, c *lengthCalls
 // longest calls alone would be larger than the fixed cost that is looked for.
 // Dividing the law by gen_tokens makes it ordinary least squares of the time per
 // token on 1/gen_tokens, with the fixed cost for a slope.
-func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
+func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*runs.Row) {
 	if len(gens) < minLengths {
 		f.Reason = fmt.Sprintf("%d lengths; a line takes %d", len(gens), minLengths)
 		return
@@ -286,7 +287,7 @@ func (f *DecodeLengthFit) where() string {
 // mean with its interval over the calls: steps of one call are not independent,
 // calls are. A call's slope is Theil's abbreviated one, the median over i of
 // (t[i+h]-t[i])/h with h half the steps, which single slow steps do not move.
-func positionSlope(gen int, calls []*Row) PositionSlope {
+func positionSlope(gen int, calls []*runs.Row) PositionSlope {
 	out := PositionSlope{GenTokens: gen}
 	var slopes, middles []float64
 	for _, r := range calls {
@@ -322,7 +323,7 @@ func positionSlope(gen int, calls []*Row) PositionSlope {
 // far that the line's fixed cost is off by more than its interval. n steps, each
 // slower than the one before by c, add c*n(n-1)/2 to a call; the fixed cost that
 // the line would find in that alone is the error.
-func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
+func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*runs.Row) {
 	if !f.OK || f.Position.CI == nil || crossesZero(f.Position.CI) {
 		return
 	}
@@ -348,7 +349,7 @@ func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*Row) {
 
 // lengthAnswer says whether the time per token depends on the length of the
 // answer, from the longest against the shortest.
-func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*Row) LengthAnswer {
+func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*runs.Row) LengthAnswer {
 	first, last := rows[0], rows[len(rows)-1]
 	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens, Depth: f.Depth,
 		NLengths: len(rows), Shortest: first.GenTokens, Longest: last.GenTokens, Ratio: last.Ratio, Tolerance: LengthTolerance, Verdict: "unknown"}
@@ -418,7 +419,7 @@ func (a *analyzer) checkLengths() {
 	calls, asked, decoded := 0, 0, 0
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		if r.ok() && r.Mode == record.ModeDecode && r.BackendKind != kindOllama && r.GenTokens != nil && r.GenTokensTarget > 0 && *r.GenTokens != r.GenTokensTarget {
+		if r.OK() && r.Mode == record.ModeDecode && r.BackendKind != kindOllama && r.GenTokens != nil && r.GenTokensTarget > 0 && *r.GenTokens != r.GenTokensTarget {
 			if calls == 0 {
 				asked, decoded = r.GenTokensTarget, *r.GenTokens
 			}

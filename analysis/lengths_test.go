@@ -12,16 +12,17 @@ import (
 	"testing"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
 // lengthRun makes records of answers of several lengths, one scenario for each,
 // by models m00, m01, ... decode gives a call's time in ms; step, where it is not
 // nil, the time of one decode step in ns.
-func lengthRun(models int, gens []int, reps int, decode func(model, gen, rep int) float64, step func(model, pos int) int64) []Row {
+func lengthRun(models int, gens []int, reps int, decode func(model, gen, rep int) float64, step func(model, pos int) int64) []runs.Row {
 	p := plan{models: 1, reps: 1, gen: 1, perToken: func(int) float64 { return 1 }}
 	rng := rand.New(rand.NewPCG(1, 1)) // p.call's own times are replaced below
-	var rows []Row
+	var rows []runs.Row
 	for m := range models {
 		for task, gen := range gens {
 			for rep := range reps {
@@ -45,9 +46,9 @@ func lengthRun(models int, gens []int, reps int, decode func(model, gen, rep int
 	return rows
 }
 
-func analyzeRows(t *testing.T, rows []Row) *Result {
+func analyzeRows(t *testing.T, rows []runs.Row) *Result {
 	t.Helper()
-	r, err := Analyze(&Run{Harness: HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,8 +211,8 @@ func TestPositionBias(t *testing.T) {
 
 // TestPositionSlope: when it is unknown, and what does not move it.
 func TestPositionSlope(t *testing.T) {
-	call := func(n int, perStep, spike int64) *Row {
-		r := &Row{}
+	call := func(n int, perStep, spike int64) *runs.Row {
+		r := &runs.Row{}
 		for i := range n {
 			ns := 1e6 + perStep*int64(i)
 			if i%10 == 9 {
@@ -221,12 +222,12 @@ func TestPositionSlope(t *testing.T) {
 		}
 		return r
 	}
-	p := positionSlope(64, []*Row{call(64, 100, 0), call(64, 300, 0), call(64, 200, 5e6)})
+	p := positionSlope(64, []*runs.Row{call(64, 100, 0), call(64, 300, 0), call(64, 200, 5e6)})
 	near(t, "mean of three calls", p.NSPer100, 20000, 1e-9)
 	// 4.302653 is t(0.975, 2), from its table; the slopes' deviation is 10000.
 	near(t, "lower end", &p.CI.Low, 20000-4.302653*10000/math.Sqrt(3), 1)
 	near(t, "upper end", &p.CI.High, 20000+4.302653*10000/math.Sqrt(3), 1)
-	for want, calls := range map[string][]*Row{
+	for want, calls := range map[string][]*runs.Row{
 		"no token times were recorded":                                         {{}, call(40, 1, 0)}, // none of 63 steps
 		"the longest answers have 63 tokens; a slope along positions takes 64": {call(63, 1, 0), call(63, 1, 0), call(63, 1, 0)},
 		"2 calls of the longest answers; a slope along positions takes 3":      {call(64, 1, 0), call(64, 1, 0)},
@@ -253,7 +254,7 @@ func TestOneLength(t *testing.T) {
 	for i := range scaled {
 		scaled[i].GenTokensRaw = new(5)
 	}
-	for name, rows := range map[string][]Row{"one": one, "prompts differ": prompts, "scaled answers": scaled} {
+	for name, rows := range map[string][]runs.Row{"one": one, "prompts differ": prompts, "scaled answers": scaled} {
 		r := analyzeRows(t, rows)
 		dir := filepath.Join(t.TempDir(), "analysis")
 		if err := Write(dir, r); err != nil {
@@ -302,7 +303,7 @@ func TestMixedLengths(t *testing.T) {
 	}
 
 	// Two models without one scenario each: as many, but not the same lengths.
-	var some []Row
+	var some []runs.Row
 	for _, r := range rows {
 		if !(r.Model == "m02" && r.Scenario == "gen8") && !(r.Model == "m03" && r.Scenario == "gen64") {
 			some = append(some, r)
@@ -353,9 +354,9 @@ func TestLengthMismatch(t *testing.T) {
 // TestLinearityOfSeveralTargets: there is a line over answers of all lengths, and
 // no projection to a target that is not one.
 func TestLinearityOfSeveralTargets(t *testing.T) {
-	var rows []*Row
+	var rows []*runs.Row
 	for i, n := range []int{10, 20, 40} {
-		r := &Row{}
+		r := &runs.Row{}
 		r.GenTokensRaw, r.KVDecodeMS, r.GenTokensTarget = new(n), new(3+2*float64(n)), 64
 		if i == 2 {
 			r.GenTokensTarget = 128

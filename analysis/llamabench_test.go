@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -52,15 +53,15 @@ func TestLlamaBench(t *testing.T) {
 	dir := t.TempDir()
 	p := servedPlan
 	p.models = 2
-	var runs strings.Builder
+	var records strings.Builder
 	for _, r := range p.rows() {
 		data, err := json.Marshal(r.Record)
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&runs, "%s\n", data)
+		fmt.Fprintf(&records, "%s\n", data)
 	}
-	for file, text := range map[string]string{"runs.jsonl": runs.String(), LlamaBenchFile: strings.Join(lines, "\n")} {
+	for file, text := range map[string]string{"runs.jsonl": records.String(), runs.LlamaBenchFile: strings.Join(lines, "\n")} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -120,19 +121,19 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 		dir := t.TempDir()
 		p := servedPlan
 		p.models = 2
-		var runs, bench strings.Builder
+		var records, bench strings.Builder
 		for _, r := range p.rows() {
 			r.ModelFile = c.files[map[string]int{"m00": 0, "m01": 1}[r.Model]]
 			data, err := json.Marshal(r.Record)
 			if err != nil {
 				t.Fatal(err)
 			}
-			fmt.Fprintf(&runs, "%s\n", data)
+			fmt.Fprintf(&records, "%s\n", data)
 		}
 		for i, name := range strings.Fields(c.lines) {
 			fmt.Fprintf(&bench, `{"model_filename": %q, "n_threads": 2, "backends": "CPU", "n_prompt": 256, "samples_ns": [%[2]d, %[2]d]}`+"\n", name, (i+1)*1e6)
 		}
-		for file, text := range map[string]string{"runs.jsonl": runs.String(), LlamaBenchFile: bench.String()} {
+		for file, text := range map[string]string{"runs.jsonl": records.String(), runs.LlamaBenchFile: bench.String()} {
 			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o666); err != nil {
 				t.Fatal(err)
 			}
@@ -165,20 +166,20 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 
 // TestLlamaBenchOnGPU: layers count there, and "all" is as many as there are.
 func TestLlamaBenchOnGPU(t *testing.T) {
-	r := &Row{}
+	r := &runs.Row{}
 	r.ModelFile, r.NThreads, r.NThreadsBatch, r.Device, r.NLayer, r.NGPULayers = "m.gguf", new(2), new(4), "cuda", 12, 13
 	for layers, want := range map[int]bool{99: true, -1: true, 13: true, 12: false, 0: false} {
-		if got := (&LlamaBench{ModelFile: "m.gguf", Threads: 4, GPULayers: layers, Backends: "CUDA"}).runsOn(r); got != want {
+		if got := (&runs.LlamaBench{ModelFile: "m.gguf", Threads: 4, GPULayers: layers, Backends: "CUDA"}).RunsOn(r); got != want {
 			t.Errorf("%d layers: %v", layers, got)
 		}
 	}
 	// Decode has threads of its own.
-	for _, b := range []LlamaBench{{Threads: 2, Gen: 8}, {Threads: 4, Prompt: 8}} {
+	for _, b := range []runs.LlamaBench{{Threads: 2, Gen: 8}, {Threads: 4, Prompt: 8}} {
 		b.ModelFile, b.GPULayers = "m.gguf", -1
-		if !b.runsOn(r) {
+		if !b.RunsOn(r) {
 			t.Errorf("%+v", b)
 		}
-		if b.Threads = 6 - b.Threads; b.runsOn(r) {
+		if b.Threads = 6 - b.Threads; b.RunsOn(r) {
 			t.Errorf("%+v", b)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -28,9 +29,9 @@ func writeRun(t testing.TB, manifest, lines string) string {
 	return dir
 }
 
-func mustLoad(t testing.TB, dir string) *Run {
+func mustLoad(t testing.TB, dir string) *runs.Run {
 	t.Helper()
-	run, err := Load(dir)
+	run, err := runs.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,16 +105,16 @@ func TestLoadDamaged(t *testing.T) {
 	}
 
 	many := mustLoad(t, writeRun(t, "{}", good+strings.Repeat("x\n", 1000)))
-	if many.Counts.Broken != 1000 || len(many.Warnings) != maxBrokenWarnings+1 {
+	if many.Counts.Broken != 1000 || len(many.Warnings) != runs.MaxBrokenWarnings+1 {
 		t.Errorf("%d broken, %d warnings", many.Counts.Broken, len(many.Warnings))
 	}
 }
 
 func TestLoadErrors(t *testing.T) {
-	if _, err := Load(filepath.Join(t.TempDir(), "nowhere")); err == nil || !strings.Contains(err.Error(), "no run folder") {
+	if _, err := runs.Load(filepath.Join(t.TempDir(), "nowhere")); err == nil || !strings.Contains(err.Error(), "no run folder") {
 		t.Errorf("missing folder: %v", err)
 	}
-	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a run folder") {
+	if _, err := runs.Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a run folder") {
 		t.Errorf("empty folder: %v", err)
 	}
 	run := mustLoad(t, writeRun(t, "", decodeLine(0, 0, "ok", 1)))
@@ -180,18 +181,18 @@ func TestIncomplete(t *testing.T) {
 	whole := e2e(0, 0, 0, "ok") + e2e(0, 0, 1, "ok")
 	for _, c := range []struct {
 		name, lines string
-		want        Repetitions
+		want        runs.Repetitions
 		missing     int
 	}{
-		{"whole", whole + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "ok"), Repetitions{Planned: 4, Measured: 4}, 0},
-		{"out of memory", whole + e2e(1, 0, 0, "oom"), Repetitions{Planned: 4, Measured: 2, Final: 2}, 0},
-		{"waived", whole + e2e(1, 0, 0, "waived"), Repetitions{Planned: 4, Measured: 2, Final: 2}, 0},
-		{"out of memory after a repetition", whole + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "oom"), Repetitions{Planned: 4, Measured: 3, Final: 1}, 0},
-		{"crashed", whole + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "crashed"), Repetitions{Planned: 4, Measured: 3, Failed: 1}, 0},
-		{"crashed, then out of memory", whole + e2e(1, 0, 0, "crashed") + e2e(1, 1, 1, "oom"), Repetitions{Planned: 4, Measured: 2, Final: 2}, 0},
-		{"never started", whole, Repetitions{Planned: 4, Measured: 2}, 2},
-		{"hidden by warm-ups", whole + warmup(1, 0) + warmup(1, 1) + warmup(1, 2) + e2e(1, 0, 0, "ok"), Repetitions{Planned: 4, Measured: 3}, 1},
-		{"measured twice", whole + e2e(1, 0, 0, "ok") + e2e(1, 1, 0, "ok"), Repetitions{Planned: 4, Measured: 3}, 1},
+		{"whole", whole + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "ok"), runs.Repetitions{Planned: 4, Measured: 4}, 0},
+		{"out of memory", whole + e2e(1, 0, 0, "oom"), runs.Repetitions{Planned: 4, Measured: 2, Final: 2}, 0},
+		{"waived", whole + e2e(1, 0, 0, "waived"), runs.Repetitions{Planned: 4, Measured: 2, Final: 2}, 0},
+		{"out of memory after a repetition", whole + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "oom"), runs.Repetitions{Planned: 4, Measured: 3, Final: 1}, 0},
+		{"crashed", whole + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "crashed"), runs.Repetitions{Planned: 4, Measured: 3, Failed: 1}, 0},
+		{"crashed, then out of memory", whole + e2e(1, 0, 0, "crashed") + e2e(1, 1, 1, "oom"), runs.Repetitions{Planned: 4, Measured: 2, Final: 2}, 0},
+		{"never started", whole, runs.Repetitions{Planned: 4, Measured: 2}, 2},
+		{"hidden by warm-ups", whole + warmup(1, 0) + warmup(1, 1) + warmup(1, 2) + e2e(1, 0, 0, "ok"), runs.Repetitions{Planned: 4, Measured: 3}, 1},
+		{"measured twice", whole + e2e(1, 0, 0, "ok") + e2e(1, 1, 0, "ok"), runs.Repetitions{Planned: 4, Measured: 3}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			run := mustLoad(t, writeRun(t, `{"task_count": 2, "repetitions": 2}`, c.lines))
@@ -220,7 +221,7 @@ func TestSanitize(t *testing.T) {
 		`-`:                                   `-`,
 		`{"a":1}`:                             `{"a":1}`,
 	} {
-		if got := string(sanitize([]byte(in))); got != want {
+		if got := string(runs.Sanitize([]byte(in))); got != want {
 			t.Errorf("sanitize(%s) = %s, want %s", in, got, want)
 		}
 	}
@@ -232,7 +233,7 @@ func FuzzParseRow(f *testing.F) {
 	f.Add([]byte(`"\`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		in := slices.Clone(data)
-		row, _, err := parseRow(data)
+		row, _, err := runs.ParseRow(data)
 		if !slices.Equal(in, data) {
 			t.Fatal("the input was changed")
 		}
@@ -240,7 +241,7 @@ func FuzzParseRow(f *testing.F) {
 			return
 		}
 		row.Line = 1
-		run := &Run{Harness: HarnessTR121, Rows: []Row{row}}
+		run := &runs.Run{Harness: runs.HarnessTR121, Rows: []runs.Row{row}}
 		r, err := Analyze(run, Options{Bootstrap: 5})
 		if err != nil {
 			t.Fatal(err)
@@ -252,7 +253,7 @@ func FuzzParseRow(f *testing.F) {
 }
 
 func TestManifest(t *testing.T) {
-	m, err := ParseManifest([]byte(`{"run_id":"x","argv":["a","b"],"n":3.0,"f":2.5,"nan":NaN,"deep":{"er":{"v":[1]}}, "novel": {"k": true}}`))
+	m, err := runs.ParseManifest([]byte(`{"run_id":"x","argv":["a","b"],"n":3.0,"f":2.5,"nan":NaN,"deep":{"er":{"v":[1]}}, "novel": {"k": true}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +270,7 @@ func TestManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var again Manifest
+	var again runs.Manifest
 	if err := json.Unmarshal(data, &again); err != nil || again.Text("novel") != `{"k":true}` {
 		t.Errorf("%s: %v", data, err)
 	}
@@ -310,7 +311,7 @@ func TestThreadsOfARecord(t *testing.T) {
 		{`"n_threads":1,"n_threads_batch":3,"n_threads_asked":2,"n_threads_batch_asked":4`, 1, 3},
 		{`"n_threads":null,"n_threads_batch":null,"n_threads_asked":2,"n_threads_batch_asked":4`, 2, 4},
 	} {
-		row, bad, err := parseRow([]byte(`{"backend":"b","model":"m","mode":"prefill","status":"ok",` + c.facts + `}`))
+		row, bad, err := runs.ParseRow([]byte(`{"backend":"b","model":"m","mode":"prefill","status":"ok",` + c.facts + `}`))
 		if err != nil || bad != "" {
 			t.Fatal(err, bad)
 		}

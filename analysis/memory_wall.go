@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -118,7 +119,7 @@ func (a *analyzer) memoryWall() {
 	for _, b := range list {
 		config[b.Name] = b
 	}
-	rows := map[cellKey][]*Row{} // of a series' model
+	rows := map[cellKey][]*runs.Row{} // of a series' model
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
 		if r.Device == ceilings.CUDA && r.Status != record.StatusWaived {
@@ -150,25 +151,25 @@ func (a *analyzer) memoryWall() {
 	a.res.MemoryWall = wall
 }
 
-func (a *analyzer) wallCell(s series, m *Model, rows []*Row, config wallBackend) WallCell {
+func (a *analyzer) wallCell(s series, m *Model, rows []*runs.Row, config wallBackend) WallCell {
 	c := WallCell{Backend: s.backend, BatchSize: s.batch, Asked: asked(config.Layers), Model: m.Name, ParamsM: m.ParamsMillions, WeightType: m.WeightType, Status: record.StatusOK}
 	if m.NLayer > 0 {
 		c.Layers = m.NLayer + 1
 	}
 	ran := false
-	told := rows[max(slices.IndexFunc(rows, (*Row).ok), 0)] // a call that failed knows what was asked for, and not what came of it
+	told := rows[max(slices.IndexFunc(rows, (*runs.Row).OK), 0)] // a call that failed knows what was asked for, and not what came of it
 	c.settings = settingsOf(told).Without("n_gpu_layers", "vram_limit_gib", axes.DType)
-	var worst *Row
+	var worst *runs.Row
 	for _, r := range rows {
 		if c.LimitGiB == nil {
 			c.LimitGiB = r.VRAMLimitGiB
 		}
-		if r.ok() {
+		if r.OK() {
 			ran = true
 			if c.GPULayers == nil {
 				c.GPULayers = new(r.NGPULayers)
 			}
-			if peak := r.GPUPeakMB; r.counts() && peak != nil {
+			if peak := r.GPUPeakMB; r.Counts() && peak != nil {
 				c.PeakMiB = larger(c.PeakMiB, peak)
 				if r.VRAMBeforeMiB != nil {
 					c.OwnMiB = larger(c.OwnMiB, stats.Finite(*peak-*r.VRAMBeforeMiB))

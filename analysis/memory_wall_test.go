@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -13,7 +14,7 @@ import (
 // card with all layers and with as many as fit, and under the whole card. Decode
 // takes 1 ms for each 5 million parameters, 10 times that where layers are on the
 // CPU.
-func wallRun(change func(r *Row)) *Run {
+func wallRun(change func(r *runs.Row)) *runs.Run {
 	rows := plan{models: 6, reps: 3, gen: 4, backends: []string{"all8", "fit8", "card"}, scenarios: []string{"a"}, perToken: func(m int) float64 { return float64(int(1) << m) }}.rows(1)
 	for i := range rows {
 		r := &rows[i]
@@ -42,17 +43,17 @@ func wallRun(change func(r *Row)) *Run {
 			change(r)
 		}
 	}
-	m, err := ParseManifest([]byte(`{"resolved": {"backends": [
+	m, err := runs.ParseManifest([]byte(`{"resolved": {"backends": [
 		{"name": "all8", "device": "cuda", "n_gpu_layers": -1, "vram_limit_gib": 8},
 		{"name": "fit8", "device": "cuda", "n_gpu_layers": -2, "vram_limit_gib": 8},
 		{"name": "card", "device": "cuda", "n_gpu_layers": -1}]}}`))
 	if err != nil {
 		panic(err) // the text above is JSON
 	}
-	return &Run{Harness: HarnessLLMScale, Rows: rows, Manifest: m}
+	return &runs.Run{Harness: runs.HarnessLLMScale, Rows: rows, Manifest: m}
 }
 
-func wallOf(t *testing.T, run *Run) *MemoryWall {
+func wallOf(t *testing.T, run *runs.Run) *MemoryWall {
 	t.Helper()
 	r, err := Analyze(run, Options{Bootstrap: -1})
 	if err != nil {
@@ -105,7 +106,7 @@ func TestMemoryWall(t *testing.T) {
 // ran, so that the model is still compared with the same one whole.
 func TestWallAfterFailedCall(t *testing.T) {
 	failed := false
-	w := wallOf(t, wallRun(func(r *Row) {
+	w := wallOf(t, wallRun(func(r *runs.Row) {
 		r.CPUAffinity = new("0-7")
 		if r.Backend == "fit8" && r.Model == "m04" && !failed {
 			failed = true
@@ -121,7 +122,7 @@ func TestWallAfterFailedCall(t *testing.T) {
 // times its largest model.
 func TestNoTrend(t *testing.T) {
 	few := wallRun(nil)
-	var rows []Row
+	var rows []runs.Row
 	for _, r := range few.Rows {
 		if r.Backend == "fit8" && r.Model >= "m02" {
 			rows = append(rows, r)
@@ -131,7 +132,7 @@ func TestNoTrend(t *testing.T) {
 	if c := wallOf(t, few).Cells[2]; c.State != WallPartial || c.OverTrend != nil || c.OverWhole != nil || c.WholeIn != "" {
 		t.Errorf("%+v", c)
 	}
-	far := wallRun(func(r *Row) {
+	far := wallRun(func(r *runs.Row) {
 		if r.Model >= "m04" { // the next smaller one has 40
 			r.ParamsMillions, r.ParamsTotal = 10*r.ParamsMillions, 10*r.ParamsTotal
 		}
@@ -147,13 +148,13 @@ func TestNoTrend(t *testing.T) {
 func TestWallStates(t *testing.T) {
 	for _, c := range []struct {
 		want   string
-		change func(r *Row)
+		change func(r *runs.Row)
 	}{
-		{WallNone, func(r *Row) { r.NGPULayers = 0 }},
-		{WallInvalid, func(r *Row) { r.Verdict = new(record.VerdictInvalid) }},
-		{WallFailed, func(r *Row) { r.Status, r.Error = record.StatusCrashed, new("died") }},
+		{WallNone, func(r *runs.Row) { r.NGPULayers = 0 }},
+		{WallInvalid, func(r *runs.Row) { r.Verdict = new(record.VerdictInvalid) }},
+		{WallFailed, func(r *runs.Row) { r.Status, r.Error = record.StatusCrashed, new("died") }},
 	} {
-		w := wallOf(t, wallRun(func(r *Row) {
+		w := wallOf(t, wallRun(func(r *runs.Row) {
 			if r.Backend == "fit8" && r.Model == "m00" {
 				c.change(r)
 			}
@@ -167,9 +168,9 @@ func TestWallStates(t *testing.T) {
 // TestNoWall: nothing to show where backends do not differ and all is whole, on a
 // CPU, and where no GPU was there.
 func TestNoWall(t *testing.T) {
-	card := func(change func(r *Row)) *Run {
+	card := func(change func(r *runs.Row)) *runs.Run {
 		run := wallRun(change)
-		var rows []Row
+		var rows []runs.Row
 		for _, r := range run.Rows {
 			if r.Backend == "card" {
 				rows = append(rows, r)
@@ -178,16 +179,16 @@ func TestNoWall(t *testing.T) {
 		run.Rows = rows
 		return run
 	}
-	for name, run := range map[string]*Run{
+	for name, run := range map[string]*runs.Run{
 		"whole":  card(nil),
-		"cpu":    card(func(r *Row) { r.Device, r.NGPULayers = "cpu", 0 }),
-		"waived": wallRun(func(r *Row) { r.Status = record.StatusWaived }),
+		"cpu":    card(func(r *runs.Row) { r.Device, r.NGPULayers = "cpu", 0 }),
+		"waived": wallRun(func(r *runs.Row) { r.Status = record.StatusWaived }),
 	} {
 		if w := wallOf(t, run); w != nil {
 			t.Errorf("%s: %+v", name, w)
 		}
 	}
-	if w := wallOf(t, card(func(r *Row) {
+	if w := wallOf(t, card(func(r *runs.Row) {
 		if r.Model == "m05" {
 			r.Status = record.StatusOOM
 		}

@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -29,7 +30,7 @@ func (a *analyzer) ollama() {
 		a.otherModels(s)
 		a.lengthLimitedFits(out, s)
 		for _, m := range models {
-			var decodes []*Row
+			var decodes []*runs.Row
 			for _, sc := range a.scenarios {
 				if g := a.group(s.key(m.Name, sc, record.ModePrefill)); g != nil && len(g.cold) > 0 {
 					out.Warmups = append(out.Warmups, ollamaWarmup(m, sc, g))
@@ -67,7 +68,7 @@ func (a *analyzer) otherModels(s series) {
 	}
 }
 
-func ranToTarget(r *Row) bool {
+func ranToTarget(r *runs.Row) bool {
 	return r.GenTokensRaw != nil && r.GenTokensTarget > 0 && *r.GenTokensRaw >= r.GenTokensTarget
 }
 
@@ -96,7 +97,7 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 				if g == nil {
 					continue
 				}
-				rows := slices.DeleteFunc(slices.Clone(g.rows), func(r *Row) bool { return !ranToTarget(r) })
+				rows := slices.DeleteFunc(slices.Clone(g.rows), func(r *runs.Row) bool { return !ranToTarget(r) })
 				x, ok := a.x(m)
 				if len(rows) == 0 || !ok {
 					continue
@@ -131,9 +132,9 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 }
 
 func ollamaWarmup(m *Model, scenario string, g *group) OllamaWarmup {
-	infer := func(r *Row) *float64 { return r.PrefillMS }
-	load := func(r *Row) *float64 { return r.OllamaLoadMS }
-	total := func(r *Row) *float64 {
+	infer := func(r *runs.Row) *float64 { return r.PrefillMS }
+	load := func(r *runs.Row) *float64 { return r.OllamaLoadMS }
+	total := func(r *runs.Row) *float64 {
 		if r.PrefillMS == nil || r.OllamaLoadMS == nil {
 			return nil
 		}
@@ -153,16 +154,16 @@ func ratio(a, b *float64) *float64 {
 	return stats.Finite(*a / *b)
 }
 
-func rawTokens(r *Row) *float64 { return float(r.GenTokensRaw) }
+func rawTokens(r *runs.Row) *float64 { return float(r.GenTokensRaw) }
 
-func target(r *Row) *float64 {
+func target(r *runs.Row) *float64 {
 	if r.GenTokensTarget <= 0 {
 		return nil
 	}
 	return new(float64(r.GenTokensTarget))
 }
 
-func earlyStop(m *Model, scenario string, rows []*Row) OllamaEarlyStop {
+func earlyStop(m *Model, scenario string, rows []*runs.Row) OllamaEarlyStop {
 	e := OllamaEarlyStop{Backend: m.Backend, Model: m.Name, Scenario: scenario, N: len(rows), ParamsM: m.ParamsMillions,
 		Target: medianField(rows, target), RawMedian: medianField(rows, rawTokens)}
 	early, counted := 0, 0
@@ -190,7 +191,7 @@ func earlyStop(m *Model, scenario string, rows []*Row) OllamaEarlyStop {
 }
 
 // oneTarget is the length that all rows were asked for; nil where they differ.
-func oneTarget(rows []*Row) *float64 {
+func oneTarget(rows []*runs.Row) *float64 {
 	for _, r := range rows {
 		if r.GenTokensTarget != rows[0].GenTokensTarget {
 			return nil
@@ -201,7 +202,7 @@ func oneTarget(rows []*Row) *float64 {
 
 // linearity fits eval_ms on eval_count over a model's calls, and says how far
 // from that line scaling in proportion ends up at the target length.
-func linearity(m *Model, rows []*Row) (OllamaLinearity, OllamaProjection) {
+func linearity(m *Model, rows []*runs.Row) (OllamaLinearity, OllamaProjection) {
 	var counts, evals []float64
 	for _, r := range rows {
 		if r.GenTokensRaw != nil && r.KVDecodeMS != nil && *r.GenTokensRaw > 0 && *r.KVDecodeMS > 0 {

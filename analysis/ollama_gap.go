@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -50,9 +51,9 @@ type ollamaParts struct{ wall, http, load, tokenize, promptEval, eval, rest floa
 
 // partsOf takes a call apart; ok is false where a part is missing or the answer
 // ended early, so that it is of other work than native's.
-func partsOf(r *Row) (p ollamaParts, ok bool) {
+func partsOf(r *runs.Row) (p ollamaParts, ok bool) {
 	for _, v := range []*float64{r.OllamaWallMS, r.OllamaTotalMS, r.OllamaLoadMS, r.OllamaPromptEvalMS, r.OllamaEvalMS} {
-		if v == nil || *v < 0 || !(*v < maxLatencyMS) {
+		if v == nil || *v < 0 || !(*v < runs.MaxLatencyMS) {
 			return p, false
 		}
 	}
@@ -76,7 +77,7 @@ func (a *analyzer) ollamaGaps() {
 				continue
 			}
 			g := OllamaGap{Native: p.native.backend, Ollama: p.ollama.backend, BatchSize: p.native.batch, Model: p.n.Name, ParamsM: p.n.ParamsMillions, Scenario: sc,
-				GenTokens: medianField(native, func(r *Row) *float64 { return float(r.genTokens()) })}
+				GenTokens: medianField(native, func(r *runs.Row) *float64 { return float(r.AnswerTokens()) })}
 			g.native(native)
 			g.ollama(ollama)
 			g.added()
@@ -86,11 +87,11 @@ func (a *analyzer) ollamaGaps() {
 }
 
 // native takes native's calls apart.
-func (g *OllamaGap) native(rows []*Row) {
+func (g *OllamaGap) native(rows []*runs.Row) {
 	g.NativeN = len(rows)
-	g.NativeE2EMS = medianField(rows, func(r *Row) *float64 { return r.E2EKVMS })
+	g.NativeE2EMS = medianField(rows, func(r *runs.Row) *float64 { return r.E2EKVMS })
 	g.NativePrefillMS, g.NativeDecodeMS = medianField(rows, prefillMS), medianField(rows, decodeNoSamplingMS)
-	g.NativeSamplingMS = medianField(rows, func(r *Row) *float64 {
+	g.NativeSamplingMS = medianField(rows, func(r *runs.Row) *float64 {
 		if len(r.TokenSamplingNS) == 0 || r.FirstSamplingNS == nil {
 			return nil
 		}
@@ -102,7 +103,7 @@ func (g *OllamaGap) native(rows []*Row) {
 	})
 }
 
-func (g *OllamaGap) ollama(rows []*Row) {
+func (g *OllamaGap) ollama(rows []*runs.Row) {
 	var parts []ollamaParts
 	tokenized := 0
 	for _, r := range rows {

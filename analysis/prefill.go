@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -80,14 +81,14 @@ func (a *analyzer) prefillLengths() {
 }
 
 func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLengthFit) {
-	calls := map[int][]*Row{}
+	calls := map[int][]*runs.Row{}
 	scenarios := map[int][]string{}
 	for _, sc := range a.joined() {
 		for _, r := range a.rowsOf(s, m.Name, sc, record.ModePrefill) {
-			if r.promptEach() == nil || *r.promptEach() <= 0 {
+			if r.PromptEach() == nil || *r.PromptEach() <= 0 {
 				continue
 			}
-			n := *r.promptEach()
+			n := *r.PromptEach()
 			calls[n] = append(calls[n], r)
 			if !slices.Contains(scenarios[n], sc) {
 				scenarios[n] = append(scenarios[n], sc)

@@ -5,10 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
-func prefillRun(exponent float64, noise func(call int) float64, prompts ...int) []Row {
+func prefillRun(exponent float64, noise func(call int) float64, prompts ...int) []runs.Row {
 	p := servedPlan
 	p.models, p.ollama, p.scenarios = 1, nil, nil
 	for _, n := range prompts {

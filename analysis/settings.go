@@ -6,31 +6,20 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
 // settingsOf is what the record says of how it was measured.
-func settingsOf(r *Row) axes.Settings { return axes.Of(&r.Record) }
-
-// pace is hot or cold; "" where there was neither.
-func (r *Row) pace() string {
-	if r.Pace == nil {
-		return ""
-	}
-	return *r.Pace
-}
-
-// depth is how many positions of the KV cache were in use before the call; older
-// records have none.
-func (r *Row) depth() int { return max(0, r.Depth) }
+func settingsOf(r *runs.Row) axes.Settings { return axes.Of(&r.Record) }
 
 // learnDepths finds at which depth each scenario's calls begin, and the least of all.
 func (a *Set) learnDepths() {
 	a.depths = map[string]int{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		if d, seen := a.depths[r.Scenario]; !seen || r.depth() > d {
-			a.depths[r.Scenario] = r.depth()
+		if d, seen := a.depths[r.Scenario]; !seen || r.DepthTokens() > d {
+			a.depths[r.Scenario] = r.DepthTokens()
 		}
 	}
 	first := true
@@ -54,12 +43,12 @@ func (a *Set) joined() []string {
 // mixedSettings warns of backends whose calls were not all measured in one way: of a
 // run that was resumed by another build, or on other terms.
 func (a *analyzer) mixedSettings() {
-	first := map[series]*Row{}
+	first := map[series]*runs.Row{}
 	warned := map[series]bool{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
 		s := seriesOf(r)
-		if !r.counts() || r.Mode != record.ModeDecode || warned[s] {
+		if !r.Counts() || r.Mode != record.ModeDecode || warned[s] {
 			continue
 		}
 		if first[s] == nil {
@@ -68,7 +57,7 @@ func (a *analyzer) mixedSettings() {
 		}
 		names := settingsOf(first[s]).Differing(settingsOf(r))
 		names = slices.DeleteFunc(names, func(n string) bool { return n == axes.DType || n == "n_gpu_layers" }) // a model's own
-		if x, y := first[s].promptEach(), r.promptEach(); x != nil && y != nil && (*x == 1) != (*y == 1) {
+		if x, y := first[s].PromptEach(), r.PromptEach(); x != nil && y != nil && (*x == 1) != (*y == 1) {
 			names = slices.DeleteFunc(names, func(n string) bool { return n == axes.ThreadsBatch }) // one token is computed by decode's threads
 		}
 		if len(names) > 0 {
@@ -97,7 +86,7 @@ func (a *analyzer) builds() {
 	by := map[string]*Build{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		if !r.ok() || r.BackendKind != kindNative {
+		if !r.OK() || r.BackendKind != kindNative {
 			continue
 		}
 		v := axes.Get(&r.Record, axes.Program)

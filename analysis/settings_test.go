@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
 
 // deepened has each scenario of the rows again at a depth, where everything takes
 // three times as long.
-func deepened(rows []Row, depth int) []Row {
+func deepened(rows []runs.Row, depth int) []runs.Row {
 	out := slices.Clone(rows)
 	for _, r := range rows {
 		r.Scenario, r.Depth, r.TaskIdx = r.Scenario+"_deep", depth, r.TaskIdx+1000
@@ -41,7 +42,7 @@ func deepened(rows []Row, depth int) []Row {
 // 4096 beside those at 0 as without them. The run has weight types, an Ollama
 // server, prompts and answers of several lengths.
 func TestDepthsAreNotJoined(t *testing.T) {
-	var rows []Row
+	var rows []runs.Row
 	for seed := uint64(0); len(rows) == 0 || rows[len(rows)-1].CallIdx < 4 || rows[len(rows)-1].WeightType == "q0"; seed++ {
 		rows = smallRun(rand.New(rand.NewPCG(seed, 9)))
 	}
@@ -133,7 +134,7 @@ func TestDeepFailures(t *testing.T) {
 // prompt; another prompt length is other work.
 func TestDepthSlope(t *testing.T) {
 	depths := []int{0, 512, 1024, 4096}
-	var rows []Row
+	var rows []runs.Row
 	for i, depth := range depths {
 		for _, r := range lengthRun(1, []int{10, 20}, 4, func(_, gen, rep int) float64 {
 			return float64(gen) * (4 + 0.0005*float64(depth)) * (1 + 0.001*[]float64{-1, 0, 0, 1}[rep])
@@ -173,16 +174,16 @@ func TestDepthSlope(t *testing.T) {
 // TestOtherWaysAreNotJoined: weight types are not compared, and whole models not
 // pooled, across programs, builds under one name, paces, affinities or batches.
 func TestOtherWaysAreNotJoined(t *testing.T) {
-	for what, change := range map[string]func(*Row){
-		"program":  func(r *Row) { r.Program = "bin/other" },
-		"flags":    func(r *Row) { r.BuildFlags = "-O2" },
-		"compiler": func(r *Row) { r.BuildCompiler = "clang" },
-		"features": func(r *Row) { r.CPUFeatures = "AMX" },
-		"commit":   func(r *Row) { r.LlamaCommit = "def" },
-		"pace":     func(r *Row) { r.Pace = new("cold") },
-		"idle":     func(r *Row) { r.Pace, r.IdleMS = new("cold"), new(5) },
-		"affinity": func(r *Row) { r.CPUAffinity = new("0-1") },
-		"batch":    func(r *Row) { r.BatchSizeConfig, r.BatchSize = 4, new(4) },
+	for what, change := range map[string]func(*runs.Row){
+		"program":  func(r *runs.Row) { r.Program = "bin/other" },
+		"flags":    func(r *runs.Row) { r.BuildFlags = "-O2" },
+		"compiler": func(r *runs.Row) { r.BuildCompiler = "clang" },
+		"features": func(r *runs.Row) { r.CPUFeatures = "AMX" },
+		"commit":   func(r *runs.Row) { r.LlamaCommit = "def" },
+		"pace":     func(r *runs.Row) { r.Pace = new("cold") },
+		"idle":     func(r *runs.Row) { r.Pace, r.IdleMS = new("cold"), new(5) },
+		"affinity": func(r *runs.Row) { r.CPUAffinity = new("0-1") },
+		"batch":    func(r *runs.Row) { r.BatchSizeConfig, r.BatchSize = 4, new(4) },
 	} {
 		rows := typeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
 		if r := analyzeRows(t, rows); len(r.WeightTypes) != 1 {
@@ -196,7 +197,7 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 		if r := analyzeRows(t, rows); len(r.WeightTypes) != 0 || len(r.Axes) != 0 {
 			t.Errorf("%s: two types compared: %+v %+v", what, r.WeightTypes, r.Axes)
 		}
-		wall := wallOf(t, wallRun(func(r *Row) {
+		wall := wallOf(t, wallRun(func(r *runs.Row) {
 			if r.Backend == "card" {
 				change(r)
 			}
@@ -212,7 +213,7 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 				before = c.OverTrend
 			}
 		}
-		slow := wallRun(func(r *Row) {
+		slow := wallRun(func(r *runs.Row) {
 			if r.Backend == "card" {
 				change(r)
 				if r.Mode == record.ModeDecode && r.LatencyMS != nil {
@@ -241,7 +242,7 @@ func TestOneTokenPrompt(t *testing.T) {
 			if rows[i].GenTokensTarget == 1 {
 				rows[i].PromptTokensRaw, rows[i].SeqLen = new(1), new(1)
 			}
-			if *rows[i].promptEach() == 1 || mixed && *rows[i].Rep >= 2 {
+			if *rows[i].PromptEach() == 1 || mixed && *rows[i].Rep >= 2 {
 				rows[i].NThreadsBatch = new(2)
 			}
 		}
@@ -275,7 +276,7 @@ func TestMixedSettings(t *testing.T) {
 
 // TestBatches: a step of eight sequences takes twice as long as one of a single one.
 func TestBatches(t *testing.T) {
-	var rows []Row
+	var rows []runs.Row
 	for _, b := range []int{1, 8} {
 		for _, r := range lengthRun(2, []int{10}, 4, func(_, gen, _ int) float64 { return float64(gen) * map[int]float64{1: 4, 8: 8}[b] }, nil) {
 			r.Backend, r.BatchSize, r.BatchSizeConfig, r.NCtx, r.Line = fmt.Sprintf("cpu_b%d", b), new(b), b, 256*b, len(rows)+1
@@ -358,30 +359,30 @@ func TestCeilingReadsTheDepth(t *testing.T) {
 func TestLlamaBenchAtDepth(t *testing.T) {
 	native := lengthRun(1, []int{16}, 1, affine(0, 1), nil)[1]
 	native.ModelFile, native.Device = "m.gguf", "cpu"
-	lines := []LlamaBench{
+	lines := []runs.LlamaBench{
 		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 9, MS: []float64{1}}, {ModelFile: "m.gguf", Threads: 2, Gen: 16, MS: []float64{1}},
 		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 4096 + 9, MS: []float64{2}},
 	}
-	bench := func(change func(*Row), lines []LlamaBench) Crosscheck {
+	bench := func(change func(*runs.Row), lines []runs.LlamaBench) Crosscheck {
 		r := native
 		change(&r)
 		c := Crosscheck{Phase: record.ModeDecode}
 		c.bench(lines, &r, []float64{1})
 		return c
 	}
-	if c := bench(func(r *Row) {}, lines); c.BenchRun == nil || c.BenchRun.Depth != 9 {
+	if c := bench(func(r *runs.Row) {}, lines); c.BenchRun == nil || c.BenchRun.Depth != 9 {
 		t.Errorf("%+v", c.BenchRun)
 	}
-	if c := bench(func(r *Row) { r.Depth = 4096 }, lines); c.BenchRun == nil || c.BenchRun.Depth != 4105 {
+	if c := bench(func(r *runs.Row) { r.Depth = 4096 }, lines); c.BenchRun == nil || c.BenchRun.Depth != 4105 {
 		t.Errorf("%+v", c.BenchRun)
 	}
-	if c := bench(func(r *Row) { r.Depth = 4096 }, lines[:2]); c.BenchRun != nil || c.Bench.Reason == "" {
+	if c := bench(func(r *runs.Row) { r.Depth = 4096 }, lines[:2]); c.BenchRun != nil || c.Bench.Reason == "" {
 		t.Errorf("depth 4096 beside depth %+v", c.BenchRun)
 	}
-	if c := bench(func(r *Row) { r.BatchSize = new(8) }, lines); c.BenchRun != nil || !strings.Contains(c.Bench.Reason, "one sequence") {
+	if c := bench(func(r *runs.Row) { r.BatchSize = new(8) }, lines); c.BenchRun != nil || !strings.Contains(c.Bench.Reason, "one sequence") {
 		t.Errorf("%+v", c.Bench)
 	}
-	if c := bench(func(r *Row) { r.Pace = new("cold") }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
+	if c := bench(func(r *runs.Row) { r.Pace = new("cold") }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
 		t.Errorf("%+v", c.BenchRun)
 	}
 }

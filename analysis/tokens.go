@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -64,7 +65,7 @@ func (a *analyzer) tokens() {
 }
 
 // tokenSeries lines up the calls' token times by position.
-func tokenSeries(rows []*Row) (t TokenSeries, ok bool) {
+func tokenSeries(rows []*runs.Row) (t TokenSeries, ok bool) {
 	var at [][]float64
 	for _, r := range rows {
 		if len(r.TokenNS) == 0 {

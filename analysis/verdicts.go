@@ -28,24 +28,6 @@ type InvalidCell struct {
 	Reasons     []string `json:"reasons"`                  // distinct, in run order
 }
 
-// invalid reports whether something spoilt the call.
-func (r *Row) invalid() bool { return r.Verdict != nil && *r.Verdict == record.VerdictInvalid }
-
-// counts reports whether the call gave figures that may be used.
-func (r *Row) counts() bool { return r.ok() && !r.invalid() }
-
-// standing orders records of one planned measurement: a failure, a call that was
-// spoilt, one that counts.
-func (r *Row) standing() int {
-	switch {
-	case !r.ok():
-		return 0
-	case r.invalid():
-		return 1
-	}
-	return 2
-}
-
 // modesOf says of each call in which modes something holds.
 type modesOf map[callID]map[string]bool
 
@@ -65,7 +47,7 @@ func (a *analyzer) verdicts() {
 	tallies := map[scenarioKey]*tally{}
 	for i := range a.run.Rows {
 		r := &a.run.Rows[i]
-		if !r.ok() {
+		if !r.OK() {
 			continue
 		}
 		t := tallies[scenarioKeyOf(r)]
@@ -73,7 +55,7 @@ func (a *analyzer) verdicts() {
 			t = &tally{spoilt: modesOf{}, valid: modesOf{}}
 			tallies[scenarioKeyOf(r)] = t
 		}
-		if !r.invalid() {
+		if !r.Invalid() {
 			t.valid.put(callIDOf(r), r.Mode)
 			continue
 		}

@@ -9,12 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
 // spoil makes the calls that which names INVALID, and absurdly slow: a figure that
 // one of them reaches is seen at once.
-func spoil(rows []Row, which func(r *Row) bool) {
+func spoil(rows []runs.Row, which func(r *runs.Row) bool) {
 	for i := range rows {
 		r := &rows[i]
 		if !which(r) {
@@ -43,7 +44,7 @@ func TestInvalidCallsReachNoFigure(t *testing.T) {
 			rows[i].CUDAEventMS = new(*rows[i].LatencyMS * 0.99)
 		}
 	}
-	spoil(rows, func(r *Row) bool {
+	spoil(rows, func(r *runs.Row) bool {
 		return r.Model == "m00" && r.Scenario == "a" && r.CallIdx > 2 || r.Model == "m01" && r.IsWarmup && r.Scenario == "a" || r.Model == "m02" && r.Scenario == "b"
 	})
 	r := analyzeRows(t, rows)
@@ -98,7 +99,7 @@ func TestInvalidCallsReachNoFigure(t *testing.T) {
 // A run of which every call is spoilt has cells to name and no figure.
 func TestAllInvalid(t *testing.T) {
 	rows := spoiltPlan.rows(1)
-	spoil(rows, func(*Row) bool { return true })
+	spoil(rows, func(*runs.Row) bool { return true })
 	r := analyzeRows(t, rows)
 	if len(r.Cells) != 0 || len(r.Tails) != 0 || len(r.Invalid) != 8 || r.Counts.Used != 0 {
 		t.Errorf("%d cells, %d tails, %d invalid", len(r.Cells), len(r.Tails), len(r.Invalid))
@@ -113,7 +114,7 @@ func TestAllInvalid(t *testing.T) {
 func TestInvalidSettled(t *testing.T) {
 	dir := t.TempDir()
 	rows := plan{models: 1, reps: 3, gen: 2, backends: []string{"gpu"}, scenarios: []string{"a"}, perToken: func(int) float64 { return 1 }}.rows(1)
-	spoil(rows, func(r *Row) bool { return r.CallIdx == 1 || r.CallIdx == 2 })
+	spoil(rows, func(r *runs.Row) bool { return r.CallIdx == 1 || r.CallIdx == 2 })
 	again := slices.Clone(rows)
 	for i := range again { // the second session measures repetition 0 well, and spoils repetition 2
 		r := &again[i]
@@ -125,7 +126,7 @@ func TestInvalidSettled(t *testing.T) {
 			r.Verdict = new(record.VerdictInvalid)
 		}
 	}
-	again = slices.DeleteFunc(again, func(r Row) bool { return r.CallIdx != 1 && r.CallIdx != 3 })
+	again = slices.DeleteFunc(again, func(r runs.Row) bool { return r.CallIdx != 1 && r.CallIdx != 3 })
 	f, err := os.Create(filepath.Join(dir, "runs.jsonl"))
 	if err != nil {
 		t.Fatal(err)
@@ -147,8 +148,8 @@ func TestInvalidSettled(t *testing.T) {
 		t.Errorf("%+v", n)
 	}
 	for i := range run.Rows {
-		if r := &run.Rows[i]; !r.IsWarmup && r.invalid() != (*r.Rep == 1) {
-			t.Errorf("repetition %d of session %d stands, INVALID %v", *r.Rep, r.Session, r.invalid())
+		if r := &run.Rows[i]; !r.IsWarmup && r.Invalid() != (*r.Rep == 1) {
+			t.Errorf("repetition %d of session %d stands, INVALID %v", *r.Rep, r.Session, r.Invalid())
 		}
 	}
 }
@@ -157,7 +158,7 @@ const cachedReason = "prefill: the prompt's text begins as an earlier one of thi
 
 // partly makes prefill and e2e_kv of calls INVALID, as a prompt does that a server
 // had in its cache.
-func partly(rows []Row, reason string, which func(r *Row) bool) {
+func partly(rows []runs.Row, reason string, which func(r *runs.Row) bool) {
 	for i := range rows {
 		if r := &rows[i]; which(r) && r.Mode != record.ModeDecode {
 			r.Verdict, r.VerdictReasons, r.LatencyMS = new(record.VerdictInvalid), []string{reason}, new(1e6)
@@ -168,10 +169,10 @@ func partly(rows []Row, reason string, which func(r *Row) bool) {
 // TestPartlyInvalid: one mode may count where the others do not.
 func TestPartlyInvalid(t *testing.T) {
 	rows := spoiltPlan.rows(1)
-	partly(rows, cachedReason, func(r *Row) bool { return r.Model == "m00" && r.Scenario == "a" && r.CallIdx > 1 })
-	partly(rows, cachedReason, func(r *Row) bool { return r.Model == "m01" && r.Scenario == "a" })
-	partly(rows, "prefill: the server gives no time for the prompt", func(r *Row) bool { return r.Model == "m02" && r.Scenario == "a" })
-	spoil(rows, func(r *Row) bool { return r.Model == "m02" && r.Scenario == "a" && r.CallIdx == 2 })
+	partly(rows, cachedReason, func(r *runs.Row) bool { return r.Model == "m00" && r.Scenario == "a" && r.CallIdx > 1 })
+	partly(rows, cachedReason, func(r *runs.Row) bool { return r.Model == "m01" && r.Scenario == "a" })
+	partly(rows, "prefill: the server gives no time for the prompt", func(r *runs.Row) bool { return r.Model == "m02" && r.Scenario == "a" })
+	spoil(rows, func(r *runs.Row) bool { return r.Model == "m02" && r.Scenario == "a" && r.CallIdx == 2 })
 	r := analyzeRows(t, rows)
 	var got []string
 	for i := range r.Invalid {
@@ -223,15 +224,15 @@ func TestPartlyInvalid(t *testing.T) {
 // and a call that was cut off while it was written does not.
 func TestPartlySettled(t *testing.T) {
 	rows := plan{models: 1, reps: 4, gen: 2, backends: []string{"ollama"}, scenarios: []string{"a"}, perToken: func(int) float64 { return 1 }}.rows(1)
-	partly(rows, cachedReason, func(r *Row) bool { return r.CallIdx == 1 })
-	spoil(rows, func(r *Row) bool { return r.CallIdx == 2 })
-	rows = slices.DeleteFunc(rows, func(r Row) bool { return r.CallIdx == 3 && r.Mode == record.ModeE2E })
-	manifest, err := ParseManifest([]byte(`{"task_count": 1, "repetitions": 4}`))
+	partly(rows, cachedReason, func(r *runs.Row) bool { return r.CallIdx == 1 })
+	spoil(rows, func(r *runs.Row) bool { return r.CallIdx == 2 })
+	rows = slices.DeleteFunc(rows, func(r runs.Row) bool { return r.CallIdx == 3 && r.Mode == record.ModeE2E })
+	manifest, err := runs.ParseManifest([]byte(`{"task_count": 1, "repetitions": 4}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	run := &Run{Manifest: manifest, Rows: rows}
-	run.settled()
+	run := &runs.Run{Manifest: manifest, Rows: rows}
+	run.Settle()
 	if n := run.Counts.Repetitions; n == nil || n.Measured != 2 || n.Invalid != 1 || n.Missing() != 1 {
 		t.Errorf("%+v", n)
 	}
@@ -240,9 +241,9 @@ func TestPartlySettled(t *testing.T) {
 // A build that fails its self-check leaves no figure, and what to do about it is to take another build.
 func TestWrongResults(t *testing.T) {
 	rows := spoiltPlan.rows(1)
-	spoil(rows, func(r *Row) bool { return r.Model == "m03" })
+	spoil(rows, func(r *runs.Row) bool { return r.Model == "m03" })
 	for i := range rows {
-		if rows[i].invalid() {
+		if rows[i].Invalid() {
 			rows[i].VerdictReasons = []string{record.SelfCheckFailed + "relative L2 0.58"}
 		}
 	}

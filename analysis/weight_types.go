@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -190,9 +191,9 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 		r := rows[0]
 		z.settings = settingsOf(r)
 		work = sameWork{m.Name, m.BackendKind, r.Device, s.batch, m.ParamsTotal, z.settings.Without(axes.DType)}
-		t := WeightTypeTimes{Scenario: sc, PromptTokens: medianField(rows, func(r *Row) *float64 { return float(r.promptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
-		perToken := stats.Map(rows, func(r *Row) float64 {
-			ms, _ := r.latency()
+		t := WeightTypeTimes{Scenario: sc, PromptTokens: medianField(rows, func(r *runs.Row) *float64 { return float(r.PromptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
+		perToken := stats.Map(rows, func(r *runs.Row) float64 {
+			ms, _ := r.Latency()
 			return ms / float64(answerTokens(r))
 		})
 		t.decode = [][]float64{perToken}

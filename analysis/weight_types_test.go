@@ -4,12 +4,14 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"llmscale/analysis/runs"
 )
 
 // typeRun makes records of one model in several weight types, a backend for each:
 // 10 tokens, 4 calls that scatter by 0.1 %, ms per token as given.
-func typeRun(types []string, mb []float64, ms func(mb float64) float64) []Row {
-	var rows []Row
+func typeRun(types []string, mb []float64, ms func(mb float64) float64) []runs.Row {
+	var rows []runs.Row
 	for i, typ := range types {
 		perToken := ms(mb[i])
 		for _, r := range lengthRun(1, []int{10}, 4, func(_, gen, rep int) float64 {

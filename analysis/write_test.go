@@ -11,13 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
 
 // TestTR121Folder checks what else comes out of the Python harness's folder.
 func TestTR121Folder(t *testing.T) {
 	r := tr121(t)
-	if r.Harness != HarnessTR121 || r.RunID != "20251224_002149" || r.Counts.Records != 684 || len(r.Cells) != 171 || len(r.Aggregates) != 57 {
+	if r.Harness != runs.HarnessTR121 || r.RunID != "20251224_002149" || r.Counts.Records != 684 || len(r.Cells) != 171 || len(r.Aggregates) != 57 {
 		t.Errorf("%s %s %+v", r.Harness, r.RunID, r.Counts)
 	}
 	// tr121.md 1.9: wall against CUDA events, medians in percent.

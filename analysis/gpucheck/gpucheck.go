@@ -17,6 +17,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/profile"
+	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -258,8 +259,8 @@ func (r *Report) probe(dir string) {
 }
 
 // load reads and analyses one of the check's runs.
-func load(dir string) (*analysis.Run, *analysis.Result, error) {
-	run, err := analysis.Load(dir)
+func load(dir string) (*runs.Run, *analysis.Result, error) {
+	run, err := runs.Load(dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -381,7 +382,7 @@ func (r *Report) run(dir, name, title string) {
 // memoryWall says which ways of running its sweep saw.
 func (r *Report) memoryWall(dir string) {
 	const what, asked = "memory wall", "full offload, partial offload and failure all show"
-	run, err := analysis.Load(filepath.Join(dir, MemoryWallDir))
+	run, err := runs.Load(filepath.Join(dir, MemoryWallDir))
 	if err != nil {
 		r.missing(what, asked, MemoryWallDir, err)
 		return

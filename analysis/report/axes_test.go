@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/axes"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -17,7 +18,7 @@ import (
 // takes as 1 ms for each million parameters.
 type variant struct {
 	name   string
-	set    func(*analysis.Row)
+	set    func(*runs.Row)
 	decode func(size float64, depth int) float64
 }
 
@@ -26,13 +27,13 @@ type variant struct {
 func variantsRun(t *testing.T, sizes []float64, depths []int, ways ...variant) (*analysis.Result, string) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 7))
-	var rows []analysis.Row
+	var rows []runs.Row
 	for _, w := range ways {
 		for i, size := range sizes {
 			for _, depth := range depths {
 				for rep := range 5 {
 					for _, mode := range record.Modes {
-						r := analysis.Row{Line: len(rows) + 1, Record: record.Record{SchemaVersion: 1, RunID: "made-up", TaskIdx: len(rows) / 15, Scenario: fmt.Sprintf("p16_d%d", depth), Backend: w.name, BackendKind: "native",
+						r := runs.Row{Line: len(rows) + 1, Record: record.Record{SchemaVersion: 1, RunID: "made-up", TaskIdx: len(rows) / 15, Scenario: fmt.Sprintf("p16_d%d", depth), Backend: w.name, BackendKind: "native",
 							Model: fmt.Sprintf("llama-%gm", size), ParamsMillions: size, GenTokensTarget: 32, BatchSizeConfig: 1, CallIdx: rep, Rep: &rep, Status: record.StatusOK, Mode: mode, Depth: depth}}
 						params := int64(size * 1e6)
 						r.ModelFacts = record.ModelFacts{WeightType: "q4_0", Architecture: "llama", NLayer: 4 + i, NEmbd: 64 * (i + 1), ParamsTotal: params, ParamsNonEmbedding: params, ParamsActive: params, BytesPerToken: params / 2}
@@ -53,7 +54,7 @@ func variantsRun(t *testing.T, sizes []float64, depths []int, ways ...variant) (
 			}
 		}
 	}
-	r, err := analysis.Analyze(&analysis.Run{Harness: analysis.HarnessLLMScale, Rows: rows}, analysis.Options{Bootstrap: -1})
+	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, analysis.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,7 @@ func TestThreadsSaid(t *testing.T) {
 	var ways []variant
 	for i, times := range [][2]float64{{100, 100}, {99, 55}, {140, 40}, {200, 50}} {
 		n := i + 1
-		ways = append(ways, variant{fmt.Sprintf("cpu_t%d", n), func(r *analysis.Row) { r.NThreadsAsked, r.NThreadsBatchAsked = n, n }, func(size float64, _ int) float64 {
+		ways = append(ways, variant{fmt.Sprintf("cpu_t%d", n), func(r *runs.Row) { r.NThreadsAsked, r.NThreadsBatchAsked = n, n }, func(size float64, _ int) float64 {
 			if size < 10 {
 				return times[0]
 			}
@@ -105,7 +106,7 @@ func TestThreadsSaid(t *testing.T) {
 // TestFromWhichSizeSaid: flash attention helps from 62M on, at depth more.
 func TestFromWhichSizeSaid(t *testing.T) {
 	fa := func(v string, gain func(size float64, depth int) float64) variant {
-		return variant{"cpu_fa_" + v, func(r *analysis.Row) { r.FlashAttention = v }, func(size float64, depth int) float64 { return 1 / gain(size, depth) }}
+		return variant{"cpu_fa_" + v, func(r *runs.Row) { r.FlashAttention = v }, func(size float64, depth int) float64 { return 1 / gain(size, depth) }}
 	}
 	one := func(float64, int) float64 { return 1 }
 	_, md := variantsRun(t, []float64{5, 14, 62, 134, 1200}, []int{0}, fa("off", one), fa("on", func(size float64, _ int) float64 {
@@ -123,7 +124,7 @@ func TestFromWhichSizeSaid(t *testing.T) {
 
 // TestDepthSaid: each token of depth costs the same.
 func TestDepthSaid(t *testing.T) {
-	_, md := variantsRun(t, []float64{5, 134}, []int{0, 512, 4096}, variant{"cpu", func(*analysis.Row) {}, func(size float64, depth int) float64 { return 1 + float64(depth)/4096 }})
+	_, md := variantsRun(t, []float64{5, 134}, []int{0, 512, 4096}, variant{"cpu", func(*runs.Row) {}, func(size float64, depth int) float64 { return 1 + float64(depth)/4096 }})
 	says(t, md, "## Decode by depth", "On cpu each token in the KV cache adds to a decode step **", "ns** on llama-5m", "behind at most 4096 tokens")
 	mustNotSay(t, md, "## Settings compared")
 }
@@ -132,7 +133,7 @@ func TestDepthSaid(t *testing.T) {
 func TestBatchesAndPaceSaid(t *testing.T) {
 	hot := axes.Hot
 	batch := func(n int, times float64) variant {
-		return variant{fmt.Sprintf("cpu_b%d", n), func(r *analysis.Row) { r.BatchSize, r.BatchSizeConfig, r.Pace = &n, n, &hot }, func(float64, int) float64 { return times }}
+		return variant{fmt.Sprintf("cpu_b%d", n), func(r *runs.Row) { r.BatchSize, r.BatchSizeConfig, r.Pace = &n, n, &hot }, func(float64, int) float64 { return times }}
 	}
 	_, md := variantsRun(t, []float64{5, 134}, []int{0}, batch(1, 1), batch(8, 2))
 	says(t, md, "**batch_size 8** against 1: decode **gives more tokens per second** on all 2 sizes, 5M to 134M (", "times as many)", "tokens/s of each", "cold prefill (ms)",
@@ -145,7 +146,7 @@ func TestBuildsSaid(t *testing.T) {
 	var variants []variant
 	for _, program := range []string{"", "bin/llmscale-ollama"} {
 		for _, typ := range []string{"f16", "q4_0"} {
-			variants = append(variants, variant{map[string]string{"": "a_", "bin/llmscale-ollama": "b_"}[program] + typ, func(r *analysis.Row) {
+			variants = append(variants, variant{map[string]string{"": "a_", "bin/llmscale-ollama": "b_"}[program] + typ, func(r *runs.Row) {
 				r.Program, r.WeightType, r.Device = program, typ, "cpu"
 				r.BuildCompiler, r.CPUFeatures = "GNU 12.2.0", "CPU : SSE3 = 1 | AVX = 1 | "
 				if program != "" {
@@ -169,7 +170,7 @@ func TestBuildsSaid(t *testing.T) {
 
 // TestNoAxes: a run of one backend says nothing of settings.
 func TestNoAxes(t *testing.T) {
-	r, md := variantsRun(t, []float64{5, 134}, []int{0}, variant{"cpu", func(*analysis.Row) {}, func(float64, int) float64 { return 1 }})
+	r, md := variantsRun(t, []float64{5, 134}, []int{0}, variant{"cpu", func(*runs.Row) {}, func(float64, int) float64 { return 1 }})
 	mustNotSay(t, md, "Settings compared", "axes.csv", "Decode by depth", "stand alone")
 	if r.Axes != nil || r.Threads != nil || r.Batches != nil || r.DecodeDepths != nil {
 		t.Errorf("%+v", r.Axes)

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -119,7 +120,7 @@ func (w *writer) ollama() {
 	}
 	w.doc.section("Ollama")
 	cached := "Its prefill is fast where the server still holds the same prompt's cache, so prefill times here may be times of one token."
-	if w.r.Harness == analysis.HarnessLLMScale {
+	if w.r.Harness == runs.HarnessLLMScale {
 		cached = "Prefill of prompts that the server may have had in its cache is INVALID, and in no figure."
 	}
 	w.doc.say("Ollama may stop before the wanted number of tokens; its decode time is then scaled in proportion. These tables say how often that happened and how far it may be off. %s", cached)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"llmscale/analysis"
+	"llmscale/analysis/runs"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -78,7 +79,7 @@ func (w *writer) facts() {
 	}
 }
 
-func firstText(m analysis.Manifest, paths ...[]string) string {
+func firstText(m runs.Manifest, paths ...[]string) string {
 	for _, p := range paths {
 		if s := m.Text(p...); s != "" {
 			return s
@@ -87,7 +88,7 @@ func firstText(m analysis.Manifest, paths ...[]string) string {
 	return ""
 }
 
-func intAt(m analysis.Manifest, path ...string) (float64, bool) {
+func intAt(m runs.Manifest, path ...string) (float64, bool) {
 	var v float64
 	ok := m.Decode(&v, path...)
 	return v, ok && v > 0
@@ -354,7 +355,7 @@ func (w *writer) limits() {
 		device = device || c.CUDAEventMS != nil
 		gpu = gpu || c.GPUPeakMB != nil
 		// Through Ollama it is the client's clock, beside which the phases' sum says nothing.
-		e2e = e2e || c.E2EGapPercent != nil || c.BackendKind == "ollama" && r.Harness == analysis.HarnessLLMScale
+		e2e = e2e || c.E2EGapPercent != nil || c.BackendKind == "ollama" && r.Harness == runs.HarnessLLMScale
 	}
 	if least > 0 {
 		items = append(items, fmt.Sprintf("Each cell has %s or more. Quantiles of whole calls take 130 (p95) and 662 (p99); with fewer, only medians and ranges are shown.", count(least, "call", "calls")))
@@ -414,7 +415,7 @@ func (w *writer) limits() {
 	if len(r.Cells) > 0 && !e2e {
 		items = append(items, "End-to-end time was not measured on its own here: it is the sum of prefill and decode.")
 	}
-	if r.Harness == analysis.HarnessTR121 {
+	if r.Harness == runs.HarnessTR121 {
 		items = append(items, "These records come from the TR121 harness: its weaknesses (repeated prompts that an Ollama server caches, sums in place of end-to-end times, few samples) are in them.")
 	}
 	w.doc.section("Limits")
@@ -440,7 +441,7 @@ func (w *writer) repeat() {
 		fmt.Fprintf(&sb, "git checkout %s\n", shellQuote(commit))
 	}
 	further := ""
-	if w.r.Harness == analysis.HarnessLLMScale {
+	if w.r.Harness == runs.HarnessLLMScale {
 		var build string
 		build, further = w.build()
 		sb.WriteString(build)

@@ -13,10 +13,11 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/runs"
 )
 
 // loaded is the run of these rows' records, through a runs.jsonl in dir.
-func loaded(t *testing.T, dir string, rows []analysis.Row) *analysis.Run {
+func loaded(t *testing.T, dir string, rows []runs.Row) *runs.Run {
 	t.Helper()
 	var lines []byte
 	for i := range rows {
@@ -29,7 +30,7 @@ func loaded(t *testing.T, dir string, rows []analysis.Row) *analysis.Run {
 	if err := os.WriteFile(filepath.Join(dir, "runs.jsonl"), lines, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run, err := analysis.Load(dir)
+	run, err := runs.Load(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

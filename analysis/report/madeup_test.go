@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -33,13 +34,13 @@ type madeUp struct {
 }
 
 // rows are the records of a series, as the loader gives them.
-func (m madeUp) rows(rng *rand.Rand) (out []analysis.Row) {
+func (m madeUp) rows(rng *rand.Rand) (out []runs.Row) {
 	for i, x := range m.sizes {
 		params := int64(math.Round(x * 1e6))
 		own := m.ms(x) * math.Exp(m.modelSD*rng.NormFloat64())
 		for call := range m.calls {
 			ms, rep := own*math.Exp(m.callSD*rng.NormFloat64()), call
-			r := analysis.Row{Line: len(out) + 1, Record: record.Record{SchemaVersion: 1, RunID: "made-up", TaskIdx: i, Scenario: "p", Backend: "cpu", BackendKind: "native",
+			r := runs.Row{Line: len(out) + 1, Record: record.Record{SchemaVersion: 1, RunID: "made-up", TaskIdx: i, Scenario: "p", Backend: "cpu", BackendKind: "native",
 				Model: fmt.Sprintf("m%02d", i), ParamsMillions: x, GenTokensTarget: 32, CallIdx: call, Rep: &rep, Status: record.StatusOK, Mode: record.ModeDecode}}
 			r.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "llama", NLayer: 2 + i*i%5, NEmbd: 64, ParamsTotal: params, ParamsNonEmbedding: params, ParamsActive: params, BytesPerToken: 4 * params}
 			gen := 32
@@ -53,7 +54,7 @@ func (m madeUp) rows(rng *rand.Rand) (out []analysis.Row) {
 // analyze takes a series through the analysis and the report, without figures.
 func (m madeUp) analyze(t testing.TB, rng *rand.Rand) (*analysis.Result, string) {
 	t.Helper()
-	r, err := analysis.Analyze(&analysis.Run{Harness: analysis.HarnessLLMScale, Rows: m.rows(rng)}, analysis.Options{Bootstrap: -1})
+	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: m.rows(rng)}, analysis.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

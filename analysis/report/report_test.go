@@ -16,6 +16,7 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/plot/plottest"
+	"llmscale/analysis/runs"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
@@ -311,7 +312,7 @@ func textOf(n *html.Node) string {
 
 // The run folder of the Python harness has three backends, one of them Ollama.
 func TestTR121(t *testing.T) {
-	run, err := analysis.Load(filepath.Join("..", "testdata", "tr121"))
+	run, err := runs.Load(filepath.Join("..", "testdata", "tr121"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,11 +392,11 @@ func TestRepeat(t *testing.T) {
 		{"changed program", head + `"llmscale":{"commit":"f00d","modified":true}`, "f00d", "make build", "had changes"},
 		{"no commit in the program", head + `"llmscale":{"commit":"","modified":false}`, "cafe", "make build", "had changes"},
 	} {
-		m, err := analysis.ParseManifest([]byte("{" + c.manifest + `,"seed":"42"}`))
+		m, err := runs.ParseManifest([]byte("{" + c.manifest + `,"seed":"42"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		md, _ := write(t, &analysis.Result{Harness: analysis.HarnessLLMScale, Manifest: m})
+		md, _ := write(t, &analysis.Result{Harness: runs.HarnessLLMScale, Manifest: m})
 		_, section, _ := strings.Cut(md, "## Run it again")
 		if want := "git checkout " + c.commit + "\n" + c.build + "\nbin/llmscale run\n"; !strings.Contains(section, want) || !strings.Contains(section, c.says) {
 			t.Errorf("%s: %s", c.name, section)
@@ -411,7 +412,7 @@ func TestRepeat(t *testing.T) {
 
 func TestSettled(t *testing.T) {
 	r := small().Result()
-	r.Counts.Repetitions = &analysis.Repetitions{Planned: 100, Measured: 80, Final: 7, Failed: 10}
+	r.Counts.Repetitions = &runs.Repetitions{Planned: 100, Measured: 80, Final: 7, Failed: 10}
 	r.Phases = &analysis.PhaseSum{N: 80, MedianPercent: 0.25, LargestPercent: 3.5, Where: "b m s"}
 	r.Said = []analysis.Said{{Model: "m", Backend: "b", Prompt: "p", Output: strings.Repeat("é", saidLimit+1)}}
 	md, _ := write(t, r)

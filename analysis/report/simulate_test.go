@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -119,9 +120,9 @@ var (
 )
 
 // rows are the run's records of decode: two scenarios, 7 calls of 64 tokens each.
-func (l ladderOf) rows(seed uint64) []analysis.Row {
+func (l ladderOf) rows(seed uint64) []runs.Row {
 	rng := rand.New(rand.NewPCG(seed, 12))
-	var rows []analysis.Row
+	var rows []runs.Row
 	for m, size := range l.sizes {
 		process := math.Exp(l.processes * rng.NormFloat64())
 		scatter, unit := tailScatter, usual
@@ -132,7 +133,7 @@ func (l ladderOf) rows(seed uint64) []analysis.Row {
 		for sc, scenario := range []string{"p1", "p64"} {
 			for rep := range cmp.Or(l.calls, simCalls) {
 				gen := simGen
-				r := analysis.Row{Line: len(rows) + 1}
+				r := runs.Row{Line: len(rows) + 1}
 				r.SchemaVersion, r.RunID, r.TaskIdx, r.Scenario, r.Backend, r.BackendKind = record.SchemaVersion, "made-up", 2*m+sc, scenario, "cpu", "native"
 				r.Model, r.ModelKind, r.ParamsMillions, r.ParamsTotal, r.Device = fmt.Sprintf("m%02d", m), "synth", size, int64(size*1e6), "cpu"
 				r.Rep, r.CallIdx, r.Status, r.Mode, r.GenTokensTarget, r.BatchSizeConfig = &rep, rep, record.StatusOK, record.ModeDecode, gen, 1
@@ -292,7 +293,7 @@ func TestErrorRates(t *testing.T) {
 			t.Run(fmt.Sprintf("%s over %d sizes", l.name, len(l.sizes)), func(t *testing.T) {
 				t.Parallel()
 				for i := range n {
-					r, err := analysis.Analyze(&analysis.Run{Harness: analysis.HarnessLLMScale, Rows: l.rows(uint64(i))}, analysis.Options{Bootstrap: -1})
+					r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: l.rows(uint64(i))}, analysis.Options{Bootstrap: -1})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -363,14 +364,14 @@ func TestMadeUpFromDisk(t *testing.T) {
 	if len(run.Rows) != len(rows) {
 		t.Fatalf("%d of %d records", len(run.Rows), len(rows))
 	}
-	answer := func(run *analysis.Run) analysis.FirstChange {
+	answer := func(run *runs.Run) analysis.FirstChange {
 		r, err := analysis.Analyze(run, analysis.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r.Answers.FirstChange[0]
 	}
-	fromDisk, built := answer(run), answer(&analysis.Run{Harness: analysis.HarnessLLMScale, Rows: rows})
+	fromDisk, built := answer(run), answer(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows})
 	if !reflect.DeepEqual(fromDisk, built) || !slices.Contains([]string{"latency"}, built.Verdict) {
 		t.Errorf("%+v\nand %+v", fromDisk, built)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -205,7 +206,7 @@ func (w *writer) models() {
 func (w *writer) servedNote() string {
 	var served []string
 	for _, m := range w.r.Models {
-		if b := text(m.Backend); m.BackendKind == "ollama" && w.r.Harness == analysis.HarnessLLMScale && !slices.Contains(served, b) {
+		if b := text(m.Backend); m.BackendKind == "ollama" && w.r.Harness == runs.HarnessLLMScale && !slices.Contains(served, b) {
 			served = append(served, b)
 		}
 	}

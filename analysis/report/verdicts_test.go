@@ -6,6 +6,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -20,7 +21,7 @@ func TestInvalidCalls(t *testing.T) {
 		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "short", Modes: record.Modes, Repetitions: 7, Reasons: []string{"x", "y"}},
 	}
 	r.Counts.Invalid = 27
-	r.Counts.Repetitions = &analysis.Repetitions{Planned: 100, Measured: 91, Invalid: 9}
+	r.Counts.Repetitions = &runs.Repetitions{Planned: 100, Measured: 91, Invalid: 9}
 	md, _ := write(t, r)
 	for _, want := range []string{
 		"**INVALID**: 9 repetitions of 2 cells were spoilt on this machine", "1 of these cells has no figure",

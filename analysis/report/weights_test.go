@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
 
@@ -17,7 +18,7 @@ import (
 func typesOf(t *testing.T, ms []float64, calls int, scatter float64) *analysis.Result {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(4, 4))
-	var rows []analysis.Row
+	var rows []runs.Row
 	for i, x := range ms {
 		typ := []string{"f32", "f16", "q8_0", "q4_0"}[i]
 		l := ladderOf{sizes: []float64{5}, time: func(int) float64 { return x }, calls: calls}
@@ -29,7 +30,7 @@ func typesOf(t *testing.T, ms []float64, calls int, scatter float64) *analysis.R
 			rows = append(rows, r)
 		}
 	}
-	r, err := analysis.Analyze(&analysis.Run{Harness: analysis.HarnessLLMScale, Rows: rows}, analysis.Options{Bootstrap: -1})
+	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, analysis.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/report"
+	"llmscale/analysis/runs"
 	"llmscale/internal/text"
 )
 
@@ -106,7 +107,7 @@ func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if err != nil {
 		return analyzed{}, err
 	}
-	run, err := analysis.Load(dir)
+	run, err := runs.Load(dir)
 	if err != nil {
 		return analyzed{}, usage(err)
 	}
@@ -117,7 +118,7 @@ func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if a.result, err = analysis.Analyze(run, opt); err != nil {
 		return analyzed{}, usage(err)
 	}
-	if run.Harness == analysis.HarnessTR121 {
+	if run.Harness == runs.HarnessTR121 {
 		// The Python harness's own analysis has the same file names: keep it.
 		a.dir = filepath.Join(dir, "llmscale")
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"llmscale/analysis"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -87,7 +88,7 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 	r.Answers.FirstChange = append(r.Answers.FirstChange, c)
 }
 
-func manifest(s Shape) analysis.Manifest {
+func manifest(s Shape) runs.Manifest {
 	doc := map[string]any{
 		"run_id": "20260101_120000", "run_name": "made-up", "argv": []string{"bin/llmscale", "sweep", "--config", "configs/made up.yaml"},
 		"config_path": "configs/made up.yaml", "config_sha256": "6f1ed002ab5595859014ebf0951522d9", "git_head": "0123456789abcdef", "seed": "42",
@@ -104,7 +105,7 @@ func manifest(s Shape) analysis.Manifest {
 	if err != nil {
 		panic(err) // the map above is JSON
 	}
-	m, err := analysis.ParseManifest(data)
+	m, err := runs.ParseManifest(data)
 	if err != nil {
 		panic(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -16,7 +17,7 @@ import (
 // captured in a repetition of one, a fallback in another, and calls that another
 // program spoilt. All of it is invented.
 func Wall() (*analysis.Result, error) {
-	run := &analysis.Run{Harness: analysis.HarnessLLMScale}
+	run := &runs.Run{Harness: runs.HarnessLLMScale}
 	rng := rand.New(rand.NewPCG(3, 121))
 	sizes := []struct {
 		name   string
@@ -70,7 +71,7 @@ func Wall() (*analysis.Result, error) {
 							if oom {
 								base.Status, base.Error, base.NGPULayers = record.StatusOOM, new("llama_model_load: unable to allocate CUDA0 buffer"), asked.layers
 								for _, mode := range record.Modes {
-									r := analysis.Row{Record: base}
+									r := runs.Row{Record: base}
 									r.Mode = mode
 									run.Rows = append(run.Rows, r)
 								}
@@ -106,7 +107,7 @@ func Wall() (*analysis.Result, error) {
 								base.Verdict, base.VerdictReasons = new(record.VerdictInvalid), []string{"another program uses the GPU: python (PID 4711, compute, 812 MiB)"}
 							}
 							for _, mode := range record.Modes {
-								r := analysis.Row{Record: base}
+								r := runs.Row{Record: base}
 								r.Mode = mode
 								ms, tokens := prefill, sc.Prompt
 								switch mode {
@@ -139,7 +140,7 @@ func Wall() (*analysis.Result, error) {
 	}
 	plan, err := json.Marshal(map[string]any{"run_id": "20260101_120000", "run_name": "made-up memory wall", "resolved": map[string]any{"backends": backends}})
 	if err == nil {
-		run.Manifest, err = analysis.ParseManifest(plan)
+		run.Manifest, err = runs.ParseManifest(plan)
 	}
 	if err != nil {
 		return nil, err

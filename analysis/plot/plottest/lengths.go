@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -22,7 +23,7 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 	for _, gen := range gens {
 		s.Scenarios = append(s.Scenarios, Scenario{Name: fmt.Sprintf("gen%d", gen), Prompt: LengthPrompt})
 	}
-	run := &analysis.Run{Harness: analysis.HarnessLLMScale, Manifest: manifest(s)}
+	run := &runs.Run{Harness: runs.HarnessLLMScale, Manifest: manifest(s)}
 	task := 0
 	for _, m := range models {
 		for i, gen := range gens {
@@ -51,7 +52,7 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 					record.ModeDecode:  {base.KVDecodeMS, gen},
 					record.ModeE2E:     {base.E2EKVMS, LengthPrompt + gen},
 				} {
-					r := analysis.Row{Record: base}
+					r := runs.Row{Record: base}
 					r.Mode, r.LatencyMS, r.TokensTotal = mode, of.ms, new(of.tokens)
 					run.Rows = append(run.Rows, r)
 				}

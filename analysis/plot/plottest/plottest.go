@@ -3,8 +3,6 @@
 package plottest
 
 import (
-	"llmscale/analysis/finding"
-
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -14,6 +12,8 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis"
+	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -69,7 +69,7 @@ func GPT2() Shape {
 func (s Shape) Result() *analysis.Result {
 	rng := rand.New(rand.NewPCG(s.Seed, 121))
 	r := &analysis.Result{
-		SchemaVersion: 1, RunID: "20260101_120000", RunName: "made-up", Harness: analysis.HarnessLLMScale,
+		SchemaVersion: 1, RunID: "20260101_120000", RunName: "made-up", Harness: runs.HarnessLLMScale,
 		Options: analysis.Options{Bootstrap: 1000, Seed: 42, XAxis: "params_total"},
 		Axis:    analysis.Axis{Name: "params_total", Unit: "million parameters", Label: "total parameters (millions)"},
 	}
@@ -90,9 +90,9 @@ func (s Shape) Result() *analysis.Result {
 		s.answers(r, b)
 	}
 	n := len(r.Cells) * s.Reps
-	r.Counts = analysis.Counts{Lines: n, Records: n, Used: n, ByStatus: map[string]int{"ok": n}, Expected: &n}
+	r.Counts = runs.Counts{Lines: n, Records: n, Used: n, ByStatus: map[string]int{"ok": n}, Expected: &n}
 	calls := len(r.Cells) / len(record.Modes) * s.Reps
-	r.Counts.Repetitions = &analysis.Repetitions{Planned: len(s.Models) * len(s.Backends) * len(s.Scenarios) * s.Reps, Measured: calls}
+	r.Counts.Repetitions = &runs.Repetitions{Planned: len(s.Models) * len(s.Backends) * len(s.Scenarios) * s.Reps, Measured: calls}
 	if calls > 0 {
 		r.Phases = &analysis.PhaseSum{N: calls, MedianPercent: 0.02, LargestPercent: 0.31, Where: s.Backends[0].Name + " " + s.Models[0].Name + " " + s.Scenarios[0].Name}
 	}

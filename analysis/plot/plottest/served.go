@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -30,7 +31,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 	rng := rand.New(rand.NewPCG(11, 121))
 	shape := Shape{Models: models, Scenarios: scenarios, Reps: reps, GenTokens: gen,
 		Backends: []Backend{{Name: "native_cpu_f32", Kind: "native"}, {Name: "ollama_cpu_f32", Kind: "ollama"}}}
-	run := &analysis.Run{Harness: analysis.HarnessLLMScale, Manifest: manifest(shape)}
+	run := &runs.Run{Harness: runs.HarnessLLMScale, Manifest: manifest(shape)}
 	noisy := func(ms float64) float64 { return ms * math.Exp(0.02*rng.NormFloat64()) }
 	task := 0
 	for _, b := range shape.Backends {
@@ -89,7 +90,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 						}
 					}
 					for _, mode := range record.Modes {
-						r := analysis.Row{Record: base}
+						r := runs.Row{Record: base}
 						r.Mode = mode
 						r.LatencyMS = map[string]*float64{record.ModePrefill: r.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[mode]
 						if b.Kind == "ollama" && sc.Name == "short" && call > 0 && mode != record.ModeDecode {
@@ -100,7 +101,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 					}
 				}
 				if s.Bench && b.Kind == "native" {
-					l := analysis.LlamaBench{Line: task + 1, ModelFile: m.Name + "-f32.gguf", Threads: 2, Backends: "CPU", Commit: "0c1e57098", FlashAttn: "auto", KVTypeK: "f16", NUBatch: 512}
+					l := runs.LlamaBench{Line: task + 1, ModelFile: m.Name + "-f32.gguf", Threads: 2, Backends: "CPU", Commit: "0c1e57098", FlashAttn: "auto", KVTypeK: "f16", NUBatch: 512}
 					p, d := l, l
 					p.Prompt, d.Gen, d.Depth = sc.Prompt, gen, sc.Prompt
 					for range reps {

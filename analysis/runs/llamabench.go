@@ -1,4 +1,4 @@
-package analysis
+package runs
 
 import (
 	"bufio"
@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"llmscale/analysis/axes"
@@ -137,7 +138,7 @@ func parseLlamaBench(data []byte) (LlamaBench, error) {
 		UseMmap   json.RawMessage `json:"use_mmap"`
 		LoadMode  string          `json:"load_mode"` // in place of use_mmap since 2026
 	}
-	if err := json.Unmarshal(sanitize(data), &l); err != nil {
+	if err := json.Unmarshal(Sanitize(data), &l); err != nil {
 		return LlamaBench{}, err
 	}
 	b := LlamaBench{ModelFile: path.Clean(filepath.ToSlash(l.Model)), Threads: l.Threads, GPULayers: l.GPULayers, Backends: l.Backends,
@@ -152,7 +153,7 @@ func parseLlamaBench(data []byte) (LlamaBench, error) {
 	}
 	for _, ns := range l.SamplesNS {
 		ms := ns / 1e6
-		if !(ms > minLatencyMS && ms < maxLatencyMS) {
+		if !(ms > MinLatencyMS && ms < MaxLatencyMS) {
 			return b, fmt.Errorf("a sample of %g ns", ns)
 		}
 		b.MS = append(b.MS, ms)
@@ -165,9 +166,9 @@ func parseLlamaBench(data []byte) (LlamaBench, error) {
 	return b, nil
 }
 
-// runsOn reports whether the line is of the same model file, threads and device as
+// RunsOn reports whether the line is of the same model file, threads and device as
 // a record.
-func (b *LlamaBench) runsOn(r *Row) bool {
+func (b *LlamaBench) RunsOn(r *Row) bool {
 	threads := r.Threads()
 	if b.Gen == 0 {
 		threads = r.ThreadsBatch()
@@ -179,19 +180,27 @@ func (b *LlamaBench) runsOn(r *Row) bool {
 		return b.GPULayers == 0 || b.Backends != "" && !strings.Contains(b.Backends, "CUDA")
 	}
 	layers := r.NLayer + 1 // the output head counts as one
-	return layersOf(b.GPULayers, layers) == layersOf(r.NGPULayers, layers)
+	return LayersOf(b.GPULayers, layers) == LayersOf(r.NGPULayers, layers)
 }
 
-// layersOf is what a number of layers to offload comes to; a negative one is all.
-func layersOf(asked, there int) int {
+// LayersOf is what a number of layers to offload comes to; a negative one is all.
+func LayersOf(asked, there int) int {
 	if asked < 0 || asked > there {
 		return there
 	}
 	return asked
 }
 
-// differs lists the settings that are not the record's, where both are known.
-func (b *LlamaBench) differs(r *Row) []string {
+// orNothing prints a count of which 0 means unknown.
+func orNothing(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// Differs lists the settings that are not the record's, where both are known.
+func (b *LlamaBench) Differs(r *Row) []string {
 	var out []string
 	say := func(name, theirs, ours string) {
 		if theirs != "" && ours != "" && theirs != ours {
@@ -200,9 +209,9 @@ func (b *LlamaBench) differs(r *Row) []string {
 	}
 	say("flash_attn", b.FlashAttn, r.FlashAttention)
 	say("kv_type", b.KVTypeK, r.KVTypeK)
-	say("n_ubatch", whole(b.NUBatch), whole(r.NUBatch))
+	say("n_ubatch", orNothing(b.NUBatch), orNothing(r.NUBatch))
 	say("mmap", b.UseMmap, fmt.Sprint(r.UseMmap))
-	say("pace", axes.Hot, r.pace()) // it goes from one repetition to the next
+	say("pace", axes.Hot, r.PaceText()) // it goes from one repetition to the next
 	// Either may be cut short.
 	if c := b.Commit; !strings.HasPrefix(c, r.LlamaCommit) && !strings.HasPrefix(r.LlamaCommit, c) {
 		say("llama.cpp", c, r.LlamaCommit)

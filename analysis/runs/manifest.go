@@ -1,4 +1,4 @@
-package analysis
+package runs
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ type Manifest struct {
 // module writes become null.
 func ParseManifest(data []byte) (Manifest, error) {
 	var m Manifest
-	if err := json.Unmarshal(sanitize(data), &m.raw); err != nil {
+	if err := json.Unmarshal(Sanitize(data), &m.raw); err != nil {
 		return Manifest{}, fmt.Errorf("manifest: %w", err)
 	}
 	return m, nil
@@ -84,11 +84,11 @@ func (m Manifest) MarshalJSON() ([]byte, error) { return json.Marshal(m.raw) }
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (m *Manifest) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &m.raw) }
 
-// sanitize makes JSON of what Python's json module writes: NaN, Infinity and
+// Sanitize makes JSON of what Python's json module writes: NaN, Infinity and
 // -Infinity outside strings become null, and 9.0 becomes 9, so that counts that
 // went through a float (as pandas does to columns with gaps) still read as
 // counts. Valid JSON without these is returned as it is.
-func sanitize(data []byte) []byte {
+func Sanitize(data []byte) []byte {
 	var out []byte // nil until something changes
 	kept := 0      // data[:kept] is in out
 	replace := func(from, to int, with string) {

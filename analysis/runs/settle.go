@@ -1,0 +1,162 @@
+package runs
+
+import (
+	"fmt"
+	"math"
+
+	"llmscale/runner/record"
+)
+
+// Settle compares the records with the plan. Lines do not tell: a cell that ran
+// out of memory has three in place of all its calls', and a resumed one is warmed
+// up again.
+func (run *Run) Settle() {
+	tasks, reps := run.Manifest.Int("task_count"), run.Manifest.Int("repetitions")
+	if tasks == nil || reps == nil || *tasks < 0 || *reps < 0 || *tasks > math.MaxInt32 || *reps > math.MaxInt32 {
+		return
+	}
+	type pair struct{ task, rep int }
+	type call struct{ whole, counts bool }
+	calls := map[pair]call{}
+	failed := map[int]string{} // status of a task's failures; a final one goes before others
+	for i := range run.Rows {
+		switch r := &run.Rows[i]; {
+		case r.OK():
+			if r.IsWarmup || r.Rep == nil {
+				continue
+			}
+			// The record of e2e_kv is a call's last: without it the writing was cut off.
+			p := pair{r.TaskIdx, *r.Rep}
+			c := calls[p]
+			c.whole, c.counts = c.whole || r.Mode == record.ModeE2E, c.counts || r.Counts()
+			calls[p] = c
+		case !final(failed[r.TaskIdx]):
+			failed[r.TaskIdx] = r.Status
+		}
+	}
+	n := Repetitions{Planned: *tasks * *reps}
+	perTask := map[int]int{}
+	for p, c := range calls {
+		switch {
+		case !c.whole:
+			continue
+		case c.counts: // in one mode at least: --resume does not make it again
+			n.Measured++
+		default:
+			n.Invalid++
+		}
+		perTask[p.task]++
+	}
+	for task, status := range failed {
+		if open := max(0, *reps-perTask[task]); final(status) {
+			n.Final += open
+		} else {
+			n.Failed += open
+		}
+	}
+	run.Counts.Repetitions = &n
+	if missing := max(0, n.Missing()); missing+n.Failed > 0 {
+		run.warn("incomplete", "runs.jsonl",
+			fmt.Sprintf("of %d planned repetitions (of all cells) %d were not made, and %d belong to cells that crashed, timed out or gave an error", n.Planned, missing, n.Failed),
+			"finish the run with `llmscale run --resume`, which makes those calls and tries failed cells again; until then they are simply absent")
+	}
+}
+
+// final reports whether a status is a result that leaves nothing to be measured.
+// (--resume looks again at a cell that was ruled out untried, in case there is
+// more memory now; that does not make the run incomplete.)
+func final(status string) bool {
+	return status == record.StatusOOM || status == record.StatusWaived
+}
+
+// callKey says which planned measurement a record is of.
+type callKey struct {
+	task               int
+	backend, model     string
+	scenario           string
+	batch, replicate   int
+	mode               string
+	warmup             bool
+	session, rep, line int // session for warm-ups only: each session's are measurements of their own
+}
+
+func keyOf(r *Row) callKey {
+	k := callKey{task: r.TaskIdx, backend: r.Backend, model: r.Model, scenario: r.Scenario,
+		batch: r.Sequences(), replicate: r.Replicate, mode: r.Mode, warmup: r.IsWarmup, rep: -1}
+	switch {
+	case r.IsWarmup && r.WarmupIdx != nil:
+		k.rep, k.session = *r.WarmupIdx, r.Session
+	case r.IsWarmup:
+		k.line = r.Line
+	case r.Rep != nil:
+		k.rep = *r.Rep
+	case r.Status == record.StatusOK:
+		k.line = r.Line // nothing says that it repeats another one
+	}
+	return k
+}
+
+// supersede leaves the records that count, in file order.
+func (run *Run) supersede(rows []Row) []Row {
+	best := map[callKey]int{}
+	duplicates := 0
+	for i := range rows {
+		k := keyOf(&rows[i])
+		j, seen := best[k]
+		if !seen {
+			best[k] = i
+			continue
+		}
+		a, b := &rows[j], &rows[i]
+		if a.Session == b.Session && a.OK() && b.OK() {
+			duplicates++
+		}
+		if x, y := a.standing(), b.standing(); y > x || y == x && b.Session >= a.Session {
+			best[k] = i
+		}
+	}
+	// A failure counts no more once a later session has measured the same
+	// repetition, be it in another worker process. One that names no repetition,
+	// or a warm-up's, goes when the later session has measured the cell at all.
+	const anyRep = -1
+	again := func(r *Row, rep int) callKey {
+		k := keyOf(r)
+		k.replicate, k.session, k.line, k.warmup, k.rep = 0, 0, 0, false, rep
+		return k
+	}
+	okSession := map[callKey]int{}
+	for i := range rows {
+		r := &rows[i]
+		if r.Status != record.StatusOK || r.IsWarmup {
+			continue
+		}
+		for _, rep := range []int{anyRep, keyOf(r).rep} {
+			k := again(r, rep)
+			okSession[k] = max(okSession[k], r.Session)
+		}
+	}
+	var kept []Row
+	for i := range rows {
+		r := &rows[i]
+		if best[keyOf(r)] != i {
+			continue
+		}
+		if r.Status != record.StatusOK {
+			rep := anyRep
+			if !r.IsWarmup && r.Rep != nil {
+				rep = *r.Rep
+			}
+			if okSession[again(r, rep)] > r.Session {
+				continue
+			}
+		}
+		kept = append(kept, *r)
+	}
+	run.Counts.Superseded = len(rows) - len(kept)
+	if duplicates > 0 {
+		run.warn("duplicate_records", "runs.jsonl",
+			fmt.Sprintf("%d records repeat an earlier one of the same session, cell and repetition; the last one of each counts", duplicates),
+			"look whether two runs were appended to one file")
+	}
+	return kept
+}
