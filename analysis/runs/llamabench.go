@@ -64,7 +64,7 @@ func (run *Run) readLlamaBench() error {
 			if perr == nil {
 				b.Line = line
 				run.LlamaBench = append(run.LlamaBench, b)
-			} else if broken++; broken <= maxBrokenWarnings {
+			} else if broken++; broken <= MaxBrokenWarnings {
 				run.warn("broken_line", fmt.Sprintf("%s:%d", LlamaBenchFile, line), "not a line of llama-bench: "+perr.Error(),
 					"the line is left out of the comparison; keep to what `llama-bench -o jsonl` prints")
 			}
@@ -73,7 +73,7 @@ func (run *Run) readLlamaBench() error {
 			break
 		}
 	}
-	if broken > maxBrokenWarnings {
+	if broken > MaxBrokenWarnings {
 		run.warn("broken_line", LlamaBenchFile, fmt.Sprintf("%d lines in all are not llama-bench's", broken),
 			"look whether it was run with `-o jsonl`, and its log written elsewhere")
 	}

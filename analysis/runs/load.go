@@ -122,8 +122,8 @@ func (run *Run) readManifest(file string) {
 	}
 }
 
-// maxBrokenWarnings bounds how many broken lines are named one by one.
-const maxBrokenWarnings = 20
+// MaxBrokenWarnings bounds how many broken lines are named one by one.
+const MaxBrokenWarnings = 20
 
 func (run *Run) readRows(r io.Reader) ([]Row, error) {
 	var rows []Row
@@ -158,7 +158,7 @@ func (run *Run) readRows(r io.Reader) ([]Row, error) {
 					"nothing to repair: --resume measures that call again")
 			default:
 				run.Counts.Broken++
-				if run.Counts.Broken <= maxBrokenWarnings {
+				if run.Counts.Broken <= MaxBrokenWarnings {
 					run.warn("broken_line", fmt.Sprintf("runs.jsonl:%d", line),
 						fmt.Sprintf("not a record: %v", perr),
 						"the line is left out of every figure; check the disk, or what else wrote to the file")
@@ -169,7 +169,7 @@ func (run *Run) readRows(r io.Reader) ([]Row, error) {
 			break
 		}
 	}
-	if n := run.Counts.Broken; n > maxBrokenWarnings {
+	if n := run.Counts.Broken; n > MaxBrokenWarnings {
 		run.warn("broken_line", "runs.jsonl", fmt.Sprintf("%d lines in all are not records", n),
 			"the file is damaged: treat the figures with care, or measure again")
 	}
