@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -100,7 +101,7 @@ func (p plan) call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 	return out
 }
 
-func (p plan) analyze(t testing.TB, opt Options) *Result {
+func (p plan) analyze(t testing.TB, opt cells.Options) *Result {
 	t.Helper()
 	run := &runs.Run{Harness: runs.HarnessLLMScale, Rows: p.rows(1)}
 	r, err := Analyze(run, opt)
@@ -116,8 +117,8 @@ var ladder = plan{models: 8, reps: 7, gen: 64, backends: []string{"cpu"}, scenar
 	perToken: func(m int) float64 { return math.Pow(math.Pow(2, float64(m)), 0.8) }}
 
 func TestCleanLadder(t *testing.T) {
-	r := ladder.analyze(t, Options{})
-	f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
+	r := ladder.analyze(t, cells.Options{})
+	f := findFit(t, r, "cpu", record.ModeDecode, cells.AllScenarios)
 	if math.Abs(*f.Slope-0.8) > 0.002 || *f.R2 < 0.9999 || f.SlopeT.Low > 0.8 || f.SlopeT.High < 0.799 {
 		t.Errorf("slope %v %v R2 %v, made with 0.8", *f.Slope, f.SlopeT, *f.R2)
 	}
@@ -151,7 +152,7 @@ func TestCleanLadder(t *testing.T) {
 	if tail.N != 448 || tail.P95MS.Value == nil || tail.P99MS.Value != nil || tail.P99MS.String() != "too few" {
 		t.Errorf("tail %+v", tail)
 	}
-	if all := r.Tails[2]; all.Scenario != AllScenarios || all.N != 896 || all.P99Ratio.Value == nil || all.P50MS != nil {
+	if all := r.Tails[2]; all.Scenario != cells.AllScenarios || all.N != 896 || all.P99Ratio.Value == nil || all.P50MS != nil {
 		t.Errorf("tail over all scenarios %+v", all)
 	}
 	for _, d := range r.DecodeFractions {
@@ -177,8 +178,8 @@ func TestCleanLadder(t *testing.T) {
 
 func TestXAxes(t *testing.T) {
 	for axis, x := range map[string]float64{"": 5, "params_total": 5, "params_non_embedding": 3.75, "params_active": 5, "bytes_per_token": 20} {
-		r := ladder.analyze(t, Options{XAxis: axis, Bootstrap: -1})
-		f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
+		r := ladder.analyze(t, cells.Options{XAxis: axis, Bootstrap: -1})
+		f := findFit(t, r, "cpu", record.ModeDecode, cells.AllScenarios)
 		if math.Abs(f.Points[0].X-x) > 1e-9 || math.Abs(*f.Slope-.8) > .002 || f.SlopeBoot != nil || f.BootRequested != 0 {
 			t.Errorf("%s: %+v", axis, f)
 		}
@@ -237,8 +238,8 @@ func TestWarnings(t *testing.T) {
 		}), "uneven_shapes"},
 		{"few for a bootstrap", with(func(p *plan) { p.models = 4 }), "bootstrap_degenerate"},
 	} {
-		r := c.plan.analyze(t, Options{})
-		f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
+		r := c.plan.analyze(t, cells.Options{})
+		f := findFit(t, r, "cpu", record.ModeDecode, cells.AllScenarios)
 		i := slices.IndexFunc(f.Warnings, func(w finding.Warning) bool { return w.Code == c.code })
 		if i < 0 {
 			t.Errorf("%s: no %s in %v", c.name, c.code, warningCodes(f.Warnings))
@@ -257,7 +258,7 @@ func TestWarnings(t *testing.T) {
 func TestTooFew(t *testing.T) {
 	p := ladder
 	p.models = 2
-	r := p.analyze(t, Options{})
+	r := p.analyze(t, cells.Options{})
 	for _, f := range r.Fits {
 		if f.OK || f.Slope != nil || f.R2 != nil || f.SlopeT != nil || f.TheilSenSlope != nil || f.SpearmanRho != nil || f.Reason == "" {
 			t.Errorf("%+v", f)
@@ -280,7 +281,7 @@ func TestTooFew(t *testing.T) {
 	if s := r.Answers.Tails[0]; s.Verdict != "unknown" || s.Rho != nil {
 		t.Errorf("%+v", s)
 	}
-	empty, err := Analyze(&runs.Run{}, Options{})
+	empty, err := Analyze(&runs.Run{}, cells.Options{})
 	if err != nil || len(empty.Cells)+len(empty.Fits) != 0 {
 		t.Errorf("empty run: %+v, %v", empty, err)
 	}
@@ -288,7 +289,7 @@ func TestTooFew(t *testing.T) {
 
 // TestPhases: end-to-end against its phases, over the whole run.
 func TestPhases(t *testing.T) {
-	r := ladder.analyze(t, Options{Bootstrap: -1})
+	r := ladder.analyze(t, cells.Options{Bootstrap: -1})
 	if p := r.Phases; p == nil || p.N != 8*2*7 || p.MedianPercent > 1e-9 || slices.Contains(warningCodes(r.Warnings), "phases_disagree") {
 		t.Errorf("%+v", p)
 	}
@@ -302,7 +303,7 @@ func TestPhases(t *testing.T) {
 			r.LatencyMS = new(*r.E2EKVMS / gap) // e2e = sum/gap, so that the gap is 1 - gap of it
 		}
 	}
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +322,7 @@ func TestTTFT(t *testing.T) {
 			r.TTFTMS = new(*r.PrefillMS + float64(*r.Rep)) // median: 3 ms above prefill
 		}
 	}
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +354,7 @@ func TestSaid(t *testing.T) {
 			r.ModelKind = "gguf"
 		}
 	}
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,11 +371,11 @@ func TestUnequalScenarios(t *testing.T) {
 			run.Rows = append(run.Rows, r)
 		}
 	}
-	r, err := Analyze(run, Options{})
+	r, err := Analyze(run, cells.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := findFit(t, r, "cpu", record.ModeDecode, AllScenarios)
+	f := findFit(t, r, "cpu", record.ModeDecode, cells.AllScenarios)
 	if f.NModels != 7 || !slices.Contains(warningCodes(f.Warnings), "unequal_scenarios") {
 		t.Errorf("%d models, %v", f.NModels, warningCodes(f.Warnings))
 	}
@@ -389,7 +390,7 @@ func TestWarmups(t *testing.T) {
 		want := map[string]float64{"prefill": 2, "kv_decode": 1.04, "e2e_kv": 1.08}[w.Mode]
 		near(t, w.Model+" "+w.Mode, w.Ratio, want, 1e-9)
 	}
-	included := ladder.analyze(t, Options{IncludeWarmup: true, Bootstrap: -1})
+	included := ladder.analyze(t, cells.Options{IncludeWarmup: true, Bootstrap: -1})
 	if included.Cells[0].N != 8 || included.Warmups[0].WarmupN != 1 || included.Warmups[0].MeasuredN != 7 {
 		t.Errorf("with warm-ups: %+v %+v", included.Cells[0].N, included.Warmups[0])
 	}
@@ -400,11 +401,11 @@ func TestWarmups(t *testing.T) {
 func TestInputUntouched(t *testing.T) {
 	run := &runs.Run{Harness: runs.HarnessLLMScale, Rows: ladder.rows(3)}
 	before, _ := json.Marshal(run.Rows)
-	one, err := Analyze(run, Options{})
+	one, err := Analyze(run, cells.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	two, _ := Analyze(run, Options{})
+	two, _ := Analyze(run, cells.Options{})
 	after, _ := json.Marshal(run.Rows)
 	if !bytes.Equal(before, after) {
 		t.Error("the run was changed")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -15,10 +16,10 @@ import (
 const alpha = 1 - stats.Confidence
 
 func (a *analyzer) answer() {
-	for _, s := range a.series {
-		for _, mode := range a.modes {
+	for _, s := range a.Series {
+		for _, mode := range a.Modes {
 			for i := range a.res.Fits {
-				if f := &a.res.Fits[i]; f.Backend == s.backend && f.BatchSize == s.batch && f.Mode == mode && f.Scenario == AllScenarios {
+				if f := &a.res.Fits[i]; f.Backend == s.Backend && f.BatchSize == s.BatchSize && f.Mode == mode && f.Scenario == cells.AllScenarios {
 					a.res.Answers.Slopes = append(a.res.Answers.Slopes, slopeAnswer(f))
 				}
 			}
@@ -69,22 +70,22 @@ func slopeAnswer(f *Fit) SlopeAnswer {
 }
 
 // overall is a model's tail over all scenarios.
-func (a *analyzer) overall(s series, model string) *Tail {
+func (a *analyzer) overall(s cells.Series, model string) *Tail {
 	for i := range a.res.Tails {
 		t := &a.res.Tails[i]
-		if t.Backend == s.backend && t.BatchSize == s.batch && t.Model == model && t.Scenario == AllScenarios {
+		if t.Backend == s.Backend && t.BatchSize == s.BatchSize && t.Model == model && t.Scenario == cells.AllScenarios {
 			return t
 		}
 	}
 	return nil
 }
 
-func (a *analyzer) tailTrend(s series) TailTrend {
-	out := TailTrend{Backend: s.backend, BatchSize: s.batch, Verdict: "unknown"}
+func (a *analyzer) tailTrend(s cells.Series) TailTrend {
+	out := TailTrend{Backend: s.Backend, BatchSize: s.BatchSize, Verdict: "unknown"}
 	var sizes []float64
 	var tails []*Tail
 	untimed := 0
-	for _, m := range a.modelsOf(s.backend) {
+	for _, m := range a.ModelsOf(s.Backend) {
 		t := a.overall(s, m.Name)
 		if t == nil {
 			untimed++
@@ -160,27 +161,18 @@ func infeasible(status string) bool {
 }
 
 // failedCells are a model's failed cells, of the series.
-func (a *analyzer) failedCells(s series, model string) (out []FailedCell) {
+func (a *analyzer) failedCells(s cells.Series, model string) (out []FailedCell) {
 	for _, f := range a.res.Failed {
-		if f.Backend == s.backend && f.BatchSize == s.batch && f.Model == model {
+		if f.Backend == s.Backend && f.BatchSize == s.BatchSize && f.Model == model {
 			out = append(out, f)
 		}
 	}
 	return out
 }
 
-func (a *Set) measured(s series, model string) bool {
-	for _, c := range a.Cells {
-		if c.Backend == s.backend && c.BatchSize == s.batch && c.Model == model {
-			return true
-		}
-	}
-	return false
-}
-
-func (a *analyzer) feasibility(s series) FeasibilityAnswer {
-	out := FeasibilityAnswer{Backend: s.backend, BatchSize: s.batch, Verdict: "unknown"}
-	for _, m := range a.modelsOf(s.backend) {
+func (a *analyzer) feasibility(s cells.Series) FeasibilityAnswer {
+	out := FeasibilityAnswer{Backend: s.Backend, BatchSize: s.BatchSize, Verdict: "unknown"}
+	for _, m := range a.ModelsOf(s.Backend) {
 		failed, waived := false, false
 		for _, f := range a.failedCells(s, m.Name) {
 			if f.Status == record.StatusWaived {
@@ -197,7 +189,7 @@ func (a *analyzer) feasibility(s series) FeasibilityAnswer {
 			out.ModelsFailed++
 		case waived:
 			out.ModelsWaived++
-		case a.measured(s, m.Name):
+		case a.Measured(s, m.Name):
 			out.ModelsOK++
 			if m.ParamsMillions != nil || out.LargestOK == "" { // by rising size; unknown sizes come last
 				out.LargestOK, out.LargestOKM = m.Name, m.ParamsMillions
@@ -234,62 +226,53 @@ func (a *analyzer) runWarnings() {
 			least = min(least, c.N)
 		}
 		if c.E2EGapPercent != nil && *c.E2EGapPercent > phaseGapPercent {
-			a.warn("phases_do_not_add_up", where, fmt.Sprintf("end-to-end differs from prefill + decode by %.2f %% at the median", *c.E2EGapPercent),
+			a.Warn("phases_do_not_add_up", where, fmt.Sprintf("end-to-end differs from prefill + decode by %.2f %% at the median", *c.E2EGapPercent),
 				"something runs between the phases: suspect a busy machine, or report it as a fault of the harness")
 		}
 	}
 	if few > 0 {
-		a.warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.Cells), medianCISamples, least),
+		a.Warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.Cells), medianCISamples, least),
 			fmt.Sprintf("set repetitions to at least %d", medianCISamples))
 	}
 	if p := a.res.Phases; p != nil && p.MedianPercent >= phaseGapPercent {
-		a.warn("phases_disagree", "run", fmt.Sprintf("over %d calls end-to-end differs from prefill + decode by %.2f %% at the median and %.2f %% at most", p.N, p.MedianPercent, p.LargestPercent),
+		a.Warn("phases_disagree", "run", fmt.Sprintf("over %d calls end-to-end differs from prefill + decode by %.2f %% at the median and %.2f %% at most", p.N, p.MedianPercent, p.LargestPercent),
 			"do not quote shares of prefill and decode: the clock readings leave out, or count twice, a part of the call")
 	}
 	a.noiseWarnings()
 	bad := map[string]bool{}
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
 		if k := r.Backend + " " + r.Model; r.OK() && r.LogitsFinite != nil && !*r.LogitsFinite && !bad[k] {
 			bad[k] = true
-			a.warn("logits_not_finite", k, "the model's output holds NaN or infinity: the computation is wrong, whatever its speed",
+			a.Warn("logits_not_finite", k, "the model's output holds NaN or infinity: the computation is wrong, whatever its speed",
 				"do not use its figures; check the weights' type and file")
 		}
 	}
 	for _, f := range a.res.Failed {
 		if f.Status == record.StatusError {
-			a.warn("failed_cell", strings.Join([]string{f.Backend, f.Model, f.Scenario}, " "), "the cell could not be measured: "+f.Reason,
+			a.Warn("failed_cell", strings.Join([]string{f.Backend, f.Model, f.Scenario}, " "), "the cell could not be measured: "+f.Reason,
 				"correct the cause and run again with --resume")
 		}
 	}
 }
 
-// spread is the standard deviation over the mean; 0 for one sample, of which
-// nothing is known.
-func (c *Cell) spread() float64 {
-	if c.StdDevMS == nil {
-		return 0
-	}
-	return *c.StdDevMS / c.MeanMS
-}
-
 // noiseWarnings says for each series how many cells scatter widely, and which
 // most.
 func (a *analyzer) noiseWarnings() {
-	for _, s := range a.series {
-		cells, noisy := 0, 0
-		var worst *Cell
+	for _, s := range a.Series {
+		judged, noisy := 0, 0
+		var worst *cells.Cell
 		for i := range a.Cells {
 			c := &a.Cells[i]
-			if c.Backend != s.backend || c.BatchSize != s.batch || c.StdDevMS == nil {
+			if c.Backend != s.Backend || c.BatchSize != s.BatchSize || c.StdDevMS == nil {
 				continue
 			}
-			cells++
-			if c.spread() <= noisySpread {
+			judged++
+			if c.Spread() <= noisySpread {
 				continue
 			}
 			noisy++
-			if worst == nil || c.spread() > worst.spread() {
+			if worst == nil || c.Spread() > worst.Spread() {
 				worst = c
 			}
 		}
@@ -297,16 +280,16 @@ func (a *analyzer) noiseWarnings() {
 			continue
 		}
 		text := fmt.Sprintf("%d of %d cells scatter by more than %.0f %% of their mean; most: %s %s %s, %.0f %% over %d calls (%.4g to %.4g ms)",
-			noisy, cells, 100*noisySpread, worst.Model, worst.Scenario, worst.Mode, 100*worst.spread(), worst.N, worst.MinMS, worst.MaxMS)
+			noisy, judged, 100*noisySpread, worst.Model, worst.Scenario, worst.Mode, 100*worst.Spread(), worst.N, worst.MinMS, worst.MaxMS)
 		load := 0.0
-		for i := range a.run.Rows {
-			if r := &a.run.Rows[i]; r.Backend == s.backend && r.LoadAverage1Min != nil {
+		for i := range a.Run.Rows {
+			if r := &a.Run.Rows[i]; r.Backend == s.Backend && r.LoadAverage1Min != nil {
 				load = max(load, *r.LoadAverage1Min)
 			}
 		}
 		if load > 0 {
 			text += fmt.Sprintf("; the load average reached %.1f", load)
 		}
-		a.warn("noisy_cells", s.backend, text, "close other programs, fix the clock frequency, add repetitions; look at the raw latencies in run order")
+		a.Warn("noisy_cells", s.Backend, text, "close other programs, fix the clock frequency, add repetitions; look at the raw latencies in run order")
 	}
 }

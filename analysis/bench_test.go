@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 )
 
@@ -18,7 +19,7 @@ func BenchmarkAnalyze(b *testing.B) {
 		b.Run(fmt.Sprintf("Analyze/rows=%d", rows), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Analyze(run, Options{}); err != nil {
+				if _, err := Analyze(run, cells.Options{}); err != nil {
 					b.Fatal(err)
 				}
 			}

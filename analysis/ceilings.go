@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -74,7 +75,7 @@ func (s *CeilingShare) Bytes() int64 { return s.WeightBytes + s.KVBytes }
 
 // ceilings sets decode beside what the run's devices can read.
 func (a *analyzer) ceilings() {
-	f := a.run.Ceilings
+	f := a.Run.Ceilings
 	if f == nil {
 		return
 	}
@@ -95,14 +96,14 @@ func (a *analyzer) ceilings() {
 		if c.Mode != record.ModeDecode || c.MSPerToken == nil || !(*c.MSPerToken > 0) {
 			continue
 		}
-		rows := a.group(c.series().key(c.Model, c.Scenario, c.Mode)).rows
-		for _, m := range a.modelsOf(c.Backend) {
+		rows := a.Group(c.Series().Key(c.Model, c.Scenario, c.Mode)).Rows
+		for _, m := range a.ModelsOf(c.Backend) {
 			if m.Name == c.Model {
 				a.res.CeilingShares = append(a.res.CeilingShares, ceilingShare(f, m, c, rows[0].NGPULayers))
 			}
 		}
 	}
-	for _, s := range a.series {
+	for _, s := range a.Series {
 		a.aboveCeiling(s)
 	}
 }
@@ -143,7 +144,7 @@ func joinCeilings(all []ceilings.Device) DeviceCeiling {
 // ceilingShare compares one cell, of a model of which the GPU computes gpuLayers
 // layers; a negative number is all of them. Each step reads the weights once, whatever the
 // batch, and each sequence's KV cache up to the step's own position.
-func ceilingShare(f *ceilings.File, m *Model, c *Cell, gpuLayers int) CeilingShare {
+func ceilingShare(f *ceilings.File, m *cells.Model, c *cells.Cell, gpuLayers int) CeilingShare {
 	s := CeilingShare{
 		Backend: c.Backend, BackendKind: c.BackendKind, BatchSize: c.BatchSize, Model: c.Model, ParamsM: c.ParamsM, Scenario: c.Scenario,
 		Device: m.Device, Threads: m.Threads, N: c.N, MSPerToken: *c.MSPerToken,
@@ -180,12 +181,12 @@ func ceilingShare(f *ceilings.File, m *Model, c *Cell, gpuLayers int) CeilingSha
 
 // aboveCeiling warns where a backend's decode reads faster than the machine can:
 // one of the two figures is wrong.
-func (a *analyzer) aboveCeiling(of series) {
+func (a *analyzer) aboveCeiling(of cells.Series) {
 	var worst *CeilingShare
 	n, above := 0, 0
 	for i := range a.res.CeilingShares {
 		s := &a.res.CeilingShares[i]
-		if s.Backend != of.backend || s.BatchSize != of.batch || s.Share == nil {
+		if s.Backend != of.Backend || s.BatchSize != of.BatchSize || s.Share == nil {
 			continue
 		}
 		n++
@@ -199,7 +200,7 @@ func (a *analyzer) aboveCeiling(of series) {
 	if worst == nil {
 		return
 	}
-	a.warn("above_ceiling", of.backend,
+	a.Warn("above_ceiling", of.Backend,
 		fmt.Sprintf("decode of %d of %d cells reads faster than the probe found possible; the most in %s, scenario %s: %.4g GB/s, %.1f %% of the %.4g GB/s measured for its %.4g MB",
 			above, n, worst.Model, worst.Scenario, *worst.GBPerS, 100**worst.Share, *worst.Ceiling, float64(worst.Bytes())/1e6),
 		"the probe was disturbed, or ran at lower clocks than decode: run `llmscale probe` while nothing else runs and compare, or resume the run, which probes again; if that figure stays, a token reads less than bytes_read_per_token says, and the shares of these models are to be left out")

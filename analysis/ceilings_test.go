@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
@@ -41,7 +42,7 @@ func ceilingRun(t *testing.T, f *ceilings.File, ms float64, change func(r *runs.
 			change(&rows[i])
 		}
 	}
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows, Ceilings: f}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows, Ceilings: f}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

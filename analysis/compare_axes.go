@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -13,14 +14,14 @@ import (
 // threads.
 func (a *analyzer) axes() {
 	var samples []axes.Sample
-	a.eachCell(func(k cellKey, m *Model, g *group) {
-		if len(g.rows) == 0 || k.mode == record.ModeE2E {
+	a.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
+		if len(g.Rows) == 0 || k.Mode == record.ModeE2E {
 			return
 		}
-		s := axes.Sample{Backend: k.backend, Settings: settingsOf(g.rows[0]), Model: m.Name, ParamsM: m.ParamsMillions, WeightType: m.WeightType,
-			Scenario: k.scenario, Mode: k.mode, LatencyMS: latencies(g.rows), PerMS: 1, Sequences: k.batch}
-		if k.mode == record.ModeDecode {
-			c := a.cell(k.series, m.Name, k.scenario, k.mode)
+		s := axes.Sample{Backend: k.Backend, Settings: settingsOf(g.Rows[0]), Model: m.Name, ParamsM: m.ParamsMillions, WeightType: m.WeightType,
+			Scenario: k.Scenario, Mode: k.Mode, LatencyMS: cells.Latencies(g.Rows), PerMS: 1, Sequences: k.BatchSize}
+		if k.Mode == record.ModeDecode {
+			c := a.Cell(k.Series, m.Name, k.Scenario, k.Mode)
 			if c == nil || c.MSPerToken == nil {
 				return
 			}
@@ -103,24 +104,24 @@ func firstSequence(r *runs.Row) (prompt, answer []int32) {
 // batches lists decode by the number of sequences, where it varies.
 func (a *analyzer) batches() {
 	seen := map[int]bool{}
-	for _, s := range a.series {
-		seen[s.batch] = true
+	for _, s := range a.Series {
+		seen[s.BatchSize] = true
 	}
 	if len(seen) < 2 {
 		return
 	}
-	against := map[cellKey]*axes.Comparison{}
+	against := map[cells.Key]*axes.Comparison{}
 	compared := map[string]bool{} // backends that differ from another in nothing else
 	for i := range a.res.Axes {
 		if c := &a.res.Axes[i]; c.Axis == axes.BatchSize && c.Mode == record.ModeDecode {
-			against[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}] = c
+			against[cells.Series{Backend: c.Backend}.Key(c.Model, c.Scenario, c.Mode)] = c
 			compared[c.Backend], compared[c.BaseBackend] = true, true
 		}
 	}
-	rows := map[cellKey][]*runs.Row{}
-	a.eachCell(func(k cellKey, m *Model, g *group) {
-		if k.mode == record.ModeDecode {
-			rows[cellKey{series{backend: k.backend}, m.Name, k.scenario, k.mode}] = g.rows
+	rows := map[cells.Key][]*runs.Row{}
+	a.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
+		if k.Mode == record.ModeDecode {
+			rows[cells.Series{Backend: k.Backend}.Key(m.Name, k.Scenario, k.Mode)] = g.Rows
 		}
 	})
 	for i := range a.Cells {
@@ -130,13 +131,13 @@ func (a *analyzer) batches() {
 		}
 		b := Batch{Backend: c.Backend, BatchSize: c.BatchSize, Model: c.Model, ParamsM: c.ParamsM, Scenario: c.Scenario, N: c.N,
 			StepMS: *c.MSPerToken, EachPerS: 1e3 / *c.MSPerToken, TokensPerS: 1e3 * float64(c.BatchSize) / *c.MSPerToken}
-		if p := a.cell(c.series(), c.Model, c.Scenario, record.ModePrefill); p != nil {
+		if p := a.Cell(c.Series(), c.Model, c.Scenario, record.ModePrefill); p != nil {
 			b.PrefillMS = new(p.MedianMS)
 		}
-		if x := against[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}]; x != nil {
+		if x := against[cells.Series{Backend: c.Backend}.Key(c.Model, c.Scenario, c.Mode)]; x != nil {
 			// x.Ratio is of the time per sequence: a step has it as often as it has sequences.
 			times := x.MS / x.BaseMS / x.Ratio
-			b.compareAnswers(rows[cellKey{series{backend: c.Backend}, c.Model, c.Scenario, c.Mode}], rows[cellKey{series{backend: x.BaseBackend}, c.Model, c.Scenario, c.Mode}])
+			b.compareAnswers(rows[cells.Series{Backend: c.Backend}.Key(c.Model, c.Scenario, c.Mode)], rows[cells.Series{Backend: x.BaseBackend}.Key(c.Model, c.Scenario, c.Mode)])
 			b.Base, b.StepRatio, b.AllRatio = x.BaseBackend, stats.Finite(x.Ratio*times), stats.Finite(x.Speed())
 			if ci := x.RatioCI; ci != nil {
 				b.StepCI, b.AllCI = stats.NewInterval(ci.Low*times, ci.High*times), stats.NewInterval(1/ci.High, 1/ci.Low)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
@@ -17,8 +18,6 @@ const (
 	// looks at the gap, where the ratio's interval excludes 1.
 	CrosscheckTolerance = 0.10
 )
-
-const kindNative = "native"
 
 // Crosscheck sets one phase of one model in one scenario, as Ollama's HTTP API
 // measured it, beside the same as the native backend and llama-bench did. Only the
@@ -77,30 +76,30 @@ type BenchFact struct {
 
 // pair is a model as a native and an Ollama backend ran it.
 type pair struct {
-	native, ollama series
-	n, o           *Model
+	native, ollama cells.Series
+	n, o           *cells.Model
 }
 
 // pairs lists what can be compared: the same file, by name and hash, on the same
 // device, in the same batches; with the same threads where a native backend has them.
 func (a *analyzer) pairs() []pair {
 	type served struct {
-		series
+		cells.Series
 		model string
 	}
 	var out []pair
 	matched := map[served]bool{} // Ollama's, by a native backend of as many threads
-	for _, s := range a.series {
-		for _, t := range a.series {
-			if s.batch != t.batch {
+	for _, s := range a.Series {
+		for _, t := range a.Series {
+			if s.BatchSize != t.BatchSize {
 				continue
 			}
-			for _, m := range a.modelsOf(s.backend) {
-				if m.BackendKind != kindNative || m.SHA256 == "" {
+			for _, m := range a.ModelsOf(s.Backend) {
+				if m.BackendKind != cells.KindNative || m.SHA256 == "" {
 					continue
 				}
-				for _, o := range a.modelsOf(t.backend) {
-					if o.BackendKind != kindOllama || o.Name != m.Name || o.Device != m.Device || o.SHA256 != m.SHA256 {
+				for _, o := range a.ModelsOf(t.Backend) {
+					if o.BackendKind != cells.KindOllama || o.Name != m.Name || o.Device != m.Device || o.SHA256 != m.SHA256 {
 						continue
 					}
 					out = append(out, pair{s, t, m, o})
@@ -119,23 +118,23 @@ var crosscheckPhases = []string{record.ModePrefill, record.ModeDecode}
 
 // crosscheck sets Ollama's phases beside native's.
 func (a *analyzer) crosscheck() {
-	invalid := map[cellKey]int{}
-	seen := map[cellKey]bool{} // with calls, whatever their verdict
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
+	invalid := map[cells.Key]int{}
+	seen := map[cells.Key]bool{} // with calls, whatever their verdict
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
 		if !r.OK() || r.IsWarmup {
 			continue
 		}
-		k := seriesOf(r).key(r.Model, r.Scenario, r.Mode)
+		k := cells.SeriesOf(r).Key(r.Model, r.Scenario, r.Mode)
 		seen[k] = true
 		if r.Invalid() {
 			invalid[k]++
 		}
 	}
 	for _, p := range a.pairs() {
-		for _, sc := range a.scenarios {
+		for _, sc := range a.Scenarios {
 			for _, phase := range crosscheckPhases {
-				nk, ok := p.native.key(p.n.Name, sc, phase), p.ollama.key(p.o.Name, sc, phase)
+				nk, ok := p.native.Key(p.n.Name, sc, phase), p.ollama.Key(p.o.Name, sc, phase)
 				if seen[nk] && seen[ok] {
 					c := a.crosscheckOf(&p, sc, phase)
 					c.InvalidNative, c.InvalidOllama = invalid[nk], invalid[ok]
@@ -147,45 +146,26 @@ func (a *analyzer) crosscheck() {
 	a.gapLaws()
 }
 
-// rowsOf are the calls that count.
-func (a *Set) rowsOf(s series, model, scenario, mode string) []*runs.Row {
-	if g := a.group(s.key(model, scenario, mode)); g != nil {
-		return g.rows
-	}
-	return nil
-}
-
-// values are a field's, of the calls that have it as a time.
-func values(rows []*runs.Row, field func(*runs.Row) *float64) []float64 {
-	var out []float64
-	for _, r := range rows {
-		if v := field(r); v != nil && *v > runs.MinLatencyMS && *v < runs.MaxLatencyMS {
-			out = append(out, *v)
-		}
-	}
-	return out
-}
-
 func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
-	native, ollama := a.rowsOf(p.native, p.n.Name, scenario, phase), a.rowsOf(p.ollama, p.o.Name, scenario, phase)
-	c := Crosscheck{Native: p.native.backend, Ollama: p.ollama.backend, BatchSize: p.native.batch, Model: p.n.Name, ParamsM: p.n.ParamsMillions,
+	native, ollama := a.RowsOf(p.native, p.n.Name, scenario, phase), a.RowsOf(p.ollama, p.o.Name, scenario, phase)
+	c := Crosscheck{Native: p.native.Backend, Ollama: p.ollama.Backend, BatchSize: p.native.BatchSize, Model: p.n.Name, ParamsM: p.n.ParamsMillions,
 		WeightType: p.n.WeightType, Device: p.n.Device, NativeThreads: p.n.Threads, OllamaThreads: p.o.Threads, Scenario: scenario, Phase: phase,
-		PromptTokens: medianField(native, func(r *runs.Row) *float64 { return float(r.PromptTokensRaw) }),
-		OllamaPrompt: medianField(ollama, func(r *runs.Row) *float64 { return float(r.PromptTokensRaw) }),
-		GenTokens:    medianField(native, func(r *runs.Row) *float64 { return float(r.AnswerTokens()) })}
+		PromptTokens: cells.MedianField(native, func(r *runs.Row) *float64 { return cells.Float(r.PromptTokensRaw) }),
+		OllamaPrompt: cells.MedianField(ollama, func(r *runs.Row) *float64 { return cells.Float(r.PromptTokensRaw) }),
+		GenTokens:    cells.MedianField(native, func(r *runs.Row) *float64 { return cells.Float(r.AnswerTokens()) })}
 
 	compute, client, counters, wall := prefillMS, ttftMS, promptEvalMS, firstTokenMS
 	if phase == record.ModeDecode {
 		compute, client, counters, wall = decodeNoSamplingMS, kvDecodeMS, decodeEquivMS, arrivalMS
 		c.Projected = projectedShare(ollama)
 	}
-	ns := values(native, compute)
+	ns := cells.Values(native, compute)
 	c.NativeN, c.NativeMS = len(ns), stats.MedianOf(ns)
 	unequal := c.unequal(ollama)
-	c.Counters = beside(ns, values(ollama, counters), unequal)
-	c.Client = beside(values(native, client), values(ollama, wall), unequal)
+	c.Counters = beside(ns, cells.Values(ollama, counters), unequal)
+	c.Client = beside(cells.Values(native, client), cells.Values(ollama, wall), unequal)
 	if len(native) > 0 {
-		c.bench(a.run.LlamaBench, native[0], ns)
+		c.bench(a.Run.LlamaBench, native[0], ns)
 	}
 	for _, r := range ollama {
 		for _, d := range r.OllamaDiffers {
@@ -208,7 +188,7 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 
 // unequal says why the two did not do the same work; "" where they did.
 func (c *Crosscheck) unequal(ollama []*runs.Row) string {
-	gen := medianField(ollama, func(r *runs.Row) *float64 { return float(r.AnswerTokens()) })
+	gen := cells.MedianField(ollama, func(r *runs.Row) *float64 { return cells.Float(r.AnswerTokens()) })
 	switch {
 	case c.Phase == record.ModeDecode && gen != nil && c.GenTokens != nil && *gen != *c.GenTokens:
 		return fmt.Sprintf("native decoded %g tokens, Ollama's time stands for %g", *c.GenTokens, *gen)

@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -82,24 +83,24 @@ func (a *analyzer) gapLaws() {
 		}
 	}
 	for _, k := range order {
-		joined := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return !a.joins(g.scenario) })
+		joined := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return !a.Joins(g.scenario) })
 		fit := func(scenario string, gaps []gapAt) {
 			l := GapLaw{Native: k.native, Ollama: k.ollama, BatchSize: k.batch, Scenario: scenario, Phase: k.phase, Clock: k.clock}
 			l.fit(stats.Map(gaps, func(g gapAt) float64 { return g.native }), stats.Map(gaps, func(g gapAt) float64 { return g.gap }))
 			a.res.GapLaws = append(a.res.GapLaws, l)
 		}
 		scenarios := 0
-		for _, sc := range a.scenarios {
+		for _, sc := range a.Scenarios {
 			of := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return g.scenario != sc })
 			if len(of) > 0 {
-				if a.joins(sc) {
+				if a.Joins(sc) {
 					scenarios++
 				}
 				fit(sc, of)
 			}
 		}
 		if all := overScenarios(joined, scenarios); scenarios > 1 && len(all) > 0 {
-			fit(AllScenarios, all)
+			fit(cells.AllScenarios, all)
 		}
 	}
 }
@@ -117,7 +118,7 @@ func overScenarios(gaps []gapAt, scenarios int) (out []gapAt) {
 	}
 	for _, model := range order {
 		if mine := by[model]; len(mine) == scenarios {
-			out = append(out, gapAt{model, AllScenarios, stat.Mean(stats.Map(mine, func(g gapAt) float64 { return g.native }), nil),
+			out = append(out, gapAt{model, cells.AllScenarios, stat.Mean(stats.Map(mine, func(g gapAt) float64 { return g.native }), nil),
 				stat.Mean(stats.Map(mine, func(g gapAt) float64 { return g.gap }), nil)})
 		}
 	}

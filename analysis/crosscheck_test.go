@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -60,9 +61,9 @@ func (s served) rows() []runs.Row {
 }
 
 func (s served) call(backend string, sc servedScenario, m, call, task int) []runs.Row {
-	kind := kindNative
+	kind := cells.KindNative
 	if slices.Contains(s.ollama, backend) {
-		kind = kindOllama
+		kind = cells.KindOllama
 	}
 	name := fmt.Sprintf("m%02d", m)
 	size := float64(int(10) << m)
@@ -83,7 +84,7 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []run
 	decode := s.tokenMS(m) * float64(s.gen) * factor
 	prefill := s.tokenMS(m) * float64(sc.prompt) / 8 * factor
 	base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = new(sc.prompt), new(sc.prompt), new(s.gen), new(s.gen), new(1)
-	if kind == kindNative {
+	if kind == cells.KindNative {
 		sampling := servedSampling * float64(s.gen)
 		base.Measurement.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, new(decode+sampling)
 		base.TTFTMS, base.E2EKVMS, base.E2EGapPercent = new(prefill+servedSampling), new(prefill+decode+sampling+servedSampling), new(0.1)
@@ -121,7 +122,7 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []run
 		if mode == record.ModeDecode && r.DecodeEquivMS != nil {
 			r.LatencyMS = r.DecodeEquivMS
 		}
-		if kind == kindOllama && s.edit != nil {
+		if kind == cells.KindOllama && s.edit != nil {
 			s.edit(&r.Record, false)
 		}
 		out = append(out, r)
@@ -136,7 +137,7 @@ var servedPlan = served{models: 5, reps: 6, gen: 16, native: []string{"native"},
 
 func (s served) analyze(t *testing.T, bench ...runs.LlamaBench) *Result {
 	t.Helper()
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: s.rows(), LlamaBench: bench}, Options{Bootstrap: 400})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: s.rows(), LlamaBench: bench}, cells.Options{Bootstrap: 400})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,7 @@ func TestCrosscheckPairs(t *testing.T) {
 	// As many threads with as many, where there are such; otherwise with what there is.
 	rows = p.rows()
 	for i := range rows {
-		if r := &rows[i]; strings.HasSuffix(r.Backend, "_b") && (r.Model == "m00" || r.BackendKind == kindOllama) {
+		if r := &rows[i]; strings.HasSuffix(r.Backend, "_b") && (r.Model == "m00" || r.BackendKind == cells.KindOllama) {
 			r.NThreads, r.NThreadsBatch = new(1), new(1)
 		}
 	}
@@ -288,7 +289,7 @@ func TestCrosscheckInvalid(t *testing.T) {
 	}
 	// The share of decode over all scenarios is of those that have both.
 	for _, d := range r.DecodeFractions {
-		if d.Backend == "ollama" && d.Scenario == AllScenarios && !(d.Fraction < 0.4) {
+		if d.Backend == "ollama" && d.Scenario == cells.AllScenarios && !(d.Fraction < 0.4) {
 			t.Errorf("decode of three scenarios over end-to-end of two: %+v", d)
 		}
 	}
@@ -395,7 +396,7 @@ func TestGapLaws(t *testing.T) {
 	q.gapMS = func(string, int) float64 { return 0.3 }
 	rows := slices.DeleteFunc(q.rows(), func(r runs.Row) bool { return r.Model == "m04" && r.Scenario == "p512" })
 	for _, l := range analyzeRows(t, rows).GapLaws {
-		if want := map[bool]int{true: 4, false: 5}[l.Scenario == AllScenarios || l.Scenario == "p512"]; l.NModels != want {
+		if want := map[bool]int{true: 4, false: 5}[l.Scenario == cells.AllScenarios || l.Scenario == "p512"]; l.NModels != want {
 			t.Errorf("%+v", l)
 		}
 		if l.Clock == ClockCounters && l.Phase == record.ModeDecode && (l.Verdict != "fixed" || math.Abs(*l.FixedMS-0.3) > 1e-9) {

@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -62,12 +63,12 @@ func (f *DecodeDepthFit) Straight() bool {
 // answers of other lengths are other work.
 func (a *analyzer) depthsOfDecode() {
 	type work struct{ prompt, gen int }
-	for _, s := range a.series {
-		for _, m := range a.modelsOf(s.backend) {
+	for _, s := range a.Series {
+		for _, m := range a.ModelsOf(s.Backend) {
 			decode, prefill, scenarios := map[work]map[int][]*runs.Row{}, map[work]map[int][]*runs.Row{}, map[work]map[int][]string{}
-			for _, sc := range a.scenarios {
-				for _, r := range a.rowsOf(s, m.Name, sc, record.ModeDecode) {
-					gen := answerTokens(r)
+			for _, sc := range a.Scenarios {
+				for _, r := range a.RowsOf(s, m.Name, sc, record.ModeDecode) {
+					gen := cells.AnswerTokens(r)
 					if gen == 0 || r.PromptEach() == nil || r.GenTokensRaw != nil && *r.GenTokensRaw != gen {
 						continue
 					}
@@ -78,7 +79,7 @@ func (a *analyzer) depthsOfDecode() {
 					decode[w][d] = append(decode[w][d], r)
 					if !slices.Contains(scenarios[w][d], sc) {
 						scenarios[w][d] = append(scenarios[w][d], sc)
-						prefill[w][d] = append(prefill[w][d], a.rowsOf(s, m.Name, sc, record.ModePrefill)...)
+						prefill[w][d] = append(prefill[w][d], a.RowsOf(s, m.Name, sc, record.ModePrefill)...)
 					}
 				}
 			}
@@ -86,14 +87,14 @@ func (a *analyzer) depthsOfDecode() {
 				if len(decode[w]) < 2 {
 					continue
 				}
-				f := DecodeDepthFit{Backend: s.backend, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, NDepths: len(decode[w])}
+				f := DecodeDepthFit{Backend: s.Backend, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, NDepths: len(decode[w])}
 				depths := slices.Sorted(maps.Keys(decode[w]))
 				var per [][]float64
 				for _, d := range depths {
-					ms := stats.Map(latencies(decode[w][d]), func(v float64) float64 { return v / float64(w.gen) })
+					ms := stats.Map(cells.Latencies(decode[w][d]), func(v float64) float64 { return v / float64(w.gen) })
 					per = append(per, ms)
-					row := DecodeDepth{Backend: s.backend, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, Depth: d, Scenarios: scenarios[w][d],
-						N: len(ms), MSPerToken: stats.Median(ms), PrefillMS: stats.MedianOf(latencies(prefill[w][d]))}
+					row := DecodeDepth{Backend: s.Backend, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, Depth: d, Scenarios: scenarios[w][d],
+						N: len(ms), MSPerToken: stats.Median(ms), PrefillMS: stats.MedianOf(cells.Latencies(prefill[w][d]))}
 					row.Ratio = row.MSPerToken / stats.Median(per[0])
 					if d != depths[0] {
 						_, row.RatioCI = stats.MedianRatio(per[:1], [][]float64{ms})

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -97,12 +98,12 @@ func wholeOnGPU(layers, nLayer int) bool { return layers < 0 || layers > nLayer 
 
 // device summarises what the GPU says, of the cells that ran on one.
 func (a *analyzer) device() {
-	placed := map[modelKey]bool{}
-	a.eachCell(func(k cellKey, m *Model, g *group) {
-		if len(g.rows) == 0 || g.rows[0].Device != ceilings.CUDA {
+	placed := map[cells.ModelKey]bool{}
+	a.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
+		if len(g.Rows) == 0 || g.Rows[0].Device != ceilings.CUDA {
 			return
 		}
-		d := a.deviceCell(k, m, g.rows)
+		d := a.deviceCell(k, m, g.Rows)
 		// What concerns a call is said once for its three modes, what concerns a
 		// model once for all of its cells.
 		warn := func(code, where, text, advice string, again bool) {
@@ -112,15 +113,15 @@ func (a *analyzer) device() {
 				a.Warnings = append(a.Warnings, w)
 			}
 		}
-		cell := strings.Join([]string{k.backend, m.Name, k.scenario}, " ")
+		cell := strings.Join([]string{k.Backend, m.Name, k.Scenario}, " ")
 		if d.CapturedCalls > 0 {
 			warn("graph_captured", cell,
 				fmt.Sprintf("%s captured in %d of %s, which paid for what the others are spared", words.Counted(int(*d.GraphCaptures), "CUDA graph was", "CUDA graphs were"), d.CapturedCalls, words.Counted(d.N, "call", "calls")),
-				"look at token_ns: a step that captured stands out. llama.cpp captures anew where the KV cache passes a multiple of 256 positions (keep prompt and gen_tokens between two of them), and in a process's first calls (more warmup_repetitions)", k.mode != record.ModeDecode)
+				"look at token_ns: a step that captured stands out. llama.cpp captures anew where the KV cache passes a multiple of 256 positions (keep prompt and gen_tokens between two of them), and in a process's first calls (more warmup_repetitions)", k.Mode != record.ModeDecode)
 		}
 		if d.Placement == PlacedFallback {
-			key := modelKey{k.backend, m.Name}
-			warn("cpu_fallback", strings.Join([]string{k.backend, m.Name}, " "),
+			key := cells.ModelKey{Backend: k.Backend, Model: m.Name}
+			warn("cpu_fallback", strings.Join([]string{k.Backend, m.Name}, " "),
 				fmt.Sprintf("all layers were given to the GPU, and the CPU computes %s", strings.Join(d.CPUNames, ", ")),
 				"these times are of both processors and of the copies between them: do not quote them as the GPU's. llama.cpp has no CUDA kernel for these operations at this shape and type; try flash_attn off, or another kv_type", placed[key])
 			placed[key] = true
@@ -128,9 +129,9 @@ func (a *analyzer) device() {
 		if len(d.ThrottleSpoiling) > 0 {
 			warn("throttled", cell,
 				fmt.Sprintf("%s held the clocks down in %d of %s", strings.Join(d.ThrottleSpoiling, ", "), d.ThrottleSpoiltCalls, words.Counted(d.N, "call", "calls")),
-				"cool the card, or give it the power that it asks for, and measure again: these times are no property of the work", k.mode != record.ModeE2E)
+				"cool the card, or give it the power that it asks for, and measure again: these times are no property of the work", k.Mode != record.ModeE2E)
 		}
-		if k.mode == record.ModePrefill && d.GapShare != nil && math.Abs(*d.GapShare) > HostGapShare {
+		if k.Mode == record.ModePrefill && d.GapShare != nil && math.Abs(*d.GapShare) > HostGapShare {
 			warn("host_gap", cell,
 				fmt.Sprintf("prefill takes %.4g ms on the host and %.4g ms by CUDA events: %.1f %% lie between", d.HostMS, *d.DeviceMS, 100**d.GapShare),
 				"the first event's way to the device and waking up after the last kernel take about the same whatever the prompt, and are much of a short prefill: quote the device's time for the GPU and the host's for the user, or measure longer prompts", false)
@@ -141,16 +142,16 @@ func (a *analyzer) device() {
 }
 
 // deviceCell summarises one cell's calls.
-func (a *analyzer) deviceCell(k cellKey, m *Model, rows []*runs.Row) DeviceCell {
+func (a *analyzer) deviceCell(k cells.Key, m *cells.Model, rows []*runs.Row) DeviceCell {
 	first := rows[0]
-	d := DeviceCell{Backend: k.backend, BackendKind: m.BackendKind, BatchSize: k.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: k.scenario, Mode: k.mode,
-		N: len(rows), HostMS: stats.Median(latencies(rows)), GPULayers: first.NGPULayers, Layers: m.NLayer + 1}
+	d := DeviceCell{Backend: k.Backend, BackendKind: m.BackendKind, BatchSize: k.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: k.Scenario, Mode: k.Mode,
+		N: len(rows), HostMS: stats.Median(cells.Latencies(rows)), GPULayers: first.NGPULayers, Layers: m.NLayer + 1}
 	if first.GPUName != nil {
 		d.GPU = *first.GPUName
 	}
-	d.DeviceMS = medianField(rows, func(r *runs.Row) *float64 { return r.CUDAEventMS })
-	d.GapMS = medianField(rows, hostGap)
-	d.GapShare = medianField(rows, func(r *runs.Row) *float64 {
+	d.DeviceMS = cells.MedianField(rows, func(r *runs.Row) *float64 { return r.CUDAEventMS })
+	d.GapMS = cells.MedianField(rows, hostGap)
+	d.GapShare = cells.MedianField(rows, func(r *runs.Row) *float64 {
 		gap := hostGap(r)
 		ms, ok := r.Latency()
 		if gap == nil || !ok {
@@ -189,7 +190,7 @@ func hostGap(r *runs.Row) *float64 {
 
 func (d *DeviceCell) memory(rows []*runs.Row) {
 	of := func(field func(*record.Measurement) *float64) *float64 {
-		return medianField(rows, func(r *runs.Row) *float64 { return field(&r.Measurement) })
+		return cells.MedianField(rows, func(r *runs.Row) *float64 { return field(&r.Measurement) })
 	}
 	d.BeforeMiB = of(func(m *record.Measurement) *float64 { return m.VRAMBeforeMiB })
 	d.LoadedMiB = of(func(m *record.Measurement) *float64 { return m.VRAMLoadedMiB })
@@ -223,7 +224,7 @@ func larger(a, b *float64) *float64 {
 // placement says what the CPU computes. Names are recorded for both graphs
 // together; every graph has the lookup, so that more operations than lookups are
 // something else.
-func (d *DeviceCell) placement(m *Model, rows []*runs.Row) {
+func (d *DeviceCell) placement(m *cells.Model, rows []*runs.Row) {
 	for _, r := range rows {
 		splits, ops, bytes := r.SplitsDecode, r.CPUOpsDecode, r.CPUBytesDecode
 		switch d.Mode {
@@ -284,7 +285,7 @@ func opCount(names []string, op string) int {
 
 func (d *DeviceCell) sensors(rows []*runs.Row) {
 	of := func(field func(*record.DeviceWindow) *float64) *float64 {
-		return medianField(rows, func(r *runs.Row) *float64 { return field(&r.DeviceWindow) })
+		return cells.MedianField(rows, func(r *runs.Row) *float64 { return field(&r.DeviceWindow) })
 	}
 	d.PowerW = of(func(w *record.DeviceWindow) *float64 { return w.PowerMeanW })
 	d.EnergyJ = of(func(w *record.DeviceWindow) *float64 { return w.EnergyJ })
@@ -342,19 +343,19 @@ type DeviceFit struct {
 // deviceFits fits decode by the device's clock, and by the host's over the same
 // models, so that the two exponents differ in nothing but the clock.
 func (a *analyzer) deviceFits() {
-	times := map[cellKey]*DeviceCell{}
+	times := map[cells.Key]*DeviceCell{}
 	for i := range a.res.Device {
 		d := &a.res.Device[i]
-		times[d.series().key(d.Model, d.Scenario, d.Mode)] = d
+		times[d.series().Key(d.Model, d.Scenario, d.Mode)] = d
 	}
-	for _, s := range a.series {
-		whole := a.wholeSet(s, record.ModeDecode)
+	for _, s := range a.Series {
+		whole := a.WholeSet(s, record.ModeDecode)
 		var host, device []Point
-		for _, m := range a.modelsOf(s.backend) {
-			x, ok := a.x(m)
+		for _, m := range a.ModelsOf(s.Backend) {
+			x, ok := a.X(m)
 			var h, d []float64
 			for _, sc := range whole {
-				if c := times[s.key(m.Name, sc, record.ModeDecode)]; c != nil && c.DeviceMS != nil && *c.DeviceMS > 0 {
+				if c := times[s.Key(m.Name, sc, record.ModeDecode)]; c != nil && c.DeviceMS != nil && *c.DeviceMS > 0 {
 					h, d = append(h, c.HostMS), append(d, *c.DeviceMS)
 				}
 			}
@@ -366,10 +367,10 @@ func (a *analyzer) deviceFits() {
 			continue
 		}
 		fit := func(points []Point) Fit {
-			f := Fit{Backend: s.backend, BatchSize: s.batch, Mode: record.ModeDecode, Scenario: AllScenarios, Aggregation: AggGeomean, Axis: a.axis.Name}
-			fitLogLog(&f, points, a.opt)
+			f := Fit{Backend: s.Backend, BatchSize: s.BatchSize, Mode: record.ModeDecode, Scenario: cells.AllScenarios, Aggregation: AggGeomean, Axis: a.Axis.Name}
+			fitLogLog(&f, points, a.Opt)
 			return f
 		}
-		a.res.DeviceFits = append(a.res.DeviceFits, DeviceFit{Backend: s.backend, BatchSize: s.batch, Mode: record.ModeDecode, Host: fit(host), Device: fit(device)})
+		a.res.DeviceFits = append(a.res.DeviceFits, DeviceFit{Backend: s.Backend, BatchSize: s.BatchSize, Mode: record.ModeDecode, Host: fit(host), Device: fit(device)})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/cuda/telemetry"
@@ -99,7 +100,7 @@ func TestDevice(t *testing.T) {
 			t.Errorf("%+v", r.Device[i].Warnings)
 		}
 	}
-	if cpu := ladder.analyze(t, Options{}); cpu.Device != nil || cpu.DeviceFits != nil {
+	if cpu := ladder.analyze(t, cells.Options{}); cpu.Device != nil || cpu.DeviceFits != nil {
 		t.Error("a run on a CPU has device cells")
 	}
 }
@@ -208,7 +209,7 @@ func TestDeviceFits(t *testing.T) {
 	if f.Mode != record.ModeDecode || !f.Device.OK || math.Abs(*f.Device.Slope-2) > 1e-9 || !(*f.Host.Slope < 1.5) {
 		t.Errorf("%+v", f)
 	}
-	if whole := findFit(t, r, "gpu", record.ModeDecode, AllScenarios); math.Abs(*whole.Slope-*f.Host.Slope) > 1e-9 {
+	if whole := findFit(t, r, "gpu", record.ModeDecode, cells.AllScenarios); math.Abs(*whole.Slope-*f.Host.Slope) > 1e-9 {
 		t.Errorf("the run's fit has %v, the one by the host's clock %v", *whole.Slope, *f.Host.Slope)
 	}
 }

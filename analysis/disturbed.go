@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
@@ -36,13 +37,13 @@ const (
 
 // disturbed finds the repetitions that something took the cores from.
 func (a *analyzer) disturbed() {
-	a.eachScenario(func(at scenarioKey, m *Model) {
-		g := a.group(at.series.key(at.model, at.scenario, record.ModeE2E))
+	a.EachScenario(func(at cells.ScenarioKey, m *cells.Model) {
+		g := a.Group(at.Series.Key(at.Model, at.Scenario, record.ModeE2E))
 		if g == nil {
 			return
 		}
 		var rows []*runs.Row
-		for _, r := range g.warm {
+		for _, r := range g.Warm {
 			if r.Rep != nil && r.InvoluntaryCtx != nil {
 				rows = append(rows, r)
 			}
@@ -54,8 +55,8 @@ func (a *analyzer) disturbed() {
 		for _, r := range rows {
 			if n := float64(*r.InvoluntaryCtx); n >= disturbedTimes*median && n >= median+disturbedMore {
 				a.res.Disturbed = append(a.res.Disturbed, DisturbedCall{
-					Backend: at.backend, BatchSize: at.batch, Model: m.Name, Scenario: at.scenario, Rep: *r.Rep,
-					Switches: n, MedianSwitches: median, E2EMS: r.E2EKVMS, MedianE2EMS: medianField(rows, func(r *runs.Row) *float64 { return r.E2EKVMS }),
+					Backend: at.Backend, BatchSize: at.BatchSize, Model: m.Name, Scenario: at.Scenario, Rep: *r.Rep,
+					Switches: n, MedianSwitches: median, E2EMS: r.E2EKVMS, MedianE2EMS: cells.MedianField(rows, func(r *runs.Row) *float64 { return r.E2EKVMS }),
 				})
 			}
 		}
@@ -73,7 +74,7 @@ func (a *analyzer) disturbed() {
 	if len(worst) > len(named) {
 		text += ", most of all"
 	}
-	a.warn("disturbed_calls", "run", text+": "+strings.Join(named, "; "),
+	a.Warn("disturbed_calls", "run", text+": "+strings.Join(named, "; "),
 		"something else took the cores: these calls stay in all figures, so quote medians of their cells and no means or tails, or measure again on a quiet machine")
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -25,31 +26,31 @@ func severityOf(status string) int {
 func (a *analyzer) failures() {
 	type tally struct {
 		worst      *runs.Row
-		failed, ok map[callID]bool
+		failed, ok map[cells.CallID]bool
 	}
-	tallies := map[scenarioKey]*tally{}
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
-		t := tallies[scenarioKeyOf(r)]
+	tallies := map[cells.ScenarioKey]*tally{}
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
+		t := tallies[cells.ScenarioKeyOf(r)]
 		if t == nil {
-			t = &tally{failed: map[callID]bool{}, ok: map[callID]bool{}}
-			tallies[scenarioKeyOf(r)] = t
+			t = &tally{failed: map[cells.CallID]bool{}, ok: map[cells.CallID]bool{}}
+			tallies[cells.ScenarioKeyOf(r)] = t
 		}
 		if r.OK() {
-			t.ok[callIDOf(r)] = true
+			t.ok[cells.CallIDOf(r)] = true
 			continue
 		}
-		t.failed[callIDOf(r)] = true
+		t.failed[cells.CallIDOf(r)] = true
 		if t.worst == nil || severityOf(r.Status) < severityOf(t.worst.Status) {
 			t.worst = r
 		}
 	}
-	a.eachScenario(func(at scenarioKey, m *Model) {
+	a.EachScenario(func(at cells.ScenarioKey, m *cells.Model) {
 		t := tallies[at]
 		if t == nil || t.worst == nil {
 			return
 		}
-		f := FailedCell{Backend: at.backend, BatchSize: at.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.scenario,
+		f := FailedCell{Backend: at.Backend, BatchSize: at.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.Scenario,
 			Status: t.worst.Status, ExitCode: t.worst.ExitCode, Stderr: t.worst.Stderr,
 			Calls: len(t.failed), OKCalls: len(t.ok)}
 		if t.worst.Error != nil {

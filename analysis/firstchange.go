@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -48,8 +49,8 @@ var firstChangeRule = fmt.Sprintf("Models of one backend by rising size; sizes l
 var aspects = []string{"latency", "tails", "feasibility"}
 
 // firstChange walks up the sizes of a series, by firstChangeRule.
-func (a *analyzer) firstChange(s series) FirstChange {
-	out := FirstChange{Backend: s.backend, BatchSize: s.batch, Rule: firstChangeRule, Verdict: "unknown", AmongSeen: "unknown"}
+func (a *analyzer) firstChange(s cells.Series) FirstChange {
+	out := FirstChange{Backend: s.Backend, BatchSize: s.BatchSize, Rule: firstChangeRule, Verdict: "unknown", AmongSeen: "unknown"}
 	all, notes := a.sizes(s)
 	if len(all) > 0 && all[0].failed > 0 {
 		return a.smallestFailed(out, all, notes)
@@ -127,7 +128,7 @@ func (a *analyzer) firstChange(s series) FirstChange {
 	}
 	out.Aspects = aspectChanges(first, open, out.Steps, all)
 	if r := out.StepRatio; r != nil && *r > coarseStep && out.Verdict != "unknown" {
-		a.warn("coarse_step", s.backend, fmt.Sprintf("the change of %s lies between %s and %s, %.3g times the size: where in that step is not known, and a step of that size could hardly be without a change",
+		a.Warn("coarse_step", s.Backend, fmt.Sprintf("the change of %s lies between %s and %s, %.3g times the size: where in that step is not known, and a step of that size could hardly be without a change",
 			strings.ReplaceAll(out.Verdict, "+", " and "), out.Before, out.Model, *r), "measure sizes between the two; a synthesised model takes a line in the config")
 	}
 	return out

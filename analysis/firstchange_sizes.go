@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -13,7 +14,7 @@ import (
 
 // sized is what firstChange knows of one model.
 type sized struct {
-	model  *Model
+	model  *cells.Model
 	decode *float64       // geomean ms
 	log    stats.Estimate // of decode's logarithm; where there is a decode
 	tail   *Tail          // over all scenarios; nil: no token times
@@ -49,15 +50,15 @@ func (z *sized) larger(y *sized) bool {
 
 // sizes lists the models of known size that were measured or that failed for
 // their size; notes has the other failures.
-func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
-	whole := a.wholeSet(s, record.ModeDecode) // the mean of a model that ran in others is of other work
-	for _, m := range a.modelsOf(s.backend) {
+func (a *analyzer) sizes(s cells.Series) (out []*sized, notes []string) {
+	whole := a.WholeSet(s, record.ModeDecode) // the mean of a model that ran in others is of other work
+	for _, m := range a.ModelsOf(s.Backend) {
 		if m.ParamsMillions == nil {
 			continue
 		}
-		z := &sized{model: m, empty: !a.measured(s, m.Name), tail: a.overall(s, m.Name)}
+		z := &sized{model: m, empty: !a.Measured(s, m.Name), tail: a.overall(s, m.Name)}
 		for _, g := range a.Aggregates {
-			if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == record.ModeDecode && slices.Equal(g.Scenarios, whole) {
+			if g.Backend == s.Backend && g.BatchSize == s.BatchSize && g.Model == m.Name && g.Mode == record.ModeDecode && slices.Equal(g.Scenarios, whole) {
 				z.decode = new(g.GeomeanMS)
 			}
 		}
@@ -66,7 +67,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 		}
 		var medians []stats.Estimate
 		for i := range a.Cells {
-			if c := &a.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Model == m.Name && c.Mode == record.ModeDecode && a.joins(c.Scenario) {
+			if c := &a.Cells[i]; c.Backend == s.Backend && c.BatchSize == s.BatchSize && c.Model == m.Name && c.Mode == record.ModeDecode && a.Joins(c.Scenario) {
 				medians = append(medians, stats.RobustLog(c.LatenciesMS))
 				if z.doubt == "" {
 					z.doubt = doubtOf(c)
@@ -79,7 +80,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 		var reasons []string
 		where := map[string][]string{} // scenarios by reason
 		for _, f := range a.failedCells(s, m.Name) {
-			if !infeasible(f.Status) || !a.joins(f.Scenario) {
+			if !infeasible(f.Status) || !a.Joins(f.Scenario) {
 				continue
 			}
 			if why := a.notOfSize(s, m, f); why != "" {
@@ -104,7 +105,7 @@ func (a *analyzer) sizes(s series) (out []*sized, notes []string) {
 }
 
 // doubtOf says why a cell's times cannot be judged; "" if they can.
-func doubtOf(c *Cell) string {
+func doubtOf(c *cells.Cell) string {
 	if c.N < changeReps {
 		return fmt.Sprintf("%s has %s of %s, and it takes %d", c.Model, words.Counted(c.N, "repetition", "repetitions"), c.Scenario, changeReps)
 	}
@@ -113,12 +114,12 @@ func doubtOf(c *Cell) string {
 
 // notOfSize says why a failed cell is no matter of size: a limit or a path in the
 // config, a damaged file, a killed process. "" if it may be one.
-func (a *analyzer) notOfSize(s series, m *Model, f FailedCell) string {
+func (a *analyzer) notOfSize(s cells.Series, m *cells.Model, f FailedCell) string {
 	if f.OKCalls > 0 && f.Status != record.StatusOOM {
 		return statusWord(f.Status) + " after calls that went well"
 	}
-	for _, l := range a.modelsOf(s.backend) {
-		if l == m || l.ParamsMillions == nil || sizeStep**l.ParamsMillions <= *m.ParamsMillions || a.group(s.key(l.Name, f.Scenario, record.ModeDecode)) == nil {
+	for _, l := range a.ModelsOf(s.Backend) {
+		if l == m || l.ParamsMillions == nil || sizeStep**l.ParamsMillions <= *m.ParamsMillions || a.Group(s.Key(l.Name, f.Scenario, record.ModeDecode)) == nil {
 			continue
 		}
 		whole := !slices.ContainsFunc(a.failedCells(s, l.Name), func(x FailedCell) bool { return x.Scenario == f.Scenario })

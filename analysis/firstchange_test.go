@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -69,7 +70,7 @@ func TestFirstChange(t *testing.T) {
 	} {
 		p := ladder
 		c.change(&p)
-		r := p.analyze(t, Options{Bootstrap: -1})
+		r := p.analyze(t, cells.Options{Bootstrap: -1})
 		got := r.Answers.FirstChange[0]
 		if got.Verdict != c.verdict || got.AmongSeen != c.known || got.Model != c.model || got.Rule == "" || got.Why == "" {
 			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
@@ -153,7 +154,7 @@ func TestFirstChangeNoise(t *testing.T) {
 	} {
 		rows := c.plan.rows(1)
 		c.change(rows)
-		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +175,7 @@ func TestFirstChangeNoise(t *testing.T) {
 // TestFirstChangeWords: the sentence has sizes and factors, and a coarse step is
 // warned of.
 func TestFirstChangeWords(t *testing.T) {
-	r := ladder.analyze(t, Options{Bootstrap: -1})
+	r := ladder.analyze(t, cells.Options{Bootstrap: -1})
 	c := r.Answers.FirstChange[0]
 	if want := "decode on m02 (20 million parameters) takes 3.03 times (at least 2.81) as long as on m00 (5 million parameters), the smallest measured, at 4 times its size (1.74 times for each doubling of size); not yet on m01 (10 million parameters), the size before"; c.Why != want {
 		t.Errorf("%s\nwant %s", c.Why, want)
@@ -197,7 +198,7 @@ func TestFirstChangeWords(t *testing.T) {
 			run.Rows = append(run.Rows, x)
 		}
 	}
-	r, err := Analyze(run, Options{Bootstrap: -1})
+	r, err := Analyze(run, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestFirstChangeWords(t *testing.T) {
 	}
 	// The axis of the fits is no matter of this answer.
 	for _, axis := range []string{"params_non_embedding", "bytes_per_token"} {
-		if other := ladder.analyze(t, Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
+		if other := ladder.analyze(t, cells.Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
 			t.Errorf("%s: %s", axis, other.Why)
 		}
 	}
@@ -254,7 +255,7 @@ func TestFirstChangeSizes(t *testing.T) {
 		if c.change != nil {
 			c.change(&p)
 		}
-		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: resize(p.rows(1), c.sizes...)}, Options{Bootstrap: -1})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: resize(p.rows(1), c.sizes...)}, cells.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +280,7 @@ func TestFirstChangeEqualTimes(t *testing.T) {
 			}
 			rows[i].LatencyMS, rows[i].KVDecodeMS = &ms, &ms
 		}
-		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

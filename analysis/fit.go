@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 )
@@ -30,7 +31,7 @@ func logPoints(points []Point) (x, y []float64) {
 }
 
 // fitLogLog fills in f's figures from its points, which it puts in order of size.
-func fitLogLog(f *Fit, points []Point, opt Options) {
+func fitLogLog(f *Fit, points []Point, opt cells.Options) {
 	f.Points = slices.Clone(points)
 	slices.SortStableFunc(f.Points, func(a, b Point) int {
 		switch {
@@ -76,7 +77,7 @@ func fitLogLog(f *Fit, points []Point, opt Options) {
 // bootstrapLine resamples the models (pairs) and takes percentiles of the slope
 // and the intercept, as TR121 did. Resamples of a single size have no slope and
 // are left out; BootUsed says how many remained.
-func bootstrapLine(f *Fit, x, y []float64, opt Options) {
+func bootstrapLine(f *Fit, x, y []float64, opt cells.Options) {
 	if opt.Bootstrap <= 0 {
 		return
 	}

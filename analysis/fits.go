@@ -6,16 +6,17 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 )
 
 // fits runs every fit over every series, mode and scenario.
 func (a *analyzer) fits() {
-	for _, s := range a.series {
-		for _, mode := range a.modes {
+	for _, s := range a.Series {
+		for _, mode := range a.Modes {
 			first := len(a.res.Fits)
-			for _, sc := range append(slices.Clone(a.scenarios), AllScenarios) {
+			for _, sc := range append(slices.Clone(a.Scenarios), cells.AllScenarios) {
 				a.fitSeries(s, mode, sc)
 			}
 			a.raise(a.res.Fits[first:])
@@ -30,7 +31,7 @@ func (a *analyzer) raise(fits []Fit) {
 	said := map[string]bool{}
 	for _, whole := range []bool{true, false} {
 		for i := range fits {
-			if f := &fits[i]; (f.Scenario == AllScenarios) == whole {
+			if f := &fits[i]; (f.Scenario == cells.AllScenarios) == whole {
 				for _, w := range f.Warnings {
 					if whole || !said[w.Code] {
 						a.Warnings = append(a.Warnings, w)
@@ -40,7 +41,7 @@ func (a *analyzer) raise(fits []Fit) {
 		}
 		for _, f := range fits {
 			for _, w := range f.Warnings {
-				if f.Scenario == AllScenarios {
+				if f.Scenario == cells.AllScenarios {
 					said[w.Code] = true
 				}
 			}
@@ -52,27 +53,27 @@ func (a *analyzer) raise(fits []Fit) {
 // AllScenarios the geometric means. leftOut names models without a place on the
 // axis, unequal those measured in other scenarios than most, whose mean would
 // compare different work.
-func (a *analyzer) points(s series, mode, scenario string) (points []Point, models []*Model, leftOut, unequal []string) {
-	whole := a.wholeSet(s, mode)
-	for _, m := range a.modelsOf(s.backend) {
+func (a *analyzer) points(s cells.Series, mode, scenario string) (points []Point, models []*cells.Model, leftOut, unequal []string) {
+	whole := a.WholeSet(s, mode)
+	for _, m := range a.ModelsOf(s.Backend) {
 		ms, of := math.NaN(), []string{scenario}
-		if scenario == AllScenarios {
+		if scenario == cells.AllScenarios {
 			of = whole
 			for _, g := range a.Aggregates {
-				if g.Backend == s.backend && g.BatchSize == s.batch && g.Model == m.Name && g.Mode == mode {
+				if g.Backend == s.Backend && g.BatchSize == s.BatchSize && g.Model == m.Name && g.Mode == mode {
 					if ms = g.GeomeanMS; !slices.Equal(g.Scenarios, whole) {
 						unequal = append(unequal, m.Name)
 						ms = math.NaN()
 					}
 				}
 			}
-		} else if g := a.group(s.key(m.Name, scenario, mode)); g != nil {
-			ms = stats.Median(latencies(g.rows))
+		} else if g := a.Group(s.Key(m.Name, scenario, mode)); g != nil {
+			ms = stats.Median(cells.Latencies(g.Rows))
 		}
 		if math.IsNaN(ms) {
 			continue
 		}
-		x, ok := a.x(m)
+		x, ok := a.X(m)
 		if !ok {
 			leftOut = append(leftOut, m.Name)
 			continue
@@ -84,68 +85,49 @@ func (a *analyzer) points(s series, mode, scenario string) (points []Point, mode
 
 // callScatter is what the calls of a model say about the scatter of its medians'
 // mean over the scenarios.
-func (a *analyzer) callScatter(s series, model, mode string, scenarios []string) stats.Scatter {
+func (a *analyzer) callScatter(s cells.Series, model, mode string, scenarios []string) stats.Scatter {
 	var calls [][]float64
 	for _, sc := range scenarios {
-		if g := a.group(s.key(model, sc, mode)); g != nil {
-			calls = append(calls, latencies(g.rows))
+		if g := a.Group(s.Key(model, sc, mode)); g != nil {
+			calls = append(calls, cells.Latencies(g.Rows))
 		}
 	}
 	return stats.MedianScatter(calls...)
 }
 
-// wholeSet has the scenarios that a model must have run in for its geometric mean
-// to be compared with the others': the largest set of any model, of several such
-// the one that most models have. Counting them would not do: without the longest
-// answers a mean is another one than without the shortest.
-func (a *Set) wholeSet(s series, mode string) (set []string) {
-	models := map[string]int{}
-	for _, g := range a.Aggregates {
-		if g.Backend != s.backend || g.BatchSize != s.batch || g.Mode != mode {
-			continue
-		}
-		k := strings.Join(g.Scenarios, "\x00")
-		models[k]++
-		if have := models[strings.Join(set, "\x00")]; len(g.Scenarios) > len(set) || len(g.Scenarios) == len(set) && models[k] > have {
-			set = g.Scenarios
-		}
-	}
-	return set
-}
-
-func (a *analyzer) fitSeries(s series, mode, scenario string) {
+func (a *analyzer) fitSeries(s cells.Series, mode, scenario string) {
 	points, models, leftOut, unequal := a.points(s, mode, scenario)
 	if len(points)+len(leftOut)+len(unequal) == 0 {
 		return
 	}
 	kind := ""
-	for _, m := range a.modelsOf(s.backend) {
+	for _, m := range a.ModelsOf(s.Backend) {
 		kind = m.BackendKind
 	}
 	agg := AggScenario
-	if scenario == AllScenarios {
+	if scenario == cells.AllScenarios {
 		agg = AggGeomean
 	}
-	f := Fit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario,
-		Aggregation: agg, Axis: a.axis.Name}
-	fitLogLog(&f, points, a.opt)
+	f := Fit{Backend: s.Backend, BackendKind: kind, BatchSize: s.BatchSize, Mode: mode, Scenario: scenario,
+		Aggregation: agg, Axis: a.Axis.Name}
+	fitLogLog(&f, points, a.Opt)
 	a.fitWarnings(&f, models, leftOut, unequal)
 	a.res.Fits = append(a.res.Fits, f)
 
 	for _, form := range []string{FormLinear, FormPower} {
-		o := OffsetFit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario,
-			Aggregation: agg, Form: form, Axis: a.axis.Name}
+		o := OffsetFit{Backend: s.Backend, BackendKind: kind, BatchSize: s.BatchSize, Mode: mode, Scenario: scenario,
+			Aggregation: agg, Form: form, Axis: a.Axis.Name}
 		fitOffset(&o, &f)
 		raised := o.Warnings
-		if w, mixed := a.mixedLengths(s, mode, strings.Join([]string{s.backend, mode, scenario, form}, " ")); mixed && o.OK && scenario == AllScenarios {
+		if w, mixed := a.MixedLengths(s, mode, strings.Join([]string{s.Backend, mode, scenario, form}, " ")); mixed && o.OK && scenario == cells.AllScenarios {
 			o.Warnings = append(slices.Clone(raised), w) // of the run's warnings the log-log fit says it once
 		}
 		a.res.OffsetFits = append(a.res.OffsetFits, o)
-		if scenario == AllScenarios {
+		if scenario == cells.AllScenarios {
 			a.Warnings = append(a.Warnings, raised...)
 		}
 	}
-	if scenario != AllScenarios {
+	if scenario != cells.AllScenarios {
 		return
 	}
 
@@ -161,14 +143,14 @@ func (a *analyzer) fitSeries(s series, mode, scenario string) {
 		return
 	}
 	y := stats.Map(shaped, func(p Point) float64 { return p.Y })
-	c := Correlation{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario, NModels: len(shaped)}
+	c := Correlation{Backend: s.Backend, BackendKind: kind, BatchSize: s.BatchSize, Mode: mode, Scenario: scenario, NModels: len(shaped)}
 	c.RhoParams, c.PParams = rankCorrelation(stats.Map(shaped, func(p Point) float64 { return p.X }), y)
 	c.RhoLayers, c.PLayers = rankCorrelation(layers, y)
 	c.RhoWidth, c.PWidth = rankCorrelation(widths, y)
 	a.res.Correlations = append(a.res.Correlations, c)
 
-	t := TwoPredictorFit{Backend: s.backend, BackendKind: kind, BatchSize: s.batch, Mode: mode, Scenario: scenario, Axis: a.axis.Name}
-	fitPlane(&t, shaped, layers, a.opt)
+	t := TwoPredictorFit{Backend: s.Backend, BackendKind: kind, BatchSize: s.BatchSize, Mode: mode, Scenario: scenario, Axis: a.Axis.Name}
+	fitPlane(&t, shaped, layers, a.Opt)
 	a.res.TwoPredictors = append(a.res.TwoPredictors, t)
 	a.Warnings = append(a.Warnings, t.Warnings...)
 }
@@ -200,17 +182,17 @@ const (
 	twoModelShare  = 0.05 // resamples that hold two models only
 )
 
-func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []string) {
+func (a *analyzer) fitWarnings(f *Fit, models []*cells.Model, leftOut, unequal []string) {
 	warn := func(code, text, advice string) {
 		f.Warnings = append(f.Warnings, finding.Doubt(code, f.where(), text, advice))
 	}
 	if len(leftOut) > 0 {
-		warn("axis_missing", fmt.Sprintf("no %s known for %s: left out of the fit", a.axis.Name, strings.Join(leftOut, ", ")),
+		warn("axis_missing", fmt.Sprintf("no %s known for %s: left out of the fit", a.Axis.Name, strings.Join(leftOut, ", ")),
 			"take another x axis, or give the model's size in the config")
 	}
 	if len(unequal) > 0 {
 		which := "fewer"
-		whole := a.wholeSet(f.series(), f.Mode)
+		whole := a.WholeSet(f.series(), f.Mode)
 		for _, g := range a.Aggregates {
 			if f.Filter == "" && g.Backend == f.Backend && g.BatchSize == f.BatchSize && g.Mode == f.Mode && slices.Contains(unequal, g.Model) && len(g.Scenarios) == len(whole) {
 				which = "other"
@@ -219,7 +201,7 @@ func (a *analyzer) fitWarnings(f *Fit, models []*Model, leftOut, unequal []strin
 		warn("unequal_scenarios", fmt.Sprintf("%s ran in %s scenarios than the others: left out of the fit over all scenarios", strings.Join(unequal, ", "), which),
 			"read the fits of single scenarios, or resume the run")
 	}
-	if w, mixed := a.mixedLengths(f.series(), f.Mode, f.where()); mixed && f.Scenario == AllScenarios {
+	if w, mixed := a.MixedLengths(f.series(), f.Mode, f.where()); mixed && f.Scenario == cells.AllScenarios {
 		f.Warnings = append(f.Warnings, w)
 	}
 	a.mixWarnings(warn, models)
@@ -287,8 +269,8 @@ func show(v *float64) string {
 	return fmt.Sprintf("%.3f", *v)
 }
 
-func (a *analyzer) mixWarnings(warn func(code, text, advice string), models []*Model) {
-	list := func(f func(*Model) string) []string {
+func (a *analyzer) mixWarnings(warn func(code, text, advice string), models []*cells.Model) {
+	list := func(f func(*cells.Model) string) []string {
 		var out []string
 		for _, m := range models {
 			if v := f(m); v != "" && !slices.Contains(out, v) {
@@ -299,10 +281,10 @@ func (a *analyzer) mixWarnings(warn func(code, text, advice string), models []*M
 	}
 	for _, c := range []struct {
 		code, what, advice string
-		of                 func(*Model) string
+		of                 func(*cells.Model) string
 	}{
 		{"mixed_offload", "shares of layers on the GPU", "the slope mixes size with what the CPU has to compute: fit the models that are whole on the GPU alone (--models), and see the memory wall",
-			func(m *Model) string {
+			func(m *cells.Model) string {
 				switch {
 				case m.GPULayers == nil || m.NLayer == 0:
 					return ""
@@ -312,15 +294,15 @@ func (a *analyzer) mixWarnings(warn func(code, text, advice string), models []*M
 				return "not all"
 			}},
 		{"mixed_weight_types", "weight types", "fit each type alone, or take bytes_per_token as the x axis",
-			func(m *Model) string { return m.WeightType }},
+			func(m *cells.Model) string { return m.WeightType }},
 		{"mixed_architectures", "architectures", "the slope mixes size with architecture: fit one family alone",
-			func(m *Model) string { return m.Architecture }},
+			func(m *cells.Model) string { return m.Architecture }},
 		{"mixed_runtimes", "runtimes", "the slope mixes size with the runtime: measure all sizes with one build and one setting",
-			func(m *Model) string {
+			func(m *cells.Model) string {
 				return strings.Trim(strings.Join([]string{m.BackendKind, m.Device, m.LlamaCommit}, " "), " ")
 			}},
 		{"mixed_threads", "thread counts", "measure all sizes with one number of threads",
-			func(m *Model) string {
+			func(m *cells.Model) string {
 				if m.Threads == 0 {
 					return ""
 				}
@@ -335,8 +317,8 @@ func (a *analyzer) mixWarnings(warn func(code, text, advice string), models []*M
 
 // shapeWarnings looks at what hides behind the size: embeddings that no token
 // reads, and depth that does not follow size.
-func (a *analyzer) shapeWarnings(f *Fit, models []*Model, warn func(code, text, advice string)) {
-	if a.axis.Name == "params_total" {
+func (a *analyzer) shapeWarnings(f *Fit, models []*cells.Model, warn func(code, text, advice string)) {
+	if a.Axis.Name == "params_total" {
 		var names []string
 		for _, m := range models {
 			if m.ParamsTotal > 0 && m.ParamsNonEmbedding > 0 {
@@ -354,9 +336,9 @@ func (a *analyzer) shapeWarnings(f *Fit, models []*Model, warn func(code, text, 
 		return
 	}
 	bySize := slices.Clone(models)
-	slices.SortStableFunc(bySize, func(p, q *Model) int {
-		px, _ := a.x(p)
-		qx, _ := a.x(q)
+	slices.SortStableFunc(bySize, func(p, q *cells.Model) int {
+		px, _ := a.X(p)
+		qx, _ := a.X(q)
 		switch {
 		case px < qx:
 			return -1

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -91,12 +92,12 @@ func pointsOf(x, y []float64) (out []Point) {
 	return out
 }
 
-func fitOf(x, y []float64, opt Options) *Fit {
-	opt, _, err := opt.withDefaults()
+func fitOf(x, y []float64, opt cells.Options) *Fit {
+	opt, _, err := opt.WithDefaults()
 	if err != nil {
 		panic(err)
 	}
-	f := &Fit{Backend: "b", BatchSize: 1, Mode: "m", Scenario: AllScenarios, Axis: opt.XAxis}
+	f := &Fit{Backend: "b", BatchSize: 1, Mode: "m", Scenario: cells.AllScenarios, Axis: opt.XAxis}
 	fitLogLog(f, pointsOf(x, y), opt)
 	return f
 }
@@ -134,7 +135,7 @@ func TestScipy(t *testing.T) {
 	for name, s := range loadReference(t).Series {
 		t.Run(name, func(t *testing.T) {
 			x, y := slices.Clone(s.X), slices.Clone(s.Y)
-			f := fitOf(x, y, Options{Bootstrap: -1})
+			f := fitOf(x, y, cells.Options{Bootstrap: -1})
 			if !slices.Equal(x, s.X) || !slices.Equal(y, s.Y) {
 				t.Error("the caller's slices were changed")
 			}
@@ -174,7 +175,7 @@ func TestScipy(t *testing.T) {
 			}
 			if s.Plane != nil {
 				p := &TwoPredictorFit{}
-				fitPlane(p, pointsOf(s.X, s.Y), gptLayers, Options{})
+				fitPlane(p, pointsOf(s.X, s.Y), gptLayers, cells.Options{})
 				near(t, "alpha", p.Alpha, s.Plane.Alpha, tol)
 				near(t, "beta", p.Beta, s.Plane.Beta, tol)
 				near(t, "gamma", p.Gamma, s.Plane.Gamma, tol)
@@ -238,7 +239,7 @@ func tr121(t testing.TB) *Result {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tr121Result, err = Analyze(run, Options{}); err != nil {
+		if tr121Result, err = Analyze(run, cells.Options{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -261,14 +262,14 @@ func findFit(t testing.TB, r *Result, backend, mode, scenario string) *Fit {
 func TestPublishedFits(t *testing.T) {
 	r := tr121(t)
 	for _, w := range published {
-		f := findFit(t, r, w.backend, w.mode, AllScenarios)
+		f := findFit(t, r, w.backend, w.mode, cells.AllScenarios)
 		name := w.backend + " " + w.mode
 		printed(t, name+" intercept", f.Log10Intercept, w.intercept)
 		printed(t, name+" slope", f.Slope, w.slope)
 		printed(t, name+" R2", f.R2, w.r2)
 	}
 
-	kv := findFit(t, r, "ollama", "kv_decode", AllScenarios)
+	kv := findFit(t, r, "ollama", "kv_decode", cells.AllScenarios)
 	printed(t, "Theil-Sen", kv.TheilSenSlope, ".554")
 	printed(t, "Spearman", kv.SpearmanRho, ".900")
 	printed(t, "t low", &kv.SlopeT.Low, ".309")
@@ -287,7 +288,7 @@ func TestPublishedFits(t *testing.T) {
 		{"hf_gpu_fp16", "prefill", "tiny-gpt2", "-.18", ""},
 		{"ollama", "prefill", "gpt-oss-20b:latest", ".473", ".999"},
 	} {
-		f := findFit(t, r, w.backend, w.mode, AllScenarios)
+		f := findFit(t, r, w.backend, w.mode, cells.AllScenarios)
 		l := f.influential()
 		if l == nil || l.Dropped != w.dropped {
 			t.Errorf("%s %s: most influential is %q, want %s", w.backend, w.mode, f.MostInfluential, w.dropped)
@@ -307,7 +308,7 @@ func TestPublishedFits(t *testing.T) {
 // printed (tr121.md 2.2 has the .5145).
 func TestPublishedLeaveOneOut(t *testing.T) {
 	x := loadReference(t).Series["ollama kv_decode"].X
-	f := fitOf(x, []float64{1.900, 4.077, 11.079, 10.929, 45.535}, Options{}) // tr121.md 1.9, ms/token
+	f := fitOf(x, []float64{1.900, 4.077, 11.079, 10.929, 45.535}, cells.Options{}) // tr121.md 1.9, ms/token
 	for i, w := range []string{".724", ".652", ".675", ".681", ".514"} {
 		printed(t, "slope without "+f.LeaveOneOut[i].Dropped, f.LeaveOneOut[i].Slope, w)
 	}
@@ -323,7 +324,7 @@ func TestPublishedPlane(t *testing.T) {
 		{"gpu e2e_kv", "-.0616", ".734", ".874"},
 	} {
 		f := &TwoPredictorFit{}
-		fitPlane(f, pointsOf(exactGPT2, loadReference(t).Series[w.series].Y), gptLayers, Options{Bootstrap: 1000})
+		fitPlane(f, pointsOf(exactGPT2, loadReference(t).Series[w.series].Y), gptLayers, cells.Options{Bootstrap: 1000})
 		printed(t, w.series+" beta", f.Beta, w.beta)
 		printed(t, w.series+" gamma", f.Gamma, w.gamma)
 		printed(t, w.series+" R2", f.R2, w.r2)
@@ -365,7 +366,7 @@ func TestPublishedShape(t *testing.T) {
 	}
 	// The study's offset fit is least squares in ms.
 	var x, y []float64
-	for _, p := range findFit(t, r, "hf_gpu_fp16", "e2e_kv", AllScenarios).Points {
+	for _, p := range findFit(t, r, "hf_gpu_fp16", "e2e_kv", cells.AllScenarios).Points {
 		x, y = append(x, p.X), append(y, p.Y)
 	}
 	l, _ := stats.OLS(x, y)
@@ -374,14 +375,14 @@ func TestPublishedShape(t *testing.T) {
 	printed(t, "R2", &l.R2, ".0005")
 	// tr121.md 2.2: on the non-embedding axis.
 	run, _ := runs.Load("testdata/tr121")
-	ne, err := Analyze(run, Options{XAxis: "params_non_embedding"})
+	ne, err := Analyze(run, cells.Options{XAxis: "params_non_embedding"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := findFit(t, ne, "hf_cpu_fp32", "kv_decode", AllScenarios)
+	f := findFit(t, ne, "hf_cpu_fp32", "kv_decode", cells.AllScenarios)
 	printed(t, "non-embedding slope", f.Slope, ".160")
 	printed(t, "non-embedding R2", f.R2, ".895")
-	if o := findFit(t, ne, "ollama", "kv_decode", AllScenarios); o.OK || o.Slope != nil || len(o.Warnings) == 0 || o.Warnings[0].Code != "axis_missing" {
+	if o := findFit(t, ne, "ollama", "kv_decode", cells.AllScenarios); o.OK || o.Slope != nil || len(o.Warnings) == 0 || o.Warnings[0].Code != "axis_missing" {
 		t.Errorf("no axis, but %+v", o)
 	}
 }
@@ -460,12 +461,12 @@ func TestPublishedBootstrap(t *testing.T) {
 // (the exact ends are .478 and 1.453), so the tolerance is .01 and .03.
 func TestSampledBootstrap(t *testing.T) {
 	s := loadReference(t).Series["ollama kv_decode"]
-	f := fitOf(s.X, s.Y, Options{})
+	f := fitOf(s.X, s.Y, cells.Options{})
 	if f.BootRequested != 1000 || f.BootUsed < 990 {
 		t.Errorf("%d of %d resamples used", f.BootUsed, f.BootRequested)
 	}
 	for seed := uint64(1); seed <= 200; seed++ {
-		if ci := fitOf(s.X, s.Y, Options{Seed: seed}).SlopeBoot; ci.Low < .47 || ci.Low > .49 || ci.High < 1.41 || ci.High > 1.46 {
+		if ci := fitOf(s.X, s.Y, cells.Options{Seed: seed}).SlopeBoot; ci.Low < .47 || ci.Low > .49 || ci.High < 1.41 || ci.High > 1.46 {
 			t.Errorf("seed %d: bootstrap [%.4f, %.4f]", seed, ci.Low, ci.High)
 		}
 	}
@@ -481,11 +482,11 @@ func TestSampledBootstrap(t *testing.T) {
 			t.Errorf("bootstrap %s %.4f, published %.3f +- %.3f", c.name, c.got, c.want, c.tolerance)
 		}
 	}
-	again := fitOf(s.X, s.Y, Options{})
+	again := fitOf(s.X, s.Y, cells.Options{})
 	if *again.SlopeBoot != *f.SlopeBoot {
 		t.Error("the same seed gave another interval")
 	}
-	other := fitOf(s.X, s.Y, Options{Seed: 7})
+	other := fitOf(s.X, s.Y, cells.Options{Seed: 7})
 	if *other.SlopeBoot == *f.SlopeBoot {
 		t.Error("another seed gave the same interval")
 	}

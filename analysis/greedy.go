@@ -44,13 +44,13 @@ type OllamaGreedy struct {
 // ollamaGreedy compares the answers to prompts of text.
 func (a *analyzer) ollamaGreedy() {
 	for _, p := range a.pairs() {
-		for _, sc := range a.scenarios {
-			native := answered(a.rowsOf(p.native, p.n.Name, sc, record.ModeDecode))
-			ollama := answered(a.rowsOf(p.ollama, p.o.Name, sc, record.ModeDecode))
+		for _, sc := range a.Scenarios {
+			native := answered(a.RowsOf(p.native, p.n.Name, sc, record.ModeDecode))
+			ollama := answered(a.RowsOf(p.ollama, p.o.Name, sc, record.ModeDecode))
 			if len(native) == 0 || len(ollama) == 0 {
 				continue
 			}
-			g := OllamaGreedy{Native: p.native.backend, Ollama: p.ollama.backend, BatchSize: p.native.batch, Model: p.n.Name, ParamsM: p.n.ParamsMillions, Scenario: sc,
+			g := OllamaGreedy{Native: p.native.Backend, Ollama: p.ollama.Backend, BatchSize: p.native.BatchSize, Model: p.n.Name, ParamsM: p.n.ParamsMillions, Scenario: sc,
 				NativeAnswers: answers(native), OllamaAnswers: answers(ollama)}
 			g.compare(native[0], ollama[0])
 			a.res.OllamaGreedy = append(a.res.OllamaGreedy, g)

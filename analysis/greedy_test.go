@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -80,7 +81,7 @@ func TestGreedyRows(t *testing.T) {
 	for i := range rows {
 		r := &rows[i]
 		r.OutputPieces, r.OutputText = []string{" there", " was"}, new(" there was")
-		if r.BackendKind == kindOllama {
+		if r.BackendKind == cells.KindOllama {
 			r.OutputPieces = nil
 			if r.Rep != nil && *r.Rep == 3 {
 				r.OutputText = new("there were")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -210,7 +211,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 	for seed := range trials {
 		rng := rand.New(rand.NewPCG(uint64(seed), 9))
 		rows := smallRun(rng)
-		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: []int{-1, 10, 40, 100}[rng.IntN(4)]})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: []int{-1, 10, 40, 100}[rng.IntN(4)]})
 		if err != nil {
 			t.Fatal(err)
 		}

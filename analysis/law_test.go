@@ -6,18 +6,19 @@ import (
 	"slices"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 )
 
 // judged fits models of these times, each known by its calls to about 1 %.
 func judged(x []float64, ms func(i int, x float64) float64) (*Fit, *OffsetFit) {
-	f := &Fit{Backend: "b", Mode: "m", Scenario: AllScenarios}
+	f := &Fit{Backend: "b", Mode: "m", Scenario: cells.AllScenarios}
 	var points []Point
 	for i, v := range x {
 		points = append(points, Point{Model: fmt.Sprintf("m%d", i), X: v, Y: ms(i, v), scatter: stats.Scatter{Var: 1e-4, DF: 6}})
 	}
 	slices.Reverse(points) // fitLogLog sorts
-	fitLogLog(f, points, Options{Bootstrap: -1})
+	fitLogLog(f, points, cells.Options{Bootstrap: -1})
 	o := &OffsetFit{Form: FormLinear}
 	fitOffset(o, f)
 	return f, o

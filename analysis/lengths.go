@@ -6,10 +6,10 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"gonum.org/v1/gonum/stat"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -92,32 +92,6 @@ type PositionSlope struct {
 	Reason    string          `json:"reason"`                     // why it is unknown
 }
 
-// answerTokens is the number of tokens per sequence that a record's decode time
-// stands for; 0 where it is unknown.
-func answerTokens(r *runs.Row) int {
-	if gen := r.AnswerTokens(); gen != nil {
-		return max(0, *gen)
-	}
-	return max(0, r.GenTokensTarget)
-}
-
-// PromptEach is the length of one sequence's prompt; nil where it is unknown.
-func (c *Cell) PromptEach() *float64 {
-	if c.PromptTokens == nil {
-		return nil
-	}
-	return new(*c.PromptTokens / float64(max(1, c.BatchSize)))
-}
-
-// AnswerTokens is the number of tokens per sequence that the cell's decode time
-// stands for; nil where it is unknown.
-func (c *Cell) AnswerTokens() *float64 {
-	if c.GenTokens != nil {
-		return c.GenTokens
-	}
-	return c.GenTokensTarget
-}
-
 // lengthCalls are the calls of one model at one prompt length, by answer length.
 type lengthCalls struct {
 	decode, e2e map[int][]*runs.Row
@@ -127,8 +101,8 @@ type lengthCalls struct {
 // lengths answers how decode grows with the number of tokens decoded, wherever a
 // model has answers of several lengths to prompts of one length.
 func (a *analyzer) lengths() {
-	for _, s := range a.series {
-		for _, m := range a.modelsOf(s.backend) {
+	for _, s := range a.Series {
+		for _, m := range a.ModelsOf(s.Backend) {
 			byPrompt := a.lengthCalls(s, m)
 			for _, at := range slices.SortedFunc(maps.Keys(byPrompt), promptAt.compare) {
 				if c := byPrompt[at]; len(c.decode) > 1 {
@@ -144,16 +118,16 @@ type promptAt struct{ depth, prompt int }
 
 func (p promptAt) compare(o promptAt) int { return cmp.Or(p.depth-o.depth, p.prompt-o.prompt) }
 
-func (a *analyzer) lengthCalls(s series, m *Model) map[promptAt]*lengthCalls {
+func (a *analyzer) lengthCalls(s cells.Series, m *cells.Model) map[promptAt]*lengthCalls {
 	out := map[promptAt]*lengthCalls{}
-	for _, sc := range a.scenarios {
+	for _, sc := range a.Scenarios {
 		for _, mode := range []string{record.ModeDecode, record.ModeE2E} {
-			g := a.group(s.key(m.Name, sc, mode))
+			g := a.Group(s.Key(m.Name, sc, mode))
 			if g == nil {
 				continue
 			}
-			for _, r := range g.rows {
-				gen := answerTokens(r)
+			for _, r := range g.Rows {
+				gen := cells.AnswerTokens(r)
 				if gen == 0 || r.PromptEach() == nil {
 					continue
 				}
@@ -180,18 +154,18 @@ func (a *analyzer) lengthCalls(s series, m *Model) map[promptAt]*lengthCalls {
 	return out
 }
 
-func (a *analyzer) decodeLengths(s series, m *Model, at promptAt, c *lengthCalls) {
+func (a *analyzer) decodeLengths(s cells.Series, m *cells.Model, at promptAt, c *lengthCalls) {
 	gens := slices.Sorted(maps.Keys(c.decode))
-	f := DecodeLengthFit{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
+	f := DecodeLengthFit{Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions,
 		PromptTokens: at.prompt, Depth: at.depth, NLengths: len(gens)}
 	var rows []DecodeLength
 	for _, gen := range gens {
-		ms := stats.Sorted(latencies(c.decode[gen]))
-		d := DecodeLength{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
+		ms := stats.Sorted(cells.Latencies(c.decode[gen]))
+		d := DecodeLength{Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions,
 			PromptTokens: at.prompt, Depth: at.depth, GenTokens: gen, Scenarios: c.scenarios[gen], N: len(ms), DecodeMS: stats.QuantileSorted(ms, 0.5)}
 		n := float64(gen)
 		d.MSPerToken, d.MSPerTokenMin, d.MSPerTokenMax = d.DecodeMS/n, ms[0]/n, ms[len(ms)-1]/n
-		if d.E2EMS = stats.MedianOf(latencies(c.e2e[gen])); d.E2EMS != nil {
+		if d.E2EMS = stats.MedianOf(cells.Latencies(c.e2e[gen])); d.E2EMS != nil {
 			d.Fraction = stats.Finite(d.DecodeMS / *d.E2EMS)
 		}
 		f.N += d.N
@@ -224,7 +198,7 @@ func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*runs.Row) {
 	var means []float64
 	for _, gen := range gens {
 		n := float64(gen)
-		per := stats.Map(latencies(calls[gen]), func(ms float64) float64 { return ms / n })
+		per := stats.Map(cells.Latencies(calls[gen]), func(ms float64) float64 { return ms / n })
 		mean := stat.Mean(per, nil)
 		means = append(means, mean)
 		for _, v := range per {
@@ -358,7 +332,7 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*runs
 		return out
 	}
 	perToken := func(gen int) [][]float64 {
-		return [][]float64{stats.Map(latencies(calls[gen]), func(ms float64) float64 { return ms / float64(gen) })}
+		return [][]float64{stats.Map(cells.Latencies(calls[gen]), func(ms float64) float64 { return ms / float64(gen) })}
 	}
 	if out.Ratio, out.CI = stats.MedianRatio(perToken(first.GenTokens), perToken(last.GenTokens)); out.CI == nil {
 		out.Why = "the ratio has no interval"
@@ -387,39 +361,13 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*runs
 	return out
 }
 
-// answerLengths lists the answer lengths of a series, and which of its scenarios
-// has which.
-func (a *Set) answerLengths(s series) []int {
-	seen := map[int]bool{}
-	for i := range a.Cells {
-		if c := &a.Cells[i]; c.Backend == s.backend && c.BatchSize == s.batch && c.Mode == record.ModeDecode && a.joins(c.Scenario) {
-			if n := c.AnswerTokens(); n != nil {
-				seen[int(*n)] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(seen))
-}
-
-// mixedLengths is the warning of a figure that joins scenarios of different
-// answer lengths.
-func (a *Set) mixedLengths(s series, mode, where string) (w finding.Warning, mixed bool) {
-	lengths := a.answerLengths(s)
-	if mode == record.ModePrefill || len(lengths) < 2 {
-		return w, false
-	}
-	return finding.Doubt("mixed_lengths", where,
-		fmt.Sprintf("joins answers of %s tokens: a geometric mean over lengths is the time of none of them", strings.Trim(strings.ReplaceAll(fmt.Sprint(lengths), " ", ", "), "[]")),
-		"read times, fixed costs and decode shares by scenario; the exponent over all lengths holds for each only where their own fits agree with it"), true
-}
-
 // checkLengths says where records were asked for another number of tokens than
 // they decoded. Scaled answers of Ollama have figures of their own for that.
 func (a *analyzer) checkLengths() {
 	calls, asked, decoded := 0, 0, 0
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
-		if r.OK() && r.Mode == record.ModeDecode && r.BackendKind != kindOllama && r.GenTokens != nil && r.GenTokensTarget > 0 && *r.GenTokens != r.GenTokensTarget {
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
+		if r.OK() && r.Mode == record.ModeDecode && r.BackendKind != cells.KindOllama && r.GenTokens != nil && r.GenTokensTarget > 0 && *r.GenTokens != r.GenTokensTarget {
 			if calls == 0 {
 				asked, decoded = r.GenTokensTarget, *r.GenTokens
 			}
@@ -427,7 +375,7 @@ func (a *analyzer) checkLengths() {
 		}
 	}
 	if calls > 0 {
-		a.warn("length_mismatch", "runs.jsonl",
+		a.Warn("length_mismatch", "runs.jsonl",
 			fmt.Sprintf("%d calls decoded another number of tokens than gen_tokens_target says; the first %d instead of %d", calls, decoded, asked),
 			"lengths here are gen_tokens, what was decoded; gen_tokens_target is not to be relied on in this run")
 	}

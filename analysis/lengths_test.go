@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -48,7 +49,7 @@ func lengthRun(models int, gens []int, reps int, decode func(model, gen, rep int
 
 func analyzeRows(t *testing.T, rows []runs.Row) *Result {
 	t.Helper()
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, Options{Bootstrap: -1})
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +278,7 @@ func TestMixedLengths(t *testing.T) {
 	rows := lengthRun(4, gens, 6, func(m, gen, _ int) float64 { return math.Pow(2, float64(m)) * float64(gen) }, nil)
 	r := analyzeRows(t, rows)
 	for _, f := range r.Fits {
-		want := f.Scenario == AllScenarios && f.Mode != record.ModePrefill
+		want := f.Scenario == cells.AllScenarios && f.Mode != record.ModePrefill
 		if got := slices.Contains(warningCodes(f.Warnings), "mixed_lengths"); got != want {
 			t.Errorf("%s: %v", f.where(), warningCodes(f.Warnings))
 		}
@@ -286,14 +287,14 @@ func TestMixedLengths(t *testing.T) {
 		}
 	}
 	for _, o := range r.OffsetFits {
-		want := o.Scenario == AllScenarios && o.Mode != record.ModePrefill && o.OK
+		want := o.Scenario == cells.AllScenarios && o.Mode != record.ModePrefill && o.OK
 		if got := slices.Contains(warningCodes(o.Warnings), "mixed_lengths"); got != want {
 			t.Errorf("%s %s: %v", o.Mode, o.Scenario, warningCodes(o.Warnings))
 		}
 	}
 	for _, d := range r.DecodeFractions {
 		want := map[string]float64{"gen8": 8, "gen64": 64}[d.Scenario]
-		if d.Scenario == AllScenarios && d.GenTokens != nil || want > 0 && (d.GenTokens == nil || *d.GenTokens != want) {
+		if d.Scenario == cells.AllScenarios && d.GenTokens != nil || want > 0 && (d.GenTokens == nil || *d.GenTokens != want) {
 			t.Errorf("%+v", d)
 		}
 	}
@@ -309,7 +310,7 @@ func TestMixedLengths(t *testing.T) {
 			some = append(some, r)
 		}
 	}
-	if f := findFit(t, analyzeRows(t, some), "cpu", record.ModeDecode, AllScenarios); f.NModels != 2 {
+	if f := findFit(t, analyzeRows(t, some), "cpu", record.ModeDecode, cells.AllScenarios); f.NModels != 2 {
 		t.Errorf("%d models over all scenarios", f.NModels)
 	}
 	// One scenario each, of different lengths: the geometric means share nothing.
@@ -320,7 +321,7 @@ func TestMixedLengths(t *testing.T) {
 		}
 	}
 	s := analyzeRows(t, some)
-	if f := findFit(t, s, "cpu", record.ModeDecode, AllScenarios); f.NModels != 3 || f.Points[2].Model != "m02" || f.Warnings[0].Text != "m03 ran in other scenarios than the others: left out of the fit over all scenarios" {
+	if f := findFit(t, s, "cpu", record.ModeDecode, cells.AllScenarios); f.NModels != 3 || f.Points[2].Model != "m02" || f.Warnings[0].Text != "m03 ran in other scenarios than the others: left out of the fit over all scenarios" {
 		t.Errorf("%d models, %+v", f.NModels, f.Warnings)
 	}
 	if st := s.Answers.FirstChange[0].Steps; st[2].LatencyTotal != nil || math.Abs(*st[1].LatencyTotal-4) > 1e-12 {
@@ -363,13 +364,13 @@ func TestLinearityOfSeveralTargets(t *testing.T) {
 		}
 		rows = append(rows, r)
 	}
-	lin, proj := linearity(&Model{}, rows)
+	lin, proj := linearity(&cells.Model{}, rows)
 	near(t, "fixed ms", lin.A, 3, 1e-9)
 	near(t, "ms per token", lin.B, 2, 1e-9)
 	if lin.Target != nil || lin.AffineMS != nil || proj.MedianMS != nil {
 		t.Errorf("%+v %+v", lin, proj)
 	}
-	lin, proj = linearity(&Model{}, rows[:2])
+	lin, proj = linearity(&cells.Model{}, rows[:2])
 	if lin.A != nil || lin.Target == nil { // two calls: no line
 		t.Errorf("%+v %+v", lin, proj)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -79,7 +80,7 @@ func TestLlamaBench(t *testing.T) {
 	if b := run.LlamaBench[0]; b.UseMmap != "true" || b.FlashAttn != "auto" || run.LlamaBench[3].FlashAttn != "on" || b.ModelFile != "models/m01-f32.gguf" {
 		t.Errorf("%+v", b)
 	}
-	r, err := Analyze(run, Options{Bootstrap: 400})
+	r, err := Analyze(run, cells.Options{Bootstrap: 400})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +149,7 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 		if warns != c.warns {
 			t.Errorf("%v, %s: %d warnings, want %d", c.files, c.lines, warns, c.warns)
 		}
-		r, err := Analyze(run, Options{Bootstrap: -1})
+		r, err := Analyze(run, cells.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -98,7 +99,7 @@ func TestLoadDamaged(t *testing.T) {
 			if i < 0 || run.Warnings[i].Where != c.where || run.Warnings[i].Advice == "" {
 				t.Errorf("warnings %+v, want %s at %s", run.Warnings, c.code, c.where)
 			}
-			if _, err := Analyze(run, Options{}); err != nil {
+			if _, err := Analyze(run, cells.Options{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -125,7 +126,7 @@ func TestLoadErrors(t *testing.T) {
 	if !slices.Contains(warningCodes(run.Warnings), "no_manifest") || !run.Manifest.Empty() {
 		t.Errorf("torn manifest: %+v", run.Warnings)
 	}
-	if _, err := Analyze(run, Options{XAxis: "size"}); err == nil || !strings.Contains(err.Error(), "params_non_embedding") {
+	if _, err := Analyze(run, cells.Options{XAxis: "size"}); err == nil || !strings.Contains(err.Error(), "params_non_embedding") {
 		t.Errorf("unknown axis: %v", err)
 	}
 }
@@ -152,7 +153,7 @@ func TestResume(t *testing.T) {
 		{"replicates are no repeats", decodeLine(0, 0, "ok", 6) + strings.Replace(decodeLine(0, 0, "ok", 7), `"replicate":0`, `"replicate":1`, 1), []float64{6, 7}, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := Analyze(mustLoad(t, writeRun(t, "{}", c.lines)), Options{})
+			r, err := Analyze(mustLoad(t, writeRun(t, "{}", c.lines)), cells.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -242,7 +243,7 @@ func FuzzParseRow(f *testing.F) {
 		}
 		row.Line = 1
 		run := &runs.Run{Harness: runs.HarnessTR121, Rows: []runs.Row{row}}
-		r, err := Analyze(run, Options{Bootstrap: 5})
+		r, err := Analyze(run, cells.Options{Bootstrap: 5})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +285,7 @@ func TestLoadKeepsTheRunsWarnings(t *testing.T) {
 	if !slices.Contains(run.Warnings, want) {
 		t.Errorf("the run's warnings are %+v", run.Warnings)
 	}
-	r, err := Analyze(run, Options{})
+	r, err := Analyze(run, cells.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +327,7 @@ func TestThreadsOfAModel(t *testing.T) {
 	failed := strings.Replace(decodeLine(0, 0, "error", 0), `"n_threads_asked":0`, `"n_threads_asked":2`, 1)
 	good := strings.Replace(decodeLine(1, 1, "ok", 10), `"n_threads":null`, `"n_threads":1`, 1)
 	run := mustLoad(t, writeRun(t, "", failed+good))
-	r, err := Analyze(run, Options{})
+	r, err := Analyze(run, cells.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

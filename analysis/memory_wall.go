@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
@@ -113,30 +114,30 @@ func asked(layers *int) string {
 func (a *analyzer) memoryWall() {
 	config := map[string]wallBackend{}
 	var list []wallBackend
-	if !a.run.Manifest.Decode(&list, "resolved", "backends") {
-		a.run.Manifest.Decode(&list, "config", "backends")
+	if !a.Run.Manifest.Decode(&list, "resolved", "backends") {
+		a.Run.Manifest.Decode(&list, "config", "backends")
 	}
 	for _, b := range list {
 		config[b.Name] = b
 	}
-	rows := map[cellKey][]*runs.Row{} // of a series' model
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
+	rows := map[cells.Key][]*runs.Row{} // of a series' model
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
 		if r.Device == ceilings.CUDA && r.Status != record.StatusWaived {
-			k := cellKey{series: seriesOf(r), model: r.Model}
+			k := cells.Key{Series: cells.SeriesOf(r), Model: r.Model}
 			rows[k] = append(rows[k], r)
 		}
 	}
 	wall := &MemoryWall{}
 	ways := map[string]bool{}
 	shows := false
-	for _, s := range a.series {
-		for _, m := range a.modelsOf(s.backend) {
-			mine := rows[cellKey{series: s, model: m.Name}]
+	for _, s := range a.Series {
+		for _, m := range a.ModelsOf(s.Backend) {
+			mine := rows[cells.Key{Series: s, Model: m.Name}]
 			if len(mine) == 0 {
 				continue
 			}
-			c := a.wallCell(s, m, mine, config[s.backend])
+			c := a.wallCell(s, m, mine, config[s.Backend])
 			wall.Cells = append(wall.Cells, c)
 			ways[fmt.Sprint(opt(c.LimitGiB), " ", c.Asked)] = true
 			shows = shows || c.State == WallPartial || c.State == WallNone || c.State == WallTooBig
@@ -151,8 +152,8 @@ func (a *analyzer) memoryWall() {
 	a.res.MemoryWall = wall
 }
 
-func (a *analyzer) wallCell(s series, m *Model, rows []*runs.Row, config wallBackend) WallCell {
-	c := WallCell{Backend: s.backend, BatchSize: s.batch, Asked: asked(config.Layers), Model: m.Name, ParamsM: m.ParamsMillions, WeightType: m.WeightType, Status: record.StatusOK}
+func (a *analyzer) wallCell(s cells.Series, m *cells.Model, rows []*runs.Row, config wallBackend) WallCell {
+	c := WallCell{Backend: s.Backend, BatchSize: s.BatchSize, Asked: asked(config.Layers), Model: m.Name, ParamsM: m.ParamsMillions, WeightType: m.WeightType, Status: record.StatusOK}
 	if m.NLayer > 0 {
 		c.Layers = m.NLayer + 1
 	}
@@ -186,7 +187,7 @@ func (a *analyzer) wallCell(s series, m *Model, rows []*runs.Row, config wallBac
 	}
 	var host, device []float64
 	for i := range a.Cells {
-		if x := &a.Cells[i]; x.Backend == s.backend && x.BatchSize == s.batch && x.Model == m.Name && x.Mode == record.ModeDecode && a.joins(x.Scenario) && x.MSPerToken != nil {
+		if x := &a.Cells[i]; x.Backend == s.Backend && x.BatchSize == s.BatchSize && x.Model == m.Name && x.Mode == record.ModeDecode && a.Joins(x.Scenario) && x.MSPerToken != nil {
 			host = append(host, *x.MSPerToken)
 			if x.CUDAEventMS != nil && x.GenTokens != nil && *x.GenTokens > 0 {
 				device = append(device, *x.CUDAEventMS / *x.GenTokens)
@@ -293,23 +294,23 @@ func (c *WallCell) overTrend(bySize map[float64][]float64) {
 // edges finds for each backend and weight type the sizes at which things change.
 func (w *MemoryWall) edges() {
 	type key struct {
-		series
+		cells.Series
 		weights string
 	}
 	var order []key
-	cells := map[key][]*WallCell{}
+	byKey := map[key][]*WallCell{}
 	for i := range w.Cells {
 		c := &w.Cells[i]
-		k := key{series{c.Backend, c.BatchSize}, c.WeightType}
-		if cells[k] == nil {
+		k := key{cells.Series{Backend: c.Backend, BatchSize: c.BatchSize}, c.WeightType}
+		if byKey[k] == nil {
 			order = append(order, k)
 		}
-		cells[k] = append(cells[k], c)
+		byKey[k] = append(byKey[k], c)
 	}
 	for _, k := range order {
-		all := cells[k]
-		slices.SortStableFunc(all, func(x, y *WallCell) int { return cmp.Compare(orInf(x.ParamsM), orInf(y.ParamsM)) })
-		e := WallEdge{Backend: k.backend, BatchSize: k.batch, LimitGiB: all[0].LimitGiB, Asked: all[0].Asked, WeightType: k.weights}
+		all := byKey[k]
+		slices.SortStableFunc(all, func(x, y *WallCell) int { return cmp.Compare(cells.OrInf(x.ParamsM), cells.OrInf(y.ParamsM)) })
+		e := WallEdge{Backend: k.Backend, BatchSize: k.BatchSize, LimitGiB: all[0].LimitGiB, Asked: all[0].Asked, WeightType: k.weights}
 		for _, c := range all {
 			switch {
 			case c.State == WallWhole:

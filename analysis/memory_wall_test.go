@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -55,7 +56,7 @@ func wallRun(change func(r *runs.Row)) *runs.Run {
 
 func wallOf(t *testing.T, run *runs.Run) *MemoryWall {
 	t.Helper()
-	r, err := Analyze(run, Options{Bootstrap: -1})
+	r, err := Analyze(run, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,12 +200,12 @@ func TestNoWall(t *testing.T) {
 
 // TestMixedOffload: a fit over models of which one leaves layers to the CPU says so.
 func TestMixedOffload(t *testing.T) {
-	r, err := Analyze(wallRun(nil), Options{Bootstrap: -1})
+	r, err := Analyze(wallRun(nil), cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for backend, mixed := range map[string]bool{"fit8": true, "all8": false, "card": false} {
-		f := findFit(t, r, backend, record.ModeDecode, AllScenarios)
+		f := findFit(t, r, backend, record.ModeDecode, cells.AllScenarios)
 		if slices.Contains(warningCodes(f.Warnings), "mixed_offload") != mixed {
 			t.Errorf("%s: %q", backend, warningCodes(f.Warnings))
 		}

@@ -6,12 +6,11 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
-
-const kindOllama = "ollama"
 
 // lengthLimited keeps the answers that ran to the target length.
 const lengthLimited = "length_limited_decode_only"
@@ -21,9 +20,9 @@ const lengthLimited = "length_limited_decode_only"
 func (a *analyzer) ollama() {
 	out := &Ollama{}
 	any := false
-	for _, s := range a.series {
-		models := a.modelsOf(s.backend)
-		if len(models) == 0 || models[0].BackendKind != kindOllama {
+	for _, s := range a.Series {
+		models := a.ModelsOf(s.Backend)
+		if len(models) == 0 || models[0].BackendKind != cells.KindOllama {
 			continue
 		}
 		any = true
@@ -31,14 +30,14 @@ func (a *analyzer) ollama() {
 		a.lengthLimitedFits(out, s)
 		for _, m := range models {
 			var decodes []*runs.Row
-			for _, sc := range a.scenarios {
-				if g := a.group(s.key(m.Name, sc, record.ModePrefill)); g != nil && len(g.cold) > 0 {
+			for _, sc := range a.Scenarios {
+				if g := a.Group(s.Key(m.Name, sc, record.ModePrefill)); g != nil && len(g.Cold) > 0 {
 					out.Warmups = append(out.Warmups, ollamaWarmup(m, sc, g))
 				}
-				if g := a.group(s.key(m.Name, sc, record.ModeDecode)); g != nil && len(g.rows) > 0 {
-					out.EarlyStops = append(out.EarlyStops, earlyStop(m, sc, g.rows))
-					if a.joins(sc) {
-						decodes = append(decodes, g.rows...)
+				if g := a.Group(s.Key(m.Name, sc, record.ModeDecode)); g != nil && len(g.Rows) > 0 {
+					out.EarlyStops = append(out.EarlyStops, earlyStop(m, sc, g.Rows))
+					if a.Joins(sc) {
+						decodes = append(decodes, g.Rows...)
 					}
 				}
 			}
@@ -55,15 +54,15 @@ func (a *analyzer) ollama() {
 
 // otherModels warns of what a server held loaded beside the model: it may have been
 // at work too.
-func (a *analyzer) otherModels(s series) {
+func (a *analyzer) otherModels(s cells.Series) {
 	warned := map[string]bool{}
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
-		if r.Backend != s.backend || r.Sequences() != s.batch || len(r.OllamaOthers) == 0 || warned[r.Model] {
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
+		if r.Backend != s.Backend || r.Sequences() != s.BatchSize || len(r.OllamaOthers) == 0 || warned[r.Model] {
 			continue
 		}
 		warned[r.Model] = true
-		a.warn("other_models", r.Backend+" "+r.Model, "the server held other models loaded: "+strings.Join(r.OllamaOthers, ", "),
+		a.Warn("other_models", r.Backend+" "+r.Model, "the server held other models loaded: "+strings.Join(r.OllamaOthers, ", "),
 			"unload them (ollama stop NAME) and measure again, if anybody may have used them meanwhile")
 	}
 }
@@ -74,38 +73,38 @@ func ranToTarget(r *runs.Row) bool {
 
 // lengthLimitedFits repeats the fits without the rows that were scaled up from
 // a short answer. Prefill does not depend on the answer and is left alone.
-func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
-	for _, mode := range a.modes {
+func (a *analyzer) lengthLimitedFits(out *Ollama, s cells.Series) {
+	for _, mode := range a.Modes {
 		if mode == record.ModePrefill {
 			continue
 		}
-		medians := map[modelKey][]float64{} // by model and scenario; joined below
+		medians := map[cells.ModelKey][]float64{} // by model and scenario; joined below
 		count := map[string]int{}
 		most := 0
-		fit := func(scenario, agg string, points []Point, models []*Model, unequal []string) {
-			f := Fit{Backend: s.backend, BackendKind: kindOllama, BatchSize: s.batch, Mode: mode, Scenario: scenario,
-				Aggregation: agg, Filter: lengthLimited, Axis: a.axis.Name}
-			fitLogLog(&f, points, a.opt)
+		fit := func(scenario, agg string, points []Point, models []*cells.Model, unequal []string) {
+			f := Fit{Backend: s.Backend, BackendKind: cells.KindOllama, BatchSize: s.BatchSize, Mode: mode, Scenario: scenario,
+				Aggregation: agg, Filter: lengthLimited, Axis: a.Axis.Name}
+			fitLogLog(&f, points, a.Opt)
 			a.fitWarnings(&f, models, nil, unequal)
 			out.LengthLimited = append(out.LengthLimited, f)
 		}
-		for _, sc := range a.scenarios {
+		for _, sc := range a.Scenarios {
 			var points []Point
-			var models []*Model
-			for _, m := range a.modelsOf(s.backend) {
-				g := a.group(s.key(m.Name, sc, mode))
+			var models []*cells.Model
+			for _, m := range a.ModelsOf(s.Backend) {
+				g := a.Group(s.Key(m.Name, sc, mode))
 				if g == nil {
 					continue
 				}
-				rows := slices.DeleteFunc(slices.Clone(g.rows), func(r *runs.Row) bool { return !ranToTarget(r) })
-				x, ok := a.x(m)
+				rows := slices.DeleteFunc(slices.Clone(g.Rows), func(r *runs.Row) bool { return !ranToTarget(r) })
+				x, ok := a.X(m)
 				if len(rows) == 0 || !ok {
 					continue
 				}
-				ms := stats.Median(latencies(rows))
+				ms := stats.Median(cells.Latencies(rows))
 				points, models = append(points, Point{Model: m.Name, X: x, Y: ms}), append(models, m)
-				k := modelKey{s.backend, m.Name}
-				if a.joins(sc) {
+				k := cells.ModelKey{Backend: s.Backend, Model: m.Name}
+				if a.Joins(sc) {
 					medians[k] = append(medians[k], ms)
 					count[m.Name]++
 					most = max(most, count[m.Name])
@@ -114,24 +113,24 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s series) {
 			fit(sc, AggScenario, points, models, nil)
 		}
 		var points []Point
-		var models []*Model
+		var models []*cells.Model
 		var unequal []string
-		for _, m := range a.modelsOf(s.backend) {
+		for _, m := range a.ModelsOf(s.Backend) {
 			switch n := count[m.Name]; {
 			case n == 0:
 			case n < most:
 				unequal = append(unequal, m.Name)
 			default:
-				x, _ := a.x(m)
-				points = append(points, Point{Model: m.Name, X: x, Y: stats.Geomean(medians[modelKey{s.backend, m.Name}])})
+				x, _ := a.X(m)
+				points = append(points, Point{Model: m.Name, X: x, Y: stats.Geomean(medians[cells.ModelKey{Backend: s.Backend, Model: m.Name}])})
 				models = append(models, m)
 			}
 		}
-		fit(AllScenarios, AggGeomean, points, models, unequal)
+		fit(cells.AllScenarios, AggGeomean, points, models, unequal)
 	}
 }
 
-func ollamaWarmup(m *Model, scenario string, g *group) OllamaWarmup {
+func ollamaWarmup(m *cells.Model, scenario string, g *cells.Group) OllamaWarmup {
 	infer := func(r *runs.Row) *float64 { return r.PrefillMS }
 	load := func(r *runs.Row) *float64 { return r.OllamaLoadMS }
 	total := func(r *runs.Row) *float64 {
@@ -141,8 +140,8 @@ func ollamaWarmup(m *Model, scenario string, g *group) OllamaWarmup {
 		return new(*r.PrefillMS + *r.OllamaLoadMS)
 	}
 	w := OllamaWarmup{Backend: m.Backend, Model: m.Name, Scenario: scenario,
-		WarmupN: len(g.cold), WarmupInferMS: medianField(g.cold, infer), WarmupLoadMS: medianField(g.cold, load), WarmupTotalMS: medianField(g.cold, total),
-		MeasuredN: len(g.warm), MeasuredInferMS: medianField(g.warm, infer), MeasuredLoadMS: medianField(g.warm, load), MeasuredTotalMS: medianField(g.warm, total)}
+		WarmupN: len(g.Cold), WarmupInferMS: cells.MedianField(g.Cold, infer), WarmupLoadMS: cells.MedianField(g.Cold, load), WarmupTotalMS: cells.MedianField(g.Cold, total),
+		MeasuredN: len(g.Warm), MeasuredInferMS: cells.MedianField(g.Warm, infer), MeasuredLoadMS: cells.MedianField(g.Warm, load), MeasuredTotalMS: cells.MedianField(g.Warm, total)}
 	w.RatioInfer, w.RatioTotal = ratio(w.WarmupInferMS, w.MeasuredInferMS), ratio(w.WarmupTotalMS, w.MeasuredTotalMS)
 	return w
 }
@@ -154,18 +153,9 @@ func ratio(a, b *float64) *float64 {
 	return stats.Finite(*a / *b)
 }
 
-func rawTokens(r *runs.Row) *float64 { return float(r.GenTokensRaw) }
-
-func target(r *runs.Row) *float64 {
-	if r.GenTokensTarget <= 0 {
-		return nil
-	}
-	return new(float64(r.GenTokensTarget))
-}
-
-func earlyStop(m *Model, scenario string, rows []*runs.Row) OllamaEarlyStop {
+func earlyStop(m *cells.Model, scenario string, rows []*runs.Row) OllamaEarlyStop {
 	e := OllamaEarlyStop{Backend: m.Backend, Model: m.Name, Scenario: scenario, N: len(rows), ParamsM: m.ParamsMillions,
-		Target: medianField(rows, target), RawMedian: medianField(rows, rawTokens)}
+		Target: cells.MedianField(rows, cells.Target), RawMedian: cells.MedianField(rows, cells.RawTokens)}
 	early, counted := 0, 0
 	reasons := map[string]int{}
 	for _, r := range rows {
@@ -197,12 +187,12 @@ func oneTarget(rows []*runs.Row) *float64 {
 			return nil
 		}
 	}
-	return medianField(rows, target)
+	return cells.MedianField(rows, cells.Target)
 }
 
 // linearity fits eval_ms on eval_count over a model's calls, and says how far
 // from that line scaling in proportion ends up at the target length.
-func linearity(m *Model, rows []*runs.Row) (OllamaLinearity, OllamaProjection) {
+func linearity(m *cells.Model, rows []*runs.Row) (OllamaLinearity, OllamaProjection) {
 	var counts, evals []float64
 	for _, r := range rows {
 		if r.GenTokensRaw != nil && r.KVDecodeMS != nil && *r.GenTokensRaw > 0 && *r.KVDecodeMS > 0 {

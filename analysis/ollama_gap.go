@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
@@ -71,13 +72,13 @@ func partsOf(r *runs.Row) (p ollamaParts, ok bool) {
 // ollamaGaps says where the time of a call through Ollama goes.
 func (a *analyzer) ollamaGaps() {
 	for _, p := range a.pairs() {
-		for _, sc := range a.scenarios {
-			ollama, native := a.rowsOf(p.ollama, p.o.Name, sc, record.ModeE2E), a.rowsOf(p.native, p.n.Name, sc, record.ModeE2E)
+		for _, sc := range a.Scenarios {
+			ollama, native := a.RowsOf(p.ollama, p.o.Name, sc, record.ModeE2E), a.RowsOf(p.native, p.n.Name, sc, record.ModeE2E)
 			if len(ollama) == 0 || len(native) == 0 {
 				continue
 			}
-			g := OllamaGap{Native: p.native.backend, Ollama: p.ollama.backend, BatchSize: p.native.batch, Model: p.n.Name, ParamsM: p.n.ParamsMillions, Scenario: sc,
-				GenTokens: medianField(native, func(r *runs.Row) *float64 { return float(r.AnswerTokens()) })}
+			g := OllamaGap{Native: p.native.Backend, Ollama: p.ollama.Backend, BatchSize: p.native.BatchSize, Model: p.n.Name, ParamsM: p.n.ParamsMillions, Scenario: sc,
+				GenTokens: cells.MedianField(native, func(r *runs.Row) *float64 { return cells.Float(r.AnswerTokens()) })}
 			g.native(native)
 			g.ollama(ollama)
 			g.added()
@@ -89,9 +90,9 @@ func (a *analyzer) ollamaGaps() {
 // native takes native's calls apart.
 func (g *OllamaGap) native(rows []*runs.Row) {
 	g.NativeN = len(rows)
-	g.NativeE2EMS = medianField(rows, func(r *runs.Row) *float64 { return r.E2EKVMS })
-	g.NativePrefillMS, g.NativeDecodeMS = medianField(rows, prefillMS), medianField(rows, decodeNoSamplingMS)
-	g.NativeSamplingMS = medianField(rows, func(r *runs.Row) *float64 {
+	g.NativeE2EMS = cells.MedianField(rows, func(r *runs.Row) *float64 { return r.E2EKVMS })
+	g.NativePrefillMS, g.NativeDecodeMS = cells.MedianField(rows, prefillMS), cells.MedianField(rows, decodeNoSamplingMS)
+	g.NativeSamplingMS = cells.MedianField(rows, func(r *runs.Row) *float64 {
 		if len(r.TokenSamplingNS) == 0 || r.FirstSamplingNS == nil {
 			return nil
 		}

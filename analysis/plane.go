@@ -5,12 +5,13 @@ import (
 	"math"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 )
 
 // fitPlane fills in ln(ms) = alpha + beta*ln(x) + gamma*ln(layers).
-func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt Options) {
+func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt cells.Options) {
 	f.NModels = len(points)
 	u := stats.Map(points, func(p Point) float64 { return math.Log(p.X) })
 	v := stats.Map(layers, math.Log)

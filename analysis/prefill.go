@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
@@ -65,8 +66,8 @@ func (a *analyzer) prefillLengths() {
 	var rows []PrefillLength
 	var fits []PrefillLengthFit
 	several := false
-	for _, s := range a.series {
-		for _, m := range a.modelsOf(s.backend) {
+	for _, s := range a.Series {
+		for _, m := range a.ModelsOf(s.Backend) {
 			mine, f := a.prefillOf(s, m)
 			rows = append(rows, mine...)
 			if f.NLengths > 0 {
@@ -80,11 +81,11 @@ func (a *analyzer) prefillLengths() {
 	}
 }
 
-func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLengthFit) {
+func (a *analyzer) prefillOf(s cells.Series, m *cells.Model) ([]PrefillLength, PrefillLengthFit) {
 	calls := map[int][]*runs.Row{}
 	scenarios := map[int][]string{}
-	for _, sc := range a.joined() {
-		for _, r := range a.rowsOf(s, m.Name, sc, record.ModePrefill) {
+	for _, sc := range a.Joined() {
+		for _, r := range a.RowsOf(s, m.Name, sc, record.ModePrefill) {
 			if r.PromptEach() == nil || *r.PromptEach() <= 0 {
 				continue
 			}
@@ -95,15 +96,15 @@ func (a *analyzer) prefillOf(s series, m *Model) ([]PrefillLength, PrefillLength
 			}
 		}
 	}
-	f := PrefillLengthFit{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions}
+	f := PrefillLengthFit{Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions}
 	var rows []PrefillLength
 	var x, y []float64
 	for _, n := range slices.Sorted(maps.Keys(calls)) {
-		ms := stats.Sorted(latencies(calls[n]))
-		p := PrefillLength{Backend: s.backend, BackendKind: m.BackendKind, BatchSize: s.batch, Model: m.Name, ParamsM: m.ParamsMillions,
+		ms := stats.Sorted(cells.Latencies(calls[n]))
+		p := PrefillLength{Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions,
 			PromptTokens: n, Scenarios: scenarios[n], N: len(ms), PrefillMS: stats.QuantileSorted(ms, 0.5), MinMS: ms[0], MaxMS: ms[len(ms)-1],
 			Fitted: n >= PrefillShortest && n <= PrefillLongest}
-		p.MSPerToken = p.PrefillMS / float64(n*s.batch)
+		p.MSPerToken = p.PrefillMS / float64(n*s.BatchSize)
 		rows = append(rows, p)
 		if !p.Fitted {
 			continue

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 )
 
@@ -19,7 +20,7 @@ type Answer interface {
 
 // ask puts all questions to the cells of a run, in the order in which the report has
 // their answers. A question that builds on another's answer is handed it.
-func ask(c *Set) []Answer {
+func ask(c *cells.Set) []Answer {
 	return []Answer{}
 }
 

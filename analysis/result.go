@@ -2,14 +2,11 @@ package analysis
 
 import (
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
-
-// AllScenarios is the scenario name of rows that join all scenarios of a run, of
-// several depths those of the least.
-const AllScenarios = "__all__"
 
 // Aggregations of a fit's latencies.
 const (
@@ -25,14 +22,14 @@ type Result struct {
 	RunID         string        `json:"run_id"`
 	RunName       string        `json:"run_name"`
 	Harness       string        `json:"harness"` // HarnessLLMScale or HarnessTR121
-	Options       Options       `json:"options"` // with the defaults filled in
-	Axis          Axis          `json:"axis"`    // what the fits have on x
+	Options       cells.Options `json:"options"` // with the defaults filled in
+	Axis          cells.Axis    `json:"axis"`    // what the fits have on x
 	Counts        runs.Counts   `json:"counts"`
 	Manifest      runs.Manifest `json:"manifest"`
 
-	Models            []Model            `json:"models"`                        // one for each backend x model that was planned or measured
-	Cells             []Cell             `json:"cells"`                         // one for each backend x model x scenario x mode with ok rows
-	Aggregates        []Aggregate        `json:"aggregates"`                    // cells joined over scenarios
+	Models            []cells.Model      `json:"models"`                        // one for each backend x model that was planned or measured
+	Cells             []cells.Cell       `json:"cells"`                         // one for each backend x model x scenario x mode with ok rows
+	Aggregates        []cells.Aggregate  `json:"aggregates"`                    // cells joined over scenarios
 	Fits              []Fit              `json:"fits"`                          // log-log, per scenario and over all
 	OffsetFits        []OffsetFit        `json:"offset_fits"`                   // a + b*P and a + b*P^s
 	Correlations      []Correlation      `json:"correlations"`                  // Spearman of parameters, layers, width against latency
@@ -72,124 +69,6 @@ type Result struct {
 	Answers           Answers            `json:"answers"`
 	Asked             []Answer           `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
 	Warnings          []finding.Warning  `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
-}
-
-// Options of Analyze. The zero value is what TR121 did.
-type Options struct {
-	IncludeWarmup bool   `json:"include_warmup"` // false: warm-ups stay out of summaries and fits
-	Bootstrap     int    `json:"bootstrap"`      // resamples; 0 means DefaultBootstrap, negative means none
-	Seed          uint64 `json:"seed"`           // 0 means DefaultSeed
-	XAxis         string `json:"x_axis"`         // name of an Axis; "" means params_total
-}
-
-// Axis is a choice of what stands for a model's size.
-type Axis struct {
-	Name  string `json:"name"`  // params_total, params_non_embedding, params_active or bytes_per_token
-	Unit  string `json:"unit"`  // of the values on the axis
-	Label string `json:"label"` // for a plot
-	Doc   string `json:"doc"`
-}
-
-// Model is one model as one backend ran it. Zero facts are unknown.
-type Model struct {
-	Backend     string `json:"backend"`
-	BackendKind string `json:"backend_kind"`
-	Name        string `json:"model"`
-	Kind        string `json:"model_kind"`
-	Source      string `json:"model_source"`
-	File        string `json:"model_file"` // file name; for TR121 the config_path of its architecture table
-	Device      string `json:"device"`
-	SHA256      string `json:"-"` // of the file, where the records tell
-
-	ParamsMillions         *float64 `json:"params_millions_effective"` // measured where known, else the config's
-	ParamsMillionsConfig   *float64 `json:"params_millions_config"`
-	ParamsMillionsMeasured *float64 `json:"params_millions_measured"`
-	ParamsTotal            int64    `json:"params_total"`
-	ParamsNonEmbedding     int64    `json:"params_non_embedding"`
-	ParamsActive           int64    `json:"params_active"`
-	WeightBytes            int64    `json:"weight_bytes"`         // bytes
-	BytesPerToken          int64    `json:"bytes_read_per_token"` // bytes
-	KVBytesPerToken        int64    `json:"kv_bytes_per_token"`   // bytes
-
-	WeightType   string `json:"weight_type"`
-	Architecture string `json:"architecture"`
-	NLayer       int    `json:"n_layer"`
-	NEmbd        int    `json:"n_embd"`
-	NHead        int    `json:"n_head"`
-	NHeadKV      int    `json:"n_head_kv"`
-	NFF          int    `json:"n_ff"`
-	NVocab       int    `json:"n_vocab"`
-	NCtxTrain    int    `json:"n_ctx_train"`
-	Threads      int    `json:"n_threads"`
-	LlamaCommit  string `json:"llama_commit"`
-	GPULayers    *int   `json:"n_gpu_layers,omitempty"` // as loaded; nil where it ran on no GPU
-}
-
-// Cell summarises the calls of one backend x model x scenario x mode.
-type Cell struct {
-	Backend     string   `json:"backend"`
-	BackendKind string   `json:"backend_kind"`
-	BatchSize   int      `json:"batch_size"`
-	Model       string   `json:"model"`
-	ModelKind   string   `json:"model_kind"`
-	ParamsM     *float64 `json:"params_millions_effective"`
-	Scenario    string   `json:"scenario"`
-	Mode        string   `json:"mode"`
-	Depth       int      `json:"depth,omitempty"` // tokens in the KV cache before the call
-	Pace        string   `json:"pace,omitempty"`  // hot or cold; "" of runs before there was either
-
-	N           int              `json:"n"`
-	LatenciesMS []float64        `json:"latencies_ms"` // raw, in run order
-	MeanMS      float64          `json:"latency_mean_ms"`
-	MedianMS    float64          `json:"latency_median_ms"`
-	MinMS       float64          `json:"latency_min_ms"`
-	MaxMS       float64          `json:"latency_max_ms"`
-	StdDevMS    *float64         `json:"latency_stddev_ms"` // nil for one sample
-	P95MS       stats.Percentile `json:"latency_p95_ms"`
-	P99MS       stats.Percentile `json:"latency_p99_ms"`
-
-	TokensPerS        *float64 `json:"tokens_per_s_median"`
-	TokensPerSCompute *float64 `json:"tokens_per_s_compute_median"` // counts padding, as TR121
-	TokensTotal       *float64 `json:"tokens_total_median"`
-	TokensCompute     *float64 `json:"tokens_total_compute_median"`
-	PromptTokens      *float64 `json:"prompt_tokens_median"`
-	PromptTokensRaw   *float64 `json:"prompt_tokens_raw_median"`
-	PromptCompute     *float64 `json:"prompt_tokens_compute_median"`
-	GenTokens         *float64 `json:"gen_tokens_median"`
-	GenTokensRaw      *float64 `json:"gen_tokens_raw_median"`
-	GenTokensTarget   *float64 `json:"gen_tokens_target_median"`
-	CUDAEventMS       *float64 `json:"cuda_event_median_ms"`
-	GPUPeakMB         *float64 `json:"gpu_peak_mb_median"` // MiB
-	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
-	E2EGapPercent     *float64 `json:"e2e_gap_pct_median"`  // e2e rows only; not of Ollama's, which hold HTTP and sampling
-	RSSPeakMiB        *float64 `json:"rss_peak_mib_max"`    // over the cell's calls
-	MSPerToken        *float64 `json:"ms_per_token_median"` // decode: median latency / target tokens
-	TTFTMS            *float64 `json:"ttft_ms_median"`      // prefill rows only: prefill and the first argmax
-
-	PrefillColdMS *float64 `json:"prefill_cold_ms_median,omitempty"` // prefill rows of pace hot: the first prefill after the pause between calls
-}
-
-// Aggregate joins one backend x model x mode over its scenarios.
-type Aggregate struct {
-	Backend     string   `json:"backend"`
-	BackendKind string   `json:"backend_kind"`
-	BatchSize   int      `json:"batch_size"`
-	Model       string   `json:"model"`
-	ModelKind   string   `json:"model_kind"`
-	ParamsM     *float64 `json:"params_millions_effective"`
-	Mode        string   `json:"mode"`
-
-	NScenarios        int      `json:"n_scenarios"`
-	Scenarios         []string `json:"scenarios"`
-	GeomeanMS         float64  `json:"latency_geomean_ms"` // of the scenario medians
-	MedianOfMediansMS float64  `json:"latency_median_of_medians_ms"`
-	TokensPerS        *float64 `json:"tokens_per_s_geomean"`
-	TokensPerSCompute *float64 `json:"tokens_per_s_compute_geomean"`
-	GPUPeakMB         *float64 `json:"gpu_peak_mb_median"`
-	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
-	ParamsMConfig     *float64 `json:"params_millions_config_median"`
-	ParamsMMeasured   *float64 `json:"params_millions_measured_median"`
-	TTFTMS            *float64 `json:"ttft_ms_geomean"` // prefill only; nil unless every scenario has it
 }
 
 // TokenSeries is decode time by position in the answer, for one backend x model

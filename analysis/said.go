@@ -1,6 +1,10 @@
 package analysis
 
-import "strings"
+import (
+	"strings"
+
+	"llmscale/analysis/cells"
+)
 
 // maxSaidPrompt bounds, in bytes, the prompts from which said chooses freely.
 const maxSaidPrompt = 300
@@ -9,7 +13,7 @@ const maxSaidPrompt = 300
 // that is still short enough to print, else of the shortest. Synthesised weights
 // are random, and so is what they say.
 func (a *analyzer) said() {
-	best := map[modelKey]Said{}
+	best := map[cells.ModelKey]Said{}
 	better := func(x, than string) bool {
 		if fits := len(x) <= maxSaidPrompt; fits != (len(than) <= maxSaidPrompt) {
 			return fits
@@ -18,23 +22,23 @@ func (a *analyzer) said() {
 		}
 		return len(x) < len(than)
 	}
-	a.eachCell(func(k cellKey, m *Model, g *group) {
-		if m.Kind != "gguf" && m.Kind != kindOllama {
+	a.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
+		if m.Kind != "gguf" && m.Kind != cells.KindOllama {
 			return
 		}
-		for _, r := range g.rows {
+		for _, r := range g.Rows {
 			if r.Prompt == nil || r.OutputText == nil || strings.TrimSpace(*r.OutputText) == "" {
 				continue
 			}
-			key := modelKey{k.backend, m.Name}
+			key := cells.ModelKey{Backend: k.Backend, Model: m.Name}
 			if have, seen := best[key]; !seen || better(*r.Prompt, have.Prompt) {
-				best[key] = Said{k.backend, m.Name, k.scenario, *r.Prompt, *r.OutputText}
+				best[key] = Said{k.Backend, m.Name, k.Scenario, *r.Prompt, *r.OutputText}
 			}
 			return // greedy: the cell's other calls say the same
 		}
 	})
 	for _, m := range a.Models {
-		if s, ok := best[modelKey{m.Backend, m.Name}]; ok {
+		if s, ok := best[cells.ModelKey{Backend: m.Backend, Model: m.Name}]; ok {
 			a.res.Said = append(a.res.Said, s)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -13,41 +14,14 @@ import (
 // settingsOf is what the record says of how it was measured.
 func settingsOf(r *runs.Row) axes.Settings { return axes.Of(&r.Record) }
 
-// learnDepths finds at which depth each scenario's calls begin, and the least of all.
-func (a *Set) learnDepths() {
-	a.depths = map[string]int{}
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
-		if d, seen := a.depths[r.Scenario]; !seen || r.DepthTokens() > d {
-			a.depths[r.Scenario] = r.DepthTokens()
-		}
-	}
-	first := true
-	for _, d := range a.depths {
-		if first || d < a.leastDepth {
-			a.leastDepth, first = d, false
-		}
-	}
-}
-
-// joins reports whether a scenario is part of what joins scenarios. Those that begin
-// deeper than the shallowest are not: a mean over depths is the time of none of them,
-// and a tail over depths is their difference.
-func (a *Set) joins(scenario string) bool { return a.depths[scenario] == a.leastDepth }
-
-// joined are the scenarios that joins reports.
-func (a *Set) joined() []string {
-	return slices.DeleteFunc(slices.Clone(a.scenarios), func(sc string) bool { return !a.joins(sc) })
-}
-
 // mixedSettings warns of backends whose calls were not all measured in one way: of a
 // run that was resumed by another build, or on other terms.
 func (a *analyzer) mixedSettings() {
-	first := map[series]*runs.Row{}
-	warned := map[series]bool{}
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
-		s := seriesOf(r)
+	first := map[cells.Series]*runs.Row{}
+	warned := map[cells.Series]bool{}
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
+		s := cells.SeriesOf(r)
 		if !r.Counts() || r.Mode != record.ModeDecode || warned[s] {
 			continue
 		}
@@ -62,7 +36,7 @@ func (a *analyzer) mixedSettings() {
 		}
 		if len(names) > 0 {
 			warned[s] = true
-			a.warn("mixed_settings", s.backend,
+			a.Warn("mixed_settings", s.Backend,
 				fmt.Sprintf("its calls differ in %s, of sessions %d and %d: what joins them is of two things", strings.Join(names, ", "), first[s].Session, r.Session),
 				"measure it anew in one run, or compare the two builds as two backends (`program`)")
 		}
@@ -84,9 +58,9 @@ type Build struct {
 func (a *analyzer) builds() {
 	var order []string
 	by := map[string]*Build{}
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
-		if !r.OK() || r.BackendKind != kindNative {
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
+		if !r.OK() || r.BackendKind != cells.KindNative {
 			continue
 		}
 		v := axes.Get(&r.Record, axes.Program)
@@ -106,23 +80,23 @@ func (a *analyzer) builds() {
 		a.res.Builds = append(a.res.Builds, *by[id])
 	}
 	at := func(b Build) int {
-		return slices.IndexFunc(a.series, func(s series) bool { return slices.Contains(b.Backends, s.backend) })
+		return slices.IndexFunc(a.Series, func(s cells.Series) bool { return slices.Contains(b.Backends, s.Backend) })
 	}
 	slices.SortFunc(a.res.Builds, func(x, y Build) int { return at(x) - at(y) })
 }
 
 // CellsOf are the cells that a figure of a scenario stands on, or of AllScenarios:
 // then those of the least depth.
-func (r *Result) CellsOf(scenario string) []*Cell {
+func (r *Result) CellsOf(scenario string) []*cells.Cell {
 	least := 0
 	for i := range r.Cells {
 		if i == 0 || r.Cells[i].Depth < least {
 			least = r.Cells[i].Depth
 		}
 	}
-	var out []*Cell
+	var out []*cells.Cell
 	for i := range r.Cells {
-		if c := &r.Cells[i]; c.Scenario == scenario || scenario == AllScenarios && c.Depth == least {
+		if c := &r.Cells[i]; c.Scenario == scenario || scenario == cells.AllScenarios && c.Depth == least {
 			out = append(out, c)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -55,7 +56,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 			"slopes": r.Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": r.Answers.WeightTypes,
 			"linearity": r.Ollama.Linearity, "projections": r.Ollama.Projections, "correlations": r.Correlations, "two predictors": r.TwoPredictors}
 		put := func(kind, scenario string, v any) {
-			if scenario == AllScenarios {
+			if scenario == cells.AllScenarios {
 				list, _ := out[kind].([]any)
 				out[kind] = append(list, v)
 			}
@@ -344,9 +345,9 @@ func TestPromptsOfABatch(t *testing.T) {
 
 // TestCeilingReadsTheDepth: a step at depth reads that much more of the KV cache.
 func TestCeilingReadsTheDepth(t *testing.T) {
-	m := &Model{Device: "cpu", BytesPerToken: 1000, KVBytesPerToken: 10}
+	m := &cells.Model{Device: "cpu", BytesPerToken: 1000, KVBytesPerToken: 10}
 	at := func(depth int) int64 {
-		s := ceilingShare(&ceilings.File{}, m, &Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: new(6.0), GenTokens: new(9.0), MSPerToken: new(1.0)}, -1)
+		s := ceilingShare(&ceilings.File{}, m, &cells.Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: new(6.0), GenTokens: new(9.0), MSPerToken: new(1.0)}, -1)
 		return s.KVBytes
 	}
 	if at(0) != 10*(5*2+6) || at(4096) != 10*((4096+5)*2+6) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 )
 
@@ -61,25 +62,25 @@ var summaryTables = []Table{
 		}),
 
 	table("summary_by_model_backend_mode_agg.csv", "The summary joined over scenarios: one row for each backend, model and mode.", false,
-		func(r *Result) []*Aggregate { return pointers(r.Aggregates) },
-		[]column[*Aggregate]{
-			{"backend", "", "name of the backend", func(g *Aggregate) string { return g.Backend }},
-			{"backend_kind", "", "runtime", func(g *Aggregate) string { return g.BackendKind }},
-			{"batch_size", "sequences", "sequences decoded together", func(g *Aggregate) string { return strconv.Itoa(g.BatchSize) }},
-			{"model", "", "name of the model", func(g *Aggregate) string { return g.Model }},
-			{"model_kind", "", "how the model came in", func(g *Aggregate) string { return g.ModelKind }},
-			{"params_millions_effective", "1e6", "parameters: measured where known, else the config's", func(g *Aggregate) string { return opt(g.ParamsM) }},
-			{"mode", "", "prefill, kv_decode or e2e_kv", func(g *Aggregate) string { return g.Mode }},
-			{"n_scenarios", "", "scenarios joined", func(g *Aggregate) string { return strconv.Itoa(g.NScenarios) }},
-			{"latency_geomean_ms", "ms", "geometric mean of the scenario medians", func(g *Aggregate) string { return num(g.GeomeanMS) }},
-			{"latency_median_of_medians_ms", "ms", "median of the scenario medians", func(g *Aggregate) string { return num(g.MedianOfMediansMS) }},
-			{"tokens_per_s_geomean", "tokens/s", "geometric mean of the scenarios' throughput", func(g *Aggregate) string { return opt(g.TokensPerS) }},
-			{"tokens_per_s_compute_geomean", "tokens/s", "the same, counting padding", func(g *Aggregate) string { return opt(g.TokensPerSCompute) }},
-			{"gpu_peak_mb_median", "MiB", "peak device memory", func(g *Aggregate) string { return opt(g.GPUPeakMB) }},
-			{"ollama_load_ms_median", "ms", "Ollama's load_duration", func(g *Aggregate) string { return opt(g.OllamaLoadMS) }},
-			{"params_millions_config_median", "1e6", "parameters as the config claims them", func(g *Aggregate) string { return opt(g.ParamsMConfig) }},
-			{"params_millions_measured_median", "1e6", "parameters as counted", func(g *Aggregate) string { return opt(g.ParamsMMeasured) }},
-			{"ttft_geomean_ms", "ms", "prefill: geometric mean of the scenarios' median times to the first token", func(g *Aggregate) string { return opt(g.TTFTMS) }},
+		func(r *Result) []*cells.Aggregate { return pointers(r.Aggregates) },
+		[]column[*cells.Aggregate]{
+			{"backend", "", "name of the backend", func(g *cells.Aggregate) string { return g.Backend }},
+			{"backend_kind", "", "runtime", func(g *cells.Aggregate) string { return g.BackendKind }},
+			{"batch_size", "sequences", "sequences decoded together", func(g *cells.Aggregate) string { return strconv.Itoa(g.BatchSize) }},
+			{"model", "", "name of the model", func(g *cells.Aggregate) string { return g.Model }},
+			{"model_kind", "", "how the model came in", func(g *cells.Aggregate) string { return g.ModelKind }},
+			{"params_millions_effective", "1e6", "parameters: measured where known, else the config's", func(g *cells.Aggregate) string { return opt(g.ParamsM) }},
+			{"mode", "", "prefill, kv_decode or e2e_kv", func(g *cells.Aggregate) string { return g.Mode }},
+			{"n_scenarios", "", "scenarios joined", func(g *cells.Aggregate) string { return strconv.Itoa(g.NScenarios) }},
+			{"latency_geomean_ms", "ms", "geometric mean of the scenario medians", func(g *cells.Aggregate) string { return num(g.GeomeanMS) }},
+			{"latency_median_of_medians_ms", "ms", "median of the scenario medians", func(g *cells.Aggregate) string { return num(g.MedianOfMediansMS) }},
+			{"tokens_per_s_geomean", "tokens/s", "geometric mean of the scenarios' throughput", func(g *cells.Aggregate) string { return opt(g.TokensPerS) }},
+			{"tokens_per_s_compute_geomean", "tokens/s", "the same, counting padding", func(g *cells.Aggregate) string { return opt(g.TokensPerSCompute) }},
+			{"gpu_peak_mb_median", "MiB", "peak device memory", func(g *cells.Aggregate) string { return opt(g.GPUPeakMB) }},
+			{"ollama_load_ms_median", "ms", "Ollama's load_duration", func(g *cells.Aggregate) string { return opt(g.OllamaLoadMS) }},
+			{"params_millions_config_median", "1e6", "parameters as the config claims them", func(g *cells.Aggregate) string { return opt(g.ParamsMConfig) }},
+			{"params_millions_measured_median", "1e6", "parameters as counted", func(g *cells.Aggregate) string { return opt(g.ParamsMMeasured) }},
+			{"ttft_geomean_ms", "ms", "prefill: geometric mean of the scenarios' median times to the first token", func(g *cells.Aggregate) string { return opt(g.TTFTMS) }},
 		}),
 
 	table("scaling_fits.csv", "log10(latency_ms) = log10_intercept + slope * log10(x), for each backend, mode and scenario and over all scenarios (`__all__`).", false,
@@ -142,20 +143,20 @@ var summaryTables = []Table{
 		}),
 
 	table("hf_model_architecture.csv", "Shapes of the models, whatever runtime ran them (TR121's name is kept).", true, shapeRows,
-		[]column[*Model]{
-			{"model", "", "name of the model", func(m *Model) string { return m.Name }},
-			{"config_path", "", "file that the shape was read from", func(m *Model) string { return m.File }},
-			{"n_layer", "", "transformer blocks", func(m *Model) string { return whole(m.NLayer) }},
-			{"n_embd", "", "width", func(m *Model) string { return whole(m.NEmbd) }},
-			{"n_head", "", "attention heads", func(m *Model) string { return whole(m.NHead) }},
-			{"n_inner", "", "width of the feed-forward layer", func(m *Model) string { return whole(m.NFF) }},
-			{"vocab_size", "tokens", "vocabulary", func(m *Model) string { return whole(m.NVocab) }},
-			{"n_positions", "tokens", "context length that the file states", func(m *Model) string { return whole(m.NCtxTrain) }},
-			{"n_head_kv", "", "key/value heads", func(m *Model) string { return whole(m.NHeadKV) }},
-			{"architecture", "", "architecture", func(m *Model) string { return m.Architecture }},
-			{"params_total", "", "all parameters", func(m *Model) string { return whole(m.ParamsTotal) }},
-			{"params_non_embedding", "", "parameters without embeddings", func(m *Model) string { return whole(m.ParamsNonEmbedding) }},
-			{"params_active", "", "parameters that one token uses", func(m *Model) string { return whole(m.ParamsActive) }},
+		[]column[*cells.Model]{
+			{"model", "", "name of the model", func(m *cells.Model) string { return m.Name }},
+			{"config_path", "", "file that the shape was read from", func(m *cells.Model) string { return m.File }},
+			{"n_layer", "", "transformer blocks", func(m *cells.Model) string { return whole(m.NLayer) }},
+			{"n_embd", "", "width", func(m *cells.Model) string { return whole(m.NEmbd) }},
+			{"n_head", "", "attention heads", func(m *cells.Model) string { return whole(m.NHead) }},
+			{"n_inner", "", "width of the feed-forward layer", func(m *cells.Model) string { return whole(m.NFF) }},
+			{"vocab_size", "tokens", "vocabulary", func(m *cells.Model) string { return whole(m.NVocab) }},
+			{"n_positions", "tokens", "context length that the file states", func(m *cells.Model) string { return whole(m.NCtxTrain) }},
+			{"n_head_kv", "", "key/value heads", func(m *cells.Model) string { return whole(m.NHeadKV) }},
+			{"architecture", "", "architecture", func(m *cells.Model) string { return m.Architecture }},
+			{"params_total", "", "all parameters", func(m *cells.Model) string { return whole(m.ParamsTotal) }},
+			{"params_non_embedding", "", "parameters without embeddings", func(m *cells.Model) string { return whole(m.ParamsNonEmbedding) }},
+			{"params_active", "", "parameters that one token uses", func(m *cells.Model) string { return whole(m.ParamsActive) }},
 		}),
 
 	table("hf_architecture_correlations.csv", "Rank correlation of latency over all scenarios with size, depth and width.", false,
@@ -202,19 +203,19 @@ var summaryTables = []Table{
 
 // cellRow is a cell with its model's facts.
 type cellRow struct {
-	*Cell
-	m *Model
+	*cells.Cell
+	m *cells.Model
 }
 
 func cellRows(r *Result) []cellRow {
-	models := map[modelKey]*Model{}
+	models := map[cells.ModelKey]*cells.Model{}
 	for i := range r.Models {
-		models[modelKey{r.Models[i].Backend, r.Models[i].Name}] = &r.Models[i]
+		models[cells.ModelKey{Backend: r.Models[i].Backend, Model: r.Models[i].Name}] = &r.Models[i]
 	}
 	var out []cellRow
 	for i := range r.Cells {
 		c := &r.Cells[i]
-		out = append(out, cellRow{c, models[modelKey{c.Backend, c.Model}]})
+		out = append(out, cellRow{c, models[cells.ModelKey{Backend: c.Backend, Model: c.Model}]})
 	}
 	return out
 }
@@ -236,8 +237,8 @@ func looRows(r *Result) []looRow {
 }
 
 // shapeRows has each model once: its shape is the same in every backend.
-func shapeRows(r *Result) []*Model {
-	var out []*Model
+func shapeRows(r *Result) []*cells.Model {
+	var out []*cells.Model
 	seen := map[string]bool{}
 	for i := range r.Models {
 		if m := &r.Models[i]; m.NLayer > 0 && !seen[m.Name] {

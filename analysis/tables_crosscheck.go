@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 )
 
@@ -34,7 +35,7 @@ func optBool(v *bool) string {
 	return strconv.FormatBool(*v)
 }
 
-func optInt(v *int) string { return opt(float(v)) }
+func optInt(v *int) string { return opt(cells.Float(v)) }
 
 // benchOf is nothing where llama-bench did not measure.
 func benchOf(c *Crosscheck) BenchFact {

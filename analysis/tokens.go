@@ -6,6 +6,7 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -14,29 +15,29 @@ import (
 // tokens gathers the decode steps of each cell, by position and pooled, and the
 // ratio of slow ones to the middle one.
 func (a *analyzer) tokens() {
-	for _, s := range a.series {
-		for _, m := range a.modelsOf(s.backend) {
+	for _, s := range a.Series {
+		for _, m := range a.ModelsOf(s.Backend) {
 			var relative []float64 // each token over its scenario's median
 			var calls [][]float64  // each token over the median of its call
 			var mine []Tail
-			for _, sc := range a.scenarios {
-				g := a.group(s.key(m.Name, sc, record.ModeDecode))
+			for _, sc := range a.Scenarios {
+				g := a.Group(s.Key(m.Name, sc, record.ModeDecode))
 				if g == nil {
 					continue
 				}
-				t, ok := tokenSeries(g.rows)
+				t, ok := tokenSeries(g.Rows)
 				if !ok {
 					continue
 				}
-				t.Backend, t.BatchSize, t.Model, t.ParamsM, t.Scenario = s.backend, s.batch, m.Name, m.ParamsMillions, sc
+				t.Backend, t.BatchSize, t.Model, t.ParamsM, t.Scenario = s.Backend, s.BatchSize, m.Name, m.ParamsMillions, sc
 				a.res.Tokens = append(a.res.Tokens, t)
 
 				pool := stats.Sorted(t.PooledMS)
 				tail := tailOf(pool, true)
 				tail.Scenario = sc
 				mine = append(mine, tail)
-				if mid := stats.QuantileSorted(pool, 0.5); mid > 0 && a.joins(sc) {
-					for _, r := range g.rows {
+				if mid := stats.QuantileSorted(pool, 0.5); mid > 0 && a.Joins(sc) {
+					for _, r := range g.Rows {
 						for _, ns := range r.TokenNS {
 							relative = append(relative, float64(ns)/1e6/mid)
 						}
@@ -49,7 +50,7 @@ func (a *analyzer) tokens() {
 			if len(relative) > 0 {
 				slices.Sort(relative)
 				all := tailOf(relative, false)
-				all.Scenario = AllScenarios
+				all.Scenario = cells.AllScenarios
 				all.Calls = len(calls)
 				if e, ok := stats.PooledTail(calls, stats.NeedP95); ok {
 					all.P95InCalls, all.P95InCallsSE = stats.Finite(math.Exp(e.Value)), stats.Finite(math.Sqrt(e.Variance))
@@ -57,7 +58,7 @@ func (a *analyzer) tokens() {
 				mine = append(mine, all)
 			}
 			for _, t := range mine {
-				t.Backend, t.BatchSize, t.Model, t.ParamsM = s.backend, s.batch, m.Name, m.ParamsMillions
+				t.Backend, t.BatchSize, t.Model, t.ParamsM = s.Backend, s.BatchSize, m.Name, m.ParamsMillions
 				a.res.Tails = append(a.res.Tails, t)
 			}
 		}

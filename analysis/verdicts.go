@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -29,9 +30,9 @@ type InvalidCell struct {
 }
 
 // modesOf says of each call in which modes something holds.
-type modesOf map[callID]map[string]bool
+type modesOf map[cells.CallID]map[string]bool
 
-func (m modesOf) put(call callID, mode string) {
+func (m modesOf) put(call cells.CallID, mode string) {
 	if m[call] == nil {
 		m[call] = map[string]bool{}
 	}
@@ -44,38 +45,38 @@ func (a *analyzer) verdicts() {
 		spoilt, valid modesOf
 		reasons       []string
 	}
-	tallies := map[scenarioKey]*tally{}
-	for i := range a.run.Rows {
-		r := &a.run.Rows[i]
+	tallies := map[cells.ScenarioKey]*tally{}
+	for i := range a.Run.Rows {
+		r := &a.Run.Rows[i]
 		if !r.OK() {
 			continue
 		}
-		t := tallies[scenarioKeyOf(r)]
+		t := tallies[cells.ScenarioKeyOf(r)]
 		if t == nil {
 			t = &tally{spoilt: modesOf{}, valid: modesOf{}}
-			tallies[scenarioKeyOf(r)] = t
+			tallies[cells.ScenarioKeyOf(r)] = t
 		}
 		if !r.Invalid() {
-			t.valid.put(callIDOf(r), r.Mode)
+			t.valid.put(cells.CallIDOf(r), r.Mode)
 			continue
 		}
-		t.spoilt.put(callIDOf(r), r.Mode)
+		t.spoilt.put(cells.CallIDOf(r), r.Mode)
 		for _, reason := range r.VerdictReasons {
 			if reason = strings.TrimSpace(reason); reason != "" && !slices.Contains(t.reasons, reason) {
 				t.reasons = append(t.reasons, reason)
 			}
 		}
 	}
-	a.eachScenario(func(at scenarioKey, m *Model) {
+	a.EachScenario(func(at cells.ScenarioKey, m *cells.Model) {
 		t := tallies[at]
 		if t == nil || len(t.spoilt) == 0 {
 			return
 		}
-		c := InvalidCell{Backend: at.backend, BackendKind: m.BackendKind, BatchSize: at.batch, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.scenario, Reasons: t.reasons}
+		c := InvalidCell{Backend: at.Backend, BackendKind: m.BackendKind, BatchSize: at.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.Scenario, Reasons: t.reasons}
 		modes, figures := map[string]bool{}, map[string]bool{}
 		for call, spoilt := range t.spoilt {
 			maps.Copy(modes, spoilt)
-			if call.warmup {
+			if call.Warmup {
 				c.Warmups++
 				continue
 			}
@@ -85,12 +86,12 @@ func (a *analyzer) verdicts() {
 			}
 		}
 		for call, valid := range t.valid {
-			if !call.warmup {
+			if !call.Warmup {
 				c.Valid++
 				maps.Copy(figures, valid)
 			}
 		}
-		for _, mode := range a.modes {
+		for _, mode := range a.Modes {
 			if modes[mode] {
 				c.Modes = append(c.Modes, mode)
 				if !figures[mode] && c.Repetitions > 0 {
@@ -99,7 +100,7 @@ func (a *analyzer) verdicts() {
 			}
 		}
 		a.res.Invalid = append(a.res.Invalid, c)
-		a.warn("invalid_calls", strings.Join([]string{at.backend, m.Name, at.scenario}, " "), c.text(), c.Advice())
+		a.Warn("invalid_calls", strings.Join([]string{at.Backend, m.Name, at.Scenario}, " "), c.text(), c.Advice())
 	})
 }
 

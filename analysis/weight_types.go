@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
@@ -125,7 +126,7 @@ type sameWork struct {
 
 // typed is one model as one backend ran it.
 type typed struct {
-	model     *Model
+	model     *cells.Model
 	settings  axes.Settings
 	row       WeightType
 	scenarios []string
@@ -136,8 +137,8 @@ type typed struct {
 func (a *analyzer) weightTypes() {
 	var order []sameWork
 	groups := map[sameWork][]*typed{}
-	for _, s := range a.series {
-		for _, m := range a.modelsOf(s.backend) {
+	for _, s := range a.Series {
+		for _, m := range a.ModelsOf(s.Backend) {
 			z, work, ok := a.typedModel(s, m)
 			if !ok {
 				continue
@@ -149,7 +150,7 @@ func (a *analyzer) weightTypes() {
 		}
 	}
 	slices.SortStableFunc(order, func(x, y sameWork) int {
-		return cmp.Or(cmp.Compare(orInf(groups[x][0].model.ParamsMillions), orInf(groups[y][0].model.ParamsMillions)), strings.Compare(x.model, y.model))
+		return cmp.Or(cmp.Compare(cells.OrInf(groups[x][0].model.ParamsMillions), cells.OrInf(groups[y][0].model.ParamsMillions)), strings.Compare(x.model, y.model))
 	})
 	for _, work := range order {
 		kinds := func(all []*typed) int {
@@ -172,29 +173,29 @@ func (a *analyzer) weightTypes() {
 
 // typedModel gathers one model's times; ok is false where its type or bytes are
 // unknown or it has no decode.
-func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok bool) {
+func (a *analyzer) typedModel(s cells.Series, m *cells.Model) (z *typed, work sameWork, ok bool) {
 	if m.WeightType == "" || m.BytesPerToken <= 0 {
 		return nil, work, false
 	}
-	z = &typed{model: m, row: WeightType{Backend: s.backend, WeightType: m.WeightType, BytesPerToken: m.BytesPerToken}}
+	z = &typed{model: m, row: WeightType{Backend: s.Backend, WeightType: m.WeightType, BytesPerToken: m.BytesPerToken}}
 	if m.WeightBytes > 0 && m.ParamsTotal > 0 {
 		z.row.BitsPerWeight = stats.Finite(8 * float64(m.WeightBytes) / float64(m.ParamsTotal))
 	}
-	all := WeightTypeTimes{Scenario: AllScenarios}
+	all := WeightTypeTimes{Scenario: cells.AllScenarios}
 	var decodes, prefills []float64
-	for _, sc := range a.joined() {
-		decode, prefill := a.cell(s, m.Name, sc, record.ModeDecode), a.cell(s, m.Name, sc, record.ModePrefill)
+	for _, sc := range a.Joined() {
+		decode, prefill := a.Cell(s, m.Name, sc, record.ModeDecode), a.Cell(s, m.Name, sc, record.ModePrefill)
 		if decode == nil || decode.MSPerToken == nil || !(*decode.MSPerToken > 0) {
 			continue
 		}
-		rows := a.group(s.key(m.Name, sc, record.ModeDecode)).rows
+		rows := a.Group(s.Key(m.Name, sc, record.ModeDecode)).Rows
 		r := rows[0]
 		z.settings = settingsOf(r)
-		work = sameWork{m.Name, m.BackendKind, r.Device, s.batch, m.ParamsTotal, z.settings.Without(axes.DType)}
-		t := WeightTypeTimes{Scenario: sc, PromptTokens: medianField(rows, func(r *runs.Row) *float64 { return float(r.PromptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
+		work = sameWork{m.Name, m.BackendKind, r.Device, s.BatchSize, m.ParamsTotal, z.settings.Without(axes.DType)}
+		t := WeightTypeTimes{Scenario: sc, PromptTokens: cells.MedianField(rows, func(r *runs.Row) *float64 { return cells.Float(r.PromptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
 		perToken := stats.Map(rows, func(r *runs.Row) float64 {
 			ms, _ := r.Latency()
-			return ms / float64(answerTokens(r))
+			return ms / float64(cells.AnswerTokens(r))
 		})
 		t.decode = [][]float64{perToken}
 		if prefill != nil {
@@ -225,14 +226,6 @@ func (a *analyzer) typedModel(s series, m *Model) (z *typed, work sameWork, ok b
 	return z, work, true
 }
 
-// cell is the summary of a cell; nil where no call of it counts.
-func (a *Set) cell(s series, model, scenario, mode string) *Cell {
-	if i, ok := a.cells[s.key(model, scenario, mode)]; ok {
-		return &a.Cells[i]
-	}
-	return nil
-}
-
 // equalScenarios leaves out the types that ran in other scenarios than most:
 // their mean is of other work. The set that counts is chosen as in wholeSet.
 func (a *analyzer) equalScenarios(work sameWork, all []*typed) []*typed {
@@ -255,7 +248,7 @@ func (a *analyzer) equalScenarios(work sameWork, all []*typed) []*typed {
 		}
 	}
 	if len(left) > 0 {
-		a.warn("unequal_scenarios", work.model+" weight types", "measured in other scenarios than the other types, and left out of their comparison: "+strings.Join(left, ", "),
+		a.Warn("unequal_scenarios", work.model+" weight types", "measured in other scenarios than the other types, and left out of their comparison: "+strings.Join(left, ", "),
 			"complete the run with --resume, or drop the scenarios that only some types ran")
 	}
 	return kept

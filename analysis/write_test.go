@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -35,7 +36,7 @@ func TestTR121Folder(t *testing.T) {
 	for backend, want := range map[string]string{"hf_cpu_fp32": ".98", "hf_gpu_fp16": ".98", "ollama": ".98"} {
 		var fr []float64
 		for _, d := range r.DecodeFractions {
-			if d.Backend == backend && d.Scenario == AllScenarios {
+			if d.Backend == backend && d.Scenario == cells.AllScenarios {
 				fr = append(fr, d.Fraction)
 			}
 		}
@@ -89,7 +90,7 @@ func TestWrite(t *testing.T) {
 	first, second := filepath.Join(t.TempDir(), "analysis"), t.TempDir()
 	for _, dir := range []string{first, first, second} {
 		run := mustLoad(t, "testdata/tr121")
-		r, err := Analyze(run, Options{})
+		r, err := Analyze(run, cells.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +141,7 @@ func TestWrite(t *testing.T) {
 
 	// Without Ollama and CUDA, their files do not appear.
 	plain := t.TempDir()
-	if err := Write(plain, ladder.analyze(t, Options{})); err != nil {
+	if err := Write(plain, ladder.analyze(t, cells.Options{})); err != nil {
 		t.Fatal(err)
 	}
 	for name := range readAll(t, plain) {

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/profile"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
@@ -264,7 +265,7 @@ func load(dir string) (*runs.Run, *analysis.Result, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	res, err := analysis.Analyze(run, analysis.Options{})
+	res, err := analysis.Analyze(run, cells.Options{})
 	return run, res, err
 }
 

@@ -11,7 +11,7 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/runner/record"
 )
 
@@ -80,7 +80,7 @@ func (b *book) bytesFigure() []*sheet {
 // token.
 func (b *book) msPerToken(s series, model string) (ms float64, n int) {
 	sum := 0.0
-	for _, c := range b.r.CellsOf(analysis.AllScenarios) {
+	for _, c := range b.r.CellsOf(cells.AllScenarios) {
 		if c.Mode == record.ModeDecode && c.Backend == s.backend && c.BatchSize == s.batch && c.Model == model &&
 			c.MSPerToken != nil && *c.MSPerToken > 0 {
 			sum += math.Log(*c.MSPerToken)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -177,7 +178,7 @@ func (b *book) latencyLabel(mode, scenario string) string {
 }
 
 func scenarioTitle(scenario string) string {
-	if scenario == analysis.AllScenarios {
+	if scenario == cells.AllScenarios {
 		return "all scenarios"
 	}
 	return "scenario " + clean(scenario)

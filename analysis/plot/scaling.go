@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/runner/record"
 )
 
@@ -19,7 +20,7 @@ func (b *book) scaling(kind string) []*sheet {
 	var out []*sheet
 	for i := range b.r.Fits {
 		f := &b.r.Fits[i]
-		all := f.Scenario == analysis.AllScenarios
+		all := f.Scenario == cells.AllScenarios
 		if f.Filter == "" && len(f.Points) > 0 && all == (kind == KindScaling) {
 			out = append(out, b.scalingSheet(kind, f))
 		}
@@ -116,7 +117,7 @@ func (b *book) callsText(f *analysis.Fit) string {
 	if n.hi > 1 {
 		text += " calls"
 	}
-	if f.Scenario == analysis.AllScenarios {
+	if f.Scenario == cells.AllScenarios {
 		return text + " per model and scenario"
 	}
 	return text + " per model"
@@ -148,7 +149,7 @@ func fitText(f *analysis.Fit, sep string) string {
 func scalingCaption(f *analysis.Fit, s series, whiskers bool) string {
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "%s latency of %s against model size, %s, on log-log axes. ", modeTitle(f.Mode), s, scenarioTitle(f.Scenario))
-	if f.Scenario == analysis.AllScenarios {
+	if f.Scenario == cells.AllScenarios {
 		sb.WriteString("Each point is one model: the geometric mean of its scenarios' medians")
 		if whiskers {
 			sb.WriteString("; its whiskers reach from the fastest to the slowest single call of any scenario")
@@ -241,7 +242,7 @@ func (b *book) overview(mode string) *sheet {
 		kind:   KindOverview,
 		name:   "overview_" + mode,
 		xLabel: b.axisLabel(),
-		yLabel: b.latencyLabel(mode, analysis.AllScenarios),
+		yLabel: b.latencyLabel(mode, cells.AllScenarios),
 		plot:   p,
 	}
 	names := &labels{}
@@ -251,7 +252,7 @@ func (b *book) overview(mode string) *sheet {
 	models := map[string]bool{}
 	for i := range b.r.Fits {
 		f := &b.r.Fits[i]
-		if f.Filter != "" || f.Mode != mode || f.Scenario != analysis.AllScenarios || len(f.Points) == 0 {
+		if f.Filter != "" || f.Mode != mode || f.Scenario != cells.AllScenarios || len(f.Points) == 0 {
 			continue
 		}
 		s := series{f.Backend, f.BatchSize}

@@ -8,7 +8,7 @@ import (
 
 	"gonum.org/v1/plot/vg/draw"
 
-	"llmscale/analysis"
+	"llmscale/analysis/cells"
 )
 
 // shareFigures show the share of decode in end-to-end time against size, one
@@ -30,7 +30,7 @@ func (b *book) shareSheet(s series) *sheet {
 	var scenarios []string
 	models := map[string]bool{}
 	for _, d := range b.r.DecodeFractions {
-		if d.Backend == s.backend && d.BatchSize == s.batch && d.Scenario != analysis.AllScenarios && !slices.Contains(scenarios, d.Scenario) {
+		if d.Backend == s.backend && d.BatchSize == s.batch && d.Scenario != cells.AllScenarios && !slices.Contains(scenarios, d.Scenario) {
 			scenarios = append(scenarios, d.Scenario)
 		}
 	}
@@ -73,7 +73,7 @@ func (b *book) shareSheet(s series) *sheet {
 	logAxis(&p.X, x)
 	linearAxis(&p.Y, y, 2, math.NaN(), 100)
 	answer := ""
-	if n := b.genTokens(analysis.AllScenarios); n > 0 {
+	if n := b.genTokens(cells.AllScenarios); n > 0 {
 		answer = fmt.Sprintf(" · answers of %d tokens", n)
 	}
 	sh.title = fmt.Sprintf("Decode share of end-to-end time against model size: %s", s)

@@ -10,6 +10,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 )
 
@@ -39,7 +40,7 @@ func (b *book) tailFigure() []*sheet {
 			need, had := 0, 0
 			for i := range b.r.Tails {
 				t := &b.r.Tails[i]
-				if t.Backend != s.backend || t.BatchSize != s.batch || t.Scenario != analysis.AllScenarios || t.ParamsM == nil || *t.ParamsM <= 0 {
+				if t.Backend != s.backend || t.BatchSize != s.batch || t.Scenario != cells.AllScenarios || t.ParamsM == nil || *t.ParamsM <= 0 {
 					continue
 				}
 				r := q.ratio(t)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/plot"
 	"llmscale/runner/record"
 )
@@ -274,12 +275,12 @@ func (w *writer) feasibilitySentence(f analysis.FeasibilityAnswer, x string) str
 // compareSentence sets the other backends' decode beside the first one's, over
 // the models that both ran.
 func (w *writer) compareSentence() string {
-	decode := map[key]map[string]analysis.Aggregate{}
+	decode := map[key]map[string]cells.Aggregate{}
 	for _, a := range w.r.Aggregates {
 		if a.Mode == record.ModeDecode && a.GeomeanMS > 0 {
 			k := key{a.Backend, a.BatchSize}
 			if decode[k] == nil {
-				decode[k] = map[string]analysis.Aggregate{}
+				decode[k] = map[string]cells.Aggregate{}
 			}
 			decode[k][a.Model] = a
 		}
@@ -331,7 +332,7 @@ func (w *writer) tails() {
 	per := table{head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
 	for _, x := range w.r.Tails {
 		row := []string{text(x.Model), series(x.Backend, x.BatchSize)}
-		if x.Scenario == analysis.AllScenarios {
+		if x.Scenario == cells.AllScenarios {
 			t.rows = append(t.rows, append(row, fmt.Sprint(x.N), quantile(x.P90Ratio), quantile(x.P95Ratio), quantile(x.P99Ratio), numberOf(x.P95InCalls)))
 			continue
 		}

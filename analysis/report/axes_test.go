@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -54,7 +55,7 @@ func variantsRun(t *testing.T, sizes []float64, depths []int, ways ...variant) (
 			}
 		}
 	}
-	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, analysis.Options{Bootstrap: -1})
+	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -416,7 +417,7 @@ func gapLinesOf(all []*analysis.Crosscheck) (out list) {
 func (w *writer) law(p pairKey, phase string) (found *analysis.GapLaw) {
 	for i := range w.r.GapLaws {
 		l := &w.r.GapLaws[i]
-		if (pairKey{l.Native, l.Ollama, l.BatchSize}) == p && l.Phase == phase && l.Clock == analysis.ClockCounters && (found == nil || l.Scenario == analysis.AllScenarios) {
+		if (pairKey{l.Native, l.Ollama, l.BatchSize}) == p && l.Phase == phase && l.Clock == analysis.ClockCounters && (found == nil || l.Scenario == cells.AllScenarios) {
 			found = l
 		}
 	}
@@ -428,7 +429,7 @@ func lawText(l *analysis.GapLaw) string {
 	fixedPart := fmt.Sprintf("%s %s (95 %% %s)", numberOf(l.FixedMS), per(l.Phase), numbers(l.FixedT))
 	share := fmt.Sprintf("%s %% of native's time (95 %% %s)", signedPercent(l.Share), percents(l.ShareT))
 	s := fmt.Sprintf("over %s", count(l.NModels, "size", "sizes"))
-	if l.Scenario == analysis.AllScenarios {
+	if l.Scenario == cells.AllScenarios {
 		s += ", in means over the scenarios,"
 	}
 	s += " the gap "

@@ -7,6 +7,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 )
 
 // depth has how decode slows down as the KV cache fills.
@@ -81,7 +82,7 @@ func promptAt(prompt, depth int) string { return strconv.Itoa(prompt) + atDepth(
 
 // depthNote says which scenarios the means over scenarios leave out.
 func (w *writer) depthNote() string {
-	whole := w.r.CellsOf(analysis.AllScenarios)
+	whole := w.r.CellsOf(cells.AllScenarios)
 	if len(whole) == 0 || len(whole) == len(w.r.Cells) {
 		return ""
 	}

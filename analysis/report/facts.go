@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -43,7 +43,7 @@ func (w *writer) facts() {
 	add("GPU", w.gpus())
 	add("system", text(strings.TrimSpace(firstText(m, []string{"environment", "os"}, []string{"platform", "os"})+" "+
 		m.Text("environment", "kernel")+" "+firstText(m, []string{"environment", "arch"}, []string{"platform", "machine"}))))
-	add("threads", w.modelFact(func(x analysis.Model) string { return numberText(x.Threads) }))
+	add("threads", w.modelFact(func(x cells.Model) string { return numberText(x.Threads) }))
 	add("llama.cpp commit", w.llamaCommit())
 	for _, section := range buildSections {
 		var parts []string
@@ -102,7 +102,7 @@ func numberText(n int) string {
 }
 
 // modelFact joins the values that the models have, without repeats.
-func (w *writer) modelFact(of func(analysis.Model) string) string {
+func (w *writer) modelFact(of func(cells.Model) string) string {
 	var out []string
 	for _, m := range w.r.Models {
 		if v := of(m); v != "" && !slices.Contains(out, v) {
@@ -113,7 +113,7 @@ func (w *writer) modelFact(of func(analysis.Model) string) string {
 }
 
 func (w *writer) llamaCommit() string {
-	if s := w.modelFact(func(m analysis.Model) string { return m.LlamaCommit }); s != "" {
+	if s := w.modelFact(func(m cells.Model) string { return m.LlamaCommit }); s != "" {
 		return s
 	}
 	for _, section := range buildSections {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/runner/record"
 )
 
@@ -125,7 +126,7 @@ func (w *writer) fixedCostSentence(k key, x string) string {
 	var parts []string
 	for i := range w.r.OffsetFits {
 		o := &w.r.OffsetFits[i]
-		if o.Backend == k.backend && o.BatchSize == k.batch && o.Mode == record.ModeDecode && o.Scenario == analysis.AllScenarios && o.Form == analysis.FormLinear {
+		if o.Backend == k.backend && o.BatchSize == k.batch && o.Mode == record.ModeDecode && o.Scenario == cells.AllScenarios && o.Form == analysis.FormLinear {
 			parts = append(parts, w.fixedCost(o, x))
 		}
 	}

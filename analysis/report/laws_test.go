@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/runs"
 )
@@ -44,7 +45,7 @@ func (m madeUp) onDisk(t *testing.T) (r *analysis.Result, md, page string) {
 	dir := t.TempDir()
 	run := loaded(t, dir, m.rows(rand.New(rand.NewPCG(2, 2))))
 	var err error
-	if r, err = analysis.Analyze(run, analysis.Options{Bootstrap: 100}); err != nil {
+	if r, err = analysis.Analyze(run, cells.Options{Bootstrap: 100}); err != nil {
 		t.Fatal(err)
 	}
 	if err := analysis.Write(filepath.Join(dir, "analysis"), r); err != nil {

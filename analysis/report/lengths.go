@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -209,7 +210,7 @@ func signed(v float64) string {
 // answerLengths lists the lengths of the answers that were decoded, in tokens.
 func (w *writer) answerLengths() []int {
 	var out []int
-	for _, c := range w.r.CellsOf(analysis.AllScenarios) {
+	for _, c := range w.r.CellsOf(cells.AllScenarios) {
 		if n := c.AnswerTokens(); n != nil && c.Mode == record.ModeDecode && !slices.Contains(out, int(*n)) {
 			out = append(out, int(*n))
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -54,7 +55,7 @@ func (m madeUp) rows(rng *rand.Rand) (out []runs.Row) {
 // analyze takes a series through the analysis and the report, without figures.
 func (m madeUp) analyze(t testing.TB, rng *rand.Rand) (*analysis.Result, string) {
 	t.Helper()
-	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: m.rows(rng)}, analysis.Options{Bootstrap: -1})
+	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: m.rows(rng)}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/plot/plottest"
@@ -316,7 +317,7 @@ func TestTR121(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := analysis.Analyze(run, analysis.Options{Bootstrap: -1})
+	r, err := analysis.Analyze(run, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

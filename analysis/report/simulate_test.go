@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -293,7 +294,7 @@ func TestErrorRates(t *testing.T) {
 			t.Run(fmt.Sprintf("%s over %d sizes", l.name, len(l.sizes)), func(t *testing.T) {
 				t.Parallel()
 				for i := range n {
-					r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: l.rows(uint64(i))}, analysis.Options{Bootstrap: -1})
+					r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: l.rows(uint64(i))}, cells.Options{Bootstrap: -1})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -365,7 +366,7 @@ func TestMadeUpFromDisk(t *testing.T) {
 		t.Fatalf("%d of %d records", len(run.Rows), len(rows))
 	}
 	answer := func(run *runs.Run) analysis.FirstChange {
-		r, err := analysis.Analyze(run, analysis.Options{Bootstrap: -1})
+		r, err := analysis.Analyze(run, cells.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -15,7 +16,7 @@ import (
 
 // modelRow is one model as one backend ran it, over all scenarios.
 type modelRow struct {
-	model    analysis.Model
+	model    cells.Model
 	prefill  *float64 // ms
 	cold     *float64 // ms, prefill after the pause between calls
 	ttft     *float64 // ms
@@ -63,7 +64,7 @@ func (w *writer) modelRows(k key) []modelRow {
 		}
 		w.fromCells(k, &row)
 		for _, d := range w.r.DecodeFractions {
-			if d.Backend == k.backend && d.BatchSize == k.batch && d.Model == m.Name && d.Scenario == analysis.AllScenarios {
+			if d.Backend == k.backend && d.BatchSize == k.batch && d.Model == m.Name && d.Scenario == cells.AllScenarios {
 				share := d.Fraction
 				row.share = &share
 			}
@@ -96,7 +97,7 @@ func (w *writer) modelRows(k key) []modelRow {
 // fromCells adds what aggregates do not carry.
 func (w *writer) fromCells(k key, row *modelRow) {
 	logs, n, colds, m := 0.0, 0, 0.0, 0
-	for _, c := range w.r.CellsOf(analysis.AllScenarios) {
+	for _, c := range w.r.CellsOf(cells.AllScenarios) {
 		if c.Backend != k.backend || c.BatchSize != k.batch || c.Model != row.model.Name {
 			continue
 		}
@@ -255,7 +256,7 @@ func tableOf[T any](rows []T, columns ...[]column[T]) table {
 func (w *writer) scaling() {
 	var all, per []analysis.Fit
 	for _, f := range w.r.Fits {
-		if f.Scenario == analysis.AllScenarios {
+		if f.Scenario == cells.AllScenarios {
 			all = append(all, f)
 		} else {
 			per = append(per, f)
@@ -356,7 +357,7 @@ func lawShort(f analysis.Fit) string {
 }
 
 func scenarioName(s string) string {
-	if s == analysis.AllScenarios {
+	if s == cells.AllScenarios {
 		return "all"
 	}
 	return text(s)
@@ -411,7 +412,7 @@ func (w *writer) overhead() {
 		} else {
 			row = append(row, "unknown: "+text(o.Reason), none, none, none, none, none, none, none)
 		}
-		if o.Scenario == analysis.AllScenarios {
+		if o.Scenario == cells.AllScenarios {
 			t.rows = append(t.rows, row)
 		} else {
 			per.rows = append(per.rows, slices.Insert(row, 2, text(o.Scenario)))

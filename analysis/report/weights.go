@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/stats"
 )
@@ -33,7 +34,7 @@ func (w *writer) weightTable() table {
 	var scenarios []string
 	for i := range w.r.WeightTypes {
 		for _, at := range w.r.WeightTypes[i].Types[0].Times {
-			if at.Scenario != analysis.AllScenarios && !slices.Contains(scenarios, at.Scenario) {
+			if at.Scenario != cells.AllScenarios && !slices.Contains(scenarios, at.Scenario) {
 				scenarios = append(scenarios, at.Scenario)
 			}
 		}

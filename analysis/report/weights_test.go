@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -30,7 +31,7 @@ func typesOf(t *testing.T, ms []float64, calls int, scatter float64) *analysis.R
 			rows = append(rows, r)
 		}
 	}
-	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, analysis.Options{Bootstrap: -1})
+	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/report"
 	"llmscale/analysis/runs"
@@ -17,15 +18,15 @@ import (
 
 func analysisFlags() []cli.Flag {
 	return []cli.Flag{
-		&cli.IntFlag{Name: "bootstrap", Value: analysis.DefaultBootstrap, Usage: "`N` resamples for confidence intervals; 0 for none"},
-		&cli.Uint64Flag{Name: "analysis-seed", Value: analysis.DefaultSeed, Usage: "of the bootstrap, `N` from 1"},
+		&cli.IntFlag{Name: "bootstrap", Value: cells.DefaultBootstrap, Usage: "`N` resamples for confidence intervals; 0 for none"},
+		&cli.Uint64Flag{Name: "analysis-seed", Value: cells.DefaultSeed, Usage: "of the bootstrap, `N` from 1"},
 		&cli.BoolFlag{Name: "include-warmup", Usage: "let warm-ups into summaries and fits"},
 		&cli.StringFlag{Name: "x-axis", Value: axisNames()[0], Usage: "`AXIS` that stands for size: " + strings.Join(axisNames(), ", ")},
 	}
 }
 
 func axisNames() (names []string) {
-	for _, a := range analysis.Axes() {
+	for _, a := range cells.Axes() {
 		names = append(names, a.Name)
 	}
 	return names
@@ -33,8 +34,8 @@ func axisNames() (names []string) {
 
 // analysisOptions reads the flags of analysisFlags. What is wrong with one is told here, so that a sweep calls it
 // before it measures.
-func analysisOptions(c *cli.Context) (analysis.Options, error) {
-	opt := analysis.Options{
+func analysisOptions(c *cli.Context) (cells.Options, error) {
+	opt := cells.Options{
 		IncludeWarmup: c.Bool("include-warmup"), Bootstrap: c.Int("bootstrap"), Seed: c.Uint64("analysis-seed"), XAxis: c.String("x-axis"),
 	}
 	switch {

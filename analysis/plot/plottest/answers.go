@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -15,7 +16,7 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 	for _, mode := range record.Modes {
 		a := analysis.SlopeAnswer{Backend: b.Name, BatchSize: 1, Mode: mode, Verdict: "unknown", Why: "too few models"}
 		for _, f := range r.Fits {
-			if f.Backend != b.Name || f.Mode != mode || f.Scenario != analysis.AllScenarios {
+			if f.Backend != b.Name || f.Mode != mode || f.Scenario != cells.AllScenarios {
 				continue
 			}
 			a.NModels = f.NModels
@@ -35,7 +36,7 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 	}
 	t := analysis.TailTrend{Backend: b.Name, BatchSize: 1, Verdict: "unknown", Why: "fewer than 3 models with enough tokens"}
 	for _, x := range r.Tails {
-		if x.Backend == b.Name && x.Scenario == analysis.AllScenarios && x.P99Ratio.Value != nil {
+		if x.Backend == b.Name && x.Scenario == cells.AllScenarios && x.P99Ratio.Value != nil {
 			if t.NModels++; t.NModels == 1 {
 				t.SmallestModel, t.SmallestRatio = x.Model, x.P99Ratio.Value
 			}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -145,5 +146,5 @@ func Wall() (*analysis.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return analysis.Analyze(run, analysis.Options{Bootstrap: -1})
+	return analysis.Analyze(run, cells.Options{Bootstrap: -1})
 }

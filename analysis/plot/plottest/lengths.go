@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -60,5 +61,5 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 			task++
 		}
 	}
-	return analysis.Analyze(run, analysis.Options{})
+	return analysis.Analyze(run, cells.Options{})
 }

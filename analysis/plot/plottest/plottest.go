@@ -12,6 +12,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -70,8 +71,8 @@ func (s Shape) Result() *analysis.Result {
 	rng := rand.New(rand.NewPCG(s.Seed, 121))
 	r := &analysis.Result{
 		SchemaVersion: 1, RunID: "20260101_120000", RunName: "made-up", Harness: runs.HarnessLLMScale,
-		Options: analysis.Options{Bootstrap: 1000, Seed: 42, XAxis: "params_total"},
-		Axis:    analysis.Axis{Name: "params_total", Unit: "million parameters", Label: "total parameters (millions)"},
+		Options: cells.Options{Bootstrap: 1000, Seed: 42, XAxis: "params_total"},
+		Axis:    cells.Axis{Name: "params_total", Unit: "million parameters", Label: "total parameters (millions)"},
 	}
 	r.Manifest = manifest(s)
 	for _, b := range s.Backends {
@@ -82,7 +83,7 @@ func (s Shape) Result() *analysis.Result {
 	s.join(r)
 	for _, b := range s.Backends {
 		for _, mode := range record.Modes {
-			for _, sc := range append(slices.Clone(s.Scenarios), Scenario{Name: analysis.AllScenarios}) {
+			for _, sc := range append(slices.Clone(s.Scenarios), Scenario{Name: cells.AllScenarios}) {
 				r.Fits = append(r.Fits, fit(r, b, mode, sc.Name))
 			}
 			r.OffsetFits = append(r.OffsetFits, offset(r, b, mode))
@@ -104,7 +105,7 @@ func (s Shape) Result() *analysis.Result {
 }
 
 func (s Shape) model(r *analysis.Result, b Backend, m Model, rng *rand.Rand) {
-	r.Models = append(r.Models, analysis.Model{
+	r.Models = append(r.Models, cells.Model{
 		Backend: b.Name, BackendKind: b.Kind, Name: m.Name, Kind: "synth", Source: "synth:" + m.Name, File: m.Name + ".gguf", Device: "cpu",
 		ParamsMillions: &m.ParamsM, ParamsMillionsMeasured: &m.ParamsM, ParamsTotal: int64(m.ParamsM * 1e6), ParamsActive: int64(m.ParamsM * 1e6),
 		WeightBytes: int64(m.MBPerToken * b.BytesFactor * 1.1e6), BytesPerToken: int64(m.MBPerToken * b.BytesFactor * 1e6), KVBytesPerToken: 36864,
@@ -148,7 +149,7 @@ func (s Shape) model(r *analysis.Result, b Backend, m Model, rng *rand.Rand) {
 			v := latency[mode]
 			mean, sd := stat.MeanStdDev(v, nil)
 			tokens := map[string]float64{record.ModePrefill: float64(sc.Prompt), record.ModeDecode: float64(s.GenTokens), record.ModeE2E: float64(sc.Prompt + s.GenTokens)}[mode]
-			c := analysis.Cell{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM, Scenario: sc.Name, Mode: mode,
+			c := cells.Cell{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM, Scenario: sc.Name, Mode: mode,
 				N: s.Reps, LatenciesMS: v, MeanMS: mean, MedianMS: median(v), MinMS: slices.Min(v), MaxMS: slices.Max(v), StdDevMS: &sd,
 				P95MS: stats.Percentile{N: s.Reps, Need: 130}, P99MS: stats.Percentile{N: s.Reps, Need: 662},
 				TokensPerS: new(tokens / median(v) * 1000), PromptTokens: new(float64(sc.Prompt)), GenTokensTarget: new(float64(s.GenTokens)), RSSPeakMiB: new(60 + m.ParamsM*4)}
@@ -188,7 +189,7 @@ func (s Shape) join(r *analysis.Result) {
 					continue
 				}
 				geo[mode] = math.Exp(stat.Mean(logs, nil))
-				a := analysis.Aggregate{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM,
+				a := cells.Aggregate{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM,
 					Mode: mode, NScenarios: len(logs), Scenarios: names, GeomeanMS: geo[mode], MedianOfMediansMS: geo[mode], TokensPerS: new(stat.GeometricMean(rates, nil))}
 				if mode == record.ModePrefill {
 					a.TTFTMS = new(a.GeomeanMS * 1.01)
@@ -200,9 +201,9 @@ func (s Shape) join(r *analysis.Result) {
 			}
 			p := geo[record.ModePrefill]
 			r.DecodeFractions = append(r.DecodeFractions, analysis.DecodeFraction{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM,
-				Scenario: analysis.AllScenarios, GenTokens: new(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: geo[record.ModeDecode], E2EMS: geo[record.ModeE2E],
+				Scenario: cells.AllScenarios, GenTokens: new(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: geo[record.ModeDecode], E2EMS: geo[record.ModeE2E],
 				Fraction: geo[record.ModeDecode] / geo[record.ModeE2E]})
-			all := analysis.TokenSeries{Backend: b.Name, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM, Scenario: analysis.AllScenarios}
+			all := analysis.TokenSeries{Backend: b.Name, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM, Scenario: cells.AllScenarios}
 			for _, t := range r.Tokens {
 				if t.Backend == b.Name && t.Model == m.Name {
 					mid := median(t.PooledMS)
@@ -238,7 +239,7 @@ func tail(t analysis.TokenSeries) analysis.Tail {
 
 func fit(r *analysis.Result, b Backend, mode, scenario string) analysis.Fit {
 	f := analysis.Fit{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Mode: mode, Scenario: scenario, Aggregation: analysis.AggScenario, Axis: "params_total"}
-	if scenario == analysis.AllScenarios {
+	if scenario == cells.AllScenarios {
 		f.Aggregation = analysis.AggGeomean
 		for _, a := range r.Aggregates {
 			if a.Backend == b.Name && a.Mode == mode {
@@ -302,7 +303,7 @@ func line(f *analysis.Fit) {
 }
 
 func offset(r *analysis.Result, b Backend, mode string) analysis.OffsetFit {
-	o := analysis.OffsetFit{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Mode: mode, Scenario: analysis.AllScenarios, Aggregation: analysis.AggGeomean, Form: analysis.FormLinear, Axis: "params_total"}
+	o := analysis.OffsetFit{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Mode: mode, Scenario: cells.AllScenarios, Aggregation: analysis.AggGeomean, Form: analysis.FormLinear, Axis: "params_total"}
 	var x, y []float64
 	for _, a := range r.Aggregates {
 		if a.Backend == b.Name && a.Mode == mode {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -113,7 +114,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 			}
 		}
 	}
-	r, err := analysis.Analyze(run, analysis.Options{})
+	r, err := analysis.Analyze(run, cells.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("plottest: %w", err)
 	}

@@ -1,0 +1,81 @@
+package cells
+
+import "llmscale/analysis/stats"
+
+// AllScenarios is the scenario name of rows that join all scenarios of a run, of
+// several depths those of the least.
+const AllScenarios = "__all__"
+
+// Aggregate joins one backend x model x mode over its scenarios.
+type Aggregate struct {
+	Backend     string   `json:"backend"`
+	BackendKind string   `json:"backend_kind"`
+	BatchSize   int      `json:"batch_size"`
+	Model       string   `json:"model"`
+	ModelKind   string   `json:"model_kind"`
+	ParamsM     *float64 `json:"params_millions_effective"`
+	Mode        string   `json:"mode"`
+
+	NScenarios        int      `json:"n_scenarios"`
+	Scenarios         []string `json:"scenarios"`
+	GeomeanMS         float64  `json:"latency_geomean_ms"` // of the scenario medians
+	MedianOfMediansMS float64  `json:"latency_median_of_medians_ms"`
+	TokensPerS        *float64 `json:"tokens_per_s_geomean"`
+	TokensPerSCompute *float64 `json:"tokens_per_s_compute_geomean"`
+	GPUPeakMB         *float64 `json:"gpu_peak_mb_median"`
+	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
+	ParamsMConfig     *float64 `json:"params_millions_config_median"`
+	ParamsMMeasured   *float64 `json:"params_millions_measured_median"`
+	TTFTMS            *float64 `json:"ttft_ms_geomean"` // prefill only; nil unless every scenario has it
+}
+
+// Series is the aggregate's.
+func (g *Aggregate) Series() Series { return Series{g.Backend, g.BatchSize} }
+
+type aggregateKey struct {
+	Series
+	model, mode string
+}
+
+// aggregate joins the cells of each backend, model and mode over scenarios.
+func (set *Set) aggregate() {
+	type key struct {
+		Series
+		model, mode string
+	}
+	byKey := map[key][]Cell{}
+	for _, c := range set.Cells {
+		if set.Joins(c.Scenario) {
+			k := key{c.Series(), c.Model, c.Mode}
+			byKey[k] = append(byKey[k], c)
+		}
+	}
+	for _, s := range set.Series {
+		for _, m := range set.ModelsOf(s.Backend) {
+			for _, mode := range set.Modes {
+				cells := byKey[key{s, m.Name, mode}]
+				if len(cells) == 0 {
+					continue
+				}
+				medians := stats.Map(cells, func(c Cell) float64 { return c.MedianMS })
+				g := Aggregate{
+					Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ModelKind: m.Kind,
+					ParamsM: m.ParamsMillions, Mode: mode, NScenarios: len(cells),
+					GeomeanMS: stats.Geomean(medians), MedianOfMediansMS: stats.Median(medians),
+					TokensPerS:        stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerS }))),
+					TokensPerSCompute: stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerSCompute }))),
+					GPUPeakMB:         stats.MedianOf(cellField(cells, func(c *Cell) *float64 { return c.GPUPeakMB })),
+					OllamaLoadMS:      stats.MedianOf(cellField(cells, func(c *Cell) *float64 { return c.OllamaLoadMS })),
+					ParamsMConfig:     m.ParamsMillionsConfig, ParamsMMeasured: m.ParamsMillionsMeasured,
+				}
+				if ttft := cellField(cells, func(c *Cell) *float64 { return c.TTFTMS }); len(ttft) == len(cells) {
+					g.TTFTMS = stats.Finite(stats.Geomean(ttft))
+				}
+				for _, c := range cells {
+					g.Scenarios = append(g.Scenarios, c.Scenario)
+				}
+				set.Aggregates = append(set.Aggregates, g)
+			}
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package cells
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
+	"llmscale/runner/record"
+)
+
+// Group are the calls of a cell; nil where there are none.
+func (set *Set) Group(k Key) *Group { return set.groups[k] }
+
+// Group holds one cell's ok records, in run order.
+type Group struct {
+	Rows []*runs.Row // what the summary is made of
+	Cold []*runs.Row // warm-ups
+	Warm []*runs.Row // repetitions
+}
+
+// ModelsOf lists a backend's models by size, those of unknown size last.
+func (set *Set) ModelsOf(backend string) []*Model {
+	return set.byBackend[backend]
+}
+
+// CellsOf are all cells of a series.
+func (set *Set) CellsOf(s Series) []*Cell { return set.cellsOf[s] }
+
+// Aggregate is what joins a model's scenarios in one mode; nil where none counts.
+func (set *Set) Aggregate(s Series, model, mode string) *Aggregate {
+	return set.aggregates[aggregateKey{s, model, mode}]
+}
+
+// Measured reports whether any cell of the model has a measurement.
+func (set *Set) Measured(s Series, model string) bool {
+	return slices.ContainsFunc(set.CellsOf(s), func(c *Cell) bool { return c.Model == model })
+}
+
+// EachCell calls f for every cell with ok records, in the order of the tables:
+// backend, batch, model by size, scenario, mode.
+func (set *Set) EachCell(f func(k Key, m *Model, g *Group)) {
+	set.EachScenario(func(at ScenarioKey, m *Model) {
+		for _, mode := range set.Modes {
+			k := at.Series.Key(at.Model, at.Scenario, mode)
+			if g := set.groups[k]; g != nil {
+				f(k, m, g)
+			}
+		}
+	})
+}
+
+// EachScenario calls f for every model in every scenario, with records or
+// without, in that order.
+func (set *Set) EachScenario(f func(at ScenarioKey, m *Model)) {
+	for _, s := range set.Series {
+		for _, m := range set.ModelsOf(s.Backend) {
+			for _, sc := range set.Scenarios {
+				f(ScenarioKey{s, m.Name, sc}, m)
+			}
+		}
+	}
+}
+
+// RowsOf are the calls that count.
+func (set *Set) RowsOf(s Series, model, scenario, mode string) []*runs.Row {
+	if g := set.Group(s.Key(model, scenario, mode)); g != nil {
+		return g.Rows
+	}
+	return nil
+}
+
+// WholeSet has the scenarios that a model must have run in for its geometric mean
+// to be compared with the others': the largest set of any model, of several such
+// the one that most models have. Counting them would not do: without the longest
+// answers a mean is another one than without the shortest.
+func (set *Set) WholeSet(s Series, mode string) (whole []string) {
+	models := map[string]int{}
+	for _, m := range set.ModelsOf(s.Backend) {
+		g := set.Aggregate(s, m.Name, mode)
+		if g == nil {
+			continue
+		}
+		k := strings.Join(g.Scenarios, "\x00")
+		models[k]++
+		if have := models[strings.Join(whole, "\x00")]; len(g.Scenarios) > len(whole) || len(g.Scenarios) == len(whole) && models[k] > have {
+			whole = g.Scenarios
+		}
+	}
+	return whole
+}
+
+// answerLengths lists the answer lengths of a series, and which of its scenarios
+// has which.
+func (set *Set) answerLengths(s Series) []int {
+	seen := map[int]bool{}
+	for _, c := range set.CellsOf(s) {
+		if c.Mode == record.ModeDecode && set.Joins(c.Scenario) {
+			if n := c.AnswerTokens(); n != nil {
+				seen[int(*n)] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// MixedLengths is the warning of a figure that joins scenarios of different
+// answer lengths.
+func (set *Set) MixedLengths(s Series, mode, where string) (w finding.Warning, mixed bool) {
+	lengths := set.answerLengths(s)
+	if mode == record.ModePrefill || len(lengths) < 2 {
+		return w, false
+	}
+	return finding.Doubt("mixed_lengths", where,
+		fmt.Sprintf("joins answers of %s tokens: a geometric mean over lengths is the time of none of them", strings.Trim(strings.ReplaceAll(fmt.Sprint(lengths), " ", ", "), "[]")),
+		"read times, fixed costs and decode shares by scenario; the exponent over all lengths holds for each only where their own fits agree with it"), true
+}
+
+// Joins reports whether a scenario is part of what joins scenarios. Those that begin
+// deeper than the shallowest are not: a mean over depths is the time of none of them,
+// and a tail over depths is their difference.
+func (set *Set) Joins(scenario string) bool { return set.depths[scenario] == set.leastDepth }
+
+// Joined are the scenarios that joins reports.
+func (set *Set) Joined() []string {
+	return slices.DeleteFunc(slices.Clone(set.Scenarios), func(sc string) bool { return !set.Joins(sc) })
+}
+
+// Cell is the summary of a cell; nil where no call of it counts.
+func (set *Set) Cell(s Series, model, scenario, mode string) *Cell {
+	if i, ok := set.cells[s.Key(model, scenario, mode)]; ok {
+		return &set.Cells[i]
+	}
+	return nil
+}
