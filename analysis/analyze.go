@@ -10,7 +10,9 @@ const resultSchema = 2
 
 func (f *Fit) series() cells.Series { return cells.Series{Backend: f.Backend, BatchSize: f.BatchSize} }
 
-func (d *DeviceCell) series() cells.Series { return cells.Series{Backend: d.Backend, BatchSize: d.BatchSize} }
+func (d *DeviceCell) series() cells.Series {
+	return cells.Series{Backend: d.Backend, BatchSize: d.BatchSize}
+}
 
 type analyzer struct {
 	*cells.Set

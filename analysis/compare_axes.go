@@ -113,7 +113,7 @@ func (a *analyzer) batches() {
 	against := map[cells.Key]*axes.Comparison{}
 	compared := map[string]bool{} // backends that differ from another in nothing else
 	for i := range a.res.Axes {
-		if c := &a.res.Axes[i]; c.Axis == axes.BatchSize && c.Mode == record.ModeDecode {
+		if c := &a.res.Axes[i]; c.Axis == cells.SettingBatchSize && c.Mode == record.ModeDecode {
 			against[cells.Series{Backend: c.Backend}.Key(c.Model, c.Scenario, c.Mode)] = c
 			compared[c.Backend], compared[c.BaseBackend] = true, true
 		}

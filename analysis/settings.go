@@ -5,14 +5,13 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
 // settingsOf is what the record says of how it was measured.
-func settingsOf(r *runs.Row) axes.Settings { return axes.Of(&r.Record) }
+func settingsOf(r *runs.Row) cells.Settings { return cells.SettingsOf(&r.Record) }
 
 // mixedSettings warns of backends whose calls were not all measured in one way: of a
 // run that was resumed by another build, or on other terms.
@@ -30,9 +29,9 @@ func (a *analyzer) mixedSettings() {
 			continue
 		}
 		names := settingsOf(first[s]).Differing(settingsOf(r))
-		names = slices.DeleteFunc(names, func(n string) bool { return n == axes.DType || n == "n_gpu_layers" }) // a model's own
+		names = slices.DeleteFunc(names, func(n string) bool { return n == cells.SettingDType || n == "n_gpu_layers" }) // a model's own
 		if x, y := first[s].PromptEach(), r.PromptEach(); x != nil && y != nil && (*x == 1) != (*y == 1) {
-			names = slices.DeleteFunc(names, func(n string) bool { return n == axes.ThreadsBatch }) // one token is computed by decode's threads
+			names = slices.DeleteFunc(names, func(n string) bool { return n == cells.SettingThreadsBatch }) // one token is computed by decode's threads
 		}
 		if len(names) > 0 {
 			warned[s] = true
@@ -63,7 +62,7 @@ func (a *analyzer) builds() {
 		if !r.OK() || r.BackendKind != cells.KindNative {
 			continue
 		}
-		v := axes.Get(&r.Record, axes.Program)
+		v := cells.ValueOf(&r.Record, cells.SettingProgram)
 		if by[v.ID] == nil {
 			order = append(order, v.ID)
 			by[v.ID] = &Build{Name: v.Label, LlamaCommit: r.LlamaCommit, LlamaSource: r.LlamaSource, Compiler: r.BuildCompiler, Flags: r.BuildFlags, CPUFeatures: r.CPUFeatures}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
@@ -266,7 +265,7 @@ func TestMixedSettings(t *testing.T) {
 	}
 	for _, w := range analyzeRows(t, rows).Warnings {
 		if w.Code == "mixed_settings" {
-			if !strings.Contains(w.Text, axes.Program) || w.Where != "cpu" {
+			if !strings.Contains(w.Text, cells.SettingProgram) || w.Where != "cpu" {
 				t.Errorf("%+v", w)
 			}
 			return

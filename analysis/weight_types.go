@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -127,7 +126,7 @@ type sameWork struct {
 // typed is one model as one backend ran it.
 type typed struct {
 	model     *cells.Model
-	settings  axes.Settings
+	settings  cells.Settings
 	row       WeightType
 	scenarios []string
 }
@@ -191,7 +190,7 @@ func (a *analyzer) typedModel(s cells.Series, m *cells.Model) (z *typed, work sa
 		rows := a.Group(s.Key(m.Name, sc, record.ModeDecode)).Rows
 		r := rows[0]
 		z.settings = settingsOf(r)
-		work = sameWork{m.Name, m.BackendKind, r.Device, s.BatchSize, m.ParamsTotal, z.settings.Without(axes.DType)}
+		work = sameWork{m.Name, m.BackendKind, r.Device, s.BatchSize, m.ParamsTotal, z.settings.Without(cells.SettingDType)}
 		t := WeightTypeTimes{Scenario: sc, PromptTokens: cells.MedianField(rows, func(r *runs.Row) *float64 { return cells.Float(r.PromptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
 		perToken := stats.Map(rows, func(r *runs.Row) float64 {
 			ms, _ := r.Latency()
@@ -256,13 +255,13 @@ func (a *analyzer) equalScenarios(work sameWork, all []*typed) []*typed {
 
 // typesAt says the settings that tell these types from others of the model.
 func typesAt(groups map[sameWork][]*typed, work sameWork) string {
-	var all []axes.Settings
+	var all []cells.Settings
 	for w, zs := range groups {
 		if w.model == work.model {
 			all = append(all, zs[0].settings)
 		}
 	}
-	return groups[work][0].settings.Among(all, axes.DType, axes.BatchSize, axes.Kind, "device")
+	return groups[work][0].settings.Among(all, cells.SettingDType, cells.SettingBatchSize, cells.SettingKind, "device")
 }
 
 func (a *analyzer) compareTypes(work sameWork, all []*typed, kinds int, at string) {

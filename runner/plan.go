@@ -172,7 +172,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int,
 			CUDAGraphs: b.CUDAGraphs, TokenEvents: b.TokenEvents, VRAMLimitGiB: b.VRAMLimitGiB, TelemetryMS: cfg.TelemetryMS,
 		},
 	}
-	if b.Pace == config.PaceHot {
+	if b.Pace == record.PaceHot {
 		job.Load.HotMS = int(hot.Milliseconds())
 	}
 	if b.BatchSize > 1 {

@@ -48,7 +48,7 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		}
 	}
 	rec.Pace = notEmpty(j.Backend.Pace)
-	if j.Backend.Pace == config.PaceCold {
+	if j.Backend.Pace == record.PaceCold {
 		rec.IdleMS = &j.Backend.IdleMS
 	}
 	if j.Backend.Kind == config.KindOllama {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -25,7 +26,7 @@ func (r made) samples() (out []Sample) {
 		s := &r.backends[i]
 		for _, size := range r.sizes {
 			for _, mode := range record.Modes {
-				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: Of(s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: s.Sequences(), WeightType: s.WeightType}
+				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: cells.SettingsOf(s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: s.Sequences(), WeightType: s.WeightType}
 				if mode == record.ModeDecode {
 					x.PerMS = 10
 				}
@@ -286,7 +287,7 @@ func TestBuildsArePrograms(t *testing.T) {
 		r.Program, r.BuildCompiler, r.BuildFlags, r.LlamaCommit = "bin/llmscale-ollama", "GNU 12", "-O2", "def"
 	}), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
 	cs := Compare(r.samples())
-	if len(cs) != 2 || cs[0].Axis != Program || cs[0].Base != "self" || cs[0].Value != "bin/llmscale-ollama" || cs[0].Verdict != Slower {
+	if len(cs) != 2 || cs[0].Axis != cells.SettingProgram || cs[0].Base != "self" || cs[0].Value != "bin/llmscale-ollama" || cs[0].Verdict != Slower {
 		t.Errorf("%+v", cs)
 	}
 	r.backends[1].Program = ""
@@ -328,9 +329,9 @@ func TestPaceAndIdle(t *testing.T) {
 			}
 		}
 	}
-	r := made{backends: with(pace(Hot, 0), pace("cold", 5), pace("cold", 20)), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
+	r := made{backends: with(pace(record.PaceHot, 0), pace("cold", 5), pace("cold", 20)), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
 	cs := Compare(r.samples())
-	if len(cs) != 4 || cs[0].Axis != Pace || cs[0].Base != "hot" || cs[0].Value != "cold (5 ms idle)" || cs[2].Value != "cold (20 ms idle)" && cs[1].Value != "cold (20 ms idle)" {
+	if len(cs) != 4 || cs[0].Axis != cells.SettingPace || cs[0].Base != "hot" || cs[0].Value != "cold (5 ms idle)" || cs[2].Value != "cold (20 ms idle)" && cs[1].Value != "cold (20 ms idle)" {
 		t.Errorf("%+v", cs)
 	}
 }
@@ -345,7 +346,7 @@ models: [{name: a, source: "synth:tiny-gpt2"}]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b := c.Backends[0]; b.BatchTokens != defaultBatch || b.UBatchTokens != defaultUBatch {
+	if b := c.Backends[0]; b.BatchTokens != cells.DefaultBatch || b.UBatchTokens != cells.DefaultUBatch {
 		t.Errorf("the config has batch_tokens %d and ubatch_tokens %d", b.BatchTokens, b.UBatchTokens)
 	}
 }
@@ -387,7 +388,7 @@ func TestBatchPerSequence(t *testing.T) {
 	r := made{backends: with(func(r *record.Record) { r.NCtx, r.NBatch = 768, 768 }, func(r *record.Record) { r.BatchSizeConfig, r.NCtx = 8, 8*768 }), sizes: []float64{5},
 		ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
 	cs := Compare(r.samples())
-	if len(cs) != 2 || cs[0].Axis != BatchSize || cs[0].Verdict != Faster {
+	if len(cs) != 2 || cs[0].Axis != cells.SettingBatchSize || cs[0].Verdict != Faster {
 		t.Fatalf("%+v", cs)
 	}
 	near(t, "ratio per sequence", cs[0].Ratio, .25)
@@ -445,7 +446,7 @@ func TestKeysHaveTheConfigsAxes(t *testing.T) {
 		for _, f := range table.Fields {
 			if f.Axis {
 				listed++
-				index(f.Key) // panics on one that Keys lack
+				cells.Index(f.Key) // panics on one that Keys lack
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -30,7 +31,7 @@ type Interval = stats.Interval
 // Sample is one cell of a run: the calls of one backend x model x scenario x mode.
 type Sample struct {
 	Backend    string
-	Settings   Settings
+	Settings   cells.Settings
 	Model      string
 	ParamsM    *float64 // nil: unknown
 	Scenario   string
@@ -95,7 +96,7 @@ func Compare(samples []Sample) []Comparison {
 // group is cells of one model, mode and scenario that differ in one key, by its
 // values.
 type group struct {
-	key    *Key
+	key    *cells.Setting
 	at     string
 	values []Sample
 }
@@ -104,21 +105,21 @@ type group struct {
 func groups(samples []Sample) []group {
 	type work struct{ axis, rest, model, scenario, mode string }
 	var out []group
-	of := map[string][]Settings{} // each model's
+	of := map[string][]cells.Settings{} // each model's
 	for _, s := range samples {
-		if !slices.ContainsFunc(of[s.Model], func(o Settings) bool { return len(o.Differing(s.Settings)) == 0 }) {
+		if !slices.ContainsFunc(of[s.Model], func(o cells.Settings) bool { return len(o.Differing(s.Settings)) == 0 }) {
 			of[s.Model] = append(of[s.Model], s.Settings)
 		}
 	}
-	for i := range Keys {
-		k := &Keys[i]
+	for i := range cells.AllSettings {
+		k := &cells.AllSettings[i]
 		if k.Held {
 			continue
 		}
 		var order []work
 		members := map[work][]Sample{}
 		for _, s := range samples {
-			if s.Mode == record.ModeE2E || !k.bearsOn(s.Mode) {
+			if s.Mode == record.ModeE2E || !k.BearsOn(s.Mode) {
 				continue
 			}
 			w := work{k.Name, s.Settings.Without(append(idle(s.Mode), k.Name)...), s.Model, s.Scenario, s.Mode}
@@ -140,9 +141,9 @@ func groups(samples []Sample) []group {
 
 // idle names the keys that do not bear on a mode's time.
 func idle(mode string) (names []string) {
-	for i := range Keys {
-		if !Keys[i].bearsOn(mode) {
-			names = append(names, Keys[i].Name)
+	for i := range cells.AllSettings {
+		if !cells.AllSettings[i].BearsOn(mode) {
+			names = append(names, cells.AllSettings[i].Name)
 		}
 	}
 	return names
@@ -151,7 +152,7 @@ func idle(mode string) (names []string) {
 // oneEach has one backend for each value of the key, by value. Where several have
 // one value they differ in what does not bear on the mode: those are taken that are
 // alike in that, as far as there are such.
-func oneEach(k *Key, all []Sample) []Sample {
+func oneEach(k *cells.Setting, all []Sample) []Sample {
 	var best []Sample
 	consider := func(some []Sample) {
 		var picked []Sample
@@ -177,7 +178,7 @@ func oneEach(k *Key, all []Sample) []Sample {
 		consider(alike[rest])
 	}
 	consider(all)
-	slices.SortStableFunc(best, func(x, y Sample) int { return k.order(x.Settings.Get(k.Name), y.Settings.Get(k.Name)) })
+	slices.SortStableFunc(best, func(x, y Sample) int { return k.Order(x.Settings.Get(k.Name), y.Settings.Get(k.Name)) })
 	return best
 }
 
@@ -191,7 +192,7 @@ func (g *group) compare(base, s *Sample) Comparison {
 	x, y := base.ms(), s.ms()
 	c.BaseMS, c.MS = stats.Median(x), stats.Median(y)
 	share := 1.0
-	if k == BatchSize {
+	if k == cells.SettingBatchSize {
 		share = float64(base.Sequences) / float64(s.Sequences)
 	}
 	c.Ratio, c.WithinCI, c.RatioCI, c.Verdict = ratio(x, y, share)

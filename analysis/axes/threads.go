@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 )
 
@@ -54,7 +55,7 @@ func (b *BestThreads) OneMore() *ThreadCount {
 func FindBestThreads(samples []Sample) []BestThreads {
 	var out []BestThreads
 	for _, g := range groups(samples) {
-		if g.key.Name == Threads || g.key.Name == ThreadsBatch {
+		if g.key.Name == cells.SettingThreads || g.key.Name == cells.SettingThreadsBatch {
 			out = append(out, g.bestThreads())
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 )
 
 const (
@@ -86,7 +87,7 @@ func features(b analysis.Build) (out []string) {
 // compared are those that have no table of their own.
 func (w *writer) compared() (out []axes.Comparison) {
 	for _, c := range w.r.Axes {
-		if c.Axis != axes.DType && c.Axis != axes.Threads && c.Axis != axes.ThreadsBatch {
+		if c.Axis != cells.SettingDType && c.Axis != cells.SettingThreads && c.Axis != cells.SettingThreadsBatch {
 			out = append(out, c)
 		}
 	}

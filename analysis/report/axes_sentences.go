@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/axes"
+	"llmscale/analysis/cells"
 	"llmscale/runner/record"
 )
 
@@ -23,7 +24,7 @@ func (w *writer) axisSentences() list {
 	by := map[group][]axes.Trend{}
 	for _, t := range w.r.AxisTrends {
 		// The section on weight types has those of one size.
-		if t.Axis == axes.Threads || t.Axis == axes.ThreadsBatch || t.Axis == axes.DType && w.oneSize() {
+		if t.Axis == cells.SettingThreads || t.Axis == cells.SettingThreadsBatch || t.Axis == cells.SettingDType && w.oneSize() {
 			continue
 		}
 		g := group{t.Axis, t.Base, t.Value, t.At}
@@ -91,7 +92,7 @@ const mostSpans = 3
 // spansText says from which size to which a value is faster.
 func spansText(t axes.Trend) string {
 	faster, slower, as := "faster", "slower", "as fast"
-	if t.Axis == axes.BatchSize {
+	if t.Axis == cells.SettingBatchSize {
 		faster, slower, as = "gives more tokens per second", "gives fewer tokens per second", "as many"
 	}
 	var shown, open []string
@@ -285,6 +286,6 @@ func measured(all []axes.BestThreads) string {
 func (w *writer) saidOfAxis(base, backend string) bool {
 	return slices.ContainsFunc(w.r.Axes, func(c axes.Comparison) bool {
 		pair := c.BaseBackend == base && c.Backend == backend || c.BaseBackend == backend && c.Backend == base
-		return pair && c.Mode == record.ModeDecode && !(c.Axis == axes.DType && w.oneSize())
+		return pair && c.Mode == record.ModeDecode && !(c.Axis == cells.SettingDType && w.oneSize())
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"llmscale/analysis"
-	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -132,7 +131,7 @@ func TestDepthSaid(t *testing.T) {
 
 // TestBatchesAndPaceSaid: hot with its cold prefill beside, in a run of two batches.
 func TestBatchesAndPaceSaid(t *testing.T) {
-	hot := axes.Hot
+	hot := record.PaceHot
 	batch := func(n int, times float64) variant {
 		return variant{fmt.Sprintf("cpu_b%d", n), func(r *runs.Row) { r.BatchSize, r.BatchSizeConfig, r.Pace = &n, n, &hot }, func(float64, int) float64 { return times }}
 	}

@@ -6,8 +6,8 @@ import (
 	"strconv"
 
 	"llmscale/analysis"
-	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
+	"llmscale/runner/record"
 )
 
 // depth has how decode slows down as the KV cache fills.
@@ -116,7 +116,7 @@ func (w *writer) paceNote() string {
 		return ""
 	}
 	says := func(p string) string {
-		if p == axes.Hot {
+		if p == record.PaceHot {
 			return "**hot**: untimed work of the same kind comes right before"
 		}
 		return fmt.Sprintf("**%s**: after a pause", text(p))

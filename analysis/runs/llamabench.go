@@ -15,8 +15,8 @@ import (
 	"strconv"
 	"strings"
 
-	"llmscale/analysis/axes"
 	"llmscale/runner/ceilings"
+	"llmscale/runner/record"
 )
 
 // LlamaBenchFile is where a run folder keeps what llama-bench measured of the same
@@ -211,7 +211,7 @@ func (b *LlamaBench) Differs(r *Row) []string {
 	say("kv_type", b.KVTypeK, r.KVTypeK)
 	say("n_ubatch", orNothing(b.NUBatch), orNothing(r.NUBatch))
 	say("mmap", b.UseMmap, fmt.Sprint(r.UseMmap))
-	say("pace", axes.Hot, r.PaceText()) // it goes from one repetition to the next
+	say("pace", record.PaceHot, r.PaceText()) // it goes from one repetition to the next
 	// Either may be cut short.
 	if c := b.Commit; !strings.HasPrefix(c, r.LlamaCommit) && !strings.HasPrefix(r.LlamaCommit, c) {
 		say("llama.cpp", c, r.LlamaCommit)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"llmscale/internal/text"
+	"llmscale/runner/record"
 )
 
 // check fills in what depends on several keys and refuses what contradicts
@@ -145,7 +146,7 @@ func (d *decoder) checkBackend(c *Config, b *Backend, e entry) {
 		n, _ := d.place(e, "flash_attn")
 		d.fail(n.mark, n.field, "must be auto or on where kv_type is q8_0, not off; llama.cpp refuses a quantised value cache without flash attention%s", e.combined("kv_type", "flash_attn"))
 	}
-	if b.Pace != PaceCold {
+	if b.Pace != record.PaceCold {
 		if n, ok := d.seen[path+".idle_ms"]; ok && b.Kind == KindNative && len(d.axes[path+".pace"]) == 0 && !d.bad[path+".pace"] {
 			d.fail(n, path+".idle_ms", "means nothing with pace hot; remove it, or write pace: cold")
 		}

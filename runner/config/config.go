@@ -158,8 +158,6 @@ const (
 	KindGGUF   = "gguf"
 	DeviceCPU  = "cpu"
 	DeviceCUDA = "cuda"
-	PaceHot    = "hot"
-	PaceCold   = "cold"
 	AllLayers  = -1
 	FitLayers  = -2 // as many as the free device memory has room for
 

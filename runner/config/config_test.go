@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"llmscale/runner/record"
 )
 
 var update = flag.Bool("update", false, "write docs/config.md")
@@ -142,9 +144,9 @@ models: [{name: a, source: synth:gpt2}]
 		t.Fatal(err)
 	}
 	cpu := Backend{Name: "cpu", Kind: "native", Device: "cpu", DType: "f32", BatchSize: 1, CUDAGraphs: true, FlashAttn: "auto",
-		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, Pace: PaceHot, CPUAffinity: AffinityNone, at: mark{3, 12}}
+		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, Pace: record.PaceHot, CPUAffinity: AffinityNone, at: mark{3, 12}}
 	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, CUDAGraphs: true, FlashAttn: "on", NGPULayers: AllLayers,
-		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, Pace: PaceHot, CPUAffinity: AffinityNone, at: mark{3, 38}}
+		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, Pace: record.PaceHot, CPUAffinity: AffinityNone, at: mark{3, 38}}
 	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true, MaxCells: 1000,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
@@ -193,7 +195,7 @@ models:
 	}
 	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 3, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
 		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 2512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32",
-		Pace: PaceCold, IdleMS: 100, CPUAffinity: "2,0-1", at: mark{21, 5}}
+		Pace: record.PaceCold, IdleMS: 100, CPUAffinity: "2,0-1", at: mark{21, 5}}
 	if c.Backends[0] != want {
 		t.Errorf("%+v", c.Backends[0])
 	}

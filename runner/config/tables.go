@@ -11,6 +11,7 @@ import (
 
 	"llmscale/internal/cpulist"
 	"llmscale/internal/text"
+	"llmscale/runner/record"
 )
 
 // Type is what a key's value must be.
@@ -237,7 +238,7 @@ var backendTable = table[Backend]{
 			Examples: []string{"../bin/llmscale", "../bin/llmscale-ollama"},
 			Doc:      "Path of the llmscale whose worker processes measure, another build of it for one ([Several builds](measuring.md#several-builds)); variables and a relative path as in [Sources](#sources). What it was built from is on every record. Not of kind ollama."},
 			at: func(b *Backend) any { return &b.Program }, rule: notEmpty},
-		{Field: Field{Key: "pace", Axis: true, Type: Choice, Default: PaceHot, Values: []string{PaceHot, PaceCold},
+		{Field: Field{Key: "pace", Axis: true, Type: Choice, Default: record.PaceHot, Values: []string{record.PaceHot, record.PaceCold},
 			Doc: "What comes right before each timed call. `hot`: untimed prefill of the same prompt for 20 ms, so that caches are warm and all threads awake, as in back-to-back calls and in llama-bench; its first one is `prefill_cold_ms`. `cold`: an idle pause of `idle_ms`, as before a request to a waiting program."},
 			at: func(b *Backend) any { return &b.Pace }},
 		{Field: Field{Key: "idle_ms", Type: Int, Unit: "ms", Default: "20", Min: 0, Max: 60_000,

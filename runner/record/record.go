@@ -37,6 +37,12 @@ const (
 	StatusError   = "error"   // the worker said why it could not
 )
 
+// Paces: what comes right before a call.
+const (
+	PaceHot  = "hot"  // untimed work of the same kind
+	PaceCold = "cold" // a pause
+)
+
 // VerdictInvalid is the verdict on a mode of a call whose figures must not be used:
 // what spoilt them stands in VerdictReasons. Most causes spoil all modes of a call; a
 // prompt that a server had cached spoils prefill and e2e_kv alone. A record without

@@ -1,11 +1,4 @@
-// Package axes compares backends of one run that differ in one setting: which
-// number of threads, which build, which flag, which batch is faster, and from which
-// size on. It is pure: samples go in, comparisons come out.
-//
-// What backends may differ in is declared once, in Keys. Backends that differ in
-// more than one of them are not compared, and the calls of two backends are never
-// pooled.
-package axes
+package cells
 
 import (
 	"cmp"
@@ -19,20 +12,17 @@ import (
 
 // Names of keys that are spoken of by name.
 const (
-	Kind         = "kind"
-	Threads      = "threads"
-	ThreadsBatch = "threads_batch"
-	BatchSize    = "batch_size"
-	DType        = "dtype"
-	Program      = "program"
-	Pace         = "pace"
+	SettingKind         = "kind"
+	SettingThreads      = "threads"
+	SettingThreadsBatch = "threads_batch"
+	SettingBatchSize    = "batch_size"
+	SettingDType        = "dtype"
+	SettingProgram      = "program"
+	SettingPace         = "pace"
 )
 
-// Hot is the pace of calls without a pause before them.
-const Hot = "hot"
-
-// Key is one setting in which the backends of a run may differ.
-type Key struct {
+// Setting is one setting in which the backends of a run may differ.
+type Setting struct {
 	Name     string // as in the config
 	OnlyMode string // the only mode whose time it bears on; "": all
 	Numbers  bool   // values are numbers, the least of which is the base
@@ -50,62 +40,62 @@ type Value struct {
 	byThreads string // in place of ID where the number of threads differs; "": ID
 }
 
-func text(s string) Value { return Value{ID: s, Label: s} }
+func worded(s string) Value { return Value{ID: s, Label: s} }
 
 func number(n int) Value {
 	return Value{ID: strconv.Itoa(n), Label: strconv.Itoa(n), Number: float64(n)}
 }
 
-func flag(v bool) Value { return text(strconv.FormatBool(v)) }
+func flag(v bool) Value { return worded(strconv.FormatBool(v)) }
 
 // The runner's batch_tokens and ubatch_tokens where the config has none (a test holds
 // them to the config's).
 const (
-	defaultBatch  = 2048
-	defaultUBatch = 512
+	DefaultBatch  = 2048
+	DefaultUBatch = 512
 )
 
-// Keys are all settings, in the order in which they are spoken of.
-var Keys = []Key{
-	{Name: Kind, Held: true, of: func(r *record.Record) Value { return text(r.BackendKind) }},
-	{Name: Program, of: program},
-	{Name: "device", of: func(r *record.Record) Value { return text(r.Device) }},
-	{Name: DType, of: func(r *record.Record) Value { return text(r.WeightType) }},
-	{Name: BatchSize, Numbers: true, of: func(r *record.Record) Value { return number(r.Sequences()) }},
-	{Name: Threads, OnlyMode: record.ModeDecode, Numbers: true, of: decodeThreads},
-	{Name: ThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *record.Record) Value { return number(r.ThreadsBatch()) }},
+// AllSettings are all settings, in the order in which they are spoken of.
+var AllSettings = []Setting{
+	{Name: SettingKind, Held: true, of: func(r *record.Record) Value { return worded(r.BackendKind) }},
+	{Name: SettingProgram, of: program},
+	{Name: "device", of: func(r *record.Record) Value { return worded(r.Device) }},
+	{Name: SettingDType, of: func(r *record.Record) Value { return worded(r.WeightType) }},
+	{Name: SettingBatchSize, Numbers: true, of: func(r *record.Record) Value { return number(r.Sequences()) }},
+	{Name: SettingThreads, OnlyMode: record.ModeDecode, Numbers: true, of: decodeThreads},
+	{Name: SettingThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *record.Record) Value { return number(r.ThreadsBatch()) }},
 	{Name: "n_gpu_layers", Numbers: true, of: gpuLayers},
-	{Name: "flash_attn", of: func(r *record.Record) Value { return text(r.FlashAttention) }},
+	{Name: "flash_attn", of: func(r *record.Record) Value { return worded(r.FlashAttention) }},
 	{Name: "kv_type", of: func(r *record.Record) Value {
 		if r.KVTypeK == r.KVTypeV {
-			return text(r.KVTypeK)
+			return worded(r.KVTypeK)
 		}
-		return text(r.KVTypeK + "/" + r.KVTypeV)
+		return worded(r.KVTypeK + "/" + r.KVTypeV)
 	}},
 	{Name: "batch_tokens", Numbers: true, of: func(r *record.Record) Value {
 		v := number(r.NBatch)
-		if r.NBatch == min(defaultBatch, r.NCtx) {
+		if r.NBatch == min(DefaultBatch, r.NCtx) {
 			v.ID = "default" // it follows the context, which grows with the sequences
 		}
 		return v
 	}},
 	{Name: "ubatch_tokens", Numbers: true, of: func(r *record.Record) Value {
 		v := number(r.NUBatch)
-		if r.NUBatch == min(defaultUBatch, r.NBatch) {
+		if r.NUBatch == min(DefaultUBatch, r.NBatch) {
 			v.ID = "default" // it follows batch_tokens
 		}
 		return v
 	}},
 	{Name: "mmap", of: func(r *record.Record) Value { return flag(r.UseMmap) }},
 	{Name: "cuda_graphs", of: func(r *record.Record) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
-	{Name: Pace, of: pace},
+	{Name: SettingPace, of: pace},
 	{Name: "cpu_affinity", of: affinity},
 	{Name: "context_tokens", Numbers: true, of: func(r *record.Record) Value { return number(r.NCtx / r.Sequences()) }},
 	{Name: "vram_limit_gib", Held: true, of: func(r *record.Record) Value {
 		if r.VRAMLimitGiB == nil {
 			return Value{Label: "the whole card"}
 		}
-		return text(strconv.FormatFloat(*r.VRAMLimitGiB, 'g', -1, 64))
+		return worded(strconv.FormatFloat(*r.VRAMLimitGiB, 'g', -1, 64))
 	}},
 }
 
@@ -134,10 +124,10 @@ func pace(r *record.Record) Value {
 	switch {
 	case r.Pace == nil: // of before there was a choice, or a server's
 		return Value{Label: "unknown"}
-	case r.IdleMS != nil && *r.Pace != Hot:
-		return text(fmt.Sprintf("%s (%d ms idle)", *r.Pace, *r.IdleMS))
+	case r.IdleMS != nil && *r.Pace != record.PaceHot:
+		return worded(fmt.Sprintf("%s (%d ms idle)", *r.Pace, *r.IdleMS))
 	}
-	return text(*r.Pace)
+	return worded(*r.Pace)
 }
 
 // affinity is where the threads may run; of threads that are bound one by one, where
@@ -147,7 +137,7 @@ func affinity(r *record.Record) Value {
 	if r.CPUAffinity == nil {
 		return Value{Label: "unknown"}
 	}
-	v := text(*r.CPUAffinity)
+	v := worded(*r.CPUAffinity)
 	v.byThreads, _, _ = strings.Cut(v.ID, " ")
 	return v
 }
@@ -163,35 +153,35 @@ func gpuLayers(r *record.Record) Value {
 // Settings are a backend's values, in the order of Keys.
 type Settings []Value
 
-// Of reads the settings under which a record was measured.
-func Of(r *record.Record) Settings {
-	s := make(Settings, len(Keys))
-	for i := range Keys {
-		s[i] = Keys[i].of(r)
+// SettingsOf reads the settings under which a record was measured.
+func SettingsOf(r *record.Record) Settings {
+	s := make(Settings, len(AllSettings))
+	for i := range AllSettings {
+		s[i] = AllSettings[i].of(r)
 	}
 	return s
 }
 
-// Get reads one of the settings under which a record was measured.
-func Get(r *record.Record, name string) Value { return Keys[index(name)].of(r) }
+// ValueOf reads one of the settings under which a record was measured.
+func ValueOf(r *record.Record, name string) Value { return AllSettings[Index(name)].of(r) }
 
-// Get is the value of a key. It panics on a name that no key has.
-func (s Settings) Get(name string) Value { return s[index(name)] }
+// ValueOf is the value of a key. It panics on a name that no key has.
+func (s Settings) Get(name string) Value { return s[Index(name)] }
 
-func index(name string) int {
-	i := slices.IndexFunc(Keys, func(k Key) bool { return k.Name == name })
+func Index(name string) int {
+	i := slices.IndexFunc(AllSettings, func(k Setting) bool { return k.Name == name })
 	if i < 0 {
-		panic("axes: no key " + name)
+		panic("cells: no setting " + name)
 	}
 	return i
 }
 
 // Without identifies the settings but for the keys named: equal where all others are.
 func (s Settings) Without(names ...string) string {
-	threads := slices.Contains(names, Threads) && slices.Contains(names, ThreadsBatch)
+	threads := slices.Contains(names, SettingThreads) && slices.Contains(names, SettingThreadsBatch)
 	var b strings.Builder
 	for i, v := range s {
-		if slices.Contains(names, Keys[i].Name) {
+		if slices.Contains(names, AllSettings[i].Name) {
 			continue
 		}
 		if threads && v.byThreads != "" {
@@ -204,9 +194,9 @@ func (s Settings) Without(names ...string) string {
 
 // Differing names the keys in which two differ.
 func (s Settings) Differing(o Settings) (names []string) {
-	for i := range Keys {
+	for i := range AllSettings {
 		if s[i].ID != o[i].ID {
-			names = append(names, Keys[i].Name)
+			names = append(names, AllSettings[i].Name)
 		}
 	}
 	return names
@@ -217,9 +207,9 @@ func (s Settings) Differing(o Settings) (names []string) {
 func (s Settings) Words(name string) string {
 	label := s.Get(name).Label
 	switch name {
-	case ThreadsBatch:
-		name = Threads
-	case Kind:
+	case SettingThreadsBatch:
+		name = SettingThreads
+	case SettingKind:
 		return label
 	}
 	return name + " " + label
@@ -229,21 +219,23 @@ func (s Settings) Words(name string) string {
 // What a server decides and does not tell is no setting to name beside native ones.
 func (s Settings) Among(all []Settings, but ...string) string {
 	var words []string
-	kind := s.Get(Kind).ID
-	for i := range Keys {
-		differs := func(o Settings) bool { return o[i].ID != s[i].ID && (o.Get(Kind).ID == kind || Keys[i].Name == Kind) }
-		if !slices.Contains(but, Keys[i].Name) && slices.ContainsFunc(all, differs) {
-			words = append(words, s.Words(Keys[i].Name))
+	kind := s.Get(SettingKind).ID
+	for i := range AllSettings {
+		differs := func(o Settings) bool {
+			return o[i].ID != s[i].ID && (o.Get(SettingKind).ID == kind || AllSettings[i].Name == SettingKind)
+		}
+		if !slices.Contains(but, AllSettings[i].Name) && slices.ContainsFunc(all, differs) {
+			words = append(words, s.Words(AllSettings[i].Name))
 		}
 	}
 	return strings.Join(slices.Compact(words), ", ")
 }
 
-// bearsOn reports whether the key bears on the times of a mode.
-func (k *Key) bearsOn(mode string) bool { return k.OnlyMode == "" || k.OnlyMode == mode }
+// BearsOn reports whether the key bears on the times of a mode.
+func (k *Setting) BearsOn(mode string) bool { return k.OnlyMode == "" || k.OnlyMode == mode }
 
-// order puts values of a key by number; others keep the order of the plan.
-func (k *Key) order(x, y Value) int {
+// Order puts values of a key by number; others keep the order of the plan.
+func (k *Setting) Order(x, y Value) int {
 	if !k.Numbers {
 		return 0
 	}
