@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/figure"
 	"llmscale/analysis/plot/plottest"
 )
 
@@ -12,7 +13,7 @@ func TestCeilingFigure(t *testing.T) {
 	r := small().Result()
 	plottest.AddCeilings(r)
 	figs := write(t, r)
-	i := slices.IndexFunc(figs, func(f Figure) bool { return f.Kind == KindCeilings })
+	i := slices.IndexFunc(figs, func(f figure.Drawn) bool { return f.Kind == KindCeilings })
 	if i < 0 {
 		t.Fatalf("no figure of ceilings among %v", names(figs))
 	}
@@ -28,11 +29,11 @@ func TestCeilingFigure(t *testing.T) {
 	}
 	// Without shares the device is still drawn; with one rate there is no curve.
 	r.CeilingShares = nil
-	if figs := write(t, r); !strings.Contains(figs[slices.IndexFunc(figs, func(f Figure) bool { return f.Kind == KindCeilings })].Caption, "No decode of the run") {
+	if figs := write(t, r); !strings.Contains(figs[slices.IndexFunc(figs, func(f figure.Drawn) bool { return f.Kind == KindCeilings })].Caption, "No decode of the run") {
 		t.Error("no word that decode is missing")
 	}
 	r.Ceilings[0].Read = r.Ceilings[0].Read[:1]
-	if figs := write(t, r); slices.ContainsFunc(figs, func(f Figure) bool { return f.Kind == KindCeilings }) {
+	if figs := write(t, r); slices.ContainsFunc(figs, func(f figure.Drawn) bool { return f.Kind == KindCeilings }) {
 		t.Error("one rate has a figure")
 	}
 }

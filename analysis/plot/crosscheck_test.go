@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/figure"
 	"llmscale/analysis/plot/plottest"
 )
 
@@ -13,9 +14,9 @@ func TestCrosscheckFigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	draw := func() []Figure {
+	draw := func() []figure.Drawn {
 		t.Helper()
-		var out []Figure
+		var out []figure.Drawn
 		for _, sh := range newBook(r).crosscheckFigures() {
 			f, err := sh.save(t.TempDir())
 			if err != nil {

@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/figure"
 	"llmscale/analysis/plot/plottest"
 )
 
 // wallFigures draws the figures of the memory wall alone.
-func wallFigures(t *testing.T, r *analysis.Result) []Figure {
+func wallFigures(t *testing.T, r *analysis.Result) []figure.Drawn {
 	t.Helper()
 	dir := t.TempDir()
-	var out []Figure
+	var out []figure.Drawn
 	for _, sh := range newBook(r).wallFigures() {
 		f, err := sh.save(dir)
 		if err != nil {

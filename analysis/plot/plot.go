@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/figure"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -30,20 +31,10 @@ const (
 	KindScenario   = "scenario"    // one backend, mode and scenario
 )
 
-// Figure is one drawing on disk.
-type Figure struct {
-	Kind    string // one of the Kind constants
-	Name    string // file name without its extension
-	Title   string
-	Caption string // plain text, whole sentences
-	PNGPath string
-	SVGPath string
-}
-
 // Write draws every figure that r has data for into dir, which it makes if need
 // be, each as PNG and as SVG. Files of earlier calls are overwritten where the
 // names are the same. A figure without data is not drawn.
-func Write(dir string, r *analysis.Result) ([]Figure, error) {
+func Write(dir string, r *analysis.Result) ([]figure.Drawn, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("plot: %w", err)
 	}
@@ -62,7 +53,7 @@ func Write(dir string, r *analysis.Result) ([]Figure, error) {
 	sheets = append(sheets, b.shareFigures()...)
 	sheets = append(sheets, b.scaling(KindScenario)...)
 
-	figs := make([]Figure, 0, len(sheets))
+	figs := make([]figure.Drawn, 0, len(sheets))
 	taken := map[string]bool{}
 	for _, s := range sheets {
 		s.name = uniqueName(fileName(s.name), taken)

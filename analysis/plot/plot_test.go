@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/figure"
 	"llmscale/analysis/plot/plottest"
 )
 
@@ -23,7 +24,7 @@ func small() plottest.Shape {
 	return s
 }
 
-func write(t *testing.T, r *analysis.Result) []Figure {
+func write(t *testing.T, r *analysis.Result) []figure.Drawn {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "plots")
 	figs, err := Write(dir, r)
@@ -74,7 +75,7 @@ func checkXML(t *testing.T, file string) string {
 	return string(data)
 }
 
-func names(figs []Figure) []string {
+func names(figs []figure.Drawn) []string {
 	var out []string
 	for _, f := range figs {
 		out = append(out, f.Kind+" "+f.Name)
@@ -169,7 +170,7 @@ func TestTooFewTokens(t *testing.T) {
 	s := small()
 	s.Reps, s.GenTokens = 3, 50 // 150 tokens: p95 but no p99
 	figs := write(t, s.Result())
-	i := slices.IndexFunc(figs, func(f Figure) bool { return f.Kind == KindTails })
+	i := slices.IndexFunc(figs, func(f figure.Drawn) bool { return f.Kind == KindTails })
 	if i < 0 {
 		t.Fatal("no figure of tails")
 	}

@@ -18,6 +18,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 
+	"llmscale/analysis/figure"
 	words "llmscale/internal/text"
 )
 
@@ -89,8 +90,8 @@ func textStyle(points float64, bold bool, c color.Color) text.Style {
 }
 
 // save draws the sheet on both kinds of canvas and writes the two files.
-func (s *sheet) save(dir string) (Figure, error) {
-	fig := Figure{Kind: s.kind, Name: s.name, Title: s.title}
+func (s *sheet) save(dir string) (figure.Drawn, error) {
+	fig := figure.Drawn{Kind: s.kind, Name: s.name, Title: s.title}
 	fig.PNGPath, fig.SVGPath = paths(dir, s.name)
 
 	height := s.height

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/runner/record"
 )
@@ -15,23 +16,23 @@ import (
 // answer opens the report with sentences made from the run's numbers.
 func (w *writer) answer() {
 	d := w.doc
-	d.section("The answer")
-	d.add(paragraph(w.lead()))
+	d.Section("The answer")
+	d.Add(doc.Paragraph(w.lead()))
 	if seen := w.disturbed(); seen != "" {
-		d.say("**The machine was not at rest** when this run began, which bears on every figure below: %s. See “Warnings”.", seen)
+		d.Say("**The machine was not at rest** when this run began, which bears on every figure below: %s. See “Warnings”.", seen)
 	}
 	weights := w.weightSentences()
 	if w.oneSize() && len(weights) > 0 { // size cannot be the answer: the types are
-		d.add(weights)
+		d.Add(weights)
 		weights = nil
 	}
 	settings := w.axisSentences()
 	if asked := len(w.r.Threads) > 0 || len(w.compared()) > 0; asked && len(settings) > 0 { // it is what the run is for
-		d.add(settings)
+		d.Add(settings)
 		settings = nil
 	}
 	w.summary()
-	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), list(w.lengthSentences()), weights,
+	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), doc.List(w.lengthSentences()), weights,
 		w.tailSentences(), w.feasibilitySentences())
 	if s := w.compareSentence(); s != "" {
 		items = append(items, s)
@@ -41,13 +42,13 @@ func (w *writer) answer() {
 	}
 	items = append(items, w.invalidSentences()...)
 	if len(items) == 0 {
-		d.say("**Unknown.** The run has no record from which an answer could be made.")
+		d.Say("**Unknown.** The run has no record from which an answer could be made.")
 		return
 	}
-	d.add(items)
+	d.Add(items)
 	judged := slices.ContainsFunc(w.r.Answers.FirstChange, func(c analysis.FirstChange) bool { return len(c.Steps) > 0 || c.Model != "" })
 	if judged && w.r.Answers.FirstChange[0].Rule != "" {
-		d.fold("What counts as a change", paragraph(text(w.r.Answers.FirstChange[0].Rule)))
+		d.Fold("What counts as a change", doc.Paragraph(doc.Text(w.r.Answers.FirstChange[0].Rule)))
 	}
 }
 
@@ -67,7 +68,7 @@ func (w *writer) oneSize() bool {
 // is known share one.
 func (w *writer) summary() {
 	a := w.r.Answers
-	t := table{wrap: true, head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
+	t := doc.Table{Wrap: true, Head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
 	var keys []key
 	for _, c := range a.FirstChange {
 		k := key{c.Backend, c.BatchSize}
@@ -76,7 +77,7 @@ func (w *writer) summary() {
 			row[1] += "; of what is known: " + aspects(c.AmongSeen)
 		}
 		if c.StepRatio != nil && row[1] != "unknown" {
-			row[1] += fmt.Sprintf(" (within %s times the size)", fixed(c.StepRatio, 1))
+			row[1] += fmt.Sprintf(" (within %s times the size)", doc.Fixed(c.StepRatio, 1))
 		}
 		for _, s := range a.Slopes {
 			at := map[string]int{record.ModeDecode: 2, record.ModePrefill: 3}[s.Mode]
@@ -87,18 +88,18 @@ func (w *writer) summary() {
 		}
 		for _, t := range a.Tails {
 			if t.Backend == k.backend && t.BatchSize == k.batch {
-				row[4] = text(strings.ReplaceAll(orUnknown(t.Verdict), "_", " "))
+				row[4] = doc.Text(strings.ReplaceAll(orUnknown(t.Verdict), "_", " "))
 			}
 		}
 		for _, f := range a.Feasibility {
 			if f.Backend == k.backend && f.BatchSize == k.batch && f.Verdict != "unknown" {
-				row[5] = fmt.Sprintf("%d of %s", f.ModelsFailed+f.ModelsWaived, count(f.ModelsOK+f.ModelsFailed+f.ModelsWaived, "model", "models"))
+				row[5] = fmt.Sprintf("%d of %s", f.ModelsFailed+f.ModelsWaived, doc.Count(f.ModelsOK+f.ModelsFailed+f.ModelsWaived, "model", "models"))
 			}
 		}
-		t.rows, keys = append(t.rows, row), append(keys, k)
+		t.Rows, keys = append(t.Rows, row), append(keys, k)
 	}
-	if t.rows = w.foldRows(keys, t.rows); len(t.rows) > 0 {
-		w.doc.add(t)
+	if t.Rows = w.foldRows(keys, t.Rows); len(t.Rows) > 0 {
+		w.doc.Add(t)
 	}
 }
 
@@ -124,15 +125,15 @@ func (w *writer) lead() string {
 			}
 		}
 	}
-	s := "What changes first as a language model grows: latency, tails or feasibility? Measured with " + count(len(models), "model", "models")
+	s := "What changes first as a language model grows: latency, tails or feasibility? Measured with " + doc.Count(len(models), "model", "models")
 	if lo != nil && *hi > *lo {
-		from := size(*lo)
+		from := doc.Size(*lo)
 		if (*lo >= 1000) != (*hi >= 1000) {
-			from = strings.TrimSuffix(params(lo), " parameters")
+			from = strings.TrimSuffix(doc.Params(lo), " parameters")
 		} else if *lo >= 1000 {
-			from = size(*lo / 1000)
+			from = doc.Size(*lo / 1000)
 		}
-		s += fmt.Sprintf(" of %s to %s", from, params(hi))
+		s += fmt.Sprintf(" of %s to %s", from, doc.Params(hi))
 	}
 	machine := w.machine()
 	if machine == "" {
@@ -148,7 +149,7 @@ func (w *writer) disturbed() string {
 	var seen, codes []string
 	for _, x := range w.r.Warnings {
 		if x.Where == record.ThisMachine && !slices.Contains(codes, x.Code) {
-			seen, codes = append(seen, text(x.Text)), append(codes, x.Code)
+			seen, codes = append(seen, doc.Text(x.Text)), append(codes, x.Code)
 		}
 	}
 	return strings.Join(seen, "; ")
@@ -160,13 +161,13 @@ func (w *writer) machine() string {
 	if cpu == "" {
 		cpu = w.r.Manifest.Text("platform", "processor")
 	}
-	s := text(cpu)
+	s := doc.Text(cpu)
 	if gpu := w.r.Manifest.Text("nvml", "name"); gpu != "" {
-		s = strings.TrimPrefix(s+", "+text(gpu), ", ")
+		s = strings.TrimPrefix(s+", "+doc.Text(gpu), ", ")
 	}
 	var threads []string
 	for _, m := range w.r.Models {
-		if t := count(m.Threads, "thread", "threads"); m.Threads > 0 && !slices.Contains(threads, t) {
+		if t := doc.Count(m.Threads, "thread", "threads"); m.Threads > 0 && !slices.Contains(threads, t) {
 			threads = append(threads, t)
 		}
 	}
@@ -177,7 +178,7 @@ func (w *writer) machine() string {
 }
 
 func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
-	why := text(c.Why)
+	why := doc.Text(c.Why)
 	var s string
 	switch c.Verdict {
 	case "", "unknown":
@@ -199,12 +200,12 @@ func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
 		if a.Verdict == "changed" {
 			verdict = "changed later"
 		}
-		s += fmt.Sprintf(" %s: %s; %s.", upper(text(a.Aspect)), verdict, text(a.Why))
+		s += fmt.Sprintf(" %s: %s; %s.", doc.Upper(doc.Text(a.Aspect)), verdict, doc.Text(a.Why))
 	}
 	return s
 }
 
-func aspects(s string) string { return text(join(strings.Split(s, "+"))) }
+func aspects(s string) string { return doc.Text(doc.Join(strings.Split(s, "+"))) }
 
 func modeWord(mode string) string {
 	switch mode {
@@ -215,27 +216,27 @@ func modeWord(mode string) string {
 	case record.ModeE2E:
 		return "end-to-end"
 	}
-	return text(mode)
+	return doc.Text(mode)
 }
 
 // tailSentence leaves the worst ratio of an unknown trend to tailSentences.
 func (w *writer) tailSentence(t analysis.TailTrend, x string) string {
 	q := strings.ReplaceAll(t.Quantile, "_over_", "/")
 	if t.Verdict == "unknown" || t.Verdict == "" {
-		return fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", x, text(t.Why))
+		return fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", x, doc.Text(t.Why))
 	}
 	verb := map[string]string{"rises": "rises", "falls": "falls", "no_trend": "shows no trend"}[t.Verdict]
 	if verb == "" {
-		verb = text(t.Verdict)
+		verb = doc.Text(t.Verdict)
 	}
 	p := t.P
 	if t.PExact != nil {
 		p = t.PExact
 	}
 	s := fmt.Sprintf("The **tail** on %s %s with total parameters on this machine: %s of single token times is %s on %s and %s on %s (Spearman ρ %s, p %s, n = %s)",
-		x, verb, text(q), numberOf(t.SmallestRatio), text(t.SmallestModel), numberOf(t.LargestRatio), text(t.LargestModel), fixed(t.Rho, 2), pValue(p), count(t.NModels, "model", "models"))
+		x, verb, doc.Text(q), doc.NumberOf(t.SmallestRatio), doc.Text(t.SmallestModel), doc.NumberOf(t.LargestRatio), doc.Text(t.LargestModel), doc.Fixed(t.Rho, 2), doc.PValue(p), doc.Count(t.NModels, "model", "models"))
 	if t.WorstRatio != nil {
-		s += fmt.Sprintf("; the worst is %s, on %s", numberOf(t.WorstRatio), text(t.WorstModel))
+		s += fmt.Sprintf("; the worst is %s, on %s", doc.NumberOf(t.WorstRatio), doc.Text(t.WorstModel))
 	}
 	return s + "."
 }
@@ -243,26 +244,26 @@ func (w *writer) tailSentence(t analysis.TailTrend, x string) string {
 func (w *writer) feasibilitySentence(f analysis.FeasibilityAnswer, x string) string {
 	largest := ""
 	if f.LargestOK != "" {
-		largest = fmt.Sprintf("the largest that ran whole is %s (%s)", text(f.LargestOK), params(f.LargestOKM))
+		largest = fmt.Sprintf("the largest that ran whole is %s (%s)", doc.Text(f.LargestOK), doc.Params(f.LargestOKM))
 	}
 	var s string
 	switch f.Verdict {
 	case "all_ran":
 		if f.ModelsOK == 1 {
-			return fmt.Sprintf("**Feasibility** on %s: the one model ran on this machine (%s, %s). At which size it stops is unknown.", x, text(f.LargestOK), params(f.LargestOKM))
+			return fmt.Sprintf("**Feasibility** on %s: the one model ran on this machine (%s, %s). At which size it stops is unknown.", x, doc.Text(f.LargestOK), doc.Params(f.LargestOKM))
 		}
 		return fmt.Sprintf("**Feasibility** on %s: all %d models ran on this machine; %s. At which size it stops is unknown.", x, f.ModelsOK, largest)
 	case "some_failed":
-		s = fmt.Sprintf("**Feasibility** on %s: %s of %d failed on this machine", x, count(f.ModelsFailed, "model", "models"), f.ModelsOK+f.ModelsFailed+f.ModelsWaived)
+		s = fmt.Sprintf("**Feasibility** on %s: %s of %d failed on this machine", x, doc.Count(f.ModelsFailed, "model", "models"), f.ModelsOK+f.ModelsFailed+f.ModelsWaived)
 		if f.SmallestFailed != "" {
-			s += fmt.Sprintf("; the smallest that did not fit, crashed or timed out is %s (%s, %s)", text(f.SmallestFailed), params(f.SmallestFailM), text(f.Status))
+			s += fmt.Sprintf("; the smallest that did not fit, crashed or timed out is %s (%s, %s)", doc.Text(f.SmallestFailed), doc.Params(f.SmallestFailM), doc.Text(f.Status))
 		} else {
 			s += ", none of them for lack of memory, by a crash or a timeout"
 		}
 	case "waived":
-		return fmt.Sprintf("**Feasibility** on %s is **unknown**: this machine cannot run it (%s waived).", x, count(f.ModelsWaived, "model", "models"))
+		return fmt.Sprintf("**Feasibility** on %s is **unknown**: this machine cannot run it (%s waived).", x, doc.Count(f.ModelsWaived, "model", "models"))
 	case "some_waived":
-		s = fmt.Sprintf("**Feasibility** on %s: %s ran and %d were waived on this machine", x, count(f.ModelsOK, "model", "models"), f.ModelsWaived)
+		s = fmt.Sprintf("**Feasibility** on %s: %s ran and %d were waived on this machine", x, doc.Count(f.ModelsOK, "model", "models"), f.ModelsWaived)
 	default:
 		return fmt.Sprintf("**Feasibility** on %s is **unknown** on this machine: no model has a result.", x)
 	}
@@ -308,7 +309,7 @@ func (w *writer) compareSentence() string {
 		}
 		mid, lo, hi := math.Exp(sum/float64(len(logs))), math.Exp(logs[0]), math.Exp(logs[len(logs)-1])
 		parts = append(parts, fmt.Sprintf("on %s it is %s times as fast as on %s (geometric mean over the %d models that both ran, one process of each; %s to %s)",
-			k, fixed(&mid, 2), keys[0], len(logs), fixed(&lo, 2), fixed(&hi, 2)))
+			k, doc.Fixed(&mid, 2), keys[0], len(logs), doc.Fixed(&lo, 2), doc.Fixed(&hi, 2)))
 	}
 	if len(parts) == 0 {
 		return ""
@@ -325,31 +326,31 @@ func (w *writer) tails() {
 	if len(w.r.Tails) == 0 {
 		return
 	}
-	w.doc.section("Tails")
-	w.doc.say("Times of single decoded tokens. Over all scenarios, each token is taken relative to its scenario's median; “within calls”, to its call's. A quantile is shown only where enough tokens carry it.")
+	w.doc.Section("Tails")
+	w.doc.Say("Times of single decoded tokens. Over all scenarios, each token is taken relative to its scenario's median; “within calls”, to its call's. A quantile is shown only where enough tokens carry it.")
 	w.figures(plot.KindTails)
-	t := table{head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50", "p95/p50 within calls"}}
-	per := table{head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
+	t := doc.Table{Head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50", "p95/p50 within calls"}}
+	per := doc.Table{Head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
 	for _, x := range w.r.Tails {
-		row := []string{text(x.Model), series(x.Backend, x.BatchSize)}
+		row := []string{doc.Text(x.Model), series(x.Backend, x.BatchSize)}
 		if x.Scenario == cells.AllScenarios {
-			t.rows = append(t.rows, append(row, fmt.Sprint(x.N), quantile(x.P90Ratio), quantile(x.P95Ratio), quantile(x.P99Ratio), numberOf(x.P95InCalls)))
+			t.Rows = append(t.Rows, append(row, fmt.Sprint(x.N), doc.Quantile(x.P90Ratio), doc.Quantile(x.P95Ratio), doc.Quantile(x.P99Ratio), doc.NumberOf(x.P95InCalls)))
 			continue
 		}
-		per.rows = append(per.rows, append(row, text(x.Scenario), fmt.Sprint(x.N), numberOf(x.P50MS), quantile(x.P90MS), quantile(x.P95MS),
-			quantile(x.P99MS), numberOf(x.MaxMS), quantile(x.P99Ratio)))
+		per.Rows = append(per.Rows, append(row, doc.Text(x.Scenario), fmt.Sprint(x.N), doc.NumberOf(x.P50MS), doc.Quantile(x.P90MS), doc.Quantile(x.P95MS),
+			doc.Quantile(x.P99MS), doc.NumberOf(x.MaxMS), doc.Quantile(x.P99Ratio)))
 	}
-	if len(t.rows) > 0 {
-		w.doc.add(t)
+	if len(t.Rows) > 0 {
+		w.doc.Add(t)
 	}
-	if len(per.rows) > 0 {
-		w.doc.fold("Token times per scenario", per)
+	if len(per.Rows) > 0 {
+		w.doc.Fold("Token times per scenario", per)
 	}
-	var timelines []block
+	var timelines []doc.Block
 	for _, f := range w.figs {
 		if f.Kind == plot.KindTokens {
-			timelines = append(timelines, figure{f})
+			timelines = append(timelines, doc.Picture{Drawn: f})
 		}
 	}
-	w.doc.add(timelines...)
+	w.doc.Add(timelines...)
 }

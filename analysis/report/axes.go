@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 )
 
 const (
@@ -24,53 +25,53 @@ func (w *writer) axes() {
 	if len(w.r.Threads) == 0 && len(w.r.Batches) == 0 && len(w.r.Builds) == 0 && len(w.compared()) == 0 {
 		return
 	}
-	w.doc.section("Settings compared")
-	w.doc.say("Backends that differ in one setting, all else equal. Each backend is one process for each model: intervals are of 95 %% and allow for what processes differ by. No difference is shown where the interval of the ratio holds 1.")
+	w.doc.Section("Settings compared")
+	w.doc.Say("Backends that differ in one setting, all else equal. Each backend is one process for each model: intervals are of 95 %% and allow for what processes differ by. No difference is shown where the interval of the ratio holds 1.")
 	if len(w.r.Builds) > 0 {
-		w.doc.say("The programs that measured, by what tells them apart:")
-		w.doc.add(w.buildTable())
+		w.doc.Say("The programs that measured, by what tells them apart:")
+		w.doc.Add(w.buildTable())
 	}
 	if len(w.r.Threads) > 0 {
-		w.doc.say("Times are of one prefill, or of one decode step; the best number of threads has the least median. “Each more” is what each thread more adds to the speed; beyond the most threads it is not measured.")
+		w.doc.Say("Times are of one prefill, or of one decode step; the best number of threads has the least median. “Each more” is what each thread more adds to the speed; beyond the most threads it is not measured.")
 		w.foldAbove(mostShown, "Threads: each phase of each model", w.threadTable())
 	}
 	if len(w.r.Batches) > 0 {
-		w.doc.say("Sequences decoded together: one step of all, and the tokens per second of all and of each.")
+		w.doc.Say("Sequences decoded together: one step of all, and the tokens per second of all and of each.")
 		w.foldAbove(mostShown, "Each batch", w.batchTable())
 	}
 	rows := w.compared()
 	switch n := len(rows); {
 	case n > mostCompared:
-		w.doc.say("axes.csv has each of the %d comparisons.", n)
+		w.doc.Say("axes.csv has each of the %d comparisons.", n)
 	case n > 0:
-		w.doc.fold(fmt.Sprintf("Each comparison (%d)", n), comparisonTable(rows))
+		w.doc.Fold(fmt.Sprintf("Each comparison (%d)", n), comparisonTable(rows))
 	}
 }
 
 // buildTable has the columns in which the builds differ.
-func (w *writer) buildTable() table {
-	columns := []column[analysis.Build]{
-		{"<program", func(b analysis.Build) string { return text(b.Name) }},
-		{"<backends", func(b analysis.Build) string { return text(strings.Join(b.Backends, ", ")) }},
+func (w *writer) buildTable() doc.Table {
+	columns := []doc.Column[analysis.Build]{
+		{Head: "<program", Cell: func(b analysis.Build) string { return doc.Text(b.Name) }},
+		{Head: "<backends", Cell: func(b analysis.Build) string { return doc.Text(strings.Join(b.Backends, ", ")) }},
 	}
 	common := features(w.r.Builds[0])
 	for _, b := range w.r.Builds {
 		common = slices.DeleteFunc(common, func(f string) bool { return !slices.Contains(features(b), f) })
 	}
-	for _, c := range []column[analysis.Build]{
-		{"<llama.cpp", func(b analysis.Build) string { return orNone(strings.TrimSpace(b.LlamaCommit + " " + b.LlamaSource)) }},
-		{"<compiler", func(b analysis.Build) string { return orNone(b.Compiler) }},
-		{"<flags", func(b analysis.Build) string { return orNone(b.Flags) }},
-		{"<features that not all have", func(b analysis.Build) string {
+	for _, c := range []doc.Column[analysis.Build]{
+		{Head: "<llama.cpp", Cell: func(b analysis.Build) string { return orNone(strings.TrimSpace(b.LlamaCommit + " " + b.LlamaSource)) }},
+		{Head: "<compiler", Cell: func(b analysis.Build) string { return orNone(b.Compiler) }},
+		{Head: "<flags", Cell: func(b analysis.Build) string { return orNone(b.Flags) }},
+		{Head: "<features that not all have", Cell: func(b analysis.Build) string {
 			return orNone(strings.Join(slices.DeleteFunc(features(b), func(f string) bool { return slices.Contains(common, f) }), ", "))
 		}},
 	} {
-		if slices.ContainsFunc(w.r.Builds, func(b analysis.Build) bool { return c.cell(b) != c.cell(w.r.Builds[0]) }) {
+		if slices.ContainsFunc(w.r.Builds, func(b analysis.Build) bool { return c.Cell(b) != c.Cell(w.r.Builds[0]) }) {
 			columns = append(columns, c)
 		}
 	}
-	t := tableOf(w.r.Builds, columns)
-	t.wrap = true
+	t := doc.TableOf(w.r.Builds, columns)
+	t.Wrap = true
 	return t
 }
 
@@ -94,21 +95,21 @@ func (w *writer) compared() (out []axes.Comparison) {
 	return out
 }
 
-func comparisonTable(rows []axes.Comparison) table {
-	return tableOf(rows, []column[axes.Comparison]{
-		{"<setting", func(c axes.Comparison) string { return text(c.Axis) }},
-		{"<value", func(c axes.Comparison) string { return text(c.Value) }},
-		{"<against", func(c axes.Comparison) string { return text(c.Base) }},
-		{"<at", func(c axes.Comparison) string { return orNone(c.At) }},
-		{"<phase", func(c axes.Comparison) string { return modeWord(c.Mode) }},
-		{"<scenario", func(c axes.Comparison) string { return text(c.Scenario) }},
-		{"<model", func(c axes.Comparison) string { return text(c.Model) }},
-		{"parameters (millions)", func(c axes.Comparison) string { return sizeOf(c.ParamsM) }},
-		{"first (ms)", func(c axes.Comparison) string { return number(c.BaseMS) }},
-		{"this (ms)", func(c axes.Comparison) string { return number(c.MS) }},
-		{"ratio of times", func(c axes.Comparison) string { return fixed(&c.Ratio, 3) }},
-		{"95 %", func(c axes.Comparison) string { return interval(c.RatioCI, 3) }},
-		{"<verdict", func(c axes.Comparison) string {
+func comparisonTable(rows []axes.Comparison) doc.Table {
+	return doc.TableOf(rows, []doc.Column[axes.Comparison]{
+		{Head: "<setting", Cell: func(c axes.Comparison) string { return doc.Text(c.Axis) }},
+		{Head: "<value", Cell: func(c axes.Comparison) string { return doc.Text(c.Value) }},
+		{Head: "<against", Cell: func(c axes.Comparison) string { return doc.Text(c.Base) }},
+		{Head: "<at", Cell: func(c axes.Comparison) string { return orNone(c.At) }},
+		{Head: "<phase", Cell: func(c axes.Comparison) string { return modeWord(c.Mode) }},
+		{Head: "<scenario", Cell: func(c axes.Comparison) string { return doc.Text(c.Scenario) }},
+		{Head: "<model", Cell: func(c axes.Comparison) string { return doc.Text(c.Model) }},
+		{Head: "parameters (millions)", Cell: func(c axes.Comparison) string { return doc.SizeOf(c.ParamsM) }},
+		{Head: "first (ms)", Cell: func(c axes.Comparison) string { return doc.Number(c.BaseMS) }},
+		{Head: "this (ms)", Cell: func(c axes.Comparison) string { return doc.Number(c.MS) }},
+		{Head: "ratio of times", Cell: func(c axes.Comparison) string { return doc.Fixed(&c.Ratio, 3) }},
+		{Head: "95 %", Cell: func(c axes.Comparison) string { return doc.Interval(c.RatioCI, 3) }},
+		{Head: "<verdict", Cell: func(c axes.Comparison) string {
 			if c.Verdict == axes.Faster || c.Verdict == axes.Slower {
 				return "**" + c.Verdict + "**"
 			}
@@ -119,7 +120,7 @@ func comparisonTable(rows []axes.Comparison) table {
 
 // threadTable has a row for each phase of each model, a column for each number of
 // threads.
-func (w *writer) threadTable() table {
+func (w *writer) threadTable() doc.Table {
 	var counts []int
 	for _, b := range w.r.Threads {
 		for _, c := range b.Counts {
@@ -129,28 +130,28 @@ func (w *writer) threadTable() table {
 		}
 	}
 	slices.Sort(counts)
-	columns := []column[axes.BestThreads]{
-		{"<model", func(b axes.BestThreads) string { return text(b.Model) }},
-		{"<at", func(b axes.BestThreads) string { return orNone(b.At) }},
-		{"<phase", func(b axes.BestThreads) string { return modeWord(b.Mode) }},
-		{"<scenario", func(b axes.BestThreads) string { return text(b.Scenario) }},
-		{"best threads", func(b axes.BestThreads) string { return fmt.Sprintf("**%d**", b.Best) }},
-		{"fewest not shown slower", func(b axes.BestThreads) string { return strconv.Itoa(b.Fewest) }},
+	columns := []doc.Column[axes.BestThreads]{
+		{Head: "<model", Cell: func(b axes.BestThreads) string { return doc.Text(b.Model) }},
+		{Head: "<at", Cell: func(b axes.BestThreads) string { return orNone(b.At) }},
+		{Head: "<phase", Cell: func(b axes.BestThreads) string { return modeWord(b.Mode) }},
+		{Head: "<scenario", Cell: func(b axes.BestThreads) string { return doc.Text(b.Scenario) }},
+		{Head: "best threads", Cell: func(b axes.BestThreads) string { return fmt.Sprintf("**%d**", b.Best) }},
+		{Head: "fewest not shown slower", Cell: func(b axes.BestThreads) string { return strconv.Itoa(b.Fewest) }},
 	}
 	for _, n := range counts {
-		columns = append(columns, column[axes.BestThreads]{count(n, "thread", "threads") + " (ms)", func(b axes.BestThreads) string {
+		columns = append(columns, doc.Column[axes.BestThreads]{Head: doc.Count(n, "thread", "threads") + " (ms)", Cell: func(b axes.BestThreads) string {
 			for _, c := range b.Counts {
 				if c.Threads == n {
-					return number(c.MS)
+					return doc.Number(c.MS)
 				}
 			}
-			return none
+			return doc.Unknown
 		}})
 	}
 	for _, n := range counts[1:] {
-		columns = append(columns, column[axes.BestThreads]{fmt.Sprintf("each more up to %d (%%)", n), func(b axes.BestThreads) string { return gainTo(&b, n) }})
+		columns = append(columns, doc.Column[axes.BestThreads]{Head: fmt.Sprintf("each more up to %d (%%)", n), Cell: func(b axes.BestThreads) string { return gainTo(&b, n) }})
 	}
-	return tableOf(w.r.Threads, columns)
+	return doc.TableOf(w.r.Threads, columns)
 }
 
 // gainTo says what each thread more gives, in percent of the speed, on the way to n
@@ -166,38 +167,38 @@ func gainTo(b *axes.BestThreads, n int) string {
 		}
 		return s
 	}
-	return none
+	return doc.Unknown
 }
 
-func (w *writer) batchTable() table {
+func (w *writer) batchTable() doc.Table {
 	times := func(v *float64, ci *axes.Interval) string {
 		if v == nil {
-			return none
+			return doc.Unknown
 		}
 		if ci == nil {
-			return fixed(v, 2)
+			return doc.Fixed(v, 2)
 		}
-		return fixed(v, 2) + " (" + interval(ci, 2) + ")"
+		return doc.Fixed(v, 2) + " (" + doc.Interval(ci, 2) + ")"
 	}
 	rows := slices.Clone(w.r.Batches)
 	slices.SortStableFunc(rows, func(x, y analysis.Batch) int {
 		return cmp.Or(cmp.Compare(orInf(x.ParamsM), orInf(y.ParamsM)), strings.Compare(x.Model, y.Model), strings.Compare(x.Scenario, y.Scenario))
 	})
-	return tableOf(rows, []column[analysis.Batch]{
-		{"<model", func(b analysis.Batch) string { return text(b.Model) }},
-		{"<backend", func(b analysis.Batch) string { return text(b.Backend) }},
-		{"<scenario", func(b analysis.Batch) string { return text(b.Scenario) }},
-		{"sequences", func(b analysis.Batch) string { return strconv.Itoa(b.BatchSize) }},
-		{"step (ms)", func(b analysis.Batch) string { return number(b.StepMS) }},
-		{"times the first's (95 %)", func(b analysis.Batch) string { return times(b.StepRatio, b.StepCI) }},
-		{"tokens/s of all", func(b analysis.Batch) string { return number(b.TokensPerS) }},
-		{"times the first's (95 %)", func(b analysis.Batch) string { return times(b.AllRatio, b.AllCI) }},
-		{"tokens/s of each", func(b analysis.Batch) string { return number(b.EachPerS) }},
-		{"prefill of all prompts (ms)", func(b analysis.Batch) string { return numberOf(b.PrefillMS) }},
-		{"answers as the first's", func(b analysis.Batch) string {
+	return doc.TableOf(rows, []doc.Column[analysis.Batch]{
+		{Head: "<model", Cell: func(b analysis.Batch) string { return doc.Text(b.Model) }},
+		{Head: "<backend", Cell: func(b analysis.Batch) string { return doc.Text(b.Backend) }},
+		{Head: "<scenario", Cell: func(b analysis.Batch) string { return doc.Text(b.Scenario) }},
+		{Head: "sequences", Cell: func(b analysis.Batch) string { return strconv.Itoa(b.BatchSize) }},
+		{Head: "step (ms)", Cell: func(b analysis.Batch) string { return doc.Number(b.StepMS) }},
+		{Head: "times the first's (95 %)", Cell: func(b analysis.Batch) string { return times(b.StepRatio, b.StepCI) }},
+		{Head: "tokens/s of all", Cell: func(b analysis.Batch) string { return doc.Number(b.TokensPerS) }},
+		{Head: "times the first's (95 %)", Cell: func(b analysis.Batch) string { return times(b.AllRatio, b.AllCI) }},
+		{Head: "tokens/s of each", Cell: func(b analysis.Batch) string { return doc.Number(b.EachPerS) }},
+		{Head: "prefill of all prompts (ms)", Cell: func(b analysis.Batch) string { return doc.NumberOf(b.PrefillMS) }},
+		{Head: "answers as the first's", Cell: func(b analysis.Batch) string {
 			switch {
 			case b.Compared == 0:
-				return none
+				return doc.Unknown
 			case b.FirstDifference != nil:
 				return fmt.Sprintf("%d of %d, from token %d on", b.Same, b.Compared, *b.FirstDifference)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/runner/record"
 )
 
@@ -17,7 +18,7 @@ const mostTrends = 12
 
 // axisSentences say of each value of a setting where it is faster than the first, and
 // of threads which number is best.
-func (w *writer) axisSentences() list {
+func (w *writer) axisSentences() doc.List {
 	out := w.threadSentences()
 	type group struct{ axis, base, value, at string }
 	var order []group
@@ -35,12 +36,12 @@ func (w *writer) axisSentences() list {
 	}
 	for i, g := range order {
 		if i == mostTrends {
-			out = append(out, fmt.Sprintf("%s more of settings: see “Settings compared” and axes.csv.", count(len(order)-i, "comparison", "comparisons")))
+			out = append(out, fmt.Sprintf("%s more of settings: see “Settings compared” and axes.csv.", doc.Count(len(order)-i, "comparison", "comparisons")))
 			break
 		}
-		s := fmt.Sprintf("**%s %s** against %s", text(g.axis), text(g.value), text(g.base))
+		s := fmt.Sprintf("**%s %s** against %s", doc.Text(g.axis), doc.Text(g.value), doc.Text(g.base))
 		if g.at != "" {
-			s += " at " + text(g.at)
+			s += " at " + doc.Text(g.at)
 		}
 		out = append(out, s+": "+strings.Join(trendPhrases(by[g]), "; ")+".")
 	}
@@ -62,10 +63,10 @@ func trendPhrases(trends []axes.Trend) (out []string) {
 			i := slices.IndexFunc(alike, func(o axes.Trend) bool { return sameSpans(o, t) })
 			if i < 0 {
 				t.Spans = slices.Clone(t.Spans)
-				alike, scenarios = append(alike, t), append(scenarios, []string{text(t.Scenario)})
+				alike, scenarios = append(alike, t), append(scenarios, []string{doc.Text(t.Scenario)})
 				continue
 			}
-			scenarios[i] = append(scenarios[i], text(t.Scenario))
+			scenarios[i] = append(scenarios[i], doc.Text(t.Scenario))
 			for j := range t.Spans {
 				s := &alike[i].Spans[j]
 				s.LeastFast, s.MostFast = min(s.LeastFast, t.Spans[j].LeastFast), max(s.MostFast, t.Spans[j].MostFast)
@@ -74,7 +75,7 @@ func trendPhrases(trends []axes.Trend) (out []string) {
 		for i, t := range alike {
 			s := modeWord(mode)
 			if len(scenarios[i]) < total {
-				s += " of " + join(scenarios[i])
+				s += " of " + doc.Join(scenarios[i])
 			}
 			out = append(out, s+" "+spansText(t))
 		}
@@ -142,10 +143,10 @@ func spansText(t axes.Trend) string {
 
 // times is a range of ratios.
 func times(lo, hi float64) string {
-	if a, b := fixed(&lo, 2), fixed(&hi, 2); a != b {
+	if a, b := doc.Fixed(&lo, 2), doc.Fixed(&hi, 2); a != b {
 		return a + " to " + b
 	}
-	return fixed(&lo, 2)
+	return doc.Fixed(&lo, 2)
 }
 
 // shortParams is a size in a list of sizes.
@@ -161,7 +162,7 @@ func shortParams(m *float64) string {
 
 // threadSentences name the best number of threads of each phase, over the models and
 // scenarios, and what one thread more gives.
-func (w *writer) threadSentences() list {
+func (w *writer) threadSentences() doc.List {
 	type group struct{ mode, at string }
 	var order []group
 	by := map[group][]axes.BestThreads{}
@@ -177,7 +178,7 @@ func (w *writer) threadSentences() list {
 			by[g] = append(by[g], b)
 		}
 	}
-	var out list
+	var out doc.List
 	for i, g := range order {
 		if i == mostTrends/2 {
 			out = append(out, "Threads under further settings: see the table of “Settings compared”.")
@@ -185,7 +186,7 @@ func (w *writer) threadSentences() list {
 		}
 		s := fmt.Sprintf("**Threads for %s**", modeWord(g.mode))
 		if g.at != "" {
-			s += " at " + text(g.at)
+			s += " at " + doc.Text(g.at)
 		}
 		out = append(out, s+": "+strings.Join(bestPhrases(by[g]), "; ")+".")
 	}
@@ -218,11 +219,11 @@ func bestPhrases(all []axes.BestThreads) []string {
 		if on[k] == nil {
 			on[k] = map[string][]string{}
 		}
-		name := text(b.Model)
+		name := doc.Text(b.Model)
 		if len(on[k][name]) == 0 {
 			models[k] = append(models[k], name)
 		}
-		on[k][name] = append(on[k][name], text(b.Scenario))
+		on[k][name] = append(on[k][name], doc.Text(b.Scenario))
 		scenarios[name]++
 		if more != nil {
 			loss := -100 * *more.Gain
@@ -236,14 +237,14 @@ func bestPhrases(all []axes.BestThreads) []string {
 			var names []string
 			for _, m := range models[k] {
 				if in := on[k][m]; len(in) < scenarios[m] {
-					m += " (" + join(in) + ")"
+					m += " (" + doc.Join(in) + ")"
 				}
 				names = append(names, m)
 			}
 			if len(names) > mostTrends/2 {
-				names = []string{count(len(names), "model", "models")}
+				names = []string{doc.Count(len(names), "model", "models")}
 			}
-			s += " on " + join(names)
+			s += " on " + doc.Join(names)
 		}
 		switch {
 		case k.told:
@@ -256,7 +257,7 @@ func bestPhrases(all []axes.BestThreads) []string {
 		case "":
 			s += fmt.Sprintf(" (what more than %d would give is not measured)", k.best)
 		case axes.Slower:
-			s += fmt.Sprintf(" (each thread more costs %s %% of the speed)", costs[k].text(func(v float64) string { return fixed(&v, 1) }))
+			s += fmt.Sprintf(" (each thread more costs %s %% of the speed)", costs[k].text(func(v float64) string { return doc.Fixed(&v, 1) }))
 		default:
 			s += " (that one more differs is not shown)"
 		}
@@ -279,7 +280,7 @@ func measured(all []axes.BestThreads) string {
 	for _, n := range ns {
 		out = append(out, strconv.Itoa(n))
 	}
-	return join(out)
+	return doc.Join(out)
 }
 
 // saidOfAxis reports whether a sentence on settings has decode of two backends.

@@ -59,12 +59,12 @@ func variantsRun(t *testing.T, sizes []float64, depths []int, ways ...variant) (
 		t.Fatal(err)
 	}
 	doc := compose(r, nil)
-	md, err := doc.markdown("")
+	md, err := doc.Markdown("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if dir := os.Getenv("LLMSCALE_LOOK"); dir != "" { // the page, to be looked at
-		page, err := doc.html()
+		page, err := doc.HTML()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/runner/ceilings"
 )
@@ -18,28 +19,28 @@ func (w *writer) ceilings() {
 	if len(w.r.Ceilings) == 0 {
 		return
 	}
-	w.doc.section("Ceilings")
-	w.doc.say("What this machine could do at most, measured before the first cell. A step of decode reads the weights once and the KV cache so far; that over its median time is a rate, and the share is that rate over the fastest at which as many bytes were read again and again. Between two measured sizes the ceiling is that of the smaller, so that nothing honest exceeds it; where a cache ends between them the share is a range.")
-	w.doc.add(w.deviceTable())
+	w.doc.Section("Ceilings")
+	w.doc.Say("What this machine could do at most, measured before the first cell. A step of decode reads the weights once and the KV cache so far; that over its median time is a rate, and the share is that rate over the fastest at which as many bytes were read again and again. Between two measured sizes the ceiling is that of the smaller, so that nothing honest exceeds it; where a cache ends between them the share is a range.")
+	w.doc.Add(w.deviceTable())
 	for i := range w.r.Ceilings {
 		d := &w.r.Ceilings[i]
 		if m := d.Missing; len(d.Read) == 0 && len(m) > 0 {
 			var parts []string
 			for _, what := range slices.Sorted(maps.Keys(m)) {
-				parts = append(parts, text(what)+" ("+text(m[what])+")")
+				parts = append(parts, doc.Text(what)+" ("+doc.Text(m[what])+")")
 			}
-			w.doc.say("Of %s nothing was read: not measured are %s.", text(d.Device()), strings.Join(parts, ", "))
+			w.doc.Say("Of %s nothing was read: not measured are %s.", doc.Text(d.Device()), strings.Join(parts, ", "))
 		}
 	}
 	w.figures(plot.KindCeilings)
 	for _, s := range w.ceilingSentences() {
-		w.doc.add(paragraph(s))
+		w.doc.Add(doc.Paragraph(s))
 	}
 	w.shareTables()
 }
 
-func (w *writer) deviceTable() table {
-	t := table{head: []string{"<device", "<name", "fastest reading (GB/s)", "of (MB)", "reading of the largest (GB/s)", "of (MB)"}}
+func (w *writer) deviceTable() doc.Table {
+	t := doc.Table{Head: []string{"<device", "<name", "fastest reading (GB/s)", "of (MB)", "reading of the largest (GB/s)", "of (MB)"}}
 	any := func(of func(d *analysis.DeviceCeiling) bool) bool {
 		for i := range w.r.Ceilings {
 			if of(&w.r.Ceilings[i]) {
@@ -51,34 +52,34 @@ func (w *writer) deviceTable() table {
 	peak := any(func(d *analysis.DeviceCeiling) bool { return d.PeakGBPS != nil })
 	tensor := any(func(d *analysis.DeviceCeiling) bool { return d.TensorHF != nil })
 	if peak {
-		t.head = append(t.head, "share of the driver's peak (%)")
+		t.Head = append(t.Head, "share of the driver's peak (%)")
 	}
-	t.head = append(t.head, "f32 multiply-adds (Tflop/s)")
+	t.Head = append(t.Head, "f32 multiply-adds (Tflop/s)")
 	if tensor {
-		t.head = append(t.head, "tensor cores, f16 (Tflop/s)")
+		t.Head = append(t.Head, "tensor cores, f16 (Tflop/s)")
 	}
-	t.head = append(t.head, "starting work (µs)", "<by")
+	t.Head = append(t.Head, "starting work (µs)", "<by")
 	for i := range w.r.Ceilings {
 		d := &w.r.Ceilings[i]
-		row := []string{text(d.Device()), text(d.Name), none, none, none, none}
+		row := []string{doc.Text(d.Device()), doc.Text(d.Name), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown}
 		var share *float64
 		if n := len(d.Read); n > 0 {
 			fast := slices.MaxFunc(d.Read, func(a, b ceilings.Rate) int { return cmp.Compare(a.BytesPerS, b.BytesPerS) })
 			large := d.Read[n-1]
-			row = append(row[:2], number(fast.BytesPerS/1e9), number(float64(fast.WorkingSetB)/1e6), number(large.BytesPerS/1e9), number(float64(large.WorkingSetB)/1e6))
+			row = append(row[:2], doc.Number(fast.BytesPerS/1e9), doc.Number(float64(fast.WorkingSetB)/1e6), doc.Number(large.BytesPerS/1e9), doc.Number(float64(large.WorkingSetB)/1e6))
 			if d.PeakGBPS != nil {
 				v := large.BytesPerS / 1e9 / *d.PeakGBPS
 				share = &v
 			}
 		}
 		if peak {
-			row = append(row, percent(share))
+			row = append(row, doc.Percent(share))
 		}
-		row = append(row, numberOf(d.FMA32))
+		row = append(row, doc.NumberOf(d.FMA32))
 		if tensor {
-			row = append(row, numberOf(d.TensorHF))
+			row = append(row, doc.NumberOf(d.TensorHF))
 		}
-		t.rows = append(t.rows, append(row, numberOf(d.StartUS), orPlain(text(strings.ReplaceAll(d.StartHow, "_", " ")))))
+		t.Rows = append(t.Rows, append(row, doc.NumberOf(d.StartUS), orPlain(doc.Text(strings.ReplaceAll(d.StartHow, "_", " ")))))
 	}
 	return t
 }
@@ -106,7 +107,7 @@ func (w *writer) ceilingSentences() []string {
 			continue
 		}
 		reads := func(s *analysis.CeilingShare) string {
-			return fmt.Sprintf("**%s %%** of what can be read on %s (%s of %s GB/s for %s MB)", shareText(s), text(s.Model), numberOf(s.GBPerS), numberOf(s.Ceiling), number(float64(s.Bytes())/1e6))
+			return fmt.Sprintf("**%s %%** of what can be read on %s (%s of %s GB/s for %s MB)", shareText(s), doc.Text(s.Model), doc.NumberOf(s.GBPerS), doc.NumberOf(s.Ceiling), doc.Number(float64(s.Bytes())/1e6))
 		}
 		s := fmt.Sprintf("Decode on %s reads ", k)
 		if low.Model == high.Model {
@@ -128,7 +129,7 @@ func (w *writer) ceilingSentences() []string {
 // size shows that more is possible.
 func shareText(s *analysis.CeilingShare) string {
 	if s.Share == nil {
-		return none
+		return doc.Unknown
 	}
 	one := func(v float64) string { return number3(100 * v) }
 	if s.ShareHigh == nil || *s.ShareHigh < *s.Share*1.05 {
@@ -140,9 +141,9 @@ func shareText(s *analysis.CeilingShare) string {
 // number3 has one decimal below 10, else none.
 func number3(v float64) string {
 	if v < 9.95 {
-		return fixed(&v, 1)
+		return doc.Fixed(&v, 1)
 	}
-	return fixed(&v, 0)
+	return doc.Fixed(&v, 0)
 }
 
 // shareTables have each model at the scenario in which its decode came nearest to
@@ -177,32 +178,32 @@ func (w *writer) shareTables() {
 	}
 	head := []string{"<backend", "<model", "parameters (millions)", "<scenario", "weights read (MB)", "KV cache read (MB)", "decode (ms/token)", "reading (GB/s)", "ceiling (GB/s)", "share (%)"}
 	if len(order) > 0 {
-		t := table{head: head}
+		t := doc.Table{Head: head}
 		for _, k := range order {
-			t.rows = append(t.rows, shareRow(best[k]))
+			t.Rows = append(t.Rows, shareRow(best[k]))
 		}
 		if len(all) > len(order) {
-			w.doc.say("Each model in the scenario in which its decode comes nearest to the ceiling:")
+			w.doc.Say("Each model in the scenario in which its decode comes nearest to the ceiling:")
 		}
-		w.doc.add(t)
+		w.doc.Add(t)
 		if len(all) > len(order) {
-			w.doc.fold(fmt.Sprintf("All %d cells", len(all)), table{head: head, rows: all})
+			w.doc.Fold(fmt.Sprintf("All %d cells", len(all)), doc.Table{Head: head, Rows: all})
 		}
 	}
 	for _, r := range said {
-		w.doc.say("No share for %s: %s.", count(reasons[r], "cell", "cells"), text(r))
+		w.doc.Say("No share for %s: %s.", doc.Count(reasons[r], "cell", "cells"), doc.Text(r))
 	}
 }
 
 func shareRow(s *analysis.CeilingShare) []string {
-	return []string{series(s.Backend, s.BatchSize), text(s.Model), sizeOf(s.ParamsM), text(s.Scenario), number(float64(s.WeightBytes) / 1e6), number(float64(s.KVBytes) / 1e6),
-		number(s.MSPerToken), numberOf(s.GBPerS), ceilingText(s), shareText(s)}
+	return []string{series(s.Backend, s.BatchSize), doc.Text(s.Model), doc.SizeOf(s.ParamsM), doc.Text(s.Scenario), doc.Number(float64(s.WeightBytes) / 1e6), doc.Number(float64(s.KVBytes) / 1e6),
+		doc.Number(s.MSPerToken), doc.NumberOf(s.GBPerS), ceilingText(s), shareText(s)}
 }
 
 // ceilingText is the ceiling, with its other end where they differ.
 func ceilingText(s *analysis.CeilingShare) string {
 	if s.Ceiling == nil || s.Reached == nil || *s.Reached > *s.Ceiling/1.05 {
-		return numberOf(s.Ceiling)
+		return doc.NumberOf(s.Ceiling)
 	}
-	return number(*s.Reached) + " to " + number(*s.Ceiling)
+	return doc.Number(*s.Reached) + " to " + doc.Number(*s.Ceiling)
 }

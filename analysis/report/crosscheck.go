@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -22,19 +23,19 @@ func (w *writer) crosscheck() {
 	if len(w.r.Crosscheck) == 0 {
 		return
 	}
-	w.doc.section("Cross-check with Ollama")
-	w.doc.say("The same files, by name and SHA-256, on the same device: measured natively, and through Ollama's HTTP API. Ratios are Ollama's time over native's. Ollama's own counters and the native times beside them hold no sampling of tokens; the client's clock and the native times beside it do. 95 %% intervals come from the calls, which are of one process on either side: they hold within one process, and another one may differ by some percent.")
-	w.doc.add(w.crosscheckSentences())
+	w.doc.Section("Cross-check with Ollama")
+	w.doc.Say("The same files, by name and SHA-256, on the same device: measured natively, and through Ollama's HTTP API. Ratios are Ollama's time over native's. Ollama's own counters and the native times beside them hold no sampling of tokens; the client's clock and the native times beside it do. 95 %% intervals come from the calls, which are of one process on either side: they hold within one process, and another one may differ by some percent.")
+	w.doc.Add(w.crosscheckSentences())
 	w.figures(plot.KindCrosscheck)
 	w.gapsThatStand()
 	if items := w.settingsThatDiffer(); len(items) > 0 {
-		w.doc.say("Settings that are not, or not known to be, the same:")
-		w.doc.add(items)
+		w.doc.Say("Settings that are not, or not known to be, the same:")
+		w.doc.Add(items)
 	}
 	for _, phase := range []string{record.ModeDecode, record.ModePrefill} {
-		if t := w.crosscheckTable(phase); len(t.rows) > 0 {
-			w.doc.say("**%s**, medians", upper(phaseUnit(phase)))
-			w.doc.add(t)
+		if t := w.crosscheckTable(phase); len(t.Rows) > 0 {
+			w.doc.Say("**%s**, medians", doc.Upper(phaseUnit(phase)))
+			w.doc.Add(t)
 		}
 	}
 	w.gapLawTable()
@@ -126,14 +127,14 @@ func ratios(all []*analysis.Crosscheck, of func(*analysis.Crosscheck) *analysis.
 	return s
 }
 
-func (w *writer) crosscheckSentences() (out list) {
+func (w *writer) crosscheckSentences() (out doc.List) {
 	for _, p := range w.pairs() {
 		for _, phase := range []string{record.ModeDecode, record.ModePrefill} {
 			all := w.comparisons(p, phase)
 			if len(all) == 0 {
 				continue
 			}
-			s := fmt.Sprintf("**%s**, %s: %s", upper(modeWord(phase)), p, ratioText(all, phase, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }, "by Ollama's own counters Ollama takes"))
+			s := fmt.Sprintf("**%s**, %s: %s", doc.Upper(modeWord(phase)), p, ratioText(all, phase, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }, "by Ollama's own counters Ollama takes"))
 			if t := ratioText(all, phase, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Client }, "By the client's clock, with scheduling, sampling and HTTP, it takes"); t != "" {
 				s += " " + t
 			}
@@ -191,9 +192,9 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 		case !counters:
 			return ""
 		}
-		return fmt.Sprintf("no comparison is possible: %s (%s INVALID).", text(of(all[0]).Reason), count(invalid, "repetition", "repetitions"))
+		return fmt.Sprintf("no comparison is possible: %s (%s INVALID).", doc.Text(of(all[0]).Reason), doc.Count(invalid, "repetition", "repetitions"))
 	}
-	s := fmt.Sprintf("%s %s times native's time over %s and %s (%s)", takes, ratios(all, of).three(), count(len(sizes), "model", "models"), count(len(scenarios), "scenario", "scenarios"), count(n, "comparison", "comparisons"))
+	s := fmt.Sprintf("%s %s times native's time over %s and %s (%s)", takes, ratios(all, of).three(), doc.Count(len(sizes), "model", "models"), doc.Count(len(scenarios), "scenario", "scenarios"), doc.Count(n, "comparison", "comparisons"))
 	switch {
 	case intervals == 0:
 		s += ", without intervals"
@@ -204,7 +205,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 	}
 	b := of(far)
 	if gap, _, ok := far.Gap(b); ok {
-		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", text(far.Model), text(far.Scenario), fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), per(phase))
+		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", doc.Text(far.Model), doc.Text(far.Scenario), doc.Fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), per(phase))
 	}
 	if few > 0 {
 		s += fmt.Sprintf(". Left out of this for fewer than %d calls: %d", stats.MinRatioCalls, few)
@@ -212,7 +213,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 	if counters && left > 0 {
 		s += fmt.Sprintf(". Not comparable: %d", left)
 		if invalid > 0 {
-			s += fmt.Sprintf(" (%s INVALID)", count(invalid, "repetition is", "repetitions are"))
+			s += fmt.Sprintf(" (%s INVALID)", doc.Count(invalid, "repetition is", "repetitions are"))
 		}
 	}
 	return s + "."
@@ -221,9 +222,9 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 // signedNumber is a number that shows a plus.
 func signedNumber(v float64) string {
 	if v > 0 {
-		return "+" + number(v)
+		return "+" + doc.Number(v)
 	}
-	return number(v)
+	return doc.Number(v)
 }
 
 // wallSentence says what of a call's wall time is not computing.
@@ -250,7 +251,7 @@ func (w *writer) wallSentence(p pairKey) string {
 		return ""
 	}
 	s := fmt.Sprintf("**Wall time** of a call through %s, at the client, over %s: HTTP and the client take %s ms, scheduling and reading the metadata of the file again %s ms, and sampling, making text and the way between the server's processes %s ms; together with tokenising that is %s %% of the wall time, the rest is prefill and decode.",
-		series(p.ollama, p.batch), count(n, "model and scenario", "models and scenarios"), http, load, rest, share.percent())
+		series(p.ollama, p.batch), doc.Count(n, "model and scenario", "models and scenarios"), http, load, rest, share.percent())
 	if added.known {
 		s += fmt.Sprintf(" Against native's end-to-end time a call takes %s ms more: %s ms in prefill and decode, %s ms around them (HTTP and what each token costs beside computing: %s ms per token).", added, compute, around, perToken)
 	}
@@ -283,11 +284,11 @@ func (s span) text(of func(float64) string) string {
 	return of(s.lo)
 }
 
-func (s span) String() string { return s.text(number) }
+func (s span) String() string { return s.text(doc.Number) }
 
-func (s span) three() string { return s.text(func(v float64) string { return fixed(&v, 3) }) }
+func (s span) three() string { return s.text(func(v float64) string { return doc.Fixed(&v, 3) }) }
 
-func (s span) percent() string { return s.text(func(v float64) string { return percent(&v) }) }
+func (s span) percent() string { return s.text(func(v float64) string { return doc.Percent(&v) }) }
 
 func (w *writer) greedySentence(p pairKey) string {
 	all, by := 0, map[string]int{}
@@ -310,9 +311,9 @@ func (w *writer) greedySentence(p pairKey) string {
 	if all == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("**Greedy answers** of %s to %s of text: equal in %d", p, count(all, "prompt", "prompts"), by[analysis.GreedyEqual])
+	s := fmt.Sprintf("**Greedy answers** of %s to %s of text: equal in %d", p, doc.Count(all, "prompt", "prompts"), by[analysis.GreedyEqual])
 	if n := by[analysis.GreedyDiffers]; n > 0 {
-		s += fmt.Sprintf(", different in %d (earliest: %s, %s, from token %d on)", n, text(first.Model), text(first.Scenario), *first.FirstDiffering)
+		s += fmt.Sprintf(", different in %d (earliest: %s, %s, from token %d on)", n, doc.Text(first.Model), doc.Text(first.Scenario), *first.FirstDiffering)
 	}
 	if n := by[analysis.GreedyNotComparable]; n > 0 {
 		s += fmt.Sprintf(", not comparable in %d, where Ollama was told to repeat no token", n)
@@ -342,24 +343,24 @@ func (w *writer) sameFileSentence(p pairKey) string {
 		case c.Counters.N == 0: // what counts for nothing tells nothing
 			continue
 		}
-		if name := text(c.Model); !slices.Contains(*to, name) {
+		if name := doc.Text(c.Model); !slices.Contains(*to, name) {
 			*to = append(*to, name)
 		}
 	}
 	var parts []string
 	if len(same) > 0 {
-		parts = append(parts, fmt.Sprintf("it loads the very file that native measured for %s", count(len(same), "model", "models")))
+		parts = append(parts, fmt.Sprintf("it loads the very file that native measured for %s", doc.Count(len(same), "model", "models")))
 	}
 	if len(other) > 0 {
-		parts = append(parts, "it loads **another file** for "+join(other))
+		parts = append(parts, "it loads **another file** for "+doc.Join(other))
 	}
 	if len(unsaid) > 0 {
-		parts = append(parts, "it does not say which file it loads for "+join(unsaid))
+		parts = append(parts, "it does not say which file it loads for "+doc.Join(unsaid))
 	}
 	if len(parts) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("**Weights**: the server of %s says that %s.", series(p.ollama, p.batch), join(parts))
+	return fmt.Sprintf("**Weights**: the server of %s says that %s.", series(p.ollama, p.batch), doc.Join(parts))
 }
 
 // gapsThatStand describes the gaps above the tolerance whose interval excludes 1:
@@ -373,26 +374,26 @@ func (w *writer) gapsThatStand() {
 				continue
 			}
 			if !some {
-				w.doc.say("These gaps by Ollama's own counters are larger than %s %%, and their intervals within one process exclude 1. The line over the sizes tells what is the same for all of them from what is in proportion to native's time: it says what kind of cost a gap is, not what causes it. Candidates are the settings below that differ.", size(100*analysis.CrosscheckTolerance))
+				w.doc.Say("These gaps by Ollama's own counters are larger than %s %%, and their intervals within one process exclude 1. The line over the sizes tells what is the same for all of them from what is in proportion to native's time: it says what kind of cost a gap is, not what causes it. Candidates are the settings below that differ.", doc.Size(100*analysis.CrosscheckTolerance))
 			}
 			some = true
-			s := fmt.Sprintf("**%s**, %s", upper(modeWord(phase)), p)
+			s := fmt.Sprintf("**%s**, %s", doc.Upper(modeWord(phase)), p)
 			if l := w.law(p, phase); l != nil {
 				s += ": " + lawText(l) + "."
 			}
-			w.doc.add(paragraph(s), lines[:min(gapLines, len(lines))])
+			w.doc.Add(doc.Paragraph(s), lines[:min(gapLines, len(lines))])
 			if rest := lines[min(gapLines, len(lines)):]; len(rest) > 0 {
-				w.doc.fold(fmt.Sprintf("Further models with gaps in %s (%d)", modeWord(phase), len(rest)), rest)
+				w.doc.Fold(fmt.Sprintf("Further models with gaps in %s (%d)", modeWord(phase), len(rest)), rest)
 			}
 		}
 	}
 	if !some {
-		w.doc.say("No gap by Ollama's own counters is larger than %s %% with an interval within one process that excludes 1.", size(100*analysis.CrosscheckTolerance))
+		w.doc.Say("No gap by Ollama's own counters is larger than %s %% with an interval within one process that excludes 1.", doc.Size(100*analysis.CrosscheckTolerance))
 	}
 }
 
 // gapLinesOf has a line for each model with such gaps.
-func gapLinesOf(all []*analysis.Crosscheck) (out list) {
+func gapLinesOf(all []*analysis.Crosscheck) (out doc.List) {
 	var models []string
 	by := map[string][]string{}
 	for _, c := range all {
@@ -404,10 +405,10 @@ func gapLinesOf(all []*analysis.Crosscheck) (out list) {
 		if by[c.Model] == nil {
 			models = append(models, c.Model)
 		}
-		by[c.Model] = append(by[c.Model], fmt.Sprintf("%s **%s times**%s, %s on native's %s %s", text(c.Scenario), fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), number(native), per(c.Phase)))
+		by[c.Model] = append(by[c.Model], fmt.Sprintf("%s **%s times**%s, %s on native's %s %s", doc.Text(c.Scenario), doc.Fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), doc.Number(native), per(c.Phase)))
 	}
 	for _, m := range models {
-		out = append(out, fmt.Sprintf("%s: %s.", text(m), strings.Join(by[m], "; ")))
+		out = append(out, fmt.Sprintf("%s: %s.", doc.Text(m), strings.Join(by[m], "; ")))
 	}
 	return out
 }
@@ -426,9 +427,9 @@ func (w *writer) law(p pairKey, phase string) (found *analysis.GapLaw) {
 
 // lawText says what the sizes show about a gap.
 func lawText(l *analysis.GapLaw) string {
-	fixedPart := fmt.Sprintf("%s %s (95 %% %s)", numberOf(l.FixedMS), per(l.Phase), numbers(l.FixedT))
+	fixedPart := fmt.Sprintf("%s %s (95 %% %s)", doc.NumberOf(l.FixedMS), per(l.Phase), numbers(l.FixedT))
 	share := fmt.Sprintf("%s %% of native's time (95 %% %s)", signedPercent(l.Share), percents(l.ShareT))
-	s := fmt.Sprintf("over %s", count(l.NModels, "size", "sizes"))
+	s := fmt.Sprintf("over %s", doc.Count(l.NModels, "size", "sizes"))
 	if l.Scenario == cells.AllScenarios {
 		s += ", in means over the scenarios,"
 	}
@@ -443,17 +444,17 @@ func lawText(l *analysis.GapLaw) string {
 	case "not_identified":
 		s += fmt.Sprintf("shows neither a fixed cost (%s) nor a part in proportion to the work (%s)", fixedPart, share)
 	default:
-		s += "has **no known** law: " + text(l.Why)
+		s += "has **no known** law: " + doc.Text(l.Why)
 	}
 	if l.Rho != nil {
-		s += fmt.Sprintf("; rank correlation of gap and native's time %s, p %s", fixed(l.Rho, 2), pValue(l.P))
+		s += fmt.Sprintf("; rank correlation of gap and native's time %s, p %s", doc.Fixed(l.Rho, 2), doc.PValue(l.P))
 	}
 	return s
 }
 
 func percents(i *stats.Interval) string {
 	if i == nil {
-		return none
+		return doc.Unknown
 	}
 	return signedPercent(&i.Low) + " to " + signedPercent(&i.High)
 }

@@ -7,17 +7,18 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/doc"
 	"llmscale/runner/record"
 )
 
 // settingsThatDiffer lists them once, with the pairs that they are about where these
 // are not all.
-func (w *writer) settingsThatDiffer() (out list) {
+func (w *writer) settingsThatDiffer() (out doc.List) {
 	var items []string
 	about := map[string][]string{}
 	add := func(p pairKey, differ []string, of string) {
 		for _, d := range differ {
-			s := of + text(d)
+			s := of + doc.Text(d)
 			if about[s] == nil {
 				items = append(items, s)
 			}
@@ -49,59 +50,59 @@ func (w *writer) settingsThatDiffer() (out list) {
 }
 
 // crosscheckTable has a phase in its own unit.
-func (w *writer) crosscheckTable(phase string) table {
+func (w *writer) crosscheckTable(phase string) doc.Table {
 	per := func(c *analysis.Crosscheck, ms *float64) string {
 		if ms == nil || phase != record.ModeDecode {
-			return numberOf(ms)
+			return doc.NumberOf(ms)
 		}
 		if c.GenTokens == nil || !(*c.GenTokens > 0) {
-			return none
+			return doc.Unknown
 		}
-		return number(*ms / *c.GenTokens)
+		return doc.Number(*ms / *c.GenTokens)
 	}
 	type row = *analysis.Crosscheck
-	beside := func(name string, of func(row) *analysis.Beside) []column[row] {
-		return []column[row]{
-			{name + " (ms)", func(c row) string { return per(c, of(c).MS) }},
-			{"ratio", func(c row) string { return fixed(of(c).Ratio, 3) }},
-			{"95 % within one process", func(c row) string { return interval(of(c).RatioCI, 3) }},
+	beside := func(name string, of func(row) *analysis.Beside) []doc.Column[row] {
+		return []doc.Column[row]{
+			{Head: name + " (ms)", Cell: func(c row) string { return per(c, of(c).MS) }},
+			{Head: "ratio", Cell: func(c row) string { return doc.Fixed(of(c).Ratio, 3) }},
+			{Head: "95 % within one process", Cell: func(c row) string { return doc.Interval(of(c).RatioCI, 3) }},
 		}
 	}
 	several := len(w.pairs()) > 1
-	columns := []column[row]{
-		{"<model", func(c row) string { return text(c.Model) }},
-		{"<backends", func(c row) string {
+	columns := []doc.Column[row]{
+		{Head: "<model", Cell: func(c row) string { return doc.Text(c.Model) }},
+		{Head: "<backends", Cell: func(c row) string {
 			if !several {
-				return none
+				return doc.Unknown
 			}
 			return pairOf(c).String()
 		}},
-		{"parameters (millions)", func(c row) string { return sizeOf(c.ParamsM) }},
-		{"<scenario", func(c row) string { return text(c.Scenario) }},
-		{"prompt (tokens)", func(c row) string { return numberPlain(c.PromptTokens) }},
-		{"native (ms)", func(c row) string { return per(c, c.NativeMS) }},
+		{Head: "parameters (millions)", Cell: func(c row) string { return doc.SizeOf(c.ParamsM) }},
+		{Head: "<scenario", Cell: func(c row) string { return doc.Text(c.Scenario) }},
+		{Head: "prompt (tokens)", Cell: func(c row) string { return numberPlain(c.PromptTokens) }},
+		{Head: "native (ms)", Cell: func(c row) string { return per(c, c.NativeMS) }},
 	}
-	end := []column[row]{
-		{"calls (native, Ollama, client)", func(c row) string { return fmt.Sprintf("%d, %d, %d", c.NativeN, c.Counters.N, c.Client.N) }},
-		{"tests of llama-bench", func(c row) string {
+	end := []doc.Column[row]{
+		{Head: "calls (native, Ollama, client)", Cell: func(c row) string { return fmt.Sprintf("%d, %d, %d", c.NativeN, c.Counters.N, c.Client.N) }},
+		{Head: "tests of llama-bench", Cell: func(c row) string {
 			if c.Bench.N == 0 {
-				return none
+				return doc.Unknown
 			}
 			return strconv.Itoa(c.Bench.N)
 		}},
-		{"INVALID and left out", func(c row) string {
+		{Head: "INVALID and left out", Cell: func(c row) string {
 			if c.InvalidOllama+c.InvalidNative == 0 {
-				return none
+				return doc.Unknown
 			}
 			return strconv.Itoa(c.InvalidOllama + c.InvalidNative)
 		}},
-		{"scaled answers (%)", func(c row) string {
+		{Head: "scaled answers (%)", Cell: func(c row) string {
 			if c.Projected == nil || *c.Projected == 0 {
-				return none
+				return doc.Unknown
 			}
-			return percent(c.Projected)
+			return doc.Percent(c.Projected)
 		}},
-		{"<no ratio or interval because", func(c row) string {
+		{Head: "<no ratio or interval because", Cell: func(c row) string {
 			why := []string{c.Counters.Reason}
 			if c.Client.Reason != "" && c.Client.Reason != c.Counters.Reason {
 				why = append(why, "client: "+c.Client.Reason)
@@ -116,23 +117,23 @@ func (w *writer) crosscheckTable(phase string) table {
 	for _, p := range w.pairs() {
 		rows = append(rows, w.comparisons(p, phase)...)
 	}
-	return tableOf(rows, columns, beside("Ollama's counters", func(c row) *analysis.Beside { return &c.Counters }),
+	return doc.TableOf(rows, columns, beside("Ollama's counters", func(c row) *analysis.Beside { return &c.Counters }),
 		beside("client's clock", func(c row) *analysis.Beside { return &c.Client }),
 		beside("llama-bench", func(c row) *analysis.Beside { return &c.Bench }), end)
 }
 
 func (w *writer) gapLawTable() {
-	t := table{head: []string{"<phase", "<clock", "<scenario", "<backends", "models", "gap (ms)", "fixed (ms)", "95 % t-interval", "of native's time (%)", "95 % t-interval", "ρ", "p", "<verdict"}}
+	t := doc.Table{Head: []string{"<phase", "<clock", "<scenario", "<backends", "models", "gap (ms)", "fixed (ms)", "95 % t-interval", "of native's time (%)", "95 % t-interval", "ρ", "p", "<verdict"}}
 	for _, l := range w.r.GapLaws {
-		verdict := text(strings.ReplaceAll(l.Verdict, "_", " "))
+		verdict := doc.Text(strings.ReplaceAll(l.Verdict, "_", " "))
 		if l.Verdict == "unknown" {
-			verdict += ": " + text(l.Why)
+			verdict += ": " + doc.Text(l.Why)
 		}
-		t.rows = append(t.rows, []string{phaseUnit(l.Phase), l.Clock, scenarioName(l.Scenario), pairKey{l.Native, l.Ollama, l.BatchSize}.String(), strconv.Itoa(l.NModels),
-			number(l.GapMinMS) + " to " + number(l.GapMaxMS), numberOf(l.FixedMS), numbers(l.FixedT), signedPercent(l.Share), percents(l.ShareT), fixed(l.Rho, 2), pValue(l.P), verdict})
+		t.Rows = append(t.Rows, []string{phaseUnit(l.Phase), l.Clock, scenarioName(l.Scenario), pairKey{l.Native, l.Ollama, l.BatchSize}.String(), strconv.Itoa(l.NModels),
+			doc.Number(l.GapMinMS) + " to " + doc.Number(l.GapMaxMS), doc.NumberOf(l.FixedMS), numbers(l.FixedT), signedPercent(l.Share), percents(l.ShareT), doc.Fixed(l.Rho, 2), doc.PValue(l.P), verdict})
 	}
-	if len(t.rows) > 0 {
-		w.doc.fold("How the gaps grow with the work", paragraph("Ollama less native = fixed + share · native's time, over the sizes of a scenario, each weighted with one over native's time squared. ρ is the rank correlation of gap and native's time."), t)
+	if len(t.Rows) > 0 {
+		w.doc.Fold("How the gaps grow with the work", doc.Paragraph("Ollama less native = fixed + share · native's time, over the sizes of a scenario, each weighted with one over native's time squared. ρ is the rank correlation of gap and native's time."), t)
 	}
 }
 
@@ -146,20 +147,20 @@ func (w *writer) gapTable() {
 		rows = append(rows, &w.r.OllamaGaps[i])
 	}
 	several := len(w.pairs()) > 1
-	ms := func(head string, of func(row) *float64) column[row] {
-		return column[row]{head, func(g row) string { return numberOf(of(g)) }}
+	ms := func(head string, of func(row) *float64) doc.Column[row] {
+		return doc.Column[row]{Head: head, Cell: func(g row) string { return doc.NumberOf(of(g)) }}
 	}
-	w.doc.say("**Where the time of a call goes**, in ms: through Ollama wall = HTTP and client + scheduling + tokenising + prompt + decode + rest; native end to end = prefill + decode + sampling. “Scheduling” is load_duration, in which the server also reads the metadata of the file again. “Rest” is sampling, making text, JSON and the way between Ollama's server and its runner process. Tokenising is that of this program's own tokeniser on the same text, as the server does not tell its own; where it was not timed, the rest holds it. Medians, of answers of full length.")
-	w.doc.add(tableOf(rows, []column[row]{
-		{"<model", func(g row) string { return text(g.Model) }},
-		{"<backends", func(g row) string {
+	w.doc.Say("**Where the time of a call goes**, in ms: through Ollama wall = HTTP and client + scheduling + tokenising + prompt + decode + rest; native end to end = prefill + decode + sampling. “Scheduling” is load_duration, in which the server also reads the metadata of the file again. “Rest” is sampling, making text, JSON and the way between Ollama's server and its runner process. Tokenising is that of this program's own tokeniser on the same text, as the server does not tell its own; where it was not timed, the rest holds it. Medians, of answers of full length.")
+	w.doc.Add(doc.TableOf(rows, []doc.Column[row]{
+		{Head: "<model", Cell: func(g row) string { return doc.Text(g.Model) }},
+		{Head: "<backends", Cell: func(g row) string {
 			if !several {
-				return none
+				return doc.Unknown
 			}
 			return pairKey{g.Native, g.Ollama, g.BatchSize}.String()
 		}},
-		{"<scenario", func(g row) string { return text(g.Scenario) }},
-		{"calls", func(g row) string { return strconv.Itoa(g.N) }},
+		{Head: "<scenario", Cell: func(g row) string { return doc.Text(g.Scenario) }},
+		{Head: "calls", Cell: func(g row) string { return strconv.Itoa(g.N) }},
 		ms("wall", func(g row) *float64 { return g.WallMS }),
 		ms("HTTP and client", func(g row) *float64 { return g.HTTPMS }),
 		ms("scheduling", func(g row) *float64 { return g.LoadMS }),
@@ -167,7 +168,7 @@ func (w *writer) gapTable() {
 		ms("prompt", func(g row) *float64 { return g.PromptEvalMS }),
 		ms("decode", func(g row) *float64 { return g.EvalMS }),
 		ms("rest", func(g row) *float64 { return g.RestMS }),
-		{"sum of parts / wall", func(g row) string { return fixed(g.PartsOfWall, 3) }},
+		{Head: "sum of parts / wall", Cell: func(g row) string { return doc.Fixed(g.PartsOfWall, 3) }},
 		ms("native end to end", func(g row) *float64 { return g.NativeE2EMS }),
 		ms("prefill", func(g row) *float64 { return g.NativePrefillMS }),
 		ms("decode", func(g row) *float64 { return g.NativeDecodeMS }),
@@ -176,7 +177,7 @@ func (w *writer) gapTable() {
 		ms("of it computing", func(g row) *float64 { return g.ComputeAddedMS }),
 		ms("of it around", func(g row) *float64 { return g.AroundAddedMS }),
 		ms("adds per token", func(g row) *float64 { return g.AddedPerToken }),
-		{"<unknown because", func(g row) string { return orNone(g.Reason) }},
+		{Head: "<unknown because", Cell: func(g row) string { return orNone(g.Reason) }},
 	}))
 }
 
@@ -184,20 +185,20 @@ func (w *writer) greedyTable() {
 	if len(w.r.OllamaGreedy) == 0 {
 		return
 	}
-	t := table{wrap: true, head: []string{"<model", "<backends", "<scenario", "<verdict", "tokens compared", "of them left out by Ollama", "first different token", "<native's", "<Ollama's", "<why"}}
+	t := doc.Table{Wrap: true, Head: []string{"<model", "<backends", "<scenario", "<verdict", "tokens compared", "of them left out by Ollama", "first different token", "<native's", "<Ollama's", "<why"}}
 	for _, g := range w.r.OllamaGreedy {
-		at := none
+		at := doc.Unknown
 		if g.FirstDiffering != nil {
 			at = strconv.Itoa(*g.FirstDiffering)
 		}
 		quote := func(s string) string {
 			if s == "" {
-				return none
+				return doc.Unknown
 			}
-			return text(strconv.Quote(s))
+			return doc.Text(strconv.Quote(s))
 		}
-		t.rows = append(t.rows, []string{text(g.Model), pairKey{g.Native, g.Ollama, g.BatchSize}.String(), text(g.Scenario), text(strings.ReplaceAll(g.Verdict, "_", " ")),
+		t.Rows = append(t.Rows, []string{doc.Text(g.Model), pairKey{g.Native, g.Ollama, g.BatchSize}.String(), doc.Text(g.Scenario), doc.Text(strings.ReplaceAll(g.Verdict, "_", " ")),
 			fmt.Sprintf("%d of %d", g.Compared, g.NativeTokens), strconv.Itoa(g.Lost), at, quote(g.NativeText), quote(g.OllamaText), orNone(g.Why)})
 	}
-	w.doc.fold(fmt.Sprintf("Greedy answers (%d)", len(t.rows)), t)
+	w.doc.Fold(fmt.Sprintf("Greedy answers (%d)", len(t.Rows)), t)
 }

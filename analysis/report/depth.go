@@ -7,6 +7,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/runner/record"
 )
 
@@ -15,22 +16,22 @@ func (w *writer) depth() {
 	if len(w.r.DecodeDepths) == 0 {
 		return
 	}
-	w.doc.section("Decode by depth")
-	w.doc.say("Decode time per token with that many tokens in the KV cache before the prompt. The ratio is to the least depth; its 95 %% interval, and that of the cost of a token of depth (a straight line over the calls), come from the calls of one process.")
+	w.doc.Section("Decode by depth")
+	w.doc.Say("Decode time per token with that many tokens in the KV cache before the prompt. The ratio is to the least depth; its 95 %% interval, and that of the cost of a token of depth (a straight line over the calls), come from the calls of one process.")
 	for _, s := range w.depthSentences() {
-		w.doc.add(paragraph(s))
+		w.doc.Add(doc.Paragraph(s))
 	}
-	w.foldAbove(mostShown, "Each depth", tableOf(w.r.DecodeDepths, []column[analysis.DecodeDepth]{
-		{"<model", func(d analysis.DecodeDepth) string { return text(d.Model) }},
-		{"<backend", func(d analysis.DecodeDepth) string { return series(d.Backend, d.BatchSize) }},
-		{"prompt (tokens)", func(d analysis.DecodeDepth) string { return strconv.Itoa(d.PromptTokens) }},
-		{"answer (tokens)", func(d analysis.DecodeDepth) string { return strconv.Itoa(d.GenTokens) }},
-		{"depth (tokens)", func(d analysis.DecodeDepth) string { return strconv.Itoa(d.Depth) }},
-		{"calls", func(d analysis.DecodeDepth) string { return strconv.Itoa(d.N) }},
-		{"decode (ms/token)", func(d analysis.DecodeDepth) string { return number(d.MSPerToken) }},
-		{"ratio", func(d analysis.DecodeDepth) string { return fixed(&d.Ratio, 3) }},
-		{"95 % within one process", func(d analysis.DecodeDepth) string { return interval(d.RatioCI, 3) }},
-		{"prefill there (ms)", func(d analysis.DecodeDepth) string { return numberOf(d.PrefillMS) }},
+	w.foldAbove(mostShown, "Each depth", doc.TableOf(w.r.DecodeDepths, []doc.Column[analysis.DecodeDepth]{
+		{Head: "<model", Cell: func(d analysis.DecodeDepth) string { return doc.Text(d.Model) }},
+		{Head: "<backend", Cell: func(d analysis.DecodeDepth) string { return series(d.Backend, d.BatchSize) }},
+		{Head: "prompt (tokens)", Cell: func(d analysis.DecodeDepth) string { return strconv.Itoa(d.PromptTokens) }},
+		{Head: "answer (tokens)", Cell: func(d analysis.DecodeDepth) string { return strconv.Itoa(d.GenTokens) }},
+		{Head: "depth (tokens)", Cell: func(d analysis.DecodeDepth) string { return strconv.Itoa(d.Depth) }},
+		{Head: "calls", Cell: func(d analysis.DecodeDepth) string { return strconv.Itoa(d.N) }},
+		{Head: "decode (ms/token)", Cell: func(d analysis.DecodeDepth) string { return doc.Number(d.MSPerToken) }},
+		{Head: "ratio", Cell: func(d analysis.DecodeDepth) string { return doc.Fixed(&d.Ratio, 3) }},
+		{Head: "95 % within one process", Cell: func(d analysis.DecodeDepth) string { return doc.Interval(d.RatioCI, 3) }},
+		{Head: "prefill there (ms)", Cell: func(d analysis.DecodeDepth) string { return doc.NumberOf(d.PrefillMS) }},
 	}))
 }
 
@@ -42,14 +43,14 @@ func (w *writer) depthSentences() (out []string) {
 			if f.Backend != k.backend || f.BatchSize != k.batch {
 				continue
 			}
-			name := text(f.Model)
+			name := doc.Text(f.Model)
 			switch {
 			case f.NSPerToken == nil:
-				open = append(open, fmt.Sprintf("%s (%s)", name, text(f.Reason)))
+				open = append(open, fmt.Sprintf("%s (%s)", name, doc.Text(f.Reason)))
 			case f.CI != nil && f.CI.Low <= 0 && f.CI.High >= 0:
 				open = append(open, name+" (the interval holds 0)")
 			default:
-				s := fmt.Sprintf("**%s ns** on %s", number(*f.NSPerToken), name)
+				s := fmt.Sprintf("**%s ns** on %s", doc.Number(*f.NSPerToken), name)
 				if f.CI != nil {
 					s += fmt.Sprintf(" (95 %% %s", numbers(f.CI))
 					if !f.Straight() {
@@ -61,10 +62,10 @@ func (w *writer) depthSentences() (out []string) {
 			}
 		}
 		if len(cost) > 0 {
-			out = append(out, fmt.Sprintf("On %s each token in the KV cache adds to a decode step %s.", k, join(cost)))
+			out = append(out, fmt.Sprintf("On %s each token in the KV cache adds to a decode step %s.", k, doc.Join(cost)))
 		}
 		if len(open) > 0 {
-			out = append(out, fmt.Sprintf("What depth costs on %s is **unknown** for %s.", k, join(open)))
+			out = append(out, fmt.Sprintf("What depth costs on %s is **unknown** for %s.", k, doc.Join(open)))
 		}
 	}
 	return out
@@ -88,11 +89,11 @@ func (w *writer) depthNote() string {
 	}
 	var deep []string
 	for _, c := range w.r.Cells {
-		if name := text(c.Scenario); c.Depth > whole[0].Depth && !slices.Contains(deep, name) {
+		if name := doc.Text(c.Scenario); c.Depth > whole[0].Depth && !slices.Contains(deep, name) {
 			deep = append(deep, name)
 		}
 	}
-	return fmt.Sprintf("What joins scenarios, here and below, is of those at depth %d: %s stand alone (“Decode by depth”).", whole[0].Depth, join(deep))
+	return fmt.Sprintf("What joins scenarios, here and below, is of those at depth %d: %s stand alone (“Decode by depth”).", whole[0].Depth, doc.Join(deep))
 }
 
 // paceNote says what came before each timed call.
@@ -108,7 +109,7 @@ func (w *writer) paceNote() string {
 		if backends[c.Pace] == nil {
 			names = append(names, c.Pace)
 		}
-		if b := text(c.Backend); !slices.Contains(backends[c.Pace], b) {
+		if b := doc.Text(c.Backend); !slices.Contains(backends[c.Pace], b) {
 			backends[c.Pace] = append(backends[c.Pace], b)
 		}
 	}
@@ -119,7 +120,7 @@ func (w *writer) paceNote() string {
 		if p == record.PaceHot {
 			return "**hot**: untimed work of the same kind comes right before"
 		}
-		return fmt.Sprintf("**%s**: after a pause", text(p))
+		return fmt.Sprintf("**%s**: after a pause", doc.Text(p))
 	}
 	s := "Timed calls are "
 	for i, p := range names {
@@ -128,7 +129,7 @@ func (w *writer) paceNote() string {
 		}
 		s += says(p)
 		if len(names) > 1 {
-			s += fmt.Sprintf(" (%s)", join(backends[p]))
+			s += fmt.Sprintf(" (%s)", doc.Join(backends[p]))
 		}
 	}
 	s += "."

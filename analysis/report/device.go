@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/doc"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -15,7 +16,7 @@ func (w *writer) device() {
 	if len(w.r.Device) == 0 {
 		return
 	}
-	w.doc.section("Device time, memory and power")
+	w.doc.Section("Device time, memory and power")
 	w.deviceTimes()
 	w.deviceExponents()
 	w.deviceMemory()
@@ -24,17 +25,17 @@ func (w *writer) device() {
 }
 
 // deviceColumn is a column of a table of device cells.
-type deviceColumn = column[*analysis.DeviceCell]
+type deviceColumn = doc.Column[*analysis.DeviceCell]
 
 var deviceNames = []deviceColumn{
-	{"<backend", func(d *analysis.DeviceCell) string { return series(d.Backend, d.BatchSize) }},
-	{"<model", func(d *analysis.DeviceCell) string { return text(d.Model) }},
-	{"parameters (millions)", func(d *analysis.DeviceCell) string { return sizeOf(d.ParamsM) }},
+	{Head: "<backend", Cell: func(d *analysis.DeviceCell) string { return series(d.Backend, d.BatchSize) }},
+	{Head: "<model", Cell: func(d *analysis.DeviceCell) string { return doc.Text(d.Model) }},
+	{Head: "parameters (millions)", Cell: func(d *analysis.DeviceCell) string { return doc.SizeOf(d.ParamsM) }},
 }
 
 var deviceCellNames = []deviceColumn{
-	{"<scenario", func(d *analysis.DeviceCell) string { return text(d.Scenario) }},
-	{"<mode", func(d *analysis.DeviceCell) string { return modeWord(d.Mode) }},
+	{Head: "<scenario", Cell: func(d *analysis.DeviceCell) string { return doc.Text(d.Scenario) }},
+	{Head: "<mode", Cell: func(d *analysis.DeviceCell) string { return modeWord(d.Mode) }},
 }
 
 // longestPrompts picks of each model and mode the scenario with the longest
@@ -73,35 +74,35 @@ func (w *writer) longestPrompts() (picked, all []*analysis.DeviceCell) {
 // showCells puts the table of the longest prompts, and that of all cells folded.
 func (w *writer) showCells(what string, columns []deviceColumn) {
 	picked, all := w.longestPrompts()
-	w.foldLong(what+" with the longest prompt", tableOf(picked, deviceNames, deviceCellNames, columns))
+	w.foldLong(what+" with the longest prompt", doc.TableOf(picked, deviceNames, deviceCellNames, columns))
 	if len(all) > len(picked) {
-		w.doc.fold(fmt.Sprintf("%s of all %d cells and modes", what, len(all)), tableOf(all, deviceNames, deviceCellNames, columns))
+		w.doc.Fold(fmt.Sprintf("%s of all %d cells and modes", what, len(all)), doc.TableOf(all, deviceNames, deviceCellNames, columns))
 	}
 }
 
 // longTable is the number of rows above which a table is folded away.
 const longTable = 40
 
-func (w *writer) foldLong(what string, t table) { w.foldAbove(longTable, what, t) }
+func (w *writer) foldLong(what string, t doc.Table) { w.foldAbove(longTable, what, t) }
 
-func (w *writer) foldAbove(most int, what string, t table) {
-	if len(t.rows) > most {
-		w.doc.fold(fmt.Sprintf("%s (%d)", what, len(t.rows)), t)
+func (w *writer) foldAbove(most int, what string, t doc.Table) {
+	if len(t.Rows) > most {
+		w.doc.Fold(fmt.Sprintf("%s (%d)", what, len(t.Rows)), t)
 		return
 	}
-	w.doc.add(t)
+	w.doc.Add(t)
 }
 
 func (w *writer) deviceTimes() {
-	w.doc.say("The host's clock runs from before the first call into llama.cpp to after the last synchronisation; CUDA events on ggml's own stream stand at the same edges and count the device's time, its waits for the next launch included. The gap is what the host has more: the first event's way to the device, waking up after the last kernel, in decode the last choice of a token. A small gap does not say that the device was busy. Medians over the calls, of each model in the scenario with the longest prompt. CUDA graphs captured in these calls should be none: a call that captures one pays for the others.")
+	w.doc.Say("The host's clock runs from before the first call into llama.cpp to after the last synchronisation; CUDA events on ggml's own stream stand at the same edges and count the device's time, its waits for the next launch included. The gap is what the host has more: the first event's way to the device, waking up after the last kernel, in decode the last choice of a token. A small gap does not say that the device was busy. Medians over the calls, of each model in the scenario with the longest prompt. CUDA graphs captured in these calls should be none: a call that captures one pays for the others.")
 	w.showCells("Times", []deviceColumn{
-		{"calls", func(d *analysis.DeviceCell) string { return fmt.Sprint(d.N) }},
-		{"host (ms)", func(d *analysis.DeviceCell) string { return number(d.HostMS) }},
-		{"device (ms)", func(d *analysis.DeviceCell) string { return numberOf(d.DeviceMS) }},
-		{"gap (ms)", func(d *analysis.DeviceCell) string { return numberOf(d.GapMS) }},
-		{"gap (% of host)", func(d *analysis.DeviceCell) string { return percent(d.GapShare) }},
-		{"graphs captured", func(d *analysis.DeviceCell) string { return wholeOf(d.GraphCaptures) }},
-		{"<doubts", func(d *analysis.DeviceCell) string { return doubts(d, "graph_captured", "host_gap") }},
+		{Head: "calls", Cell: func(d *analysis.DeviceCell) string { return fmt.Sprint(d.N) }},
+		{Head: "host (ms)", Cell: func(d *analysis.DeviceCell) string { return doc.Number(d.HostMS) }},
+		{Head: "device (ms)", Cell: func(d *analysis.DeviceCell) string { return doc.NumberOf(d.DeviceMS) }},
+		{Head: "gap (ms)", Cell: func(d *analysis.DeviceCell) string { return doc.NumberOf(d.GapMS) }},
+		{Head: "gap (% of host)", Cell: func(d *analysis.DeviceCell) string { return doc.Percent(d.GapShare) }},
+		{Head: "graphs captured", Cell: func(d *analysis.DeviceCell) string { return wholeOf(d.GraphCaptures) }},
+		{Head: "<doubts", Cell: func(d *analysis.DeviceCell) string { return doubts(d, "graph_captured", "host_gap") }},
 	})
 }
 
@@ -118,25 +119,25 @@ func doubts(d *analysis.DeviceCell, codes ...string) string {
 
 func wholeOf[T int | int64](v *T) string {
 	if v == nil {
-		return none
+		return doc.Unknown
 	}
 	return fmt.Sprint(*v)
 }
 
 // deviceExponents sets the exponents by both clocks side by side.
 func (w *writer) deviceExponents() {
-	t := table{head: []string{"<mode", "<backend", "models", "exponent by the host", "95 % t-interval", "exponent by the device", "95 % t-interval"}}
+	t := doc.Table{Head: []string{"<mode", "<backend", "models", "exponent by the host", "95 % t-interval", "exponent by the device", "95 % t-interval"}}
 	for _, f := range w.r.DeviceFits {
 		row := []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), fmt.Sprint(f.Host.NModels)}
 		if !f.Host.OK || !f.Device.OK {
-			t.rows = append(t.rows, append(row, "unknown: "+text(f.Host.Reason), none, none, none))
+			t.Rows = append(t.Rows, append(row, "unknown: "+doc.Text(f.Host.Reason), doc.Unknown, doc.Unknown, doc.Unknown))
 			continue
 		}
-		t.rows = append(t.rows, append(row, fixed(f.Host.Slope, 3), interval(f.Host.SlopeT, 3), fixed(f.Device.Slope, 3), interval(f.Device.SlopeT, 3)))
+		t.Rows = append(t.Rows, append(row, doc.Fixed(f.Host.Slope, 3), doc.Interval(f.Host.SlopeT, 3), doc.Fixed(f.Device.Slope, 3), doc.Interval(f.Device.SlopeT, 3)))
 	}
-	if len(t.rows) > 0 {
-		w.doc.say("Exponents of decode by both clocks, over the same models and all scenarios. All other fits of this report are of the host's times, so that they compare with runs on a CPU; “Scaling fits” says whether one exponent describes all sizes.")
-		w.doc.add(t)
+	if len(t.Rows) > 0 {
+		w.doc.Say("Exponents of decode by both clocks, over the same models and all scenarios. All other fits of this report are of the host's times, so that they compare with runs on a CPU; “Scaling fits” says whether one exponent describes all sizes.")
+		w.doc.Add(t)
 	}
 }
 
@@ -167,14 +168,14 @@ func (w *writer) deviceMemory() {
 		return d.PeakMiB != nil || d.LoadedMiB != nil || d.WeightsMiB != nil
 	})
 	if !known {
-		w.doc.say("What device memory the models took is not known.")
+		w.doc.Say("What device memory the models took is not known.")
 		return
 	}
 	mib := func(head string, of func(d *analysis.DeviceCell) *float64) deviceColumn {
-		return deviceColumn{head + " (MiB)", func(d *analysis.DeviceCell) string { return wholeNumber(of(d)) }}
+		return deviceColumn{Head: head + " (MiB)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(of(d)) }}
 	}
-	w.doc.say("Device memory in use by all programs (and by what a vram_limit_gib holds back): before the model is loaded, after its weights, after its context, and at the peak of its calls; beside it llama.cpp's own account. The rest is the peak less what was there before and less that account: the CUDA context, pools that ggml and cuBLAS grow, and whatever else.")
-	w.foldLong("Memory of each model", tableOf(w.perModel(func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
+	w.doc.Say("Device memory in use by all programs (and by what a vram_limit_gib holds back): before the model is loaded, after its weights, after its context, and at the peak of its calls; beside it llama.cpp's own account. The rest is the peak less what was there before and less that account: the CUDA context, pools that ggml and cuBLAS grow, and whatever else.")
+	w.foldLong("Memory of each model", doc.TableOf(w.perModel(func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
 		mib("before", func(d *analysis.DeviceCell) *float64 { return d.BeforeMiB }),
 		mib("after load", func(d *analysis.DeviceCell) *float64 { return d.LoadedMiB }),
 		mib("after context", func(d *analysis.DeviceCell) *float64 { return d.ContextMiB }),
@@ -190,11 +191,11 @@ func (w *writer) deviceMemory() {
 func wholeNumber(v *float64) string {
 	switch {
 	case v == nil:
-		return none
+		return doc.Unknown
 	case *v > -10 && *v < 10:
-		return fixed(v, 1)
+		return doc.Fixed(v, 1)
 	}
-	return fixed(v, 0)
+	return doc.Fixed(v, 0)
 }
 
 // placementWords say what a placement is.
@@ -237,46 +238,46 @@ func (w *writer) devicePlacement() {
 		}
 	}
 	if len(order) == 0 {
-		w.doc.say("What the CPU computes of these models' graphs is not known.")
+		w.doc.Say("What the CPU computes of these models' graphs is not known.")
 		return
 	}
-	w.doc.say("What the CPU computes though a GPU is in use. llama.cpp looks up the tokens' embeddings (GET_ROWS) on the CPU and copies the rows over, also where all layers are on the GPU: its normal way, a few kilobytes, and no doubt about the times. Any other operation on the CPU of a model whose layers were all given to the GPU is a fallback.")
-	var other table
+	w.doc.Say("What the CPU computes though a GPU is in use. llama.cpp looks up the tokens' embeddings (GET_ROWS) on the CPU and copies the rows over, also where all layers are on the GPU: its normal way, a few kilobytes, and no doubt about the times. Any other operation on the CPU of a model whose layers were all given to the GPU is a fallback.")
+	var other doc.Table
 	normal := 0 // models of which nothing but the lookup is on the CPU
-	all := table{wrap: true, head: []string{"<backend", "<model", "parameters (millions)", "layers on the GPU", "<placement", "pieces, prefill", "pieces, decode", "CPU operations, prefill", "CPU operations, decode", "their bytes, prefill", "their bytes, decode", "<operations"}}
+	all := doc.Table{Wrap: true, Head: []string{"<backend", "<model", "parameters (millions)", "layers on the GPU", "<placement", "pieces, prefill", "pieces, decode", "CPU operations, prefill", "CPU operations, decode", "their bytes, prefill", "their bytes, decode", "<operations"}}
 	for _, k := range order {
 		m := models[k]
 		d := m.decode
 		if d == nil || m.prefill != nil && m.prefill.Placement == analysis.PlacedFallback {
 			d = m.prefill
 		}
-		row := []string{k.key.String(), text(k.model), sizeOf(d.ParamsM), fmt.Sprintf("%s of %d", layersText(d.GPULayers), d.Layers), placementWords[d.Placement]}
+		row := []string{k.key.String(), doc.Text(k.model), doc.SizeOf(d.ParamsM), fmt.Sprintf("%s of %d", layersText(d.GPULayers), d.Layers), placementWords[d.Placement]}
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string { return wholeOf(d.Splits) })...)
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string { return wholeOf(d.CPUOps) })...)
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string {
 			if d.CPUBytes == nil {
-				return none
+				return doc.Unknown
 			}
 			return words.Size(*d.CPUBytes)
 		})...)
 		row = append(row, orNone(strings.Join(d.CPUNames, ", ")))
-		all.rows = append(all.rows, row)
+		all.Rows = append(all.Rows, row)
 		if d.Placement == analysis.PlacedWhole || d.Placement == analysis.PlacedLookup {
 			normal++
 		} else {
-			other.rows = append(other.rows, row)
+			other.Rows = append(other.Rows, row)
 		}
 	}
-	other.wrap, other.head = true, all.head
+	other.Wrap, other.Head = true, all.Head
 	switch {
 	case normal == len(order):
-		w.doc.say("Of all %s the graphs run whole on the GPU but for that.", count(normal, "pair of model and backend", "pairs of model and backend"))
+		w.doc.Say("Of all %s the graphs run whole on the GPU but for that.", doc.Count(normal, "pair of model and backend", "pairs of model and backend"))
 	default:
-		w.doc.say("Of %d of %s the graphs run whole on the GPU but for that. The others:", normal, count(len(order), "pair of model and backend", "pairs of model and backend"))
+		w.doc.Say("Of %d of %s the graphs run whole on the GPU but for that. The others:", normal, doc.Count(len(order), "pair of model and backend", "pairs of model and backend"))
 		w.foldLong("What the CPU computes of them", other)
 	}
 	if normal > 0 {
-		w.doc.fold(fmt.Sprintf("Placement of each model (%d)", len(all.rows)), all)
+		w.doc.Fold(fmt.Sprintf("Placement of each model (%d)", len(all.Rows)), all)
 	}
 }
 
@@ -289,7 +290,7 @@ func layersText(n int) string {
 
 // graphFacts is one fact of prefill's graph and of decode's.
 func graphFacts(prefill, decode *analysis.DeviceCell, of func(*analysis.DeviceCell) string) []string {
-	out := []string{none, none}
+	out := []string{doc.Unknown, doc.Unknown}
 	for i, d := range []*analysis.DeviceCell{prefill, decode} {
 		if d != nil {
 			out[i] = of(d)
@@ -303,31 +304,31 @@ func (w *writer) devicePower() {
 		return d.PowerW != nil || d.SMClockMHz != nil || d.Throttle != nil
 	})
 	if !known {
-		w.doc.say("Power, clocks and temperature were not read.")
+		w.doc.Say("Power, clocks and temperature were not read.")
 		return
 	}
-	w.doc.say("Power, clocks and temperature during the phase itself. Energy per token is by the card's counter, idle power included; ± is what one tick of the counter at either end leaves open, as a bound, without the sensor's own error. It is missing where a phase is shorter than a few of the counter's ticks: a longer answer or prompt gives it. What held the clocks down is in NVML's words: a power cap (sw_power_cap) is the normal state of a loaded card and ties the times to that limit; slowdowns by heat or by the hardware spoil them (`throttled`).")
+	w.doc.Say("Power, clocks and temperature during the phase itself. Energy per token is by the card's counter, idle power included; ± is what one tick of the counter at either end leaves open, as a bound, without the sensor's own error. It is missing where a phase is shorter than a few of the counter's ticks: a longer answer or prompt gives it. What held the clocks down is in NVML's words: a power cap (sw_power_cap) is the normal state of a loaded card and ties the times to that limit; slowdowns by heat or by the hardware spoil them (`throttled`).")
 	w.showCells("Power and clocks", []deviceColumn{
-		{"power (W)", func(d *analysis.DeviceCell) string { return numberOf(d.PowerW) }},
-		{"energy (J/token)", func(d *analysis.DeviceCell) string { return numberOf(d.JPerToken) }},
-		{"± (J/token)", func(d *analysis.DeviceCell) string { return numberOf(d.JPerTokenPM) }},
-		{"calls with energy", func(d *analysis.DeviceCell) string { return fmt.Sprintf("%d of %d", d.EnergyCalls, d.N) }},
-		{"SM clock (MHz)", func(d *analysis.DeviceCell) string { return wholeNumber(d.SMClockMHz) }},
-		{"its least (MHz)", func(d *analysis.DeviceCell) string { return wholeNumber(d.SMClockMinMHz) }},
-		{"memory clock (MHz)", func(d *analysis.DeviceCell) string { return wholeNumber(d.MemClockMHz) }},
-		{"hottest (°C)", func(d *analysis.DeviceCell) string { return wholeNumber(d.TemperatureC) }},
-		{"<clocks held down by", throttleText},
+		{Head: "power (W)", Cell: func(d *analysis.DeviceCell) string { return doc.NumberOf(d.PowerW) }},
+		{Head: "energy (J/token)", Cell: func(d *analysis.DeviceCell) string { return doc.NumberOf(d.JPerToken) }},
+		{Head: "± (J/token)", Cell: func(d *analysis.DeviceCell) string { return doc.NumberOf(d.JPerTokenPM) }},
+		{Head: "calls with energy", Cell: func(d *analysis.DeviceCell) string { return fmt.Sprintf("%d of %d", d.EnergyCalls, d.N) }},
+		{Head: "SM clock (MHz)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(d.SMClockMHz) }},
+		{Head: "its least (MHz)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(d.SMClockMinMHz) }},
+		{Head: "memory clock (MHz)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(d.MemClockMHz) }},
+		{Head: "hottest (°C)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(d.TemperatureC) }},
+		{Head: "<clocks held down by", Cell: throttleText},
 	})
 }
 
 // throttleText names what held the clocks down, what spoils figures in bold.
 func throttleText(d *analysis.DeviceCell) string {
 	if d.Throttle == nil {
-		return none
+		return doc.Unknown
 	}
 	var out []string
 	for _, x := range d.Throttle {
-		name := text(x)
+		name := doc.Text(x)
 		if slices.Contains(d.ThrottleSpoiling, x) {
 			name = "**" + name + "**"
 		}
@@ -350,5 +351,5 @@ func (w *writer) gpus() string {
 	if len(names) == 0 {
 		names = []string{w.r.Manifest.Text("nvml", "name")}
 	}
-	return text(strings.Join(names, ", "))
+	return doc.Text(strings.Join(names, ", "))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/runs"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -21,27 +22,27 @@ var buildSections = [][]string{{"llmscale", "native"}, {"llmscale"}, {"llama"}}
 // facts says what ran, where and when.
 func (w *writer) facts() {
 	m := w.r.Manifest
-	w.doc.section("Run facts")
+	w.doc.Section("Run facts")
 	if m.Empty() {
-		w.doc.say("The run has no manifest: machine, configuration and command are unknown.")
+		w.doc.Say("The run has no manifest: machine, configuration and command are unknown.")
 	}
-	t := table{wrap: true, head: []string{"<fact", "<value"}}
+	t := doc.Table{Wrap: true, Head: []string{"<fact", "<value"}}
 	add := func(name, value string) {
 		if value != "" {
-			t.rows = append(t.rows, []string{name, value})
+			t.Rows = append(t.Rows, []string{name, value})
 		}
 	}
-	add("run", text(strings.TrimSpace(w.r.RunName+" "+w.r.RunID)))
-	add("state", text(m.Text("run_state")))
+	add("run", doc.Text(strings.TrimSpace(w.r.RunName+" "+w.r.RunID)))
+	add("state", doc.Text(m.Text("run_state")))
 	add("started", w.started())
-	add("harness", text(w.r.Harness))
-	add("processor", text(firstText(m, []string{"environment", "cpu"}, []string{"platform", "processor"})))
+	add("harness", doc.Text(w.r.Harness))
+	add("processor", doc.Text(firstText(m, []string{"environment", "cpu"}, []string{"platform", "processor"})))
 	add("cores", w.cores())
 	if b, ok := intAt(m, "environment", "memory_bytes"); ok {
 		add("memory", words.Size(int64(b)))
 	}
 	add("GPU", w.gpus())
-	add("system", text(strings.TrimSpace(firstText(m, []string{"environment", "os"}, []string{"platform", "os"})+" "+
+	add("system", doc.Text(strings.TrimSpace(firstText(m, []string{"environment", "os"}, []string{"platform", "os"})+" "+
 		m.Text("environment", "kernel")+" "+firstText(m, []string{"environment", "arch"}, []string{"platform", "machine"}))))
 	add("threads", w.modelFact(func(x cells.Model) string { return numberText(x.Threads) }))
 	add("llama.cpp commit", w.llamaCommit())
@@ -53,8 +54,8 @@ func (w *writer) facts() {
 			}
 		}
 		if len(parts) > 0 {
-			add("build", text(strings.Join(parts, ", ")))
-			add("processor features in use", text(m.Text(append(slices.Clone(section), "system_info")...)))
+			add("build", doc.Text(strings.Join(parts, ", ")))
+			add("processor features in use", doc.Text(m.Text(append(slices.Clone(section), "system_info")...)))
 			break
 		}
 	}
@@ -62,20 +63,20 @@ func (w *writer) facts() {
 	if modified {
 		commit += ", with changes"
 	}
-	add("program commit", text(commit))
-	add("configuration", text(m.Text("config_path")))
-	add("configuration SHA-256", text(m.Text("config_sha256")))
-	add("seed", text(m.Text("seed")))
+	add("program commit", doc.Text(commit))
+	add("configuration", doc.Text(m.Text("config_path")))
+	add("configuration SHA-256", doc.Text(m.Text("config_sha256")))
+	add("seed", doc.Text(m.Text("seed")))
 	add("calls per cell", w.plan())
 	add("answer length", w.answerLength())
 	add("prompts", w.prompts())
 	add("records", w.records())
 	add("repetitions", w.repetitions())
 	add("sum of phases", w.phases())
-	add("analysis", text(fmt.Sprintf("%d bootstrap resamples, seed %d, x axis %s", max(0, w.r.Options.Bootstrap), w.r.Options.Seed, w.r.Options.XAxis)))
-	w.doc.add(t)
-	if rest := w.manifestRest(); len(rest.rows) > 0 {
-		w.doc.fold("Everything that the manifest says about machine and build", rest)
+	add("analysis", doc.Text(fmt.Sprintf("%d bootstrap resamples, seed %d, x axis %s", max(0, w.r.Options.Bootstrap), w.r.Options.Seed, w.r.Options.XAxis)))
+	w.doc.Add(t)
+	if rest := w.manifestRest(); len(rest.Rows) > 0 {
+		w.doc.Fold("Everything that the manifest says about machine and build", rest)
 	}
 }
 
@@ -109,7 +110,7 @@ func (w *writer) modelFact(of func(cells.Model) string) string {
 			out = append(out, v)
 		}
 	}
-	return text(strings.Join(out, ", "))
+	return doc.Text(strings.Join(out, ", "))
 }
 
 func (w *writer) llamaCommit() string {
@@ -118,7 +119,7 @@ func (w *writer) llamaCommit() string {
 	}
 	for _, section := range buildSections {
 		if s := w.r.Manifest.Text(append(slices.Clone(section), "llama_commit")...); s != "" {
-			return text(s)
+			return doc.Text(s)
 		}
 	}
 	return ""
@@ -132,7 +133,7 @@ func (w *writer) cores() string {
 	if n, ok := intAt(w.r.Manifest, "environment", "physical_cores"); ok {
 		parts = append(parts, fmt.Sprintf("%.0f physical", n))
 	}
-	return join(parts)
+	return doc.Join(parts)
 }
 
 // started is the first session's start and the last one's end.
@@ -169,7 +170,7 @@ func (w *writer) plan() string {
 	}
 	s := fmt.Sprintf("%d measured", *reps)
 	if n := m.Int("warmup_repetitions"); n != nil {
-		s += fmt.Sprintf(", %s before", count(*n, "warm-up", "warm-ups"))
+		s += fmt.Sprintf(", %s before", doc.Count(*n, "warm-up", "warm-ups"))
 	}
 	return s
 }
@@ -200,13 +201,13 @@ func (w *writer) prompts() string {
 			names = append(names, c.Scenario)
 			lengths[c.Scenario] = nil
 		}
-		if n := numberPlain(c.PromptEach()); n != none && !slices.Contains(lengths[c.Scenario], n) {
+		if n := numberPlain(c.PromptEach()); n != doc.Unknown && !slices.Contains(lengths[c.Scenario], n) {
 			lengths[c.Scenario] = append(lengths[c.Scenario], n)
 		}
 	}
 	var out []string
 	for _, n := range names {
-		s := text(n)
+		s := doc.Text(n)
 		switch l := lengths[n]; len(l) {
 		case 0:
 		case 1:
@@ -228,7 +229,7 @@ func (w *writer) records() string {
 	s := fmt.Sprintf("%d read", c.Records)
 	var parts []string
 	for _, status := range slices.Sorted(maps.Keys(c.ByStatus)) {
-		parts = append(parts, fmt.Sprintf("%d %s", c.ByStatus[status], text(status)))
+		parts = append(parts, fmt.Sprintf("%d %s", c.ByStatus[status], doc.Text(status)))
 	}
 	if len(parts) > 0 {
 		s += ": " + strings.Join(parts, ", ")
@@ -238,7 +239,7 @@ func (w *writer) records() string {
 		s += fmt.Sprintf("; %d INVALID", c.Invalid)
 	}
 	if c.Broken > 0 {
-		s += fmt.Sprintf("; %s broken", count(c.Broken, "line", "lines"))
+		s += fmt.Sprintf("; %s broken", doc.Count(c.Broken, "line", "lines"))
 	}
 	if c.Superseded > 0 {
 		s += fmt.Sprintf("; %d superseded", c.Superseded)
@@ -275,7 +276,7 @@ func (w *writer) phases() string {
 		return ""
 	}
 	return fmt.Sprintf("over %s, end to end (timed on its own) differs from prefill + decode by %s %% at the median and %s %% at most (%s)",
-		count(p.N, "call", "calls"), number(p.MedianPercent), number(p.LargestPercent), text(p.Where))
+		doc.Count(p.N, "call", "calls"), doc.Number(p.MedianPercent), doc.Number(p.LargestPercent), doc.Text(p.Where))
 }
 
 // commit is the one that the program was built from; where the program does not
@@ -299,8 +300,8 @@ func (w *writer) native(name string) string {
 }
 
 // manifestRest flattens the manifest's descriptions of machine and build.
-func (w *writer) manifestRest() table {
-	t := table{wrap: true, head: []string{"<key", "<value"}}
+func (w *writer) manifestRest() doc.Table {
+	t := doc.Table{Wrap: true, Head: []string{"<key", "<value"}}
 	for _, section := range []string{"environment", "platform", "llmscale", "llama", "torch", "nvml"} {
 		raw, ok := w.r.Manifest.Raw(section)
 		if !ok {
@@ -314,7 +315,7 @@ func (w *writer) manifestRest() table {
 	return t
 }
 
-func flatten(t *table, path string, v any) {
+func flatten(t *doc.Table, path string, v any) {
 	switch v := v.(type) {
 	case nil:
 	case map[string]any:
@@ -326,10 +327,10 @@ func flatten(t *table, path string, v any) {
 			flatten(t, fmt.Sprintf("%s.%d", path, i), x)
 		}
 	case float64:
-		t.rows = append(t.rows, []string{text(path), strconv.FormatFloat(v, 'f', -1, 64)})
+		t.Rows = append(t.Rows, []string{doc.Text(path), strconv.FormatFloat(v, 'f', -1, 64)})
 	default:
-		if s := clean(fmt.Sprint(v)); s != "" {
-			t.rows = append(t.rows, []string{text(path), text(s)})
+		if s := doc.Clean(fmt.Sprint(v)); s != "" {
+			t.Rows = append(t.Rows, []string{doc.Text(path), doc.Text(s)})
 		}
 	}
 }
@@ -337,7 +338,7 @@ func flatten(t *table, path string, v any) {
 // limits says what this report does not show.
 func (w *writer) limits() {
 	r := w.r
-	items := list{"One machine, one run: nothing here says how another machine, another build or another day would differ. An exponent is a description of the models measured, not a law."}
+	items := doc.List{"One machine, one run: nothing here says how another machine, another build or another day would differ. An exponent is a description of the models measured, not a law."}
 	least, most := 0, 0.0
 	gen, depth := 0.0, 0
 	device, gpu, e2e := false, false, false
@@ -358,12 +359,12 @@ func (w *writer) limits() {
 		e2e = e2e || c.E2EGapPercent != nil || c.BackendKind == "ollama" && r.Harness == runs.HarnessLLMScale
 	}
 	if least > 0 {
-		items = append(items, fmt.Sprintf("Each cell has %s or more. Quantiles of whole calls take 130 (p95) and 662 (p99); with fewer, only medians and ranges are shown.", count(least, "call", "calls")))
+		items = append(items, fmt.Sprintf("Each cell has %s or more. Quantiles of whole calls take 130 (p95) and 662 (p99); with fewer, only medians and ranges are shown.", doc.Count(least, "call", "calls")))
 	}
 	if most > 0 || gen > 0 {
 		behind := ""
 		if depth > 0 {
-			behind = fmt.Sprintf(", behind at most %s", count(depth, "token", "tokens"))
+			behind = fmt.Sprintf(", behind at most %s", doc.Count(depth, "token", "tokens"))
 		}
 		items = append(items, fmt.Sprintf("Prompts have at most %.0f tokens and answers %.0f"+behind+": longer contexts cost more attention and KV cache, and may scale otherwise.", most, gen))
 	}
@@ -391,18 +392,18 @@ func (w *writer) limits() {
 		if len(batches) > 1 || batches[0] != "1" {
 			alone = "sequences of equal length that begin together, one batch at a time"
 		}
-		items = append(items, fmt.Sprintf("Batch size %s, %s: no queueing, no concurrency.", text(join(batches)), alone))
+		items = append(items, fmt.Sprintf("Batch size %s, %s: no queueing, no concurrency.", doc.Text(doc.Join(batches)), alone))
 	}
 	if len(architectures) == 1 {
-		items = append(items, fmt.Sprintf("One architecture (%s): others may scale otherwise.", text(slices.Sorted(maps.Keys(architectures))[0])))
+		items = append(items, fmt.Sprintf("One architecture (%s): others may scale otherwise.", doc.Text(slices.Sorted(maps.Keys(architectures))[0])))
 	} else if len(architectures) > 1 {
-		items = append(items, fmt.Sprintf("Several architectures (%s): where one fit holds more than one of them, size and architecture cannot be told apart.", text(join(slices.Sorted(maps.Keys(architectures))))))
+		items = append(items, fmt.Sprintf("Several architectures (%s): where one fit holds more than one of them, size and architecture cannot be told apart.", doc.Text(doc.Join(slices.Sorted(maps.Keys(architectures))))))
 	}
 	if len(types) > 1 {
-		items = append(items, fmt.Sprintf("Several weight types (%s): compare exponents between them with care.", text(join(slices.Sorted(maps.Keys(types))))))
+		items = append(items, fmt.Sprintf("Several weight types (%s): compare exponents between them with care.", doc.Text(doc.Join(slices.Sorted(maps.Keys(types))))))
 	}
 	if n := len(synthetic); n > 0 {
-		items = append(items, fmt.Sprintf("%d of %s have seeded random weights: that leaves timing as it is, and makes their text meaningless. Quality is not measured for any model.", n, count(len(total), "model", "models")))
+		items = append(items, fmt.Sprintf("%d of %s have seeded random weights: that leaves timing as it is, and makes their text meaningless. Quality is not measured for any model.", n, doc.Count(len(total), "model", "models")))
 	} else {
 		items = append(items, "Quality of the answers is not measured.")
 	}
@@ -418,17 +419,17 @@ func (w *writer) limits() {
 	if r.Harness == runs.HarnessTR121 {
 		items = append(items, "These records come from the TR121 harness: its weaknesses (repeated prompts that an Ollama server caches, sums in place of end-to-end times, few samples) are in them.")
 	}
-	w.doc.section("Limits")
-	w.doc.add(items)
+	w.doc.Section("Limits")
+	w.doc.Add(items)
 }
 
 // repeat gives the command that makes the same run.
 func (w *writer) repeat() {
 	m := w.r.Manifest
-	w.doc.section("Run it again")
+	w.doc.Section("Run it again")
 	var argv []string
 	if !m.Decode(&argv, "argv") || len(argv) == 0 {
-		w.doc.say("The command is unknown: the manifest does not have it.")
+		w.doc.Say("The command is unknown: the manifest does not have it.")
 		return
 	}
 	quoted := make([]string, len(argv))
@@ -449,26 +450,26 @@ func (w *writer) repeat() {
 	var openmp map[string]string
 	m.Decode(&openmp, "environment", "openmp_variables")
 	for _, k := range slices.Sorted(maps.Keys(openmp)) {
-		fmt.Fprintf(&sb, "export %s=%s\n", clean(k), shellQuote(openmp[k]))
+		fmt.Fprintf(&sb, "export %s=%s\n", doc.Clean(k), shellQuote(openmp[k]))
 	}
 	sb.WriteString(strings.Join(quoted, " ") + "\n")
-	w.doc.add(code(sb.String()))
+	w.doc.Add(doc.Code(sb.String()))
 	s := "The same prompts come from the same configuration"
 	if hash := m.Text("config_sha256"); hash != "" {
-		s += fmt.Sprintf(" (SHA-256 %s)", text(hash))
+		s += fmt.Sprintf(" (SHA-256 %s)", doc.Text(hash))
 	}
 	if seed := m.Text("seed"); seed != "" {
-		s += " and seed " + text(seed)
+		s += " and seed " + doc.Text(seed)
 	}
 	if modified {
 		s += ". The program had changes that this commit does not hold"
 	}
-	w.doc.add(paragraph(s + "." + further + " Times will differ by noise, and on another machine altogether; keep other programs away from it while it measures."))
+	w.doc.Add(doc.Paragraph(s + "." + further + " Times will differ by noise, and on another machine altogether; keep other programs away from it while it measures."))
 }
 
 // shellQuote makes one word of s for a POSIX shell, on one line.
 func shellQuote(s string) string {
-	s = clean(s)
+	s = doc.Clean(s)
 	plain := s != "" && strings.IndexFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,+@%", r))
 	}) < 0

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/doc"
 	"llmscale/runner/record"
 )
 
@@ -36,8 +37,8 @@ func (f *folder) add(k key, sentence string) {
 }
 
 // list has the sentences in the order in which they were first said.
-func (f *folder) list() list {
-	var out list
+func (f *folder) list() doc.List {
+	var out doc.List
 	for _, s := range f.said {
 		out = append(out, strings.ReplaceAll(s, someSeries, f.w.allSeries(f.about[s])))
 	}
@@ -54,10 +55,10 @@ func (w *writer) allSeries(keys []key) string {
 	for _, k := range keys {
 		names = append(names, k.String())
 	}
-	return join(names)
+	return doc.Join(names)
 }
 
-func (w *writer) firstChangeSentences() list {
+func (w *writer) firstChangeSentences() doc.List {
 	f := w.folder()
 	for _, c := range w.r.Answers.FirstChange {
 		f.add(key{c.Backend, c.BatchSize}, w.firstChangeSentence(c, someSeries))
@@ -65,7 +66,7 @@ func (w *writer) firstChangeSentences() list {
 	return f.list()
 }
 
-func (w *writer) feasibilitySentences() list {
+func (w *writer) feasibilitySentences() doc.List {
 	f := w.folder()
 	for _, x := range w.r.Answers.Feasibility {
 		f.add(key{x.Backend, x.BatchSize}, w.feasibilitySentence(x, someSeries))
@@ -73,7 +74,7 @@ func (w *writer) feasibilitySentences() list {
 	return f.list()
 }
 
-func (w *writer) fixedCostSentences() list {
+func (w *writer) fixedCostSentences() doc.List {
 	f := w.folder()
 	for _, k := range w.keys() {
 		f.add(k, w.fixedCostSentence(k, someSeries))
@@ -83,8 +84,8 @@ func (w *writer) fixedCostSentences() list {
 
 // slopeSentences has decode first, then prefill, then what has no slope: both
 // modes together where one reason holds for both.
-func (w *writer) slopeSentences() list {
-	var known list
+func (w *writer) slopeSentences() doc.List {
+	var known doc.List
 	var keys []key
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 		for _, s := range w.r.Answers.Slopes {
@@ -108,7 +109,7 @@ func (w *writer) slopeSentences() list {
 				if s.Backend != k.backend || s.BatchSize != k.batch || s.Mode != mode || !noSlope(s) {
 					continue
 				}
-				cause := text(s.Why) + "."
+				cause := doc.Text(s.Why) + "."
 				if !slices.Equal(s.WarningCodes, []string{"too_few_points"}) { // which is the reason itself
 					cause += w.codes(s.WarningCodes)
 				}
@@ -123,7 +124,7 @@ func (w *writer) slopeSentences() list {
 			if len(modes[cause]) > 1 {
 				grows = "times on %s grow"
 			}
-			f.add(k, fmt.Sprintf("How %s "+grows+" with %s is **unknown** on this machine: %s", join(modes[cause]), someSeries, w.axis(), cause))
+			f.add(k, fmt.Sprintf("How %s "+grows+" with %s is **unknown** on this machine: %s", doc.Join(modes[cause]), someSeries, w.axis(), cause))
 		}
 	}
 	return append(known, f.list()...)
@@ -135,7 +136,7 @@ func noSlope(s analysis.SlopeAnswer) bool {
 
 // tailSentences folds what is unknown, with the worst ratio of the backends that
 // it is about.
-func (w *writer) tailSentences() list {
+func (w *writer) tailSentences() doc.List {
 	f := w.folder()
 	worst := map[string]analysis.TailTrend{}
 	for _, t := range w.r.Answers.Tails {
@@ -154,7 +155,7 @@ func (w *writer) tailSentences() list {
 		if !known {
 			continue
 		}
-		out[i] += fmt.Sprintf(" The worst %s of single token times is %s, on %s", text(strings.ReplaceAll(t.Quantile, "_over_", "/")), numberOf(t.WorstRatio), text(t.WorstModel))
+		out[i] += fmt.Sprintf(" The worst %s of single token times is %s, on %s", doc.Text(strings.ReplaceAll(t.Quantile, "_over_", "/")), doc.NumberOf(t.WorstRatio), doc.Text(t.WorstModel))
 		if len(f.about[s]) > 1 {
 			out[i] += " by " + series(t.Backend, t.BatchSize)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/runs"
 )
@@ -177,11 +178,11 @@ func TestNoExponentInBold(t *testing.T) {
 		s := r.Answers.Slopes[0]
 		law := s.Verdict == "grows" || s.Verdict == "shrinks"
 		for _, b := range bolds.FindAllStringSubmatch(md, -1) {
-			if value := fixed(s.Slope, 3); b[1] == value && !law {
+			if value := doc.Fixed(s.Slope, 3); b[1] == value && !law {
 				t.Errorf("%s (%s): %s in bold", c.name, s.Verdict, value)
 			}
 		}
-		if strings.Contains(page, "<strong>"+fixed(s.Slope, 3)+"</strong>") && !law {
+		if strings.Contains(page, "<strong>"+doc.Fixed(s.Slope, 3)+"</strong>") && !law {
 			t.Errorf("%s: bold in report.html", c.name)
 		}
 	}

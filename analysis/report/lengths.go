@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -19,62 +20,62 @@ func (w *writer) lengths() {
 	if len(w.r.DecodeLengths) == 0 {
 		return
 	}
-	w.doc.section("Decode by length of the answer")
-	w.doc.say("Decode time over the tokens decoded, by their number, at equal prompts. The ratio is to the shortest answers' time per token; where its 95 %% interval lies within %s %% of 1 it counts as the same. All intervals of this section come from the calls of one process.", size(100*analysis.LengthTolerance))
+	w.doc.Section("Decode by length of the answer")
+	w.doc.Say("Decode time over the tokens decoded, by their number, at equal prompts. The ratio is to the shortest answers' time per token; where its 95 %% interval lies within %s %% of 1 it counts as the same. All intervals of this section come from the calls of one process.", doc.Size(100*analysis.LengthTolerance))
 	for _, s := range append(w.lengthSentences(), w.positionSentences()...) {
-		w.doc.add(paragraph(s))
+		w.doc.Add(doc.Paragraph(s))
 	}
 	w.figures(plot.KindLengths)
 
-	t := table{head: []string{"<model", "<backend", "parameters (millions)", "prompt (tokens)", "answer (tokens)", "calls", "decode (ms)", "decode (ms/token)", "ratio to the shortest", "decode share (%)"}}
+	t := doc.Table{Head: []string{"<model", "<backend", "parameters (millions)", "prompt (tokens)", "answer (tokens)", "calls", "decode (ms)", "decode (ms/token)", "ratio to the shortest", "decode share (%)"}}
 	for _, d := range w.r.DecodeLengths {
-		t.rows = append(t.rows, []string{text(d.Model), series(d.Backend, d.BatchSize), sizeOf(d.ParamsM), promptAt(d.PromptTokens, d.Depth), strconv.Itoa(d.GenTokens),
-			strconv.Itoa(d.N), number(d.DecodeMS), number(d.MSPerToken), fixed(&d.Ratio, 3), percent(d.Fraction)})
+		t.Rows = append(t.Rows, []string{doc.Text(d.Model), series(d.Backend, d.BatchSize), doc.SizeOf(d.ParamsM), promptAt(d.PromptTokens, d.Depth), strconv.Itoa(d.GenTokens),
+			strconv.Itoa(d.N), doc.Number(d.DecodeMS), doc.Number(d.MSPerToken), doc.Fixed(&d.Ratio, 3), doc.Percent(d.Fraction)})
 	}
-	w.doc.add(t)
+	w.doc.Add(t)
 
-	w.doc.say("Decode time in ms = fixed + per token · tokens, over the calls, each weighted with 1/tokens². “Later positions” is by how much one step takes longer 100 positions later, from the steps of the longest answers.")
-	f := table{head: []string{"<model", "<backend", "prompt (tokens)", "lengths", "calls", "fixed (ms)", "95 % t-interval", "per token (ms)", "95 % t-interval", "R²",
+	w.doc.Say("Decode time in ms = fixed + per token · tokens, over the calls, each weighted with 1/tokens². “Later positions” is by how much one step takes longer 100 positions later, from the steps of the longest answers.")
+	f := doc.Table{Head: []string{"<model", "<backend", "prompt (tokens)", "lengths", "calls", "fixed (ms)", "95 % t-interval", "per token (ms)", "95 % t-interval", "R²",
 		"later positions (µs per 100)", "95 % t-interval", "of a step (%)", "<unknown or in doubt, and why"}}
 	doubts := false
 	for _, x := range w.r.DecodeLengthFits {
 		var why []string
-		row := []string{text(x.Model), series(x.Backend, x.BatchSize), promptAt(x.PromptTokens, x.Depth), strconv.Itoa(x.NLengths), strconv.Itoa(x.N)}
+		row := []string{doc.Text(x.Model), series(x.Backend, x.BatchSize), promptAt(x.PromptTokens, x.Depth), strconv.Itoa(x.NLengths), strconv.Itoa(x.N)}
 		if x.OK {
-			row = append(row, numberOf(x.FixedMS), numbers(x.FixedT), numberOf(x.PerTokenMS), numbers(x.PerTokenT), fixed(x.R2, 4))
+			row = append(row, doc.NumberOf(x.FixedMS), numbers(x.FixedT), doc.NumberOf(x.PerTokenMS), numbers(x.PerTokenT), doc.Fixed(x.R2, 4))
 		} else {
-			row = append(row, "unknown", none, "unknown", none, none)
-			why = append(why, "line: "+text(x.Reason))
+			row = append(row, "unknown", doc.Unknown, "unknown", doc.Unknown, doc.Unknown)
+			why = append(why, "line: "+doc.Text(x.Reason))
 		}
 		p := x.Position
 		if p.NSPer100 != nil {
-			row = append(row, number(*p.NSPer100/1e3), numbers(scaled(p.CI, 1e-3)), fixed(hundredfold(p.Relative), 2))
+			row = append(row, doc.Number(*p.NSPer100/1e3), numbers(scaled(p.CI, 1e-3)), doc.Fixed(hundredfold(p.Relative), 2))
 		} else {
-			row = append(row, "unknown", none, none)
-			why = append(why, "later positions: "+text(p.Reason))
+			row = append(row, "unknown", doc.Unknown, doc.Unknown)
+			why = append(why, "later positions: "+doc.Text(p.Reason))
 		}
 		for _, warning := range x.Warnings {
-			why = append(why, "warning "+text(warning.Code))
+			why = append(why, "warning "+doc.Text(warning.Code))
 		}
 		doubts = doubts || len(why) > 0
-		f.rows = append(f.rows, append(row, orPlain(strings.Join(why, "; "))))
+		f.Rows = append(f.Rows, append(row, orPlain(strings.Join(why, "; "))))
 	}
 	if !doubts {
-		last := len(f.head) - 1
-		f.head = f.head[:last]
-		for i := range f.rows {
-			f.rows[i] = f.rows[i][:last]
+		last := len(f.Head) - 1
+		f.Head = f.Head[:last]
+		for i := range f.Rows {
+			f.Rows[i] = f.Rows[i][:last]
 		}
 	}
-	w.doc.add(f)
+	w.doc.Add(f)
 }
 
 // numbers prints an interval with the digits of number.
 func numbers(i *stats.Interval) string {
 	if i == nil {
-		return none
+		return doc.Unknown
 	}
-	return number(i.Low) + " to " + number(i.High)
+	return doc.Number(i.Low) + " to " + doc.Number(i.High)
 }
 
 func scaled(i *stats.Interval, by float64) *stats.Interval {
@@ -95,7 +96,7 @@ func hundredfold(v *float64) *float64 {
 // orPlain is text that is escaped already, or a dash.
 func orPlain(s string) string {
 	if s == "" {
-		return none
+		return doc.Unknown
 	}
 	return s
 }
@@ -121,7 +122,7 @@ func (w *writer) lengthSentences() []string {
 	for _, g := range groups {
 		parts := map[string][]string{}
 		for _, a := range byGroup[g] {
-			name, change := text(a.Model), 100*(a.Ratio-1)
+			name, change := doc.Text(a.Model), 100*(a.Ratio-1)
 			verdict := a.Verdict
 			switch verdict {
 			case "same":
@@ -129,38 +130,38 @@ func (w *writer) lengthSentences() []string {
 				if change < 0 {
 					change = -change
 				}
-				name = fmt.Sprintf("by **%s %%** on %s", fixed(&change, 1), name)
+				name = fmt.Sprintf("by **%s %%** on %s", doc.Fixed(&change, 1), name)
 				if a.CI != nil {
 					lo, hi := 100*(a.CI.Low-1), 100*(a.CI.High-1)
 					if a.Verdict == "falls" {
 						lo, hi = -hi, -lo
 					}
-					name += fmt.Sprintf(" (95 %% %s to %s within one process)", fixed(&lo, 1), fixed(&hi, 1))
+					name += fmt.Sprintf(" (95 %% %s to %s within one process)", doc.Fixed(&lo, 1), doc.Fixed(&hi, 1))
 				}
 			default:
 				verdict = "unknown"
-				name += " (" + text(a.Why) + ")"
+				name += " (" + doc.Text(a.Why) + ")"
 			}
 			parts[verdict] = append(parts[verdict], name)
 		}
 		var said []string
 		if p := parts["same"]; p != nil {
-			said = append(said, fmt.Sprintf("**does not depend** on the length within %s %% on %s", size(100*analysis.LengthTolerance), join(p)))
+			said = append(said, fmt.Sprintf("**does not depend** on the length within %s %% on %s", doc.Size(100*analysis.LengthTolerance), doc.Join(p)))
 		}
 		for _, verdict := range []string{"grows", "falls"} {
 			if p := parts[verdict]; p != nil {
-				said = append(said, verdict+" "+join(p))
+				said = append(said, verdict+" "+doc.Join(p))
 			}
 		}
-		s := fmt.Sprintf("From answers of %d to %d tokens at prompts of %s, decode time per token on %s", g.shortest, g.longest, count(g.prompt, "token", "tokens")+atDepth(g.depth), g.key)
+		s := fmt.Sprintf("From answers of %d to %d tokens at prompts of %s, decode time per token on %s", g.shortest, g.longest, doc.Count(g.prompt, "token", "tokens")+atDepth(g.depth), g.key)
 		if len(said) > 0 {
 			s += " " + strings.Join(said, "; it ") + ", on this machine, within one process."
 		}
 		if p := parts["unknown"]; p != nil {
 			if len(said) > 0 {
-				s += " Whether it does is **unknown** for " + join(p) + "."
+				s += " Whether it does is **unknown** for " + doc.Join(p) + "."
 			} else {
-				s = strings.Replace(s, "decode time per token", "whether decode time per token", 1) + " depends on the length is **unknown** on this machine: " + join(p) + "."
+				s = strings.Replace(s, "decode time per token", "whether decode time per token", 1) + " depends on the length is **unknown** on this machine: " + doc.Join(p) + "."
 			}
 		}
 		out = append(out, s)
@@ -179,28 +180,28 @@ func (w *writer) positionSentences() []string {
 				continue
 			}
 			if p.CI.Low <= 0 && p.CI.High >= 0 {
-				still = append(still, text(f.Model)+atDepth(f.Depth))
+				still = append(still, doc.Text(f.Model)+atDepth(f.Depth))
 				continue
 			}
-			moved = append(moved, fmt.Sprintf("%s %% on %s", signed(100**p.Relative), text(f.Model)+atDepth(f.Depth)))
+			moved = append(moved, fmt.Sprintf("%s %% on %s", signed(100**p.Relative), doc.Text(f.Model)+atDepth(f.Depth)))
 		}
 		s := fmt.Sprintf("Within the longest answers on %s, each 100 positions", k)
 		switch {
 		case len(moved) > 0:
-			s += " change the time of one step by " + join(moved)
+			s += " change the time of one step by " + doc.Join(moved)
 			if len(still) > 0 {
-				s += "; on " + join(still) + " no change can be told"
+				s += "; on " + doc.Join(still) + " no change can be told"
 			}
 			out = append(out, s+".")
 		case len(still) > 0:
-			out = append(out, s+" change the time of one step by nothing that can be told, on "+join(still)+".")
+			out = append(out, s+" change the time of one step by nothing that can be told, on "+doc.Join(still)+".")
 		}
 	}
 	return out
 }
 
 func signed(v float64) string {
-	s := fixed(&v, 2)
+	s := doc.Fixed(&v, 2)
 	if v > 0 {
 		return "+" + s
 	}
@@ -229,5 +230,5 @@ func (w *writer) lengthsText() string {
 	for _, n := range lengths {
 		parts = append(parts, strconv.Itoa(n))
 	}
-	return join(parts) + " tokens"
+	return doc.Join(parts) + " tokens"
 }

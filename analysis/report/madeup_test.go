@@ -59,7 +59,7 @@ func (m madeUp) analyze(t testing.TB, rng *rand.Rand) (*analysis.Result, string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	md, err := compose(r, nil).markdown("")
+	md, err := compose(r, nil).Markdown("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 )
 
@@ -16,24 +17,24 @@ func (w *writer) memoryWall() {
 	if wall == nil || len(wall.Cells) == 0 {
 		return
 	}
-	w.doc.section("Memory wall")
-	w.doc.say("What changes as models outgrow the device memory. A limit (vram_limit_gib) reserves the rest of the card before the model is loaded. With all layers asked for, a model is whole on the GPU or does not fit; with “fit”, layers that have no room stay with the CPU, from the first one up. Decode is the geometric mean over the scenarios of the medians, by the host's clock.")
-	w.doc.say("On this machine, the sizes at which each thing changes first:")
-	w.doc.add(wallEdges(wall))
+	w.doc.Section("Memory wall")
+	w.doc.Say("What changes as models outgrow the device memory. A limit (vram_limit_gib) reserves the rest of the card before the model is loaded. With all layers asked for, a model is whole on the GPU or does not fit; with “fit”, layers that have no room stay with the CPU, from the first one up. Decode is the geometric mean over the scenarios of the medians, by the host's clock.")
+	w.doc.Say("On this machine, the sizes at which each thing changes first:")
+	w.doc.Add(wallEdges(wall))
 	w.wallMatrices(wall)
 	w.figures(plot.KindWall)
 	if s := w.wallSlowdowns(wall); len(s) > 0 {
-		w.doc.say("How much slower decode is where layers stay with the CPU, as measured: over the same model whole on the GPU where that ran, and over the trend of whole ones, which is the power law through the three largest smaller models that are whole and is followed to 8 times the last of them at most.")
-		w.doc.add(s...)
+		w.doc.Say("How much slower decode is where layers stay with the CPU, as measured: over the same model whole on the GPU where that ran, and over the trend of whole ones, which is the power law through the three largest smaller models that are whole and is followed to 8 times the last of them at most.")
+		w.doc.Add(s...)
 	}
-	w.doc.fold(fmt.Sprintf("Each model under each limit (%d)", len(wall.Cells)), wallTable(wall))
+	w.doc.Fold(fmt.Sprintf("Each model under each limit (%d)", len(wall.Cells)), wallTable(wall))
 }
 
 func limitText(limit *float64) string {
 	if limit == nil {
 		return "whole card"
 	}
-	return size(*limit) + " GiB"
+	return doc.Size(*limit) + " GiB"
 }
 
 // way names a backend by what it varies.
@@ -51,28 +52,28 @@ func typeName(weights string) string {
 	if weights == "" {
 		return "weights of unknown type"
 	}
-	return text(weights)
+	return doc.Text(weights)
 }
 
 // wallEdges has for each weight type and way the last size that is whole, and the
 // first that is not.
-func wallEdges(wall *analysis.MemoryWall) table {
+func wallEdges(wall *analysis.MemoryWall) doc.Table {
 	sized := func(name string, m *float64) string {
 		switch {
 		case name == "":
 			return "none"
 		case m == nil:
-			return text(name)
+			return doc.Text(name)
 		}
-		return fmt.Sprintf("%s (%s)", text(name), strings.TrimSuffix(params(m), " parameters"))
+		return fmt.Sprintf("%s (%s)", doc.Text(name), strings.TrimSuffix(doc.Params(m), " parameters"))
 	}
-	t := table{head: []string{"<weights", "<memory, layers", "<largest whole on the GPU", "<smallest with layers on the CPU", "<smallest that did not fit"}}
+	t := doc.Table{Head: []string{"<weights", "<memory, layers", "<largest whole on the GPU", "<smallest with layers on the CPU", "<smallest that did not fit"}}
 	for _, e := range wall.Edges {
-		at := text(way(e.LimitGiB, e.Asked))
+		at := doc.Text(way(e.LimitGiB, e.Asked))
 		if e.BatchSize > 1 {
 			at += fmt.Sprintf(", batch %d", e.BatchSize)
 		}
-		t.rows = append(t.rows, []string{orPlain(text(e.WeightType)), at, sized(e.LastWhole, e.LastWholeM), sized(e.FirstPartial, e.FirstPartialM), sized(e.FirstTooBig, e.FirstTooBigM)})
+		t.Rows = append(t.Rows, []string{orPlain(doc.Text(e.WeightType)), at, sized(e.LastWhole, e.LastWholeM), sized(e.FirstPartial, e.FirstPartialM), sized(e.FirstTooBig, e.FirstTooBigM)})
 	}
 	return t
 }
@@ -95,7 +96,7 @@ func (w *writer) wallMatrices(wall *analysis.MemoryWall) {
 		cells[k] = append(cells[k], c)
 	}
 	for _, k := range order {
-		t := table{head: []string{"<model", "parameters (millions)"}}
+		t := doc.Table{Head: []string{"<model", "parameters (millions)"}}
 		var backends, models []string
 		for _, c := range cells[k] {
 			if !slices.Contains(backends, c.Backend) {
@@ -106,7 +107,7 @@ func (w *writer) wallMatrices(wall *analysis.MemoryWall) {
 				}); again {
 					head += " (" + c.Backend + ")"
 				}
-				t.head = append(t.head, text(head))
+				t.Head = append(t.Head, doc.Text(head))
 			}
 			if !slices.Contains(models, c.Model) {
 				models = append(models, c.Model)
@@ -121,24 +122,24 @@ func (w *writer) wallMatrices(wall *analysis.MemoryWall) {
 			}
 		}
 		for _, m := range models {
-			row := []string{text(m), none}
+			row := []string{doc.Text(m), doc.Unknown}
 			for _, b := range backends {
-				at := none
+				at := doc.Unknown
 				for _, c := range cells[k] {
 					if c.Model == m && c.Backend == b {
-						at, row[1] = wallText(c), sizeOf(c.ParamsM)
+						at, row[1] = wallText(c), doc.SizeOf(c.ParamsM)
 					}
 				}
 				row = append(row, at)
 			}
-			t.rows = append(t.rows, row)
+			t.Rows = append(t.Rows, row)
 		}
 		name := typeName(k.weights)
 		if k.batch > 1 {
 			name += fmt.Sprintf(" at batch %d", k.batch)
 		}
-		w.doc.say("**%s**: decode in ms per token; where not all layers are on the GPU, how many of them are.", name)
-		w.doc.add(t)
+		w.doc.Say("**%s**: decode in ms per token; where not all layers are on the GPU, how many of them are.", name)
+		w.doc.Add(t)
 	}
 }
 
@@ -162,19 +163,19 @@ func wallText(c *analysis.WallCell) string {
 	case analysis.WallTooBig:
 		return "did not fit"
 	case analysis.WallFailed:
-		return text(c.Status)
+		return doc.Text(c.Status)
 	case analysis.WallInvalid:
 		return "no call counts"
 	case analysis.WallWhole:
-		return numberOf(c.DecodeMS)
+		return doc.NumberOf(c.DecodeMS)
 	}
-	return fmt.Sprintf("%s (%s)", numberOf(c.DecodeMS), onGPU(c))
+	return fmt.Sprintf("%s (%s)", doc.NumberOf(c.DecodeMS), onGPU(c))
 }
 
 func onGPU(c *analysis.WallCell) string {
 	switch {
 	case c.GPULayers == nil:
-		return none
+		return doc.Unknown
 	case c.Layers == 0:
 		return layersText(*c.GPULayers)
 	case *c.GPULayers < 0:
@@ -184,20 +185,20 @@ func onGPU(c *analysis.WallCell) string {
 }
 
 // wallSlowdowns has the models that are there in part.
-func (w *writer) wallSlowdowns(wall *analysis.MemoryWall) []block {
-	t := table{head: []string{"<weights", "<memory, layers", "<model", "parameters (millions)", "layers on the GPU", "decode (ms/token)", "times the same model whole", "<whole on", "times the trend", "trend followed to (times)"}}
+func (w *writer) wallSlowdowns(wall *analysis.MemoryWall) []doc.Block {
+	t := doc.Table{Head: []string{"<weights", "<memory, layers", "<model", "parameters (millions)", "layers on the GPU", "decode (ms/token)", "times the same model whole", "<whole on", "times the trend", "trend followed to (times)"}}
 	for i := range wall.Cells {
 		c := &wall.Cells[i]
 		if c.OverWhole == nil && c.OverTrend == nil {
 			continue
 		}
-		t.rows = append(t.rows, []string{orPlain(text(c.WeightType)), text(way(c.LimitGiB, c.Asked)), text(c.Model), sizeOf(c.ParamsM), onGPU(c), numberOf(c.DecodeMS),
-			numberOf(c.OverWhole), orNone(c.WholeIn), numberOf(c.OverTrend), fixed(c.TrendReach, 1)})
+		t.Rows = append(t.Rows, []string{orPlain(doc.Text(c.WeightType)), doc.Text(way(c.LimitGiB, c.Asked)), doc.Text(c.Model), doc.SizeOf(c.ParamsM), onGPU(c), doc.NumberOf(c.DecodeMS),
+			doc.NumberOf(c.OverWhole), orNone(c.WholeIn), doc.NumberOf(c.OverTrend), doc.Fixed(c.TrendReach, 1)})
 	}
-	if len(t.rows) == 0 {
+	if len(t.Rows) == 0 {
 		return nil
 	}
-	return []block{t}
+	return []doc.Block{t}
 }
 
 // stateWords say what a state is, in the table of all cells.
@@ -206,12 +207,12 @@ var stateWords = map[string]string{
 	analysis.WallTooBig: "did not fit", analysis.WallFailed: "failed", analysis.WallInvalid: "no call counts",
 }
 
-func wallTable(wall *analysis.MemoryWall) table {
-	t := table{wrap: true, head: []string{"<backend", "<memory, layers", "<weights", "<model", "parameters (millions)", "<state", "layers on the GPU", "decode (ms/token)", "on the device (ms/token)", "peak in use (MiB)", "the model's own (MiB)", "<status", "<reason"}}
+func wallTable(wall *analysis.MemoryWall) doc.Table {
+	t := doc.Table{Wrap: true, Head: []string{"<backend", "<memory, layers", "<weights", "<model", "parameters (millions)", "<state", "layers on the GPU", "decode (ms/token)", "on the device (ms/token)", "peak in use (MiB)", "the model's own (MiB)", "<status", "<reason"}}
 	for i := range wall.Cells {
 		c := &wall.Cells[i]
-		t.rows = append(t.rows, []string{series(c.Backend, c.BatchSize), text(way(c.LimitGiB, c.Asked)), orPlain(text(c.WeightType)), text(c.Model), sizeOf(c.ParamsM), stateWords[c.State], onGPU(c),
-			numberOf(c.DecodeMS), numberOf(c.DeviceMS), wholeNumber(c.PeakMiB), wholeNumber(c.OwnMiB), text(c.Status), orNone(c.Reason)})
+		t.Rows = append(t.Rows, []string{series(c.Backend, c.BatchSize), doc.Text(way(c.LimitGiB, c.Asked)), orPlain(doc.Text(c.WeightType)), doc.Text(c.Model), doc.SizeOf(c.ParamsM), stateWords[c.State], onGPU(c),
+			doc.NumberOf(c.DecodeMS), doc.NumberOf(c.DeviceMS), wholeNumber(c.PeakMiB), wholeNumber(c.OwnMiB), doc.Text(c.Status), orNone(c.Reason)})
 	}
 	return t
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"llmscale/analysis/doc"
 )
 
 // built is what a program was built from, as manifests have it.
@@ -60,7 +62,7 @@ func (b built) command(bin string) (command, further string) {
 		set = append(set, "CMAKE_FLAGS="+shellQuote(strings.Join(cmake, " ")))
 	}
 	if (b.kind == "" || b.kind == "Release") && flags != "" && flags != releaseFlags(b.portable) {
-		further = fmt.Sprintf(" The build had other compiler flags than this command gives: %s. Set CMAKE_FLAGS to match.", text(flags))
+		further = fmt.Sprintf(" The build had other compiler flags than this command gives: %s. Set CMAKE_FLAGS to match.", doc.Text(flags))
 	}
 	set = append(set, "make build")
 	if bin != "" {

@@ -20,6 +20,8 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
 	"llmscale/analysis/plot"
 )
 
@@ -32,14 +34,14 @@ type Paths struct {
 // Write makes report.md and report.html in runDir. The figures must lie where
 // figs say; report.md points to the PNG files relative to runDir, report.html
 // holds the SVG files' contents.
-func Write(runDir string, r *analysis.Result, figs []plot.Figure) (Paths, error) {
+func Write(runDir string, r *analysis.Result, figs []figure.Drawn) (Paths, error) {
 	p := Paths{Markdown: filepath.Join(runDir, "report.md"), HTML: filepath.Join(runDir, "report.html")}
 	doc := compose(r, figs)
-	md, err := doc.markdown(runDir)
+	md, err := doc.Markdown(runDir)
 	if err != nil {
 		return Paths{}, fmt.Errorf("report: %w", err)
 	}
-	page, err := doc.html()
+	page, err := doc.HTML()
 	if err != nil {
 		return Paths{}, fmt.Errorf("report: %w", err)
 	}
@@ -55,17 +57,17 @@ func Write(runDir string, r *analysis.Result, figs []plot.Figure) (Paths, error)
 // writer composes the document of one Result.
 type writer struct {
 	r    *analysis.Result
-	figs []plot.Figure
-	doc  *document
+	figs []figure.Drawn
+	doc  *doc.Document
 }
 
 // compose puts the sections in the order in which a reader needs them.
-func compose(r *analysis.Result, figs []plot.Figure) *document {
+func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	title := "Model scaling"
-	if name := clean(r.RunName + " " + r.RunID); name != "" {
+	if name := doc.Clean(r.RunName + " " + r.RunID); name != "" {
 		title += ": " + name
 	}
-	w := &writer{r: r, figs: figs, doc: &document{title: title}}
+	w := &writer{r: r, figs: figs, doc: &doc.Document{Title: title}}
 	w.answer()
 	w.overviewFigures()
 	w.models()
@@ -101,7 +103,7 @@ func (w *writer) figures(kind string) bool {
 	any := false
 	for _, f := range w.figs {
 		if f.Kind == kind {
-			w.doc.add(figure{f})
+			w.doc.Add(doc.Picture{Drawn: f})
 			any = true
 		}
 	}
@@ -111,7 +113,7 @@ func (w *writer) figures(kind string) bool {
 func (w *writer) overviewFigures() {
 	for _, f := range w.figs {
 		if f.Kind == plot.KindOverview {
-			w.doc.section("At a glance")
+			w.doc.Section("At a glance")
 			w.figures(plot.KindOverview)
 			return
 		}
@@ -127,15 +129,15 @@ func (w *writer) axis() string {
 	if i := strings.Index(label, " ("); i > 0 {
 		label = label[:i]
 	}
-	return text(label)
+	return doc.Text(label)
 }
 
 // series names a backend at a batch size.
 func series(backend string, batch int) string {
 	if batch > 1 {
-		return fmt.Sprintf("%s at batch %d", text(backend), batch)
+		return fmt.Sprintf("%s at batch %d", doc.Text(backend), batch)
 	}
-	return text(backend)
+	return doc.Text(backend)
 }
 
 // key is a backend at a batch size, to group by.

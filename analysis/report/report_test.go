@@ -14,6 +14,8 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/plot/plottest"
@@ -51,7 +53,7 @@ func writeDrawn(t *testing.T, r *analysis.Result) (md, page string) {
 	return md, page
 }
 
-func writeWith(t *testing.T, dir string, r *analysis.Result, figs []plot.Figure) (md, page string) {
+func writeWith(t *testing.T, dir string, r *analysis.Result, figs []figure.Drawn) (md, page string) {
 	t.Helper()
 	paths, err := Write(dir, r, figs)
 	if err != nil {
@@ -278,10 +280,10 @@ func TestHostileText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := clean(textOf(body))
+	text := doc.Clean(textOf(body))
 	for _, name := range append(evil, r.RunName, s.Backends[0].Name) {
-		if !strings.Contains(text, clean(name)) {
-			t.Errorf("the page does not read %q", clean(name))
+		if !strings.Contains(text, doc.Clean(name)) {
+			t.Errorf("the page does not read %q", doc.Clean(name))
 		}
 	}
 	columns := 0
@@ -343,7 +345,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("a missing folder: %v", err)
 	}
 	dir := t.TempDir()
-	if _, err := Write(dir, r, []plot.Figure{{Kind: plot.KindTails, PNGPath: filepath.Join(dir, "x.png"), SVGPath: filepath.Join(dir, "x.svg")}}); err == nil {
+	if _, err := Write(dir, r, []figure.Drawn{{Kind: plot.KindTails, PNGPath: filepath.Join(dir, "x.png"), SVGPath: filepath.Join(dir, "x.svg")}}); err == nil {
 		t.Error("a figure that is not there gave no error")
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
@@ -353,7 +355,7 @@ func TestErrors(t *testing.T) {
 	if err := os.WriteFile(svg, []byte("no drawing"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := inlineSVG(figure{plot.Figure{SVGPath: svg}}); err == nil {
+	if _, err := doc.InlineSVG(doc.Picture{Drawn: figure.Drawn{SVGPath: svg}}); err == nil {
 		t.Error("text passed as SVG")
 	}
 }
@@ -433,17 +435,17 @@ func TestNumbers(t *testing.T) {
 	for v, want := range map[float64]string{
 		0: "0", 0.103: "0.1030", 5.0367: "5.037", 123456: "123456", 12.3456: "12.35", -54.17: "-54.17", 0.00001234: "1.234e-05", 999.96: "1000",
 	} {
-		if got := number(v); got != want {
+		if got := doc.Number(v); got != want {
 			t.Errorf("%g: %s, want %s", v, got, want)
 		}
 	}
-	if got := size(0.103); got != "0.103" {
+	if got := doc.Size(0.103); got != "0.103" {
 		t.Errorf("size: %s", got)
 	}
-	if got := text("native_cpu_f32"); got != "native_cpu_f32" {
+	if got := doc.Text("native_cpu_f32"); got != "native_cpu_f32" {
 		t.Errorf("text escapes what needs no escape: %s", got)
 	}
-	if text("__all__") != `\_\_all\_\_` {
-		t.Errorf("text: %s", text("__all__"))
+	if doc.Text("__all__") != `\_\_all\_\_` {
+		t.Errorf("text: %s", doc.Text("__all__"))
 	}
 }

@@ -301,7 +301,7 @@ func TestErrorRates(t *testing.T) {
 					c := r.Answers.FirstChange[0]
 					got[k].judge(l, c)
 					if i%20 == 0 {
-						if md, err := compose(r, nil).markdown(""); err != nil || !strings.Contains(md, said(c)) {
+						if md, err := compose(r, nil).Markdown(""); err != nil || !strings.Contains(md, said(c)) {
 							t.Errorf("the report does not say %q: %v", said(c), err)
 						}
 					}

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -134,24 +135,18 @@ func (w *writer) fromCells(k key, row *modelRow) {
 	}
 }
 
-// column is a table's column that is left out where no row has a value.
-type column[T any] struct {
-	head string
-	cell func(T) string
-}
-
 func bytesMB(n int64) string {
 	if n <= 0 {
-		return none
+		return doc.Unknown
 	}
-	return number(float64(n) / 1e6)
+	return doc.Number(float64(n) / 1e6)
 }
 
 func orNone(s string) string {
 	if s == "" {
-		return none
+		return doc.Unknown
 	}
-	return text(s)
+	return doc.Text(s)
 }
 
 // models has a table for each backend: the run at a glance.
@@ -160,44 +155,44 @@ func (w *writer) models() {
 	if len(keys) == 0 {
 		return
 	}
-	w.doc.section("Models")
-	w.doc.say("Times are geometric means over the scenarios of the medians over the calls. Spread is (slowest − fastest call) / median, of the scenario where it is widest. The first token takes prefill and the first choice of a token. A dash is “not known”.")
+	w.doc.Section("Models")
+	w.doc.Say("Times are geometric means over the scenarios of the medians over the calls. Spread is (slowest − fastest call) / median, of the scenario where it is widest. The first token takes prefill and the first choice of a token. A dash is “not known”.")
 	if mixed := w.lengthsText(); mixed != "" {
-		w.doc.say("The scenarios' answers have %s: times, rates and decode shares here are means over these lengths, and those of none of them.", mixed)
+		w.doc.Say("The scenarios' answers have %s: times, rates and decode shares here are means over these lengths, and those of none of them.", mixed)
 	}
 	for _, s := range []string{w.depthNote(), w.paceNote(), w.servedNote()} {
 		if s != "" {
-			w.doc.add(paragraph(s))
+			w.doc.Add(doc.Paragraph(s))
 		}
 	}
-	columns := []column[modelRow]{
-		{"<model", func(r modelRow) string { return text(r.model.Name) }},
-		{"parameters (millions)", func(r modelRow) string { return sizeOf(r.model.ParamsMillions) }},
-		{"prefill (ms)", func(r modelRow) string { return numberOf(r.prefill) }},
-		{"spread (%)", func(r modelRow) string { return percent(r.pSpread) }},
-		{"cold prefill (ms)", func(r modelRow) string { return numberOf(r.cold) }},
-		{"first token (ms)", func(r modelRow) string { return numberOf(r.ttft) }},
-		{"decode (ms/token)", func(r modelRow) string { return numberOf(r.perToken) }},
-		{"spread (%)", func(r modelRow) string { return percent(r.spread) }},
-		{"decode (tokens/s)", func(r modelRow) string { return numberOf(r.rate) }},
-		{"end to end (ms)", func(r modelRow) string { return numberOf(r.e2e) }},
-		{"decode share (%)", func(r modelRow) string { return percent(r.share) }},
-		{"calls per scenario", func(r modelRow) string { return fmt.Sprint(r.calls) }},
-		{"read per token (MB)", func(r modelRow) string { return bytesMB(r.model.BytesPerToken) }},
-		{"weights read (GB/s)", func(r modelRow) string { return numberOf(r.gbPerS) }},
-		{"<weights", func(r modelRow) string { return orNone(r.model.WeightType) }},
-		{"layers × width", func(r modelRow) string {
+	columns := []doc.Column[modelRow]{
+		{Head: "<model", Cell: func(r modelRow) string { return doc.Text(r.model.Name) }},
+		{Head: "parameters (millions)", Cell: func(r modelRow) string { return doc.SizeOf(r.model.ParamsMillions) }},
+		{Head: "prefill (ms)", Cell: func(r modelRow) string { return doc.NumberOf(r.prefill) }},
+		{Head: "spread (%)", Cell: func(r modelRow) string { return doc.Percent(r.pSpread) }},
+		{Head: "cold prefill (ms)", Cell: func(r modelRow) string { return doc.NumberOf(r.cold) }},
+		{Head: "first token (ms)", Cell: func(r modelRow) string { return doc.NumberOf(r.ttft) }},
+		{Head: "decode (ms/token)", Cell: func(r modelRow) string { return doc.NumberOf(r.perToken) }},
+		{Head: "spread (%)", Cell: func(r modelRow) string { return doc.Percent(r.spread) }},
+		{Head: "decode (tokens/s)", Cell: func(r modelRow) string { return doc.NumberOf(r.rate) }},
+		{Head: "end to end (ms)", Cell: func(r modelRow) string { return doc.NumberOf(r.e2e) }},
+		{Head: "decode share (%)", Cell: func(r modelRow) string { return doc.Percent(r.share) }},
+		{Head: "calls per scenario", Cell: func(r modelRow) string { return fmt.Sprint(r.calls) }},
+		{Head: "read per token (MB)", Cell: func(r modelRow) string { return bytesMB(r.model.BytesPerToken) }},
+		{Head: "weights read (GB/s)", Cell: func(r modelRow) string { return doc.NumberOf(r.gbPerS) }},
+		{Head: "<weights", Cell: func(r modelRow) string { return orNone(r.model.WeightType) }},
+		{Head: "layers × width", Cell: func(r modelRow) string {
 			if r.model.NLayer == 0 || r.model.NEmbd == 0 {
-				return none
+				return doc.Unknown
 			}
 			return fmt.Sprintf("%d × %d", r.model.NLayer, r.model.NEmbd)
 		}},
-		{"peak RSS (MiB)", func(r modelRow) string { return numberOf(r.rss) }},
-		{"peak GPU (MiB)", func(r modelRow) string { return numberOf(r.gpu) }},
+		{Head: "peak RSS (MiB)", Cell: func(r modelRow) string { return doc.NumberOf(r.rss) }},
+		{Head: "peak GPU (MiB)", Cell: func(r modelRow) string { return doc.NumberOf(r.gpu) }},
 	}
 	for _, k := range keys {
-		w.doc.say("**%s**", k)
-		w.doc.add(tableOf(w.modelRows(k), columns))
+		w.doc.Say("**%s**", k)
+		w.doc.Add(doc.TableOf(w.modelRows(k), columns))
 	}
 	w.figures(plot.KindBytes)
 	w.figures(plot.KindShare)
@@ -207,14 +202,14 @@ func (w *writer) models() {
 func (w *writer) servedNote() string {
 	var served []string
 	for _, m := range w.r.Models {
-		if b := text(m.Backend); m.BackendKind == "ollama" && w.r.Harness == runs.HarnessLLMScale && !slices.Contains(served, b) {
+		if b := doc.Text(m.Backend); m.BackendKind == "ollama" && w.r.Harness == runs.HarnessLLMScale && !slices.Contains(served, b) {
 			served = append(served, b)
 		}
 	}
 	if len(served) == 0 {
 		return ""
 	}
-	s := fmt.Sprintf("On %s prefill and decode are the server's own counters, without sampling; the first token and end to end are the client's clock, with HTTP, scheduling and sampling, from before the request.", join(served))
+	s := fmt.Sprintf("On %s prefill and decode are the server's own counters, without sampling; the first token and end to end are the client's clock, with HTTP, scheduling and sampling, from before the request.", doc.Join(served))
 	var uneven []string
 	scenarios := map[string]int{}
 	for _, a := range w.r.Aggregates {
@@ -226,30 +221,9 @@ func (w *writer) servedNote() string {
 		scenarios[id] = a.NScenarios
 	}
 	if len(uneven) > 0 {
-		s += fmt.Sprintf(" On %s prefill and end to end are means over fewer scenarios than decode, since those of the others are INVALID; the share of decode is over the scenarios that have both.", join(uneven))
+		s += fmt.Sprintf(" On %s prefill and end to end are means over fewer scenarios than decode, since those of the others are INVALID; the share of decode is over the scenarios that have both.", doc.Join(uneven))
 	}
 	return s
-}
-
-// tableOf leaves out the columns in which nothing is known.
-func tableOf[T any](rows []T, columns ...[]column[T]) table {
-	t := table{rows: make([][]string, len(rows))}
-	for _, c := range slices.Concat(columns...) {
-		known := false
-		cells := make([]string, len(rows))
-		for i, r := range rows {
-			cells[i] = c.cell(r)
-			known = known || cells[i] != none
-		}
-		if !known {
-			continue
-		}
-		t.head = append(t.head, c.head)
-		for i := range rows {
-			t.rows[i] = append(t.rows[i], cells[i])
-		}
-	}
-	return t
 }
 
 // scaling has the fits and their figures.
@@ -265,23 +239,23 @@ func (w *writer) scaling() {
 	if len(all)+len(per) == 0 {
 		return
 	}
-	w.doc.section("Scaling fits")
-	w.doc.say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. b is the exponent where “one power law” says yes, else the slope of a line that does not describe all sizes. “Leaving one out” is the range of b over all fits that lack one model.", w.axisWithUnit())
+	w.doc.Section("Scaling fits")
+	w.doc.Say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. b is the exponent where “one power law” says yes, else the slope of a line that does not describe all sizes. “Leaving one out” is the range of b over all fits that lack one model.", w.axisWithUnit())
 	if len(all) > 0 {
-		w.doc.add(fitTable(all))
+		w.doc.Add(fitTable(all))
 	}
 	w.figures(plot.KindScaling)
 	if len(per) > 0 {
-		w.doc.fold("Fits per scenario", fitTable(per))
+		w.doc.Fold("Fits per scenario", fitTable(per))
 	}
-	var figs []block
+	var figs []doc.Block
 	for _, f := range w.figs {
 		if f.Kind == plot.KindScenario {
-			figs = append(figs, figure{f})
+			figs = append(figs, doc.Picture{Drawn: f})
 		}
 	}
-	w.doc.fold(fmt.Sprintf("Figures per scenario (%d)", len(figs)), figs...)
-	w.doc.fold("Leave-one-out", leaveOneOut(all)...)
+	w.doc.Fold(fmt.Sprintf("Figures per scenario (%d)", len(figs)), figs...)
+	w.doc.Fold("Leave-one-out", leaveOneOut(all)...)
 	w.predictors()
 }
 
@@ -289,12 +263,12 @@ func (w *writer) axisWithUnit() string {
 	if w.r.Axis.Label == "" {
 		return "total parameters (millions)"
 	}
-	return text(w.r.Axis.Label)
+	return doc.Text(w.r.Axis.Label)
 }
 
 // fitTable leaves the scenario out where it is the same everywhere.
-func fitTable(fits []analysis.Fit) table {
-	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "exponent b", "<one power law", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
+func fitTable(fits []analysis.Fit) doc.Table {
+	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "exponent b", "<one power law", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
 	several := false
 	for _, f := range fits {
 		several = several || f.Scenario != fits[0].Scenario
@@ -305,11 +279,11 @@ func fitTable(fits []analysis.Fit) table {
 		row := []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), scenarioName(f.Scenario), fmt.Sprint(f.NModels)}
 		if !f.OK {
 			row = append(row, "unknown")
-			row = append(row, slices.Repeat([]string{none}, len(t.head)-len(row)-1)...)
-			t.rows = append(t.rows, append(row, text(f.Reason)))
+			row = append(row, slices.Repeat([]string{doc.Unknown}, len(t.Head)-len(row)-1)...)
+			t.Rows = append(t.Rows, append(row, doc.Text(f.Reason)))
 			continue
 		}
-		most, span := none, none
+		most, span := doc.Unknown, doc.Unknown
 		lo, hi := math.Inf(1), math.Inf(-1)
 		for _, l := range f.LeaveOneOut {
 			if l.Slope == nil {
@@ -317,23 +291,23 @@ func fitTable(fits []analysis.Fit) table {
 			}
 			lo, hi = min(lo, *l.Slope), max(hi, *l.Slope)
 			if l.Dropped == f.MostInfluential {
-				most = fmt.Sprintf("%s (%s without)", text(l.Dropped), fixed(l.Slope, 3))
+				most = fmt.Sprintf("%s (%s without)", doc.Text(l.Dropped), doc.Fixed(l.Slope, 3))
 			}
 		}
 		if lo <= hi {
-			span = interval(&stats.Interval{Low: lo, High: hi}, 3)
+			span = doc.Interval(&stats.Interval{Low: lo, High: hi}, 3)
 		}
-		robust := fixed(f.TheilSenSlope, 3)
+		robust := doc.Fixed(f.TheilSenSlope, 3)
 		if f.TheilSen != nil {
-			robust += " (" + interval(f.TheilSen, 3) + ")"
+			robust += " (" + doc.Interval(f.TheilSen, 3) + ")"
 		}
-		t.rows = append(t.rows, append(row, fixed(f.Slope, 3), lawShort(f), fixed(f.SlopeSE, 3), interval(f.SlopeT, 3), fixed(f.R2, 3), interval(f.SlopeBoot, 3),
-			robust, fixed(f.SpearmanRho, 2), pValue(p), span, most))
+		t.Rows = append(t.Rows, append(row, doc.Fixed(f.Slope, 3), lawShort(f), doc.Fixed(f.SlopeSE, 3), doc.Interval(f.SlopeT, 3), doc.Fixed(f.R2, 3), doc.Interval(f.SlopeBoot, 3),
+			robust, doc.Fixed(f.SpearmanRho, 2), doc.PValue(p), span, most))
 	}
 	if !several {
-		t.head = slices.Delete(t.head, 2, 3)
-		for i := range t.rows {
-			t.rows[i] = slices.Delete(t.rows[i], 2, 3)
+		t.Head = slices.Delete(t.Head, 2, 3)
+		for i := range t.Rows {
+			t.Rows[i] = slices.Delete(t.Rows[i], 2, 3)
 		}
 	}
 	return t
@@ -349,9 +323,9 @@ func lawShort(f analysis.Fit) string {
 	case f.Law == analysis.LawBent && f.Curvature != nil && f.Curvature.Local != nil:
 		return "no: " + hingeShort(f.Curvature.Local)
 	case f.Law == analysis.LawOnePoint && f.Misfit != nil:
-		return fmt.Sprintf("no: %s moves it", text(f.Misfit.Model))
+		return fmt.Sprintf("no: %s moves it", doc.Text(f.Misfit.Model))
 	case f.Law == "":
-		return none
+		return doc.Unknown
 	}
 	return "unknown"
 }
@@ -360,87 +334,87 @@ func scenarioName(s string) string {
 	if s == cells.AllScenarios {
 		return "all"
 	}
-	return text(s)
+	return doc.Text(s)
 }
 
-func leaveOneOut(fits []analysis.Fit) []block {
-	t := table{head: []string{"<mode", "<backend", "<left out", "models left", "exponent", "change", "95 % t-interval", "R²"}}
+func leaveOneOut(fits []analysis.Fit) []doc.Block {
+	t := doc.Table{Head: []string{"<mode", "<backend", "<left out", "models left", "exponent", "change", "95 % t-interval", "R²"}}
 	for _, f := range fits {
 		for _, l := range f.LeaveOneOut {
-			t.rows = append(t.rows, []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), text(l.Dropped), fmt.Sprint(l.N),
-				fixed(l.Slope, 3), fixed(l.SlopeChange, 3), interval(l.SlopeT, 3), fixed(l.R2, 3)})
+			t.Rows = append(t.Rows, []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), doc.Text(l.Dropped), fmt.Sprint(l.N),
+				doc.Fixed(l.Slope, 3), doc.Fixed(l.SlopeChange, 3), doc.Interval(l.SlopeT, 3), doc.Fixed(l.R2, 3)})
 		}
 	}
-	if len(t.rows) == 0 {
+	if len(t.Rows) == 0 {
 		return nil
 	}
-	return []block{t}
+	return []doc.Block{t}
 }
 
 // predictors has what the models' shape says beside their size.
 func (w *writer) predictors() {
-	c := table{head: []string{"<mode", "<backend", "<scenario", "models", "ρ parameters", "p", "ρ layers", "p", "ρ width", "p"}}
+	c := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "ρ parameters", "p", "ρ layers", "p", "ρ width", "p"}}
 	for _, x := range w.r.Correlations {
-		c.rows = append(c.rows, []string{modeWord(x.Mode), series(x.Backend, x.BatchSize), scenarioName(x.Scenario), fmt.Sprint(x.NModels),
-			fixed(x.RhoParams, 2), pValue(x.PParams), fixed(x.RhoLayers, 2), pValue(x.PLayers), fixed(x.RhoWidth, 2), pValue(x.PWidth)})
+		c.Rows = append(c.Rows, []string{modeWord(x.Mode), series(x.Backend, x.BatchSize), scenarioName(x.Scenario), fmt.Sprint(x.NModels),
+			doc.Fixed(x.RhoParams, 2), doc.PValue(x.PParams), doc.Fixed(x.RhoLayers, 2), doc.PValue(x.PLayers), doc.Fixed(x.RhoWidth, 2), doc.PValue(x.PWidth)})
 	}
-	if len(c.rows) > 0 {
-		w.doc.fold("Rank correlations with size, depth and width", c)
+	if len(c.Rows) > 0 {
+		w.doc.Fold("Rank correlations with size, depth and width", c)
 	}
-	t := table{head: []string{"<mode", "<backend", "<scenario", "models", "size exponent", "95 % bootstrap", "depth exponent", "95 % bootstrap", "R²"}}
+	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "size exponent", "95 % bootstrap", "depth exponent", "95 % bootstrap", "R²"}}
 	for _, x := range w.r.TwoPredictors {
 		row := []string{modeWord(x.Mode), series(x.Backend, x.BatchSize), scenarioName(x.Scenario), fmt.Sprint(x.NModels)}
 		if !x.OK {
-			t.rows = append(t.rows, append(row, "unknown: "+text(x.Reason), none, none, none, none))
+			t.Rows = append(t.Rows, append(row, "unknown: "+doc.Text(x.Reason), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown))
 			continue
 		}
-		t.rows = append(t.rows, append(row, fixed(x.Beta, 3), interval(x.BetaBoot, 3), fixed(x.Gamma, 3), interval(x.GammaBoot, 3), fixed(x.R2, 3)))
+		t.Rows = append(t.Rows, append(row, doc.Fixed(x.Beta, 3), doc.Interval(x.BetaBoot, 3), doc.Fixed(x.Gamma, 3), doc.Interval(x.GammaBoot, 3), doc.Fixed(x.R2, 3)))
 	}
-	if len(t.rows) > 0 {
-		w.doc.fold("Size and depth together", paragraph("ln(latency) = α + β · ln("+w.axis()+") + γ · ln(layers)."), t)
+	if len(t.Rows) > 0 {
+		w.doc.Fold("Size and depth together", doc.Paragraph("ln(latency) = α + β · ln("+w.axis()+") + γ · ln(layers)."), t)
 	}
 }
 
 // overhead has the fits of a fixed cost and one that grows.
 func (w *writer) overhead() {
-	t := table{wrap: true, head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
-	per := table{wrap: true, head: slices.Insert(slices.Clone(t.head), 2, "<scenario")}
+	t := doc.Table{Wrap: true, Head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
+	per := doc.Table{Wrap: true, Head: slices.Insert(slices.Clone(t.Head), 2, "<scenario")}
 	for _, o := range w.r.OffsetFits {
-		row := []string{modeWord(o.Mode), series(o.Backend, o.BatchSize), text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
+		row := []string{modeWord(o.Mode), series(o.Backend, o.BatchSize), doc.Text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
 		if o.OK {
-			row = append(row, numberOf(o.A), numbers(o.ACI), numberOf(o.B), fixed(o.S, 3), fixed(o.R2, 3), percent(o.OverheadAtMin), percent(o.OverheadAtMax), offsetShort(o))
+			row = append(row, doc.NumberOf(o.A), numbers(o.ACI), doc.NumberOf(o.B), doc.Fixed(o.S, 3), doc.Fixed(o.R2, 3), doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax), offsetShort(o))
 		} else {
-			row = append(row, "unknown: "+text(o.Reason), none, none, none, none, none, none, none)
+			row = append(row, "unknown: "+doc.Text(o.Reason), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown)
 		}
 		if o.Scenario == cells.AllScenarios {
-			t.rows = append(t.rows, row)
+			t.Rows = append(t.Rows, row)
 		} else {
-			per.rows = append(per.rows, slices.Insert(row, 2, text(o.Scenario)))
+			per.Rows = append(per.Rows, slices.Insert(row, 2, doc.Text(o.Scenario)))
 		}
 	}
-	if len(t.rows)+len(per.rows) == 0 {
+	if len(t.Rows)+len(per.Rows) == 0 {
 		return
 	}
-	w.doc.section("Fixed cost and growth")
-	w.doc.say("Latency as a part that every call pays and one that grows with %s (P), by least relative errors. b is in ms per unit of P, to the power s where there is one. Shares are of measured times.", w.axisWithUnit())
-	if len(t.rows) > 0 {
-		w.doc.add(t)
+	w.doc.Section("Fixed cost and growth")
+	w.doc.Say("Latency as a part that every call pays and one that grows with %s (P), by least relative errors. b is in ms per unit of P, to the power s where there is one. Shares are of measured times.", w.axisWithUnit())
+	if len(t.Rows) > 0 {
+		w.doc.Add(t)
 	}
-	if len(per.rows) > 0 {
-		w.doc.fold("Per scenario", per)
+	if len(per.Rows) > 0 {
+		w.doc.Fold("Per scenario", per)
 	}
 }
 
 func offsetShort(o analysis.OffsetFit) string {
 	switch o.Verdict {
 	case "":
-		return none
+		return doc.Unknown
 	case analysis.OffsetFixed:
 		return "yes"
 	case analysis.OffsetNone, analysis.OffsetNoLine:
-		return "no: " + text(o.Reason)
+		return "no: " + doc.Text(o.Reason)
 	}
-	return "unknown: " + text(o.Reason)
+	return "unknown: " + doc.Text(o.Reason)
 }
 
 // cells has every cell, at the end.
@@ -448,26 +422,26 @@ func (w *writer) cells() {
 	if len(w.r.Cells) == 0 {
 		return
 	}
-	t := table{head: []string{"<model", "<backend", "<scenario", "<mode", "calls", "prompt (tokens)", "median (ms)", "mean (ms)", "standard deviation (ms)", "fastest (ms)", "slowest (ms)", "tokens/s"}}
+	t := doc.Table{Head: []string{"<model", "<backend", "<scenario", "<mode", "calls", "prompt (tokens)", "median (ms)", "mean (ms)", "standard deviation (ms)", "fastest (ms)", "slowest (ms)", "tokens/s"}}
 	for _, c := range w.r.Cells {
-		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), text(c.Scenario), modeWord(c.Mode), fmt.Sprint(c.N), numberPlain(c.PromptEach()),
-			number(c.MedianMS), number(c.MeanMS), numberOf(c.StdDevMS), number(c.MinMS), number(c.MaxMS), numberOf(c.TokensPerS)})
+		t.Rows = append(t.Rows, []string{doc.Text(c.Model), series(c.Backend, c.BatchSize), doc.Text(c.Scenario), modeWord(c.Mode), fmt.Sprint(c.N), numberPlain(c.PromptEach()),
+			doc.Number(c.MedianMS), doc.Number(c.MeanMS), doc.NumberOf(c.StdDevMS), doc.Number(c.MinMS), doc.Number(c.MaxMS), doc.NumberOf(c.TokensPerS)})
 	}
 	if w.lengthsText() != "" {
 		const at = 6 // after the prompt
-		t.head = slices.Insert(t.head, at, "answer (tokens)")
-		for i := range t.rows {
-			t.rows[i] = slices.Insert(t.rows[i], at, numberPlain(w.r.Cells[i].AnswerTokens()))
+		t.Head = slices.Insert(t.Head, at, "answer (tokens)")
+		for i := range t.Rows {
+			t.Rows[i] = slices.Insert(t.Rows[i], at, numberPlain(w.r.Cells[i].AnswerTokens()))
 		}
 	}
-	w.doc.section("All cells")
-	w.doc.fold(fmt.Sprintf("Each model, backend, scenario and mode (%d)", len(t.rows)), t)
+	w.doc.Section("All cells")
+	w.doc.Fold(fmt.Sprintf("Each model, backend, scenario and mode (%d)", len(t.Rows)), t)
 }
 
 // numberPlain prints a count that went through a median.
 func numberPlain(v *float64) string {
 	if v == nil {
-		return none
+		return doc.Unknown
 	}
-	return strings.TrimSuffix(fixed(v, 1), ".0")
+	return strings.TrimSuffix(doc.Fixed(v, 1), ".0")
 }

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/doc"
 )
 
 // invalidSentences warn, with the answer, that calls were left out of it: first of
 // builds that compute wrong results, then of prompts that a server had in its cache,
 // then of what else spoilt any.
-func (w *writer) invalidSentences() (out list) {
+func (w *writer) invalidSentences() (out doc.List) {
 	repeated, wrong, spoilt := w.invalidKinds()
 	if s := wrongSentence(wrong); s != "" {
 		out = append(out, s)
@@ -47,11 +48,11 @@ func wrongSentence(cells []analysis.InvalidCell) string {
 	}
 	var pairs []string
 	for _, c := range cells {
-		if s := text(c.Model) + " on " + series(c.Backend, c.BatchSize); !slices.Contains(pairs, s) {
+		if s := doc.Text(c.Model) + " on " + series(c.Backend, c.BatchSize); !slices.Contains(pairs, s) {
 			pairs = append(pairs, s)
 		}
 	}
-	return fmt.Sprintf("**Wrong results**: with a batch of tokens this build computes other logits than with the same tokens one by one (%s): its calls are **INVALID** and left out of everything here, however fast they were. They are listed under “Calls that do not count”.", join(pairs))
+	return fmt.Sprintf("**Wrong results**: with a batch of tokens this build computes other logits than with the same tokens one by one (%s): its calls are **INVALID** and left out of everything here, however fast they were. They are listed under “Calls that do not count”.", doc.Join(pairs))
 }
 
 func repeatedSentence(cells []analysis.InvalidCell) string {
@@ -65,7 +66,7 @@ func repeatedSentence(cells []analysis.InvalidCell) string {
 		if len(c.NoFigure) > 0 {
 			without++
 		}
-		if s := text(c.Scenario); !slices.Contains(scenarios, s) {
+		if s := doc.Text(c.Scenario); !slices.Contains(scenarios, s) {
 			scenarios = append(scenarios, s)
 		}
 		if b := series(c.Backend, c.BatchSize); !slices.Contains(backends, b) {
@@ -73,9 +74,9 @@ func repeatedSentence(cells []analysis.InvalidCell) string {
 		}
 	}
 	s := fmt.Sprintf("**Repeated prompts**: the server of %s had prompts of %s in its cache, so that prefill and end-to-end time of %s are **INVALID** and left out of everything here; their decode counts",
-		join(backends), join(scenarios), count(calls, "repetition", "repetitions"))
+		doc.Join(backends), doc.Join(scenarios), doc.Count(calls, "repetition", "repetitions"))
 	if without > 0 {
-		s += fmt.Sprintf(". %s no prefill figure", count(without, "cell has", "cells have"))
+		s += fmt.Sprintf(". %s no prefill figure", doc.Count(without, "cell has", "cells have"))
 	}
 	return s + ". Scenarios with prompt_tokens have another prompt for each call. They are listed under “Calls that do not count”."
 }
@@ -92,7 +93,7 @@ func spoiltSentence(cells []analysis.InvalidCell) string {
 			lost++
 		}
 	}
-	s := fmt.Sprintf("**INVALID**: %s of %s were spoilt on this machine and are left out of everything here", count(calls, "repetition", "repetitions"), count(len(cells), "cell", "cells"))
+	s := fmt.Sprintf("**INVALID**: %s of %s were spoilt on this machine and are left out of everything here", doc.Count(calls, "repetition", "repetitions"), doc.Count(len(cells), "cell", "cells"))
 	if partly > 0 {
 		s += fmt.Sprintf(", %d of them in some modes only", partly)
 	}
@@ -110,25 +111,25 @@ func (w *writer) verdicts() {
 	if len(w.r.Invalid) == 0 {
 		return
 	}
-	w.doc.section("Calls that do not count")
-	w.doc.say("Something spoilt these calls while they were measured, in all modes or in some; there their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A mode without a repetition that counts has no figure. What to do:")
-	var advice list
+	w.doc.Section("Calls that do not count")
+	w.doc.Say("Something spoilt these calls while they were measured, in all modes or in some; there their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A mode without a repetition that counts has no figure. What to do:")
+	var advice doc.List
 	for i := range w.r.Invalid {
-		if s := upper(text(w.r.Invalid[i].Advice())) + "."; !slices.Contains(advice, s) {
+		if s := doc.Upper(doc.Text(w.r.Invalid[i].Advice())) + "."; !slices.Contains(advice, s) {
 			advice = append(advice, s)
 		}
 	}
-	w.doc.add(advice)
-	t := table{wrap: true, head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<modes", "invalid repetitions", "invalid warm-ups", "repetitions that count", "<reason"}}
+	w.doc.Add(advice)
+	t := doc.Table{Wrap: true, Head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<modes", "invalid repetitions", "invalid warm-ups", "repetitions that count", "<reason"}}
 	for _, c := range w.r.Invalid {
 		var modes []string
 		for _, m := range c.Modes {
 			modes = append(modes, modeWord(m))
 		}
-		t.rows = append(t.rows, []string{text(c.Model), series(c.Backend, c.BatchSize), sizeOf(c.ParamsM), text(c.Scenario), orPlain(join(modes)),
+		t.Rows = append(t.Rows, []string{doc.Text(c.Model), series(c.Backend, c.BatchSize), doc.SizeOf(c.ParamsM), doc.Text(c.Scenario), orPlain(doc.Join(modes)),
 			fmt.Sprint(c.Repetitions), fmt.Sprint(c.Warmups), validText(c), orNone(strings.Join(c.Reasons, "; "))})
 	}
-	w.doc.add(t)
+	w.doc.Add(t)
 }
 
 func validText(c analysis.InvalidCell) string {
@@ -140,7 +141,7 @@ func validText(c analysis.InvalidCell) string {
 		for _, m := range c.NoFigure {
 			modes = append(modes, modeWord(m))
 		}
-		return fmt.Sprintf("%d, none in %s", c.Valid, join(modes))
+		return fmt.Sprintf("%d, none in %s", c.Valid, doc.Join(modes))
 	}
 	return fmt.Sprint(c.Valid)
 }

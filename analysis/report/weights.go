@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/stats"
 )
@@ -18,19 +19,19 @@ func (w *writer) weights() {
 	if len(w.r.WeightTypes) == 0 {
 		return
 	}
-	w.doc.section("Weight types")
-	w.doc.say("The same model in several weight types, on one device and with the same runtime options. Ratios are to the type that reads most bytes per token; their 95 %% intervals come from the calls of one process each: they hold within one process, and another one may differ by some percent. Decode is the geometric mean over the scenarios. “Over its bytes” is decode time against what the bytes alone would take at the rate of that type, with as large a cost per token common to all types as their times leave room for; a type whose interval lies above %s %% was bound by computing, which is dequantising, not by memory, in the process that was measured. “Off the line” is against the line over the types.", size(100*analysis.ByteTolerance))
+	w.doc.Section("Weight types")
+	w.doc.Say("The same model in several weight types, on one device and with the same runtime options. Ratios are to the type that reads most bytes per token; their 95 %% intervals come from the calls of one process each: they hold within one process, and another one may differ by some percent. Decode is the geometric mean over the scenarios. “Over its bytes” is decode time against what the bytes alone would take at the rate of that type, with as large a cost per token common to all types as their times leave room for; a type whose interval lies above %s %% was bound by computing, which is dequantising, not by memory, in the process that was measured. “Off the line” is against the line over the types.", doc.Size(100*analysis.ByteTolerance))
 	for _, s := range w.weightSentences() {
-		w.doc.add(paragraph(s))
+		w.doc.Add(doc.Paragraph(s))
 	}
 	for _, s := range w.lineSentences() {
-		w.doc.add(paragraph(s))
+		w.doc.Add(doc.Paragraph(s))
 	}
 	w.figures(plot.KindWeights)
-	w.doc.add(w.weightTable())
+	w.doc.Add(w.weightTable())
 }
 
-func (w *writer) weightTable() table {
+func (w *writer) weightTable() doc.Table {
 	var scenarios []string
 	for i := range w.r.WeightTypes {
 		for _, at := range w.r.WeightTypes[i].Types[0].Times {
@@ -39,29 +40,29 @@ func (w *writer) weightTable() table {
 			}
 		}
 	}
-	t := table{head: []string{"<model", "<backend", "<weights", "bits per weight", "read per token (MB)"}}
+	t := doc.Table{Head: []string{"<model", "<backend", "<weights", "bits per weight", "read per token (MB)"}}
 	for _, s := range scenarios {
-		t.head = append(t.head, fmt.Sprintf("prefill %s (ms)", text(s)))
+		t.Head = append(t.Head, fmt.Sprintf("prefill %s (ms)", doc.Text(s)))
 	}
-	t.head = append(t.head, "decode (ms/token)", "ratio", "95 % within one process", "weights read (GB/s)", "over its bytes (%)", "95 % within one process", "off the line (%)")
+	t.Head = append(t.Head, "decode (ms/token)", "ratio", "95 % within one process", "weights read (GB/s)", "over its bytes (%)", "95 % within one process", "off the line (%)")
 	for i := range w.r.WeightTypes {
 		c := &w.r.WeightTypes[i]
 		for j := range c.Types {
 			x := &c.Types[j]
-			row := []string{text(c.Model), series(x.Backend, c.BatchSize), text(x.WeightType), fixed(x.BitsPerWeight, 2), number(x.MB())}
+			row := []string{doc.Text(c.Model), series(x.Backend, c.BatchSize), doc.Text(x.WeightType), doc.Fixed(x.BitsPerWeight, 2), doc.Number(x.MB())}
 			for _, s := range scenarios {
-				ms := none
+				ms := doc.Unknown
 				for _, at := range x.Times {
 					if at.Scenario == s {
-						ms = numberOf(at.PrefillMS)
+						ms = doc.NumberOf(at.PrefillMS)
 					}
 				}
 				row = append(row, ms)
 			}
 			all := x.All()
-			row = append(row, number(all.DecodeMS), fixed(&all.DecodeRatio, 3), interval(all.DecodeRatioCI, 3), number(all.GBPerS),
+			row = append(row, doc.Number(all.DecodeMS), doc.Fixed(&all.DecodeRatio, 3), doc.Interval(all.DecodeRatioCI, 3), doc.Number(all.GBPerS),
 				excess(x.OverBytes), excessInterval(x.OverBytesCI), signedPercent(x.Residual))
-			t.rows = append(t.rows, row)
+			t.Rows = append(t.Rows, row)
 		}
 	}
 	return t
@@ -70,28 +71,28 @@ func (w *writer) weightTable() table {
 // excess is a ratio as a signed percentage above 1.
 func excess(ratio *float64) string {
 	if ratio == nil {
-		return none
+		return doc.Unknown
 	}
 	return signedTenth(100 * (*ratio - 1))
 }
 
 func excessInterval(i *stats.Interval) string {
 	if i == nil {
-		return none
+		return doc.Unknown
 	}
 	return excess(&i.Low) + " to " + excess(&i.High)
 }
 
 func signedPercent(v *float64) string {
 	if v == nil {
-		return none
+		return doc.Unknown
 	}
 	return signedTenth(100 * *v)
 }
 
 func signedTenth(v float64) string {
 	v = math.Round(10*v)/10 + 0 // never -0
-	s := fixed(&v, 1)
+	s := doc.Fixed(&v, 1)
 	if v > 0 {
 		return "+" + s
 	}
@@ -100,7 +101,7 @@ func signedTenth(v float64) string {
 
 // weightSentences say which type is fastest and whether decode follows the bytes:
 // two sentences for a model that stands alone on its device, else two for all.
-func (w *writer) weightSentences() list {
+func (w *writer) weightSentences() doc.List {
 	type group struct {
 		kind, device, at string
 		batch            int
@@ -114,14 +115,14 @@ func (w *writer) weightSentences() list {
 		}
 		by[g] = append(by[g], a)
 	}
-	var out list
+	var out doc.List
 	for _, g := range groups {
 		where := "on this machine"
 		if len(groups) > 1 {
-			where += ", " + strings.Trim(text(g.kind)+" on "+text(g.device), " ")
+			where += ", " + strings.Trim(doc.Text(g.kind)+" on "+doc.Text(g.device), " ")
 		}
 		if g.at != "" {
-			where += ", at " + text(g.at)
+			where += ", at " + doc.Text(g.at)
 		}
 		if g.batch > 1 {
 			where += fmt.Sprintf(" at batch %d", g.batch)
@@ -136,11 +137,11 @@ func (w *writer) weightSentences() list {
 }
 
 func fastestSentence(a analysis.WeightTypeAnswer, where string) string {
-	s := fmt.Sprintf("**Weight types** of %s (%s) %s, by the medians of one process each: decode is fastest in %s", text(a.Model), params(a.ParamsM), where, raceText(&a.Decode, a.Base, a.NTypes))
+	s := fmt.Sprintf("**Weight types** of %s (%s) %s, by the medians of one process each: decode is fastest in %s", doc.Text(a.Model), doc.Params(a.ParamsM), where, raceText(&a.Decode, a.Base, a.NTypes))
 	if p := a.Prefill; p != nil {
 		s += fmt.Sprintf("; prefill of %s is fastest in %s", promptText(p.PromptTokens), raceText(p, a.Base, a.NTypes))
 		if p.Slowest != a.Base && p.SlowestRatio > 1 {
-			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s%s)", text(p.Slowest), fixed(&p.SlowestRatio, 2), text(a.Base), tail(ofRatio(p.SlowestRatioCI, 2)))
+			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s%s)", doc.Text(p.Slowest), doc.Fixed(&p.SlowestRatio, 2), doc.Text(a.Base), tail(ofRatio(p.SlowestRatioCI, 2)))
 		}
 	}
 	return s + "."
@@ -150,22 +151,22 @@ func promptText(tokens *float64) string {
 	if tokens == nil {
 		return "the longest prompt"
 	}
-	return count(int(*tokens), "token", "tokens")
+	return doc.Count(int(*tokens), "token", "tokens")
 }
 
 // raceText names the fastest type, by how much it leads the one with most bytes,
 // and whether the calls can tell the next from it. A lead is bold where its interval
 // lies on one side of 1.
 func raceText(f *analysis.FastestType, base string, types int) string {
-	s := fmt.Sprintf("**%s**", text(f.Type))
+	s := fmt.Sprintf("**%s**", doc.Text(f.Type))
 	if f.Type == base {
 		s += ", which reads most bytes"
 	} else {
-		lead := fixed(&f.BaseRatio, 2) + " times"
+		lead := doc.Fixed(&f.BaseRatio, 2) + " times"
 		if !holdsOne(f.BaseRatioCI) {
 			lead = "**" + lead + "**"
 		}
-		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", lead, text(base), ofRatio(f.BaseRatioCI, 2))
+		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", lead, doc.Text(base), ofRatio(f.BaseRatioCI, 2))
 		if types == 2 {
 			if holdsOne(f.BaseRatioCI) {
 				s += ", and the calls do not tell the two apart"
@@ -174,9 +175,9 @@ func raceText(f *analysis.FastestType, base string, types int) string {
 		}
 	}
 	if holdsOne(f.NextRatioCI) {
-		return s + fmt.Sprintf(", and the calls do not tell it from %s (%s times its time%s)", text(f.Next), fixed(&f.NextRatio, 2), tail(ofRatio(f.NextRatioCI, 2)))
+		return s + fmt.Sprintf(", and the calls do not tell it from %s (%s times its time%s)", doc.Text(f.Next), doc.Fixed(&f.NextRatio, 2), tail(ofRatio(f.NextRatioCI, 2)))
 	}
-	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", fixed(&f.NextRatio, 2), text(f.Next), ofRatio(f.NextRatioCI, 2))
+	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", doc.Fixed(&f.NextRatio, 2), doc.Text(f.Next), ofRatio(f.NextRatioCI, 2))
 }
 
 // ofRatio is the interval of a ratio of times behind it. Its calls come from one
@@ -185,7 +186,7 @@ func ofRatio(i *stats.Interval, decimals int) string {
 	if i == nil {
 		return " (no interval)"
 	}
-	return fmt.Sprintf(" (95 %% %s within one process)", interval(i, decimals))
+	return fmt.Sprintf(" (95 %% %s within one process)", doc.Interval(i, decimals))
 }
 
 // tail puts what ofRatio has in brackets behind a comma.
@@ -198,9 +199,9 @@ func holdsOne(i *stats.Interval) bool { return i == nil || i.Low <= 1 && i.High 
 func names(types []string) string {
 	escaped := make([]string, len(types))
 	for i, t := range types {
-		escaped[i] = text(t)
+		escaped[i] = doc.Text(t)
 	}
-	return join(escaped)
+	return doc.Join(escaped)
 }
 
 // comparison is the Result's comparison that an answer is about.
@@ -217,10 +218,10 @@ func (w *writer) comparison(a analysis.WeightTypeAnswer) *analysis.WeightTypes {
 const withinProcess = ", within one process of each type"
 
 func (w *writer) bytesSentence(a analysis.WeightTypeAnswer, where string) string {
-	tolerance := size(100*a.Tolerance) + " %"
+	tolerance := doc.Size(100*a.Tolerance) + " %"
 	c := w.comparison(a)
 	if a.Verdict == "unknown" || c == nil || c.SharedFixedMS == nil {
-		return fmt.Sprintf("Whether decode time of %s follows the bytes that a token reads is **unknown** %s: %s.", text(a.Model), where, text(a.Why))
+		return fmt.Sprintf("Whether decode time of %s follows the bytes that a token reads is **unknown** %s: %s.", doc.Text(a.Model), where, doc.Text(a.Why))
 	}
 	where += withinProcess
 	over := func(types []string) string {
@@ -228,13 +229,13 @@ func (w *writer) bytesSentence(a analysis.WeightTypeAnswer, where string) string
 		for _, name := range types {
 			for i := range c.Types {
 				if t := &c.Types[i]; c.Name(t) == name {
-					parts = append(parts, fmt.Sprintf("%s (%s %%)", text(name), excess(t.OverBytes)))
+					parts = append(parts, fmt.Sprintf("%s (%s %%)", doc.Text(name), excess(t.OverBytes)))
 				}
 			}
 		}
-		return join(parts)
+		return doc.Join(parts)
 	}
-	rate := fmt.Sprintf("at the rate of %s (%s GB/s) and with at most %s ms per token common to all types", text(a.Base), number(c.Types[0].All().GBPerS), number(*c.SharedFixedMS))
+	rate := fmt.Sprintf("at the rate of %s (%s GB/s) and with at most %s ms per token common to all types", doc.Text(a.Base), doc.Number(c.Types[0].All().GBPerS), doc.Number(*c.SharedFixedMS))
 	var s string
 	switch a.Verdict {
 	case "follows":
@@ -251,7 +252,7 @@ func (w *writer) bytesSentence(a analysis.WeightTypeAnswer, where string) string
 		return fmt.Sprintf("Whether decode follows the bytes that a token reads within %s is **unknown** %s: open for %s, against what the bytes take %s.", tolerance, where, over(a.Open), rate)
 	}
 	if len(a.Faster) > 0 {
-		s += fmt.Sprintf(" %s: shorter by more than %s than the bytes take %s, so %s is not bound by memory, or a lighter type stays in a cache.", upper(over(a.Faster)), tolerance, rate, text(a.Base))
+		s += fmt.Sprintf(" %s: shorter by more than %s than the bytes take %s, so %s is not bound by memory, or a lighter type stays in a cache.", doc.Upper(over(a.Faster)), tolerance, rate, doc.Text(a.Base))
 	}
 	if len(a.Open) > 0 {
 		s += fmt.Sprintf(" For %s it is open.", over(a.Open))
@@ -296,7 +297,7 @@ func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
 			var models []string
 			lo, hi, led, alike := math.Inf(1), 0.0, 0, 0
 			for _, a := range by[typ] {
-				models = append(models, text(a.Model))
+				models = append(models, doc.Text(a.Model))
 				if f := of(a); f.Type != a.Base {
 					lo, hi, led = min(lo, f.BaseRatio), max(hi, f.BaseRatio), led+1
 				}
@@ -304,16 +305,16 @@ func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
 					alike++
 				}
 			}
-			on := "on " + join(models)
+			on := "on " + doc.Join(models)
 			if len(models) == n {
 				on = fmt.Sprintf("on all %d models", n)
 			} else if len(models) > 3 {
 				on = fmt.Sprintf("on %d of %d models", len(models), n)
 			}
-			s := fmt.Sprintf("in **%s** %s", text(typ), on)
+			s := fmt.Sprintf("in **%s** %s", doc.Text(typ), on)
 			var notes []string
 			if led > 0 {
-				notes = append(notes, fmt.Sprintf("%s to %s times as fast as in the type that reads most bytes", fixed(&lo, 2), fixed(&hi, 2)))
+				notes = append(notes, fmt.Sprintf("%s to %s times as fast as in the type that reads most bytes", doc.Fixed(&lo, 2), doc.Fixed(&hi, 2)))
 			}
 			if alike > 0 {
 				notes = append(notes, fmt.Sprintf("on %d of %d the calls do not tell it from the next", alike, len(models)))
@@ -323,7 +324,7 @@ func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
 			}
 			parts = append(parts, s)
 		}
-		return join(parts)
+		return doc.Join(parts)
 	}
 	s := fmt.Sprintf("**Weight types** %s, by the medians of one process each: decode is fastest %s", where, say(func(a analysis.WeightTypeAnswer) *analysis.FastestType { return &a.Decode }))
 	if p := say(func(a analysis.WeightTypeAnswer) *analysis.FastestType { return a.Prefill }); p != "" {
@@ -339,30 +340,30 @@ func bytesOverModels(as []analysis.WeightTypeAnswer, where string) string {
 	for _, a := range as {
 		switch a.Verdict {
 		case "slower":
-			slower = append(slower, fmt.Sprintf("%s on %s", names(a.Slower), text(a.Model)))
+			slower = append(slower, fmt.Sprintf("%s on %s", names(a.Slower), doc.Text(a.Model)))
 		case "follows":
-			follows = append(follows, text(a.Model))
+			follows = append(follows, doc.Text(a.Model))
 		default:
-			open = append(open, text(a.Model))
+			open = append(open, doc.Text(a.Model))
 			why[a.Why], reason = true, a.Why
 		}
 	}
-	tolerance, within := size(100*as[0].Tolerance)+" %", where+withinProcess
+	tolerance, within := doc.Size(100*as[0].Tolerance)+" %", where+withinProcess
 	var parts []string
 	if len(slower) > 0 {
-		parts = append(parts, fmt.Sprintf("Decode takes longer than its bytes by more than %s in %s %s, which is dequantising, not memory.", tolerance, join(slower), within))
+		parts = append(parts, fmt.Sprintf("Decode takes longer than its bytes by more than %s in %s %s, which is dequantising, not memory.", tolerance, doc.Join(slower), within))
 	}
 	if len(follows) > 0 {
-		parts = append(parts, fmt.Sprintf("Decode follows the bytes within %s in every type of %s %s.", tolerance, join(follows), within))
+		parts = append(parts, fmt.Sprintf("Decode follows the bytes within %s in every type of %s %s.", tolerance, doc.Join(follows), within))
 	}
 	if len(open) > 0 {
-		models := join(open)
+		models := doc.Join(open)
 		if len(open) == len(as) {
 			models = fmt.Sprintf("all %d models", len(as))
 		}
 		s := fmt.Sprintf("Whether decode follows the bytes is **unknown** for %s %s", models, where)
 		if len(why) == 1 {
-			s += ": " + text(reason)
+			s += ": " + doc.Text(reason)
 		}
 		parts = append(parts, s+".")
 	}
@@ -373,14 +374,14 @@ func bytesOverModels(as []analysis.WeightTypeAnswer, where string) string {
 // other ones.
 func modelAt(c *analysis.WeightTypes) string {
 	if c.At == "" {
-		return text(c.Model)
+		return doc.Text(c.Model)
 	}
-	return text(c.Model) + " at " + text(c.At)
+	return doc.Text(c.Model) + " at " + doc.Text(c.At)
 }
 
 // lineSentences describe the lines over the types, and say why there are none.
-func (w *writer) lineSentences() list {
-	var out list
+func (w *writer) lineSentences() doc.List {
+	var out doc.List
 	var order []string
 	without := map[string][]string{}
 	for i := range w.r.WeightTypes {
@@ -396,11 +397,11 @@ func (w *writer) lineSentences() list {
 			continue
 		}
 		s := fmt.Sprintf("Least squares over the %d types of %s: decode takes %s ms per token (95 %% t-interval %s) and %s ms for each 100 MB (%s)", f.NTypes, modelAt(c),
-			number(*f.FixedMS), numbers(f.FixedT), number(100**f.MSPerMB), numbers(scaled(f.MBT, 100)))
+			doc.Number(*f.FixedMS), numbers(f.FixedT), doc.Number(100**f.MSPerMB), numbers(scaled(f.MBT, 100)))
 		if f.GBPerS != nil {
-			s += fmt.Sprintf(", which is %s GB/s", number(*f.GBPerS))
+			s += fmt.Sprintf(", which is %s GB/s", doc.Number(*f.GBPerS))
 		}
-		s += fmt.Sprintf("; R² %s, n = %d.", fixed(f.R2, 3), f.N)
+		s += fmt.Sprintf("; R² %s, n = %d.", doc.Fixed(f.R2, 3), f.N)
 		var far *analysis.WeightType
 		var slower []string
 		for j := range c.Types {
@@ -416,7 +417,7 @@ func (w *writer) lineSentences() list {
 			}
 		}
 		if far != nil {
-			s += fmt.Sprintf(" Farthest off it is %s (%s %%); slower than the line by more than %s %%: ", text(c.Name(far)), signedPercent(far.Residual), size(100*analysis.ByteTolerance))
+			s += fmt.Sprintf(" Farthest off it is %s (%s %%); slower than the line by more than %s %%: ", doc.Text(c.Name(far)), signedPercent(far.Residual), doc.Size(100*analysis.ByteTolerance))
 			if len(slower) > 0 {
 				s += names(slower) + "."
 			} else {
@@ -424,12 +425,12 @@ func (w *writer) lineSentences() list {
 			}
 		}
 		if c.SharedFixedMS != nil && f.FixedT != nil && *c.SharedFixedMS < f.FixedT.Low {
-			s += fmt.Sprintf(" The line's fixed part is not a cost that all types share, for which their times leave room for at most %s ms: it stands for what the light types spend on dequantising.", number(*c.SharedFixedMS))
+			s += fmt.Sprintf(" The line's fixed part is not a cost that all types share, for which their times leave room for at most %s ms: it stands for what the light types spend on dequantising.", doc.Number(*c.SharedFixedMS))
 		}
 		out = append(out, s)
 	}
 	for _, reason := range order {
-		out = append(out, fmt.Sprintf("No line over the types of %s: %s.", join(without[reason]), text(reason)))
+		out = append(out, fmt.Sprintf("No line over the types of %s: %s.", doc.Join(without[reason]), doc.Text(reason)))
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/figure"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/report"
 	"llmscale/analysis/runs"
@@ -96,7 +97,7 @@ func reportCommand() *cli.Command {
 type analyzed struct {
 	dir     string // holds analysis/ and takes the report
 	result  *analysis.Result
-	figures []plot.Figure
+	figures []figure.Drawn
 }
 
 // analyze computes the run's result and writes its tables and plots.

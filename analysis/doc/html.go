@@ -1,4 +1,4 @@
-package report
+package doc
 
 import (
 	"bytes"
@@ -22,15 +22,15 @@ var style string
 var md = goldmark.New(goldmark.WithExtensions(extension.NewTable(
 	extension.WithTableCellAlignMethod(extension.TableCellAlignStyle))))
 
-// html is the document as one self-contained page.
-func (d *document) html() ([]byte, error) {
+// HTML is the document as one self-contained page.
+func (d *Document) HTML() ([]byte, error) {
 	var body, nav bytes.Buffer
 	ids := map[string]int{}
 	for _, b := range d.blocks {
 		if h, ok := b.(heading); ok {
 			id := anchor(string(h), ids)
-			fmt.Fprintf(&nav, "<a href=\"#%s\">%s</a>\n", id, html.EscapeString(clean(string(h))))
-			fmt.Fprintf(&body, "<h2 id=\"%s\">%s</h2>\n", id, html.EscapeString(clean(string(h))))
+			fmt.Fprintf(&nav, "<a href=\"#%s\">%s</a>\n", id, html.EscapeString(Clean(string(h))))
+			fmt.Fprintf(&body, "<h2 id=\"%s\">%s</h2>\n", id, html.EscapeString(Clean(string(h))))
 			continue
 		}
 		if err := writeHTML(&body, b); err != nil {
@@ -56,29 +56,29 @@ func (d *document) html() ([]byte, error) {
 %s</main>
 </body>
 </html>
-`, html.EscapeString(clean(d.title)), style, html.EscapeString(clean(d.title)), nav.String(), body.String())
+`, html.EscapeString(Clean(d.Title)), style, html.EscapeString(Clean(d.Title)), nav.String(), body.String())
 	return []byte(words.SafeLines(page.String())), nil
 }
 
-func writeHTML(w *bytes.Buffer, b block) error {
+func writeHTML(w *bytes.Buffer, b Block) error {
 	switch b := b.(type) {
-	case figure:
-		svg, err := inlineSVG(b)
+	case Picture:
+		svg, err := InlineSVG(b)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(w, "<figure>\n<div>%s</div>\n<figcaption>%s</figcaption>\n</figure>\n", svg, html.EscapeString(clean(b.Caption)))
+		fmt.Fprintf(w, "<figure>\n<div>%s</div>\n<figcaption>%s</figcaption>\n</figure>\n", svg, html.EscapeString(Clean(b.Caption)))
 	case details:
-		fmt.Fprintf(w, "<details>\n<summary>%s</summary>\n", html.EscapeString(clean(b.summary)))
+		fmt.Fprintf(w, "<details>\n<summary>%s</summary>\n", html.EscapeString(Clean(b.summary)))
 		for _, inner := range b.blocks {
 			if err := writeHTML(w, inner); err != nil {
 				return err
 			}
 		}
 		w.WriteString("</details>\n")
-	case table:
+	case Table:
 		class := "table"
-		if b.wrap {
+		if b.Wrap {
 			class = "table wrap"
 		}
 		fmt.Fprintf(w, "<div class=\"%s\">\n", class)
@@ -97,8 +97,8 @@ var (
 	viewBox = regexp.MustCompile(`viewBox="[-0-9. ]+"`)
 )
 
-// inlineSVG is the figure's drawing without its prologue and fixed size.
-func inlineSVG(f figure) (string, error) {
+// InlineSVG is the figure's drawing without its prologue and fixed size.
+func InlineSVG(f Picture) (string, error) {
 	data, err := os.ReadFile(f.SVGPath)
 	if err != nil {
 		return "", err
@@ -111,7 +111,7 @@ func inlineSVG(f figure) (string, error) {
 	if box == nil {
 		return "", fmt.Errorf("%s has no viewBox", f.SVGPath)
 	}
-	tag := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" %s role="img" aria-label="%s">`, box, html.EscapeString(clean(f.Title)))
+	tag := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" %s role="img" aria-label="%s">`, box, html.EscapeString(Clean(f.Title)))
 	return tag + strings.TrimSpace(string(data[at[1]:])), nil
 }
 

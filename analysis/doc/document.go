@@ -1,4 +1,4 @@
-package report
+package doc
 
 import (
 	"fmt"
@@ -9,75 +9,78 @@ import (
 	"strings"
 	"unicode"
 
-	"llmscale/analysis/plot"
+	"llmscale/analysis/figure"
 	words "llmscale/internal/text"
 )
 
-// document is a title and blocks. Text in blocks is Markdown whose foreign parts
+// Document is a title and blocks. Text in blocks is Markdown whose foreign parts
 // have gone through text.
-type document struct {
-	title  string
-	blocks []block
+type Document struct {
+	Title  string
+	blocks []Block
 }
 
-// block is a heading, paragraph, list, table, figure, code or details.
-type block interface{}
+// Block is a heading, paragraph, list, table, figure, code or details.
+type Block interface{}
 
 type (
 	heading   string // of a section, plain text
-	paragraph string
-	list      []string
-	code      string // verbatim
-	figure    struct{ plot.Figure }
+	Paragraph string
+	List      []string
+	Code      string // verbatim
+	Picture   struct{ figure.Drawn }
 	details   struct {
 		summary string // plain text
-		blocks  []block
+		blocks  []Block
 	}
-	table struct {
-		head []string // a leading "<" aligns the column to the left, else right
-		rows [][]string
-		wrap bool // has long texts, which may break into lines
+	Table struct {
+		Head []string // a leading "<" aligns the column to the left, else right
+		Rows [][]string
+		Wrap bool // has long texts, which may break into lines
 	}
 )
 
-func (d *document) add(b ...block)              { d.blocks = append(d.blocks, b...) }
-func (d *document) section(title string)        { d.add(heading(title)) }
-func (d *document) say(format string, a ...any) { d.add(paragraph(fmt.Sprintf(format, a...))) }
-func (d *document) fold(summary string, b ...block) {
+func (d *Document) Add(b ...Block) { d.blocks = append(d.blocks, b...) }
+
+func (d *Document) Section(title string) { d.Add(heading(title)) }
+
+func (d *Document) Say(format string, a ...any) { d.Add(Paragraph(fmt.Sprintf(format, a...))) }
+
+func (d *Document) Fold(summary string, b ...Block) {
 	if len(b) > 0 {
-		d.add(details{summary, b})
+		d.Add(details{summary, b})
 	}
 }
 
-// markdown is the document as GitHub-flavoured Markdown; figures are links
+// Markdown is the document as GitHub-flavoured Markdown; figures are links
 // relative to dir.
-func (d *document) markdown(dir string) (string, error) {
+func (d *Document) Markdown(dir string) (string, error) {
 	var sb strings.Builder
-	fmt.Fprintf(&sb, "# %s\n", text(d.title))
+	fmt.Fprintf(&sb, "# %s\n", Text(d.Title))
 	if err := writeMarkdown(&sb, d.blocks, dir); err != nil {
 		return "", err
 	}
 	return words.SafeLines(sb.String()), nil
 }
 
-func writeMarkdown(sb *strings.Builder, blocks []block, dir string) error {
+func writeMarkdown(sb *strings.Builder, blocks []Block, dir string) error {
 	for _, b := range blocks {
 		sb.WriteString("\n")
 		switch b := b.(type) {
-		case figure:
+		case Picture:
 			target, err := relative(dir, b.PNGPath)
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(sb, "![%s](%s)\n\n*%s*\n", text(b.Title), target, text(b.Caption))
+			fmt.Fprintf(sb, "![%s](%s)\n\n*%s*\n", Text(b.Title), target, Text(b.Caption))
 		case details:
-			fmt.Fprintf(sb, "<details>\n<summary>%s</summary>\n", html.EscapeString(clean(b.summary)))
+			fmt.Fprintf(sb, "<details>\n<summary>%s</summary>\n", html.EscapeString(Clean(b.summary)))
 			if err := writeMarkdown(sb, b.blocks, dir); err != nil {
 				return err
 			}
 			sb.WriteString("\n</details>\n")
 		case heading:
-			fmt.Fprintf(sb, "## %s\n", text(string(b)))
+			fmt.Fprintf(sb, "## %s\n", Text(string(b)))
 		default:
 			sb.WriteString(blockMarkdown(b))
 		}
@@ -102,49 +105,49 @@ func relative(dir, file string) (string, error) {
 }
 
 // blockMarkdown is a block that looks the same in both files.
-func blockMarkdown(b block) string {
+func blockMarkdown(b Block) string {
 	var sb strings.Builder
 	switch b := b.(type) {
-	case paragraph:
+	case Paragraph:
 		fmt.Fprintf(&sb, "%s\n", b)
-	case list:
+	case List:
 		for _, item := range b {
 			fmt.Fprintf(&sb, "- %s\n", item)
 		}
-	case code:
+	case Code:
 		fence := "```"
 		for strings.Contains(string(b), fence) {
 			fence += "`"
 		}
 		fmt.Fprintf(&sb, "%s\n%s\n%s\n", fence, words.SafeLines(strings.TrimRight(string(b), "\n")), fence)
-	case table:
-		titles, rule := make([]string, len(b.head)), make([]string, len(b.head))
-		for i, h := range b.head {
+	case Table:
+		titles, rule := make([]string, len(b.Head)), make([]string, len(b.Head))
+		for i, h := range b.Head {
 			title, left := strings.CutPrefix(h, "<")
 			titles[i], rule[i] = title, "---:"
 			if left {
 				rule[i] = "---"
 			}
 		}
-		for _, row := range slices.Concat([][]string{titles, rule}, b.rows) {
+		for _, row := range slices.Concat([][]string{titles, rule}, b.Rows) {
 			fmt.Fprintf(&sb, "| %s |\n", strings.Join(row, " | "))
 		}
 	}
 	return sb.String()
 }
 
-// clean makes one printable line of foreign text.
-func clean(s string) string {
+// Clean makes one printable line of foreign text.
+func Clean(s string) string {
 	return words.Safe(strings.Join(strings.FieldsFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
 	}), " "))
 }
 
-// text makes Markdown that reads as s, on one line, wherever it is put: in a
+// Text makes Markdown that reads as s, on one line, wherever it is put: in a
 // paragraph, a table's cell or a link's text. An underscore within a word needs
 // no escape, and names are full of them.
-func text(s string) string {
-	runes := []rune(clean(s))
+func Text(s string) string {
+	runes := []rune(Clean(s))
 	var sb strings.Builder
 	word := func(i int) bool {
 		return i >= 0 && i < len(runes) && (unicode.IsLetter(runes[i]) || unicode.IsDigit(runes[i]))
