@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
@@ -35,7 +36,7 @@ func readsAt(kind string, threads int, by float64) ceilings.Device {
 // tokens.
 func ceilingRun(t *testing.T, f *ceilings.File, ms float64, change func(r *runs.Row)) *Result {
 	t.Helper()
-	rows := lengthRun(1, []int{10}, 3, func(_, gen, _ int) float64 { return float64(gen) * ms }, nil)
+	rows := celltest.LengthRun(1, []int{10}, 3, func(_, gen, _ int) float64 { return float64(gen) * ms }, nil)
 	for i := range rows {
 		rows[i].BytesPerToken, rows[i].KVBytesPerToken = 100e6, 1e6
 		if change != nil {

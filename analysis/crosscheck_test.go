@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -37,8 +38,6 @@ const (
 	servedTokenize = 0.25
 	servedRest     = 0.2 // ms, of each token and of the first
 )
-
-func jitter(i int) float64 { return 0.01 * float64(i%3-1) }
 
 func (s served) rows() []runs.Row {
 	var rows []runs.Row
@@ -80,7 +79,7 @@ func (s served) call(backend string, sc servedScenario, m, call, task int) []run
 	if sc.text != "" {
 		base.Prompt = &sc.text
 	}
-	factor := 1 + jitter(call)
+	factor := 1 + celltest.Jitter(call)
 	decode := s.tokenMS(m) * float64(s.gen) * factor
 	prefill := s.tokenMS(m) * float64(sc.prompt) / 8 * factor
 	base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = new(sc.prompt), new(sc.prompt), new(s.gen), new(s.gen), new(1)
@@ -169,18 +168,18 @@ func TestCrosscheck(t *testing.T) {
 		t.Fatalf("%d comparisons", n)
 	}
 	c := find(t, r, "m03", "p256", record.ModeDecode)
-	near(t, "native ms", c.NativeMS, 8*16, 1e-9)
-	near(t, "Ollama ms", c.Counters.MS, 8*16*1.2, 1e-9)
-	near(t, "ratio", c.Counters.Ratio, 1.2, 1e-9)
+	celltest.Near(t, "native ms", c.NativeMS, 8*16, 1e-9)
+	celltest.Near(t, "Ollama ms", c.Counters.MS, 8*16*1.2, 1e-9)
+	celltest.Near(t, "ratio", c.Counters.Ratio, 1.2, 1e-9)
 	if ci := c.Counters.RatioCI; ci == nil || ci.Low > 1.2 || ci.High < 1.2 || ci.Low < 1.15 || ci.High > 1.25 || c.Counters.Reason != "" {
 		t.Errorf("%+v", c.Counters)
 	}
 	if !c.Counters.Stands() || c.Counters.N != 6 || c.NativeN != 6 || *c.GenTokens != 16 || *c.PromptTokens != 256 || c.InvalidOllama != 0 || *c.Projected != 0 {
 		t.Errorf("%+v", c)
 	}
-	near(t, "client ms", c.Client.MS, 16*(8*1.2+servedRest), 1e-6)
-	near(t, "client's native ms", c.Client.NativeMS, 16*(8+servedSampling), 1e-9)
-	near(t, "client ratio", c.Client.Ratio, (8*1.2+servedRest)/(8+servedSampling), 1e-6)
+	celltest.Near(t, "client ms", c.Client.MS, 16*(8*1.2+servedRest), 1e-6)
+	celltest.Near(t, "client's native ms", c.Client.NativeMS, 16*(8+servedSampling), 1e-9)
+	celltest.Near(t, "client ratio", c.Client.Ratio, (8*1.2+servedRest)/(8+servedSampling), 1e-6)
 	if c.SameWeights == nil || !*c.SameWeights || !slices.Equal(c.Differ, []string{"flash_attn: the server decides"}) || len(c.RecordsDiffer) != 0 {
 		t.Errorf("%v %q %q", c.SameWeights, c.Differ, c.RecordsDiffer)
 	}
@@ -188,11 +187,11 @@ func TestCrosscheck(t *testing.T) {
 		t.Errorf("%+v", c.Bench)
 	}
 	f := find(t, r, "m03", "p256", record.ModePrefill)
-	near(t, "prefill ratio", f.Counters.Ratio, 1, 1e-12)
+	celltest.Near(t, "prefill ratio", f.Counters.Ratio, 1, 1e-12)
 	if f.Counters.Stands() || f.Counters.Excludes() || f.Projected != nil {
 		t.Errorf("%+v", f.Counters)
 	}
-	near(t, "ttft", f.Client.MS, 256+servedHTTP+servedLoad+servedTokenize+servedRest, 1e-9)
+	celltest.Near(t, "ttft", f.Client.MS, 256+servedHTTP+servedLoad+servedTokenize+servedRest, 1e-9)
 
 	// The same run gives the same figures, and another seed other intervals about them.
 	again := p.analyze(t)
@@ -339,9 +338,9 @@ func TestCrosscheckProjected(t *testing.T) {
 	}
 	r := p.analyze(t)
 	c := find(t, r, "m00", "p128", record.ModeDecode)
-	near(t, "ratio", c.Counters.Ratio, 1, 1e-9)
-	near(t, "share", c.Projected, 0.5, 0)
-	near(t, "client", c.Client.MS, 16*(1+servedRest), 1e-5)
+	celltest.Near(t, "ratio", c.Counters.Ratio, 1, 1e-9)
+	celltest.Near(t, "share", c.Projected, 0.5, 0)
+	celltest.Near(t, "client", c.Client.MS, 16*(1+servedRest), 1e-5)
 	for _, g := range r.OllamaGaps {
 		if g.N != 3 || math.Abs(*g.PartsOfWall-1) > 1e-9 {
 			t.Errorf("%+v", g)
@@ -387,8 +386,8 @@ func TestGapLaws(t *testing.T) {
 			if l.Verdict != tt.verdict || l.NModels != 5 || l.NativeMinMS != 1 || math.Abs(l.NativeMaxMS-16) > 1e-9 {
 				t.Errorf("%+v", l)
 			}
-			near(t, "fixed", l.FixedMS, tt.fixed, 1e-9)
-			near(t, "share", l.Share, tt.share, 1e-9)
+			celltest.Near(t, "fixed", l.FixedMS, tt.fixed, 1e-9)
+			celltest.Near(t, "share", l.Share, tt.share, 1e-9)
 		}
 	}
 	// A model without one scenario has another mean, and is left out of the one over all.
@@ -437,10 +436,10 @@ func TestOllamaGap(t *testing.T) {
 		"compute": {g.ComputeAddedMS, 3 + 8}, "around": {g.AroundAddedMS, servedHTTP + servedLoad + servedTokenize + 17*servedRest - 17*servedSampling},
 		"per token": {g.RestPerToken, (servedHTTP + 17*servedRest) / 16},
 	} {
-		near(t, name, x.got, x.want, 1e-9)
+		celltest.Near(t, name, x.got, x.want, 1e-9)
 	}
-	near(t, "added", g.AddedMS, *g.ComputeAddedMS+*g.AroundAddedMS, 1e-9)
-	near(t, "added per token", g.AddedPerToken, *g.AddedMS/16, 1e-9)
+	celltest.Near(t, "added", g.AddedMS, *g.ComputeAddedMS+*g.AroundAddedMS, 1e-9)
+	celltest.Near(t, "added per token", g.AddedPerToken, *g.AddedMS/16, 1e-9)
 	// HTTP and sampling are no fault of the phases.
 	if r.Phases == nil || r.Phases.N != 5*3*6 || r.Phases.LargestPercent > 1 {
 		t.Errorf("%+v", r.Phases)
@@ -453,8 +452,8 @@ func TestOllamaGap(t *testing.T) {
 	// Where tokenising was not timed, it is in the rest.
 	p.edit = func(r *record.Record, all bool) { r.TokenizeMS = nil }
 	g = p.analyze(t).OllamaGaps[0]
-	near(t, "rest with tokenising", g.RestMS, 17*servedRest+servedTokenize, 1e-9)
-	near(t, "sum", g.PartsOfWall, 1, 1e-9)
+	celltest.Near(t, "rest with tokenising", g.RestMS, 17*servedRest+servedTokenize, 1e-9)
+	celltest.Near(t, "sum", g.PartsOfWall, 1, 1e-9)
 	if g.TokenizeMS != nil {
 		t.Error("a time of tokenising")
 	}

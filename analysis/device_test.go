@@ -11,37 +11,12 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/cuda/telemetry"
 	"llmscale/runner/record"
 )
-
-// gpuRun makes up a run on a GPU: three sizes, four repetitions of answers of ten
-// tokens, each call of which the device is busy for all but 1 % of the host's time.
-func gpuRun(change func(r *runs.Row)) []runs.Row {
-	rows := plan{models: 3, reps: 4, gen: 10, backends: []string{"gpu"}, scenarios: []string{"a", "b"}, perToken: func(m int) float64 { return float64(m + 1) }}.rows(1)
-	for i := range rows {
-		r := &rows[i]
-		ms := *r.LatencyMS
-		r.Device, r.NGPULayers, r.GPUName = "cuda", r.NLayer+1, new("Made-up GPU")
-		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures = new(0.99*ms), new(0.01*ms), new(int64(0))
-		if r.IsWarmup {
-			*r.GraphCaptures = 2
-		}
-		r.VRAMBeforeMiB, r.VRAMLoadedMiB, r.VRAMContextMiB, r.GPUPeakMB = new(500.0), new(1500.0), new(1700.0), new(1900.0)
-		r.VRAMWeightsMiB, r.VRAMKVMiB, r.VRAMComputeMiB = new(900.0), new(100.0), new(150.0)
-		r.SplitsPrefill, r.SplitsDecode, r.CPUOpsPrefill, r.CPUOpsDecode = new(2), new(2), new(1), new(1)
-		r.CPUBytesPrefill, r.CPUBytesDecode, r.CPUOpNames = new(int64(9000)), new(int64(1000)), []string{"GET_ROWS x 1"}
-		r.PowerMeanW, r.EnergyJ, r.EnergyUncertaintyJ = new(300.0), new(20.0), new(3.0)
-		r.SMClockMedianMHz, r.SMClockMinMHz, r.MemClockMedianMHz, r.TemperatureMaxC = new(1700.0), new(1600.0), new(2600.0), new(55.0)
-		r.ThrottleReasons = []string{"gpu_idle", "sw_power_cap"}
-		if change != nil {
-			change(r)
-		}
-	}
-	return rows
-}
 
 func deviceCells(r *Result, model, mode string) (out []*DeviceCell) {
 	for i := range r.Device {
@@ -62,7 +37,7 @@ func warned(r *Result, code string) (out []finding.Warning) {
 }
 
 func TestDevice(t *testing.T) {
-	r := analyzeRows(t, gpuRun(nil))
+	r := analyzeRows(t, celltest.GpuRun(nil))
 	if len(r.Device) != 3*2*3 {
 		t.Fatalf("%d cells and modes", len(r.Device))
 	}
@@ -100,7 +75,7 @@ func TestDevice(t *testing.T) {
 			t.Errorf("%+v", r.Device[i].Warnings)
 		}
 	}
-	if cpu := ladder.analyze(t, cells.Options{}); cpu.Device != nil || cpu.DeviceFits != nil {
+	if cpu := analyzed(celltest.Ladder, t, cells.Options{}); cpu.Device != nil || cpu.DeviceFits != nil {
 		t.Error("a run on a CPU has device cells")
 	}
 }
@@ -135,7 +110,7 @@ func TestDeviceDoubts(t *testing.T) {
 		}},
 	} {
 		t.Run(c.code, func(t *testing.T) {
-			r := analyzeRows(t, gpuRun(c.change))
+			r := analyzeRows(t, celltest.GpuRun(c.change))
 			w := warned(r, c.code)
 			if len(w) != c.times || w[0].Where != c.where || !strings.Contains(w[0].Text, c.text) || w[0].Advice == "" {
 				t.Errorf("%+v", w)
@@ -164,7 +139,7 @@ func TestPlacement(t *testing.T) {
 		PlacedFallback: func(r *runs.Row) { r.CPUOpsDecode, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} },
 		"":             func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = nil, nil, nil },
 	} {
-		r := analyzeRows(t, gpuRun(change))
+		r := analyzeRows(t, celltest.GpuRun(change))
 		if d := deviceCells(r, "m00", record.ModeDecode)[0]; d.Placement != want {
 			t.Errorf("%q, want %q: %+v", d.Placement, want, d)
 		}
@@ -173,7 +148,7 @@ func TestPlacement(t *testing.T) {
 		}
 	}
 	// The decode graph is whole where only prefill falls back.
-	r := analyzeRows(t, gpuRun(func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} }))
+	r := analyzeRows(t, celltest.GpuRun(func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} }))
 	if d, p := deviceCells(r, "m00", record.ModeDecode)[0], deviceCells(r, "m00", record.ModePrefill)[0]; d.Placement != PlacedLookup || p.Placement != PlacedFallback {
 		t.Errorf("decode %s, prefill %s", d.Placement, p.Placement)
 	}
@@ -182,7 +157,7 @@ func TestPlacement(t *testing.T) {
 // TestDeviceUnknown: without events, sensors and account the figures are unknown,
 // and 0 nowhere.
 func TestDeviceUnknown(t *testing.T) {
-	r := analyzeRows(t, gpuRun(func(r *runs.Row) {
+	r := analyzeRows(t, celltest.GpuRun(func(r *runs.Row) {
 		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures, r.VRAMWeightsMiB = nil, nil, nil, nil
 		r.DeviceWindow = record.DeviceWindow{}
 	}))
@@ -198,7 +173,7 @@ func TestDeviceUnknown(t *testing.T) {
 // TestDeviceFits: the device's time grows as the square of the size, the host has
 // 100 ms beside it, which flattens its exponent.
 func TestDeviceFits(t *testing.T) {
-	r := analyzeRows(t, gpuRun(func(r *runs.Row) {
+	r := analyzeRows(t, celltest.GpuRun(func(r *runs.Row) {
 		device := r.ParamsMillions * r.ParamsMillions
 		r.CUDAEventMS, r.LatencyMS, r.HostGapMS = new(device), new(device+100), new(100.0)
 	}))
@@ -233,7 +208,7 @@ func TestThrottleWords(t *testing.T) {
 // TestDeviceTables: a row for each cell, as many fields as columns, nothing made up.
 func TestDeviceTables(t *testing.T) {
 	dir := t.TempDir()
-	if err := Write(dir, analyzeRows(t, gpuRun(nil))); err != nil {
+	if err := Write(dir, analyzeRows(t, celltest.GpuRun(nil))); err != nil {
 		t.Fatal(err)
 	}
 	for file, n := range map[string]int{"device.csv": 18, "device_fits.csv": 1} {

@@ -40,7 +40,7 @@ func TestDisturbedCalls(t *testing.T) {
 			return quiet(r)
 		}, []string{"m00/a 0", "m00/b 0", "m01/a 0", "m01/b 0", "m02/a 0", "m02/b 0", "m03/a 0", "m03/b 0"}, "8 repetitions have at least 5 times as many involuntary switches as the median of its cell, most of all: m00/gpu/a rep 0: 1000"},
 	} {
-		rows := spoiltPlan.rows(1)
+		rows := spoiltPlan.Rows(1)
 		for i := range rows {
 			if n := c.switches(&rows[i]); n >= 0 {
 				rows[i].InvoluntaryCtx = &n

@@ -1,12 +1,12 @@
 package analysis
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -17,60 +17,60 @@ func TestFirstChange(t *testing.T) {
 	slow := func(m int) float64 { return 1 + .1*float64(m) } // below twice the smallest
 	for _, c := range []struct {
 		name           string
-		change         func(*plan)
+		change         func(*celltest.Plan)
 		verdict, known string
 		model          string
 	}{
-		{"nothing", func(p *plan) { p.perToken = slow }, "none", "none", ""},
-		{"tails", func(p *plan) {
-			p.perToken = slow
-			p.tail = func(m int) float64 { return 1 + float64(m/3) }
+		{"nothing", func(p *celltest.Plan) { p.PerToken = slow }, "none", "none", ""},
+		{"tails", func(p *celltest.Plan) {
+			p.PerToken = slow
+			p.Tail = func(m int) float64 { return 1 + float64(m/3) }
 		}, "tails", "tails", "m03"},
-		{"out of memory", func(p *plan) {
-			p.perToken = slow
-			p.fails = func(m int) string {
+		{"out of memory", func(p *celltest.Plan) {
+			p.PerToken = slow
+			p.Fails = func(m int) string {
 				if m >= 6 {
 					return record.StatusOOM
 				}
 				return ""
 			}
 		}, "feasibility", "feasibility", "m06"},
-		{"smallest fails", func(p *plan) {
-			p.fails = func(m int) string {
+		{"smallest fails", func(p *celltest.Plan) {
+			p.Fails = func(m int) string {
 				if m == 0 {
 					return record.StatusCrashed
 				}
 				return ""
 			}
 		}, "latency", "latency", "m03"}, // larger ones ran; 4^0.8 from m01 on
-		{"all out of memory", func(p *plan) { p.fails = func(int) string { return record.StatusOOM } }, "feasibility", "feasibility", "m00"},
-		{"all crash", func(p *plan) { p.fails = func(int) string { return record.StatusCrashed } }, "unknown", "unknown", ""},
-		{"middle crashes", func(p *plan) {
-			p.perToken = slow
-			p.fails = func(m int) string { return map[int]string{3: record.StatusCrashed, 4: record.StatusTimeout}[m] }
+		{"all out of memory", func(p *celltest.Plan) { p.Fails = func(int) string { return record.StatusOOM } }, "feasibility", "feasibility", "m00"},
+		{"all crash", func(p *celltest.Plan) { p.Fails = func(int) string { return record.StatusCrashed } }, "unknown", "unknown", ""},
+		{"middle crashes", func(p *celltest.Plan) {
+			p.PerToken = slow
+			p.Fails = func(m int) string { return map[int]string{3: record.StatusCrashed, 4: record.StatusTimeout}[m] }
 		}, "none", "none", ""},
-		{"tails unknown", func(p *plan) { p.gen, p.reps = 8, 3 }, "unknown", "latency", "m02"},
-		{"few repetitions", func(p *plan) { p.reps = 2 }, "unknown", "none", ""},
-		{"tails above the least, below the smallest", func(p *plan) { // jitter weighs most on the smallest
-			p.perToken = slow
-			p.tail = func(m int) float64 { return []float64{1.6, 1, 1, 1, 1, 1.5, 1.5, 1.5}[m] }
+		{"tails unknown", func(p *celltest.Plan) { p.Gen, p.Reps = 8, 3 }, "unknown", "latency", "m02"},
+		{"few repetitions", func(p *celltest.Plan) { p.Reps = 2 }, "unknown", "none", ""},
+		{"tails above the least, below the smallest", func(p *celltest.Plan) { // jitter weighs most on the smallest
+			p.PerToken = slow
+			p.Tail = func(m int) float64 { return []float64{1.6, 1, 1, 1, 1, 1.5, 1.5, 1.5}[m] }
 		}, "tails", "tails", "m05"},
-		{"tails fall", func(p *plan) {
-			p.perToken = slow
-			p.tail = func(m int) float64 { return 2 - .1*float64(m) }
+		{"tails fall", func(p *celltest.Plan) {
+			p.PerToken = slow
+			p.Tail = func(m int) float64 { return 2 - .1*float64(m) }
 		}, "none", "none", ""},
-		{"too unsteady to see tails", func(p *plan) { // latency changes at m02, but p95/p50 is 2 throughout
-			p.tail = func(int) float64 { return 2 }
+		{"too unsteady to see tails", func(p *celltest.Plan) { // latency changes at m02, but p95/p50 is 2 throughout
+			p.Tail = func(int) float64 { return 2 }
 		}, "unknown", "latency", "m02"},
-		{"unsteady smallest, steady others", func(p *plan) {
-			p.tail = func(m int) float64 { return []float64{3, 1, 1, 1, 1, 1, 1, 1}[m] }
+		{"unsteady smallest, steady others", func(p *celltest.Plan) {
+			p.Tail = func(m int) float64 { return []float64{3, 1, 1, 1, 1, 1, 1, 1}[m] }
 		}, "latency", "latency", "m02"},
-		{"both at once", func(p *plan) { p.tail = func(m int) float64 { return 1 + float64(m/2) } }, "latency+tails", "latency+tails", "m02"},
-		{"waived", func(p *plan) { p.fails = func(int) string { return record.StatusWaived } }, "unknown", "unknown", ""},
+		{"both at once", func(p *celltest.Plan) { p.Tail = func(m int) float64 { return 1 + float64(m/2) } }, "latency+tails", "latency+tails", "m02"},
+		{"waived", func(p *celltest.Plan) { p.Fails = func(int) string { return record.StatusWaived } }, "unknown", "unknown", ""},
 	} {
-		p := ladder
+		p := celltest.Ladder
 		c.change(&p)
-		r := p.analyze(t, cells.Options{Bootstrap: -1})
+		r := analyzed(p, t, cells.Options{Bootstrap: -1})
 		got := r.Answers.FirstChange[0]
 		if got.Verdict != c.verdict || got.AmongSeen != c.known || got.Model != c.model || got.Rule == "" || got.Why == "" {
 			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
@@ -89,70 +89,47 @@ func TestFirstChange(t *testing.T) {
 	}
 }
 
-// disturb multiplies the times of one call.
-func disturb(rows []runs.Row, model, scenario string, rep int, token func(i int) float64) {
-	for i := range rows {
-		r := &rows[i]
-		if r.Model != model || r.Scenario != scenario || r.Rep == nil || *r.Rep != rep {
-			continue
-		}
-		sum := 0.0
-		r.TokenNS = slices.Clone(r.TokenNS)
-		for j := range r.TokenNS {
-			r.TokenNS[j] = int64(float64(r.TokenNS[j]) * token(j))
-			sum += float64(r.TokenNS[j]) / 1e6
-		}
-		r.KVDecodeMS, r.E2EKVMS = new(sum), new(sum+*r.PrefillMS)
-		switch r.Mode {
-		case record.ModeDecode:
-			r.LatencyMS = r.KVDecodeMS
-		case record.ModeE2E:
-			r.LatencyMS = r.E2EKVMS
-		}
-	}
-}
-
 // TestFirstChangeNoise: what scatters widens the bound until nothing is shown, and
 // the answer says so; one slow call is no scatter.
 func TestFirstChangeNoise(t *testing.T) {
-	flat := ladder
-	flat.perToken = func(m int) float64 { return 1 + .1*float64(m) }
+	flat := celltest.Ladder
+	flat.PerToken = func(m int) float64 { return 1 + .1*float64(m) }
 	scatter := func(rows []runs.Row, model string) {
 		for rep, times := range []float64{1, 1.4, .7, 1.3, .6, 1.5, .9} {
-			disturb(rows, model, "p9", rep, func(int) float64 { return times })
+			celltest.Disturb(rows, model, "p9", rep, func(int) float64 { return times })
 		}
 	}
 	for _, c := range []struct {
 		name           string
-		plan           plan
+		plan           celltest.Plan
 		change         func([]runs.Row)
 		verdict, known string
 		model, why     string
 	}{
-		{"noisy base", ladder, func(rows []runs.Row) { scatter(rows, "m00") }, "latency", "latency", "m04", "perhaps before, for decode on m02"},
-		{"noisy model that would decide", ladder, func(rows []runs.Row) { scatter(rows, "m02") }, "latency", "latency", "m03", "perhaps before, for decode on m02"}, // the next one decides then
-		{"one slow call on the base", ladder, func(rows []runs.Row) {
-			disturb(rows, "m00", "p9", 2, func(int) float64 { return 5 })
+		{"noisy base", celltest.Ladder, func(rows []runs.Row) { scatter(rows, "m00") }, "latency", "latency", "m04", "perhaps before, for decode on m02"},
+		{"noisy model that would decide", celltest.Ladder, func(rows []runs.Row) { scatter(rows, "m02") }, "latency", "latency", "m03", "perhaps before, for decode on m02"}, // the next one decides then
+		{"one slow call on the base", celltest.Ladder, func(rows []runs.Row) {
+			celltest.Disturb(rows, "m00", "p9", 2, func(int) float64 { return 5 })
 		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
-		{"one slow call on the model that decides", ladder, func(rows []runs.Row) {
-			disturb(rows, "m02", "p1", 6, func(int) float64 { return 5 })
+		{"one slow call on the model that decides", celltest.Ladder, func(rows []runs.Row) {
+			celltest.Disturb(rows, "m02", "p1", 6, func(int) float64 { return 5 })
 		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
-		{"one call slow at its end", ladder, func(rows []runs.Row) {
-			disturb(rows, "m01", "p1", 4, func(i int) float64 { return 1 + float64(i/50) })
+		{"one call slow at its end", celltest.Ladder, func(rows []runs.Row) {
+			celltest.Disturb(rows, "m01", "p1", 4, func(i int) float64 { return 1 + float64(i/50) })
 		}, "latency", "latency", "m02", "takes 3.03 times (at least"},
-		{"twice, but not shown", plan{models: 3, reps: 7, gen: 16, backends: []string{"cpu"}, scenarios: []string{"p1"},
-			perToken: func(m int) float64 { return 1 + 1.02*float64(m/2) }}, func(rows []runs.Row) {
+		{"twice, but not shown", celltest.Plan{Models: 3, Reps: 7, Gen: 16, Backends: []string{"cpu"}, Scenarios: []string{"p1"},
+			PerToken: func(m int) float64 { return 1 + 1.02*float64(m/2) }}, func(rows []runs.Row) {
 			for rep := range 7 {
-				disturb(rows, "m02", "p1", rep, func(int) float64 { return .94 + .02*float64(rep) })
+				celltest.Disturb(rows, "m02", "p1", rep, func(int) float64 { return .94 + .02*float64(rep) })
 			}
 		}, "unknown", "none", "", "but that it is more than 2 times is not shown: at least"},
 		{"two calls make the tail", flat, func(rows []runs.Row) {
 			for _, sc := range []string{"p1", "p9"} {
-				disturb(rows, "m04", sc, 2, func(i int) float64 { return 1 + .8*float64(i/2%2) })
+				celltest.Disturb(rows, "m04", sc, 2, func(i int) float64 { return 1 + .8*float64(i/2%2) })
 			}
 		}, "none", "none", "", ""},
 	} {
-		rows := c.plan.rows(1)
+		rows := c.plan.Rows(1)
 		c.change(rows)
 		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
 		if err != nil {
@@ -175,7 +152,7 @@ func TestFirstChangeNoise(t *testing.T) {
 // TestFirstChangeWords: the sentence has sizes and factors, and a coarse step is
 // warned of.
 func TestFirstChangeWords(t *testing.T) {
-	r := ladder.analyze(t, cells.Options{Bootstrap: -1})
+	r := analyzed(celltest.Ladder, t, cells.Options{Bootstrap: -1})
 	c := r.Answers.FirstChange[0]
 	if want := "decode on m02 (20 million parameters) takes 3.03 times (at least 2.81) as long as on m00 (5 million parameters), the smallest measured, at 4 times its size (1.74 times for each doubling of size); not yet on m01 (10 million parameters), the size before"; c.Why != want {
 		t.Errorf("%s\nwant %s", c.Why, want)
@@ -190,8 +167,8 @@ func TestFirstChangeWords(t *testing.T) {
 	if want := []string{"latency changed", "tails not_shown", "feasibility not_shown"}; !slices.Equal(got, want) {
 		t.Errorf("aspects %v", got)
 	}
-	coarse := ladder
-	rows := coarse.rows(1)
+	coarse := celltest.Ladder
+	rows := coarse.Rows(1)
 	run := &runs.Run{Harness: runs.HarnessLLMScale}
 	for _, x := range rows {
 		if x.Model == "m00" || x.Model >= "m05" {
@@ -208,46 +185,34 @@ func TestFirstChangeWords(t *testing.T) {
 	}
 	// The axis of the fits is no matter of this answer.
 	for _, axis := range []string{"params_non_embedding", "bytes_per_token"} {
-		if other := ladder.analyze(t, cells.Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
+		if other := analyzed(celltest.Ladder, t, cells.Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
 			t.Errorf("%s: %s", axis, other.Why)
 		}
 	}
 }
 
-// resize gives the models other sizes, in million parameters.
-func resize(rows []runs.Row, sizes ...float64) []runs.Row {
-	for i := range rows {
-		for m, size := range sizes {
-			if rows[i].Model == fmt.Sprintf("m%02d", m) {
-				rows[i].ParamsMillions, rows[i].ParamsTotal = size, int64(size*1e6)
-			}
-		}
-	}
-	return rows
-}
-
 // TestFirstChangeSizes: nothing changes between sizes that count as one, and a
 // failure that a model of the same size does not share is not one of size.
 func TestFirstChangeSizes(t *testing.T) {
-	few := ladder
-	few.models = 4
-	few.perToken = func(m int) float64 { return 1 + float64(m) }
+	few := celltest.Ladder
+	few.Models = 4
+	few.PerToken = func(m int) float64 { return 1 + float64(m) }
 	for _, c := range []struct {
 		name        string
 		sizes       []float64
-		change      func(*plan)
+		change      func(*celltest.Plan)
 		verdict, at string
 		before, why string
 	}{
 		{"one size", []float64{5, 5, 5, 5}, nil, "unknown", "", "", "the 4 models are of one size, from m00 (5 million parameters) to m03 (5 million parameters); a change takes sizes that are 1.1 times apart"},
 		{"almost one size", []float64{5, 5.1, 5.3, 5.49}, nil, "unknown", "", "", "are of one size"},
-		{"one size, one of it fails", []float64{5, 5.1, 5.2, 5.3}, func(p *plan) {
-			p.fails = func(m int) string { return map[int]string{2: record.StatusOOM}[m] }
+		{"one size, one of it fails", []float64{5, 5.1, 5.2, 5.3}, func(p *celltest.Plan) {
+			p.Fails = func(m int) string { return map[int]string{2: record.StatusOOM}[m] }
 		}, "unknown", "", "", "m02 ran out of memory where m00 of the same size ran"},
 		{"two sizes, two models of each", []float64{5, 5.2, 50, 52}, nil, "latency", "m02", "m01", "no size between the two was measured"},
-		{"the larger twin fails", []float64{5, 10, 50, 51}, func(p *plan) {
-			p.perToken = func(int) float64 { return 1 }
-			p.fails = func(m int) string { return map[int]string{3: record.StatusOOM}[m] }
+		{"the larger twin fails", []float64{5, 10, 50, 51}, func(p *celltest.Plan) {
+			p.PerToken = func(int) float64 { return 1 }
+			p.Fails = func(m int) string { return map[int]string{3: record.StatusOOM}[m] }
 		}, "none", "", "", "m03 ran out of memory where m02 of the same size ran"},
 		{"small steps that add up", []float64{5, 5.3, 5.6, 5.9}, nil, "latency", "m02", "m00", "at 1.12 times its size"},
 	} {
@@ -255,7 +220,7 @@ func TestFirstChangeSizes(t *testing.T) {
 		if c.change != nil {
 			c.change(&p)
 		}
-		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: resize(p.rows(1), c.sizes...)}, cells.Options{Bootstrap: -1})
+		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: celltest.Resize(p.Rows(1), c.sizes...)}, cells.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,9 +235,9 @@ func TestFirstChangeSizes(t *testing.T) {
 // than what processes may differ by, and none that is smaller.
 func TestFirstChangeEqualTimes(t *testing.T) {
 	for factor, verdict := range map[float64]string{1.95: "none", 2: "unknown", 2.05: "unknown", 2.3: "latency"} {
-		p := ladder
-		p.models, p.tail = 4, nil
-		rows := p.rows(1)
+		p := celltest.Ladder
+		p.Models, p.Tail = 4, nil
+		rows := p.Rows(1)
 		for i := range rows {
 			ms := 64.0
 			if rows[i].Model != "m00" {

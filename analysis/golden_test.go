@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -102,16 +103,6 @@ func fitOf(x, y []float64, opt cells.Options) *Fit {
 	return f
 }
 
-// near compares with a second implementation.
-func near(t *testing.T, what string, got *float64, want, tolerance float64) {
-	t.Helper()
-	if got == nil {
-		t.Errorf("%s is unknown, want %v", what, want)
-	} else if math.Abs(*got-want) > tolerance*max(1, math.Abs(want)) {
-		t.Errorf("%s = %.12g, want %.12g", what, *got, want)
-	}
-}
-
 // printed compares with a published figure, to the digits that were printed.
 func printed(t *testing.T, what string, got *float64, want string) {
 	t.Helper()
@@ -140,29 +131,29 @@ func TestScipy(t *testing.T) {
 				t.Error("the caller's slices were changed")
 			}
 			w := s.LogLog
-			near(t, "intercept", f.Log10Intercept, w.Intercept, tol)
-			near(t, "slope", f.Slope, w.Slope, tol)
-			near(t, "R2", f.R2, w.R2, tol)
-			near(t, "slope SE", f.SlopeSE, w.SlopeSE, tol)
-			near(t, "intercept SE", f.InterceptSE, w.InterceptSE, tol)
-			near(t, "t low", &f.SlopeT.Low, w.TLow, tol)
-			near(t, "t high", &f.SlopeT.High, w.THigh, tol)
-			near(t, "Theil-Sen", f.TheilSenSlope, w.TheilSen, tol)
-			near(t, "Theil-Sen intercept", f.TheilSenIntercept, w.TheilSenIntercept, tol)
-			near(t, "Theil-Sen low", &f.TheilSen.Low, w.TheilSenLow, tol)
-			near(t, "Theil-Sen high", &f.TheilSen.High, w.TheilSenHigh, tol)
-			near(t, "rho", f.SpearmanRho, w.Rho, tol)
-			near(t, "p", f.SpearmanP, w.P, tol)
-			near(t, "exact p", f.SpearmanPExact, w.PExact, tol)
+			celltest.Near(t, "intercept", f.Log10Intercept, w.Intercept, tol)
+			celltest.Near(t, "slope", f.Slope, w.Slope, tol)
+			celltest.Near(t, "R2", f.R2, w.R2, tol)
+			celltest.Near(t, "slope SE", f.SlopeSE, w.SlopeSE, tol)
+			celltest.Near(t, "intercept SE", f.InterceptSE, w.InterceptSE, tol)
+			celltest.Near(t, "t low", &f.SlopeT.Low, w.TLow, tol)
+			celltest.Near(t, "t high", &f.SlopeT.High, w.THigh, tol)
+			celltest.Near(t, "Theil-Sen", f.TheilSenSlope, w.TheilSen, tol)
+			celltest.Near(t, "Theil-Sen intercept", f.TheilSenIntercept, w.TheilSenIntercept, tol)
+			celltest.Near(t, "Theil-Sen low", &f.TheilSen.Low, w.TheilSenLow, tol)
+			celltest.Near(t, "Theil-Sen high", &f.TheilSen.High, w.TheilSenHigh, tol)
+			celltest.Near(t, "rho", f.SpearmanRho, w.Rho, tol)
+			celltest.Near(t, "p", f.SpearmanP, w.P, tol)
+			celltest.Near(t, "exact p", f.SpearmanPExact, w.PExact, tol)
 			for i, l := range f.LeaveOneOut { // points and tables are both by rising size
-				near(t, "slope without "+l.Dropped, l.Slope, w.LeaveOneOut[i][0], tol)
-				near(t, "R2 without "+l.Dropped, l.R2, w.LeaveOneOut[i][1], tol)
+				celltest.Near(t, "slope without "+l.Dropped, l.Slope, w.LeaveOneOut[i][0], tol)
+				celltest.Near(t, "R2 without "+l.Dropped, l.R2, w.LeaveOneOut[i][1], tol)
 			}
 
 			l, _ := stats.OLS(s.X, s.Y)
-			near(t, "a", &l.A, s.Offset.A, tol)
-			near(t, "b", &l.B, s.Offset.B, tol)
-			near(t, "linear R2", &l.R2, s.Offset.R2, tol)
+			celltest.Near(t, "a", &l.A, s.Offset.A, tol)
+			celltest.Near(t, "b", &l.B, s.Offset.B, tol)
+			celltest.Near(t, "linear R2", &l.R2, s.Offset.R2, tol)
 
 			// The best of 123 starts of scipy's bounded least squares must not
 			// be better; it ends a little inside the bounds, hence 1e-6.
@@ -176,13 +167,13 @@ func TestScipy(t *testing.T) {
 			if s.Plane != nil {
 				p := &TwoPredictorFit{}
 				fitPlane(p, pointsOf(s.X, s.Y), gptLayers, cells.Options{})
-				near(t, "alpha", p.Alpha, s.Plane.Alpha, tol)
-				near(t, "beta", p.Beta, s.Plane.Beta, tol)
-				near(t, "gamma", p.Gamma, s.Plane.Gamma, tol)
-				near(t, "plane R2", p.R2, s.Plane.R2, tol)
+				celltest.Near(t, "alpha", p.Alpha, s.Plane.Alpha, tol)
+				celltest.Near(t, "beta", p.Beta, s.Plane.Beta, tol)
+				celltest.Near(t, "gamma", p.Gamma, s.Plane.Gamma, tol)
+				celltest.Near(t, "plane R2", p.R2, s.Plane.R2, tol)
 				rho, pv, _ := stats.Spearman(gptLayers, s.Y)
-				near(t, "rho layers", &rho, s.RhoLayers[0], tol)
-				near(t, "p layers", &pv, s.RhoLayers[1], tol)
+				celltest.Near(t, "rho layers", &rho, s.RhoLayers[0], tol)
+				celltest.Near(t, "p layers", &pv, s.RhoLayers[1], tol)
 			}
 		})
 	}
@@ -196,12 +187,12 @@ func TestScipyTies(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatal("no result")
 	}
-	near(t, "Theil-Sen", &slope, w.TheilSen, 1e-12)
-	near(t, "intercept", &intercept, w.TheilSenIntercept, 1e-12)
-	near(t, "low", &ci.Low, w.TheilSenLow, 1e-12)
-	near(t, "high", &ci.High, w.TheilSenHigh, 1e-12)
-	near(t, "rho", &rho, w.Rho, 1e-12)
-	near(t, "p", &p, w.P, 1e-12)
+	celltest.Near(t, "Theil-Sen", &slope, w.TheilSen, 1e-12)
+	celltest.Near(t, "intercept", &intercept, w.TheilSenIntercept, 1e-12)
+	celltest.Near(t, "low", &ci.Low, w.TheilSenLow, 1e-12)
+	celltest.Near(t, "high", &ci.High, w.TheilSenHigh, 1e-12)
+	celltest.Near(t, "rho", &rho, w.Rho, 1e-12)
+	celltest.Near(t, "p", &p, w.P, 1e-12)
 	if _, ok := stats.SpearmanExact(w.X, w.Y); ok {
 		t.Error("an exact p in spite of ties")
 	}
@@ -212,7 +203,7 @@ func TestQuantileNumpy(t *testing.T) {
 	for ps, want := range w.Q {
 		p, _ := strconv.ParseFloat(ps, 64)
 		got := stats.Quantile(w.X, p)
-		near(t, "quantile "+ps, &got, want, 1e-12)
+		celltest.Near(t, "quantile "+ps, &got, want, 1e-12)
 	}
 }
 
@@ -343,9 +334,9 @@ func TestPublishedShape(t *testing.T) {
 		for _, f := range r.TwoPredictors {
 			if f.Backend == backend {
 				w := ref.Series[series+" "+f.Mode].Plane
-				near(t, f.Backend+" "+f.Mode+" beta", f.Beta, w.Beta, 1e-9)
-				near(t, f.Backend+" "+f.Mode+" gamma", f.Gamma, w.Gamma, 1e-9)
-				near(t, f.Backend+" "+f.Mode+" R2", f.R2, w.R2, 1e-9)
+				celltest.Near(t, f.Backend+" "+f.Mode+" beta", f.Beta, w.Beta, 1e-9)
+				celltest.Near(t, f.Backend+" "+f.Mode+" gamma", f.Gamma, w.Gamma, 1e-9)
+				celltest.Near(t, f.Backend+" "+f.Mode+" R2", f.R2, w.R2, 1e-9)
 			}
 		}
 	}
@@ -417,8 +408,8 @@ func TestExactBootstrap(t *testing.T) {
 		t.Errorf("%d resamples, %d degenerate", total, degenerate)
 	}
 	ci := stats.PercentileInterval(slopes, total, nil)
-	near(t, "low", &ci.Low, ref.Exact.Low, 1e-9)
-	near(t, "high", &ci.High, ref.Exact.High, 1e-9)
+	celltest.Near(t, "low", &ci.Low, ref.Exact.Low, 1e-9)
+	celltest.Near(t, "high", &ci.High, ref.Exact.High, 1e-9)
 	printed(t, "low", &ci.Low, ".478")
 	printed(t, "high", &ci.High, "1.453")
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -20,9 +21,9 @@ func TestRatioOfMedians(t *testing.T) {
 	x := [][]float64{{10, 11, 12, 13, 14, 15, 30}, {1.0, 1.1, .9, 1.05, 1.2, 1.15, .95, 1.3, 1.01, .99}}
 	y := [][]float64{{20, 23, 25, 21, 24}, {3.1, 3.3, 2.9, 3.0, 3.2, 3.05, 2.8, 3.15}}
 	ratio, ci := stats.MedianRatio(x, y)
-	near(t, "ratio", &ratio, 2.2982442888111403, 1e-12)
-	near(t, "low", &ci.Low, 1.8131205386484812, 1e-12)
-	near(t, "high", &ci.High, 2.9131691459356737, 1e-12)
+	celltest.Near(t, "ratio", &ratio, 2.2982442888111403, 1e-12)
+	celltest.Near(t, "low", &ci.Low, 1.8131205386484812, 1e-12)
+	celltest.Near(t, "high", &ci.High, 2.9131691459356737, 1e-12)
 	if x[0][6] != 30 || y[0][0] != 20 {
 		t.Error("a sample was sorted in place")
 	}
@@ -53,9 +54,9 @@ func TestRatioOfMedians(t *testing.T) {
 // TestRobustLog: figures from Python, as above.
 func TestRobustLog(t *testing.T) {
 	e := stats.RobustLog([]float64{10, 11, 12, 13, 14, 15, 30})
-	near(t, "log of the median", &e.Value, 2.5649493574615367, 1e-12)
-	near(t, "its variance", &e.Variance, 0.013126991959192938, 1e-5) // 1.4826 there to the last digit
-	near(t, "degrees of freedom", &e.DF, 2.22, 1e-12)
+	celltest.Near(t, "log of the median", &e.Value, 2.5649493574615367, 1e-12)
+	celltest.Near(t, "its variance", &e.Variance, 0.013126991959192938, 1e-5) // 1.4826 there to the last digit
+	celltest.Near(t, "degrees of freedom", &e.DF, 2.22, 1e-12)
 	slow := stats.RobustLog([]float64{10, 11, 12, 13, 14, 15, 3000})
 	if slow != e {
 		t.Errorf("a slower call makes it %+v", slow)
@@ -268,8 +269,8 @@ func smallRun(rng *rand.Rand) (rows []runs.Row) {
 			for sc, tokens := range []int{4, 16, 64} {
 				for call := range calls {
 					for _, kind := range []string{"native", "ollama"} {
-						p := plan{models: 1, reps: 1, gen: tokens, perToken: func(int) float64 { return 1 }}
-						for _, r := range p.call(rng, fmt.Sprintf("%s_t%d", kind, typ), fmt.Sprintf("p%d", tokens), m, call+1, sc) {
+						p := celltest.Plan{Models: 1, Reps: 1, Gen: tokens, PerToken: func(int) float64 { return 1 }}
+						for _, r := range p.Call(rng, fmt.Sprintf("%s_t%d", kind, typ), fmt.Sprintf("p%d", tokens), m, call+1, sc) {
 							// Some prompts are equal, so that answers are compared by length; others differ.
 							if r.PromptTokensRaw = new(64); rng.IntN(2) == 0 {
 								r.PromptTokensRaw = new(16 * tokens)

@@ -5,47 +5,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
-
-// lengthRun makes records of answers of several lengths, one scenario for each,
-// by models m00, m01, ... decode gives a call's time in ms; step, where it is not
-// nil, the time of one decode step in ns.
-func lengthRun(models int, gens []int, reps int, decode func(model, gen, rep int) float64, step func(model, pos int) int64) []runs.Row {
-	p := plan{models: 1, reps: 1, gen: 1, perToken: func(int) float64 { return 1 }}
-	rng := rand.New(rand.NewPCG(1, 1)) // p.call's own times are replaced below
-	var rows []runs.Row
-	for m := range models {
-		for task, gen := range gens {
-			for rep := range reps {
-				for _, r := range p.call(rng, "cpu", fmt.Sprintf("gen%d", gen), m, rep+1, len(gens)*m+task) {
-					ms := decode(m, gen, rep)
-					r.GenTokensTarget, r.GenTokens, r.GenTokensRaw = gen, new(gen), new(gen)
-					r.KVDecodeMS, r.E2EKVMS, r.Measurement.PrefillMS = &ms, new(ms+5), new(5.0)
-					r.LatencyMS = map[string]*float64{record.ModePrefill: r.Measurement.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[r.Mode]
-					r.TokenNS = nil
-					if step != nil {
-						for i := range gen {
-							r.TokenNS = append(r.TokenNS, step(m, i))
-						}
-					}
-					r.Line = len(rows) + 1
-					rows = append(rows, r)
-				}
-			}
-		}
-	}
-	return rows
-}
 
 func analyzeRows(t *testing.T, rows []runs.Row) *Result {
 	t.Helper()
@@ -56,14 +26,10 @@ func analyzeRows(t *testing.T, rows []runs.Row) *Result {
 	return r
 }
 
-func affine(fixed, perToken float64) func(int, int, int) float64 {
-	return func(_, gen, _ int) float64 { return fixed + perToken*float64(gen) }
-}
-
 // TestDecodeLengthExact: 3 ms and 2 ms per token, to the last digit.
 func TestDecodeLengthExact(t *testing.T) {
 	gens := []int{8, 32, 64, 128, 256}
-	r := analyzeRows(t, lengthRun(2, gens, 4, affine(3, 2), func(m, i int) int64 { return 2e6 + int64(m)*1000*int64(i) }))
+	r := analyzeRows(t, celltest.LengthRun(2, gens, 4, celltest.Affine(3, 2), func(m, i int) int64 { return 2e6 + int64(m)*1000*int64(i) }))
 	if len(r.DecodeLengths) != 10 || len(r.DecodeLengthFits) != 2 || len(r.Answers.DecodeLengths) != 2 {
 		t.Fatalf("%d rows, %d fits, %d answers", len(r.DecodeLengths), len(r.DecodeLengthFits), len(r.Answers.DecodeLengths))
 	}
@@ -79,18 +45,18 @@ func TestDecodeLengthExact(t *testing.T) {
 		if !f.OK || f.NLengths != 5 || f.N != 20 || f.BentP != nil || strings.Join(warningCodes(f.Warnings), " ") != []string{"", "position_bias"}[m] {
 			t.Errorf("%+v", f)
 		}
-		near(t, "fixed ms", f.FixedMS, 3, 1e-9)
-		near(t, "ms per token", f.PerTokenMS, 2, 1e-9)
-		near(t, "fixed se", f.FixedSE, 0, 1e-9)
-		near(t, "R2", f.R2, 1, 1e-12)
-		near(t, "deviation", f.Deviation, 0, 1e-9)
+		celltest.Near(t, "fixed ms", f.FixedMS, 3, 1e-9)
+		celltest.Near(t, "ms per token", f.PerTokenMS, 2, 1e-9)
+		celltest.Near(t, "fixed se", f.FixedSE, 0, 1e-9)
+		celltest.Near(t, "R2", f.R2, 1, 1e-12)
+		celltest.Near(t, "deviation", f.Deviation, 0, 1e-9)
 		p := f.Position // 1000 ns more for each position of m01, none of m00
-		near(t, "ns per 100 positions", p.NSPer100, float64(m)*1e5, 1e-6)
+		celltest.Near(t, "ns per 100 positions", p.NSPer100, float64(m)*1e5, 1e-6)
 		if p.GenTokens != 256 || p.N != 4 || p.CI == nil || p.CI.Low != p.CI.High || p.Reason != "" {
 			t.Errorf("%+v", p)
 		}
 	}
-	near(t, "relative to the median step", r.DecodeLengthFits[1].Position.Relative, 1e5/(2e6+127500), 1e-12)
+	celltest.Near(t, "relative to the median step", r.DecodeLengthFits[1].Position.Relative, 1e5/(2e6+127500), 1e-12)
 	a := r.Answers.DecodeLengths[0]
 	if a.Verdict != "falls" || a.Shortest != 8 || a.Longest != 256 || math.Abs(a.CI.Low-a.Ratio) > 1e-12 || math.Abs(a.Ratio-(515.0/256)/(19.0/8)) > 1e-12 {
 		t.Errorf("%+v", a)
@@ -103,22 +69,22 @@ func TestDecodeLengthExact(t *testing.T) {
 // rule, and the interval of the ratio as in TestRatioOfMedians.
 func TestDecodeLengthNoise(t *testing.T) {
 	ms := map[int][]float64{8: {19.19, 18.81, 19}, 32: {67.67, 66.33, 67.335}, 128: {261.59, 256.41, 259}}
-	r := analyzeRows(t, lengthRun(1, []int{8, 32, 128}, 3, func(_, gen, rep int) float64 { return ms[gen][rep] }, nil))
+	r := analyzeRows(t, celltest.LengthRun(1, []int{8, 32, 128}, 3, func(_, gen, rep int) float64 { return ms[gen][rep] }, nil))
 	f := r.DecodeLengthFits[0]
-	near(t, "fixed ms", f.FixedMS, 2.9893650793650792, 1e-9)
-	near(t, "fixed se", f.FixedSE, 0.13443076780748273, 1e-9)
-	near(t, "fixed low", &f.FixedT.Low, 2.6714868256472784, 1e-6)
-	near(t, "fixed high", &f.FixedT.High, 3.30724333308288, 1e-6)
-	near(t, "ms per token", f.PerTokenMS, 2.001744791666667, 1e-9)
-	near(t, "per token se", f.PerTokenSE, 0.010018654631885698, 1e-9)
-	near(t, "per token low", &f.PerTokenT.Low, 1.9780544379557785, 1e-6)
-	near(t, "per token high", &f.PerTokenT.High, 2.025435145377555, 1e-6)
-	near(t, "R2", f.R2, 0.9998246832984372, 1e-9)
-	near(t, "lack of fit", f.BentP, 0.8389578718927696, 1e-6)
-	near(t, "deviation", f.Deviation, 0.0009913946940555973, 1e-9)
+	celltest.Near(t, "fixed ms", f.FixedMS, 2.9893650793650792, 1e-9)
+	celltest.Near(t, "fixed se", f.FixedSE, 0.13443076780748273, 1e-9)
+	celltest.Near(t, "fixed low", &f.FixedT.Low, 2.6714868256472784, 1e-6)
+	celltest.Near(t, "fixed high", &f.FixedT.High, 3.30724333308288, 1e-6)
+	celltest.Near(t, "ms per token", f.PerTokenMS, 2.001744791666667, 1e-9)
+	celltest.Near(t, "per token se", f.PerTokenSE, 0.010018654631885698, 1e-9)
+	celltest.Near(t, "per token low", &f.PerTokenT.Low, 1.9780544379557785, 1e-6)
+	celltest.Near(t, "per token high", &f.PerTokenT.High, 2.025435145377555, 1e-6)
+	celltest.Near(t, "R2", f.R2, 0.9998246832984372, 1e-9)
+	celltest.Near(t, "lack of fit", f.BentP, 0.8389578718927696, 1e-6)
+	celltest.Near(t, "deviation", f.Deviation, 0.0009913946940555973, 1e-9)
 	a := r.Answers.DecodeLengths[0]
-	near(t, "ratio low", &a.CI.Low, 0.8316897554771151, 1e-9)
-	near(t, "ratio high", &a.CI.High, 0.8727523139573294, 1e-9)
+	celltest.Near(t, "ratio low", &a.CI.Low, 0.8316897554771151, 1e-9)
+	celltest.Near(t, "ratio high", &a.CI.High, 0.8727523139573294, 1e-9)
 	if f.Position.NSPer100 != nil || f.Position.Reason != "no token times were recorded" {
 		t.Errorf("%+v", f.Position)
 	}
@@ -126,10 +92,10 @@ func TestDecodeLengthNoise(t *testing.T) {
 
 // TestDecodeLengthEqualTimes: answers of all lengths take 5 ms to the last digit, all of it fixed.
 func TestDecodeLengthEqualTimes(t *testing.T) {
-	r := analyzeRows(t, lengthRun(1, []int{8, 32, 128}, 3, affine(5, 0), func(_, _ int) int64 { return 39_062 }))
+	r := analyzeRows(t, celltest.LengthRun(1, []int{8, 32, 128}, 3, celltest.Affine(5, 0), func(_, _ int) int64 { return 39_062 }))
 	f := r.DecodeLengthFits[0]
-	near(t, "fixed ms", f.FixedMS, 5, 1e-9)
-	near(t, "ms per token", f.PerTokenMS, 0, 1e-9)
+	celltest.Near(t, "fixed ms", f.FixedMS, 5, 1e-9)
+	celltest.Near(t, "ms per token", f.PerTokenMS, 0, 1e-9)
 	if f.R2 != nil || f.BentP != nil || len(f.Warnings) > 0 || f.Position.CI == nil || *f.Position.NSPer100 != 0 {
 		t.Errorf("%+v", f)
 	}
@@ -150,13 +116,13 @@ func TestDecodeLengthVerdicts(t *testing.T) {
 		reps                   int
 		decode                 func(int, int, int) float64
 	}{
-		{"in proportion", "same", "", []int{8, 64, 256}, 6, scatter(.01, affine(0, 2))},
-		{"small fixed cost", "same", "", []int{8, 64, 256}, 6, scatter(.002, affine(.5, 2))},
-		{"fixed cost", "falls", "", []int{8, 64, 256}, 6, scatter(.01, affine(3, 2))},
+		{"in proportion", "same", "", []int{8, 64, 256}, 6, scatter(.01, celltest.Affine(0, 2))},
+		{"small fixed cost", "same", "", []int{8, 64, 256}, 6, scatter(.002, celltest.Affine(.5, 2))},
+		{"fixed cost", "falls", "", []int{8, 64, 256}, 6, scatter(.01, celltest.Affine(3, 2))},
 		{"cost of position", "grows", "not_affine", []int{8, 64, 256}, 6, scatter(.01, quadratic)},
 		{"two lengths", "grows", "", []int{8, 256}, 6, scatter(.01, quadratic)},
-		{"noise", "not_identified", "", []int{8, 64, 256}, 6, scatter(.2, affine(0, 2))},
-		{"two calls", "unknown", "", []int{8, 64, 256}, 2, affine(3, 2)},
+		{"noise", "not_identified", "", []int{8, 64, 256}, 6, scatter(.2, celltest.Affine(0, 2))},
+		{"two calls", "unknown", "", []int{8, 64, 256}, 2, celltest.Affine(3, 2)},
 		{"hump", "not_identified", "not_affine", []int{8, 64, 256}, 6, scatter(.002, func(_, gen, _ int) float64 {
 			if gen == 64 {
 				return 150
@@ -165,7 +131,7 @@ func TestDecodeLengthVerdicts(t *testing.T) {
 		})},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := analyzeRows(t, lengthRun(1, tt.gens, tt.reps, tt.decode, nil))
+			r := analyzeRows(t, celltest.LengthRun(1, tt.gens, tt.reps, tt.decode, nil))
 			a, f := r.Answers.DecodeLengths[0], r.DecodeLengthFits[0]
 			if a.Verdict != tt.verdict || a.Why == "" {
 				t.Errorf("%+v", a)
@@ -193,7 +159,7 @@ func TestPositionBias(t *testing.T) {
 		n := float64(gen)
 		return (3 + 2*n + 0.001*n*(n-1)/2) * (1 + .0001*float64(rep-1))
 	}
-	r := analyzeRows(t, lengthRun(1, gens, 3, decode, func(_, pos int) int64 { return 2e6 + 1000*int64(pos) }))
+	r := analyzeRows(t, celltest.LengthRun(1, gens, 3, decode, func(_, pos int) int64 { return 2e6 + 1000*int64(pos) }))
 	f := r.DecodeLengthFits[0]
 	i := slices.IndexFunc(f.Warnings, func(w finding.Warning) bool { return w.Code == "position_bias" })
 	if i < 0 {
@@ -224,10 +190,10 @@ func TestPositionSlope(t *testing.T) {
 		return r
 	}
 	p := positionSlope(64, []*runs.Row{call(64, 100, 0), call(64, 300, 0), call(64, 200, 5e6)})
-	near(t, "mean of three calls", p.NSPer100, 20000, 1e-9)
+	celltest.Near(t, "mean of three calls", p.NSPer100, 20000, 1e-9)
 	// 4.302653 is t(0.975, 2), from its table; the slopes' deviation is 10000.
-	near(t, "lower end", &p.CI.Low, 20000-4.302653*10000/math.Sqrt(3), 1)
-	near(t, "upper end", &p.CI.High, 20000+4.302653*10000/math.Sqrt(3), 1)
+	celltest.Near(t, "lower end", &p.CI.Low, 20000-4.302653*10000/math.Sqrt(3), 1)
+	celltest.Near(t, "upper end", &p.CI.High, 20000+4.302653*10000/math.Sqrt(3), 1)
 	for want, calls := range map[string][]*runs.Row{
 		"no token times were recorded":                                         {{}, call(40, 1, 0)}, // none of 63 steps
 		"the longest answers have 63 tokens; a slope along positions takes 64": {call(63, 1, 0), call(63, 1, 0), call(63, 1, 0)},
@@ -246,12 +212,12 @@ func TestPositionSlope(t *testing.T) {
 // TestOneLength: nothing appears, in any file, where all answers have one length
 // or prompts differ with them.
 func TestOneLength(t *testing.T) {
-	one := lengthRun(3, []int{64}, 3, affine(3, 2), nil)
-	prompts := lengthRun(3, []int{8, 64}, 3, affine(3, 2), nil)
+	one := celltest.LengthRun(3, []int{64}, 3, celltest.Affine(3, 2), nil)
+	prompts := celltest.LengthRun(3, []int{8, 64}, 3, celltest.Affine(3, 2), nil)
 	for i := range prompts {
 		prompts[i].PromptTokensRaw = new(*prompts[i].GenTokens + 1)
 	}
-	scaled := lengthRun(3, []int{8, 64}, 3, affine(3, 2), nil)
+	scaled := celltest.LengthRun(3, []int{8, 64}, 3, celltest.Affine(3, 2), nil)
 	for i := range scaled {
 		scaled[i].GenTokensRaw = new(5)
 	}
@@ -275,7 +241,7 @@ func TestOneLength(t *testing.T) {
 // TestMixedLengths: what joins scenarios of several lengths says so.
 func TestMixedLengths(t *testing.T) {
 	gens := []int{8, 64}
-	rows := lengthRun(4, gens, 6, func(m, gen, _ int) float64 { return math.Pow(2, float64(m)) * float64(gen) }, nil)
+	rows := celltest.LengthRun(4, gens, 6, func(m, gen, _ int) float64 { return math.Pow(2, float64(m)) * float64(gen) }, nil)
 	r := analyzeRows(t, rows)
 	for _, f := range r.Fits {
 		want := f.Scenario == cells.AllScenarios && f.Mode != record.ModePrefill
@@ -283,7 +249,7 @@ func TestMixedLengths(t *testing.T) {
 			t.Errorf("%s: %v", f.where(), warningCodes(f.Warnings))
 		}
 		if f.Mode == record.ModeDecode { // every length has the slope of all: the mean keeps it
-			near(t, f.where(), f.Slope, 1, 1e-9)
+			celltest.Near(t, f.where(), f.Slope, 1, 1e-9)
 		}
 	}
 	for _, o := range r.OffsetFits {
@@ -332,7 +298,7 @@ func TestMixedLengths(t *testing.T) {
 // TestLengthMismatch: a target that was not what was decoded is said, and not
 // relied on.
 func TestLengthMismatch(t *testing.T) {
-	rows := lengthRun(1, []int{8, 32, 64}, 3, affine(3, 2), nil)
+	rows := celltest.LengthRun(1, []int{8, 32, 64}, 3, celltest.Affine(3, 2), nil)
 	right := analyzeRows(t, rows)
 	if slices.Contains(warningCodes(right.Warnings), "length_mismatch") {
 		t.Error("a warning without reason")
@@ -365,8 +331,8 @@ func TestLinearityOfSeveralTargets(t *testing.T) {
 		rows = append(rows, r)
 	}
 	lin, proj := linearity(&cells.Model{}, rows)
-	near(t, "fixed ms", lin.A, 3, 1e-9)
-	near(t, "ms per token", lin.B, 2, 1e-9)
+	celltest.Near(t, "fixed ms", lin.A, 3, 1e-9)
+	celltest.Near(t, "ms per token", lin.B, 2, 1e-9)
 	if lin.Target != nil || lin.AffineMS != nil || proj.MedianMS != nil {
 		t.Errorf("%+v %+v", lin, proj)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -85,17 +86,17 @@ func TestLlamaBench(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := find(t, r, "m01", "p256", record.ModePrefill)
-	near(t, "prefill", c.Bench.Ratio, 65.0/64, 1e-9)
+	celltest.Near(t, "prefill", c.Bench.Ratio, 65.0/64, 1e-9)
 	if c.Bench.N != 5 || c.Bench.RatioCI == nil || c.BenchRun.Depth != 0 || !slices.Equal(c.BenchRun.Differ, []string{"llama.cpp: llama-bench 0c1e57098, native ec98e2002"}) {
 		t.Errorf("%+v %+v", c.Bench, c.BenchRun)
 	}
 	c = find(t, r, "m01", "p256", record.ModeDecode)
-	near(t, "decode", c.Bench.Ratio, 33.0/32, 1e-9)
+	celltest.Near(t, "decode", c.Bench.Ratio, 33.0/32, 1e-9)
 	if c.Bench.N != 5 || c.BenchRun.Depth != 256 {
 		t.Errorf("%+v %+v", c.Bench, c.BenchRun)
 	}
 	c = find(t, r, "m01", "p128", record.ModeDecode) // measured from an empty cache alone
-	near(t, "decode from an empty cache", c.Bench.Ratio, 30.0/32, 1e-9)
+	celltest.Near(t, "decode from an empty cache", c.Bench.Ratio, 30.0/32, 1e-9)
 	if c.BenchRun.Depth != 0 || c.Bench.RatioCI != nil || c.Bench.Reason == "" {
 		t.Errorf("%+v %+v", c.Bench, c.BenchRun)
 	}

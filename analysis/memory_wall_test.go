@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -16,7 +17,7 @@ import (
 // takes 1 ms for each 5 million parameters, 10 times that where layers are on the
 // CPU.
 func wallRun(change func(r *runs.Row)) *runs.Run {
-	rows := plan{models: 6, reps: 3, gen: 4, backends: []string{"all8", "fit8", "card"}, scenarios: []string{"a"}, perToken: func(m int) float64 { return float64(int(1) << m) }}.rows(1)
+	rows := celltest.Plan{Models: 6, Reps: 3, Gen: 4, Backends: []string{"all8", "fit8", "card"}, Scenarios: []string{"a"}, PerToken: func(m int) float64 { return float64(int(1) << m) }}.Rows(1)
 	for i := range rows {
 		r := &rows[i]
 		m := int(r.Model[2] - '0')
@@ -86,10 +87,10 @@ func TestMemoryWall(t *testing.T) {
 	if p.Model != "m04" || *p.GPULayers != 3 || p.Layers != 7 || *p.OwnMiB != 16000 || *p.PeakMiB != 17000 || p.WholeIn != "card" || *p.TrendReach != 2 {
 		t.Errorf("%+v", p)
 	}
-	near(t, "decode", p.DecodeMS, 160, 1e-9)
-	near(t, "decode on the device", p.DeviceMS, 144, 1e-9)
-	near(t, "times the same model", p.OverWhole, 10, 1e-9)
-	near(t, "times the trend", p.OverTrend, 10, 1e-9)
+	celltest.Near(t, "decode", p.DecodeMS, 160, 1e-9)
+	celltest.Near(t, "decode on the device", p.DeviceMS, 144, 1e-9)
+	celltest.Near(t, "times the same model", p.OverWhole, 10, 1e-9)
+	celltest.Near(t, "times the trend", p.OverTrend, 10, 1e-9)
 	want := []string{
 		"all8 8 all f32 m03  m04", "fit8 8 fit f32 m03 m04 m05", "card  all f32 m05  ",
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -43,9 +44,9 @@ func TestPrefillExponent(t *testing.T) {
 			t.Fatalf("%d lengths, %d fits", len(r.PrefillLengths), len(r.PrefillLengthFits))
 		}
 		f := r.PrefillLengthFits[0]
-		near(t, "exponent", f.Exponent, tt.exponent, 1e-9)
-		near(t, "R2", f.R2, 1, 1e-9)
-		near(t, "intercept", f.Log10Intercept, math.Log10(3), 1e-9)
+		celltest.Near(t, "exponent", f.Exponent, tt.exponent, 1e-9)
+		celltest.Near(t, "R2", f.R2, 1, 1e-9)
+		celltest.Near(t, "intercept", f.Log10Intercept, math.Log10(3), 1e-9)
 		if f.NLengths != 4 || f.N != 24 || f.Shortest != 64 || f.Longest != 1024 || *f.AsWork != tt.asWork || f.Reason != "" {
 			t.Errorf("%+v", f)
 		}
@@ -67,9 +68,9 @@ func TestPrefillInterval(t *testing.T) {
 	}
 	f := analyzeRows(t, rows).PrefillLengthFits[0]
 	half := 12.7062 * math.Sqrt(2*d*d/3) / (math.Log10(2) * math.Sqrt2)
-	near(t, "exponent", f.Exponent, 1, 1e-9)
-	near(t, "low", &f.ExponentT.Low, 1-half, 1e-5)
-	near(t, "high", &f.ExponentT.High, 1+half, 1e-5)
+	celltest.Near(t, "exponent", f.Exponent, 1, 1e-9)
+	celltest.Near(t, "low", &f.ExponentT.Low, 1-half, 1e-5)
+	celltest.Near(t, "high", &f.ExponentT.High, 1+half, 1e-5)
 }
 
 func TestPrefillFewLengths(t *testing.T) {

@@ -9,34 +9,11 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
-
-// deepened has each scenario of the rows again at a depth, where everything takes
-// three times as long.
-func deepened(rows []runs.Row, depth int) []runs.Row {
-	out := slices.Clone(rows)
-	for _, r := range rows {
-		r.Scenario, r.Depth, r.TaskIdx = r.Scenario+"_deep", depth, r.TaskIdx+1000
-		times := func(v *float64) *float64 {
-			if v == nil {
-				return nil
-			}
-			return new(3 * *v)
-		}
-		r.LatencyMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = times(r.LatencyMS), times(r.KVDecodeMS), times(r.DecodeNoSampMS), times(r.E2EKVMS), times(r.TTFTMS)
-		r.Measurement.PrefillMS, r.OllamaPromptEvalMS, r.DecodeEquivMS = times(r.Measurement.PrefillMS), times(r.OllamaPromptEvalMS), times(r.DecodeEquivMS)
-		r.TokenNS = slices.Clone(r.TokenNS)
-		for i := range r.TokenNS {
-			r.TokenNS[i] *= int64(1 + 2*i) // a tail, too
-		}
-		r.Line = len(out) + 1
-		out = append(out, r)
-	}
-	return out
-}
 
 // TestDepthsAreNotJoined: what joins scenarios says the same with scenarios at depth
 // 4096 beside those at 0 as without them. The run has weight types, an Ollama
@@ -46,7 +23,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	for seed := uint64(0); len(rows) == 0 || rows[len(rows)-1].CallIdx < 4 || rows[len(rows)-1].WeightType == "q0"; seed++ {
 		rows = smallRun(rand.New(rand.NewPCG(seed, 9)))
 	}
-	without, with := analyzeRows(t, rows), analyzeRows(t, deepened(rows, 4096))
+	without, with := analyzeRows(t, rows), analyzeRows(t, celltest.Deepened(rows, 4096))
 	if len(with.Cells) != 2*len(without.Cells) || len(with.DecodeDepths) == 0 {
 		t.Fatalf("%d cells, %d without the deep ones; %d depths", len(with.Cells), len(without.Cells), len(with.DecodeDepths))
 	}
@@ -117,8 +94,8 @@ func TestDepthsAreNotJoined(t *testing.T) {
 // TestDeepFailures: that a model does not fit with a full cache is no change at its
 // size of what the walk over sizes compares.
 func TestDeepFailures(t *testing.T) {
-	p := plan{models: 4, reps: 5, gen: 40, backends: []string{"cpu"}, scenarios: []string{"a"}, perToken: func(int) float64 { return 1 }}
-	rows := deepened(p.rows(1), 4096)
+	p := celltest.Plan{Models: 4, Reps: 5, Gen: 40, Backends: []string{"cpu"}, Scenarios: []string{"a"}, PerToken: func(int) float64 { return 1 }}
+	rows := celltest.Deepened(p.Rows(1), 4096)
 	for i := range rows {
 		if r := &rows[i]; r.Depth > 0 && r.Model == "m03" {
 			r.Status, r.Error, r.LatencyMS = record.StatusOOM, new("no room"), nil
@@ -136,7 +113,7 @@ func TestDepthSlope(t *testing.T) {
 	depths := []int{0, 512, 1024, 4096}
 	var rows []runs.Row
 	for i, depth := range depths {
-		for _, r := range lengthRun(1, []int{10, 20}, 4, func(_, gen, rep int) float64 {
+		for _, r := range celltest.LengthRun(1, []int{10, 20}, 4, func(_, gen, rep int) float64 {
 			return float64(gen) * (4 + 0.0005*float64(depth)) * (1 + 0.001*[]float64{-1, 0, 0, 1}[rep])
 		}, nil) {
 			r.Scenario, r.Depth, r.TaskIdx, r.Line = fmt.Sprintf("%s_d%d", r.Scenario, depth), depth, 10*i+r.TaskIdx, len(rows)+1
@@ -151,11 +128,11 @@ func TestDepthSlope(t *testing.T) {
 		if d.Depth != depths[i%4] || d.GenTokens != []int{10, 20}[i/4] || d.N != 4 || (d.RatioCI == nil) != (i%4 == 0) || d.PrefillMS == nil {
 			t.Errorf("%+v", d)
 		}
-		near(t, "ms per token", &d.MSPerToken, 4+0.0005*float64(d.Depth), 1e-9)
-		near(t, "ratio", &d.Ratio, (4+0.0005*float64(d.Depth))/4, 1e-9)
+		celltest.Near(t, "ms per token", &d.MSPerToken, 4+0.0005*float64(d.Depth), 1e-9)
+		celltest.Near(t, "ratio", &d.Ratio, (4+0.0005*float64(d.Depth))/4, 1e-9)
 	}
 	for _, f := range res.DecodeDepthFits {
-		near(t, "ns per token of depth", f.NSPerToken, 500, 1e-9)
+		celltest.Near(t, "ns per token of depth", f.NSPerToken, 500, 1e-9)
 		if f.N != 16 || f.CI == nil || f.CI.Low > 500 || f.CI.High < 500 || !f.Straight() {
 			t.Errorf("%+v", f)
 		}
@@ -185,7 +162,7 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 		"affinity": func(r *runs.Row) { r.CPUAffinity = new("0-1") },
 		"batch":    func(r *runs.Row) { r.BatchSizeConfig, r.BatchSize = 4, new(4) },
 	} {
-		rows := typeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
+		rows := celltest.TypeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
 		if r := analyzeRows(t, rows); len(r.WeightTypes) != 1 {
 			t.Fatalf("%d comparisons of two types", len(r.WeightTypes))
 		}
@@ -236,7 +213,7 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 // no mixture; other threads of prompts of one length are.
 func TestOneTokenPrompt(t *testing.T) {
 	for _, mixed := range []bool{false, true} {
-		rows := lengthRun(1, []int{10, 1}, 4, affine(0, 1), nil)
+		rows := celltest.LengthRun(1, []int{10, 1}, 4, celltest.Affine(0, 1), nil)
 		for i := range rows {
 			rows[i].NThreads, rows[i].NThreadsBatch = new(2), new(3)
 			if rows[i].GenTokensTarget == 1 {
@@ -254,7 +231,7 @@ func TestOneTokenPrompt(t *testing.T) {
 
 // TestMixedSettings: a cell that another build went on with is named.
 func TestMixedSettings(t *testing.T) {
-	rows := lengthRun(1, []int{10}, 4, affine(0, 1), nil)
+	rows := celltest.LengthRun(1, []int{10}, 4, celltest.Affine(0, 1), nil)
 	if r := analyzeRows(t, rows); slices.Contains(warningCodes(r.Warnings), "mixed_settings") {
 		t.Fatal("warned of one build")
 	}
@@ -278,7 +255,7 @@ func TestMixedSettings(t *testing.T) {
 func TestBatches(t *testing.T) {
 	var rows []runs.Row
 	for _, b := range []int{1, 8} {
-		for _, r := range lengthRun(2, []int{10}, 4, func(_, gen, _ int) float64 { return float64(gen) * map[int]float64{1: 4, 8: 8}[b] }, nil) {
+		for _, r := range celltest.LengthRun(2, []int{10}, 4, func(_, gen, _ int) float64 { return float64(gen) * map[int]float64{1: 4, 8: 8}[b] }, nil) {
 			r.Backend, r.BatchSize, r.BatchSizeConfig, r.NCtx, r.Line = fmt.Sprintf("cpu_b%d", b), new(b), b, 256*b, len(rows)+1
 			r.PromptTokenIDs, r.OutputTokenIDs = make([]int32, *r.SeqLen*b), make([]int32, *r.GenTokensRaw*b)
 			if b == 8 && r.CallIdx == 2 {
@@ -306,8 +283,8 @@ func TestBatches(t *testing.T) {
 		if b.Compared != b.N || b.Same != b.N-1 || b.FirstDifference == nil || *b.FirstDifference != 3 {
 			t.Errorf("%d of %d answers compared, %d the same, another from %v on", b.Compared, b.N, b.Same, b.FirstDifference)
 		}
-		near(t, "step", b.StepRatio, 2, 1e-9)
-		near(t, "all", b.AllRatio, 4, 1e-9)
+		celltest.Near(t, "step", b.StepRatio, 2, 1e-9)
+		celltest.Near(t, "all", b.AllRatio, 4, 1e-9)
 		if b.AllCI == nil || b.AllCI.Low > 4 || b.AllCI.High < 4 || b.StepCI.Low > 2 || b.StepCI.High < 2 {
 			t.Errorf("%+v", b)
 		}
@@ -319,7 +296,7 @@ func TestBatches(t *testing.T) {
 
 // TestPromptsOfABatch: a prompt's length is that of one sequence.
 func TestPromptsOfABatch(t *testing.T) {
-	rows := lengthRun(1, []int{10, 20}, 4, affine(0, 1), nil)
+	rows := celltest.LengthRun(1, []int{10, 20}, 4, celltest.Affine(0, 1), nil)
 	for i := range rows {
 		r := &rows[i]
 		r.BatchSize, r.PromptTokensRaw, r.SeqLen = new(8), new(8*64), new(64)
@@ -357,7 +334,7 @@ func TestCeilingReadsTheDepth(t *testing.T) {
 // TestLlamaBenchAtDepth: llama-bench is set beside native at the same depth or not at
 // all, of one sequence, and a cold pace is named.
 func TestLlamaBenchAtDepth(t *testing.T) {
-	native := lengthRun(1, []int{16}, 1, affine(0, 1), nil)[1]
+	native := celltest.LengthRun(1, []int{16}, 1, celltest.Affine(0, 1), nil)[1]
 	native.ModelFile, native.Device = "m.gguf", "cpu"
 	lines := []runs.LlamaBench{
 		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 9, MS: []float64{1}}, {ModelFile: "m.gguf", Threads: 2, Gen: 16, MS: []float64{1}},

@@ -9,42 +9,23 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
-// spoil makes the calls that which names INVALID, and absurdly slow: a figure that
-// one of them reaches is seen at once.
-func spoil(rows []runs.Row, which func(r *runs.Row) bool) {
-	for i := range rows {
-		r := &rows[i]
-		if !which(r) {
-			continue
-		}
-		r.Verdict, r.VerdictReasons = new(record.VerdictInvalid), []string{"another program uses the GPU: process 4711 (other)"}
-		for _, ms := range []**float64{&r.LatencyMS, &r.CUDAEventMS} {
-			if *ms != nil {
-				*ms = new(1e6)
-			}
-		}
-		for k := range r.TokenNS {
-			r.TokenNS[k] = 1e12
-		}
-	}
-}
-
-var spoiltPlan = plan{models: 4, reps: 4, gen: 70, backends: []string{"gpu"}, scenarios: []string{"a", "b"}, perToken: func(m int) float64 { return float64(m + 1) }}
+var spoiltPlan = celltest.Plan{Models: 4, Reps: 4, Gen: 70, Backends: []string{"gpu"}, Scenarios: []string{"a", "b"}, PerToken: func(m int) float64 { return float64(m + 1) }}
 
 // TestInvalidCallsReachNoFigure: two of four repetitions of one cell, a warm-up of
 // another, and all of a third.
 func TestInvalidCallsReachNoFigure(t *testing.T) {
-	rows := spoiltPlan.rows(1)
+	rows := spoiltPlan.Rows(1)
 	for i := range rows {
 		if rows[i].Status == record.StatusOK {
 			rows[i].CUDAEventMS = new(*rows[i].LatencyMS * 0.99)
 		}
 	}
-	spoil(rows, func(r *runs.Row) bool {
+	celltest.Spoil(rows, func(r *runs.Row) bool {
 		return r.Model == "m00" && r.Scenario == "a" && r.CallIdx > 2 || r.Model == "m01" && r.IsWarmup && r.Scenario == "a" || r.Model == "m02" && r.Scenario == "b"
 	})
 	r := analyzeRows(t, rows)
@@ -98,8 +79,8 @@ func TestInvalidCallsReachNoFigure(t *testing.T) {
 
 // A run of which every call is spoilt has cells to name and no figure.
 func TestAllInvalid(t *testing.T) {
-	rows := spoiltPlan.rows(1)
-	spoil(rows, func(*runs.Row) bool { return true })
+	rows := spoiltPlan.Rows(1)
+	celltest.Spoil(rows, func(*runs.Row) bool { return true })
 	r := analyzeRows(t, rows)
 	if len(r.Cells) != 0 || len(r.Tails) != 0 || len(r.Invalid) != 8 || r.Counts.Used != 0 {
 		t.Errorf("%d cells, %d tails, %d invalid", len(r.Cells), len(r.Tails), len(r.Invalid))
@@ -113,8 +94,8 @@ func TestAllInvalid(t *testing.T) {
 // repetition counts.
 func TestInvalidSettled(t *testing.T) {
 	dir := t.TempDir()
-	rows := plan{models: 1, reps: 3, gen: 2, backends: []string{"gpu"}, scenarios: []string{"a"}, perToken: func(int) float64 { return 1 }}.rows(1)
-	spoil(rows, func(r *runs.Row) bool { return r.CallIdx == 1 || r.CallIdx == 2 })
+	rows := celltest.Plan{Models: 1, Reps: 3, Gen: 2, Backends: []string{"gpu"}, Scenarios: []string{"a"}, PerToken: func(int) float64 { return 1 }}.Rows(1)
+	celltest.Spoil(rows, func(r *runs.Row) bool { return r.CallIdx == 1 || r.CallIdx == 2 })
 	again := slices.Clone(rows)
 	for i := range again { // the second session measures repetition 0 well, and spoils repetition 2
 		r := &again[i]
@@ -156,23 +137,13 @@ func TestInvalidSettled(t *testing.T) {
 
 const cachedReason = "prefill: the prompt's text begins as an earlier one of this load: its tokens were cached"
 
-// partly makes prefill and e2e_kv of calls INVALID, as a prompt does that a server
-// had in its cache.
-func partly(rows []runs.Row, reason string, which func(r *runs.Row) bool) {
-	for i := range rows {
-		if r := &rows[i]; which(r) && r.Mode != record.ModeDecode {
-			r.Verdict, r.VerdictReasons, r.LatencyMS = new(record.VerdictInvalid), []string{reason}, new(1e6)
-		}
-	}
-}
-
 // TestPartlyInvalid: one mode may count where the others do not.
 func TestPartlyInvalid(t *testing.T) {
-	rows := spoiltPlan.rows(1)
-	partly(rows, cachedReason, func(r *runs.Row) bool { return r.Model == "m00" && r.Scenario == "a" && r.CallIdx > 1 })
-	partly(rows, cachedReason, func(r *runs.Row) bool { return r.Model == "m01" && r.Scenario == "a" })
-	partly(rows, "prefill: the server gives no time for the prompt", func(r *runs.Row) bool { return r.Model == "m02" && r.Scenario == "a" })
-	spoil(rows, func(r *runs.Row) bool { return r.Model == "m02" && r.Scenario == "a" && r.CallIdx == 2 })
+	rows := spoiltPlan.Rows(1)
+	celltest.Partly(rows, cachedReason, func(r *runs.Row) bool { return r.Model == "m00" && r.Scenario == "a" && r.CallIdx > 1 })
+	celltest.Partly(rows, cachedReason, func(r *runs.Row) bool { return r.Model == "m01" && r.Scenario == "a" })
+	celltest.Partly(rows, "prefill: the server gives no time for the prompt", func(r *runs.Row) bool { return r.Model == "m02" && r.Scenario == "a" })
+	celltest.Spoil(rows, func(r *runs.Row) bool { return r.Model == "m02" && r.Scenario == "a" && r.CallIdx == 2 })
 	r := analyzeRows(t, rows)
 	var got []string
 	for i := range r.Invalid {
@@ -223,9 +194,9 @@ func TestPartlyInvalid(t *testing.T) {
 // TestPartlySettled: a repetition counts as measured where one of its modes counts,
 // and a call that was cut off while it was written does not.
 func TestPartlySettled(t *testing.T) {
-	rows := plan{models: 1, reps: 4, gen: 2, backends: []string{"ollama"}, scenarios: []string{"a"}, perToken: func(int) float64 { return 1 }}.rows(1)
-	partly(rows, cachedReason, func(r *runs.Row) bool { return r.CallIdx == 1 })
-	spoil(rows, func(r *runs.Row) bool { return r.CallIdx == 2 })
+	rows := celltest.Plan{Models: 1, Reps: 4, Gen: 2, Backends: []string{"ollama"}, Scenarios: []string{"a"}, PerToken: func(int) float64 { return 1 }}.Rows(1)
+	celltest.Partly(rows, cachedReason, func(r *runs.Row) bool { return r.CallIdx == 1 })
+	celltest.Spoil(rows, func(r *runs.Row) bool { return r.CallIdx == 2 })
 	rows = slices.DeleteFunc(rows, func(r runs.Row) bool { return r.CallIdx == 3 && r.Mode == record.ModeE2E })
 	manifest, err := runs.ParseManifest([]byte(`{"task_count": 1, "repetitions": 4}`))
 	if err != nil {
@@ -240,8 +211,8 @@ func TestPartlySettled(t *testing.T) {
 
 // A build that fails its self-check leaves no figure, and what to do about it is to take another build.
 func TestWrongResults(t *testing.T) {
-	rows := spoiltPlan.rows(1)
-	spoil(rows, func(r *runs.Row) bool { return r.Model == "m03" })
+	rows := spoiltPlan.Rows(1)
+	celltest.Spoil(rows, func(r *runs.Row) bool { return r.Model == "m03" })
 	for i := range rows {
 		if rows[i].Invalid() {
 			rows[i].VerdictReasons = []string{record.SelfCheckFailed + "relative L2 0.58"}

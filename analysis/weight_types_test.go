@@ -5,34 +5,15 @@ import (
 	"slices"
 	"testing"
 
-	"llmscale/analysis/runs"
+	"llmscale/analysis/cells/celltest"
 )
-
-// typeRun makes records of one model in several weight types, a backend for each:
-// 10 tokens, 4 calls that scatter by 0.1 %, ms per token as given.
-func typeRun(types []string, mb []float64, ms func(mb float64) float64) []runs.Row {
-	var rows []runs.Row
-	for i, typ := range types {
-		perToken := ms(mb[i])
-		for _, r := range lengthRun(1, []int{10}, 4, func(_, gen, rep int) float64 {
-			return float64(gen) * perToken * (1 + 0.001*[]float64{-1, 0, 0, 1}[rep])
-		}, nil) {
-			r.Backend, r.WeightType, r.BytesPerToken = "cpu_"+typ, typ, int64(mb[i]*1e6)
-			r.WeightBytes = r.BytesPerToken
-			r.Device = "cpu"
-			r.Line = len(rows) + 1
-			rows = append(rows, r)
-		}
-	}
-	return rows
-}
 
 // TestWeightTypesThatFollowTheirBytes: 0.01 ms for each MB and 2 ms beside, in
 // four types.
 func TestWeightTypesThatFollowTheirBytes(t *testing.T) {
 	types, mb := []string{"f32", "f16", "q8_0", "q4_0"}, []float64{4000, 2000, 1000, 500}
 	law := func(mb float64) float64 { return 2 + 0.01*mb }
-	r := analyzeRows(t, typeRun(types, mb, law))
+	r := analyzeRows(t, celltest.TypeRun(types, mb, law))
 	if len(r.WeightTypes) != 1 || len(r.Answers.WeightTypes) != 1 {
 		t.Fatalf("%d comparisons, %d answers", len(r.WeightTypes), len(r.Answers.WeightTypes))
 	}
@@ -73,7 +54,7 @@ func TestWeightTypesThatFollowTheirBytes(t *testing.T) {
 // bytes one takes half as long again.
 func TestWeightTypeThatIsSlowerThanItsBytes(t *testing.T) {
 	types := []string{"f32", "f16", "q8_0", "q6_K", "q4_0"}
-	r := analyzeRows(t, typeRun(types, []float64{4000, 2000, 1000, 800, 500}, func(mb float64) float64 {
+	r := analyzeRows(t, celltest.TypeRun(types, []float64{4000, 2000, 1000, 800, 500}, func(mb float64) float64 {
 		if mb == 800 {
 			return 12
 		}
@@ -93,10 +74,10 @@ func TestWeightTypeThatIsSlowerThanItsBytes(t *testing.T) {
 // One type is no comparison, and three are too few for a line.
 func TestFewWeightTypes(t *testing.T) {
 	law := func(mb float64) float64 { return mb / 100 }
-	if r := analyzeRows(t, typeRun([]string{"f16"}, []float64{2000}, law)); len(r.WeightTypes) != 0 || len(r.Answers.WeightTypes) != 0 {
+	if r := analyzeRows(t, celltest.TypeRun([]string{"f16"}, []float64{2000}, law)); len(r.WeightTypes) != 0 || len(r.Answers.WeightTypes) != 0 {
 		t.Errorf("%+v", r.WeightTypes)
 	}
-	r := analyzeRows(t, typeRun([]string{"f32", "f16", "q8_0"}, []float64{4000, 2000, 1000}, law))
+	r := analyzeRows(t, celltest.TypeRun([]string{"f32", "f16", "q8_0"}, []float64{4000, 2000, 1000}, law))
 	if len(r.WeightTypes) != 1 || r.WeightTypes[0].Fit.OK || r.WeightTypes[0].Fit.Reason == "" {
 		t.Errorf("%+v", r.WeightTypes)
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -141,7 +142,7 @@ func TestWrite(t *testing.T) {
 
 	// Without Ollama and CUDA, their files do not appear.
 	plain := t.TempDir()
-	if err := Write(plain, ladder.analyze(t, cells.Options{})); err != nil {
+	if err := Write(plain, analyzed(celltest.Ladder, t, cells.Options{})); err != nil {
 		t.Fatal(err)
 	}
 	for name := range readAll(t, plain) {

@@ -1,0 +1,3 @@
+// Package celltest makes up the records of runs, for tests of what is computed from
+// them.
+package celltest

@@ -1,0 +1,192 @@
+package celltest
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"llmscale/analysis/runs"
+	"llmscale/runner/record"
+)
+
+func Jitter(i int) float64 { return 0.01 * float64(i%3-1) }
+
+// GpuRun makes up a run on a GPU: three sizes, four repetitions of answers of ten
+// tokens, each call of which the device is busy for all but 1 % of the host's time.
+func GpuRun(change func(r *runs.Row)) []runs.Row {
+	rows := Plan{Models: 3, Reps: 4, Gen: 10, Backends: []string{"gpu"}, Scenarios: []string{"a", "b"}, PerToken: func(m int) float64 { return float64(m + 1) }}.Rows(1)
+	for i := range rows {
+		r := &rows[i]
+		ms := *r.LatencyMS
+		r.Device, r.NGPULayers, r.GPUName = "cuda", r.NLayer+1, new("Made-up GPU")
+		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures = new(0.99*ms), new(0.01*ms), new(int64(0))
+		if r.IsWarmup {
+			*r.GraphCaptures = 2
+		}
+		r.VRAMBeforeMiB, r.VRAMLoadedMiB, r.VRAMContextMiB, r.GPUPeakMB = new(500.0), new(1500.0), new(1700.0), new(1900.0)
+		r.VRAMWeightsMiB, r.VRAMKVMiB, r.VRAMComputeMiB = new(900.0), new(100.0), new(150.0)
+		r.SplitsPrefill, r.SplitsDecode, r.CPUOpsPrefill, r.CPUOpsDecode = new(2), new(2), new(1), new(1)
+		r.CPUBytesPrefill, r.CPUBytesDecode, r.CPUOpNames = new(int64(9000)), new(int64(1000)), []string{"GET_ROWS x 1"}
+		r.PowerMeanW, r.EnergyJ, r.EnergyUncertaintyJ = new(300.0), new(20.0), new(3.0)
+		r.SMClockMedianMHz, r.SMClockMinMHz, r.MemClockMedianMHz, r.TemperatureMaxC = new(1700.0), new(1600.0), new(2600.0), new(55.0)
+		r.ThrottleReasons = []string{"gpu_idle", "sw_power_cap"}
+		if change != nil {
+			change(r)
+		}
+	}
+	return rows
+}
+
+// Disturb multiplies the times of one call.
+func Disturb(rows []runs.Row, model, scenario string, rep int, token func(i int) float64) {
+	for i := range rows {
+		r := &rows[i]
+		if r.Model != model || r.Scenario != scenario || r.Rep == nil || *r.Rep != rep {
+			continue
+		}
+		sum := 0.0
+		r.TokenNS = slices.Clone(r.TokenNS)
+		for j := range r.TokenNS {
+			r.TokenNS[j] = int64(float64(r.TokenNS[j]) * token(j))
+			sum += float64(r.TokenNS[j]) / 1e6
+		}
+		r.KVDecodeMS, r.E2EKVMS = new(sum), new(sum+*r.PrefillMS)
+		switch r.Mode {
+		case record.ModeDecode:
+			r.LatencyMS = r.KVDecodeMS
+		case record.ModeE2E:
+			r.LatencyMS = r.E2EKVMS
+		}
+	}
+}
+
+// Resize gives the models other sizes, in million parameters.
+func Resize(rows []runs.Row, sizes ...float64) []runs.Row {
+	for i := range rows {
+		for m, size := range sizes {
+			if rows[i].Model == fmt.Sprintf("m%02d", m) {
+				rows[i].ParamsMillions, rows[i].ParamsTotal = size, int64(size*1e6)
+			}
+		}
+	}
+	return rows
+}
+
+// Near compares with a second implementation.
+func Near(t *testing.T, what string, got *float64, want, tolerance float64) {
+	t.Helper()
+	if got == nil {
+		t.Errorf("%s is unknown, want %v", what, want)
+	} else if math.Abs(*got-want) > tolerance*max(1, math.Abs(want)) {
+		t.Errorf("%s = %.12g, want %.12g", what, *got, want)
+	}
+}
+
+// LengthRun makes records of answers of several lengths, one scenario for each,
+// by models m00, m01, ... decode gives a call's time in ms; step, where it is not
+// nil, the time of one decode step in ns.
+func LengthRun(models int, gens []int, reps int, decode func(model, gen, rep int) float64, step func(model, pos int) int64) []runs.Row {
+	p := Plan{Models: 1, Reps: 1, Gen: 1, PerToken: func(int) float64 { return 1 }}
+	rng := rand.New(rand.NewPCG(1, 1)) // p.call's own times are replaced below
+	var rows []runs.Row
+	for m := range models {
+		for task, gen := range gens {
+			for rep := range reps {
+				for _, r := range p.Call(rng, "cpu", fmt.Sprintf("gen%d", gen), m, rep+1, len(gens)*m+task) {
+					ms := decode(m, gen, rep)
+					r.GenTokensTarget, r.GenTokens, r.GenTokensRaw = gen, new(gen), new(gen)
+					r.KVDecodeMS, r.E2EKVMS, r.Measurement.PrefillMS = &ms, new(ms+5), new(5.0)
+					r.LatencyMS = map[string]*float64{record.ModePrefill: r.Measurement.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[r.Mode]
+					r.TokenNS = nil
+					if step != nil {
+						for i := range gen {
+							r.TokenNS = append(r.TokenNS, step(m, i))
+						}
+					}
+					r.Line = len(rows) + 1
+					rows = append(rows, r)
+				}
+			}
+		}
+	}
+	return rows
+}
+
+func Affine(fixed, perToken float64) func(int, int, int) float64 {
+	return func(_, gen, _ int) float64 { return fixed + perToken*float64(gen) }
+}
+
+// Deepened has each scenario of the rows again at a depth, where everything takes
+// three times as long.
+func Deepened(rows []runs.Row, depth int) []runs.Row {
+	out := slices.Clone(rows)
+	for _, r := range rows {
+		r.Scenario, r.Depth, r.TaskIdx = r.Scenario+"_deep", depth, r.TaskIdx+1000
+		times := func(v *float64) *float64 {
+			if v == nil {
+				return nil
+			}
+			return new(3 * *v)
+		}
+		r.LatencyMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = times(r.LatencyMS), times(r.KVDecodeMS), times(r.DecodeNoSampMS), times(r.E2EKVMS), times(r.TTFTMS)
+		r.Measurement.PrefillMS, r.OllamaPromptEvalMS, r.DecodeEquivMS = times(r.Measurement.PrefillMS), times(r.OllamaPromptEvalMS), times(r.DecodeEquivMS)
+		r.TokenNS = slices.Clone(r.TokenNS)
+		for i := range r.TokenNS {
+			r.TokenNS[i] *= int64(1 + 2*i) // a tail, too
+		}
+		r.Line = len(out) + 1
+		out = append(out, r)
+	}
+	return out
+}
+
+// Spoil makes the calls that which names INVALID, and absurdly slow: a figure that
+// one of them reaches is seen at once.
+func Spoil(rows []runs.Row, which func(r *runs.Row) bool) {
+	for i := range rows {
+		r := &rows[i]
+		if !which(r) {
+			continue
+		}
+		r.Verdict, r.VerdictReasons = new(record.VerdictInvalid), []string{"another program uses the GPU: process 4711 (other)"}
+		for _, ms := range []**float64{&r.LatencyMS, &r.CUDAEventMS} {
+			if *ms != nil {
+				*ms = new(1e6)
+			}
+		}
+		for k := range r.TokenNS {
+			r.TokenNS[k] = 1e12
+		}
+	}
+}
+
+// Partly makes prefill and e2e_kv of calls INVALID, as a prompt does that a server
+// had in its cache.
+func Partly(rows []runs.Row, reason string, which func(r *runs.Row) bool) {
+	for i := range rows {
+		if r := &rows[i]; which(r) && r.Mode != record.ModeDecode {
+			r.Verdict, r.VerdictReasons, r.LatencyMS = new(record.VerdictInvalid), []string{reason}, new(1e6)
+		}
+	}
+}
+
+// TypeRun makes records of one model in several weight types, a backend for each:
+// 10 tokens, 4 calls that scatter by 0.1 %, ms per token as given.
+func TypeRun(types []string, mb []float64, ms func(mb float64) float64) []runs.Row {
+	var rows []runs.Row
+	for i, typ := range types {
+		perToken := ms(mb[i])
+		for _, r := range LengthRun(1, []int{10}, 4, func(_, gen, rep int) float64 {
+			return float64(gen) * perToken * (1 + 0.001*[]float64{-1, 0, 0, 1}[rep])
+		}, nil) {
+			r.Backend, r.WeightType, r.BytesPerToken = "cpu_"+typ, typ, int64(mb[i]*1e6)
+			r.WeightBytes = r.BytesPerToken
+			r.Device = "cpu"
+			r.Line = len(rows) + 1
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
