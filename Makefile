@@ -124,8 +124,9 @@ gpu-bundle: setup ## pack program, tests and configs for a GPU machine without G
 	@scripts/gpu-bundle
 
 .PHONY: schema
-schema: build ## write docs/schema.md from the record table
+schema: build ## write docs/schema.md and docs/tables.md from the declarations of records and tables
 	@$(BIN) schema >docs/schema.md.new && mv docs/schema.md.new docs/schema.md
+	@$(BIN) schema --tables >docs/tables.md.new && mv docs/tables.md.new docs/tables.md
 
 .PHONY: licences
 licences: build ## write docs/licences.md: what is linked into the program

@@ -228,7 +228,7 @@ func codes(ws []Warning) string {
 func TablesMarkdown(tables []Table) string {
 	var b strings.Builder
 	for _, t := range tables {
-		fmt.Fprintf(&b, "### %s\n\n%s", t.File, t.Doc)
+		fmt.Fprintf(&b, "## %s\n\n%s", t.File, t.Doc)
 		if t.Optional {
 			b.WriteString(" Written only when there is something to say.")
 		}

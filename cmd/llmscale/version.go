@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/analysis"
 	"llmscale/gguf"
 	"llmscale/internal/text"
 	"llmscale/native"
@@ -124,12 +125,20 @@ func cudaText(n *native.BuildInfo) string {
 func schemaCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "schema",
-		Usage: "print the record table as Markdown (docs/schema.md)",
+		Usage: "print the fields of a record as Markdown (docs/schema.md)",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "tables", Usage: "print the tables of an analysis instead (docs/tables.md)"}},
 		Action: func(c *cli.Context) error {
 			if err := noArgs(c); err != nil {
 				return err
 			}
-			_, err := io.WriteString(c.App.Writer, record.SchemaMarkdown())
+			page := record.SchemaMarkdown()
+			if c.Bool("tables") {
+				var err error
+				if page, err = analysis.TablesMarkdown(); err != nil {
+					return err
+				}
+			}
+			_, err := io.WriteString(c.App.Writer, page)
 			return err
 		},
 	}
