@@ -251,7 +251,7 @@ func hugeModel(t *testing.T) string {
 }
 
 func TestReadOnlyCommands(t *testing.T) {
-	for _, args := range [][]string{{"version"}, {"doctor"}, {"schema"}, {"synth", "--list"}, {"--help"}, {"run", "--help"}} {
+	for _, args := range [][]string{{"version"}, {"doctor"}, {"schema"}, {"schema", "--tables"}, {"synth", "--list"}, {"--help"}, {"run", "--help"}} {
 		code, stdout, stderr := llmscale(args...)
 		if code != exitDone || stdout == "" {
 			t.Errorf("%v: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)

@@ -1,0 +1,165 @@
+package analysis
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// rooms says what of this module each package may import. A name that ends in /...
+// stands for a folder and all below. The first room that fits a package holds. Tests
+// are free. docs/architecture.md says why.
+var rooms = []struct {
+	room string
+	may  string
+}{
+	{"analysis/stats", ""},
+	{"analysis/finding", "analysis/stats runner/record"},
+	{"analysis/runs", "analysis/finding runner/record runner/ceilings internal/..."},
+	{"analysis/cells", "analysis/runs analysis/stats analysis/finding runner/record runner/ceilings internal/..."},
+	{"analysis/figure", "analysis/stats"},
+	{"analysis/figure/draw", "analysis/figure analysis/stats internal/..."},
+	{"analysis/doc", "analysis/figure analysis/stats internal/..."},
+	{"analysis/q/...", "analysis/q/... analysis/cells analysis/stats analysis/finding analysis/figure analysis/doc analysis/runs runner/record runner/ceilings internal/..."},
+	{"analysis/report", "analysis/... runner/record runner/ceilings internal/..."},
+	{"analysis/profile", ""},
+	{"analysis/gpucheck", "analysis/... runner/record runner/ceilings internal/..."},
+	{"analysis", "analysis/q/... analysis/cells analysis/runs analysis/stats analysis/finding analysis/axes runner/record runner/ceilings internal/..."},
+
+	// These go when all questions have moved to q.
+	{"analysis/axes", "analysis/cells analysis/stats runner/record"},
+	{"analysis/plot", "analysis analysis/cells analysis/figure analysis/stats runner/record internal/..."},
+
+	{"gguf/...", "gguf/... internal/..."},
+	{"cuda/...", "cuda/... runner/ceilings internal/..."},
+	{"native", "gguf/... runner/ceilings internal/..."},
+	{"native/backend", "native cuda/... gguf/... runner runner/config runner/record runner/ceilings internal/..."},
+	{"runner/record", "internal/..."},
+	{"runner/ceilings", "internal/..."},
+	{"runner/config", "runner/record internal/..."},
+	{"runner/ollama", "runner runner/config runner/record internal/..."},
+	{"runner", "runner/config runner/record runner/ceilings gguf/... internal/..."},
+	{"internal/...", "internal/..."},
+	{"cmd/...", "analysis/... runner/... native/... cuda/... gguf/... internal/..."},
+	{"scripts/...", "gguf/... native"},
+}
+
+// alone says which packages alone may import what begins with a path. C is cgo.
+var alone = []struct{ path, rooms string }{
+	{"C", "native cuda/..."},
+	{"gonum.org/v1/plot", "analysis/figure/draw analysis/plot"},
+	{"github.com/yuin/goldmark", "analysis/doc"},
+	{"net/http", "runner/ollama"},
+}
+
+// within is whether a package is one of rooms, which are separated by spaces.
+func within(pkg, rooms string) bool {
+	return slices.ContainsFunc(strings.Fields(rooms), func(room string) bool {
+		dir, below := strings.CutSuffix(room, "/...")
+		return pkg == dir || below && strings.HasPrefix(pkg, dir+"/")
+	})
+}
+
+// forTests is whether only tests may import a package.
+func forTests(pkg string) bool {
+	return strings.HasSuffix(pkg, "test") || strings.HasSuffix(pkg, "/emulator")
+}
+
+// misplaced says what is wrong with an import, or nothing.
+func misplaced(pkg, imported string) string {
+	for _, a := range alone {
+		if (imported == a.path || strings.HasPrefix(imported, a.path+"/")) && !within(pkg, a.rooms) {
+			return "only " + a.rooms + " may"
+		}
+	}
+	imported, ours := strings.CutPrefix(imported, "llmscale/")
+	if !ours {
+		return ""
+	}
+	if forTests(imported) && !within(pkg, "scripts/...") {
+		return "only tests may"
+	}
+	for _, r := range rooms {
+		if within(pkg, r.room) {
+			if within(imported, r.may) {
+				return ""
+			}
+			return r.room + " may import: " + r.may
+		}
+	}
+	return "the package stands in no room of rooms_test.go"
+}
+
+// TestRooms: no package imports what the rules above do not allow it, whatever its
+// build tags.
+func TestRooms(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir("..", func(file string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.IsDir() && slices.Contains([]string{".git", ".cache", "build", "models", "runs", "testdata", "shared"}, e.Name()) {
+			return fs.SkipDir
+		}
+		pkg := strings.TrimPrefix(path.Dir(filepath.ToSlash(file)), "../")
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || forTests(pkg) {
+			return nil
+		}
+		files++
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, i := range f.Imports {
+			imported, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			if wrong := misplaced(pkg, imported); wrong != "" {
+				t.Errorf("%s imports %s: %s", file, imported, wrong)
+			}
+		}
+		return nil
+	})
+	if err != nil || files < 300 {
+		t.Errorf("%d files read: %v", files, err)
+	}
+}
+
+// TestRoomsRules: the rules refuse what they are made to refuse.
+func TestRoomsRules(t *testing.T) {
+	for _, c := range [][2]string{
+		{"analysis/stats", "llmscale/analysis/cells"},
+		{"analysis/finding", "llmscale/analysis/runs"},
+		{"analysis/runs", "llmscale/analysis/cells"},
+		{"analysis/runs", "llmscale/runner"},
+		{"analysis/cells", "llmscale/analysis/figure"},
+		{"analysis/doc", "llmscale/analysis/cells"},
+		{"analysis/figure", "llmscale/analysis/doc"},
+		{"analysis/q/lengths", "llmscale/analysis"},
+		{"analysis/q/lengths", "llmscale/analysis/figure/draw"},
+		{"analysis/q/lengths", "llmscale/analysis/report"},
+		{"analysis/q/lengths", "gonum.org/v1/plot/vg"},
+		{"analysis", "llmscale/analysis/report"},
+		{"analysis/new", "llmscale/analysis/stats"},
+		{"analysis/report", "llmscale/analysis/cells/celltest"},
+		{"gguf", "llmscale/runner"},
+		{"runner", "llmscale/native"},
+		{"runner", "C"},
+	} {
+		if misplaced(c[0], c[1]) == "" {
+			t.Errorf("%s may import %s", c[0], c[1])
+		}
+	}
+	for _, c := range [][2]string{{"analysis/q/lengths", "llmscale/analysis/q/scaling"}, {"analysis/report", "llmscale/analysis"}, {"analysis/q/lengths", "gonum.org/v1/gonum/stat"}} {
+		if wrong := misplaced(c[0], c[1]); wrong != "" {
+			t.Errorf("%s may not import %s: %s", c[0], c[1], wrong)
+		}
+	}
+}
