@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html"
+	"html/template"
 	"os"
 	"regexp"
 	"strings"
@@ -15,81 +16,79 @@ import (
 	words "llmscale/internal/text"
 )
 
-//go:embed style.css
-var style string
+var (
+	//go:embed style.css
+	style string
+	//go:embed page.html
+	layout string
+
+	page = template.Must(template.New("").Parse(layout))
+)
 
 // md refuses raw HTML, so that whatever a name holds, it stays text.
 var md = goldmark.New(goldmark.WithExtensions(extension.NewTable(
 	extension.WithTableCellAlignMethod(extension.TableCellAlignStyle))))
 
+// node is a block as the page's template takes it.
+type node struct {
+	ID      string // of a heading
+	Text    string // of a heading, summary or caption
+	Class   string // of a table's box
+	Nodes   []node // of details
+	Body    template.HTML
+	Drawing template.HTML
+}
+
 // HTML is the document as one self-contained page.
 func (d *Document) HTML() ([]byte, error) {
-	var body, nav bytes.Buffer
-	ids := map[string]int{}
-	for _, b := range d.blocks {
-		if h, ok := b.(heading); ok {
-			id := anchor(string(h), ids)
-			fmt.Fprintf(&nav, "<a href=\"#%s\">%s</a>\n", id, html.EscapeString(Clean(string(h))))
-			fmt.Fprintf(&body, "<h2 id=\"%s\">%s</h2>\n", id, html.EscapeString(Clean(string(h))))
-			continue
+	nodes, err := nodesOf(d.blocks, map[string]int{})
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = page.ExecuteTemplate(&b, "page", struct {
+		Title string
+		Style template.CSS
+		Nodes []node
+	}{Clean(d.Title), template.CSS(style), nodes})
+	return []byte(words.SafeLines(b.String())), err
+}
+
+func nodesOf(blocks []Block, ids map[string]int) ([]node, error) {
+	out := make([]node, len(blocks))
+	for i, b := range blocks {
+		n := &out[i]
+		var err error
+		switch b := b.(type) {
+		case heading:
+			n.ID, n.Text = anchor(string(b), ids), Clean(string(b))
+		case Picture:
+			n.Text = Clean(b.Caption)
+			n.Drawing, err = InlineSVG(b)
+		case details:
+			n.Text = Clean(b.summary)
+			n.Nodes, err = nodesOf(b.blocks, ids)
+		case Table:
+			n.Class = "table"
+			if b.Wrap {
+				n.Class = "table wrap"
+			}
+			n.Body, err = converted(b)
+		default:
+			n.Body, err = converted(b)
 		}
-		if err := writeHTML(&body, b); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
-	var page bytes.Buffer
-	fmt.Fprintf(&page, `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>%s</title>
-<style>
-%s</style>
-</head>
-<body>
-<main>
-<h1>%s</h1>
-<nav aria-label="Contents">
-%s</nav>
-%s</main>
-</body>
-</html>
-`, html.EscapeString(Clean(d.Title)), style, html.EscapeString(Clean(d.Title)), nav.String(), body.String())
-	return []byte(words.SafeLines(page.String())), nil
+	return out, nil
 }
 
-func writeHTML(w *bytes.Buffer, b Block) error {
-	switch b := b.(type) {
-	case Picture:
-		svg, err := InlineSVG(b)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(w, "<figure>\n<div>%s</div>\n<figcaption>%s</figcaption>\n</figure>\n", svg, html.EscapeString(Clean(b.Caption)))
-	case details:
-		fmt.Fprintf(w, "<details>\n<summary>%s</summary>\n", html.EscapeString(Clean(b.summary)))
-		for _, inner := range b.blocks {
-			if err := writeHTML(w, inner); err != nil {
-				return err
-			}
-		}
-		w.WriteString("</details>\n")
-	case Table:
-		class := "table"
-		if b.Wrap {
-			class = "table wrap"
-		}
-		fmt.Fprintf(w, "<div class=\"%s\">\n", class)
-		if err := md.Convert([]byte(blockMarkdown(b)), w); err != nil {
-			return err
-		}
-		w.WriteString("</div>\n")
-	default:
-		return md.Convert([]byte(blockMarkdown(b)), w)
-	}
-	return nil
+// converted is what Markdown says of a block.
+func converted(b Block) (template.HTML, error) {
+	var w bytes.Buffer
+	err := md.Convert([]byte(blockMarkdown(b)), &w)
+	return template.HTML(w.String()), err
 }
 
 var (
@@ -98,7 +97,7 @@ var (
 )
 
 // InlineSVG is the figure's drawing without its prologue and fixed size.
-func InlineSVG(f Picture) (string, error) {
+func InlineSVG(f Picture) (template.HTML, error) {
 	data, err := os.ReadFile(f.SVGPath)
 	if err != nil {
 		return "", err
@@ -112,7 +111,7 @@ func InlineSVG(f Picture) (string, error) {
 		return "", fmt.Errorf("%s has no viewBox", f.SVGPath)
 	}
 	tag := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" %s role="img" aria-label="%s">`, box, html.EscapeString(Clean(f.Title)))
-	return tag + strings.TrimSpace(string(data[at[1]:])), nil
+	return template.HTML(tag + strings.TrimSpace(string(data[at[1]:]))), nil
 }
 
 // anchor makes an id of a heading, and tells equal headings apart.
