@@ -104,47 +104,27 @@ func (a *analyzer) verdicts() {
 	})
 }
 
-// What to do about the reasons that there are, by how they begin.
-const (
-	disturbedAdvice = "end what disturbed them (the reasons name it), or choose another GPU with CUDA_VISIBLE_DEVICES, and go on with --resume, which makes these calls again"
-	repeatedAdvice  = "give the scenario prompt_tokens in place of a prompt, so that each call has a prompt of its own, or read its decode rows only, which count; --resume does not make calls again of which a mode counts"
-	prefillAdvice   = "read the decode rows of this scenario only: its prefill and end-to-end times are not those of the prompt's work; --resume does not make calls again of which a mode counts"
-	wrongAdvice     = "use no figure of this build for this model: build against another llama.cpp (LLAMA_CPP_DIR), or without the CPU's newest instructions, AMX among them (PORTABLE=1), and start a new run; --resume does not make these calls again"
-	decodeAdvice    = "take another prompt: the model ended its answer before a token was decoded"
-)
-
 // Repeated reports whether a server had prompts of these calls in its cache, as it
 // does where the same prompt is sent again.
-func (c *InvalidCell) Repeated() bool { return slices.ContainsFunc(c.Reasons, repeatedPrompt) }
+func (c *InvalidCell) Repeated() bool { return c.has(record.PromptCached) }
 
 // Wrong reports whether the build that made these calls failed its self-check.
-func (c *InvalidCell) Wrong() bool { return slices.ContainsFunc(c.Reasons, record.FailsSelfCheck) }
+func (c *InvalidCell) Wrong() bool { return c.has(record.WrongResults) }
 
-func repeatedPrompt(reason string) bool {
-	return strings.HasPrefix(reason, record.SpoilsPrefill) && strings.Contains(reason, record.PromptCached)
+func (c *InvalidCell) has(r *record.Reason) bool {
+	return slices.ContainsFunc(c.Reasons, func(text string) bool { return record.ReasonOf(text) == r })
 }
 
 // Advice says what to do about the reasons, once for each kind.
 func (c *InvalidCell) Advice() string {
 	var out []string
-	for _, reason := range c.Reasons {
-		advice := disturbedAdvice
-		switch {
-		case repeatedPrompt(reason):
-			advice = repeatedAdvice
-		case record.FailsSelfCheck(reason):
-			advice = wrongAdvice
-		case strings.HasPrefix(reason, record.SpoilsPrefill):
-			advice = prefillAdvice
-		case strings.HasPrefix(reason, record.SpoilsDecode):
-			advice = decodeAdvice
-		}
-		if !slices.Contains(out, advice) {
+	for _, text := range c.Reasons {
+		if advice := record.ReasonOf(text).Advice; !slices.Contains(out, advice) {
 			out = append(out, advice)
 		}
 	}
 	if len(out) == 0 {
-		return disturbedAdvice
+		return record.Disturbed.Advice
 	}
 	return strings.Join(out, "; ")
 }

@@ -215,7 +215,7 @@ func TestWrongResults(t *testing.T) {
 	celltest.Spoil(rows, func(r *runs.Row) bool { return r.Model == "m03" })
 	for i := range rows {
 		if rows[i].Invalid() {
-			rows[i].VerdictReasons = []string{record.SelfCheckFailed + "relative L2 0.58"}
+			rows[i].VerdictReasons = []string{record.WrongResults.Text("relative L2 0.58")}
 		}
 	}
 	r := analyzeRows(t, rows)

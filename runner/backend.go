@@ -113,20 +113,17 @@ type Sample struct {
 	record.Measurement
 	Windows map[string]Window   `json:"windows,omitempty"` // by mode
 	Ollama  *record.OllamaCall  `json:"ollama,omitempty"`  // of kind ollama
-	Invalid map[string][]string `json:"invalid,omitempty"` // by mode: reasons, see record.VerdictInvalid
+	Invalid map[string][]string `json:"invalid,omitempty"` // by mode: texts of record.Reason
 	Missing map[string]string   `json:"missing,omitempty"` // fields that could have been measured and were not: why
 }
 
-// Spoil makes the modes of the call INVALID for a reason; without modes, all.
-func (s *Sample) Spoil(reason string, modes ...string) {
-	if len(modes) == 0 {
-		modes = record.Modes
-	}
+// Spoil makes the modes of the call that the reason spoils INVALID; format and args say what was seen.
+func (s *Sample) Spoil(reason *record.Reason, format string, args ...any) {
 	if s.Invalid == nil {
 		s.Invalid = map[string][]string{}
 	}
-	for _, mode := range modes {
-		s.Invalid[mode] = append(s.Invalid[mode], reason)
+	for _, mode := range reason.Modes {
+		s.Invalid[mode] = append(s.Invalid[mode], reason.Text(format, args...))
 	}
 }
 

@@ -73,7 +73,7 @@ func TestBatchCheckVerdict(t *testing.T) {
 	_, _, records, progress := execute(t, p, testWorker(t, "mixed up"))
 	for _, r := range records {
 		wrong := r.BatchSizeConfig == 4
-		if wrong != (r.Verdict != nil) || wrong && (!r.ComputedWrong() || !strings.Contains(r.VerdictReasons[0], "1.4, above 0.1") || *r.BatchFirstDifference != 0) {
+		if wrong != (r.Verdict != nil) || wrong && (record.ReasonOf(r.VerdictReasons[0]) != record.WrongResults || !strings.Contains(r.VerdictReasons[0], "1.4, above 0.1") || *r.BatchFirstDifference != 0) {
 			t.Errorf("%s: %v %q", r.CellID, r.Verdict, r.VerdictReasons)
 		}
 	}

@@ -250,13 +250,13 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 			watts := float64(100 * (i + 1))
 			s.Windows[mode] = Window{DeviceWindow: record.DeviceWindow{PowerMeanW: &watts}, Missing: map[string]string{"energy_j": "too short for " + mode}}
 		}
-		s.Spoil("another program")
+		s.Spoil(record.OtherProgram, "python")
 		s.Missing = map[string]string{"token_device_ns": "not asked for"}
 	}
 	if f.spec.Ollama != nil {
 		projected, equiv, target := true, 2*decode, 2*gen
 		s.Ollama = &record.OllamaCall{OllamaProjected: &projected, DecodeEquivMS: &equiv, GenTokensEquiv: &target, E2EEquivMS: &equiv}
-		s.Spoil("prefill: cached", record.ModePrefill, record.ModeE2E)
+		s.Spoil(record.PromptCached, "tokens were cached")
 	}
 	if os.Getenv(envFault) == "blocks" {
 		n, err := sleepsWhileBlocked()

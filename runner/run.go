@@ -50,13 +50,13 @@ type Run struct {
 	outcome  map[int]string // by TaskIdx: the cell's status
 	said     []Utterance
 	loads    []loadRow
-	previous done
-	loaded   hashes           // of model files, by earlier sessions
-	ownDir   string           // of models that are removed again, see discardKey
-	served   map[string]bool  // servers that have answered, by URL
-	warned   map[Warning]bool // said in this session
-	begun    bool             // the session is in the manifest on the disk
-	cpuQuota float64          // CPUs of time that the control groups grant
+	settled  record.Settlement // by earlier sessions
+	loaded   hashes            // of model files, by earlier sessions
+	ownDir   string            // of models that are removed again, see discardKey
+	served   map[string]bool   // servers that have answered, by URL
+	warned   map[Warning]bool  // said in this session
+	begun    bool              // the session is in the manifest on the disk
+	cpuQuota float64           // CPUs of time that the control groups grant
 }
 
 type loadRow struct {
@@ -89,61 +89,18 @@ func (s Summary) Failed() int {
 	return n
 }
 
-// done says what earlier sessions left to do.
-type done struct {
-	reps    map[int]map[int]bool // task -> repetitions that are on record as ok
-	final   map[int]string       // task -> a status that is a result and is not tried again
-	records int
-}
-
-// finished reads earlier sessions' records. A model that was tried and ran out
-// of memory is a result: it stands. What crashed, timed out, failed, was waived,
-// was INVALID in all modes or was not tried for lack of memory then is tried again.
-// What spoils some modes alone (a prompt that a server remembers) would do so again, and so would a build that fails
-// its self-check.
-func finished(records []record.Record) done {
-	d := done{reps: map[int]map[int]bool{}, final: map[int]string{}, records: len(records)}
-	type call struct{ task, session, idx int }
-	counts := map[call]bool{} // a mode of the call does
-	for i := range records {
-		r := &records[i]
-		if r.Status == record.StatusOOM && r.Attempted {
-			d.final[r.TaskIdx] = r.Status
-		}
-		if r.Status != record.StatusOK || r.Rep == nil {
-			continue
-		}
-		k := call{r.TaskIdx, r.Session, r.CallIdx}
-		counts[k] = counts[k] || r.Verdict == nil || r.ComputedWrong()
-		// The last record of a call: before it, the call was not stored whole.
-		if r.Mode == record.ModeE2E && counts[k] {
-			if d.reps[r.TaskIdx] == nil {
-				d.reps[r.TaskIdx] = map[int]bool{}
-			}
-			d.reps[r.TaskIdx][*r.Rep] = true
-		}
-	}
-	return d
-}
-
 // todo lists the calls of a cell that are still to be made. A cell of which
 // repetitions are missing is warmed up again: its worker is a new process.
 func (r *Run) todo(c Cell) []Call {
 	if _, ok := r.outcome[c.TaskIdx]; ok {
 		return nil // settled in this session
 	}
-	if _, ok := r.previous.final[c.TaskIdx]; ok {
+	if r.settled.Stands(c.TaskIdx) {
 		return nil
 	}
-	have := r.previous.reps[c.TaskIdx]
-	if len(have) == r.Plan.Config.Repetitions {
+	calls := slices.DeleteFunc(r.Plan.Calls(), func(call Call) bool { return call.Rep >= 0 && r.settled.Done(c.TaskIdx, call.Rep) })
+	if len(calls) == r.Plan.Config.WarmupRepetitions {
 		return nil
-	}
-	var calls []Call
-	for _, call := range r.Plan.Calls() {
-		if call.Rep < 0 || !have[call.Rep] {
-			calls = append(calls, call)
-		}
 	}
 	return calls
 }
@@ -153,13 +110,13 @@ func (r *Run) todo(c Cell) []Call {
 // one that ended the run as a whole (a full disk); failed cells are in the
 // Summary.
 func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
-	r.previous = finished(r.Previous)
 	r.outcome = map[int]string{}
 	r.cpuQuota = CPUQuota()
 	r.kept = map[keptCall]bool{}
 	r.planned = r.Plan.Cells * len(r.Plan.Calls())
 	for i := range r.Previous {
 		p := &r.Previous[i]
+		r.settled.Add(p)
 		r.order = max(r.order, p.OrderIdx+1)
 		if p.Status == record.StatusOK {
 			r.kept[keptCall{p.TaskIdx, p.CallIdx}] = true
@@ -173,8 +130,8 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 			r.eta.total += r.Plan.weight(job, c.Scenario) * float64(len(calls))
 			if len(calls) == 0 {
 				r.outcome[c.TaskIdx] = record.StatusOK
-				if s, ok := r.previous.final[c.TaskIdx]; ok {
-					r.outcome[c.TaskIdx] = s
+				if r.settled.Stands(c.TaskIdx) {
+					r.outcome[c.TaskIdx] = record.StatusOOM
 				}
 			}
 		}
@@ -251,7 +208,7 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			fresh = true
 			r.noteGPU(info.GPU)
 			for _, why := range info.wrong() {
-				r.Progress.Note(fmt.Sprintf("%s: INVALID: %s", j.Pair(), why))
+				r.Progress.Note(fmt.Sprintf("%s: INVALID: %s", j.Pair(), record.WrongResults.Text("%s", why)))
 			}
 			for _, w := range threadWarnings(j, info.Threads, r.cpuQuota) {
 				r.warn(w)

@@ -49,7 +49,7 @@ func (s *SelfCheck) wrong() string {
 	if s.SameToken {
 		prefers = "though it prefers the same token"
 	}
-	return fmt.Sprintf("%sa batch of %d tokens gives other logits than the same tokens one by one: relative L2 %.2g, above %g, %s", record.SelfCheckFailed, s.Tokens, s.RelL2, s.Bound, prefers)
+	return fmt.Sprintf("a batch of %d tokens gives other logits than the same tokens one by one: relative L2 %.2g, above %g, %s", s.Tokens, s.RelL2, s.Bound, prefers)
 }
 
 // BatchCheck is whether the runtime computes the same for sequences together as for each alone. They are fed random tokens,
@@ -72,7 +72,7 @@ func (b *BatchCheck) wrong() string {
 	if b == nil || b.Skipped != "" || b.RelL2 <= b.Bound {
 		return ""
 	}
-	return fmt.Sprintf("%sa sequence in a batch gets other logits than alone: relative L2 %.2g, above %g", record.SelfCheckFailed, b.RelL2, b.Bound)
+	return fmt.Sprintf("a sequence in a batch gets other logits than alone: relative L2 %.2g, above %g", b.RelL2, b.Bound)
 }
 
 // wrong says what is wrong with the results of a load, if anything is known to be.
@@ -101,7 +101,7 @@ func (b *BatchCheck) note(rec *record.Record) {
 // judge makes all modes of a call INVALID where the runtime that made it computes something else than it should.
 func (i *LoadInfo) judge(m *Sample) {
 	for _, why := range i.wrong() {
-		m.Spoil(why)
+		m.Spoil(record.WrongResults, "%s", why)
 	}
 	if s := i.SelfCheck; s != nil && s.Skipped != "" {
 		m.Miss("self_check_rel_l2", s.Skipped)

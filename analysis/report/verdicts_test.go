@@ -60,7 +60,7 @@ func TestAnswerOfAMachineThatWasNotAtRest(t *testing.T) {
 func TestWrongResults(t *testing.T) {
 	r := small().Result()
 	for _, scenario := range []string{"micro", "short"} {
-		r.Invalid = append(r.Invalid, analysis.InvalidCell{Backend: "cpu_q4_0", Model: "gpt2-5m", Scenario: scenario, Modes: record.Modes, Repetitions: 7, Reasons: []string{record.SelfCheckFailed + "relative L2 0.58"}})
+		r.Invalid = append(r.Invalid, analysis.InvalidCell{Backend: "cpu_q4_0", Model: "gpt2-5m", Scenario: scenario, Modes: record.Modes, Repetitions: 7, Reasons: []string{record.WrongResults.Text("relative L2 0.58")}})
 	}
 	r.Counts.Invalid = 42
 	md, _ := write(t, r)

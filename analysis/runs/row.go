@@ -28,8 +28,6 @@ func (r *Row) PromptEach() *int {
 	return new(*r.PromptTokensRaw / r.Sequences())
 }
 
-func (r *Row) OK() bool { return r.Status == record.StatusOK }
-
 // Latency is the record's time, if it is one.
 func (r *Row) Latency() (ms float64, ok bool) {
 	if r.LatencyMS == nil || !(*r.LatencyMS > MinLatencyMS) || !(*r.LatencyMS < MaxLatencyMS) {
@@ -49,12 +47,6 @@ func (r *Row) PaceText() string {
 // Depth is how many positions of the KV cache were in use before the call; older
 // records have none.
 func (r *Row) DepthTokens() int { return max(0, r.Depth) }
-
-// Invalid reports whether something spoilt the call.
-func (r *Row) Invalid() bool { return r.Verdict != nil && *r.Verdict == record.VerdictInvalid }
-
-// Counts reports whether the call gave figures that may be used.
-func (r *Row) Counts() bool { return r.OK() && !r.Invalid() }
 
 // standing orders records of one planned measurement: a failure, a call that was
 // spoilt, one that counts.

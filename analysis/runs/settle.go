@@ -7,50 +7,25 @@ import (
 	"llmscale/runner/record"
 )
 
-// Settle compares the records with the plan. Lines do not tell: a cell that ran
-// out of memory has three in place of all its calls', and a resumed one is warmed
-// up again.
+// Settle compares the records with the plan.
 func (run *Run) Settle() {
 	tasks, reps := run.Manifest.Int("task_count"), run.Manifest.Int("repetitions")
 	if tasks == nil || reps == nil || *tasks < 0 || *reps < 0 || *tasks > math.MaxInt32 || *reps > math.MaxInt32 {
 		return
 	}
-	type pair struct{ task, rep int }
-	type call struct{ whole, counts bool }
-	calls := map[pair]call{}
-	failed := map[int]string{} // status of a task's failures; a final one goes before others
+	var settled record.Settlement
 	for i := range run.Rows {
-		switch r := &run.Rows[i]; {
-		case r.OK():
-			if r.IsWarmup || r.Rep == nil {
-				continue
-			}
-			// The record of e2e_kv is a call's last: without it the writing was cut off.
-			p := pair{r.TaskIdx, *r.Rep}
-			c := calls[p]
-			c.whole, c.counts = c.whole || r.Mode == record.ModeE2E, c.counts || r.Counts()
-			calls[p] = c
-		case !final(failed[r.TaskIdx]):
-			failed[r.TaskIdx] = r.Status
-		}
+		settled.Add(&run.Rows[i].Record)
 	}
 	n := Repetitions{Planned: *tasks * *reps}
-	perTask := map[int]int{}
-	for p, c := range calls {
-		switch {
-		case !c.whole:
-			continue
-		case c.counts: // in one mode at least: --resume does not make it again
-			n.Measured++
-		default:
-			n.Invalid++
-		}
-		perTask[p.task]++
-	}
-	for task, status := range failed {
-		if open := max(0, *reps-perTask[task]); final(status) {
+	for _, c := range settled.Cells {
+		counting, spoilt := c.Repetitions()
+		n.Measured += counting
+		n.Invalid += spoilt
+		switch open := max(0, *reps-counting-spoilt); {
+		case record.IsResult(c.Failure):
 			n.Final += open
-		} else {
+		case c.Failure != "":
 			n.Failed += open
 		}
 	}
@@ -60,13 +35,6 @@ func (run *Run) Settle() {
 			fmt.Sprintf("of %d planned repetitions (of all cells) %d were not made, and %d belong to cells that crashed, timed out or gave an error", n.Planned, missing, n.Failed),
 			"finish the run with `llmscale run --resume`, which makes those calls and tries failed cells again; until then they are simply absent")
 	}
-}
-
-// final reports whether a status is a result that leaves nothing to be measured.
-// (--resume looks again at a cell that was ruled out untried, in case there is
-// more memory now; that does not make the run incomplete.)
-func final(status string) bool {
-	return status == record.StatusOOM || status == record.StatusWaived
 }
 
 // callKey says which planned measurement a record is of.

@@ -239,7 +239,7 @@ func (a *accelerator) note(s *runner.Sample, m *native.Measurement) error {
 
 	others, unknown := a.Spoilt()
 	for _, o := range others {
-		s.Spoil("another program uses the GPU: " + o)
+		s.Spoil(record.OtherProgram, "%s", o)
 	}
 	if unknown != "" {
 		s.Missing["verdict"] = unknown

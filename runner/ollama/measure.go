@@ -107,7 +107,7 @@ func (b *Backend) Measure(call runner.CallSpec) (_ runner.Sample, err error) {
 	b.judgePrompt(p, &t, &out)
 	t.judgeAnswer(&out)
 	if t.loadMS > max(reloadShare*b.loadMS, reloadMS) {
-		out.Spoil(fmt.Sprintf(record.SpoilsPrefill+"load_duration is %.0f ms of the %.0f that the first load took: the server loaded the model again inside this call", t.loadMS, b.loadMS), record.ModePrefill, record.ModeE2E)
+		out.Spoil(record.PrefillSpoilt, "load_duration is %.0f ms of the %.0f that the first load took: the server loaded the model again inside this call", t.loadMS, b.loadMS)
 	}
 	t.measurement(a, &out)
 	if call.Prompt != nil {
@@ -182,9 +182,7 @@ func (t *timing) sent() int {
 
 // judgePrompt compares what was evaluated with what was sent.
 func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
-	invalid := func(format string, args ...any) {
-		out.Spoil(record.SpoilsPrefill+fmt.Sprintf(format, args...), record.ModePrefill, record.ModeE2E)
-	}
+	invalid := func(format string, args ...any) { out.Spoil(record.PrefillSpoilt, format, args...) }
 	n := t.promptEvalCount
 	if p.ids != nil {
 		n = len(p.ids) + p.extra
@@ -203,7 +201,7 @@ func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
 		invalid("the server gives no time for the prompt")
 	}
 	if p.ids == nil && p.repeated {
-		invalid("the prompt's text begins as an earlier one of this load: its tokens " + record.PromptCached)
+		out.Spoil(record.PromptCached, "the prompt's text begins as an earlier one of this load: its tokens were cached")
 	}
 	// At least one token is evaluated even of a prompt that is cached whole.
 	cached, who := 0, "the server says that"
@@ -216,7 +214,7 @@ func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
 	switch {
 	case cached <= 0:
 	case cached > b.bos || float64(cached) > cachedShare*float64(n):
-		invalid("%s %d of the prompt's %d tokens "+record.PromptCached+" and not evaluated", who, cached, n)
+		out.Spoil(record.PromptCached, "%s %d of the prompt's %d tokens were cached and not evaluated", who, cached, n)
 	default:
 		t.note("%d of the prompt's %d tokens, what begins every prompt of this model, was cached", cached, n)
 	}
@@ -233,7 +231,7 @@ func (t *timing) judgeAnswer(out *runner.Sample) {
 		return
 	}
 	if steps == 0 {
-		out.Spoil(fmt.Sprintf(record.SpoilsDecode+"the answer ended with its first token (%s), so there is no decode step to time", t.doneReason), record.ModeDecode, record.ModeE2E)
+		out.Spoil(record.NoDecodeStep, "the answer ended with its first token (%s), so there is no decode step to time", t.doneReason)
 		return
 	}
 	t.projected = true
@@ -305,7 +303,7 @@ func (t *timing) measurement(a *Answer, out *runner.Sample) {
 		missing["ttft_ms"] = "the answer has no text: no token arrived to be timed"
 		missing["e2e_kv_ms"] = missing["ttft_ms"]
 		if len(out.Invalid[record.ModeE2E]) == 0 {
-			out.Spoil("e2e: "+missing["ttft_ms"], record.ModeE2E)
+			out.Spoil(record.NoFirstToken, "%s", missing["ttft_ms"])
 		}
 	}
 	if out.PromptTokensHash == nil {

@@ -8,11 +8,6 @@
 // as in TR121; each line stands alone and repeats what is needed to read it.
 package record
 
-import (
-	"slices"
-	"strings"
-)
-
 // SchemaVersion counts incompatible changes of Record and of the manifest.
 const SchemaVersion = 1
 
@@ -43,20 +38,9 @@ const (
 	PaceCold = "cold" // a pause
 )
 
-// VerdictInvalid is the verdict on a mode of a call whose figures must not be used:
-// what spoilt them stands in VerdictReasons. Most causes spoil all modes of a call; a
-// prompt that a server had cached spoils prefill and e2e_kv alone. A record without
-// a verdict was not judged.
-const VerdictInvalid = "INVALID"
-
-// How reasons and notes begin, or what they contain, for those who read records.
 const (
-	SpoilsPrefill   = "prefill: "           // begins what spoils prefill and end-to-end, not decode
-	SpoilsDecode    = "decode: "            // begins what spoils decode and end-to-end
-	SelfCheckFailed = "self-check: "        // begins a reason: what the build computes is wrong, however often it is asked
-	PromptCached    = "were cached"         // in a reason: tokens of the prompt that the server remembered
-	RepeatsBanned   = "repeats were banned" // begins a note: the answer is not plain greedy text
-	ByServer        = "server"              // a setting that an Ollama server makes and does not tell
+	RepeatsBanned = "repeats were banned" // begins a note: the answer is not plain greedy text
+	ByServer      = "server"              // a setting that an Ollama server makes and does not tell
 )
 
 // Record is one line of runs.jsonl: one mode of one call. A pointer that is nil
@@ -285,9 +269,3 @@ type RuntimeFacts struct {
 	GPUName      *string  `json:"gpu_name" doc:"the GPU's name as its driver tells it; null on the CPU"`
 	GPUUUID      *string  `json:"gpu_uuid" doc:"the GPU's UUID; null on the CPU"`
 }
-
-// ComputedWrong reports whether the call is INVALID because its build failed the self-check.
-func (r *Record) ComputedWrong() bool { return slices.ContainsFunc(r.VerdictReasons, FailsSelfCheck) }
-
-// FailsSelfCheck reports whether a verdict's reason is a failed self-check.
-func FailsSelfCheck(reason string) bool { return strings.HasPrefix(reason, SelfCheckFailed) }
