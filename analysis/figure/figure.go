@@ -1,11 +1,93 @@
+// Package figure describes figures as data: what is drawn over which axes, and in
+// which role. It knows no paper. Package draw puts figures on it, and a page can draw
+// them from their JSON.
 package figure
+
+// Figure is one drawing. Names of models are as the config has them; other text is
+// ready to be read.
+type Figure struct {
+	Kind     string  `json:"kind"`
+	Name     string  `json:"name"` // of its files, without an extension
+	Title    string  `json:"title"`
+	Subtitle string  `json:"subtitle"`
+	Caption  string  `json:"caption"` // plain text, whole sentences
+	X        Axis    `json:"x"`
+	Panels   []Panel `json:"panels"` // from the top: one, or two over the same x
+	Legend   []Key   `json:"legend,omitempty"`
+}
+
+// Panel is what is drawn over one y axis.
+type Panel struct {
+	Y      Axis    `json:"y"`
+	Layers []Layer `json:"layers"`
+}
+
+// Layer is one thing in a panel. The points of all layers lie over the bands and
+// lines of all, else a later layer lies over an earlier one.
+type Layer struct {
+	Look   Look      `json:"look"`
+	Band   []Range   `json:"band,omitempty"`
+	Line   []XY      `json:"line,omitempty"`
+	OnLine string    `json:"on_line,omitempty"` // written on the line, near its start
+	Level  *float64  `json:"level,omitempty"`   // y of a line through the whole panel
+	Points []Point   `json:"points,omitempty"`
+	Beyond []float64 `json:"beyond,omitempty"` // x of crosses along the upper edge, in a row for each layer
+	End    string    `json:"end,omitempty"`    // written beside the axes, at the right end of the line or level
+}
+
+// XY is a place in the axes' units.
+type XY struct {
+	X float64 `json:"x"`
+	Y float64 `json:"y"`
+}
+
+// Range is what a band has at one x.
+type Range struct {
+	X    float64 `json:"x"`
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+}
+
+// Point is a mark, with a whisker from Low to High where High is above Low.
+type Point struct {
+	Name   string  `json:"name"`
+	X      float64 `json:"x"`
+	Y      float64 `json:"y"`
+	Low    float64 `json:"low,omitempty"`
+	High   float64 `json:"high,omitempty"`
+	Named  bool    `json:"named,omitempty"` // its name stands beside it, if there is room
+	Hollow bool    `json:"hollow,omitempty"`
+}
+
+// Whisker reports whether the point has one.
+func (p Point) Whisker() bool { return p.High > p.Low }
+
+// Key is an entry of the legend: a text, and parts of a layer as a sample.
+type Key struct {
+	Text    string `json:"text"`
+	Look    Look   `json:"look"`
+	Band    bool   `json:"band,omitempty"`
+	Line    bool   `json:"line,omitempty"`
+	Point   bool   `json:"point,omitempty"`
+	Whisker bool   `json:"whisker,omitempty"`
+	Hollow  bool   `json:"hollow,omitempty"`
+}
+
+// Key is the legend's entry of a layer, with a sample of all that the layer has.
+func (l *Layer) Key(text string) Key {
+	k := Key{Text: text, Look: l.Look, Band: len(l.Band) > 0, Line: len(l.Line) > 0 || l.Level != nil}
+	for _, p := range l.Points {
+		k.Point, k.Whisker, k.Hollow = true, k.Whisker || p.Whisker(), p.Hollow
+	}
+	return k
+}
 
 // Drawn is one drawing on disk.
 type Drawn struct {
-	Kind    string // one of the Kind constants
+	Kind    string // the figure's
 	Name    string // file name without its extension
 	Title   string
-	Caption string // plain text, whole sentences
+	Caption string // the figure's, and which names found no room
 	PNGPath string
 	SVGPath string
 }

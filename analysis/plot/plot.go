@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/figure/draw"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -39,31 +40,48 @@ func Write(dir string, r *analysis.Result) ([]figure.Drawn, error) {
 		return nil, fmt.Errorf("plot: %w", err)
 	}
 	b := newBook(r)
-	var sheets []*sheet
-	sheets = append(sheets, b.overviews()...)
-	sheets = append(sheets, b.scaling(KindScaling)...)
-	sheets = append(sheets, b.bytesFigure()...)
-	sheets = append(sheets, b.weightFigures()...)
-	sheets = append(sheets, b.ceilingFigures()...)
-	sheets = append(sheets, b.wallFigures()...)
-	sheets = append(sheets, b.tokenFigures()...)
-	sheets = append(sheets, b.lengthFigures()...)
-	sheets = append(sheets, b.tailFigure()...)
-	sheets = append(sheets, b.crosscheckFigures()...)
-	sheets = append(sheets, b.shareFigures()...)
-	sheets = append(sheets, b.scaling(KindScenario)...)
+	var sheets []drawing
+	sheets = append(sheets, drawings(b.overviews())...)
+	sheets = append(sheets, drawings(b.scaling(KindScaling))...)
+	sheets = append(sheets, drawings(b.bytesFigure())...)
+	sheets = append(sheets, drawings(b.weightFigures())...)
+	sheets = append(sheets, drawings(b.ceilingFigures())...)
+	sheets = append(sheets, drawings(b.wallFigures())...)
+	sheets = append(sheets, drawings(b.tokenFigures())...)
+	sheets = append(sheets, drawings(b.lengthFigures())...)
+	sheets = append(sheets, drawings(b.tailFigure())...)
+	sheets = append(sheets, drawings(b.crosscheckFigures())...)
+	sheets = append(sheets, drawings(b.shareFigures())...)
+	sheets = append(sheets, drawings(b.scaling(KindScenario))...)
 
 	figs := make([]figure.Drawn, 0, len(sheets))
 	taken := map[string]bool{}
 	for _, s := range sheets {
-		s.name = uniqueName(fileName(s.name), taken)
-		fig, err := s.save(dir)
+		fig, err := s(dir, taken)
 		if err != nil {
-			return figs, fmt.Errorf("plot: %s: %w", s.name, err)
+			return figs, fmt.Errorf("plot: %s: %w", fig.Name, err)
 		}
 		figs = append(figs, fig)
 	}
 	return figs, nil
+}
+
+// drawing puts one figure into a folder under a name that is not taken.
+type drawing func(dir string, taken map[string]bool) (figure.Drawn, error)
+
+func drawings[T *sheet | figure.Figure](fs []T) (out []drawing) {
+	for _, f := range fs {
+		switch f := any(f).(type) {
+		case figure.Figure:
+			out = append(out, func(dir string, taken map[string]bool) (figure.Drawn, error) { return draw.One(dir, f, taken) })
+		case *sheet:
+			out = append(out, func(dir string, taken map[string]bool) (figure.Drawn, error) {
+				f.name = uniqueName(fileName(f.name), taken)
+				return f.save(dir)
+			})
+		}
+	}
+	return out
 }
 
 // series names one line of points: what one backend measured at one batch size.

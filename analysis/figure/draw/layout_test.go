@@ -1,4 +1,4 @@
-package plot
+package draw
 
 import (
 	"slices"
@@ -7,6 +7,8 @@ import (
 
 	gplot "gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
+
+	"llmscale/analysis/figure"
 )
 
 func tickText(ticks []gplot.Tick) string {
@@ -62,9 +64,7 @@ func TestSpread(t *testing.T) {
 		{[]vg.Length{100, 99}, []vg.Length{100, 90}},       // at the top
 		{[]vg.Length{2, 1, 0}, []vg.Length{20, 10, 0}},     // at the bottom
 	} {
-		at := make([]vg.Length, len(tc.want))
-		spread(at, tc.want, 10, 0, 100)
-		if !slices.Equal(at, tc.at) {
+		if at := spread(tc.want, 10, 0, 100); !slices.Equal(at, tc.at) {
 			t.Errorf("spread %v: %v, want %v", tc.want, at, tc.at)
 		}
 	}
@@ -98,7 +98,12 @@ func TestColours(t *testing.T) {
 	if len(seen) != 9 {
 		t.Errorf("9 models have %d colours", len(seen))
 	}
-	if backendLook(0).color == backendLook(1).color || backendLook(0).glyph == backendLook(1).glyph {
-		t.Error("two backends look alike")
+	looks := map[any]bool{}
+	for i := range 35 {
+		sty := glyphOf(figure.Series(i))
+		looks[[2]any{sty.Color, sty.Shape}] = true
+	}
+	if len(looks) != 35 {
+		t.Errorf("35 series have %d looks", len(looks))
 	}
 }

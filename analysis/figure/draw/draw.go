@@ -1,0 +1,126 @@
+// Package draw puts figures on paper, as PNG and SVG.
+//
+// The opinions it holds:
+//
+//   - Colours come from a palette that colour-blind readers can tell apart, and
+//     shapes repeat what colours say. What has an order takes a sequential palette,
+//     what has none a categorical one.
+//   - A name stands beside its point only where it can be read as that point's. The
+//     caption lists names that found no room.
+//   - The same figure gives the same bytes.
+package draw
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"image/color"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"llmscale/analysis/figure"
+	words "llmscale/internal/text"
+)
+
+const (
+	sheetWidth  = 8 * vg.Inch
+	sheetHeight = 5.5 * vg.Inch
+	tallHeight  = 7 * vg.Inch // with two panels
+	sheetDPI    = 144
+)
+
+// Write draws figures into dir, which it makes if need be, each as PNG and as SVG.
+// Files of earlier calls are overwritten where the names are the same.
+func Write(dir string, figs []figure.Figure) ([]figure.Drawn, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("draw: %w", err)
+	}
+	drawn := make([]figure.Drawn, 0, len(figs))
+	taken := map[string]bool{}
+	for _, f := range figs {
+		d, err := One(dir, f, taken)
+		if err != nil {
+			return drawn, fmt.Errorf("draw: %s: %w", d.Name, err)
+		}
+		drawn = append(drawn, d)
+	}
+	return drawn, nil
+}
+
+// One draws f on both kinds of canvas and writes the two files, under a name that is
+// not taken.
+func One(dir string, f figure.Figure, taken map[string]bool) (figure.Drawn, error) {
+	f.Name = uniqueName(fileName(f.Name), taken)
+	d := figure.Drawn{Kind: f.Kind, Name: f.Name, Title: f.Title,
+		PNGPath: filepath.Join(dir, f.Name+".png"), SVGPath: filepath.Join(dir, f.Name+".svg")}
+	s, err := newSheet(f)
+	if err != nil {
+		return d, err
+	}
+	img := vgimg.NewWith(vgimg.UseWH(sheetWidth, s.height), vgimg.UseDPI(sheetDPI), vgimg.UseBackgroundColor(color.White))
+	s.draw(draw.New(img))
+	var buf bytes.Buffer
+	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(&buf); err != nil {
+		return d, err
+	}
+	if err := os.WriteFile(d.PNGPath, buf.Bytes(), 0o644); err != nil {
+		return d, err
+	}
+
+	svg := vgsvg.New(sheetWidth, s.height)
+	s.draw(draw.New(svg))
+	buf.Reset()
+	w := bufio.NewWriter(&buf)
+	if _, err := svg.WriteTo(w); err != nil {
+		return d, err
+	}
+	if err := w.Flush(); err != nil {
+		return d, err
+	}
+	if err := os.WriteFile(d.SVGPath, []byte(words.SafeLines(string(mendSVG(buf.Bytes())))), 0o644); err != nil {
+		return d, err
+	}
+	d.Caption = f.Caption
+	if dropped := s.dropped(); len(dropped) > 0 {
+		d.Caption += " Not named for want of room: " + strings.Join(dropped, ", ") + "."
+	}
+	return d, nil
+}
+
+// mendSVG names fonts to fall back on: vgsvg names Liberation Sans alone, and a
+// reader without it would see a serif font of other widths. Arial and Helvetica
+// have the same widths.
+func mendSVG(svg []byte) []byte {
+	return bytes.ReplaceAll(svg,
+		[]byte("font-family:Liberation Sans;"),
+		[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif;"))
+}
+
+// fileName keeps what every file system takes.
+func fileName(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+// uniqueName counts up names that fileName has made equal. Letter case does not
+// tell them apart, because it does not on every file system.
+func uniqueName(name string, taken map[string]bool) string {
+	unique := name
+	for k := 2; taken[strings.ToLower(unique)]; k++ {
+		unique = name + "-" + strconv.Itoa(k)
+	}
+	taken[strings.ToLower(unique)] = true
+	return unique
+}
