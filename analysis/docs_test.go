@@ -31,7 +31,7 @@ func TestDocs(t *testing.T) {
 
 // TestDocsWarnings: every warning that the code can give is explained.
 func TestDocsWarnings(t *testing.T) {
-	doc, err := os.ReadFile("../docs/statistics.md")
+	doc, err := os.ReadFile("../docs/warnings.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestDocsWarnings(t *testing.T) {
 			}
 			found[m[1]] = true
 			if !strings.Contains(string(doc), "`"+m[1]+"`") {
-				t.Errorf("%s: warning %s is not in docs/statistics.md", path, m[1])
+				t.Errorf("%s: warning %s is not in docs/warnings.md", path, m[1])
 			}
 		}
 		return err

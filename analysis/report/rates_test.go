@@ -161,7 +161,7 @@ func (k truth) series(t testing.TB, d design, seed uint64) told {
 }
 
 // TestLawRates takes made-up series through the whole analysis and the report,
-// and holds what is told of them against the rates that docs/statistics.md
+// and holds what is told of them against the rates that docs/error-rates.md
 // states. It fails where a count is less likely than 1 in 10,000 at the stated
 // rate. With -update it writes the page's table.
 func TestLawRates(t *testing.T) {
@@ -234,7 +234,7 @@ func TestLawRates(t *testing.T) {
 			sb.WriteString("\n")
 		}
 	}
-	const file, from, to = "../../docs/statistics.md", "<!-- law rates -->\n", "<!-- end of law rates -->\n"
+	const file, from, to = "../../docs/error-rates.md", "<!-- law rates -->\n", "<!-- end of law rates -->\n"
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ import (
 
 // Error rates of what is said to change first, from made-up runs through the whole
 // analysis and its report. What the models of a run take is known, so each claim is
-// true or false. docs/statistics.md has the table: -update rewrites it.
+// true or false. docs/error-rates.md has the table: -update rewrites it.
 
 // ladderOf is a made-up run: models of one backend, by rising size.
 type ladderOf struct {
@@ -328,7 +328,7 @@ func TestErrorRates(t *testing.T) {
 	if all := !slices.ContainsFunc(got, func(r rates) bool { return r.n < n }); testing.Short() || t.Failed() || !all {
 		return
 	}
-	const file, mark = "../../docs/statistics.md", "<!-- first change -->\n"
+	const file, mark = "../../docs/error-rates.md", "<!-- first change -->\n"
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
