@@ -24,7 +24,7 @@ var rooms = []struct {
 	{"analysis/runs", "analysis/finding runner/record runner/ceilings internal/..."},
 	{"analysis/cells", "analysis/runs analysis/stats analysis/finding runner/record runner/ceilings internal/..."},
 	{"analysis/figure", "analysis/stats"},
-	{"analysis/figure/draw", "analysis/figure analysis/stats internal/..."},
+	{"analysis/figure/draw", "analysis/figure analysis/doc analysis/stats internal/..."},
 	{"analysis/doc", "analysis/figure analysis/stats internal/..."},
 	{"analysis/q/...", "analysis/q/... analysis/cells analysis/stats analysis/finding analysis/figure analysis/doc analysis/runs runner/record runner/ceilings internal/..."},
 	{"analysis/report", "analysis/... runner/record runner/ceilings internal/..."},
@@ -34,7 +34,7 @@ var rooms = []struct {
 
 	// These go when all questions have moved to q.
 	{"analysis/axes", "analysis/cells analysis/stats runner/record"},
-	{"analysis/plot", "analysis analysis/cells analysis/figure analysis/stats runner/record internal/..."},
+	{"analysis/plot", "analysis analysis/cells analysis/figure/... analysis/stats runner/record internal/..."},
 
 	{"gguf/...", "gguf/... internal/..."},
 	{"cuda/...", "cuda/... runner/ceilings internal/..."},
