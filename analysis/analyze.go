@@ -48,10 +48,6 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	a.ollamaGaps()
 	a.ollamaGreedy()
 	a.answer()
-	a.lengths()
-	a.prefillLengths()
-	a.checkLengths()
-	a.depthsOfDecode()
 	a.weightTypes()
 	a.axes()
 	a.ceilings()
@@ -61,6 +57,9 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	a.builds()
 	a.runWarnings()
 	a.res.Asked = ask(a.Set)
+	for _, answer := range a.res.Asked {
+		a.Warnings = append(a.Warnings, answer.Warnings()...)
+	}
 	a.res.Counts, a.res.Models, a.res.Cells, a.res.Aggregates, a.res.Warnings = a.Counts, a.Models, a.Cells, a.Aggregates, a.Warnings
 	return a.res, nil
 }

@@ -151,13 +151,13 @@ func TestWarnings(t *testing.T) {
 		f := findFit(t, r, "cpu", record.ModeDecode, cells.AllScenarios)
 		i := slices.IndexFunc(f.Warnings, func(w finding.Warning) bool { return w.Code == c.code })
 		if i < 0 {
-			t.Errorf("%s: no %s in %v", c.name, c.code, warningCodes(f.Warnings))
+			t.Errorf("%s: no %s in %v", c.name, c.code, celltest.Codes(f.Warnings))
 			continue
 		}
 		if w := f.Warnings[i]; w.Advice == "" || w.Text == "" || !strings.Contains(w.Where, "cpu kv_decode") {
 			t.Errorf("%s: %+v", c.name, w)
 		}
-		if !slices.Contains(warningCodes(r.Warnings), c.code) {
+		if !slices.Contains(celltest.Codes(r.Warnings), c.code) {
 			t.Errorf("%s: not among the run's warnings", c.name)
 		}
 	}
@@ -199,7 +199,7 @@ func TestTooFew(t *testing.T) {
 // TestPhases: end-to-end against its phases, over the whole run.
 func TestPhases(t *testing.T) {
 	r := analyzed(celltest.Ladder, t, cells.Options{Bootstrap: -1})
-	if p := r.Phases; p == nil || p.N != 8*2*7 || p.MedianPercent > 1e-9 || slices.Contains(warningCodes(r.Warnings), "phases_disagree") {
+	if p := r.Phases; p == nil || p.N != 8*2*7 || p.MedianPercent > 1e-9 || slices.Contains(celltest.Codes(r.Warnings), "phases_disagree") {
 		t.Errorf("%+v", p)
 	}
 	rows := celltest.Ladder.Rows(1)
@@ -216,7 +216,7 @@ func TestPhases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := r.Phases; math.Abs(p.MedianPercent-2) > 1e-9 || math.Abs(p.LargestPercent-10) > 1e-9 || p.Where != "cpu m03 p9" || !slices.Contains(warningCodes(r.Warnings), "phases_disagree") {
+	if p := r.Phases; math.Abs(p.MedianPercent-2) > 1e-9 || math.Abs(p.LargestPercent-10) > 1e-9 || p.Where != "cpu m03 p9" || !slices.Contains(celltest.Codes(r.Warnings), "phases_disagree") {
 		t.Errorf("%+v", p)
 	}
 	if tr121(t).Phases != nil {
@@ -242,7 +242,7 @@ func TestTTFT(t *testing.T) {
 	}
 	g := r.Aggregates[0]
 	celltest.Near(t, "over scenarios", g.TTFTMS, g.GeomeanMS+3, 1e-9)
-	for _, table := range tables[:2] {
+	for _, table := range Tables(r)[:2] {
 		if last := table.Columns[len(table.Columns)-1].Name; !strings.HasPrefix(last, "ttft_") {
 			t.Errorf("%s ends with %s", table.File, last)
 		}
@@ -285,8 +285,8 @@ func TestUnequalScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := findFit(t, r, "cpu", record.ModeDecode, cells.AllScenarios)
-	if f.NModels != 7 || !slices.Contains(warningCodes(f.Warnings), "unequal_scenarios") {
-		t.Errorf("%d models, %v", f.NModels, warningCodes(f.Warnings))
+	if f.NModels != 7 || !slices.Contains(celltest.Codes(f.Warnings), "unequal_scenarios") {
+		t.Errorf("%d models, %v", f.NModels, celltest.Codes(f.Warnings))
 	}
 	if g := findFit(t, r, "cpu", record.ModeDecode, "p1"); g.NModels != 8 {
 		t.Errorf("%d models in p1", g.NModels)
@@ -323,5 +323,95 @@ func TestInputUntouched(t *testing.T) {
 	y, _ := json.Marshal(two)
 	if !bytes.Equal(x, y) {
 		t.Error("two analyses differ")
+	}
+}
+
+func analyzeRows(t *testing.T, rows []runs.Row) *Result {
+	t.Helper()
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestMixedLengths: what joins scenarios of several lengths says so.
+func TestMixedLengths(t *testing.T) {
+	gens := []int{8, 64}
+	rows := celltest.LengthRun(4, gens, 6, func(m, gen, _ int) float64 { return math.Pow(2, float64(m)) * float64(gen) }, nil)
+	r := analyzeRows(t, rows)
+	for _, f := range r.Fits {
+		want := f.Scenario == cells.AllScenarios && f.Mode != record.ModePrefill
+		if got := slices.Contains(celltest.Codes(f.Warnings), "mixed_lengths"); got != want {
+			t.Errorf("%s: %v", f.where(), celltest.Codes(f.Warnings))
+		}
+		if f.Mode == record.ModeDecode { // every length has the slope of all: the mean keeps it
+			celltest.Near(t, f.where(), f.Slope, 1, 1e-9)
+		}
+	}
+	for _, o := range r.OffsetFits {
+		want := o.Scenario == cells.AllScenarios && o.Mode != record.ModePrefill && o.OK
+		if got := slices.Contains(celltest.Codes(o.Warnings), "mixed_lengths"); got != want {
+			t.Errorf("%s %s: %v", o.Mode, o.Scenario, celltest.Codes(o.Warnings))
+		}
+	}
+	for _, d := range r.DecodeFractions {
+		want := map[string]float64{"gen8": 8, "gen64": 64}[d.Scenario]
+		if d.Scenario == cells.AllScenarios && d.GenTokens != nil || want > 0 && (d.GenTokens == nil || *d.GenTokens != want) {
+			t.Errorf("%+v", d)
+		}
+	}
+	// Exactly twice the time is not more than twice, which m02 is.
+	if c := r.Answers.FirstChange[0]; c.Verdict != "unknown" || c.AmongSeen != "latency" || c.Model != "m02" || math.Abs(*c.Steps[0].LatencyTotal-2) > 1e-12 {
+		t.Errorf("%+v", c)
+	}
+
+	// Two models without one scenario each: as many, but not the same lengths.
+	var some []runs.Row
+	for _, r := range rows {
+		if !(r.Model == "m02" && r.Scenario == "gen8") && !(r.Model == "m03" && r.Scenario == "gen64") {
+			some = append(some, r)
+		}
+	}
+	if f := findFit(t, analyzeRows(t, some), "cpu", record.ModeDecode, cells.AllScenarios); f.NModels != 2 {
+		t.Errorf("%d models over all scenarios", f.NModels)
+	}
+	// One scenario each, of different lengths: the geometric means share nothing.
+	some = nil
+	for _, r := range rows {
+		if (r.Scenario == "gen8") == (r.Model == "m03") {
+			some = append(some, r)
+		}
+	}
+	s := analyzeRows(t, some)
+	if f := findFit(t, s, "cpu", record.ModeDecode, cells.AllScenarios); f.NModels != 3 || f.Points[2].Model != "m02" || f.Warnings[0].Text != "m03 ran in other scenarios than the others: left out of the fit over all scenarios" {
+		t.Errorf("%d models, %+v", f.NModels, f.Warnings)
+	}
+	if st := s.Answers.FirstChange[0].Steps; st[2].LatencyTotal != nil || math.Abs(*st[1].LatencyTotal-4) > 1e-12 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestLinearityOfSeveralTargets: there is a line over answers of all lengths, and
+// no projection to a target that is not one.
+func TestLinearityOfSeveralTargets(t *testing.T) {
+	var rows []*runs.Row
+	for i, n := range []int{10, 20, 40} {
+		r := &runs.Row{}
+		r.GenTokensRaw, r.KVDecodeMS, r.GenTokensTarget = new(n), new(3+2*float64(n)), 64
+		if i == 2 {
+			r.GenTokensTarget = 128
+		}
+		rows = append(rows, r)
+	}
+	lin, proj := linearity(&cells.Model{}, rows)
+	celltest.Near(t, "fixed ms", lin.A, 3, 1e-9)
+	celltest.Near(t, "ms per token", lin.B, 2, 1e-9)
+	if lin.Target != nil || lin.AffineMS != nil || proj.MedianMS != nil {
+		t.Errorf("%+v %+v", lin, proj)
+	}
+	lin, proj = linearity(&cells.Model{}, rows[:2])
+	if lin.A != nil || lin.Target == nil { // two calls: no line
+		t.Errorf("%+v %+v", lin, proj)
 	}
 }

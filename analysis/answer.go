@@ -12,9 +12,6 @@ import (
 	"llmscale/runner/record"
 )
 
-// alpha is the level at which a rank correlation counts as a trend.
-const alpha = 1 - stats.Confidence
-
 func (a *analyzer) answer() {
 	for _, s := range a.Series {
 		for _, mode := range a.Modes {
@@ -145,7 +142,7 @@ func (a *analyzer) tailTrend(s cells.Series) TailTrend {
 	switch {
 	case len(tails) < 5: // of 4! orders even the most extreme has p = .083
 		out.Why = fmt.Sprintf("%d models: no order of so few is rarer than 5 %%", len(tails))
-	case p >= alpha:
+	case p >= stats.Alpha:
 		out.Verdict, out.Why = "no_trend", fmt.Sprintf("Spearman rho %.2f, p %.3f", rho, p)
 	case rho > 0:
 		out.Verdict, out.Why = "rises", fmt.Sprintf("Spearman rho %.2f, p %.3f", rho, p)

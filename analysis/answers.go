@@ -9,8 +9,7 @@ type Answers struct {
 	Feasibility []FeasibilityAnswer `json:"feasibility"` // one for each backend x batch
 	FirstChange []FirstChange       `json:"first_change"`
 
-	DecodeLengths []LengthAnswer     `json:"decode_length,omitempty"` // one for each backend x batch x model with answers of several lengths
-	WeightTypes   []WeightTypeAnswer `json:"weight_types,omitempty"`  // one for each of Result.WeightTypes
+	WeightTypes []WeightTypeAnswer `json:"weight_types,omitempty"` // one for each of Result.WeightTypes
 }
 
 // WeightTypeAnswer says which weight type of a model is fastest, and whether
@@ -50,26 +49,6 @@ type FastestType struct {
 	Slowest        string          `json:"slowest_weight_type"`
 	SlowestRatio   float64         `json:"slowest_ratio"` // of the slowest to the type with most bytes
 	SlowestRatioCI *stats.Interval `json:"slowest_ratio_ci_within_process"`
-}
-
-// LengthAnswer says whether the decode time per token depends on the length of
-// the answer. Ratio is the median of the longest answers over the shortest's, CI
-// its interval from their calls, which are of one process.
-type LengthAnswer struct {
-	Backend      string          `json:"backend"`
-	BatchSize    int             `json:"batch_size"`
-	Model        string          `json:"model"`
-	ParamsM      *float64        `json:"params_millions_effective"`
-	PromptTokens int             `json:"prompt_tokens"`
-	Depth        int             `json:"depth,omitempty"` // tokens in the KV cache before the prompt
-	NLengths     int             `json:"n_lengths"`
-	Shortest     int             `json:"shortest_gen_tokens"`
-	Longest      int             `json:"longest_gen_tokens"`
-	Ratio        float64         `json:"ms_per_token_ratio"`
-	CI           *stats.Interval `json:"ms_per_token_ratio_ci_within_process"` // 95 %
-	Tolerance    float64         `json:"tolerance"`                            // within which of 1 the ratio counts as the same
-	Verdict      string          `json:"verdict"`                              // same, grows, falls, not_identified or unknown
-	Why          string          `json:"why"`
 }
 
 // SlopeAnswer says how latency grows with size, and whether the data can tell.

@@ -194,7 +194,7 @@ func (l *GapLaw) fit(native, gaps []float64) {
 	l.FixedMS, l.FixedT = stats.Finite(line.B), stats.NewInterval(line.B-t*line.SEB, line.B+t*line.SEB)
 	l.Share, l.ShareT = stats.Finite(line.A), stats.NewInterval(line.A-t*line.SEA, line.A+t*line.SEA)
 	there := func(value, share float64, ci *stats.Interval) bool {
-		return ci != nil && !crossesZero(ci) && math.Abs(value)*share >= seenGap
+		return ci != nil && !stats.CrossesZero(ci) && math.Abs(value)*share >= seenGap
 	}
 	// The fixed part counts by what it is of the smallest model's time.
 	fixed, share := there(line.B, slices.Max(x), l.FixedT), there(line.A, 1, l.ShareT)

@@ -117,7 +117,7 @@ func TestDeviceDoubts(t *testing.T) {
 			}
 			n := 0
 			for i := range r.Device {
-				if slices.Contains(warningCodes(r.Device[i].Warnings), c.code) {
+				if slices.Contains(celltest.Codes(r.Device[i].Warnings), c.code) {
 					n++
 				}
 			}

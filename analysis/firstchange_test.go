@@ -157,7 +157,7 @@ func TestFirstChangeWords(t *testing.T) {
 	if want := "decode on m02 (20 million parameters) takes 3.03 times (at least 2.81) as long as on m00 (5 million parameters), the smallest measured, at 4 times its size (1.74 times for each doubling of size); not yet on m01 (10 million parameters), the size before"; c.Why != want {
 		t.Errorf("%s\nwant %s", c.Why, want)
 	}
-	if c.Base != "m00" || c.Before != "m01" || *c.StepRatio != 2 || slices.Contains(warningCodes(r.Warnings), "coarse_step") {
+	if c.Base != "m00" || c.Before != "m01" || *c.StepRatio != 2 || slices.Contains(celltest.Codes(r.Warnings), "coarse_step") {
 		t.Errorf("%+v", c)
 	}
 	var got []string
@@ -181,7 +181,7 @@ func TestFirstChangeWords(t *testing.T) {
 	}
 	i := slices.IndexFunc(r.Warnings, func(w finding.Warning) bool { return w.Code == "coarse_step" })
 	if c := r.Answers.FirstChange[0]; i < 0 || !strings.Contains(r.Warnings[i].Text, "the change of latency lies between m00 and m05, 32 times the size") || !strings.Contains(c.Why, "no size between the two was measured") {
-		t.Errorf("%s; %v", c.Why, warningCodes(r.Warnings))
+		t.Errorf("%s; %v", c.Why, celltest.Codes(r.Warnings))
 	}
 	// The axis of the fits is no matter of this answer.
 	for _, axis := range []string{"params_non_embedding", "bytes_per_token"} {

@@ -218,10 +218,10 @@ func (a *analyzer) fitWarnings(f *Fit, models []*cells.Model, leftOut, unequal [
 			"measure sizes over at least a factor of ten, and do not extend the line beyond them")
 	}
 	var crossing []string
-	if crossesZero(f.SlopeT) {
+	if stats.CrossesZero(f.SlopeT) {
 		crossing = append(crossing, fmt.Sprintf("t-interval [%.3f, %.3f]", f.SlopeT.Low, f.SlopeT.High))
 	}
-	if crossesZero(f.SlopeBoot) {
+	if stats.CrossesZero(f.SlopeBoot) {
 		crossing = append(crossing, fmt.Sprintf("bootstrap interval [%.3f, %.3f]", f.SlopeBoot.Low, f.SlopeBoot.High))
 	}
 	if len(crossing) > 0 {
@@ -244,19 +244,10 @@ func (a *analyzer) fitWarnings(f *Fit, models []*cells.Model, leftOut, unequal [
 	a.shapeWarnings(f, models, warn)
 }
 
-func crossesZero(i *stats.Interval) bool { return i != nil && i.Low <= 0 && i.High >= 0 }
-
-func halfWidth(i *stats.Interval) float64 {
-	if i == nil {
-		return math.Inf(1)
-	}
-	return (i.High - i.Low) / 2
-}
-
 // oneDecides warns where growth is shown by one model alone.
 func (f *Fit) oneDecides(warn func(code, text, advice string)) {
 	w := f.influential()
-	if w != nil && f.SlopeT != nil && !crossesZero(f.SlopeT) && crossesZero(w.SlopeT) {
+	if w != nil && f.SlopeT != nil && !stats.CrossesZero(f.SlopeT) && stats.CrossesZero(w.SlopeT) {
 		warn("one_point_decides", fmt.Sprintf("without %s the slope's t-interval [%.3f, %.3f] holds 0", w.Dropped, w.SlopeT.Low, w.SlopeT.High),
 			"the claim that size matters here rests on this one model: measure more sizes near it")
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -74,10 +75,10 @@ func TestGreedy(t *testing.T) {
 // TestGreedyRows: only prompts of text are compared, and several answers to one
 // prompt are counted.
 func TestGreedyRows(t *testing.T) {
-	p := servedPlan
-	p.models = 1
-	p.scenarios = []servedScenario{{"short", 9, "Once upon a time"}, {"p128", 128, ""}}
-	rows := p.rows()
+	p := celltest.ServedPlan
+	p.Models = 1
+	p.Scenarios = []celltest.ServedScenario{{Name: "short", Prompt: 9, Text: "Once upon a time"}, {Name: "p128", Prompt: 128, Text: ""}}
+	rows := p.Rows()
 	for i := range rows {
 		r := &rows[i]
 		r.OutputPieces, r.OutputText = []string{" there", " was"}, new(" there was")

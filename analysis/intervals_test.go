@@ -156,15 +156,19 @@ func intervals(t *testing.T, v reflect.Value, path string, f func(path string, e
 		"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
 		"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
 		"PerTokenT": "PerTokenMS", "ShareT": "Share", "ExponentT": "Exponent", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-		"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "LengthAnswer.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
+		"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
 	switch v.Kind() {
-	case reflect.Pointer:
+	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
 			intervals(t, v.Elem(), path, f)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			intervals(t, v.Index(i), fmt.Sprintf("%s[%d]", path, i), f)
+			at := fmt.Sprintf("%s[%d]", path, i)
+			if v.Type() == reflect.TypeFor[[]Answer]() { // its fields are the result's
+				at = "Result"
+			}
+			intervals(t, v.Index(i), at, f)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {

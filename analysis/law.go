@@ -54,7 +54,7 @@ type Misfit struct {
 }
 
 func (m *Misfit) significant() bool {
-	return m != nil && m.P < alpha && math.Abs(m.Times-1) >= leastDeparture
+	return m != nil && m.P < stats.Alpha && math.Abs(m.Times-1) >= leastDeparture
 }
 
 // law judges whether f's line may be called a power law.
@@ -88,7 +88,7 @@ func (f *Fit) law() {
 		if h, ok := stats.FitHinge(x, y); ok {
 			f.Curvature.Local = &Hinge{models[0], models[h.Knot], models[len(models)-1], h.Below, h.Above}
 		}
-	case f.SlopeT == nil || crossesZero(f.SlopeT):
+	case f.SlopeT == nil || stats.CrossesZero(f.SlopeT):
 		f.Law = LawUnclear
 	default:
 		f.Law = LawPower
@@ -106,7 +106,7 @@ func (f *Fit) scatter() []stats.Scatter {
 }
 
 func (c *Curvature) significant() bool {
-	return c != nil && c.P != nil && *c.P < alpha && c.Departs >= leastDeparture
+	return c != nil && c.P != nil && *c.P < stats.Alpha && c.Departs >= leastDeparture
 }
 
 func ones(x []float64) []float64 { return slices.Repeat([]float64{1}, len(x)) }
@@ -125,7 +125,7 @@ func (f *Fit) stray(x, y []float64) int {
 		return slices.IndexFunc(f.Points, func(p Point) bool { return p.Model == f.Misfit.Model })
 	}
 	if curve, ok := parabola(x, y); ok && curve.DF > stats.OwnDF && !f.Curvature.significant() {
-		if o, ok := curve.Outlier(); ok && o.P < alpha {
+		if o, ok := curve.Outlier(); ok && o.P < stats.Alpha {
 			return o.Index
 		}
 	}
@@ -169,7 +169,7 @@ func (f *Fit) misfit(x, y []float64) {
 	}
 	if row.SlopeChange != nil {
 		change := math.Abs(*row.SlopeChange)
-		f.Misfit.Moves = change > halfWidth(f.SlopeT) || change > halfWidth(row.SlopeT)
+		f.Misfit.Moves = change > stats.HalfWidth(f.SlopeT) || change > stats.HalfWidth(row.SlopeT)
 	}
 }
 

@@ -53,10 +53,10 @@ func TestLlamaBench(t *testing.T) {
 		"",
 	}
 	dir := t.TempDir()
-	p := servedPlan
-	p.models = 2
+	p := celltest.ServedPlan
+	p.Models = 2
 	var records strings.Builder
-	for _, r := range p.rows() {
+	for _, r := range p.Rows() {
 		data, err := json.Marshal(r.Record)
 		if err != nil {
 			t.Fatal(err)
@@ -121,10 +121,10 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 		{[2]string{"m.gguf", "n.gguf"}, "/data/v2/m.gguf /n/n.gguf", [2]float64{1, 2}, 0},
 	} {
 		dir := t.TempDir()
-		p := servedPlan
-		p.models = 2
+		p := celltest.ServedPlan
+		p.Models = 2
 		var records, bench strings.Builder
-		for _, r := range p.rows() {
+		for _, r := range p.Rows() {
 			r.ModelFile = c.files[map[string]int{"m00": 0, "m01": 1}[r.Model]]
 			data, err := json.Marshal(r.Record)
 			if err != nil {

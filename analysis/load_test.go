@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -37,13 +38,6 @@ func mustLoad(t testing.TB, dir string) *runs.Run {
 		t.Fatal(err)
 	}
 	return run
-}
-
-func warningCodes(ws []finding.Warning) (out []string) {
-	for _, w := range ws {
-		out = append(out, w.Code)
-	}
-	return out
 }
 
 // decodeLine is a record of a decode call as llmscale writes it.
@@ -119,11 +113,11 @@ func TestLoadErrors(t *testing.T) {
 		t.Errorf("empty folder: %v", err)
 	}
 	run := mustLoad(t, writeRun(t, "", decodeLine(0, 0, "ok", 1)))
-	if !slices.Contains(warningCodes(run.Warnings), "no_manifest") {
+	if !slices.Contains(celltest.Codes(run.Warnings), "no_manifest") {
 		t.Errorf("no manifest: %+v", run.Warnings)
 	}
 	run = mustLoad(t, writeRun(t, "{ torn", decodeLine(0, 0, "ok", 1)))
-	if !slices.Contains(warningCodes(run.Warnings), "no_manifest") || !run.Manifest.Empty() {
+	if !slices.Contains(celltest.Codes(run.Warnings), "no_manifest") || !run.Manifest.Empty() {
 		t.Errorf("torn manifest: %+v", run.Warnings)
 	}
 	if _, err := Analyze(run, cells.Options{XAxis: "size"}); err == nil || !strings.Contains(err.Error(), "params_non_embedding") {
@@ -200,7 +194,7 @@ func TestIncomplete(t *testing.T) {
 			if n := run.Counts.Repetitions; n == nil || *n != c.want || n.Missing() != c.missing {
 				t.Errorf("%+v, want %+v with %d missing", n, c.want, c.missing)
 			}
-			if got, want := slices.Contains(warningCodes(run.Warnings), "incomplete"), c.missing+c.want.Failed > 0; got != want {
+			if got, want := slices.Contains(celltest.Codes(run.Warnings), "incomplete"), c.missing+c.want.Failed > 0; got != want {
 				t.Errorf("warned of an incomplete run: %v, want %v", got, want)
 			}
 		})

@@ -207,8 +207,8 @@ func TestMixedOffload(t *testing.T) {
 	}
 	for backend, mixed := range map[string]bool{"fit8": true, "all8": false, "card": false} {
 		f := findFit(t, r, backend, record.ModeDecode, cells.AllScenarios)
-		if slices.Contains(warningCodes(f.Warnings), "mixed_offload") != mixed {
-			t.Errorf("%s: %q", backend, warningCodes(f.Warnings))
+		if slices.Contains(celltest.Codes(f.Warnings), "mixed_offload") != mixed {
+			t.Errorf("%s: %q", backend, celltest.Codes(f.Warnings))
 		}
 	}
 }

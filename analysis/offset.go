@@ -61,9 +61,9 @@ func (o *OffsetFit) straight(f *Fit, x, y []float64) {
 		o.Verdict, o.Reason = OffsetFlat, "the times do not grow with size, so that a fixed part and a growing one cannot be told apart"
 	case o.StraightP == nil || o.LackP == nil:
 		o.Reason = fmt.Sprintf("whether %s lie on a straight line cannot be told without repeated calls of each", words.Counted(len(x), "model", "models"))
-	case *o.StraightP < alpha:
+	case *o.StraightP < stats.Alpha:
 		o.Verdict, o.Reason = OffsetNoLine, fmt.Sprintf("the times do not lie on a straight line (%s)", pText(*o.StraightP))
-	case *o.LackP < alpha:
+	case *o.LackP < stats.Alpha:
 		o.Verdict, o.Reason = OffsetNoLine, fmt.Sprintf("the times lie up to %.0f %% off a straight line, more than their calls' scatter explains (%s)", 100*worstShare(y, l.Fitted), pText(*o.LackP))
 	case l.A > y[0]:
 		o.Verdict, o.Reason = OffsetNoLine, fmt.Sprintf("a straight line's fixed part, %.4g ms, is more than the smallest model takes, %.4g ms", l.A, y[0])

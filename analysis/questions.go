@@ -9,6 +9,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/lengths"
 )
 
 // Answer is what a question found in a run. Its exported fields stand in
@@ -21,17 +22,19 @@ type Answer interface {
 // ask puts all questions to the cells of a run, in the order in which the report has
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
-	return []Answer{}
+	return []Answer{
+		lengths.Ask(c),
+	}
 }
 
-// Get is the answer of type T; the zero value where that question was not asked.
-func Get[T Answer](r *Result) (answer T) {
+// Get is the answer of type T; an empty one where its question was not asked.
+func Get[T any](r *Result) *T {
 	for _, a := range r.Asked {
-		if x, ok := a.(T); ok {
+		if x, ok := a.(any).(*T); ok {
 			return x
 		}
 	}
-	return answer
+	return new(T)
 }
 
 // MarshalJSON puts the fields of all answers beside the Result's own.

@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -24,11 +25,11 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		rows = smallRun(rand.New(rand.NewPCG(seed, 9)))
 	}
 	without, with := analyzeRows(t, rows), analyzeRows(t, celltest.Deepened(rows, 4096))
-	if len(with.Cells) != 2*len(without.Cells) || len(with.DecodeDepths) == 0 {
-		t.Fatalf("%d cells, %d without the deep ones; %d depths", len(with.Cells), len(without.Cells), len(with.DecodeDepths))
+	if len(with.Cells) != 2*len(without.Cells) || len(Get[lengths.Answer](with).DecodeDepths) == 0 {
+		t.Fatalf("%d cells, %d without the deep ones; %d depths", len(with.Cells), len(without.Cells), len(Get[lengths.Answer](with).DecodeDepths))
 	}
 	joint := func(r *Result) map[string]any {
-		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": r.PrefillLengths, "prefill fits": r.PrefillLengthFits, "weight types": r.WeightTypes,
+		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": Get[lengths.Answer](r).PrefillLengths, "prefill fits": Get[lengths.Answer](r).PrefillLengthFits, "weight types": r.WeightTypes,
 			"slopes": r.Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": r.Answers.WeightTypes,
 			"linearity": r.Ollama.Linearity, "projections": r.Ollama.Projections, "correlations": r.Correlations, "two predictors": r.TwoPredictors}
 		put := func(kind, scenario string, v any) {
@@ -55,21 +56,21 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		for _, f := range r.Ollama.LengthLimited {
 			put("length-limited fits", f.Scenario, f)
 		}
-		var lengths []any
-		for i, d := range r.DecodeLengths {
+		var shown []any
+		for i, d := range Get[lengths.Answer](r).DecodeLengths {
 			if d.Depth == 0 {
-				lengths = append(lengths, d)
+				shown = append(shown, d)
 			}
-			if i > 0 && d.Depth != r.DecodeLengths[i-1].Depth && d.Ratio != 1 {
+			if i > 0 && d.Depth != Get[lengths.Answer](r).DecodeLengths[i-1].Depth && d.Ratio != 1 {
 				t.Errorf("%+v: its ratio is to another depth", d)
 			}
 		}
-		for _, f := range r.DecodeLengthFits {
+		for _, f := range Get[lengths.Answer](r).DecodeLengthFits {
 			if f.Depth == 0 {
-				lengths = append(lengths, f)
+				shown = append(shown, f)
 			}
 		}
-		out["decode lengths"] = lengths
+		out["decode lengths"] = shown
 		return out
 	}
 	want, got := joint(without), joint(with)
@@ -121,17 +122,17 @@ func TestDepthSlope(t *testing.T) {
 		}
 	}
 	res := analyzeRows(t, rows)
-	if len(res.DecodeDepths) != 8 || len(res.DecodeDepthFits) != 2 {
-		t.Fatalf("%d depths, %d fits", len(res.DecodeDepths), len(res.DecodeDepthFits))
+	if len(Get[lengths.Answer](res).DecodeDepths) != 8 || len(Get[lengths.Answer](res).DecodeDepthFits) != 2 {
+		t.Fatalf("%d depths, %d fits", len(Get[lengths.Answer](res).DecodeDepths), len(Get[lengths.Answer](res).DecodeDepthFits))
 	}
-	for i, d := range res.DecodeDepths {
+	for i, d := range Get[lengths.Answer](res).DecodeDepths {
 		if d.Depth != depths[i%4] || d.GenTokens != []int{10, 20}[i/4] || d.N != 4 || (d.RatioCI == nil) != (i%4 == 0) || d.PrefillMS == nil {
 			t.Errorf("%+v", d)
 		}
 		celltest.Near(t, "ms per token", &d.MSPerToken, 4+0.0005*float64(d.Depth), 1e-9)
 		celltest.Near(t, "ratio", &d.Ratio, (4+0.0005*float64(d.Depth))/4, 1e-9)
 	}
-	for _, f := range res.DecodeDepthFits {
+	for _, f := range Get[lengths.Answer](res).DecodeDepthFits {
 		celltest.Near(t, "ns per token of depth", f.NSPerToken, 500, 1e-9)
 		if f.N != 16 || f.CI == nil || f.CI.Low > 500 || f.CI.High < 500 || !f.Straight() {
 			t.Errorf("%+v", f)
@@ -143,7 +144,7 @@ func TestDepthSlope(t *testing.T) {
 			rows[i].LatencyMS = new(3 * *rows[i].LatencyMS)
 		}
 	}
-	if f := analyzeRows(t, rows).DecodeDepthFits[0]; f.Straight() {
+	if f := Get[lengths.Answer](analyzeRows(t, rows)).DecodeDepthFits[0]; f.Straight() {
 		t.Errorf("a jump counts as a line: %+v", f)
 	}
 }
@@ -223,7 +224,7 @@ func TestOneTokenPrompt(t *testing.T) {
 				rows[i].NThreadsBatch = new(2)
 			}
 		}
-		if got := slices.Contains(warningCodes(analyzeRows(t, rows).Warnings), "mixed_settings"); got != mixed {
+		if got := slices.Contains(celltest.Codes(analyzeRows(t, rows).Warnings), "mixed_settings"); got != mixed {
 			t.Errorf("mixed %t: warned %t", mixed, got)
 		}
 	}
@@ -232,7 +233,7 @@ func TestOneTokenPrompt(t *testing.T) {
 // TestMixedSettings: a cell that another build went on with is named.
 func TestMixedSettings(t *testing.T) {
 	rows := celltest.LengthRun(1, []int{10}, 4, celltest.Affine(0, 1), nil)
-	if r := analyzeRows(t, rows); slices.Contains(warningCodes(r.Warnings), "mixed_settings") {
+	if r := analyzeRows(t, rows); slices.Contains(celltest.Codes(r.Warnings), "mixed_settings") {
 		t.Fatal("warned of one build")
 	}
 	for i := range rows {
@@ -308,11 +309,11 @@ func TestPromptsOfABatch(t *testing.T) {
 		}
 	}
 	res := analyzeRows(t, rows)
-	if len(res.DecodeLengths) != 2 || res.DecodeLengths[0].PromptTokens != 64 {
-		t.Errorf("%+v", res.DecodeLengths)
+	if len(Get[lengths.Answer](res).DecodeLengths) != 2 || Get[lengths.Answer](res).DecodeLengths[0].PromptTokens != 64 {
+		t.Errorf("%+v", Get[lengths.Answer](res).DecodeLengths)
 	}
-	if len(res.PrefillLengths) != 2 || res.PrefillLengths[0].PromptTokens != 64 || res.PrefillLengths[0].MSPerToken != 5.0/8/64 {
-		t.Errorf("%+v", res.PrefillLengths)
+	if len(Get[lengths.Answer](res).PrefillLengths) != 2 || Get[lengths.Answer](res).PrefillLengths[0].PromptTokens != 64 || Get[lengths.Answer](res).PrefillLengths[0].MSPerToken != 5.0/8/64 {
+		t.Errorf("%+v", Get[lengths.Answer](res).PrefillLengths)
 	}
 	if p := res.Cells[0].PromptEach(); p == nil || *p != 64 {
 		t.Errorf("%+v", res.Cells[0])

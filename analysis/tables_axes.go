@@ -88,25 +88,6 @@ var axisTables = []Table{
 				return strconv.Itoa(*b.FirstDifference)
 			}},
 		}),
-
-	table("decode_depth.csv", "Decode by the number of tokens in the KV cache before the call, where it varies; at equal prompts and answers.", true,
-		func(r *Result) []*DecodeDepth { return pointers(r.DecodeDepths) },
-		[]column[*DecodeDepth]{
-			{"backend", "", "name of the backend", func(d *DecodeDepth) string { return d.Backend }},
-			{"batch_size", "sequences", "sequences decoded together", func(d *DecodeDepth) string { return strconv.Itoa(d.BatchSize) }},
-			{"model", "", "name of the model", func(d *DecodeDepth) string { return d.Model }},
-			{"params_millions_effective", "1e6", "parameters", func(d *DecodeDepth) string { return opt(d.ParamsM) }},
-			{"prompt_tokens", "tokens", "prompt, per sequence", func(d *DecodeDepth) string { return strconv.Itoa(d.PromptTokens) }},
-			{"gen_tokens", "tokens", "tokens decoded, per sequence", func(d *DecodeDepth) string { return strconv.Itoa(d.GenTokens) }},
-			{"depth", "tokens", "tokens in the KV cache before the prompt", func(d *DecodeDepth) string { return strconv.Itoa(d.Depth) }},
-			{"n", "calls", "calls", func(d *DecodeDepth) string { return strconv.Itoa(d.N) }},
-			{"ms_per_token_median", "ms/token", "median decode step", func(d *DecodeDepth) string { return num(d.MSPerToken) }},
-			{"ms_per_token_ratio", "", "to the least depth's", func(d *DecodeDepth) string { return num(d.Ratio) }},
-		},
-		bounds("ms_per_token_ratio_ci_within_process", "", "its 95 % interval, from the calls of one process", func(d *DecodeDepth) *stats.Interval { return d.RatioCI }),
-		[]column[*DecodeDepth]{
-			{"prefill_median_ms", "ms", "median prefill behind that depth", func(d *DecodeDepth) string { return opt(d.PrefillMS) }},
-		}),
 }
 
 // threadRow is a number of threads with what it is one of.

@@ -25,8 +25,8 @@ func Write(dir string, r *Result) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("analysis: cannot make the output folder: %w", err)
 	}
-	for _, t := range tables {
-		rows := t.Rows(r)
+	for _, t := range Tables(r) {
+		rows := t.Rows()
 		if t.Optional && len(rows) == 0 {
 			continue
 		}

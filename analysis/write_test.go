@@ -13,6 +13,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -89,9 +90,11 @@ func readAll(t *testing.T, dir string) map[string][]byte {
 // TestWrite: the same input gives the same bytes, and every table its columns.
 func TestWrite(t *testing.T) {
 	first, second := filepath.Join(t.TempDir(), "analysis"), t.TempDir()
+	var r *Result
 	for _, dir := range []string{first, first, second} {
 		run := mustLoad(t, "testdata/tr121")
-		r, err := Analyze(run, cells.Options{})
+		var err error
+		r, err = Analyze(run, cells.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,10 +104,15 @@ func TestWrite(t *testing.T) {
 	}
 	// All answers have one length, each model one weight type; TR121 has no ceilings, no pairs,
 	// no verdicts and no records of a device.
-	absent := slices.Concat(lengthTables, prefillTables, axisTables, weightTables, ceilingTables, deviceTables, wallTables, verdictTables, crosscheckTables)
+	var present []finding.Table
+	for _, table := range Tables(r) {
+		if !table.Optional || len(table.Rows()) > 0 {
+			present = append(present, table)
+		}
+	}
 	a, b := readAll(t, first), readAll(t, second)
-	if len(a) != len(b) || len(a) != len(Tables())-len(absent)+2 {
-		t.Errorf("%d and %d files, %d tables", len(a), len(b), len(Tables()))
+	if len(a) != len(b) || len(a) != len(present)+2 || len(present) != 18 {
+		t.Errorf("%d and %d files, %d tables", len(a), len(b), len(present))
 	}
 	for name := range a {
 		if !bytes.Equal(a[name], b[name]) {
@@ -114,10 +122,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("left behind: %s", name)
 		}
 	}
-	for _, table := range Tables() {
-		if slices.ContainsFunc(absent, func(l Table) bool { return l.File == table.File }) {
-			continue
-		}
+	for _, table := range present {
 		rows, err := csv.NewReader(bytes.NewReader(a[table.File])).ReadAll()
 		if err != nil {
 			t.Errorf("%s: %v", table.File, err)
@@ -132,8 +137,8 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%s holds NaN or Inf", table.File)
 		}
 	}
-	var r Result
-	if err := json.Unmarshal(a[ResultFile], &r); err != nil || len(r.Fits) != len(tr121(t).Fits) || r.Manifest.Text("run_id") != r.RunID {
+	var read Result
+	if err := json.Unmarshal(a[ResultFile], &read); err != nil || len(read.Fits) != len(tr121(t).Fits) || read.Manifest.Text("run_id") != read.RunID {
 		t.Errorf("analysis.json: %v", err)
 	}
 	if rows := string(a["summary_by_model_backend_mode.csv"]); !strings.Contains(rows, ",too few,too few,") {
@@ -162,7 +167,11 @@ func TestTR121Columns(t *testing.T) {
 		"warmup_effect.csv":                     "backend model scenario mode warmup_n warmup_median_ms measured_n measured_median_ms warmup_to_measured_ratio warmup_minus_measured_ms",
 		"cuda_event_gap_summary.csv":            "backend mode is_warmup n rel_gap_median rel_gap_p95 abs_gap_ms_median abs_gap_ms_p95",
 	}
-	for _, table := range Tables() {
+	declared, err := Declared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range declared {
 		var names []string
 		for _, c := range table.Columns {
 			names = append(names, c.Name)
@@ -210,6 +219,35 @@ func TestWriteErrors(t *testing.T) {
 	for _, e := range entries {
 		if strings.Contains(e.Name(), "tmp") {
 			t.Errorf("left behind: %s", e.Name())
+		}
+	}
+}
+
+// TestOneLength: nothing appears, in any file, where all answers have one length
+// or prompts differ with them.
+func TestOneLength(t *testing.T) {
+	one := celltest.LengthRun(3, []int{64}, 3, celltest.Affine(3, 2), nil)
+	prompts := celltest.LengthRun(3, []int{8, 64}, 3, celltest.Affine(3, 2), nil)
+	for i := range prompts {
+		prompts[i].PromptTokensRaw = new(*prompts[i].GenTokens + 1)
+	}
+	scaled := celltest.LengthRun(3, []int{8, 64}, 3, celltest.Affine(3, 2), nil)
+	for i := range scaled {
+		scaled[i].GenTokensRaw = new(5)
+	}
+	for name, rows := range map[string][]runs.Row{"one": one, "prompts differ": prompts, "scaled answers": scaled} {
+		r := analyzeRows(t, rows)
+		dir := filepath.Join(t.TempDir(), "analysis")
+		if err := Write(dir, r); err != nil {
+			t.Fatal(err)
+		}
+		for file, data := range readAll(t, dir) {
+			if strings.Contains(file, "length") || bytes.Contains(data, []byte("decode_length")) {
+				t.Errorf("%s: %s speaks of lengths", name, file)
+			}
+			if mixed := bytes.Contains(data, []byte("mixed_lengths")); mixed && name == "one" {
+				t.Errorf("%s: %s speaks of mixed lengths", name, file)
+			}
 		}
 	}
 }

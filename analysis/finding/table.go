@@ -3,6 +3,7 @@ package finding
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,8 +52,8 @@ func Compute[T any](name, unit, doc string, of func(T) any) Computed[T] {
 // pointers to structs. columns names its columns in order, separated by white space:
 // each is one of more, or a field by its tag csv (else json), with the tags unit and
 // doc. An interval has two columns, in whose names * stands for low and high (without
-// a *, they end in _low and _high). Fields of embedded structs are the row's own. A
-// name that is neither panics, as does a field without doc.
+// a *, they end in _low and _high). Fields of embedded structs, and of those with the
+// tag csv:"+", are the row's own. A name that is neither panics, as does a field without doc.
 //
 // Unknown values are empty: nil pointers, and zeros of fields with the tag
 // zero:"unknown". Lists are joined by the tag sep, or a space.
@@ -62,24 +63,18 @@ func TableOf[T any](file, doc string, rows []T, columns string, more ...Computed
 	collect(fields, reflect.TypeFor[T](), nil)
 	var cells []func(T) string
 	for _, name := range strings.Fields(columns) {
-		if f, ok := fields[name]; ok {
-			if f.Doc == "" {
-				panic(fmt.Sprintf("finding: %s: column %s has no doc", file, name))
-			}
+		at := slices.IndexFunc(more, func(c Computed[T]) bool { return c.Name == name })
+		f, ok := fields[name]
+		switch {
+		case at >= 0:
+			c := more[at]
+			t.Columns = append(t.Columns, c.Column)
+			cells = append(cells, func(row T) string { return text(reflect.ValueOf(c.of(row)), "") })
+		case ok && f.Doc != "":
 			t.Columns = append(t.Columns, f.Column)
 			cells = append(cells, func(row T) string { return f.text(reflect.ValueOf(row)) })
-			continue
-		}
-		found := false
-		for _, c := range more {
-			if c.Name == name {
-				found = true
-				t.Columns = append(t.Columns, c.Column)
-				cells = append(cells, func(row T) string { return text(reflect.ValueOf(c.of(row)), "") })
-			}
-		}
-		if !found {
-			panic(fmt.Sprintf("finding: %s: no column %s", file, name))
+		default:
+			panic(fmt.Sprintf("finding: %s: no column %s with a doc", file, name))
 		}
 	}
 	t.rows = func() [][]string {
@@ -113,7 +108,7 @@ func collect(out map[string]field, t reflect.Type, path []int) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(append([]int(nil), path...), i)
-		if f.Anonymous {
+		if f.Anonymous || f.Tag.Get("csv") == "+" {
 			collect(out, f.Type, at)
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/lengths"
 )
 
 // lengthFigures show decode time per token against the length of the answer, one
@@ -14,15 +15,15 @@ import (
 func (b *book) lengthFigures() []figure.Figure {
 	var out []figure.Figure
 	least := 0
-	for i, d := range b.r.DecodeLengths {
+	for i, d := range analysis.Get[lengths.Answer](b.r).DecodeLengths {
 		if i == 0 || d.Depth < least {
 			least = d.Depth
 		}
 	}
 	for _, s := range b.series {
-		byPrompt := map[int][]analysis.DecodeLength{}
+		byPrompt := map[int][]lengths.DecodeLength{}
 		var prompts []int
-		for _, d := range b.r.DecodeLengths {
+		for _, d := range analysis.Get[lengths.Answer](b.r).DecodeLengths {
 			if d.Depth > least {
 				continue // one figure is of one depth, and the table has the others
 			}
@@ -46,8 +47,8 @@ func (b *book) lengthFigures() []figure.Figure {
 	return out
 }
 
-func lengthFigure(s series, prompt int, rows []analysis.DecodeLength) figure.Figure {
-	slices.SortStableFunc(rows, func(a, c analysis.DecodeLength) int { return cmp.Compare(value(a.ParamsM), value(c.ParamsM)) })
+func lengthFigure(s series, prompt int, rows []lengths.DecodeLength) figure.Figure {
+	slices.SortStableFunc(rows, func(a, c lengths.DecodeLength) int { return cmp.Compare(value(a.ParamsM), value(c.ParamsM)) })
 	var names []string
 	for _, d := range rows {
 		if !slices.Contains(names, d.Model) {

@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -172,7 +173,7 @@ func TestBuildsSaid(t *testing.T) {
 func TestNoAxes(t *testing.T) {
 	r, md := variantsRun(t, []float64{5, 134}, []int{0}, variant{"cpu", func(*runs.Row) {}, func(float64, int) float64 { return 1 }})
 	mustNotSay(t, md, "Settings compared", "axes.csv", "Decode by depth", "stand alone")
-	if r.Axes != nil || r.Threads != nil || r.Batches != nil || r.DecodeDepths != nil {
+	if r.Axes != nil || r.Threads != nil || r.Batches != nil || analysis.Get[lengths.Answer](r).DecodeDepths != nil {
 		t.Errorf("%+v", r.Axes)
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/lengths"
 	"llmscale/runner/record"
 )
 
 // depth has how decode slows down as the KV cache fills.
 func (w *writer) depth() {
-	if len(w.r.DecodeDepths) == 0 {
+	if len(analysis.Get[lengths.Answer](w.r).DecodeDepths) == 0 {
 		return
 	}
 	w.doc.Section("Decode by depth")
@@ -21,17 +22,17 @@ func (w *writer) depth() {
 	for _, s := range w.depthSentences() {
 		w.doc.Add(doc.Paragraph(s))
 	}
-	w.foldAbove(mostShown, "Each depth", doc.TableOf(w.r.DecodeDepths, []doc.Column[analysis.DecodeDepth]{
-		{Head: "<model", Cell: func(d analysis.DecodeDepth) string { return doc.Text(d.Model) }},
-		{Head: "<backend", Cell: func(d analysis.DecodeDepth) string { return series(d.Backend, d.BatchSize) }},
-		{Head: "prompt (tokens)", Cell: func(d analysis.DecodeDepth) string { return strconv.Itoa(d.PromptTokens) }},
-		{Head: "answer (tokens)", Cell: func(d analysis.DecodeDepth) string { return strconv.Itoa(d.GenTokens) }},
-		{Head: "depth (tokens)", Cell: func(d analysis.DecodeDepth) string { return strconv.Itoa(d.Depth) }},
-		{Head: "calls", Cell: func(d analysis.DecodeDepth) string { return strconv.Itoa(d.N) }},
-		{Head: "decode (ms/token)", Cell: func(d analysis.DecodeDepth) string { return doc.Number(d.MSPerToken) }},
-		{Head: "ratio", Cell: func(d analysis.DecodeDepth) string { return doc.Fixed(&d.Ratio, 3) }},
-		{Head: "95 % within one process", Cell: func(d analysis.DecodeDepth) string { return doc.Interval(d.RatioCI, 3) }},
-		{Head: "prefill there (ms)", Cell: func(d analysis.DecodeDepth) string { return doc.NumberOf(d.PrefillMS) }},
+	w.foldAbove(mostShown, "Each depth", doc.TableOf(analysis.Get[lengths.Answer](w.r).DecodeDepths, []doc.Column[lengths.DecodeDepth]{
+		{Head: "<model", Cell: func(d lengths.DecodeDepth) string { return doc.Text(d.Model) }},
+		{Head: "<backend", Cell: func(d lengths.DecodeDepth) string { return series(d.Backend, d.BatchSize) }},
+		{Head: "prompt (tokens)", Cell: func(d lengths.DecodeDepth) string { return strconv.Itoa(d.PromptTokens) }},
+		{Head: "answer (tokens)", Cell: func(d lengths.DecodeDepth) string { return strconv.Itoa(d.GenTokens) }},
+		{Head: "depth (tokens)", Cell: func(d lengths.DecodeDepth) string { return strconv.Itoa(d.Depth) }},
+		{Head: "calls", Cell: func(d lengths.DecodeDepth) string { return strconv.Itoa(d.N) }},
+		{Head: "decode (ms/token)", Cell: func(d lengths.DecodeDepth) string { return doc.Number(d.MSPerToken) }},
+		{Head: "ratio", Cell: func(d lengths.DecodeDepth) string { return doc.Fixed(&d.Ratio, 3) }},
+		{Head: "95 % within one process", Cell: func(d lengths.DecodeDepth) string { return doc.Interval(d.RatioCI, 3) }},
+		{Head: "prefill there (ms)", Cell: func(d lengths.DecodeDepth) string { return doc.NumberOf(d.PrefillMS) }},
 	}))
 }
 
@@ -39,7 +40,7 @@ func (w *writer) depth() {
 func (w *writer) depthSentences() (out []string) {
 	for _, k := range w.keys() {
 		var cost, open []string
-		for _, f := range w.r.DecodeDepthFits {
+		for _, f := range analysis.Get[lengths.Answer](w.r).DecodeDepthFits {
 			if f.Backend != k.backend || f.BatchSize != k.batch {
 				continue
 			}

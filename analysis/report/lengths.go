@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -17,18 +18,18 @@ import (
 // lengths has how decode grows with the number of tokens decoded, where a model
 // has answers of several lengths.
 func (w *writer) lengths() {
-	if len(w.r.DecodeLengths) == 0 {
+	if len(analysis.Get[lengths.Answer](w.r).DecodeLengths) == 0 {
 		return
 	}
 	w.doc.Section("Decode by length of the answer")
-	w.doc.Say("Decode time over the tokens decoded, by their number, at equal prompts. The ratio is to the shortest answers' time per token; where its 95 %% interval lies within %s %% of 1 it counts as the same. All intervals of this section come from the calls of one process.", doc.Size(100*analysis.LengthTolerance))
+	w.doc.Say("Decode time over the tokens decoded, by their number, at equal prompts. The ratio is to the shortest answers' time per token; where its 95 %% interval lies within %s %% of 1 it counts as the same. All intervals of this section come from the calls of one process.", doc.Size(100*lengths.LengthTolerance))
 	for _, s := range append(w.lengthSentences(), w.positionSentences()...) {
 		w.doc.Add(doc.Paragraph(s))
 	}
 	w.figures(plot.KindLengths)
 
 	t := doc.Table{Head: []string{"<model", "<backend", "parameters (millions)", "prompt (tokens)", "answer (tokens)", "calls", "decode (ms)", "decode (ms/token)", "ratio to the shortest", "decode share (%)"}}
-	for _, d := range w.r.DecodeLengths {
+	for _, d := range analysis.Get[lengths.Answer](w.r).DecodeLengths {
 		t.Rows = append(t.Rows, []string{doc.Text(d.Model), series(d.Backend, d.BatchSize), doc.SizeOf(d.ParamsM), promptAt(d.PromptTokens, d.Depth), strconv.Itoa(d.GenTokens),
 			strconv.Itoa(d.N), doc.Number(d.DecodeMS), doc.Number(d.MSPerToken), doc.Fixed(&d.Ratio, 3), doc.Percent(d.Fraction)})
 	}
@@ -38,7 +39,7 @@ func (w *writer) lengths() {
 	f := doc.Table{Head: []string{"<model", "<backend", "prompt (tokens)", "lengths", "calls", "fixed (ms)", "95 % t-interval", "per token (ms)", "95 % t-interval", "R²",
 		"later positions (µs per 100)", "95 % t-interval", "of a step (%)", "<unknown or in doubt, and why"}}
 	doubts := false
-	for _, x := range w.r.DecodeLengthFits {
+	for _, x := range analysis.Get[lengths.Answer](w.r).DecodeLengthFits {
 		var why []string
 		row := []string{doc.Text(x.Model), series(x.Backend, x.BatchSize), promptAt(x.PromptTokens, x.Depth), strconv.Itoa(x.NLengths), strconv.Itoa(x.N)}
 		if x.OK {
@@ -110,8 +111,8 @@ func (w *writer) lengthSentences() []string {
 		prompt, depth, shortest, longest int
 	}
 	var groups []group
-	byGroup := map[group][]analysis.LengthAnswer{}
-	for _, a := range w.r.Answers.DecodeLengths {
+	byGroup := map[group][]lengths.Verdict{}
+	for _, a := range analysis.Get[lengths.Answer](w.r).Answers.DecodeLengths {
 		g := group{key{a.Backend, a.BatchSize}, a.PromptTokens, a.Depth, a.Shortest, a.Longest}
 		if byGroup[g] == nil {
 			groups = append(groups, g)
@@ -146,7 +147,7 @@ func (w *writer) lengthSentences() []string {
 		}
 		var said []string
 		if p := parts["same"]; p != nil {
-			said = append(said, fmt.Sprintf("**does not depend** on the length within %s %% on %s", doc.Size(100*analysis.LengthTolerance), doc.Join(p)))
+			said = append(said, fmt.Sprintf("**does not depend** on the length within %s %% on %s", doc.Size(100*lengths.LengthTolerance), doc.Join(p)))
 		}
 		for _, verdict := range []string{"grows", "falls"} {
 			if p := parts[verdict]; p != nil {
@@ -174,7 +175,7 @@ func (w *writer) positionSentences() []string {
 	var out []string
 	for _, k := range w.keys() {
 		var moved, still []string
-		for _, f := range w.r.DecodeLengthFits {
+		for _, f := range analysis.Get[lengths.Answer](w.r).DecodeLengthFits {
 			p := f.Position
 			if f.Backend != k.backend || f.BatchSize != k.batch || p.CI == nil || p.Relative == nil {
 				continue

@@ -6,22 +6,23 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/lengths"
 )
 
 // prefillLengths says whether what is timed as prefill grows with the prompt.
 func (w *writer) prefillLengths() {
-	if len(w.r.PrefillLengthFits) == 0 {
+	if len(analysis.Get[lengths.Answer](w.r).PrefillLengthFits) == 0 {
 		return
 	}
 	w.doc.Section("Prefill by length of the prompt")
-	low, high := analysis.PrefillLow, analysis.PrefillHigh
+	low, high := lengths.PrefillLow, lengths.PrefillHigh
 	w.doc.Say("log₁₀(prefill in ms) = a + b · log₁₀(prompt tokens), least squares over the medians of prompts of %d to %d tokens. The exponent b is near 1 where prefill is the evaluation of the prompt, a little more where attention weighs; near 0 it would be a cache that held the prompt already. Expected: %s to %s. The interval comes from the lengths within one process.",
-		analysis.PrefillShortest, analysis.PrefillLongest, doc.Fixed(&low, 1), doc.Fixed(&high, 1))
+		lengths.PrefillShortest, lengths.PrefillLongest, doc.Fixed(&low, 1), doc.Fixed(&high, 1))
 	for _, s := range w.prefillSentences() {
 		w.doc.Add(doc.Paragraph(s))
 	}
 	t := doc.Table{Head: []string{"<model", "<backend", "parameters (millions)", "lengths", "shortest (tokens)", "longest (tokens)", "calls", "exponent", "95 % within one process", "R²", "<as expected"}}
-	for _, f := range w.r.PrefillLengthFits {
+	for _, f := range analysis.Get[lengths.Answer](w.r).PrefillLengthFits {
 		expected := "unknown: " + doc.Text(f.Reason)
 		if f.AsWork != nil {
 			expected = map[bool]string{true: "yes", false: "**no**"}[*f.AsWork]
@@ -31,7 +32,7 @@ func (w *writer) prefillLengths() {
 	}
 	w.doc.Add(t)
 	per := doc.Table{Head: []string{"<model", "<backend", "prompt (tokens)", "calls", "prefill (ms)", "fastest (ms)", "slowest (ms)", "ms per token"}}
-	for _, p := range w.r.PrefillLengths {
+	for _, p := range analysis.Get[lengths.Answer](w.r).PrefillLengths {
 		per.Rows = append(per.Rows, []string{doc.Text(p.Model), series(p.Backend, p.BatchSize), strconv.Itoa(p.PromptTokens), strconv.Itoa(p.N), doc.Number(p.PrefillMS), doc.Number(p.MinMS), doc.Number(p.MaxMS), doc.Number(p.MSPerToken)})
 	}
 	w.doc.Fold(fmt.Sprintf("Each prompt length (%d)", len(per.Rows)), per)
@@ -43,7 +44,7 @@ func (w *writer) prefillSentences() (out []string) {
 		var exponents span
 		var models, off, reasons []string
 		unknown := map[string][]string{} // models by reason
-		for _, f := range w.r.PrefillLengthFits {
+		for _, f := range analysis.Get[lengths.Answer](w.r).PrefillLengthFits {
 			if f.Backend != k.backend || f.BatchSize != k.batch {
 				continue
 			}

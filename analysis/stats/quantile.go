@@ -140,3 +140,15 @@ func (p Percentile) String() string {
 	}
 	return ""
 }
+
+// Alpha is the level at which a rank correlation counts as a trend.
+const Alpha = 1 - Confidence
+
+func CrossesZero(i *Interval) bool { return i != nil && i.Low <= 0 && i.High >= 0 }
+
+func HalfWidth(i *Interval) float64 {
+	if i == nil {
+		return math.Inf(1)
+	}
+	return (i.High - i.Low) / 2
+}

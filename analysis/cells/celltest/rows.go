@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"llmscale/analysis/cells"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -189,4 +191,21 @@ func TypeRun(types []string, mb []float64, ms func(mb float64) float64) []runs.R
 		}
 	}
 	return rows
+}
+
+// Set sorts records into cells, without a bootstrap.
+func Set(t testing.TB, rows []runs.Row) *cells.Set {
+	t.Helper()
+	set, err := cells.New(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func Codes(ws []finding.Warning) (out []string) {
+	for _, w := range ws {
+		out = append(out, w.Code)
+	}
+	return out
 }

@@ -1,4 +1,4 @@
-package analysis
+package lengths
 
 import (
 	"cmp"
@@ -31,65 +31,57 @@ const (
 // DecodeLength is the decode of answers of one length, by one backend x model at
 // one prompt length. There are none where all answers have one length.
 type DecodeLength struct {
-	Backend      string   `json:"backend"`
-	BackendKind  string   `json:"backend_kind"`
-	BatchSize    int      `json:"batch_size"`
-	Model        string   `json:"model"`
-	ParamsM      *float64 `json:"params_millions_effective"`
-	PromptTokens int      `json:"prompt_tokens"`
+	cells.Subject
+	PromptTokens int      `json:"prompt_tokens" unit:"tokens" doc:"prompt, per sequence"`
 	Depth        int      `json:"depth,omitempty"` // tokens in the KV cache before the prompt
-	GenTokens    int      `json:"gen_tokens"`      // decoded per sequence
-	Scenarios    []string `json:"scenarios"`       // those of this length
+	GenTokens    int      `json:"gen_tokens" unit:"tokens" doc:"tokens decoded, per sequence"`
+	Scenarios    []string `json:"scenarios" doc:"scenarios of this length"`
 
-	N             int      `json:"n"` // calls
-	DecodeMS      float64  `json:"kv_decode_median_ms"`
-	MSPerToken    float64  `json:"ms_per_token_median"` // DecodeMS / GenTokens
-	MSPerTokenMin float64  `json:"ms_per_token_min"`    // of the fastest call
-	MSPerTokenMax float64  `json:"ms_per_token_max"`
-	Ratio         float64  `json:"ms_per_token_ratio"` // to the shortest length's
-	E2EMS         *float64 `json:"e2e_kv_median_ms"`
-	Fraction      *float64 `json:"decode_fraction"` // DecodeMS / E2EMS
+	N             int      `json:"n" unit:"calls" doc:"calls"`
+	DecodeMS      float64  `json:"kv_decode_median_ms" unit:"ms" doc:"median decode time"`
+	MSPerToken    float64  `json:"ms_per_token_median" unit:"ms/token" doc:"the same over gen_tokens"`
+	MSPerTokenMin float64  `json:"ms_per_token_min" unit:"ms/token" doc:"fastest call"`
+	MSPerTokenMax float64  `json:"ms_per_token_max" unit:"ms/token" doc:"slowest call"`
+	Ratio         float64  `json:"ms_per_token_ratio" doc:"median time per token over that of the shortest length"`
+	E2EMS         *float64 `json:"e2e_kv_median_ms" unit:"ms" doc:"median end-to-end time of the same scenarios"`
+	Fraction      *float64 `json:"decode_fraction" doc:"decode over end-to-end"`
 }
 
 // DecodeLengthFit is kv_decode_ms = FixedMS + PerTokenMS * gen_tokens over the
 // calls of one backend x model at one prompt length, each weighted with
 // 1/gen_tokens^2.
 type DecodeLengthFit struct {
-	Backend      string   `json:"backend"`
-	BackendKind  string   `json:"backend_kind"`
-	BatchSize    int      `json:"batch_size"`
-	Model        string   `json:"model"`
-	ParamsM      *float64 `json:"params_millions_effective"`
-	PromptTokens int      `json:"prompt_tokens"`
-	Depth        int      `json:"depth,omitempty"` // tokens in the KV cache before the prompt
-	NLengths     int      `json:"n_lengths"`
-	N            int      `json:"n"` // calls
-	OK           bool     `json:"ok"`
-	Reason       string   `json:"reason"` // why not OK
+	cells.Subject
+	PromptTokens int    `json:"prompt_tokens" unit:"tokens" doc:"prompt, per sequence"`
+	Depth        int    `json:"depth,omitempty"` // tokens in the KV cache before the prompt
+	NLengths     int    `json:"n_lengths" doc:"answer lengths"`
+	N            int    `json:"n" unit:"calls" doc:"calls"`
+	OK           bool   `json:"ok" doc:"whether there is a fit"`
+	Reason       string `json:"reason" doc:"why there is no fit"`
 
-	FixedMS    *float64        `json:"fixed_ms"`
-	FixedSE    *float64        `json:"fixed_se_ms"`
-	FixedT     *stats.Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
-	PerTokenMS *float64        `json:"per_token_ms"`
-	PerTokenSE *float64        `json:"per_token_se_ms"`
-	PerTokenT  *stats.Interval `json:"per_token_t_ci_ms"` // 95 %, Student t
-	R2         *float64        `json:"r2"`                // of the weighted times
-	BentP      *float64        `json:"lack_of_fit_p"`     // of the lengths' means lying on the line, against the calls' scatter; nil: not to be told
-	Deviation  *float64        `json:"largest_deviation"` // of a length's mean from the line, as a share of the line
+	FixedMS    *float64        `json:"fixed_ms" unit:"ms" doc:"cost of a call that does not depend on its length"`
+	FixedSE    *float64        `json:"fixed_se_ms" unit:"ms" doc:"its standard error"`
+	FixedT     *stats.Interval `json:"fixed_t_ci_ms" unit:"ms" doc:"its 95 % t-interval"`
+	PerTokenMS *float64        `json:"per_token_ms" unit:"ms/token" doc:"cost of each token"`
+	PerTokenSE *float64        `json:"per_token_se_ms" unit:"ms/token" doc:"its standard error"`
+	PerTokenT  *stats.Interval `json:"per_token_t_ci_ms" unit:"ms/token" doc:"its 95 % t-interval"`
+	R2         *float64        `json:"r2" doc:"R2 of the weighted times"`
+	BentP      *float64        `json:"lack_of_fit_p" doc:"p of the lengths' means lying on the line, against the calls' scatter"`
+	Deviation  *float64        `json:"largest_deviation" doc:"largest deviation of a length's mean from the line, as a share of the line"`
 
-	Position PositionSlope     `json:"position"`
-	Warnings []finding.Warning `json:"warnings"`
+	Position PositionSlope     `json:"position" csv:"+"`
+	Warnings []finding.Warning `json:"warnings" doc:"codes of the fit's warnings"`
 }
 
 // PositionSlope is how the time of one decode step grows with its position, from
 // the token times of the longest answers.
 type PositionSlope struct {
-	GenTokens int             `json:"gen_tokens"` // of those answers
-	N         int             `json:"n"`          // calls with token times
-	NSPer100  *float64        `json:"ns_per_100_positions"`
-	CI        *stats.Interval `json:"ns_per_100_positions_ci"`    // 95 %, Student t over the calls
-	Relative  *float64        `json:"relative_per_100_positions"` // of the median token time
-	Reason    string          `json:"reason"`                     // why it is unknown
+	GenTokens int             `json:"gen_tokens" csv:"position_gen_tokens" unit:"tokens" doc:"answers that the slope along positions is taken from"`
+	N         int             `json:"n" csv:"position_n" unit:"calls" doc:"those of them with token times"`
+	NSPer100  *float64        `json:"ns_per_100_positions" csv:"position_ns_per_100" unit:"ns" doc:"by how much a step takes longer 100 positions later: mean over the calls"`
+	CI        *stats.Interval `json:"ns_per_100_positions_ci" csv:"position_ns_per_100_ci" unit:"ns" doc:"its 95 % t-interval over the calls"`
+	Relative  *float64        `json:"relative_per_100_positions" csv:"position_relative_per_100" doc:"the same over the median step"`
+	Reason    string          `json:"reason" csv:"position_reason" doc:"why that is unknown"`
 }
 
 // lengthCalls are the calls of one model at one prompt length, by answer length.
@@ -100,7 +92,7 @@ type lengthCalls struct {
 
 // lengths answers how decode grows with the number of tokens decoded, wherever a
 // model has answers of several lengths to prompts of one length.
-func (a *analyzer) lengths() {
+func (a *asker) lengths() {
 	for _, s := range a.Series {
 		for _, m := range a.ModelsOf(s.Backend) {
 			byPrompt := a.lengthCalls(s, m)
@@ -118,7 +110,7 @@ type promptAt struct{ depth, prompt int }
 
 func (p promptAt) compare(o promptAt) int { return cmp.Or(p.depth-o.depth, p.prompt-o.prompt) }
 
-func (a *analyzer) lengthCalls(s cells.Series, m *cells.Model) map[promptAt]*lengthCalls {
+func (a *asker) lengthCalls(s cells.Series, m *cells.Model) map[promptAt]*lengthCalls {
 	out := map[promptAt]*lengthCalls{}
 	for _, sc := range a.Scenarios {
 		for _, mode := range []string{record.ModeDecode, record.ModeE2E} {
@@ -154,14 +146,14 @@ func (a *analyzer) lengthCalls(s cells.Series, m *cells.Model) map[promptAt]*len
 	return out
 }
 
-func (a *analyzer) decodeLengths(s cells.Series, m *cells.Model, at promptAt, c *lengthCalls) {
+func (a *asker) decodeLengths(s cells.Series, m *cells.Model, at promptAt, c *lengthCalls) {
 	gens := slices.Sorted(maps.Keys(c.decode))
-	f := DecodeLengthFit{Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions,
+	f := DecodeLengthFit{Subject: s.Of(m),
 		PromptTokens: at.prompt, Depth: at.depth, NLengths: len(gens)}
 	var rows []DecodeLength
 	for _, gen := range gens {
 		ms := stats.Sorted(cells.Latencies(c.decode[gen]))
-		d := DecodeLength{Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions,
+		d := DecodeLength{Subject: s.Of(m),
 			PromptTokens: at.prompt, Depth: at.depth, GenTokens: gen, Scenarios: c.scenarios[gen], N: len(ms), DecodeMS: stats.QuantileSorted(ms, 0.5)}
 		n := float64(gen)
 		d.MSPerToken, d.MSPerTokenMin, d.MSPerTokenMax = d.DecodeMS/n, ms[0]/n, ms[len(ms)-1]/n
@@ -174,13 +166,13 @@ func (a *analyzer) decodeLengths(s cells.Series, m *cells.Model, at promptAt, c 
 	for i := range rows {
 		rows[i].Ratio = rows[i].MSPerToken / rows[0].MSPerToken
 	}
-	a.res.DecodeLengths = append(a.res.DecodeLengths, rows...)
+	a.out.DecodeLengths = append(a.out.DecodeLengths, rows...)
 	fitLengths(&f, gens, c.decode)
 	f.Position = positionSlope(gens[len(gens)-1], c.decode[gens[len(gens)-1]])
 	positionBias(&f, gens, c.decode)
-	a.res.DecodeLengthFits = append(a.res.DecodeLengthFits, f)
-	a.Warnings = append(a.Warnings, f.Warnings...)
-	a.res.Answers.DecodeLengths = append(a.res.Answers.DecodeLengths, lengthAnswer(&f, rows, c.decode))
+	a.out.DecodeLengthFits = append(a.out.DecodeLengthFits, f)
+	a.out.Add(f.Warnings...)
+	a.out.Answers.DecodeLengths = append(a.out.Answers.DecodeLengths, verdictOf(&f, rows, c.decode))
 }
 
 // fitLengths fits the affine law. What disturbs a call lasts in proportion to the
@@ -234,7 +226,7 @@ func fitLengths(f *DecodeLengthFit, gens []int, calls map[int][]*runs.Row) {
 	f.Deviation = stats.Finite(deviation)
 	f.BentP = l.LackOfFit(len(gens), pure)
 	where := f.where()
-	if deviation > curvedDeviation && f.BentP != nil && *f.BentP < alpha {
+	if deviation > curvedDeviation && f.BentP != nil && *f.BentP < stats.Alpha {
 		f.Warnings = append(f.Warnings, finding.Doubt("not_affine", where,
 			fmt.Sprintf("the times of some length lie %.1f %% off the line of fixed cost and time per token, more than the calls' scatter explains (p %.2g)", 100*deviation, *f.BentP),
 			"quote the times of each length, not the line's two figures; see whether token times rise with position"))
@@ -282,8 +274,8 @@ func positionSlope(gen int, calls []*runs.Row) PositionSlope {
 		out.Reason = "no token times were recorded"
 	case gen < minPositions:
 		out.Reason = fmt.Sprintf("the longest answers have %d tokens; a slope along positions takes %d", gen, minPositions)
-	case out.N < changeReps:
-		out.Reason = fmt.Sprintf("%s of the longest answers; a slope along positions takes %d", words.Counted(out.N, "call", "calls"), changeReps)
+	case out.N < stats.MinRatioCalls:
+		out.Reason = fmt.Sprintf("%s of the longest answers; a slope along positions takes %d", words.Counted(out.N, "call", "calls"), stats.MinRatioCalls)
 	default:
 		mean, sd := stat.MeanStdDev(slopes, nil)
 		half := stats.TQuantile(out.N-1) * sd / math.Sqrt(float64(out.N))
@@ -298,7 +290,7 @@ func positionSlope(gen int, calls []*runs.Row) PositionSlope {
 // slower than the one before by c, add c*n(n-1)/2 to a call; the fixed cost that
 // the line would find in that alone is the error.
 func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*runs.Row) {
-	if !f.OK || f.Position.CI == nil || crossesZero(f.Position.CI) {
+	if !f.OK || f.Position.CI == nil || stats.CrossesZero(f.Position.CI) {
 		return
 	}
 	perPosition := *f.Position.NSPer100 / positionStep / 1e6 // ms
@@ -309,7 +301,7 @@ func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*runs.Row) {
 		}
 	}
 	l, ok := stats.OLS(x, y)
-	if !ok || math.Abs(l.B) <= halfWidth(f.FixedT) {
+	if !ok || math.Abs(l.B) <= stats.HalfWidth(f.FixedT) {
 		return
 	}
 	less := "low"
@@ -321,11 +313,11 @@ func positionBias(f *DecodeLengthFit, gens []int, calls map[int][]*runs.Row) {
 		"correct the fixed cost by that, or measure shorter answers"))
 }
 
-// lengthAnswer says whether the time per token depends on the length of the
+// verdictOf says whether the time per token depends on the length of the
 // answer, from the longest against the shortest.
-func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*runs.Row) LengthAnswer {
+func verdictOf(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*runs.Row) Verdict {
 	first, last := rows[0], rows[len(rows)-1]
-	out := LengthAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Model: f.Model, ParamsM: f.ParamsM, PromptTokens: f.PromptTokens, Depth: f.Depth,
+	out := Verdict{Subject: f.Subject, PromptTokens: f.PromptTokens, Depth: f.Depth,
 		NLengths: len(rows), Shortest: first.GenTokens, Longest: last.GenTokens, Ratio: last.Ratio, Tolerance: LengthTolerance, Verdict: "unknown"}
 	if n := min(first.N, last.N); n < stats.MinRatioCalls {
 		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", words.Counted(n, "call", "calls"), stats.MinRatioCalls)
@@ -363,7 +355,7 @@ func lengthAnswer(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*runs
 
 // checkLengths says where records were asked for another number of tokens than
 // they decoded. Scaled answers of Ollama have figures of their own for that.
-func (a *analyzer) checkLengths() {
+func (a *asker) checkLengths() {
 	calls, asked, decoded := 0, 0, 0
 	for i := range a.Run.Rows {
 		r := &a.Run.Rows[i]
@@ -375,7 +367,7 @@ func (a *analyzer) checkLengths() {
 		}
 	}
 	if calls > 0 {
-		a.Warn("length_mismatch", "runs.jsonl",
+		a.out.Warn("length_mismatch", "runs.jsonl",
 			fmt.Sprintf("%d calls decoded another number of tokens than gen_tokens_target says; the first %d instead of %d", calls, decoded, asked),
 			"lengths here are gen_tokens, what was decoded; gen_tokens_target is not to be relied on in this run")
 	}

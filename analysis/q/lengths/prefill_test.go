@@ -1,6 +1,7 @@
-package analysis
+package lengths
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -11,12 +12,12 @@ import (
 )
 
 func prefillRun(exponent float64, noise func(call int) float64, prompts ...int) []runs.Row {
-	p := servedPlan
-	p.models, p.ollama, p.scenarios = 1, nil, nil
+	p := celltest.ServedPlan
+	p.Models, p.Ollama, p.Scenarios = 1, nil, nil
 	for _, n := range prompts {
-		p.scenarios = append(p.scenarios, servedScenario{name: "p" + num(float64(n)), prompt: n})
+		p.Scenarios = append(p.Scenarios, celltest.ServedScenario{Name: fmt.Sprint("p", n), Prompt: n})
 	}
-	rows := p.rows()
+	rows := p.Rows()
 	for i := range rows {
 		if r := &rows[i]; r.Mode == record.ModePrefill {
 			r.LatencyMS = new(3 * math.Pow(float64(*r.PromptTokensRaw), exponent) * noise(r.CallIdx))
@@ -39,7 +40,7 @@ func TestPrefillExponent(t *testing.T) {
 				rows[i].LatencyMS = new(1e4)
 			}
 		}
-		r := analyzeRows(t, rows)
+		r := AskRows(t, rows)
 		if len(r.PrefillLengths) != 6 || len(r.PrefillLengthFits) != 1 {
 			t.Fatalf("%d lengths, %d fits", len(r.PrefillLengths), len(r.PrefillLengthFits))
 		}
@@ -66,7 +67,7 @@ func TestPrefillInterval(t *testing.T) {
 			r.LatencyMS = new(*r.LatencyMS * math.Pow(10, d))
 		}
 	}
-	f := analyzeRows(t, rows).PrefillLengthFits[0]
+	f := AskRows(t, rows).PrefillLengthFits[0]
 	half := 12.7062 * math.Sqrt(2*d*d/3) / (math.Log10(2) * math.Sqrt2)
 	celltest.Near(t, "exponent", f.Exponent, 1, 1e-9)
 	celltest.Near(t, "low", &f.ExponentT.Low, 1-half, 1e-5)
@@ -74,12 +75,12 @@ func TestPrefillInterval(t *testing.T) {
 }
 
 func TestPrefillFewLengths(t *testing.T) {
-	r := analyzeRows(t, prefillRun(1, exactly, 64, 512))
+	r := AskRows(t, prefillRun(1, exactly, 64, 512))
 	if f := r.PrefillLengthFits[0]; f.Exponent != nil || f.AsWork != nil || !strings.Contains(f.Reason, "2 prompt lengths of 64 to 1024 tokens; an exponent takes 3") {
 		t.Errorf("%+v", f)
 	}
 	for _, prompts := range [][]int{{512}, {1, 9, 17}, {9, 512}} {
-		if r := analyzeRows(t, prefillRun(1, exactly, prompts...)); r.PrefillLengths != nil || r.PrefillLengthFits != nil {
+		if r := AskRows(t, prefillRun(1, exactly, prompts...)); r.PrefillLengths != nil || r.PrefillLengthFits != nil {
 			t.Errorf("%v: %+v", prompts, r.PrefillLengthFits)
 		}
 	}

@@ -1,4 +1,4 @@
-package analysis
+package lengths
 
 import (
 	"fmt"
@@ -17,35 +17,29 @@ import (
 // DecodeDepth is one model's decode with a number of tokens in the KV cache before
 // the call. There are none where all calls of a run have as many.
 type DecodeDepth struct {
-	Backend      string   `json:"backend"`
-	BatchSize    int      `json:"batch_size"`
-	Model        string   `json:"model"`
-	ParamsM      *float64 `json:"params_millions_effective"`
-	PromptTokens int      `json:"prompt_tokens"`
-	GenTokens    int      `json:"gen_tokens"`
-	Depth        int      `json:"depth"`
+	cells.Subject
+	PromptTokens int      `json:"prompt_tokens" unit:"tokens" doc:"prompt, per sequence"`
+	GenTokens    int      `json:"gen_tokens" unit:"tokens" doc:"tokens decoded, per sequence"`
+	Depth        int      `json:"depth" unit:"tokens" doc:"tokens in the KV cache before the prompt"`
 	Scenarios    []string `json:"scenarios"`
 
-	N          int             `json:"n"`
-	MSPerToken float64         `json:"ms_per_token_median"`
-	Ratio      float64         `json:"ms_per_token_ratio"` // to the least depth's
-	RatioCI    *stats.Interval `json:"ms_per_token_ratio_ci_within_process"`
-	PrefillMS  *float64        `json:"prefill_median_ms"` // of the prompt, behind that depth
+	N          int             `json:"n" unit:"calls" doc:"calls"`
+	MSPerToken float64         `json:"ms_per_token_median" unit:"ms/token" doc:"median decode step"`
+	Ratio      float64         `json:"ms_per_token_ratio" doc:"to the least depth's"`
+	RatioCI    *stats.Interval `json:"ms_per_token_ratio_ci_within_process" doc:"its 95 % interval, from the calls of one process"`
+	PrefillMS  *float64        `json:"prefill_median_ms" unit:"ms" doc:"median prefill behind that depth"`
 }
 
 // DecodeDepthFit is ms per token = Base + NSPerToken/1e6 * depth over the calls of
 // one backend x model at one prompt and answer length: ordinary least squares.
 type DecodeDepthFit struct {
-	Backend      string   `json:"backend"`
-	BatchSize    int      `json:"batch_size"`
-	Model        string   `json:"model"`
-	ParamsM      *float64 `json:"params_millions_effective"`
-	PromptTokens int      `json:"prompt_tokens"`
-	GenTokens    int      `json:"gen_tokens"`
-	NDepths      int      `json:"n_depths"`
-	Least        int      `json:"least_depth"`
-	Most         int      `json:"most_depth"`
-	N            int      `json:"n"`
+	cells.Subject
+	PromptTokens int `json:"prompt_tokens"`
+	GenTokens    int `json:"gen_tokens"`
+	NDepths      int `json:"n_depths"`
+	Least        int `json:"least_depth"`
+	Most         int `json:"most_depth"`
+	N            int `json:"n"`
 
 	NSPerToken *float64        `json:"ns_per_token_of_depth"`
 	CI         *stats.Interval `json:"ns_per_token_of_depth_ci"` // 95 %, Student t, within one process
@@ -56,12 +50,12 @@ type DecodeDepthFit struct {
 
 // Straight reports whether the depths lie on the line, as far as can be told.
 func (f *DecodeDepthFit) Straight() bool {
-	return f.BentP == nil || f.Deviation == nil || *f.BentP >= alpha || *f.Deviation <= curvedDeviation
+	return f.BentP == nil || f.Deviation == nil || *f.BentP >= stats.Alpha || *f.Deviation <= curvedDeviation
 }
 
 // depthsOfDecode answers how decode slows down as the KV cache fills. Prompts and
 // answers of other lengths are other work.
-func (a *analyzer) depthsOfDecode() {
+func (a *asker) depthsOfDecode() {
 	type work struct{ prompt, gen int }
 	for _, s := range a.Series {
 		for _, m := range a.ModelsOf(s.Backend) {
@@ -87,22 +81,22 @@ func (a *analyzer) depthsOfDecode() {
 				if len(decode[w]) < 2 {
 					continue
 				}
-				f := DecodeDepthFit{Backend: s.Backend, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, NDepths: len(decode[w])}
+				f := DecodeDepthFit{Subject: s.Of(m), PromptTokens: w.prompt, GenTokens: w.gen, NDepths: len(decode[w])}
 				depths := slices.Sorted(maps.Keys(decode[w]))
 				var per [][]float64
 				for _, d := range depths {
 					ms := stats.Map(cells.Latencies(decode[w][d]), func(v float64) float64 { return v / float64(w.gen) })
 					per = append(per, ms)
-					row := DecodeDepth{Backend: s.Backend, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, PromptTokens: w.prompt, GenTokens: w.gen, Depth: d, Scenarios: scenarios[w][d],
+					row := DecodeDepth{Subject: s.Of(m), PromptTokens: w.prompt, GenTokens: w.gen, Depth: d, Scenarios: scenarios[w][d],
 						N: len(ms), MSPerToken: stats.Median(ms), PrefillMS: stats.MedianOf(cells.Latencies(prefill[w][d]))}
 					row.Ratio = row.MSPerToken / stats.Median(per[0])
 					if d != depths[0] {
 						_, row.RatioCI = stats.MedianRatio(per[:1], [][]float64{ms})
 					}
-					a.res.DecodeDepths = append(a.res.DecodeDepths, row)
+					a.out.DecodeDepths = append(a.out.DecodeDepths, row)
 				}
 				f.fit(depths, per)
-				a.res.DecodeDepthFits = append(a.res.DecodeDepthFits, f)
+				a.out.DecodeDepthFits = append(a.out.DecodeDepthFits, f)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package analysis
+package lengths
 
 import (
 	"fmt"
@@ -24,45 +24,37 @@ const (
 
 // PrefillLength is prefill of prompts of one length, by one backend x model.
 type PrefillLength struct {
-	Backend      string   `json:"backend"`
-	BackendKind  string   `json:"backend_kind"`
-	BatchSize    int      `json:"batch_size"`
-	Model        string   `json:"model"`
-	ParamsM      *float64 `json:"params_millions_effective"`
-	PromptTokens int      `json:"prompt_tokens"`
-	Scenarios    []string `json:"scenarios"`
-	N            int      `json:"n"`
-	PrefillMS    float64  `json:"prefill_median_ms"`
-	MinMS        float64  `json:"prefill_min_ms"`
-	MaxMS        float64  `json:"prefill_max_ms"`
-	MSPerToken   float64  `json:"ms_per_token_median"`
-	Fitted       bool     `json:"in_fit"` // PrefillShortest to PrefillLongest
+	cells.Subject
+	PromptTokens int      `json:"prompt_tokens" unit:"tokens" doc:"prompt, per sequence"`
+	Scenarios    []string `json:"scenarios" doc:"scenarios of this length"`
+	N            int      `json:"n" unit:"calls" doc:"calls that count"`
+	PrefillMS    float64  `json:"prefill_median_ms" unit:"ms" doc:"median"`
+	MinMS        float64  `json:"prefill_min_ms" unit:"ms" doc:"fastest call"`
+	MaxMS        float64  `json:"prefill_max_ms" unit:"ms" doc:"slowest call"`
+	MSPerToken   float64  `json:"ms_per_token_median" unit:"ms/token" doc:"median over prompt_tokens"`
+	Fitted       bool     `json:"in_fit" doc:"whether the length counts in the exponent: 64 to 1024 tokens"`
 }
 
 // PrefillLengthFit is log10(prefill ms) = Log10Intercept + Exponent *
 // log10(prompt tokens) over the medians of the lengths.
 type PrefillLengthFit struct {
-	Backend     string   `json:"backend"`
-	BackendKind string   `json:"backend_kind"`
-	BatchSize   int      `json:"batch_size"`
-	Model       string   `json:"model"`
-	ParamsM     *float64 `json:"params_millions_effective"`
-	NLengths    int      `json:"n_lengths"`
-	N           int      `json:"n"` // calls
-	Shortest    int      `json:"shortest_prompt_tokens"`
-	Longest     int      `json:"longest_prompt_tokens"`
+	cells.Subject
+	NLengths int `json:"n_lengths" doc:"prompt lengths"`
+	N        int `json:"n" unit:"calls" doc:"calls"`
+	Shortest int `json:"shortest_prompt_tokens" unit:"tokens" zero:"unknown" doc:"shortest prompt of the fit"`
+	Longest  int `json:"longest_prompt_tokens" unit:"tokens" zero:"unknown" doc:"longest prompt of the fit"`
 
-	Log10Intercept *float64        `json:"log10_intercept"`
-	Exponent       *float64        `json:"exponent"`
-	ExponentT      *stats.Interval `json:"exponent_t_ci"` // 95 %, Student t
-	R2             *float64        `json:"r2"`
-	AsWork         *bool           `json:"exponent_in_range"` // PrefillLow to PrefillHigh; nil without a fit
-	Reason         string          `json:"reason"`            // why there is no fit
+	Log10Intercept *float64        `json:"log10_intercept" doc:"log10 of ms at one token"`
+	Exponent       *float64        `json:"exponent" doc:"1 is in proportion to the prompt"`
+	ExponentT      *stats.Interval `json:"exponent_t_ci" doc:"its 95 % t-interval, over the lengths within one process"`
+	R2             *float64        `json:"r2" doc:"R2, in log space"`
+	AsWork         *bool           `json:"exponent_in_range" doc:"whether it lies from 0.8 to 1.3, as that of a prompt's work does"`
+	Reason         string          `json:"reason" doc:"why there is no exponent"`
 }
 
 // prefillLengths says whether what is called prefill grows with the prompt. Nothing
 // is said where no model was measured at two lengths that count.
-func (a *analyzer) prefillLengths() {
+func (a *asker) prefillLengths() {
 	var rows []PrefillLength
 	var fits []PrefillLengthFit
 	several := false
@@ -77,11 +69,11 @@ func (a *analyzer) prefillLengths() {
 		}
 	}
 	if several {
-		a.res.PrefillLengths, a.res.PrefillLengthFits = rows, fits
+		a.out.PrefillLengths, a.out.PrefillLengthFits = rows, fits
 	}
 }
 
-func (a *analyzer) prefillOf(s cells.Series, m *cells.Model) ([]PrefillLength, PrefillLengthFit) {
+func (a *asker) prefillOf(s cells.Series, m *cells.Model) ([]PrefillLength, PrefillLengthFit) {
 	calls := map[int][]*runs.Row{}
 	scenarios := map[int][]string{}
 	for _, sc := range a.Joined() {
@@ -96,12 +88,12 @@ func (a *analyzer) prefillOf(s cells.Series, m *cells.Model) ([]PrefillLength, P
 			}
 		}
 	}
-	f := PrefillLengthFit{Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions}
+	f := PrefillLengthFit{Subject: s.Of(m)}
 	var rows []PrefillLength
 	var x, y []float64
 	for _, n := range slices.Sorted(maps.Keys(calls)) {
 		ms := stats.Sorted(cells.Latencies(calls[n]))
-		p := PrefillLength{Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions,
+		p := PrefillLength{Subject: s.Of(m),
 			PromptTokens: n, Scenarios: scenarios[n], N: len(ms), PrefillMS: stats.QuantileSorted(ms, 0.5), MinMS: ms[0], MaxMS: ms[len(ms)-1],
 			Fitted: n >= PrefillShortest && n <= PrefillLongest}
 		p.MSPerToken = p.PrefillMS / float64(n*s.BatchSize)

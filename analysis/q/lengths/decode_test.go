@@ -1,35 +1,29 @@
-package analysis
+package lengths
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
-	"llmscale/runner/record"
 )
 
-func analyzeRows(t *testing.T, rows []runs.Row) *Result {
+// TestDecodeLengthExact: 3 ms and 2 ms per token, to the last digit.
+// AskRows asks made-up records.
+func AskRows(t *testing.T, rows []runs.Row) *Answer {
 	t.Helper()
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return Ask(celltest.Set(t, rows))
 }
 
-// TestDecodeLengthExact: 3 ms and 2 ms per token, to the last digit.
 func TestDecodeLengthExact(t *testing.T) {
 	gens := []int{8, 32, 64, 128, 256}
-	r := analyzeRows(t, celltest.LengthRun(2, gens, 4, celltest.Affine(3, 2), func(m, i int) int64 { return 2e6 + int64(m)*1000*int64(i) }))
+	r := AskRows(t, celltest.LengthRun(2, gens, 4, celltest.Affine(3, 2), func(m, i int) int64 { return 2e6 + int64(m)*1000*int64(i) }))
 	if len(r.DecodeLengths) != 10 || len(r.DecodeLengthFits) != 2 || len(r.Answers.DecodeLengths) != 2 {
 		t.Fatalf("%d rows, %d fits, %d answers", len(r.DecodeLengths), len(r.DecodeLengthFits), len(r.Answers.DecodeLengths))
 	}
@@ -42,7 +36,7 @@ func TestDecodeLengthExact(t *testing.T) {
 	}
 	for m, f := range r.DecodeLengthFits {
 		// The steps of m01 get slower, of which its made-up calls know nothing.
-		if !f.OK || f.NLengths != 5 || f.N != 20 || f.BentP != nil || strings.Join(warningCodes(f.Warnings), " ") != []string{"", "position_bias"}[m] {
+		if !f.OK || f.NLengths != 5 || f.N != 20 || f.BentP != nil || strings.Join(celltest.Codes(f.Warnings), " ") != []string{"", "position_bias"}[m] {
 			t.Errorf("%+v", f)
 		}
 		celltest.Near(t, "fixed ms", f.FixedMS, 3, 1e-9)
@@ -69,7 +63,7 @@ func TestDecodeLengthExact(t *testing.T) {
 // rule, and the interval of the ratio as in TestRatioOfMedians.
 func TestDecodeLengthNoise(t *testing.T) {
 	ms := map[int][]float64{8: {19.19, 18.81, 19}, 32: {67.67, 66.33, 67.335}, 128: {261.59, 256.41, 259}}
-	r := analyzeRows(t, celltest.LengthRun(1, []int{8, 32, 128}, 3, func(_, gen, rep int) float64 { return ms[gen][rep] }, nil))
+	r := AskRows(t, celltest.LengthRun(1, []int{8, 32, 128}, 3, func(_, gen, rep int) float64 { return ms[gen][rep] }, nil))
 	f := r.DecodeLengthFits[0]
 	celltest.Near(t, "fixed ms", f.FixedMS, 2.9893650793650792, 1e-9)
 	celltest.Near(t, "fixed se", f.FixedSE, 0.13443076780748273, 1e-9)
@@ -92,7 +86,7 @@ func TestDecodeLengthNoise(t *testing.T) {
 
 // TestDecodeLengthEqualTimes: answers of all lengths take 5 ms to the last digit, all of it fixed.
 func TestDecodeLengthEqualTimes(t *testing.T) {
-	r := analyzeRows(t, celltest.LengthRun(1, []int{8, 32, 128}, 3, celltest.Affine(5, 0), func(_, _ int) int64 { return 39_062 }))
+	r := AskRows(t, celltest.LengthRun(1, []int{8, 32, 128}, 3, celltest.Affine(5, 0), func(_, _ int) int64 { return 39_062 }))
 	f := r.DecodeLengthFits[0]
 	celltest.Near(t, "fixed ms", f.FixedMS, 5, 1e-9)
 	celltest.Near(t, "ms per token", f.PerTokenMS, 0, 1e-9)
@@ -131,19 +125,19 @@ func TestDecodeLengthVerdicts(t *testing.T) {
 		})},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := analyzeRows(t, celltest.LengthRun(1, tt.gens, tt.reps, tt.decode, nil))
+			r := AskRows(t, celltest.LengthRun(1, tt.gens, tt.reps, tt.decode, nil))
 			a, f := r.Answers.DecodeLengths[0], r.DecodeLengthFits[0]
 			if a.Verdict != tt.verdict || a.Why == "" {
 				t.Errorf("%+v", a)
 			}
-			if got := slices.Contains(warningCodes(f.Warnings), "not_affine"); got != (tt.warning != "") {
+			if got := slices.Contains(celltest.Codes(f.Warnings), "not_affine"); got != (tt.warning != "") {
 				t.Errorf("%+v", f)
 			}
 			if f.OK != (len(tt.gens) >= 3) || !f.OK && f.Reason != "2 lengths; a line takes 3" {
 				t.Errorf("%v %s", f.OK, f.Reason)
 			}
 			for _, w := range f.Warnings {
-				if !slices.Contains(r.Warnings, w) {
+				if !slices.Contains(r.Warnings(), w) {
 					t.Errorf("not among the run's warnings: %+v", w)
 				}
 			}
@@ -159,7 +153,7 @@ func TestPositionBias(t *testing.T) {
 		n := float64(gen)
 		return (3 + 2*n + 0.001*n*(n-1)/2) * (1 + .0001*float64(rep-1))
 	}
-	r := analyzeRows(t, celltest.LengthRun(1, gens, 3, decode, func(_, pos int) int64 { return 2e6 + 1000*int64(pos) }))
+	r := AskRows(t, celltest.LengthRun(1, gens, 3, decode, func(_, pos int) int64 { return 2e6 + 1000*int64(pos) }))
 	f := r.DecodeLengthFits[0]
 	i := slices.IndexFunc(f.Warnings, func(w finding.Warning) bool { return w.Code == "position_bias" })
 	if i < 0 {
@@ -209,135 +203,25 @@ func TestPositionSlope(t *testing.T) {
 	}
 }
 
-// TestOneLength: nothing appears, in any file, where all answers have one length
-// or prompts differ with them.
-func TestOneLength(t *testing.T) {
-	one := celltest.LengthRun(3, []int{64}, 3, celltest.Affine(3, 2), nil)
-	prompts := celltest.LengthRun(3, []int{8, 64}, 3, celltest.Affine(3, 2), nil)
-	for i := range prompts {
-		prompts[i].PromptTokensRaw = new(*prompts[i].GenTokens + 1)
-	}
-	scaled := celltest.LengthRun(3, []int{8, 64}, 3, celltest.Affine(3, 2), nil)
-	for i := range scaled {
-		scaled[i].GenTokensRaw = new(5)
-	}
-	for name, rows := range map[string][]runs.Row{"one": one, "prompts differ": prompts, "scaled answers": scaled} {
-		r := analyzeRows(t, rows)
-		dir := filepath.Join(t.TempDir(), "analysis")
-		if err := Write(dir, r); err != nil {
-			t.Fatal(err)
-		}
-		for file, data := range readAll(t, dir) {
-			if strings.Contains(file, "length") || bytes.Contains(data, []byte("decode_length")) {
-				t.Errorf("%s: %s speaks of lengths", name, file)
-			}
-			if mixed := bytes.Contains(data, []byte("mixed_lengths")); mixed && name == "one" {
-				t.Errorf("%s: %s speaks of mixed lengths", name, file)
-			}
-		}
-	}
-}
-
-// TestMixedLengths: what joins scenarios of several lengths says so.
-func TestMixedLengths(t *testing.T) {
-	gens := []int{8, 64}
-	rows := celltest.LengthRun(4, gens, 6, func(m, gen, _ int) float64 { return math.Pow(2, float64(m)) * float64(gen) }, nil)
-	r := analyzeRows(t, rows)
-	for _, f := range r.Fits {
-		want := f.Scenario == cells.AllScenarios && f.Mode != record.ModePrefill
-		if got := slices.Contains(warningCodes(f.Warnings), "mixed_lengths"); got != want {
-			t.Errorf("%s: %v", f.where(), warningCodes(f.Warnings))
-		}
-		if f.Mode == record.ModeDecode { // every length has the slope of all: the mean keeps it
-			celltest.Near(t, f.where(), f.Slope, 1, 1e-9)
-		}
-	}
-	for _, o := range r.OffsetFits {
-		want := o.Scenario == cells.AllScenarios && o.Mode != record.ModePrefill && o.OK
-		if got := slices.Contains(warningCodes(o.Warnings), "mixed_lengths"); got != want {
-			t.Errorf("%s %s: %v", o.Mode, o.Scenario, warningCodes(o.Warnings))
-		}
-	}
-	for _, d := range r.DecodeFractions {
-		want := map[string]float64{"gen8": 8, "gen64": 64}[d.Scenario]
-		if d.Scenario == cells.AllScenarios && d.GenTokens != nil || want > 0 && (d.GenTokens == nil || *d.GenTokens != want) {
-			t.Errorf("%+v", d)
-		}
-	}
-	// Exactly twice the time is not more than twice, which m02 is.
-	if c := r.Answers.FirstChange[0]; c.Verdict != "unknown" || c.AmongSeen != "latency" || c.Model != "m02" || math.Abs(*c.Steps[0].LatencyTotal-2) > 1e-12 {
-		t.Errorf("%+v", c)
-	}
-
-	// Two models without one scenario each: as many, but not the same lengths.
-	var some []runs.Row
-	for _, r := range rows {
-		if !(r.Model == "m02" && r.Scenario == "gen8") && !(r.Model == "m03" && r.Scenario == "gen64") {
-			some = append(some, r)
-		}
-	}
-	if f := findFit(t, analyzeRows(t, some), "cpu", record.ModeDecode, cells.AllScenarios); f.NModels != 2 {
-		t.Errorf("%d models over all scenarios", f.NModels)
-	}
-	// One scenario each, of different lengths: the geometric means share nothing.
-	some = nil
-	for _, r := range rows {
-		if (r.Scenario == "gen8") == (r.Model == "m03") {
-			some = append(some, r)
-		}
-	}
-	s := analyzeRows(t, some)
-	if f := findFit(t, s, "cpu", record.ModeDecode, cells.AllScenarios); f.NModels != 3 || f.Points[2].Model != "m02" || f.Warnings[0].Text != "m03 ran in other scenarios than the others: left out of the fit over all scenarios" {
-		t.Errorf("%d models, %+v", f.NModels, f.Warnings)
-	}
-	if st := s.Answers.FirstChange[0].Steps; st[2].LatencyTotal != nil || math.Abs(*st[1].LatencyTotal-4) > 1e-12 {
-		t.Errorf("%+v", st)
-	}
-}
-
 // TestLengthMismatch: a target that was not what was decoded is said, and not
 // relied on.
 func TestLengthMismatch(t *testing.T) {
 	rows := celltest.LengthRun(1, []int{8, 32, 64}, 3, celltest.Affine(3, 2), nil)
-	right := analyzeRows(t, rows)
-	if slices.Contains(warningCodes(right.Warnings), "length_mismatch") {
+	right := AskRows(t, rows)
+	if slices.Contains(celltest.Codes(right.Warnings()), "length_mismatch") {
 		t.Error("a warning without reason")
 	}
 	for i := range rows {
 		rows[i].GenTokensTarget = 64
 	}
-	r := analyzeRows(t, rows)
-	i := slices.IndexFunc(r.Warnings, func(w finding.Warning) bool { return w.Code == "length_mismatch" })
-	if i < 0 || !strings.HasPrefix(r.Warnings[i].Text, "6 calls") || !strings.Contains(r.Warnings[i].Text, "the first 8 instead of 64") {
-		t.Errorf("%+v", r.Warnings)
+	r := AskRows(t, rows)
+	i := slices.IndexFunc(r.Warnings(), func(w finding.Warning) bool { return w.Code == "length_mismatch" })
+	if i < 0 || !strings.HasPrefix(r.Warnings()[i].Text, "6 calls") || !strings.Contains(r.Warnings()[i].Text, "the first 8 instead of 64") {
+		t.Errorf("%+v", r.Warnings())
 	}
-	x, _ := json.Marshal([]any{right.DecodeLengths, right.DecodeLengthFits, right.DecodeFractions, right.Answers})
-	y, _ := json.Marshal([]any{r.DecodeLengths, r.DecodeLengthFits, r.DecodeFractions, r.Answers})
+	x, _ := json.Marshal([]any{right.DecodeLengths, right.DecodeLengthFits, right.Answers})
+	y, _ := json.Marshal([]any{r.DecodeLengths, r.DecodeLengthFits, r.Answers})
 	if !bytes.Equal(x, y) {
 		t.Errorf("the target counts:\n%s\n%s", x, y)
-	}
-}
-
-// TestLinearityOfSeveralTargets: there is a line over answers of all lengths, and
-// no projection to a target that is not one.
-func TestLinearityOfSeveralTargets(t *testing.T) {
-	var rows []*runs.Row
-	for i, n := range []int{10, 20, 40} {
-		r := &runs.Row{}
-		r.GenTokensRaw, r.KVDecodeMS, r.GenTokensTarget = new(n), new(3+2*float64(n)), 64
-		if i == 2 {
-			r.GenTokensTarget = 128
-		}
-		rows = append(rows, r)
-	}
-	lin, proj := linearity(&cells.Model{}, rows)
-	celltest.Near(t, "fixed ms", lin.A, 3, 1e-9)
-	celltest.Near(t, "ms per token", lin.B, 2, 1e-9)
-	if lin.Target != nil || lin.AffineMS != nil || proj.MedianMS != nil {
-		t.Errorf("%+v %+v", lin, proj)
-	}
-	lin, proj = linearity(&cells.Model{}, rows[:2])
-	if lin.A != nil || lin.Target == nil { // two calls: no line
-		t.Errorf("%+v %+v", lin, proj)
 	}
 }
