@@ -34,7 +34,7 @@ var rooms = []struct {
 
 	// These go when all questions have moved to q.
 	{"analysis/axes", "analysis/cells analysis/stats runner/record"},
-	{"analysis/plot", "analysis analysis/cells analysis/figure/... analysis/stats runner/record internal/..."},
+	{"analysis/plot", "analysis analysis/q/... analysis/cells analysis/figure/... analysis/stats runner/record internal/..."},
 
 	{"gguf/...", "gguf/... internal/..."},
 	{"cuda/...", "cuda/... runner/ceilings internal/..."},
