@@ -42,8 +42,13 @@ func mustLoad(t testing.TB, dir string) *runs.Run {
 
 // decodeLine is a record of a decode call as llmscale writes it.
 func decodeLine(session, rep int, status string, ms float64) string {
-	r := record.Record{SchemaVersion: record.SchemaVersion, Session: session, Scenario: "micro", Backend: "b", BackendKind: "native",
-		Model: "m", ParamsMillions: 5, Mode: record.ModeDecode, Status: status, BatchSizeConfig: 1, GenTokensTarget: 8}
+	r := record.Record{
+		Origin: record.Origin{SchemaVersion: record.SchemaVersion},
+		Order:  record.Order{Session: session},
+		Subject: record.Subject{Scenario: "micro", Backend: "b", BackendKind: "native",
+			Model: "m", ParamsMillions: 5, BatchSizeConfig: 1, GenTokensTarget: 8},
+		Outcome: record.Outcome{Mode: record.ModeDecode, Status: status},
+	}
 	r.Rep = &rep
 	r.CallIdx = rep + 1
 	if status == record.StatusOK {

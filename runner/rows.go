@@ -15,16 +15,17 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 	d := &j.Model.Desc
 	program, build := r.Plan.programOf(j)
 	rec := record.Record{
-		SchemaVersion: record.SchemaVersion,
-		RunID:         r.ID,
-		TaskIdx:       c.TaskIdx, CellID: j.ID(c), OrderIdx: r.order, Session: r.Session,
-		Scenario: c.Scenario.Name, Backend: j.Backend.Name, BackendKind: j.Backend.Kind,
-		Model: j.Model.Name, ModelKind: j.Model.Kind, ModelSource: j.Model.Source,
-		ModelFile: j.Model.Label, ModelSHA256: notEmpty(j.Model.SHA256),
-		ParamsMillions: float64(d.ParamsTotal) / 1e6, ParamsMillionsConfig: j.Model.ParamsMillions,
-		GenTokensTarget: r.Plan.Config.Gen(c.Scenario), BatchSizeConfig: j.Backend.BatchSize, Depth: c.Scenario.Depth,
-		CallIdx: call.Idx, SampleIdx: call.Idx, IsWarmup: call.Warmup >= 0,
-		StartedAt: float64(started.UnixNano()) / 1e9,
+		Origin: record.Origin{SchemaVersion: record.SchemaVersion,
+			RunID:   r.ID,
+			TaskIdx: c.TaskIdx, CellID: j.ID(c)},
+		Order: record.Order{OrderIdx: r.order, Session: r.Session},
+		Subject: record.Subject{Scenario: c.Scenario.Name, Backend: j.Backend.Name, BackendKind: j.Backend.Kind,
+			Model: j.Model.Name, ModelKind: j.Model.Kind, ModelSource: j.Model.Source,
+			ModelFile: j.Model.Label, ModelSHA256: notEmpty(j.Model.SHA256),
+			ParamsMillions: float64(d.ParamsTotal) / 1e6, ParamsMillionsConfig: j.Model.ParamsMillions,
+			GenTokensTarget: r.Plan.Config.Gen(c.Scenario), BatchSizeConfig: j.Backend.BatchSize, Depth: c.Scenario.Depth},
+		Outcome: record.Outcome{CallIdx: call.Idx, SampleIdx: call.Idx, IsWarmup: call.Warmup >= 0,
+			StartedAt: float64(started.UnixNano()) / 1e9},
 		ModelFacts: record.ModelFacts{
 			WeightType: d.WeightType, Architecture: d.Architecture,
 			NLayer: int(d.NLayer), NEmbd: int(d.NEmbd), NHead: int(d.NHead), NHeadKV: int(d.NHeadKV),

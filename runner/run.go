@@ -116,7 +116,7 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 	r.planned = r.Plan.Cells * len(r.Plan.Calls())
 	for i := range r.Previous {
 		p := &r.Previous[i]
-		r.settled.Add(p)
+		r.settled.Add(p.TaskIdx, &p.Outcome)
 		r.order = max(r.order, p.OrderIdx+1)
 		if p.Status == record.StatusOK {
 			r.kept[keptCall{p.TaskIdx, p.CallIdx}] = true

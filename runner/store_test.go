@@ -14,7 +14,7 @@ import (
 
 // aCall makes the records of one call.
 func aCall(task, rep int) []record.Record {
-	return inModes(record.Record{TaskIdx: task, Rep: &rep, Status: record.StatusOK, CellID: "m/b/s"})
+	return inModes(record.Record{Origin: record.Origin{TaskIdx: task, CellID: "m/b/s"}, Outcome: record.Outcome{Rep: &rep, Status: record.StatusOK}})
 }
 
 func newStore(t *testing.T) (*Store, string) {

@@ -41,7 +41,7 @@ func (r made) samples() (out []Sample) {
 }
 
 func native() record.Record {
-	r := record.Record{BackendKind: "native", BatchSizeConfig: 1}
+	r := record.Record{Subject: record.Subject{BackendKind: "native", BatchSizeConfig: 1}}
 	r.WeightType, r.Device, r.FlashAttention, r.KVTypeK, r.KVTypeV, r.NBatch, r.NUBatch, r.NCtx, r.LlamaCommit = "q4_0", "cpu", "auto", "f16", "f16", 2048, 512, 1024, "abc"
 	r.NThreadsAsked, r.NThreadsBatchAsked = 2, 2
 	return r

@@ -62,8 +62,13 @@ func (f folder) run(name string, calls []call) {
 	var lines strings.Builder
 	for i, c := range calls {
 		for _, mode := range record.Modes {
-			r := record.Record{SchemaVersion: 1, RunID: name, CellID: c.model + "/" + c.backend + "/p512", OrderIdx: i, Scenario: "p512", Backend: c.backend,
-				BackendKind: "native", Model: c.model, ModelKind: "ladder", ParamsMillions: 8000, GenTokensTarget: 10, CallIdx: i, Rep: &c.rep, Mode: mode, Status: c.status}
+			r := record.Record{
+				Origin: record.Origin{SchemaVersion: 1, RunID: name, CellID: c.model + "/" + c.backend + "/p512"},
+				Order:  record.Order{OrderIdx: i},
+				Subject: record.Subject{Scenario: "p512", Backend: c.backend,
+					BackendKind: "native", Model: c.model, ModelKind: "ladder", ParamsMillions: 8000, GenTokensTarget: 10},
+				Outcome: record.Outcome{CallIdx: i, Rep: &c.rep, Mode: mode, Status: c.status},
+			}
 			r.Device, r.NLayer, r.NGPULayers, r.BytesPerToken = "cuda", c.layers, c.gpuLayers, c.weightBytes
 			if c.status == record.StatusOK {
 				ptr := func(v float64) *float64 { return &v }

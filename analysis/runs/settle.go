@@ -15,7 +15,7 @@ func (run *Run) Settle() {
 	}
 	var settled record.Settlement
 	for i := range run.Rows {
-		settled.Add(&run.Rows[i].Record)
+		settled.Add(run.Rows[i].TaskIdx, &run.Rows[i].Outcome)
 	}
 	n := Repetitions{Planned: *tasks * *reps}
 	for _, c := range settled.Cells {

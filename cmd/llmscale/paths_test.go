@@ -119,8 +119,12 @@ func TestNothingMeasured(t *testing.T) {
 		reason, prompt := "because", "Hello"
 		var lines bytes.Buffer
 		for _, mode := range record.Modes {
-			line, err := json.Marshal(record.Record{SchemaVersion: record.SchemaVersion, RunID: "r", CellID: "m/b/s", Model: "m", Backend: "b", BackendKind: "native",
-				Scenario: "s", Mode: mode, Status: status, Error: &reason, Attempted: true, Prompt: &prompt})
+			line, err := json.Marshal(record.Record{
+				Origin: record.Origin{SchemaVersion: record.SchemaVersion, RunID: "r", CellID: "m/b/s"},
+				Subject: record.Subject{Model: "m", Backend: "b", BackendKind: "native",
+					Scenario: "s", Prompt: &prompt},
+				Outcome: record.Outcome{Mode: mode, Status: status, Error: &reason, Attempted: true},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

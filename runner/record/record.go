@@ -46,15 +46,39 @@ const (
 // Record is one line of runs.jsonl: one mode of one call. A pointer that is nil
 // is written as null, and Nulls may say why; zero never stands for "unknown".
 type Record struct {
+	Origin
+	Order
+	Subject
+	Outcome
+	Measurement
+	DeviceWindow
+	OllamaCall
+	ModelFacts
+	RuntimeFacts
+	OllamaServer
+	Times
+
+	Nulls map[string]string `json:"null_reasons" doc:"for fields that are null though one would expect a value: why"`
+}
+
+// Origin says which cell of which run a record is of.
+type Origin struct {
 	SchemaVersion int    `json:"schema_version" doc:"version of this table"`
 	RunID         string `json:"run_id" doc:"the run's folder name, YYYYmmdd_HHMMSS"`
 
-	TaskIdx   int    `json:"task_idx" doc:"index of the cell (model x backend x scenario) in the plan, before shuffling"`
-	CellID    string `json:"cell_id" doc:"the cell's name: model/backend/scenario"`
-	OrderIdx  int    `json:"order_idx" doc:"position of the call in the order of execution, counted over the whole run"`
-	Session   int    `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume"`
-	Replicate int    `json:"replicate" doc:"index among repeated worker processes of one model and backend; this version runs one, 0"`
+	TaskIdx int    `json:"task_idx" doc:"index of the cell (model x backend x scenario) in the plan, before shuffling"`
+	CellID  string `json:"cell_id" doc:"the cell's name: model/backend/scenario"`
+}
 
+// Order is where in the run the call was made.
+type Order struct {
+	OrderIdx  int `json:"order_idx" doc:"position of the call in the order of execution, counted over the whole run"`
+	Session   int `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume"`
+	Replicate int `json:"replicate" doc:"index among repeated worker processes of one model and backend; this version runs one, 0"`
+}
+
+// Subject is what was measured: all records of a cell have it in common.
+type Subject struct {
 	Scenario    string  `json:"scenario" doc:"name of the scenario"`
 	Backend     string  `json:"backend" doc:"name of the backend in the config"`
 	BackendKind string  `json:"backend_kind" doc:"runtime: native or ollama"`
@@ -72,7 +96,10 @@ type Record struct {
 	Depth           int     `json:"depth" unit:"tokens" doc:"seeded random tokens of each sequence in the KV cache before the prompt, put there outside every phase; 0: the call began with an empty one"`
 	GenTokensTarget int     `json:"gen_tokens_target" unit:"tokens" doc:"decode steps asked for"`
 	BatchSizeConfig int     `json:"batch_size_config" unit:"sequences" doc:"sequences decoded together, as configured"`
+}
 
+// Outcome says which call and mode of the cell a record is of, and what became of it.
+type Outcome struct {
 	CallIdx   int  `json:"call_idx" doc:"index of the call in its cell, warm-ups first"`
 	SampleIdx int  `json:"sample_idx" doc:"same as call_idx: one call gives one sample"`
 	IsWarmup  bool `json:"is_warmup" doc:"true for a warm-up: same work as a repetition, left out of summaries"`
@@ -90,14 +117,10 @@ type Record struct {
 
 	Verdict        *string  `json:"verdict" doc:"INVALID where something spoilt this mode of the call; null: nothing of the kind was found"`
 	VerdictReasons []string `json:"verdict_reasons" doc:"what spoilt it"`
+}
 
-	Measurement
-	DeviceWindow
-	OllamaCall
-	ModelFacts
-	RuntimeFacts
-	OllamaServer
-
+// Times are the figures of the record's own mode.
+type Times struct {
 	LatencyMS      *float64 `json:"latency_ms" unit:"ms" doc:"host time of this mode: prefill_ms, kv_decode_ms or e2e_kv_ms; through Ollama, kv_decode_ms_equiv and e2e_kv_ms_equiv"`
 	CUDAEventMS    *float64 `json:"cuda_event_ms" unit:"ms" doc:"device time of this mode by CUDA events; null on the CPU"`
 	HostGapMS      *float64 `json:"host_gap_ms" unit:"ms" doc:"latency_ms less cuda_event_ms: what the host adds around the device's work; null on the CPU"`
@@ -105,23 +128,24 @@ type Record struct {
 	TokensPerS     *float64 `json:"tokens_per_s" unit:"tokens/s" doc:"tokens_total / latency"`
 	TokensPerSEach *float64 `json:"tokens_per_s_each" unit:"tokens/s" doc:"tokens_per_s of each sequence: by batch_size"`
 	GenTokens      *int     `json:"gen_tokens" unit:"tokens" doc:"tokens decoded in this call, per sequence"`
-
-	Nulls map[string]string `json:"null_reasons" doc:"for fields that are null though one would expect a value: why"`
 }
 
 // Sequences is how many were decoded together; where nothing told, how many were asked for.
-func (r *Record) Sequences() int {
-	if r.BatchSize != nil && *r.BatchSize > 0 {
-		return *r.BatchSize
+func (r *Record) Sequences() int { return r.Subject.Sequences(&r.Measurement) }
+
+// Sequences is how many were decoded together in a call; where nothing told, how many were asked for.
+func (s *Subject) Sequences(m *Measurement) int {
+	if m.BatchSize != nil && *m.BatchSize > 0 {
+		return *m.BatchSize
 	}
-	return max(r.BatchSizeConfig, 1)
+	return max(s.BatchSizeConfig, 1)
 }
 
 // Threads is how many computed decode; where nothing told, how many were asked for.
-func (r *Record) Threads() int { return countedOr(r.NThreads, r.NThreadsAsked) }
+func (r *RuntimeFacts) Threads() int { return countedOr(r.NThreads, r.NThreadsAsked) }
 
 // ThreadsBatch is the same of prefill.
-func (r *Record) ThreadsBatch() int { return countedOr(r.NThreadsBatch, r.NThreadsBatchAsked) }
+func (r *RuntimeFacts) ThreadsBatch() int { return countedOr(r.NThreadsBatch, r.NThreadsBatchAsked) }
 
 func countedOr(counted *int, asked int) int {
 	if counted != nil {

@@ -20,19 +20,19 @@ type repetition struct {
 	lasting bool // what spoilt it would do so again
 }
 
-// Add takes a record into account. Lines do not tell how many calls were made: a cell that failed has three in place of
+// Add takes a record of a cell into account. Lines do not tell how many calls were made: a cell that failed has three in place of
 // all its calls', and a resumed one is warmed up again.
-func (s *Settlement) Add(r *Record) {
+func (s *Settlement) Add(task int, r *Outcome) {
 	if r.OK() && (r.IsWarmup || r.Rep == nil) {
 		return
 	}
 	if s.Cells == nil {
 		s.Cells = map[int]*Cell{}
 	}
-	c := s.Cells[r.TaskIdx]
+	c := s.Cells[task]
 	if c == nil {
 		c = &Cell{reps: map[int]repetition{}}
-		s.Cells[r.TaskIdx] = c
+		s.Cells[task] = c
 	}
 	if !r.OK() {
 		c.Stands = c.Stands || r.Status == StatusOOM && r.Attempted

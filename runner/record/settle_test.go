@@ -13,14 +13,14 @@ func TestSettlement(t *testing.T) {
 	var s Settlement
 	add := func(rep int, verdict *string, reason string, spoilt ...string) {
 		for _, mode := range Modes {
-			r := Record{TaskIdx: 4, Status: StatusOK, Mode: mode, Rep: &rep}
+			r := Outcome{Status: StatusOK, Mode: mode, Rep: &rep}
 			if slices.Contains(spoilt, mode) {
 				r.Verdict, r.VerdictReasons = verdict, []string{reason}
 			}
 			if rep == 6 && mode == ModeE2E {
 				continue // torn
 			}
-			s.Add(&r)
+			s.Add(4, &r)
 		}
 	}
 	add(0, nil, "")
@@ -30,7 +30,7 @@ func TestSettlement(t *testing.T) {
 	add(4, &invalid, WrongResults.Text("relative L2 0.58"), Modes...)
 	add(5, &ambiguous, "who knows", Modes...)
 	add(6, nil, "")
-	s.Add(&Record{TaskIdx: 4, Status: StatusOK, IsWarmup: true, Mode: ModeE2E})
+	s.Add(4, &Outcome{Status: StatusOK, IsWarmup: true, Mode: ModeE2E})
 	var done []int
 	for rep := range repetitions {
 		if s.Done(4, rep) {
@@ -52,15 +52,14 @@ func TestSettlement(t *testing.T) {
 // What was tried and did not fit stands; what was ruled out untried, or crashed, is tried again.
 func TestFailuresThatStand(t *testing.T) {
 	var s Settlement
-	for task, failures := range [][]Record{
+	for task, failures := range [][]Outcome{
 		{{Status: StatusCrashed}, {Status: StatusOOM, Attempted: true}, {Status: StatusCrashed}},
 		{{Status: StatusOOM}},
 		{{Status: StatusWaived}, {Status: StatusTimeout}},
 		{{Status: StatusTimeout}, {Status: StatusError}},
 	} {
 		for _, r := range failures {
-			r.TaskIdx = task
-			s.Add(&r)
+			s.Add(task, &r)
 		}
 		want := []string{StatusOOM, StatusOOM, StatusWaived, StatusError}[task]
 		if c := s.Cells[task]; s.Stands(task) != (task == 0) || c.Failure != want {

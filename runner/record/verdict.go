@@ -13,13 +13,13 @@ const (
 )
 
 // OK reports whether the call was made and measured.
-func (r *Record) OK() bool { return r.Status == StatusOK }
+func (r *Outcome) OK() bool { return r.Status == StatusOK }
 
 // Invalid reports whether something spoilt this mode of the call.
-func (r *Record) Invalid() bool { return r.Verdict != nil && *r.Verdict == VerdictInvalid }
+func (r *Outcome) Invalid() bool { return r.Verdict != nil && *r.Verdict == VerdictInvalid }
 
 // Counts reports whether the call gave figures that may be used.
-func (r *Record) Counts() bool { return r.OK() && !r.Invalid() }
+func (r *Outcome) Counts() bool { return r.OK() && !r.Invalid() }
 
 // Reason is something that can spoil a call. A record has its text alone, by which ReasonOf knows it again.
 type Reason struct {
@@ -89,7 +89,7 @@ func (r *Reason) Text(format string, args ...any) string {
 }
 
 // willBeSpoiltAgain reports whether the call, if it is made again, has the same verdict for the same reason.
-func (r *Record) willBeSpoiltAgain() bool {
+func (r *Outcome) willBeSpoiltAgain() bool {
 	for _, text := range r.VerdictReasons {
 		if ReasonOf(text).Lasting {
 			return true

@@ -49,9 +49,12 @@ func (p Plan) Rows(seed uint64) []runs.Row {
 
 func (p Plan) Call(rng *rand.Rand, backend, scenario string, m, call, task int) []runs.Row {
 	params := int64(5e6) << m
-	base := record.Record{SchemaVersion: 1, RunID: "r", TaskIdx: task, Scenario: scenario, Backend: backend, BackendKind: "native",
-		Model: fmt.Sprintf("m%02d", m), ModelKind: "synth", ParamsMillions: float64(params) / 1e6, GenTokensTarget: p.Gen, BatchSizeConfig: 1,
-		CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK}
+	base := record.Record{
+		Origin: record.Origin{SchemaVersion: 1, RunID: "r", TaskIdx: task},
+		Subject: record.Subject{Scenario: scenario, Backend: backend, BackendKind: "native",
+			Model: fmt.Sprintf("m%02d", m), ModelKind: "synth", ParamsMillions: float64(params) / 1e6, GenTokensTarget: p.Gen, BatchSizeConfig: 1},
+		Outcome: record.Outcome{CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK},
+	}
 	base.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "gpt2", NLayer: 2 + m, NEmbd: 64 * (m + 1), NHead: 2, NVocab: 50257,
 		ParamsTotal: params, ParamsNonEmbedding: params / 4 * 3, ParamsActive: params, BytesPerToken: 4 * params}
 	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: new(2), LlamaCommit: "c"}

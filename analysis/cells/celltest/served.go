@@ -62,9 +62,12 @@ func (s Served) call(backend string, sc ServedScenario, m, call, task int) []run
 	}
 	name := fmt.Sprintf("m%02d", m)
 	size := float64(int(10) << m)
-	base := record.Record{SchemaVersion: 1, RunID: "r", TaskIdx: task, Scenario: sc.Name, Backend: backend, BackendKind: kind, Model: name, ModelKind: "synth",
-		ModelFile: name + "-f32.gguf", ModelSHA256: new("sha of " + name), ParamsMillions: size, GenTokensTarget: s.gen, BatchSizeConfig: 1,
-		CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK}
+	base := record.Record{
+		Origin: record.Origin{SchemaVersion: 1, RunID: "r", TaskIdx: task},
+		Subject: record.Subject{Scenario: sc.Name, Backend: backend, BackendKind: kind, Model: name, ModelKind: "synth",
+			ModelFile: name + "-f32.gguf", ModelSHA256: new("sha of " + name), ParamsMillions: size, GenTokensTarget: s.gen, BatchSizeConfig: 1},
+		Outcome: record.Outcome{CallIdx: call, IsWarmup: call == 0, Status: record.StatusOK},
+	}
 	base.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "gpt2", NLayer: 2 + m, NEmbd: 64 * (m + 1), NVocab: 50257, ParamsTotal: int64(size * 1e6), BytesPerToken: int64(4e6 * size)}
 	base.RuntimeFacts = record.RuntimeFacts{Device: "cpu", NThreads: new(2), NThreadsBatch: new(2), FlashAttention: "auto", NUBatch: 512, KVTypeK: "f16", UseMmap: true, LlamaCommit: "ec98e2002"}
 	if call == 0 {

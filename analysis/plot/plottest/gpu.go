@@ -58,9 +58,13 @@ func Wall() (*analysis.Result, error) {
 					oom := share < 1 && asked.layers == -1 || layers == 0
 					for _, sc := range scenarios {
 						for call := range reps + 1 {
-							base := record.Record{SchemaVersion: record.SchemaVersion, RunID: "20260101_120000", TaskIdx: task, CallIdx: call, IsWarmup: call == 0,
-								Scenario: sc.Name, Backend: b.Name, BackendKind: "native", Model: m.name, ModelKind: "synth", ModelSource: "ladder:llama", ParamsMillions: m.params,
-								GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK, Attempted: true}
+							base := record.Record{
+								Origin: record.Origin{SchemaVersion: record.SchemaVersion, RunID: "20260101_120000", TaskIdx: task},
+								Outcome: record.Outcome{CallIdx: call, IsWarmup: call == 0,
+									Status: record.StatusOK, Attempted: true},
+								Subject: record.Subject{Scenario: sc.Name, Backend: b.Name, BackendKind: "native", Model: m.name, ModelKind: "synth", ModelSource: "ladder:llama", ParamsMillions: m.params,
+									GenTokensTarget: gen, BatchSizeConfig: 1},
+							}
 							base.WeightType, base.Architecture, base.NLayer, base.NEmbd = weights.name, "llama", m.layers, 64*m.layers
 							base.ParamsTotal, base.ParamsActive, base.BytesPerToken = int64(m.params*1e6), int64(m.params*1e6), int64(bytes)
 							base.Device, base.NThreads, base.NGPULayers, base.VRAMLimitGiB = "cuda", new(8), layers, &limit

@@ -29,9 +29,13 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 	for _, m := range models {
 		for i, gen := range gens {
 			for rep := range reps {
-				base := record.Record{SchemaVersion: record.SchemaVersion, RunID: "20260101_120000", TaskIdx: task, CallIdx: rep, Rep: &rep,
-					Scenario: s.Scenarios[i].Name, Backend: s.Backends[0].Name, BackendKind: "native", Model: m.Name, ModelKind: "synth",
-					ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK}
+				base := record.Record{
+					Origin: record.Origin{SchemaVersion: record.SchemaVersion, RunID: "20260101_120000", TaskIdx: task},
+					Outcome: record.Outcome{CallIdx: rep, Rep: &rep,
+						Status: record.StatusOK},
+					Subject: record.Subject{Scenario: s.Scenarios[i].Name, Backend: s.Backends[0].Name, BackendKind: "native", Model: m.Name, ModelKind: "synth",
+						ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1},
+				}
 				base.WeightType, base.Architecture, base.NLayer, base.NEmbd = "q4_0", "llama", 12, 768
 				base.ParamsTotal, base.BytesPerToken = int64(m.ParamsM*1e6), int64(m.MBPerToken*1e6)
 				base.Device, base.NThreads = "cpu", new(2)

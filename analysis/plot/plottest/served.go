@@ -39,9 +39,13 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 		for _, m := range models {
 			for _, sc := range scenarios {
 				for call := range reps + 1 {
-					base := record.Record{SchemaVersion: record.SchemaVersion, RunID: "20260101_120000", TaskIdx: task, CallIdx: call, IsWarmup: call == 0,
-						Scenario: sc.Name, Backend: b.Name, BackendKind: b.Kind, Model: m.Name, ModelKind: "synth", ModelFile: m.Name + "-f32.gguf", ModelSHA256: new("5ha " + m.Name),
-						ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1, Status: record.StatusOK, Attempted: true}
+					base := record.Record{
+						Origin: record.Origin{SchemaVersion: record.SchemaVersion, RunID: "20260101_120000", TaskIdx: task},
+						Outcome: record.Outcome{CallIdx: call, IsWarmup: call == 0,
+							Status: record.StatusOK, Attempted: true},
+						Subject: record.Subject{Scenario: sc.Name, Backend: b.Name, BackendKind: b.Kind, Model: m.Name, ModelKind: "synth", ModelFile: m.Name + "-f32.gguf", ModelSHA256: new("5ha " + m.Name),
+							ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1},
+					}
 					base.WeightType, base.Architecture, base.NLayer, base.NEmbd = "f32", "gpt2", 12, 768
 					base.ParamsTotal, base.BytesPerToken = int64(m.ParamsM*1e6), int64(m.MBPerToken*1e6)
 					base.Device, base.NThreads, base.NThreadsBatch, base.FlashAttention, base.KVTypeK, base.NUBatch = "cpu", new(2), new(2), "auto", "f16", 512
