@@ -47,7 +47,7 @@ var rooms = []struct {
 	{"runner", "runner/config runner/record runner/ceilings gguf/... internal/..."},
 	{"internal/...", "internal/..."},
 	{"cmd/...", "analysis/... runner/... native/... cuda/... gguf/... internal/..."},
-	{"scripts/...", "gguf/... native"},
+	{"scripts/...", "gguf/... native runner/record"},
 }
 
 // alone says which packages alone may import what begins with a path. C is cgo.
