@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/tables.md")
@@ -59,4 +60,57 @@ func TestDocsWarnings(t *testing.T) {
 	if err != nil || len(found) < 40 {
 		t.Errorf("only %d warnings found in the source: %v", len(found), err)
 	}
+}
+
+// TestDocsLinks: every page is in the index of docs/, and links within the
+// repository lead somewhere.
+func TestDocsLinks(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, heading := regexp.MustCompile(`\]\(([^)\s:]+)\)`), regexp.MustCompile(`(?m)^#+ (.*)$`)
+	text, anchors := map[string]string{}, map[string]bool{}
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md") {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text[page] = string(data)
+		for _, h := range heading.FindAllStringSubmatch(text[page], -1) {
+			anchors[page+"#"+anchorOf(h[1])] = true
+		}
+	}
+	linked := map[string]bool{"../docs/README.md": true}
+	for page, s := range text {
+		for _, m := range link.FindAllStringSubmatch(s, -1) {
+			to, anchor, within := strings.Cut(m[1], "#")
+			target := page
+			if to != "" {
+				target = filepath.Join(filepath.Dir(page), to)
+			}
+			if _, err := os.Stat(target); err != nil || within && text[target] != "" && !anchors[target+"#"+anchor] {
+				t.Errorf("%s links to %s, which is not there", page, m[1])
+			}
+			linked[target] = linked[target] || page == "../docs/README.md"
+		}
+	}
+	for _, page := range pages {
+		if !linked[page] {
+			t.Errorf("%s is not in docs/README.md", page)
+		}
+	}
+}
+
+// anchorOf is the anchor that GitHub gives a heading.
+func anchorOf(heading string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, heading)
 }
