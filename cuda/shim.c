@@ -1,7 +1,6 @@
 //go:build cuda
 
-/* See shim.h.
- * SPDX-License-Identifier: MIT */
+/* See shim.h. */
 #include "shim.h"
 
 #include <stddef.h>

@@ -1,8 +1,6 @@
 /* What gorgonia.org/cu lacks, in plain C, so that nothing of Go lies between the
  * launches that are timed. Every function returns a CUresult and, where that is not
- * CUDA_SUCCESS, puts the name of the driver's function that failed into *op.
- *
- * SPDX-License-Identifier: MIT */
+ * CUDA_SUCCESS, puts the name of the driver's function that failed into *op. */
 #ifndef LLMSCALE_CUDA_SHIM_H
 #define LLMSCALE_CUDA_SHIM_H
 

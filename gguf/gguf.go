@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package gguf reads, describes and writes GGUF model files, versions 2 and 3, little endian.
 //
 // It holds two opinions. A file is input from a stranger: every count, length and offset is checked against the

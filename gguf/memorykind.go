@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 package gguf
 
 // Kinds of memory: what a context keeps of the text before.

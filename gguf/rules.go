@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 package gguf
 
 // Rules names the llama.cpp by whose rules memory is reckoned, where versions of it differ. Its zero value is the newest

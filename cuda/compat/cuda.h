@@ -3,9 +3,7 @@
  *
  * CUDA 13 gave five names new signatures that gorgonia.org/cu calls by the old
  * ones. Here the old signatures come back, as functions that call the new ones; this
- * project calls none of the five. With CUDA 12 there is nothing to do.
- *
- * SPDX-License-Identifier: MIT */
+ * project calls none of the five. With CUDA 12 there is nothing to do. */
 #ifndef LLMSCALE_COMPAT_CUDA_H
 #define LLMSCALE_COMPAT_CUDA_H
 

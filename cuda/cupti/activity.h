@@ -1,6 +1,5 @@
 /* CUPTI's activity records, in a form of the project's own: cupti.c alone knows NVIDIA's, which change between
- * toolkits. One tracer per process. Times are of CUPTI's own clock, in ns; ls_cupti_clocks relates it to the host's.
- * SPDX-License-Identifier: MIT */
+ * toolkits. One tracer per process. Times are of CUPTI's own clock, in ns; ls_cupti_clocks relates it to the host's. */
 #ifndef LLMSCALE_CUPTI_ACTIVITY_H
 #define LLMSCALE_CUPTI_ACTIVITY_H
 

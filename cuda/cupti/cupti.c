@@ -1,7 +1,6 @@
 //go:build cuda
 
-/* Recording what the GPU does, by CUPTI's activity interface. See activity.h.
- * SPDX-License-Identifier: MIT */
+/* Recording what the GPU does, by CUPTI's activity interface. See activity.h. */
 #define _GNU_SOURCE
 #include "activity.h"
 

@@ -4,9 +4,7 @@
  *
  * Every cu* and cublas* function of the toolkit's headers is defined here as a
  * jump to the real one (forward.S). Without the library the jump ends in a
- * function that returns an error code, never in a crash.
- *
- * SPDX-License-Identifier: MIT */
+ * function that returns an error code, never in a crash. */
 #ifndef LLMSCALE_DRIVER_H
 #define LLMSCALE_DRIVER_H
 

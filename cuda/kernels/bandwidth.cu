@@ -8,7 +8,6 @@
 // same elements no thread needs another's result.
 //
 // n counts vectors of 16 bytes and may be anything; pointers are 16-byte aligned.
-// SPDX-License-Identifier: MIT
 #include "device.cuh"
 
 constexpr int READ_UNROLL = 8;

@@ -6,7 +6,6 @@
 // how often the loop ran, the rest is known to a stated tolerance.
 // clocks[0] and [1] get the SM cycles and the nanoseconds that the first block took,
 // whose ratio is the SM clock while it ran.
-// SPDX-License-Identifier: MIT
 #include "device.cuh"
 #include "kernels.h"
 

@@ -1,6 +1,5 @@
 // Kernels that make timing honest: one that holds the stream back while the host
 // queues work, and one that pushes everything out of L2.
-// SPDX-License-Identifier: MIT
 #include "device.cuh"
 
 // Spins until the host sets *release, so that what is queued behind it starts with

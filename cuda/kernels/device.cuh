@@ -1,7 +1,6 @@
 // What every kernel needs: loads that say which caches they use, warp reductions,
 // the pattern that arrays are filled with. Under LS_EMULATE the same sources are
 // compiled for a CPU, where emulate/emulate.h stands in for the GPU (docs/kernels.md).
-// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <stdint.h>

@@ -1,8 +1,6 @@
 /* The project's own kernels as a host sees them: the compiled images, and the
  * numbers that a launch must agree with. Each kernel's parameters and meaning stand
- * above it in its .cu file; docs/kernels.md lists them.
- *
- * SPDX-License-Identifier: MIT */
+ * above it in its .cu file; docs/kernels.md lists them. */
 #ifndef LLMSCALE_KERNELS_H
 #define LLMSCALE_KERNELS_H
 

@@ -14,7 +14,6 @@
 // numbers, so the 32 lanes meet in 32 different banks.
 //
 // columns is a multiple of 256, which makes every row start on 16 bytes.
-// SPDX-License-Identifier: MIT
 #include "device.cuh"
 #include "kernels.h"
 

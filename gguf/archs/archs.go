@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package archs has one small model, or a few, of each architecture that llama.cpp knows, and what llama.cpp itself
 // tells of it. Package gguf's descriptions are held against that: by its own tests from the account that is kept
 // here, by the tests of package native from llama.cpp as it runs. docs/models.md shows the outcome.

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package draw makes the random weights of synthesised models, in the storage types of GGUF files.
 //
 // A tensor's weights come from a counter-based generator keyed by the seed and the tensor's name: any part of them

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package gguftest makes GGUF files for the tests of other packages.
 package gguftest
 

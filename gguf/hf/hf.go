@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package hf turns a local GPT-2 folder of the Hugging Face layout (config.json, safetensors or pytorch_model.bin,
 // tokenizer files) into a GGUF file that llama.cpp loads.
 //

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package ollamastore finds models in Ollama's local store: a name such as "gemma3:270m" resolves, through Ollama's
 // own manifest, to the very file that Ollama serves.
 //

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package quant encodes weights into the storage types of GGUF files.
 package quant
 

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package synth writes models with random weights as GGUF files that llama.cpp loads: the GPT-2 set of the TR121
 // study, the shapes of well-known models, ladders of one architecture at many sizes, and twins of other files.
 //

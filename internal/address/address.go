@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package address keeps the secrets in servers' addresses, http://user:password@host/?key=token, out of whatever is
 // shown or stored.
 package address

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package awake has time limits that count only the time in which this process ran. A process that was stopped
 // (SIGSTOP, a frozen control group, a suspended machine) finds all of its timers expired when it goes on, and would
 // blame others for a silence of its own.

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package output says, before work that takes long, why a file cannot be written where someone wants it.
 package output
 

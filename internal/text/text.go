@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package text helps messages: what was meant by a misspelt word, and lists of words.
 package text
 

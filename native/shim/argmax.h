@@ -1,5 +1,4 @@
 // Greedy sampling: the index of the largest logit.
-// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,5 @@
 // How fast this machine reads memory with the threads that inference uses: the
 // ceiling under which batch-1 decode lives.
-// SPDX-License-Identifier: MIT
 #include "common.h"
 #include "team.h"
 

@@ -1,6 +1,5 @@
 // What a CPU can do at most besides reading memory: multiply-adds on registers,
 // and how long its threads take to meet.
-// SPDX-License-Identifier: MIT
 #include "common.h"
 #include "team.h"
 

@@ -1,5 +1,4 @@
 // Shared by the shim's sources only; not part of the C door.
-// SPDX-License-Identifier: MIT
 #pragma once
 
 #include "ggml-backend.h"

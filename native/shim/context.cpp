@@ -1,5 +1,4 @@
 // A context, and tokens through it. What is timed is in measure.cpp.
-// SPDX-License-Identifier: MIT
 #include "context.h"
 
 #include <cinttypes>

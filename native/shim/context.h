@@ -1,5 +1,4 @@
 // What a context is, for the shim's sources that work on one; not part of the C door.
-// SPDX-License-Identifier: MIT
 #pragma once
 
 #include "common.h"

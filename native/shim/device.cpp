@@ -1,4 +1,3 @@
-// SPDX-License-Identifier: MIT
 #include "device.h"
 
 ggml_backend_dev_t ls::gpu_device() { return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU); }

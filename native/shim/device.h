@@ -1,6 +1,5 @@
 // The GPU's own clock: CUDA events on the stream that ggml computes on. On a context that computes on the CPU, and
 // in a build without ggml-cuda, there is none, and nothing is recorded.
-// SPDX-License-Identifier: MIT
 #pragma once
 
 #include "common.h"

@@ -16,7 +16,6 @@
 //   LS_ACCOUNT, the tensors of a model, and what a context's graph ends in
 //   1  a function of src/llama-model.h, members of llama_context and of the graph's result, src/llama-graph.h  (both)
 //
-// SPDX-License-Identifier: MIT
 #include "common.h"
 
 #ifndef LS_BREAKDOWN

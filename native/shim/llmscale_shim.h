@@ -4,9 +4,7 @@
  * Rules: no C++ and no llama.cpp type crosses this file; every function that can
  * fail returns LS_OK or an error code and fills *err; memory handed in belongs to
  * the caller, handles belong to the shim until the matching _free; the shim keeps
- * no pointer that it was given. Times are nanoseconds of CLOCK_MONOTONIC.
- *
- * SPDX-License-Identifier: MIT */
+ * no pointer that it was given. Times are nanoseconds of CLOCK_MONOTONIC. */
 #ifndef LLMSCALE_SHIM_H
 #define LLMSCALE_SHIM_H
 

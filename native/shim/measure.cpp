@@ -1,5 +1,4 @@
 // The timed phases. This file is what every figure comes from.
-// SPDX-License-Identifier: MIT
 #include "argmax.h"
 #include "context.h"
 

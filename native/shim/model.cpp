@@ -1,5 +1,4 @@
 // Loading a model, its vocabulary and its facts.
-// SPDX-License-Identifier: MIT
 #include "common.h"
 #include "device.h"
 

@@ -1,5 +1,4 @@
 // Log routing, signals, the processors of the process, and build facts.
-// SPDX-License-Identifier: MIT
 #include "common.h"
 
 #include <atomic>

@@ -1,5 +1,4 @@
 // Decoding and checking of stored weights, by ggml itself.
-// SPDX-License-Identifier: MIT
 #include "quants.h"
 
 #include "common.h"

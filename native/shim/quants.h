@@ -1,6 +1,4 @@
-/* What ggml makes of stored weights, for checking files: see llmscale_shim.h for the rules of the door.
- *
- * SPDX-License-Identifier: MIT */
+/* What ggml makes of stored weights, for checking files: see llmscale_shim.h for the rules of the door. */
 #ifndef LLMSCALE_QUANTS_H
 #define LLMSCALE_QUANTS_H
 

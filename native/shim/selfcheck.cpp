@@ -1,5 +1,4 @@
 // Whether a batch gives the logits that its tokens give one by one, and its sequences alone. Never part of a measurement.
-// SPDX-License-Identifier: MIT
 #include "argmax.h"
 #include "context.h"
 

@@ -1,6 +1,5 @@
 // Threads that do the same work at the same time, pass after pass, and are timed
 // as one: what the probes of a CPU's ceilings share.
-// SPDX-License-Identifier: MIT
 #pragma once
 
 #include "common.h"

@@ -1,5 +1,4 @@
 // Which threads compute.
-// SPDX-License-Identifier: MIT
 #include "context.h"
 
 #include <algorithm>

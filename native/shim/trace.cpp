@@ -1,6 +1,5 @@
 // What a call consists of: its steps, the operations of their graphs, where each is computed and how long it takes.
 // The timed phases (measure.cpp) know nothing of this file: a callback is attached for a trace alone.
-// SPDX-License-Identifier: MIT
 #include "argmax.h"
 #include "context.h"
 

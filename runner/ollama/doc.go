@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package ollama measures a model through Ollama's HTTP API: the runner.Backend
 // of kind "ollama", which checks what the native backend says of the same weights.
 //

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 //go:build native
 
 package ollama

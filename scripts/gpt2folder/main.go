@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Command gpt2folder writes a GPT-2 folder in the layout of Hugging Face, with
 // random weights: the one of gguf/hf's tests at the size of GPT-2 small. It is for
 // measuring and trying out the conversion where no trained folder is at hand.

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Command shapes makes every shape in every weight type, loads it into llama.cpp
 // and decodes: 64 tokens of published shapes, 256 of the ladder's rungs. It prints
 // one row of a Markdown table for each, and exits with 1 if a model did not load,

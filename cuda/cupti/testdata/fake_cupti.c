@@ -1,5 +1,4 @@
-/* A CUPTI without a GPU, for the tests: what a flush hands out is known, and the environment says what goes wrong.
- * SPDX-License-Identifier: MIT */
+/* A CUPTI without a GPU, for the tests: what a flush hands out is known, and the environment says what goes wrong. */
 #define _GNU_SOURCE
 #include <cupti.h>
 

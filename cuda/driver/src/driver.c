@@ -1,5 +1,4 @@
-/* Finding the driver and cuBLAS at run time. See driver.h.
- * SPDX-License-Identifier: MIT */
+/* Finding the driver and cuBLAS at run time. See driver.h. */
 #define _GNU_SOURCE
 #include "driver.h"
 

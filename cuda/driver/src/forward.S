@@ -1,7 +1,6 @@
 /* The jumps of driver.h: one for each function that names.inc lists (CMake writes
  * it from the toolkit's headers). A jump leaves all registers and the stack as the
- * caller made them, so it needs no signature.
- * SPDX-License-Identifier: MIT */
+ * caller made them, so it needs no signature. */
 
 .macro forward name, table, missing
     .text

@@ -8,7 +8,6 @@
 //
 // LLMSCALE_EMULATED_FAULT=kernel makes that kernel do nothing, so that tests can see
 // a wrong answer found out.
-// SPDX-License-Identifier: MIT
 #include "launch.h"
 
 #include <cuda.h>

@@ -1,5 +1,4 @@
 // The fibers behind emulate.h.
-// SPDX-License-Identifier: MIT
 #include "launch.h"
 
 #include "emulate.h"

@@ -9,7 +9,6 @@
 //     only when it is waited for;
 //   * a barrier that not all threads reach, or a shuffle with a lane that is gone,
 //     is an error, as are misaligned 16-byte copies.
-// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cmath>

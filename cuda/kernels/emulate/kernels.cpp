@@ -1,5 +1,4 @@
 // All kernels, compiled for the CPU, and a table of them.
-// SPDX-License-Identifier: MIT
 #include "launch.h"
 
 #include "../bandwidth.cu"

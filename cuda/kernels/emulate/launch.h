@@ -1,5 +1,4 @@
 // Running an emulated kernel by its name, as the driver does.
-// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstddef>

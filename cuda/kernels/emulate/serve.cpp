@@ -7,7 +7,6 @@
 // The answer on stdout: u32 length of an error, the error; where there is none, the
 // contents of all buffers in order. Buffers have exactly their size, so that with
 // -fsanitize=address an access past one ends the program.
-// SPDX-License-Identifier: MIT
 #include "launch.h"
 
 #include <cstdint>

@@ -1,7 +1,6 @@
 /* A libnvidia-ml.so.1 with one card, for the test that goes through the dynamic loader: NVIDIA's header
  * fixes the layouts, this file the answers. It lacks nvmlDeviceGetCurrentClocksEventReasons, as drivers
- * before R535 do, and the processes of MPS.
- * SPDX-License-Identifier: MIT */
+ * before R535 do, and the processes of MPS. */
 #include "nvml.h"
 
 #include <stdio.h>

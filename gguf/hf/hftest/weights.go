@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package hftest makes GPT-2 folders in the layout of Hugging Face, with random weights and a small vocabulary, for
 // tests. What it writes is made from the formats' definitions alone and shares no code with the readers.
 package hftest

@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package safetensors reads the tensor tables of safetensors files, the format in which Hugging Face models keep
 // their weights: 8 bytes with the length of a header, the header in JSON, then the tensors' bytes.
 //

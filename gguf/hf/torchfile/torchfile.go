@@ -1,5 +1,3 @@
-// SPDX-License-Identifier: MIT
-
 // Package torchfile reads the tensor table of a PyTorch state dict (pytorch_model.bin) as torch.save has written it
 // since PyTorch 1.6: a zip archive with a pickle and one uncompressed entry for each tensor storage.
 //
