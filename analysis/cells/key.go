@@ -1,11 +1,31 @@
 package cells
 
-import "llmscale/analysis/runs"
+import (
+	"fmt"
+
+	"llmscale/analysis/runs"
+)
 
 // Series is what one fit runs along: the models of a backend, at a batch size.
 type Series struct {
 	Backend   string `json:"backend" doc:"name of the backend"`
 	BatchSize int    `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
+}
+
+// Title names the series in a figure.
+func (s Series) Title() string {
+	if s.BatchSize > 1 {
+		return fmt.Sprintf("%s, batch %d", s.Backend, s.BatchSize)
+	}
+	return s.Backend
+}
+
+// FileSuffix tells files of the series' batch size from those of batch 1.
+func (s Series) FileSuffix() string {
+	if s.BatchSize > 1 {
+		return fmt.Sprintf("_bs%d", s.BatchSize)
+	}
+	return ""
 }
 
 // SeriesOf is the series of a record.

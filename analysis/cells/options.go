@@ -7,9 +7,12 @@ import (
 	"llmscale/internal/text"
 )
 
+// ParamsLabel is the default axis in a figure.
+const ParamsLabel = "total parameters (millions)"
+
 // Axes that Options.XAxis may name. The first is the default.
 var sizeAxes = []Axis{
-	{"params_total", "million parameters", "total parameters (millions)", "all parameters, embeddings included: TR121's axis"},
+	{"params_total", "million parameters", ParamsLabel, "all parameters, embeddings included: TR121's axis"},
 	{"params_non_embedding", "million parameters", "non-embedding parameters (millions)", "parameters less the embedding tables: the ones that every token is multiplied with"},
 	{"params_active", "million parameters", "active parameters (millions)", "parameters that take part in one decoded token: of a mixture of experts only those in use"},
 	{"bytes_per_token", "MB", "weights read per token (MB)", "weight bytes that one decoded token reads, in 1e6 bytes: it joins size, precision and experts"},

@@ -3,8 +3,13 @@
 // them from their JSON.
 package figure
 
-// Figure is one drawing. Names of models are as the config has them; other text is
-// ready to be read.
+import (
+	"cmp"
+	"slices"
+)
+
+// Figure is one drawing. Its texts hold names as configs and machines have them, with
+// whatever characters.
 type Figure struct {
 	Kind     string  `json:"kind"`
 	Name     string  `json:"name"` // of its files, without an extension
@@ -33,6 +38,14 @@ type Layer struct {
 	Points []Point   `json:"points,omitempty"`
 	Beyond []float64 `json:"beyond,omitempty"` // x of crosses along the upper edge, in a row for each layer
 	End    string    `json:"end,omitempty"`    // written beside the axes, at the right end of the line or level
+}
+
+// Join sorts the points by x and draws a line through them.
+func (l *Layer) Join() {
+	slices.SortStableFunc(l.Points, func(a, b Point) int { return cmp.Compare(a.X, b.X) })
+	for _, p := range l.Points {
+		l.Line = append(l.Line, XY{p.X, p.Y})
+	}
 }
 
 // XY is a place in the axes' units.

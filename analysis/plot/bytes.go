@@ -2,86 +2,77 @@ package plot
 
 import (
 	"fmt"
-	"image/color"
 	"math"
 	"strings"
 
-	gplot "gonum.org/v1/plot"
-	"gonum.org/v1/plot/text"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-
 	"llmscale/analysis/cells"
+	"llmscale/analysis/figure"
 	"llmscale/runner/record"
 )
 
 // bytesFigure puts decode time per token against the weight bytes that a token
 // must read. A model bound by memory bandwidth lies on a line of constant GB/s.
-func (b *book) bytesFigure() []*sheet {
-	p := newPlot()
-	sh := &sheet{kind: KindBytes, name: "decode_bytes",
-		xLabel: "weights read per decoded token (MB)", yLabel: "decode time per token (ms)", plot: p}
-	names := &labels{}
-	var x, y, rates span
-	var plain []string
-	var points []marks
-	models := map[string]bool{}
+func (b *book) bytesFigure() []figure.Figure {
+	var layers []figure.Layer
+	var shown []cells.Series
+	named := map[string]bool{}
 	for _, s := range b.series {
-		m := marks{look: b.look(s)}
+		l := figure.Layer{Look: b.look(s)}
 		for _, model := range b.r.Models {
-			if model.Backend != s.backend || model.BytesPerToken <= 0 {
+			if model.Backend != s.Backend || model.BytesPerToken <= 0 {
 				continue
 			}
-			ms, n := b.msPerToken(s, model.Name)
-			if n == 0 {
-				continue
+			if ms, n := b.msPerToken(s, model.Name); n > 0 {
+				l.Points = append(l.Points, figure.Point{Name: model.Name, X: float64(model.BytesPerToken) * 1e-6, Y: ms, Named: !named[model.Name]})
+				named[model.Name] = true
 			}
-			pt := mark{name: model.Name, x: float64(model.BytesPerToken) * 1e-6, y: ms, lo: ms, hi: ms, annotated: !models[model.Name]}
-			models[model.Name] = true
-			x.add(pt.x)
-			y.add(pt.y)
-			rates.add(pt.x / pt.y)
-			m.points = append(m.points, pt)
 		}
-		if len(m.points) == 0 {
-			continue
+		if len(l.Points) > 0 {
+			layers, shown = append(layers, l), append(shown, s)
 		}
-		plain = append(plain, s.String())
-		points = append(points, m)
-		names.points = append(names.points, m.points...)
-		sh.legend = append(sh.legend, legendEntry{fmt.Sprintf("%s (%s)", s, count(len(m.points), "model", "models")), m.sample(false)})
 	}
-	if len(points) == 0 {
+	if len(layers) == 0 {
 		return nil
 	}
-	guides := &bandwidths{}
-	p.Add(guides)
-	for _, m := range points {
-		p.Add(m)
+	layers, left := figure.First(layers, "backends")
+	var x, y, rates figure.Span
+	var plain []string
+	var legend []figure.Key
+	for i := range layers {
+		for _, pt := range layers[i].Points {
+			x.Add(pt.X)
+			y.Add(pt.Y)
+			rates.Add(pt.X / pt.Y)
+		}
+		plain = append(plain, shown[i].Title())
+		legend = append(legend, layers[i].Key(fmt.Sprintf("%s (%s)", shown[i].Title(), count(len(layers[i].Points), "model", "models"))))
 	}
-	p.Add(names)
-	logAxis(&p.X, x)
-	logAxis(&p.Y, y)
-	guides.choose(p, rates)
-	guides.points = names.points
-	names.lines, names.avoid = guides.lines, guides
-	sh.legend = append(sh.legend, legendEntry{"constant rate of reading weights", curve{style: guideStyle}.sample})
-	sh.title = "Decode time against weight bytes: " + backendsTitle(plain) + ", all scenarios"
-	sh.subtitle = "mode kv_decode · geometric mean over scenarios of the median time per token"
-	sh.caption = func() string {
-		return "Decode time per token against the weight bytes that one token reads, for " + strings.Join(plain, ", ") +
+	f := figure.Figure{
+		Kind:     KindBytes,
+		Name:     "decode_bytes",
+		Title:    "Decode time against weight bytes: " + backendsTitle(plain) + ", all scenarios",
+		Subtitle: "mode kv_decode · geometric mean over scenarios of the median time per token" + left,
+		Caption: "Decode time per token against the weight bytes that one token reads, for " + strings.Join(plain, ", ") +
 			". Dashed lines are constant rates of reading weights: models that run along one of them are bound by that bandwidth, models above it spend time on something else. " +
-			"Reads of the KV cache are not counted, and a rate above the memory's bandwidth means that weights stayed in a cache." + droppedText(names.dropped)
+			"Reads of the KV cache are not counted, and a rate above the memory's bandwidth means that weights stayed in a cache.",
+		X: figure.LogAxis("weights read per decoded token (MB)", x),
 	}
-	return []*sheet{sh}
+	axis := figure.LogAxis("decode time per token (ms)", y)
+	guides := constantRates(f.X, axis, rates)
+	if len(guides) > 0 {
+		legend = append(legend, guides[0].Key("constant rate of reading weights"))
+	}
+	f.Legend = legend
+	f.Panels = []figure.Panel{{Y: axis, Layers: append(guides, layers...)}}
+	return []figure.Figure{f}
 }
 
 // msPerToken is the geometric mean over n scenarios of a model's decode time per
 // token.
-func (b *book) msPerToken(s series, model string) (ms float64, n int) {
+func (b *book) msPerToken(s cells.Series, model string) (ms float64, n int) {
 	sum := 0.0
 	for _, c := range b.r.CellsOf(cells.AllScenarios) {
-		if c.Mode == record.ModeDecode && c.Backend == s.backend && c.BatchSize == s.batch && c.Model == model &&
+		if c.Mode == record.ModeDecode && c.Backend == s.Backend && c.BatchSize == s.BatchSize && c.Model == model &&
 			c.MSPerToken != nil && *c.MSPerToken > 0 {
 			sum += math.Log(*c.MSPerToken)
 			n++
@@ -93,66 +84,25 @@ func (b *book) msPerToken(s series, model string) (ms float64, n int) {
 	return math.Exp(sum / float64(n)), n
 }
 
-var guideStyle = draw.LineStyle{Color: grey, Width: 0.7, Dashes: []vg.Length{4, 3}}
-
-// bandwidths draws lines of constant GB/s with their names on them.
-type bandwidths struct {
-	lines  []curve
-	rates  []float64      // GB/s, one for each line
-	points []mark         // not to be covered by the names
-	taken  []vg.Rectangle // by the names
-}
-
-// choose takes round rates around those of the data whose lines cross the frame
-// of p: x is in MB and y in ms, so x/y is in GB/s.
-func (g *bandwidths) choose(p *gplot.Plot, data span) {
-	lo, hi := data.lo/2.5, data.hi*2.5
-	set := mantissas[2]
+// constantRates are lines of round rates around those of the data, which cross the
+// frame: x is in MB and y in ms, so x/y is in GB/s.
+func constantRates(x, y figure.Axis, data figure.Span) []figure.Layer {
+	lo, hi := data.Low/2.5, data.High*2.5
+	mantissas := []float64{1, 2, 5}
 	if math.Log10(hi/lo) > 2.5 {
-		set = mantissas[0]
+		mantissas = []float64{1}
 	}
-	for e := int(math.Floor(math.Log10(lo))); e <= int(math.Ceil(math.Log10(hi))); e++ {
-		for _, m := range set {
-			rate := pow10(m, e)
-			x0, x1 := max(p.X.Min, rate*p.Y.Min), min(p.X.Max, rate*p.Y.Max)
-			if rate < lo || rate > hi || x1/x0 < 1.5 {
-				continue
-			}
-			g.rates = append(g.rates, rate)
-			g.lines = append(g.lines, curve{xs: []float64{x0, x1}, ys: []float64{x0 / rate, x1 / rate}, style: guideStyle})
+	var out []figure.Layer
+	for _, rate := range figure.RoundNumbers(lo, hi, mantissas...) {
+		from, to := max(x.Min, rate*y.Min), min(x.Max, rate*y.Max)
+		if to/from < 1.5 {
+			continue
 		}
+		out = append(out, figure.Layer{
+			Look:   figure.Muted().Stroke(0.7, 4, 3),
+			Line:   []figure.XY{{X: from, Y: from / rate}, {X: to, Y: to / rate}},
+			OnLine: figure.Number(rate) + " GB/s",
+		})
 	}
-}
-
-// Plot implements plot.Plotter.
-func (g *bandwidths) Plot(c draw.Canvas, p *gplot.Plot) {
-	trX, trY := p.Transforms(&c)
-	sty := textStyle(8.5, false, muted)
-	sty.XAlign, sty.YAlign = text.XCenter, text.YCenter
-	var points []vg.Rectangle
-	for _, pt := range g.points {
-		at := vg.Point{X: trX(pt.x), Y: trY(pt.y)}
-		points = append(points, grow(vg.Rectangle{Min: at, Max: at}, glyphRadius+2))
-	}
-	g.taken = nil
-	for i, line := range g.lines {
-		line.Plot(c, p)
-		start := vg.Point{X: trX(line.xs[0]), Y: trY(line.ys[0])}
-		end := vg.Point{X: trX(line.xs[1]), Y: trY(line.ys[1])}
-		label := tickLabel(g.rates[i]) + " GB/s"
-		w, h := sty.Width(label)+6, vg.Length(11)
-		// As near to the line's start as the frame and the points allow.
-		for f := max((w/2+2)/(end.X-start.X), (h/2+2)/(end.Y-start.Y)); f < 0.9; f += 0.04 {
-			at := vg.Point{X: start.X + f*(end.X-start.X), Y: start.Y + f*(end.Y-start.Y)}
-			box := vg.Rectangle{Min: vg.Point{X: at.X - w/2, Y: at.Y - h/2}, Max: vg.Point{X: at.X + w/2, Y: at.Y + h/2}}
-			if overlapsAny(box, g.taken) || overlapsAny(box, points) {
-				continue
-			}
-			c.SetColor(color.White)
-			c.Fill(box.Path())
-			c.FillText(sty, at, label)
-			g.taken = append(g.taken, box)
-			break
-		}
-	}
+	return out
 }

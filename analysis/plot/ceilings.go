@@ -4,127 +4,126 @@ import (
 	"fmt"
 	"strings"
 
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
+	"llmscale/analysis/figure"
 )
 
 // ceilingFigures show for each device what it can read at each working set, and
 // where decode lies below that.
-func (b *book) ceilingFigures() []*sheet {
-	var out []*sheet
+func (b *book) ceilingFigures() []figure.Figure {
+	var out []figure.Figure
 	for i := range b.r.Ceilings {
 		if d := &b.r.Ceilings[i]; len(d.Read) > 1 {
-			out = append(out, b.ceilingSheet(d))
+			out = append(out, b.ceilingFigure(d))
 		}
 	}
 	return out
 }
 
-func (b *book) ceilingSheet(d *analysis.DeviceCeiling) *sheet {
-	p := newPlot()
-	sh := &sheet{
-		kind: KindCeilings, name: "ceilings_" + d.Kind,
-		title:  "What decode reads against what can be read: " + clean(d.Device()),
-		xLabel: "bytes that a step, or a pass of the probe, reads (MB)",
-		yLabel: "reading (GB/s)",
-		plot:   p,
+func (b *book) ceilingFigure(d *analysis.DeviceCeiling) figure.Figure {
+	f := figure.Figure{
+		Kind:  KindCeilings,
+		Name:  "ceilings_" + d.Kind,
+		Title: "What decode reads against what can be read: " + d.Device(),
 	}
 	if d.Threads > 0 {
-		sh.name += fmt.Sprintf("_%d_threads", d.Threads)
+		f.Name += fmt.Sprintf("_%d_threads", d.Threads)
 	}
-	var x, y span
-	measured := marks{look: look{grey, glyphs[0]}}
+	var x, y figure.Span
+	measured := figure.Layer{Look: figure.Muted()}
 	for _, r := range d.Read {
-		pt := mark{x: float64(r.WorkingSetB) / 1e6, y: r.BytesPerS / 1e9}
-		pt.lo, pt.hi = pt.y, pt.y
-		measured.points = append(measured.points, pt)
-		x.add(pt.x)
-		y.add(pt.y)
+		pt := figure.Point{X: float64(r.WorkingSetB) / 1e6, Y: r.BytesPerS / 1e9}
+		measured.Points = append(measured.Points, pt)
+		x.Add(pt.X)
+		y.Add(pt.Y)
 	}
-	names := &labels{points: measured.points}
-	var series []marks
-	var plain []string
+	var layers []figure.Layer
+	var shown []cells.Series
 	scenarios := 0
 	for _, s := range b.series {
-		m := marks{look: b.look(s)}
-		at := map[string]int{} // the point of each model: its best scenario
-		all := map[string]bool{}
-		for i := range b.r.CeilingShares {
-			c := &b.r.CeilingShares[i]
-			if c.Backend != s.backend || c.BatchSize != s.batch || !d.Is(c.Device, c.Threads) || c.Share == nil || c.GBPerS == nil {
-				continue
-			}
-			all[c.Scenario] = true
-			pt := mark{name: c.Model, x: float64(c.Bytes()) / 1e6, y: *c.GBPerS, annotated: true}
-			pt.lo, pt.hi = pt.y, pt.y
-			k, seen := at[c.Model]
-			if !seen {
-				at[c.Model] = len(m.points)
-				m.points = append(m.points, pt)
-				continue
-			}
-			pt.lo, pt.hi = min(pt.lo, m.points[k].lo), max(pt.hi, m.points[k].hi)
-			if pt.y < m.points[k].y {
-				pt.x, pt.y = m.points[k].x, m.points[k].y
-			}
-			m.points[k] = pt
+		if points, n := b.ceilingPoints(d, s); n > 0 {
+			layers = append(layers, figure.Layer{Look: b.look(s), Points: points})
+			shown = append(shown, s)
+			scenarios = max(scenarios, n)
 		}
-		if len(m.points) == 0 {
-			continue
-		}
-		scenarios = max(scenarios, len(all))
-		for _, pt := range m.points {
-			x.add(pt.x)
-			y.add(pt.lo, pt.hi)
-		}
-		series, plain = append(series, m), append(plain, s.String())
-		names.points = append(names.points, m.points...)
-		sh.legend = append(sh.legend, legendEntry{fmt.Sprintf("decode, %s (%s)", s, count(len(m.points), "model", "models")), m.sample(scenarios > 1)})
 	}
-	logAxis(&p.X, x)
-	logAxis(&p.Y, y)
+	layers, left := figure.First(layers, "backends")
+	var plain []string
+	for i := range layers {
+		for _, pt := range layers[i].Points {
+			x.Add(pt.X)
+			y.Add(pt.Low, pt.High)
+		}
+		plain = append(plain, shown[i].Title())
+		f.Legend = append(f.Legend, layers[i].Key(fmt.Sprintf("decode, %s (%s)", shown[i].Title(), count(len(layers[i].Points), "model", "models"))))
+	}
+	f.X = figure.LogAxis("bytes that a step, or a pass of the probe, reads (MB)", x)
+	steps, half := ceilingLines(d, f.X)
+	f.Panels = []figure.Panel{{
+		Y:      figure.LogAxis("reading (GB/s)", y),
+		Layers: append([]figure.Layer{half, steps, measured}, layers...),
+	}}
+	f.Legend = append(f.Legend, measured.Key("best rate measured"), steps.Key("ceiling"), half.Key("half of it"))
 
-	// The envelope in steps, to the frame on both sides.
-	steps := curve{style: draw.LineStyle{Color: ink, Width: 1.1}}
-	last := p.X.Min
-	for i, r := range d.Envelope {
-		to := p.X.Max
-		if i+1 < len(d.Envelope) {
-			to = float64(d.Envelope[i+1].WorkingSetB) / 1e6
-		}
-		steps.xs = append(steps.xs, last, to)
-		steps.ys = append(steps.ys, r.BytesPerS/1e9, r.BytesPerS/1e9)
-		last = to
-	}
-	half := curve{style: draw.LineStyle{Color: grey, Width: 0.8, Dashes: []vg.Length{4, 3}}}
-	for i := range steps.xs {
-		half.xs, half.ys = append(half.xs, steps.xs[i]), append(half.ys, steps.ys[i]/2)
-	}
-	names.lines = []curve{steps, half}
-	p.Add(half, steps, measured)
-	for _, m := range series {
-		p.Add(m)
-	}
-	p.Add(names)
-	sh.legend = append(sh.legend, legendEntry{"best rate measured", measured.sample(false)}, legendEntry{"ceiling", steps.sample}, legendEntry{"half of it", half.sample})
 	what := "best of all passes"
 	if d.Sessions > 1 {
 		what += fmt.Sprintf(" of %d sessions", d.Sessions)
 	}
-	sh.subtitle = fmt.Sprintf("%s · probe: %s · decode: weights and KV cache of a step over its median time", clean(d.Name), what)
+	f.Subtitle = fmt.Sprintf("%s · probe: %s · decode: weights and KV cache of a step over its median time", d.Name, what)
 	if scenarios > 1 {
-		sh.subtitle += fmt.Sprintf(", fastest of %d scenarios, whisker over all", scenarios)
+		f.Subtitle += fmt.Sprintf(", fastest of %d scenarios, whisker over all", scenarios)
 	}
-	sh.caption = func() string {
-		text := fmt.Sprintf("Rate of reading against the bytes that are read again and again, on %s. Grey points are the probe's best rates at each working set; the line is the ceiling that shares are taken of, which never rises and between two working sets is that of the smaller one. ", clean(d.Device()))
-		if len(plain) > 0 {
-			text += fmt.Sprintf("Coloured points are decode on %s: what a step reads over its time. Near the line, decode is bound by reading; far below it, by something else.", strings.Join(plain, ", "))
-		} else {
-			text += "No decode of the run could be compared with it."
+	f.Subtitle += left
+	f.Caption = fmt.Sprintf("Rate of reading against the bytes that are read again and again, on %s. Grey points are the probe's best rates at each working set; the line is the ceiling that shares are taken of, which never rises and between two working sets is that of the smaller one. ", d.Device())
+	if len(plain) > 0 {
+		f.Caption += fmt.Sprintf("Coloured points are decode on %s: what a step reads over its time. Near the line, decode is bound by reading; far below it, by something else.", strings.Join(plain, ", "))
+	} else {
+		f.Caption += "No decode of the run could be compared with it."
+	}
+	return f
+}
+
+// ceilingPoints are a point for each model of a series that ran on d: its fastest
+// scenario, with a whisker over all. scenarios counts those of all models.
+func (b *book) ceilingPoints(d *analysis.DeviceCeiling, s cells.Series) (points []figure.Point, scenarios int) {
+	at := map[string]int{} // the point of each model
+	seen := map[string]bool{}
+	for i := range b.r.CeilingShares {
+		c := &b.r.CeilingShares[i]
+		if c.Backend != s.Backend || c.BatchSize != s.BatchSize || !d.Is(c.Device, c.Threads) || c.Share == nil || c.GBPerS == nil {
+			continue
 		}
-		return text + droppedText(names.dropped)
+		seen[c.Scenario] = true
+		pt := figure.Point{Name: c.Model, X: float64(c.Bytes()) / 1e6, Y: *c.GBPerS, Low: *c.GBPerS, High: *c.GBPerS, Named: true}
+		k, have := at[c.Model]
+		if !have {
+			at[c.Model] = len(points)
+			points = append(points, pt)
+			continue
+		}
+		best := &points[k]
+		if pt.Y > best.Y {
+			best.X, best.Y = pt.X, pt.Y
+		}
+		best.Low, best.High = min(best.Low, pt.Low), max(best.High, pt.High)
 	}
-	return sh
+	return points, len(seen)
+}
+
+// ceilingLines are the ceiling in steps, to the frame on both sides, and half of it.
+func ceilingLines(d *analysis.DeviceCeiling, x figure.Axis) (steps, half figure.Layer) {
+	steps.Look, half.Look = figure.Ink().Stroke(1.1), figure.Muted().Stroke(0.8, 4, 3)
+	from := x.Min
+	for i, r := range d.Envelope {
+		to := x.Max
+		if i+1 < len(d.Envelope) {
+			to = float64(d.Envelope[i+1].WorkingSetB) / 1e6
+		}
+		rate := r.BytesPerS / 1e9
+		steps.Line = append(steps.Line, figure.XY{X: from, Y: rate}, figure.XY{X: to, Y: rate})
+		half.Line = append(half.Line, figure.XY{X: from, Y: rate / 2}, figure.XY{X: to, Y: rate / 2})
+		from = to
+	}
+	return steps, half
 }

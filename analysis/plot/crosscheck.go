@@ -5,16 +5,15 @@ import (
 	"math"
 	"slices"
 
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
+	"llmscale/analysis/figure"
 	"llmscale/runner/record"
 )
 
 // crosscheckFigures show for each native and Ollama backend the ratio of their
 // times against size: decode above, prefill below.
-func (b *book) crosscheckFigures() []*sheet {
+func (b *book) crosscheckFigures() []figure.Figure {
 	type pair struct {
 		native, ollama string
 		batch          int
@@ -32,110 +31,74 @@ func (b *book) crosscheckFigures() []*sheet {
 		}
 		rows[p] = append(rows[p], c)
 	}
-	var out []*sheet
+	var out []figure.Figure
 	for _, p := range order {
-		sh := crosscheckSheet(rows[p])
-		sh.name = "crosscheck_" + p.native + "_" + p.ollama + series{p.native, p.batch}.suffix()
-		sh.title = fmt.Sprintf("Ollama's time over native's against model size: %s, %s", series{p.ollama, p.batch}, clean(p.native))
-		out = append(out, sh)
+		f := crosscheckFigure(rows[p])
+		s := cells.Series{Backend: p.ollama, BatchSize: p.batch}
+		f.Name = "crosscheck_" + p.native + "_" + p.ollama + s.FileSuffix()
+		f.Title = fmt.Sprintf("Ollama's time over native's against model size: %s, %s", s.Title(), p.native)
+		out = append(out, f)
 	}
 	return out
 }
 
-func crosscheckSheet(rows []*analysis.Crosscheck) *sheet {
+func crosscheckFigure(rows []*analysis.Crosscheck) figure.Figure {
 	var scenarios []string
-	var x span
+	var x, calls figure.Span
+	models := map[string]bool{}
 	for _, c := range rows {
 		if !slices.Contains(scenarios, c.Scenario) {
 			scenarios = append(scenarios, c.Scenario)
 		}
-		x.add(*c.ParamsM)
+		x.Add(*c.ParamsM)
+		calls.Add(float64(min(c.NativeN, c.Counters.N)))
+		models[c.Model] = true
 	}
-	sh := &sheet{kind: KindCrosscheck, xLabel: paramsLabel, height: 7 * vg.Inch}
-	var labelled []*labels
-	models := map[string]bool{}
-	var calls span
+	scenarios, left := figure.First(scenarios, "scenarios")
+	f := figure.Figure{Kind: KindCrosscheck, X: figure.LogAxis(cells.ParamsLabel, x)}
+	dashed := figure.Muted().Stroke(0.8, 4, 3)
+	levels := []figure.Layer{
+		{Look: figure.Ink().Stroke(0.9), Level: new(1.0)},
+		{Look: dashed, Level: new(1 - analysis.CrosscheckTolerance)},
+		{Look: dashed, Level: new(1 + analysis.CrosscheckTolerance)},
+	}
 	for _, phase := range []string{record.ModeDecode, record.ModePrefill} {
-		p := newPlot()
-		logAxis(&p.X, x)
-		var y span
-		y.add(1)
-		var points []marks
-		names := &labels{}
+		var y figure.Span
+		var layers []figure.Layer
 		named := map[string]bool{}
 		for i, sc := range scenarios {
-			look := backendLook(i)
-			m := marks{look: look}
+			l := figure.Layer{Look: figure.Series(i)}
+			// Scenarios stand a little beside each other, so that no interval covers another.
+			shift := math.Pow(f.X.Max/f.X.Min, 0.011*(float64(i)-float64(len(scenarios)-1)/2))
 			for _, c := range rows {
 				if c.Phase != phase || c.Scenario != sc {
 					continue
 				}
-				b := c.Counters
-				// Scenarios stand a little beside each other, so that no interval covers another.
-				shift := math.Pow(p.X.Max/p.X.Min, 0.011*(float64(i)-float64(len(scenarios)-1)/2))
-				pt := mark{name: c.Model, x: *c.ParamsM * shift, y: *b.Ratio, lo: *b.Ratio, hi: *b.Ratio, annotated: !named[c.Model]}
+				pt := figure.Point{Name: c.Model, X: *c.ParamsM * shift, Y: *c.Counters.Ratio, Named: !named[c.Model]}
 				named[c.Model] = true
-				if b.RatioCI != nil {
-					pt.lo, pt.hi = b.RatioCI.Low, b.RatioCI.High
+				if ci := c.Counters.RatioCI; ci != nil {
+					pt.Low, pt.High = ci.Low, ci.High
+					y.Add(pt.Low, pt.High)
 				}
-				m.points = append(m.points, pt)
-				names.points = append(names.points, pt)
-				y.add(pt.lo, pt.y, pt.hi)
-				models[c.Model] = true
-				calls.add(float64(min(c.NativeN, b.N)))
+				y.Add(pt.Y)
+				l.Points = append(l.Points, pt)
 			}
-			if len(m.points) > 0 {
-				points = append(points, m)
-				if !slices.ContainsFunc(sh.legend, func(e legendEntry) bool { return e.text == clean(sc) }) {
-					sh.legend = append(sh.legend, legendEntry{clean(sc), m.sample(true)})
-				}
+			if len(l.Points) == 0 {
+				continue
 			}
-		}
-		if len(points) == 0 {
-			continue
-		}
-		if y.hi/y.lo > 6 {
-			logAxis(&p.Y, y)
-		} else {
-			linearAxis(&p.Y, y, 0.3, 0, math.NaN())
-		}
-		one := curve{xs: []float64{p.X.Min, p.X.Max}, ys: []float64{1, 1}, style: draw.LineStyle{Color: ink, Width: 0.9}}
-		p.Add(one)
-		for _, off := range []float64{1 - analysis.CrosscheckTolerance, 1 + analysis.CrosscheckTolerance} {
-			p.Add(curve{xs: one.xs, ys: []float64{off, off}, style: draw.LineStyle{Color: grey, Width: 0.8, Dashes: []vg.Length{4, 3}}})
-		}
-		for _, m := range points {
-			p.Add(m)
-		}
-		p.Add(names)
-		labelled = append(labelled, names)
-		label := map[string]string{record.ModeDecode: "decode: Ollama / native", record.ModePrefill: "prefill: Ollama / native"}[phase]
-		if sh.plot == nil {
-			sh.plot, sh.yLabel = p, label
-		} else {
-			sh.lower = &panel{plot: p, yLabel: label}
-		}
-	}
-	if sh.lower == nil {
-		sh.height = 0
-	}
-	sh.legend = append(sh.legend, legendEntry{fmt.Sprintf("%.0f %% off", 100*analysis.CrosscheckTolerance), curve{style: draw.LineStyle{Color: grey, Width: 0.8, Dashes: []vg.Length{4, 3}}}.sample})
-	n := fmt.Sprintf("%.0f", calls.lo)
-	if calls.hi > calls.lo {
-		n = fmt.Sprintf("%.0f to %.0f", calls.lo, calls.hi)
-	}
-	sh.subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval within one process", count(len(models), "model", "models"), n)
-	sh.caption = func() string {
-		var dropped []string // that found no room in one of the panels
-		for _, l := range labelled {
-			for _, name := range l.dropped {
-				if !slices.Contains(dropped, name) {
-					dropped = append(dropped, name)
-				}
+			layers = append(layers, l)
+			if !slices.ContainsFunc(f.Legend, func(k figure.Key) bool { return k.Text == sc }) {
+				f.Legend = append(f.Legend, l.Key(sc))
 			}
 		}
-		return fmt.Sprintf("Ratio of Ollama's times (its own counters, without sampling) to native ones against model size, for each scenario; above 1 Ollama is slower. Points are ratios of medians over %s calls of the side that has fewer, whiskers their 95 %% intervals, which hold within one process; points of one size stand a little beside each other. Dashed lines are %.0f %% off. "+
-			"A ratio that falls towards 1 as models grow is a fixed cost of each token or call; one that stays is a cost in proportion to the work.", n, 100*analysis.CrosscheckTolerance) + droppedText(dropped)
+		if len(layers) > 0 {
+			label := map[string]string{record.ModeDecode: "decode: Ollama / native", record.ModePrefill: "prefill: Ollama / native"}[phase]
+			f.Panels = append(f.Panels, figure.Panel{Y: ratioAxis(label, y, 0.3, 0), Layers: append(slices.Clone(levels), layers...)})
+		}
 	}
-	return sh
+	f.Legend = append(f.Legend, levels[1].Key(fmt.Sprintf("%.0f %% off", 100*analysis.CrosscheckTolerance)))
+	f.Subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval within one process%s", count(len(models), "model", "models"), calls, left)
+	f.Caption = fmt.Sprintf("Ratio of Ollama's times (its own counters, without sampling) to native ones against model size, for each scenario; above 1 Ollama is slower. Points are ratios of medians over %s calls of the side that has fewer, whiskers their 95 %% intervals, which hold within one process; points of one size stand a little beside each other. Dashed lines are %.0f %% off. "+
+		"A ratio that falls towards 1 as models grow is a fixed cost of each token or call; one that stays is a cost in proportion to the work.", calls, 100*analysis.CrosscheckTolerance)
+	return f
 }

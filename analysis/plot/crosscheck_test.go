@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/figure"
+	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/plot/plottest"
 )
 
@@ -14,19 +15,15 @@ func TestCrosscheckFigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	draw := func() []figure.Drawn {
+	drawn := func() []figure.Drawn {
 		t.Helper()
-		var out []figure.Drawn
-		for _, sh := range newBook(r).crosscheckFigures() {
-			f, err := sh.save(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, f)
+		figs, err := draw.Write(t.TempDir(), newBook(r).crosscheckFigures())
+		if err != nil {
+			t.Fatal(err)
 		}
-		return out
+		return figs
 	}
-	figs := draw()
+	figs := drawn()
 	if len(figs) != 1 || figs[0].Name != "crosscheck_native_cpu_f32_ollama_cpu_f32" {
 		t.Fatalf("%v", names(figs))
 	}
@@ -42,11 +39,11 @@ func TestCrosscheckFigure(t *testing.T) {
 			c.Counters.Ratio = nil
 		}
 	}
-	if figs = draw(); len(figs) != 1 || strings.Contains(checkXML(t, figs[0].SVGPath), "prefill: Ollama") {
+	if figs = drawn(); len(figs) != 1 || strings.Contains(checkXML(t, figs[0].SVGPath), "prefill: Ollama") {
 		t.Errorf("%v", names(figs))
 	}
 	r.Crosscheck = nil
-	if figs = draw(); len(figs) != 0 {
+	if figs = drawn(); len(figs) != 0 {
 		t.Errorf("%v", names(figs))
 	}
 }

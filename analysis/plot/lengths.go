@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/lengths"
 )
@@ -27,7 +28,7 @@ func (b *book) lengthFigures() []figure.Figure {
 			if d.Depth > least {
 				continue // one figure is of one depth, and the table has the others
 			}
-			if d.Backend == s.backend && d.BatchSize == s.batch && d.GenTokens > 0 && d.MSPerTokenMin > 0 {
+			if d.Backend == s.Backend && d.BatchSize == s.BatchSize && d.GenTokens > 0 && d.MSPerTokenMin > 0 {
 				if byPrompt[d.PromptTokens] == nil {
 					prompts = append(prompts, d.PromptTokens)
 				}
@@ -37,7 +38,7 @@ func (b *book) lengthFigures() []figure.Figure {
 		slices.Sort(prompts)
 		for _, prompt := range prompts {
 			f := lengthFigure(s, prompt, byPrompt[prompt])
-			f.Name = "decode_length_" + s.backend + s.suffix()
+			f.Name = "decode_length_" + s.Backend + s.FileSuffix()
 			if len(prompts) > 1 {
 				f.Name += fmt.Sprintf("_p%d", prompt)
 			}
@@ -47,7 +48,7 @@ func (b *book) lengthFigures() []figure.Figure {
 	return out
 }
 
-func lengthFigure(s series, prompt int, rows []lengths.DecodeLength) figure.Figure {
+func lengthFigure(s cells.Series, prompt int, rows []lengths.DecodeLength) figure.Figure {
 	slices.SortStableFunc(rows, func(a, c lengths.DecodeLength) int { return cmp.Compare(value(a.ParamsM), value(c.ParamsM)) })
 	var names []string
 	for _, d := range rows {
@@ -77,12 +78,12 @@ func lengthFigure(s series, prompt int, rows []lengths.DecodeLength) figure.Figu
 	prompts := count(prompt, "token", "tokens")
 	return figure.Figure{
 		Kind:  KindLengths,
-		Title: fmt.Sprintf("Decode time per token against the length of the answer: %s", s),
+		Title: fmt.Sprintf("Decode time per token against the length of the answer: %s", s.Title()),
 		Subtitle: fmt.Sprintf("mode kv_decode · %s%s · prompts of %s · median of %s calls, with the fastest and the slowest",
 			models, left, prompts, calls),
 		X:      figure.LogAxis("length of the answer (tokens decoded)", x),
 		Panels: []figure.Panel{{Y: figure.LogAxis("decode time per token (ms)", y), Layers: layers}},
 		Caption: fmt.Sprintf("Decode time of a call over the tokens that it decoded, against their number, for %s and prompts of %s, on log-log axes. Points are medians over the calls (%s for each), whiskers reach from the fastest to the slowest call; the colour runs from the smallest model (dark) to the largest. "+
-			"A level line is decode in proportion to its length; one that falls shows a fixed cost of each call, one that rises what a longer KV cache costs.", s, prompts, calls),
+			"A level line is decode in proportion to its length; one that falls shows a fixed cost of each call, one that rises what a longer KV cache costs.", s.Title(), prompts, calls),
 	}
 }

@@ -6,22 +6,18 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/plot/plottest"
 )
 
 // wallFigures draws the figures of the memory wall alone.
 func wallFigures(t *testing.T, r *analysis.Result) []figure.Drawn {
 	t.Helper()
-	dir := t.TempDir()
-	var out []figure.Drawn
-	for _, sh := range newBook(r).wallFigures() {
-		f, err := sh.save(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, f)
+	figs, err := draw.Write(t.TempDir(), newBook(r).wallFigures())
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out
+	return figs
 }
 
 func TestMemoryWallFigure(t *testing.T) {

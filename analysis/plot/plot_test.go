@@ -219,7 +219,7 @@ func TestUnwritable(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(file, small().Result()); err == nil || !strings.HasPrefix(err.Error(), "plot: ") {
+	if _, err := Write(file, small().Result()); err == nil || !strings.HasPrefix(err.Error(), "draw: ") {
 		t.Errorf("a file in the folder's place: %v", err)
 	}
 }

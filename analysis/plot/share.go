@@ -3,84 +3,70 @@ package plot
 import (
 	"fmt"
 	"math"
-	"slices"
-	"strings"
-
-	"gonum.org/v1/plot/vg/draw"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/figure"
 )
 
 // shareFigures show the share of decode in end-to-end time against size, one
 // figure for each backend with a line for each scenario.
-func (b *book) shareFigures() []*sheet {
-	var out []*sheet
+func (b *book) shareFigures() []figure.Figure {
+	var out []figure.Figure
 	for _, s := range b.series {
-		if sh := b.shareSheet(s); sh != nil {
-			out = append(out, sh)
-		}
+		out = append(out, b.shareFigure(s)...)
 	}
 	return out
 }
 
-func (b *book) shareSheet(s series) *sheet {
-	p := newPlot()
-	sh := &sheet{kind: KindShare, name: "decode_share_" + s.backend + s.suffix(),
-		xLabel: paramsLabel, yLabel: "decode share of end-to-end time (%)", plot: p}
+func (b *book) shareFigure(s cells.Series) []figure.Figure {
 	var scenarios []string
-	models := map[string]bool{}
+	points := map[string][]figure.Point{}
+	named := map[string]bool{}
 	for _, d := range b.r.DecodeFractions {
-		if d.Backend == s.backend && d.BatchSize == s.batch && d.Scenario != cells.AllScenarios && !slices.Contains(scenarios, d.Scenario) {
-			scenarios = append(scenarios, d.Scenario)
-		}
-	}
-	var x, y span
-	names := &labels{}
-	var all []marks
-	for i, scenario := range scenarios {
-		m := marks{look: backendLook(i)}
-		for _, d := range b.r.DecodeFractions {
-			if d.Backend != s.backend || d.BatchSize != s.batch || d.Scenario != scenario || d.ParamsM == nil || *d.ParamsM <= 0 {
-				continue
-			}
-			v := 100 * d.Fraction
-			m.points = append(m.points, mark{name: d.Model, x: *d.ParamsM, y: v, lo: v, hi: v, annotated: !models[d.Model]})
-			models[d.Model] = true
-			x.add(*d.ParamsM)
-			y.add(v)
-		}
-		if len(m.points) == 0 {
+		if d.Backend != s.Backend || d.BatchSize != s.BatchSize || d.Scenario == cells.AllScenarios || d.ParamsM == nil || *d.ParamsM <= 0 {
 			continue
 		}
-		slices.SortStableFunc(m.points, func(a, c mark) int { return compareFloat(a.x, c.x) })
-		line := curve{style: draw.LineStyle{Color: m.look.color, Width: 1.1}}
-		for _, pt := range m.points {
-			line.xs, line.ys = append(line.xs, pt.x), append(line.ys, pt.y)
+		if points[d.Scenario] == nil {
+			scenarios = append(scenarios, d.Scenario)
 		}
-		p.Add(line)
-		all = append(all, m)
-		names.points = append(names.points, m.points...)
-		names.lines = append(names.lines, line)
-		sh.legend = append(sh.legend, legendEntry{scenarioTitle(scenario), line.sampleWith(m)})
+		points[d.Scenario] = append(points[d.Scenario], figure.Point{Name: d.Model, X: *d.ParamsM, Y: 100 * d.Fraction})
 	}
-	if len(all) == 0 {
+	if len(scenarios) == 0 {
 		return nil
 	}
-	for _, m := range all {
-		p.Add(m)
+	all := count(len(scenarios), "scenario", "scenarios")
+	scenarios, left := figure.First(scenarios, "scenarios")
+	f := figure.Figure{
+		Kind:  KindShare,
+		Name:  "decode_share_" + s.Backend + s.FileSuffix(),
+		Title: fmt.Sprintf("Decode share of end-to-end time against model size: %s", s.Title()),
 	}
-	p.Add(names)
-	logAxis(&p.X, x)
-	linearAxis(&p.Y, y, 2, math.NaN(), 100)
+	var x, y figure.Span
+	var layers []figure.Layer
+	for i, scenario := range scenarios {
+		l := figure.Layer{Look: figure.Series(i), Points: points[scenario]}
+		for k := range l.Points {
+			pt := &l.Points[k]
+			pt.Named = !named[pt.Name]
+			named[pt.Name] = true
+			x.Add(pt.X)
+			y.Add(pt.Y)
+		}
+		l.Join()
+		layers, f.Legend = append(layers, l), append(f.Legend, l.Key(scenarioTitle(scenario)))
+	}
+	f.X = figure.LogAxis(cells.ParamsLabel, x)
+	f.Panels = []figure.Panel{{Y: figure.LinearAxis("decode share of end-to-end time (%)", y, 2, math.NaN(), 100), Layers: layers}}
 	answer := ""
 	if n := b.genTokens(cells.AllScenarios); n > 0 {
-		answer = fmt.Sprintf(" · answers of %d tokens", n)
+		answer = fmt.Sprintf("answers of %d tokens", n)
 	}
-	sh.title = fmt.Sprintf("Decode share of end-to-end time against model size: %s", s)
-	sh.subtitle = fmt.Sprintf("%s · %s%s", count(len(models), "model", "models"), count(len(all), "scenario", "scenarios"), answer)
-	sh.caption = func() string {
-		return fmt.Sprintf("Share of decode in end-to-end time against model size, for %s%s: median decode divided by median end-to-end time, for each scenario. The rest is prefill. The axis does not start at zero.",
-			s, strings.Replace(answer, " · ", ", ", 1)) + droppedText(names.dropped)
+	f.Subtitle = fmt.Sprintf("%s · %s%s", count(len(named), "model", "models"), all, left)
+	f.Caption = "Share of decode in end-to-end time against model size, for " + s.Title()
+	if answer != "" {
+		f.Subtitle += " · " + answer
+		f.Caption += ", " + answer
 	}
-	return sh
+	f.Caption += ": median decode divided by median end-to-end time, for each scenario. The rest is prefill. The axis does not start at zero."
+	return []figure.Figure{f}
 }

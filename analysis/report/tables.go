@@ -261,7 +261,7 @@ func (w *writer) scaling() {
 
 func (w *writer) axisWithUnit() string {
 	if w.r.Axis.Label == "" {
-		return "total parameters (millions)"
+		return cells.ParamsLabel
 	}
 	return doc.Text(w.r.Axis.Label)
 }

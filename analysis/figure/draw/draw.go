@@ -17,6 +17,7 @@ import (
 	"image/color"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 
+	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	words "llmscale/internal/text"
 )
@@ -45,19 +47,30 @@ func Write(dir string, figs []figure.Figure) ([]figure.Drawn, error) {
 	drawn := make([]figure.Drawn, 0, len(figs))
 	taken := map[string]bool{}
 	for _, f := range figs {
-		d, err := One(dir, f, taken)
+		f.Name = uniqueName(fileName(f.Name), taken)
+		d, err := write(dir, clean(f))
 		if err != nil {
-			return drawn, fmt.Errorf("draw: %s: %w", d.Name, err)
+			return drawn, fmt.Errorf("draw: %s: %w", f.Name, err)
 		}
 		drawn = append(drawn, d)
 	}
 	return drawn, nil
 }
 
-// One draws f on both kinds of canvas and writes the two files, under a name that is
-// not taken.
-func One(dir string, f figure.Figure, taken map[string]bool) (figure.Drawn, error) {
-	f.Name = uniqueName(fileName(f.Name), taken)
+// clean makes one printable line of each text, which holds names from configs and
+// machines.
+func clean(f figure.Figure) figure.Figure {
+	f.Title, f.Subtitle, f.Caption = doc.Clean(f.Title), doc.Clean(f.Subtitle), doc.Clean(f.Caption)
+	f.X.Label = doc.Clean(f.X.Label)
+	f.Legend = slices.Clone(f.Legend)
+	for i := range f.Legend {
+		f.Legend[i].Text = doc.Clean(f.Legend[i].Text)
+	}
+	return f
+}
+
+// write draws f on both kinds of canvas and writes the two files.
+func write(dir string, f figure.Figure) (figure.Drawn, error) {
 	d := figure.Drawn{Kind: f.Kind, Name: f.Name, Title: f.Title,
 		PNGPath: filepath.Join(dir, f.Name+".png"), SVGPath: filepath.Join(dir, f.Name+".svg")}
 	s, err := newSheet(f)
