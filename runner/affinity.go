@@ -57,7 +57,7 @@ func threadsFor(b config.Backend, cores int) int {
 }
 
 // bind chooses the processor of each thread of a backend; nil: none is bound.
-func bind(b config.Backend, allowed []int) ([]int, error) {
+func bind(b config.Backend, allowed, cores []int) ([]int, error) {
 	if b.CPUAffinity == config.AffinityNone || b.CPUAffinity == "" {
 		return nil, nil
 	}
@@ -66,7 +66,7 @@ func bind(b config.Backend, allowed []int) ([]int, error) {
 	}
 	var cpus []int
 	if b.CPUAffinity == config.AffinityCores {
-		cpus = onePerCore(allowed)
+		cpus = cores
 	} else {
 		var err error
 		if cpus, err = cpulist.Parse(b.CPUAffinity); err != nil {

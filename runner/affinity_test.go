@@ -25,7 +25,7 @@ func TestBind(t *testing.T) {
 		{"0,2", 1, 3, "2 processors for 3 threads"},
 		{"cores", 64, 1, "processors for 64 threads"},
 	} {
-		cpus, err := bind(config.Backend{Name: "b", CPUAffinity: c.affinity, Threads: c.threads, ThreadsBatch: c.batch}, allowed)
+		cpus, err := bind(config.Backend{Name: "b", CPUAffinity: c.affinity, Threads: c.threads, ThreadsBatch: c.batch}, allowed, onePerCore(allowed))
 		got := fmt.Sprint(cpus)
 		if err != nil {
 			got = err.Error()
@@ -60,7 +60,7 @@ func TestPlanOfAffinity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewPlan(cfg, testModels(), 2, &Programs{}); err == nil || !strings.Contains(err.Error(), "may not run on processor 8000") {
+	if _, err := newPlan(cfg, testModels(), &Programs{}); err == nil || !strings.Contains(err.Error(), "may not run on processor 8000") {
 		t.Error(err)
 	}
 }

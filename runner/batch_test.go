@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -104,7 +105,7 @@ func TestPlanOfBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := NewPlan(cfg, testModels(), 2, &Programs{})
+		p, err := newPlan(cfg, testModels(), &Programs{})
 		if c.refused != "" {
 			if err == nil || !strings.Contains(err.Error(), c.refused) {
 				t.Errorf("%v, want %q", err, c.refused)
@@ -158,13 +159,13 @@ func TestCallSecondsOfBatches(t *testing.T) {
 // A run of batches that is interrupted goes on with what is left.
 func TestInterruptedBatches(t *testing.T) {
 	p := testPlan(t, batchConfig)
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
 	r, dir := newRun(t, p, testWorker(t, ""))
 	r.Progress = &stopAfter{n: 5, stop: stop}
-	if sum := finish(t, r, stop); !sum.Interrupted || sum.Records != 5*len(record.Modes) {
+	if sum := finishUntil(t, ctx, r); !sum.Interrupted || sum.Records != 5*len(record.Modes) {
 		t.Errorf("%+v, want 5 calls kept", sum)
 	}
-	if sum := finish(t, resumeRun(t, p, dir, testWorker(t, "")), nil); sum.Interrupted || sum.Failed() != 0 {
+	if sum := finish(t, resumeRun(t, p, dir, testWorker(t, ""))); sum.Interrupted || sum.Failed() != 0 {
 		t.Errorf("%+v", sum)
 	}
 	checkComplete(t, p, readRecords(t, dir))

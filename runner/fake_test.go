@@ -2,6 +2,7 @@ package runner
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -299,9 +300,24 @@ func testPlan(t testing.TB, text string) *Plan {
 	return planned(t, cfg)
 }
 
+// newPlan is the plan of a machine of two cores, with any programs that were asked.
+func newPlan(cfg *config.Config, models *Models, programs *Programs) (*Plan, error) {
+	return planWithout(cfg, models, programs, nil)
+}
+
+// planWithout is that where some devices are missing, for these reasons.
+func planWithout(cfg *config.Config, models *Models, programs *Programs, noDevice map[string]error) (*Plan, error) {
+	facts, err := Look(context.Background(), cfg, models, programs)
+	if err != nil {
+		return nil, err
+	}
+	facts.Threads, facts.NoDevice = 2, noDevice
+	return NewPlan(cfg, facts)
+}
+
 func planned(t testing.TB, cfg *config.Config) *Plan {
 	t.Helper()
-	p, err := NewPlan(cfg, testModels(), 2, testPrograms(t))
+	p, err := newPlan(cfg, testModels(), testPrograms(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,9 +379,12 @@ func resumeRun(t *testing.T, p *Plan, dir string, w Command) *Run {
 }
 
 // finish executes a run and closes its store.
-func finish(t *testing.T, r *Run, stop <-chan struct{}) Summary {
+func finish(t *testing.T, r *Run) Summary { return finishUntil(t, t.Context(), r) }
+
+// finishUntil is finish with an interrupt at the end of ctx.
+func finishUntil(t *testing.T, ctx context.Context, r *Run) Summary {
 	t.Helper()
-	sum, err := r.Execute(stop)
+	sum, err := r.Execute(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -379,7 +398,7 @@ func finish(t *testing.T, r *Run, stop <-chan struct{}) Summary {
 func execute(t *testing.T, p *Plan, w Command) (string, Summary, []record.Record, *quiet) {
 	t.Helper()
 	r, dir := newRun(t, p, w)
-	sum := finish(t, r, nil)
+	sum := finish(t, r)
 	return dir, sum, readRecords(t, dir), r.Progress.(*quiet)
 }
 

@@ -43,7 +43,7 @@ models:
 		t.Fatal(err)
 	}
 	models := testModels()
-	p, err := NewPlan(cfg, models, 2, &Programs{})
+	p, err := newPlan(cfg, models, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,7 +121,7 @@ func TestRunWithoutLocks(t *testing.T) {
 	if r.Store, err = createStore(dir, "", faulty(syscall.ENOTSUP, nil, syscall.EINVAL)); err != nil {
 		t.Fatal(err)
 	}
-	if sum := finish(t, r, nil); sum.ByStatus[record.StatusOK] != 12 {
+	if sum := finish(t, r); sum.ByStatus[record.StatusOK] != 12 {
 		t.Errorf("%+v", sum)
 	}
 	m, err := ReadManifest(dir)

@@ -55,7 +55,7 @@ func prepared(t *testing.T, ms *Models) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, ms, 2, &Programs{})
+	p, err := newPlan(cfg, ms, &Programs{})
 	if err == nil {
 		err = p.Prepare(ms)
 	}

@@ -13,7 +13,7 @@ import (
 func TestHostileWords(t *testing.T) {
 	p := testPlan(t, testConfig)
 	r, dir := newRun(t, p, testWorker(t, "hostile@two"))
-	finish(t, r, nil)
+	finish(t, r)
 	const reason = `key \x1b]0;x\a\u202e; second line`
 	failed := 0
 	for _, rec := range readRecords(t, dir) {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -33,7 +34,7 @@ func planIn(t *testing.T, dir, text string, models *Models) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, models, 2, &Programs{})
+	p, err := newPlan(cfg, models, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 	}
 	p := prepared("here")
 	r, dir := newRun(t, p, testWorker(t, ""))
-	finish(t, r, nil)
+	finish(t, r)
 	content := map[string]string{}
 	for _, rec := range readRecords(t, dir) {
 		if was := content[rec.ModelFile]; was != "" && was != *rec.ModelSHA256 {
@@ -128,13 +129,13 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 func TestManifestKeepsEarlierHashes(t *testing.T) {
 	p := testPlan(t, testConfig)
 	r, dir := newRun(t, p, testWorker(t, ""))
-	finish(t, r, nil)
+	finish(t, r)
 	want := loadedFiles(r.Manifest, nil)
 	for i := range p.Jobs {
 		p.Jobs[i].Model.SHA256 = ""
 	}
 	later := resumeRun(t, p, dir, testWorker(t, ""))
-	finish(t, later, nil)
+	finish(t, later)
 	m, err := ReadManifest(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -175,10 +176,10 @@ func TestDiscardOnResume(t *testing.T) {
 	if err := models.prepare(&before); err != nil {
 		t.Fatal(err)
 	}
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
 	r, dir := newRun(t, p, testWorker(t, ""))
 	r.Transient, r.Progress = models, &stopAfter{n: 3, stop: stop}
-	if sum := finish(t, r, stop); !sum.Interrupted {
+	if sum := finishUntil(t, ctx, r); !sum.Interrupted {
 		t.Fatalf("%+v", sum)
 	}
 	list := func() map[string]string {
@@ -210,7 +211,7 @@ func TestDiscardOnResume(t *testing.T) {
 	for session := range 2 {
 		later := resumeRun(t, plan(), dir, testWorker(t, ""))
 		later.Transient = models
-		if sum := finish(t, later, nil); sum.ByStatus[record.StatusOK] != 12 {
+		if sum := finish(t, later); sum.ByStatus[record.StatusOK] != 12 {
 			t.Errorf("session %d: %+v %q", session, sum, later.Progress.(*quiet).notes)
 		}
 		left := list()
@@ -257,15 +258,15 @@ scenarios: [{name: s, prompt_tokens: 4}]
 backends: [{name: a, threads: 1}]
 models: [{name: m, source: own.gguf}]
 `
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
 	r, dir := newRun(t, planIn(t, root, text, &Models{}), testWorker(t, ""))
 	r.Transient, r.Progress = &Models{}, &stopAfter{n: 1, stop: stop}
-	finish(t, r, stop)
+	finishUntil(t, ctx, r)
 
 	seededFile(t, file, 2)
 	later := resumeRun(t, planIn(t, root, text, &Models{}), dir, testWorker(t, ""))
 	later.Transient = &Models{}
-	if sum := finish(t, later, nil); sum.ByStatus[record.StatusError] != 1 {
+	if sum := finish(t, later); sum.ByStatus[record.StatusError] != 1 {
 		t.Errorf("%+v", sum)
 	}
 	records := readRecords(t, dir)
@@ -276,7 +277,7 @@ models: [{name: m, source: own.gguf}]
 	seededFile(t, file, 1)
 	third := resumeRun(t, planIn(t, root, text, &Models{}), dir, testWorker(t, ""))
 	third.Transient = &Models{}
-	if sum := finish(t, third, nil); sum.ByStatus[record.StatusOK] != 1 {
+	if sum := finish(t, third); sum.ByStatus[record.StatusOK] != 1 {
 		t.Errorf("with its content back: %+v", sum)
 	}
 }

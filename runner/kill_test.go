@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -65,7 +66,7 @@ func coordinate(dir string) error {
 		}
 	}
 	for r.Plan == nil {
-		r.Plan, err = NewPlan(cfg, models, 2, &Programs{Worker: r.Worker, Log: discard})
+		r.Plan, err = newPlan(cfg, models, &Programs{Worker: r.Worker, Log: discard})
 		if err != nil && !strings.Contains(err.Error(), "was ended by") { // by the tests, while it said what it is
 			return err
 		}
@@ -95,7 +96,7 @@ func coordinate(dir string) error {
 		}
 	}
 	defer r.Store.Close()
-	_, err = r.Execute(nil)
+	_, err = r.Execute(context.Background())
 	return err
 }
 
@@ -159,7 +160,7 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(), 2, testPrograms(t))
+	p, err := newPlan(cfg, testModels(), testPrograms(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func TestSameWorkOfLists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = NewPlan(cfg, testModels(), 2, &Programs{})
+		_, err = newPlan(cfg, testModels(), &Programs{})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: %v, want %q", tc.backends, err, tc.want)
 		}
@@ -99,13 +99,13 @@ func TestTooManyCellsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Before anything is asked about models: there is no folder for them.
-	if _, err := NewPlan(cfg, nil, 2, &Programs{}); err == nil || !strings.Contains(err.Error(), "78 cells: 26 pairs of model and backend x 3 scenarios, more than 77; backend cpu makes 24: dtype 2 x threads 3 x ubatch_tokens 4") {
+	if _, err := newPlan(cfg, nil, &Programs{}); err == nil || !strings.Contains(err.Error(), "78 cells: 26 pairs of model and backend x 3 scenarios, more than 77; backend cpu makes 24: dtype 2 x threads 3 x ubatch_tokens 4") {
 		t.Errorf("%v", err)
 	}
 	if err := cfg.Filter([]string{"a"}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewPlan(cfg, testModels(), 2, &Programs{}); err != nil { // 72
+	if _, err := newPlan(cfg, testModels(), &Programs{}); err != nil { // 72
 		t.Error(err)
 	}
 }
@@ -122,7 +122,7 @@ func TestListsResume(t *testing.T) {
 	if err := o.Apply(cfg, testModels()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(), 2, &Programs{})
+	p, err := newPlan(cfg, testModels(), &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestListsResume(t *testing.T) {
 	if err := run.Store.SaveConfig(cfg); err != nil {
 		t.Fatal(err)
 	}
-	if sum := finish(t, run, nil); sum.Failed() != 4 {
+	if sum := finish(t, run); sum.Failed() != 4 {
 		t.Fatalf("%+v, want 4 failed cells", sum)
 	}
 	var manifest map[string]any
@@ -158,7 +158,7 @@ func TestListsResume(t *testing.T) {
 	if !slices.Equal(back.Backends, o.Backends) || !slices.Equal(back.Scenarios, o.Scenarios) {
 		t.Errorf("overrides %+v, want %+v", back, o)
 	}
-	q, err := NewPlan(again, testModels(), 2, &Programs{})
+	q, err := newPlan(again, testModels(), &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestListsResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	resumed := resumeRun(t, q, dir, testWorker(t, ""))
-	if sum := finish(t, resumed, nil); sum.Failed() > 0 || sum.Cells != 8 {
+	if sum := finish(t, resumed); sum.Failed() > 0 || sum.Cells != 8 {
 		t.Errorf("%+v", sum)
 	}
 	threads := map[string]int{}

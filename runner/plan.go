@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -56,28 +57,54 @@ type Call struct {
 // ID names the cell in messages.
 func (j *Job) ID(c Cell) string { return j.Pair() + "/" + c.Scenario.Name }
 
-// NewPlan pairs the config's models with its backends and scenarios. threads is
-// what a backend's `threads: 0` means. The programs that backends name are started and asked what they are. Models that do not fit into memory are
-// planned, so that they end up on record. Nothing is written: see Prepare.
-func NewPlan(cfg *config.Config, models *Models, threads int, programs *Programs) (*Plan, error) {
+// Facts are what a plan depends on beside its config.
+type Facts struct {
+	FreeBytes int64 // of memory that is available; 0: unknown
+	Threads   int   // what a backend's `threads: 0` means
+	CPUs      []int // on which this process may run
+	Cores     []int // of these one for each physical core
+
+	NoDevice map[string]error // by device: why this program cannot use it here; what servers and other programs can, they tell
+
+	models   []Model // of the config's pairs, in their order
+	programs *Programs
+}
+
+// Look finds the facts: it describes the config's models, and starts the programs that backends name to ask what they are.
+// Nothing is written. The error is ErrInterrupted if ctx ended meanwhile.
+func Look(ctx context.Context, cfg *config.Config, models *Models, programs *Programs) (Facts, error) {
 	if err := cfg.CheckCells(); err != nil {
-		return nil, err
+		return Facts{}, err
 	}
-	if err := programs.ask(cfg); err != nil {
-		return nil, err
+	if err := programs.ask(ctx, cfg); err != nil {
+		return Facts{}, err
 	}
-	p := &Plan{Config: cfg, Build: programs.Build, Free: AvailableMemory()}
-	longest := longestSequence(cfg)
-	made := sameWork{}
+	_, threads := Cores()
+	cpus := allowedCPUs()
+	f := Facts{FreeBytes: AvailableMemory(), Threads: threads, CPUs: cpus, Cores: onePerCore(cpus), programs: programs}
 	for _, pair := range cfg.Pairs() {
 		m, err := models.Resolve(pair.Model, pair.Backend)
 		if err != nil {
-			return nil, err
+			return Facts{}, err
 		}
+		f.models = append(f.models, m)
+	}
+	return f, nil
+}
+
+// NewPlan pairs the config's models with its backends and scenarios: the same config and facts give the same plan. Models
+// that do not fit into memory are planned, so that they end up on record. Prepare makes the files.
+func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
+	programs := facts.programs
+	p := &Plan{Config: cfg, Build: programs.Build, Free: facts.FreeBytes}
+	longest := longestSequence(cfg)
+	made := sameWork{}
+	for i, pair := range cfg.Pairs() {
+		m := facts.models[i]
 		if err := checkPaths(m); err != nil {
 			return nil, err
 		}
-		job, err := newJob(cfg, m, pair.Backend, longest, threads, programs.build(pair.Backend))
+		job, err := newJob(cfg, m, pair.Backend, longest, facts, programs.build(pair.Backend))
 		if err != nil {
 			return nil, err
 		}
@@ -95,6 +122,9 @@ func NewPlan(cfg *config.Config, models *Models, threads int, programs *Programs
 	}
 	label(p.Jobs)
 	p.waiveElsewhere()
+	for device, reason := range facts.NoDevice {
+		p.waive(device, reason)
+	}
 	// The order of models and scenarios must not be the order of sizes: a machine
 	// that warms up or drifts would bend the fit.
 	r := rand.New(rand.NewPCG(uint64(cfg.Seed), 0x6f72646572)) // "order"
@@ -117,14 +147,14 @@ func checkPaths(m Model) error {
 	return nil
 }
 
-func newJob(cfg *config.Config, m Model, b config.Backend, longest, threads int, build Build) (Job, error) {
+func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Facts, build Build) (Job, error) {
 	if b.Threads == 0 {
-		b.Threads = threadsFor(b, threads)
+		b.Threads = threadsFor(b, facts.Threads)
 	}
 	if b.ThreadsBatch == 0 {
 		b.ThreadsBatch = b.Threads
 	}
-	affinity, err := bind(b, allowedCPUs())
+	affinity, err := bind(b, facts.CPUs, facts.Cores)
 	if err != nil {
 		return Job{}, err
 	}
@@ -201,9 +231,9 @@ func asServed(b config.Backend) config.Backend {
 	return b
 }
 
-// Waive marks the jobs of a device that this machine or program does not have: they are put
+// waive marks the jobs of a device that this machine or program does not have: they are put
 // on record as waived, and no file is written for them. What a server or another program has, it tells.
-func (p *Plan) Waive(device string, reason error) {
+func (p *Plan) waive(device string, reason error) {
 	for i := range p.Jobs {
 		if j := &p.Jobs[i]; j.Backend.Device == device && j.Backend.Kind == config.KindNative && j.Program == nil {
 			j.waive(reason.Error())

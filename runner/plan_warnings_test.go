@@ -65,7 +65,7 @@ func TestPlanWarningsOfARun(t *testing.T) {
 		p.Jobs[i].Model.Desc.NCtxTrain = 48
 	}
 	r, dir := newRun(t, p, testWorker(t, ""))
-	if _, err := r.Execute(nil); err != nil {
+	if _, err := r.Execute(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	notes := strings.Join(r.Progress.(*quiet).notes, "\n")
@@ -89,7 +89,7 @@ func TestPlanWarningsOfARun(t *testing.T) {
 		p.Jobs[i].Model.Desc.NCtxTrain = 4
 	}
 	r, _ = newRun(t, p, testWorker(t, ""))
-	if _, err := r.Execute(nil); err != nil {
+	if _, err := r.Execute(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if notes := strings.Join(r.Progress.(*quiet).notes, "\n"); strings.Count(notes, "m/text: 1 tokens of prompt and 4 generated") != 1 {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -90,8 +91,8 @@ func (r *Run) probeSpecs() []ProbeSpec {
 // a process of its own as cells are, and adds them to ceilings.json: what an
 // earlier session measured is kept, and stands if it holds for this one. A probe
 // that fails costs its figures alone; its reason goes into the manifest. The error
-// is errInterrupted or one of writing the manifest.
-func (r *Run) probe(stop <-chan struct{}) error {
+// is ErrInterrupted or one of writing the manifest.
+func (r *Run) probe(ctx context.Context) error {
 	if !r.Plan.Config.Probe {
 		return nil
 	}
@@ -119,8 +120,8 @@ func (r *Run) probe(stop <-chan struct{}) error {
 		case why != "":
 			r.Progress.Note(fmt.Sprintf("ceilings of %s: measured again, since %s", s, why))
 		}
-		d, err := r.probeOne(s, stop)
-		if errors.Is(err, errInterrupted) {
+		d, err := r.probeOne(ctx, s)
+		if errors.Is(err, ErrInterrupted) {
 			return err
 		}
 		if err != nil {
@@ -168,15 +169,15 @@ func (r *Run) prober(s ProbeSpec) *Job {
 }
 
 // probeOne measures one device.
-func (r *Run) probeOne(s ProbeSpec, stop <-chan struct{}) (*ceilings.Device, error) {
+func (r *Run) probeOne(ctx context.Context, s ProbeSpec) (*ceilings.Device, error) {
 	r.show(Status{Cell: s.String(), Phase: PhaseProbe})
-	w, err := r.startWorker(r.prober(s), stop)
+	w, err := r.startWorker(ctx, r.prober(s))
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
 	started := time.Now()
-	rep, err := w.ask(request{Probe: &s}, probeTimeout, stop, func(share float64) {
+	rep, err := w.ask(ctx, request{Probe: &s}, probeTimeout, func(share float64) {
 		r.show(Status{Cell: s.String(), Phase: PhaseProbe, Share: share})
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -174,9 +175,10 @@ func TestProbeOnResume(t *testing.T) {
 		if n > 0 {
 			r = resumeRun(t, p, dir, testWorker(t, ""))
 		}
-		q := &stopAfter{n: c.calls, stop: make(chan struct{})}
+		ctx, stop := context.WithCancel(t.Context())
+		q := &stopAfter{n: c.calls, stop: stop}
 		r.Progress = q
-		finish(t, r, q.stop)
+		finishUntil(t, ctx, r)
 		f, err := ceilings.Load(path)
 		if err != nil {
 			t.Fatal(err)
@@ -260,22 +262,22 @@ func TestDisturbedProbe(t *testing.T) {
 // TestInterruptedProbe ends the run before its first call.
 func TestInterruptedProbe(t *testing.T) {
 	p := testPlan(t, testConfig)
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
 	r, _ := newRun(t, p, testWorker(t, "hang@probe"))
 	r.Progress = &stopAtProbe{stop: stop}
-	if sum := finish(t, r, stop); !sum.Interrupted || sum.Records != 0 {
+	if sum := finishUntil(t, ctx, r); !sum.Interrupted || sum.Records != 0 {
 		t.Errorf("%+v", sum)
 	}
 }
 
 type stopAtProbe struct {
 	quiet
-	stop chan struct{}
+	stop context.CancelFunc
 }
 
 func (s *stopAtProbe) Update(st Status) {
 	if st.Phase == PhaseProbe && st.Share > 0 {
-		close(s.stop)
+		s.stop()
 	}
 }
 
@@ -302,7 +304,7 @@ func TestProbeSpecs(t *testing.T) {
 	if got := names(); got != "cuda" {
 		t.Errorf("without what does not fit: %q", got)
 	}
-	p.Waive(config.DeviceCUDA, errors.New("no driver"))
+	p.waive(config.DeviceCUDA, errors.New("no driver"))
 	if got := names(); got != "" {
 		t.Errorf("without a GPU: %q", got)
 	}

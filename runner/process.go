@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -87,13 +88,26 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 	return p, nil
 }
 
-// errInterrupted says that the caller's stop channel ended the wait.
-var errInterrupted = errors.New("runner: interrupted")
+// ErrInterrupted says that the caller's context ended before the work did.
+var ErrInterrupted = errors.New("interrupted")
+
+// Await does work that nothing can break off, and waits for its end or for that of ctx. Then the error is ErrInterrupted,
+// and the work goes on until the process ends, which should be soon.
+func Await(ctx context.Context, work func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ErrInterrupted
+	}
+}
 
 // ask sends a request and waits for its answer, at most timeout between two
 // replies. The error is a *Failure if the worker failed, died or was killed for
-// its silence, errInterrupted if stop was closed meanwhile.
-func (p *process) ask(req request, timeout time.Duration, stop <-chan struct{}, progress func(share float64)) (reply, error) {
+// its silence, ErrInterrupted if ctx ended meanwhile.
+func (p *process) ask(ctx context.Context, req request, timeout time.Duration, progress func(share float64)) (reply, error) {
 	if err := json.NewEncoder(p.stdin).Encode(req); err != nil {
 		return reply{}, p.died()
 	}
@@ -123,9 +137,9 @@ func (p *process) ask(req request, timeout time.Duration, stop <-chan struct{}, 
 				Reason: fmt.Sprintf("no answer for %v: the worker was killed (cell_timeout_s in the config sets the limit)", timeout),
 				Stderr: p.stderr.last(),
 			}
-		case <-stop:
+		case <-ctx.Done():
 			p.kill()
-			return reply{}, errInterrupted
+			return reply{}, ErrInterrupted
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -64,7 +65,6 @@ type Programs struct {
 	Worker Command // starts a worker of this program; another program gets the same arguments and environment
 	Build  Build   // of this program
 	Log    *slog.Logger
-	Stop   <-chan struct{} // closing it ends the asking; may be nil
 
 	// Timeout is how long a program may take to say what it is; 0: helloTimeout.
 	Timeout time.Duration
@@ -114,8 +114,8 @@ func (ps *Programs) identity(b config.Backend) string {
 }
 
 // ask starts each program that a backend in use names, once, and keeps what it says of itself. The error has a line for
-// each one that cannot be used; errInterrupted is one of Stop.
-func (ps *Programs) ask(cfg *config.Config) error {
+// each one that cannot be used, or is ErrInterrupted.
+func (ps *Programs) ask(ctx context.Context, cfg *config.Config) error {
 	ps.named = map[string]*WorkerProgram{}
 	asked := map[string]bool{}
 	var wrong config.Errors
@@ -128,8 +128,8 @@ func (ps *Programs) ask(cfg *config.Config) error {
 		gpu := slices.ContainsFunc(cfg.Backends, func(o config.Backend) bool {
 			return o.ProgramPath == b.ProgramPath && o.Device != config.DeviceCPU
 		})
-		p, err := ps.askOne(b, gpu)
-		if errors.Is(err, errInterrupted) {
+		p, err := ps.askOne(ctx, b, gpu)
+		if errors.Is(err, ErrInterrupted) {
 			return err
 		}
 		if err != nil {
@@ -155,7 +155,7 @@ func (ps *Programs) ask(cfg *config.Config) error {
 }
 
 // askOne starts a program and asks it what it is. The error says what is wrong with it and what would be right.
-func (ps *Programs) askOne(b config.Backend, gpu bool) (*WorkerProgram, error) {
+func (ps *Programs) askOne(ctx context.Context, b config.Backend, gpu bool) (*WorkerProgram, error) {
 	path, err := paths.Absolute(b.ProgramPath)
 	if err != nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (ps *Programs) askOne(b config.Backend, gpu bool) (*WorkerProgram, error) {
 	if p.content, err = readAll([]string{path}, nil); err != nil {
 		return nil, err
 	}
-	w, hello, err := p.start(ps.Worker, ps.Log, ps.Timeout, gpu, ps.Stop)
+	w, hello, err := p.start(ctx, ps.Worker, ps.Log, ps.Timeout, gpu)
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (ps *Programs) askOne(b config.Backend, gpu bool) (*WorkerProgram, error) {
 }
 
 // start starts a worker of the program and hears what it is. Without an error its file was the same before and after.
-func (p *WorkerProgram) start(as Command, log *slog.Logger, timeout time.Duration, gpu bool, stop <-chan struct{}) (*process, *helloReply, error) {
+func (p *WorkerProgram) start(ctx context.Context, as Command, log *slog.Logger, timeout time.Duration, gpu bool) (*process, *helloReply, error) {
 	if err := p.unchanged(); err != nil {
 		return nil, nil, err
 	}
@@ -204,10 +204,10 @@ func (p *WorkerProgram) start(as Command, log *slog.Logger, timeout time.Duratio
 	if timeout == 0 {
 		timeout = helloTimeout
 	}
-	rep, err := w.ask(request{Hello: &helloSpec{GPU: gpu}}, timeout, stop, nil)
+	rep, err := w.ask(ctx, request{Hello: &helloSpec{GPU: gpu}}, timeout, nil)
 	if err == nil {
 		err = p.check(rep)
-	} else if !errors.Is(err, errInterrupted) {
+	} else if !errors.Is(err, ErrInterrupted) {
 		err = p.noHello(asFailure(err), timeout)
 	}
 	if err == nil {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -164,7 +165,7 @@ func TestProgramsThatCannotMeasure(t *testing.T) {
 	}
 	programs := testPrograms(t)
 	programs.Timeout = time.Second
-	_, err = NewPlan(cfg, testModels(), 2, programs)
+	_, err = newPlan(cfg, testModels(), programs)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -219,7 +220,7 @@ func TestProgramThatChanged(t *testing.T) {
 			if err := change.how(two); err != nil {
 				t.Fatal(err)
 			}
-			sum := finish(t, r, nil)
+			sum := finish(t, r)
 			if failed := map[bool]int{true: 6}[change.want != ""]; sum.Failed() != failed {
 				t.Errorf("%v, want %d failed", sum.ByStatus, failed)
 			}
@@ -249,7 +250,7 @@ func TestProgramThatChanged(t *testing.T) {
 			if err := CheckResumable(runDir, m, q, nil); err != nil {
 				t.Fatal(err)
 			}
-			if sum := finish(t, resumeRun(t, q, runDir, testWorker(t, "")), nil); sum.Failed() > 0 || sum.ByStatus[record.StatusOK] != 30 {
+			if sum := finish(t, resumeRun(t, q, runDir, testWorker(t, ""))); sum.Failed() > 0 || sum.ByStatus[record.StatusOK] != 30 {
 				t.Errorf("resumed: %v", sum.ByStatus)
 			}
 			checkComplete(t, q, readRecords(t, runDir))
@@ -262,7 +263,7 @@ func TestProgramsOfAPlan(t *testing.T) {
 	dir, _ := twoPrograms(t)
 	writeProgram(t, filepath.Join(dir, "bin/one"), "-O2")
 	cfg := programConfig(t, dir)
-	if _, err := NewPlan(cfg, testModels(), 2, testPrograms(t)); err == nil || !strings.Contains(err.Error(),
+	if _, err := newPlan(cfg, testModels(), testPrograms(t)); err == nil || !strings.Contains(err.Error(),
 		"x_one and x_two would do the same work: program bin/one and bin/two are one program: their files are equal; take one of the two out of its list") {
 		t.Errorf("equal programs: %v", err)
 	}
@@ -273,7 +274,7 @@ func TestProgramsOfAPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := planned(t, cfg)
-	p.Waive(config.DeviceCUDA, os.ErrNotExist)
+	p.waive(config.DeviceCUDA, os.ErrNotExist)
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		want := map[string]string{"gpu_self": "device cuda: file does not exist", "gpu_one": "device cuda: " + dir + "/bin/one: no cuda in it"}[j.Backend.Name]
@@ -301,7 +302,7 @@ func TestMemoryIsTheProgramsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewPlan(cfg, testModels(), 2, testPrograms(t))
+	p, err := newPlan(cfg, testModels(), testPrograms(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,16 +338,15 @@ func TestInterruptedWhileAsking(t *testing.T) {
 	dir, _ := twoPrograms(t)
 	two := filepath.Join(dir, "bin/two")
 	writeProgram(t, two, "", "echo $$ >'"+two+".pid'", "exec sleep 100")
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
 	programs := testPrograms(t)
-	programs.Stop = stop
 	go func() {
 		for readText(two+".pid") == "" {
 			time.Sleep(time.Millisecond)
 		}
-		close(stop)
+		stop()
 	}()
-	if _, err := NewPlan(programConfig(t, dir), testModels(), 2, programs); err == nil || !strings.Contains(err.Error(), "interrupted") {
+	if _, err := Look(ctx, programConfig(t, dir), testModels(), programs); err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("%v, want interrupted", err)
 	}
 	if _, err := os.Stat("/proc/" + readText(two+".pid")); err == nil {

@@ -33,11 +33,11 @@ func (c *cleanup) release() error {
 
 // provide makes what the job's worker will need: its file, and its model on a server.
 // It does so once for a job, however many workers that takes.
-func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
+func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 	if len(held.undo) > 0 || !j.tried() {
 		return nil
 	}
-	if err := r.make(j, held, stop); err != nil {
+	if err := r.make(ctx, j, held); err != nil {
 		return err
 	}
 	if j.Backend.Kind != config.KindOllama {
@@ -47,20 +47,11 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 		return Failf(record.StatusWaived, "this build cannot reach an Ollama server")
 	}
 	r.show(Status{Cell: j.Pair(), Phase: PhaseImport})
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	spec := j.Load.Ollama
 	// The plan, which identifies a run, knows neither the hash nor how long a call may take.
 	spec.SHA256 = j.Model.SHA256
 	spec.TimeoutS = 0.95 * r.Plan.Config.CellTimeoutS // the worker's limit goes first: it knows what the server did not do
-	if err := r.confirm(j, stop); err != nil {
+	if err := r.confirm(ctx, j); err != nil {
 		return err
 	}
 	if err := CheckFiles(j.Load.Files); err != nil {
@@ -68,11 +59,9 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 	}
 	name, release, err := r.Serve(ctx, *spec, j.Model.File)
 	if err != nil {
-		select {
-		case <-stop:
+		if ctx.Err() != nil {
 			r.Progress.Note(err.Error()) // perhaps what could not be taken off the server again
-			return errInterrupted
-		default:
+			return ErrInterrupted
 		}
 		if f := asFailure(err); f.Status == record.StatusWaived && r.served[spec.URL.Reveal()] {
 			// This machine does have a server: it is one that died.
@@ -102,21 +91,19 @@ func (r *Run) provide(j *Job, held *cleanup, stop <-chan struct{}) error {
 
 // confirm takes over the identity that the job's files have by now, if they hold what was hashed. If they do not, the
 // load says so.
-func (r *Run) confirm(j *Job, stop <-chan struct{}) error {
-	done := make(chan hashed, 1)
-	go func(was hashed) {
+func (r *Run) confirm(ctx context.Context, j *Job) error {
+	was := hashed{j.Model.SHA256, j.Load.Files}
+	files := was.files
+	err := Await(ctx, func() error {
 		if h, err := was.now(nil); err == nil {
-			was = h
+			files = h.files
 		}
-		done <- was
-	}(hashed{j.Model.SHA256, j.Load.Files})
-	select {
-	case h := <-done:
-		j.Model.Files, j.Load.Files = h.files, h.files
 		return nil
-	case <-stop:
-		return errInterrupted // the reading ends with the process, which is about to
+	})
+	if err == nil {
+		j.Model.Files, j.Load.Files = files, files
 	}
+	return err
 }
 
 // sameServer compares a server with the one that earlier sessions measured the

@@ -50,10 +50,11 @@ func TestInterruptedWhileServed(t *testing.T) {
 	f := &fakeServer{}
 	only := strings.Replace(servedConfig, "  - {name: direct, dtype: f32, threads: 1}\n", "", 1)
 	p := testPlan(t, only)
-	q := &stopAfter{n: 1, stop: make(chan struct{})}
+	ctx, stop := context.WithCancel(t.Context())
+	q := &stopAfter{n: 1, stop: stop}
 	r, dir := newRun(t, p, testWorker(t, ""))
 	r.Serve, r.Progress = f.serve, q
-	if sum := finish(t, r, q.stop); !sum.Interrupted {
+	if sum := finishUntil(t, ctx, r); !sum.Interrupted {
 		t.Fatalf("%+v", sum)
 	}
 	if len(f.log) != 2 || !strings.HasPrefix(f.log[1], "release ") {
@@ -83,7 +84,7 @@ func TestServerThatDies(t *testing.T) {
 		}
 		return f.serve(ctx, spec, file)
 	}
-	sum, records, _ := executeServed(t, servedConfig, testWorker(t, ""), serve, nil)
+	sum, records, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), serve)
 	if sum.ByStatus[record.StatusError] != 2 || sum.ByStatus[record.StatusOK] != 6 || sum.Failed() != 2 {
 		t.Errorf("%v", sum.ByStatus)
 	}
@@ -102,7 +103,7 @@ func TestServedTransientModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := NewPlan(cfg, models, 2, &Programs{})
+	p, err := newPlan(cfg, models, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ func TestServedTransientModels(t *testing.T) {
 	}
 	r, _ := newRun(t, p, testWorker(t, ""))
 	r.Serve, r.Transient = serve, models
-	if sum := finish(t, r, nil); sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 {
+	if sum := finish(t, r); sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 {
 		t.Fatalf("%+v, %q", sum, f.log)
 	}
 	if left, _ := filepath.Glob(filepath.Join(models.Dir, "*")); len(left) != 0 {
@@ -130,11 +131,11 @@ func TestServedTransientModels(t *testing.T) {
 	}
 }
 
-func executeServed(t *testing.T, text string, w Command, serve Serve, stop <-chan struct{}) (Summary, []record.Record, *quiet) {
+func executeServed(t *testing.T, ctx context.Context, text string, w Command, serve Serve) (Summary, []record.Record, *quiet) {
 	t.Helper()
 	r, dir := newRun(t, testPlan(t, text), w)
 	r.Serve = serve
-	sum := finish(t, r, stop)
+	sum := finishUntil(t, ctx, r)
 	return sum, readRecords(t, dir), r.Progress.(*quiet)
 }
 
@@ -142,7 +143,7 @@ func executeServed(t *testing.T, text string, w Command, serve Serve, stop <-cha
 // the API tells is on record, scaled where it is scaled, INVALID where it is.
 func TestServedJobs(t *testing.T) {
 	f := &fakeServer{}
-	sum, records, q := executeServed(t, servedConfig, testWorker(t, ""), f.serve, nil)
+	sum, records, q := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), f.serve)
 	if sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 || len(records) != 8*2*3 {
 		t.Fatalf("%+v, %d records, %q", sum, len(records), f.log)
 	}
@@ -184,7 +185,7 @@ func TestServedJobs(t *testing.T) {
 // the job's other cells had a worker of their own.
 func TestServedWorkerDies(t *testing.T) {
 	f := &fakeServer{}
-	sum, _, _ := executeServed(t, servedConfig, testWorker(t, "SIGKILL@one"), f.serve, nil)
+	sum, _, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, "SIGKILL@one"), f.serve)
 	if sum.ByStatus[record.StatusOK] != 4 || sum.ByStatus[record.StatusCrashed] != 4 || len(f.log) != 4 {
 		t.Errorf("%v %q", sum.ByStatus, f.log)
 	}
@@ -192,7 +193,7 @@ func TestServedWorkerDies(t *testing.T) {
 
 func TestServerThatIsNotThere(t *testing.T) {
 	for _, serve := range []Serve{nil, (&fakeServer{fail: Failf(record.StatusWaived, "no Ollama server at x")}).serve} {
-		sum, records, _ := executeServed(t, servedConfig, testWorker(t, ""), serve, nil)
+		sum, records, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), serve)
 		if sum.ByStatus[record.StatusWaived] != 4 || sum.ByStatus[record.StatusOK] != 4 || sum.Failed() != 0 {
 			t.Errorf("%v", sum.ByStatus)
 		}
@@ -203,7 +204,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 		}
 	}
 	// Anything else that goes wrong there is an error of these cells.
-	sum, _, _ := executeServed(t, servedConfig, testWorker(t, ""), (&fakeServer{fail: errors.New("no room")}).serve, nil)
+	sum, _, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), (&fakeServer{fail: errors.New("no room")}).serve)
 	if sum.ByStatus[record.StatusError] != 4 || sum.ByStatus[record.StatusOK] != 4 {
 		t.Errorf("%v", sum.ByStatus)
 	}
@@ -211,9 +212,9 @@ func TestServerThatIsNotThere(t *testing.T) {
 
 // TestInterruptedImport: Ctrl-C ends an upload that takes minutes.
 func TestInterruptedImport(t *testing.T) {
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
 	waits := func(ctx context.Context, _ OllamaSpec, _ string) (string, func() error, error) {
-		close(stop)
+		stop()
 		select {
 		case <-ctx.Done():
 			return "", nil, ctx.Err()
@@ -222,7 +223,7 @@ func TestInterruptedImport(t *testing.T) {
 		}
 	}
 	only := strings.Replace(servedConfig, "  - {name: direct, dtype: f32, threads: 1}\n", "", 1)
-	sum, records, _ := executeServed(t, only, testWorker(t, ""), waits, stop)
+	sum, records, _ := executeServed(t, ctx, only, testWorker(t, ""), waits)
 	if !sum.Interrupted || len(records) != 0 {
 		t.Errorf("%+v, %d records", sum, len(records))
 	}
@@ -237,7 +238,7 @@ func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
 		for i := range p.Jobs {
 			b := p.Jobs[i].Backend
 			b.Kind, b.Import = config.KindOllama, true
-			job, err := newJob(p.Config, p.Jobs[i].Model, b, 64, 1, Build{})
+			job, err := newJob(p.Config, p.Jobs[i].Model, b, 64, Facts{Threads: 1}, Build{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,7 +254,7 @@ func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
 		t.Helper()
 		r, dir := newRun(t, p, testWorker(t, ""))
 		r.Serve = serve
-		return finish(t, r, nil), readRecords(t, dir)
+		return finish(t, r), readRecords(t, dir)
 	}
 	good := &fakeServer{}
 

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -105,11 +106,11 @@ func (r *Run) todo(c Cell) []Call {
 	return calls
 }
 
-// Execute measures everything that is left to measure. Closing stop interrupts
+// Execute measures everything that is left to measure. The end of ctx interrupts
 // it: what was acknowledged is kept, and the run can be resumed. The error is
 // one that ended the run as a whole (a full disk); failed cells are in the
 // Summary.
-func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
+func (r *Run) Execute(ctx context.Context) (Summary, error) {
 	r.outcome = map[int]string{}
 	r.cpuQuota = CPUQuota()
 	r.kept = map[keptCall]bool{}
@@ -155,15 +156,15 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 	for _, w := range r.Plan.Warnings() {
 		r.warn(w)
 	}
-	err := r.probe(stop)
+	err := r.probe(ctx)
 	for i := 0; err == nil && i < len(r.Plan.Jobs); i++ {
-		err = r.job(&r.Plan.Jobs[i], stop)
+		err = r.job(ctx, &r.Plan.Jobs[i])
 	}
 	sum := Summary{Cells: r.Plan.Cells, Calls: r.planned, Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
 	for _, s := range r.outcome {
 		sum.ByStatus[s]++
 	}
-	if errors.Is(err, errInterrupted) {
+	if errors.Is(err, ErrInterrupted) {
 		sum.Interrupted, err = true, nil
 	}
 	if end := r.end(sum); err == nil { // otherwise what ended the run is why its tables are not complete
@@ -174,7 +175,7 @@ func (r *Run) Execute(stop <-chan struct{}) (Summary, error) {
 
 // job measures one model under one backend. A worker that dies costs the cell
 // it was measuring; the job's other cells get a new one.
-func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
+func (r *Run) job(ctx context.Context, j *Job) (err error) {
 	var w *process
 	var held cleanup
 	defer func() {
@@ -192,10 +193,10 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			continue
 		}
 		if w == nil {
-			if err = r.provide(j, &held, stop); err == nil {
-				w, info, err = r.load(j, stop)
+			if err = r.provide(ctx, j, &held); err == nil {
+				w, info, err = r.load(ctx, j)
 			}
-			if errors.Is(err, errInterrupted) {
+			if errors.Is(err, ErrInterrupted) {
 				return err
 			}
 			if err != nil {
@@ -215,7 +216,7 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 			}
 			r.loads = append(r.loads, loadRow{j.Model.Name, j.Backend.Device, j.Backend.DType, info.ModelLoadMS})
 		}
-		alive, err := r.cell(j, c, calls, w, info, &fresh, stop)
+		alive, err := r.cell(ctx, j, c, calls, w, info, &fresh)
 		if err != nil {
 			return err
 		}
@@ -228,7 +229,7 @@ func (r *Run) job(j *Job, stop <-chan struct{}) (err error) {
 }
 
 // load starts a worker and loads the job's model in it.
-func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
+func (r *Run) load(ctx context.Context, j *Job) (*process, LoadInfo, error) {
 	if j.Refused != nil {
 		return nil, LoadInfo{}, j.Refused
 	}
@@ -241,16 +242,16 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 	}
 	cell := j.Pair()
 	r.show(Status{Cell: cell, Phase: PhaseLoad})
-	if err := r.confirm(j, stop); err != nil {
+	if err := r.confirm(ctx, j); err != nil {
 		return nil, LoadInfo{}, err
 	}
-	w, err := r.startWorker(j, stop)
+	w, err := r.startWorker(ctx, j)
 	if err != nil {
 		return nil, LoadInfo{}, err
 	}
 	spec := j.Load
 	spec.SelfCheck = r.selfCheck(j)
-	rep, err := w.ask(loadRequest(&spec), r.Plan.Config.CellTimeout(), stop, func(share float64) {
+	rep, err := w.ask(ctx, loadRequest(&spec), r.Plan.Config.CellTimeout(), func(share float64) {
 		r.show(Status{Cell: cell, Phase: PhaseLoad, Share: share})
 	})
 	if err == nil && rep.Loaded == nil {
@@ -264,19 +265,19 @@ func (r *Run) load(j *Job, stop <-chan struct{}) (*process, LoadInfo, error) {
 }
 
 // startWorker starts a worker of the job's program. One that is not this program says again what it is.
-func (r *Run) startWorker(j *Job, stop <-chan struct{}) (*process, error) {
+func (r *Run) startWorker(ctx context.Context, j *Job) (*process, error) {
 	worker := r.Worker
 	worker.CPUs = j.Load.CPUAffinity
 	if j.Program == nil {
 		return startWorker(worker, r.Log)
 	}
-	w, _, err := j.Program.start(worker, r.Log, helloTimeout, false, stop)
+	w, _, err := j.Program.start(ctx, worker, r.Log, helloTimeout, false)
 	return w, err
 }
 
 // cell makes a cell's calls. alive is false if the worker is gone. The error is
 // one that ends the run.
-func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fresh *bool, stop <-chan struct{}) (alive bool, err error) {
+func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process, info LoadInfo, fresh *bool) (alive bool, err error) {
 	cfg := r.Plan.Config
 	for i, call := range calls {
 		st := Status{Cell: j.ID(c), Phase: PhaseMeasure, Index: call.Rep + 1, Of: cfg.Repetitions}
@@ -295,8 +296,8 @@ func (r *Run) cell(j *Job, c Cell, calls []Call, w *process, info LoadInfo, fres
 		}
 		load := loadAverage()
 		started := time.Now()
-		rep, err := w.ask(request{Measure: &spec}, cfg.CellTimeout(), stop, nil)
-		if errors.Is(err, errInterrupted) {
+		rep, err := w.ask(ctx, request{Measure: &spec}, cfg.CellTimeout(), nil)
+		if errors.Is(err, ErrInterrupted) {
 			return false, err
 		}
 		base := r.base(j, c, call, info, started)

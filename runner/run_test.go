@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -351,7 +352,7 @@ func TestTooLongForTheModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := NewPlan(cfg, testModels(), 2, &Programs{}); err == nil || !strings.Contains(err.Error(), "1024 positions") {
+	if _, err := newPlan(cfg, testModels(), &Programs{}); err == nil || !strings.Contains(err.Error(), "1024 positions") {
 		t.Errorf("%v, want a refusal that names the positions", err)
 	}
 }
@@ -392,10 +393,10 @@ func TestResumableOnlyByTheSameBuild(t *testing.T) {
 
 func TestInterrupt(t *testing.T) {
 	p := testPlan(t, testConfig)
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
 	r, dir := newRun(t, p, testWorker(t, ""))
 	r.Progress = &stopAfter{n: 7, stop: stop}
-	sum := finish(t, r, stop)
+	sum := finishUntil(t, ctx, r)
 	if !sum.Interrupted || sum.Records != 7*len(record.Modes) {
 		t.Errorf("%+v, want 7 calls kept and Interrupted", sum)
 	}
@@ -415,12 +416,12 @@ func TestInterrupt(t *testing.T) {
 type stopAfter struct {
 	quiet
 	n    int
-	stop chan struct{}
+	stop context.CancelFunc
 }
 
 func (s *stopAfter) Stored(cell string, call int, status string) {
 	if s.n--; s.n == 0 {
-		close(s.stop)
+		s.stop()
 	}
 }
 
@@ -431,9 +432,9 @@ func TestKeptCallsAreCounted(t *testing.T) {
 	worker := testWorker(t, "exit@two:3") // of each worker's calls of that scenario, the third
 	r, dir := newRun(t, p, worker)
 	for session := 0; ; session++ {
-		stop := make(chan struct{})
+		ctx, stop := context.WithCancel(t.Context())
 		r.Progress = &stopAfter{n: 5, stop: stop}
-		sum := finish(t, r, stop)
+		sum := finishUntil(t, ctx, r)
 		onDisk := map[[2]int]bool{}
 		for _, x := range readRecords(t, dir) {
 			if x.Status == record.StatusOK {

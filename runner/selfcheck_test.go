@@ -65,7 +65,7 @@ func TestWrongBuild(t *testing.T) {
 	if notes := progress.failures(); len(notes) != 1 || !strings.Contains(notes[0], "a/cpu: INVALID: self-check: ") {
 		t.Errorf("notes %q", notes)
 	}
-	finish(t, resumeRun(t, p, dir, testWorker(t, "wrong")), nil)
+	finish(t, resumeRun(t, p, dir, testWorker(t, "wrong")))
 	if again := readRecords(t, dir); len(again) != len(records) {
 		t.Errorf("a resumed run adds %d records", len(again)-len(records))
 	}

@@ -41,7 +41,7 @@ models: [`+models+"]\n"))
 	if err := o.Apply(cfg, ms); err != nil {
 		return nil, nil, err
 	}
-	p, err := NewPlan(cfg, ms, 2, &Programs{})
+	p, err := newPlan(cfg, ms, &Programs{})
 	return p, ms, err
 }
 

@@ -122,7 +122,7 @@ func TestTeamOnRecord(t *testing.T) {
 func TestThreadsOnRecord(t *testing.T) {
 	p := testPlan(t, testConfig)
 	r, dir := newRun(t, p, testWorker(t, "two of many"))
-	finish(t, r, nil)
+	finish(t, r)
 	for _, rec := range readRecords(t, dir) {
 		if rec.NThreads == nil || *rec.NThreads != 2 || *rec.NThreadsBatch != 3 || rec.NThreadsAsked != 1 || rec.NThreadsBatchAsked != 1 || *rec.CPUs != min(5, CPUQuota()) {
 			t.Fatalf("%s: %+v", rec.CellID, rec.RuntimeFacts)

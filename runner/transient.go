@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -79,7 +80,7 @@ func isPart(name, base string) bool {
 // make writes the job's model, if the run's models are transient and it is not
 // there, and adds what removes it again once no later job needs it. A file that
 // was there before is left alone.
-func (r *Run) make(j *Job, held *cleanup, stop <-chan struct{}) error {
+func (r *Run) make(ctx context.Context, j *Job, held *cleanup) error {
 	if r.Transient == nil {
 		return nil
 	}
@@ -101,18 +102,14 @@ func (r *Run) make(j *Job, held *cleanup, stop <-chan struct{}) error {
 			return err
 		})
 	}
-	done := make(chan error, 1)
 	ready := *j // a copy: after an interrupt the writing goes on while the run's end reads the plan
-	go func() { done <- r.Transient.ready(&ready) }()
-	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("writing %s: %w", filepath.Base(m.File), err)
-		}
-		j.Model, j.Load = ready.Model, ready.Load
-	case <-stop:
-		return errInterrupted // the writing ends with the process, which is about to
+	switch err := Await(ctx, func() error { return r.Transient.ready(&ready) }); {
+	case errors.Is(err, ErrInterrupted):
+		return err
+	case err != nil:
+		return fmt.Errorf("writing %s: %w", filepath.Base(m.File), err)
 	}
+	j.Model, j.Load = ready.Model, ready.Load
 	return r.loaded.check(j)
 }
 

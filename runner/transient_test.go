@@ -29,7 +29,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := NewPlan(cfg, models, 2, &Programs{})
+	p, err := newPlan(cfg, models, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	}
 	r, dir := newRun(t, p, testWorker(t, ""))
 	r.Transient = models
-	if sum := finish(t, r, nil); sum.ByStatus[record.StatusOK] != 16 {
+	if sum := finish(t, r); sum.ByStatus[record.StatusOK] != 16 {
 		t.Fatalf("%v", sum)
 	}
 	behind, _ := filepath.Glob(filepath.Join(models.Dir, "*"))
@@ -107,11 +107,11 @@ func TestWaivedJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := NewPlan(cfg, models, 2, &Programs{})
+	p, err := newPlan(cfg, models, &Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Waive(config.DeviceCUDA, errors.New("no driver"))
+	p.waive(config.DeviceCUDA, errors.New("no driver"))
 	if err := p.Prepare(models); err != nil {
 		t.Fatal(err)
 	}

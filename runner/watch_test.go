@@ -179,7 +179,7 @@ func TestConditionsBecomeWarnings(t *testing.T) {
 	r.Conditions = []Condition{{Code: "cpu_governor", What: "CPU frequency", Found: "governor powersave", Do: "mend it"}, {What: "load", Found: "none"}}
 	first := &firstNotes{}
 	r.Progress = first
-	finish(t, r, nil)
+	finish(t, r)
 	want := Warning{Code: "cpu_governor", Where: "this machine", Text: "CPU frequency: governor powersave", Advice: "mend it"}
 	m, err := ReadManifest(dir)
 	if err != nil {

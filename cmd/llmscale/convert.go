@@ -70,9 +70,9 @@ func convert(c *cli.Context) error {
 	if _, err := m.ContentHash(func(done, total int64) { p.File("hashing "+c.String("hf"), done, total) }); err != nil {
 		return err
 	}
-	stop, release := interrupts()
+	ctx, release := interrupts(c.Context)
 	defer release()
-	err = writing(filepath.Dir(path), stop, "interrupted: "+path+" was not written", func() error {
+	err = writing(ctx, filepath.Dir(path), "interrupted: "+path+" was not written", func() error {
 		return m.Write(path, hf.Options{Type: typ, Progress: func(done, total int64) { p.File("writing "+path, done, total) }})
 	})
 	if bad := (*hf.Error)(nil); errors.As(err, &bad) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,16 +71,16 @@ func measure(c *cli.Context) (dir string, err error) {
 	}
 	s.run.Conditions = runner.Conditions()
 
-	stop, release := interrupts()
+	ctx, release := interrupts(c.Context)
 	defer release()
 	// A file that may grow no further (ulimit -f) is an error of writing, as on a full disk.
 	signal.Ignore(syscall.SIGXFSZ)
 	// Nor does a reader that goes away (| head) end a run: its words are lost, and not what it measures.
 	signal.Ignore(syscall.SIGPIPE)
-	if err := s.begin(stop); err != nil {
+	if err := s.begin(ctx); err != nil {
 		return "", err
 	}
-	return s.dir, s.execute(stop)
+	return s.dir, s.execute(ctx)
 }
 
 func checkRunFlags(c *cli.Context) error {
@@ -126,9 +127,6 @@ func (s *session) plan() (err error) {
 	if err := s.pair(cfg); err != nil {
 		return err
 	}
-	if err := backend.Available(); err != nil {
-		s.run.Plan.Waive(config.DeviceCUDA, err)
-	}
 	discarded, _ := s.run.Manifest["models_discarded"].(bool) // of a resumed run
 	if s.transient = discarded || s.c.Bool("discard-models"); s.transient {
 		s.run.Plan.GroupByFile()
@@ -138,20 +136,24 @@ func (s *session) plan() (err error) {
 
 // pair makes the plan, for which it starts the programs that backends name.
 func (s *session) pair(cfg *config.Config) (err error) {
-	var stop chan struct{}
+	ctx := s.c.Context
 	if slices.ContainsFunc(cfg.Backends, func(b config.Backend) bool { return b.ProgramPath != "" }) {
 		var release func()
-		stop, release = interrupts() // one that hangs would outlive this program
+		ctx, release = interrupts(ctx) // one that hangs would outlive this program
 		defer release()
 	}
-	_, threads := runner.Cores()
-	s.run.Plan, err = runner.NewPlan(cfg, s.models, threads, &runner.Programs{Worker: s.run.Worker, Build: ownBuild(), Log: slog.Default(), Stop: stop})
-	select {
-	case <-stop:
+	facts, err := runner.Look(ctx, cfg, s.models, &runner.Programs{Worker: s.run.Worker, Build: ownBuild(), Log: slog.Default()})
+	if ctx.Err() != nil {
 		return &exitError{exitInterrupted, errors.New("interrupted before anything was measured")}
-	default:
+	}
+	if err != nil {
 		return usage(err)
 	}
+	if err := backend.Available(); err != nil {
+		facts.NoDevice = map[string]error{config.DeviceCUDA: err}
+	}
+	s.run.Plan, err = runner.NewPlan(cfg, facts)
+	return usage(err)
 }
 
 // config reads the flags, or the folder of the run that is to go on.
@@ -187,7 +189,7 @@ func (s *session) config() (cfg *config.Config, err error) {
 }
 
 // begin takes the run's folder and makes the models.
-func (s *session) begin(stop <-chan struct{}) error {
+func (s *session) begin(ctx context.Context) error {
 	// Before gigabytes of models are written for a run that has no place or cannot go on.
 	if err := s.open(); err != nil {
 		return usage(err)
@@ -195,7 +197,7 @@ func (s *session) begin(stop <-chan struct{}) error {
 	if s.transient {
 		s.run.Transient = s.models
 	} else {
-		if err := prepare(s.run.Plan, s.models, stop); err != nil {
+		if err := prepare(ctx, s.run.Plan, s.models); err != nil {
 			return err
 		}
 		// Not deferred: after an interrupt the models are still being written, until the process ends.
@@ -247,9 +249,9 @@ func (s *session) recall() (err error) {
 }
 
 // execute measures, and says how that ended.
-func (s *session) execute(stop <-chan struct{}) error {
+func (s *session) execute(ctx context.Context) error {
 	resume := fmt.Sprintf("llmscale %s --resume %s", s.c.Command.Name, text.Arg(s.dir))
-	sum, err := s.run.Execute(stop)
+	sum, err := s.run.Execute(ctx)
 	s.progress.Close()
 	if s.transient && !sum.Interrupted {
 		err = errors.Join(err, s.models.Close())

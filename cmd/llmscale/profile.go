@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -139,9 +140,9 @@ func profileAction(c *cli.Context) error {
 		}
 	}
 
-	stop, release := interrupts()
+	ctx, release := interrupts(c.Context)
 	defer release()
-	if err := prepare(plan, models, stop); err != nil {
+	if err := prepare(ctx, plan, models); err != nil {
 		return err
 	}
 	if job.Refused != nil { // its file has changed meanwhile
@@ -151,7 +152,7 @@ func profileAction(c *cli.Context) error {
 		return err
 	}
 	progress.Clear()
-	doc, in, err := recordProfile(c, plan, stop)
+	doc, in, err := recordProfile(ctx, c, plan)
 	if err != nil {
 		return err
 	}
@@ -233,13 +234,16 @@ func profilePlan(c *cli.Context, source string, models *runner.Models) (*runner.
 	if len(cfg.Models) != 1 {
 		return nil, fmt.Errorf("profile: %s is %d models: choose one, for example %s", source, len(cfg.Models), cfg.Models[0].Source)
 	}
-	_, threads := runner.Cores()
-	return runner.NewPlan(cfg, models, threads, &runner.Programs{Build: ownBuild()})
+	facts, err := runner.Look(c.Context, cfg, models, &runner.Programs{Build: ownBuild()})
+	if err != nil {
+		return nil, err
+	}
+	return runner.NewPlan(cfg, facts)
 }
 
 // recordProfile has the plan's only call timed and traced, in processes of their own: what profiling does to a process ends
 // with it.
-func recordProfile(c *cli.Context, plan *runner.Plan, stop <-chan struct{}) (*profileDoc, *profile.Input, error) {
+func recordProfile(ctx context.Context, c *cli.Context, plan *runner.Plan) (*profileDoc, *profile.Input, error) {
 	job := &plan.Jobs[0]
 	task := profileTask{
 		Load:        job.Load,
@@ -258,14 +262,14 @@ func recordProfile(c *cli.Context, plan *runner.Plan, stop <-chan struct{}) (*pr
 	if job.Backend.Device == config.DeviceCUDA {
 		// CUPTI must be there before CUDA is, so the unprofiled times come from another process.
 		doc.Method, doc.CUDAGraphs = methodCUPTI, &job.Backend.CUDAGraphs
-		if timed, err = runProfileTask(c, task, stop); err == nil {
+		if timed, err = runProfileTask(ctx, c, task); err == nil {
 			task.Repetitions, task.Trace = 0, traceCUPTI
-			traced, err = runProfileTask(c, task, stop)
+			traced, err = runProfileTask(ctx, c, task)
 		}
 	} else {
 		doc.Method = methodOps
 		task.Trace = traceOps
-		traced, err = runProfileTask(c, task, stop)
+		traced, err = runProfileTask(ctx, c, task)
 		timed = traced
 	}
 	if err != nil {

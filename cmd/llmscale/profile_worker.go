@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -185,7 +186,7 @@ func inputOfRecords(t *native.Trace, r *cupti.Records) *profile.Input {
 }
 
 // runProfileTask runs a task in a process of its own. An interrupt ends it.
-func runProfileTask(c *cli.Context, task profileTask, stop <-chan struct{}) (*profileAnswer, error) {
+func runProfileTask(ctx context.Context, c *cli.Context, task profileTask) (*profileAnswer, error) {
 	request, err := json.Marshal(task)
 	if err != nil {
 		return nil, err
@@ -214,7 +215,7 @@ func runProfileTask(c *cli.Context, task profileTask, stop <-chan struct{}) (*pr
 	interrupted := make(chan bool, 1)
 	go func() {
 		select {
-		case <-stop:
+		case <-ctx.Done():
 			cmd.Process.Kill()
 			interrupted <- true
 		case <-ended:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -143,39 +144,30 @@ func splitList(c *cli.Context, name string) []string {
 
 // prepare writes and hashes the plan's models, which can take minutes; an
 // interrupt ends the wait, and then the program.
-func prepare(p *runner.Plan, models *runner.Models, stop <-chan struct{}) error {
-	return writing(models.Dir, stop, "interrupted before the first measurement; models that were finished are kept, and the same command goes on", func() error { return p.Prepare(models) })
+func prepare(ctx context.Context, p *runner.Plan, models *runner.Models) error {
+	return writing(ctx, models.Dir, "interrupted before the first measurement; models that were finished are kept, and the same command goes on", func() error { return p.Prepare(models) })
 }
 
 // writing runs write, which makes GGUF files in dir. An interrupt removes what is unfinished and ends the wait;
 // write itself ends with the process.
-func writing(dir string, stop <-chan struct{}, interrupted string, write func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- write() }()
-	select {
-	case err := <-done:
-		return err
-	case <-stop:
+func writing(ctx context.Context, dir, interrupted string, write func() error) error {
+	err := runner.Await(ctx, write)
+	if errors.Is(err, runner.ErrInterrupted) {
 		return &exitError{exitInterrupted, errors.Join(errors.New(interrupted), runner.RemoveUnfinished(dir))}
 	}
+	return err
 }
 
-// interrupts closes stop on the first Ctrl-C, SIGTERM, or SIGHUP of a terminal that was closed, unless that is
-// ignored (nohup). A second one ends the process at once, as if there were no handler.
-func interrupts() (stop chan struct{}, release func()) {
-	stop = make(chan struct{})
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+// interrupts returns a context that ends with the first Ctrl-C, SIGTERM, or SIGHUP of a terminal that was closed, unless
+// that is ignored (nohup). A second one ends the process at once, as if there were no handler.
+func interrupts(parent context.Context) (ctx context.Context, release func()) {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
-		signal.Notify(signals, syscall.SIGHUP)
+		signals = append(signals, syscall.SIGHUP)
 	}
-	go func() {
-		if _, ok := <-signals; ok {
-			signal.Stop(signals)
-			close(stop)
-		}
-	}()
-	return stop, func() { signal.Stop(signals); close(signals) }
+	ctx, release = signal.NotifyContext(parent, signals...)
+	context.AfterFunc(ctx, release)
+	return ctx, release
 }
 
 // workerProcess is this program as a worker.

@@ -149,12 +149,12 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 	}
 	p := newProgress(c.App.ErrWriter)
 	defer p.Close()
-	stop, release := interrupts()
+	ctx, release := interrupts(c.Context)
 	defer release()
 	for i, m := range models {
 		path := paths[i]
 		opt.Progress = func(done, total int64) { p.File("writing "+path, done, total) }
-		if err := writing(filepath.Dir(path), stop, "interrupted: "+path+" was not written", func() error { return synth.Write(path, m, opt) }); err != nil {
+		if err := writing(ctx, filepath.Dir(path), "interrupted: "+path+" was not written", func() error { return synth.Write(path, m, opt) }); err != nil {
 			return err
 		}
 		p.Clear()

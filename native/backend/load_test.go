@@ -46,7 +46,11 @@ func planned(t *testing.T, path string) *runner.Plan {
 		t.Fatal(err)
 	}
 	models := &runner.Models{Dir: t.TempDir()}
-	p, err := runner.NewPlan(cfg, models, 1, &runner.Programs{})
+	facts, err := runner.Look(t.Context(), cfg, models, &runner.Programs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := runner.NewPlan(cfg, facts)
 	if err == nil {
 		err = p.Prepare(models)
 	}
