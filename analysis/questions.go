@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/lengths"
 )
@@ -17,6 +18,8 @@ import (
 type Answer interface {
 	Tables() []finding.Table
 	Warnings() []finding.Warning
+	Sentences() []string     // for the opening of the report, Markdown
+	Sections() []doc.Section // those without blocks are left out
 }
 
 // ask puts all questions to the cells of a run, in the order in which the report has

@@ -2,18 +2,14 @@ package doc
 
 import (
 	"fmt"
+	"llmscale/analysis/stats"
+	words "llmscale/internal/text" // Unknown stands in a table for what is not known.
 	"math"
 	"strconv"
 	"strings"
-
-	"llmscale/analysis/stats"
-	words "llmscale/internal/text"
 )
 
-// Unknown stands in a table for what is not known.
-const Unknown = "–"
-
-// Number has four significant digits, all digits before the point, and no
+const Unknown = "–" // Number has four significant digits, all digits before the point, and no
 // exponent unless it is tiny.
 func Number(v float64) string {
 	a := math.Abs(v)
@@ -124,4 +120,75 @@ func Upper(s string) string {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// Span is the range of what was added.
+type Span struct {
+	Lo, Hi float64
+	Known  bool
+}
+
+func (s *Span) Add(v *float64) {
+	switch {
+	case v == nil:
+	case !s.Known:
+		s.Lo, s.Hi, s.Known = *v, *v, true
+	default:
+		s.Lo, s.Hi = min(s.Lo, *v), max(s.Hi, *v)
+	}
+}
+
+func (s Span) Text(of func(float64) string) string {
+	if !s.Known {
+		return "an unknown number of"
+	}
+	if lo, hi := of(s.Lo), of(s.Hi); lo != hi {
+		return lo + " to " + hi
+	}
+	return of(s.Lo)
+}
+
+func (s Span) String() string { return s.Text(Number) }
+
+func (s Span) Three() string { return s.Text(func(v float64) string { return Fixed(&v, 3) }) }
+
+func (s Span) Percent() string { return s.Text(func(v float64) string { return Percent(&v) }) }
+
+func NumberText(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// Numbers prints an interval with the digits of number.
+func Numbers(i *stats.Interval) string {
+	if i == nil {
+		return Unknown
+	}
+	return Number(i.Low) + " to " + Number(i.High)
+}
+
+// OrPlain is text that is escaped already, or a dash.
+func OrPlain(s string) string {
+	if s == "" {
+		return Unknown
+	}
+	return s
+}
+
+func Hundredfold(v *float64) *float64 {
+	if v == nil {
+		return nil
+	}
+	x := 100 * *v
+	return &x
+}
+
+func Signed(v float64) string {
+	s := Fixed(&v, 2)
+	if v > 0 {
+		return "+" + s
+	}
+	return s
 }

@@ -10,6 +10,8 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/prose"
 	"llmscale/runner/record"
 )
 
@@ -32,7 +34,7 @@ func (w *writer) answer() {
 		settings = nil
 	}
 	w.summary()
-	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), doc.List(w.lengthSentences()), weights,
+	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), weights,
 		w.tailSentences(), w.feasibilitySentences())
 	if s := w.compareSentence(); s != "" {
 		items = append(items, s)
@@ -69,9 +71,9 @@ func (w *writer) oneSize() bool {
 func (w *writer) summary() {
 	a := w.r.Answers
 	t := doc.Table{Wrap: true, Head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
-	var keys []key
+	var keys []prose.Series
 	for _, c := range a.FirstChange {
-		k := key{c.Backend, c.BatchSize}
+		k := prose.Of(c.Backend, c.BatchSize)
 		row := []string{k.String(), aspects(orUnknown(c.Verdict)), "unknown", "unknown", "unknown", "unknown"}
 		if row[1] == "unknown" && c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
 			row[1] += "; of what is known: " + aspects(c.AmongSeen)
@@ -81,18 +83,18 @@ func (w *writer) summary() {
 		}
 		for _, s := range a.Slopes {
 			at := map[string]int{record.ModeDecode: 2, record.ModePrefill: 3}[s.Mode]
-			if s.Backend != k.backend || s.BatchSize != k.batch || at == 0 || s.Slope == nil || s.CI == nil {
+			if s.Backend != k.Backend || s.BatchSize != k.BatchSize || at == 0 || s.Slope == nil || s.CI == nil {
 				continue
 			}
 			row[at] = exponentShort(s)
 		}
 		for _, t := range a.Tails {
-			if t.Backend == k.backend && t.BatchSize == k.batch {
+			if t.Backend == k.Backend && t.BatchSize == k.BatchSize {
 				row[4] = doc.Text(strings.ReplaceAll(orUnknown(t.Verdict), "_", " "))
 			}
 		}
 		for _, f := range a.Feasibility {
-			if f.Backend == k.backend && f.BatchSize == k.batch && f.Verdict != "unknown" {
+			if f.Backend == k.Backend && f.BatchSize == k.BatchSize && f.Verdict != "unknown" {
 				row[5] = fmt.Sprintf("%d of %s", f.ModelsFailed+f.ModelsWaived, doc.Count(f.ModelsOK+f.ModelsFailed+f.ModelsWaived, "model", "models"))
 			}
 		}
@@ -276,10 +278,10 @@ func (w *writer) feasibilitySentence(f analysis.FeasibilityAnswer, x string) str
 // compareSentence sets the other backends' decode beside the first one's, over
 // the models that both ran.
 func (w *writer) compareSentence() string {
-	decode := map[key]map[string]cells.Aggregate{}
+	decode := map[prose.Series]map[string]cells.Aggregate{}
 	for _, a := range w.r.Aggregates {
 		if a.Mode == record.ModeDecode && a.GeomeanMS > 0 {
-			k := key{a.Backend, a.BatchSize}
+			k := prose.Of(a.Backend, a.BatchSize)
 			if decode[k] == nil {
 				decode[k] = map[string]cells.Aggregate{}
 			}
@@ -289,7 +291,7 @@ func (w *writer) compareSentence() string {
 	keys := w.keys()
 	var parts []string
 	for _, k := range keys[min(1, len(keys)):] {
-		if k.batch != keys[0].batch || w.saidOfAxis(keys[0].backend, k.backend) {
+		if k.BatchSize != keys[0].BatchSize || w.saidOfAxis(keys[0].Backend, k.Backend) {
 			continue
 		}
 		var logs []float64

@@ -205,7 +205,7 @@ func bestPhrases(all []axes.BestThreads) []string {
 	models := map[answer][]string{}
 	on := map[answer]map[string][]string{} // scenarios of each model
 	scenarios := map[string]int{}          // there are of it
-	costs := map[answer]*span{}
+	costs := map[answer]*doc.Span{}
 	for _, b := range all {
 		k := answer{best: b.Best, fewest: b.Fewest, told: b.Told}
 		more := b.OneMore()
@@ -214,7 +214,7 @@ func bestPhrases(all []axes.BestThreads) []string {
 		}
 		if costs[k] == nil {
 			order = append(order, k)
-			costs[k] = &span{}
+			costs[k] = &doc.Span{}
 		}
 		if on[k] == nil {
 			on[k] = map[string][]string{}
@@ -227,7 +227,7 @@ func bestPhrases(all []axes.BestThreads) []string {
 		scenarios[name]++
 		if more != nil {
 			loss := -100 * *more.Gain
-			costs[k].add(&loss)
+			costs[k].Add(&loss)
 		}
 	}
 	var out []string
@@ -257,7 +257,7 @@ func bestPhrases(all []axes.BestThreads) []string {
 		case "":
 			s += fmt.Sprintf(" (what more than %d would give is not measured)", k.best)
 		case axes.Slower:
-			s += fmt.Sprintf(" (each thread more costs %s %% of the speed)", costs[k].text(func(v float64) string { return doc.Fixed(&v, 1) }))
+			s += fmt.Sprintf(" (each thread more costs %s %% of the speed)", costs[k].Text(func(v float64) string { return doc.Fixed(&v, 1) }))
 		default:
 			s += " (that one more differs is not shown)"
 		}

@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/prose"
 	"llmscale/runner/ceilings"
 )
 
@@ -79,7 +80,7 @@ func (w *writer) deviceTable() doc.Table {
 		if tensor {
 			row = append(row, doc.NumberOf(d.TensorHF))
 		}
-		t.Rows = append(t.Rows, append(row, doc.NumberOf(d.StartUS), orPlain(doc.Text(strings.ReplaceAll(d.StartHow, "_", " ")))))
+		t.Rows = append(t.Rows, append(row, doc.NumberOf(d.StartUS), doc.OrPlain(doc.Text(strings.ReplaceAll(d.StartHow, "_", " ")))))
 	}
 	return t
 }
@@ -92,7 +93,7 @@ func (w *writer) ceilingSentences() []string {
 		n := 0
 		for i := range w.r.CeilingShares {
 			s := &w.r.CeilingShares[i]
-			if s.Backend != k.backend || s.BatchSize != k.batch || s.Share == nil {
+			if s.Backend != k.Backend || s.BatchSize != k.BatchSize || s.Share == nil {
 				continue
 			}
 			n++
@@ -150,7 +151,7 @@ func number3(v float64) string {
 // the ceiling, and all cells folded away.
 func (w *writer) shareTables() {
 	type model struct {
-		key
+		prose.Series
 		name string
 	}
 	var order []model
@@ -167,7 +168,7 @@ func (w *writer) shareTables() {
 			reasons[s.Reason]++
 			continue
 		}
-		k := model{key{s.Backend, s.BatchSize}, s.Model}
+		k := model{prose.Of(s.Backend, s.BatchSize), s.Model}
 		if best[k] == nil {
 			order = append(order, k)
 			best[k] = s

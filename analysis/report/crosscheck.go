@@ -89,25 +89,25 @@ func (w *writer) crosscheckShort() string {
 	var parts []string
 	for _, p := range w.pairs() {
 		var said []string
-		var bench span
+		var bench doc.Span
 		takes := " takes " // said once
 		for _, phase := range []string{record.ModeDecode, record.ModePrefill} {
 			all := w.comparisons(p, phase)
-			if s := ratios(all, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }); s.known {
-				said = append(said, modeWord(phase)+takes+s.three()+" times native's time")
+			if s := ratios(all, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }); s.Known {
+				said = append(said, modeWord(phase)+takes+s.Three()+" times native's time")
 				takes = " "
 			}
-			if s := ratios(all, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Bench }); s.known {
-				bench.add(&s.lo)
-				bench.add(&s.hi)
+			if s := ratios(all, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Bench }); s.Known {
+				bench.Add(&s.Lo)
+				bench.Add(&s.Hi)
 			}
 		}
 		if len(said) == 0 {
 			continue
 		}
 		s := p.String() + ": " + strings.Join(said, ", ")
-		if bench.known {
-			s += "; llama-bench takes " + bench.three()
+		if bench.Known {
+			s += "; llama-bench takes " + bench.Three()
 		}
 		parts = append(parts, s)
 	}
@@ -118,10 +118,10 @@ func (w *writer) crosscheckShort() string {
 }
 
 // ratios is the range of the ratios of one clock, of those with calls enough.
-func ratios(all []*analysis.Crosscheck, of func(*analysis.Crosscheck) *analysis.Beside) (s span) {
+func ratios(all []*analysis.Crosscheck, of func(*analysis.Crosscheck) *analysis.Beside) (s doc.Span) {
 	for _, c := range all {
 		if b := of(c); !c.Few(b) {
-			s.add(b.Ratio)
+			s.Add(b.Ratio)
 		}
 	}
 	return s
@@ -194,7 +194,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 		}
 		return fmt.Sprintf("no comparison is possible: %s (%s INVALID).", doc.Text(of(all[0]).Reason), doc.Count(invalid, "repetition", "repetitions"))
 	}
-	s := fmt.Sprintf("%s %s times native's time over %s and %s (%s)", takes, ratios(all, of).three(), doc.Count(len(sizes), "model", "models"), doc.Count(len(scenarios), "scenario", "scenarios"), doc.Count(n, "comparison", "comparisons"))
+	s := fmt.Sprintf("%s %s times native's time over %s and %s (%s)", takes, ratios(all, of).Three(), doc.Count(len(sizes), "model", "models"), doc.Count(len(scenarios), "scenario", "scenarios"), doc.Count(n, "comparison", "comparisons"))
 	switch {
 	case intervals == 0:
 		s += ", without intervals"
@@ -230,65 +230,33 @@ func signedNumber(v float64) string {
 // wallSentence says what of a call's wall time is not computing.
 func (w *writer) wallSentence(p pairKey) string {
 	n := 0
-	var http, load, rest, added, compute, around, perToken, share span
+	var http, load, rest, added, compute, around, perToken, share doc.Span
 	for i := range w.r.OllamaGaps {
 		g := &w.r.OllamaGaps[i]
 		if (pairKey{g.Native, g.Ollama, g.BatchSize}) != p || g.WallMS == nil {
 			continue
 		}
 		n++
-		http.add(g.HTTPMS)
-		load.add(g.LoadMS)
-		rest.add(g.RestMS)
-		added.add(g.AddedMS)
-		compute.add(g.ComputeAddedMS)
-		around.add(g.AroundAddedMS)
-		perToken.add(g.RestPerToken)
+		http.Add(g.HTTPMS)
+		load.Add(g.LoadMS)
+		rest.Add(g.RestMS)
+		added.Add(g.AddedMS)
+		compute.Add(g.ComputeAddedMS)
+		around.Add(g.AroundAddedMS)
+		perToken.Add(g.RestPerToken)
 		beside := (*g.WallMS - *g.PromptEvalMS - *g.EvalMS) / *g.WallMS
-		share.add(&beside)
+		share.Add(&beside)
 	}
 	if n == 0 {
 		return ""
 	}
 	s := fmt.Sprintf("**Wall time** of a call through %s, at the client, over %s: HTTP and the client take %s ms, scheduling and reading the metadata of the file again %s ms, and sampling, making text and the way between the server's processes %s ms; together with tokenising that is %s %% of the wall time, the rest is prefill and decode.",
-		series(p.ollama, p.batch), doc.Count(n, "model and scenario", "models and scenarios"), http, load, rest, share.percent())
-	if added.known {
+		series(p.ollama, p.batch), doc.Count(n, "model and scenario", "models and scenarios"), http, load, rest, share.Percent())
+	if added.Known {
 		s += fmt.Sprintf(" Against native's end-to-end time a call takes %s ms more: %s ms in prefill and decode, %s ms around them (HTTP and what each token costs beside computing: %s ms per token).", added, compute, around, perToken)
 	}
 	return s
 }
-
-// span is the range of what was added.
-type span struct {
-	lo, hi float64
-	known  bool
-}
-
-func (s *span) add(v *float64) {
-	switch {
-	case v == nil:
-	case !s.known:
-		s.lo, s.hi, s.known = *v, *v, true
-	default:
-		s.lo, s.hi = min(s.lo, *v), max(s.hi, *v)
-	}
-}
-
-func (s span) text(of func(float64) string) string {
-	if !s.known {
-		return "an unknown number of"
-	}
-	if lo, hi := of(s.lo), of(s.hi); lo != hi {
-		return lo + " to " + hi
-	}
-	return of(s.lo)
-}
-
-func (s span) String() string { return s.text(doc.Number) }
-
-func (s span) three() string { return s.text(func(v float64) string { return doc.Fixed(&v, 3) }) }
-
-func (s span) percent() string { return s.text(func(v float64) string { return doc.Percent(&v) }) }
 
 func (w *writer) greedySentence(p pairKey) string {
 	all, by := 0, map[string]int{}
@@ -427,7 +395,7 @@ func (w *writer) law(p pairKey, phase string) (found *analysis.GapLaw) {
 
 // lawText says what the sizes show about a gap.
 func lawText(l *analysis.GapLaw) string {
-	fixedPart := fmt.Sprintf("%s %s (95 %% %s)", doc.NumberOf(l.FixedMS), per(l.Phase), numbers(l.FixedT))
+	fixedPart := fmt.Sprintf("%s %s (95 %% %s)", doc.NumberOf(l.FixedMS), per(l.Phase), doc.Numbers(l.FixedT))
 	share := fmt.Sprintf("%s %% of native's time (95 %% %s)", signedPercent(l.Share), percents(l.ShareT))
 	s := fmt.Sprintf("over %s", doc.Count(l.NModels, "size", "sizes"))
 	if l.Scenario == cells.AllScenarios {

@@ -130,7 +130,7 @@ func (w *writer) gapLawTable() {
 			verdict += ": " + doc.Text(l.Why)
 		}
 		t.Rows = append(t.Rows, []string{phaseUnit(l.Phase), l.Clock, scenarioName(l.Scenario), pairKey{l.Native, l.Ollama, l.BatchSize}.String(), strconv.Itoa(l.NModels),
-			doc.Number(l.GapMinMS) + " to " + doc.Number(l.GapMaxMS), doc.NumberOf(l.FixedMS), numbers(l.FixedT), signedPercent(l.Share), percents(l.ShareT), doc.Fixed(l.Rho, 2), doc.PValue(l.P), verdict})
+			doc.Number(l.GapMinMS) + " to " + doc.Number(l.GapMaxMS), doc.NumberOf(l.FixedMS), doc.Numbers(l.FixedT), signedPercent(l.Share), percents(l.ShareT), doc.Fixed(l.Rho, 2), doc.PValue(l.P), verdict})
 	}
 	if len(t.Rows) > 0 {
 		w.doc.Fold("How the gaps grow with the work", doc.Paragraph("Ollama less native = fixed + share · native's time, over the sizes of a scenario, each weighted with one over native's time squared. ρ is the rank correlation of gap and native's time."), t)

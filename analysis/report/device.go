@@ -7,6 +7,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -43,7 +44,7 @@ var deviceCellNames = []deviceColumn{
 // table of all cells.
 func (w *writer) longestPrompts() (picked, all []*analysis.DeviceCell) {
 	type one struct {
-		key
+		prose.Series
 		model, mode string
 	}
 	prompts := map[string]float64{}
@@ -59,7 +60,7 @@ func (w *writer) longestPrompts() (picked, all []*analysis.DeviceCell) {
 		if d.Mode == record.ModeE2E {
 			continue
 		}
-		k := one{key{d.Backend, d.BatchSize}, d.Model, d.Mode}
+		k := one{prose.Of(d.Backend, d.BatchSize), d.Model, d.Mode}
 		j, seen := at[k]
 		if !seen {
 			at[k] = len(picked)
@@ -144,14 +145,14 @@ func (w *writer) deviceExponents() {
 // perModel has one cell of each model: the one whose memory peaks highest.
 func (w *writer) perModel(of func(d *analysis.DeviceCell) *float64) []*analysis.DeviceCell {
 	type one struct {
-		key
+		prose.Series
 		model string
 	}
 	at := map[one]int{}
 	var out []*analysis.DeviceCell
 	for i := range w.r.Device {
 		d := &w.r.Device[i]
-		k := one{key{d.Backend, d.BatchSize}, d.Model}
+		k := one{prose.Of(d.Backend, d.BatchSize), d.Model}
 		j, seen := at[k]
 		if !seen {
 			at[k] = len(out)
@@ -212,7 +213,7 @@ func (w *writer) devicePlacement() {
 		prefill, decode *analysis.DeviceCell
 	}
 	type one struct {
-		key
+		prose.Series
 		model string
 	}
 	var order []one
@@ -222,7 +223,7 @@ func (w *writer) devicePlacement() {
 		if d.Placement == "" || d.Mode == record.ModeE2E {
 			continue
 		}
-		k := one{key{d.Backend, d.BatchSize}, d.Model}
+		k := one{prose.Of(d.Backend, d.BatchSize), d.Model}
 		if models[k] == nil {
 			order = append(order, k)
 			models[k] = &model{}
@@ -251,7 +252,7 @@ func (w *writer) devicePlacement() {
 		if d == nil || m.prefill != nil && m.prefill.Placement == analysis.PlacedFallback {
 			d = m.prefill
 		}
-		row := []string{k.key.String(), doc.Text(k.model), doc.SizeOf(d.ParamsM), fmt.Sprintf("%s of %d", layersText(d.GPULayers), d.Layers), placementWords[d.Placement]}
+		row := []string{k.Series.String(), doc.Text(k.model), doc.SizeOf(d.ParamsM), fmt.Sprintf("%s of %d", layersText(d.GPULayers), d.Layers), placementWords[d.Placement]}
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string { return wholeOf(d.Splits) })...)
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string { return wholeOf(d.CPUOps) })...)
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string {

@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -50,7 +51,7 @@ func (w *writer) warmups() {
 		return
 	}
 	type group struct {
-		key
+		prose.Series
 		mode string
 	}
 	var groups []group
@@ -63,7 +64,7 @@ func (w *writer) warmups() {
 		if u.Ratio == nil {
 			continue
 		}
-		g := group{key{u.Backend, u.BatchSize}, u.Mode}
+		g := group{prose.Of(u.Backend, u.BatchSize), u.Mode}
 		if ratios[g] == nil {
 			groups = append(groups, g)
 		}
@@ -82,7 +83,7 @@ func (w *writer) warmups() {
 		v := slices.Sorted(slices.Values(ratios[g]))
 		mid := (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 		u := worst[g]
-		t.Rows = append(t.Rows, []string{modeWord(g.mode), g.key.String(), fmt.Sprint(len(v)), doc.Fixed(&mid, 2), doc.Fixed(u.Ratio, 2),
+		t.Rows = append(t.Rows, []string{modeWord(g.mode), g.Series.String(), fmt.Sprint(len(v)), doc.Fixed(&mid, 2), doc.Fixed(u.Ratio, 2),
 			fmt.Sprintf("%s, %s: %s ms against %s ms", doc.Text(u.Model), doc.Text(u.Scenario), doc.NumberOf(u.WarmupMS), doc.NumberOf(u.MeasuredMS))})
 	}
 	if len(t.Rows) > 0 {

@@ -11,6 +11,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/runs"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -44,7 +45,7 @@ func (w *writer) facts() {
 	add("GPU", w.gpus())
 	add("system", doc.Text(strings.TrimSpace(firstText(m, []string{"environment", "os"}, []string{"platform", "os"})+" "+
 		m.Text("environment", "kernel")+" "+firstText(m, []string{"environment", "arch"}, []string{"platform", "machine"}))))
-	add("threads", w.modelFact(func(x cells.Model) string { return numberText(x.Threads) }))
+	add("threads", w.modelFact(func(x cells.Model) string { return doc.NumberText(x.Threads) }))
 	add("llama.cpp commit", w.llamaCommit())
 	for _, section := range buildSections {
 		var parts []string
@@ -93,13 +94,6 @@ func intAt(m runs.Manifest, path ...string) (float64, bool) {
 	var v float64
 	ok := m.Decode(&v, path...)
 	return v, ok && v > 0
-}
-
-func numberText(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.Itoa(n)
 }
 
 // modelFact joins the values that the models have, without repeats.
@@ -215,7 +209,7 @@ func (w *writer) prompts() string {
 			if l[0] == "1" {
 				unit = "token"
 			}
-			s += fmt.Sprintf(" (%s %s%s)", l[0], unit, atDepth(depths[n]))
+			s += fmt.Sprintf(" (%s %s%s)", l[0], unit, prose.AtDepth(depths[n]))
 		default:
 			s += fmt.Sprintf(" (%s tokens, by model)", strings.Join(l, ", "))
 		}
@@ -371,7 +365,7 @@ func (w *writer) limits() {
 	batches := []string{}
 	architectures, types, synthetic, total := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, k := range w.keys() {
-		if b := strconv.Itoa(max(1, k.batch)); !slices.Contains(batches, b) {
+		if b := strconv.Itoa(max(1, k.BatchSize)); !slices.Contains(batches, b) {
 			batches = append(batches, b)
 		}
 	}

@@ -7,92 +7,53 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 	"llmscale/runner/record"
 )
 
-// someSeries stands in a sentence for the backends that it is about. Foreign text
-// cannot hold it: clean takes control characters away.
-const someSeries = "\x00"
+// someSeries stands in a sentence for the backends that it is about.
+const someSeries = prose.Some
 
-// manySeries is the number of backends from which on "all" stands for their names.
-const manySeries = 4
-
-// folder says once what holds for several backends in the same words.
-type folder struct {
-	w     *writer
-	said  []string // sentences with someSeries for the backends
-	about map[string][]key
-}
-
-func (w *writer) folder() *folder { return &folder{w: w, about: map[string][]key{}} }
-
-func (f *folder) add(k key, sentence string) {
-	if sentence == "" {
-		return
-	}
-	if f.about[sentence] == nil {
-		f.said = append(f.said, sentence)
-	}
-	f.about[sentence] = append(f.about[sentence], k)
-}
-
-// list has the sentences in the order in which they were first said.
-func (f *folder) list() doc.List {
-	var out doc.List
-	for _, s := range f.said {
-		out = append(out, strings.ReplaceAll(s, someSeries, f.w.allSeries(f.about[s])))
-	}
-	return out
-}
+func (w *writer) folder() *prose.Folder { return &prose.Folder{Total: len(w.r.Answers.FirstChange)} }
 
 // allSeries names backends: "all 7 backends" where none of the run's is missing.
-func (w *writer) allSeries(keys []key) string {
-	batches := slices.ContainsFunc(keys, func(k key) bool { return k.batch > 1 })
-	if n := len(keys); n >= manySeries && n == len(w.r.Answers.FirstChange) && !batches {
-		return fmt.Sprintf("all %d backends", n)
-	}
-	var names []string
-	for _, k := range keys {
-		names = append(names, k.String())
-	}
-	return doc.Join(names)
-}
+func (w *writer) allSeries(all []prose.Series) string { return w.folder().Names(all) }
 
 func (w *writer) firstChangeSentences() doc.List {
 	f := w.folder()
 	for _, c := range w.r.Answers.FirstChange {
-		f.add(key{c.Backend, c.BatchSize}, w.firstChangeSentence(c, someSeries))
+		f.Add(prose.Of(c.Backend, c.BatchSize), w.firstChangeSentence(c, someSeries))
 	}
-	return f.list()
+	return f.List()
 }
 
 func (w *writer) feasibilitySentences() doc.List {
 	f := w.folder()
 	for _, x := range w.r.Answers.Feasibility {
-		f.add(key{x.Backend, x.BatchSize}, w.feasibilitySentence(x, someSeries))
+		f.Add(prose.Of(x.Backend, x.BatchSize), w.feasibilitySentence(x, someSeries))
 	}
-	return f.list()
+	return f.List()
 }
 
 func (w *writer) fixedCostSentences() doc.List {
 	f := w.folder()
 	for _, k := range w.keys() {
-		f.add(k, w.fixedCostSentence(k, someSeries))
+		f.Add(k, w.fixedCostSentence(k, someSeries))
 	}
-	return f.list()
+	return f.List()
 }
 
 // slopeSentences has decode first, then prefill, then what has no slope: both
 // modes together where one reason holds for both.
 func (w *writer) slopeSentences() doc.List {
 	var known doc.List
-	var keys []key
+	var keys []prose.Series
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 		for _, s := range w.r.Answers.Slopes {
 			if s.Mode != mode {
 				continue
 			}
-			if k := (key{s.Backend, s.BatchSize}); !slices.Contains(keys, k) {
+			if k := (prose.Of(s.Backend, s.BatchSize)); !slices.Contains(keys, k) {
 				keys = append(keys, k)
 			}
 			if !noSlope(s) {
@@ -106,7 +67,7 @@ func (w *writer) slopeSentences() doc.List {
 		modes := map[string][]string{}
 		for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 			for _, s := range w.r.Answers.Slopes {
-				if s.Backend != k.backend || s.BatchSize != k.batch || s.Mode != mode || !noSlope(s) {
+				if s.Backend != k.Backend || s.BatchSize != k.BatchSize || s.Mode != mode || !noSlope(s) {
 					continue
 				}
 				cause := doc.Text(s.Why) + "."
@@ -124,10 +85,10 @@ func (w *writer) slopeSentences() doc.List {
 			if len(modes[cause]) > 1 {
 				grows = "times on %s grow"
 			}
-			f.add(k, fmt.Sprintf("How %s "+grows+" with %s is **unknown** on this machine: %s", doc.Join(modes[cause]), someSeries, w.axis(), cause))
+			f.Add(k, fmt.Sprintf("How %s "+grows+" with %s is **unknown** on this machine: %s", doc.Join(modes[cause]), someSeries, w.axis(), cause))
 		}
 	}
-	return append(known, f.list()...)
+	return append(known, f.List()...)
 }
 
 func noSlope(s analysis.SlopeAnswer) bool {
@@ -141,7 +102,7 @@ func (w *writer) tailSentences() doc.List {
 	worst := map[string]analysis.TailTrend{}
 	for _, t := range w.r.Answers.Tails {
 		s := w.tailSentence(t, someSeries)
-		f.add(key{t.Backend, t.BatchSize}, s)
+		f.Add(prose.Of(t.Backend, t.BatchSize), s)
 		if t.Verdict != "unknown" && t.Verdict != "" || t.WorstRatio == nil {
 			continue
 		}
@@ -149,14 +110,14 @@ func (w *writer) tailSentences() doc.List {
 			worst[s] = t
 		}
 	}
-	out := f.list()
-	for i, s := range f.said {
+	out := f.List()
+	for i, s := range f.Said {
 		t, known := worst[s]
 		if !known {
 			continue
 		}
 		out[i] += fmt.Sprintf(" The worst %s of single token times is %s, on %s", doc.Text(strings.ReplaceAll(t.Quantile, "_over_", "/")), doc.NumberOf(t.WorstRatio), doc.Text(t.WorstModel))
-		if len(f.about[s]) > 1 {
+		if len(f.About[s]) > 1 {
 			out[i] += " by " + series(t.Backend, t.BatchSize)
 		}
 		out[i] += "."
@@ -166,9 +127,9 @@ func (w *writer) tailSentences() doc.List {
 
 // foldRows joins the rows of backends of which nothing is known: all columns but
 // the first and the last are "unknown", and the last ones agree.
-func (w *writer) foldRows(keys []key, rows [][]string) [][]string {
+func (w *writer) foldRows(keys []prose.Series, rows [][]string) [][]string {
 	var out [][]string
-	var about [][]key
+	var about [][]prose.Series
 	at := map[string]int{} // of the row for one last column
 	for i, row := range rows {
 		last := row[len(row)-1]
@@ -180,7 +141,7 @@ func (w *writer) foldRows(keys []key, rows [][]string) [][]string {
 		if !known {
 			at[last] = len(out)
 		}
-		out, about = append(out, row), append(about, []key{keys[i]})
+		out, about = append(out, row), append(about, []prose.Series{keys[i]})
 	}
 	for i := range out {
 		out[i][0] = w.allSeries(about[i])

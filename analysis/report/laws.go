@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 	"llmscale/runner/record"
 )
 
@@ -123,11 +124,11 @@ func (w *writer) codes(codes []string) string {
 
 // fixedCostSentence says which part of decode does not depend on size, and at
 // which rate the weights are read.
-func (w *writer) fixedCostSentence(k key, x string) string {
+func (w *writer) fixedCostSentence(k prose.Series, x string) string {
 	var parts []string
 	for i := range w.r.OffsetFits {
 		o := &w.r.OffsetFits[i]
-		if o.Backend == k.backend && o.BatchSize == k.batch && o.Mode == record.ModeDecode && o.Scenario == cells.AllScenarios && o.Form == analysis.FormLinear {
+		if o.Backend == k.Backend && o.BatchSize == k.BatchSize && o.Mode == record.ModeDecode && o.Scenario == cells.AllScenarios && o.Form == analysis.FormLinear {
 			parts = append(parts, w.fixedCost(o, x))
 		}
 	}
@@ -159,10 +160,10 @@ func (w *writer) fixedCost(o *analysis.OffsetFit, x string) string {
 	switch o.Verdict {
 	case analysis.OffsetFixed:
 		return fmt.Sprintf("Decode time on %s is a straight line over %s with a **fixed cost** of %s ms on this machine (95 %% t-interval %s, n = %s): %s %% of what the smallest model takes and %s %% of what the largest does.",
-			x, w.axis(), doc.NumberOf(o.A), numbers(o.ACI), models, doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax))
+			x, w.axis(), doc.NumberOf(o.A), doc.Numbers(o.ACI), models, doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax))
 	case analysis.OffsetNone:
 		return fmt.Sprintf("A straight line of decode time on %s over %s shows **no fixed cost that differs from 0** on this machine (%s ms, 95 %% t-interval %s, n = %s).",
-			x, w.axis(), doc.NumberOf(o.A), numbers(o.ACI), models)
+			x, w.axis(), doc.NumberOf(o.A), doc.Numbers(o.ACI), models)
 	}
 	return fmt.Sprintf("Which share of decode time on %s is a fixed cost is **unknown** on this machine: %s.", x, doc.Text(o.Reason))
 }

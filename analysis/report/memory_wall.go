@@ -73,7 +73,7 @@ func wallEdges(wall *analysis.MemoryWall) doc.Table {
 		if e.BatchSize > 1 {
 			at += fmt.Sprintf(", batch %d", e.BatchSize)
 		}
-		t.Rows = append(t.Rows, []string{orPlain(doc.Text(e.WeightType)), at, sized(e.LastWhole, e.LastWholeM), sized(e.FirstPartial, e.FirstPartialM), sized(e.FirstTooBig, e.FirstTooBigM)})
+		t.Rows = append(t.Rows, []string{doc.OrPlain(doc.Text(e.WeightType)), at, sized(e.LastWhole, e.LastWholeM), sized(e.FirstPartial, e.FirstPartialM), sized(e.FirstTooBig, e.FirstTooBigM)})
 	}
 	return t
 }
@@ -192,7 +192,7 @@ func (w *writer) wallSlowdowns(wall *analysis.MemoryWall) []doc.Block {
 		if c.OverWhole == nil && c.OverTrend == nil {
 			continue
 		}
-		t.Rows = append(t.Rows, []string{orPlain(doc.Text(c.WeightType)), doc.Text(way(c.LimitGiB, c.Asked)), doc.Text(c.Model), doc.SizeOf(c.ParamsM), onGPU(c), doc.NumberOf(c.DecodeMS),
+		t.Rows = append(t.Rows, []string{doc.OrPlain(doc.Text(c.WeightType)), doc.Text(way(c.LimitGiB, c.Asked)), doc.Text(c.Model), doc.SizeOf(c.ParamsM), onGPU(c), doc.NumberOf(c.DecodeMS),
 			doc.NumberOf(c.OverWhole), orNone(c.WholeIn), doc.NumberOf(c.OverTrend), doc.Fixed(c.TrendReach, 1)})
 	}
 	if len(t.Rows) == 0 {
@@ -211,7 +211,7 @@ func wallTable(wall *analysis.MemoryWall) doc.Table {
 	t := doc.Table{Wrap: true, Head: []string{"<backend", "<memory, layers", "<weights", "<model", "parameters (millions)", "<state", "layers on the GPU", "decode (ms/token)", "on the device (ms/token)", "peak in use (MiB)", "the model's own (MiB)", "<status", "<reason"}}
 	for i := range wall.Cells {
 		c := &wall.Cells[i]
-		t.Rows = append(t.Rows, []string{series(c.Backend, c.BatchSize), doc.Text(way(c.LimitGiB, c.Asked)), orPlain(doc.Text(c.WeightType)), doc.Text(c.Model), doc.SizeOf(c.ParamsM), stateWords[c.State], onGPU(c),
+		t.Rows = append(t.Rows, []string{series(c.Backend, c.BatchSize), doc.Text(way(c.LimitGiB, c.Asked)), doc.OrPlain(doc.Text(c.WeightType)), doc.Text(c.Model), doc.SizeOf(c.ParamsM), stateWords[c.State], onGPU(c),
 			doc.NumberOf(c.DecodeMS), doc.NumberOf(c.DeviceMS), wholeNumber(c.PeakMiB), wholeNumber(c.OwnMiB), doc.Text(c.Status), orNone(c.Reason)})
 	}
 	return t

@@ -23,6 +23,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/prose"
 )
 
 // Paths are the files that Write wrote.
@@ -78,9 +79,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.memoryWall()
 	w.scaling()
 	w.tails()
-	w.lengths()
-	w.depth()
-	w.prefillLengths()
+	w.asked("Decode by length of the answer", "Decode by depth", "Prefill by length of the prompt")
 	w.overhead()
 	w.firstChange()
 	w.warmups()
@@ -96,6 +95,19 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.repeat()
 	w.cells()
 	return w.doc
+}
+
+// asked adds sections of what the questions found, by their titles.
+func (w *writer) asked(titles ...string) {
+	for _, title := range titles {
+		for _, a := range w.r.Asked {
+			for _, s := range a.Sections() {
+				if s.Title == title {
+					w.doc.AddSection(s, w.figs)
+				}
+			}
+		}
+	}
 }
 
 // figures adds the figures of a kind and reports whether there were any.
@@ -133,27 +145,14 @@ func (w *writer) axis() string {
 }
 
 // series names a backend at a batch size.
-func series(backend string, batch int) string {
-	if batch > 1 {
-		return fmt.Sprintf("%s at batch %d", doc.Text(backend), batch)
-	}
-	return doc.Text(backend)
-}
-
-// key is a backend at a batch size, to group by.
-type key struct {
-	backend string
-	batch   int
-}
-
-func (k key) String() string { return series(k.backend, k.batch) }
+func series(backend string, batch int) string { return prose.Of(backend, batch).String() }
 
 // keys lists what was measured, in the order of the aggregates.
-func (w *writer) keys() []key {
-	var out []key
-	seen := map[key]bool{}
+func (w *writer) keys() []prose.Series {
+	var out []prose.Series
+	seen := map[prose.Series]bool{}
 	for _, a := range w.r.Aggregates {
-		if k := (key{a.Backend, a.BatchSize}); !seen[k] {
+		if k := (prose.Of(a.Backend, a.BatchSize)); !seen[k] {
 			seen[k] = true
 			out = append(out, k)
 		}

@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -34,16 +35,16 @@ type modelRow struct {
 }
 
 // modelRows lists the models of a backend that gave a measurement, by size.
-func (w *writer) modelRows(k key) []modelRow {
+func (w *writer) modelRows(k prose.Series) []modelRow {
 	var out []modelRow
 	for _, m := range w.r.Models {
-		if m.Backend != k.backend {
+		if m.Backend != k.Backend {
 			continue
 		}
 		row := modelRow{model: m}
 		any := false
 		for _, a := range w.r.Aggregates {
-			if a.Backend != k.backend || a.BatchSize != k.batch || a.Model != m.Name {
+			if a.Backend != k.Backend || a.BatchSize != k.BatchSize || a.Model != m.Name {
 				continue
 			}
 			any = true
@@ -65,7 +66,7 @@ func (w *writer) modelRows(k key) []modelRow {
 		}
 		w.fromCells(k, &row)
 		for _, d := range w.r.DecodeFractions {
-			if d.Backend == k.backend && d.BatchSize == k.batch && d.Model == m.Name && d.Scenario == cells.AllScenarios {
+			if d.Backend == k.Backend && d.BatchSize == k.BatchSize && d.Model == m.Name && d.Scenario == cells.AllScenarios {
 				share := d.Fraction
 				row.share = &share
 			}
@@ -96,10 +97,10 @@ func (w *writer) modelRows(k key) []modelRow {
 }
 
 // fromCells adds what aggregates do not carry.
-func (w *writer) fromCells(k key, row *modelRow) {
+func (w *writer) fromCells(k prose.Series, row *modelRow) {
 	logs, n, colds, m := 0.0, 0, 0.0, 0
 	for _, c := range w.r.CellsOf(cells.AllScenarios) {
-		if c.Backend != k.backend || c.BatchSize != k.batch || c.Model != row.model.Name {
+		if c.Backend != k.Backend || c.BatchSize != k.BatchSize || c.Model != row.model.Name {
 			continue
 		}
 		if row.calls == 0 || c.N < row.calls {
@@ -213,7 +214,7 @@ func (w *writer) servedNote() string {
 	var uneven []string
 	scenarios := map[string]int{}
 	for _, a := range w.r.Aggregates {
-		k := key{a.Backend, a.BatchSize}
+		k := prose.Of(a.Backend, a.BatchSize)
 		id := k.String() + "\x00" + a.Model
 		if n, seen := scenarios[id]; seen && n != a.NScenarios && !slices.Contains(uneven, k.String()) {
 			uneven = append(uneven, k.String())
@@ -382,7 +383,7 @@ func (w *writer) overhead() {
 	for _, o := range w.r.OffsetFits {
 		row := []string{modeWord(o.Mode), series(o.Backend, o.BatchSize), doc.Text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
 		if o.OK {
-			row = append(row, doc.NumberOf(o.A), numbers(o.ACI), doc.NumberOf(o.B), doc.Fixed(o.S, 3), doc.Fixed(o.R2, 3), doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax), offsetShort(o))
+			row = append(row, doc.NumberOf(o.A), doc.Numbers(o.ACI), doc.NumberOf(o.B), doc.Fixed(o.S, 3), doc.Fixed(o.R2, 3), doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax), offsetShort(o))
 		} else {
 			row = append(row, "unknown: "+doc.Text(o.Reason), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown)
 		}

@@ -126,7 +126,7 @@ func (w *writer) verdicts() {
 		for _, m := range c.Modes {
 			modes = append(modes, modeWord(m))
 		}
-		t.Rows = append(t.Rows, []string{doc.Text(c.Model), series(c.Backend, c.BatchSize), doc.SizeOf(c.ParamsM), doc.Text(c.Scenario), orPlain(doc.Join(modes)),
+		t.Rows = append(t.Rows, []string{doc.Text(c.Model), series(c.Backend, c.BatchSize), doc.SizeOf(c.ParamsM), doc.Text(c.Scenario), doc.OrPlain(doc.Join(modes)),
 			fmt.Sprint(c.Repetitions), fmt.Sprint(c.Warmups), validText(c), orNone(strings.Join(c.Reasons, "; "))})
 	}
 	w.doc.Add(t)

@@ -397,7 +397,7 @@ func (w *writer) lineSentences() doc.List {
 			continue
 		}
 		s := fmt.Sprintf("Least squares over the %d types of %s: decode takes %s ms per token (95 %% t-interval %s) and %s ms for each 100 MB (%s)", f.NTypes, modelAt(c),
-			doc.Number(*f.FixedMS), numbers(f.FixedT), doc.Number(100**f.MSPerMB), numbers(scaled(f.MBT, 100)))
+			doc.Number(*f.FixedMS), doc.Numbers(f.FixedT), doc.Number(100**f.MSPerMB), doc.Numbers(stats.Scaled(f.MBT, 100)))
 		if f.GBPerS != nil {
 			s += fmt.Sprintf(", which is %s GB/s", doc.Number(*f.GBPerS))
 		}

@@ -1,15 +1,13 @@
 package stats
 
 import (
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv" // Percentile is a quantile that is known only with enough samples.
 	"math"
 	"slices"
 	"strconv"
-
-	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Percentile is a quantile that is known only with enough samples.
 type Percentile struct {
 	Value *float64 `json:"value"` // nil: too few samples
 	N     int      `json:"n"`     // samples there were
@@ -151,4 +149,11 @@ func HalfWidth(i *Interval) float64 {
 		return math.Inf(1)
 	}
 	return (i.High - i.Low) / 2
+}
+
+func Scaled(i *Interval, by float64) *Interval {
+	if i == nil {
+		return nil
+	}
+	return &Interval{Low: i.Low * by, High: i.High * by}
 }

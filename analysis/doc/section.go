@@ -1,0 +1,59 @@
+package doc
+
+import (
+	"fmt"
+
+	"llmscale/analysis/figure"
+)
+
+// Section is a titled part of a document.
+type Section struct {
+	Title  string // plain text
+	Blocks []Block
+}
+
+// Pictures stands for all drawn figures of a kind.
+type Pictures string
+
+// Add adds blocks.
+func (s *Section) Add(b ...Block) { s.Blocks = append(s.Blocks, b...) }
+
+// Say adds a paragraph.
+func (s *Section) Say(format string, a ...any) { s.Add(Paragraph(fmt.Sprintf(format, a...))) }
+
+// Fold adds blocks that are closed until a reader opens them.
+func (s *Section) Fold(summary string, b ...Block) {
+	if len(b) > 0 {
+		s.Add(details{summary, b})
+	}
+}
+
+// FoldAbove adds a table, closed where it has more than so many rows.
+func (s *Section) FoldAbove(rows int, summary string, t Table) {
+	if len(t.Rows) > rows {
+		s.Fold(fmt.Sprintf("%s (%d)", summary, len(t.Rows)), t)
+		return
+	}
+	s.Add(t)
+}
+
+// AddSection adds a section, with the drawn figures that its Pictures stand for.
+// One without blocks is left out.
+func (d *Document) AddSection(s Section, drawn []figure.Drawn) {
+	if len(s.Blocks) == 0 {
+		return
+	}
+	d.Section(s.Title)
+	for _, b := range s.Blocks {
+		kind, ok := b.(Pictures)
+		if !ok {
+			d.Add(b)
+			continue
+		}
+		for _, f := range drawn {
+			if f.Kind == string(kind) {
+				d.Add(Picture{Drawn: f})
+			}
+		}
+	}
+}

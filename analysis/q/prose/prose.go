@@ -1,0 +1,98 @@
+// Package prose has what the sentences of several questions share: how a series is
+// named, and how what holds for several of them is said once. Its texts are Markdown.
+package prose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+)
+
+// Series is a series with the name that a reader sees.
+type Series struct{ cells.Series }
+
+// Of is the series of a backend at a batch size.
+func Of(backend string, batch int) Series {
+	return Series{cells.Series{Backend: backend, BatchSize: batch}}
+}
+
+// String names the backend, and the batch size where it is not 1.
+func (s Series) String() string {
+	if s.BatchSize > 1 {
+		return fmt.Sprintf("%s at batch %d", doc.Text(s.Backend), s.BatchSize)
+	}
+	return doc.Text(s.Backend)
+}
+
+// Measured lists the series that gave a measurement, in the order of the set.
+func Measured(c *cells.Set) []Series {
+	var out []Series
+	for _, s := range c.Series {
+		if len(c.CellsOf(s)) > 0 {
+			out = append(out, Series{s})
+		}
+	}
+	return out
+}
+
+// Some stands in a sentence for the series that it is about. Foreign text cannot
+// hold it: doc.Text takes control characters away.
+const Some = "\x00"
+
+// many is the number of series from which on "all" stands for their names.
+const many = 4
+
+// Folder says once what holds for several series in the same words.
+type Folder struct {
+	Total int // series of the run
+
+	Said  []string // sentences with Some for the series
+	About map[string][]Series
+}
+
+// Add notes a sentence about a series; an empty one says nothing.
+func (f *Folder) Add(s Series, sentence string) {
+	if sentence == "" {
+		return
+	}
+	if f.About[sentence] == nil {
+		f.Said = append(f.Said, sentence)
+	}
+	if f.About == nil {
+		f.About = map[string][]Series{}
+	}
+	f.About[sentence] = append(f.About[sentence], s)
+}
+
+// List has the sentences in the order in which they were first said.
+func (f *Folder) List() doc.List {
+	var out doc.List
+	for _, s := range f.Said {
+		out = append(out, strings.ReplaceAll(s, Some, f.Names(f.About[s])))
+	}
+	return out
+}
+
+// Names names series: "all 7 backends" where none of the run's is missing.
+func (f *Folder) Names(all []Series) string {
+	batches := slices.ContainsFunc(all, func(s Series) bool { return s.BatchSize > 1 })
+	if n := len(all); n >= many && n == f.Total && !batches {
+		return fmt.Sprintf("all %d backends", n)
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.String())
+	}
+	return doc.Join(names)
+}
+
+// AtDepth stands behind a prompt's length, where there is a depth.
+func AtDepth(depth int) string {
+	if depth == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" at depth %d", depth)
+}
