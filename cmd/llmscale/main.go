@@ -226,21 +226,21 @@ func wrongValue(flags []cli.Flag, err error) string {
 	if m == nil {
 		return err.Error()
 	}
-	said := dashed(m[2]) + " " + m[1]
+	value := dashed(m[2]) + " " + m[1]
 	for _, f := range flags {
 		if !slices.Contains(f.Names(), m[2]) {
 			continue
 		}
 		switch f.(type) {
 		case *cli.IntFlag, *cli.Int64Flag:
-			return said + ": want a whole number"
+			return value + ": want a whole number"
 		case *cli.UintFlag, *cli.Uint64Flag:
-			return said + ": want a whole number of 0 or more"
+			return value + ": want a whole number of 0 or more"
 		case *cli.BoolFlag:
-			return said + ": want true or false, or the flag alone"
+			return value + ": want true or false, or the flag alone"
 		}
 	}
-	return said + ": cannot be read"
+	return value + ": cannot be read"
 }
 
 func flagNames(flags []cli.Flag) (names []string) {

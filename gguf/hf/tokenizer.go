@@ -207,12 +207,12 @@ func (m *Model) readVocabFiles(b *builder, settings object) error {
 	if err != nil {
 		return err
 	}
-	said := settings
+	from := settings
 	if class == "" {
-		class, said = m.config.tokenizerClass, object{path: m.config.path}
+		class, from = m.config.tokenizerClass, object{path: m.config.path}
 	}
 	if class != "" && class != "GPT2Tokenizer" && class != "GPT2TokenizerFast" {
-		return said.fail("tokenizer_class", "GPT2Tokenizer, or a tokenizer.json that says how it works", "it is %q", class)
+		return from.fail("tokenizer_class", "GPT2Tokenizer, or a tokenizer.json that says how it works", "it is %q", class)
 	}
 	const vocabName, mergesName = "vocab.json", "merges.txt"
 	data, err := m.read(vocabName, maxVocabFile)

@@ -54,7 +54,9 @@ var fallbacks = map[gguf.Type]gguf.Type{
 	gguf.Q5_0: gguf.F16, gguf.Q4_0: gguf.F16, gguf.Q8_0: gguf.F16, gguf.MXFP4: gguf.F16,
 }
 
-func (l *layout) typed(want gguf.Type, name string, std float64, dims ...int64) {
+// weights adds a tensor of random elements of the wanted type, or of the one that takes its place where its rows
+// do not fill whole blocks.
+func (l *layout) weights(want gguf.Type, name string, std float64, dims ...int64) {
 	typ := want
 	for {
 		if _, err := typ.RowBytes(dims[0]); err == nil {
@@ -70,7 +72,7 @@ func (l *layout) typed(want gguf.Type, name string, std float64, dims ...int64) 
 
 // embedding adds a table with rows of width elements.
 func (l *layout) embedding(name string, width, rows int64) {
-	l.typed(l.want, name, embeddingStd(l.arch, width), width, rows)
+	l.weights(l.want, name, embeddingStd(l.arch, width), width, rows)
 }
 
 // embeddingStd is the standard deviation of an embedding's elements: GPT-2's 0.02. Gemma multiplies what it looks up
@@ -84,11 +86,11 @@ func embeddingStd(arch string, width int64) float64 {
 
 // matrix adds a matrix that takes vectors of in elements to vectors of out.
 func (l *layout) matrix(name string, in, out int64) {
-	l.typed(l.want, name, 1/math.Sqrt(float64(in)), in, out)
+	l.weights(l.want, name, 1/math.Sqrt(float64(in)), in, out)
 }
 
 func (l *layout) expertMatrix(name string, in, out, experts int64) {
-	l.typed(l.experts, name, 1/math.Sqrt(float64(in)), in, out, experts)
+	l.weights(l.experts, name, 1/math.Sqrt(float64(in)), in, out, experts)
 }
 
 // plain adds a tensor that is f32 in models of any type.

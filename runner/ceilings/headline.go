@@ -20,7 +20,7 @@ func (d *Device) Headline() []string {
 		what   string
 		spread float64
 	}
-	var said []string
+	var phrases []string
 	var figures []figure
 	var largest *Bandwidth
 	best := BestWays(d.Bandwidth)
@@ -30,7 +30,7 @@ func (d *Device) Headline() []string {
 		}
 	}
 	if largest != nil {
-		said = append(said, fmt.Sprintf("reads memory at %sB/s (%s)", scaled(largest.BytesPerS, " G", " T"), text.Size(largest.WorkingSetB)))
+		phrases = append(phrases, fmt.Sprintf("reads memory at %sB/s (%s)", scaled(largest.BytesPerS, " G", " T"), text.Size(largest.WorkingSetB)))
 		figures = append(figures, figure{"reading", largest.RelativeSpread})
 	}
 	if len(d.Compute) > 0 {
@@ -41,18 +41,18 @@ func (d *Device) Headline() []string {
 		if c.Unit != FMA32 {
 			unit = " (" + c.Unit + ")"
 		}
-		said = append(said, scaled(c.FlopPerS/2, " billion ", " trillion ")+"multiply-adds per second"+unit)
+		phrases = append(phrases, scaled(c.FlopPerS/2, " billion ", " trillion ")+"multiply-adds per second"+unit)
 		figures = append(figures, figure{"arithmetic", c.RelativeSpread})
 	}
 	if len(d.Launch) > 0 {
 		l := slices.MinFunc(d.Launch, func(a, b Launch) int { return cmp.Compare(a.US, b.US) })
-		said = append(said, fmt.Sprintf("%.3g us to start work (%s)", l.US, strings.ReplaceAll(l.How, "_", " ")))
+		phrases = append(phrases, fmt.Sprintf("%.3g us to start work (%s)", l.US, strings.ReplaceAll(l.How, "_", " ")))
 		figures = append(figures, figure{"starting work", l.RelativeSpread})
 	}
-	if len(said) == 0 {
+	if len(phrases) == 0 {
 		return nil
 	}
-	out := []string{strings.Join(said, ", ")}
+	out := []string{strings.Join(phrases, ", ")}
 	var spreads []string
 	worst := 0.0
 	for _, f := range figures {

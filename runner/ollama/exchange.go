@@ -147,40 +147,40 @@ func (ex *exchange) outcome(ctx context.Context, err error) *Error {
 		e := *ex.fault // a copy: err may wrap the fault itself, and becomes the cause
 		return &e
 	case errors.As(err, &redirect):
-		return ex.sorry("%s redirects to %s, which is not followed: give the address of the server itself", ex.url, clip(redirect.to))
+		return ex.errorf("%s redirects to %s, which is not followed: give the address of the server itself", ex.url, clip(redirect.to))
 	case err != nil && errors.As(err, &dial) && dial.Op == "dial":
 		return &Error{Status: record.StatusWaived, Reason: fmt.Sprintf("no Ollama server at %s (%s): start one with `ollama serve`, or give its address", ex.url, oneLine(dial.Err.Error()))}
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return &Error{Status: record.StatusTimeout, Reason: fmt.Sprintf("%s gave no whole answer within %s", ex.url, ex.deadline)}
 	case errors.Is(ctx.Err(), context.Canceled):
-		return ex.sorry("interrupted")
+		return ex.errorf("interrupted")
 	case ex.status >= http.StatusBadRequest:
 		return ex.refused()
 	case ex.status >= http.StatusMultipleChoices:
-		return ex.sorry("%s answered with HTTP status %d, which an Ollama server does not do here", ex.url, ex.status)
+		return ex.errorf("%s answered with HTTP status %d, which an Ollama server does not do here", ex.url, ex.status)
 	case ex.readErr != nil:
-		return ex.sorry("the server ended the connection in the middle of its answer (%s)", oneLine(ex.readErr.Error()))
+		return ex.errorf("the server ended the connection in the middle of its answer (%s)", oneLine(ex.readErr.Error()))
 	case ex.status == 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)):
-		return ex.sorry("%s ended the connection before it answered", ex.url)
+		return ex.errorf("%s ended the connection before it answered", ex.url)
 	case ex.status == 0 && err != nil:
-		return ex.sorry("%s did not answer as an HTTP server does (%s)", ex.url, oneLine(err.Error()))
+		return ex.errorf("%s did not answer as an HTTP server does (%s)", ex.url, oneLine(err.Error()))
 	case err == nil:
 		return nil
 	}
-	if message := ex.said(ex.scrub(err.Error())); message != "" {
+	if message := ex.serverMessage(ex.scrub(err.Error())); message != "" {
 		return ex.classified("the server says: " + message)
 	}
 	what := "something that is not Ollama's JSON"
 	if ex.html {
 		what = "a web page"
 	}
-	return ex.sorry("%s answered with %s (%s): is it an Ollama server?", ex.url, what, ex.begins())
+	return ex.errorf("%s answered with %s (%s): is it an Ollama server?", ex.url, what, ex.begins())
 }
 
-// said returns the message of an {"error": "..."} line inside a stream: the API
+// serverMessage returns the message of an {"error": "..."} line inside a stream: the API
 // client turns it into a bare error, and a line of garbage just the same, so the
 // line is looked up in what arrived. Needs ex.mu held.
-func (ex *exchange) said(message string) string {
+func (ex *exchange) serverMessage(message string) string {
 	for _, part := range [][]byte{ex.head, ex.tail.last} {
 		for line := range bytes.Lines(part) {
 			if m := jsonError(line); m != "" && strings.Contains(message, strings.TrimSuffix(m, "...")) {
@@ -191,7 +191,7 @@ func (ex *exchange) said(message string) string {
 	return ""
 }
 
-func (ex *exchange) sorry(format string, args ...any) *Error {
+func (ex *exchange) errorf(format string, args ...any) *Error {
 	return &Error{Status: record.StatusError, Reason: fmt.Sprintf(format, args...)}
 }
 
@@ -205,9 +205,9 @@ func (ex *exchange) refused() *Error {
 	case message != "":
 		return ex.classified(fmt.Sprintf("the server says: %s (%s)", message, code))
 	case len(bytes.TrimSpace(ex.head)) == 0:
-		return ex.sorry("the server answered with %s and nothing else", code)
+		return ex.errorf("the server answered with %s and nothing else", code)
 	case ex.html:
-		return ex.sorry("%s answered with %s and a web page (%s): is it an Ollama server?", ex.url, code, ex.begins())
+		return ex.errorf("%s answered with %s and a web page (%s): is it an Ollama server?", ex.url, code, ex.begins())
 	}
 	return ex.classified(fmt.Sprintf("the server answered with %s: %s", code, ex.begins()))
 }
@@ -215,7 +215,7 @@ func (ex *exchange) refused() *Error {
 // classified keeps "did not fit in memory", a result, apart from other refusals.
 // The words are those of llm/server.go and of llama.cpp's and CUDA's allocators.
 func (ex *exchange) classified(reason string) *Error {
-	e := ex.sorry("%s", reason)
+	e := ex.errorf("%s", reason)
 	low := strings.ToLower(reason)
 	for _, words := range []string{"more system memory", "out of memory", "unable to allocate", "failed to allocate", "insufficient memory"} {
 		if strings.Contains(low, words) {
