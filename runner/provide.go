@@ -37,7 +37,7 @@ func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 	if len(held.undo) > 0 || !j.tried() {
 		return nil
 	}
-	if err := r.make(ctx, j, held); err != nil {
+	if err := r.writeModel(ctx, j, held); err != nil {
 		return err
 	}
 	if j.Backend.Kind != config.KindOllama {

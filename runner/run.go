@@ -49,7 +49,7 @@ type Run struct {
 	calls    int // acknowledged, in this and earlier sessions
 	planned  int
 	outcome  map[int]string // by TaskIdx: the cell's status
-	said     []Utterance
+	answers  []Answer
 	loads    []loadRow
 	settled  record.Settlement // by earlier sessions
 	loaded   hashes            // of model files, by earlier sessions
@@ -327,7 +327,7 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 			return false, err
 		}
 		r.kept[keptCall{c.TaskIdx, call.Idx}] = true
-		r.hear(j, base, m)
+		r.keepAnswer(j, base, m)
 		if m.SeqLen != nil {
 			for _, w := range contextWarnings(j, c.Scenario, *m.SeqLen, spec.GenTokens) {
 				r.warn(w)
@@ -382,23 +382,23 @@ func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *Failure)
 	return nil
 }
 
-// Utterance is what a model whose weights are not random said to a text.
-type Utterance struct{ Cell, Prompt, Text string }
+// Answer is what a model whose weights are not random said to a text.
+type Answer struct{ Cell, Prompt, Text string }
 
-// Said returns the first answer of each cell that has a model of one's own and
+// Answers returns the first answer of each cell that has a model of one's own and
 // a text for a prompt: whether it is sense shows whether the model is computed
 // rightly.
-func (r *Run) Said() []Utterance { return slices.Clone(r.said) }
+func (r *Run) Answers() []Answer { return slices.Clone(r.answers) }
 
-// hear keeps a cell's first answer.
-func (r *Run) hear(j *Job, base record.Record, m *Sample) {
+// keepAnswer keeps a cell's first answer.
+func (r *Run) keepAnswer(j *Job, base record.Record, m *Sample) {
 	if j.Model.Random() || m.OutputText == nil {
 		return
 	}
-	if n := len(r.said); n > 0 && r.said[n-1].Cell == base.CellID {
+	if n := len(r.answers); n > 0 && r.answers[n-1].Cell == base.CellID {
 		return
 	}
-	r.said = append(r.said, Utterance{base.CellID, *base.Prompt, *m.OutputText})
+	r.answers = append(r.answers, Answer{base.CellID, *base.Prompt, *m.OutputText})
 }
 
 func (r *Run) show(s Status) {

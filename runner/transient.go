@@ -77,10 +77,10 @@ func isPart(name, base string) bool {
 	return strings.HasPrefix(name, "."+base+".") && strings.HasSuffix(name, ".part")
 }
 
-// make writes the job's model, if the run's models are transient and it is not
+// writeModel writes the job's model, if the run's models are transient and it is not
 // there, and adds what removes it again once no later job needs it. A file that
 // was there before is left alone.
-func (r *Run) make(ctx context.Context, j *Job, held *cleanup) error {
+func (r *Run) writeModel(ctx context.Context, j *Job, held *cleanup) error {
 	if r.Transient == nil {
 		return nil
 	}

@@ -112,7 +112,7 @@ func printSummary(out, errOut io.Writer, run *runner.Run, dir string, sum runner
 		parts = append(parts, fmt.Sprintf("%d not measured", left))
 	}
 	fmt.Fprintf(errOut, "%s: %s\n", text.Counted(sum.Cells, "cell", "cells"), strings.Join(parts, ", "))
-	for _, u := range run.Said() {
+	for _, u := range run.Answers() {
 		fmt.Fprintf(out, "%s said to %q: %q\n", u.Cell, u.Prompt, u.Text)
 	}
 	fmt.Fprintln(out, dir)
