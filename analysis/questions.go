@@ -9,6 +9,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/lengths"
 )
@@ -38,6 +39,17 @@ func Get[T any](r *Result) *T {
 		}
 	}
 	return new(T)
+}
+
+// Figures are those of all answers that draw some.
+func (r *Result) Figures() []figure.Figure {
+	var out []figure.Figure
+	for _, a := range r.Asked {
+		if d, draws := a.(interface{ Figures() []figure.Figure }); draws {
+			out = append(out, d.Figures()...)
+		}
+	}
+	return out
 }
 
 // MarshalJSON puts the fields of all answers beside the Result's own.

@@ -53,7 +53,7 @@ var rooms = []struct {
 // alone says which packages alone may import what begins with a path. C is cgo.
 var alone = []struct{ path, rooms string }{
 	{"C", "native cuda/..."},
-	{"gonum.org/v1/plot", "analysis/figure/draw analysis/plot"},
+	{"gonum.org/v1/plot", "analysis/figure/draw"},
 	{"github.com/yuin/goldmark", "analysis/doc"},
 	{"net/http", "runner/ollama"},
 }

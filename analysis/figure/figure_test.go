@@ -76,4 +76,12 @@ func TestFirst(t *testing.T) {
 	if kept, left := First(append(few, 1, 2), "models"); len(kept) != MaxSeries || left != " · the first 12 of 14 models" {
 		t.Errorf("%d kept: %q", len(kept), left)
 	}
+	many := make([]int, 100)
+	for i := range many {
+		many[i] = i
+	}
+	kept, left := Spread(many, "models")
+	if len(kept) != MaxRamp || kept[0] != 0 || kept[MaxRamp-1] != 99 || left != " · 24 of 100 models" {
+		t.Errorf("%v: %q", kept, left)
+	}
 }

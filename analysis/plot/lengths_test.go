@@ -19,7 +19,7 @@ func TestLengthFigure(t *testing.T) {
 		return write(t, r)
 	}
 	all := figs(8, 64)
-	i := slices.IndexFunc(all, func(f figure.Drawn) bool { return f.Kind == KindLengths })
+	i := slices.IndexFunc(all, func(f figure.Drawn) bool { return f.Kind == "lengths" })
 	if i < 0 {
 		t.Fatalf("no figure of lengths among %v", names(all))
 	}
@@ -33,7 +33,7 @@ func TestLengthFigure(t *testing.T) {
 	if got := names(all); !slices.Contains(got, "tokens tokens_native_cpu_q4_0_gen64") {
 		t.Errorf("token times are not those of the longest answers: %v", got)
 	}
-	if got := figs(64); slices.ContainsFunc(got, func(f figure.Drawn) bool { return f.Kind == KindLengths }) {
+	if got := figs(64); slices.ContainsFunc(got, func(f figure.Drawn) bool { return f.Kind == "lengths" }) {
 		t.Errorf("one length has a figure: %v", names(got))
 	}
 }

@@ -23,7 +23,6 @@ const (
 	KindCeilings   = "ceilings"    // reading of decode against what a device can read
 	KindWall       = "memory_wall" // decode time and device memory against size, under limits of that memory
 	KindTokens     = "tokens"      // decode time by position in the answer
-	KindLengths    = "lengths"     // decode time per token against the length of the answer
 	KindCrosscheck = "crosscheck"  // ratios of Ollama's times to native ones against size
 	KindTails      = "tails"       // tail ratios against size
 	KindShare      = "share"       // decode share of end-to-end time
@@ -41,7 +40,7 @@ func Write(dir string, r *analysis.Result) ([]figure.Drawn, error) {
 func figures(r *analysis.Result) []figure.Figure {
 	b := newBook(r)
 	return slices.Concat(b.overviews(), b.scaling(KindScaling), b.bytesFigure(), b.weightFigures(), b.ceilingFigures(), b.wallFigures(), b.tokenFigures(),
-		b.lengthFigures(), b.tailFigure(), b.crosscheckFigures(), b.shareFigures(), b.scaling(KindScenario))
+		r.Figures(), b.tailFigure(), b.crosscheckFigures(), b.shareFigures(), b.scaling(KindScenario))
 }
 
 // book is a Result with what all its figures share.

@@ -2,8 +2,10 @@ package plot
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"image/png"
 	"io"
 	"os"
@@ -211,6 +213,29 @@ func TestDroppedNames(t *testing.T) {
 	figs := write(t, s.Result())
 	if !strings.Contains(figs[0].Caption, "Not named for want of room: crowd") {
 		t.Errorf("44 names found room: %s", figs[0].Caption)
+	}
+}
+
+func TestManyBackends(t *testing.T) {
+	s := small()
+	for i := range 13 {
+		b := s.Backends[0]
+		b.Name = fmt.Sprintf("more_%d", i)
+		s.Backends = append(s.Backends, b)
+	}
+	r := s.Result()
+	plottest.AddCeilings(r)
+	for _, f := range figures(r) {
+		if _, err := json.Marshal(f); err != nil {
+			t.Errorf("%s: %v", f.Name, err)
+		}
+		capped := strings.Contains(f.Subtitle, " · the first 12 of 14 backends")
+		if many := slices.Contains([]string{KindOverview, KindBytes, KindCeilings, KindTails}, f.Kind); capped != many {
+			t.Errorf("%s: %s", f.Name, f.Subtitle)
+		}
+		if len(f.Legend) > 2*figure.MaxSeries+3 || len(f.Panels[0].Layers) > 2*figure.MaxSeries+6 {
+			t.Errorf("%s has %d entries in its legend and %d layers", f.Name, len(f.Legend), len(f.Panels[0].Layers))
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func (b *book) tokenScenario(s cells.Series) string {
 func tokenFigure(s cells.Series, scenario string, lines []analysis.TokenSeries) figure.Figure {
 	slices.SortStableFunc(lines, func(a, c analysis.TokenSeries) int { return cmp.Compare(value(a.ParamsM), value(c.ParamsM)) })
 	models := count(len(lines), "model", "models")
-	lines, left := figure.First(lines, "models")
+	lines, left := figure.Spread(lines, "models")
 	var x, y, calls figure.Span
 	var layers []figure.Layer
 	for i, t := range lines {

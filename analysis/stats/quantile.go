@@ -44,6 +44,19 @@ func Map[T, U any](xs []T, f func(T) U) []U {
 	return out
 }
 
+// GroupBy sorts xs by a key; keys are in the order of their first x.
+func GroupBy[T any, K comparable](xs []T, key func(T) K) (keys []K, groups map[K][]T) {
+	groups = map[K][]T{}
+	for _, x := range xs {
+		k := key(x)
+		if groups[k] == nil {
+			keys = append(keys, k)
+		}
+		groups[k] = append(groups[k], x)
+	}
+	return keys, groups
+}
+
 // Sorted is a sorted copy.
 func Sorted(xs []float64) []float64 {
 	s := slices.Clone(xs)

@@ -29,7 +29,7 @@ func (a *Answer) lengthSection() doc.Section {
 	for _, s := range append(a.Sentences(), a.positionSentences()...) {
 		sec.Add(doc.Paragraph(s))
 	}
-	sec.Add(doc.Pictures("lengths"))
+	sec.Add(doc.Pictures(figureKind))
 
 	t := doc.Table{Head: []string{"<model", "<backend", "parameters (millions)", "prompt (tokens)", "answer (tokens)", "calls", "decode (ms)", "decode (ms/token)", "ratio to the shortest", "decode share (%)"}}
 	for _, d := range a.DecodeLengths {
