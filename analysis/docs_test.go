@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -113,4 +114,56 @@ func anchorOf(heading string) string {
 		}
 		return -1
 	}, heading)
+}
+
+// TestDocsCommands: the tests and benchmarks that pages name are in the package that
+// they name.
+func TestDocsCommands(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, name := regexp.MustCompile("go test [^`\n&]*"), regexp.MustCompile(`-(run|bench) '?([\w|]+)`)
+	dir := regexp.MustCompile(` \./([\w/]+)`)
+	found := 0
+	for _, page := range append(pages, "../README.md", "../CONTRIBUTING.md") {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range command.FindAllString(string(data), -1) {
+			in := dir.FindStringSubmatch(c)
+			if in == nil {
+				continue
+			}
+			for _, n := range name.FindAllStringSubmatch(c, -1) {
+				found++
+				if !declaresTest(t, filepath.Join("..", in[1]), n[2]) {
+					t.Errorf("%s: %s: that package has no such test", page, c)
+				}
+			}
+		}
+	}
+	if found < 15 {
+		t.Errorf("only %d commands found", found)
+	}
+}
+
+// declaresTest is whether the tests of a folder declare one that -run or -bench finds.
+func declaresTest(t *testing.T, dir, pattern string) bool {
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, alternative := range strings.Split(pattern, "|") {
+		declared := regexp.MustCompile(`(?m)^func (Test|Benchmark)(\w*` + strings.TrimPrefix(alternative, "Test") + `)`)
+		found := slices.ContainsFunc(files, func(file string) bool {
+			src, err := os.ReadFile(file)
+			return err == nil && declared.Match(src)
+		})
+		if !found {
+			return false
+		}
+	}
+	return true
 }
