@@ -2,11 +2,12 @@ package doc
 
 import (
 	"fmt"
-	"llmscale/analysis/stats"
-	words "llmscale/internal/text" // Unknown stands in a table for what is not known.
 	"math"
 	"strconv"
 	"strings"
+
+	"llmscale/analysis/stats"
+	words "llmscale/internal/text" // Unknown stands in a table for what is not known.
 )
 
 const Unknown = "–" // Number has four significant digits, all digits before the point, and no
@@ -187,6 +188,40 @@ func Hundredfold(v *float64) *float64 {
 
 func Signed(v float64) string {
 	s := Fixed(&v, 2)
+	if v > 0 {
+		return "+" + s
+	}
+	return s
+}
+
+// OrNone is text, or a dash.
+func OrNone(s string) string {
+	if s == "" {
+		return Unknown
+	}
+	return Text(s)
+}
+
+// Plain prints a count that went through a median.
+func Plain(v *float64) string {
+	if v == nil {
+		return Unknown
+	}
+	return strings.TrimSuffix(Fixed(v, 1), ".0")
+}
+
+// SignedPercent is a share as a percentage that shows its sign.
+func SignedPercent(v *float64) string {
+	if v == nil {
+		return Unknown
+	}
+	return SignedTenth(100 * *v)
+}
+
+// SignedTenth has one decimal and shows a plus.
+func SignedTenth(v float64) string {
+	v = math.Round(10*v)/10 + 0 // never -0
+	s := Fixed(&v, 1)
 	if v > 0 {
 		return "+" + s
 	}

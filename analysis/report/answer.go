@@ -209,18 +209,6 @@ func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
 
 func aspects(s string) string { return doc.Text(doc.Join(strings.Split(s, "+"))) }
 
-func modeWord(mode string) string {
-	switch mode {
-	case record.ModePrefill:
-		return "prefill"
-	case record.ModeDecode:
-		return "decode"
-	case record.ModeE2E:
-		return "end-to-end"
-	}
-	return doc.Text(mode)
-}
-
 // tailSentence leaves the worst ratio of an unknown trend to tailSentences.
 func (w *writer) tailSentence(t analysis.TailTrend, x string) string {
 	q := strings.ReplaceAll(t.Quantile, "_over_", "/")

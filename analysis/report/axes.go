@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 )
 
 const (
@@ -59,11 +60,13 @@ func (w *writer) buildTable() doc.Table {
 		common = slices.DeleteFunc(common, func(f string) bool { return !slices.Contains(features(b), f) })
 	}
 	for _, c := range []doc.Column[analysis.Build]{
-		{Head: "<llama.cpp", Cell: func(b analysis.Build) string { return orNone(strings.TrimSpace(b.LlamaCommit + " " + b.LlamaSource)) }},
-		{Head: "<compiler", Cell: func(b analysis.Build) string { return orNone(b.Compiler) }},
-		{Head: "<flags", Cell: func(b analysis.Build) string { return orNone(b.Flags) }},
+		{Head: "<llama.cpp", Cell: func(b analysis.Build) string {
+			return doc.OrNone(strings.TrimSpace(b.LlamaCommit + " " + b.LlamaSource))
+		}},
+		{Head: "<compiler", Cell: func(b analysis.Build) string { return doc.OrNone(b.Compiler) }},
+		{Head: "<flags", Cell: func(b analysis.Build) string { return doc.OrNone(b.Flags) }},
 		{Head: "<features that not all have", Cell: func(b analysis.Build) string {
-			return orNone(strings.Join(slices.DeleteFunc(features(b), func(f string) bool { return slices.Contains(common, f) }), ", "))
+			return doc.OrNone(strings.Join(slices.DeleteFunc(features(b), func(f string) bool { return slices.Contains(common, f) }), ", "))
 		}},
 	} {
 		if slices.ContainsFunc(w.r.Builds, func(b analysis.Build) bool { return c.Cell(b) != c.Cell(w.r.Builds[0]) }) {
@@ -100,8 +103,8 @@ func comparisonTable(rows []axes.Comparison) doc.Table {
 		{Head: "<setting", Cell: func(c axes.Comparison) string { return doc.Text(c.Axis) }},
 		{Head: "<value", Cell: func(c axes.Comparison) string { return doc.Text(c.Value) }},
 		{Head: "<against", Cell: func(c axes.Comparison) string { return doc.Text(c.Base) }},
-		{Head: "<at", Cell: func(c axes.Comparison) string { return orNone(c.At) }},
-		{Head: "<phase", Cell: func(c axes.Comparison) string { return modeWord(c.Mode) }},
+		{Head: "<at", Cell: func(c axes.Comparison) string { return doc.OrNone(c.At) }},
+		{Head: "<phase", Cell: func(c axes.Comparison) string { return prose.Mode(c.Mode) }},
 		{Head: "<scenario", Cell: func(c axes.Comparison) string { return doc.Text(c.Scenario) }},
 		{Head: "<model", Cell: func(c axes.Comparison) string { return doc.Text(c.Model) }},
 		{Head: "parameters (millions)", Cell: func(c axes.Comparison) string { return doc.SizeOf(c.ParamsM) }},
@@ -132,8 +135,8 @@ func (w *writer) threadTable() doc.Table {
 	slices.Sort(counts)
 	columns := []doc.Column[axes.BestThreads]{
 		{Head: "<model", Cell: func(b axes.BestThreads) string { return doc.Text(b.Model) }},
-		{Head: "<at", Cell: func(b axes.BestThreads) string { return orNone(b.At) }},
-		{Head: "<phase", Cell: func(b axes.BestThreads) string { return modeWord(b.Mode) }},
+		{Head: "<at", Cell: func(b axes.BestThreads) string { return doc.OrNone(b.At) }},
+		{Head: "<phase", Cell: func(b axes.BestThreads) string { return prose.Mode(b.Mode) }},
 		{Head: "<scenario", Cell: func(b axes.BestThreads) string { return doc.Text(b.Scenario) }},
 		{Head: "best threads", Cell: func(b axes.BestThreads) string { return fmt.Sprintf("**%d**", b.Best) }},
 		{Head: "fewest not shown slower", Cell: func(b axes.BestThreads) string { return strconv.Itoa(b.Fewest) }},
@@ -161,7 +164,7 @@ func gainTo(b *axes.BestThreads, n int) string {
 		if c.Gain == nil || b.Counts[i+1].Threads != n {
 			continue
 		}
-		s := signedTenth(100 * *c.Gain)
+		s := doc.SignedTenth(100 * *c.Gain)
 		if c.GainVerdict == axes.NotShown {
 			s += " (not shown)"
 		}

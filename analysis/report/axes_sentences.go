@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 	"llmscale/runner/record"
 )
 
@@ -73,7 +74,7 @@ func trendPhrases(trends []axes.Trend) (out []string) {
 			}
 		}
 		for i, t := range alike {
-			s := modeWord(mode)
+			s := prose.Mode(mode)
 			if len(scenarios[i]) < total {
 				s += " of " + doc.Join(scenarios[i])
 			}
@@ -184,7 +185,7 @@ func (w *writer) threadSentences() doc.List {
 			out = append(out, "Threads under further settings: see the table of “Settings compared”.")
 			break
 		}
-		s := fmt.Sprintf("**Threads for %s**", modeWord(g.mode))
+		s := fmt.Sprintf("**Threads for %s**", prose.Mode(g.mode))
 		if g.at != "" {
 			s += " at " + doc.Text(g.at)
 		}

@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -44,7 +45,7 @@ func (w *writer) crosscheck() {
 }
 
 // phaseUnit is what a phase's gap is counted in.
-func phaseUnit(phase string) string { return modeWord(phase) + ", " + per(phase) }
+func phaseUnit(phase string) string { return prose.Mode(phase) + ", " + per(phase) }
 
 func per(phase string) string {
 	if phase == record.ModeDecode {
@@ -94,7 +95,7 @@ func (w *writer) crosscheckShort() string {
 		for _, phase := range []string{record.ModeDecode, record.ModePrefill} {
 			all := w.comparisons(p, phase)
 			if s := ratios(all, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }); s.Known {
-				said = append(said, modeWord(phase)+takes+s.Three()+" times native's time")
+				said = append(said, prose.Mode(phase)+takes+s.Three()+" times native's time")
 				takes = " "
 			}
 			if s := ratios(all, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Bench }); s.Known {
@@ -134,7 +135,7 @@ func (w *writer) crosscheckSentences() (out doc.List) {
 			if len(all) == 0 {
 				continue
 			}
-			s := fmt.Sprintf("**%s**, %s: %s", doc.Upper(modeWord(phase)), p, ratioText(all, phase, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }, "by Ollama's own counters Ollama takes"))
+			s := fmt.Sprintf("**%s**, %s: %s", doc.Upper(prose.Mode(phase)), p, ratioText(all, phase, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Counters }, "by Ollama's own counters Ollama takes"))
 			if t := ratioText(all, phase, func(c *analysis.Crosscheck) *analysis.Beside { return &c.Client }, "By the client's clock, with scheduling, sampling and HTTP, it takes"); t != "" {
 				s += " " + t
 			}
@@ -205,7 +206,7 @@ func ratioText(all []*analysis.Crosscheck, phase string, of func(*analysis.Cross
 	}
 	b := of(far)
 	if gap, _, ok := far.Gap(b); ok {
-		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", doc.Text(far.Model), doc.Text(far.Scenario), doc.Fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), per(phase))
+		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", doc.Text(far.Model), doc.Text(far.Scenario), doc.Fixed(b.Ratio, 3), prose.OfRatio(b.RatioCI, 3), signedNumber(gap), per(phase))
 	}
 	if few > 0 {
 		s += fmt.Sprintf(". Left out of this for fewer than %d calls: %d", stats.MinRatioCalls, few)
@@ -345,13 +346,13 @@ func (w *writer) gapsThatStand() {
 				w.doc.Say("These gaps by Ollama's own counters are larger than %s %%, and their intervals within one process exclude 1. The line over the sizes tells what is the same for all of them from what is in proportion to native's time: it says what kind of cost a gap is, not what causes it. Candidates are the settings below that differ.", doc.Size(100*analysis.CrosscheckTolerance))
 			}
 			some = true
-			s := fmt.Sprintf("**%s**, %s", doc.Upper(modeWord(phase)), p)
+			s := fmt.Sprintf("**%s**, %s", doc.Upper(prose.Mode(phase)), p)
 			if l := w.law(p, phase); l != nil {
 				s += ": " + lawText(l) + "."
 			}
 			w.doc.Add(doc.Paragraph(s), lines[:min(gapLines, len(lines))])
 			if rest := lines[min(gapLines, len(lines)):]; len(rest) > 0 {
-				w.doc.Fold(fmt.Sprintf("Further models with gaps in %s (%d)", modeWord(phase), len(rest)), rest)
+				w.doc.Fold(fmt.Sprintf("Further models with gaps in %s (%d)", prose.Mode(phase), len(rest)), rest)
 			}
 		}
 	}
@@ -373,7 +374,7 @@ func gapLinesOf(all []*analysis.Crosscheck) (out doc.List) {
 		if by[c.Model] == nil {
 			models = append(models, c.Model)
 		}
-		by[c.Model] = append(by[c.Model], fmt.Sprintf("%s **%s times**%s, %s on native's %s %s", doc.Text(c.Scenario), doc.Fixed(b.Ratio, 3), ofRatio(b.RatioCI, 3), signedNumber(gap), doc.Number(native), per(c.Phase)))
+		by[c.Model] = append(by[c.Model], fmt.Sprintf("%s **%s times**%s, %s on native's %s %s", doc.Text(c.Scenario), doc.Fixed(b.Ratio, 3), prose.OfRatio(b.RatioCI, 3), signedNumber(gap), doc.Number(native), per(c.Phase)))
 	}
 	for _, m := range models {
 		out = append(out, fmt.Sprintf("%s: %s.", doc.Text(m), strings.Join(by[m], "; ")))
@@ -396,7 +397,7 @@ func (w *writer) law(p pairKey, phase string) (found *analysis.GapLaw) {
 // lawText says what the sizes show about a gap.
 func lawText(l *analysis.GapLaw) string {
 	fixedPart := fmt.Sprintf("%s %s (95 %% %s)", doc.NumberOf(l.FixedMS), per(l.Phase), doc.Numbers(l.FixedT))
-	share := fmt.Sprintf("%s %% of native's time (95 %% %s)", signedPercent(l.Share), percents(l.ShareT))
+	share := fmt.Sprintf("%s %% of native's time (95 %% %s)", doc.SignedPercent(l.Share), percents(l.ShareT))
 	s := fmt.Sprintf("over %s", doc.Count(l.NModels, "size", "sizes"))
 	if l.Scenario == cells.AllScenarios {
 		s += ", in means over the scenarios,"
@@ -424,5 +425,5 @@ func percents(i *stats.Interval) string {
 	if i == nil {
 		return doc.Unknown
 	}
-	return signedPercent(&i.Low) + " to " + signedPercent(&i.High)
+	return doc.SignedPercent(&i.Low) + " to " + doc.SignedPercent(&i.High)
 }

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 	"llmscale/runner/record"
 )
 
@@ -79,7 +80,7 @@ func (w *writer) crosscheckTable(phase string) doc.Table {
 		}},
 		{Head: "parameters (millions)", Cell: func(c row) string { return doc.SizeOf(c.ParamsM) }},
 		{Head: "<scenario", Cell: func(c row) string { return doc.Text(c.Scenario) }},
-		{Head: "prompt (tokens)", Cell: func(c row) string { return numberPlain(c.PromptTokens) }},
+		{Head: "prompt (tokens)", Cell: func(c row) string { return doc.Plain(c.PromptTokens) }},
 		{Head: "native (ms)", Cell: func(c row) string { return per(c, c.NativeMS) }},
 	}
 	end := []doc.Column[row]{
@@ -110,7 +111,7 @@ func (w *writer) crosscheckTable(phase string) doc.Table {
 			if c.Bench.Reason != "" && c.BenchRun != nil { // that there is none, its column says
 				why = append(why, "llama-bench: "+c.Bench.Reason)
 			}
-			return orNone(strings.Trim(strings.Join(why, "; "), "; "))
+			return doc.OrNone(strings.Trim(strings.Join(why, "; "), "; "))
 		}},
 	}
 	var rows []row
@@ -129,8 +130,8 @@ func (w *writer) gapLawTable() {
 		if l.Verdict == "unknown" {
 			verdict += ": " + doc.Text(l.Why)
 		}
-		t.Rows = append(t.Rows, []string{phaseUnit(l.Phase), l.Clock, scenarioName(l.Scenario), pairKey{l.Native, l.Ollama, l.BatchSize}.String(), strconv.Itoa(l.NModels),
-			doc.Number(l.GapMinMS) + " to " + doc.Number(l.GapMaxMS), doc.NumberOf(l.FixedMS), doc.Numbers(l.FixedT), signedPercent(l.Share), percents(l.ShareT), doc.Fixed(l.Rho, 2), doc.PValue(l.P), verdict})
+		t.Rows = append(t.Rows, []string{phaseUnit(l.Phase), l.Clock, prose.Scenario(l.Scenario), pairKey{l.Native, l.Ollama, l.BatchSize}.String(), strconv.Itoa(l.NModels),
+			doc.Number(l.GapMinMS) + " to " + doc.Number(l.GapMaxMS), doc.NumberOf(l.FixedMS), doc.Numbers(l.FixedT), doc.SignedPercent(l.Share), percents(l.ShareT), doc.Fixed(l.Rho, 2), doc.PValue(l.P), verdict})
 	}
 	if len(t.Rows) > 0 {
 		w.doc.Fold("How the gaps grow with the work", doc.Paragraph("Ollama less native = fixed + share · native's time, over the sizes of a scenario, each weighted with one over native's time squared. ρ is the rank correlation of gap and native's time."), t)
@@ -177,7 +178,7 @@ func (w *writer) gapTable() {
 		ms("of it computing", func(g row) *float64 { return g.ComputeAddedMS }),
 		ms("of it around", func(g row) *float64 { return g.AroundAddedMS }),
 		ms("adds per token", func(g row) *float64 { return g.AddedPerToken }),
-		{Head: "<unknown because", Cell: func(g row) string { return orNone(g.Reason) }},
+		{Head: "<unknown because", Cell: func(g row) string { return doc.OrNone(g.Reason) }},
 	}))
 }
 
@@ -198,7 +199,7 @@ func (w *writer) greedyTable() {
 			return doc.Text(strconv.Quote(s))
 		}
 		t.Rows = append(t.Rows, []string{doc.Text(g.Model), pairKey{g.Native, g.Ollama, g.BatchSize}.String(), doc.Text(g.Scenario), doc.Text(strings.ReplaceAll(g.Verdict, "_", " ")),
-			fmt.Sprintf("%d of %d", g.Compared, g.NativeTokens), strconv.Itoa(g.Lost), at, quote(g.NativeText), quote(g.OllamaText), orNone(g.Why)})
+			fmt.Sprintf("%d of %d", g.Compared, g.NativeTokens), strconv.Itoa(g.Lost), at, quote(g.NativeText), quote(g.OllamaText), doc.OrNone(g.Why)})
 	}
 	w.doc.Fold(fmt.Sprintf("Greedy answers (%d)", len(t.Rows)), t)
 }

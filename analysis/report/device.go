@@ -36,7 +36,7 @@ var deviceNames = []deviceColumn{
 
 var deviceCellNames = []deviceColumn{
 	{Head: "<scenario", Cell: func(d *analysis.DeviceCell) string { return doc.Text(d.Scenario) }},
-	{Head: "<mode", Cell: func(d *analysis.DeviceCell) string { return modeWord(d.Mode) }},
+	{Head: "<mode", Cell: func(d *analysis.DeviceCell) string { return prose.Mode(d.Mode) }},
 }
 
 // longestPrompts picks of each model and mode the scenario with the longest
@@ -115,7 +115,7 @@ func doubts(d *analysis.DeviceCell, codes ...string) string {
 			out = append(out, x.Code)
 		}
 	}
-	return orNone(strings.Join(out, ", "))
+	return doc.OrNone(strings.Join(out, ", "))
 }
 
 func wholeOf[T int | int64](v *T) string {
@@ -129,7 +129,7 @@ func wholeOf[T int | int64](v *T) string {
 func (w *writer) deviceExponents() {
 	t := doc.Table{Head: []string{"<mode", "<backend", "models", "exponent by the host", "95 % t-interval", "exponent by the device", "95 % t-interval"}}
 	for _, f := range w.r.DeviceFits {
-		row := []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), fmt.Sprint(f.Host.NModels)}
+		row := []string{prose.Mode(f.Mode), series(f.Backend, f.BatchSize), fmt.Sprint(f.Host.NModels)}
 		if !f.Host.OK || !f.Device.OK {
 			t.Rows = append(t.Rows, append(row, "unknown: "+doc.Text(f.Host.Reason), doc.Unknown, doc.Unknown, doc.Unknown))
 			continue
@@ -261,7 +261,7 @@ func (w *writer) devicePlacement() {
 			}
 			return words.Size(*d.CPUBytes)
 		})...)
-		row = append(row, orNone(strings.Join(d.CPUNames, ", ")))
+		row = append(row, doc.OrNone(strings.Join(d.CPUNames, ", ")))
 		all.Rows = append(all.Rows, row)
 		if d.Placement == analysis.PlacedWhole || d.Placement == analysis.PlacedLookup {
 			normal++

@@ -59,7 +59,7 @@ func (w *writer) warmups() {
 	worst := map[group]analysis.Warmup{}
 	all := doc.Table{Head: []string{"<model", "<backend", "<scenario", "<mode", "warm-ups", "warm-up (ms)", "steady (ms)", "ratio"}}
 	for _, u := range w.r.Warmups {
-		all.Rows = append(all.Rows, []string{doc.Text(u.Model), series(u.Backend, u.BatchSize), doc.Text(u.Scenario), modeWord(u.Mode),
+		all.Rows = append(all.Rows, []string{doc.Text(u.Model), series(u.Backend, u.BatchSize), doc.Text(u.Scenario), prose.Mode(u.Mode),
 			fmt.Sprint(u.WarmupN), doc.NumberOf(u.WarmupMS), doc.NumberOf(u.MeasuredMS), doc.Fixed(u.Ratio, 2)})
 		if u.Ratio == nil {
 			continue
@@ -83,7 +83,7 @@ func (w *writer) warmups() {
 		v := slices.Sorted(slices.Values(ratios[g]))
 		mid := (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 		u := worst[g]
-		t.Rows = append(t.Rows, []string{modeWord(g.mode), g.Series.String(), fmt.Sprint(len(v)), doc.Fixed(&mid, 2), doc.Fixed(u.Ratio, 2),
+		t.Rows = append(t.Rows, []string{prose.Mode(g.mode), g.Series.String(), fmt.Sprint(len(v)), doc.Fixed(&mid, 2), doc.Fixed(u.Ratio, 2),
 			fmt.Sprintf("%s, %s: %s ms against %s ms", doc.Text(u.Model), doc.Text(u.Scenario), doc.NumberOf(u.WarmupMS), doc.NumberOf(u.MeasuredMS))})
 	}
 	if len(t.Rows) > 0 {
@@ -109,7 +109,7 @@ func (w *writer) eventGaps() {
 			v := 100 * *rel.Value
 			rel.Value = &v
 		}
-		t.Rows = append(t.Rows, []string{doc.Text(g.Backend), modeWord(g.Mode), kind, fmt.Sprint(g.N), doc.Number(100 * g.RelMedian), doc.Quantile(rel), doc.Number(g.AbsMedianMS), doc.Quantile(g.AbsP95MS)})
+		t.Rows = append(t.Rows, []string{doc.Text(g.Backend), prose.Mode(g.Mode), kind, fmt.Sprint(g.N), doc.Number(100 * g.RelMedian), doc.Quantile(rel), doc.Number(g.AbsMedianMS), doc.Quantile(g.AbsP95MS)})
 	}
 	w.doc.Add(t)
 }
@@ -131,7 +131,7 @@ func (w *writer) ollama() {
 	}
 	stops := doc.Table{Head: []string{"<model", "<backend", "<scenario", "calls", "wanted (tokens)", "median answer (tokens)", "stopped early (%)", "<reason, most often"}}
 	for _, e := range o.EarlyStops {
-		stops.Rows = append(stops.Rows, []string{doc.Text(e.Model), doc.Text(e.Backend), doc.Text(e.Scenario), fmt.Sprint(e.N), numberPlain(e.Target), numberPlain(e.RawMedian), doc.Percent(e.EarlyStopRate), orNone(e.DoneReasonMode)})
+		stops.Rows = append(stops.Rows, []string{doc.Text(e.Model), doc.Text(e.Backend), doc.Text(e.Scenario), fmt.Sprint(e.N), doc.Plain(e.Target), doc.Plain(e.RawMedian), doc.Percent(e.EarlyStopRate), doc.OrNone(e.DoneReasonMode)})
 	}
 	if len(stops.Rows) > 0 {
 		w.doc.Fold("Answers that stopped early", stops)
@@ -184,7 +184,7 @@ func (w *writer) failures() {
 		if f.ExitCode != nil {
 			reason = strings.TrimPrefix(fmt.Sprintf("%s; exit code %d", reason, *f.ExitCode), "; ")
 		}
-		t.Rows = append(t.Rows, []string{doc.Text(f.Model), series(f.Backend, f.BatchSize), doc.SizeOf(f.ParamsM), doc.Text(f.Scenario), doc.Text(f.Status), fmt.Sprint(f.Calls), fmt.Sprint(f.OKCalls), orNone(reason)})
+		t.Rows = append(t.Rows, []string{doc.Text(f.Model), series(f.Backend, f.BatchSize), doc.SizeOf(f.ParamsM), doc.Text(f.Scenario), doc.Text(f.Status), fmt.Sprint(f.Calls), fmt.Sprint(f.OKCalls), doc.OrNone(reason)})
 		if len(f.Stderr) > 0 {
 			fmt.Fprintf(&stderr, "%s / %s / %s\n", doc.Clean(f.Model), doc.Clean(f.Backend), doc.Clean(f.Scenario))
 			for _, line := range f.Stderr {
@@ -232,9 +232,9 @@ func (w *writer) warnings() {
 		if n := len(byKind[k]); n > 1 {
 			seen += fmt.Sprintf(" (and %d more)", n-1)
 		}
-		t.Rows = append(t.Rows, []string{doc.Text(k.code), fmt.Sprint(len(byKind[k])), seen, orNone(k.advice)})
+		t.Rows = append(t.Rows, []string{doc.Text(k.code), fmt.Sprint(len(byKind[k])), seen, doc.OrNone(k.advice)})
 		for _, x := range byKind[k] {
-			all.Rows = append(all.Rows, []string{doc.Text(x.Code), orNone(x.Where), doc.Text(x.Text)})
+			all.Rows = append(all.Rows, []string{doc.Text(x.Code), doc.OrNone(x.Where), doc.Text(x.Text)})
 		}
 	}
 	w.doc.Add(t)
@@ -254,7 +254,7 @@ func (w *writer) said() {
 	}
 	t := doc.Table{Wrap: true, Head: []string{"<model", "<backend", "<prompt", "<answer"}}
 	for _, s := range w.r.Said {
-		t.Rows = append(t.Rows, []string{doc.Text(s.Model), doc.Text(s.Backend), orNone(shorten(s.Prompt, saidLimit)), orNone(shorten(s.Output, saidLimit))})
+		t.Rows = append(t.Rows, []string{doc.Text(s.Model), doc.Text(s.Backend), doc.OrNone(shorten(s.Prompt, saidLimit)), doc.OrNone(shorten(s.Output, saidLimit))})
 	}
 	w.doc.Section("What the models said")
 	w.doc.Say("One answer of each model that came as a file, by greedy decoding and as long as the run asked for. It shows that the model computes sense; it does not measure quality.")

@@ -195,7 +195,7 @@ func (w *writer) prompts() string {
 			names = append(names, c.Scenario)
 			lengths[c.Scenario] = nil
 		}
-		if n := numberPlain(c.PromptEach()); n != doc.Unknown && !slices.Contains(lengths[c.Scenario], n) {
+		if n := doc.Plain(c.PromptEach()); n != doc.Unknown && !slices.Contains(lengths[c.Scenario], n) {
 			lengths[c.Scenario] = append(lengths[c.Scenario], n)
 		}
 	}

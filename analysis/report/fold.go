@@ -77,7 +77,7 @@ func (w *writer) slopeSentences() doc.List {
 				if modes[cause] == nil {
 					causes = append(causes, cause)
 				}
-				modes[cause] = append(modes[cause], modeWord(mode))
+				modes[cause] = append(modes[cause], prose.Mode(mode))
 			}
 		}
 		for _, cause := range causes {

@@ -37,7 +37,7 @@ func hingeShort(h *analysis.Hinge) string {
 
 // slopeSentence is of a slope that there is; slopeSentences has the others.
 func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
-	mode, x, axis := modeWord(s.Mode), series(s.Backend, s.BatchSize), w.axis()
+	mode, x, axis := prose.Mode(s.Mode), series(s.Backend, s.BatchSize), w.axis()
 	models := doc.Count(s.NModels, "model", "models")
 	evidence := fmt.Sprintf("95 %% t-interval %s, R² %s, n = %s", doc.Interval(s.CI, 3), doc.Fixed(s.R2, 3), models)
 	var out string
@@ -79,7 +79,7 @@ func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
 
 // onePoint says that one model has no place in the others' power law.
 func (w *writer) onePoint(s analysis.SlopeAnswer, models string) string {
-	mode, x, axis := modeWord(s.Mode), series(s.Backend, s.BatchSize), w.axis()
+	mode, x, axis := prose.Mode(s.Mode), series(s.Backend, s.BatchSize), w.axis()
 	out := fmt.Sprintf("**No one exponent** of %s describes %s time on %s on this machine", axis, mode, x)
 	m := s.Misfit
 	if m == nil {

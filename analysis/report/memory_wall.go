@@ -193,7 +193,7 @@ func (w *writer) wallSlowdowns(wall *analysis.MemoryWall) []doc.Block {
 			continue
 		}
 		t.Rows = append(t.Rows, []string{doc.OrPlain(doc.Text(c.WeightType)), doc.Text(way(c.LimitGiB, c.Asked)), doc.Text(c.Model), doc.SizeOf(c.ParamsM), onGPU(c), doc.NumberOf(c.DecodeMS),
-			doc.NumberOf(c.OverWhole), orNone(c.WholeIn), doc.NumberOf(c.OverTrend), doc.Fixed(c.TrendReach, 1)})
+			doc.NumberOf(c.OverWhole), doc.OrNone(c.WholeIn), doc.NumberOf(c.OverTrend), doc.Fixed(c.TrendReach, 1)})
 	}
 	if len(t.Rows) == 0 {
 		return nil
@@ -212,7 +212,7 @@ func wallTable(wall *analysis.MemoryWall) doc.Table {
 	for i := range wall.Cells {
 		c := &wall.Cells[i]
 		t.Rows = append(t.Rows, []string{series(c.Backend, c.BatchSize), doc.Text(way(c.LimitGiB, c.Asked)), doc.OrPlain(doc.Text(c.WeightType)), doc.Text(c.Model), doc.SizeOf(c.ParamsM), stateWords[c.State], onGPU(c),
-			doc.NumberOf(c.DecodeMS), doc.NumberOf(c.DeviceMS), wholeNumber(c.PeakMiB), wholeNumber(c.OwnMiB), doc.Text(c.Status), orNone(c.Reason)})
+			doc.NumberOf(c.DecodeMS), doc.NumberOf(c.DeviceMS), wholeNumber(c.PeakMiB), wholeNumber(c.OwnMiB), doc.Text(c.Status), doc.OrNone(c.Reason)})
 	}
 	return t
 }

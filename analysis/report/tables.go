@@ -143,13 +143,6 @@ func bytesMB(n int64) string {
 	return doc.Number(float64(n) / 1e6)
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return doc.Unknown
-	}
-	return doc.Text(s)
-}
-
 // models has a table for each backend: the run at a glance.
 func (w *writer) models() {
 	keys := w.keys()
@@ -181,7 +174,7 @@ func (w *writer) models() {
 		{Head: "calls per scenario", Cell: func(r modelRow) string { return fmt.Sprint(r.calls) }},
 		{Head: "read per token (MB)", Cell: func(r modelRow) string { return bytesMB(r.model.BytesPerToken) }},
 		{Head: "weights read (GB/s)", Cell: func(r modelRow) string { return doc.NumberOf(r.gbPerS) }},
-		{Head: "<weights", Cell: func(r modelRow) string { return orNone(r.model.WeightType) }},
+		{Head: "<weights", Cell: func(r modelRow) string { return doc.OrNone(r.model.WeightType) }},
 		{Head: "layers × width", Cell: func(r modelRow) string {
 			if r.model.NLayer == 0 || r.model.NEmbd == 0 {
 				return doc.Unknown
@@ -277,7 +270,7 @@ func fitTable(fits []analysis.Fit) doc.Table {
 		if f.SpearmanPExact != nil {
 			p = f.SpearmanPExact
 		}
-		row := []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), scenarioName(f.Scenario), fmt.Sprint(f.NModels)}
+		row := []string{prose.Mode(f.Mode), series(f.Backend, f.BatchSize), prose.Scenario(f.Scenario), fmt.Sprint(f.NModels)}
 		if !f.OK {
 			row = append(row, "unknown")
 			row = append(row, slices.Repeat([]string{doc.Unknown}, len(t.Head)-len(row)-1)...)
@@ -331,18 +324,11 @@ func lawShort(f analysis.Fit) string {
 	return "unknown"
 }
 
-func scenarioName(s string) string {
-	if s == cells.AllScenarios {
-		return "all"
-	}
-	return doc.Text(s)
-}
-
 func leaveOneOut(fits []analysis.Fit) []doc.Block {
 	t := doc.Table{Head: []string{"<mode", "<backend", "<left out", "models left", "exponent", "change", "95 % t-interval", "R²"}}
 	for _, f := range fits {
 		for _, l := range f.LeaveOneOut {
-			t.Rows = append(t.Rows, []string{modeWord(f.Mode), series(f.Backend, f.BatchSize), doc.Text(l.Dropped), fmt.Sprint(l.N),
+			t.Rows = append(t.Rows, []string{prose.Mode(f.Mode), series(f.Backend, f.BatchSize), doc.Text(l.Dropped), fmt.Sprint(l.N),
 				doc.Fixed(l.Slope, 3), doc.Fixed(l.SlopeChange, 3), doc.Interval(l.SlopeT, 3), doc.Fixed(l.R2, 3)})
 		}
 	}
@@ -356,7 +342,7 @@ func leaveOneOut(fits []analysis.Fit) []doc.Block {
 func (w *writer) predictors() {
 	c := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "ρ parameters", "p", "ρ layers", "p", "ρ width", "p"}}
 	for _, x := range w.r.Correlations {
-		c.Rows = append(c.Rows, []string{modeWord(x.Mode), series(x.Backend, x.BatchSize), scenarioName(x.Scenario), fmt.Sprint(x.NModels),
+		c.Rows = append(c.Rows, []string{prose.Mode(x.Mode), series(x.Backend, x.BatchSize), prose.Scenario(x.Scenario), fmt.Sprint(x.NModels),
 			doc.Fixed(x.RhoParams, 2), doc.PValue(x.PParams), doc.Fixed(x.RhoLayers, 2), doc.PValue(x.PLayers), doc.Fixed(x.RhoWidth, 2), doc.PValue(x.PWidth)})
 	}
 	if len(c.Rows) > 0 {
@@ -364,7 +350,7 @@ func (w *writer) predictors() {
 	}
 	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "size exponent", "95 % bootstrap", "depth exponent", "95 % bootstrap", "R²"}}
 	for _, x := range w.r.TwoPredictors {
-		row := []string{modeWord(x.Mode), series(x.Backend, x.BatchSize), scenarioName(x.Scenario), fmt.Sprint(x.NModels)}
+		row := []string{prose.Mode(x.Mode), series(x.Backend, x.BatchSize), prose.Scenario(x.Scenario), fmt.Sprint(x.NModels)}
 		if !x.OK {
 			t.Rows = append(t.Rows, append(row, "unknown: "+doc.Text(x.Reason), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown))
 			continue
@@ -381,7 +367,7 @@ func (w *writer) overhead() {
 	t := doc.Table{Wrap: true, Head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
 	per := doc.Table{Wrap: true, Head: slices.Insert(slices.Clone(t.Head), 2, "<scenario")}
 	for _, o := range w.r.OffsetFits {
-		row := []string{modeWord(o.Mode), series(o.Backend, o.BatchSize), doc.Text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
+		row := []string{prose.Mode(o.Mode), series(o.Backend, o.BatchSize), doc.Text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
 		if o.OK {
 			row = append(row, doc.NumberOf(o.A), doc.Numbers(o.ACI), doc.NumberOf(o.B), doc.Fixed(o.S, 3), doc.Fixed(o.R2, 3), doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax), offsetShort(o))
 		} else {
@@ -425,24 +411,16 @@ func (w *writer) cells() {
 	}
 	t := doc.Table{Head: []string{"<model", "<backend", "<scenario", "<mode", "calls", "prompt (tokens)", "median (ms)", "mean (ms)", "standard deviation (ms)", "fastest (ms)", "slowest (ms)", "tokens/s"}}
 	for _, c := range w.r.Cells {
-		t.Rows = append(t.Rows, []string{doc.Text(c.Model), series(c.Backend, c.BatchSize), doc.Text(c.Scenario), modeWord(c.Mode), fmt.Sprint(c.N), numberPlain(c.PromptEach()),
+		t.Rows = append(t.Rows, []string{doc.Text(c.Model), series(c.Backend, c.BatchSize), doc.Text(c.Scenario), prose.Mode(c.Mode), fmt.Sprint(c.N), doc.Plain(c.PromptEach()),
 			doc.Number(c.MedianMS), doc.Number(c.MeanMS), doc.NumberOf(c.StdDevMS), doc.Number(c.MinMS), doc.Number(c.MaxMS), doc.NumberOf(c.TokensPerS)})
 	}
 	if w.lengthsText() != "" {
 		const at = 6 // after the prompt
 		t.Head = slices.Insert(t.Head, at, "answer (tokens)")
 		for i := range t.Rows {
-			t.Rows[i] = slices.Insert(t.Rows[i], at, numberPlain(w.r.Cells[i].AnswerTokens()))
+			t.Rows[i] = slices.Insert(t.Rows[i], at, doc.Plain(w.r.Cells[i].AnswerTokens()))
 		}
 	}
 	w.doc.Section("All cells")
 	w.doc.Fold(fmt.Sprintf("Each model, backend, scenario and mode (%d)", len(t.Rows)), t)
-}
-
-// numberPlain prints a count that went through a median.
-func numberPlain(v *float64) string {
-	if v == nil {
-		return doc.Unknown
-	}
-	return strings.TrimSuffix(doc.Fixed(v, 1), ".0")
 }

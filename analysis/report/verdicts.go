@@ -7,6 +7,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 )
 
 // invalidSentences warn, with the answer, that calls were left out of it: first of
@@ -124,10 +125,10 @@ func (w *writer) verdicts() {
 	for _, c := range w.r.Invalid {
 		var modes []string
 		for _, m := range c.Modes {
-			modes = append(modes, modeWord(m))
+			modes = append(modes, prose.Mode(m))
 		}
 		t.Rows = append(t.Rows, []string{doc.Text(c.Model), series(c.Backend, c.BatchSize), doc.SizeOf(c.ParamsM), doc.Text(c.Scenario), doc.OrPlain(doc.Join(modes)),
-			fmt.Sprint(c.Repetitions), fmt.Sprint(c.Warmups), validText(c), orNone(strings.Join(c.Reasons, "; "))})
+			fmt.Sprint(c.Repetitions), fmt.Sprint(c.Warmups), validText(c), doc.OrNone(strings.Join(c.Reasons, "; "))})
 	}
 	w.doc.Add(t)
 }
@@ -139,7 +140,7 @@ func validText(c analysis.InvalidCell) string {
 	case len(c.NoFigure) > 0:
 		var modes []string
 		for _, m := range c.NoFigure {
-			modes = append(modes, modeWord(m))
+			modes = append(modes, prose.Mode(m))
 		}
 		return fmt.Sprintf("%d, none in %s", c.Valid, doc.Join(modes))
 	}

@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
 
@@ -61,7 +62,7 @@ func (w *writer) weightTable() doc.Table {
 			}
 			all := x.All()
 			row = append(row, doc.Number(all.DecodeMS), doc.Fixed(&all.DecodeRatio, 3), doc.Interval(all.DecodeRatioCI, 3), doc.Number(all.GBPerS),
-				excess(x.OverBytes), excessInterval(x.OverBytesCI), signedPercent(x.Residual))
+				excess(x.OverBytes), excessInterval(x.OverBytesCI), doc.SignedPercent(x.Residual))
 			t.Rows = append(t.Rows, row)
 		}
 	}
@@ -73,7 +74,7 @@ func excess(ratio *float64) string {
 	if ratio == nil {
 		return doc.Unknown
 	}
-	return signedTenth(100 * (*ratio - 1))
+	return doc.SignedTenth(100 * (*ratio - 1))
 }
 
 func excessInterval(i *stats.Interval) string {
@@ -81,22 +82,6 @@ func excessInterval(i *stats.Interval) string {
 		return doc.Unknown
 	}
 	return excess(&i.Low) + " to " + excess(&i.High)
-}
-
-func signedPercent(v *float64) string {
-	if v == nil {
-		return doc.Unknown
-	}
-	return signedTenth(100 * *v)
-}
-
-func signedTenth(v float64) string {
-	v = math.Round(10*v)/10 + 0 // never -0
-	s := doc.Fixed(&v, 1)
-	if v > 0 {
-		return "+" + s
-	}
-	return s
 }
 
 // weightSentences say which type is fastest and whether decode follows the bytes:
@@ -141,7 +126,7 @@ func fastestSentence(a analysis.WeightTypeAnswer, where string) string {
 	if p := a.Prefill; p != nil {
 		s += fmt.Sprintf("; prefill of %s is fastest in %s", promptText(p.PromptTokens), raceText(p, a.Base, a.NTypes))
 		if p.Slowest != a.Base && p.SlowestRatio > 1 {
-			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s%s)", doc.Text(p.Slowest), doc.Fixed(&p.SlowestRatio, 2), doc.Text(a.Base), tail(ofRatio(p.SlowestRatioCI, 2)))
+			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s%s)", doc.Text(p.Slowest), doc.Fixed(&p.SlowestRatio, 2), doc.Text(a.Base), tail(prose.OfRatio(p.SlowestRatioCI, 2)))
 		}
 	}
 	return s + "."
@@ -166,7 +151,7 @@ func raceText(f *analysis.FastestType, base string, types int) string {
 		if !holdsOne(f.BaseRatioCI) {
 			lead = "**" + lead + "**"
 		}
-		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", lead, doc.Text(base), ofRatio(f.BaseRatioCI, 2))
+		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", lead, doc.Text(base), prose.OfRatio(f.BaseRatioCI, 2))
 		if types == 2 {
 			if holdsOne(f.BaseRatioCI) {
 				s += ", and the calls do not tell the two apart"
@@ -175,21 +160,12 @@ func raceText(f *analysis.FastestType, base string, types int) string {
 		}
 	}
 	if holdsOne(f.NextRatioCI) {
-		return s + fmt.Sprintf(", and the calls do not tell it from %s (%s times its time%s)", doc.Text(f.Next), doc.Fixed(&f.NextRatio, 2), tail(ofRatio(f.NextRatioCI, 2)))
+		return s + fmt.Sprintf(", and the calls do not tell it from %s (%s times its time%s)", doc.Text(f.Next), doc.Fixed(&f.NextRatio, 2), tail(prose.OfRatio(f.NextRatioCI, 2)))
 	}
-	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", doc.Fixed(&f.NextRatio, 2), doc.Text(f.Next), ofRatio(f.NextRatioCI, 2))
+	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", doc.Fixed(&f.NextRatio, 2), doc.Text(f.Next), prose.OfRatio(f.NextRatioCI, 2))
 }
 
-// ofRatio is the interval of a ratio of times behind it. Its calls come from one
-// process on either side, so it says nothing of what another process would take.
-func ofRatio(i *stats.Interval, decimals int) string {
-	if i == nil {
-		return " (no interval)"
-	}
-	return fmt.Sprintf(" (95 %% %s within one process)", doc.Interval(i, decimals))
-}
-
-// tail puts what ofRatio has in brackets behind a comma.
+// tail puts what prose.OfRatio has in brackets behind a comma.
 func tail(s string) string { return ", " + strings.Trim(s, " ()") }
 
 // holdsOne reports whether an interval leaves it open which of two is faster; so
@@ -417,7 +393,7 @@ func (w *writer) lineSentences() doc.List {
 			}
 		}
 		if far != nil {
-			s += fmt.Sprintf(" Farthest off it is %s (%s %%); slower than the line by more than %s %%: ", doc.Text(c.Name(far)), signedPercent(far.Residual), doc.Size(100*analysis.ByteTolerance))
+			s += fmt.Sprintf(" Farthest off it is %s (%s %%); slower than the line by more than %s %%: ", doc.Text(c.Name(far)), doc.SignedPercent(far.Residual), doc.Size(100*analysis.ByteTolerance))
 			if len(slower) > 0 {
 				s += names(slower) + "."
 			} else {

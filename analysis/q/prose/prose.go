@@ -9,6 +9,8 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // Series is a series with the name that a reader sees.
@@ -95,4 +97,34 @@ func AtDepth(depth int) string {
 		return ""
 	}
 	return fmt.Sprintf(" at depth %d", depth)
+}
+
+// Mode is what a reader calls a mode.
+func Mode(mode string) string {
+	switch mode {
+	case record.ModePrefill:
+		return "prefill"
+	case record.ModeDecode:
+		return "decode"
+	case record.ModeE2E:
+		return "end-to-end"
+	}
+	return doc.Text(mode)
+}
+
+// Scenario is a scenario's name, or that all are joined.
+func Scenario(s string) string {
+	if s == cells.AllScenarios {
+		return "all"
+	}
+	return doc.Text(s)
+}
+
+// OfRatio is the interval of a ratio of times behind it. Its calls come from one
+// process on either side, so it says nothing of what another process would take.
+func OfRatio(i *stats.Interval, decimals int) string {
+	if i == nil {
+		return " (no interval)"
+	}
+	return fmt.Sprintf(" (95 %% %s within one process)", doc.Interval(i, decimals))
 }
