@@ -26,7 +26,8 @@ type Aggregate struct {
 	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
 	ParamsMConfig     *float64 `json:"params_millions_config_median"`
 	ParamsMMeasured   *float64 `json:"params_millions_measured_median"`
-	TTFTMS            *float64 `json:"ttft_ms_geomean"` // prefill only; nil unless every scenario has it
+	MSPerToken        *float64 `json:"ms_per_token_geomean,omitempty"` // decode only: of the scenario medians that are known
+	TTFTMS            *float64 `json:"ttft_ms_geomean"`                // prefill only; nil unless every scenario has it
 }
 
 // Series is the aggregate's.
@@ -65,6 +66,7 @@ func (set *Set) aggregate() {
 					TokensPerS:        stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerS }))),
 					TokensPerSCompute: stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerSCompute }))),
 					GPUPeakMB:         stats.MedianOf(cellField(cells, func(c *Cell) *float64 { return c.GPUPeakMB })),
+					MSPerToken:        stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.MSPerToken }))),
 					OllamaLoadMS:      stats.MedianOf(cellField(cells, func(c *Cell) *float64 { return c.OllamaLoadMS })),
 					ParamsMConfig:     m.ParamsMillionsConfig, ParamsMMeasured: m.ParamsMillionsMeasured,
 				}

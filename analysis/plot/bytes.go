@@ -7,45 +7,46 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
 // bytesFigure puts decode time per token against the weight bytes that a token
 // must read. A model bound by memory bandwidth lies on a line of constant GB/s.
 func (b *book) bytesFigure() []figure.Figure {
-	var layers []figure.Layer
-	var shown []cells.Series
-	named := map[string]bool{}
-	for _, s := range b.series {
-		l := figure.Layer{Look: b.look(s)}
-		for _, model := range b.r.Models {
-			if model.Backend != s.Backend || model.BytesPerToken <= 0 {
-				continue
-			}
-			if ms, n := b.msPerToken(s, model.Name); n > 0 {
-				l.Points = append(l.Points, figure.Point{Name: model.Name, X: float64(model.BytesPerToken) * 1e-6, Y: ms, Named: !named[model.Name]})
-				named[model.Name] = true
-			}
-		}
-		if len(l.Points) > 0 {
-			layers, shown = append(layers, l), append(shown, s)
+	bytes := map[cells.ModelKey]int64{}
+	for _, m := range b.r.Models {
+		bytes[cells.ModelKey{Backend: m.Backend, Model: m.Name}] = m.BytesPerToken
+	}
+	bytesOf := func(g cells.Aggregate) int64 { return bytes[cells.ModelKey{Backend: g.Backend, Model: g.Model}] }
+	var drawn []cells.Aggregate
+	for _, g := range b.r.Aggregates {
+		if g.Mode == record.ModeDecode && g.MSPerToken != nil && bytesOf(g) > 0 {
+			drawn = append(drawn, g)
 		}
 	}
-	if len(layers) == 0 {
+	if len(drawn) == 0 {
 		return nil
 	}
-	layers, left := figure.First(layers, "backends")
+	shown, means := stats.GroupBy(drawn, func(g cells.Aggregate) cells.Series { return g.Series() })
+	shown, left := figure.First(shown, "backends")
 	var x, y, rates figure.Span
 	var plain []string
+	var layers []figure.Layer
 	var legend []figure.Key
-	for i := range layers {
-		for _, pt := range layers[i].Points {
+	named := map[string]bool{}
+	for _, s := range shown {
+		l := figure.Layer{Look: b.look(s)}
+		for _, g := range means[s] {
+			pt := figure.Point{Name: g.Model, X: float64(bytesOf(g)) * 1e-6, Y: *g.MSPerToken, Named: !named[g.Model]}
+			named[g.Model] = true
 			x.Add(pt.X)
 			y.Add(pt.Y)
 			rates.Add(pt.X / pt.Y)
+			l.Points = append(l.Points, pt)
 		}
-		plain = append(plain, shown[i].Title())
-		legend = append(legend, layers[i].Key(fmt.Sprintf("%s (%s)", shown[i].Title(), count(len(layers[i].Points), "model", "models"))))
+		layers, plain = append(layers, l), append(plain, s.Title())
+		legend = append(legend, l.Key(fmt.Sprintf("%s (%s)", s.Title(), count(len(l.Points), "model", "models"))))
 	}
 	f := figure.Figure{
 		Kind:     KindBytes,
@@ -65,23 +66,6 @@ func (b *book) bytesFigure() []figure.Figure {
 	f.Legend = legend
 	f.Panels = []figure.Panel{{Y: axis, Layers: append(guides, layers...)}}
 	return []figure.Figure{f}
-}
-
-// msPerToken is the geometric mean over n scenarios of a model's decode time per
-// token.
-func (b *book) msPerToken(s cells.Series, model string) (ms float64, n int) {
-	sum := 0.0
-	for _, c := range b.r.CellsOf(cells.AllScenarios) {
-		if c.Mode == record.ModeDecode && c.Backend == s.Backend && c.BatchSize == s.BatchSize && c.Model == model &&
-			c.MSPerToken != nil && *c.MSPerToken > 0 {
-			sum += math.Log(*c.MSPerToken)
-			n++
-		}
-	}
-	if n == 0 {
-		return 0, 0
-	}
-	return math.Exp(sum / float64(n)), n
 }
 
 // constantRates are lines of round rates around those of the data, which cross the

@@ -178,10 +178,13 @@ func (s Shape) join(r *analysis.Result) {
 		for _, m := range s.Models {
 			geo := map[string]float64{}
 			for _, mode := range record.Modes {
-				var logs, rates []float64
+				var logs, rates, steps []float64
 				var names []string
 				for _, c := range r.Cells {
 					if c.Backend == b.Name && c.Model == m.Name && c.Mode == mode {
+						if c.MSPerToken != nil {
+							steps = append(steps, *c.MSPerToken)
+						}
 						logs, rates, names = append(logs, math.Log(c.MedianMS)), append(rates, *c.TokensPerS), append(names, c.Scenario)
 					}
 				}
@@ -191,6 +194,9 @@ func (s Shape) join(r *analysis.Result) {
 				geo[mode] = math.Exp(stat.Mean(logs, nil))
 				a := cells.Aggregate{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ModelKind: "synth", ParamsM: &m.ParamsM,
 					Mode: mode, NScenarios: len(logs), Scenarios: names, GeomeanMS: geo[mode], MedianOfMediansMS: geo[mode], TokensPerS: new(stat.GeometricMean(rates, nil))}
+				if len(steps) > 0 {
+					a.MSPerToken = new(stat.GeometricMean(steps, nil))
+				}
 				if mode == record.ModePrefill {
 					a.TTFTMS = new(a.GeomeanMS * 1.01)
 				}
