@@ -397,7 +397,7 @@ func TestMixedLengths(t *testing.T) {
 func TestLinearityOfSeveralTargets(t *testing.T) {
 	var rows []*runs.Row
 	for i, n := range []int{10, 20, 40} {
-		r := &runs.Row{}
+		r := new(runs.RowOf(record.Record{}))
 		r.GenTokensRaw, r.KVDecodeMS, r.GenTokensTarget = new(n), new(3+2*float64(n)), 64
 		if i == 2 {
 			r.GenTokensTarget = 128

@@ -35,7 +35,7 @@ func BenchmarkLoad(b *testing.B) {
 	p := celltest.Ladder
 	p.Reps = 10000/(8*2*3) - 1
 	for _, r := range p.Rows(1) {
-		if err := enc.Encode(r.Record); err != nil {
+		if err := enc.Encode(r.Record()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -189,15 +189,15 @@ func hostGap(r *runs.Row) *float64 {
 }
 
 func (d *DeviceCell) memory(rows []*runs.Row) {
-	of := func(field func(*record.Measurement) *float64) *float64 {
-		return cells.MedianField(rows, func(r *runs.Row) *float64 { return field(&r.Measurement) })
+	of := func(field func(*record.Costs) *float64) *float64 {
+		return cells.MedianField(rows, func(r *runs.Row) *float64 { return field(&r.Costs) })
 	}
-	d.BeforeMiB = of(func(m *record.Measurement) *float64 { return m.VRAMBeforeMiB })
-	d.LoadedMiB = of(func(m *record.Measurement) *float64 { return m.VRAMLoadedMiB })
-	d.ContextMiB = of(func(m *record.Measurement) *float64 { return m.VRAMContextMiB })
-	d.WeightsMiB = of(func(m *record.Measurement) *float64 { return m.VRAMWeightsMiB })
-	d.KVMiB = of(func(m *record.Measurement) *float64 { return m.VRAMKVMiB })
-	d.ComputeMiB = of(func(m *record.Measurement) *float64 { return m.VRAMComputeMiB })
+	d.BeforeMiB = of(func(m *record.Costs) *float64 { return m.VRAMBeforeMiB })
+	d.LoadedMiB = of(func(m *record.Costs) *float64 { return m.VRAMLoadedMiB })
+	d.ContextMiB = of(func(m *record.Costs) *float64 { return m.VRAMContextMiB })
+	d.WeightsMiB = of(func(m *record.Costs) *float64 { return m.VRAMWeightsMiB })
+	d.KVMiB = of(func(m *record.Costs) *float64 { return m.VRAMKVMiB })
+	d.ComputeMiB = of(func(m *record.Costs) *float64 { return m.VRAMComputeMiB })
 	for _, r := range rows {
 		d.PeakMiB = larger(d.PeakMiB, peakOf(r))
 	}
@@ -285,7 +285,7 @@ func opCount(names []string, op string) int {
 
 func (d *DeviceCell) sensors(rows []*runs.Row) {
 	of := func(field func(*record.DeviceWindow) *float64) *float64 {
-		return cells.MedianField(rows, func(r *runs.Row) *float64 { return field(&r.DeviceWindow) })
+		return cells.MedianField(rows, func(r *runs.Row) *float64 { return field(r.DeviceWindow) })
 	}
 	d.PowerW = of(func(w *record.DeviceWindow) *float64 { return w.PowerMeanW })
 	d.EnergyJ = of(func(w *record.DeviceWindow) *float64 { return w.EnergyJ })

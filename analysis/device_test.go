@@ -159,7 +159,7 @@ func TestPlacement(t *testing.T) {
 func TestDeviceUnknown(t *testing.T) {
 	r := analyzeRows(t, celltest.GpuRun(func(r *runs.Row) {
 		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures, r.VRAMWeightsMiB = nil, nil, nil, nil
-		r.DeviceWindow = record.DeviceWindow{}
+		*r.DeviceWindow = record.DeviceWindow{}
 	}))
 	d := deviceCells(r, "m00", record.ModeDecode)[0]
 	if d.DeviceMS != nil || d.GapMS != nil || d.GapShare != nil || d.GraphCaptures != nil || d.RestMiB != nil || d.PowerW != nil || d.JPerToken != nil || d.Throttle != nil {

@@ -49,7 +49,7 @@ func TestGreedy(t *testing.T) {
 			if text == "" {
 				text = strings.Join(tt.pieces, "")
 			}
-			native, ollama := &runs.Row{}, &runs.Row{}
+			native, ollama := new(runs.RowOf(record.Record{})), new(runs.RowOf(record.Record{}))
 			native.OutputPieces, native.OutputText = tt.pieces, &text
 			ollama.OutputPieces, ollama.OutputText, ollama.OllamaNotes = tt.ollama, new(strings.Join(tt.ollama, "")), tt.notes
 			ollama.OllamaDiffers = []string{"sampling: repeats are banned by a presence penalty"} // of long answers alone

@@ -285,7 +285,7 @@ func smallRun(rng *rand.Rand) (rows []runs.Row) {
 							r.BytesPerToken /= int64(1 + typ)
 							hash := fmt.Sprintf("%d-%d", m, typ)
 							r.ModelSHA256 = &hash
-							r.Measurement.PrefillMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = &prefill, &decode, &decode, new(prefill+decode), &prefill
+							r.PrefillMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = &prefill, &decode, &decode, new(prefill+decode), &prefill
 							r.LatencyMS = map[string]*float64{record.ModePrefill: &prefill, record.ModeDecode: &decode, record.ModeE2E: r.E2EKVMS}[r.Mode]
 							if kind == "ollama" {
 								r.OllamaPromptEvalMS, r.DecodeEquivMS, r.GenTokensEquiv = &prefill, &decode, &tokens

@@ -57,7 +57,7 @@ func TestLlamaBench(t *testing.T) {
 	p.Models = 2
 	var records strings.Builder
 	for _, r := range p.Rows() {
-		data, err := json.Marshal(r.Record)
+		data, err := json.Marshal(r.Record())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 		var records, bench strings.Builder
 		for _, r := range p.Rows() {
 			r.ModelFile = c.files[map[string]int{"m00": 0, "m01": 1}[r.Model]]
-			data, err := json.Marshal(r.Record)
+			data, err := json.Marshal(r.Record())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -168,7 +168,7 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 
 // TestLlamaBenchOnGPU: layers count there, and "all" is as many as there are.
 func TestLlamaBenchOnGPU(t *testing.T) {
-	r := &runs.Row{}
+	r := new(runs.RowOf(record.Record{}))
 	r.ModelFile, r.NThreads, r.NThreadsBatch, r.Device, r.NLayer, r.NGPULayers = "m.gguf", new(2), new(4), "cuda", 12, 13
 	for layers, want := range map[int]bool{99: true, -1: true, 13: true, 12: false, 0: false} {
 		if got := (&runs.LlamaBench{ModelFile: "m.gguf", Threads: 4, GPULayers: layers, Backends: "CUDA"}).RunsOn(r); got != want {

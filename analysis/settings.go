@@ -11,7 +11,7 @@ import (
 )
 
 // settingsOf is what the record says of how it was measured.
-func settingsOf(r *runs.Row) cells.Settings { return cells.SettingsOf(&r.Record) }
+func settingsOf(r *runs.Row) cells.Settings { return cells.SettingsOf(r) }
 
 // mixedSettings warns of backends whose calls were not all measured in one way: of a
 // run that was resumed by another build, or on other terms.
@@ -62,7 +62,7 @@ func (a *analyzer) builds() {
 		if !r.OK() || r.BackendKind != cells.KindNative {
 			continue
 		}
-		v := cells.ValueOf(&r.Record, cells.SettingProgram)
+		v := cells.ValueOf(r, cells.SettingProgram)
 		if by[v.ID] == nil {
 			order = append(order, v.ID)
 			by[v.ID] = &Build{Name: v.Label, LlamaCommit: r.LlamaCommit, LlamaSource: r.LlamaSource, Compiler: r.BuildCompiler, Flags: r.BuildFlags, CPUFeatures: r.CPUFeatures}

@@ -342,7 +342,7 @@ func TestLlamaBenchAtDepth(t *testing.T) {
 		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 4096 + 9, MS: []float64{2}},
 	}
 	bench := func(change func(*runs.Row), lines []runs.LlamaBench) Crosscheck {
-		r := native
+		r := runs.RowOf(native.Record())
 		change(&r)
 		c := Crosscheck{Phase: record.ModeDecode}
 		c.bench(lines, &r, []float64{1})

@@ -113,7 +113,7 @@ func TestInvalidSettled(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range append(rows, again...) {
-		line, err := json.Marshal(r.Record)
+		line, err := json.Marshal(r.Record())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -234,10 +234,9 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 	e2e := prefill + decode
 	hash := HashIDs(prompt)
 	s := Sample{Measurement: record.Measurement{
-		BatchSize: &batch, SeqLen: &seq, PromptTokensRaw: &all, GenTokensRaw: &gen,
-		PrefillMS: &prefill, KVDecodeMS: &decode, E2EKVMS: &e2e,
-		TokenNS: times, TokenSamplingNS: times,
-		PromptTokenIDs: RecordedIDs(prompt, batch), OutputTokenIDs: RecordedIDs(ids, batch), PromptTokensHash: &hash,
+		Phases: record.Phases{BatchSize: &batch, SeqLen: &seq, PromptTokensRaw: &all, GenTokensRaw: &gen,
+			PrefillMS: &prefill, KVDecodeMS: &decode, E2EKVMS: &e2e, TokenNS: times, TokenSamplingNS: times},
+		Answer: record.Answer{PromptTokenIDs: RecordedIDs(prompt, batch), OutputTokenIDs: RecordedIDs(ids, batch), PromptTokensHash: &hash},
 	}}
 	if call.Depth > 0 {
 		said := fmt.Sprintf("%d tokens of seed %d", call.Depth, call.DepthSeed)

@@ -116,7 +116,7 @@ func TestServersAreNotChecked(t *testing.T) {
 	j.Backend.Kind = config.KindOllama
 	gen := 0
 	base := r.base(j, j.Cells[0], Call{Warmup: -1}, LoadInfo{}, time.Now())
-	if err := r.store(base, Sample{Measurement: record.Measurement{GenTokensRaw: &gen}}); err != nil {
+	if err := r.store(base, Sample{Measurement: record.Measurement{Phases: record.Phases{GenTokensRaw: &gen}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, rec := range readRecords(t, dir) {

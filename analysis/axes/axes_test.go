@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -23,10 +24,10 @@ type made struct {
 
 func (r made) samples() (out []Sample) {
 	for i := range r.backends {
-		s := &r.backends[i]
+		s := runs.RowOf(r.backends[i])
 		for _, size := range r.sizes {
 			for _, mode := range record.Modes {
-				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: cells.SettingsOf(s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: s.Sequences(), WeightType: s.WeightType}
+				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: cells.SettingsOf(&s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: s.Sequences(), WeightType: s.WeightType}
 				if mode == record.ModeDecode {
 					x.PerMS = 10
 				}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -28,7 +29,7 @@ type Setting struct {
 	Numbers  bool   // values are numbers, the least of which is the base
 	Held     bool   // has no comparison here: backends that differ in it are kept apart
 
-	of func(*record.Record) Value
+	of func(*runs.Row) Value
 }
 
 // Value is what one backend has for a key.
@@ -57,41 +58,41 @@ const (
 
 // AllSettings are all settings, in the order in which they are spoken of.
 var AllSettings = []Setting{
-	{Name: SettingKind, Held: true, of: func(r *record.Record) Value { return worded(r.BackendKind) }},
+	{Name: SettingKind, Held: true, of: func(r *runs.Row) Value { return worded(r.BackendKind) }},
 	{Name: SettingProgram, of: program},
-	{Name: "device", of: func(r *record.Record) Value { return worded(r.Device) }},
-	{Name: SettingDType, of: func(r *record.Record) Value { return worded(r.WeightType) }},
-	{Name: SettingBatchSize, Numbers: true, of: func(r *record.Record) Value { return number(r.Sequences()) }},
+	{Name: "device", of: func(r *runs.Row) Value { return worded(r.Device) }},
+	{Name: SettingDType, of: func(r *runs.Row) Value { return worded(r.WeightType) }},
+	{Name: SettingBatchSize, Numbers: true, of: func(r *runs.Row) Value { return number(r.Sequences()) }},
 	{Name: SettingThreads, OnlyMode: record.ModeDecode, Numbers: true, of: decodeThreads},
-	{Name: SettingThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *record.Record) Value { return number(r.ThreadsBatch()) }},
+	{Name: SettingThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *runs.Row) Value { return number(r.ThreadsBatch()) }},
 	{Name: "n_gpu_layers", Numbers: true, of: gpuLayers},
-	{Name: "flash_attn", of: func(r *record.Record) Value { return worded(r.FlashAttention) }},
-	{Name: "kv_type", of: func(r *record.Record) Value {
+	{Name: "flash_attn", of: func(r *runs.Row) Value { return worded(r.FlashAttention) }},
+	{Name: "kv_type", of: func(r *runs.Row) Value {
 		if r.KVTypeK == r.KVTypeV {
 			return worded(r.KVTypeK)
 		}
 		return worded(r.KVTypeK + "/" + r.KVTypeV)
 	}},
-	{Name: "batch_tokens", Numbers: true, of: func(r *record.Record) Value {
+	{Name: "batch_tokens", Numbers: true, of: func(r *runs.Row) Value {
 		v := number(r.NBatch)
 		if r.NBatch == min(DefaultBatch, r.NCtx) {
 			v.ID = "default" // it follows the context, which grows with the sequences
 		}
 		return v
 	}},
-	{Name: "ubatch_tokens", Numbers: true, of: func(r *record.Record) Value {
+	{Name: "ubatch_tokens", Numbers: true, of: func(r *runs.Row) Value {
 		v := number(r.NUBatch)
 		if r.NUBatch == min(DefaultUBatch, r.NBatch) {
 			v.ID = "default" // it follows batch_tokens
 		}
 		return v
 	}},
-	{Name: "mmap", of: func(r *record.Record) Value { return flag(r.UseMmap) }},
-	{Name: "cuda_graphs", of: func(r *record.Record) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
+	{Name: "mmap", of: func(r *runs.Row) Value { return flag(r.UseMmap) }},
+	{Name: "cuda_graphs", of: func(r *runs.Row) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
 	{Name: SettingPace, of: pace},
 	{Name: "cpu_affinity", of: affinity},
-	{Name: "context_tokens", Numbers: true, of: func(r *record.Record) Value { return number(r.NCtx / r.Sequences()) }},
-	{Name: "vram_limit_gib", Held: true, of: func(r *record.Record) Value {
+	{Name: "context_tokens", Numbers: true, of: func(r *runs.Row) Value { return number(r.NCtx / r.Sequences()) }},
+	{Name: "vram_limit_gib", Held: true, of: func(r *runs.Row) Value {
 		if r.VRAMLimitGiB == nil {
 			return Value{Label: "the whole card"}
 		}
@@ -101,7 +102,7 @@ var AllSettings = []Setting{
 
 // decodeThreads are those of decode. A step of several sequences is computed by
 // threads_batch, which older records do not say in n_threads.
-func decodeThreads(r *record.Record) Value {
+func decodeThreads(r *runs.Row) Value {
 	if r.Sequences() > 1 && (r.NThreadsBatch != nil || r.NThreadsBatchAsked > 0) {
 		return number(r.ThreadsBatch())
 	}
@@ -110,7 +111,7 @@ func decodeThreads(r *record.Record) Value {
 
 // program is the build that measured: its path, as two may share a file name, and everything that says how it was
 // built, so that two builds under one name are two.
-func program(r *record.Record) Value {
+func program(r *runs.Row) Value {
 	v := Value{ID: strings.Join([]string{r.Program, r.LlamaCommit, r.LlamaSource, r.BuildCompiler, r.BuildFlags, r.CPUFeatures}, "\x00"), Label: r.Program}
 	if r.Program == "" {
 		v.Label = "self" // as the config has it
@@ -120,7 +121,7 @@ func program(r *record.Record) Value {
 
 // pace has how long was idled in it: a cold call after 5 ms is another one than
 // after 20.
-func pace(r *record.Record) Value {
+func pace(r *runs.Row) Value {
 	switch {
 	case r.Pace == nil: // of before there was a choice, or a server's
 		return Value{Label: "unknown"}
@@ -133,7 +134,7 @@ func pace(r *record.Record) Value {
 // affinity is where the threads may run; of threads that are bound one by one, where
 // each may. One thread more is bound to one processor more, which is no difference of
 // its own: the first thread's stands for them.
-func affinity(r *record.Record) Value {
+func affinity(r *runs.Row) Value {
 	if r.CPUAffinity == nil {
 		return Value{Label: "unknown"}
 	}
@@ -143,7 +144,7 @@ func affinity(r *record.Record) Value {
 }
 
 // gpuLayers is "all" on a CPU too: what differs from a GPU then is the device alone.
-func gpuLayers(r *record.Record) Value {
+func gpuLayers(r *runs.Row) Value {
 	if n := r.NGPULayers; r.Device == "cuda" && n >= 0 && n <= r.NLayer {
 		return number(n)
 	}
@@ -154,7 +155,7 @@ func gpuLayers(r *record.Record) Value {
 type Settings []Value
 
 // SettingsOf reads the settings under which a record was measured.
-func SettingsOf(r *record.Record) Settings {
+func SettingsOf(r *runs.Row) Settings {
 	s := make(Settings, len(AllSettings))
 	for i := range AllSettings {
 		s[i] = AllSettings[i].of(r)
@@ -163,7 +164,7 @@ func SettingsOf(r *record.Record) Settings {
 }
 
 // ValueOf reads one of the settings under which a record was measured.
-func ValueOf(r *record.Record, name string) Value { return AllSettings[Index(name)].of(r) }
+func ValueOf(r *runs.Row, name string) Value { return AllSettings[Index(name)].of(r) }
 
 // ValueOf is the value of a key. It panics on a name that no key has.
 func (s Settings) Get(name string) Value { return s[Index(name)] }

@@ -34,12 +34,13 @@ func variantsRun(t *testing.T, sizes []float64, depths []int, ways ...variant) (
 			for _, depth := range depths {
 				for rep := range 5 {
 					for _, mode := range record.Modes {
-						r := runs.Row{Line: len(rows) + 1, Record: record.Record{
+						r := runs.RowOf(record.Record{
 							Origin: record.Origin{SchemaVersion: 1, RunID: "made-up", TaskIdx: len(rows) / 15},
 							Subject: record.Subject{Scenario: fmt.Sprintf("p16_d%d", depth), Backend: w.name, BackendKind: "native",
 								Model: fmt.Sprintf("llama-%gm", size), ParamsMillions: size, GenTokensTarget: 32, BatchSizeConfig: 1, Depth: depth},
 							Outcome: record.Outcome{CallIdx: rep, Rep: &rep, Status: record.StatusOK, Mode: mode},
-						}}
+						})
+						r.Line = len(rows) + 1
 						params := int64(size * 1e6)
 						r.ModelFacts = record.ModelFacts{WeightType: "q4_0", Architecture: "llama", NLayer: 4 + i, NEmbd: 64 * (i + 1), ParamsTotal: params, ParamsNonEmbedding: params, ParamsActive: params, BytesPerToken: params / 2}
 						r.Device, r.FlashAttention, r.KVTypeK, r.KVTypeV, r.NBatch, r.NUBatch, r.LlamaCommit, r.NThreadsAsked, r.NThreadsBatchAsked = "cpu", "auto", "f16", "f16", 2048, 512, "abc", 2, 2

@@ -23,7 +23,7 @@ func loaded(t *testing.T, dir string, rows []runs.Row) *runs.Run {
 	t.Helper()
 	var lines []byte
 	for i := range rows {
-		line, err := json.Marshal(&rows[i].Record)
+		line, err := json.Marshal(rows[i].Record())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,12 +41,13 @@ func (m madeUp) rows(rng *rand.Rand) (out []runs.Row) {
 		own := m.ms(x) * math.Exp(m.modelSD*rng.NormFloat64())
 		for call := range m.calls {
 			ms, rep := own*math.Exp(m.callSD*rng.NormFloat64()), call
-			r := runs.Row{Line: len(out) + 1, Record: record.Record{
+			r := runs.RowOf(record.Record{
 				Origin: record.Origin{SchemaVersion: 1, RunID: "made-up", TaskIdx: i},
 				Subject: record.Subject{Scenario: "p", Backend: "cpu", BackendKind: "native",
 					Model: fmt.Sprintf("m%02d", i), ParamsMillions: x, GenTokensTarget: 32},
 				Outcome: record.Outcome{CallIdx: call, Rep: &rep, Status: record.StatusOK, Mode: record.ModeDecode},
-			}}
+			})
+			r.Line = len(out) + 1
 			r.ModelFacts = record.ModelFacts{WeightType: "f32", Architecture: "llama", NLayer: 2 + i*i%5, NEmbd: 64, ParamsTotal: params, ParamsNonEmbedding: params, ParamsActive: params, BytesPerToken: 4 * params}
 			gen := 32
 			r.KVDecodeMS, r.LatencyMS, r.GenTokens, r.GenTokensRaw = &ms, &ms, &gen, &gen

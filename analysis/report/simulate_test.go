@@ -134,7 +134,8 @@ func (l ladderOf) rows(seed uint64) []runs.Row {
 		for sc, scenario := range []string{"p1", "p64"} {
 			for rep := range cmp.Or(l.calls, simCalls) {
 				gen := simGen
-				r := runs.Row{Line: len(rows) + 1}
+				r := runs.RowOf(record.Record{})
+				r.Line = len(rows) + 1
 				r.SchemaVersion, r.RunID, r.TaskIdx, r.Scenario, r.Backend, r.BackendKind = record.SchemaVersion, "made-up", 2*m+sc, scenario, "cpu", "native"
 				r.Model, r.ModelKind, r.ParamsMillions, r.ParamsTotal, r.Device = fmt.Sprintf("m%02d", m), "synth", size, int64(size*1e6), "cpu"
 				r.Rep, r.CallIdx, r.Status, r.Mode, r.GenTokensTarget, r.BatchSizeConfig = &rep, rep, record.StatusOK, record.ModeDecode, gen, 1

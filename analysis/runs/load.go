@@ -1,12 +1,8 @@
 package runs
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -73,7 +69,11 @@ func Load(dir string) (*Run, error) {
 		run.Warnings = append(run.Warnings, seen...)
 	}
 	run.readCeilings()
-	rows, err := run.readRows(f)
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("analysis: %w", err)
+	}
+	rows, err := run.readRows(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("analysis: %s: %w", file, err)
 	}
@@ -120,78 +120,6 @@ func (run *Run) readManifest(file string) {
 		run.warn("no_manifest", "manifest.json", err.Error(),
 			"the records stand alone, so the figures hold; the machine and the settings of the run are not known")
 	}
-}
-
-// MaxBrokenWarnings bounds how many broken lines are named one by one.
-const MaxBrokenWarnings = 20
-
-func (run *Run) readRows(r io.Reader) ([]Row, error) {
-	var rows []Row
-	badFields := map[string]int{}
-	br := bufio.NewReaderSize(r, 1<<20)
-	for line := 1; ; line++ {
-		data, err := br.ReadBytes('\n')
-		if err != nil && err != io.EOF {
-			return nil, fmt.Errorf("line %d: %w", line, err)
-		}
-		whole := err == nil // ended by a newline
-		data = bytes.TrimSpace(data)
-		if len(data) > 0 {
-			run.Counts.Lines++
-			row, bad, perr := ParseRow(data)
-			row.Line = line
-			switch {
-			case perr == nil:
-				rows = append(rows, row)
-				if bad != "" {
-					badFields[bad]++
-					if badFields[bad] == 1 {
-						run.warn("bad_field", fmt.Sprintf("runs.jsonl:%d", line),
-							fmt.Sprintf("field %s has a value of the wrong type; it is taken as not measured (first of its kind)", bad),
-							"correct the line, or leave it: the other fields are used")
-					}
-				}
-			case !whole:
-				run.Counts.Broken++
-				run.warn("torn_line", fmt.Sprintf("runs.jsonl:%d", line),
-					"the last line is incomplete: the run was cut off while writing it",
-					"nothing to repair: --resume measures that call again")
-			default:
-				run.Counts.Broken++
-				if run.Counts.Broken <= MaxBrokenWarnings {
-					run.warn("broken_line", fmt.Sprintf("runs.jsonl:%d", line),
-						fmt.Sprintf("not a record: %v", perr),
-						"the line is left out of every figure; check the disk, or what else wrote to the file")
-				}
-			}
-		}
-		if !whole {
-			break
-		}
-	}
-	if n := run.Counts.Broken; n > MaxBrokenWarnings {
-		run.warn("broken_line", "runs.jsonl", fmt.Sprintf("%d lines in all are not records", n),
-			"the file is damaged: treat the figures with care, or measure again")
-	}
-	run.Counts.Records = len(rows)
-	return rows, nil
-}
-
-// ParseRow reads one line. badField names a field whose value had the wrong
-// type and was skipped.
-func ParseRow(data []byte) (row Row, badField string, err error) {
-	err = json.Unmarshal(Sanitize(data), &row)
-	var typeErr *json.UnmarshalTypeError
-	if errors.As(err, &typeErr) && typeErr.Field != "" {
-		badField, err = typeErr.Field, nil // encoding/json has gone on with the other fields
-	}
-	if err == nil && (row.Backend == "" || row.Model == "" || row.Mode == "") {
-		err = errors.New("no backend, model or mode")
-	}
-	if err == nil && row.Status == "" {
-		err = errors.New("no status")
-	}
-	return row, badField, err
 }
 
 // Nothing is an error where no record of the run can be read, nil otherwise: an analysis would have nothing to say.

@@ -3,13 +3,59 @@ package runs
 import "llmscale/runner/record"
 
 // Row is one line of runs.jsonl: llmscale's record, and the field that only the
-// TR121 harness writes.
+// TR121 harness writes. What the records of a cell or of a call have in common they
+// share, so that nothing may be written through a Row that Load has made.
 type Row struct {
-	record.Record
-	Line int `json:"-"` // in runs.jsonl, from 1
+	Line int // in runs.jsonl, from 1
+	record.Order
+	record.Outcome
+	record.Times
 
-	ParamsMillionsMeasured *float64 `json:"params_millions_measured"`
+	*Cell
+	*Call
+	*record.Answer
+	*record.DeviceWindow
+	*record.OllamaCall
+	*Facts
+
+	ParamsMillionsMeasured *float64
 }
+
+// Cell is what the records of a cell have in common.
+type Cell struct {
+	record.Origin
+	record.Subject
+}
+
+// Call is what the records of a call's modes have in common.
+type Call struct {
+	record.Phases
+	record.Costs
+}
+
+// Facts are what the records of a model under one setting have in common.
+type Facts struct {
+	record.ModelFacts
+	record.RuntimeFacts
+	record.OllamaServer
+}
+
+// RowOf is the row of a record. It shares nothing with other rows.
+func RowOf(r record.Record) Row {
+	return Row{Order: r.Order, Outcome: r.Outcome, Times: r.Times,
+		Cell: &Cell{r.Origin, r.Subject}, Call: &Call{r.Phases, r.Costs}, Answer: &r.Answer,
+		DeviceWindow: &r.DeviceWindow, OllamaCall: &r.OllamaCall, Facts: &Facts{r.ModelFacts, r.RuntimeFacts, r.OllamaServer}}
+}
+
+// Record is the row's record, but for its null_reasons.
+func (r *Row) Record() record.Record {
+	return record.Record{Origin: r.Origin, Order: r.Order, Subject: r.Subject, Outcome: r.Outcome,
+		Measurement: record.Measurement{Phases: r.Phases, Answer: *r.Answer, Costs: r.Costs}, DeviceWindow: *r.DeviceWindow,
+		OllamaCall: *r.OllamaCall, ModelFacts: r.ModelFacts, RuntimeFacts: r.RuntimeFacts, OllamaServer: r.OllamaServer, Times: r.Times}
+}
+
+// Sequences is how many were decoded together; where nothing told, how many were asked for.
+func (r *Row) Sequences() int { return r.Subject.Sequences(&r.Phases) }
 
 // GenTokens is the number of tokens per sequence that the record's decode time
 // stands for: of an answer that was scaled to its target, the target's.

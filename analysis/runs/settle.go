@@ -37,11 +37,14 @@ func (run *Run) Settle() {
 	}
 }
 
-// callKey says which planned measurement a record is of.
+// cellKey says which cell of the plan a record is of.
+type cellKey struct {
+	task                     int
+	backend, model, scenario string
+}
+
+// callKey says which planned measurement of a cell a record is of.
 type callKey struct {
-	task               int
-	backend, model     string
-	scenario           string
 	batch, replicate   int
 	mode               string
 	warmup             bool
@@ -49,8 +52,7 @@ type callKey struct {
 }
 
 func keyOf(r *Row) callKey {
-	k := callKey{task: r.TaskIdx, backend: r.Backend, model: r.Model, scenario: r.Scenario,
-		batch: r.Sequences(), replicate: r.Replicate, mode: r.Mode, warmup: r.IsWarmup, rep: -1}
+	k := callKey{batch: r.Sequences(), replicate: r.Replicate, mode: r.Mode, warmup: r.IsWarmup, rep: -1}
 	switch {
 	case r.IsWarmup && r.WarmupIdx != nil:
 		k.rep, k.session = *r.WarmupIdx, r.Session
@@ -64,11 +66,39 @@ func keyOf(r *Row) callKey {
 	return k
 }
 
-// supersede leaves the records that count, in file order.
+// supersede leaves the records that count, in file order, in the memory of rows.
 func (run *Run) supersede(rows []Row) []Row {
-	best := map[callKey]int{}
-	duplicates := 0
+	ofCell := map[cellKey][]int32{}
 	for i := range rows {
+		r := &rows[i]
+		k := cellKey{r.TaskIdx, r.Backend, r.Model, r.Scenario}
+		ofCell[k] = append(ofCell[k], int32(i))
+	}
+	dropped, duplicates := make([]bool, len(rows)), 0
+	for _, cell := range ofCell {
+		duplicates += supersedeIn(rows, cell, dropped)
+	}
+	kept := rows[:0]
+	for i := range rows {
+		if !dropped[i] {
+			kept = append(kept, rows[i])
+		}
+	}
+	run.Counts.Superseded = len(rows) - len(kept)
+	clear(rows[len(kept):])
+	if duplicates > 0 {
+		run.warn("duplicate_records", "runs.jsonl",
+			fmt.Sprintf("%d records repeat an earlier one of the same session, cell and repetition; the last one of each counts", duplicates),
+			"look whether two runs were appended to one file")
+	}
+	return kept
+}
+
+// supersedeIn marks the records of a cell that do not count, and counts those that
+// repeat an earlier one of the same session.
+func supersedeIn(rows []Row, cell []int32, dropped []bool) (duplicates int) {
+	best := make(map[callKey]int32, len(cell))
+	for _, i := range cell {
 		k := keyOf(&rows[i])
 		j, seen := best[k]
 		if !seen {
@@ -80,51 +110,38 @@ func (run *Run) supersede(rows []Row) []Row {
 			duplicates++
 		}
 		if x, y := a.standing(), b.standing(); y > x || y == x && b.Session >= a.Session {
-			best[k] = i
+			i, j = j, i
+			best[k] = j
 		}
+		dropped[i] = true
 	}
 	// A failure counts no more once a later session has measured the same
 	// repetition, be it in another worker process. One that names no repetition,
 	// or a warm-up's, goes when the later session has measured the cell at all.
 	const anyRep = -1
-	again := func(r *Row, rep int) callKey {
-		k := keyOf(r)
-		k.replicate, k.session, k.line, k.warmup, k.rep = 0, 0, 0, false, rep
-		return k
-	}
-	okSession := map[callKey]int{}
-	for i := range rows {
+	again := func(r *Row, rep int) callKey { return callKey{batch: r.Sequences(), mode: r.Mode, rep: rep} }
+	var okSession map[callKey]int // of cells with failures
+	for _, i := range cell {
 		r := &rows[i]
-		if r.Status != record.StatusOK || r.IsWarmup {
+		if r.OK() {
 			continue
 		}
-		for _, rep := range []int{anyRep, keyOf(r).rep} {
-			k := again(r, rep)
-			okSession[k] = max(okSession[k], r.Session)
-		}
-	}
-	var kept []Row
-	for i := range rows {
-		r := &rows[i]
-		if best[keyOf(r)] != i {
-			continue
-		}
-		if r.Status != record.StatusOK {
-			rep := anyRep
-			if !r.IsWarmup && r.Rep != nil {
-				rep = *r.Rep
-			}
-			if okSession[again(r, rep)] > r.Session {
-				continue
+		if okSession == nil {
+			okSession = map[callKey]int{}
+			for _, j := range cell {
+				if r := &rows[j]; r.OK() && !r.IsWarmup {
+					for _, rep := range []int{anyRep, keyOf(r).rep} {
+						k := again(r, rep)
+						okSession[k] = max(okSession[k], r.Session)
+					}
+				}
 			}
 		}
-		kept = append(kept, *r)
+		rep := anyRep
+		if !r.IsWarmup && r.Rep != nil {
+			rep = *r.Rep
+		}
+		dropped[i] = dropped[i] || okSession[again(r, rep)] > r.Session
 	}
-	run.Counts.Superseded = len(rows) - len(kept)
-	if duplicates > 0 {
-		run.warn("duplicate_records", "runs.jsonl",
-			fmt.Sprintf("%d records repeat an earlier one of the same session, cell and repetition; the last one of each counts", duplicates),
-			"look whether two runs were appended to one file")
-	}
-	return kept
+	return duplicates
 }

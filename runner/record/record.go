@@ -131,12 +131,12 @@ type Times struct {
 }
 
 // Sequences is how many were decoded together; where nothing told, how many were asked for.
-func (r *Record) Sequences() int { return r.Subject.Sequences(&r.Measurement) }
+func (r *Record) Sequences() int { return r.Subject.Sequences(&r.Phases) }
 
 // Sequences is how many were decoded together in a call; where nothing told, how many were asked for.
-func (s *Subject) Sequences(m *Measurement) int {
-	if m.BatchSize != nil && *m.BatchSize > 0 {
-		return *m.BatchSize
+func (s *Subject) Sequences(call *Phases) int {
+	if call.BatchSize != nil && *call.BatchSize > 0 {
+		return *call.BatchSize
 	}
 	return max(s.BatchSizeConfig, 1)
 }
@@ -158,6 +158,13 @@ func countedOr(counted *int, asked int) int {
 // all of it, so that a line can be read alone. Host times are CLOCK_MONOTONIC,
 // taken in C around the llama.cpp calls.
 type Measurement struct {
+	Phases
+	Answer
+	Costs
+}
+
+// Phases are the times of a call, and of what.
+type Phases struct {
 	BatchSize       *int `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
 	SeqLen          *int `json:"seq_len" unit:"tokens" doc:"prompt length that was evaluated, per sequence"`
 	PromptTokensRaw *int `json:"prompt_tokens_raw" unit:"tokens" doc:"prompt tokens evaluated, over the batch"`
@@ -177,7 +184,10 @@ type Measurement struct {
 	TokenSamplingNS []int64 `json:"token_sampling_ns" unit:"ns" doc:"per decode step: argmax over the vocabulary, of every sequence; length gen_tokens_raw"`
 	TokenDeviceNS   []int64 `json:"token_device_ns" unit:"ns" doc:"per decode step by CUDA events; null on the CPU"`
 	FirstSamplingNS *int64  `json:"first_sampling_ns" unit:"ns" doc:"argmax over prefill's logits, of every sequence"`
+}
 
+// Answer is what was asked and answered: equal in each greedy call of one prompt.
+type Answer struct {
 	PromptTokenIDs   []int32  `json:"prompt_token_ids" doc:"ids of the prompt's tokens; of a batch as many whole sequences from the first on as 1024 ids hold, one behind the other; null when one has more"`
 	OutputTokenIDs   []int32  `json:"output_token_ids" doc:"ids of the greedy tokens in order, the first one from prefill's logits; of a batch likewise as many sequences as fit"`
 	PromptTokensHash *string  `json:"prompt_tokens_sha256" doc:"SHA-256 of the prompt's ids as little-endian int32, over the batch"`
@@ -186,7 +196,10 @@ type Measurement struct {
 	OutputText       *string  `json:"output_text" doc:"the first sequence's greedy tokens as text, for prompts that are text; it shows whether the model makes sense"`
 	PromptSeed       *int64   `json:"prompt_seed" doc:"seed from which the first sequence's prompt of N random ids was drawn; the others' follow from it; null for text"`
 	LogitsFinite     *bool    `json:"logits_finite" doc:"whether the last step's logits were all finite, of every sequence"`
+}
 
+// Costs are what lies outside the phases, and what the call took of the machine.
+type Costs struct {
 	PrefillColdMS *float64 `json:"prefill_cold_ms" unit:"ms" doc:"of pace hot, the first untimed prefill of the prompt, which comes after whatever the program did since the last call; null where it was broken off or came right after the cache was filled to depth"`
 	TokenizeMS    *float64 `json:"tokenize_ms" unit:"ms" doc:"tokenising the prompt; outside every phase; null for random ids"`
 	KVClearMS     *float64 `json:"kv_clear_ms" unit:"ms" doc:"clearing the KV cache before the call, or filling it to depth where it is not filled yet; outside every phase"`

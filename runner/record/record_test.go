@@ -68,7 +68,7 @@ func TestNullIsNotZero(t *testing.T) {
 
 func TestCells(t *testing.T) {
 	ms, text := 1.5, "a,b"
-	r := Record{Outcome: Outcome{Mode: ModePrefill}, Subject: Subject{Prompt: &text}, Times: Times{LatencyMS: &ms}, Measurement: Measurement{TokenNS: []int64{1, 2}}}
+	r := Record{Outcome: Outcome{Mode: ModePrefill}, Subject: Subject{Prompt: &text}, Times: Times{LatencyMS: &ms}, Measurement: Measurement{Phases: Phases{TokenNS: []int64{1, 2}}}}
 	want := map[string]string{"mode": "prefill", "prompt": "a,b", "latency_ms": "1.5", "token_ns": "[1,2]", "is_warmup": "false", "task_idx": "0"}
 	for _, f := range Fields() {
 		if w, ok := want[f.Name]; ok && f.Cell(&r) != w {

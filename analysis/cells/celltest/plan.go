@@ -85,7 +85,7 @@ func (p Plan) Call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 	}
 	var out []runs.Row
 	for _, mode := range record.Modes {
-		r := runs.Row{Record: base}
+		r := runs.RowOf(base)
 		r.Mode = mode
 		if r.Status == record.StatusOK {
 			switch mode {

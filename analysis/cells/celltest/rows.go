@@ -99,8 +99,8 @@ func LengthRun(models int, gens []int, reps int, decode func(model, gen, rep int
 				for _, r := range p.Call(rng, "cpu", fmt.Sprintf("gen%d", gen), m, rep+1, len(gens)*m+task) {
 					ms := decode(m, gen, rep)
 					r.GenTokensTarget, r.GenTokens, r.GenTokensRaw = gen, new(gen), new(gen)
-					r.KVDecodeMS, r.E2EKVMS, r.Measurement.PrefillMS = &ms, new(ms+5), new(5.0)
-					r.LatencyMS = map[string]*float64{record.ModePrefill: r.Measurement.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[r.Mode]
+					r.KVDecodeMS, r.E2EKVMS, r.PrefillMS = &ms, new(ms+5), new(5.0)
+					r.LatencyMS = map[string]*float64{record.ModePrefill: r.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[r.Mode]
 					r.TokenNS = nil
 					if step != nil {
 						for i := range gen {
@@ -124,7 +124,8 @@ func Affine(fixed, perToken float64) func(int, int, int) float64 {
 // three times as long.
 func Deepened(rows []runs.Row, depth int) []runs.Row {
 	out := slices.Clone(rows)
-	for _, r := range rows {
+	for i := range rows {
+		r := runs.RowOf(rows[i].Record())
 		r.Scenario, r.Depth, r.TaskIdx = r.Scenario+"_deep", depth, r.TaskIdx+1000
 		times := func(v *float64) *float64 {
 			if v == nil {
@@ -133,7 +134,7 @@ func Deepened(rows []runs.Row, depth int) []runs.Row {
 			return new(3 * *v)
 		}
 		r.LatencyMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = times(r.LatencyMS), times(r.KVDecodeMS), times(r.DecodeNoSampMS), times(r.E2EKVMS), times(r.TTFTMS)
-		r.Measurement.PrefillMS, r.OllamaPromptEvalMS, r.DecodeEquivMS = times(r.Measurement.PrefillMS), times(r.OllamaPromptEvalMS), times(r.DecodeEquivMS)
+		r.PrefillMS, r.OllamaPromptEvalMS, r.DecodeEquivMS = times(r.PrefillMS), times(r.OllamaPromptEvalMS), times(r.DecodeEquivMS)
 		r.TokenNS = slices.Clone(r.TokenNS)
 		for i := range r.TokenNS {
 			r.TokenNS[i] *= int64(1 + 2*i) // a tail, too

@@ -114,14 +114,16 @@ func (s Served) call(backend string, sc ServedScenario, m, call, task int) []run
 	}
 	var out []runs.Row
 	for _, mode := range record.Modes {
-		r := runs.Row{Record: base}
+		r := runs.RowOf(base)
 		r.Mode = mode
 		r.LatencyMS = map[string]*float64{record.ModePrefill: r.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[mode]
 		if mode == record.ModeDecode && r.DecodeEquivMS != nil {
 			r.LatencyMS = r.DecodeEquivMS
 		}
 		if kind == cells.KindOllama && s.Edit != nil {
-			s.Edit(&r.Record, false)
+			rec := r.Record()
+			s.Edit(&rec, false)
+			r = runs.RowOf(rec)
 		}
 		out = append(out, r)
 	}

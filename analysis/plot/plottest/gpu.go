@@ -76,7 +76,7 @@ func Wall() (*analysis.Result, error) {
 							if oom {
 								base.Status, base.Error, base.NGPULayers = record.StatusOOM, new("llama_model_load: unable to allocate CUDA0 buffer"), asked.layers
 								for _, mode := range record.Modes {
-									r := runs.Row{Record: base}
+									r := runs.RowOf(base)
 									r.Mode = mode
 									run.Rows = append(run.Rows, r)
 								}
@@ -112,7 +112,7 @@ func Wall() (*analysis.Result, error) {
 								base.Verdict, base.VerdictReasons = new(record.VerdictInvalid), []string{"another program uses the GPU: python (PID 4711, compute, 812 MiB)"}
 							}
 							for _, mode := range record.Modes {
-								r := runs.Row{Record: base}
+								r := runs.RowOf(base)
 								r.Mode = mode
 								ms, tokens := prefill, sc.Prompt
 								switch mode {

@@ -57,7 +57,7 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 					record.ModeDecode:  {base.KVDecodeMS, gen},
 					record.ModeE2E:     {base.E2EKVMS, LengthPrompt + gen},
 				} {
-					r := runs.Row{Record: base}
+					r := runs.RowOf(base)
 					r.Mode, r.LatencyMS, r.TokensTotal = mode, of.ms, new(of.tokens)
 					run.Rows = append(run.Rows, r)
 				}

@@ -95,7 +95,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 						}
 					}
 					for _, mode := range record.Modes {
-						r := runs.Row{Record: base}
+						r := runs.RowOf(base)
 						r.Mode = mode
 						r.LatencyMS = map[string]*float64{record.ModePrefill: r.PrefillMS, record.ModeDecode: r.KVDecodeMS, record.ModeE2E: r.E2EKVMS}[mode]
 						if b.Kind == "ollama" && sc.Name == "short" && call > 0 && mode != record.ModeDecode {

@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
+	"llmscale/runner/record"
 )
 
 // TestDecodeLengthExact: 3 ms and 2 ms per token, to the last digit.
@@ -173,7 +174,7 @@ func TestPositionBias(t *testing.T) {
 // TestPositionSlope: when it is unknown, and what does not move it.
 func TestPositionSlope(t *testing.T) {
 	call := func(n int, perStep, spike int64) *runs.Row {
-		r := &runs.Row{}
+		r := new(runs.RowOf(record.Record{}))
 		for i := range n {
 			ns := 1e6 + perStep*int64(i)
 			if i%10 == 9 {
@@ -189,7 +190,7 @@ func TestPositionSlope(t *testing.T) {
 	celltest.Near(t, "lower end", &p.CI.Low, 20000-4.302653*10000/math.Sqrt(3), 1)
 	celltest.Near(t, "upper end", &p.CI.High, 20000+4.302653*10000/math.Sqrt(3), 1)
 	for want, calls := range map[string][]*runs.Row{
-		"no token times were recorded":                                         {{}, call(40, 1, 0)}, // none of 63 steps
+		"no token times were recorded":                                         {new(runs.RowOf(record.Record{})), call(40, 1, 0)}, // none of 63 steps
 		"the longest answers have 63 tokens; a slope along positions takes 64": {call(63, 1, 0), call(63, 1, 0), call(63, 1, 0)},
 		"2 calls of the longest answers; a slope along positions takes 3":      {call(64, 1, 0), call(64, 1, 0)},
 	} {
