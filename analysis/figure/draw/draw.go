@@ -36,6 +36,7 @@ const (
 	sheetHeight = 5.5 * vg.Inch
 	tallHeight  = 7 * vg.Inch // with two panels
 	sheetDPI    = 144
+	maxListed   = 20 // names without room that a caption lists
 )
 
 // Write draws figures into dir, which it makes if need be, each as PNG and as SVG.
@@ -102,7 +103,11 @@ func write(dir string, f figure.Figure) (figure.Drawn, error) {
 	}
 	d.Caption = f.Caption
 	if dropped := s.dropped(); len(dropped) > 0 {
-		d.Caption += " Not named for want of room: " + strings.Join(dropped, ", ") + "."
+		more := ""
+		if n := len(dropped) - maxListed; n > 1 {
+			dropped, more = dropped[:maxListed], fmt.Sprintf(" and %d more", n)
+		}
+		d.Caption += " Not named for want of room: " + strings.Join(dropped, ", ") + more + "."
 	}
 	return d, nil
 }

@@ -120,20 +120,26 @@ func TestHostileNames(t *testing.T) {
 }
 
 func TestDroppedNames(t *testing.T) {
-	f := all()
-	l := &f.Panels[0].Layers[1]
-	for i := range 40 {
-		l.Points = append(l.Points, figure.Point{Name: fmt.Sprintf("crowd-%d", i), X: 20 + float64(i)*0.01, Y: 2 + float64(i)*0.001, Named: true})
-	}
-	f.Panels[1].Layers = append(f.Panels[1].Layers, *l) // both panels drop the same names
-	d := drawn(t, f)[0]
-	caption, dropped, _ := strings.Cut(strings.TrimSuffix(d.Caption, "."), " Not named for want of room: ")
-	names := strings.Split(dropped, ", ")
-	if caption != "The caption." || len(names) < 10 || !strings.HasPrefix(names[0], "crowd-") {
-		t.Errorf("44 names found room: %s", d.Caption)
-	}
-	if slices.Sort(names); len(slices.Compact(names)) < len(strings.Split(dropped, ", ")) {
-		t.Errorf("names stand twice: %s", d.Caption)
+	for _, tc := range []struct {
+		crowd int
+		more  bool
+	}{{15, false}, {1000, true}} {
+		f := all()
+		l := &f.Panels[0].Layers[1]
+		for i := range tc.crowd {
+			l.Points = append(l.Points, figure.Point{Name: fmt.Sprintf("crowd-%d", i), X: 20 + float64(i)*0.001, Y: 2 + float64(i)*0.0001, Named: true})
+		}
+		f.Panels[1].Layers = append(f.Panels[1].Layers, *l) // both panels drop the same names
+		d := drawn(t, f)[0]
+		caption, dropped, _ := strings.Cut(d.Caption, " Not named for want of room: ")
+		names := strings.Split(strings.TrimSuffix(dropped, "."), ", ")
+		if caption != "The caption." || len(names) < 10 || len(names) > maxListed || strings.Contains(dropped, " more.") != tc.more {
+			t.Errorf("%d names found room: %s", tc.crowd, d.Caption)
+		}
+		slices.Sort(names)
+		if once := slices.Compact(slices.Clone(names)); len(once) != len(names) {
+			t.Errorf("names stand twice: %s", d.Caption)
+		}
 	}
 }
 

@@ -73,42 +73,95 @@ var (
 	rings = []vg.Length{3, 12, 24, 38}
 )
 
+// maxNames are tried in a panel. Of more, few would find room.
+const maxNames = 100
+
 // draw writes the names of the points that want it, and returns those without room.
 func (l *labels) draw(c *draw.Canvas) (dropped []string) {
 	sty := textStyle(9, false, ink)
 	sty.XAlign, sty.YAlign = text.XCenter, text.YCenter
 	l.taken = append(slices.Clone(l.own), l.taken...)
+	named := 0
+	for _, pt := range l.points {
+		if pt.Named {
+			named++
+		}
+	}
+	every := 1 + (named-1)/maxNames
+	nth := -1
 	for i, pt := range l.points {
 		if !pt.Named {
 			continue
 		}
 		name := doc.Clean(pt.Name)
-		size := vg.Point{X: sty.Width(name), Y: 9}
-		anchors := []vg.Point{l.at.xy(pt.X, pt.Y)}
-		if pt.Whisker() {
-			anchors = append(anchors, l.at.xy(pt.X, pt.High), l.at.xy(pt.X, pt.Low))
-		}
-		box, anchor, found := l.place(i, anchors, size, c.Rectangle, false)
-		if !found {
-			box, anchor, found = l.place(i, anchors, size, c.Rectangle, true)
-		}
-		if !found {
+		if nth++; nth%every != 0 || !l.write(c, sty, i, name) {
 			dropped = append(dropped, name)
-			continue
 		}
-		if near := nearest(box, anchor); dist(near, anchor) > glyphRadius+8 {
-			c.StrokeLine2(draw.LineStyle{Color: grey, Width: 0.5}, anchor.X, anchor.Y, near.X, near.Y)
-		}
-		c.FillText(sty, vg.Point{X: (box.Min.X + box.Max.X) / 2, Y: (box.Min.Y + box.Max.Y) / 2}, name)
-		l.taken = append(l.taken, grow(box, 1.5))
 	}
 	return dropped
 }
 
-// place finds the best free box for the i-th point's name. Where the points lie
-// too close together for a name to be clear by its place, crowded accepts one
-// that keeps away from all of them: the line drawn to it tells whose it is.
-func (l *labels) place(i int, anchors []vg.Point, size vg.Point, frame vg.Rectangle, crowded bool) (best vg.Rectangle, bestAt vg.Point, found bool) {
+// write writes the name of the i-th point, if there is room.
+func (l *labels) write(c *draw.Canvas, sty text.Style, i int, name string) bool {
+	pt := l.points[i]
+	size := vg.Point{X: sty.Width(name), Y: 9}
+	anchors := []vg.Point{l.at.xy(pt.X, pt.Y)}
+	if pt.Whisker() {
+		anchors = append(anchors, l.at.xy(pt.X, pt.High), l.at.xy(pt.X, pt.Low))
+	}
+	near := l.near(i, size)
+	box, anchor, found := near.place(anchors, size, c.Rectangle, false)
+	if !found {
+		box, anchor, found = near.place(anchors, size, c.Rectangle, true)
+	}
+	if !found {
+		return false
+	}
+	if at := nearest(box, anchor); dist(at, anchor) > glyphRadius+8 {
+		c.StrokeLine2(draw.LineStyle{Color: grey, Width: 0.5}, anchor.X, anchor.Y, at.X, at.Y)
+	}
+	c.FillText(sty, vg.Point{X: (box.Min.X + box.Max.X) / 2, Y: (box.Min.Y + box.Max.Y) / 2}, name)
+	l.taken = append(l.taken, grow(box, 1.5))
+	return true
+}
+
+// surroundings are what may lie in the way of one point's name.
+type surroundings struct {
+	own      vg.Rectangle   // the point with its whisker
+	others   []vg.Rectangle // points of other names
+	taken    []vg.Rectangle // not to be covered
+	segments [][2]vg.Point
+}
+
+// near are the surroundings of the i-th point, as far as a name of that size can lie.
+func (l *labels) near(i int, size vg.Point) surroundings {
+	far := rings[len(rings)-1] + glyphRadius + 2
+	reach := l.own[i]
+	reach.Min.X, reach.Max.X = reach.Min.X-2*far-size.X, reach.Max.X+2*far+size.X
+	reach.Min.Y, reach.Max.Y = reach.Min.Y-2*far-size.Y, reach.Max.Y+2*far+size.Y
+	out := surroundings{own: l.own[i]}
+	for j, o := range l.own {
+		if l.points[j].Name != l.points[i].Name && overlaps(reach, o) {
+			out.others = append(out.others, o)
+		}
+	}
+	for _, t := range l.taken {
+		if overlaps(reach, t) {
+			out.taken = append(out.taken, t)
+		}
+	}
+	for _, s := range l.segments {
+		if max(s[0].X, s[1].X) > reach.Min.X && min(s[0].X, s[1].X) < reach.Max.X {
+			out.segments = append(out.segments, s)
+		}
+	}
+	return out
+}
+
+// place finds the best free box for a name. Where the points lie too close together
+// for a name to be clear by its place, crowded accepts one that keeps away from all of
+// them: the line drawn to it tells whose it is.
+func (near *surroundings) place(anchors []vg.Point, size vg.Point, frame vg.Rectangle, crowded bool) (best vg.Rectangle, bestAt vg.Point, found bool) {
 	bestCost := math.Inf(1)
 	for k, at := range anchors {
 		for ring, far := range rings {
@@ -117,14 +170,14 @@ func (l *labels) place(i int, anchors []vg.Point, size vg.Point, frame vg.Rectan
 			}
 			for j, d := range directions {
 				box := beside(at, d, far, size)
-				if !inside(box, frame) || overlapsAny(box, l.taken) || l.ambiguous(i, box, crowded) {
+				if !inside(box, frame) || overlapsAny(box, near.taken) || near.ambiguous(box, crowded) {
 					continue
 				}
 				cost := float64(ring)*10 + float64(j)
 				if k > 0 {
 					cost += 4
 				}
-				if crossesAny(box, l.segments) {
+				if crossesAny(box, near.segments) {
 					cost += 25
 				}
 				if cost < bestCost {
@@ -151,19 +204,13 @@ func beside(at, d vg.Point, far vg.Length, size vg.Point) vg.Rectangle {
 	}
 }
 
-// ambiguous reports whether the i-th point's name at box would be read as
-// another point's.
-func (l *labels) ambiguous(i int, box vg.Rectangle, crowded bool) bool {
-	clear := apart(box, l.own[i]) + 2
+// ambiguous reports whether a name at box would be read as another point's.
+func (near *surroundings) ambiguous(box vg.Rectangle, crowded bool) bool {
+	clear := apart(box, near.own) + 2
 	if crowded {
 		clear = 8
 	}
-	for j, o := range l.own {
-		if l.points[j].Name != l.points[i].Name && apart(box, o) < clear {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(near.others, func(o vg.Rectangle) bool { return apart(box, o) < clear })
 }
 
 // apart is the distance between two boxes; 0 where they touch.
@@ -177,13 +224,12 @@ func inside(r, frame vg.Rectangle) bool {
 	return r.Min.X >= frame.Min.X && r.Max.X <= frame.Max.X && r.Min.Y >= frame.Min.Y && r.Max.Y <= frame.Max.Y
 }
 
+func overlaps(a, b vg.Rectangle) bool {
+	return a.Min.X < b.Max.X && b.Min.X < a.Max.X && a.Min.Y < b.Max.Y && b.Min.Y < a.Max.Y
+}
+
 func overlapsAny(r vg.Rectangle, others []vg.Rectangle) bool {
-	for _, o := range others {
-		if r.Min.X < o.Max.X && o.Min.X < r.Max.X && r.Min.Y < o.Max.Y && o.Min.Y < r.Max.Y {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(others, func(o vg.Rectangle) bool { return overlaps(r, o) })
 }
 
 func grow(r vg.Rectangle, by vg.Length) vg.Rectangle {
