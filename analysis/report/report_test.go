@@ -82,6 +82,13 @@ func writeWith(t *testing.T, dir string, r *analysis.Result, figs []figure.Drawn
 			t.Errorf("the report says %q", bad)
 		}
 	}
+	for _, a := range r.Asked {
+		for _, s := range a.Sections() {
+			if len(s.Blocks) > 0 && strings.Count(md, "\n## "+doc.Text(s.Title)+"\n") != 1 {
+				t.Errorf("%T has a section %q, which the report's order does not", a, s.Title)
+			}
+		}
+	}
 	checkPage(t, page)
 	return md, page
 }
