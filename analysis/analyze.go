@@ -50,7 +50,6 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	a.answer()
 	a.weightTypes()
 	a.axes()
-	a.ceilings()
 	a.device()
 	a.memoryWall()
 	a.mixedSettings()

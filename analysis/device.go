@@ -93,9 +93,6 @@ type DeviceCell struct {
 	Warnings []finding.Warning `json:"warnings"`
 }
 
-// wholeOnGPU reports whether the GPU was given all of a model's layers.
-func wholeOnGPU(layers, nLayer int) bool { return layers < 0 || layers > nLayer }
-
 // device summarises what the GPU says, of the cells that ran on one.
 func (a *analyzer) device() {
 	placed := map[cells.ModelKey]bool{}
@@ -242,7 +239,7 @@ func (d *DeviceCell) placement(m *cells.Model, rows []*runs.Row) {
 			n = *ops
 		}
 		switch {
-		case !wholeOnGPU(d.GPULayers, m.NLayer):
+		case !m.WholeOnGPU(d.GPULayers):
 			d.Placement = PlacedPartial
 		case n == 0:
 			d.Placement = PlacedWhole
@@ -253,7 +250,7 @@ func (d *DeviceCell) placement(m *cells.Model, rows []*runs.Row) {
 		}
 		return // the same graphs for all calls of a cell
 	}
-	if m.NLayer > 0 && !wholeOnGPU(d.GPULayers, m.NLayer) {
+	if m.NLayer > 0 && !m.WholeOnGPU(d.GPULayers) {
 		d.Placement = PlacedPartial
 	}
 }

@@ -279,7 +279,7 @@ func (a *analyzer) mixWarnings(warn func(code, text, advice string), models []*c
 				switch {
 				case m.GPULayers == nil || m.NLayer == 0:
 					return ""
-				case wholeOnGPU(*m.GPULayers, m.NLayer):
+				case m.WholeOnGPU(*m.GPULayers):
 					return "all"
 				}
 				return "not all"

@@ -212,7 +212,7 @@ func (a *analyzer) wallCell(s cells.Series, m *cells.Model, rows []*runs.Row, co
 		c.State = WallFailed
 	case c.DecodeMS == nil:
 		c.State = WallInvalid
-	case wholeOnGPU(*c.GPULayers, m.NLayer):
+	case m.WholeOnGPU(*c.GPULayers):
 		c.State = WallWhole
 	case *c.GPULayers == 0:
 		c.State = WallNone

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/lengths"
 )
 
@@ -27,6 +28,7 @@ type Answer interface {
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
 	return []Answer{
+		ceilings.Ask(c),
 		lengths.Ask(c),
 	}
 }

@@ -43,8 +43,6 @@ type Result struct {
 	AxisTrends      []axes.Trend       `json:"axis_trends,omitempty"`       // the same over the sizes
 	Threads         []axes.BestThreads `json:"best_threads,omitempty"`      // empty where the number of threads does not vary
 	WeightTypes     []WeightTypes      `json:"weight_types,omitempty"`      // the types of one model side by side; empty where each has one
-	Ceilings        []DeviceCeiling    `json:"ceilings,omitempty"`          // what the run's devices can do at most; empty where that was not measured
-	CeilingShares   []CeilingShare     `json:"ceiling_shares,omitempty"`    // decode against what its device can read
 	Device          []DeviceCell       `json:"device,omitempty"`            // device time, memory and power; empty where nothing ran on a GPU
 	DeviceFits      []DeviceFit        `json:"device_fits,omitempty"`       // scaling of decode by both clocks
 	MemoryWall      *MemoryWall        `json:"memory_wall,omitempty"`       // where models stop fitting into device memory; nil where the run does not vary that

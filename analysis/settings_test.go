@@ -12,7 +12,6 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/runs"
-	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
 
@@ -317,18 +316,6 @@ func TestPromptsOfABatch(t *testing.T) {
 	}
 	if p := res.Cells[0].PromptEach(); p == nil || *p != 64 {
 		t.Errorf("%+v", res.Cells[0])
-	}
-}
-
-// TestCeilingReadsTheDepth: a step at depth reads that much more of the KV cache.
-func TestCeilingReadsTheDepth(t *testing.T) {
-	m := &cells.Model{Device: "cpu", BytesPerToken: 1000, KVBytesPerToken: 10}
-	at := func(depth int) int64 {
-		s := ceilingShare(&ceilings.File{}, m, &cells.Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: new(6.0), GenTokens: new(9.0), MSPerToken: new(1.0)}, -1)
-		return s.KVBytes
-	}
-	if at(0) != 10*(5*2+6) || at(4096) != 10*((4096+5)*2+6) {
-		t.Errorf("%d and %d bytes", at(0), at(4096))
 	}
 }
 

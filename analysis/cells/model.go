@@ -43,3 +43,7 @@ type Model struct {
 	LlamaCommit  string `json:"llama_commit"`
 	GPULayers    *int   `json:"n_gpu_layers,omitempty"` // as loaded; nil where it ran on no GPU
 }
+
+// WholeOnGPU reports whether the GPU computes all layers when it is given so many,
+// the output head counted as one. A negative number is all of them.
+func (m *Model) WholeOnGPU(layers int) bool { return layers < 0 || layers > m.NLayer }

@@ -18,6 +18,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/profile"
+	reading "llmscale/analysis/q/ceilings"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -347,7 +348,7 @@ func (r *Report) run(dir, name, title string) {
 
 	f = Finding{What: title + ": cells above the measured envelope", Asked: "none", Verdict: NotMeasured, Where: name + "/analysis/ceilings.csv", Why: "the run has no ceilings"}
 	highest, above := -1.0, 0
-	for _, s := range res.CeilingShares {
+	for _, s := range analysis.Get[reading.Answer](res).Shares {
 		if s.Share == nil {
 			continue
 		}
@@ -368,7 +369,7 @@ func (r *Report) run(dir, name, title string) {
 	}
 	f = Finding{What: "decode of the 8B shape in q4_0", Asked: fmt.Sprintf("at least %.0f %% of the read ceiling in bytes per token", 100*shareOf8B),
 		Verdict: NotMeasured, Where: name + "/analysis/ceilings.csv", Why: "no such cell with a share of the ceiling"}
-	for _, s := range res.CeilingShares {
+	for _, s := range analysis.Get[reading.Answer](res).Shares {
 		if s.Model == eightB && s.Share != nil {
 			f.Measured, f.Verdict, f.Why = fmt.Sprintf("%.1f %% (%s, %.3g ms per token)", 100**s.Share, s.Scenario, s.MSPerToken), AsExpected, ""
 			if *s.Share < shareOf8B {

@@ -99,12 +99,10 @@ func TestManyBackends(t *testing.T) {
 		b.Name = fmt.Sprintf("more_%d", i)
 		s.Backends = append(s.Backends, b)
 	}
-	r := s.Result()
-	plottest.AddCeilings(r)
-	for _, f := range figures(r) {
+	for _, f := range figures(s.Result()) {
 		figuretest.Text(t, f)
 		capped := strings.Contains(f.Subtitle, " · the first 12 of 14 backends")
-		if many := slices.Contains([]string{KindOverview, KindBytes, KindCeilings, KindTails}, f.Kind); capped != many {
+		if many := slices.Contains([]string{KindOverview, KindBytes, KindTails}, f.Kind); capped != many {
 			t.Errorf("%s: %s", f.Name, f.Subtitle)
 		}
 		if len(f.Legend) > 2*figure.MaxSeries+3 || len(f.Panels[0].Layers) > 2*figure.MaxSeries+6 {

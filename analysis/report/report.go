@@ -74,7 +74,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.models()
 	w.axes()
 	w.weights()
-	w.ceilings()
+	w.asked("Ceilings")
 	w.device()
 	w.memoryWall()
 	w.scaling()

@@ -148,7 +148,6 @@ func checkPage(t *testing.T, page string) {
 
 func TestGolden(t *testing.T) {
 	r := small().Result()
-	plottest.AddCeilings(r)
 	r.Warnings = []finding.Warning{
 		{Code: "few_sizes", Where: "native_cpu_f32 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
 		{Code: "few_sizes", Where: "native_cpu_f16 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
@@ -455,4 +454,15 @@ func TestNumbers(t *testing.T) {
 	if doc.Text("__all__") != `\_\_all\_\_` {
 		t.Errorf("text: %s", doc.Text("__all__"))
 	}
+}
+
+// section is the part of a report under a heading.
+func section(t *testing.T, md, title string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(md, "\n## "+title+"\n")
+	if !ok {
+		return ""
+	}
+	body, _, _ := strings.Cut(rest, "\n## ")
+	return body
 }

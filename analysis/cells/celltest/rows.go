@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -209,4 +210,18 @@ func Codes(ws []finding.Warning) (out []string) {
 		out = append(out, w.Code)
 	}
 	return out
+}
+
+// Markdown is the text of sections, without drawings.
+func Markdown(t testing.TB, sections ...doc.Section) string {
+	t.Helper()
+	d := &doc.Document{}
+	for _, s := range sections {
+		d.AddSection(s, nil)
+	}
+	md, err := d.Markdown(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return md
 }

@@ -9,6 +9,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -38,6 +39,11 @@ func Measured(c *cells.Set) []Series {
 		}
 	}
 	return out
+}
+
+// Look is the series' look in all figures of a run.
+func Look(c *cells.Set, s cells.Series) figure.Look {
+	return figure.Series(slices.Index(Measured(c), Series{s}))
 }
 
 // Some stands in a sentence for the series that it is about. Foreign text cannot

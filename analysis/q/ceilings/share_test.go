@@ -1,19 +1,14 @@
-package analysis
+package ceilings
 
 import (
 	"math"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
-	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
-	"llmscale/runner/record"
 )
 
 // readsAt is a device that reads small sets at 100 GB/s and those of 32 MiB and
@@ -34,7 +29,7 @@ func readsAt(kind string, threads int, by float64) ceilings.Device {
 
 // ceilingRun has one model whose 10 decode steps take ms each, after prompts of 9
 // tokens.
-func ceilingRun(t *testing.T, f *ceilings.File, ms float64, change func(r *runs.Row)) *Result {
+func ceilingRun(t *testing.T, f *ceilings.File, ms float64, change func(r *runs.Row)) *Answer {
 	t.Helper()
 	rows := celltest.LengthRun(1, []int{10}, 3, func(_, gen, _ int) float64 { return float64(gen) * ms }, nil)
 	for i := range rows {
@@ -43,28 +38,24 @@ func ceilingRun(t *testing.T, f *ceilings.File, ms float64, change func(r *runs.
 			change(&rows[i])
 		}
 	}
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows, Ceilings: f}, cells.Options{Bootstrap: -1})
+	return asked(t, rows, f)
+}
+
+func asked(t *testing.T, rows []runs.Row, f *ceilings.File) *Answer {
+	t.Helper()
+	c, err := cells.New(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows, Ceilings: f}, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return Ask(c)
 }
 
-func only(t *testing.T, r *Result) CeilingShare {
+func only(t *testing.T, r *Answer) Share {
 	t.Helper()
-	if len(r.CeilingShares) != 1 {
-		t.Fatalf("%d shares, want 1: %+v", len(r.CeilingShares), r.CeilingShares)
+	if len(r.Shares) != 1 {
+		t.Fatalf("%d shares, want 1: %+v", len(r.Shares), r.Shares)
 	}
-	return r.CeilingShares[0]
-}
-
-func aboveCeiling(r *Result) (out []finding.Warning) {
-	for _, w := range r.Warnings {
-		if w.Code == "above_ceiling" {
-			out = append(out, w)
-		}
-	}
-	return out
+	return r.Shares[0]
 }
 
 // TestCeilingShare: 100 MB of weights and a cache of 9 + (10+1)/2 positions of
@@ -83,13 +74,13 @@ func TestCeilingShare(t *testing.T) {
 			t.Errorf("%s %v, want %v", what, pair[0], pair[1])
 		}
 	}
-	if w := aboveCeiling(r); len(w) > 0 {
+	if w := r.Warnings(); len(w) > 0 {
 		t.Errorf("%+v", w)
 	}
-	if len(r.Ceilings) != 2 || r.Ceilings[0].Device() != "cpu with 2 threads" || *r.Ceilings[0].FMA32 != 0.2 || *r.Ceilings[0].StartUS != 3 || r.Ceilings[0].StartHow != ceilings.Barrier {
-		t.Errorf("%+v", r.Ceilings)
+	if len(r.Devices) != 2 || r.Devices[0].title() != "cpu with 2 threads" || *r.Devices[0].FMA32 != 0.2 || *r.Devices[0].StartUS != 3 || r.Devices[0].StartHow != ceilings.Barrier {
+		t.Errorf("%+v", r.Devices)
 	}
-	if none := ceilingRun(t, nil, 22.9, nil); none.Ceilings != nil || none.CeilingShares != nil {
+	if none := ceilingRun(t, nil, 22.9, nil); none.Devices != nil || none.Shares != nil {
 		t.Error("a run that stored no ceilings has some")
 	}
 }
@@ -109,15 +100,15 @@ func TestEdgeOfACache(t *testing.T) {
 func TestAboveCeiling(t *testing.T) {
 	f := &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}
 	r := ceilingRun(t, f, 10, nil) // 11.45 GB/s of 10
-	w := aboveCeiling(r)
+	w := r.Warnings()
 	if len(w) != 1 || w[0].Where != "cpu" || !strings.Contains(w[0].Text, "1 of 1 cells") || !strings.Contains(w[0].Text, "114.5 % of the 10 GB/s") || !strings.Contains(w[0].Advice, "llmscale probe") {
 		t.Errorf("%+v", w)
 	}
 	// A session that measured a quieter machine raises the ceiling.
 	f.Devices = append(f.Devices, readsAt("cpu", 2, 2))
 	r = ceilingRun(t, f, 10, nil)
-	if s := only(t, r); len(aboveCeiling(r)) != 0 || *s.Ceiling != 20 || r.Ceilings[0].Sessions != 2 || *r.Ceilings[0].StartUS != 1.5 {
-		t.Errorf("%+v, %+v", s, r.Ceilings)
+	if s := only(t, r); len(r.Warnings()) != 0 || *s.Ceiling != 20 || r.Devices[0].Sessions != 2 || *r.Devices[0].StartUS != 1.5 {
+		t.Errorf("%+v, %+v", s, r.Devices)
 	}
 }
 
@@ -160,48 +151,23 @@ func TestBatchReadsWeightsOnce(t *testing.T) {
 	}
 }
 
-// TestLoadCeilings: from the folder, broken or not there.
-func TestLoadCeilings(t *testing.T) {
-	rows := []byte(`{"schema_version":1,"backend":"b","model":"m","mode":"kv_decode","status":"ok","latency_ms":5}` + "\n")
-	load := func(text string) *runs.Run {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "runs.jsonl"), rows, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		if text != "" {
-			if err := os.WriteFile(filepath.Join(dir, ceilings.FileName), []byte(text), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
-		run, err := runs.Load(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return run
-	}
-	broken := func(run *runs.Run) bool {
-		return slices.ContainsFunc(run.Warnings, func(w finding.Warning) bool { return w.Code == "broken_ceilings" })
-	}
-	if run := load(""); run.Ceilings != nil || broken(run) {
-		t.Errorf("without a file: %+v", run.Warnings)
-	}
-	if run := load(`{"schema_version":1,"devices":[{"kind":"cpu"}]}`); run.Ceilings == nil || len(run.Ceilings.Devices) != 1 || broken(run) {
-		t.Errorf("%+v", run.Warnings)
-	}
-	if run := load(`{"devices`); run.Ceilings != nil || !broken(run) {
-		t.Error("a broken file is no warning")
-	}
-}
-
 // TestPrefillHasNoShare: only decode is held against reading.
 func TestPrefillHasNoShare(t *testing.T) {
 	f := &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}
 	r := ceilingRun(t, f, 22.9, nil)
-	modes := map[string]bool{}
-	for _, c := range r.Cells {
-		modes[c.Mode] = true
+	if n := len(r.set.Cells); n != 3 || len(r.Shares) != 1 {
+		t.Errorf("%d cells, %d shares", n, len(r.Shares))
 	}
-	if !modes[record.ModePrefill] || len(r.CeilingShares) != 1 {
-		t.Errorf("cells of %v, %d shares", modes, len(r.CeilingShares))
+}
+
+// TestReadsTheDepth: a step at depth reads that much more of the KV cache.
+func TestReadsTheDepth(t *testing.T) {
+	m := &cells.Model{Device: "cpu", BytesPerToken: 1000, KVBytesPerToken: 10}
+	at := func(depth int) int64 {
+		s := shareOf(&ceilings.File{}, m, &cells.Cell{BatchSize: 2, Depth: depth, PromptTokensRaw: new(6.0), GenTokens: new(9.0), MSPerToken: new(1.0)}, -1)
+		return s.KVBytes
+	}
+	if at(0) != 10*(5*2+6) || at(4096) != 10*((4096+5)*2+6) {
+		t.Errorf("%d and %d bytes", at(0), at(4096))
 	}
 }

@@ -1,31 +1,35 @@
-package plot
+package ceilings
 
 import (
 	"fmt"
 	"strings"
 
-	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/prose"
 )
 
-// ceilingFigures show for each device what it can read at each working set, and
-// where decode lies below that.
-func (b *book) ceilingFigures() []figure.Figure {
+// figureKind is the kind of the figures.
+const figureKind = "ceilings"
+
+// Figures show for each device what it can read at each working set, and where decode
+// lies below that.
+func (a *Answer) Figures() []figure.Figure {
 	var out []figure.Figure
-	for i := range b.r.Ceilings {
-		if d := &b.r.Ceilings[i]; len(d.Read) > 1 {
-			out = append(out, b.ceilingFigure(d))
+	for i := range a.Devices {
+		if d := &a.Devices[i]; len(d.Read) > 1 {
+			out = append(out, a.figure(d))
 		}
 	}
 	return out
 }
 
-func (b *book) ceilingFigure(d *analysis.DeviceCeiling) figure.Figure {
+func (a *Answer) figure(d *Device) figure.Figure {
 	f := figure.Figure{
-		Kind:  KindCeilings,
+		Kind:  figureKind,
 		Name:  "ceilings_" + d.Kind,
-		Title: "What decode reads against what can be read: " + d.Device(),
+		Title: "What decode reads against what can be read: " + d.title(),
 	}
 	if d.Threads > 0 {
 		f.Name += fmt.Sprintf("_%d_threads", d.Threads)
@@ -41,9 +45,10 @@ func (b *book) ceilingFigure(d *analysis.DeviceCeiling) figure.Figure {
 	var layers []figure.Layer
 	var shown []cells.Series
 	scenarios := 0
-	for _, s := range b.series {
-		if points, n := b.ceilingPoints(d, s); n > 0 {
-			layers = append(layers, figure.Layer{Look: b.look(s), Points: points})
+	series, shares := a.known()
+	for _, s := range series {
+		if points, n := points(d, shares[s]); n > 0 {
+			layers = append(layers, figure.Layer{Look: prose.Look(a.set, s), Points: points})
 			shown = append(shown, s)
 			scenarios = max(scenarios, n)
 		}
@@ -56,10 +61,10 @@ func (b *book) ceilingFigure(d *analysis.DeviceCeiling) figure.Figure {
 			y.Add(pt.Low, pt.High)
 		}
 		plain = append(plain, shown[i].Title())
-		f.Legend = append(f.Legend, layers[i].Key(fmt.Sprintf("decode, %s (%s)", shown[i].Title(), count(len(layers[i].Points), "model", "models"))))
+		f.Legend = append(f.Legend, layers[i].Key(fmt.Sprintf("decode, %s (%s)", shown[i].Title(), doc.Count(len(layers[i].Points), "model", "models"))))
 	}
 	f.X = figure.LogAxis("bytes that a step, or a pass of the probe, reads (MB)", x)
-	steps, half := ceilingLines(d, f.X)
+	steps, half := lines(d, f.X)
 	f.Panels = []figure.Panel{{
 		Y:      figure.LogAxis("reading (GB/s)", y),
 		Layers: append([]figure.Layer{half, steps, measured}, layers...),
@@ -75,7 +80,7 @@ func (b *book) ceilingFigure(d *analysis.DeviceCeiling) figure.Figure {
 		f.Subtitle += fmt.Sprintf(", fastest of %d scenarios, whisker over all", scenarios)
 	}
 	f.Subtitle += left
-	f.Caption = fmt.Sprintf("Rate of reading against the bytes that are read again and again, on %s. Grey points are the probe's best rates at each working set; the line is the ceiling that shares are taken of, which never rises and between two working sets is that of the smaller one. ", d.Device())
+	f.Caption = fmt.Sprintf("Rate of reading against the bytes that are read again and again, on %s. Grey points are the probe's best rates at each working set; the line is the ceiling that shares are taken of, which never rises and between two working sets is that of the smaller one. ", d.title())
 	if len(plain) > 0 {
 		f.Caption += fmt.Sprintf("Coloured points are decode on %s: what a step reads over its time. Near the line, decode is bound by reading; far below it, by something else.", strings.Join(plain, ", "))
 	} else {
@@ -84,14 +89,13 @@ func (b *book) ceilingFigure(d *analysis.DeviceCeiling) figure.Figure {
 	return f
 }
 
-// ceilingPoints are a point for each model of a series that ran on d: its fastest
-// scenario, with a whisker over all. scenarios counts those of all models.
-func (b *book) ceilingPoints(d *analysis.DeviceCeiling, s cells.Series) (points []figure.Point, scenarios int) {
+// points are a point for each model of a series that ran on d: its fastest scenario,
+// with a whisker over all. scenarios counts those of all models.
+func points(d *Device, shares []*Share) (points []figure.Point, scenarios int) {
 	at := map[string]int{} // the point of each model
 	seen := map[string]bool{}
-	for i := range b.r.CeilingShares {
-		c := &b.r.CeilingShares[i]
-		if c.Backend != s.Backend || c.BatchSize != s.BatchSize || !d.Is(c.Device, c.Threads) || c.Share == nil || c.GBPerS == nil {
+	for _, c := range shares {
+		if !d.is(c.Device, c.Threads) || c.GBPerS == nil {
 			continue
 		}
 		seen[c.Scenario] = true
@@ -111,8 +115,8 @@ func (b *book) ceilingPoints(d *analysis.DeviceCeiling, s cells.Series) (points 
 	return points, len(seen)
 }
 
-// ceilingLines are the ceiling in steps, to the frame on both sides, and half of it.
-func ceilingLines(d *analysis.DeviceCeiling, x figure.Axis) (steps, half figure.Layer) {
+// lines are the ceiling in steps, to the frame on both sides, and half of it.
+func lines(d *Device, x figure.Axis) (steps, half figure.Layer) {
 	steps.Look, half.Look = figure.Ink().Stroke(1.1), figure.Muted().Stroke(0.8, 4, 3)
 	from := x.Min
 	for i, r := range d.Envelope {
