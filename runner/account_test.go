@@ -160,7 +160,7 @@ func TestRefusedModel(t *testing.T) {
 		return nil
 	})
 	p, models := ownPlan(t, embeds)
-	if err := p.Prepare(models); err != nil {
+	if err := p.Prepare(t.Context(), models); err != nil {
 		t.Fatal(err)
 	}
 	_, sum, records, q := execute(t, p, testWorker(t, ""))

@@ -31,9 +31,6 @@ func (p *Plan) Programs() []*WorkerProgram {
 	return out
 }
 
-// programsKey is the manifest's list of the programs that backends name.
-const programsKey = "programs"
-
 type programEntry struct {
 	Program string `json:"program"` // as in the config
 	Path    string `json:"path"`
@@ -49,12 +46,8 @@ func programEntries(p *Plan) []programEntry {
 	return out
 }
 
-// checkPrograms compares the plan's programs with those that the manifest's run began with.
-func checkPrograms(manifest map[string]any, p *Plan) error {
-	began, err := entryOf[[]programEntry](manifest, programsKey)
-	if err != nil {
-		return err
-	}
+// checkPrograms compares the plan's programs with those that a run began with.
+func checkPrograms(began []programEntry, p *Plan) error {
 	for _, now := range programEntries(p) {
 		i := slices.IndexFunc(began, func(e programEntry) bool { return e.Program == now.Program })
 		switch {

@@ -320,7 +320,7 @@ func planned(t testing.TB, cfg *config.Config) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Prepare(testModels()); err != nil {
+	if err := p.Prepare(t.Context(), testModels()); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -352,7 +352,7 @@ func newRun(t *testing.T, p *Plan, w Command) (*Run, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := store.NewManifest("test", p, Overrides{}, "models", nil)
+	manifest, err := store.newManifest("test", p, Overrides{}, "models", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,7 +373,7 @@ func resumeRun(t *testing.T, p *Plan, dir string, w Command) *Run {
 	if r.Previous, err = r.Store.Recover(); err != nil {
 		t.Fatal(err)
 	}
-	r.Session = Sessions(r.Manifest)
+	r.Session = len(r.Manifest.Sessions)
 	return r
 }
 

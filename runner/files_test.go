@@ -196,7 +196,7 @@ func TestChangedFiles(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "own.gguf")
 			ownFile(t, path, 2)
 			p, models := ownPlan(t, path)
-			if err := p.Prepare(models); err != nil {
+			if err := p.Prepare(t.Context(), models); err != nil {
 				t.Fatal(err)
 			}
 			c.do(t, path)
@@ -208,7 +208,7 @@ func TestChangedFiles(t *testing.T) {
 			ownFile(t, path, 2)
 			p, models := ownPlan(t, path)
 			c.do(t, path)
-			if err := p.Prepare(models); err != nil {
+			if err := p.Prepare(t.Context(), models); err != nil {
 				t.Fatal(err)
 			}
 			_, sum, records, _ := execute(t, p, testWorker(t, ""))
@@ -231,7 +231,7 @@ func TestFileReplacedDuringTheLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "own.gguf")
 	ownFile(t, path, 2)
 	p, models := ownPlan(t, path)
-	if err := p.Prepare(models); err != nil {
+	if err := p.Prepare(t.Context(), models); err != nil {
 		t.Fatal(err)
 	}
 	ownFile(t, path+".other", 2)
@@ -244,7 +244,7 @@ func TestFileCutDuringACall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "own.gguf")
 	ownFile(t, path, 2)
 	p, models := ownPlan(t, path)
-	if err := p.Prepare(models); err != nil {
+	if err := p.Prepare(t.Context(), models); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(path+".cut", nil, 0o666); err != nil {
@@ -268,7 +268,7 @@ func TestFilesOfAModelInParts(t *testing.T) {
 	ownFile(t, whole, 2)
 	paths := gguftest.SplitEvenly(t, whole, dir, 3)
 	p, models := ownPlan(t, paths[1])
-	if err := p.Prepare(models); err != nil {
+	if err := p.Prepare(t.Context(), models); err != nil {
 		t.Fatal(err)
 	}
 	h := sha256.New()
@@ -317,7 +317,7 @@ func TestPlanDoesNotKnowFiles(t *testing.T) {
 	ownFile(t, path, 2)
 	p, models := ownPlan(t, path)
 	before := p.SHA256()
-	if err := p.Prepare(models); err != nil {
+	if err := p.Prepare(t.Context(), models); err != nil {
 		t.Fatal(err)
 	}
 	if p.SHA256() != before {

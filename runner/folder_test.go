@@ -95,7 +95,7 @@ func TestFileSystemsThatOfferLess(t *testing.T) {
 			if c.want.lack == "" && len(s.lacks) > 0 || c.want.lack != "" && (len(s.lacks) != 1 || !strings.Contains(said, c.want.lack)) {
 				t.Errorf("said %s, want %q", said, c.want.lack)
 			}
-			if err := errors.Join(s.WriteManifest(map[string]any{}), s.Append(aCall(0, 0)), s.Close()); err != nil {
+			if err := errors.Join(s.WriteManifest(&Manifest{}), s.Append(aCall(0, 0)), s.Close()); err != nil {
 				t.Errorf("%s: %v", c.want.lack, err)
 			}
 			again, err := openStore(dir, c.disk)
@@ -128,7 +128,7 @@ func TestRunWithoutLocks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, notes := keptWarnings(m), r.Progress.(*quiet).notes
+	kept, notes := m.Warnings, r.Progress.(*quiet).notes
 	if len(kept) != 2 || kept[0].Code != "file_system" || kept[0].Where != dir || kept[1].Text == kept[0].Text || len(notes) != 2 {
 		t.Errorf("kept %+v, said %q", kept, notes)
 	}
@@ -174,7 +174,7 @@ func TestSecondAttempt(t *testing.T) {
 	}
 	begun := func(s *Store) {
 		t.Helper()
-		m, err := s.NewManifest("x", p, Overrides{}, "", nil)
+		m, err := s.newManifest("x", p, Overrides{}, "", nil)
 		if err := errors.Join(err, s.SaveConfig(p.Config), s.WriteManifest(m)); err != nil {
 			t.Fatal(err)
 		}

@@ -57,7 +57,7 @@ func prepared(t *testing.T, ms *Models) *Plan {
 	}
 	p, err := newPlan(cfg, ms, &Programs{})
 	if err == nil {
-		err = p.Prepare(ms)
+		err = p.Prepare(t.Context(), ms)
 	}
 	if err != nil {
 		t.Fatal(err)

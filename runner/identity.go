@@ -10,9 +10,6 @@ import (
 	"llmscale/runner/record"
 )
 
-// modelFilesKey is the manifest's key of the run's ModelFiles.
-const modelFilesKey = "model_files"
-
 // ModelFile is a file that a run loads. It is one file by its path, and the same in
 // a later session by its hash.
 type ModelFile struct {
@@ -62,10 +59,9 @@ type hashes map[string]string
 
 // loadedFiles takes them from a manifest and from records, which know of files that
 // were written for their measurement alone.
-func loadedFiles(manifest map[string]any, records []record.Record) hashes {
+func loadedFiles(m *Manifest, records []record.Record) hashes {
 	out := hashes{}
-	files, _ := entryOf[[]ModelFile](manifest, modelFilesKey) // of an older version they have another form
-	for _, f := range files {
+	for _, f := range m.ModelFiles {
 		for _, pair := range f.Pairs {
 			out[pair] = f.SHA256
 		}

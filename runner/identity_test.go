@@ -63,7 +63,7 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 	prepared := func(dir string) *Plan {
 		t.Helper()
 		p := planIn(t, filepath.Join(root, dir), text, &Models{})
-		if err := p.Prepare(&Models{}); err != nil {
+		if err := p.Prepare(t.Context(), &Models{}); err != nil {
 			t.Fatal(err)
 		}
 		return p
@@ -88,7 +88,7 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 	if len(content) != 3 || len(sums) != 3 {
 		t.Errorf("files %v", content)
 	}
-	files := r.Manifest[modelFilesKey].([]ModelFile)
+	files := r.Manifest.ModelFiles
 	for _, f := range files {
 		slices.Sort(f.Pairs)
 		if f.SHA256 != content[f.File] || len(f.Paths) != 1 || !strings.HasSuffix(f.Paths[0], "/"+f.File) || !filepath.IsAbs(f.Paths[0]) {
@@ -107,7 +107,7 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 		t.Fatal(err)
 	}
 	moved := prepared("there")
-	if err := errors.Join(CheckResumable(dir, manifest, moved, nil), CheckContents(dir, manifest, moved)); err != nil {
+	if err := errors.Join(manifest.resumable(moved, nil), manifest.sameContents(moved)); err != nil {
 		t.Errorf("the same files in another folder: %v", err)
 	}
 	swap := filepath.Join(root, "swap")
@@ -119,7 +119,7 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 	if _, err := os.Stat(swap); err == nil {
 		t.Fatal("not swapped")
 	}
-	if err := CheckContents(dir, manifest, prepared("here")); err == nil || !strings.Contains(err.Error(), "m.gguf, the file of model") {
+	if err := manifest.sameContents(prepared("here")); err == nil || !strings.Contains(err.Error(), "m.gguf, the file of model") {
 		t.Errorf("two files of one name were swapped: %v", err)
 	}
 }
@@ -144,7 +144,7 @@ func TestManifestKeepsEarlierHashes(t *testing.T) {
 		t.Errorf("%v, then %v", want, got)
 	}
 	// A coordinator that was killed has not completed its manifest; its records tell.
-	delete(later.Manifest, modelFilesKey)
+	later.Manifest.ModelFiles = nil
 	if got := loadedFiles(later.Manifest, readRecords(t, dir)); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("from records: %v, want %v", got, want)
 	}
@@ -168,7 +168,7 @@ func TestDiscardOnResume(t *testing.T) {
 	plan := func() *Plan { // in a new process
 		models = &Models{Dir: filepath.Join(root, "models [x] ä")}
 		p := planIn(t, root, transientConfig, models)
-		p.GroupByFile()
+		p.groupByFile()
 		return p
 	}
 	p := plan()
@@ -196,7 +196,7 @@ func TestDiscardOnResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := filepath.Join(models.Dir, manifest[discardKey].(string))
+	own := filepath.Join(models.Dir, manifest.DiscardDir)
 	last := filepath.Base(p.Jobs[len(p.Jobs)-1].Model.File)
 	theirs := filepath.Join(own, "notes.txt")
 	for path, text := range map[string]string{
@@ -227,17 +227,17 @@ func TestDiscardOnResume(t *testing.T) {
 // TestDiscardFolderIsTheRunsOwn: a manifest that was edited by hand cannot make a run
 // empty another folder.
 func TestDiscardFolderIsTheRunsOwn(t *testing.T) {
-	for _, name := range []any{nil, "", ".", "..", "../x", "discard-", "discard-0123456789ab/..", 3} {
+	for _, name := range []string{"", ".", "..", "../x", "discard-", "discard-0123456789ab/.."} {
 		models := &Models{Dir: t.TempDir()}
 		p := planIn(t, models.Dir, transientConfig, models)
 		kept := p.Jobs[0].Model.File
 		if err := os.WriteFile(kept, []byte("mine"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		r := &Run{Plan: p, Transient: models, Progress: &quiet{}, Manifest: map[string]any{discardKey: name}}
+		r := &Run{Plan: p, Transient: models, Progress: &quiet{}, Manifest: &Manifest{DiscardDir: name}}
 		r.beginTransient()
 		r.emptyOwnDir()
-		if _, err := os.Stat(kept); err != nil || filepath.Dir(r.ownDir) != models.Dir || r.Manifest[discardKey] != filepath.Base(r.ownDir) {
+		if _, err := os.Stat(kept); err != nil || filepath.Dir(r.ownDir) != models.Dir || r.Manifest.DiscardDir != filepath.Base(r.ownDir) {
 			t.Errorf("%v: %v; the folder is %s", name, err, r.ownDir)
 		}
 	}

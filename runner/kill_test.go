@@ -43,61 +43,30 @@ func coordinate(dir string) error {
 	if err != nil {
 		return err
 	}
-	models := testModels()
-	r := &Run{ID: "test", Progress: acks{}, Log: discard, Worker: Command{Path: exe, Env: []string{envPart + "=worker", envFault + "=" + os.Getenv(envFault)}}}
-	var cfg *config.Config
-	var o Overrides
-	resumed := false
+	h := Host{Progress: acks{}, Log: discard, Worker: Command{Path: exe, Env: []string{envPart + "=worker", envFault + "=" + os.Getenv(envFault)}}}
+	for {
+		r, err := begun(context.Background(), path, dir, h)
+		switch {
+		case err == nil:
+			defer r.Close()
+			_, err = r.Execute(context.Background())
+			return err
+		case !strings.Contains(err.Error(), "was ended by"): // by the tests, while it said what it is
+			return err
+		}
+	}
+}
+
+// begun starts the run in dir, or goes on with it.
+func begun(ctx context.Context, path, dir string, h Host) (*Run, error) {
 	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err == nil {
-		resumed = true
-		if r.Manifest, err = ReadManifest(dir); err != nil {
-			return err
-		}
-		if cfg, _, err = ResumedConfig(dir, r.Manifest, models); err != nil {
-			return err
-		}
-		r.Session = Sessions(r.Manifest)
-	} else {
-		if cfg, err = config.Load(path); err != nil {
-			return err
-		}
-		if r.Store, err = CreateStore(dir, models.Dir); err != nil {
-			return err
-		}
+		return Resume(ctx, dir, h)
 	}
-	for r.Plan == nil {
-		r.Plan, err = newPlan(cfg, models, &Programs{Worker: r.Worker, Log: discard})
-		if err != nil && !strings.Contains(err.Error(), "was ended by") { // by the tests, while it said what it is
-			return err
-		}
+	cfg, err := config.Load(path)
+	if err != nil {
+		return nil, err
 	}
-	if err := r.Plan.Prepare(models); err != nil {
-		return err
-	}
-	if resumed {
-		if err := CheckResumable(dir, r.Manifest, r.Plan, nil); err != nil {
-			return err
-		}
-		if err := CheckContents(dir, r.Manifest, r.Plan); err != nil {
-			return err
-		}
-		if r.Store, err = OpenStore(dir); err != nil {
-			return err
-		}
-		if r.Previous, err = r.Store.Recover(); err != nil {
-			return err
-		}
-	} else {
-		if err := r.Store.SaveConfig(cfg); err != nil {
-			return err
-		}
-		if r.Manifest, err = r.Store.NewManifest("test", r.Plan, o, models.Dir, nil); err != nil {
-			return err
-		}
-	}
-	defer r.Store.Close()
-	_, err = r.Execute(context.Background())
-	return err
+	return Start(ctx, Sweep{Config: cfg, ID: "test", Dir: dir, ModelsDir: testModels().Dir}, h)
 }
 
 type acks struct{}
@@ -294,6 +263,5 @@ func complete(t *testing.T, dir string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byStatus, _ := m["cells_by_status"].(map[string]any)
-	return m["run_state"] == StateCompleted && len(byStatus) == 1 && byStatus[record.StatusOK] != nil
+	return m.RunState == StateCompleted && len(m.CellsByStatus) == 1 && m.CellsByStatus[record.StatusOK] > 0
 }

@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -126,7 +125,7 @@ func TestListsResume(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Prepare(testModels()); err != nil {
+	if err := p.Prepare(t.Context(), testModels()); err != nil {
 		t.Fatal(err)
 	}
 	if p.Cells != 8 { // a under three backends, b under one, two scenarios
@@ -134,7 +133,7 @@ func TestListsResume(t *testing.T) {
 	}
 	// In the first session every worker dies of the prompt of 5 tokens; the second measures those.
 	run, dir := newRun(t, p, testWorker(t, "SIGSEGV@5"))
-	if run.Manifest, err = run.Store.NewManifest("lists", p, o, os.Getenv(envModels), nil); err != nil {
+	if run.Manifest, err = run.Store.newManifest("lists", p, o, os.Getenv(envModels), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := run.Store.SaveConfig(cfg); err != nil {
@@ -143,19 +142,15 @@ func TestListsResume(t *testing.T) {
 	if sum := finish(t, run); sum.Failed() != 4 {
 		t.Fatalf("%+v, want 4 failed cells", sum)
 	}
-	var manifest map[string]any
-	data, err := json.Marshal(run.Manifest)
-	if err == nil {
-		err = json.Unmarshal(data, &manifest)
-	}
+	manifest, err := ReadManifest(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, back, err := ResumedConfig(dir, manifest, testModels())
+	again, err := manifest.config(dir, testModels())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(back.Backends, o.Backends) || !slices.Equal(back.Scenarios, o.Scenarios) {
+	if back := manifest.Overrides; !slices.Equal(back.Backends, o.Backends) || !slices.Equal(back.Scenarios, o.Scenarios) {
 		t.Errorf("overrides %+v, want %+v", back, o)
 	}
 	q, err := newPlan(again, testModels(), &Programs{})
@@ -165,7 +160,7 @@ func TestListsResume(t *testing.T) {
 	if q.SHA256() != p.SHA256() {
 		t.Error("the plan of the resumed run is another")
 	}
-	if err := q.Prepare(testModels()); err != nil {
+	if err := q.Prepare(t.Context(), testModels()); err != nil {
 		t.Fatal(err)
 	}
 	resumed := resumeRun(t, q, dir, testWorker(t, ""))

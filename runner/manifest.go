@@ -2,18 +2,20 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"llmscale/internal/address"
 	"llmscale/internal/paths"
+	"llmscale/internal/text"
+	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -60,114 +62,195 @@ func (o Overrides) Apply(cfg *config.Config, models *Models) error {
 		}))
 }
 
-// NewManifest is manifest.json of a new run in the store's folder, with TR121's keys;
-// build is what `llmscale version` says. modelsDir is an absolute path.
-func (s *Store) NewManifest(id string, p *Plan, o Overrides, modelsDir string, build any) (map[string]any, error) {
-	cfg := p.Config
-	resolved := cfg.Resolved()
-	m := ThisMachine()
+// Manifest is manifest.json: what a run is and was made by, and where it stands, with TR121's keys. What a file holds
+// beside these fields, as those of another version may, stays as it is.
+type Manifest struct {
+	SchemaVersion int           `json:"schema_version"`
+	RunID         string        `json:"run_id"`
+	RunName       string        `json:"run_name"`
+	RunState      string        `json:"run_state"`
+	Sessions      []SessionNote `json:"sessions"`
+
+	Argv         []string        `json:"argv"`
+	ConfigPath   string          `json:"config_path"`
+	ConfigDir    *string         `json:"config_dir,omitempty"` // nil in old ones
+	ConfigSHA256 string          `json:"config_sha256"`
+	Resolved     json.RawMessage `json:"resolved"`
+	Overrides    Overrides       `json:"overrides"`
+
+	GitHead       string            `json:"git_head"`
+	Platform      map[string]string `json:"platform"`
+	Environment   Machine           `json:"environment"`
+	Build         json.RawMessage   `json:"llmscale"` // what `llmscale version` says
+	Programs      []programEntry    `json:"programs"` // that backends name
+	CUDAAvailable bool              `json:"cuda_available"`
+	GPUs          map[string]*GPU   `json:"gpus,omitzero"` // that models were loaded on, by UUID
+
+	Repetitions       int      `json:"repetitions"`
+	WarmupRepetitions int      `json:"warmup_repetitions"`
+	GenTokens         int      `json:"gen_tokens"`
+	Seed              string   `json:"seed"`
+	TaskCount         int      `json:"task_count"`
+	Modes             []string `json:"modes"`
+	RecordsExpected   int      `json:"records_expected"`
+	PlanSHA256        string   `json:"plan_sha256"`
+
+	ModelsDir       string      `json:"models_dir"`        // absolute
+	ModelsDirInRun  string      `json:"models_dir_in_run"` // as seen from the run's folder, "" where it does not lie in it
+	ModelsDiscarded bool        `json:"models_discarded"`  // each once it is measured
+	DiscardDir      string      `json:"discard_dir,omitempty"`
+	ModelFiles      []ModelFile `json:"model_files"`
+
+	Warnings       []Warning         `json:"warnings,omitempty"` // seen while it ran
+	CellsByStatus  map[string]int    `json:"cells_by_status,omitzero"`
+	RecordsWritten *int              `json:"records_written,omitempty"`
+	Results        map[string]string `json:"results,omitzero"` // names of the run's files
+
+	raw map[string]json.RawMessage // as it was read
+}
+
+// SessionNote is what a manifest tells of one session.
+type SessionNote struct {
+	StartedAt        float64    `json:"started_at_unix"`
+	Argv             []string   `json:"argv"`
+	LoadAverage      float64    `json:"load_average_1m"`
+	Ceilings         *ProbeNote `json:"ceilings,omitempty"`
+	EndedAt          *float64   `json:"ended_at_unix,omitempty"`
+	RecordsWritten   *int       `json:"records_written,omitempty"`
+	LoadAverageAtEnd *float64   `json:"load_average_1m_end,omitempty"`
+}
+
+// ProbeNote is what came of a session's probe.
+type ProbeNote struct {
+	WallS       float64           `json:"wall_s"`
+	Devices     int               `json:"devices"` // that were measured
+	Reused      int               `json:"reused"`  // of which an earlier session's figures hold
+	NotMeasured map[string]string `json:"not_measured"`
+}
+
+// newManifest is that of a new run in the store's folder; build is what `llmscale version` says. modelsDir is an absolute
+// path.
+func (s *Store) newManifest(id string, p *Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
+	cfg, machine, dir := p.Config, ThisMachine(), p.Config.Dir()
 	inside, err := relative(s.dir, modelsDir)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{
-		"schema_version": record.SchemaVersion, "run_id": id, "run_name": cfg.RunName,
-		"argv": address.RedactAll(os.Args), "config_path": cfg.File(), "config_dir": cfg.Dir(), "config_sha256": cfg.SHA256(), "git_head": gitHead(),
-		"platform":    map[string]any{"os": m.OS, "machine": m.Arch, "processor": m.CPU, "go": m.GoVersion},
-		"environment": m, "llmscale": build, "cuda_available": false,
-		"repetitions": cfg.Repetitions, "warmup_repetitions": cfg.WarmupRepetitions,
-		"gen_tokens": cfg.GenTokens, "seed": strconv.FormatInt(cfg.Seed, 10),
-		"resolved": map[string]any{
-			"config": resolved, "scenarios": cfg.Scenarios, "models": cfg.Models, "backends": cfg.Backends,
-			"filters": map[string]any{"models_allowlist": o.Models, "backends_allowlist": o.Backends, "scenarios_allowlist": o.Scenarios},
-		},
-		"overrides": o, "models_dir": modelsDir, "models_dir_in_run": inside,
-		"task_count": p.Cells, "modes": record.Modes, "records_expected": p.RecordsExpected(),
-		"plan_sha256": p.SHA256(), "run_state": StateRunning, "sessions": []any{},
-		modelFilesKey: modelFiles(p, nil), programsKey: programEntries(p),
-	}, nil
-}
-
-// ModelsDir is where the run in dir keeps its models: where they were, or, if that is
-// in the run's folder, where the folder is now.
-func ModelsDir(dir string, manifest map[string]any) (string, error) {
-	models, _ := manifest["models_dir"].(string)
-	if inside, _ := manifest["models_dir_in_run"].(string); inside != "" {
-		models = filepath.Join(dir, inside)
+	m := &Manifest{
+		SchemaVersion: record.SchemaVersion, RunID: id, RunName: cfg.RunName, RunState: StateRunning, Sessions: []SessionNote{},
+		Argv: address.RedactAll(os.Args), ConfigPath: cfg.File(), ConfigDir: &dir, ConfigSHA256: cfg.SHA256(), Overrides: o, GitHead: gitHead(),
+		Platform:    map[string]string{"os": machine.OS, "machine": machine.Arch, "processor": machine.CPU, "go": machine.GoVersion},
+		Environment: machine, Programs: programEntries(p),
+		Repetitions: cfg.Repetitions, WarmupRepetitions: cfg.WarmupRepetitions, GenTokens: cfg.GenTokens, Seed: strconv.FormatInt(cfg.Seed, 10),
+		TaskCount: p.Cells, Modes: record.Modes, RecordsExpected: p.RecordsExpected(), PlanSHA256: p.SHA256(),
+		ModelsDir: modelsDir, ModelsDirInRun: inside, ModelFiles: modelFiles(p, nil),
 	}
-	return paths.Absolute(models)
+	if m.Build, err = json.Marshal(build); err != nil {
+		return nil, fmt.Errorf("runner: %s: %w", ManifestFile, err)
+	}
+	m.Resolved, err = json.Marshal(map[string]any{
+		"config": cfg.Resolved(), "scenarios": cfg.Scenarios, "models": cfg.Models, "backends": cfg.Backends,
+		"filters": map[string]any{"models_allowlist": o.Models, "backends_allowlist": o.Backends, "scenarios_allowlist": o.Scenarios},
+	})
+	return m, err
 }
 
-// ResumedConfig reads the config of the run in dir as its manifest says it ran:
-// the copy of the file, with the same paths and overrides.
-func ResumedConfig(dir string, manifest map[string]any, models *Models) (*config.Config, Overrides, error) {
-	o, err := entryOf[Overrides](manifest, "overrides")
+// WriteManifest writes manifest.json anew, with sorted keys.
+func (s *Store) WriteManifest(m *Manifest) error {
+	fields, err := json.Marshal(m)
+	all := maps.Clone(m.raw)
+	if err == nil {
+		err = json.Unmarshal(fields, &all)
+	}
+	var data []byte
+	if err == nil {
+		data, err = json.MarshalIndent(all, "", "  ")
+	}
 	if err != nil {
-		return nil, o, fmt.Errorf("runner: %s: overrides: %w", filepath.Join(dir, ManifestFile), err)
+		return fmt.Errorf("runner: %s: %w", ManifestFile, err)
+	}
+	return s.writeFile(ManifestFile, append(text.JSON(data), '\n'))
+}
+
+// ReadManifest reads manifest.json of a run folder. A field that has another form, as in some of another version, is read
+// as if it were not there.
+func ReadManifest(dir string) (*Manifest, error) {
+	data, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	if err != nil {
+		return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
+	}
+	m := &Manifest{}
+	err = json.Unmarshal(data, &m.raw)
+	switch {
+	case err == nil && m.raw == nil:
+		err = errors.New("want a JSON object")
+	case err == nil:
+		err = json.Unmarshal(data, m)
+	}
+	if other := (*json.UnmarshalTypeError)(nil); err != nil && (m.raw == nil || !errors.As(err, &other)) {
+		return nil, fmt.Errorf("runner: %s: %w", filepath.Join(dir, ManifestFile), err)
+	}
+	return m, nil
+}
+
+// modelsDir is where the run in dir keeps its models: where they were, or, if that is
+// in the run's folder, where the folder is now.
+func (m *Manifest) modelsDir(dir string) (string, error) {
+	if m.ModelsDirInRun != "" {
+		return paths.Absolute(filepath.Join(dir, m.ModelsDirInRun))
+	}
+	return paths.Absolute(m.ModelsDir)
+}
+
+// config reads the config of the run in dir as it ran: the copy of the file, with the same paths and overrides.
+func (m *Manifest) config(dir string, models *Models) (*config.Config, error) {
+	var o Overrides
+	if err := json.Unmarshal([]byte(cmp.Or(string(m.raw["overrides"]), "null")), &o); err != nil { // not as if there were none
+		return nil, fmt.Errorf("runner: %s: overrides: %w", filepath.Join(dir, ManifestFile), err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, configCopy))
 	if err != nil {
-		return nil, o, fmt.Errorf("runner: %w", err)
+		return nil, fmt.Errorf("runner: %w", err)
 	}
 	// Under its original name and from its folder, so that its run_name and relative
-	// model paths mean what they did. Old manifests have no config_dir.
-	name, _ := manifest["config_path"].(string)
-	from, ok := manifest["config_dir"].(string)
-	if !ok {
-		from = filepath.Dir(name)
+	// model paths mean what they did.
+	from := filepath.Dir(m.ConfigPath)
+	if m.ConfigDir != nil {
+		from = *m.ConfigDir
 	}
-	cfg, err := config.ParseAt(name, from, text)
+	cfg, err := config.ParseAt(m.ConfigPath, from, text)
 	if err != nil {
-		return nil, o, err
+		return nil, err
 	}
-	return cfg, o, o.Apply(cfg, models)
+	return cfg, o.Apply(cfg, models)
 }
 
-// CheckResumable compares a new plan with the one that the manifest's run
+// resumable compares a new plan with the one that the manifest's run
 // carried out: the same work, by the same build on the same kind of machine.
-// Anything else would mix two things in one cell. build is what NewManifest got.
-// What the plan's files hold is for CheckContents, once they are there.
-func CheckResumable(dir string, manifest map[string]any, p *Plan, build any) error {
-	if manifest["plan_sha256"] != p.SHA256() {
-		return fmt.Errorf("runner: %s cannot be resumed: its models or config have changed since it was started; start a new run", dir)
+// Anything else would mix two things in one cell. build is what newManifest got.
+// What the plan's files hold is for sameContents, once they are there.
+func (m *Manifest) resumable(p *Plan, build any) error {
+	switch cpu := ThisMachine().CPU; {
+	case m.PlanSHA256 != p.SHA256():
+		return errors.New("its models or config have changed since it was started; start a new run")
+	case !sameJSON(m.Build, build):
+		return errors.New("it was measured by another build of llmscale (its manifest says which); use that one, or start a new run")
+	case m.Environment.CPU != cpu:
+		return fmt.Errorf("it was measured on %s, this machine is %s; start a new run", m.Environment.CPU, cpu)
 	}
-	if !sameJSON(manifest["llmscale"], build) {
-		return fmt.Errorf("runner: %s cannot be resumed: it was measured by another build of llmscale (its manifest says which); use that one, or start a new run", dir)
-	}
-	if err := checkPrograms(manifest, p); err != nil {
-		return fmt.Errorf("runner: %s cannot be resumed: %w", dir, err)
-	}
-	environment, _ := manifest["environment"].(map[string]any)
-	if cpu := ThisMachine().CPU; environment["cpu"] != cpu {
-		return fmt.Errorf("runner: %s cannot be resumed: it was measured on %v, this machine is %s; start a new run", dir, environment["cpu"], cpu)
-	}
-	return nil
+	return checkPrograms(m.Programs, p)
 }
 
-// CheckContents compares the content of a prepared plan's files with what the
+// sameContents compares the content of a prepared plan's files with what the
 // manifest's run has loaded.
-func CheckContents(dir string, manifest map[string]any, p *Plan) error {
-	loaded := loadedFiles(manifest, nil)
+func (m *Manifest) sameContents(p *Plan) error {
+	loaded := loadedFiles(m, nil)
 	for i := range p.Jobs {
 		if err := loaded.check(&p.Jobs[i]); err != nil {
-			return fmt.Errorf("runner: %s cannot be resumed: %w", dir, err)
+			return err
 		}
 	}
 	return nil
-}
-
-// entryOf is a value of a manifest that was made in this session or read from a file. Where the manifest has none,
-// or with an error, it is the zero value.
-func entryOf[T any](manifest map[string]any, key string) (T, error) {
-	var v, zero T
-	data, err := json.Marshal(manifest[key])
-	if err == nil {
-		err = json.Unmarshal(data, &v)
-	}
-	if err != nil {
-		return zero, err
-	}
-	return v, nil
 }
 
 // sameJSON compares two values by what they are in JSON.
@@ -190,22 +273,18 @@ func plainJSON(v any) ([]byte, error) {
 	return json.Marshal(plain)
 }
 
-// Sessions is how many sessions a manifest knows of.
-func Sessions(manifest map[string]any) int {
-	s, _ := manifest["sessions"].([]any)
-	return len(s)
-}
+// session is what the manifest tells of the session that goes on.
+func (m *Manifest) session() *SessionNote { return &m.Sessions[len(m.Sessions)-1] }
 
 // begin notes the session in the manifest, before the first call.
 func (r *Run) begin() error {
-	sessions, _ := r.Manifest["sessions"].([]any)
-	r.Manifest["sessions"] = append(sessions, map[string]any{
-		"started_at_unix": float64(time.Now().UnixNano()) / 1e9, "argv": address.RedactAll(os.Args), "load_average_1m": loadAverage(),
-	})
-	r.Manifest["run_state"] = StateRunning
+	r.Manifest.Sessions = append(r.Manifest.Sessions, SessionNote{StartedAt: unixNow(), Argv: address.RedactAll(os.Args), LoadAverage: loadAverage()})
+	r.Manifest.RunState = StateRunning
 	r.begun = true
 	return r.Store.WriteManifest(r.Manifest)
 }
+
+func unixNow() float64 { return float64(time.Now().UnixNano()) / 1e9 }
 
 // noteGPU puts a card into the manifest, with what its driver says of it, the
 // first time that a model is loaded on it.
@@ -213,96 +292,38 @@ func (r *Run) noteGPU(gpu *GPU) {
 	if gpu == nil {
 		return
 	}
-	gpus, _ := r.Manifest["gpus"].(map[string]any)
-	if gpus == nil {
-		gpus = map[string]any{}
-		r.Manifest["gpus"] = gpus
-	}
-	r.Manifest["cuda_available"] = true
-	if _, ok := gpus[gpu.UUID]; !ok {
-		gpus[gpu.UUID] = gpu
+	r.Manifest.CUDAAvailable = true
+	if r.Manifest.GPUs[gpu.UUID] == nil {
+		if r.Manifest.GPUs == nil {
+			r.Manifest.GPUs = map[string]*GPU{}
+		}
+		r.Manifest.GPUs[gpu.UUID] = gpu
 	}
 }
 
 // end completes the artifacts: metrics.csv, the small tables, the manifest.
 func (r *Run) end(sum Summary) error {
-	sessions := r.Manifest["sessions"].([]any)
-	session := sessions[len(sessions)-1].(map[string]any)
-	session["ended_at_unix"] = float64(time.Now().UnixNano()) / 1e9
-	session["records_written"] = sum.Records
-	session["load_average_1m_end"] = loadAverage()
-	state := StateCompleted
+	m := r.Manifest
+	ended, load := unixNow(), loadAverage()
+	s := m.session()
+	s.EndedAt, s.RecordsWritten, s.LoadAverageAtEnd = &ended, &sum.Records, &load
+	m.RunState = StateCompleted
 	switch {
 	case sum.Interrupted:
-		state = StateInterrupted
+		m.RunState = StateInterrupted
 	case len(r.outcome) < r.Plan.Cells:
-		state = StateFailed
+		m.RunState = StateFailed
 	}
-	r.Manifest["run_state"] = state
-	r.Manifest[modelFilesKey] = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
-	r.Manifest["cells_by_status"] = sum.ByStatus
-	r.Manifest["records_written"] = len(r.Previous) + sum.Records
-	r.Manifest["results"] = map[string]any{
-		"metrics_csv": MetricsFile, "runs_jsonl": RunsFile, "hf_load_ms_csv": loadFile, "resolved_model_params_csv": paramsFile,
+	m.ModelFiles = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
+	written := len(r.Previous) + sum.Records
+	m.CellsByStatus, m.RecordsWritten = sum.ByStatus, &written
+	m.Results = map[string]string{"metrics_csv": MetricsFile, "runs_jsonl": RunsFile, "hf_load_ms_csv": loadFile, "resolved_model_params_csv": paramsFile}
+	if _, err := os.Stat(filepath.Join(r.Store.dir, ceilings.FileName)); err == nil {
+		m.Results["ceilings_json"] = ceilings.FileName
 	}
-	r.noteCeilings()
 	return errors.Join(
 		r.Store.WriteMetrics(),
 		r.writeLoads(),
 		r.writeParams(),
-		r.Store.WriteManifest(r.Manifest))
+		r.Store.WriteManifest(m))
 }
-
-// TR121's small tables, under its names.
-const (
-	loadFile   = "hf_load_ms.csv"
-	paramsFile = "resolved_model_params.csv"
-)
-
-// writeLoads lists how long each load of this and earlier sessions took.
-func (r *Run) writeLoads() error {
-	rows := [][]string{{"model", "device", "dtype", "hf_load_ms"}}
-	for i := range r.Previous {
-		p := &r.Previous[i]
-		if p.ModelLoadMS != nil && p.Mode == record.ModePrefill {
-			rows = append(rows, []string{p.Model, p.Device, r.dtype(p.Backend), formatFloat(*p.ModelLoadMS)})
-		}
-	}
-	for _, l := range r.loads {
-		rows = append(rows, []string{l.model, l.device, l.dtype, formatFloat(l.ms)})
-	}
-	return r.Store.WriteCSV(loadFile, rows)
-}
-
-// dtype is a backend's weight type by the backend's name.
-func (r *Run) dtype(backend string) string {
-	for _, b := range r.Plan.Config.Backends {
-		if b.Name == backend {
-			return b.DType
-		}
-	}
-	return ""
-}
-
-// writeParams lists each model's parameters, claimed and counted.
-func (r *Run) writeParams() error {
-	rows := [][]string{{"model", "kind", "params_millions_config", "params_millions_measured", "parameter_size_raw",
-		"quantization_level", "family", "device", "dtype"}}
-	for i := range r.Plan.Jobs {
-		j := &r.Plan.Jobs[i]
-		claim := ""
-		if j.Model.ParamsMillions != nil {
-			claim = formatFloat(*j.Model.ParamsMillions)
-		}
-		rows = append(rows, []string{j.Model.Name, j.Model.Kind, claim, formatFloat(float64(j.Model.Desc.ParamsTotal) / 1e6),
-			strconv.FormatInt(j.Model.Desc.ParamsTotal, 10), j.Model.Desc.WeightType, j.Model.Desc.Architecture,
-			j.Backend.Device, j.Backend.DType})
-	}
-	body := rows[1:]
-	slices.SortFunc(body, func(a, b []string) int {
-		return strings.Compare(a[0]+"\x00"+a[8], b[0]+"\x00"+b[8])
-	})
-	return r.Store.WriteCSV(paramsFile, rows)
-}
-
-func formatFloat(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

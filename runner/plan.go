@@ -82,13 +82,21 @@ func Look(ctx context.Context, cfg *config.Config, models *Models, programs *Pro
 	_, threads := Cores()
 	cpus := allowedCPUs()
 	f := Facts{FreeBytes: AvailableMemory(), Threads: threads, CPUs: cpus, Cores: onePerCore(cpus), programs: programs}
-	for _, pair := range cfg.Pairs() {
-		m, err := models.Resolve(pair.Model, pair.Backend)
-		if err != nil {
-			return Facts{}, err
+	var described []Model
+	err := Await(ctx, func() error {
+		for _, pair := range cfg.Pairs() {
+			m, err := models.Resolve(pair.Model, pair.Backend)
+			if err != nil {
+				return err
+			}
+			described = append(described, m)
 		}
-		f.models = append(f.models, m)
+		return nil
+	})
+	if err != nil {
+		return Facts{}, err
 	}
+	f.models = described
 	return f, nil
 }
 
@@ -243,10 +251,10 @@ func (p *Plan) waive(device string, reason error) {
 
 func (j *Job) waive(reason string) { j.Waived = "device " + j.Backend.Device + ": " + reason }
 
-// GroupByFile brings the jobs that load the same file together, so that the disk of
+// groupByFile brings the jobs that load the same file together, so that the disk of
 // a run with transient models holds one at a time. The order of the files stays the
 // random one, and that of the jobs of each.
-func (p *Plan) GroupByFile() {
+func (p *Plan) groupByFile() {
 	first := map[string]int{}
 	for i := range p.Jobs {
 		if _, ok := first[p.Jobs[i].Model.File]; !ok {
@@ -261,8 +269,16 @@ func (j *Job) tried() bool { return j.Fits && j.Waived == "" && j.Refused == nil
 
 // Prepare writes the plan's models that are not there yet and hashes them all,
 // except those that will not be loaded. One whose files were changed or are gone by
-// now is refused, and costs its own cells.
-func (p *Plan) Prepare(models *Models) error {
+// now is refused, and costs its own cells. The end of ctx ends the wait for it, and should end the process.
+func (p *Plan) Prepare(ctx context.Context, models *Models) error {
+	err := Await(ctx, func() error { return p.prepare(models) })
+	if errors.Is(err, ErrInterrupted) {
+		err = errors.Join(fmt.Errorf("%w before the first measurement; models that were finished are kept, and the same command goes on", err), RemoveUnfinished(models.Dir))
+	}
+	return err
+}
+
+func (p *Plan) prepare(models *Models) error {
 	if err := models.checkDisk(p.Jobs, false); err != nil {
 		return err
 	}

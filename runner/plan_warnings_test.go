@@ -77,7 +77,7 @@ func TestPlanWarningsOfARun(t *testing.T) {
 		t.Fatal(err)
 	}
 	var kept []string
-	for _, w := range keptWarnings(m) {
+	for _, w := range m.Warnings {
 		kept = append(kept, w.Code+" "+w.Where)
 	}
 	if !slices.Contains(kept, "beyond_trained_context m/long") || slices.Contains(kept, "beyond_trained_context m/fits") || slices.Contains(kept, "beyond_trained_context m/text") {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -144,18 +143,8 @@ func (r *Run) probe(ctx context.Context) error {
 			r.Progress.Note("the earlier " + ceilings.FileName + " could not be read; it is kept as " + aside)
 		}
 	}
-	sessions := r.Manifest["sessions"].([]any)
-	sessions[len(sessions)-1].(map[string]any)["ceilings"] = map[string]any{
-		"wall_s": time.Since(started).Seconds(), "devices": len(devices), "reused": reused, "not_measured": failed,
-	}
+	r.Manifest.session().Ceilings = &ProbeNote{time.Since(started).Seconds(), len(devices), reused, failed}
 	return r.Store.WriteManifest(r.Manifest)
-}
-
-// noteCeilings lists ceilings.json among the run's artifacts, where there is one.
-func (r *Run) noteCeilings() {
-	if _, err := os.Stat(filepath.Join(r.Store.dir, ceilings.FileName)); err == nil {
-		r.Manifest["results"].(map[string]any)["ceilings_json"] = ceilings.FileName
-	}
 }
 
 // prober is the job whose program probes a device: this program a CPU, and a GPU the first that can use it.

@@ -87,7 +87,7 @@ func (r *Run) probeFacts() map[string]string {
 			out[name] = strings.Trim(string(v), `"`)
 		}
 	}
-	if build, err := plainJSON(r.Manifest["llmscale"]); err == nil {
+	if build, err := plainJSON(r.Manifest.Build); err == nil {
 		sum := sha256.Sum256(build)
 		out["llmscale"] = hex.EncodeToString(sum[:6])
 	}

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -34,27 +33,16 @@ func probeFake(spec ProbeSpec, progress func(share float64)) (ceilings.Device, e
 }
 
 // probed reads what the last session's manifest entry says of the probe.
-func probed(t *testing.T, dir string) (entry struct {
-	WallS       float64           `json:"wall_s"`
-	Devices     int               `json:"devices"`
-	Reused      int               `json:"reused"`
-	NotMeasured map[string]string `json:"not_measured"`
-}, ok bool) {
+func probed(t *testing.T, dir string) (note ProbeNote, ok bool) {
 	t.Helper()
 	m, err := ReadManifest(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sessions := m["sessions"].([]any)
-	v, ok := sessions[len(sessions)-1].(map[string]any)["ceilings"]
-	data, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
+	if n := m.session().Ceilings; n != nil {
+		return *n, true
 	}
-	if err := json.Unmarshal(data, &entry); err != nil {
-		t.Fatal(err)
-	}
-	return entry, ok
+	return note, false
 }
 
 // TestRunStoresCeilings: each device that the run uses, with each number of
@@ -81,8 +69,8 @@ func TestRunStoresCeilings(t *testing.T) {
 	if !slices.Equal(threads, []int{1, 3}) {
 		t.Errorf("ceilings of %v threads, want of 1 and 3", threads)
 	}
-	if m, err := ReadManifest(dir); err != nil || m["results"].(map[string]any)["ceilings_json"] != ceilings.FileName {
-		t.Errorf("the manifest's artifacts are %v (%v)", m["results"], err)
+	if m, err := ReadManifest(dir); err != nil || m.Results["ceilings_json"] != ceilings.FileName {
+		t.Errorf("the manifest's artifacts are %v (%v)", m.Results, err)
 	}
 	if e, ok := probed(t, dir); !ok || e.Devices != 2 || len(e.NotMeasured) != 0 || !(e.WallS > 0) {
 		t.Errorf("the manifest says %+v", e)
@@ -136,8 +124,8 @@ func TestNoProbe(t *testing.T) {
 	if _, ok := probed(t, dir); ok {
 		t.Error("the manifest has an entry of a probe")
 	}
-	if m, err := ReadManifest(dir); err != nil || m["results"].(map[string]any)["ceilings_json"] != nil {
-		t.Errorf("the manifest's artifacts are %v (%v)", m["results"], err)
+	if m, err := ReadManifest(dir); err != nil || m.Results["ceilings_json"] != "" {
+		t.Errorf("the manifest's artifacts are %v (%v)", m.Results, err)
 	}
 }
 
@@ -251,7 +239,7 @@ func TestDisturbedProbe(t *testing.T) {
 	}
 	want := Warning{Code: "probe_disturbed", Where: "the ceilings of cpu, 1 thread", Text: "measured while other programs used 1.00 CPUs and its threads lost their core 300 times",
 		Advice: "shares of these ceilings may come out too high: run on a quiet machine"}
-	if got := keptWarnings(m); !slices.Contains(got, want) {
+	if got := m.Warnings; !slices.Contains(got, want) {
 		t.Errorf("%+v", got)
 	}
 	if !slices.ContainsFunc(q.notes, func(n string) bool { return strings.Contains(n, "lost their core 300 times") }) {

@@ -69,10 +69,10 @@ func TestSeveralPrograms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := entryOf[[]programEntry](m, programsKey)
-	if err != nil || len(entries) != 2 || entries[1].Program != "bin/two" || entries[1].Path != filepath.Join(dir, "bin/two") ||
+	entries := m.Programs
+	if len(entries) != 2 || entries[1].Program != "bin/two" || entries[1].Path != filepath.Join(dir, "bin/two") ||
 		len(entries[1].SHA256) != 64 || entries[1].Build.Flags != "-O2" {
-		t.Errorf("the manifest has the programs %+v (%v)", entries, err)
+		t.Errorf("the manifest has the programs %+v", entries)
 	}
 }
 
@@ -234,8 +234,8 @@ func TestProgramThatChanged(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "replaced" || name == "starts another" {
-				err := CheckResumable(runDir, m, planned(t, programConfig(t, dir)), nil)
-				if err == nil || !strings.Contains(err.Error(), "cannot be resumed: its program "+two) || !strings.Contains(err.Error(), "put that one back, or start a new run") {
+				err := m.resumable(planned(t, programConfig(t, dir)), nil)
+				if err == nil || !strings.Contains(err.Error(), "its program "+two) || !strings.Contains(err.Error(), "put that one back, or start a new run") {
 					t.Errorf("resumed with another: %v", err)
 				}
 			}
@@ -247,7 +247,7 @@ func TestProgramThatChanged(t *testing.T) {
 				t.Fatal(err)
 			}
 			q := planned(t, programConfig(t, dir))
-			if err := CheckResumable(runDir, m, q, nil); err != nil {
+			if err := m.resumable(q, nil); err != nil {
 				t.Fatal(err)
 			}
 			if sum := finish(t, resumeRun(t, q, runDir, testWorker(t, ""))); sum.Failed() > 0 || sum.ByStatus[record.StatusOK] != 30 {

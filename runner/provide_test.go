@@ -107,7 +107,7 @@ func TestServedTransientModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.GroupByFile()
+	p.groupByFile()
 	f := &fakeServer{}
 	serve := func(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
 		if _, err := os.Stat(file); err != nil || len(spec.SHA256) != 64 {
@@ -245,7 +245,7 @@ func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
 			job.Fits, job.Cells = true, p.Jobs[i].Cells
 			p.Jobs[i] = job
 		}
-		if err := p.Prepare(models); err != nil {
+		if err := p.Prepare(t.Context(), models); err != nil {
 			t.Fatal(err)
 		}
 		return p

@@ -14,7 +14,7 @@ import (
 	"llmscale/runner/record"
 )
 
-// Run carries out a plan. It is used once.
+// Run is one session of a run, which Start or Resume has made. It is used once.
 type Run struct {
 	ID       string // the run folder's name
 	Plan     *Plan
@@ -24,7 +24,7 @@ type Run struct {
 	Log      *slog.Logger
 
 	// Manifest is manifest.json; Execute completes it.
-	Manifest map[string]any
+	Manifest *Manifest
 
 	// Transient, if not nil, writes each of the plan's models just before it is
 	// measured, and removes it when nothing more of the plan needs it, so that a
@@ -110,7 +110,12 @@ func (r *Run) todo(c Cell) []Call {
 // it: what was acknowledged is kept, and the run can be resumed. The error is
 // one that ended the run as a whole (a full disk); failed cells are in the
 // Summary.
-func (r *Run) Execute(ctx context.Context) (Summary, error) {
+func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
+	defer func() {
+		if !r.begun {
+			err = errors.Join(err, r.Store.Discard()) // of a new run
+		}
+	}()
 	r.outcome = map[int]string{}
 	r.cpuQuota = CPUQuota()
 	r.kept = map[keptCall]bool{}
@@ -156,7 +161,7 @@ func (r *Run) Execute(ctx context.Context) (Summary, error) {
 	for _, w := range r.Plan.Warnings() {
 		r.warn(w)
 	}
-	err := r.probe(ctx)
+	err = r.probe(ctx)
 	for i := 0; err == nil && i < len(r.Plan.Jobs); i++ {
 		err = r.job(ctx, &r.Plan.Jobs[i])
 	}
@@ -166,6 +171,8 @@ func (r *Run) Execute(ctx context.Context) (Summary, error) {
 	}
 	if errors.Is(err, ErrInterrupted) {
 		sum.Interrupted, err = true, nil
+	} else if r.Transient != nil {
+		err = errors.Join(err, r.Transient.Close()) // after an interrupt a model may still be being written from them
 	}
 	if end := r.end(sum); err == nil { // otherwise what ended the run is why its tables are not complete
 		err = end

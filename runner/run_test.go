@@ -109,8 +109,8 @@ func TestRunMeasuresEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m["run_state"] != StateCompleted || fmt.Sprint(m["task_count"]) != "12" {
-		t.Errorf("manifest: state %v, tasks %v", m["run_state"], m["task_count"])
+	if m.RunState != StateCompleted || m.TaskCount != 12 {
+		t.Errorf("manifest: state %v, tasks %v", m.RunState, m.TaskCount)
 	}
 	rows := readCSV(t, filepath.Join(dir, MetricsFile))
 	if len(rows) != len(records)+1 || len(rows[0]) != len(record.Fields()) {
@@ -359,7 +359,7 @@ func TestTooLongForTheModel(t *testing.T) {
 
 func TestResumableOnlyByTheSameBuild(t *testing.T) {
 	p := testPlan(t, testConfig)
-	made, err := (&Store{}).NewManifest("test", p, Overrides{}, "models", map[string]string{"commit": "a"})
+	made, err := (&Store{}).newManifest("test", p, Overrides{}, "models", map[string]string{"commit": "a"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -367,26 +367,26 @@ func TestResumableOnlyByTheSameBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var manifest map[string]any
+	var manifest Manifest
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		t.Fatal(err)
 	}
 	same := map[string]string{"commit": "a"}
-	if err := CheckResumable("d", manifest, p, same); err != nil {
+	if err := manifest.resumable(p, same); err != nil {
 		t.Error(err)
 	}
-	if err := CheckResumable("d", manifest, p, map[string]string{"commit": "b"}); err == nil || !strings.Contains(err.Error(), "another build") {
+	if err := manifest.resumable(p, map[string]string{"commit": "b"}); err == nil || !strings.Contains(err.Error(), "another build") {
 		t.Errorf("another build: %v", err)
 	}
 	threads := testPlan(t, strings.Replace(testConfig, "threads: 1", "threads: 3", 1))
-	if err := CheckResumable("d", manifest, threads, same); err == nil {
+	if err := manifest.resumable(threads, same); err == nil {
 		t.Error("other threads are accepted")
 	}
-	if err := CheckContents("d", manifest, p); err != nil {
+	if err := manifest.sameContents(p); err != nil {
 		t.Error(err)
 	}
 	p.Jobs[0].Model.SHA256 = "other"
-	if err := CheckContents("d", manifest, p); err == nil || !strings.Contains(err.Error(), "content") {
+	if err := manifest.sameContents(p); err == nil || !strings.Contains(err.Error(), "content") {
 		t.Errorf("a changed file: %v", err)
 	}
 }
@@ -404,8 +404,8 @@ func TestInterrupt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m["run_state"] != StateInterrupted {
-		t.Errorf("state %v", m["run_state"])
+	if m.RunState != StateInterrupted {
+		t.Errorf("state %v", m.RunState)
 	}
 	if rows := readCSV(t, filepath.Join(dir, MetricsFile)); len(rows) != 1+sum.Records {
 		t.Errorf("metrics.csv has %d rows", len(rows))

@@ -107,7 +107,7 @@ func TestSourcesBecomeFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Prepare(ms); err != nil {
+	if err := p.Prepare(t.Context(), ms); err != nil {
 		t.Fatal(err)
 	}
 	written := map[string]int64{}
@@ -137,7 +137,7 @@ func TestSourcesBecomeFiles(t *testing.T) {
 	if len(written) != 7 {
 		t.Errorf("%d files: %v", len(written), written)
 	}
-	if err := p.Prepare(ms); err != nil {
+	if err := p.Prepare(t.Context(), ms); err != nil {
 		t.Fatal(err)
 	}
 	for path, at := range written {

@@ -144,30 +144,6 @@ func (s *Store) WriteCSV(name string, rows [][]string) error {
 // SaveConfig keeps the config as it was read, without secrets.
 func (s *Store) SaveConfig(cfg *config.Config) error { return s.writeFile(configCopy, cfg.Text()) }
 
-// WriteManifest writes manifest.json anew, with sorted keys.
-func (s *Store) WriteManifest(m map[string]any) error {
-	data, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return fmt.Errorf("runner: %s: %w", ManifestFile, err)
-	}
-	return s.writeFile(ManifestFile, append(text.JSON(data), '\n'))
-}
-
-// ReadManifest reads manifest.json of a run folder.
-func ReadManifest(dir string) (map[string]any, error) {
-	data, err := os.ReadFile(filepath.Join(dir, ManifestFile))
-	if err != nil {
-		return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
-	}
-	var m map[string]any
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber() // a 64-bit seed must survive
-	if err := dec.Decode(&m); err != nil {
-		return nil, fmt.Errorf("runner: %s: %w", filepath.Join(dir, ManifestFile), err)
-	}
-	return m, nil
-}
-
 // writeFile replaces a file of the folder as a whole.
 func (s *Store) writeFile(name string, data []byte) error {
 	if err := s.disk.WriteFile(filepath.Join(s.dir, name), data); err != nil {

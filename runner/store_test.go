@@ -25,7 +25,7 @@ func newStore(t *testing.T) (*Store, string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	if err := s.WriteManifest(map[string]any{"run_id": "x"}); err != nil {
+	if err := s.WriteManifest(&Manifest{RunID: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	return s, dir

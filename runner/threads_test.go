@@ -133,7 +133,7 @@ func TestThreadsOnRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	var where []string
-	for _, w := range keptWarnings(m) {
+	for _, w := range m.Warnings {
 		if w.Code == "fewer_threads" {
 			where = append(where, w.Where)
 		}

@@ -13,17 +13,15 @@ import (
 	"strings"
 )
 
-// discardKey is the manifest's key of the folder, in that of the models, in which the
+// discardName is that of the folder, in that of the models, in which the
 // run writes what it removes again. The manifest names it before it is made, and its
 // name is like no other: whatever of the plan lies there is this run's, also for a
 // later session, and what was there before the run is never touched.
-const discardKey = "discard_dir"
-
 var discardName = regexp.MustCompile(`^discard-[0-9a-f]{12}$`)
 
 // beginTransient names the folder, or empties that of a session that was killed.
 func (r *Run) beginTransient() {
-	name, _ := r.Manifest[discardKey].(string)
+	name := r.Manifest.DiscardDir
 	if discardName.MatchString(name) {
 		r.ownDir = filepath.Join(r.Transient.Dir, name)
 		r.emptyOwnDir()
@@ -32,7 +30,7 @@ func (r *Run) beginTransient() {
 	var tag [6]byte
 	rand.Read(tag[:])
 	name = "discard-" + hex.EncodeToString(tag[:])
-	r.Manifest[discardKey], r.ownDir = name, filepath.Join(r.Transient.Dir, name)
+	r.Manifest.DiscardDir, r.ownDir = name, filepath.Join(r.Transient.Dir, name)
 }
 
 // emptyOwnDir removes the plan's models, whole or begun, from the folder, and it if

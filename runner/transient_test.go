@@ -33,7 +33,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.GroupByFile()
+	p.groupByFile()
 	left := map[string]bool{}
 	for i := 1; i < len(p.Jobs); i++ {
 		if was, is := p.Jobs[i-1].Model.File, p.Jobs[i].Model.File; was != is {
@@ -69,7 +69,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	if most < 1 || most > 2 { // that one, and one at a time
 		t.Errorf("%d files at once", most)
 	}
-	for _, f := range r.Manifest[modelFilesKey].([]ModelFile) {
+	for _, f := range r.Manifest.ModelFiles {
 		if len(f.SHA256) != 64 || filepath.Dir(f.Paths[0]) != models.Dir {
 			t.Errorf("the manifest has %+v", f)
 		}
@@ -112,7 +112,7 @@ func TestWaivedJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.waive(config.DeviceCUDA, errors.New("no driver"))
-	if err := p.Prepare(models); err != nil {
+	if err := p.Prepare(t.Context(), models); err != nil {
 		t.Fatal(err)
 	}
 	files, _ := os.ReadDir(models.Dir)

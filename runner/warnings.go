@@ -9,9 +9,6 @@ import (
 // Warning is a doubt about the figures of a run that was seen while it ran.
 type Warning = record.Warning
 
-// manifestWarnings is the manifest's key of the run's warnings.
-const manifestWarnings = "warnings"
-
 // warn says a warning once in a session and keeps it in the manifest, where the analysis finds it. It must not be
 // called during a timed call.
 func (r *Run) warn(w Warning) {
@@ -23,19 +20,12 @@ func (r *Run) warn(w Warning) {
 	}
 	r.warned[w] = true
 	r.Progress.Note("warning: " + w.String())
-	kept := keptWarnings(r.Manifest)
-	if slices.Contains(kept, w) {
+	if slices.Contains(r.Manifest.Warnings, w) {
 		return // an earlier session's
 	}
-	r.Manifest[manifestWarnings] = append(kept, w)
+	r.Manifest.Warnings = append(r.Manifest.Warnings, w)
 	if r.begun {
 		// A run that is killed must not lose its doubts. The run's end writes the manifest again, and reports an error.
 		_ = r.Store.WriteManifest(r.Manifest)
 	}
-}
-
-// keptWarnings are the manifest's, whether it was made in this session or read from a file.
-func keptWarnings(manifest map[string]any) []Warning {
-	kept, _ := entryOf[[]Warning](manifest, manifestWarnings)
-	return kept
 }

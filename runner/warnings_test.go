@@ -26,7 +26,7 @@ func TestWarningsAreSaidOnceAndKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := keptWarnings(m); !slices.Equal(got, []Warning{early, late}) {
+	if got := m.Warnings; !slices.Equal(got, []Warning{early, late}) {
 		t.Errorf("the manifest has %+v", got)
 	}
 	// A later session says it again, and keeps it once.
@@ -37,7 +37,7 @@ func TestWarningsAreSaidOnceAndKept(t *testing.T) {
 	if notes := again.Progress.(*quiet).notes; len(notes) != 2 || !strings.Contains(notes[0], late.Text) {
 		t.Errorf("notes of the later session: %q", notes)
 	}
-	if got := keptWarnings(m); !slices.Equal(got, []Warning{early, late, other}) {
+	if got := m.Warnings; !slices.Equal(got, []Warning{early, late, other}) {
 		t.Errorf("after a resume the manifest has %+v", got)
 	}
 	if err := r.Store.Close(); err != nil {

@@ -185,7 +185,7 @@ func TestConditionsBecomeWarnings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := keptWarnings(m); !slices.Contains(got, want) {
+	if got := m.Warnings; !slices.Contains(got, want) {
 		t.Errorf("the manifest has %+v", got)
 	}
 	if len(first.before) != 1 || !strings.Contains(first.before[0], "governor powersave (mend it)") {

@@ -142,7 +142,9 @@ func profileAction(c *cli.Context) error {
 
 	ctx, release := interrupts(c.Context)
 	defer release()
-	if err := prepare(ctx, plan, models); err != nil {
+	if err := plan.Prepare(ctx, models); errors.Is(err, runner.ErrInterrupted) {
+		return &exitError{exitInterrupted, err}
+	} else if err != nil {
 		return err
 	}
 	if job.Refused != nil { // its file has changed meanwhile

@@ -142,12 +142,6 @@ func splitList(c *cli.Context, name string) []string {
 	return out
 }
 
-// prepare writes and hashes the plan's models, which can take minutes; an
-// interrupt ends the wait, and then the program.
-func prepare(ctx context.Context, p *runner.Plan, models *runner.Models) error {
-	return writing(ctx, models.Dir, "interrupted before the first measurement; models that were finished are kept, and the same command goes on", func() error { return p.Prepare(models) })
-}
-
 // writing runs write, which makes GGUF files in dir. An interrupt removes what is unfinished and ends the wait;
 // write itself ends with the process.
 func writing(ctx context.Context, dir, interrupted string, write func() error) error {

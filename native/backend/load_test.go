@@ -52,7 +52,7 @@ func planned(t *testing.T, path string) *runner.Plan {
 	}
 	p, err := runner.NewPlan(cfg, facts)
 	if err == nil {
-		err = p.Prepare(models)
+		err = p.Prepare(t.Context(), models)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ var (
 	})
 	NoFirstToken = declare(Reason{
 		Code: "no_first_token", Begins: "e2e: ", Modes: []string{ModeE2E},
-		Advice: "take another prompt: the model's answer has no text, so that no token arrived to be timed; --resume does not make calls again of which a mode counts",
+		Advice: "read prefill and decode of this scenario, which count: the answer has no text, so that no token's arrival could be timed; --resume does not make calls again of which a mode counts",
 	})
 	OtherProgram = declare(Reason{
 		Code: "other_program", Begins: "another program uses the GPU: ", Modes: Modes,

@@ -1,0 +1,51 @@
+package runner
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestManifestOfAnotherVersion: what a manifest holds that this version does not know is written back, and a field of
+// another form stands in nobody's way, but for the overrides, without which the plan would be another.
+func TestManifestOfAnotherVersion(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, ManifestFile)
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(`{"run_id": "old", "novel": {"seed": 9223372036854775807}, "model_files": {"of": "another form"}, "seed": "42", "resolved": {"n": 9223372036854775807}}`)
+	m, err := ReadManifest(dir)
+	if err != nil || m.RunID != "old" || m.Seed != "42" || m.ModelFiles != nil || m.ConfigDir != nil {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	s, err := createStore(filepath.Join(dir, "run"), "", faulty(nil, nil, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.WriteManifest(m); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "run", ManifestFile))
+	if err != nil || strings.Count(string(data), "9223372036854775807") != 2 || strings.Contains(string(data), "config_dir") {
+		t.Errorf("%v:\n%s", err, data)
+	}
+	put(`{"overrides": ["a"]}`)
+	if m, err = ReadManifest(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.config(dir, testModels()); err == nil || !strings.Contains(err.Error(), "overrides: ") {
+		t.Errorf("overrides of another form: %v", err)
+	}
+	for _, text := range []string{"", "{", "[]", "null", `"a"`} {
+		put(text)
+		if m, err := ReadManifest(dir); err == nil {
+			t.Errorf("%q is read as %+v", text, m)
+		}
+	}
+}
