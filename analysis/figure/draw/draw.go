@@ -13,13 +13,17 @@ package draw
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"image/color"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -39,23 +43,32 @@ const (
 	maxListed   = 20 // names without room that a caption lists
 )
 
-// Write draws figures into dir, which it makes if need be, each as PNG and as SVG.
+// Write draws figures into dir, which it makes if need be, each as PNG and as SVG, on
+// all processors.
 // Files of earlier calls are overwritten where the names are the same.
 func Write(dir string, figs []figure.Figure) ([]figure.Drawn, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("draw: %w", err)
 	}
-	drawn := make([]figure.Drawn, 0, len(figs))
+	figs = slices.Clone(figs)
 	taken := map[string]bool{}
-	for _, f := range figs {
-		f.Name = uniqueName(fileName(f.Name), taken)
-		d, err := write(dir, clean(f))
-		if err != nil {
-			return drawn, fmt.Errorf("draw: %s: %w", f.Name, err)
-		}
-		drawn = append(drawn, d)
+	for i := range figs {
+		figs[i].Name = uniqueName(fileName(figs[i].Name), taken)
 	}
-	return drawn, nil
+	drawn, errs := make([]figure.Drawn, len(figs)), make([]error, len(figs))
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(figs)) {
+		all.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(figs)); i = next.Add(1) - 1 {
+				if drawn[i], errs[i] = write(dir, clean(figs[i])); errs[i] != nil {
+					errs[i] = fmt.Errorf("draw: %s: %w", figs[i].Name, errs[i])
+				}
+			}
+		})
+	}
+	all.Wait()
+	return drawn, cmp.Or(errs...)
 }
 
 // clean makes one printable line of each text, which holds names from configs and
