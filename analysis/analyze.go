@@ -48,7 +48,6 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	a.ollamaGaps()
 	a.ollamaGreedy()
 	a.answer()
-	a.weightTypes()
 	a.axes()
 	a.device()
 	a.memoryWall()

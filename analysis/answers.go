@@ -8,47 +8,6 @@ type Answers struct {
 	Tails       []TailTrend         `json:"tails"`       // one for each backend x batch
 	Feasibility []FeasibilityAnswer `json:"feasibility"` // one for each backend x batch
 	FirstChange []FirstChange       `json:"first_change"`
-
-	WeightTypes []WeightTypeAnswer `json:"weight_types,omitempty"` // one for each of Result.WeightTypes
-}
-
-// WeightTypeAnswer says which weight type of a model is fastest, and whether
-// decode time follows the bytes that a token reads. A type in Slower is bound by
-// computing (dequantising), not by memory.
-type WeightTypeAnswer struct {
-	Model       string       `json:"model"`
-	BackendKind string       `json:"backend_kind"`
-	Device      string       `json:"device"`
-	BatchSize   int          `json:"batch_size"`
-	At          string       `json:"at,omitempty"` // as of WeightTypes
-	ParamsM     *float64     `json:"params_millions_effective"`
-	NTypes      int          `json:"n_types"`
-	Base        string       `json:"base_weight_type"`
-	Decode      FastestType  `json:"decode"`
-	Prefill     *FastestType `json:"prefill"`   // of the longest prompt; nil where a type lacks it
-	Tolerance   float64      `json:"tolerance"` // of Slower and Faster
-	Slower      []string     `json:"slower"`    // than their bytes by more than Tolerance
-	Faster      []string     `json:"faster"`    // than their bytes by more than Tolerance
-	Open        []string     `json:"open"`      // neither, nor within Tolerance
-	Verdict     string       `json:"verdict"`   // follows, slower, faster, not_identified or unknown
-	Why         string       `json:"why"`
-}
-
-// FastestType puts the weight types of a model in order. Ratios are of times;
-// intervals are of 95 %, from the scatter of the calls of one process each.
-type FastestType struct {
-	Scenario       string          `json:"scenario"`                     // or AllScenarios
-	PromptTokens   *float64        `json:"prompt_tokens"`                // nil over AllScenarios
-	Type           string          `json:"weight_type"`                  // the fastest
-	MS             float64         `json:"ms"`                           // decode: per token
-	BaseRatio      float64         `json:"base_ratio"`                   // of the type with most bytes to the fastest
-	BaseRatioCI    *stats.Interval `json:"base_ratio_ci_within_process"` // nil where they are the same
-	Next           string          `json:"next_weight_type"`
-	NextRatio      float64         `json:"next_ratio"` // of the next to the fastest
-	NextRatioCI    *stats.Interval `json:"next_ratio_ci_within_process"`
-	Slowest        string          `json:"slowest_weight_type"`
-	SlowestRatio   float64         `json:"slowest_ratio"` // of the slowest to the type with most bytes
-	SlowestRatioCI *stats.Interval `json:"slowest_ratio_ci_within_process"`
 }
 
 // SlopeAnswer says how latency grows with size, and whether the data can tell.

@@ -248,7 +248,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 			return
 		}
 	}
-	for _, want := range []string{"Fits.SlopeT", "Fits.SlopeBoot", "WeightTypes.Types.Times.DecodeRatioCI", "WeightTypes.Types.OverBytesCI", "Answers.WeightTypes.Decode.NextRatioCI",
+	for _, want := range []string{"Fits.SlopeT", "Fits.SlopeBoot", "WeightTypes.Types.Times.DecodeRatioCI", "WeightTypes.Types.OverAll.OverBytesCI", "Answers.WeightTypes.Decode.NextRatioCI",
 		"Answers.DecodeLengths.CI", "PrefillLengthFits.ExponentT", "Crosscheck.Counters.RatioCI", "Crosscheck.Client.RatioCI", "DecodeLengthFits.Position.CI", "GapLaws.FixedT"} {
 		if seen[want] == 0 {
 			t.Errorf("no run has %s; there are %v", want, seen)

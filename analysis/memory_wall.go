@@ -158,7 +158,7 @@ func (a *analyzer) wallCell(s cells.Series, m *cells.Model, rows []*runs.Row, co
 	}
 	ran := false
 	told := rows[max(slices.IndexFunc(rows, (*runs.Row).OK), 0)] // a call that failed knows what was asked for, and not what came of it
-	c.settings = settingsOf(told).Without("n_gpu_layers", "vram_limit_gib", cells.SettingDType)
+	c.settings = cells.SettingsOf(told).Without(cells.SettingGPULayers, cells.SettingVRAMLimit, cells.SettingDType)
 	var worst *runs.Row
 	for _, r := range rows {
 		if c.LimitGiB == nil {

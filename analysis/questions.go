@@ -13,6 +13,7 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/weights"
 )
 
 // Answer is what a question found in a run. Its exported fields stand in
@@ -28,6 +29,7 @@ type Answer interface {
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
 	return []Answer{
+		weights.Ask(c),
 		ceilings.Ask(c),
 		lengths.Ask(c),
 	}

@@ -42,7 +42,6 @@ type Result struct {
 	Axes            []axes.Comparison  `json:"axes,omitempty"`              // backends that differ in one setting; empty where none do
 	AxisTrends      []axes.Trend       `json:"axis_trends,omitempty"`       // the same over the sizes
 	Threads         []axes.BestThreads `json:"best_threads,omitempty"`      // empty where the number of threads does not vary
-	WeightTypes     []WeightTypes      `json:"weight_types,omitempty"`      // the types of one model side by side; empty where each has one
 	Device          []DeviceCell       `json:"device,omitempty"`            // device time, memory and power; empty where nothing ran on a GPU
 	DeviceFits      []DeviceFit        `json:"device_fits,omitempty"`       // scaling of decode by both clocks
 	MemoryWall      *MemoryWall        `json:"memory_wall,omitempty"`       // where models stop fitting into device memory; nil where the run does not vary that

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -28,8 +29,8 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		t.Fatalf("%d cells, %d without the deep ones; %d depths", len(with.Cells), len(without.Cells), len(Get[lengths.Answer](with).DecodeDepths))
 	}
 	joint := func(r *Result) map[string]any {
-		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": Get[lengths.Answer](r).PrefillLengths, "prefill fits": Get[lengths.Answer](r).PrefillLengthFits, "weight types": r.WeightTypes,
-			"slopes": r.Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": r.Answers.WeightTypes,
+		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": Get[lengths.Answer](r).PrefillLengths, "prefill fits": Get[lengths.Answer](r).PrefillLengthFits, "weight types": Get[weights.Answer](r).WeightTypes,
+			"slopes": r.Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
 			"linearity": r.Ollama.Linearity, "projections": r.Ollama.Projections, "correlations": r.Correlations, "two predictors": r.TwoPredictors}
 		put := func(kind, scenario string, v any) {
 			if scenario == cells.AllScenarios {
@@ -163,7 +164,7 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 		"batch":    func(r *runs.Row) { r.BatchSizeConfig, r.BatchSize = 4, new(4) },
 	} {
 		rows := celltest.TypeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
-		if r := analyzeRows(t, rows); len(r.WeightTypes) != 1 {
+		if r := weights.Ask(celltest.Set(t, rows)); len(r.WeightTypes) != 1 {
 			t.Fatalf("%d comparisons of two types", len(r.WeightTypes))
 		}
 		for i := range rows {
@@ -171,8 +172,8 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 				change(&rows[i])
 			}
 		}
-		if r := analyzeRows(t, rows); len(r.WeightTypes) != 0 || len(r.Axes) != 0 {
-			t.Errorf("%s: two types compared: %+v %+v", what, r.WeightTypes, r.Axes)
+		if r := analyzeRows(t, rows); len(Get[weights.Answer](r).WeightTypes) != 0 || len(r.Axes) != 0 {
+			t.Errorf("%s: two types compared: %+v %+v", what, Get[weights.Answer](r).WeightTypes, r.Axes)
 		}
 		wall := wallOf(t, wallRun(func(r *runs.Row) {
 			if r.Backend == "card" {

@@ -21,6 +21,9 @@ type Group struct {
 	Warm []*runs.Row // repetitions
 }
 
+// Settings are those under which the group's first call was measured.
+func (g *Group) Settings() Settings { return SettingsOf(g.Rows[0]) }
+
 // ModelsOf lists a backend's models by size, those of unknown size last.
 func (set *Set) ModelsOf(backend string) []*Model {
 	return set.byBackend[backend]
@@ -73,20 +76,28 @@ func (set *Set) RowsOf(s Series, model, scenario, mode string) []*runs.Row {
 }
 
 // WholeSet has the scenarios that a model must have run in for its geometric mean
-// to be compared with the others': the largest set of any model, of several such
-// the one that most models have. Counting them would not do: without the longest
-// answers a mean is another one than without the shortest.
-func (set *Set) WholeSet(s Series, mode string) (whole []string) {
-	models := map[string]int{}
+// to be compared with the others': the Largest set of any model. Counting them would
+// not do: without the longest answers a mean is another one than without the
+// shortest.
+func (set *Set) WholeSet(s Series, mode string) []string {
+	var all [][]string
 	for _, m := range set.ModelsOf(s.Backend) {
-		g := set.Aggregate(s, m.Name, mode)
-		if g == nil {
-			continue
+		if g := set.Aggregate(s, m.Name, mode); g != nil {
+			all = append(all, g.Scenarios)
 		}
-		k := strings.Join(g.Scenarios, "\x00")
-		models[k]++
-		if have := models[strings.Join(whole, "\x00")]; len(g.Scenarios) > len(whole) || len(g.Scenarios) == len(whole) && models[k] > have {
-			whole = g.Scenarios
+	}
+	return Largest(all)
+}
+
+// Largest is the largest of sets of scenarios, of several such the one that comes
+// most often.
+func Largest(sets [][]string) (whole []string) {
+	times := map[string]int{}
+	for _, set := range sets {
+		k := strings.Join(set, "\x00")
+		times[k]++
+		if len(set) > len(whole) || len(set) == len(whole) && times[k] > times[strings.Join(whole, "\x00")] {
+			whole = set
 		}
 	}
 	return whole

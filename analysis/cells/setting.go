@@ -20,6 +20,9 @@ const (
 	SettingDType        = "dtype"
 	SettingProgram      = "program"
 	SettingPace         = "pace"
+	SettingDevice       = "device"
+	SettingGPULayers    = "n_gpu_layers"
+	SettingVRAMLimit    = "vram_limit_gib"
 )
 
 // Setting is one setting in which the backends of a run may differ.
@@ -60,12 +63,12 @@ const (
 var AllSettings = []Setting{
 	{Name: SettingKind, Held: true, of: func(r *runs.Row) Value { return worded(r.BackendKind) }},
 	{Name: SettingProgram, of: program},
-	{Name: "device", of: func(r *runs.Row) Value { return worded(r.Device) }},
+	{Name: SettingDevice, of: func(r *runs.Row) Value { return worded(r.Device) }},
 	{Name: SettingDType, of: func(r *runs.Row) Value { return worded(r.WeightType) }},
 	{Name: SettingBatchSize, Numbers: true, of: func(r *runs.Row) Value { return number(r.Sequences()) }},
 	{Name: SettingThreads, OnlyMode: record.ModeDecode, Numbers: true, of: decodeThreads},
 	{Name: SettingThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *runs.Row) Value { return number(r.ThreadsBatch()) }},
-	{Name: "n_gpu_layers", Numbers: true, of: gpuLayers},
+	{Name: SettingGPULayers, Numbers: true, of: gpuLayers},
 	{Name: "flash_attn", of: func(r *runs.Row) Value { return worded(r.FlashAttention) }},
 	{Name: "kv_type", of: func(r *runs.Row) Value {
 		if r.KVTypeK == r.KVTypeV {
@@ -92,7 +95,7 @@ var AllSettings = []Setting{
 	{Name: SettingPace, of: pace},
 	{Name: "cpu_affinity", of: affinity},
 	{Name: "context_tokens", Numbers: true, of: func(r *runs.Row) Value { return number(r.NCtx / r.Sequences()) }},
-	{Name: "vram_limit_gib", Held: true, of: func(r *runs.Row) Value {
+	{Name: SettingVRAMLimit, Held: true, of: func(r *runs.Row) Value {
 		if r.VRAMLimitGiB == nil {
 			return Value{Label: "the whole card"}
 		}

@@ -19,7 +19,6 @@ const (
 	KindOverview   = "overview"    // all backends of one mode, over all scenarios
 	KindScaling    = "scaling"     // one backend and mode over all scenarios
 	KindBytes      = "bytes"       // decode time against weight bytes read per token
-	KindWeights    = "weights"     // decode time per token against bytes read, over the weight types of one model
 	KindWall       = "memory_wall" // decode time and device memory against size, under limits of that memory
 	KindTokens     = "tokens"      // decode time by position in the answer
 	KindCrosscheck = "crosscheck"  // ratios of Ollama's times to native ones against size
@@ -38,7 +37,7 @@ func Write(dir string, r *analysis.Result) ([]figure.Drawn, error) {
 // figures are all that r has data for.
 func figures(r *analysis.Result) []figure.Figure {
 	b := newBook(r)
-	return slices.Concat(b.overviews(), b.scaling(KindScaling), b.bytesFigure(), b.weightFigures(), b.wallFigures(), b.tokenFigures(),
+	return slices.Concat(b.overviews(), b.scaling(KindScaling), b.bytesFigure(), b.wallFigures(), b.tokenFigures(),
 		r.Figures(), b.tailFigure(), b.crosscheckFigures(), b.shareFigures(), b.scaling(KindScenario))
 }
 

@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/plot"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/weights"
 	"llmscale/runner/record"
 )
 
@@ -23,10 +24,10 @@ func (w *writer) answer() {
 	if seen := w.disturbed(); seen != "" {
 		d.Say("**The machine was not at rest** when this run began, which bears on every figure below: %s. See “Warnings”.", seen)
 	}
-	weights := w.weightSentences()
-	if w.oneSize() && len(weights) > 0 { // size cannot be the answer: the types are
-		d.Add(weights)
-		weights = nil
+	types := doc.List(analysis.Get[weights.Answer](w.r).Sentences())
+	if w.oneSize() && len(types) > 0 { // size cannot be the answer: the types are
+		d.Add(types)
+		types = nil
 	}
 	settings := w.axisSentences()
 	if asked := len(w.r.Threads) > 0 || len(w.compared()) > 0; asked && len(settings) > 0 { // it is what the run is for
@@ -34,7 +35,7 @@ func (w *writer) answer() {
 		settings = nil
 	}
 	w.summary()
-	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), weights,
+	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
 		w.tailSentences(), w.feasibilitySentences())
 	if s := w.compareSentence(); s != "" {
 		items = append(items, s)

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"regexp"
@@ -11,7 +10,6 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
-	"llmscale/analysis/stats"
 )
 
 // typesOf makes up one model in several weight types, a backend for each: decode
@@ -92,28 +90,6 @@ func TestRatioIntervalPattern(t *testing.T) { // that the pattern finds what it 
 	} {
 		if got := ratioInterval.MatchString(s); got != want {
 			t.Errorf("%s: %v", s, got)
-		}
-	}
-}
-
-// TestFastestTold: over several models a sentence says where the calls leave it open which type is fastest.
-func TestFastestTold(t *testing.T) {
-	clear, open := &stats.Interval{Low: 1.1, High: 1.5}, &stats.Interval{Low: .9, High: 1.2}
-	answers := func(leads ...*stats.Interval) (out []analysis.WeightTypeAnswer) {
-		for i, ci := range leads {
-			out = append(out, analysis.WeightTypeAnswer{Model: fmt.Sprint("m", i), Base: "f32",
-				Decode: analysis.FastestType{Type: "f16", BaseRatio: 1.2, Next: "f32", NextRatio: 1.2, NextRatioCI: ci}})
-		}
-		return out
-	}
-	const says = "the calls do not tell it from the next"
-	for want, as := range map[string][]analysis.WeightTypeAnswer{
-		"most bytes).":                         answers(clear, clear, clear, clear),
-		"most bytes; on 2 of 4 " + says + ").": answers(clear, open, nil, clear),
-		"most bytes; on 3 of 3 " + says + ").": answers(open, nil, open),
-	} {
-		if got := fastestOverModels(as, "here"); !strings.HasSuffix(got, want) {
-			t.Errorf("want %q: %s", want, got)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package analysis
+package weights
 
 import (
 	"math"
@@ -6,14 +6,17 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/runs"
 )
+
+func ask(t *testing.T, rows []runs.Row) *Answer { return Ask(celltest.Set(t, rows)) }
 
 // TestWeightTypesThatFollowTheirBytes: 0.01 ms for each MB and 2 ms beside, in
 // four types.
 func TestWeightTypesThatFollowTheirBytes(t *testing.T) {
 	types, mb := []string{"f32", "f16", "q8_0", "q4_0"}, []float64{4000, 2000, 1000, 500}
 	law := func(mb float64) float64 { return 2 + 0.01*mb }
-	r := analyzeRows(t, celltest.TypeRun(types, mb, law))
+	r := ask(t, celltest.TypeRun(types, mb, law))
 	if len(r.WeightTypes) != 1 || len(r.Answers.WeightTypes) != 1 {
 		t.Fatalf("%d comparisons, %d answers", len(r.WeightTypes), len(r.Answers.WeightTypes))
 	}
@@ -54,7 +57,7 @@ func TestWeightTypesThatFollowTheirBytes(t *testing.T) {
 // bytes one takes half as long again.
 func TestWeightTypeThatIsSlowerThanItsBytes(t *testing.T) {
 	types := []string{"f32", "f16", "q8_0", "q6_K", "q4_0"}
-	r := analyzeRows(t, celltest.TypeRun(types, []float64{4000, 2000, 1000, 800, 500}, func(mb float64) float64 {
+	r := ask(t, celltest.TypeRun(types, []float64{4000, 2000, 1000, 800, 500}, func(mb float64) float64 {
 		if mb == 800 {
 			return 12
 		}
@@ -74,10 +77,10 @@ func TestWeightTypeThatIsSlowerThanItsBytes(t *testing.T) {
 // One type is no comparison, and three are too few for a line.
 func TestFewWeightTypes(t *testing.T) {
 	law := func(mb float64) float64 { return mb / 100 }
-	if r := analyzeRows(t, celltest.TypeRun([]string{"f16"}, []float64{2000}, law)); len(r.WeightTypes) != 0 || len(r.Answers.WeightTypes) != 0 {
+	if r := ask(t, celltest.TypeRun([]string{"f16"}, []float64{2000}, law)); len(r.WeightTypes) != 0 || len(r.Answers.WeightTypes) != 0 {
 		t.Errorf("%+v", r.WeightTypes)
 	}
-	r := analyzeRows(t, celltest.TypeRun([]string{"f32", "f16", "q8_0"}, []float64{4000, 2000, 1000}, law))
+	r := ask(t, celltest.TypeRun([]string{"f32", "f16", "q8_0"}, []float64{4000, 2000, 1000}, law))
 	if len(r.WeightTypes) != 1 || r.WeightTypes[0].Fit.OK || r.WeightTypes[0].Fit.Reason == "" {
 		t.Errorf("%+v", r.WeightTypes)
 	}

@@ -1,4 +1,4 @@
-package report
+package weights
 
 import (
 	"fmt"
@@ -6,36 +6,31 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/plot"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
 
-// weights sets the weight types of a model side by side, where one was measured
-// in several.
-func (w *writer) weights() {
-	if len(w.r.WeightTypes) == 0 {
-		return
+// Sections set the weight types of a model side by side, where one was measured in
+// several.
+func (a *Answer) Sections() []doc.Section {
+	if len(a.WeightTypes) == 0 {
+		return nil
 	}
-	w.doc.Section("Weight types")
-	w.doc.Say("The same model in several weight types, on one device and with the same runtime options. Ratios are to the type that reads most bytes per token; their 95 %% intervals come from the calls of one process each: they hold within one process, and another one may differ by some percent. Decode is the geometric mean over the scenarios. “Over its bytes” is decode time against what the bytes alone would take at the rate of that type, with as large a cost per token common to all types as their times leave room for; a type whose interval lies above %s %% was bound by computing, which is dequantising, not by memory, in the process that was measured. “Off the line” is against the line over the types.", doc.Size(100*analysis.ByteTolerance))
-	for _, s := range w.weightSentences() {
-		w.doc.Add(doc.Paragraph(s))
+	sec := doc.Section{Title: "Weight types"}
+	sec.Say("The same model in several weight types, on one device and with the same runtime options. Ratios are to the type that reads most bytes per token; their 95 %% intervals come from the calls of one process each: they hold within one process, and another one may differ by some percent. Decode is the geometric mean over the scenarios. “Over its bytes” is decode time against what the bytes alone would take at the rate of that type, with as large a cost per token common to all types as their times leave room for; a type whose interval lies above %s %% was bound by computing, which is dequantising, not by memory, in the process that was measured. “Off the line” is against the line over the types.", doc.Size(100*Tolerance))
+	for _, s := range append(a.Sentences(), a.lineSentences()...) {
+		sec.Add(doc.Paragraph(s))
 	}
-	for _, s := range w.lineSentences() {
-		w.doc.Add(doc.Paragraph(s))
-	}
-	w.figures(plot.KindWeights)
-	w.doc.Add(w.weightTable())
+	sec.Add(doc.Pictures(kind), a.table())
+	return []doc.Section{sec}
 }
 
-func (w *writer) weightTable() doc.Table {
+func (a *Answer) table() doc.Table {
 	var scenarios []string
-	for i := range w.r.WeightTypes {
-		for _, at := range w.r.WeightTypes[i].Types[0].Times {
+	for i := range a.WeightTypes {
+		for _, at := range a.WeightTypes[i].Types[0].Times {
 			if at.Scenario != cells.AllScenarios && !slices.Contains(scenarios, at.Scenario) {
 				scenarios = append(scenarios, at.Scenario)
 			}
@@ -46,11 +41,11 @@ func (w *writer) weightTable() doc.Table {
 		t.Head = append(t.Head, fmt.Sprintf("prefill %s (ms)", doc.Text(s)))
 	}
 	t.Head = append(t.Head, "decode (ms/token)", "ratio", "95 % within one process", "weights read (GB/s)", "over its bytes (%)", "95 % within one process", "off the line (%)")
-	for i := range w.r.WeightTypes {
-		c := &w.r.WeightTypes[i]
+	for i := range a.WeightTypes {
+		c := &a.WeightTypes[i]
 		for j := range c.Types {
 			x := &c.Types[j]
-			row := []string{doc.Text(c.Model), series(x.Backend, c.BatchSize), doc.Text(x.WeightType), doc.Fixed(x.BitsPerWeight, 2), doc.Number(x.MB())}
+			row := []string{doc.Text(c.Model), prose.Of(x.Backend, c.BatchSize).String(), doc.Text(x.WeightType), doc.Fixed(x.BitsPerWeight, 2), doc.Number(x.MB())}
 			for _, s := range scenarios {
 				ms := doc.Unknown
 				for _, at := range x.Times {
@@ -84,23 +79,24 @@ func excessInterval(i *stats.Interval) string {
 	return excess(&i.Low) + " to " + excess(&i.High)
 }
 
-// weightSentences say which type is fastest and whether decode follows the bytes:
+// Sentences say which type is fastest and whether decode follows the bytes:
 // two sentences for a model that stands alone on its device, else two for all.
-func (w *writer) weightSentences() doc.List {
+func (a *Answer) Sentences() []string {
 	type group struct {
 		kind, device, at string
 		batch            int
 	}
 	var groups []group
-	by := map[group][]analysis.WeightTypeAnswer{}
-	for _, a := range w.r.Answers.WeightTypes {
-		g := group{a.BackendKind, a.Device, a.At, a.BatchSize}
+	by := map[group][]*Verdict{}
+	for i := range a.Answers.WeightTypes {
+		v := &a.Answers.WeightTypes[i]
+		g := group{v.BackendKind, v.Device, v.At, v.BatchSize}
 		if by[g] == nil {
 			groups = append(groups, g)
 		}
-		by[g] = append(by[g], a)
+		by[g] = append(by[g], v)
 	}
-	var out doc.List
+	var out []string
 	for _, g := range groups {
 		where := "on this machine"
 		if len(groups) > 1 {
@@ -113,7 +109,7 @@ func (w *writer) weightSentences() doc.List {
 			where += fmt.Sprintf(" at batch %d", g.batch)
 		}
 		if as := by[g]; len(as) == 1 {
-			out = append(out, fastestSentence(as[0], where), w.bytesSentence(as[0], where))
+			out = append(out, fastestSentence(as[0], where), bytesSentence(as[0], where))
 		} else {
 			out = append(out, fastestOverModels(as, where), bytesOverModels(as, where))
 		}
@@ -121,10 +117,10 @@ func (w *writer) weightSentences() doc.List {
 	return out
 }
 
-func fastestSentence(a analysis.WeightTypeAnswer, where string) string {
-	s := fmt.Sprintf("**Weight types** of %s (%s) %s, by the medians of one process each: decode is fastest in %s", doc.Text(a.Model), doc.Params(a.ParamsM), where, raceText(&a.Decode, a.Base, a.NTypes))
+func fastestSentence(a *Verdict, where string) string {
+	s := fmt.Sprintf("**Weight types** of %s (%s) %s, by the medians of one process each: decode is fastest in %s", doc.Text(a.Model), doc.Params(a.ParamsM), where, lead(&a.Decode, a.Base, a.NTypes))
 	if p := a.Prefill; p != nil {
-		s += fmt.Sprintf("; prefill of %s is fastest in %s", promptText(p.PromptTokens), raceText(p, a.Base, a.NTypes))
+		s += fmt.Sprintf("; prefill of %s is fastest in %s", promptText(p.PromptTokens), lead(p, a.Base, a.NTypes))
 		if p.Slowest != a.Base && p.SlowestRatio > 1 {
 			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s%s)", doc.Text(p.Slowest), doc.Fixed(&p.SlowestRatio, 2), doc.Text(a.Base), tail(prose.OfRatio(p.SlowestRatioCI, 2)))
 		}
@@ -139,19 +135,19 @@ func promptText(tokens *float64) string {
 	return doc.Count(int(*tokens), "token", "tokens")
 }
 
-// raceText names the fastest type, by how much it leads the one with most bytes,
+// lead names the fastest type, by how much it leads the one with most bytes,
 // and whether the calls can tell the next from it. A lead is bold where its interval
 // lies on one side of 1.
-func raceText(f *analysis.FastestType, base string, types int) string {
+func lead(f *Fastest, base string, types int) string {
 	s := fmt.Sprintf("**%s**", doc.Text(f.Type))
 	if f.Type == base {
 		s += ", which reads most bytes"
 	} else {
-		lead := doc.Fixed(&f.BaseRatio, 2) + " times"
+		by := doc.Fixed(&f.BaseRatio, 2) + " times"
 		if !holdsOne(f.BaseRatioCI) {
-			lead = "**" + lead + "**"
+			by = "**" + by + "**"
 		}
-		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", lead, doc.Text(base), prose.OfRatio(f.BaseRatioCI, 2))
+		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", by, doc.Text(base), prose.OfRatio(f.BaseRatioCI, 2))
 		if types == 2 {
 			if holdsOne(f.BaseRatioCI) {
 				s += ", and the calls do not tell the two apart"
@@ -180,23 +176,13 @@ func names(types []string) string {
 	return doc.Join(escaped)
 }
 
-// comparison is the Result's comparison that an answer is about.
-func (w *writer) comparison(a analysis.WeightTypeAnswer) *analysis.WeightTypes {
-	for i, x := range w.r.Answers.WeightTypes {
-		if x.Model == a.Model && x.BackendKind == a.BackendKind && x.Device == a.Device && x.BatchSize == a.BatchSize && x.At == a.At && x.Base == a.Base && x.Decode.MS == a.Decode.MS && i < len(w.r.WeightTypes) {
-			return &w.r.WeightTypes[i]
-		}
-	}
-	return nil
-}
-
 // withinProcess is said of every verdict that rests on the calls alone.
 const withinProcess = ", within one process of each type"
 
-func (w *writer) bytesSentence(a analysis.WeightTypeAnswer, where string) string {
+func bytesSentence(a *Verdict, where string) string {
 	tolerance := doc.Size(100*a.Tolerance) + " %"
-	c := w.comparison(a)
-	if a.Verdict == "unknown" || c == nil || c.SharedFixedMS == nil {
+	c := a.of
+	if a.Verdict == "unknown" {
 		return fmt.Sprintf("Whether decode time of %s follows the bytes that a token reads is **unknown** %s: %s.", doc.Text(a.Model), where, doc.Text(a.Why))
 	}
 	where += withinProcess
@@ -240,7 +226,7 @@ func (w *writer) bytesSentence(a analysis.WeightTypeAnswer, where string) string
 }
 
 // followers are the lighter types of which nothing else is said.
-func followers(c *analysis.WeightTypes, a analysis.WeightTypeAnswer) (out []string) {
+func followers(c *Comparison, a *Verdict) (out []string) {
 	said := slices.Concat([]string{c.Base}, a.Slower, a.Faster, a.Open)
 	for i := range c.Types {
 		if name := c.Name(&c.Types[i]); !slices.Contains(said, name) {
@@ -251,10 +237,10 @@ func followers(c *analysis.WeightTypes, a analysis.WeightTypeAnswer) (out []stri
 }
 
 // fastestOverModels says the same of several models, by the type that is fastest.
-func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
-	say := func(of func(analysis.WeightTypeAnswer) *analysis.FastestType) string {
+func fastestOverModels(as []*Verdict, where string) string {
+	say := func(of func(*Verdict) *Fastest) string {
 		var order []string
-		by := map[string][]analysis.WeightTypeAnswer{}
+		by := map[string][]*Verdict{}
 		n := 0
 		for _, a := range as {
 			f := of(a)
@@ -302,14 +288,14 @@ func fastestOverModels(as []analysis.WeightTypeAnswer, where string) string {
 		}
 		return doc.Join(parts)
 	}
-	s := fmt.Sprintf("**Weight types** %s, by the medians of one process each: decode is fastest %s", where, say(func(a analysis.WeightTypeAnswer) *analysis.FastestType { return &a.Decode }))
-	if p := say(func(a analysis.WeightTypeAnswer) *analysis.FastestType { return a.Prefill }); p != "" {
+	s := fmt.Sprintf("**Weight types** %s, by the medians of one process each: decode is fastest %s", where, say(func(a *Verdict) *Fastest { return &a.Decode }))
+	if p := say(func(a *Verdict) *Fastest { return a.Prefill }); p != "" {
 		s += "; prefill of the longest prompt " + p
 	}
 	return s + "."
 }
 
-func bytesOverModels(as []analysis.WeightTypeAnswer, where string) string {
+func bytesOverModels(as []*Verdict, where string) string {
 	var slower, follows, open []string
 	why := map[string]bool{}
 	reason := ""
@@ -348,7 +334,7 @@ func bytesOverModels(as []analysis.WeightTypeAnswer, where string) string {
 
 // modelAt names the model of a comparison, and its settings where others of it have
 // other ones.
-func modelAt(c *analysis.WeightTypes) string {
+func modelAt(c *Comparison) string {
 	if c.At == "" {
 		return doc.Text(c.Model)
 	}
@@ -356,12 +342,12 @@ func modelAt(c *analysis.WeightTypes) string {
 }
 
 // lineSentences describe the lines over the types, and say why there are none.
-func (w *writer) lineSentences() doc.List {
-	var out doc.List
+func (a *Answer) lineSentences() []string {
+	var out []string
 	var order []string
 	without := map[string][]string{}
-	for i := range w.r.WeightTypes {
-		c := &w.r.WeightTypes[i]
+	for i := range a.WeightTypes {
+		c := &a.WeightTypes[i]
 		f := &c.Fit
 		if !f.OK || f.FixedMS == nil || f.MSPerMB == nil {
 			if without[f.Reason] == nil {
@@ -378,7 +364,7 @@ func (w *writer) lineSentences() doc.List {
 			s += fmt.Sprintf(", which is %s GB/s", doc.Number(*f.GBPerS))
 		}
 		s += fmt.Sprintf("; R² %s, n = %d.", doc.Fixed(f.R2, 3), f.N)
-		var far *analysis.WeightType
+		var far *Type
 		var slower []string
 		for j := range c.Types {
 			t := &c.Types[j]
@@ -388,12 +374,12 @@ func (w *writer) lineSentences() doc.List {
 			if far == nil || math.Abs(*t.Residual) > math.Abs(*far.Residual) {
 				far = t
 			}
-			if *t.Residual > analysis.ByteTolerance {
+			if *t.Residual > Tolerance {
 				slower = append(slower, c.Name(t))
 			}
 		}
 		if far != nil {
-			s += fmt.Sprintf(" Farthest off it is %s (%s %%); slower than the line by more than %s %%: ", doc.Text(c.Name(far)), doc.SignedPercent(far.Residual), doc.Size(100*analysis.ByteTolerance))
+			s += fmt.Sprintf(" Farthest off it is %s (%s %%); slower than the line by more than %s %%: ", doc.Text(c.Name(far)), doc.SignedPercent(far.Residual), doc.Size(100*Tolerance))
 			if len(slower) > 0 {
 				s += names(slower) + "."
 			} else {

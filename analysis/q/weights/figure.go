@@ -1,27 +1,29 @@
-package plot
+package weights
 
 import (
 	"fmt"
 
-	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	words "llmscale/internal/text"
 )
 
-// weightFigures show decode time per token against the bytes that a token reads,
-// a point for each weight type of one model, where the types are enough for a
-// line.
-func (b *book) weightFigures() []figure.Figure {
+// kind of the figures.
+const kind = "weights"
+
+// Figures show decode time per token against the bytes that a token reads, a point
+// for each weight type of one model, where the types are enough for a line.
+func (a *Answer) Figures() []figure.Figure {
 	var out []figure.Figure
-	for i := range b.r.WeightTypes {
-		if w := &b.r.WeightTypes[i]; w.Fit.OK {
-			out = append(out, weightFigure(w))
+	for i := range a.WeightTypes {
+		if w := &a.WeightTypes[i]; w.Fit.OK {
+			out = append(out, w.figure())
 		}
 	}
 	return out
 }
 
-func weightFigure(w *analysis.WeightTypes) figure.Figure {
+func (w *Comparison) figure() figure.Figure {
 	look := figure.Series(0).Stroke(1.2)
 	points := figure.Layer{Look: look}
 	var x, y figure.Span
@@ -33,7 +35,7 @@ func weightFigure(w *analysis.WeightTypes) figure.Figure {
 	}
 	// From 0, so that the fixed part of the line is seen.
 	f := figure.Figure{
-		Kind:  KindWeights,
+		Kind:  kind,
 		Name:  "weight_types_" + w.Model + cells.Series{BatchSize: w.BatchSize}.FileSuffix(),
 		Title: "Decode time against weight bytes, by weight type: " + w.Model,
 		X:     figure.LinearAxis("weights read per decoded token (MB)", x, 0, 0, x.High*1.1),
@@ -62,7 +64,7 @@ func weightFigure(w *analysis.WeightTypes) figure.Figure {
 	if w.Fit.R2 != nil {
 		law += fmt.Sprintf(", R² %.3f", *w.Fit.R2)
 	}
-	f.Subtitle = fmt.Sprintf("mode kv_decode · %s · geometric mean over scenarios of the median time per token · %s", count(w.Fit.NTypes, "weight type", "weight types"), law)
+	f.Subtitle = fmt.Sprintf("mode kv_decode · %s · geometric mean over scenarios of the median time per token · %s", words.Counted(w.Fit.NTypes, "weight type", "weight types"), law)
 	f.Caption = fmt.Sprintf("Decode time per token of %s against the weight bytes that one token reads, a point for each weight type. The line is least squares over the types: %s. "+
 		"The dashed line is what the bytes alone take at the rate of %s, the type that reads most: types near it are bound by reading weights, types above it spend time on dequantising or on a cost that does not depend on the type.",
 		w.Model, law, w.Base)
