@@ -75,9 +75,9 @@ func (a *analyzer) firstChange(s cells.Series) FirstChange {
 	for i := 1; i < len(all); i++ {
 		prev, z := before(all, i), all[i]
 		step := ChangeStep{From: prev.model.Name, To: z.model.Name, ParamsM: z.model.ParamsMillions,
-			SizeGrowth: ratio(z.model.ParamsMillions, prev.model.ParamsMillions), SizeTotal: ratio(z.model.ParamsMillions, base.model.ParamsMillions),
-			LatencyGrowth: ratio(z.decode, prev.decode), LatencyTotal: ratio(z.decode, base.decode),
-			TailGrowth: ratio(z.p95, prev.p95), TailTotal: ratio(z.p95, base.p95),
+			SizeGrowth: stats.Ratio(z.model.ParamsMillions, prev.model.ParamsMillions), SizeTotal: stats.Ratio(z.model.ParamsMillions, base.model.ParamsMillions),
+			LatencyGrowth: stats.Ratio(z.decode, prev.decode), LatencyTotal: stats.Ratio(z.decode, base.decode),
+			TailGrowth: stats.Ratio(z.p95, prev.p95), TailTotal: stats.Ratio(z.p95, base.p95),
 			Failed: z.failed, FailedStatus: z.status}
 		if step.LatencyTotal != nil && step.SizeTotal != nil && *step.SizeTotal > 1 {
 			step.LatencyDoubling = stats.Finite(math.Pow(*step.LatencyTotal, math.Ln2/math.Log(*step.SizeTotal)))

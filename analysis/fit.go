@@ -13,9 +13,8 @@ import (
 	words "llmscale/internal/text"
 )
 
-// minPoints is the fewest models of different size that a line is fitted to. Two
-// would always lie on it: a slope without any measure of its error.
-const minPoints = 3
+// minPoints is the fewest models of different size that a line is fitted to.
+const minPoints = stats.MinPoints
 
 // minLeft is the fewest models of different size that a leave-one-out fit keeps.
 const minLeft = minPoints

@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -220,9 +221,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range r.OllamaGaps { // no intervals, but many fields
-			r.OllamaGaps[i] = OllamaGap{}
-		}
+		Get[crosscheck.Answer](r).Parts = nil // no intervals, but many fields
 		intervals(t, reflect.ValueOf(r), "Result", func(path string, e float64, ci *stats.Interval) {
 			name := path[1+len("Result"):]
 			kind := ""
@@ -249,7 +248,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"Fits.SlopeT", "Fits.SlopeBoot", "WeightTypes.Types.Times.DecodeRatioCI", "WeightTypes.Types.OverAll.OverBytesCI", "Answers.WeightTypes.Decode.NextRatioCI",
-		"Answers.DecodeLengths.CI", "PrefillLengthFits.ExponentT", "Crosscheck.Counters.RatioCI", "Crosscheck.Client.RatioCI", "DecodeLengthFits.Position.CI", "GapLaws.FixedT"} {
+		"Answers.DecodeLengths.CI", "PrefillLengthFits.ExponentT", "Comparisons.Counters.RatioCI", "Comparisons.Client.RatioCI", "DecodeLengthFits.Position.CI", "GapLaws.FixedT"} {
 		if seen[want] == 0 {
 			t.Errorf("no run has %s; there are %v", want, seen)
 		}

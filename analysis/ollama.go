@@ -142,15 +142,8 @@ func ollamaWarmup(m *cells.Model, scenario string, g *cells.Group) OllamaWarmup 
 	w := OllamaWarmup{Backend: m.Backend, Model: m.Name, Scenario: scenario,
 		WarmupN: len(g.Cold), WarmupInferMS: cells.MedianField(g.Cold, infer), WarmupLoadMS: cells.MedianField(g.Cold, load), WarmupTotalMS: cells.MedianField(g.Cold, total),
 		MeasuredN: len(g.Warm), MeasuredInferMS: cells.MedianField(g.Warm, infer), MeasuredLoadMS: cells.MedianField(g.Warm, load), MeasuredTotalMS: cells.MedianField(g.Warm, total)}
-	w.RatioInfer, w.RatioTotal = ratio(w.WarmupInferMS, w.MeasuredInferMS), ratio(w.WarmupTotalMS, w.MeasuredTotalMS)
+	w.RatioInfer, w.RatioTotal = stats.Ratio(w.WarmupInferMS, w.MeasuredInferMS), stats.Ratio(w.WarmupTotalMS, w.MeasuredTotalMS)
 	return w
-}
-
-func ratio(a, b *float64) *float64 {
-	if a == nil || b == nil {
-		return nil
-	}
-	return stats.Finite(*a / *b)
 }
 
 func earlyStop(m *cells.Model, scenario string, rows []*runs.Row) OllamaEarlyStop {

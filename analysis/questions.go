@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/ceilings"
+	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/weights"
 )
@@ -32,6 +33,7 @@ func ask(c *cells.Set) []Answer {
 		weights.Ask(c),
 		ceilings.Ask(c),
 		lengths.Ask(c),
+		crosscheck.Ask(c),
 	}
 }
 

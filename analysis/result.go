@@ -27,36 +27,32 @@ type Result struct {
 	Counts        runs.Counts   `json:"counts"`
 	Manifest      runs.Manifest `json:"manifest"`
 
-	Models          []cells.Model      `json:"models"`                      // one for each backend x model that was planned or measured
-	Cells           []cells.Cell       `json:"cells"`                       // one for each backend x model x scenario x mode with ok rows
-	Aggregates      []cells.Aggregate  `json:"aggregates"`                  // cells joined over scenarios
-	Fits            []Fit              `json:"fits"`                        // log-log, per scenario and over all
-	OffsetFits      []OffsetFit        `json:"offset_fits"`                 // a + b*P and a + b*P^s
-	Correlations    []Correlation      `json:"correlations"`                // Spearman of parameters, layers, width against latency
-	TwoPredictors   []TwoPredictorFit  `json:"two_predictors"`              // ln latency on ln parameters and ln layers
-	Tokens          []TokenSeries      `json:"tokens"`                      // decode time by position
-	Tails           []Tail             `json:"tails"`                       // decode tail ratios
-	DecodeFractions []DecodeFraction   `json:"decode_fractions"`            // share of decode in end-to-end
-	Batches         []Batch            `json:"batches,omitempty"`           // by sequences decoded together; empty where all calls have as many
-	Builds          []Build            `json:"builds,omitempty"`            // programs that measured; empty where there is one
-	Axes            []axes.Comparison  `json:"axes,omitempty"`              // backends that differ in one setting; empty where none do
-	AxisTrends      []axes.Trend       `json:"axis_trends,omitempty"`       // the same over the sizes
-	Threads         []axes.BestThreads `json:"best_threads,omitempty"`      // empty where the number of threads does not vary
-	Device          []DeviceCell       `json:"device,omitempty"`            // device time, memory and power; empty where nothing ran on a GPU
-	DeviceFits      []DeviceFit        `json:"device_fits,omitempty"`       // scaling of decode by both clocks
-	MemoryWall      *MemoryWall        `json:"memory_wall,omitempty"`       // where models stop fitting into device memory; nil where the run does not vary that
-	Warmups         []Warmup           `json:"warmups"`                     // warm-up against steady state
-	EventGaps       []EventGap         `json:"event_gaps"`                  // host clock against device clock; empty without device times
-	Phases          *PhaseSum          `json:"phases"`                      // whether the phases add up; nil without end-to-end times of their own
-	Said            []Said             `json:"said"`                        // an answer of each model whose weights were not made up here
-	Failed          []FailedCell       `json:"failed"`                      // cells with calls that gave no measurement
-	Disturbed       []DisturbedCall    `json:"disturbed,omitempty"`         // repetitions that something took the cores from; nil where there are none
-	Invalid         []InvalidCell      `json:"invalid,omitempty"`           // cells with calls that something spoilt, whole or in part; nil where there are none
-	Ollama          *Ollama            `json:"ollama,omitempty"`            // nil unless Ollama was measured
-	Crosscheck      []Crosscheck       `json:"ollama_crosscheck,omitempty"` // phases by Ollama, native and llama-bench; empty without a pair of backends
-	GapLaws         []GapLaw           `json:"ollama_gap_laws,omitempty"`   // how the gaps grow with the work
-	OllamaGaps      []OllamaGap        `json:"ollama_gap,omitempty"`        // where the time of a call through Ollama goes
-	OllamaGreedy    []OllamaGreedy     `json:"ollama_greedy,omitempty"`     // answers of both, token by token
+	Models          []cells.Model      `json:"models"`                 // one for each backend x model that was planned or measured
+	Cells           []cells.Cell       `json:"cells"`                  // one for each backend x model x scenario x mode with ok rows
+	Aggregates      []cells.Aggregate  `json:"aggregates"`             // cells joined over scenarios
+	Fits            []Fit              `json:"fits"`                   // log-log, per scenario and over all
+	OffsetFits      []OffsetFit        `json:"offset_fits"`            // a + b*P and a + b*P^s
+	Correlations    []Correlation      `json:"correlations"`           // Spearman of parameters, layers, width against latency
+	TwoPredictors   []TwoPredictorFit  `json:"two_predictors"`         // ln latency on ln parameters and ln layers
+	Tokens          []TokenSeries      `json:"tokens"`                 // decode time by position
+	Tails           []Tail             `json:"tails"`                  // decode tail ratios
+	DecodeFractions []DecodeFraction   `json:"decode_fractions"`       // share of decode in end-to-end
+	Batches         []Batch            `json:"batches,omitempty"`      // by sequences decoded together; empty where all calls have as many
+	Builds          []Build            `json:"builds,omitempty"`       // programs that measured; empty where there is one
+	Axes            []axes.Comparison  `json:"axes,omitempty"`         // backends that differ in one setting; empty where none do
+	AxisTrends      []axes.Trend       `json:"axis_trends,omitempty"`  // the same over the sizes
+	Threads         []axes.BestThreads `json:"best_threads,omitempty"` // empty where the number of threads does not vary
+	Device          []DeviceCell       `json:"device,omitempty"`       // device time, memory and power; empty where nothing ran on a GPU
+	DeviceFits      []DeviceFit        `json:"device_fits,omitempty"`  // scaling of decode by both clocks
+	MemoryWall      *MemoryWall        `json:"memory_wall,omitempty"`  // where models stop fitting into device memory; nil where the run does not vary that
+	Warmups         []Warmup           `json:"warmups"`                // warm-up against steady state
+	EventGaps       []EventGap         `json:"event_gaps"`             // host clock against device clock; empty without device times
+	Phases          *PhaseSum          `json:"phases"`                 // whether the phases add up; nil without end-to-end times of their own
+	Said            []Said             `json:"said"`                   // an answer of each model whose weights were not made up here
+	Failed          []FailedCell       `json:"failed"`                 // cells with calls that gave no measurement
+	Disturbed       []DisturbedCall    `json:"disturbed,omitempty"`    // repetitions that something took the cores from; nil where there are none
+	Invalid         []InvalidCell      `json:"invalid,omitempty"`      // cells with calls that something spoilt, whole or in part; nil where there are none
+	Ollama          *Ollama            `json:"ollama,omitempty"`       // nil unless Ollama was measured
 	Answers         Answers            `json:"answers"`
 	Asked           []Answer           `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
 	Warnings        []finding.Warning  `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)

@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
@@ -50,7 +51,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		for _, f := range r.DecodeFractions {
 			put("decode fractions", f.Scenario, f)
 		}
-		for _, f := range r.GapLaws {
+		for _, f := range Get[crosscheck.Answer](r).GapLaws {
 			put("gap laws", f.Scenario, f)
 		}
 		for _, f := range r.Ollama.LengthLimited {
@@ -317,38 +318,5 @@ func TestPromptsOfABatch(t *testing.T) {
 	}
 	if p := res.Cells[0].PromptEach(); p == nil || *p != 64 {
 		t.Errorf("%+v", res.Cells[0])
-	}
-}
-
-// TestLlamaBenchAtDepth: llama-bench is set beside native at the same depth or not at
-// all, of one sequence, and a cold pace is named.
-func TestLlamaBenchAtDepth(t *testing.T) {
-	native := celltest.LengthRun(1, []int{16}, 1, celltest.Affine(0, 1), nil)[1]
-	native.ModelFile, native.Device = "m.gguf", "cpu"
-	lines := []runs.LlamaBench{
-		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 9, MS: []float64{1}}, {ModelFile: "m.gguf", Threads: 2, Gen: 16, MS: []float64{1}},
-		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 4096 + 9, MS: []float64{2}},
-	}
-	bench := func(change func(*runs.Row), lines []runs.LlamaBench) Crosscheck {
-		r := runs.RowOf(native.Record())
-		change(&r)
-		c := Crosscheck{Phase: record.ModeDecode}
-		c.bench(lines, &r, []float64{1})
-		return c
-	}
-	if c := bench(func(r *runs.Row) {}, lines); c.BenchRun == nil || c.BenchRun.Depth != 9 {
-		t.Errorf("%+v", c.BenchRun)
-	}
-	if c := bench(func(r *runs.Row) { r.Depth = 4096 }, lines); c.BenchRun == nil || c.BenchRun.Depth != 4105 {
-		t.Errorf("%+v", c.BenchRun)
-	}
-	if c := bench(func(r *runs.Row) { r.Depth = 4096 }, lines[:2]); c.BenchRun != nil || c.Bench.Reason == "" {
-		t.Errorf("depth 4096 beside depth %+v", c.BenchRun)
-	}
-	if c := bench(func(r *runs.Row) { r.BatchSize = new(8) }, lines); c.BenchRun != nil || !strings.Contains(c.Bench.Reason, "one sequence") {
-		t.Errorf("%+v", c.Bench)
-	}
-	if c := bench(func(r *runs.Row) { r.Pace = new("cold") }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
-		t.Errorf("%+v", c.BenchRun)
 	}
 }

@@ -29,6 +29,9 @@ func (set *Set) ModelsOf(backend string) []*Model {
 	return set.byBackend[backend]
 }
 
+// Model is a model as a backend ran it; nil where the backend has none of that name.
+func (set *Set) Model(backend, name string) *Model { return set.byKey[ModelKey{backend, name}] }
+
 // CellsOf are all cells of a series.
 func (set *Set) CellsOf(s Series) []*Cell { return set.cellsOf[s] }
 

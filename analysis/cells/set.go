@@ -51,6 +51,7 @@ func New(run *runs.Run, opt Options) (*Set, error) {
 	set.Models = set.modelList()
 	for i := range set.Models {
 		m := &set.Models[i]
+		set.byKey[ModelKey{m.Backend, m.Name}] = m
 		set.byBackend[m.Backend] = append(set.byBackend[m.Backend], m)
 	}
 	set.summarise()

@@ -103,3 +103,11 @@ func Number(v float64) string {
 	}
 	return s
 }
+
+// RatioAxis shows 1 beside the ratios, in logs where they differ much.
+func RatioAxis(label string, s Span, atLeast, floor float64) Axis {
+	if s.Add(1); s.High/s.Low > 6 {
+		return LogAxis(label, s)
+	}
+	return LinearAxis(label, s, atLeast, floor, math.NaN())
+}

@@ -16,15 +16,14 @@ import (
 
 // Kinds of figures, in the order in which Write returns them.
 const (
-	KindOverview   = "overview"    // all backends of one mode, over all scenarios
-	KindScaling    = "scaling"     // one backend and mode over all scenarios
-	KindBytes      = "bytes"       // decode time against weight bytes read per token
-	KindWall       = "memory_wall" // decode time and device memory against size, under limits of that memory
-	KindTokens     = "tokens"      // decode time by position in the answer
-	KindCrosscheck = "crosscheck"  // ratios of Ollama's times to native ones against size
-	KindTails      = "tails"       // tail ratios against size
-	KindShare      = "share"       // decode share of end-to-end time
-	KindScenario   = "scenario"    // one backend, mode and scenario
+	KindOverview = "overview"    // all backends of one mode, over all scenarios
+	KindScaling  = "scaling"     // one backend and mode over all scenarios
+	KindBytes    = "bytes"       // decode time against weight bytes read per token
+	KindWall     = "memory_wall" // decode time and device memory against size, under limits of that memory
+	KindTokens   = "tokens"      // decode time by position in the answer
+	KindTails    = "tails"       // tail ratios against size
+	KindShare    = "share"       // decode share of end-to-end time
+	KindScenario = "scenario"    // one backend, mode and scenario
 )
 
 // Write draws every figure that r has data for into dir, which it makes if need
@@ -38,7 +37,7 @@ func Write(dir string, r *analysis.Result) ([]figure.Drawn, error) {
 func figures(r *analysis.Result) []figure.Figure {
 	b := newBook(r)
 	return slices.Concat(b.overviews(), b.scaling(KindScaling), b.bytesFigure(), b.wallFigures(), b.tokenFigures(),
-		r.Figures(), b.tailFigure(), b.crosscheckFigures(), b.shareFigures(), b.scaling(KindScenario))
+		r.Figures(), b.tailFigure(), b.shareFigures(), b.scaling(KindScenario))
 }
 
 // book is a Result with what all its figures share.

@@ -2,7 +2,6 @@ package plot
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -75,7 +74,7 @@ func (b *book) tailFigure() []figure.Figure {
 		return nil
 	}
 	f.X = figure.LogAxis(cells.ParamsLabel, x)
-	f.Panels = []figure.Panel{{Y: ratioAxis("token time relative to the median token", y, 0.05, 1), Layers: layers}}
+	f.Panels = []figure.Panel{{Y: figure.RatioAxis("token time relative to the median token", y, 0.05, 1), Layers: layers}}
 	f.Title = "Tail of the decode time per token against model size: " + backendsTitle(plain) + ", all scenarios"
 	f.Subtitle = fmt.Sprintf("mode kv_decode · quantiles over %s tokens for each model, each taken relative to its scenario's median · 1 = no tail%s", tokens, left)
 	f.Caption = "How much slower than the median token the slow ones are, against model size, for " + strings.Join(plain, ", ") + ". 1 is no tail at all. " +
@@ -84,12 +83,4 @@ func (b *book) tailFigure() []figure.Figure {
 		f.Caption += " Not drawn: " + strings.Join(missing, "; ") + "."
 	}
 	return []figure.Figure{f}
-}
-
-// ratioAxis shows 1 beside the ratios, in logs where they differ much.
-func ratioAxis(label string, s figure.Span, atLeast, floor float64) figure.Axis {
-	if s.Add(1); s.High/s.Low > 6 {
-		return figure.LogAxis(label, s)
-	}
-	return figure.LinearAxis(label, s, atLeast, floor, math.NaN())
 }

@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/weights"
@@ -40,9 +41,7 @@ func (w *writer) answer() {
 	if s := w.compareSentence(); s != "" {
 		items = append(items, s)
 	}
-	if s := w.crosscheckShort(); s != "" {
-		items = append(items, s)
-	}
+	items = append(items, analysis.Get[crosscheck.Answer](w.r).Sentences()...)
 	items = append(items, w.invalidSentences()...)
 	if len(items) == 0 {
 		d.Say("**Unknown.** The run has no record from which an answer could be made.")
@@ -306,7 +305,7 @@ func (w *writer) compareSentence() string {
 		return ""
 	}
 	s := "Decode beside decode, at equal sizes on this machine: " + strings.Join(parts, "; ") + "."
-	if len(w.r.Crosscheck) > 0 {
+	if len(analysis.Get[crosscheck.Answer](w.r).Comparisons) > 0 {
 		s += " Decode through Ollama is the server's counter, which holds no sampling; the native one does. “Cross-check with Ollama” compares the like."
 	}
 	return s

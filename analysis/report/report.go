@@ -83,7 +83,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.firstChange()
 	w.warmups()
 	w.eventGaps()
-	w.crosscheck()
+	w.asked("Cross-check with Ollama")
 	w.ollama()
 	w.said()
 	w.failures()

@@ -16,6 +16,10 @@ type Line struct {
 	xMean, sxx float64
 }
 
+// MinPoints is the fewest different x that a line is fitted to where its error
+// counts: two points always lie on one.
+const MinPoints = 3
+
 // OLS fits y = a + b*x. ok is false where no slope is defined: fewer than two
 // points or a single x.
 func OLS(x, y []float64) (l Line, ok bool) {

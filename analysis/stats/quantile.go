@@ -35,6 +35,14 @@ func Finite(v float64) *float64 {
 	return &v
 }
 
+// Ratio is a/b; nil where either is unknown or the quotient is no number.
+func Ratio(a, b *float64) *float64 {
+	if a == nil || b == nil {
+		return nil
+	}
+	return Finite(*a / *b)
+}
+
 // Map has f of each of xs.
 func Map[T, U any](xs []T, f func(T) U) []U {
 	out := make([]U, len(xs))

@@ -143,3 +143,26 @@ func arrivals(firstMS float64, gaps []int64) []int64 {
 	}
 	return at
 }
+
+// Cached is an Edit: the server had the prompts of p128 in its cache, and that of one
+// call of p256.
+func Cached(r *record.Record, all bool) {
+	if all || r.Scenario == "p512" || r.Scenario == "p256" && r.CallIdx != 1 {
+		return
+	}
+	if r.Mode != record.ModeDecode {
+		r.Verdict, r.VerdictReasons = new(record.VerdictInvalid), []string{"prefill: an earlier prompt of this load begins alike, so 128 of the prompt's 128 tokens were cached and not evaluated"}
+		r.PrefillMS, r.OllamaPromptEvalMS, r.LatencyMS, r.TTFTMS, r.OllamaWallMS = new(1e-3), new(1e-3), new(1e-3), new(1e-3), new(1e-3)
+	}
+}
+
+// Halved is an Edit: every second answer has half the length and is scaled to the whole.
+func Halved(r *record.Record, all bool) {
+	if !all || r.CallIdx%2 == 0 {
+		return
+	}
+	half := *r.KVDecodeMS / 2
+	r.OllamaProjected, r.DecodeEquivMS, r.KVDecodeMS, r.OllamaEvalMS = new(true), new(2*half), &half, &half
+	// The 8th step gave the end-of-text token, which is not sent: 8 pieces, 7 times between them.
+	r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS, r.OllamaPieceNS, r.OllamaDoneReason = new(8), new(8), r.OllamaInterTokenNS[:7], r.OllamaPieceNS[:8], new("stop")
+}

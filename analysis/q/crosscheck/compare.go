@@ -1,4 +1,4 @@
-package analysis
+package crosscheck
 
 import (
 	"fmt"
@@ -6,40 +6,33 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
-// Thresholds of what is said about Ollama beside native. docs/statistics.md says why.
-const (
-	// CrosscheckTolerance is the share by which a ratio may be off 1 before the report
-	// looks at the gap, where the ratio's interval excludes 1.
-	CrosscheckTolerance = 0.10
-)
+// Tolerance is the share by which a ratio may be off 1 before the report looks at the
+// gap, where the ratio's interval excludes 1. docs/statistics.md says why.
+const Tolerance = 0.10
 
-// Crosscheck sets one phase of one model in one scenario, as Ollama's HTTP API
+// Comparison sets one phase of one model in one scenario, as Ollama's HTTP API
 // measured it, beside the same as the native backend and llama-bench did. Only the
 // same file (by its SHA-256) on the same kind of device is compared.
-type Crosscheck struct {
-	Native        string   `json:"native_backend"`
-	Ollama        string   `json:"ollama_backend"`
-	BatchSize     int      `json:"batch_size"`
-	Model         string   `json:"model"`
-	ParamsM       *float64 `json:"params_millions_effective"`
-	WeightType    string   `json:"weight_type"`
-	Device        string   `json:"device"`
-	NativeThreads int      `json:"native_n_threads"`
-	OllamaThreads int      `json:"ollama_n_threads"`
-	Scenario      string   `json:"scenario"`
-	Phase         string   `json:"phase"` // prefill or kv_decode
-	PromptTokens  *float64 `json:"prompt_tokens"`
-	OllamaPrompt  *float64 `json:"ollama_prompt_tokens"` // as the server counts them
-	GenTokens     *float64 `json:"gen_tokens"`
+type Comparison struct {
+	Subject
+	WeightType    string   `json:"weight_type" doc:"type that holds most of the weights"`
+	Device        string   `json:"device" doc:"device"`
+	NativeThreads int      `json:"native_n_threads" zero:"unknown" doc:"native's threads for decode"`
+	OllamaThreads int      `json:"ollama_n_threads" zero:"unknown" doc:"threads asked of Ollama"`
+	Phase         string   `json:"phase" doc:"prefill or kv_decode"`
+	PromptTokens  *float64 `json:"prompt_tokens" unit:"tokens" doc:"prompt as native evaluated it"`
+	OllamaPrompt  *float64 `json:"ollama_prompt_tokens" unit:"tokens" doc:"prompt as Ollama counts it"`
+	GenTokens     *float64 `json:"gen_tokens" unit:"tokens" doc:"tokens decoded"`
 
-	NativeN  int      `json:"native_n"`
-	NativeMS *float64 `json:"native_median_ms"` // prefill_ms, or decode_no_sampling_ms
+	NativeN  int      `json:"native_n" unit:"calls" doc:"native calls that count"`
+	NativeMS *float64 `json:"native_median_ms" unit:"ms" doc:"native: median prefill_ms, or decode_no_sampling_ms"`
 	// Counters are Ollama's own: prompt_eval_duration, or eval_duration scaled to the
 	// target. Neither they nor NativeMS hold sampling.
 	Counters Beside `json:"counters"`
@@ -47,14 +40,14 @@ type Crosscheck struct {
 	// last; it is compared with native times that hold sampling.
 	Client   Beside     `json:"client"`
 	Bench    Beside     `json:"llama_bench"`
-	BenchRun *BenchFact `json:"llama_bench_run"` // nil where there is none
+	BenchRun *BenchFact `json:"llama_bench_run" csv:"+"` // nil where there is none
 
-	InvalidNative int      `json:"native_invalid"` // repetitions whose phase is INVALID and left out
-	InvalidOllama int      `json:"ollama_invalid"`
-	Projected     *float64 `json:"ollama_projected_share"` // of the calls whose answer was scaled to the target; nil for prefill
-	SameWeights   *bool    `json:"ollama_weights_equal"`   // whether the server says that it loads this very file; nil: it does not say
-	Differ        []string `json:"ollama_settings_differ"`
-	RecordsDiffer []string `json:"records_differ"` // settings in which the two records differ
+	InvalidNative int      `json:"native_invalid" unit:"calls" doc:"native repetitions left out: this phase is INVALID"`
+	InvalidOllama int      `json:"ollama_invalid" unit:"calls" doc:"Ollama's repetitions left out: this phase is INVALID"`
+	Projected     *float64 `json:"ollama_projected_share" doc:"decode: share of calls whose answer ended early and was scaled to the target"`
+	SameWeights   *bool    `json:"ollama_weights_equal" doc:"whether the server says that it loads this very file; empty where it does not say"`
+	Differ        []string `json:"ollama_settings_differ" sep:"; " doc:"settings that are not, or not known to be, native's"`
+	RecordsDiffer []string `json:"records_differ" sep:"; " doc:"settings in which the records of the two differ"`
 }
 
 // Beside is a time and its ratio to the native one.
@@ -69,87 +62,51 @@ type Beside struct {
 
 // BenchFact says which of llama-bench's lines were compared.
 type BenchFact struct {
-	Depth  int      `json:"n_depth"`
-	Commit string   `json:"build_commit"`
-	Differ []string `json:"differ"` // settings that are not the native ones
+	Depth  int      `json:"n_depth" csv:"llama_bench_depth" unit:"tokens" doc:"positions of the KV cache in use before; 0 for decode where llama-bench did not run at the prompt's length"`
+	Commit string   `json:"build_commit" csv:"llama_bench_commit" doc:"its llama.cpp"`
+	Differ []string `json:"differ" csv:"llama_bench_differs" sep:"; " doc:"its settings that are not native's"`
 }
 
-// pair is a model as a native and an Ollama backend ran it.
-type pair struct {
-	native, ollama cells.Series
-	n, o           *cells.Model
-}
+// phases are the phases that Ollama's counters time.
+var phases = []string{record.ModePrefill, record.ModeDecode}
 
-// pairs lists what can be compared: the same file, by name and hash, on the same
-// device, in the same batches; with the same threads where a native backend has them.
-func (a *analyzer) pairs() []pair {
-	type served struct {
-		cells.Series
-		model string
-	}
-	var out []pair
-	matched := map[served]bool{} // Ollama's, by a native backend of as many threads
-	for _, s := range a.Series {
-		for _, t := range a.Series {
-			if s.BatchSize != t.BatchSize {
-				continue
-			}
-			for _, m := range a.ModelsOf(s.Backend) {
-				if m.BackendKind != cells.KindNative || m.SHA256 == "" {
-					continue
-				}
-				for _, o := range a.ModelsOf(t.Backend) {
-					if o.BackendKind != cells.KindOllama || o.Name != m.Name || o.Device != m.Device || o.SHA256 != m.SHA256 {
-						continue
-					}
-					out = append(out, pair{s, t, m, o})
-					if m.Threads == o.Threads {
-						matched[served{t, o.Name}] = true
-					}
-				}
-			}
-		}
-	}
-	return slices.DeleteFunc(out, func(p pair) bool { return p.n.Threads != p.o.Threads && matched[served{p.ollama, p.o.Name}] })
-}
+// calls are those of a cell, whatever their verdict.
+type calls struct{ all, invalid int }
 
-// crosscheckPhases are the phases that Ollama's counters time.
-var crosscheckPhases = []string{record.ModePrefill, record.ModeDecode}
-
-// crosscheck sets Ollama's phases beside native's.
-func (a *analyzer) crosscheck() {
-	invalid := map[cells.Key]int{}
-	seen := map[cells.Key]bool{} // with calls, whatever their verdict
+// countCalls counts the repetitions that gave a measurement.
+func (a *asker) countCalls() map[cells.Key]calls {
+	out := map[cells.Key]calls{}
 	for i := range a.Run.Rows {
 		r := &a.Run.Rows[i]
 		if !r.OK() || r.IsWarmup {
 			continue
 		}
 		k := cells.SeriesOf(r).Key(r.Model, r.Scenario, r.Mode)
-		seen[k] = true
+		n := out[k]
+		n.all++
 		if r.Invalid() {
-			invalid[k]++
+			n.invalid++
 		}
+		out[k] = n
 	}
-	for _, p := range a.pairs() {
-		for _, sc := range a.Scenarios {
-			for _, phase := range crosscheckPhases {
-				nk, ok := p.native.Key(p.n.Name, sc, phase), p.ollama.Key(p.o.Name, sc, phase)
-				if seen[nk] && seen[ok] {
-					c := a.crosscheckOf(&p, sc, phase)
-					c.InvalidNative, c.InvalidOllama = invalid[nk], invalid[ok]
-					a.res.Crosscheck = append(a.res.Crosscheck, c)
-				}
-			}
-		}
-	}
-	a.gapLaws()
+	return out
 }
 
-func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
+// compare sets Ollama's phases beside native's.
+func (a *asker) compare(p *served, scenario string, of map[cells.Key]calls) {
+	for _, phase := range phases {
+		n, o := of[p.native.Key(p.n.Name, scenario, phase)], of[p.ollama.Key(p.o.Name, scenario, phase)]
+		if n.all > 0 && o.all > 0 {
+			c := a.comparison(p, scenario, phase)
+			c.InvalidNative, c.InvalidOllama = n.invalid, o.invalid
+			a.out.Comparisons = append(a.out.Comparisons, c)
+		}
+	}
+}
+
+func (a *asker) comparison(p *served, scenario, phase string) Comparison {
 	native, ollama := a.RowsOf(p.native, p.n.Name, scenario, phase), a.RowsOf(p.ollama, p.o.Name, scenario, phase)
-	c := Crosscheck{Native: p.native.Backend, Ollama: p.ollama.Backend, BatchSize: p.native.BatchSize, Model: p.n.Name, ParamsM: p.n.ParamsMillions,
-		WeightType: p.n.WeightType, Device: p.n.Device, NativeThreads: p.n.Threads, OllamaThreads: p.o.Threads, Scenario: scenario, Phase: phase,
+	c := Comparison{Subject: p.in(scenario), WeightType: p.n.WeightType, Device: p.n.Device, NativeThreads: p.n.Threads, OllamaThreads: p.o.Threads, Phase: phase,
 		PromptTokens: cells.MedianField(native, func(r *runs.Row) *float64 { return cells.Float(r.PromptTokensRaw) }),
 		OllamaPrompt: cells.MedianField(ollama, func(r *runs.Row) *float64 { return cells.Float(r.PromptTokensRaw) }),
 		GenTokens:    cells.MedianField(native, func(r *runs.Row) *float64 { return cells.Float(r.AnswerTokens()) })}
@@ -187,7 +144,7 @@ func (a *analyzer) crosscheckOf(p *pair, scenario, phase string) Crosscheck {
 }
 
 // unequal says why the two did not do the same work; "" where they did.
-func (c *Crosscheck) unequal(ollama []*runs.Row) string {
+func (c *Comparison) unequal(ollama []*runs.Row) string {
 	gen := cells.MedianField(ollama, func(r *runs.Row) *float64 { return cells.Float(r.AnswerTokens()) })
 	switch {
 	case c.Phase == record.ModeDecode && gen != nil && c.GenTokens != nil && *gen != *c.GenTokens:
@@ -270,7 +227,7 @@ func beside(native, other []float64, unequal string) Beside {
 
 // bench adds what llama-bench measured of the same file: of several tests those
 // with the fewest settings that differ, all of their repetitions together.
-func (c *Crosscheck) bench(lines []runs.LlamaBench, native *runs.Row, nativeMS []float64) {
+func (c *Comparison) bench(lines []runs.LlamaBench, native *runs.Row, nativeMS []float64) {
 	prompt, gen := 0, 0
 	if native.PromptTokensRaw != nil {
 		prompt = *native.PromptTokensRaw
@@ -328,14 +285,14 @@ func recordsDiffer(native, ollama *runs.Row) []string {
 			out = append(out, fmt.Sprintf("%s: native %s, Ollama %s", name, n, o))
 		}
 	}
-	say("n_threads", whole(native.Threads()), whole(ollama.Threads()))
-	say("n_threads_batch", whole(native.ThreadsBatch()), whole(ollama.ThreadsBatch()))
+	say("n_threads", doc.NumberText(native.Threads()), doc.NumberText(ollama.Threads()))
+	say("n_threads_batch", doc.NumberText(native.ThreadsBatch()), doc.NumberText(ollama.ThreadsBatch()))
 	say("n_gpu_layers", fmt.Sprint(runs.LayersOf(native.NGPULayers, native.NLayer+1)), fmt.Sprint(runs.LayersOf(ollama.NGPULayers, native.NLayer+1)))
 	say("flash_attn", native.FlashAttention, ollama.FlashAttention)
 	say("kv_type_k", native.KVTypeK, ollama.KVTypeK)
-	say("n_ctx", whole(native.NCtx), whole(ollama.NCtx))
-	say("n_batch", whole(native.NBatch), whole(ollama.NBatch))
-	say("n_ubatch", whole(native.NUBatch), whole(ollama.NUBatch))
+	say("n_ctx", doc.NumberText(native.NCtx), doc.NumberText(ollama.NCtx))
+	say("n_batch", doc.NumberText(native.NBatch), doc.NumberText(ollama.NBatch))
+	say("n_ubatch", doc.NumberText(native.NUBatch), doc.NumberText(ollama.NUBatch))
 	say("use_mmap", fmt.Sprint(native.UseMmap), fmt.Sprint(ollama.UseMmap))
 	say("pace", native.PaceText(), ollama.PaceText())
 	say("llama.cpp", native.LlamaCommit, ollama.LlamaCommit)

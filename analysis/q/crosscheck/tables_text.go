@@ -1,4 +1,4 @@
-package report
+package crosscheck
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"llmscale/analysis"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	"llmscale/runner/record"
@@ -14,23 +13,23 @@ import (
 
 // settingsThatDiffer lists them once, with the pairs that they are about where these
 // are not all.
-func (w *writer) settingsThatDiffer() (out doc.List) {
+func (a *Answer) settingsThatDiffer() (out doc.List) {
 	var items []string
 	about := map[string][]string{}
-	add := func(p pairKey, differ []string, of string) {
+	add := func(p Pair, differ []string, of string) {
 		for _, d := range differ {
 			s := of + doc.Text(d)
 			if about[s] == nil {
 				items = append(items, s)
 			}
-			if !slices.Contains(about[s], p.String()) {
-				about[s] = append(about[s], p.String())
+			if !slices.Contains(about[s], p.Names()) {
+				about[s] = append(about[s], p.Names())
 			}
 		}
 	}
-	for i := range w.r.Crosscheck {
-		c := &w.r.Crosscheck[i]
-		p := pairOf(c)
+	for i := range a.Comparisons {
+		c := &a.Comparisons[i]
+		p := c.Pair
 		add(p, c.Differ, "")
 		add(p, c.RecordsDiffer, "")
 		if c.BenchRun == nil {
@@ -42,7 +41,7 @@ func (w *writer) settingsThatDiffer() (out doc.List) {
 		}
 	}
 	for _, s := range items {
-		if len(about[s]) < len(w.pairs()) {
+		if len(about[s]) < len(a.pairs()) {
 			s += " (" + strings.Join(about[s], "; ") + ")"
 		}
 		out = append(out, s)
@@ -50,9 +49,9 @@ func (w *writer) settingsThatDiffer() (out doc.List) {
 	return out
 }
 
-// crosscheckTable has a phase in its own unit.
-func (w *writer) crosscheckTable(phase string) doc.Table {
-	per := func(c *analysis.Crosscheck, ms *float64) string {
+// comparisonTable has a phase in its own unit.
+func (a *Answer) comparisonTable(phase string) doc.Table {
+	per := func(c *Comparison, ms *float64) string {
 		if ms == nil || phase != record.ModeDecode {
 			return doc.NumberOf(ms)
 		}
@@ -61,22 +60,22 @@ func (w *writer) crosscheckTable(phase string) doc.Table {
 		}
 		return doc.Number(*ms / *c.GenTokens)
 	}
-	type row = *analysis.Crosscheck
-	beside := func(name string, of func(row) *analysis.Beside) []doc.Column[row] {
+	type row = *Comparison
+	beside := func(name string, of func(row) *Beside) []doc.Column[row] {
 		return []doc.Column[row]{
 			{Head: name + " (ms)", Cell: func(c row) string { return per(c, of(c).MS) }},
 			{Head: "ratio", Cell: func(c row) string { return doc.Fixed(of(c).Ratio, 3) }},
 			{Head: "95 % within one process", Cell: func(c row) string { return doc.Interval(of(c).RatioCI, 3) }},
 		}
 	}
-	several := len(w.pairs()) > 1
+	several := len(a.pairs()) > 1
 	columns := []doc.Column[row]{
 		{Head: "<model", Cell: func(c row) string { return doc.Text(c.Model) }},
 		{Head: "<backends", Cell: func(c row) string {
 			if !several {
 				return doc.Unknown
 			}
-			return pairOf(c).String()
+			return c.Names()
 		}},
 		{Head: "parameters (millions)", Cell: func(c row) string { return doc.SizeOf(c.ParamsM) }},
 		{Head: "<scenario", Cell: func(c row) string { return doc.Text(c.Scenario) }},
@@ -115,50 +114,50 @@ func (w *writer) crosscheckTable(phase string) doc.Table {
 		}},
 	}
 	var rows []row
-	for _, p := range w.pairs() {
-		rows = append(rows, w.comparisons(p, phase)...)
+	for _, p := range a.pairs() {
+		rows = append(rows, a.comparisons(p, phase)...)
 	}
-	return doc.TableOf(rows, columns, beside("Ollama's counters", func(c row) *analysis.Beside { return &c.Counters }),
-		beside("client's clock", func(c row) *analysis.Beside { return &c.Client }),
-		beside("llama-bench", func(c row) *analysis.Beside { return &c.Bench }), end)
+	return doc.TableOf(rows, columns, beside("Ollama's counters", func(c row) *Beside { return &c.Counters }),
+		beside("client's clock", func(c row) *Beside { return &c.Client }),
+		beside("llama-bench", func(c row) *Beside { return &c.Bench }), end)
 }
 
-func (w *writer) gapLawTable() {
+func (a *Answer) lawTable(sec *doc.Section) {
 	t := doc.Table{Head: []string{"<phase", "<clock", "<scenario", "<backends", "models", "gap (ms)", "fixed (ms)", "95 % t-interval", "of native's time (%)", "95 % t-interval", "ρ", "p", "<verdict"}}
-	for _, l := range w.r.GapLaws {
+	for _, l := range a.GapLaws {
 		verdict := doc.Text(strings.ReplaceAll(l.Verdict, "_", " "))
 		if l.Verdict == "unknown" {
 			verdict += ": " + doc.Text(l.Why)
 		}
-		t.Rows = append(t.Rows, []string{phaseUnit(l.Phase), l.Clock, prose.Scenario(l.Scenario), pairKey{l.Native, l.Ollama, l.BatchSize}.String(), strconv.Itoa(l.NModels),
+		t.Rows = append(t.Rows, []string{phaseUnit(l.Phase), l.Clock, prose.Scenario(l.Scenario), l.Names(), strconv.Itoa(l.NModels),
 			doc.Number(l.GapMinMS) + " to " + doc.Number(l.GapMaxMS), doc.NumberOf(l.FixedMS), doc.Numbers(l.FixedT), doc.SignedPercent(l.Share), percents(l.ShareT), doc.Fixed(l.Rho, 2), doc.PValue(l.P), verdict})
 	}
 	if len(t.Rows) > 0 {
-		w.doc.Fold("How the gaps grow with the work", doc.Paragraph("Ollama less native = fixed + share · native's time, over the sizes of a scenario, each weighted with one over native's time squared. ρ is the rank correlation of gap and native's time."), t)
+		sec.Fold("How the gaps grow with the work", doc.Paragraph("Ollama less native = fixed + share · native's time, over the sizes of a scenario, each weighted with one over native's time squared. ρ is the rank correlation of gap and native's time."), t)
 	}
 }
 
-func (w *writer) gapTable() {
-	if len(w.r.OllamaGaps) == 0 {
+func (a *Answer) partsTable(sec *doc.Section) {
+	if len(a.Parts) == 0 {
 		return
 	}
-	type row = *analysis.OllamaGap
+	type row = *Parts
 	var rows []row
-	for i := range w.r.OllamaGaps {
-		rows = append(rows, &w.r.OllamaGaps[i])
+	for i := range a.Parts {
+		rows = append(rows, &a.Parts[i])
 	}
-	several := len(w.pairs()) > 1
+	several := len(a.pairs()) > 1
 	ms := func(head string, of func(row) *float64) doc.Column[row] {
 		return doc.Column[row]{Head: head, Cell: func(g row) string { return doc.NumberOf(of(g)) }}
 	}
-	w.doc.Say("**Where the time of a call goes**, in ms: through Ollama wall = HTTP and client + scheduling + tokenising + prompt + decode + rest; native end to end = prefill + decode + sampling. “Scheduling” is load_duration, in which the server also reads the metadata of the file again. “Rest” is sampling, making text, JSON and the way between Ollama's server and its runner process. Tokenising is that of this program's own tokeniser on the same text, as the server does not tell its own; where it was not timed, the rest holds it. Medians, of answers of full length.")
-	w.doc.Add(doc.TableOf(rows, []doc.Column[row]{
+	sec.Say("**Where the time of a call goes**, in ms: through Ollama wall = HTTP and client + scheduling + tokenising + prompt + decode + rest; native end to end = prefill + decode + sampling. “Scheduling” is load_duration, in which the server also reads the metadata of the file again. “Rest” is sampling, making text, JSON and the way between Ollama's server and its runner process. Tokenising is that of this program's own tokeniser on the same text, as the server does not tell its own; where it was not timed, the rest holds it. Medians, of answers of full length.")
+	sec.Add(doc.TableOf(rows, []doc.Column[row]{
 		{Head: "<model", Cell: func(g row) string { return doc.Text(g.Model) }},
 		{Head: "<backends", Cell: func(g row) string {
 			if !several {
 				return doc.Unknown
 			}
-			return pairKey{g.Native, g.Ollama, g.BatchSize}.String()
+			return g.Names()
 		}},
 		{Head: "<scenario", Cell: func(g row) string { return doc.Text(g.Scenario) }},
 		{Head: "calls", Cell: func(g row) string { return strconv.Itoa(g.N) }},
@@ -182,12 +181,12 @@ func (w *writer) gapTable() {
 	}))
 }
 
-func (w *writer) greedyTable() {
-	if len(w.r.OllamaGreedy) == 0 {
+func (a *Answer) greedyTable(sec *doc.Section) {
+	if len(a.Greedy) == 0 {
 		return
 	}
 	t := doc.Table{Wrap: true, Head: []string{"<model", "<backends", "<scenario", "<verdict", "tokens compared", "of them left out by Ollama", "first different token", "<native's", "<Ollama's", "<why"}}
-	for _, g := range w.r.OllamaGreedy {
+	for _, g := range a.Greedy {
 		at := doc.Unknown
 		if g.FirstDiffering != nil {
 			at = strconv.Itoa(*g.FirstDiffering)
@@ -198,8 +197,8 @@ func (w *writer) greedyTable() {
 			}
 			return doc.Text(strconv.Quote(s))
 		}
-		t.Rows = append(t.Rows, []string{doc.Text(g.Model), pairKey{g.Native, g.Ollama, g.BatchSize}.String(), doc.Text(g.Scenario), doc.Text(strings.ReplaceAll(g.Verdict, "_", " ")),
+		t.Rows = append(t.Rows, []string{doc.Text(g.Model), g.Names(), doc.Text(g.Scenario), doc.Text(strings.ReplaceAll(g.Verdict, "_", " ")),
 			fmt.Sprintf("%d of %d", g.Compared, g.NativeTokens), strconv.Itoa(g.Lost), at, quote(g.NativeText), quote(g.OllamaText), doc.OrNone(g.Why)})
 	}
-	w.doc.Fold(fmt.Sprintf("Greedy answers (%d)", len(t.Rows)), t)
+	sec.Fold(fmt.Sprintf("Greedy answers (%d)", len(t.Rows)), t)
 }

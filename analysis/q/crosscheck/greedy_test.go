@@ -1,4 +1,4 @@
-package analysis
+package crosscheck
 
 import (
 	"strings"
@@ -56,7 +56,7 @@ func TestGreedy(t *testing.T) {
 			if tt.tokens {
 				ollama.OllamaInterTokenNS = make([]int64, len(tt.ollama)-1)
 			}
-			var g OllamaGreedy
+			var g Greedy
 			g.compare(native, ollama)
 			first := -1
 			if g.FirstDiffering != nil {
@@ -92,11 +92,11 @@ func TestGreedyRows(t *testing.T) {
 			}
 		}
 	}
-	r := analyzeRows(t, rows)
-	if len(r.OllamaGreedy) != 1 {
-		t.Fatalf("%+v", r.OllamaGreedy)
+	r := Ask(celltest.Set(t, rows))
+	if len(r.Greedy) != 1 {
+		t.Fatalf("%+v", r.Greedy)
 	}
-	if g := r.OllamaGreedy[0]; g.Scenario != "short" || g.Verdict != GreedyEqual || g.Compared != 2 || g.NativeAnswers != 1 || g.OllamaAnswers != 2 {
+	if g := r.Greedy[0]; g.Scenario != "short" || g.Verdict != GreedyEqual || g.Compared != 2 || g.NativeAnswers != 1 || g.OllamaAnswers != 2 {
 		t.Errorf("%+v", g)
 	}
 }

@@ -1,4 +1,4 @@
-package analysis
+package crosscheck
 
 import (
 	"fmt"
@@ -19,43 +19,33 @@ const (
 	GreedyUnknown       = "unknown"
 )
 
-// OllamaGreedy compares what a model answered to a text by the native backend and
-// through Ollama: both choose the likeliest token each time.
-type OllamaGreedy struct {
-	Native    string   `json:"native_backend"`
-	Ollama    string   `json:"ollama_backend"`
-	BatchSize int      `json:"batch_size"`
-	Model     string   `json:"model"`
-	ParamsM   *float64 `json:"params_millions_effective"`
-	Scenario  string   `json:"scenario"`
+// Greedy compares what a model answered to a text by the native backend and through
+// Ollama: both choose the likeliest token each time.
+type Greedy struct {
+	Subject
 
-	Verdict        string `json:"verdict"` // one of the Greedy constants
-	Why            string `json:"why"`
-	NativeTokens   int    `json:"native_tokens"`   // of native's answer
-	Compared       int    `json:"tokens_compared"` // native tokens that stand in Ollama's text too, from the beginning
-	Lost           int    `json:"tokens_lost"`     // of these, tokens that Ollama left out of its text because they are no whole characters
-	FirstDiffering *int   `json:"first_differing_token"`
+	Verdict        string `json:"verdict" doc:"equal (as far as both go), differs, not_comparable or unknown"` // one of the Greedy constants
+	Why            string `json:"why" doc:"what the verdict rests on"`
+	NativeTokens   int    `json:"native_tokens" unit:"tokens" doc:"tokens of native's answer"`
+	Compared       int    `json:"tokens_compared" unit:"tokens" doc:"of them, from the beginning, in Ollama's text too"`
+	Lost           int    `json:"tokens_lost" unit:"tokens" doc:"of these, tokens that Ollama left out of its text because they are no whole characters"`
+	FirstDiffering *int   `json:"first_differing_token" doc:"index of the first one that is not, from 0"`
 	NativeText     string `json:"native_text_there"`
 	OllamaText     string `json:"ollama_text_there"`
-	NativeAnswers  int    `json:"native_answers"` // different ones, over the calls: 1 where each call gave the same
-	OllamaAnswers  int    `json:"ollama_answers"`
+	NativeAnswers  int    `json:"native_answers" doc:"different answers of native over the calls"` // 1 where each call gave the same
+	OllamaAnswers  int    `json:"ollama_answers" doc:"different answers of Ollama over the calls"`
 }
 
-// ollamaGreedy compares the answers to prompts of text.
-func (a *analyzer) ollamaGreedy() {
-	for _, p := range a.pairs() {
-		for _, sc := range a.Scenarios {
-			native := answered(a.RowsOf(p.native, p.n.Name, sc, record.ModeDecode))
-			ollama := answered(a.RowsOf(p.ollama, p.o.Name, sc, record.ModeDecode))
-			if len(native) == 0 || len(ollama) == 0 {
-				continue
-			}
-			g := OllamaGreedy{Native: p.native.Backend, Ollama: p.ollama.Backend, BatchSize: p.native.BatchSize, Model: p.n.Name, ParamsM: p.n.ParamsMillions, Scenario: sc,
-				NativeAnswers: answers(native), OllamaAnswers: answers(ollama)}
-			g.compare(native[0], ollama[0])
-			a.res.OllamaGreedy = append(a.res.OllamaGreedy, g)
-		}
+// compareAnswers compares the answers to prompts of text.
+func (a *asker) compareAnswers(p *served, scenario string) {
+	native := answered(a.RowsOf(p.native, p.n.Name, scenario, record.ModeDecode))
+	ollama := answered(a.RowsOf(p.ollama, p.o.Name, scenario, record.ModeDecode))
+	if len(native) == 0 || len(ollama) == 0 {
+		return
 	}
+	g := Greedy{Subject: p.in(scenario), NativeAnswers: answers(native), OllamaAnswers: answers(ollama)}
+	g.compare(native[0], ollama[0])
+	a.out.Greedy = append(a.out.Greedy, g)
 }
 
 // answered are the calls of a text with an answer.
@@ -77,7 +67,7 @@ func answers(rows []*runs.Row) int {
 	return len(seen)
 }
 
-func (g *OllamaGreedy) compare(native, ollama *runs.Row) {
+func (g *Greedy) compare(native, ollama *runs.Row) {
 	g.NativeTokens = len(native.OutputPieces)
 	for _, note := range ollama.OllamaNotes {
 		if strings.HasPrefix(note, record.RepeatsBanned) {

@@ -1,4 +1,4 @@
-package analysis
+package crosscheck
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -30,73 +31,69 @@ const (
 // per token for decode, per call for prefill. Over AllScenarios both are arithmetic
 // means, of which the same law holds; there are such where a pair has several.
 type GapLaw struct {
-	Native    string `json:"native_backend"`
-	Ollama    string `json:"ollama_backend"`
-	BatchSize int    `json:"batch_size"`
-	Scenario  string `json:"scenario"` // or AllScenarios
-	Phase     string `json:"phase"`
-	Clock     string `json:"clock"` // ClockCounters or ClockClient
+	Pair
+	Scenario string "json:\"scenario\" doc:\"scenario, or `__all__` (arithmetic means over them, of models that have all)\""
+	Phase    string `json:"phase" doc:"prefill or kv_decode"`
+	Clock    string `json:"clock" doc:"counters (Ollama's own) or client"` // ClockCounters or ClockClient
 
-	NModels     int     `json:"n_models"`
-	GapMinMS    float64 `json:"gap_ms_min"`
-	GapMaxMS    float64 `json:"gap_ms_max"`
-	NativeMinMS float64 `json:"native_ms_min"`
-	NativeMaxMS float64 `json:"native_ms_max"`
+	NModels     int     `json:"n_models" doc:"models"`
+	GapMinMS    float64 `json:"gap_ms_min" unit:"ms" doc:"least gap"`
+	GapMaxMS    float64 `json:"gap_ms_max" unit:"ms" doc:"greatest gap"`
+	NativeMinMS float64 `json:"native_ms_min" unit:"ms" doc:"least native time"`
+	NativeMaxMS float64 `json:"native_ms_max" unit:"ms" doc:"greatest native time"`
 
-	FixedMS *float64        `json:"fixed_ms"`
-	FixedT  *stats.Interval `json:"fixed_t_ci_ms"` // 95 %, Student t
-	Share   *float64        `json:"share_of_native"`
-	ShareT  *stats.Interval `json:"share_of_native_t_ci"` // 95 %, Student t
-	Rho     *float64        `json:"spearman_rho"`         // of the gap in ms against native's time
-	P       *float64        `json:"spearman_p"`           // exact where there are few sizes
-	Verdict string          `json:"verdict"`              // fixed, proportional, both, not_identified or unknown
-	Why     string          `json:"why"`
+	FixedMS *float64        `json:"fixed_ms" unit:"ms" doc:"part of the gap that is the same for all sizes"`
+	FixedT  *stats.Interval `json:"fixed_t_ci_ms" unit:"ms" doc:"its 95 % t-interval"`
+	Share   *float64        `json:"share_of_native" doc:"part of the gap that is in proportion to native's time"`
+	ShareT  *stats.Interval `json:"share_of_native_t_ci" doc:"its 95 % t-interval"`
+	Rho     *float64        `json:"spearman_rho" doc:"rank correlation of the gap in ms with native's time"`
+	P       *float64        `json:"spearman_p" doc:"its p, exact where there are few sizes"`
+	Verdict string          `json:"verdict" doc:"fixed, proportional, both, not_identified or unknown"`
+	Why     string          `json:"why" doc:"what the verdict rests on"`
+}
+
+// lawOf is what a law is fitted to, in each scenario.
+type lawOf struct {
+	Pair
+	phase, clock string
 }
 
 // gapAt is one model's gap.
 type gapAt struct {
+	lawOf
 	model, scenario string
 	native, gap     float64
 }
 
 // gapLaws fits a law to each pair of backends, phase, clock and scenario.
-func (a *analyzer) gapLaws() {
-	type key struct {
-		native, ollama string
-		batch          int
-		phase, clock   string
-	}
-	var order []key
-	found := map[key][]gapAt{}
-	for i := range a.res.Crosscheck {
-		c := &a.res.Crosscheck[i]
+func (a *asker) gapLaws() {
+	var gaps []gapAt
+	for i := range a.out.Comparisons {
+		c := &a.out.Comparisons[i]
 		for _, clock := range []string{ClockCounters, ClockClient} {
-			gap, native, ok := c.Gap(c.Clock(clock))
-			if !ok {
-				continue
+			if gap, native, ok := c.Gap(c.Clock(clock)); ok {
+				gaps = append(gaps, gapAt{lawOf{c.Pair, c.Phase, clock}, c.Model, c.Scenario, native, gap})
 			}
-			k := key{c.Native, c.Ollama, c.BatchSize, c.Phase, clock}
-			if found[k] == nil {
-				order = append(order, k)
-			}
-			found[k] = append(found[k], gapAt{c.Model, c.Scenario, native, gap})
 		}
 	}
-	for _, k := range order {
-		joined := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return !a.Joins(g.scenario) })
+	keys, byKey := stats.GroupBy(gaps, func(g gapAt) lawOf { return g.lawOf })
+	for _, k := range keys {
 		fit := func(scenario string, gaps []gapAt) {
-			l := GapLaw{Native: k.native, Ollama: k.ollama, BatchSize: k.batch, Scenario: scenario, Phase: k.phase, Clock: k.clock}
+			l := GapLaw{Pair: k.Pair, Scenario: scenario, Phase: k.phase, Clock: k.clock}
 			l.fit(stats.Map(gaps, func(g gapAt) float64 { return g.native }), stats.Map(gaps, func(g gapAt) float64 { return g.gap }))
-			a.res.GapLaws = append(a.res.GapLaws, l)
+			a.out.GapLaws = append(a.out.GapLaws, l)
 		}
+		_, byScenario := stats.GroupBy(byKey[k], func(g gapAt) string { return g.scenario })
+		joined := slices.DeleteFunc(slices.Clone(byKey[k]), func(g gapAt) bool { return !a.Joins(g.scenario) })
 		scenarios := 0
 		for _, sc := range a.Scenarios {
-			of := slices.DeleteFunc(slices.Clone(found[k]), func(g gapAt) bool { return g.scenario != sc })
-			if len(of) > 0 {
-				if a.Joins(sc) {
-					scenarios++
-				}
-				fit(sc, of)
+			of := byScenario[sc]
+			if len(of) == 0 {
+				continue
+			}
+			fit(sc, of)
+			if a.Joins(sc) {
+				scenarios++
 			}
 		}
 		if all := overScenarios(joined, scenarios); scenarios > 1 && len(all) > 0 {
@@ -108,17 +105,10 @@ func (a *analyzer) gapLaws() {
 // overScenarios joins the gaps of each model that has all scenarios: the mean over
 // fewer is of other work.
 func overScenarios(gaps []gapAt, scenarios int) (out []gapAt) {
-	var order []string
-	by := map[string][]gapAt{}
-	for _, g := range gaps {
-		if by[g.model] == nil {
-			order = append(order, g.model)
-		}
-		by[g.model] = append(by[g.model], g)
-	}
-	for _, model := range order {
+	models, by := stats.GroupBy(gaps, func(g gapAt) string { return g.model })
+	for _, model := range models {
 		if mine := by[model]; len(mine) == scenarios {
-			out = append(out, gapAt{model, cells.AllScenarios, stat.Mean(stats.Map(mine, func(g gapAt) float64 { return g.native }), nil),
+			out = append(out, gapAt{mine[0].lawOf, model, cells.AllScenarios, stat.Mean(stats.Map(mine, func(g gapAt) float64 { return g.native }), nil),
 				stat.Mean(stats.Map(mine, func(g gapAt) float64 { return g.gap }), nil)})
 		}
 	}
@@ -126,7 +116,7 @@ func overScenarios(gaps []gapAt, scenarios int) (out []gapAt) {
 }
 
 // Clock is the comparison by one of the clocks.
-func (c *Crosscheck) Clock(clock string) *Beside {
+func (c *Comparison) Clock(clock string) *Beside {
 	if clock == ClockClient {
 		return &c.Client
 	}
@@ -135,7 +125,7 @@ func (c *Crosscheck) Clock(clock string) *Beside {
 
 // Gap is what b takes more than native, and native's own time: in ms per token for
 // decode, per call for prefill.
-func (c *Crosscheck) Gap(b *Beside) (gap, native float64, ok bool) {
+func (c *Comparison) Gap(b *Beside) (gap, native float64, ok bool) {
 	if b.Ratio == nil {
 		return 0, 0, false
 	}
@@ -152,12 +142,12 @@ func (c *Crosscheck) Gap(b *Beside) (gap, native float64, ok bool) {
 // Stands reports whether the ratio is off 1 by more than the tolerance and its
 // interval excludes 1.
 func (b *Beside) Stands() bool {
-	return b.Ratio != nil && math.Abs(*b.Ratio-1) > CrosscheckTolerance && b.Excludes()
+	return b.Ratio != nil && math.Abs(*b.Ratio-1) > Tolerance && b.Excludes()
 }
 
 // Few reports whether one side has too few calls for an interval, so that the ratio
 // may be anything.
-func (c *Crosscheck) Few(b *Beside) bool { return min(b.N, c.NativeN) < stats.MinRatioCalls }
+func (c *Comparison) Few(b *Beside) bool { return min(b.N, c.NativeN) < stats.MinRatioCalls }
 
 // Excludes reports whether the ratio's interval excludes 1.
 func (b *Beside) Excludes() bool {
@@ -177,8 +167,8 @@ func (l *GapLaw) fit(native, gaps []float64) {
 			l.P = &exact
 		}
 	}
-	if n := stats.Distinct(native); n < minPoints {
-		l.Why = fmt.Sprintf("%s; a line takes %d", sizesOf(n), minPoints)
+	if n := stats.Distinct(native); n < stats.MinPoints {
+		l.Why = fmt.Sprintf("%s; a line takes %d", words.Counted(n, "model size", "models of different size"), stats.MinPoints)
 		return
 	}
 	x, y := make([]float64, len(native)), make([]float64, len(native))

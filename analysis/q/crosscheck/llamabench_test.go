@@ -1,4 +1,4 @@
-package analysis
+package crosscheck
 
 import (
 	"encoding/json"
@@ -14,6 +14,24 @@ import (
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
+
+func askRun(t *testing.T, run *runs.Run) *Answer {
+	t.Helper()
+	set, err := cells.New(run, cells.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Ask(set)
+}
+
+func load(t *testing.T, dir string) *runs.Run {
+	t.Helper()
+	run, err := runs.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
 
 // TestLlamaBench: which lines are joined, and what is done with bad ones.
 func TestLlamaBench(t *testing.T) {
@@ -68,7 +86,7 @@ func TestLlamaBench(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run := mustLoad(t, dir)
+	run := load(t, dir)
 	var where []string
 	for _, w := range run.Warnings {
 		if w.Code == "broken_line" {
@@ -81,10 +99,7 @@ func TestLlamaBench(t *testing.T) {
 	if b := run.LlamaBench[0]; b.UseMmap != "true" || b.FlashAttn != "auto" || run.LlamaBench[3].FlashAttn != "on" || b.ModelFile != "models/m01-f32.gguf" {
 		t.Errorf("%+v", b)
 	}
-	r, err := Analyze(run, cells.Options{Bootstrap: 400})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := askRun(t, run)
 	c := find(t, r, "m01", "p256", record.ModePrefill)
 	celltest.Near(t, "prefill", c.Bench.Ratio, 65.0/64, 1e-9)
 	if c.Bench.N != 5 || c.Bench.RatioCI == nil || c.BenchRun.Depth != 0 || !slices.Equal(c.BenchRun.Differ, []string{"llama.cpp: llama-bench 0c1e57098, native ec98e2002"}) {
@@ -140,7 +155,7 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		run := mustLoad(t, dir)
+		run := load(t, dir)
 		warns := 0
 		for _, w := range run.Warnings {
 			if w.Code == "ambiguous_model" {
@@ -150,10 +165,7 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 		if warns != c.warns {
 			t.Errorf("%v, %s: %d warnings, want %d", c.files, c.lines, warns, c.warns)
 		}
-		r, err := Analyze(run, cells.Options{Bootstrap: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := askRun(t, run)
 		for i, model := range []string{"m00", "m01"} {
 			got := 0.0
 			if b := find(t, r, model, "p256", record.ModePrefill).Bench; b.MS != nil {
@@ -166,23 +178,35 @@ func TestLlamaBenchOfFilesWithOneName(t *testing.T) {
 	}
 }
 
-// TestLlamaBenchOnGPU: layers count there, and "all" is as many as there are.
-func TestLlamaBenchOnGPU(t *testing.T) {
-	r := new(runs.RowOf(record.Record{}))
-	r.ModelFile, r.NThreads, r.NThreadsBatch, r.Device, r.NLayer, r.NGPULayers = "m.gguf", new(2), new(4), "cuda", 12, 13
-	for layers, want := range map[int]bool{99: true, -1: true, 13: true, 12: false, 0: false} {
-		if got := (&runs.LlamaBench{ModelFile: "m.gguf", Threads: 4, GPULayers: layers, Backends: "CUDA"}).RunsOn(r); got != want {
-			t.Errorf("%d layers: %v", layers, got)
-		}
+// TestLlamaBenchAtDepth: llama-bench is set beside native at the same depth or not at
+// all, of one sequence, and a cold pace is named.
+func TestLlamaBenchAtDepth(t *testing.T) {
+	native := celltest.LengthRun(1, []int{16}, 1, celltest.Affine(0, 1), nil)[1]
+	native.ModelFile, native.Device = "m.gguf", "cpu"
+	lines := []runs.LlamaBench{
+		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 9, MS: []float64{1}}, {ModelFile: "m.gguf", Threads: 2, Gen: 16, MS: []float64{1}},
+		{ModelFile: "m.gguf", Threads: 2, Gen: 16, Depth: 4096 + 9, MS: []float64{2}},
 	}
-	// Decode has threads of its own.
-	for _, b := range []runs.LlamaBench{{Threads: 2, Gen: 8}, {Threads: 4, Prompt: 8}} {
-		b.ModelFile, b.GPULayers = "m.gguf", -1
-		if !b.RunsOn(r) {
-			t.Errorf("%+v", b)
-		}
-		if b.Threads = 6 - b.Threads; b.RunsOn(r) {
-			t.Errorf("%+v", b)
-		}
+	bench := func(change func(*runs.Row), lines []runs.LlamaBench) Comparison {
+		r := runs.RowOf(native.Record())
+		change(&r)
+		c := Comparison{Phase: record.ModeDecode}
+		c.bench(lines, &r, []float64{1})
+		return c
+	}
+	if c := bench(func(r *runs.Row) {}, lines); c.BenchRun == nil || c.BenchRun.Depth != 9 {
+		t.Errorf("%+v", c.BenchRun)
+	}
+	if c := bench(func(r *runs.Row) { r.Depth = 4096 }, lines); c.BenchRun == nil || c.BenchRun.Depth != 4105 {
+		t.Errorf("%+v", c.BenchRun)
+	}
+	if c := bench(func(r *runs.Row) { r.Depth = 4096 }, lines[:2]); c.BenchRun != nil || c.Bench.Reason == "" {
+		t.Errorf("depth 4096 beside depth %+v", c.BenchRun)
+	}
+	if c := bench(func(r *runs.Row) { r.BatchSize = new(8) }, lines); c.BenchRun != nil || !strings.Contains(c.Bench.Reason, "one sequence") {
+		t.Errorf("%+v", c.Bench)
+	}
+	if c := bench(func(r *runs.Row) { r.Pace = new("cold") }, lines); !slices.Contains(c.BenchRun.Differ, "pace: llama-bench hot, native cold") {
+		t.Errorf("%+v", c.BenchRun)
 	}
 }

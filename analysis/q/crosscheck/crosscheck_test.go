@@ -1,4 +1,4 @@
-package analysis
+package crosscheck
 
 import (
 	"encoding/json"
@@ -10,28 +10,23 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
-	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
-func analyzedServed(s celltest.Served, t *testing.T, bench ...runs.LlamaBench) *Result {
+func ask(t *testing.T, s celltest.Served) *Answer {
 	t.Helper()
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: s.Rows(), LlamaBench: bench}, cells.Options{Bootstrap: 400})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return Ask(celltest.Set(t, s.Rows()))
 }
 
-func find(t *testing.T, r *Result, model, scenario, phase string) *Crosscheck {
+func find(t *testing.T, r *Answer, model, scenario, phase string) *Comparison {
 	t.Helper()
-	for i := range r.Crosscheck {
-		if c := &r.Crosscheck[i]; c.Model == model && c.Scenario == scenario && c.Phase == phase {
+	for i := range r.Comparisons {
+		if c := &r.Comparisons[i]; c.Model == model && c.Scenario == scenario && c.Phase == phase {
 			return c
 		}
 	}
-	t.Fatalf("no %s %s %s among %d", model, scenario, phase, len(r.Crosscheck))
+	t.Fatalf("no %s %s %s among %d", model, scenario, phase, len(r.Comparisons))
 	return nil
 }
 
@@ -44,8 +39,8 @@ func TestCrosscheck(t *testing.T) {
 		}
 		return 0.2 * p.TokenMS(m)
 	}
-	r := analyzedServed(p, t)
-	if n := len(r.Crosscheck); n != 5*3*2 {
+	r := ask(t, p)
+	if n := len(r.Comparisons); n != 5*3*2 {
 		t.Fatalf("%d comparisons", n)
 	}
 	c := find(t, r, "m03", "p256", record.ModeDecode)
@@ -75,9 +70,9 @@ func TestCrosscheck(t *testing.T) {
 	celltest.Near(t, "ttft", f.Client.MS, 256+celltest.ServedHTTP+celltest.ServedLoad+celltest.ServedTokenize+celltest.ServedRest, 1e-9)
 
 	// The same run gives the same figures, and another seed other intervals about them.
-	again := analyzedServed(p, t)
-	x, _ := json.Marshal(r.Crosscheck)
-	y, _ := json.Marshal(again.Crosscheck)
+	again := ask(t, p)
+	x, _ := json.Marshal(r.Comparisons)
+	y, _ := json.Marshal(again.Comparisons)
 	if string(x) != string(y) {
 		t.Error("two analyses of one run differ")
 	}
@@ -88,9 +83,9 @@ func TestCrosscheckPairs(t *testing.T) {
 	p := celltest.ServedPlan
 	p.Models, p.Native, p.Ollama = 2, []string{"native_a", "native_b"}, []string{"ollama_a", "ollama_b"}
 	names := func(rows []runs.Row) string {
-		r := analyzeRows(t, rows)
+		r := Ask(celltest.Set(t, rows))
 		seen := map[string]int{}
-		for _, c := range r.Crosscheck {
+		for _, c := range r.Comparisons {
 			seen[c.Native+" "+c.Ollama+" "+c.Model]++
 		}
 		return fmt.Sprint(seen)
@@ -127,8 +122,8 @@ func TestCrosscheckPairs(t *testing.T) {
 	// Without Ollama, nothing.
 	q := celltest.ServedPlan
 	q.Ollama = nil
-	r := analyzeRows(t, q.Rows())
-	if r.Crosscheck != nil || r.OllamaGaps != nil || r.OllamaGreedy != nil || r.GapLaws != nil {
+	r := Ask(celltest.Set(t, q.Rows()))
+	if r.Comparisons != nil || r.Parts != nil || r.Greedy != nil || r.GapLaws != nil {
 		t.Error("a cross-check without Ollama")
 	}
 }
@@ -137,16 +132,9 @@ func TestCrosscheckPairs(t *testing.T) {
 // records reach no figure.
 func TestCrosscheckInvalid(t *testing.T) {
 	p := celltest.ServedPlan
-	p.Edit = func(r *record.Record, all bool) {
-		if all || r.Scenario == "p512" || r.Scenario == "p256" && r.CallIdx != 1 {
-			return
-		}
-		if r.Mode != record.ModeDecode {
-			r.Verdict, r.VerdictReasons = new(record.VerdictInvalid), []string{"prefill: an earlier prompt of this load begins alike, so 128 of the prompt's 128 tokens were cached and not evaluated"}
-			r.PrefillMS, r.OllamaPromptEvalMS, r.LatencyMS, r.TTFTMS, r.OllamaWallMS = new(1e-3), new(1e-3), new(1e-3), new(1e-3), new(1e-3)
-		}
-	}
-	r := analyzedServed(p, t)
+	p.Edit = celltest.Cached
+
+	r := ask(t, p)
 	c := find(t, r, "m02", "p128", record.ModePrefill)
 	if c.Counters.N != 0 || c.Counters.Ratio != nil || c.InvalidOllama != 6 || c.Counters.Reason == "" || c.NativeN != 6 {
 		t.Errorf("%+v", c)
@@ -157,28 +145,9 @@ func TestCrosscheckInvalid(t *testing.T) {
 	if c := find(t, r, "m02", "p128", record.ModeDecode); c.Counters.N != 6 || c.InvalidOllama != 0 || math.Abs(*c.Counters.Ratio-1) > 1e-9 {
 		t.Errorf("%+v", c)
 	}
-	for _, g := range r.OllamaGaps {
+	for _, g := range r.Parts {
 		if g.Scenario == "p128" || *g.WallMS < 1 {
 			t.Errorf("INVALID calls are taken apart: %+v", g)
-		}
-	}
-	for _, f := range Get[lengths.Answer](r).PrefillLengthFits {
-		if f.Backend == "ollama" && (f.NLengths != 2 || f.Exponent != nil) {
-			t.Errorf("%+v", f)
-		}
-	}
-	// The share of decode over all scenarios is of those that have both.
-	for _, d := range r.DecodeFractions {
-		if d.Backend == "ollama" && d.Scenario == cells.AllScenarios && !(d.Fraction < 0.4) {
-			t.Errorf("decode of three scenarios over end-to-end of two: %+v", d)
-		}
-	}
-	for _, v := range r.Invalid {
-		if v.Scenario == "p128" && (fmt.Sprint(v.Modes, v.NoFigure) != "[prefill e2e_kv] [prefill e2e_kv]" || v.Repetitions != 6 || v.Partly != 6 || v.Valid != 6 || v.Warmups != 1) {
-			t.Errorf("%+v", v)
-		}
-		if v.Scenario == "p256" && (len(v.NoFigure) != 0 || v.Repetitions != 1 || v.Partly != 1 || v.Valid != 6) {
-			t.Errorf("%+v", v)
 		}
 	}
 }
@@ -187,7 +156,7 @@ func TestCrosscheckInvalid(t *testing.T) {
 func TestCrosscheckReasons(t *testing.T) {
 	p := celltest.ServedPlan
 	p.Models, p.Reps = 1, 2
-	r := analyzedServed(p, t)
+	r := ask(t, p)
 	if c := find(t, r, "m00", "p128", record.ModeDecode); c.Counters.Ratio == nil || c.Counters.RatioCI != nil || c.Counters.Reason != "2 calls on one side; an interval takes 3" {
 		t.Errorf("%+v", c.Counters)
 	}
@@ -195,7 +164,7 @@ func TestCrosscheckReasons(t *testing.T) {
 	p.Edit = func(r *record.Record, all bool) {
 		r.GenTokensEquiv, r.PromptTokensRaw = new(15), new(100)
 	}
-	r = analyzedServed(p, t)
+	r = ask(t, p)
 	if c := find(t, r, "m00", "p128", record.ModeDecode); c.Counters.Ratio != nil || !strings.Contains(c.Counters.Reason, "native decoded 16 tokens, Ollama's time stands for 15") {
 		t.Errorf("%+v", c.Counters)
 	}
@@ -208,28 +177,16 @@ func TestCrosscheckReasons(t *testing.T) {
 func TestCrosscheckProjected(t *testing.T) {
 	p := celltest.ServedPlan
 	p.Models = 1
-	p.Edit = func(r *record.Record, all bool) {
-		if !all || r.CallIdx%2 == 0 {
-			return
-		}
-		half := *r.KVDecodeMS / 2
-		r.OllamaProjected, r.DecodeEquivMS, r.KVDecodeMS, r.OllamaEvalMS = new(true), new(2*half), &half, &half
-		// The 8th step gave the end-of-text token, which is not sent: 8 pieces, 7 times between them.
-		r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS, r.OllamaPieceNS, r.OllamaDoneReason = new(8), new(8), r.OllamaInterTokenNS[:7], r.OllamaPieceNS[:8], new("stop")
-	}
-	r := analyzedServed(p, t)
+	p.Edit = celltest.Halved
+
+	r := ask(t, p)
 	c := find(t, r, "m00", "p128", record.ModeDecode)
 	celltest.Near(t, "ratio", c.Counters.Ratio, 1, 1e-9)
 	celltest.Near(t, "share", c.Projected, 0.5, 0)
 	celltest.Near(t, "client", c.Client.MS, 16*(1+celltest.ServedRest), 1e-5)
-	for _, g := range r.OllamaGaps {
+	for _, g := range r.Parts {
 		if g.N != 3 || math.Abs(*g.PartsOfWall-1) > 1e-9 {
 			t.Errorf("%+v", g)
-		}
-	}
-	for _, cell := range r.Cells { // 16 tokens, whichever were decoded
-		if cell.Backend == "ollama" && cell.Mode == record.ModeDecode && math.Abs(*cell.MSPerToken-1) > 0.02 {
-			t.Errorf("%v ms per token", *cell.MSPerToken)
 		}
 	}
 }
@@ -247,7 +204,7 @@ func TestGapLaws(t *testing.T) {
 			}
 			return tt.fixed + tt.share*p.TokenMS(m)
 		}
-		r := analyzedServed(p, t)
+		r := ask(t, p)
 		if len(r.GapLaws) != (3+1)*2*2 {
 			t.Fatalf("%d laws", len(r.GapLaws))
 		}
@@ -266,7 +223,7 @@ func TestGapLaws(t *testing.T) {
 	q := celltest.ServedPlan
 	q.GapMS = func(string, int) float64 { return 0.3 }
 	rows := slices.DeleteFunc(q.Rows(), func(r runs.Row) bool { return r.Model == "m04" && r.Scenario == "p512" })
-	for _, l := range analyzeRows(t, rows).GapLaws {
+	for _, l := range Ask(celltest.Set(t, rows)).GapLaws {
 		if want := map[bool]int{true: 4, false: 5}[l.Scenario == cells.AllScenarios || l.Scenario == "p512"]; l.NModels != want {
 			t.Errorf("%+v", l)
 		}
@@ -277,7 +234,7 @@ func TestGapLaws(t *testing.T) {
 	// Two sizes show no law.
 	p := celltest.ServedPlan
 	p.Models = 2
-	for _, l := range analyzedServed(p, t).GapLaws {
+	for _, l := range ask(t, p).GapLaws {
 		if l.Verdict != "unknown" || l.FixedMS != nil || !strings.Contains(l.Why, "a line takes 3") {
 			t.Errorf("%+v", l)
 		}
@@ -293,11 +250,11 @@ func TestOllamaGap(t *testing.T) {
 		}
 		return 0.5
 	}
-	r := analyzedServed(p, t)
-	if len(r.OllamaGaps) != 5*3 {
-		t.Fatalf("%d rows", len(r.OllamaGaps))
+	r := ask(t, p)
+	if len(r.Parts) != 5*3 {
+		t.Fatalf("%d rows", len(r.Parts))
 	}
-	g := r.OllamaGaps[0] // m00, p128
+	g := r.Parts[0] // m00, p128
 	for name, x := range map[string]struct {
 		got  *float64
 		want float64
@@ -312,25 +269,16 @@ func TestOllamaGap(t *testing.T) {
 	}
 	celltest.Near(t, "added", g.AddedMS, *g.ComputeAddedMS+*g.AroundAddedMS, 1e-9)
 	celltest.Near(t, "added per token", g.AddedPerToken, *g.AddedMS/16, 1e-9)
-	// HTTP and sampling are no fault of the phases.
-	if r.Phases == nil || r.Phases.N != 5*3*6 || r.Phases.LargestPercent > 1 {
-		t.Errorf("%+v", r.Phases)
-	}
-	for _, w := range r.Warnings {
-		if strings.HasPrefix(w.Code, "phases") {
-			t.Errorf("%+v", w)
-		}
-	}
 	// Where tokenising was not timed, it is in the rest.
 	p.Edit = func(r *record.Record, all bool) { r.TokenizeMS = nil }
-	g = analyzedServed(p, t).OllamaGaps[0]
+	g = ask(t, p).Parts[0]
 	celltest.Near(t, "rest with tokenising", g.RestMS, 17*celltest.ServedRest+celltest.ServedTokenize, 1e-9)
 	celltest.Near(t, "sum", g.PartsOfWall, 1, 1e-9)
 	if g.TokenizeMS != nil {
 		t.Error("a time of tokenising")
 	}
 	p.Edit = func(r *record.Record, all bool) { r.OllamaTotalMS = nil }
-	if g = analyzedServed(p, t).OllamaGaps[0]; g.WallMS != nil || g.Reason == "" || g.AddedMS != nil {
+	if g = ask(t, p).Parts[0]; g.WallMS != nil || g.Reason == "" || g.AddedMS != nil {
 		t.Errorf("%+v", g)
 	}
 }

@@ -1,48 +1,42 @@
-package plot
+package crosscheck
 
 import (
 	"fmt"
 	"math"
 	"slices"
 
-	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
-// crosscheckFigures show for each native and Ollama backend the ratio of their
-// times against size: decode above, prefill below.
-func (b *book) crosscheckFigures() []figure.Figure {
-	type pair struct {
-		native, ollama string
-		batch          int
-	}
-	var order []pair
-	rows := map[pair][]*analysis.Crosscheck{}
-	for i := range b.r.Crosscheck {
-		c := &b.r.Crosscheck[i]
-		if c.Counters.Ratio == nil || c.ParamsM == nil || !(*c.ParamsM > 0) {
-			continue
+// figureKind is the kind of the figures.
+const figureKind = "crosscheck"
+
+// Figures show for each native and Ollama backend the ratio of their times against
+// size: decode above, prefill below.
+func (a *Answer) Figures() []figure.Figure {
+	var drawn []*Comparison
+	for i := range a.Comparisons {
+		if c := &a.Comparisons[i]; c.Counters.Ratio != nil && c.ParamsM != nil && *c.ParamsM > 0 {
+			drawn = append(drawn, c)
 		}
-		p := pair{c.Native, c.Ollama, c.BatchSize}
-		if rows[p] == nil {
-			order = append(order, p)
-		}
-		rows[p] = append(rows[p], c)
 	}
+	pairs, rows := stats.GroupBy(drawn, func(c *Comparison) Pair { return c.Pair })
 	var out []figure.Figure
-	for _, p := range order {
-		f := crosscheckFigure(rows[p])
-		s := cells.Series{Backend: p.ollama, BatchSize: p.batch}
-		f.Name = "crosscheck_" + p.native + "_" + p.ollama + s.FileSuffix()
-		f.Title = fmt.Sprintf("Ollama's time over native's against model size: %s, %s", s.Title(), p.native)
+	for _, p := range pairs {
+		f := ratioFigure(rows[p])
+		s := cells.Series{Backend: p.Ollama, BatchSize: p.BatchSize}
+		f.Name = "crosscheck_" + p.Native + "_" + p.Ollama + s.FileSuffix()
+		f.Title = fmt.Sprintf("Ollama's time over native's against model size: %s, %s", s.Title(), p.Native)
 		out = append(out, f)
 	}
 	return out
 }
 
-func crosscheckFigure(rows []*analysis.Crosscheck) figure.Figure {
+func ratioFigure(rows []*Comparison) figure.Figure {
 	var scenarios []string
 	var x, calls figure.Span
 	models := map[string]bool{}
@@ -55,14 +49,14 @@ func crosscheckFigure(rows []*analysis.Crosscheck) figure.Figure {
 		models[c.Model] = true
 	}
 	scenarios, left := figure.First(scenarios, "scenarios")
-	f := figure.Figure{Kind: KindCrosscheck, X: figure.LogAxis(cells.ParamsLabel, x)}
+	f := figure.Figure{Kind: figureKind, X: figure.LogAxis(cells.ParamsLabel, x)}
 	dashed := figure.Muted().Stroke(0.8, 4, 3)
 	levels := []figure.Layer{
 		{Look: figure.Ink().Stroke(0.9), Level: new(1.0)},
-		{Look: dashed, Level: new(1 - analysis.CrosscheckTolerance)},
-		{Look: dashed, Level: new(1 + analysis.CrosscheckTolerance)},
+		{Look: dashed, Level: new(1 - Tolerance)},
+		{Look: dashed, Level: new(1 + Tolerance)},
 	}
-	for _, phase := range []string{record.ModeDecode, record.ModePrefill} {
+	for _, phase := range textPhases {
 		var y figure.Span
 		var layers []figure.Layer
 		named := map[string]bool{}
@@ -93,12 +87,12 @@ func crosscheckFigure(rows []*analysis.Crosscheck) figure.Figure {
 		}
 		if len(layers) > 0 {
 			label := map[string]string{record.ModeDecode: "decode: Ollama / native", record.ModePrefill: "prefill: Ollama / native"}[phase]
-			f.Panels = append(f.Panels, figure.Panel{Y: ratioAxis(label, y, 0.3, 0), Layers: append(slices.Clone(levels), layers...)})
+			f.Panels = append(f.Panels, figure.Panel{Y: figure.RatioAxis(label, y, 0.3, 0), Layers: append(slices.Clone(levels), layers...)})
 		}
 	}
-	f.Legend = append(f.Legend, levels[1].Key(fmt.Sprintf("%.0f %% off", 100*analysis.CrosscheckTolerance)))
-	f.Subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval within one process%s", count(len(models), "model", "models"), calls, left)
+	f.Legend = append(f.Legend, levels[1].Key(fmt.Sprintf("%.0f %% off", 100*Tolerance)))
+	f.Subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval within one process%s", doc.Count(len(models), "model", "models"), calls, left)
 	f.Caption = fmt.Sprintf("Ratio of Ollama's times (its own counters, without sampling) to native ones against model size, for each scenario; above 1 Ollama is slower. Points are ratios of medians over %s calls of the side that has fewer, whiskers their 95 %% intervals, which hold within one process; points of one size stand a little beside each other. Dashed lines are %.0f %% off. "+
-		"A ratio that falls towards 1 as models grow is a fixed cost of each token or call; one that stays is a cost in proportion to the work.", calls, 100*analysis.CrosscheckTolerance)
+		"A ratio that falls towards 1 as models grow is a fixed cost of each token or call; one that stays is a cost in proportion to the work.", calls, 100*Tolerance)
 	return f
 }
