@@ -36,7 +36,7 @@ const (
 func TestMain(m *testing.M) {
 	switch os.Getenv(envPart) {
 	case "worker":
-		if err := WorkerMain(openFake, probeFake, aboutFake); err != nil {
+		if err := WorkerMain(openFake, probeFake, aboutFake, taskFake); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

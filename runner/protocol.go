@@ -2,6 +2,7 @@ package runner
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
@@ -18,13 +19,14 @@ import (
 // workerFD is the worker's reply pipe: the first of exec.Cmd.ExtraFiles.
 const workerFD = 3
 
-// request asks the worker for one thing: exactly one of Hello, Load, Measure
-// and Probe is set.
+// request asks the worker for one thing: exactly one of Hello, Load, Measure, Probe
+// and Task is set.
 type request struct {
-	Hello   *helloSpec `json:"hello,omitempty"`
-	Load    *LoadSpec  `json:"load,omitempty"`
-	Measure *CallSpec  `json:"measure,omitempty"`
-	Probe   *ProbeSpec `json:"probe,omitempty"`
+	Hello   *helloSpec      `json:"hello,omitempty"`
+	Load    *LoadSpec       `json:"load,omitempty"`
+	Measure *CallSpec       `json:"measure,omitempty"`
+	Probe   *ProbeSpec      `json:"probe,omitempty"`
+	Task    json.RawMessage `json:"task,omitempty"` // see Tasker
 
 	// Of a load: the server's address with its secrets, which Load.Ollama.URL leaves out of JSON.
 	Address string `json:"address,omitempty"`
@@ -92,6 +94,7 @@ type reply struct {
 	Loaded      *LoadInfo        `json:"loaded,omitempty"`
 	Probed      *ceilings.Device `json:"probed,omitempty"`
 	Measurement *Sample          `json:"measurement,omitempty"`
+	Answer      json.RawMessage  `json:"answer,omitempty"` // to a task
 	Failure     *failureReply    `json:"failure,omitempty"`
 }
 

@@ -18,13 +18,13 @@ import (
 
 // WorkerMain is the worker process. It exits as soon as its coordinator is gone,
 // even in the middle of native code: nobody would read the result.
-func WorkerMain(open Opener, probe Prober, about About) error {
+func WorkerMain(open Opener, probe Prober, about About, do Tasker) error {
 	out := os.NewFile(workerFD, "replies")
 	if _, err := out.Stat(); err != nil {
 		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
 	}
 	debug.SetGCPercent(-1) // nothing may disturb a timed call: garbage is collected between calls only
-	w := worker{open: quietOpener(open), about: about}
+	w := worker{open: quietOpener(open), about: about, tasker: do}
 	if probe != nil {
 		w.prober = func(spec ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
 			oneProcessor()
@@ -86,6 +86,7 @@ type worker struct {
 	open    Opener
 	prober  Prober // nil: none
 	about   About
+	tasker  Tasker // nil: none
 	out     *json.Encoder
 	backend Backend
 }
@@ -115,6 +116,8 @@ func (w *worker) serve(req request) error {
 		rep.Measurement, err = w.measure(*req.Measure)
 	case req.Probe != nil:
 		rep.Probed, err = w.probe(*req.Probe)
+	case req.Task != nil && w.tasker != nil:
+		rep.Answer, err = w.tasker(req.Task)
 	default:
 		err = errors.New("runner: an empty request")
 	}

@@ -172,7 +172,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			sweepCommand(), runCommand(), analyzeCommand(), reportCommand(),
 			synthCommand(), convertCommand(), inspectCommand(), profileCommand(), probeCommand(), gpuReportCommand(), doctorCommand(), versionCommand(), schemaCommand(),
-			helpCommand(), completionCommand(), completeCommand(), workerCommand(), profileWorkerCommand(),
+			helpCommand(), completionCommand(), completeCommand(), workerCommand(),
 		},
 	}
 	app.OnUsageError = badUsage(app.Flags)

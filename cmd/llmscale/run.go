@@ -182,7 +182,7 @@ func workerCommand() *cli.Command {
 			native.RouteLog(slog.Default())
 			native.EchoLog(os.Stderr)
 			native.DefaultSignals()
-			return runner.WorkerMain(openBackend, probeDevice, about)
+			return runner.WorkerMain(openBackend, probeDevice, about, profileTasker)
 		},
 	}
 }

@@ -1,18 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"os/exec"
-	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -30,8 +24,8 @@ const (
 	traceCUPTI = "cupti"
 )
 
-// profileTask is what a process of its own does for a profile: one warm-up call, the timed repetitions, and then, if
-// Trace is set, the call once more, recorded. It comes on stdin, and a profileAnswer goes out on file 3.
+// profileTask is what a worker does for a profile: one warm-up call, the timed repetitions, and then, if
+// Trace is set, the call once more, recorded.
 type profileTask struct {
 	Load        runner.LoadSpec `json:"load"`
 	Call        runner.CallSpec `json:"call"`
@@ -40,41 +34,23 @@ type profileTask struct {
 }
 
 type profileAnswer struct {
-	Error     string          `json:"error,omitempty"`
-	Waived    bool            `json:"waived,omitempty"` // something is missing here; nothing was measured
 	Info      runner.LoadInfo `json:"info"`
 	PrefillNS []int64         `json:"prefill_ns"`
 	TokenNS   []int64         `json:"token_ns"`
 	Input     *profile.Input  `json:"input,omitempty"`
 }
 
-const answerFD = 3
-
-func profileWorkerCommand() *cli.Command {
-	return &cli.Command{
-		Name:   "profile-worker",
-		Usage:  "profile for another llmscale process",
-		Hidden: true,
-		Action: func(*cli.Context) error {
-			native.RouteLog(slog.Default())
-			native.EchoLog(os.Stderr)
-			native.DefaultSignals()
-			var task profileTask
-			if err := json.NewDecoder(os.Stdin).Decode(&task); err != nil {
-				return fmt.Errorf("profile-worker: it is started by `llmscale profile` alone: %w", err)
-			}
-			answer, err := doProfileTask(&task)
-			if err != nil {
-				var f *runner.Failure
-				answer = &profileAnswer{Error: err.Error()}
-				if errors.As(err, &f) {
-					answer.Error, answer.Waived = f.Reason, f.Status == record.StatusWaived
-				}
-			}
-			out := os.NewFile(answerFD, "answer")
-			return errors.Join(json.NewEncoder(out).Encode(answer), out.Close())
-		},
+// profileTasker is the runner.Tasker of this program's workers.
+func profileTasker(data json.RawMessage) (json.RawMessage, error) {
+	var task profileTask
+	if err := json.Unmarshal(data, &task); err != nil {
+		return nil, err
 	}
+	answer, err := doProfileTask(&task)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(answer)
 }
 
 func doProfileTask(task *profileTask) (_ *profileAnswer, err error) {
@@ -185,62 +161,23 @@ func inputOfRecords(t *native.Trace, r *cupti.Records) *profile.Input {
 	return in
 }
 
-// runProfileTask runs a task in a process of its own. An interrupt ends it.
+// runProfileTask has a task done by a worker.
 func runProfileTask(ctx context.Context, c *cli.Context, task profileTask) (*profileAnswer, error) {
-	request, err := json.Marshal(task)
-	if err != nil {
-		return nil, err
-	}
-	worker := workerProcess(c)
-	args := slices.Clone(worker.Args)
-	args[len(args)-1] = "profile-worker"
-	cmd := exec.Command(worker.Path, args...)
-	cmd.Env = append(os.Environ(), "GGML_NO_BACKTRACE=1") // ggml would start a debugger when it aborts
-	cmd.Stdin = bytes.NewReader(request)
-	cmd.Stdout, cmd.Stderr = c.App.ErrWriter, c.App.ErrWriter // what native code prints is no result
-	// In a group of its own, so that Ctrl-C reaches this process alone, which then ends it.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	cmd.ExtraFiles = []*os.File{w} // the first is answerFD
-	err = cmd.Start()
-	w.Close()
-	if err != nil {
-		return nil, err
-	}
-	ended := make(chan struct{})
-	interrupted := make(chan bool, 1)
-	go func() {
-		select {
-		case <-ctx.Done():
-			cmd.Process.Kill()
-			interrupted <- true
-		case <-ended:
-			interrupted <- false
-		}
-	}()
-	data, readErr := io.ReadAll(r)
-	waitErr := cmd.Wait()
-	close(ended)
-	if <-interrupted {
+	answer := &profileAnswer{}
+	err := runner.Do(ctx, workerProcess(c), slog.Default(), task, answer)
+	switch failure := (*runner.Failure)(nil); {
+	case err == nil:
+		return answer, nil
+	case errors.Is(err, runner.ErrInterrupted):
 		return nil, &exitError{exitInterrupted, errors.New("interrupted: nothing was written")}
-	}
-	if waitErr != nil {
-		return nil, fmt.Errorf("profile: the process that was profiled ended early: %w", waitErr)
-	}
-	var answer profileAnswer
-	if err := errors.Join(readErr, json.Unmarshal(data, &answer)); err != nil {
-		return nil, fmt.Errorf("profile: the process that was profiled gave no answer: %w", err)
-	}
-	if answer.Error != "" {
-		err := fmt.Errorf("profile: %s", answer.Error)
-		if answer.Waived {
-			err = usage(err)
+	case !errors.As(err, &failure):
+		return nil, fmt.Errorf("profile: %w", err)
+	case failure.Status == record.StatusWaived: // something is missing here; nothing was measured
+		return nil, usagef("profile: %s", failure.Reason)
+	default:
+		for _, line := range failure.Stderr {
+			fmt.Fprintln(c.App.ErrWriter, line)
 		}
-		return nil, err
+		return nil, fmt.Errorf("profile: %s", failure.Reason)
 	}
-	return &answer, nil
 }

@@ -1,0 +1,39 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Tasker does in a worker process what is neither a load, a call nor a probe. Task and answer are the program's own. The
+// error may be a *Failure.
+type Tasker func(task json.RawMessage) (answer json.RawMessage, err error)
+
+// taskTimeout is how long a task may take. Who waits for it can end it.
+const taskTimeout = 24 * time.Hour
+
+// Do has a task done in a worker process of its own, which ends with it, and reads the answer. The error is a *Failure if
+// the worker failed or died, ErrInterrupted if ctx ended meanwhile.
+func Do(ctx context.Context, worker Command, log *slog.Logger, task, answer any) error {
+	data, err := json.Marshal(task)
+	if err != nil {
+		return fmt.Errorf("runner: a task: %w", err)
+	}
+	w, err := startWorker(worker, log)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	rep, err := w.ask(ctx, request{Task: data}, taskTimeout, nil)
+	switch {
+	case err != nil:
+		return err
+	case rep.Answer == nil:
+		return errors.New("runner: the worker answered a task with something else")
+	}
+	return json.Unmarshal(rep.Answer, answer)
+}
