@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"llmscale/analysis/finding"
+	"llmscale/internal/durable"
 	"llmscale/internal/text"
 )
 
@@ -69,28 +70,9 @@ func writeJSON(dir, name string, v any) error {
 	return writeFile(dir, name, text.JSON(b.Bytes()))
 }
 
-// writeFile replaces a file in one step, so that a reader, or a crash, never
-// meets half of it.
-func writeFile(dir, name string, data []byte) (err error) {
-	f, err := os.CreateTemp(dir, "."+name+".tmp-*")
-	if err != nil {
-		return fmt.Errorf("analysis: cannot write to the output folder: %w", err)
+func writeFile(dir, name string, data []byte) error {
+	if err := durable.Quick.WriteFile(filepath.Join(dir, name), data); err != nil {
+		return fmt.Errorf("analysis: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("analysis: %s: %w", filepath.Join(dir, name), err)
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	if err = f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), filepath.Join(dir, name))
+	return nil
 }

@@ -5,14 +5,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -39,8 +37,8 @@ type Spec struct {
 // has the final name.
 type Writer struct {
 	path  string
-	align int64    // bytes
-	file  *os.File // nil after Finish and Close
+	align int64         // bytes
+	file  *durable.File // nil after Finish and Close
 
 	tensors []Tensor // Offset from the start of the file
 	next    int      // index of the tensor that Tensor will open
@@ -84,8 +82,7 @@ func CreateHashed(path string, entries []Entry, specs []Spec, written *Written) 
 	if w.tensors, w.align, err = plan(entries, specs); err != nil {
 		return nil, fmt.Errorf("gguf: writing %s: %w", path, err)
 	}
-	// os.CreateTemp makes the file private to its owner; a model is as public as what the umask says.
-	w.file, err = createBeside(path)
+	w.file, err = durable.System.Create(path)
 	if err != nil {
 		return nil, fmt.Errorf("gguf: writing %s: %w", path, err)
 	}
@@ -94,21 +91,6 @@ func CreateHashed(path string, entries []Entry, specs []Spec, written *Written) 
 		return nil, fmt.Errorf("gguf: writing %s: %w", path, err)
 	}
 	return w, nil
-}
-
-// createBeside opens a new file in path's folder under a name that nothing else has.
-func createBeside(path string) (*os.File, error) {
-	dir, base := filepath.Split(path)
-	if base == "" {
-		return nil, fmt.Errorf("%q names no file", path)
-	}
-	for i := 0; ; i++ {
-		name := fmt.Sprintf("%s.%s.%d-%d.part", dir, base, os.Getpid(), i)
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if !errors.Is(err, os.ErrExist) || i >= 1000 {
-			return f, err
-		}
-	}
 }
 
 // plan checks what is to be written and gives each tensor its size, and its offset within the data section.
@@ -233,7 +215,7 @@ func (c countingWriter) Write(p []byte) (int, error) {
 	n, err := w.file.Write(p)
 	w.pos += int64(n)
 	if w.pos-w.started >= writeback {
-		startWriteback(w.file, w.started, w.pos-w.started)
+		startWriteback(w.file.File, w.started, w.pos-w.started)
 		w.started = w.pos
 	}
 	return n, err
@@ -338,24 +320,12 @@ func (w *Writer) Finish() error {
 			return w.failed(err)
 		}
 	}
-	temp := w.file.Name()
-	err := w.file.Sync()
-	if durable.Unsupported(err) { // the system will bring it there in its own time
-		err = nil
-	}
-	info, serr := w.file.Stat()
-	if cerr := w.file.Close(); err == nil {
-		err = cerr
-	}
+	info, err := w.file.Commit()
 	w.file = nil
-	if err == nil {
-		err = os.Rename(temp, w.path)
-	}
 	if err != nil {
-		os.Remove(temp)
 		return w.failed(err)
 	}
-	if w.digest != nil && serr == nil {
+	if w.digest != nil && info != nil {
 		w.identify(info)
 	}
 	return nil
@@ -376,12 +346,8 @@ func (w *Writer) Close() error {
 	if w.file == nil {
 		return nil
 	}
-	temp := w.file.Name()
-	err := w.file.Close()
+	err := w.file.Discard()
 	w.file = nil
-	if rerr := os.Remove(temp); err == nil {
-		err = rerr
-	}
 	return err
 }
 

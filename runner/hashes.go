@@ -111,6 +111,5 @@ func (ms *Models) keep(h hashed) {
 		return
 	}
 	// Without waiting for the disk: after a crash there are the old hashes, or none.
-	quick := durable.Disk{Sync: func(*os.File) error { return nil }}
-	_ = quick.WriteFile(filepath.Join(ms.Dir, hashesFile), append(data, '\n'))
+	_ = durable.Quick.WriteFile(filepath.Join(ms.Dir, hashesFile), append(data, '\n'))
 }

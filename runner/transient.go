@@ -10,7 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
+
+	"llmscale/internal/durable"
 )
 
 // discardName is that of the folder, in that of the models, in which the
@@ -63,16 +64,11 @@ func (r *Run) emptyOwnDir() {
 func (r *Run) isPlanned(name string) bool {
 	for i := range r.Plan.Jobs {
 		m := &r.Plan.Jobs[i].Model
-		if base := filepath.Base(m.File); m.maker != nil && (name == base || isPart(name, base)) {
+		if base := filepath.Base(m.File); m.maker != nil && (name == base || durable.IsUnfinished(name, base)) {
 			return true
 		}
 	}
 	return false
-}
-
-// isPart tells whether name is that of a file that gguf.Create has begun for base.
-func isPart(name, base string) bool {
-	return strings.HasPrefix(name, "."+base+".") && strings.HasSuffix(name, ".part")
 }
 
 // writeModel writes the job's model, if the run's models are transient and it is not

@@ -15,7 +15,6 @@ package report
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -24,6 +23,7 @@ import (
 	"llmscale/analysis/figure"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/q/prose"
+	"llmscale/internal/durable"
 )
 
 // Paths are the files that Write wrote.
@@ -46,10 +46,10 @@ func Write(runDir string, r *analysis.Result, figs []figure.Drawn) (Paths, error
 	if err != nil {
 		return Paths{}, fmt.Errorf("report: %w", err)
 	}
-	if err := os.WriteFile(p.Markdown, []byte(md), 0o644); err != nil {
+	if err := durable.Quick.WriteFile(p.Markdown, []byte(md)); err != nil {
 		return Paths{}, fmt.Errorf("report: %w", err)
 	}
-	if err := os.WriteFile(p.HTML, page, 0o644); err != nil {
+	if err := durable.Quick.WriteFile(p.HTML, page); err != nil {
 		return Paths{}, fmt.Errorf("report: %w", err)
 	}
 	return p, nil

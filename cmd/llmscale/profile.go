@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis/profile"
+	"llmscale/internal/durable"
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
@@ -295,11 +296,7 @@ func saveProfile(dir string, doc *profileDoc, in *profile.Input) error {
 		if err := content(&b); err != nil {
 			return err
 		}
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path+".part", b.Bytes(), 0o666); err != nil {
-			return err
-		}
-		return os.Rename(path+".part", path)
+		return durable.System.WriteFile(filepath.Join(dir, name), b.Bytes())
 	}
 	if err := write("trace.json", in.WriteTrace); err != nil {
 		return err

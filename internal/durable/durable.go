@@ -28,6 +28,9 @@ var System = Disk{
 	Sync: (*os.File).Sync,
 }
 
+// Quick leaves it to the system when to bring files to the disk: of those that can be made again.
+var Quick = Disk{Lock: System.Lock, Sync: func(*os.File) error { return nil }}
+
 // Wait is System.Lock that waits for whoever has the lock.
 func Wait(f *os.File) error { return flock(f, syscall.LOCK_EX) }
 
@@ -71,30 +74,75 @@ func (d Disk) SyncDir(dir string) error {
 	return d.Sync(f)
 }
 
-// WriteFile replaces a file as a whole: readers and crashes see the old or the new
-// one. A file system that cannot be asked to bring it to the disk is left to do so
-// in its own time.
-func (d Disk) WriteFile(path string, data []byte) error {
-	f, err := create(path)
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+// File is one that takes its path's place as a whole, once Commit is called: until then readers and crashes see what was
+// there before. (google/renameio cannot take its place: it fails where a file system cannot be asked to sync, leaves out
+// the folder's names, and its unfinished files tell nobody whose they are.)
+type File struct {
+	*os.File // beside the path, under a name that IsUnfinished knows
+	path     string
+	disk     Disk
+}
+
+// Create begins a file. The caller must call Commit or Discard.
+func (d Disk) Create(path string) (*File, error) {
+	dir, base := filepath.Split(path)
+	if base == "" {
+		return nil, fmt.Errorf("%q names no file", path)
 	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = needed(d.Sync(f))
+	for i := 0; ; i++ {
+		// os.CreateTemp would make it private to its owner, and not every file system lets that be changed.
+		f, err := os.OpenFile(fmt.Sprintf("%s.%s.%d-%d.part", dir, base, os.Getpid(), i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		switch {
+		case err == nil:
+			return &File{f, path, d}, nil
+		case !errors.Is(err, fs.ErrExist) || i >= 1000:
+			return nil, err
+		}
 	}
-	if cerr := f.Close(); err == nil {
+}
+
+// Commit brings the file to the disk and gives it its name. A file system that cannot be asked to is left to do so in its
+// own time. info is nil where the system told nothing of the file. An error of the file leaves what had the name before;
+// one of its folder says that the new name may not survive a power cut.
+func (f *File) Commit() (info fs.FileInfo, err error) {
+	err = needed(f.disk.Sync(f.File))
+	info, serr := f.Stat()
+	if serr != nil {
+		info = nil
+	}
+	if cerr := f.File.Close(); err == nil {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(f.Name(), f.path)
 	}
 	if err != nil {
 		os.Remove(f.Name()) // of no use; the first error is what counts
-		return fmt.Errorf("writing %s: %w", path, err)
+		return nil, err
 	}
-	if err := needed(d.SyncDir(filepath.Dir(path))); err != nil {
-		return fmt.Errorf("writing %s: its folder: %w", path, err)
+	if err := needed(f.disk.SyncDir(filepath.Dir(f.path))); err != nil {
+		return info, fmt.Errorf("its folder: %w", err)
+	}
+	return info, nil
+}
+
+// Discard removes what was written.
+func (f *File) Discard() error {
+	return errors.Join(f.File.Close(), os.Remove(f.Name()))
+}
+
+// WriteFile writes a file whole.
+func (d Disk) WriteFile(path string, data []byte) error {
+	f, err := d.Create(path)
+	if err == nil {
+		if _, err = f.Write(data); err == nil {
+			_, err = f.Commit()
+		} else {
+			_ = f.Discard() // the first error is what counts
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
 }
@@ -107,21 +155,10 @@ func needed(err error) error {
 	return err
 }
 
-// create opens a new file beside path. os.CreateTemp would make it private to its
-// owner, and not every file system lets that be changed.
-func create(path string) (*os.File, error) {
-	dir, base := filepath.Split(path)
-	for i := 0; ; i++ {
-		f, err := os.OpenFile(fmt.Sprintf("%s.%s-%d-%d", dir, base, os.Getpid(), i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-		if !errors.Is(err, fs.ErrExist) || i >= 1000 {
-			return f, err
-		}
-	}
-}
-
-// IsUnfinished tells whether name is that of a file that a killed WriteFile left
-// beside the file called base.
+// IsUnfinished tells whether name is that of a file that was begun to take the place of the one called base. Older
+// versions called them otherwise.
 func IsUnfinished(name, base string) bool {
-	rest, ok := strings.CutPrefix(name, "."+base+"-")
-	return ok && strings.Trim(rest, "-0123456789") == ""
+	rest, ok := strings.CutPrefix(name, "."+base)
+	rest = strings.TrimSuffix(rest, ".part")
+	return ok && rest != "" && strings.Trim(rest, ".-0123456789") == ""
 }

@@ -84,19 +84,19 @@ func TestFree(t *testing.T) {
 
 func TestIsUnfinished(t *testing.T) {
 	dir := t.TempDir()
-	f, err := create(filepath.Join(dir, "runs.jsonl"))
+	f, err := System.Create(filepath.Join(dir, "runs.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	g, err := create(filepath.Join(dir, "runs.jsonl")) // of the same process
+	g, err := System.Create(filepath.Join(dir, "runs.jsonl")) // of the same process
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer g.Close()
 	for name, want := range map[string]bool{
 		filepath.Base(f.Name()): true, filepath.Base(g.Name()): true,
-		"runs.jsonl": false, ".runs.jsonl": false, ".runs.jsonl-mine": false, fmt.Sprintf(".other-%d-0", os.Getpid()): false,
+		"runs.jsonl": false, ".runs.jsonl": false, ".runs.jsonl-mine": false, ".runs.jsonl-12-0": true, ".runs.jsonl.part": false, fmt.Sprintf(".other-%d-0", os.Getpid()): false,
 	} {
 		if IsUnfinished(name, "runs.jsonl") != want {
 			t.Errorf("%s: want %v", name, want)

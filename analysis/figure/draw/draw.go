@@ -32,6 +32,7 @@ import (
 
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/internal/durable"
 	words "llmscale/internal/text"
 )
 
@@ -97,7 +98,7 @@ func write(dir string, f figure.Figure) (figure.Drawn, error) {
 	if _, err := (vgimg.PngCanvas{Canvas: img}).WriteTo(&buf); err != nil {
 		return d, err
 	}
-	if err := os.WriteFile(d.PNGPath, buf.Bytes(), 0o644); err != nil {
+	if err := durable.Quick.WriteFile(d.PNGPath, buf.Bytes()); err != nil {
 		return d, err
 	}
 
@@ -111,7 +112,7 @@ func write(dir string, f figure.Figure) (figure.Drawn, error) {
 	if err := w.Flush(); err != nil {
 		return d, err
 	}
-	if err := os.WriteFile(d.SVGPath, []byte(words.SafeLines(string(mendSVG(buf.Bytes())))), 0o644); err != nil {
+	if err := durable.Quick.WriteFile(d.SVGPath, []byte(words.SafeLines(string(mendSVG(buf.Bytes()))))); err != nil {
 		return d, err
 	}
 	d.Caption = f.Caption
