@@ -1,6 +1,7 @@
 package plot
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -34,7 +35,7 @@ func (b *book) shareFigure(s cells.Series) []figure.Figure {
 	if len(scenarios) == 0 {
 		return nil
 	}
-	all := count(len(scenarios), "scenario", "scenarios")
+	all := " · " + count(len(scenarios), "scenario", "scenarios")
 	scenarios, left := figure.First(scenarios, "scenarios")
 	f := figure.Figure{
 		Kind:  KindShare,
@@ -61,7 +62,7 @@ func (b *book) shareFigure(s cells.Series) []figure.Figure {
 	if n := b.genTokens(cells.AllScenarios); n > 0 {
 		answer = fmt.Sprintf("answers of %d tokens", n)
 	}
-	f.Subtitle = fmt.Sprintf("%s · %s%s", count(len(named), "model", "models"), all, left)
+	f.Subtitle = count(len(named), "model", "models") + cmp.Or(left, all)
 	f.Caption = "Share of decode in end-to-end time against model size, for " + s.Title()
 	if answer != "" {
 		f.Subtitle += " · " + answer

@@ -58,7 +58,7 @@ func (b *book) tokenScenario(s cells.Series) string {
 
 func tokenFigure(s cells.Series, scenario string, lines []analysis.TokenSeries) figure.Figure {
 	slices.SortStableFunc(lines, func(a, c analysis.TokenSeries) int { return cmp.Compare(value(a.ParamsM), value(c.ParamsM)) })
-	models := count(len(lines), "model", "models")
+	models := " · " + count(len(lines), "model", "models")
 	lines, left := figure.Spread(lines, "models")
 	var x, y, calls figure.Span
 	var layers []figure.Layer
@@ -86,8 +86,8 @@ func tokenFigure(s cells.Series, scenario string, lines []analysis.TokenSeries) 
 		Kind:  KindTokens,
 		Name:  "tokens_" + s.Backend + "_" + scenario + s.FileSuffix(),
 		Title: fmt.Sprintf("Decode time token by token: %s, %s", s.Title(), scenarioTitle(scenario)),
-		Subtitle: fmt.Sprintf("mode kv_decode · %s%s · lines: median over %s calls at each position · bands: fastest to slowest call",
-			models, left, calls),
+		Subtitle: fmt.Sprintf("mode kv_decode%s · lines: median over %s calls at each position · bands: fastest to slowest call",
+			cmp.Or(left, models), calls),
 		Caption: fmt.Sprintf("Decode time by position in the answer, for %s in %s. Lines are medians over the calls (%s for each model), bands reach from the fastest to the slowest call at that position; the colour runs from the smallest model (dark) to the largest. "+
 			"A line that rises shows what a longer KV cache costs; one that falls at the start shows warming up.", s.Title(), scenarioTitle(scenario), calls),
 		X:      figure.LinearAxis("position in the answer (tokens decoded)", x, 2, 0, x.High),

@@ -50,7 +50,11 @@ func drawn(t *testing.T, figs ...figure.Figure) []figure.Drawn {
 		if err != nil {
 			t.Fatalf("%s: %v", d.PNGPath, err)
 		}
-		if b, want := img.Bounds(), map[int]int{1: 792, 2: 1008}[len(figs[i].Panels)]; b.Dx() != 1152 || b.Dy() != want {
+		want := map[int]int{1: 792, 2: 1008}[len(figs[i].Panels)]
+		if len(figs[i].Legend) > 8 {
+			want += 2 * 15 * (len(figs[i].Legend) - 8)
+		}
+		if b := img.Bounds(); b.Dx() != 1152 || b.Dy() != want {
 			t.Errorf("%s is %v", d.PNGPath, b)
 		}
 		svg := read(t, d.SVGPath)
@@ -100,6 +104,17 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%s differs between two calls", filepath.Base(pair[0]))
 		}
 	}
+}
+
+func TestLongLegend(t *testing.T) {
+	f := all()
+	for range 20 {
+		f.Legend = append(f.Legend, f.Legend[0])
+	}
+	for i := range f.Legend {
+		f.Legend[i].Text = strings.Repeat("long ", 20) // a row each
+	}
+	drawn(t, f)
 }
 
 func TestHostileNames(t *testing.T) {

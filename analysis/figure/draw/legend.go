@@ -10,6 +10,7 @@ import (
 
 const (
 	legendRow   = vg.Length(15)
+	legendRoom  = 8 // rows; for more, the sheet grows
 	legendThumb = vg.Length(22)
 	legendGap   = vg.Length(14)
 )

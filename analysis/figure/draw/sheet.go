@@ -42,6 +42,8 @@ func newSheet(f figure.Figure) (*sheet, error) {
 	default:
 		return nil, fmt.Errorf("a figure has one panel or two, this one has %d", len(f.Panels))
 	}
+	rows := len(legendRows(f.Legend, sheetWidth-2*margin))
+	s.height += vg.Length(max(0, rows-legendRoom)) * legendRow
 	for i := range f.Panels {
 		p := &panel{layers: f.Panels[i].Layers}
 		y := f.Panels[i].Y

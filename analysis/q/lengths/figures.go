@@ -1,6 +1,7 @@
 package lengths
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -50,7 +51,7 @@ func (a *Answer) Figures() []figure.Figure {
 
 func lengthFigure(s cells.Series, prompt int, rows []DecodeLength) figure.Figure {
 	names, byName := stats.GroupBy(rows, func(d DecodeLength) string { return d.Model })
-	models := doc.Count(len(names), "model", "models")
+	models := " · " + doc.Count(len(names), "model", "models")
 	names, left := figure.Spread(names, "models")
 	var layers []figure.Layer
 	var x, y, calls figure.Span
@@ -70,8 +71,8 @@ func lengthFigure(s cells.Series, prompt int, rows []DecodeLength) figure.Figure
 	return figure.Figure{
 		Kind:  figureKind,
 		Title: fmt.Sprintf("Decode time per token against the length of the answer: %s", s.Title()),
-		Subtitle: fmt.Sprintf("mode kv_decode · %s%s · prompts of %s · median of %s calls, with the fastest and the slowest",
-			models, left, prompts, calls),
+		Subtitle: fmt.Sprintf("mode kv_decode%s · prompts of %s · median of %s calls, with the fastest and the slowest",
+			cmp.Or(left, models), prompts, calls),
 		X:      figure.LogAxis("length of the answer (tokens decoded)", x),
 		Panels: []figure.Panel{{Y: figure.LogAxis("decode time per token (ms)", y), Layers: layers}},
 		Caption: fmt.Sprintf("Decode time of a call over the tokens that it decoded, against their number, for %s and prompts of %s, on log-log axes. Points are medians over the calls (%s for each), whiskers reach from the fastest to the slowest call; the colour runs from the smallest model (dark) to the largest. "+
