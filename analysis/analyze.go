@@ -8,8 +8,6 @@ import (
 // resultSchema counts incompatible changes of Result.
 const resultSchema = 2
 
-func (f *Fit) series() cells.Series { return cells.Series{Backend: f.Backend, BatchSize: f.BatchSize} }
-
 func (d *DeviceCell) series() cells.Series {
 	return cells.Series{Backend: d.Backend, BatchSize: d.BatchSize}
 }
@@ -42,7 +40,6 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	a.verdicts()
 	a.disturbed()
 	a.tokens()
-	a.fits()
 	a.ollama()
 	a.answer()
 	a.axes()

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -70,7 +71,7 @@ func TestCleanLadder(t *testing.T) {
 		}
 	}
 	a := r.Answers
-	if s := a.Slopes[1]; s.Verdict != "grows" || s.Mode != record.ModeDecode || math.Abs(*s.Doubling-math.Pow(2, .8)) > .01 {
+	if s := Get[scaling.Answer](r).Answers.Slopes[1]; s.Verdict != "grows" || s.Mode != record.ModeDecode || math.Abs(*s.Doubling-math.Pow(2, .8)) > .01 {
 		t.Errorf("slope answer %+v", s)
 	}
 	if a.Feasibility[0].Verdict != "all_ran" || a.Feasibility[0].LargestOK != "m07" {
@@ -168,7 +169,7 @@ func TestTooFew(t *testing.T) {
 	p := celltest.Ladder
 	p.Models = 2
 	r := analyzed(p, t, cells.Options{})
-	for _, f := range r.Fits {
+	for _, f := range Get[scaling.Answer](r).Fits {
 		if f.OK || f.Slope != nil || f.R2 != nil || f.SlopeT != nil || f.TheilSenSlope != nil || f.SpearmanRho != nil || f.Reason == "" {
 			t.Errorf("%+v", f)
 		}
@@ -179,19 +180,19 @@ func TestTooFew(t *testing.T) {
 			t.Error("a band around two points")
 		}
 	}
-	for _, f := range r.OffsetFits {
+	for _, f := range Get[scaling.Answer](r).OffsetFits {
 		if f.OK || f.A != nil || f.B != nil || f.R2 != nil {
 			t.Errorf("%+v", f)
 		}
 	}
-	if s := r.Answers.Slopes[0]; s.Verdict != "unknown" || s.Slope != nil || s.Why == "" {
+	if s := Get[scaling.Answer](r).Answers.Slopes[0]; s.Verdict != "unknown" || s.Slope != nil || s.Why == "" {
 		t.Errorf("%+v", s)
 	}
 	if s := r.Answers.Tails[0]; s.Verdict != "unknown" || s.Rho != nil {
 		t.Errorf("%+v", s)
 	}
 	empty, err := Analyze(&runs.Run{}, cells.Options{})
-	if err != nil || len(empty.Cells)+len(empty.Fits) != 0 {
+	if err != nil || len(empty.Cells)+len(Get[scaling.Answer](empty).Fits) != 0 {
 		t.Errorf("empty run: %+v, %v", empty, err)
 	}
 }
@@ -340,16 +341,16 @@ func TestMixedLengths(t *testing.T) {
 	gens := []int{8, 64}
 	rows := celltest.LengthRun(4, gens, 6, func(m, gen, _ int) float64 { return math.Pow(2, float64(m)) * float64(gen) }, nil)
 	r := analyzeRows(t, rows)
-	for _, f := range r.Fits {
+	for _, f := range Get[scaling.Answer](r).Fits {
 		want := f.Scenario == cells.AllScenarios && f.Mode != record.ModePrefill
 		if got := slices.Contains(celltest.Codes(f.Warnings), "mixed_lengths"); got != want {
-			t.Errorf("%s: %v", f.where(), celltest.Codes(f.Warnings))
+			t.Errorf("%s: %v", f.Where(), celltest.Codes(f.Warnings))
 		}
 		if f.Mode == record.ModeDecode { // every length has the slope of all: the mean keeps it
-			celltest.Near(t, f.where(), f.Slope, 1, 1e-9)
+			celltest.Near(t, f.Where(), f.Slope, 1, 1e-9)
 		}
 	}
-	for _, o := range r.OffsetFits {
+	for _, o := range Get[scaling.Answer](r).OffsetFits {
 		want := o.Scenario == cells.AllScenarios && o.Mode != record.ModePrefill && o.OK
 		if got := slices.Contains(celltest.Codes(o.Warnings), "mixed_lengths"); got != want {
 			t.Errorf("%s %s: %v", o.Mode, o.Scenario, celltest.Codes(o.Warnings))

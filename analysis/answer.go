@@ -14,56 +14,10 @@ import (
 
 func (a *analyzer) answer() {
 	for _, s := range a.Series {
-		for _, mode := range a.Modes {
-			for i := range a.res.Fits {
-				if f := &a.res.Fits[i]; f.Backend == s.Backend && f.BatchSize == s.BatchSize && f.Mode == mode && f.Scenario == cells.AllScenarios {
-					a.res.Answers.Slopes = append(a.res.Answers.Slopes, slopeAnswer(f))
-				}
-			}
-		}
 		a.res.Answers.Tails = append(a.res.Answers.Tails, a.tailTrend(s))
 		a.res.Answers.Feasibility = append(a.res.Answers.Feasibility, a.feasibility(s))
 		a.res.Answers.FirstChange = append(a.res.Answers.FirstChange, a.firstChange(s))
 	}
-}
-
-func slopeAnswer(f *Fit) SlopeAnswer {
-	s := SlopeAnswer{Backend: f.Backend, BatchSize: f.BatchSize, Mode: f.Mode, NModels: f.NModels,
-		Slope: f.Slope, CI: f.SlopeT, R2: f.R2, Verdict: "unknown", Why: f.Reason}
-	for _, w := range f.Warnings {
-		if !slices.Contains(s.WarningCodes, w.Code) {
-			s.WarningCodes = append(s.WarningCodes, w.Code)
-		}
-	}
-	if !f.OK {
-		return s
-	}
-	s.Doubling = stats.Finite(math.Pow(2, *f.Slope))
-	s.Curvature, s.Misfit = f.Curvature, f.Misfit
-	if w := f.influential(); w != nil {
-		s.MostInfluential, s.SlopeWithout = w.Dropped, w.Slope
-	} else if len(f.LeaveOneOut) == 0 {
-		s.WithoutWhy = fmt.Sprintf("leaving one out takes %d models", minLeft+1)
-	}
-	switch {
-	case f.SlopeT == nil:
-		s.Why = "the slope has no interval"
-	case f.Law == LawPower && *f.Slope > 0:
-		s.Verdict, s.Why = "grows", "the slope's 95 % t-interval lies above 0"
-	case f.Law == LawPower:
-		s.Verdict, s.Why = "shrinks", "the slope's 95 % t-interval lies below 0"
-	case f.Law == LawFlat && stats.Distinct(stats.Map(f.Points, func(p Point) float64 { return p.Y })) == 1:
-		s.Verdict, s.Why = f.Law, "all models take the same time"
-	case f.Law == LawFlat:
-		s.Verdict, s.Why = f.Law, fmt.Sprintf("the slope's 95 %% t-interval lies within %.2g of 0", flatExponent)
-	case f.Law == LawBent:
-		s.Verdict, s.Why = f.Law, "the local exponent changes with size"
-	case f.Law == LawOnePoint:
-		s.Verdict, s.Why = f.Law, f.Misfit.Model+" does not fit the line through the others, and moves the slope beyond its interval"
-	default:
-		s.Verdict, s.Why = f.Law, "the slope's 95 % t-interval holds 0"
-	}
-	return s
 }
 
 // overall is a model's tail over all scenarios.

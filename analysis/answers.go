@@ -1,33 +1,15 @@
 package analysis
 
-import "llmscale/analysis/stats"
+import (
+	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/stats"
+)
 
 // Answers are the findings in plain data, for sentences to be made of.
 type Answers struct {
-	Slopes      []SlopeAnswer       `json:"slopes"`      // one for each backend x batch x mode, over all scenarios
 	Tails       []TailTrend         `json:"tails"`       // one for each backend x batch
 	Feasibility []FeasibilityAnswer `json:"feasibility"` // one for each backend x batch
 	FirstChange []FirstChange       `json:"first_change"`
-}
-
-// SlopeAnswer says how latency grows with size, and whether the data can tell.
-type SlopeAnswer struct {
-	Backend         string          `json:"backend"`
-	BatchSize       int             `json:"batch_size"`
-	Mode            string          `json:"mode"`
-	NModels         int             `json:"n_models"`
-	Slope           *float64        `json:"slope"`
-	CI              *stats.Interval `json:"ci"` // the t-interval
-	R2              *float64        `json:"r2"`
-	Doubling        *float64        `json:"doubling_factor"` // 2^slope: latency when the size doubles
-	Verdict         string          `json:"verdict"`         // grows, shrinks, flat, bent, one_point, not_identified or unknown
-	Why             string          `json:"why"`
-	MostInfluential string          `json:"most_influential"`
-	SlopeWithout    *float64        `json:"slope_without_most_influential"`
-	WithoutWhy      string          `json:"most_influential_reason"` // why there is none; "" with none: no model moves the slope
-	Curvature       *Curvature      `json:"curvature"`
-	Misfit          *Misfit         `json:"misfit"`
-	WarningCodes    []string        `json:"warning_codes"`
 }
 
 // TailTrend says whether slow tokens get relatively slower as models grow.
@@ -120,7 +102,7 @@ type ChangeStep struct {
 
 // Ollama holds what concerns Ollama's API alone.
 type Ollama struct {
-	LengthLimited []Fit              `json:"length_limited_fits"`
+	LengthLimited []scaling.Fit      `json:"length_limited_fits"`
 	Warmups       []OllamaWarmup     `json:"warmup_breakdown"`
 	EarlyStops    []OllamaEarlyStop  `json:"early_stops"`
 	Linearity     []OllamaLinearity  `json:"decode_linearity"`

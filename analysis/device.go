@@ -9,6 +9,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
@@ -330,11 +331,11 @@ func (d *DeviceCell) sensors(rows []*runs.Row) {
 // DeviceFit is the scaling of decode by both clocks, over the models that have
 // device times in every scenario.
 type DeviceFit struct {
-	Backend   string `json:"backend"`
-	BatchSize int    `json:"batch_size"`
-	Mode      string `json:"mode"`
-	Host      Fit    `json:"host"`
-	Device    Fit    `json:"device"`
+	Backend   string      `json:"backend"`
+	BatchSize int         `json:"batch_size"`
+	Mode      string      `json:"mode"`
+	Host      scaling.Fit `json:"host"`
+	Device    scaling.Fit `json:"device"`
 }
 
 // deviceFits fits decode by the device's clock, and by the host's over the same
@@ -347,7 +348,7 @@ func (a *analyzer) deviceFits() {
 	}
 	for _, s := range a.Series {
 		whole := a.WholeSet(s, record.ModeDecode)
-		var host, device []Point
+		var host, device []scaling.Point
 		for _, m := range a.ModelsOf(s.Backend) {
 			x, ok := a.X(m)
 			var h, d []float64
@@ -357,15 +358,15 @@ func (a *analyzer) deviceFits() {
 				}
 			}
 			if ok && len(h) > 0 && len(h) == len(whole) {
-				host, device = append(host, Point{Model: m.Name, X: x, Y: stats.Geomean(h)}), append(device, Point{Model: m.Name, X: x, Y: stats.Geomean(d)})
+				host, device = append(host, scaling.Point{Model: m.Name, X: x, Y: stats.Geomean(h)}), append(device, scaling.Point{Model: m.Name, X: x, Y: stats.Geomean(d)})
 			}
 		}
 		if len(host) == 0 {
 			continue
 		}
-		fit := func(points []Point) Fit {
-			f := Fit{Backend: s.Backend, BatchSize: s.BatchSize, Mode: record.ModeDecode, Scenario: cells.AllScenarios, Aggregation: AggGeomean, Axis: a.Axis.Name}
-			fitLogLog(&f, points, a.Opt)
+		fit := func(points []scaling.Point) scaling.Fit {
+			f := scaling.Fit{Subject: scaling.Subject{Series: s, Mode: record.ModeDecode, Scenario: cells.AllScenarios}, Aggregation: scaling.AggGeomean, Axis: a.Axis.Name}
+			scaling.FitLogLog(&f, points, a.Opt)
 			return f
 		}
 		a.res.DeviceFits = append(a.res.DeviceFits, DeviceFit{Backend: s.Backend, BatchSize: s.BatchSize, Mode: record.ModeDecode, Host: fit(host), Device: fit(device)})

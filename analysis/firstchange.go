@@ -43,7 +43,7 @@ var firstChangeRule = fmt.Sprintf("Models of one backend by rising size; sizes l
 	"Shown means that the lower bound of the ratio exceeds the factor; in %g %% of runs one such claim may be wrong. The bound has the scatter of the calls, which are of one process for each model, and allows %g %% for what processes differ by. "+
 	"Feasibility has changed at the first model with a cell that ran out of memory, crashed or timed out, unless a model of its size or a larger one ran that scenario (then it is not the size), or calls of the cell went well before a crash or a timeout. "+
 	"The first model at which one of these holds decides. A model with fewer than %d repetitions of a scenario is not judged. "+
-	"Where it stays open whether another aspect had changed by then, the answer is unknown.", sizeStep, latencyFactor, tailFactor, unsteady, tailFactor, math.Round(200*walkError), 100*processSD, changeReps)
+	"Where it stays open whether another aspect had changed by then, the answer is unknown.", sizeStep, latencyFactor, tailFactor, unsteady, tailFactor, math.Round(200*walkError), 100*stats.ProcessSD, changeReps)
 
 // The aspects of FirstChange, in the order in which they are named.
 var aspects = []string{"latency", "tails", "feasibility"}

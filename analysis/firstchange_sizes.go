@@ -35,7 +35,7 @@ func (z *sized) String() string {
 // acrossProcesses adds what another process might have given to an estimate from
 // the calls of one.
 func acrossProcesses(calls stats.Estimate) stats.Estimate {
-	return stats.Sum(calls, stats.Estimate{Variance: processSD * processSD, DF: math.Inf(1)})
+	return stats.Sum(calls, stats.Estimate{Variance: stats.ProcessSD * stats.ProcessSD, DF: math.Inf(1)})
 }
 
 // logTail is the logarithm of p95.

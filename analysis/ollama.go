@@ -7,6 +7,7 @@ import (
 	"gonum.org/v1/gonum/floats"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -81,15 +82,14 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s cells.Series) {
 		medians := map[cells.ModelKey][]float64{} // by model and scenario; joined below
 		count := map[string]int{}
 		most := 0
-		fit := func(scenario, agg string, points []Point, models []*cells.Model, unequal []string) {
-			f := Fit{Backend: s.Backend, BackendKind: cells.KindOllama, BatchSize: s.BatchSize, Mode: mode, Scenario: scenario,
-				Aggregation: agg, Filter: lengthLimited, Axis: a.Axis.Name}
-			fitLogLog(&f, points, a.Opt)
-			a.fitWarnings(&f, models, nil, unequal)
+		fit := func(scenario, agg string, points []scaling.Point, models []*cells.Model, unequal []string) {
+			f := scaling.Fit{Subject: scaling.Subject{Series: s, BackendKind: cells.KindOllama, Mode: mode, Scenario: scenario}, Aggregation: agg, Filter: lengthLimited, Axis: a.Axis.Name}
+			scaling.FitLogLog(&f, points, a.Opt)
+			f.Doubt(a.Set, models, nil, unequal)
 			out.LengthLimited = append(out.LengthLimited, f)
 		}
 		for _, sc := range a.Scenarios {
-			var points []Point
+			var points []scaling.Point
 			var models []*cells.Model
 			for _, m := range a.ModelsOf(s.Backend) {
 				g := a.Group(s.Key(m.Name, sc, mode))
@@ -102,7 +102,7 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s cells.Series) {
 					continue
 				}
 				ms := stats.Median(cells.Latencies(rows))
-				points, models = append(points, Point{Model: m.Name, X: x, Y: ms}), append(models, m)
+				points, models = append(points, scaling.Point{Model: m.Name, X: x, Y: ms}), append(models, m)
 				k := cells.ModelKey{Backend: s.Backend, Model: m.Name}
 				if a.Joins(sc) {
 					medians[k] = append(medians[k], ms)
@@ -110,9 +110,9 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s cells.Series) {
 					most = max(most, count[m.Name])
 				}
 			}
-			fit(sc, AggScenario, points, models, nil)
+			fit(sc, scaling.AggScenario, points, models, nil)
 		}
-		var points []Point
+		var points []scaling.Point
 		var models []*cells.Model
 		var unequal []string
 		for _, m := range a.ModelsOf(s.Backend) {
@@ -122,11 +122,11 @@ func (a *analyzer) lengthLimitedFits(out *Ollama, s cells.Series) {
 				unequal = append(unequal, m.Name)
 			default:
 				x, _ := a.X(m)
-				points = append(points, Point{Model: m.Name, X: x, Y: stats.Geomean(medians[cells.ModelKey{Backend: s.Backend, Model: m.Name}])})
+				points = append(points, scaling.Point{Model: m.Name, X: x, Y: stats.Geomean(medians[cells.ModelKey{Backend: s.Backend, Model: m.Name}])})
 				models = append(models, m)
 			}
 		}
-		fit(cells.AllScenarios, AggGeomean, points, models, unequal)
+		fit(cells.AllScenarios, scaling.AggGeomean, points, models, unequal)
 	}
 }
 
@@ -199,7 +199,7 @@ func linearity(m *cells.Model, rows []*runs.Row) (OllamaLinearity, OllamaProject
 	}
 	lin.RawMin, lin.RawMedian, lin.RawMax = new(floats.Min(counts)), stats.MedianOf(counts), new(floats.Max(counts))
 	l, ok := stats.OLS(counts, evals)
-	if !ok || len(counts) < minPoints {
+	if !ok || len(counts) < stats.MinPoints {
 		return lin, proj
 	}
 	lin.A, lin.B, lin.R2 = stats.Finite(l.A), stats.Finite(l.B), stats.Finite(l.R2)

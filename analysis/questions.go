@@ -14,6 +14,7 @@ import (
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/weights"
 )
 
@@ -31,6 +32,7 @@ type Answer interface {
 func ask(c *cells.Set) []Answer {
 	return []Answer{
 		weights.Ask(c),
+		scaling.Ask(c),
 		ceilings.Ask(c),
 		lengths.Ask(c),
 		crosscheck.Ask(c),

@@ -8,12 +8,6 @@ import (
 	"llmscale/analysis/stats"
 )
 
-// Aggregations of a fit's latencies.
-const (
-	AggScenario = "scenario"                 // the cell medians of one scenario
-	AggGeomean  = "geomean_across_scenarios" // per model, the geometric mean of its scenario medians
-)
-
 // Result is all that one run says. Times are in milliseconds, parameter counts
 // in millions where the name says so; a nil pointer is "unknown" and stands for
 // a number that the run cannot carry.
@@ -30,10 +24,6 @@ type Result struct {
 	Models          []cells.Model      `json:"models"`                 // one for each backend x model that was planned or measured
 	Cells           []cells.Cell       `json:"cells"`                  // one for each backend x model x scenario x mode with ok rows
 	Aggregates      []cells.Aggregate  `json:"aggregates"`             // cells joined over scenarios
-	Fits            []Fit              `json:"fits"`                   // log-log, per scenario and over all
-	OffsetFits      []OffsetFit        `json:"offset_fits"`            // a + b*P and a + b*P^s
-	Correlations    []Correlation      `json:"correlations"`           // Spearman of parameters, layers, width against latency
-	TwoPredictors   []TwoPredictorFit  `json:"two_predictors"`         // ln latency on ln parameters and ln layers
 	Tokens          []TokenSeries      `json:"tokens"`                 // decode time by position
 	Tails           []Tail             `json:"tails"`                  // decode tail ratios
 	DecodeFractions []DecodeFraction   `json:"decode_fractions"`       // share of decode in end-to-end

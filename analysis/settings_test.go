@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -31,18 +32,18 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	}
 	joint := func(r *Result) map[string]any {
 		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": Get[lengths.Answer](r).PrefillLengths, "prefill fits": Get[lengths.Answer](r).PrefillLengthFits, "weight types": Get[weights.Answer](r).WeightTypes,
-			"slopes": r.Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
-			"linearity": r.Ollama.Linearity, "projections": r.Ollama.Projections, "correlations": r.Correlations, "two predictors": r.TwoPredictors}
+			"slopes": Get[scaling.Answer](r).Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
+			"linearity": r.Ollama.Linearity, "projections": r.Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
 		put := func(kind, scenario string, v any) {
 			if scenario == cells.AllScenarios {
 				list, _ := out[kind].([]any)
 				out[kind] = append(list, v)
 			}
 		}
-		for _, f := range r.Fits {
+		for _, f := range Get[scaling.Answer](r).Fits {
 			put("fits", f.Scenario, f)
 		}
-		for _, f := range r.OffsetFits {
+		for _, f := range Get[scaling.Answer](r).OffsetFits {
 			put("offset fits", f.Scenario, f)
 		}
 		for _, f := range r.Tails {

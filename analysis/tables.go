@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/stats"
 )
 
@@ -84,7 +85,7 @@ var summaryTables = []Table{
 		}),
 
 	table("scaling_fits.csv", "log10(latency_ms) = log10_intercept + slope * log10(x), for each backend, mode and scenario and over all scenarios (`__all__`).", false,
-		func(r *Result) []*Fit { return pointers(r.Fits) }, fitColumns()),
+		func(r *Result) []*scaling.Fit { return pointers(Get[scaling.Answer](r).Fits) }, fitColumns()),
 
 	table("leave_one_out.csv", "Each fit without each of its models.", false, looRows,
 		[]column[looRow]{
@@ -104,42 +105,42 @@ var summaryTables = []Table{
 		bounds("slope_t_ci", "", "95 % t-interval of this slope", func(l looRow) *stats.Interval { return l.SlopeT })),
 
 	table("overhead_compute_fits.csv", "Latency as a fixed part and one that grows with size.", false,
-		func(r *Result) []*OffsetFit { return pointers(r.OffsetFits) },
-		[]column[*OffsetFit]{
-			{"backend", "", "name of the backend", func(f *OffsetFit) string { return f.Backend }},
-			{"backend_kind", "", "runtime", func(f *OffsetFit) string { return f.BackendKind }},
-			{"batch_size", "sequences", "sequences decoded together", func(f *OffsetFit) string { return strconv.Itoa(f.BatchSize) }},
-			{"mode", "", "prefill, kv_decode or e2e_kv", func(f *OffsetFit) string { return f.Mode }},
-			{"scenario", "", "scenario, or `__all__`", func(f *OffsetFit) string { return f.Scenario }},
-			{"aggregation", "", "scenario or geomean_across_scenarios", func(f *OffsetFit) string { return f.Aggregation }},
-			{"n_models", "", "models in the fit", func(f *OffsetFit) string { return strconv.Itoa(f.NModels) }},
-			{"ok", "", "whether there is a fit", func(f *OffsetFit) string { return strconv.FormatBool(f.OK) }},
-			{"fit", "", "`lat = a + b*P` or `lat = a + b*P^s` (a, b >= 0, 0 <= s <= 2), both by least relative errors", func(f *OffsetFit) string { return f.Form }},
-			{"a_ms", "ms", "the fixed part", func(f *OffsetFit) string { return opt(f.A) }},
-			{"b_ms_per_million_params", "ms per unit of x", "the growing part, of the first form", func(f *OffsetFit) string {
-				if f.Form != FormLinear {
+		func(r *Result) []*scaling.OffsetFit { return pointers(Get[scaling.Answer](r).OffsetFits) },
+		[]column[*scaling.OffsetFit]{
+			{"backend", "", "name of the backend", func(f *scaling.OffsetFit) string { return f.Backend }},
+			{"backend_kind", "", "runtime", func(f *scaling.OffsetFit) string { return f.BackendKind }},
+			{"batch_size", "sequences", "sequences decoded together", func(f *scaling.OffsetFit) string { return strconv.Itoa(f.BatchSize) }},
+			{"mode", "", "prefill, kv_decode or e2e_kv", func(f *scaling.OffsetFit) string { return f.Mode }},
+			{"scenario", "", "scenario, or `__all__`", func(f *scaling.OffsetFit) string { return f.Scenario }},
+			{"aggregation", "", "scenario or geomean_across_scenarios", func(f *scaling.OffsetFit) string { return f.Aggregation }},
+			{"n_models", "", "models in the fit", func(f *scaling.OffsetFit) string { return strconv.Itoa(f.NModels) }},
+			{"ok", "", "whether there is a fit", func(f *scaling.OffsetFit) string { return strconv.FormatBool(f.OK) }},
+			{"fit", "", "`lat = a + b*P` or `lat = a + b*P^s` (a, b >= 0, 0 <= s <= 2), both by least relative errors", func(f *scaling.OffsetFit) string { return f.Form }},
+			{"a_ms", "ms", "the fixed part", func(f *scaling.OffsetFit) string { return opt(f.A) }},
+			{"b_ms_per_million_params", "ms per unit of x", "the growing part, of the first form", func(f *scaling.OffsetFit) string {
+				if f.Form != scaling.FormLinear {
 					return ""
 				}
 				return opt(f.B)
 			}},
-			{"b", "ms per unit of x^s", "the growing part, of the second form", func(f *OffsetFit) string {
-				if f.Form != FormPower {
+			{"b", "ms per unit of x^s", "the growing part, of the second form", func(f *scaling.OffsetFit) string {
+				if f.Form != scaling.FormPower {
 					return ""
 				}
 				return opt(f.B)
 			}},
-			{"a_low_ms", "ms", "95 % t-interval of the fixed part, of the first form", func(f *OffsetFit) string { return low(f.ACI) }},
-			{"a_high_ms", "ms", "95 % t-interval of the fixed part, of the first form", func(f *OffsetFit) string { return high(f.ACI) }},
-			{"s", "", "its exponent", func(f *OffsetFit) string { return opt(f.S) }},
-			{"r2", "", "R2 of the relative times", func(f *OffsetFit) string { return opt(f.R2) }},
-			{"overhead_fraction_at_min_model", "", "the fixed part over the smallest model's measured time", func(f *OffsetFit) string { return opt(f.OverheadAtMin) }},
-			{"overhead_fraction_at_max_model", "", "the same at the largest model", func(f *OffsetFit) string { return opt(f.OverheadAtMax) }},
-			{"x_axis", "", "what stands for P", func(f *OffsetFit) string { return f.Axis }},
-			{"warnings", "", "codes of the fit's warnings", func(f *OffsetFit) string { return codes(f.Warnings) }},
-			{"reason", "", "why there is no fit, or why a_ms may not be called a fixed cost", func(f *OffsetFit) string { return f.Reason }},
-			{"verdict", "", "first form: fixed_cost, no_fixed_cost, power_law (fits as well without one), not_a_line, flat or unknown", func(f *OffsetFit) string { return f.Verdict }},
-			{"straight_p", "", "first form: p of a straight line against another power of x", func(f *OffsetFit) string { return opt(f.StraightP) }},
-			{"lack_of_fit_p", "", "first form: p of the models lying on the line, against the calls' scatter", func(f *OffsetFit) string { return opt(f.LackP) }},
+			{"a_low_ms", "ms", "95 % t-interval of the fixed part, of the first form", func(f *scaling.OffsetFit) string { return low(f.ACI) }},
+			{"a_high_ms", "ms", "95 % t-interval of the fixed part, of the first form", func(f *scaling.OffsetFit) string { return high(f.ACI) }},
+			{"s", "", "its exponent", func(f *scaling.OffsetFit) string { return opt(f.S) }},
+			{"r2", "", "R2 of the relative times", func(f *scaling.OffsetFit) string { return opt(f.R2) }},
+			{"overhead_fraction_at_min_model", "", "the fixed part over the smallest model's measured time", func(f *scaling.OffsetFit) string { return opt(f.OverheadAtMin) }},
+			{"overhead_fraction_at_max_model", "", "the same at the largest model", func(f *scaling.OffsetFit) string { return opt(f.OverheadAtMax) }},
+			{"x_axis", "", "what stands for P", func(f *scaling.OffsetFit) string { return f.Axis }},
+			{"warnings", "", "codes of the fit's warnings", func(f *scaling.OffsetFit) string { return codes(f.Warnings) }},
+			{"reason", "", "why there is no fit, or why a_ms may not be called a fixed cost", func(f *scaling.OffsetFit) string { return f.Reason }},
+			{"verdict", "", "first form: fixed_cost, no_fixed_cost, power_law (fits as well without one), not_a_line, flat or unknown", func(f *scaling.OffsetFit) string { return f.Verdict }},
+			{"straight_p", "", "first form: p of a straight line against another power of x", func(f *scaling.OffsetFit) string { return opt(f.StraightP) }},
+			{"lack_of_fit_p", "", "first form: p of the models lying on the line, against the calls' scatter", func(f *scaling.OffsetFit) string { return opt(f.LackP) }},
 		}),
 
 	table("hf_model_architecture.csv", "Shapes of the models, whatever runtime ran them (TR121's name is kept).", true, shapeRows,
@@ -160,44 +161,44 @@ var summaryTables = []Table{
 		}),
 
 	table("hf_architecture_correlations.csv", "Rank correlation of latency over all scenarios with size, depth and width.", false,
-		func(r *Result) []*Correlation { return pointers(r.Correlations) },
-		[]column[*Correlation]{
-			{"backend", "", "name of the backend", func(c *Correlation) string { return c.Backend }},
-			{"backend_kind", "", "runtime", func(c *Correlation) string { return c.BackendKind }},
-			{"batch_size", "sequences", "sequences decoded together", func(c *Correlation) string { return strconv.Itoa(c.BatchSize) }},
-			{"mode", "", "prefill, kv_decode or e2e_kv", func(c *Correlation) string { return c.Mode }},
-			{"n_models", "", "models of known shape", func(c *Correlation) string { return strconv.Itoa(c.NModels) }},
-			{"spearman_rho_log_params", "", "rho of latency with size", func(c *Correlation) string { return opt(c.RhoParams) }},
-			{"spearman_p_log_params", "", "its two-sided p, t approximation", func(c *Correlation) string { return opt(c.PParams) }},
-			{"spearman_rho_n_layer", "", "rho of latency with depth", func(c *Correlation) string { return opt(c.RhoLayers) }},
-			{"spearman_p_n_layer", "", "its two-sided p, t approximation", func(c *Correlation) string { return opt(c.PLayers) }},
-			{"spearman_rho_n_embd", "", "rho of latency with width", func(c *Correlation) string { return opt(c.RhoWidth) }},
-			{"spearman_p_n_embd", "", "its two-sided p, t approximation", func(c *Correlation) string { return opt(c.PWidth) }},
+		func(r *Result) []*scaling.Correlation { return pointers(Get[scaling.Answer](r).Correlations) },
+		[]column[*scaling.Correlation]{
+			{"backend", "", "name of the backend", func(c *scaling.Correlation) string { return c.Backend }},
+			{"backend_kind", "", "runtime", func(c *scaling.Correlation) string { return c.BackendKind }},
+			{"batch_size", "sequences", "sequences decoded together", func(c *scaling.Correlation) string { return strconv.Itoa(c.BatchSize) }},
+			{"mode", "", "prefill, kv_decode or e2e_kv", func(c *scaling.Correlation) string { return c.Mode }},
+			{"n_models", "", "models of known shape", func(c *scaling.Correlation) string { return strconv.Itoa(c.NModels) }},
+			{"spearman_rho_log_params", "", "rho of latency with size", func(c *scaling.Correlation) string { return opt(c.RhoParams) }},
+			{"spearman_p_log_params", "", "its two-sided p, t approximation", func(c *scaling.Correlation) string { return opt(c.PParams) }},
+			{"spearman_rho_n_layer", "", "rho of latency with depth", func(c *scaling.Correlation) string { return opt(c.RhoLayers) }},
+			{"spearman_p_n_layer", "", "its two-sided p, t approximation", func(c *scaling.Correlation) string { return opt(c.PLayers) }},
+			{"spearman_rho_n_embd", "", "rho of latency with width", func(c *scaling.Correlation) string { return opt(c.RhoWidth) }},
+			{"spearman_p_n_embd", "", "its two-sided p, t approximation", func(c *scaling.Correlation) string { return opt(c.PWidth) }},
 		}),
 
 	table("hf_multivariate_fits.csv", "ln(latency_ms) = alpha + beta ln(x) + gamma ln(n_layer), over all scenarios.", false,
-		func(r *Result) []*TwoPredictorFit { return pointers(r.TwoPredictors) },
-		[]column[*TwoPredictorFit]{
-			{"backend", "", "name of the backend", func(f *TwoPredictorFit) string { return f.Backend }},
-			{"backend_kind", "", "runtime", func(f *TwoPredictorFit) string { return f.BackendKind }},
-			{"batch_size", "sequences", "sequences decoded together", func(f *TwoPredictorFit) string { return strconv.Itoa(f.BatchSize) }},
-			{"mode", "", "prefill, kv_decode or e2e_kv", func(f *TwoPredictorFit) string { return f.Mode }},
-			{"n_models", "", "models of known depth", func(f *TwoPredictorFit) string { return strconv.Itoa(f.NModels) }},
-			{"ok", "", "whether there is a fit", func(f *TwoPredictorFit) string { return strconv.FormatBool(f.OK) }},
-			{"alpha", "ln ms", "constant", func(f *TwoPredictorFit) string { return opt(f.Alpha) }},
-			{"beta_log_params", "", "exponent of size", func(f *TwoPredictorFit) string { return opt(f.Beta) }},
-			{"gamma_log_layers", "", "exponent of depth", func(f *TwoPredictorFit) string { return opt(f.Gamma) }},
-			{"r2", "", "R2 in log space", func(f *TwoPredictorFit) string { return opt(f.R2) }},
+		func(r *Result) []*scaling.TwoPredictorFit { return pointers(Get[scaling.Answer](r).TwoPredictors) },
+		[]column[*scaling.TwoPredictorFit]{
+			{"backend", "", "name of the backend", func(f *scaling.TwoPredictorFit) string { return f.Backend }},
+			{"backend_kind", "", "runtime", func(f *scaling.TwoPredictorFit) string { return f.BackendKind }},
+			{"batch_size", "sequences", "sequences decoded together", func(f *scaling.TwoPredictorFit) string { return strconv.Itoa(f.BatchSize) }},
+			{"mode", "", "prefill, kv_decode or e2e_kv", func(f *scaling.TwoPredictorFit) string { return f.Mode }},
+			{"n_models", "", "models of known depth", func(f *scaling.TwoPredictorFit) string { return strconv.Itoa(f.NModels) }},
+			{"ok", "", "whether there is a fit", func(f *scaling.TwoPredictorFit) string { return strconv.FormatBool(f.OK) }},
+			{"alpha", "ln ms", "constant", func(f *scaling.TwoPredictorFit) string { return opt(f.Alpha) }},
+			{"beta_log_params", "", "exponent of size", func(f *scaling.TwoPredictorFit) string { return opt(f.Beta) }},
+			{"gamma_log_layers", "", "exponent of depth", func(f *scaling.TwoPredictorFit) string { return opt(f.Gamma) }},
+			{"r2", "", "R2 in log space", func(f *scaling.TwoPredictorFit) string { return opt(f.R2) }},
 		},
-		bounds("beta_log_params_ci", "", "95 % bootstrap interval of beta", func(f *TwoPredictorFit) *stats.Interval { return f.BetaBoot }),
-		bounds("gamma_log_layers_ci", "", "95 % bootstrap interval of gamma", func(f *TwoPredictorFit) *stats.Interval { return f.GammaBoot }),
-		bounds("r2_ci", "", "95 % bootstrap interval of R2", func(f *TwoPredictorFit) *stats.Interval { return f.R2Boot }),
-		[]column[*TwoPredictorFit]{
-			{"boot_n_used", "", "resamples that gave a fit", func(f *TwoPredictorFit) string { return strconv.Itoa(f.BootUsed) }},
-			{"boot_n_requested", "", "resamples drawn", func(f *TwoPredictorFit) string { return strconv.Itoa(f.BootRequested) }},
-			{"x_axis", "", "what the fit has on x", func(f *TwoPredictorFit) string { return f.Axis }},
-			{"warnings", "", "codes of the fit's warnings", func(f *TwoPredictorFit) string { return codes(f.Warnings) }},
-			{"reason", "", "why there is no fit", func(f *TwoPredictorFit) string { return f.Reason }},
+		bounds("beta_log_params_ci", "", "95 % bootstrap interval of beta", func(f *scaling.TwoPredictorFit) *stats.Interval { return f.BetaBoot }),
+		bounds("gamma_log_layers_ci", "", "95 % bootstrap interval of gamma", func(f *scaling.TwoPredictorFit) *stats.Interval { return f.GammaBoot }),
+		bounds("r2_ci", "", "95 % bootstrap interval of R2", func(f *scaling.TwoPredictorFit) *stats.Interval { return f.R2Boot }),
+		[]column[*scaling.TwoPredictorFit]{
+			{"boot_n_used", "", "resamples that gave a fit", func(f *scaling.TwoPredictorFit) string { return strconv.Itoa(f.BootUsed) }},
+			{"boot_n_requested", "", "resamples drawn", func(f *scaling.TwoPredictorFit) string { return strconv.Itoa(f.BootRequested) }},
+			{"x_axis", "", "what the fit has on x", func(f *scaling.TwoPredictorFit) string { return f.Axis }},
+			{"warnings", "", "codes of the fit's warnings", func(f *scaling.TwoPredictorFit) string { return codes(f.Warnings) }},
+			{"reason", "", "why there is no fit", func(f *scaling.TwoPredictorFit) string { return f.Reason }},
 		}),
 }
 
@@ -222,15 +223,16 @@ func cellRows(r *Result) []cellRow {
 
 // looRow is a leave-one-out row with its fit.
 type looRow struct {
-	LeaveOneOut
-	f *Fit
+	scaling.LeaveOneOut
+	f *scaling.Fit
 }
 
 func looRows(r *Result) []looRow {
 	var out []looRow
-	for i := range r.Fits {
-		for _, l := range r.Fits[i].LeaveOneOut {
-			out = append(out, looRow{l, &r.Fits[i]})
+	fits := Get[scaling.Answer](r).Fits
+	for i := range fits {
+		for _, l := range fits[i].LeaveOneOut {
+			out = append(out, looRow{l, &fits[i]})
 		}
 	}
 	return out

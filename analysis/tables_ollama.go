@@ -3,6 +3,8 @@ package analysis
 import (
 	"slices"
 	"strconv"
+
+	"llmscale/analysis/q/scaling"
 )
 
 // ofOllama makes a table's items of one of Ollama's lists; none without Ollama.
@@ -18,8 +20,8 @@ func ofOllama[T any](list func(*Ollama) []T) func(*Result) []*T {
 // ollamaTables are about answers that Ollama ended early, and its model loads.
 var ollamaTables = []Table{
 	table("scaling_fits_length_limited.csv", "The fits of decode and end-to-end over those answers alone that ran to the target length.", true,
-		ofOllama(func(o *Ollama) []Fit { return o.LengthLimited }),
-		slices.Concat(fitColumns(), []column[*Fit]{{"filter", "", "which rows were kept", func(f *Fit) string { return f.Filter }}})),
+		ofOllama(func(o *Ollama) []scaling.Fit { return o.LengthLimited }),
+		slices.Concat(fitColumns(), []column[*scaling.Fit]{{"filter", "", "which rows were kept", func(f *scaling.Fit) string { return f.Filter }}})),
 
 	table("ollama_warmup_breakdown.csv", "Prefill of warm-ups and repetitions, without and with Ollama's load_duration.", true,
 		ofOllama(func(o *Ollama) []OllamaWarmup { return o.Warmups }),

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -47,7 +48,7 @@ func TestInvalidCallsReachNoFigure(t *testing.T) {
 			t.Errorf("%+v", g)
 		}
 	}
-	for _, f := range r.Fits {
+	for _, f := range Get[scaling.Answer](r).Fits {
 		for _, p := range f.Points {
 			if p.Y > 1e4 || p.Model == "m02" && f.Scenario != "a" {
 				t.Errorf("%s %s: %+v", f.Mode, f.Scenario, p)

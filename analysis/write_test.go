@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -28,7 +30,7 @@ func TestTR121Folder(t *testing.T) {
 	for mode, want := range map[string]string{"prefill": ".94", "kv_decode": ".013", "e2e_kv": ".031"} {
 		i := slices.IndexFunc(r.EventGaps, func(g EventGap) bool { return g.Mode == mode && !g.IsWarmup })
 		pct := 100 * r.EventGaps[i].RelMedian
-		printed(t, mode+" gap %", &pct, want)
+		celltest.Printed(t, mode+" gap %", &pct, want)
 		if r.EventGaps[i].N != 63 || r.EventGaps[i].RelP95.Value != nil {
 			t.Errorf("%+v", r.EventGaps[i])
 		}
@@ -43,7 +45,7 @@ func TestTR121Folder(t *testing.T) {
 			}
 		}
 		m := stats.Median(fr)
-		printed(t, backend+" decode fraction", &m, want)
+		celltest.Printed(t, backend+" decode fraction", &m, want)
 	}
 	if m := r.Models[0]; m.Name != "tiny-gpt2" || m.ParamsNonEmbedding != 152 || m.ParamsTotal != 102714 || m.NLayer != 2 || m.WeightType != "fp32" {
 		t.Errorf("tiny-gpt2: %+v", m) // tr121.md 1.5
@@ -138,7 +140,8 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	var read Result
-	if err := json.Unmarshal(a[ResultFile], &read); err != nil || len(read.Fits) != len(tr121(t).Fits) || read.Manifest.Text("run_id") != read.RunID {
+	var fits scaling.Answer
+	if err := errors.Join(json.Unmarshal(a[ResultFile], &read), json.Unmarshal(a[ResultFile], &fits)); err != nil || len(fits.Fits) != len(Get[scaling.Answer](tr121(t)).Fits) || read.Manifest.Text("run_id") != read.RunID {
 		t.Errorf("analysis.json: %v", err)
 	}
 	if rows := string(a["summary_by_model_backend_mode.csv"]); !strings.Contains(rows, ",too few,too few,") {

@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/draw"
+	"llmscale/analysis/q/scaling"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -53,7 +54,7 @@ func newBook(r *analysis.Result) *book {
 			b.series = append(b.series, s)
 		}
 	}
-	for _, f := range r.Fits {
+	for _, f := range analysis.Get[scaling.Answer](r).Fits {
 		add(f.Backend, f.BatchSize)
 	}
 	for _, c := range r.Cells {

@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/scaling"
 	"llmscale/runner/record"
 )
 
@@ -16,8 +17,8 @@ import (
 // scenarios, or for each of them.
 func (b *book) scaling(kind string) []figure.Figure {
 	var out []figure.Figure
-	for i := range b.r.Fits {
-		f := &b.r.Fits[i]
+	for i := range analysis.Get[scaling.Answer](b.r).Fits {
+		f := &analysis.Get[scaling.Answer](b.r).Fits[i]
 		all := f.Scenario == cells.AllScenarios
 		if f.Filter == "" && len(f.Points) > 0 && all == (kind == KindScaling) {
 			out = append(out, b.scalingFigure(kind, f))
@@ -26,7 +27,7 @@ func (b *book) scaling(kind string) []figure.Figure {
 	return out
 }
 
-func (b *book) scalingFigure(kind string, f *analysis.Fit) figure.Figure {
+func (b *book) scalingFigure(kind string, f *scaling.Fit) figure.Figure {
 	s := cells.Series{Backend: f.Backend, BatchSize: f.BatchSize}
 	look := b.look(s).Stroke(1.4)
 	points := figure.Layer{Look: look, Points: b.fitPoints(f)}
@@ -73,7 +74,7 @@ func (b *book) scalingFigure(kind string, f *analysis.Fit) figure.Figure {
 }
 
 // fitPoints are the points of a fit with the range of the calls behind them.
-func (b *book) fitPoints(f *analysis.Fit) []figure.Point {
+func (b *book) fitPoints(f *scaling.Fit) []figure.Point {
 	var out []figure.Point
 	for _, pt := range f.Points {
 		p := figure.Point{Name: pt.Model, X: pt.X, Y: pt.Y, Low: pt.Y, High: pt.Y, Named: true}
@@ -90,7 +91,7 @@ func (b *book) fitPoints(f *analysis.Fit) []figure.Point {
 }
 
 // callsText says how many calls each point of f stands on.
-func (b *book) callsText(f *analysis.Fit) string {
+func (b *book) callsText(f *scaling.Fit) string {
 	var n figure.Span
 	for _, c := range b.r.CellsOf(f.Scenario) {
 		if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode {
@@ -112,15 +113,15 @@ func (b *book) callsText(f *analysis.Fit) string {
 	return text + " per model"
 }
 
-func fitText(f *analysis.Fit, sep string) string {
+func fitText(f *scaling.Fit, sep string) string {
 	if !f.OK || f.Slope == nil {
 		return "no fit: " + cmp.Or(f.Reason, "unknown reason")
 	}
 	s := fmt.Sprintf("slope %.3f", *f.Slope)
 	switch {
-	case f.Law == analysis.LawBent:
+	case f.Law == scaling.LawBent:
 		s = fmt.Sprintf("no one power law (this line's slope is %.3f)", *f.Slope)
-	case f.Law == analysis.LawOnePoint && f.Misfit != nil:
+	case f.Law == scaling.LawOnePoint && f.Misfit != nil:
 		s = fmt.Sprintf("slope %.3f, moved by %s alone", *f.Slope, f.Misfit.Model)
 	case f.SlopeT != nil:
 		s += fmt.Sprintf(" (95 %% %.3f to %.3f)", f.SlopeT.Low, f.SlopeT.High)
@@ -131,7 +132,7 @@ func fitText(f *analysis.Fit, sep string) string {
 	return s
 }
 
-func scalingCaption(f *analysis.Fit, s cells.Series, whiskers bool) string {
+func scalingCaption(f *scaling.Fit, s cells.Series, whiskers bool) string {
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "%s latency of %s against model size, %s, on log-log axes. ", modeTitle(f.Mode), s.Title(), scenarioTitle(f.Scenario))
 	if f.Scenario == cells.AllScenarios {
@@ -165,7 +166,7 @@ const (
 )
 
 // fitGrid has x values between the outermost points of f, evenly in logs.
-func fitGrid(f *analysis.Fit) []float64 {
+func fitGrid(f *scaling.Fit) []float64 {
 	var x figure.Span
 	for _, pt := range f.Points {
 		x.Add(pt.X)
@@ -179,7 +180,7 @@ func fitGrid(f *analysis.Fit) []float64 {
 
 // fitLine is the fitted line between the outermost points of f; nil where there is
 // none.
-func fitLine(f *analysis.Fit) []figure.XY {
+func fitLine(f *scaling.Fit) []figure.XY {
 	var out []figure.XY
 	for _, x := range fitGrid(f) {
 		ms, ok := f.Line(x)
@@ -192,7 +193,7 @@ func fitLine(f *analysis.Fit) []figure.XY {
 }
 
 // fitBand is the confidence band of the line, where the points give one; else nil.
-func fitBand(f *analysis.Fit) []figure.Range {
+func fitBand(f *scaling.Fit) []figure.Range {
 	var out []figure.Range
 	for _, x := range fitGrid(f) {
 		lo, hi, ok := f.Band(x)
@@ -210,9 +211,9 @@ func (b *book) overviews() []figure.Figure {
 }
 
 func (b *book) overview(mode string) []figure.Figure {
-	var fits []*analysis.Fit
-	for i := range b.r.Fits {
-		if f := &b.r.Fits[i]; f.Filter == "" && f.Mode == mode && f.Scenario == cells.AllScenarios && len(b.fitPoints(f)) > 0 {
+	var fits []*scaling.Fit
+	for i := range analysis.Get[scaling.Answer](b.r).Fits {
+		if f := &analysis.Get[scaling.Answer](b.r).Fits[i]; f.Filter == "" && f.Mode == mode && f.Scenario == cells.AllScenarios && len(b.fitPoints(f)) > 0 {
 			fits = append(fits, f)
 		}
 	}

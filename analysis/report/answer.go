@@ -13,6 +13,7 @@ import (
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/weights"
 	"llmscale/runner/record"
 )
@@ -81,7 +82,7 @@ func (w *writer) summary() {
 		if c.StepRatio != nil && row[1] != "unknown" {
 			row[1] += fmt.Sprintf(" (within %s times the size)", doc.Fixed(c.StepRatio, 1))
 		}
-		for _, s := range a.Slopes {
+		for _, s := range analysis.Get[scaling.Answer](w.r).Answers.Slopes {
 			at := map[string]int{record.ModeDecode: 2, record.ModePrefill: 3}[s.Mode]
 			if s.Backend != k.Backend || s.BatchSize != k.BatchSize || at == 0 || s.Slope == nil || s.CI == nil {
 				continue

@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/scaling"
 	"llmscale/runner/record"
 )
 
@@ -49,7 +50,7 @@ func (w *writer) slopeSentences() doc.List {
 	var known doc.List
 	var keys []prose.Series
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		for _, s := range w.r.Answers.Slopes {
+		for _, s := range analysis.Get[scaling.Answer](w.r).Answers.Slopes {
 			if s.Mode != mode {
 				continue
 			}
@@ -66,7 +67,7 @@ func (w *writer) slopeSentences() doc.List {
 		var causes []string
 		modes := map[string][]string{}
 		for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-			for _, s := range w.r.Answers.Slopes {
+			for _, s := range analysis.Get[scaling.Answer](w.r).Answers.Slopes {
 				if s.Backend != k.Backend || s.BatchSize != k.BatchSize || s.Mode != mode || !noSlope(s) {
 					continue
 				}
@@ -91,7 +92,7 @@ func (w *writer) slopeSentences() doc.List {
 	return append(known, f.List()...)
 }
 
-func noSlope(s analysis.SlopeAnswer) bool {
+func noSlope(s scaling.SlopeAnswer) bool {
 	return s.Slope == nil || s.Verdict == "unknown" || s.Verdict == ""
 }
 

@@ -9,40 +9,41 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/scaling"
 	"llmscale/runner/record"
 )
 
 // exponentShort is an exponent as the summary's table says it: only where one
 // power law holds does it stand alone.
-func exponentShort(s analysis.SlopeAnswer) string {
+func exponentShort(s scaling.SlopeAnswer) string {
 	value := fmt.Sprintf("%s (%s)", doc.Fixed(s.Slope, 3), doc.Interval(s.CI, 3))
 	switch {
-	case s.Verdict == analysis.LawUnclear:
+	case s.Verdict == scaling.LawUnclear:
 		return "unknown: " + value
-	case s.Verdict == analysis.LawFlat:
+	case s.Verdict == scaling.LawFlat:
 		return "does not grow: " + value
-	case s.Verdict == analysis.LawBent && s.Curvature != nil && s.Curvature.Local != nil:
+	case s.Verdict == scaling.LawBent && s.Curvature != nil && s.Curvature.Local != nil:
 		return "not one: " + hingeShort(s.Curvature.Local)
-	case s.Verdict == analysis.LawBent:
+	case s.Verdict == scaling.LawBent:
 		return "not one: it changes with size"
-	case s.Verdict == analysis.LawOnePoint && s.Misfit != nil:
+	case s.Verdict == scaling.LawOnePoint && s.Misfit != nil:
 		return fmt.Sprintf("not one: %s without %s", doc.Fixed(s.Misfit.SlopeWithout, 3), doc.Text(s.Misfit.Model))
 	}
 	return value
 }
 
-func hingeShort(h *analysis.Hinge) string {
+func hingeShort(h *scaling.Hinge) string {
 	return fmt.Sprintf("%s up to %s, %s beyond", doc.Fixed(&h.Below, 2), doc.Text(h.Knot), doc.Fixed(&h.Above, 2))
 }
 
 // slopeSentence is of a slope that there is; slopeSentences has the others.
-func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
+func (w *writer) slopeSentence(s scaling.SlopeAnswer) string {
 	mode, x, axis := prose.Mode(s.Mode), series(s.Backend, s.BatchSize), w.axis()
 	models := doc.Count(s.NModels, "model", "models")
 	evidence := fmt.Sprintf("95 %% t-interval %s, R² %s, n = %s", doc.Interval(s.CI, 3), doc.Fixed(s.R2, 3), models)
 	var out string
 	switch s.Verdict {
-	case analysis.LawBent:
+	case scaling.LawBent:
 		out = fmt.Sprintf("%s time on %s **does not follow one power law** of %s on this machine", doc.Upper(mode), x, axis)
 		if c := s.Curvature; c != nil && c.Local != nil {
 			verb := "rises"
@@ -54,11 +55,11 @@ func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
 				doc.Fixed(&c.Local.Below, 2), doc.Text(c.Local.From), doc.Text(c.Local.Knot), doc.Fixed(&c.Local.Above, 2), doc.Text(c.Local.Knot), doc.Text(c.Local.To), against, doc.PValue(c.P), models)
 		}
 		return out + "." + w.codes(s.WarningCodes)
-	case analysis.LawOnePoint:
+	case scaling.LawOnePoint:
 		return w.onePoint(s, models) + w.codes(s.WarningCodes)
-	case analysis.LawFlat:
+	case scaling.LawFlat:
 		out = fmt.Sprintf("%s time on %s **does not grow** with %s on this machine: %s (exponent %s, %s).", doc.Upper(mode), x, axis, doc.Text(s.Why), doc.Fixed(s.Slope, 3), evidence)
-	case analysis.LawUnclear:
+	case scaling.LawUnclear:
 		out = fmt.Sprintf("%s time on %s does not grow with %s as far as these models tell, on this machine: the interval of the fitted exponent, %s, holds 0 (%s). Whether it grows is **unknown**.",
 			doc.Upper(mode), x, axis, doc.Fixed(s.Slope, 3), evidence)
 	default:
@@ -78,7 +79,7 @@ func (w *writer) slopeSentence(s analysis.SlopeAnswer) string {
 }
 
 // onePoint says that one model has no place in the others' power law.
-func (w *writer) onePoint(s analysis.SlopeAnswer, models string) string {
+func (w *writer) onePoint(s scaling.SlopeAnswer, models string) string {
 	mode, x, axis := prose.Mode(s.Mode), series(s.Backend, s.BatchSize), w.axis()
 	out := fmt.Sprintf("**No one exponent** of %s describes %s time on %s on this machine", axis, mode, x)
 	m := s.Misfit
@@ -97,7 +98,7 @@ func (w *writer) onePoint(s analysis.SlopeAnswer, models string) string {
 }
 
 // leverage names the model that moves the exponent most, and how much.
-func (w *writer) leverage(s analysis.SlopeAnswer) string {
+func (w *writer) leverage(s scaling.SlopeAnswer) string {
 	switch {
 	case s.MostInfluential == "" && s.WithoutWhy != "":
 		return fmt.Sprintf(" Which model moves it most is unknown: %s.", doc.Text(s.WithoutWhy))
@@ -126,9 +127,9 @@ func (w *writer) codes(codes []string) string {
 // which rate the weights are read.
 func (w *writer) fixedCostSentence(k prose.Series, x string) string {
 	var parts []string
-	for i := range w.r.OffsetFits {
-		o := &w.r.OffsetFits[i]
-		if o.Backend == k.Backend && o.BatchSize == k.BatchSize && o.Mode == record.ModeDecode && o.Scenario == cells.AllScenarios && o.Form == analysis.FormLinear {
+	for i := range analysis.Get[scaling.Answer](w.r).OffsetFits {
+		o := &analysis.Get[scaling.Answer](w.r).OffsetFits[i]
+		if o.Backend == k.Backend && o.BatchSize == k.BatchSize && o.Mode == record.ModeDecode && o.Scenario == cells.AllScenarios && o.Form == scaling.FormLinear {
 			parts = append(parts, w.fixedCost(o, x))
 		}
 	}
@@ -155,13 +156,13 @@ func (w *writer) fixedCostSentence(k prose.Series, x string) string {
 	return strings.Join(parts, " ")
 }
 
-func (w *writer) fixedCost(o *analysis.OffsetFit, x string) string {
+func (w *writer) fixedCost(o *scaling.OffsetFit, x string) string {
 	models := doc.Count(o.NModels, "model", "models")
 	switch o.Verdict {
-	case analysis.OffsetFixed:
+	case scaling.OffsetFixed:
 		return fmt.Sprintf("Decode time on %s is a straight line over %s with a **fixed cost** of %s ms on this machine (95 %% t-interval %s, n = %s): %s %% of what the smallest model takes and %s %% of what the largest does.",
 			x, w.axis(), doc.NumberOf(o.A), doc.Numbers(o.ACI), models, doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax))
-	case analysis.OffsetNone:
+	case scaling.OffsetNone:
 		return fmt.Sprintf("A straight line of decode time on %s over %s shows **no fixed cost that differs from 0** on this machine (%s ms, 95 %% t-interval %s, n = %s).",
 			x, w.axis(), doc.NumberOf(o.A), doc.Numbers(o.ACI), models)
 	}

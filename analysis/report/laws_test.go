@@ -15,6 +15,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 )
 
@@ -93,13 +94,13 @@ func TestIdenticalTimes(t *testing.T) {
 		if leave := "Leaving out any one model does not change it."; strings.Contains(md, leave) != (n >= 4) {
 			t.Errorf("%s: %q is said: %v", what, leave, n < 4)
 		}
-		for _, f := range r.TwoPredictors {
+		for _, f := range analysis.Get[scaling.Answer](r).TwoPredictors {
 			if f.OK && (f.R2 != nil || math.Abs(*f.Beta) > 1e-9 || math.Abs(*f.Gamma) > 1e-9) {
 				t.Errorf("%s: two predictors: %+v", what, f)
 			}
 		}
-		for _, o := range r.OffsetFits {
-			if o.Reason == "" && o.Form == analysis.FormLinear {
+		for _, o := range analysis.Get[scaling.Answer](r).OffsetFits {
+			if o.Reason == "" && o.Form == scaling.FormLinear {
 				t.Errorf("%s: no reason: %+v", what, o)
 			}
 		}
@@ -118,8 +119,8 @@ func TestPowerLawIsNoFixedCost(t *testing.T) {
 	r, md, _ := m.onDisk(t)
 	holds(t, "3 P^.7", md, []string{"Which share of decode time on cpu is a fixed cost is **unknown** on this machine: the times do not lie on a straight line", "to the power **0.7"},
 		[]string{"**fixed cost** of"})
-	for _, o := range r.OffsetFits {
-		if o.Form == analysis.FormLinear && (o.Verdict != analysis.OffsetNoLine || o.OverheadAtMin != nil) {
+	for _, o := range analysis.Get[scaling.Answer](r).OffsetFits {
+		if o.Form == scaling.FormLinear && (o.Verdict != scaling.OffsetNoLine || o.OverheadAtMin != nil) {
 			t.Errorf("%s: %+v", o.Scenario, o)
 		}
 	}
@@ -131,11 +132,11 @@ func TestFixedCost(t *testing.T) {
 	r, md, _ := m.onDisk(t)
 	holds(t, "6 + 0.2 P", md, []string{"**does not follow one power law** of total parameters", ": the local exponent rises from ", "Decode time on cpu is a straight line over total parameters with a **fixed cost** of ", "no_power_law"},
 		[]string{"to the power **"})
-	for _, o := range r.OffsetFits {
-		if o.Form != analysis.FormLinear {
+	for _, o := range analysis.Get[scaling.Answer](r).OffsetFits {
+		if o.Form != scaling.FormLinear {
 			continue
 		}
-		smallest := r.Fits[0].Points[0].Y
+		smallest := analysis.Get[scaling.Answer](r).Fits[0].Points[0].Y
 		if math.Abs(*o.A-6) > .3 || math.Abs(*o.B-.2) > .01 || *o.OverheadAtMin != *o.A/smallest {
 			t.Errorf("a %v, b %v, share %v of %v ms", *o.A, *o.B, *o.OverheadAtMin, smallest)
 		}
@@ -175,7 +176,7 @@ func TestNoExponentInBold(t *testing.T) {
 	} {
 		r, md, page := c.m.onDisk(t)
 		holds(t, c.name, md, c.these, c.those)
-		s := r.Answers.Slopes[0]
+		s := analysis.Get[scaling.Answer](r).Answers.Slopes[0]
 		law := s.Verdict == "grows" || s.Verdict == "shrinks"
 		for _, b := range bolds.FindAllStringSubmatch(md, -1) {
 			if value := doc.Fixed(s.Slope, 3); b[1] == value && !law {

@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/stats"
 )
 
@@ -27,7 +28,7 @@ var designs = []design{{"4 sizes", evenly(4, 4)}, {"6 sizes", evenly(6, 2.5)}, {
 
 // told is what the analysis and the report make of a series.
 type told struct {
-	slope  analysis.SlopeAnswer
+	slope  scaling.SlopeAnswer
 	answer string // the report's first section
 	truth  float64
 	moved  bool // the slope without the slow model is outside the interval, or the slope outside that without it
@@ -90,8 +91,8 @@ func broken(below, above float64) func([]float64, *rand.Rand) (func(float64) flo
 	}
 }
 
-func bent(o told) bool       { return o.slope.Verdict == analysis.LawBent }
-func onePoint(o told) bool   { return o.slope.Verdict == analysis.LawOnePoint }
+func bent(o told) bool       { return o.slope.Verdict == scaling.LawBent }
+func onePoint(o told) bool   { return o.slope.Verdict == scaling.LawOnePoint }
 func notFixed(o told) bool   { return !o.fixedCost() }
 func boldMisses(o told) bool { return o.bold() && !o.covers() }
 
@@ -151,10 +152,10 @@ func (k truth) series(t testing.TB, d design, seed uint64) told {
 		}
 	}
 	r, md := madeUp{sizes: d.sizes, ms: ms, calls: 7, callSD: k.callSD, modelSD: k.modelSD}.analyze(t, rng)
-	o := told{slope: r.Answers.Slopes[0], truth: exponent}
+	o := told{slope: analysis.Get[scaling.Answer](r).Answers.Slopes[0], truth: exponent}
 	o.answer, _, _ = strings.Cut(md, "\n## Models")
 	outside := func(v float64, i *stats.Interval) bool { return i != nil && (v < i.Low || v > i.High) }
-	if row := r.Fits[len(r.Fits)-1].LeaveOneOut[slow]; row.Slope != nil && o.slope.Slope != nil {
+	if row := analysis.Get[scaling.Answer](r).Fits[len(analysis.Get[scaling.Answer](r).Fits)-1].LeaveOneOut[slow]; row.Slope != nil && o.slope.Slope != nil {
 		o.moved = outside(*row.Slope, o.slope.CI) || outside(*o.slope.Slope, row.SlopeT)
 	}
 	return o

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -222,8 +223,8 @@ func (w *writer) servedNote() string {
 
 // scaling has the fits and their figures.
 func (w *writer) scaling() {
-	var all, per []analysis.Fit
-	for _, f := range w.r.Fits {
+	var all, per []scaling.Fit
+	for _, f := range analysis.Get[scaling.Answer](w.r).Fits {
 		if f.Scenario == cells.AllScenarios {
 			all = append(all, f)
 		} else {
@@ -261,7 +262,7 @@ func (w *writer) axisWithUnit() string {
 }
 
 // fitTable leaves the scenario out where it is the same everywhere.
-func fitTable(fits []analysis.Fit) doc.Table {
+func fitTable(fits []scaling.Fit) doc.Table {
 	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "exponent b", "<one power law", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
 	several := false
 	for _, f := range fits {
@@ -308,15 +309,15 @@ func fitTable(fits []analysis.Fit) doc.Table {
 }
 
 // lawShort is whether a fit's exponent holds for all of its sizes.
-func lawShort(f analysis.Fit) string {
+func lawShort(f scaling.Fit) string {
 	switch {
-	case f.Law == analysis.LawPower:
+	case f.Law == scaling.LawPower:
 		return "yes"
-	case f.Law == analysis.LawFlat:
+	case f.Law == scaling.LawFlat:
 		return "does not grow"
-	case f.Law == analysis.LawBent && f.Curvature != nil && f.Curvature.Local != nil:
+	case f.Law == scaling.LawBent && f.Curvature != nil && f.Curvature.Local != nil:
 		return "no: " + hingeShort(f.Curvature.Local)
-	case f.Law == analysis.LawOnePoint && f.Misfit != nil:
+	case f.Law == scaling.LawOnePoint && f.Misfit != nil:
 		return fmt.Sprintf("no: %s moves it", doc.Text(f.Misfit.Model))
 	case f.Law == "":
 		return doc.Unknown
@@ -324,7 +325,7 @@ func lawShort(f analysis.Fit) string {
 	return "unknown"
 }
 
-func leaveOneOut(fits []analysis.Fit) []doc.Block {
+func leaveOneOut(fits []scaling.Fit) []doc.Block {
 	t := doc.Table{Head: []string{"<mode", "<backend", "<left out", "models left", "exponent", "change", "95 % t-interval", "R²"}}
 	for _, f := range fits {
 		for _, l := range f.LeaveOneOut {
@@ -341,7 +342,7 @@ func leaveOneOut(fits []analysis.Fit) []doc.Block {
 // predictors has what the models' shape says beside their size.
 func (w *writer) predictors() {
 	c := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "ρ parameters", "p", "ρ layers", "p", "ρ width", "p"}}
-	for _, x := range w.r.Correlations {
+	for _, x := range analysis.Get[scaling.Answer](w.r).Correlations {
 		c.Rows = append(c.Rows, []string{prose.Mode(x.Mode), series(x.Backend, x.BatchSize), prose.Scenario(x.Scenario), fmt.Sprint(x.NModels),
 			doc.Fixed(x.RhoParams, 2), doc.PValue(x.PParams), doc.Fixed(x.RhoLayers, 2), doc.PValue(x.PLayers), doc.Fixed(x.RhoWidth, 2), doc.PValue(x.PWidth)})
 	}
@@ -349,7 +350,7 @@ func (w *writer) predictors() {
 		w.doc.Fold("Rank correlations with size, depth and width", c)
 	}
 	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "size exponent", "95 % bootstrap", "depth exponent", "95 % bootstrap", "R²"}}
-	for _, x := range w.r.TwoPredictors {
+	for _, x := range analysis.Get[scaling.Answer](w.r).TwoPredictors {
 		row := []string{prose.Mode(x.Mode), series(x.Backend, x.BatchSize), prose.Scenario(x.Scenario), fmt.Sprint(x.NModels)}
 		if !x.OK {
 			t.Rows = append(t.Rows, append(row, "unknown: "+doc.Text(x.Reason), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown))
@@ -366,7 +367,7 @@ func (w *writer) predictors() {
 func (w *writer) overhead() {
 	t := doc.Table{Wrap: true, Head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
 	per := doc.Table{Wrap: true, Head: slices.Insert(slices.Clone(t.Head), 2, "<scenario")}
-	for _, o := range w.r.OffsetFits {
+	for _, o := range analysis.Get[scaling.Answer](w.r).OffsetFits {
 		row := []string{prose.Mode(o.Mode), series(o.Backend, o.BatchSize), doc.Text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
 		if o.OK {
 			row = append(row, doc.NumberOf(o.A), doc.Numbers(o.ACI), doc.NumberOf(o.B), doc.Fixed(o.S, 3), doc.Fixed(o.R2, 3), doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax), offsetShort(o))
@@ -392,13 +393,13 @@ func (w *writer) overhead() {
 	}
 }
 
-func offsetShort(o analysis.OffsetFit) string {
+func offsetShort(o scaling.OffsetFit) string {
 	switch o.Verdict {
 	case "":
 		return doc.Unknown
-	case analysis.OffsetFixed:
+	case scaling.OffsetFixed:
 		return "yes"
-	case analysis.OffsetNone, analysis.OffsetNoLine:
+	case scaling.OffsetNone, scaling.OffsetNoLine:
 		return "no: " + doc.Text(o.Reason)
 	}
 	return "unknown: " + doc.Text(o.Reason)

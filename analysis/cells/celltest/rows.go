@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"llmscale/analysis/cells"
@@ -84,6 +86,23 @@ func Near(t *testing.T, what string, got *float64, want, tolerance float64) {
 		t.Errorf("%s is unknown, want %v", what, want)
 	} else if math.Abs(*got-want) > tolerance*max(1, math.Abs(want)) {
 		t.Errorf("%s = %.12g, want %.12g", what, *got, want)
+	}
+}
+
+// Printed compares with a published figure, to the digits that were printed.
+func Printed(t *testing.T, what string, got *float64, want string) {
+	t.Helper()
+	if got == nil {
+		t.Errorf("%s is unknown, want %s", what, want)
+		return
+	}
+	digits := 0
+	if i := strings.IndexByte(want, '.'); i >= 0 {
+		digits = len(want) - i - 1
+	}
+	text := strconv.FormatFloat(*got, 'f', digits, 64)
+	if w, _ := strconv.ParseFloat(want, 64); text != strconv.FormatFloat(w, 'f', digits, 64) {
+		t.Errorf("%s = %.6f prints as %s, published %s", what, *got, text, want)
 	}
 }
 

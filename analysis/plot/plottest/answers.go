@@ -7,15 +7,16 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
 // answers makes up what the analysis says about one backend.
-func (s Shape) answers(r *analysis.Result, b Backend) {
+func (s Shape) answers(r *analysis.Result, fits *scaling.Answer, b Backend) {
 	for _, mode := range record.Modes {
-		a := analysis.SlopeAnswer{Backend: b.Name, BatchSize: 1, Mode: mode, Verdict: "unknown", Why: "too few models"}
-		for _, f := range r.Fits {
+		a := scaling.SlopeAnswer{Series: cells.Series{Backend: b.Name, BatchSize: 1}, Mode: mode, Verdict: "unknown", Why: "too few models"}
+		for _, f := range fits.Fits {
 			if f.Backend != b.Name || f.Mode != mode || f.Scenario != cells.AllScenarios {
 				continue
 			}
@@ -32,7 +33,7 @@ func (s Shape) answers(r *analysis.Result, b Backend) {
 				}
 			}
 		}
-		r.Answers.Slopes = append(r.Answers.Slopes, a)
+		fits.Answers.Slopes = append(fits.Answers.Slopes, a)
 	}
 	t := analysis.TailTrend{Backend: b.Name, BatchSize: 1, Verdict: "unknown", Why: "fewer than 3 models with enough tokens"}
 	for _, x := range r.Tails {

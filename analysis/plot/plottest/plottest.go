@@ -14,6 +14,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -81,14 +82,16 @@ func (s Shape) Result() *analysis.Result {
 		}
 	}
 	s.join(r)
+	fits := &scaling.Answer{}
+	r.Asked = append(r.Asked, fits)
 	for _, b := range s.Backends {
 		for _, mode := range record.Modes {
 			for _, sc := range append(slices.Clone(s.Scenarios), Scenario{Name: cells.AllScenarios}) {
-				r.Fits = append(r.Fits, fit(r, b, mode, sc.Name))
+				fits.Fits = append(fits.Fits, fit(r, b, mode, sc.Name))
 			}
-			r.OffsetFits = append(r.OffsetFits, offset(r, b, mode))
+			fits.OffsetFits = append(fits.OffsetFits, offset(r, b, mode))
 		}
-		s.answers(r, b)
+		s.answers(r, fits, b)
 	}
 	n := len(r.Cells) * s.Reps
 	r.Counts = runs.Counts{Lines: n, Records: n, Used: n, ByStatus: map[string]int{"ok": n}, Expected: &n}
@@ -243,19 +246,19 @@ func tail(t analysis.TokenSeries) analysis.Tail {
 		P90Ratio: at(.9, 64, mid), P95Ratio: at(.95, 130, mid), P99Ratio: at(.99, 662, mid)}
 }
 
-func fit(r *analysis.Result, b Backend, mode, scenario string) analysis.Fit {
-	f := analysis.Fit{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Mode: mode, Scenario: scenario, Aggregation: analysis.AggScenario, Axis: "params_total"}
+func fit(r *analysis.Result, b Backend, mode, scenario string) scaling.Fit {
+	f := scaling.Fit{Subject: scaling.Subject{Series: cells.Series{Backend: b.Name, BatchSize: 1}, BackendKind: b.Kind, Mode: mode, Scenario: scenario}, Aggregation: scaling.AggScenario, Axis: "params_total"}
 	if scenario == cells.AllScenarios {
-		f.Aggregation = analysis.AggGeomean
+		f.Aggregation = scaling.AggGeomean
 		for _, a := range r.Aggregates {
 			if a.Backend == b.Name && a.Mode == mode {
-				f.Points = append(f.Points, analysis.Point{Model: a.Model, X: *a.ParamsM, Y: a.GeomeanMS})
+				f.Points = append(f.Points, scaling.Point{Model: a.Model, X: *a.ParamsM, Y: a.GeomeanMS})
 			}
 		}
 	} else {
 		for _, c := range r.Cells {
 			if c.Backend == b.Name && c.Mode == mode && c.Scenario == scenario {
-				f.Points = append(f.Points, analysis.Point{Model: c.Model, X: *c.ParamsM, Y: c.MedianMS})
+				f.Points = append(f.Points, scaling.Point{Model: c.Model, X: *c.ParamsM, Y: c.MedianMS})
 			}
 		}
 	}
@@ -270,23 +273,23 @@ func fit(r *analysis.Result, b Backend, mode, scenario string) analysis.Fit {
 	if f.NModels > 3 {
 		far := 0.0
 		for i := range f.Points {
-			g := analysis.Fit{Points: slices.Delete(slices.Clone(f.Points), i, i+1)}
+			g := scaling.Fit{Points: slices.Delete(slices.Clone(f.Points), i, i+1)}
 			line(&g)
 			change := *g.Slope - *f.Slope
-			f.LeaveOneOut = append(f.LeaveOneOut, analysis.LeaveOneOut{Dropped: f.Points[i].Model, N: len(g.Points), Slope: g.Slope, Log10Intercept: g.Log10Intercept, R2: g.R2, SlopeChange: &change})
+			f.LeaveOneOut = append(f.LeaveOneOut, scaling.LeaveOneOut{Dropped: f.Points[i].Model, N: len(g.Points), Slope: g.Slope, Log10Intercept: g.Log10Intercept, R2: g.R2, SlopeChange: &change})
 			if math.Abs(change) > far {
 				far, f.MostInfluential = math.Abs(change), f.Points[i].Model
 			}
 		}
 	}
-	f.BootRequested, f.BootUsed, f.Law = 1000, 1000, analysis.LawPower
+	f.BootRequested, f.BootUsed, f.Law = 1000, 1000, scaling.LawPower
 	f.SlopeBoot = f.SlopeT
 	f.TheilSenSlope, f.TheilSen = f.Slope, f.SlopeT
 	f.SpearmanRho, f.SpearmanP = new(0.98), new(0.0001)
 	return f
 }
 
-func line(f *analysis.Fit) {
+func line(f *scaling.Fit) {
 	var x, y []float64
 	for _, p := range f.Points {
 		x, y = append(x, math.Log10(p.X)), append(y, math.Log10(p.Y))
@@ -308,22 +311,22 @@ func line(f *analysis.Fit) {
 	f.SlopeT = &stats.Interval{Low: b - t**f.SlopeSE, High: b + t**f.SlopeSE}
 }
 
-func offset(r *analysis.Result, b Backend, mode string) analysis.OffsetFit {
-	o := analysis.OffsetFit{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Mode: mode, Scenario: cells.AllScenarios, Aggregation: analysis.AggGeomean, Form: analysis.FormLinear, Axis: "params_total"}
+func offset(r *analysis.Result, b Backend, mode string) scaling.OffsetFit {
+	o := scaling.OffsetFit{Subject: scaling.Subject{Series: cells.Series{Backend: b.Name, BatchSize: 1}, BackendKind: b.Kind, Mode: mode, Scenario: cells.AllScenarios}, Aggregation: scaling.AggGeomean, Form: scaling.FormLinear, Axis: "params_total"}
 	var x, y []float64
 	for _, a := range r.Aggregates {
 		if a.Backend == b.Name && a.Mode == mode {
 			x, y = append(x, *a.ParamsM), append(y, a.GeomeanMS)
 		}
 	}
-	o.Verdict = analysis.OffsetUnknown
+	o.Verdict = scaling.OffsetUnknown
 	if o.NModels = len(x); o.NModels < 3 {
 		o.Reason = "fewer than 3 models"
 		return o
 	}
 	a, slope := stat.LinearRegression(x, y, nil, false)
 	o.OK, o.A, o.B, o.R2 = true, &a, &slope, new(stat.RSquared(x, y, nil, a, slope))
-	o.Verdict, o.Reason = analysis.OffsetNoLine, "the times lie up to 40 % off a straight line"
+	o.Verdict, o.Reason = scaling.OffsetNoLine, "the times lie up to 40 % off a straight line"
 	return o
 }
 

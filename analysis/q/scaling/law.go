@@ -1,4 +1,4 @@
-package analysis
+package scaling
 
 import (
 	"fmt"
@@ -21,7 +21,6 @@ const (
 
 const (
 	flatExponent   = 0.05 // exponents this near 0 count as no growth: doubling the size adds 3.5 % at most
-	processSD      = stats.ProcessSD
 	leastDeparture = 0.04 // of a curve or a model from the line: what is nearer is a good law, whatever the test says
 )
 
@@ -100,7 +99,7 @@ func (f *Fit) scatter() []stats.Scatter {
 	out := make([]stats.Scatter, len(f.Points))
 	for i, p := range f.Points {
 		out[i] = p.scatter
-		out[i].Floor = processSD * processSD
+		out[i].Floor = stats.ProcessSD * stats.ProcessSD
 	}
 	return out
 }
@@ -182,17 +181,17 @@ func pText(p float64) string {
 }
 
 // lawWarnings says in the fit's list why it is no power law.
-func (f *Fit) lawWarnings(warn func(code, text, advice string)) {
+func (f *Fit) lawWarnings() {
 	switch {
 	case f.Law == LawBent && f.Curvature.Local != nil:
 		h := f.Curvature.Local
-		warn("no_power_law", fmt.Sprintf("the local exponent is %.3f from %s to %s and %.3f from there to %s (quadratic term in log-log: %s, against the scatter of the %s)", h.Below, h.From, h.Knot, h.Above, h.To, pText(*f.Curvature.P), f.Curvature.Against),
+		f.warn("no_power_law", fmt.Sprintf("the local exponent is %.3f from %s to %s and %.3f from there to %s (quadratic term in log-log: %s, against the scatter of the %s)", h.Below, h.From, h.Knot, h.Above, h.To, pText(*f.Curvature.P), f.Curvature.Against),
 			"quote the local exponents; one exponent is that of none of these sizes, and extending its line misleads")
 	case f.Law == LawOnePoint:
-		warn("one_point_moves", fmt.Sprintf("%s takes %.3g times what the line through the others says, and moves the slope from %s to %.3f (%s)", f.Misfit.Model, f.Misfit.Times, show(f.Misfit.SlopeWithout), *f.Slope, pText(f.Misfit.P)),
+		f.warn("one_point_moves", fmt.Sprintf("%s takes %.3g times what the line through the others says, and moves the slope from %s to %.3f (%s)", f.Misfit.Model, f.Misfit.Times, show(f.Misfit.SlopeWithout), *f.Slope, pText(f.Misfit.P)),
 			"quote no exponent over all sizes; find out what is different about this model (architecture, memory, a fixed cost), or measure sizes near it")
 	case f.Misfit.significant() && f.Law != LawBent:
-		warn("outlier", fmt.Sprintf("%s takes %.3g times what the line through the others says (%s), which hardly moves the slope", f.Misfit.Model, f.Misfit.Times, pText(f.Misfit.P)),
+		f.warn("outlier", fmt.Sprintf("%s takes %.3g times what the line through the others says (%s), which hardly moves the slope", f.Misfit.Model, f.Misfit.Times, pText(f.Misfit.P)),
 			"find out what is different about this model")
 	}
 }

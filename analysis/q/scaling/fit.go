@@ -1,4 +1,4 @@
-package analysis
+package scaling
 
 import (
 	"fmt"
@@ -9,15 +9,13 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 )
 
-// minPoints is the fewest models of different size that a line is fitted to.
-const minPoints = stats.MinPoints
-
 // minLeft is the fewest models of different size that a leave-one-out fit keeps.
-const minLeft = minPoints
+const minLeft = stats.MinPoints
 
 // sizesOf counts different sizes, for a reason why there are too few.
 func sizesOf(n int) string { return words.Counted(n, "model size", "models of different size") }
@@ -29,8 +27,8 @@ func logPoints(points []Point) (x, y []float64) {
 	return x, y
 }
 
-// fitLogLog fills in f's figures from its points, which it puts in order of size.
-func fitLogLog(f *Fit, points []Point, opt cells.Options) {
+// FitLogLog fills in f's figures from its points, which it puts in order of size.
+func FitLogLog(f *Fit, points []Point, opt cells.Options) {
 	f.Points = slices.Clone(points)
 	slices.SortStableFunc(f.Points, func(a, b Point) int {
 		switch {
@@ -43,8 +41,8 @@ func fitLogLog(f *Fit, points []Point, opt cells.Options) {
 	})
 	f.NModels = len(f.Points)
 	x, y := logPoints(f.Points)
-	if n := stats.Distinct(x); n < minPoints {
-		f.Reason = fmt.Sprintf("%s; a slope takes %d", sizesOf(n), minPoints)
+	if n := stats.Distinct(x); n < stats.MinPoints {
+		f.Reason = fmt.Sprintf("%s; a slope takes %d", sizesOf(n), stats.MinPoints)
 		return
 	}
 	l, ok := stats.OLS(x, y)
@@ -129,8 +127,8 @@ func leaveOneOut(f *Fit, x, y []float64) {
 	}
 }
 
-// influential is the leave-one-out row of the model that moves the slope most.
-func (f *Fit) influential() *LeaveOneOut {
+// Influential is the leave-one-out row of the model that moves the slope most.
+func (f *Fit) Influential() *LeaveOneOut {
 	for i := range f.LeaveOneOut {
 		if f.LeaveOneOut[i].Dropped == f.MostInfluential && f.MostInfluential != "" {
 			return &f.LeaveOneOut[i]
@@ -164,4 +162,81 @@ func (f *Fit) Band(x float64) (low, high float64, ok bool) {
 	half := stats.TQuantile(len(lx)-2) * *f.ResidualSD * math.Sqrt(1/n+(at-mean)*(at-mean)/sxx)
 	mid := *f.Log10Intercept + *f.Slope*at
 	return math.Pow(10, mid-half), math.Pow(10, mid+half), true
+}
+
+// Aggregations of a fit's latencies.
+const (
+	AggScenario = "scenario"                 // the cell medians of one scenario
+	AggGeomean  = "geomean_across_scenarios" // per model, the geometric mean of its scenario medians
+)
+
+// Point is one model in a fit.
+type Point struct {
+	Model string  `json:"model"`
+	X     float64 `json:"x"`    // in the axis's unit
+	Y     float64 `json:"y_ms"` // latency
+
+	scatter stats.Scatter // of ln(Y), as far as the calls behind it tell
+}
+
+// Subject is what a fit is of: the models of a series, in one mode and scenario.
+type Subject struct {
+	cells.Series
+	BackendKind string `json:"backend_kind"`
+	Mode        string `json:"mode"`
+	Scenario    string `json:"scenario"` // or AllScenarios
+}
+
+// Fit is log10(latency_ms) = Log10Intercept + Slope * log10(x) over the models of
+// one backend, mode and scenario.
+type Fit struct {
+	Subject
+	Aggregation string `json:"aggregation"` // AggScenario or AggGeomean
+	Filter      string `json:"filter"`      // "" or length_limited_decode_only
+
+	Axis    string  `json:"x_axis"`
+	Points  []Point `json:"points"` // by rising x
+	NModels int     `json:"n_models"`
+	OK      bool    `json:"ok"`
+	Reason  string  `json:"reason"` // why not OK
+
+	Log10Intercept *float64        `json:"log10_intercept"`
+	Slope          *float64        `json:"slope"`
+	R2             *float64        `json:"r2"` // in log space
+	SlopeSE        *float64        `json:"slope_se"`
+	InterceptSE    *float64        `json:"log10_intercept_se"`
+	ResidualSD     *float64        `json:"residual_sd"`          // of log10 ms, n-2 degrees of freedom
+	SlopeT         *stats.Interval `json:"slope_t_ci"`           // 95 %, Student t
+	InterceptT     *stats.Interval `json:"log10_intercept_t_ci"` // 95 %, Student t
+
+	SlopeBoot     *stats.Interval `json:"slope_boot_ci"`           // 95 %, percentile bootstrap over models
+	InterceptBoot *stats.Interval `json:"log10_intercept_boot_ci"` // 95 %
+	BootRequested int             `json:"boot_n_requested"`
+	BootUsed      int             `json:"boot_n_used"`       // the rest drew one model only
+	BootTwoModels int             `json:"boot_n_two_models"` // of those used: drew two models only
+
+	SpearmanRho       *float64        `json:"spearman_rho"`
+	SpearmanP         *float64        `json:"spearman_p"`       // t approximation, as scipy
+	SpearmanPExact    *float64        `json:"spearman_p_exact"` // by permutation, up to 9 models without ties
+	TheilSenSlope     *float64        `json:"theilsen_slope"`
+	TheilSenIntercept *float64        `json:"theilsen_log10_intercept"`
+	TheilSen          *stats.Interval `json:"theilsen_slope_ci"` // 95 %, Sen 1968
+
+	LeaveOneOut     []LeaveOneOut     `json:"leave_one_out"`    // in the order of Points; empty below 4 models
+	MostInfluential string            `json:"most_influential"` // model whose absence moves the slope most
+	Law             string            `json:"law"`              // power_law, flat, bent, one_point or not_identified; "" without a fit
+	Curvature       *Curvature        `json:"curvature"`        // nil where the points cannot show one
+	Misfit          *Misfit           `json:"misfit"`           // nil below 4 models
+	Warnings        []finding.Warning `json:"warnings"`
+}
+
+// LeaveOneOut is a fit without one of its models.
+type LeaveOneOut struct {
+	Dropped        string          `json:"dropped"`
+	N              int             `json:"n_models"`
+	Slope          *float64        `json:"slope"`
+	Log10Intercept *float64        `json:"log10_intercept"`
+	R2             *float64        `json:"r2"`
+	SlopeChange    *float64        `json:"slope_change"` // this slope less the whole fit's
+	SlopeT         *stats.Interval `json:"slope_t_ci"`   // 95 %, Student t
 }

@@ -1,4 +1,4 @@
-package analysis
+package scaling
 
 import (
 	"fmt"
@@ -17,8 +17,8 @@ func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt cells.Op
 	v := stats.Map(layers, math.Log)
 	y := stats.Map(points, func(p Point) float64 { return math.Log(p.Y) })
 	where := strings.Join([]string{f.Backend, f.Mode, f.Scenario, "two predictors"}, " ")
-	if n := stats.Distinct(u); n < minPoints+1 {
-		f.Reason = fmt.Sprintf("%s, of known depth; two predictors take %d", sizesOf(n), minPoints+1)
+	if n := stats.Distinct(u); n < stats.MinPoints+1 {
+		f.Reason = fmt.Sprintf("%s, of known depth; two predictors take %d", sizesOf(n), stats.MinPoints+1)
 		return
 	}
 	c, r2, ok := stats.Plane(u, v, y)
@@ -65,4 +65,35 @@ func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt cells.Op
 			fmt.Sprintf("%d of %d resamples could not tell size from depth and were left out", bad, opt.Bootstrap),
 			"measure more models; until then the intervals are rough"))
 	}
+}
+
+// Correlation holds rank correlations of latency with a model's shape.
+type Correlation struct {
+	Subject
+	NModels   int      `json:"n_models"`
+	RhoParams *float64 `json:"spearman_rho_log_params"`
+	PParams   *float64 `json:"spearman_p_log_params"`
+	RhoLayers *float64 `json:"spearman_rho_n_layer"`
+	PLayers   *float64 `json:"spearman_p_n_layer"`
+	RhoWidth  *float64 `json:"spearman_rho_n_embd"`
+	PWidth    *float64 `json:"spearman_p_n_embd"`
+}
+
+// TwoPredictorFit is ln(latency_ms) = Alpha + Beta*ln(x) + Gamma*ln(layers).
+type TwoPredictorFit struct {
+	Subject
+	Axis          string            `json:"x_axis"`
+	NModels       int               `json:"n_models"`
+	OK            bool              `json:"ok"`
+	Reason        string            `json:"reason"`
+	Alpha         *float64          `json:"alpha"`
+	Beta          *float64          `json:"beta_log_params"`
+	Gamma         *float64          `json:"gamma_log_layers"`
+	R2            *float64          `json:"r2"`
+	BetaBoot      *stats.Interval   `json:"beta_boot_ci"`
+	GammaBoot     *stats.Interval   `json:"gamma_boot_ci"`
+	R2Boot        *stats.Interval   `json:"r2_boot_ci"`
+	BootRequested int               `json:"boot_n_requested"`
+	BootUsed      int               `json:"boot_n_used"`
+	Warnings      []finding.Warning `json:"warnings"`
 }

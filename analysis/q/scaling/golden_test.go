@@ -1,4 +1,4 @@
-package analysis
+package scaling
 
 import (
 	"encoding/json"
@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"llmscale/analysis/cells"
@@ -64,7 +63,7 @@ type reference struct {
 
 func loadReference(t testing.TB) reference {
 	t.Helper()
-	data, err := os.ReadFile("testdata/reference.json")
+	data, err := os.ReadFile("../../testdata/reference.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,26 +97,9 @@ func fitOf(x, y []float64, opt cells.Options) *Fit {
 	if err != nil {
 		panic(err)
 	}
-	f := &Fit{Backend: "b", BatchSize: 1, Mode: "m", Scenario: cells.AllScenarios, Axis: opt.XAxis}
-	fitLogLog(f, pointsOf(x, y), opt)
+	f := &Fit{Subject: Subject{Series: cells.Series{Backend: "b", BatchSize: 1}, Mode: "m", Scenario: cells.AllScenarios}, Axis: opt.XAxis}
+	FitLogLog(f, pointsOf(x, y), opt)
 	return f
-}
-
-// printed compares with a published figure, to the digits that were printed.
-func printed(t *testing.T, what string, got *float64, want string) {
-	t.Helper()
-	if got == nil {
-		t.Errorf("%s is unknown, want %s", what, want)
-		return
-	}
-	digits := 0
-	if i := strings.IndexByte(want, '.'); i >= 0 {
-		digits = len(want) - i - 1
-	}
-	text := strconv.FormatFloat(*got, 'f', digits, 64)
-	if w, _ := strconv.ParseFloat(want, 64); text != strconv.FormatFloat(w, 'f', digits, 64) {
-		t.Errorf("%s = %.6f prints as %s, published %s", what, *got, text, want)
-	}
 }
 
 // TestScipy compares every statistic with scipy's, on the published tables.
@@ -220,27 +202,24 @@ var published = []struct{ backend, mode, intercept, slope, r2 string }{
 	{"ollama", "e2e_kv", ".4670", ".6482", ".9247"},
 }
 
-// The synthetic run folder is analysed once for all tests; they only read it.
-var tr121Result *Result
-
-func tr121(t testing.TB) *Result {
+// tr121 asks the synthetic run folder.
+func tr121Fits(t testing.TB, opt cells.Options) *Answer {
 	t.Helper()
-	if tr121Result == nil {
-		run, err := runs.Load("testdata/tr121")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if tr121Result, err = Analyze(run, cells.Options{}); err != nil {
-			t.Fatal(err)
-		}
+	run, err := runs.Load("../../testdata/tr121")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return tr121Result
+	set, err := cells.New(run, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Ask(set)
 }
 
-func findFit(t testing.TB, r *Result, backend, mode, scenario string) *Fit {
+func fitAlong(t testing.TB, a *Answer, backend, mode, scenario string) *Fit {
 	t.Helper()
-	for i := range r.Fits {
-		if f := &r.Fits[i]; f.Backend == backend && f.Mode == mode && f.Scenario == scenario {
+	for i := range a.Fits {
+		if f := &a.Fits[i]; f.Backend == backend && f.Mode == mode && f.Scenario == scenario {
 			return f
 		}
 	}
@@ -251,22 +230,22 @@ func findFit(t testing.TB, r *Result, backend, mode, scenario string) *Fit {
 // TestPublishedFits feeds the analyzer a whole run folder of the Python harness
 // (synthetic, testdata/make_tr121.py) and expects the study's fits from it.
 func TestPublishedFits(t *testing.T) {
-	r := tr121(t)
+	r := tr121Fits(t, cells.Options{})
 	for _, w := range published {
-		f := findFit(t, r, w.backend, w.mode, cells.AllScenarios)
+		f := fitAlong(t, r, w.backend, w.mode, cells.AllScenarios)
 		name := w.backend + " " + w.mode
-		printed(t, name+" intercept", f.Log10Intercept, w.intercept)
-		printed(t, name+" slope", f.Slope, w.slope)
-		printed(t, name+" R2", f.R2, w.r2)
+		celltest.Printed(t, name+" intercept", f.Log10Intercept, w.intercept)
+		celltest.Printed(t, name+" slope", f.Slope, w.slope)
+		celltest.Printed(t, name+" R2", f.R2, w.r2)
 	}
 
-	kv := findFit(t, r, "ollama", "kv_decode", cells.AllScenarios)
-	printed(t, "Theil-Sen", kv.TheilSenSlope, ".554")
-	printed(t, "Spearman", kv.SpearmanRho, ".900")
-	printed(t, "t low", &kv.SlopeT.Low, ".309")
-	printed(t, "t high", &kv.SlopeT.High, ".988")
-	printed(t, "slope without gpt-oss", kv.LeaveOneOut[4].Slope, ".5145")
-	printed(t, "R2 without gpt-oss", kv.LeaveOneOut[4].R2, ".998")
+	kv := fitAlong(t, r, "ollama", "kv_decode", cells.AllScenarios)
+	celltest.Printed(t, "Theil-Sen", kv.TheilSenSlope, ".554")
+	celltest.Printed(t, "Spearman", kv.SpearmanRho, ".900")
+	celltest.Printed(t, "t low", &kv.SlopeT.Low, ".309")
+	celltest.Printed(t, "t high", &kv.SlopeT.High, ".988")
+	celltest.Printed(t, "slope without gpt-oss", kv.LeaveOneOut[4].Slope, ".5145")
+	celltest.Printed(t, "R2 without gpt-oss", kv.LeaveOneOut[4].R2, ".998")
 	if kv.MostInfluential != "gpt-oss-20b:latest" {
 		t.Errorf("most influential: %q", kv.MostInfluential)
 	}
@@ -279,15 +258,15 @@ func TestPublishedFits(t *testing.T) {
 		{"hf_gpu_fp16", "prefill", "tiny-gpt2", "-.18", ""},
 		{"ollama", "prefill", "gpt-oss-20b:latest", ".473", ".999"},
 	} {
-		f := findFit(t, r, w.backend, w.mode, cells.AllScenarios)
-		l := f.influential()
+		f := fitAlong(t, r, w.backend, w.mode, cells.AllScenarios)
+		l := f.Influential()
 		if l == nil || l.Dropped != w.dropped {
 			t.Errorf("%s %s: most influential is %q, want %s", w.backend, w.mode, f.MostInfluential, w.dropped)
 			continue
 		}
-		printed(t, w.backend+" "+w.mode+" slope without "+w.dropped, l.Slope, w.slope)
+		celltest.Printed(t, w.backend+" "+w.mode+" slope without "+w.dropped, l.Slope, w.slope)
 		if w.r2 != "" {
-			printed(t, w.backend+" "+w.mode+" R2 without "+w.dropped, l.R2, w.r2)
+			celltest.Printed(t, w.backend+" "+w.mode+" R2 without "+w.dropped, l.R2, w.r2)
 		}
 	}
 }
@@ -301,7 +280,7 @@ func TestPublishedLeaveOneOut(t *testing.T) {
 	x := loadReference(t).Series["ollama kv_decode"].X
 	f := fitOf(x, []float64{1.900, 4.077, 11.079, 10.929, 45.535}, cells.Options{}) // tr121.md 1.9, ms/token
 	for i, w := range []string{".724", ".652", ".675", ".681", ".514"} {
-		printed(t, "slope without "+f.LeaveOneOut[i].Dropped, f.LeaveOneOut[i].Slope, w)
+		celltest.Printed(t, "slope without "+f.LeaveOneOut[i].Dropped, f.LeaveOneOut[i].Slope, w)
 	}
 }
 
@@ -316,9 +295,9 @@ func TestPublishedPlane(t *testing.T) {
 	} {
 		f := &TwoPredictorFit{}
 		fitPlane(f, pointsOf(exactGPT2, loadReference(t).Series[w.series].Y), gptLayers, cells.Options{Bootstrap: 1000})
-		printed(t, w.series+" beta", f.Beta, w.beta)
-		printed(t, w.series+" gamma", f.Gamma, w.gamma)
-		printed(t, w.series+" R2", f.R2, w.r2)
+		celltest.Printed(t, w.series+" beta", f.Beta, w.beta)
+		celltest.Printed(t, w.series+" gamma", f.Gamma, w.gamma)
+		celltest.Printed(t, w.series+" R2", f.R2, w.r2)
 		if f.BetaBoot == nil || f.GammaBoot == nil || f.R2Boot == nil || f.BootUsed < 900 {
 			t.Errorf("%s: bootstrap %+v", w.series, f)
 		}
@@ -328,7 +307,7 @@ func TestPublishedPlane(t *testing.T) {
 // TestPublishedShape has the e2e figures of tr121.md 1.9 on depth and offsets,
 // out of the run folder.
 func TestPublishedShape(t *testing.T) {
-	r := tr121(t)
+	r := tr121Fits(t, cells.Options{})
 	ref := loadReference(t)
 	for backend, series := range map[string]string{"hf_cpu_fp32": "cpu", "hf_gpu_fp16": "gpu"} {
 		for _, f := range r.TwoPredictors {
@@ -346,34 +325,30 @@ func TestPublishedShape(t *testing.T) {
 	} {
 		i := slices.IndexFunc(r.Correlations, func(c Correlation) bool { return c.Backend == w.backend && c.Mode == "e2e_kv" })
 		c := r.Correlations[i]
-		printed(t, "rho params", c.RhoParams, w.rhoP)
-		printed(t, "p params", c.PParams, w.pP)
-		printed(t, "rho layers", c.RhoLayers, w.rhoL)
-		printed(t, "p layers", c.PLayers, w.pL)
+		celltest.Printed(t, "rho params", c.RhoParams, w.rhoP)
+		celltest.Printed(t, "p params", c.PParams, w.pP)
+		celltest.Printed(t, "rho layers", c.RhoLayers, w.rhoL)
+		celltest.Printed(t, "p layers", c.PLayers, w.pL)
 		if w.rhoW != "" {
-			printed(t, "rho width", c.RhoWidth, w.rhoW)
-			printed(t, "p width", c.PWidth, w.pW)
+			celltest.Printed(t, "rho width", c.RhoWidth, w.rhoW)
+			celltest.Printed(t, "p width", c.PWidth, w.pW)
 		}
 	}
 	// The study's offset fit is least squares in ms.
 	var x, y []float64
-	for _, p := range findFit(t, r, "hf_gpu_fp16", "e2e_kv", cells.AllScenarios).Points {
+	for _, p := range fitAlong(t, r, "hf_gpu_fp16", "e2e_kv", cells.AllScenarios).Points {
 		x, y = append(x, p.X), append(y, p.Y)
 	}
 	l, _ := stats.OLS(x, y)
-	printed(t, "a", &l.A, "358")
-	printed(t, "b", &l.B, ".097")
-	printed(t, "R2", &l.R2, ".0005")
+	celltest.Printed(t, "a", &l.A, "358")
+	celltest.Printed(t, "b", &l.B, ".097")
+	celltest.Printed(t, "R2", &l.R2, ".0005")
 	// tr121.md 2.2: on the non-embedding axis.
-	run, _ := runs.Load("testdata/tr121")
-	ne, err := Analyze(run, cells.Options{XAxis: "params_non_embedding"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := findFit(t, ne, "hf_cpu_fp32", "kv_decode", cells.AllScenarios)
-	printed(t, "non-embedding slope", f.Slope, ".160")
-	printed(t, "non-embedding R2", f.R2, ".895")
-	if o := findFit(t, ne, "ollama", "kv_decode", cells.AllScenarios); o.OK || o.Slope != nil || len(o.Warnings) == 0 || o.Warnings[0].Code != "axis_missing" {
+	ne := tr121Fits(t, cells.Options{XAxis: "params_non_embedding"})
+	f := fitAlong(t, ne, "hf_cpu_fp32", "kv_decode", cells.AllScenarios)
+	celltest.Printed(t, "non-embedding slope", f.Slope, ".160")
+	celltest.Printed(t, "non-embedding R2", f.R2, ".895")
+	if o := fitAlong(t, ne, "ollama", "kv_decode", cells.AllScenarios); o.OK || o.Slope != nil || len(o.Warnings) == 0 || o.Warnings[0].Code != "axis_missing" {
 		t.Errorf("no axis, but %+v", o)
 	}
 }
@@ -410,8 +385,8 @@ func TestExactBootstrap(t *testing.T) {
 	ci := stats.PercentileInterval(slopes, total, nil)
 	celltest.Near(t, "low", &ci.Low, ref.Exact.Low, 1e-9)
 	celltest.Near(t, "high", &ci.High, ref.Exact.High, 1e-9)
-	printed(t, "low", &ci.Low, ".478")
-	printed(t, "high", &ci.High, "1.453")
+	celltest.Printed(t, "low", &ci.Low, ".478")
+	celltest.Printed(t, "high", &ci.High, "1.453")
 }
 
 // TestPublishedBootstrap feeds the draws of numpy at seed 42, the study's own, to
@@ -441,8 +416,8 @@ func TestPublishedBootstrap(t *testing.T) {
 			}
 		}
 		ci := stats.PercentileInterval(slopes, len(draws), nil)
-		printed(t, w.series+" low", &ci.Low, w.low)
-		printed(t, w.series+" high", &ci.High, w.high)
+		celltest.Printed(t, w.series+" low", &ci.Low, w.low)
+		celltest.Printed(t, w.series+" high", &ci.High, w.high)
 	}
 }
 

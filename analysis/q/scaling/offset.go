@@ -1,4 +1,4 @@
-package analysis
+package scaling
 
 import (
 	"fmt"
@@ -18,9 +18,9 @@ func fitOffset(o *OffsetFit, f *Fit) {
 	o.NModels = len(f.Points)
 	x := stats.Map(f.Points, func(p Point) float64 { return p.X })
 	y := stats.Map(f.Points, func(p Point) float64 { return p.Y })
-	need := minPoints
+	need := stats.MinPoints
 	if o.Form == FormPower {
-		need = minPoints + 1 // one parameter more
+		need = stats.MinPoints + 1 // one parameter more
 	} else {
 		o.Verdict = OffsetUnknown
 	}
@@ -119,4 +119,44 @@ func (o *OffsetFit) bounded(x, y []float64) {
 	case s >= 2:
 		o.warn("at_bound", "the exponent s stands at its bound of 2", "the largest point dominates: see the leave-one-out table")
 	}
+}
+
+// Forms of an OffsetFit, as TR121 names them.
+const (
+	FormLinear = "lat = a + b*P"
+	FormPower  = "lat = a + b*P^s"
+)
+
+// Verdicts of an OffsetFit of FormLinear.
+const (
+	OffsetFixed    = "fixed_cost"    // a straight line with a fixed cost above 0
+	OffsetNone     = "no_fixed_cost" // a straight line; its fixed cost could be 0
+	OffsetPowerLaw = "power_law"     // a power law without a fixed cost fits as well
+	OffsetNoLine   = "not_a_line"
+	OffsetFlat     = "flat" // no growth
+	OffsetUnknown  = "unknown"
+)
+
+// OffsetFit is latency as a fixed part and one that grows with size, by least
+// relative errors.
+type OffsetFit struct {
+	Subject
+	Aggregation string `json:"aggregation"`
+	Form        string `json:"fit"` // FormLinear or FormPower
+	Axis        string `json:"x_axis"`
+	NModels     int    `json:"n_models"`
+	OK          bool   `json:"ok"`
+	Verdict     string `json:"verdict"` // FormLinear only: whether A may be called a fixed cost
+	Reason      string `json:"reason"`  // why not OK, or why A may not
+
+	A             *float64          `json:"a_ms"`
+	ACI           *stats.Interval   `json:"a_ci_ms"`                        // 95 % t-interval; FormLinear only
+	B             *float64          `json:"b"`                              // ms per unit of x (to the power s)
+	S             *float64          `json:"s"`                              // FormPower only
+	StraightP     *float64          `json:"straight_p"`                     // of a straight line against another power of x; FormLinear only
+	LackP         *float64          `json:"lack_of_fit_p"`                  // of the points lying on the line, against the calls' scatter; FormLinear only
+	R2            *float64          `json:"r2"`                             // of the relative times
+	OverheadAtMin *float64          `json:"overhead_fraction_at_min_model"` // a / the smallest model's measured time; nil where the points are no line, or a is below 0 or more than that time
+	OverheadAtMax *float64          `json:"overhead_fraction_at_max_model"`
+	Warnings      []finding.Warning `json:"warnings"`
 }

@@ -1,4 +1,4 @@
-package analysis
+package scaling
 
 import (
 	"fmt"
@@ -12,13 +12,13 @@ import (
 
 // judged fits models of these times, each known by its calls to about 1 %.
 func judged(x []float64, ms func(i int, x float64) float64) (*Fit, *OffsetFit) {
-	f := &Fit{Backend: "b", Mode: "m", Scenario: cells.AllScenarios}
+	f := &Fit{Subject: Subject{Series: cells.Series{Backend: "b"}, Mode: "m", Scenario: cells.AllScenarios}}
 	var points []Point
 	for i, v := range x {
 		points = append(points, Point{Model: fmt.Sprintf("m%d", i), X: v, Y: ms(i, v), scatter: stats.Scatter{Var: 1e-4, DF: 6}})
 	}
-	slices.Reverse(points) // fitLogLog sorts
-	fitLogLog(f, points, cells.Options{Bootstrap: -1})
+	slices.Reverse(points) // FitLogLog sorts
+	FitLogLog(f, points, cells.Options{Bootstrap: -1})
 	o := &OffsetFit{Form: FormLinear}
 	fitOffset(o, f)
 	return f, o
