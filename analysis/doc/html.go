@@ -41,7 +41,8 @@ type node struct {
 
 // HTML is the document as one self-contained page.
 func (d *Document) HTML() ([]byte, error) {
-	nodes, err := nodesOf(d.blocks, map[string]int{})
+	r := renderer{ids: map[string]int{}, classes: map[string]int{}}
+	nodes, err := r.nodes(d.blocks)
 	if err != nil {
 		return nil, err
 	}
@@ -50,24 +51,31 @@ func (d *Document) HTML() ([]byte, error) {
 		Title string
 		Style template.CSS
 		Nodes []node
-	}{Clean(d.Title), template.CSS(style), nodes})
+	}{Clean(d.Title), template.CSS(style + r.css()), nodes})
 	return []byte(words.SafeLines(b.String())), err
 }
 
-func nodesOf(blocks []Block, ids map[string]int) ([]node, error) {
+// renderer makes one page's nodes.
+type renderer struct {
+	ids     map[string]int // how often each was taken
+	classes map[string]int // of the drawings' styles
+}
+
+func (r *renderer) nodes(blocks []Block) ([]node, error) {
 	out := make([]node, len(blocks))
 	for i, b := range blocks {
 		n := &out[i]
 		var err error
 		switch b := b.(type) {
 		case heading:
-			n.ID, n.Text = anchor(string(b), ids), Clean(string(b))
+			n.ID, n.Text = anchor(string(b), r.ids), Clean(string(b))
 		case Picture:
 			n.Text = Clean(b.Caption)
 			n.Drawing, err = InlineSVG(b)
+			n.Drawing = r.shrink(n.Drawing)
 		case details:
 			n.Text = Clean(b.summary)
-			n.Nodes, err = nodesOf(b.blocks, ids)
+			n.Nodes, err = r.nodes(b.blocks)
 		case Table:
 			n.Class = "table"
 			if b.Wrap {
@@ -88,7 +96,8 @@ func nodesOf(blocks []Block, ids map[string]int) ([]node, error) {
 func converted(b Block) (template.HTML, error) {
 	var w bytes.Buffer
 	err := md.Convert([]byte(blockMarkdown(b)), &w)
-	return template.HTML(w.String()), err
+	// Foreign text has no quotes of its own in HTML.
+	return template.HTML(strings.ReplaceAll(w.String(), ` style="text-align:right"`, ` class="r"`)), err
 }
 
 var (
