@@ -42,17 +42,13 @@ func Regress(y []float64, columns ...[]float64) (r Regression, ok bool) {
 	if c := qr.Cond(); math.IsNaN(c) || c > maxCondition {
 		return r, false
 	}
-	unit := mat.NewDense(n, n, nil)
-	for i := range n {
-		unit.Set(i, i, 1)
-	}
-	var inverse mat.Dense
-	if qr.SolveTo(&inverse, false, unit) != nil {
+	inverse, ok := pseudoInverse(&qr, n, k)
+	if !ok {
 		return r, false
 	}
 	r = Regression{Coef: make([]float64, k), Residuals: make([]float64, n), Leverage: make([]float64, n), DF: n - k}
 	for j := range k {
-		row := mat.Row(nil, j, &inverse)
+		row := mat.Row(nil, j, inverse)
 		r.weights = append(r.weights, row)
 		for i := range n {
 			r.Coef[j] += row[i] * y[i]
@@ -68,6 +64,29 @@ func Regress(y []float64, columns ...[]float64) (r Regression, ok bool) {
 		r.SSE += e * e
 	}
 	return r, true
+}
+
+// pseudoInverse is of the n x k matrix that was factorized. Of many points it is
+// solved for transposed, which takes no n x n matrix; the digits of a few stay those
+// that other versions gave.
+func pseudoInverse(qr *mat.QR, n, k int) (mat.Matrix, bool) {
+	const many = 200
+	size, transposed := n, n > many
+	if transposed {
+		size = k
+	}
+	unit := mat.NewDense(size, size, nil)
+	for i := range size {
+		unit.Set(i, i, 1)
+	}
+	var inverse mat.Dense
+	if qr.SolveTo(&inverse, transposed, unit) != nil {
+		return nil, false
+	}
+	if transposed {
+		return inverse.T(), true
+	}
+	return &inverse, true
 }
 
 // variance is that of the residuals; NaN without a degree of freedom.

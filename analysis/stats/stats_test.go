@@ -318,6 +318,32 @@ func TestHinge(t *testing.T) {
 	}
 }
 
+// TestManyPoints: of more points than a few, Regress and FitHinge go other ways to the same.
+func TestManyPoints(t *testing.T) {
+	const n = 450
+	rng := rand.New(rand.NewPCG(3, 4))
+	ones, x, y := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i := range n {
+		x[i], ones[i] = float64(i)/45, 1
+		y[i] = 2 + .3*x[i] + .7*max(0, x[i]-311./45) + 1e-3*rng.NormFloat64()
+	}
+	r, ok := Regress(y, ones, x)
+	if !ok {
+		t.Fatal("no regression")
+	}
+	alpha, beta := stat.LinearRegression(x, y, nil, false) // gonum's, which has no matrices
+	close(t, "intercept", r.Coef[0], alpha, 1e-9)
+	close(t, "slope", r.Coef[1], beta, 1e-9)
+	sum := 0.0
+	for _, h := range r.Leverage {
+		sum += h
+	}
+	close(t, "trace of the hat matrix", sum, 2, 1e-9)
+	if h, ok := FitHinge(x, y); !ok || h.Knot < 309 || h.Knot > 313 {
+		t.Errorf("knot %+v, want 311", h)
+	}
+}
+
 func TestRelativeLine(t *testing.T) {
 	x := []float64{5, 50, 500, 5000, 20_000}
 	var y []float64

@@ -89,23 +89,35 @@ type Hinge struct {
 	Below, Above float64
 }
 
+// hingeKnots is how many knots FitHinge tries of as many points or more, so that its
+// time grows with the points and not with their square.
+const hingeKnots = 100
+
 // FitHinge takes the knot of the least squares among the points between the
-// outermost ones (Hudson 1966). x rises; it takes three different values.
+// outermost ones (Hudson 1966). Of more than hingeKnots it tries as many at even
+// steps, and then those beside the best of them. x rises; it takes three different
+// values.
 func FitHinge(x, y []float64) (h Hinge, ok bool) {
 	best := math.Inf(1)
-	ones := slices.Repeat([]float64{1}, len(x))
-	for k := 1; k < len(x)-1; k++ {
-		if x[k] == x[0] || x[k] == x[len(x)-1] {
-			continue
+	ones, over := slices.Repeat([]float64{1}, len(x)), make([]float64, len(x))
+	try := func(from, to, step int) {
+		for k := from; k < to; k += step {
+			if x[k] == x[0] || x[k] == x[len(x)-1] {
+				continue
+			}
+			for i := range x {
+				over[i] = max(0, x[i]-x[k])
+			}
+			if r, fits := Regress(y, ones, x, over); fits && r.SSE < best {
+				best, ok = r.SSE, true
+				h = Hinge{k, r.Coef[1], r.Coef[1] + r.Coef[2]}
+			}
 		}
-		over := make([]float64, len(x))
-		for i := range x {
-			over[i] = max(0, x[i]-x[k])
-		}
-		if r, fits := Regress(y, ones, x, over); fits && r.SSE < best {
-			best, ok = r.SSE, true
-			h = Hinge{k, r.Coef[1], r.Coef[1] + r.Coef[2]}
-		}
+	}
+	step := max(1, len(x)/hingeKnots)
+	try(1, len(x)-1, step)
+	if ok && step > 1 {
+		try(max(1, h.Knot-step+1), min(len(x)-1, h.Knot+step), 1)
 	}
 	return h, ok
 }
