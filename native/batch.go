@@ -55,7 +55,10 @@ func (c *Context) batchCheck(sequences, alone [][]int32, prompt, most int, budge
 	answer := func(tokens []int32, which []int32) (chosen []int32, logits []float32, err error) {
 		chosen, logits = make([]int32, len(tokens)/n*steps), make([]float32, len(which)*c.nVocab)
 		return chosen, logits, c.run(func(cerr *C.ls_error) C.int {
-			return C.ls_answer(c.c, ids(tokens), C.int32_t(len(tokens)/n), C.int32_t(prompt), C.int32_t(steps), ids(chosen), ids(which), C.int32_t(len(which)), floats(logits), cerr)
+			return C.ls_answer(c.c, C.ls_question{
+				n_seq: C.int32_t(len(tokens) / n), n_prompt: C.int32_t(prompt), n_steps: C.int32_t(steps), ids: ids(tokens),
+				n_rows: C.int32_t(len(which)), rows: ids(which), chosen: ids(chosen), logits: floats(logits),
+			}, cerr)
 		})
 	}
 	some := spread(len(sequences), 8) // whose logits are kept

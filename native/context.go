@@ -304,8 +304,10 @@ func (c *Context) selfCheck(batch, steps []int32, budget time.Duration) (SelfChe
 	batchLogits, stepLogits := make([]float32, c.nVocab), make([]float32, c.nVocab)
 	var done C.int32_t
 	err := c.run(func(cerr *C.ls_error) C.int {
-		return C.ls_self_check(c.c, ids(batch), ids(steps), C.int32_t(len(batch)), C.int64_t(budget.Nanoseconds()),
-			(*C.float)(unsafe.SliceData(batchLogits)), (*C.float)(unsafe.SliceData(stepLogits)), &done, cerr)
+		return C.ls_self_check(c.c, C.ls_check{
+			n: C.int32_t(len(batch)), steps: ids(steps), batch: ids(batch), budget_ns: C.int64_t(budget.Nanoseconds()),
+			step_logits: floats(stepLogits), batch_logits: floats(batchLogits),
+		}, &done, cerr)
 	})
 	if err != nil {
 		return SelfCheck{}, err

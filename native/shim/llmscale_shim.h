@@ -225,18 +225,33 @@ void ls_context_clear(ls_context * ctx);
  * floats each, or of the last one only. Not timed; for checking answers. */
 int ls_eval(ls_context * ctx, const int32_t * tokens, int32_t n_tokens, bool all, float * logits, ls_error * err);
 
-/* Evaluates steps[0..n) one by one, and as many of batch as one batch (of n_batch at most at a time), and copies out the
- * logits of the last token of each, n_vocab floats. Both are the same tokens, unless a test wants to see a difference.
- * Stops taking steps once budget_ns have passed, the first one apart: *n_done is how many tokens were evaluated in both
- * ways; below 2 batch_logits was left alone. The KV cache is cleared before, between and after. Not timed. */
-int ls_self_check(ls_context * ctx, const int32_t * batch, const int32_t * steps, int32_t n, int64_t budget_ns,
-                  float * batch_logits, float * step_logits, int32_t * n_done, ls_error * err);
+/* Tokens to be evaluated in two ways, and where the logits of the last one go, n_vocab floats. */
+typedef struct {
+    int32_t         n;
+    const int32_t * steps;     /* n ids, one by one */
+    const int32_t * batch;     /* the same as one batch (of n_batch at most at a time); others where a test wants to see a difference */
+    int64_t         budget_ns; /* after which no more steps are taken; the first one is in any case */
+    float *         step_logits;
+    float *         batch_logits; /* left alone where n_done is below 2 */
+} ls_check;
 
-/* Evaluates the first n_prompt tokens of n_seq sequences, rows of n_prompt + n_steps ids, and the others in steps of one
- * token of each. chosen gets the argmax after each step, n_seq rows of n_steps; logits those after the last one of the
- * sequences rows[0..n_rows), n_vocab floats each. The KV cache is cleared before and after. Not timed. */
-int ls_answer(ls_context * ctx, const int32_t * ids, int32_t n_seq, int32_t n_prompt, int32_t n_steps, int32_t * chosen,
-              const int32_t * rows, int32_t n_rows, float * logits, ls_error * err);
+/* Evaluates tokens in both ways; n_done is how many there was time for. The KV cache is cleared before, between and after. Not timed. */
+int ls_self_check(ls_context * ctx, ls_check check, int32_t * n_done, ls_error * err);
+
+/* What sequences of given tokens are asked, and where the answers go. */
+typedef struct {
+    int32_t         n_seq;             /* sequences decoded together, of one length each */
+    int32_t         n_prompt, n_steps; /* tokens of each: evaluated together, and then one by one */
+    const int32_t * ids;               /* n_seq rows of n_prompt + n_steps */
+    int32_t         n_rows;            /* sequences whose logits are wanted */
+    const int32_t * rows;              /* which they are */
+
+    int32_t * chosen; /* n_seq rows of n_steps: the argmax after each step */
+    float *   logits; /* n_rows rows of n_vocab: after the last step */
+} ls_question;
+
+/* Answers a question. The KV cache is cleared before and after. Not timed. */
+int ls_answer(ls_context * ctx, ls_question question, ls_error * err);
 
 /* ---- traces: what a call consists of; never part of a measurement ---- */
 
