@@ -57,17 +57,15 @@ func (a *analyzer) sizes(s cells.Series) (out []*sized, notes []string) {
 			continue
 		}
 		z := &sized{model: m, empty: !a.Measured(s, m.Name), tail: a.overall(s, m.Name)}
-		for _, g := range a.Aggregates {
-			if g.Backend == s.Backend && g.BatchSize == s.BatchSize && g.Model == m.Name && g.Mode == record.ModeDecode && slices.Equal(g.Scenarios, whole) {
-				z.decode = new(g.GeomeanMS)
-			}
+		if g := a.Aggregate(s, m.Name, record.ModeDecode); g != nil && slices.Equal(g.Scenarios, whole) {
+			z.decode = new(g.GeomeanMS)
 		}
 		if z.tail != nil {
 			z.p95 = z.tail.P95InCalls
 		}
 		var medians []stats.Estimate
-		for i := range a.Cells {
-			if c := &a.Cells[i]; c.Backend == s.Backend && c.BatchSize == s.BatchSize && c.Model == m.Name && c.Mode == record.ModeDecode && a.Joins(c.Scenario) {
+		for _, c := range a.CellsOfModel(s, m.Name) {
+			if c.Mode == record.ModeDecode && a.Joins(c.Scenario) {
 				medians = append(medians, stats.RobustLog(c.LatenciesMS))
 				if z.doubt == "" {
 					z.doubt = doubtOf(c)

@@ -185,8 +185,8 @@ func (a *analyzer) wallCell(s cells.Series, m *cells.Model, rows []*runs.Row, co
 		}
 	}
 	var host, device []float64
-	for i := range a.Cells {
-		if x := &a.Cells[i]; x.Backend == s.Backend && x.BatchSize == s.BatchSize && x.Model == m.Name && x.Mode == record.ModeDecode && a.Joins(x.Scenario) && x.MSPerToken != nil {
+	for _, x := range a.CellsOfModel(s, m.Name) {
+		if x.Mode == record.ModeDecode && a.Joins(x.Scenario) && x.MSPerToken != nil {
 			host = append(host, *x.MSPerToken)
 			if x.CUDAEventMS != nil && x.GenTokens != nil && *x.GenTokens > 0 {
 				device = append(device, *x.CUDAEventMS / *x.GenTokens)

@@ -18,12 +18,26 @@ func settingsOf(r *runs.Row) cells.Settings { return cells.SettingsOf(r) }
 func (a *analyzer) mixedSettings() {
 	first := map[cells.Series]*runs.Row{}
 	warned := map[cells.Series]bool{}
+	type seen struct { // settings are read once of the records that share them
+		cells.Series
+		facts  *runs.Facts
+		prompt int
+	}
+	done := map[seen]bool{}
 	for i := range a.Run.Rows {
 		r := &a.Run.Rows[i]
 		s := cells.SeriesOf(r)
 		if !r.Counts() || r.Mode != record.ModeDecode || warned[s] {
 			continue
 		}
+		k := seen{Series: s, facts: r.Facts}
+		if n := r.PromptEach(); n != nil {
+			k.prompt = *n
+		}
+		if done[k] {
+			continue
+		}
+		done[k] = true
 		if first[s] == nil {
 			first[s] = r
 			continue
@@ -57,10 +71,17 @@ type Build struct {
 func (a *analyzer) builds() {
 	var order []string
 	by := map[string]*Build{}
+	type seen struct {
+		backend string
+		facts   *runs.Facts
+	}
+	done := map[seen]bool{}
 	for i := range a.Run.Rows {
 		r := &a.Run.Rows[i]
-		if !r.OK() || r.BackendKind != cells.KindNative {
+		if k := (seen{r.Backend, r.Facts}); !r.OK() || r.BackendKind != cells.KindNative || done[k] {
 			continue
+		} else {
+			done[k] = true
 		}
 		v := cells.ValueOf(r, cells.SettingProgram)
 		if by[v.ID] == nil {

@@ -35,6 +35,9 @@ func (set *Set) Model(backend, name string) *Model { return set.byKey[ModelKey{b
 // CellsOf are all cells of a series.
 func (set *Set) CellsOf(s Series) []*Cell { return set.cellsOf[s] }
 
+// CellsOfModel are all cells of a model in a series.
+func (set *Set) CellsOfModel(s Series, model string) []*Cell { return set.ofModel[s][model] }
+
 // Aggregate is what joins a model's scenarios in one mode; nil where none counts.
 func (set *Set) Aggregate(s Series, model, mode string) *Aggregate {
 	return set.aggregates[aggregateKey{s, model, mode}]
@@ -42,7 +45,7 @@ func (set *Set) Aggregate(s Series, model, mode string) *Aggregate {
 
 // Measured reports whether any cell of the model has a measurement.
 func (set *Set) Measured(s Series, model string) bool {
-	return slices.ContainsFunc(set.CellsOf(s), func(c *Cell) bool { return c.Model == model })
+	return len(set.CellsOfModel(s, model)) > 0
 }
 
 // EachCell calls f for every cell with ok records, in the order of the tables:

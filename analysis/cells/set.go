@@ -32,6 +32,7 @@ type Set struct {
 	groups     map[Key]*Group
 	cells      map[Key]int // index into Cells
 	cellsOf    map[Series][]*Cell
+	ofModel    map[Series]map[string][]*Cell
 	aggregates map[aggregateKey]*Aggregate
 	depths     map[string]int // of each scenario: positions of the KV cache in use before its calls
 	leastDepth int
@@ -45,7 +46,7 @@ func New(run *runs.Run, opt Options) (*Set, error) {
 	}
 	set := &Set{Run: run, Opt: opt, Axis: axis, Counts: run.Counts, Warnings: slices.Clone(run.Warnings),
 		byKey: map[ModelKey]*Model{}, byBackend: map[string][]*Model{}, groups: map[Key]*Group{}, cells: map[Key]int{},
-		cellsOf: map[Series][]*Cell{}, aggregates: map[aggregateKey]*Aggregate{}}
+		cellsOf: map[Series][]*Cell{}, ofModel: map[Series]map[string][]*Cell{}, aggregates: map[aggregateKey]*Aggregate{}}
 	set.collect()
 	set.learnDepths()
 	set.Models = set.modelList()
@@ -57,7 +58,12 @@ func New(run *runs.Run, opt Options) (*Set, error) {
 	set.summarise()
 	for i := range set.Cells {
 		c := &set.Cells[i]
-		set.cellsOf[c.Series()] = append(set.cellsOf[c.Series()], c)
+		s := c.Series()
+		set.cellsOf[s] = append(set.cellsOf[s], c)
+		if set.ofModel[s] == nil {
+			set.ofModel[s] = map[string][]*Cell{}
+		}
+		set.ofModel[s][c.Model] = append(set.ofModel[s][c.Model], c)
 	}
 	set.aggregate()
 	for i := range set.Aggregates {

@@ -76,12 +76,16 @@ func (b *book) scalingFigure(kind string, f *scaling.Fit) figure.Figure {
 // fitPoints are the points of a fit with the range of the calls behind them.
 func (b *book) fitPoints(f *scaling.Fit) []figure.Point {
 	var out []figure.Point
+	ofModel := map[string][]*cells.Cell{}
+	for _, c := range b.r.CellsOf(f.Scenario) {
+		if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode && c.N > 0 && c.MinMS > 0 {
+			ofModel[c.Model] = append(ofModel[c.Model], c)
+		}
+	}
 	for _, pt := range f.Points {
 		p := figure.Point{Name: pt.Model, X: pt.X, Y: pt.Y, Low: pt.Y, High: pt.Y, Named: true}
-		for _, c := range b.r.CellsOf(f.Scenario) {
-			if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode && c.Model == pt.Model && c.N > 0 && c.MinMS > 0 {
-				p.Low, p.High = min(p.Low, c.MinMS), max(p.High, c.MaxMS)
-			}
+		for _, c := range ofModel[pt.Model] {
+			p.Low, p.High = min(p.Low, c.MinMS), max(p.High, c.MaxMS)
 		}
 		if p.X > 0 && p.Y > 0 {
 			out = append(out, p)

@@ -38,16 +38,29 @@ type modelRow struct {
 // modelRows lists the models of a backend that gave a measurement, by size.
 func (w *writer) modelRows(k prose.Series) []modelRow {
 	var out []modelRow
+	aggregates, ofModel, shares := map[string][]*cells.Aggregate{}, map[string][]*cells.Cell{}, map[string]float64{}
+	for i := range w.r.Aggregates {
+		if a := &w.r.Aggregates[i]; a.Backend == k.Backend && a.BatchSize == k.BatchSize {
+			aggregates[a.Model] = append(aggregates[a.Model], a)
+		}
+	}
+	for _, c := range w.r.CellsOf(cells.AllScenarios) {
+		if c.Backend == k.Backend && c.BatchSize == k.BatchSize {
+			ofModel[c.Model] = append(ofModel[c.Model], c)
+		}
+	}
+	for _, d := range w.r.DecodeFractions {
+		if d.Backend == k.Backend && d.BatchSize == k.BatchSize && d.Scenario == cells.AllScenarios {
+			shares[d.Model] = d.Fraction
+		}
+	}
 	for _, m := range w.r.Models {
 		if m.Backend != k.Backend {
 			continue
 		}
 		row := modelRow{model: m}
 		any := false
-		for _, a := range w.r.Aggregates {
-			if a.Backend != k.Backend || a.BatchSize != k.BatchSize || a.Model != m.Name {
-				continue
-			}
+		for _, a := range aggregates[m.Name] {
 			any = true
 			ms := a.GeomeanMS
 			switch a.Mode {
@@ -65,12 +78,9 @@ func (w *writer) modelRows(k prose.Series) []modelRow {
 		if !any {
 			continue
 		}
-		w.fromCells(k, &row)
-		for _, d := range w.r.DecodeFractions {
-			if d.Backend == k.Backend && d.BatchSize == k.BatchSize && d.Model == m.Name && d.Scenario == cells.AllScenarios {
-				share := d.Fraction
-				row.share = &share
-			}
+		row.fromCells(ofModel[m.Name])
+		if share, known := shares[m.Name]; known {
+			row.share = &share
 		}
 		if row.perToken != nil && m.BytesPerToken > 0 {
 			gb := float64(m.BytesPerToken) / 1e6 / *row.perToken
@@ -98,12 +108,9 @@ func (w *writer) modelRows(k prose.Series) []modelRow {
 }
 
 // fromCells adds what aggregates do not carry.
-func (w *writer) fromCells(k prose.Series, row *modelRow) {
+func (row *modelRow) fromCells(of []*cells.Cell) {
 	logs, n, colds, m := 0.0, 0, 0.0, 0
-	for _, c := range w.r.CellsOf(cells.AllScenarios) {
-		if c.Backend != k.Backend || c.BatchSize != k.BatchSize || c.Model != row.model.Name {
-			continue
-		}
+	for _, c := range of {
 		if row.calls == 0 || c.N < row.calls {
 			row.calls = c.N
 		}
