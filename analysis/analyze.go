@@ -42,11 +42,8 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	a.tokens()
 	a.ollama()
 	a.answer()
-	a.axes()
 	a.device()
 	a.memoryWall()
-	a.mixedSettings()
-	a.builds()
 	a.runWarnings()
 	a.res.Asked = ask(a.Set)
 	for _, answer := range a.res.Asked {

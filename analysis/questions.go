@@ -14,6 +14,7 @@ import (
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/weights"
 )
@@ -31,6 +32,7 @@ type Answer interface {
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
 	return []Answer{
+		policy.Ask(c),
 		weights.Ask(c),
 		scaling.Ask(c),
 		ceilings.Ask(c),

@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
@@ -21,31 +20,26 @@ type Result struct {
 	Counts        runs.Counts   `json:"counts"`
 	Manifest      runs.Manifest `json:"manifest"`
 
-	Models          []cells.Model      `json:"models"`                 // one for each backend x model that was planned or measured
-	Cells           []cells.Cell       `json:"cells"`                  // one for each backend x model x scenario x mode with ok rows
-	Aggregates      []cells.Aggregate  `json:"aggregates"`             // cells joined over scenarios
-	Tokens          []TokenSeries      `json:"tokens"`                 // decode time by position
-	Tails           []Tail             `json:"tails"`                  // decode tail ratios
-	DecodeFractions []DecodeFraction   `json:"decode_fractions"`       // share of decode in end-to-end
-	Batches         []Batch            `json:"batches,omitempty"`      // by sequences decoded together; empty where all calls have as many
-	Builds          []Build            `json:"builds,omitempty"`       // programs that measured; empty where there is one
-	Axes            []axes.Comparison  `json:"axes,omitempty"`         // backends that differ in one setting; empty where none do
-	AxisTrends      []axes.Trend       `json:"axis_trends,omitempty"`  // the same over the sizes
-	Threads         []axes.BestThreads `json:"best_threads,omitempty"` // empty where the number of threads does not vary
-	Device          []DeviceCell       `json:"device,omitempty"`       // device time, memory and power; empty where nothing ran on a GPU
-	DeviceFits      []DeviceFit        `json:"device_fits,omitempty"`  // scaling of decode by both clocks
-	MemoryWall      *MemoryWall        `json:"memory_wall,omitempty"`  // where models stop fitting into device memory; nil where the run does not vary that
-	Warmups         []Warmup           `json:"warmups"`                // warm-up against steady state
-	EventGaps       []EventGap         `json:"event_gaps"`             // host clock against device clock; empty without device times
-	Phases          *PhaseSum          `json:"phases"`                 // whether the phases add up; nil without end-to-end times of their own
-	Said            []Said             `json:"said"`                   // an answer of each model whose weights were not made up here
-	Failed          []FailedCell       `json:"failed"`                 // cells with calls that gave no measurement
-	Disturbed       []DisturbedCall    `json:"disturbed,omitempty"`    // repetitions that something took the cores from; nil where there are none
-	Invalid         []InvalidCell      `json:"invalid,omitempty"`      // cells with calls that something spoilt, whole or in part; nil where there are none
-	Ollama          *Ollama            `json:"ollama,omitempty"`       // nil unless Ollama was measured
-	Answers         Answers            `json:"answers"`
-	Asked           []Answer           `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
-	Warnings        []finding.Warning  `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
+	Models          []cells.Model     `json:"models"`                // one for each backend x model that was planned or measured
+	Cells           []cells.Cell      `json:"cells"`                 // one for each backend x model x scenario x mode with ok rows
+	Aggregates      []cells.Aggregate `json:"aggregates"`            // cells joined over scenarios
+	Tokens          []TokenSeries     `json:"tokens"`                // decode time by position
+	Tails           []Tail            `json:"tails"`                 // decode tail ratios
+	DecodeFractions []DecodeFraction  `json:"decode_fractions"`      // share of decode in end-to-end
+	Device          []DeviceCell      `json:"device,omitempty"`      // device time, memory and power; empty where nothing ran on a GPU
+	DeviceFits      []DeviceFit       `json:"device_fits,omitempty"` // scaling of decode by both clocks
+	MemoryWall      *MemoryWall       `json:"memory_wall,omitempty"` // where models stop fitting into device memory; nil where the run does not vary that
+	Warmups         []Warmup          `json:"warmups"`               // warm-up against steady state
+	EventGaps       []EventGap        `json:"event_gaps"`            // host clock against device clock; empty without device times
+	Phases          *PhaseSum         `json:"phases"`                // whether the phases add up; nil without end-to-end times of their own
+	Said            []Said            `json:"said"`                  // an answer of each model whose weights were not made up here
+	Failed          []FailedCell      `json:"failed"`                // cells with calls that gave no measurement
+	Disturbed       []DisturbedCall   `json:"disturbed,omitempty"`   // repetitions that something took the cores from; nil where there are none
+	Invalid         []InvalidCell     `json:"invalid,omitempty"`     // cells with calls that something spoilt, whole or in part; nil where there are none
+	Ollama          *Ollama           `json:"ollama,omitempty"`      // nil unless Ollama was measured
+	Answers         Answers           `json:"answers"`
+	Asked           []Answer          `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
+	Warnings        []finding.Warning `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
 }
 
 // TokenSeries is decode time by position in the answer, for one backend x model
@@ -165,4 +159,22 @@ type FailedCell struct {
 	Stderr    []string `json:"stderr_tail"`
 	Calls     int      `json:"failed_calls"` // calls, not rows: a failed call leaves a row for each mode
 	OKCalls   int      `json:"ok_calls"`     // calls of the cell that did give one
+}
+
+// CellsOf are the cells that a figure of a scenario stands on, or of AllScenarios:
+// then those of the least depth.
+func (r *Result) CellsOf(scenario string) []*cells.Cell {
+	least := 0
+	for i := range r.Cells {
+		if i == 0 || r.Cells[i].Depth < least {
+			least = r.Cells[i].Depth
+		}
+	}
+	var out []*cells.Cell
+	for i := range r.Cells {
+		if c := &r.Cells[i]; c.Scenario == scenario || scenario == cells.AllScenarios && c.Depth == least {
+			out = append(out, c)
+		}
+	}
+	return out
 }

@@ -30,10 +30,9 @@ var rooms = []struct {
 	{"analysis/report", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis/profile", ""},
 	{"analysis/gpucheck", "analysis/... runner/record runner/ceilings internal/..."},
-	{"analysis", "analysis/q/... analysis/doc analysis/figure analysis/cells analysis/runs analysis/stats analysis/finding analysis/axes runner/record runner/ceilings internal/..."},
+	{"analysis", "analysis/q/... analysis/doc analysis/figure analysis/cells analysis/runs analysis/stats analysis/finding runner/record runner/ceilings internal/..."},
 
 	// These go when all questions have moved to q.
-	{"analysis/axes", "analysis/cells analysis/stats runner/record"},
 	{"analysis/plot", "analysis analysis/q/... analysis/cells analysis/figure/... analysis/stats runner/record internal/..."},
 
 	{"gguf/...", "gguf/... internal/..."},

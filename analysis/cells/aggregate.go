@@ -33,6 +33,18 @@ type Aggregate struct {
 // Series is the aggregate's.
 func (g *Aggregate) Series() Series { return Series{g.Backend, g.BatchSize} }
 
+// OneSize reports whether all models that gave a measurement have one known size.
+func OneSize(all []Aggregate) bool {
+	sizes := map[float64]bool{}
+	for _, g := range all {
+		if g.ParamsM == nil {
+			return false
+		}
+		sizes[*g.ParamsM] = true
+	}
+	return len(sizes) == 1
+}
+
 type aggregateKey struct {
 	Series
 	model, mode string

@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/plot"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/weights"
@@ -27,12 +28,13 @@ func (w *writer) answer() {
 		d.Say("**The machine was not at rest** when this run began, which bears on every figure below: %s. See “Warnings”.", seen)
 	}
 	types := doc.List(analysis.Get[weights.Answer](w.r).Sentences())
-	if w.oneSize() && len(types) > 0 { // size cannot be the answer: the types are
+	if cells.OneSize(w.r.Aggregates) && len(types) > 0 { // size cannot be the answer: the types are
 		d.Add(types)
 		types = nil
 	}
-	settings := w.axisSentences()
-	if asked := len(w.r.Threads) > 0 || len(w.compared()) > 0; asked && len(settings) > 0 { // it is what the run is for
+	asked := analysis.Get[policy.Answer](w.r)
+	settings := doc.List(asked.Sentences())
+	if asked.Varied() && len(settings) > 0 { // it is what the run is for
 		d.Add(settings)
 		settings = nil
 	}
@@ -53,18 +55,6 @@ func (w *writer) answer() {
 	if judged && w.r.Answers.FirstChange[0].Rule != "" {
 		d.Fold("What counts as a change", doc.Paragraph(doc.Text(w.r.Answers.FirstChange[0].Rule)))
 	}
-}
-
-// oneSize reports whether all models that gave a measurement have one size.
-func (w *writer) oneSize() bool {
-	sizes := map[float64]bool{}
-	for _, a := range w.r.Aggregates {
-		if a.ParamsM == nil {
-			return false
-		}
-		sizes[*a.ParamsM] = true
-	}
-	return len(sizes) == 1
 }
 
 // summary is the answer as a table, a row for each backend; those of which nothing
@@ -280,7 +270,7 @@ func (w *writer) compareSentence() string {
 	keys := w.keys()
 	var parts []string
 	for _, k := range keys[min(1, len(keys)):] {
-		if k.BatchSize != keys[0].BatchSize || w.saidOfAxis(keys[0].Backend, k.Backend) {
+		if k.BatchSize != keys[0].BatchSize || analysis.Get[policy.Answer](w.r).SaysOf(keys[0].Backend, k.Backend) {
 			continue
 		}
 		var logs []float64

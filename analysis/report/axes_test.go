@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -170,8 +171,9 @@ func TestBuildsSaid(t *testing.T) {
 	r, md := variantsRun(t, []float64{5, 62, 134}, []int{0}, variants...)
 	says(t, md, "**program bin/llmscale-ollama** against self at dtype q4_0: decode **slower** on all 3 sizes, 5M to 134M (0.6", "| program | backends | llama.cpp | features that not all have |", "| bin/llmscale-ollama | b_f16, b_q4_0 | def | AMX |", "| self | a_f16, a_q4_0 | abc | – |",
 		"**Weight types** on this machine, native on cpu, at program bin/llmscale-ollama", "**Weight types** on this machine, native on cpu, at program self", "**dtype q4_0** against f16 at program self: decode **faster** on all 3 sizes, 5M to 134M (")
-	if len(r.Builds) != 2 || len(analysis.Get[weights.Answer](r).WeightTypes) != 6 {
-		t.Errorf("%d builds, %d comparisons of weight types", len(r.Builds), len(analysis.Get[weights.Answer](r).WeightTypes))
+	asked := analysis.Get[policy.Answer](r)
+	if len(asked.Builds) != 2 || len(analysis.Get[weights.Answer](r).WeightTypes) != 6 {
+		t.Errorf("%d builds, %d comparisons of weight types", len(asked.Builds), len(analysis.Get[weights.Answer](r).WeightTypes))
 	}
 }
 
@@ -179,7 +181,7 @@ func TestBuildsSaid(t *testing.T) {
 func TestNoAxes(t *testing.T) {
 	r, md := variantsRun(t, []float64{5, 134}, []int{0}, variant{"cpu", func(*runs.Row) {}, func(float64, int) float64 { return 1 }})
 	mustNotSay(t, md, "Settings compared", "axes.csv", "Decode by depth", "stand alone")
-	if r.Axes != nil || r.Threads != nil || r.Batches != nil || analysis.Get[lengths.Answer](r).DecodeDepths != nil {
-		t.Errorf("%+v", r.Axes)
+	if asked := analysis.Get[policy.Answer](r); asked.Axes != nil || asked.Threads != nil || asked.Batches != nil || analysis.Get[lengths.Answer](r).DecodeDepths != nil {
+		t.Errorf("%+v", asked)
 	}
 }

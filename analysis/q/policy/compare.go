@@ -1,4 +1,4 @@
-package axes
+package policy
 
 import (
 	"cmp"
@@ -30,16 +30,31 @@ type Interval = stats.Interval
 
 // Sample is one cell of a run: the calls of one backend x model x scenario x mode.
 type Sample struct {
-	Backend    string
+	cells.Key
 	Settings   cells.Settings
-	Model      string
-	ParamsM    *float64 // nil: unknown
-	Scenario   string
-	Mode       string
+	ParamsM    *float64  // nil: unknown
 	LatencyMS  []float64 // of the calls
 	PerMS      float64   // what a latency is divided by: tokens per sequence in decode, else 1
-	Sequences  int
 	WeightType string
+}
+
+// samples are the cells of prefill and decode.
+func samples(c *cells.Set) (out []Sample) {
+	c.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
+		if len(g.Rows) == 0 || k.Mode == record.ModeE2E {
+			return
+		}
+		s := Sample{Key: k, Settings: g.Settings(), ParamsM: m.ParamsMillions, WeightType: m.WeightType, LatencyMS: cells.Latencies(g.Rows), PerMS: 1}
+		if k.Mode == record.ModeDecode {
+			cell := c.Cell(k.Series, k.Model, k.Scenario, k.Mode)
+			if cell == nil || cell.MSPerToken == nil {
+				return
+			}
+			s.PerMS = *cell.GenTokens
+		}
+		out = append(out, s)
+	})
+	return out
 }
 
 // ms are the calls' times for one token of each sequence, or of one prefill.
@@ -54,27 +69,28 @@ func (s *Sample) ms() []float64 {
 // Comparison sets one cell beside that of the backend with the axis's first value,
 // all other settings equal.
 type Comparison struct {
-	Axis     string   `json:"axis"` // the setting in which the two differ
-	Base     string   `json:"base_value"`
-	Value    string   `json:"value"`
-	At       string   `json:"at"` // settings that both have and others of the run have not
-	Mode     string   `json:"mode"`
-	Scenario string   `json:"scenario"`
-	Model    string   `json:"model"`
-	ParamsM  *float64 `json:"params_millions_effective"`
+	Axis     string   `json:"axis" doc:"the setting"`
+	Base     string   `json:"base_value" doc:"its first value"`
+	Value    string   `json:"value" doc:"the value that is compared with it"`
+	At       string   `json:"at" doc:"settings that both have and others of the run have not"`
+	Mode     string   `json:"mode" doc:"prefill or kv_decode"`
+	Scenario string   `json:"scenario" doc:"name of the scenario"`
+	Model    string   `json:"model" doc:"name of the model"`
+	ParamsM  *float64 `json:"params_millions_effective" unit:"1e6" doc:"parameters"`
 
-	BaseBackend string  `json:"base_backend"`
-	Backend     string  `json:"backend"`
-	BaseN       int     `json:"base_n"`
-	N           int     `json:"n"`
-	BaseMS      float64 `json:"base_median_ms"` // prefill, or one decode step
-	MS          float64 `json:"median_ms"`
+	BaseBackend string  `json:"base_backend" doc:"backend of the first value"`
+	Backend     string  `json:"backend" doc:"backend of the value"`
+	BaseN       int     `json:"base_n" unit:"calls" doc:"calls of the first"`
+	N           int     `json:"n" unit:"calls" doc:"calls of the other"`
+	BaseMS      float64 `json:"base_median_ms" unit:"ms" doc:"median prefill, or decode step, of the first"`
+	MS          float64 `json:"median_ms" unit:"ms" doc:"the same of the other"`
 
-	// Ratio is of the times, over the base's; of batch_size of the times per sequence.
-	Ratio    float64   `json:"ratio"`
-	RatioCI  *Interval `json:"ratio_ci"`                // 95 %, with what processes differ by
-	WithinCI *Interval `json:"ratio_ci_within_process"` // 95 %, from the calls alone
-	Verdict  string    `json:"verdict"`                 // by RatioCI
+	Ratio    float64   `json:"ratio" doc:"of the times, over the first's; along batch_size of the times per sequence"`
+	RatioCI  *Interval `json:"ratio_ci" doc:"its 95 % interval, with what processes differ by"`
+	WithinCI *Interval `json:"ratio_ci_within_process" doc:"its 95 % interval from the calls alone, which are of one process each"`
+	Verdict  string    `json:"verdict" doc:"faster, slower, no difference shown (ratio_ci holds 1) or unknown (too few calls)"`
+
+	base, this cells.Key
 }
 
 // Speed is how many times as fast as the base it is.
@@ -185,7 +201,7 @@ func oneEach(k *cells.Setting, all []Sample) []Sample {
 func (g *group) compare(base, s *Sample) Comparison {
 	k := g.key.Name
 	c := Comparison{Axis: k, Base: base.Settings.Get(k).Label, Value: s.Settings.Get(k).Label, At: g.at, Mode: s.Mode, Scenario: s.Scenario, Model: s.Model, ParamsM: s.ParamsM,
-		BaseBackend: base.Backend, Backend: s.Backend, BaseN: len(base.LatencyMS), N: len(s.LatencyMS)}
+		BaseBackend: base.Backend, Backend: s.Backend, BaseN: len(base.LatencyMS), N: len(s.LatencyMS), base: base.Key, this: s.Key}
 	if c.Base == c.Value { // two builds of one name
 		c.Base, c.Value = c.Base+" ("+base.Backend+")", c.Value+" ("+s.Backend+")"
 	}
@@ -193,7 +209,7 @@ func (g *group) compare(base, s *Sample) Comparison {
 	c.BaseMS, c.MS = stats.Median(x), stats.Median(y)
 	share := 1.0
 	if k == cells.SettingBatchSize {
-		share = float64(base.Sequences) / float64(s.Sequences)
+		share = float64(base.BatchSize) / float64(s.BatchSize)
 	}
 	c.Ratio, c.WithinCI, c.RatioCI, c.Verdict = ratio(x, y, share)
 	return c

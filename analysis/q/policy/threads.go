@@ -1,4 +1,4 @@
-package axes
+package policy
 
 import (
 	"math"
@@ -10,34 +10,32 @@ import (
 
 // ThreadCount is one of the numbers of threads that a model was measured with.
 type ThreadCount struct {
-	Backend string    `json:"backend"`
-	Threads int       `json:"threads"`
-	N       int       `json:"n"`
-	MS      float64   `json:"median_ms"`     // prefill, or one decode step
-	Ratio   float64   `json:"ratio_to_best"` // of the times
-	RatioCI *Interval `json:"ratio_to_best_ci"`
-	Verdict string    `json:"verdict"` // slower than the best, no difference shown, or unknown
+	Backend string    `json:"backend" doc:"name of the backend"`
+	Threads int       `json:"threads" unit:"threads" doc:"that computed this phase"`
+	N       int       `json:"n" unit:"calls" doc:"calls"`
+	MS      float64   `json:"median_ms" unit:"ms" doc:"median prefill, or decode step"`
+	Ratio   float64   `json:"ratio_to_best" doc:"of the times"`
+	RatioCI *Interval `json:"ratio_to_best_ci" doc:"its 95 % interval, with what processes differ by"`
+	Verdict string    `json:"verdict" doc:"slower than the best, no difference shown, or unknown"`
 
-	// Gain is by how much each thread more raises the speed on the way to the next
-	// number measured: 0.9 for 1.9 times the speed with one thread more. nil: no larger
-	// number was measured.
-	Gain        *float64  `json:"gain_per_thread"`
-	GainCI      *Interval `json:"gain_per_thread_ci"`
+	// Gain is 0.9 for 1.9 times the speed with one thread more.
+	Gain        *float64  `json:"gain_per_thread" doc:"by how much each thread more raises the speed, up to the next number measured; empty at the largest, beyond which nothing was measured"`
+	GainCI      *Interval `json:"gain_per_thread_ci" doc:"its 95 % interval, with what processes differ by"`
 	GainVerdict string    `json:"gain_verdict"` // of the next number against this one
 }
 
 // BestThreads is the number of threads with which one phase of a model is fastest.
 type BestThreads struct {
-	Mode       string        `json:"mode"`
-	Scenario   string        `json:"scenario"`
-	Model      string        `json:"model"`
-	ParamsM    *float64      `json:"params_millions_effective"`
-	WeightType string        `json:"weight_type"`
-	At         string        `json:"at"`
-	Best       int           `json:"best"`
-	Fewest     int           `json:"fewest_not_shown_slower"` // the fewest threads that are not shown to be slower than Best
-	Told       bool          `json:"told_from_all_others"`    // Best is faster than each other number
-	Counts     []ThreadCount `json:"counts"`                  // by rising number
+	Mode       string        `json:"mode" doc:"prefill or kv_decode"`
+	Scenario   string        `json:"scenario" doc:"name of the scenario"`
+	Model      string        `json:"model" doc:"name of the model"`
+	ParamsM    *float64      `json:"params_millions_effective" unit:"1e6" doc:"parameters"`
+	WeightType string        `json:"weight_type" doc:"type that holds most of the weights"`
+	At         string        `json:"at" doc:"settings that all of these have and others of the run have not"`
+	Best       int           `json:"best" unit:"threads" doc:"with which the median is least"`
+	Fewest     int           `json:"fewest_not_shown_slower" unit:"threads" doc:"the fewest that are not shown to be slower than that"`
+	Told       bool          `json:"told_from_all_others"` // Best is faster than each other number
+	Counts     []ThreadCount `json:"counts"`               // by rising number
 }
 
 // OneMore is what one thread more than Best gives; nil where Best is the largest

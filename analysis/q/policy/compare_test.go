@@ -1,4 +1,4 @@
-package axes
+package policy
 
 import (
 	"fmt"
@@ -27,7 +27,7 @@ func (r made) samples() (out []Sample) {
 		s := runs.RowOf(r.backends[i])
 		for _, size := range r.sizes {
 			for _, mode := range record.Modes {
-				x := Sample{Backend: fmt.Sprintf("b%d", i), Settings: cells.SettingsOf(&s), Model: fmt.Sprintf("m%g", size), ParamsM: &size, Scenario: "p", Mode: mode, PerMS: 1, Sequences: s.Sequences(), WeightType: s.WeightType}
+				x := Sample{Key: cells.Series{Backend: fmt.Sprintf("b%d", i), BatchSize: s.Sequences()}.Key(fmt.Sprintf("m%g", size), "p", mode), Settings: cells.SettingsOf(&s), ParamsM: &size, PerMS: 1, WeightType: s.WeightType}
 				if mode == record.ModeDecode {
 					x.PerMS = 10
 				}

@@ -1,13 +1,11 @@
-package report
+package policy
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 
-	"llmscale/analysis/axes"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
@@ -17,16 +15,16 @@ import (
 // mostTrends bounds the sentences on settings: the answer is to be read in one go.
 const mostTrends = 12
 
-// axisSentences say of each value of a setting where it is faster than the first, and
+// Sentences say of each value of a setting where it is faster than the first, and
 // of threads which number is best.
-func (w *writer) axisSentences() doc.List {
-	out := w.threadSentences()
+func (a *Answer) Sentences() []string {
+	out := a.threadSentences()
 	type group struct{ axis, base, value, at string }
 	var order []group
-	by := map[group][]axes.Trend{}
-	for _, t := range w.r.AxisTrends {
+	by := map[group][]Trend{}
+	for _, t := range a.AxisTrends {
 		// The section on weight types has those of one size.
-		if t.Axis == cells.SettingThreads || t.Axis == cells.SettingThreadsBatch || t.Axis == cells.SettingDType && w.oneSize() {
+		if t.Axis == cells.SettingThreads || t.Axis == cells.SettingThreadsBatch || t.Axis == cells.SettingDType && cells.OneSize(a.set.Aggregates) {
 			continue
 		}
 		g := group{t.Axis, t.Base, t.Value, t.At}
@@ -37,7 +35,7 @@ func (w *writer) axisSentences() doc.List {
 	}
 	for i, g := range order {
 		if i == mostTrends {
-			out = append(out, fmt.Sprintf("%s more of settings: see “Settings compared” and axes.csv.", doc.Count(len(order)-i, "comparison", "comparisons")))
+			out = append(out, fmt.Sprintf("%s more of settings: see “Settings compared” and csv.", doc.Count(len(order)-i, "comparison", "comparisons")))
 			break
 		}
 		s := fmt.Sprintf("**%s %s** against %s", doc.Text(g.axis), doc.Text(g.value), doc.Text(g.base))
@@ -51,9 +49,9 @@ func (w *writer) axisSentences() doc.List {
 
 // trendPhrases has one for each phase, decode first, and where scenarios disagree
 // one for each of them.
-func trendPhrases(trends []axes.Trend) (out []string) {
+func trendPhrases(trends []Trend) (out []string) {
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		var alike []axes.Trend // scenarios that say the same, joined
+		var alike []Trend // scenarios that say the same, joined
 		var scenarios [][]string
 		total := 0
 		for _, t := range trends {
@@ -61,7 +59,7 @@ func trendPhrases(trends []axes.Trend) (out []string) {
 				continue
 			}
 			total++
-			i := slices.IndexFunc(alike, func(o axes.Trend) bool { return sameSpans(o, t) })
+			i := slices.IndexFunc(alike, func(o Trend) bool { return sameSpans(o, t) })
 			if i < 0 {
 				t.Spans = slices.Clone(t.Spans)
 				alike, scenarios = append(alike, t), append(scenarios, []string{doc.Text(t.Scenario)})
@@ -84,15 +82,15 @@ func trendPhrases(trends []axes.Trend) (out []string) {
 	return out
 }
 
-func sameSpans(x, y axes.Trend) bool {
-	return slices.EqualFunc(x.Spans, y.Spans, func(a, b axes.Span) bool { return a.Verdict == b.Verdict && a.From == b.From && a.To == b.To })
+func sameSpans(x, y Trend) bool {
+	return slices.EqualFunc(x.Spans, y.Spans, func(a, b Span) bool { return a.Verdict == b.Verdict && a.From == b.From && a.To == b.To })
 }
 
 // mostSpans is how many turns along the sizes a sentence follows.
 const mostSpans = 3
 
 // spansText says from which size to which a value is faster.
-func spansText(t axes.Trend) string {
+func spansText(t Trend) string {
 	faster, slower, as := "faster", "slower", "as fast"
 	if t.Axis == cells.SettingBatchSize {
 		faster, slower, as = "gives more tokens per second", "gives fewer tokens per second", "as many"
@@ -103,13 +101,7 @@ func spansText(t axes.Trend) string {
 		models += s.Models
 	}
 	if last >= mostSpans {
-		n := map[string]int{}
-		lo, hi := math.Inf(1), 0.0
-		for _, s := range t.Spans {
-			n[s.Verdict] += s.Models
-			lo, hi = min(lo, s.LeastFast), max(hi, s.MostFast)
-		}
-		return fmt.Sprintf("mixed over the sizes: %s on %d of %d models, %s on %d (%s times %s)", faster, n[axes.Faster], models, slower, n[axes.Slower], times(lo, hi), as)
+		return manySpans(t.Spans, models, faster, slower, as)
 	}
 	for i, s := range t.Spans {
 		where := ""
@@ -127,19 +119,54 @@ func spansText(t axes.Trend) string {
 			where = fmt.Sprintf(" from %s to %s", shortParams(s.FromM), shortParams(s.ToM))
 		}
 		switch s.Verdict {
-		case axes.Faster, axes.Slower:
+		case Faster, Slower:
 			word := faster
-			if s.Verdict == axes.Slower {
+			if s.Verdict == Slower {
 				word = slower
 			}
 			shown = append(shown, fmt.Sprintf("**%s**%s (%s times %s)", word, where, times(s.LeastFast, s.MostFast), as))
-		case axes.NotShown:
+		case NotShown:
 			open = append(open, "no difference shown"+where)
 		default:
 			open = append(open, "**unknown**"+where+" (fewer than 3 calls)")
 		}
 	}
 	return strings.Join(append(shown, open...), ", ")
+}
+
+// manySpans counts the models of each verdict, where they take turns.
+func manySpans(spans []Span, models int, faster, slower, as string) string {
+	n, speed := map[string]int{}, map[string]*doc.Span{Faster: {}, Slower: {}, NotShown: {}, Unknown: {}}
+	for _, s := range spans {
+		n[s.Verdict] += s.Models
+		speed[s.Verdict].Add(&s.LeastFast)
+		speed[s.Verdict].Add(&s.MostFast)
+	}
+	var out []string
+	left, of := models, fmt.Sprintf(" of %d models", models)
+	on := func(verdict, text string) {
+		if n[verdict] == 0 {
+			return
+		}
+		where := fmt.Sprintf(" on %d%s", n[verdict], of)
+		if left == n[verdict] {
+			where = " on the others"
+		}
+		left, of = left-n[verdict], ""
+		out = append(out, fmt.Sprintf(text, where))
+	}
+	reach := func(verdict string) string {
+		return fmt.Sprintf("%%s (%s times %s)", times(speed[verdict].Lo, speed[verdict].Hi), as)
+	}
+	on(Faster, "**"+faster+"**"+reach(Faster))
+	on(Slower, "**"+slower+"**"+reach(Slower))
+	on(NotShown, "no difference shown%s")
+	on(Unknown, "**unknown**%s (fewer than 3 calls)")
+	s := strings.Join(out, ", ")
+	if n[Faster] > 0 && n[Slower] > 0 {
+		s = "mixed over the sizes: " + s
+	}
+	return s
 }
 
 // times is a range of ratios.
@@ -163,12 +190,12 @@ func shortParams(m *float64) string {
 
 // threadSentences name the best number of threads of each phase, over the models and
 // scenarios, and what one thread more gives.
-func (w *writer) threadSentences() doc.List {
+func (a *Answer) threadSentences() []string {
 	type group struct{ mode, at string }
 	var order []group
-	by := map[group][]axes.BestThreads{}
+	by := map[group][]BestThreads{}
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		for _, b := range w.r.Threads {
+		for _, b := range a.Threads {
 			g := group{mode, b.At}
 			if b.Mode != mode {
 				continue
@@ -179,7 +206,7 @@ func (w *writer) threadSentences() doc.List {
 			by[g] = append(by[g], b)
 		}
 	}
-	var out doc.List
+	var out []string
 	for i, g := range order {
 		if i == mostTrends/2 {
 			out = append(out, "Threads under further settings: see the table of “Settings compared”.")
@@ -196,7 +223,7 @@ func (w *writer) threadSentences() doc.List {
 
 // bestPhrases say which number of threads is best on which models, and what one more
 // gives there: one phrase for all that have the same answer.
-func bestPhrases(all []axes.BestThreads) []string {
+func bestPhrases(all []BestThreads) []string {
 	type answer struct {
 		best, fewest int
 		told         bool
@@ -251,13 +278,13 @@ func bestPhrases(all []axes.BestThreads) []string {
 		case k.told:
 		case k.fewest < k.best:
 			s += fmt.Sprintf(", and %d is not shown to be slower", k.fewest)
-		case k.more != axes.NotShown:
+		case k.more != NotShown:
 			s += ", which is not shown of all others"
 		}
 		switch k.more {
 		case "":
 			s += fmt.Sprintf(" (what more than %d would give is not measured)", k.best)
-		case axes.Slower:
+		case Slower:
 			s += fmt.Sprintf(" (each thread more costs %s %% of the speed)", costs[k].Text(func(v float64) string { return doc.Fixed(&v, 1) }))
 		default:
 			s += " (that one more differs is not shown)"
@@ -267,7 +294,7 @@ func bestPhrases(all []axes.BestThreads) []string {
 	return out
 }
 
-func measured(all []axes.BestThreads) string {
+func measured(all []BestThreads) string {
 	var ns []int
 	for _, b := range all {
 		for _, c := range b.Counts {
@@ -284,10 +311,13 @@ func measured(all []axes.BestThreads) string {
 	return doc.Join(out)
 }
 
-// saidOfAxis reports whether a sentence on settings has decode of two backends.
-func (w *writer) saidOfAxis(base, backend string) bool {
-	return slices.ContainsFunc(w.r.Axes, func(c axes.Comparison) bool {
-		pair := c.BaseBackend == base && c.Backend == backend || c.BaseBackend == backend && c.Backend == base
-		return pair && c.Mode == record.ModeDecode && !(c.Axis == cells.SettingDType && w.oneSize())
+// Varied reports whether a comparison of settings is what the run is for.
+func (a *Answer) Varied() bool { return len(a.Threads) > 0 || len(a.compared()) > 0 }
+
+// SaysOf reports whether a sentence on settings has decode of two backends.
+func (a *Answer) SaysOf(x, y string) bool {
+	return slices.ContainsFunc(a.Axes, func(c Comparison) bool {
+		pair := c.BaseBackend == x && c.Backend == y || c.BaseBackend == y && c.Backend == x
+		return pair && c.Mode == record.ModeDecode && !(c.Axis == cells.SettingDType && cells.OneSize(a.set.Aggregates))
 	})
 }

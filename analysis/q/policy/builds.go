@@ -1,4 +1,4 @@
-package analysis
+package policy
 
 import (
 	"fmt"
@@ -10,12 +10,9 @@ import (
 	"llmscale/runner/record"
 )
 
-// settingsOf is what the record says of how it was measured.
-func settingsOf(r *runs.Row) cells.Settings { return cells.SettingsOf(r) }
-
 // mixedSettings warns of backends whose calls were not all measured in one way: of a
 // run that was resumed by another build, or on other terms.
-func (a *analyzer) mixedSettings() {
+func (a *asker) mixedSettings() {
 	first := map[cells.Series]*runs.Row{}
 	warned := map[cells.Series]bool{}
 	type seen struct { // settings are read once of the records that share them
@@ -42,14 +39,14 @@ func (a *analyzer) mixedSettings() {
 			first[s] = r
 			continue
 		}
-		names := settingsOf(first[s]).Differing(settingsOf(r))
-		names = slices.DeleteFunc(names, func(n string) bool { return n == cells.SettingDType || n == "n_gpu_layers" }) // a model's own
+		names := cells.SettingsOf(first[s]).Differing(cells.SettingsOf(r))
+		names = slices.DeleteFunc(names, func(n string) bool { return n == cells.SettingDType || n == cells.SettingGPULayers }) // a model's own
 		if x, y := first[s].PromptEach(), r.PromptEach(); x != nil && y != nil && (*x == 1) != (*y == 1) {
 			names = slices.DeleteFunc(names, func(n string) bool { return n == cells.SettingThreadsBatch }) // one token is computed by decode's threads
 		}
 		if len(names) > 0 {
 			warned[s] = true
-			a.Warn("mixed_settings", s.Backend,
+			a.out.Warn("mixed_settings", s.Backend,
 				fmt.Sprintf("its calls differ in %s, of sessions %d and %d: what joins them is of two things", strings.Join(names, ", "), first[s].Session, r.Session),
 				"measure it anew in one run, or compare the two builds as two backends (`program`)")
 		}
@@ -68,7 +65,7 @@ type Build struct {
 }
 
 // builds lists the programs, where there are several.
-func (a *analyzer) builds() {
+func (a *asker) builds() {
 	var order []string
 	by := map[string]*Build{}
 	type seen struct {
@@ -97,28 +94,10 @@ func (a *analyzer) builds() {
 	}
 	for _, id := range order {
 		slices.Sort(by[id].Backends)
-		a.res.Builds = append(a.res.Builds, *by[id])
+		a.out.Builds = append(a.out.Builds, *by[id])
 	}
 	at := func(b Build) int {
 		return slices.IndexFunc(a.Series, func(s cells.Series) bool { return slices.Contains(b.Backends, s.Backend) })
 	}
-	slices.SortFunc(a.res.Builds, func(x, y Build) int { return at(x) - at(y) })
-}
-
-// CellsOf are the cells that a figure of a scenario stands on, or of AllScenarios:
-// then those of the least depth.
-func (r *Result) CellsOf(scenario string) []*cells.Cell {
-	least := 0
-	for i := range r.Cells {
-		if i == 0 || r.Cells[i].Depth < least {
-			least = r.Cells[i].Depth
-		}
-	}
-	var out []*cells.Cell
-	for i := range r.Cells {
-		if c := &r.Cells[i]; c.Scenario == scenario || scenario == cells.AllScenarios && c.Depth == least {
-			out = append(out, c)
-		}
-	}
-	return out
+	slices.SortFunc(a.out.Builds, func(x, y Build) int { return at(x) - at(y) })
 }
