@@ -19,7 +19,6 @@ import (
 const (
 	KindOverview = "overview"    // all backends of one mode, over all scenarios
 	KindScaling  = "scaling"     // one backend and mode over all scenarios
-	KindBytes    = "bytes"       // decode time against weight bytes read per token
 	KindWall     = "memory_wall" // decode time and device memory against size, under limits of that memory
 	KindTokens   = "tokens"      // decode time by position in the answer
 	KindTails    = "tails"       // tail ratios against size
@@ -37,7 +36,7 @@ func Write(dir string, r *analysis.Result) ([]figure.Drawn, error) {
 // figures are all that r has data for.
 func figures(r *analysis.Result) []figure.Figure {
 	b := newBook(r)
-	return slices.Concat(b.overviews(), b.scaling(KindScaling), b.bytesFigure(), b.wallFigures(), b.tokenFigures(),
+	return slices.Concat(b.overviews(), b.scaling(KindScaling), b.wallFigures(), b.tokenFigures(),
 		r.Figures(), b.tailFigure(), b.shareFigures(), b.scaling(KindScenario))
 }
 

@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
 	"llmscale/runner/record"
 )
@@ -249,17 +250,10 @@ func (b *book) overview(mode string) []figure.Figure {
 		layers, plain = append(layers, l), append(plain, s.Title())
 		f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s: %s, %s", s.Title(), count(len(fit.Points), "model", "models"), fitText(fit, ", "))))
 	}
-	f.Title = fmt.Sprintf("%s latency against model size: %s, all scenarios", modeTitle(mode), backendsTitle(plain))
+	f.Title = fmt.Sprintf("%s latency against model size: %s, all scenarios", modeTitle(mode), prose.Backends(plain))
 	f.Caption = fmt.Sprintf("%s latency against model size on log-log axes, for %s. Each point is one model: the geometric mean of its scenarios' medians. "+
 		"Lines are least-squares fits in log-log space between the outermost models of a backend.", modeTitle(mode), strings.Join(plain, ", "))
 	f.X = figure.LogAxis(b.axisLabel(), x)
 	f.Panels = []figure.Panel{{Y: figure.LogAxis(b.latencyLabel(mode, cells.AllScenarios), y), Layers: layers}}
 	return []figure.Figure{f}
-}
-
-func backendsTitle(names []string) string {
-	if len(names) == 1 {
-		return names[0]
-	}
-	return count(len(names), "backend", "backends")
 }

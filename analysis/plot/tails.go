@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
 
@@ -75,7 +76,7 @@ func (b *book) tailFigure() []figure.Figure {
 	}
 	f.X = figure.LogAxis(cells.ParamsLabel, x)
 	f.Panels = []figure.Panel{{Y: figure.RatioAxis("token time relative to the median token", y, 0.05, 1), Layers: layers}}
-	f.Title = "Tail of the decode time per token against model size: " + backendsTitle(plain) + ", all scenarios"
+	f.Title = "Tail of the decode time per token against model size: " + prose.Backends(plain) + ", all scenarios"
 	f.Subtitle = fmt.Sprintf("mode kv_decode · quantiles over %s tokens for each model, each taken relative to its scenario's median · 1 = no tail%s", tokens, left)
 	f.Caption = "How much slower than the median token the slow ones are, against model size, for " + strings.Join(plain, ", ") + ". 1 is no tail at all. " +
 		"p95 takes 130 tokens, p99 takes 662."

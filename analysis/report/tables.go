@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
@@ -196,7 +197,7 @@ func (w *writer) models() {
 		w.doc.Say("**%s**", k)
 		w.doc.Add(doc.TableOf(w.modelRows(k), columns))
 	}
-	w.figures(plot.KindBytes)
+	w.figures(ceilings.BytesKind)
 	w.figures(plot.KindShare)
 }
 

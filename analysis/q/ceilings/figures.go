@@ -13,10 +13,10 @@ import (
 // figureKind is the kind of the figures.
 const figureKind = "ceilings"
 
-// Figures show for each device what it can read at each working set, and where decode
-// lies below that.
+// Figures show decode time against weight bytes, and for each device what it can read
+// at each working set, and where decode lies below that.
 func (a *Answer) Figures() []figure.Figure {
-	var out []figure.Figure
+	out := a.bytesFigure()
 	for i := range a.Devices {
 		if d := &a.Devices[i]; len(d.Read) > 1 {
 			out = append(out, a.figure(d))

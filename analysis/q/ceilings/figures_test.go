@@ -2,6 +2,7 @@ package ceilings
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -9,11 +10,13 @@ import (
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/figuretest"
 	"llmscale/runner/ceilings"
+	"llmscale/runner/record"
 )
 
 func TestFigures(t *testing.T) {
 	a := ladder(t)
-	figs := a.Figures()
+	devices := func() []figure.Figure { return figuretest.Only(a.Figures(), figureKind) }
+	figs := devices()
 	if len(figs) != 1 || figs[0].Name != "ceilings_cpu_2_threads" {
 		t.Fatalf("%+v", figs)
 	}
@@ -24,11 +27,11 @@ func TestFigures(t *testing.T) {
 	}
 	// Without shares the device is still drawn; with one rate there is no curve.
 	a.Shares = nil
-	if c := a.Figures()[0].Caption; !strings.Contains(c, "No decode of the run") {
+	if c := devices()[0].Caption; !strings.Contains(c, "No decode of the run") {
 		t.Errorf("no word that decode is missing: %s", c)
 	}
 	a.Devices[0].Read = a.Devices[0].Read[:1]
-	if figs := a.Figures(); len(figs) != 0 {
+	if figs := devices(); len(figs) != 0 {
 		t.Errorf("one rate has a figure: %+v", figs)
 	}
 }
@@ -39,8 +42,37 @@ func TestManyBackends(t *testing.T) {
 	for i := range 14 {
 		p.Backends = append(p.Backends, fmt.Sprintf("b%02d", i))
 	}
-	f := asked(t, p.Rows(1), &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}).Figures()[0]
-	if !strings.Contains(f.Subtitle, " · the first 12 of 14 backends") || len(f.Legend) != figure.MaxSeries+3 {
-		t.Errorf("%d entries in the legend: %s", len(f.Legend), f.Subtitle)
+	figs := asked(t, p.Rows(1), &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}).Figures()
+	for i, others := range []int{1, 3} {
+		if f := figs[i]; !strings.Contains(f.Subtitle, " · the first 12 of 14 backends") || len(f.Legend) != figure.MaxSeries+others {
+			t.Errorf("%s: %d entries in the legend: %s", f.Name, len(f.Legend), f.Subtitle)
+		}
+	}
+}
+
+// TestBytesFigure: decode that is in proportion to the bytes runs along the lines of
+// constant rates, in a run without ceilings too.
+func TestBytesFigure(t *testing.T) {
+	p := celltest.Plan{Models: 4, Reps: 3, Gen: 10, Backends: []string{"cpu_f32"}, Scenarios: []string{"a", "b"}, PerToken: func(m int) float64 { return 4 * float64(int(1)<<m) }}
+	figs := asked(t, p.Rows(1), nil).Figures()
+	if len(figs) != 1 || figs[0].Kind != BytesKind {
+		t.Fatalf("%v", figuretest.Names(figs))
+	}
+	figuretest.Says(t, figs[0], "cpu_f32 (4 models)", "constant rate of reading weights", "5 GB/s", "m03")
+	var rates []string
+	for _, l := range figs[0].Panels[0].Layers {
+		if len(l.Line) == 2 {
+			rates = append(rates, l.OnLine)
+			if gbPerS := l.Line[1].X / l.Line[1].Y; figure.Number(math.Round(gbPerS*1e9)/1e9)+" GB/s" != l.OnLine {
+				t.Errorf("the line of %s is at %g", l.OnLine, gbPerS)
+			}
+		}
+	}
+	if len(rates) < 3 {
+		t.Errorf("guides at %v", rates)
+	}
+	p.PerToken, p.Fails = nil, func(int) string { return record.StatusOOM }
+	if figs := asked(t, p.Rows(1), nil).Figures(); len(figs) != 0 {
+		t.Errorf("a run without decode draws %v", figuretest.Names(figs))
 	}
 }

@@ -41,6 +41,14 @@ func Measured(c *cells.Set) []Series {
 	return out
 }
 
+// Backends is the one name, or how many there are.
+func Backends(names []string) string {
+	if len(names) == 1 {
+		return names[0]
+	}
+	return doc.Count(len(names), "backend", "backends")
+}
+
 // Look is the series' look in all figures of a run.
 func Look(c *cells.Set, s cells.Series) figure.Look {
 	return figure.Series(slices.Index(Measured(c), Series{s}))

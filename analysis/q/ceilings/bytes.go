@@ -1,57 +1,56 @@
-package plot
+package ceilings
 
 import (
 	"fmt"
 	"math"
 	"strings"
 
-	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
-	"llmscale/analysis/stats"
+	"llmscale/analysis/q/prose"
 	"llmscale/runner/record"
 )
 
-// bytesFigure puts decode time per token against the weight bytes that a token
-// must read. A model bound by memory bandwidth lies on a line of constant GB/s.
-func (b *book) bytesFigure() []figure.Figure {
-	bytes := map[cells.ModelKey]int64{}
-	for _, m := range b.r.Models {
-		bytes[cells.ModelKey{Backend: m.Backend, Model: m.Name}] = m.BytesPerToken
-	}
-	bytesOf := func(g cells.Aggregate) int64 { return bytes[cells.ModelKey{Backend: g.Backend, Model: g.Model}] }
-	var drawn []cells.Aggregate
-	for _, g := range b.r.Aggregates {
-		if g.Mode == record.ModeDecode && g.MSPerToken != nil && bytesOf(g) > 0 {
-			drawn = append(drawn, g)
-		}
-	}
-	if len(drawn) == 0 {
-		return nil
-	}
-	shown, means := stats.GroupBy(drawn, func(g cells.Aggregate) cells.Series { return g.Series() })
-	shown, left := figure.First(shown, "backends")
+// BytesKind is the kind of the figure of decode times against weight bytes.
+const BytesKind = "bytes"
+
+// bytesFigure puts decode time per token against the weight bytes that a token must
+// read. A model bound by memory bandwidth lies on a line of constant GB/s. There is one,
+// or none.
+func (a *Answer) bytesFigure() []figure.Figure {
 	var x, y, rates figure.Span
 	var plain []string
 	var layers []figure.Layer
 	var legend []figure.Key
 	named := map[string]bool{}
-	for _, s := range shown {
-		l := figure.Layer{Look: b.look(s)}
-		for _, g := range means[s] {
-			pt := figure.Point{Name: g.Model, X: float64(bytesOf(g)) * 1e-6, Y: *g.MSPerToken, Named: !named[g.Model]}
-			named[g.Model] = true
+	for _, s := range a.set.Series {
+		l := figure.Layer{Look: prose.Look(a.set, s)}
+		for _, m := range a.set.ModelsOf(s.Backend) {
+			g := a.set.Aggregate(s, m.Name, record.ModeDecode)
+			if g == nil || g.MSPerToken == nil || m.BytesPerToken <= 0 {
+				continue
+			}
+			pt := figure.Point{Name: m.Name, X: float64(m.BytesPerToken) * 1e-6, Y: *g.MSPerToken, Named: !named[m.Name]}
+			named[m.Name] = true
 			x.Add(pt.X)
 			y.Add(pt.Y)
 			rates.Add(pt.X / pt.Y)
 			l.Points = append(l.Points, pt)
 		}
-		layers, plain = append(layers, l), append(plain, s.Title())
-		legend = append(legend, l.Key(fmt.Sprintf("%s (%s)", s.Title(), count(len(l.Points), "model", "models"))))
+		if len(l.Points) > 0 {
+			layers, plain = append(layers, l), append(plain, s.Title())
+			legend = append(legend, l.Key(fmt.Sprintf("%s (%s)", s.Title(), doc.Count(len(l.Points), "model", "models"))))
+		}
 	}
+	if len(layers) == 0 {
+		return nil
+	}
+	layers, left := figure.First(layers, "backends")
+	plain, legend = plain[:len(layers)], legend[:len(layers)]
 	f := figure.Figure{
-		Kind:     KindBytes,
+		Kind:     BytesKind,
 		Name:     "decode_bytes",
-		Title:    "Decode time against weight bytes: " + backendsTitle(plain) + ", all scenarios",
+		Title:    "Decode time against weight bytes: " + prose.Backends(plain) + ", all scenarios",
 		Subtitle: "mode kv_decode · geometric mean over scenarios of the median time per token" + left,
 		Caption: "Decode time per token against the weight bytes that one token reads, for " + strings.Join(plain, ", ") +
 			". Dashed lines are constant rates of reading weights: models that run along one of them are bound by that bandwidth, models above it spend time on something else. " +
