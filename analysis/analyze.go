@@ -40,7 +40,6 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	a.verdicts()
 	a.disturbed()
 	a.tokens()
-	a.ollama()
 	a.answer()
 	a.device()
 	a.memoryWall()

@@ -392,27 +392,3 @@ func TestMixedLengths(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 }
-
-// TestLinearityOfSeveralTargets: there is a line over answers of all lengths, and
-// no projection to a target that is not one.
-func TestLinearityOfSeveralTargets(t *testing.T) {
-	var rows []*runs.Row
-	for i, n := range []int{10, 20, 40} {
-		r := new(runs.RowOf(record.Record{}))
-		r.GenTokensRaw, r.KVDecodeMS, r.GenTokensTarget = new(n), new(3+2*float64(n)), 64
-		if i == 2 {
-			r.GenTokensTarget = 128
-		}
-		rows = append(rows, r)
-	}
-	lin, proj := linearity(&cells.Model{}, rows)
-	celltest.Near(t, "fixed ms", lin.A, 3, 1e-9)
-	celltest.Near(t, "ms per token", lin.B, 2, 1e-9)
-	if lin.Target != nil || lin.AffineMS != nil || proj.MedianMS != nil {
-		t.Errorf("%+v %+v", lin, proj)
-	}
-	lin, proj = linearity(&cells.Model{}, rows[:2])
-	if lin.A != nil || lin.Target == nil { // two calls: no line
-		t.Errorf("%+v %+v", lin, proj)
-	}
-}

@@ -1,10 +1,5 @@
 package analysis
 
-import (
-	"llmscale/analysis/q/scaling"
-	"llmscale/analysis/stats"
-)
-
 // Answers are the findings in plain data, for sentences to be made of.
 type Answers struct {
 	Tails       []TailTrend         `json:"tails"`       // one for each backend x batch
@@ -98,72 +93,4 @@ type ChangeStep struct {
 	FailedStatus string   `json:"failed_status"`
 	Changed      []string `json:"changed"` // aspects that crossed their threshold here for the first time
 	Open         []string `json:"open"`    // why aspects could not be judged here
-}
-
-// Ollama holds what concerns Ollama's API alone.
-type Ollama struct {
-	LengthLimited []scaling.Fit      `json:"length_limited_fits"`
-	Warmups       []OllamaWarmup     `json:"warmup_breakdown"`
-	EarlyStops    []OllamaEarlyStop  `json:"early_stops"`
-	Linearity     []OllamaLinearity  `json:"decode_linearity"`
-	Projections   []OllamaProjection `json:"projection_errors"`
-}
-
-// OllamaWarmup splits the warm-up's prefill into inference and model load.
-type OllamaWarmup struct {
-	Backend         string   `json:"backend"`
-	Model           string   `json:"model"`
-	Scenario        string   `json:"scenario"`
-	WarmupN         int      `json:"warmup_n"`
-	WarmupInferMS   *float64 `json:"warmup_prefill_infer_median_ms"`
-	WarmupLoadMS    *float64 `json:"warmup_load_median_ms"`
-	WarmupTotalMS   *float64 `json:"warmup_prefill_total_median_ms"`
-	MeasuredN       int      `json:"measured_n"`
-	MeasuredInferMS *float64 `json:"measured_prefill_infer_median_ms"`
-	MeasuredLoadMS  *float64 `json:"measured_load_median_ms"`
-	MeasuredTotalMS *float64 `json:"measured_prefill_total_median_ms"`
-	RatioInfer      *float64 `json:"warmup_ratio_infer_only"`
-	RatioTotal      *float64 `json:"warmup_ratio_total_including_load"`
-}
-
-// OllamaEarlyStop counts answers shorter than asked for.
-type OllamaEarlyStop struct {
-	Backend        string   `json:"backend"`
-	Model          string   `json:"model"`
-	Scenario       string   `json:"scenario"`
-	N              int      `json:"n"`
-	ParamsM        *float64 `json:"params_millions_effective"`
-	Target         *float64 `json:"gen_tokens_target"`
-	RawMedian      *float64 `json:"gen_tokens_raw_median"`
-	EarlyStopRate  *float64 `json:"early_stop_rate"` // 0 to 1
-	DoneReasonMode string   `json:"done_reason_mode"`
-}
-
-// OllamaLinearity is eval_ms = A + B * eval_count over one model's calls.
-type OllamaLinearity struct {
-	Backend   string   `json:"backend"`
-	Model     string   `json:"model"`
-	ParamsM   *float64 `json:"params_millions_effective"`
-	N         int      `json:"n"`
-	Target    *float64 `json:"gen_tokens_target"`
-	A         *float64 `json:"a_ms"`
-	B         *float64 `json:"b_ms_per_token"`
-	R2        *float64 `json:"r2"`
-	AffineMS  *float64 `json:"affine_ms_at_target"`
-	RawMin    *float64 `json:"gen_tokens_raw_min"`
-	RawMedian *float64 `json:"gen_tokens_raw_median"`
-	RawMax    *float64 `json:"gen_tokens_raw_max"`
-}
-
-// OllamaProjection is the error of scaling a short answer's decode time to the
-// target length in proportion: proportional less affine, at the target.
-type OllamaProjection struct {
-	Backend  string           `json:"backend"`
-	Model    string           `json:"model"`
-	ParamsM  *float64         `json:"params_millions_effective"`
-	N        int              `json:"n"`
-	MedianMS *float64         `json:"projection_error_median_ms"`
-	P95MS    stats.Percentile `json:"projection_error_p95_ms"`
-	MinMS    *float64         `json:"projection_error_min_ms"`
-	MaxMS    *float64         `json:"projection_error_max_ms"`
 }

@@ -14,6 +14,7 @@ import (
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/weights"
@@ -38,6 +39,7 @@ func ask(c *cells.Set) []Answer {
 		ceilings.Ask(c),
 		lengths.Ask(c),
 		crosscheck.Ask(c),
+		ollama.Ask(c),
 	}
 }
 

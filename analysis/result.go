@@ -36,7 +36,6 @@ type Result struct {
 	Failed          []FailedCell      `json:"failed"`                // cells with calls that gave no measurement
 	Disturbed       []DisturbedCall   `json:"disturbed,omitempty"`   // repetitions that something took the cores from; nil where there are none
 	Invalid         []InvalidCell     `json:"invalid,omitempty"`     // cells with calls that something spoilt, whole or in part; nil where there are none
-	Ollama          *Ollama           `json:"ollama,omitempty"`      // nil unless Ollama was measured
 	Answers         Answers           `json:"answers"`
 	Asked           []Answer          `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
 	Warnings        []finding.Warning `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)

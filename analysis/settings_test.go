@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/weights"
@@ -32,7 +33,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	joint := func(r *Result) map[string]any {
 		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": Get[lengths.Answer](r).PrefillLengths, "prefill fits": Get[lengths.Answer](r).PrefillLengthFits, "weight types": Get[weights.Answer](r).WeightTypes,
 			"slopes": Get[scaling.Answer](r).Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
-			"linearity": r.Ollama.Linearity, "projections": r.Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
+			"linearity": Get[ollama.Answer](r).Ollama.Linearity, "projections": Get[ollama.Answer](r).Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
 		put := func(kind, scenario string, v any) {
 			if scenario == cells.AllScenarios {
 				list, _ := out[kind].([]any)
@@ -54,7 +55,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		for _, f := range Get[crosscheck.Answer](r).GapLaws {
 			put("gap laws", f.Scenario, f)
 		}
-		for _, f := range r.Ollama.LengthLimited {
+		for _, f := range Get[ollama.Answer](r).Ollama.LengthLimited {
 			put("length-limited fits", f.Scenario, f)
 		}
 		var shown []any

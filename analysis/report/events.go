@@ -9,8 +9,8 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/prose"
-	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
@@ -114,48 +114,15 @@ func (w *writer) eventGaps() {
 	w.doc.Add(t)
 }
 
-// ollama has what concerns Ollama's API alone.
+// ollama adds the fits over answers of full length to what the answers say.
 func (w *writer) ollama() {
-	o := w.r.Ollama
-	if o == nil {
-		return
-	}
-	w.doc.Section("Ollama")
-	cached := "Its prefill is fast where the server still holds the same prompt's cache, so prefill times here may be times of one token."
-	if w.r.Harness == runs.HarnessLLMScale {
-		cached = "Prefill of prompts that the server may have had in its cache is INVALID, and in no figure."
-	}
-	w.doc.Say("Ollama may stop before the wanted number of tokens; its decode time is then scaled in proportion. These tables say how often that happened and how far it may be off. %s", cached)
-	if len(o.LengthLimited) > 0 {
-		w.doc.Fold("Fits over answers of full length only", fitTable(o.LengthLimited))
-	}
-	stops := doc.Table{Head: []string{"<model", "<backend", "<scenario", "calls", "wanted (tokens)", "median answer (tokens)", "stopped early (%)", "<reason, most often"}}
-	for _, e := range o.EarlyStops {
-		stops.Rows = append(stops.Rows, []string{doc.Text(e.Model), doc.Text(e.Backend), doc.Text(e.Scenario), fmt.Sprint(e.N), doc.Plain(e.Target), doc.Plain(e.RawMedian), doc.Percent(e.EarlyStopRate), doc.OrNone(e.DoneReasonMode)})
-	}
-	if len(stops.Rows) > 0 {
-		w.doc.Fold("Answers that stopped early", stops)
-	}
-	linear := doc.Table{Head: []string{"<model", "<backend", "calls", "fixed (ms)", "per token (ms)", "R²", "at the wanted length (ms)"}}
-	for _, l := range o.Linearity {
-		linear.Rows = append(linear.Rows, []string{doc.Text(l.Model), doc.Text(l.Backend), fmt.Sprint(l.N), doc.NumberOf(l.A), doc.NumberOf(l.B), doc.Fixed(l.R2, 3), doc.NumberOf(l.AffineMS)})
-	}
-	if len(linear.Rows) > 0 {
-		w.doc.Fold("Decode time against answer length", linear)
-	}
-	errs := doc.Table{Head: []string{"<model", "<backend", "calls", "median (ms)", "p95 (ms)", "smallest (ms)", "largest (ms)"}}
-	for _, p := range o.Projections {
-		errs.Rows = append(errs.Rows, []string{doc.Text(p.Model), doc.Text(p.Backend), fmt.Sprint(p.N), doc.NumberOf(p.MedianMS), doc.Quantile(p.P95MS), doc.NumberOf(p.MinMS), doc.NumberOf(p.MaxMS)})
-	}
-	if len(errs.Rows) > 0 {
-		w.doc.Fold("Error of scaling in proportion", errs)
-	}
-	warm := doc.Table{Head: []string{"<model", "<backend", "<scenario", "warm-up prefill (ms)", "warm-up load (ms)", "steady prefill (ms)", "steady load (ms)", "ratio, inference", "ratio, with load"}}
-	for _, u := range o.Warmups {
-		warm.Rows = append(warm.Rows, []string{doc.Text(u.Model), doc.Text(u.Backend), doc.Text(u.Scenario), doc.NumberOf(u.WarmupInferMS), doc.NumberOf(u.WarmupLoadMS), doc.NumberOf(u.MeasuredInferMS), doc.NumberOf(u.MeasuredLoadMS), doc.Fixed(u.RatioInfer, 2), doc.Fixed(u.RatioTotal, 2)})
-	}
-	if len(warm.Rows) > 0 {
-		w.doc.Fold("Warm-up of prefill and model load", warm)
+	for _, s := range analysis.Get[ollama.Answer](w.r).Sections() {
+		if all := analysis.Get[ollama.Answer](w.r).Ollama.LengthLimited; len(all) > 0 {
+			fits := doc.Section{}
+			fits.Fold("Fits over answers of full length only", fitTable(all))
+			s.Blocks = slices.Insert(s.Blocks, 1, fits.Blocks...)
+		}
+		w.doc.AddSection(s, w.figs)
 	}
 }
 
