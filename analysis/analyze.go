@@ -42,7 +42,6 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	a.tokens()
 	a.answer()
 	a.device()
-	a.memoryWall()
 	a.runWarnings()
 	a.res.Asked = ask(a.Set)
 	for _, answer := range a.res.Asked {

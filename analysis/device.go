@@ -197,7 +197,7 @@ func (d *DeviceCell) memory(rows []*runs.Row) {
 	d.KVMiB = of(func(m *record.Costs) *float64 { return m.VRAMKVMiB })
 	d.ComputeMiB = of(func(m *record.Costs) *float64 { return m.VRAMComputeMiB })
 	for _, r := range rows {
-		d.PeakMiB = larger(d.PeakMiB, peakOf(r))
+		d.PeakMiB = stats.Larger(d.PeakMiB, peakOf(r))
 	}
 	if d.PeakMiB != nil && d.BeforeMiB != nil && d.WeightsMiB != nil && d.KVMiB != nil && d.ComputeMiB != nil {
 		d.RestMiB = stats.Finite(*d.PeakMiB - *d.BeforeMiB - *d.WeightsMiB - *d.KVMiB - *d.ComputeMiB)
@@ -210,13 +210,6 @@ func peakOf(r *runs.Row) *float64 {
 		return r.VRAMPeakMiB
 	}
 	return r.GPUPeakMB
-}
-
-func larger(a, b *float64) *float64 {
-	if a == nil || b != nil && *b > *a {
-		return b
-	}
-	return a
 }
 
 // placement says what the CPU computes. Names are recorded for both graphs
@@ -294,7 +287,7 @@ func (d *DeviceCell) sensors(rows []*runs.Row) {
 		if v := r.SMClockMinMHz; v != nil && (d.SMClockMinMHz == nil || *v < *d.SMClockMinMHz) {
 			d.SMClockMinMHz = v
 		}
-		d.TemperatureC = larger(d.TemperatureC, r.TemperatureMaxC)
+		d.TemperatureC = stats.Larger(d.TemperatureC, r.TemperatureMaxC)
 		if r.EnergyJ != nil && r.EnergyUncertaintyJ != nil && r.TokensTotal != nil && *r.TokensTotal > 0 {
 			d.EnergyCalls++
 			joule, pm, tokens = joule+*r.EnergyJ, pm+*r.EnergyUncertaintyJ, tokens+float64(*r.TokensTotal)

@@ -1,26 +1,11 @@
 package analysis
 
 import (
-	"slices"
 	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
-	"llmscale/runner/record"
 )
-
-// severity orders what a cell's failed calls say; the first of these counts.
-var severity = []string{record.StatusOOM, record.StatusCrashed, record.StatusTimeout, record.StatusError}
-
-func severityOf(status string) int {
-	if status == record.StatusWaived {
-		return len(severity) + 1
-	}
-	if i := slices.Index(severity, status); i >= 0 {
-		return i
-	}
-	return len(severity)
-}
 
 // failures lists the cells that have failed calls.
 func (a *analyzer) failures() {
@@ -41,7 +26,7 @@ func (a *analyzer) failures() {
 			continue
 		}
 		t.failed[cells.CallIDOf(r)] = true
-		if t.worst == nil || severityOf(r.Status) < severityOf(t.worst.Status) {
+		if t.worst == nil || cells.Severity(r.Status) < cells.Severity(t.worst.Status) {
 			t.worst = r
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/wall"
 	"llmscale/analysis/q/weights"
 )
 
@@ -37,6 +38,7 @@ func ask(c *cells.Set) []Answer {
 		weights.Ask(c),
 		scaling.Ask(c),
 		ceilings.Ask(c),
+		wall.Ask(c),
 		lengths.Ask(c),
 		crosscheck.Ask(c),
 		ollama.Ask(c),

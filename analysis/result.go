@@ -28,7 +28,6 @@ type Result struct {
 	DecodeFractions []DecodeFraction  `json:"decode_fractions"`      // share of decode in end-to-end
 	Device          []DeviceCell      `json:"device,omitempty"`      // device time, memory and power; empty where nothing ran on a GPU
 	DeviceFits      []DeviceFit       `json:"device_fits,omitempty"` // scaling of decode by both clocks
-	MemoryWall      *MemoryWall       `json:"memory_wall,omitempty"` // where models stop fitting into device memory; nil where the run does not vary that
 	Warmups         []Warmup          `json:"warmups"`               // warm-up against steady state
 	EventGaps       []EventGap        `json:"event_gaps"`            // host clock against device clock; empty without device times
 	Phases          *PhaseSum         `json:"phases"`                // whether the phases add up; nil without end-to-end times of their own

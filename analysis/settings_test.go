@@ -151,20 +151,10 @@ func TestDepthSlope(t *testing.T) {
 	}
 }
 
-// TestOtherWaysAreNotJoined: weight types are not compared, and whole models not
-// pooled, across programs, builds under one name, paces, affinities or batches.
+// TestOtherWaysAreNotJoined: weight types are not compared across programs, builds
+// under one name, paces, affinities or batches.
 func TestOtherWaysAreNotJoined(t *testing.T) {
-	for what, change := range map[string]func(*runs.Row){
-		"program":  func(r *runs.Row) { r.Program = "bin/other" },
-		"flags":    func(r *runs.Row) { r.BuildFlags = "-O2" },
-		"compiler": func(r *runs.Row) { r.BuildCompiler = "clang" },
-		"features": func(r *runs.Row) { r.CPUFeatures = "AMX" },
-		"commit":   func(r *runs.Row) { r.LlamaCommit = "def" },
-		"pace":     func(r *runs.Row) { r.Pace = new("cold") },
-		"idle":     func(r *runs.Row) { r.Pace, r.IdleMS = new("cold"), new(5) },
-		"affinity": func(r *runs.Row) { r.CPUAffinity = new("0-1") },
-		"batch":    func(r *runs.Row) { r.BatchSizeConfig, r.BatchSize = 4, new(4) },
-	} {
+	for what, change := range celltest.OtherWays {
 		rows := celltest.TypeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
 		if r := weights.Ask(celltest.Set(t, rows)); len(r.WeightTypes) != 1 {
 			t.Fatalf("%d comparisons of two types", len(r.WeightTypes))
@@ -176,38 +166,6 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 		}
 		if r := analyzeRows(t, rows); len(Get[weights.Answer](r).WeightTypes) != 0 || len(Get[policy.Answer](r).Axes) != 0 {
 			t.Errorf("%s: two types compared: %+v %+v", what, Get[weights.Answer](r).WeightTypes, Get[policy.Answer](r).Axes)
-		}
-		wall := wallOf(t, wallRun(func(r *runs.Row) {
-			if r.Backend == "card" {
-				change(r)
-			}
-		}))
-		for _, c := range wall.Cells {
-			if c.WholeIn == "card" {
-				t.Errorf("%s: %s of %s is set beside the card's", what, c.Model, c.Backend)
-			}
-		}
-		var before, after *float64
-		for _, c := range wallOf(t, wallRun(nil)).Cells {
-			if c.State == WallPartial {
-				before = c.OverTrend
-			}
-		}
-		slow := wallRun(func(r *runs.Row) {
-			if r.Backend == "card" {
-				change(r)
-				if r.Mode == record.ModeDecode && r.LatencyMS != nil {
-					r.LatencyMS = new(5 * *r.LatencyMS)
-				}
-			}
-		})
-		for _, c := range wallOf(t, slow).Cells {
-			if c.State == WallPartial {
-				after = c.OverTrend
-			}
-		}
-		if before == nil || after == nil || *before != *after {
-			t.Errorf("%s: the trend of whole models is pooled with the card's: %v, %v", what, before, after)
 		}
 	}
 }

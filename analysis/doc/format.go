@@ -45,6 +45,14 @@ func Fixed(v *float64, decimals int) string {
 	return strconv.FormatFloat(*v, 'f', decimals, 64)
 }
 
+// Whole has no decimals from 10 on: MiB, MHz, degrees, which are not known to less.
+func Whole(v *float64) string {
+	if v != nil && *v > -10 && *v < 10 {
+		return Fixed(v, 1)
+	}
+	return Fixed(v, 0)
+}
+
 func Percent(fraction *float64) string {
 	if fraction == nil {
 		return Unknown

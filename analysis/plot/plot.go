@@ -17,13 +17,12 @@ import (
 
 // Kinds of figures, in the order in which Write returns them.
 const (
-	KindOverview = "overview"    // all backends of one mode, over all scenarios
-	KindScaling  = "scaling"     // one backend and mode over all scenarios
-	KindWall     = "memory_wall" // decode time and device memory against size, under limits of that memory
-	KindTokens   = "tokens"      // decode time by position in the answer
-	KindTails    = "tails"       // tail ratios against size
-	KindShare    = "share"       // decode share of end-to-end time
-	KindScenario = "scenario"    // one backend, mode and scenario
+	KindOverview = "overview" // all backends of one mode, over all scenarios
+	KindScaling  = "scaling"  // one backend and mode over all scenarios
+	KindTokens   = "tokens"   // decode time by position in the answer
+	KindTails    = "tails"    // tail ratios against size
+	KindShare    = "share"    // decode share of end-to-end time
+	KindScenario = "scenario" // one backend, mode and scenario
 )
 
 // Write draws every figure that r has data for into dir, which it makes if need
@@ -36,7 +35,7 @@ func Write(dir string, r *analysis.Result) ([]figure.Drawn, error) {
 // figures are all that r has data for.
 func figures(r *analysis.Result) []figure.Figure {
 	b := newBook(r)
-	return slices.Concat(b.overviews(), b.scaling(KindScaling), b.wallFigures(), b.tokenFigures(),
+	return slices.Concat(b.overviews(), b.scaling(KindScaling), b.tokenFigures(),
 		r.Figures(), b.tailFigure(), b.shareFigures(), b.scaling(KindScenario))
 }
 

@@ -173,7 +173,7 @@ func (w *writer) deviceMemory() {
 		return
 	}
 	mib := func(head string, of func(d *analysis.DeviceCell) *float64) deviceColumn {
-		return deviceColumn{Head: head + " (MiB)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(of(d)) }}
+		return deviceColumn{Head: head + " (MiB)", Cell: func(d *analysis.DeviceCell) string { return doc.Whole(of(d)) }}
 	}
 	w.doc.Say("Device memory in use by all programs (and by what a vram_limit_gib holds back): before the model is loaded, after its weights, after its context, and at the peak of its calls; beside it llama.cpp's own account. The rest is the peak less what was there before and less that account: the CUDA context, pools that ggml and cuBLAS grow, and whatever else.")
 	w.foldLong("Memory of each model", doc.TableOf(w.perModel(func(d *analysis.DeviceCell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
@@ -186,17 +186,6 @@ func (w *writer) deviceMemory() {
 		mib("compute", func(d *analysis.DeviceCell) *float64 { return d.ComputeMiB }),
 		mib("rest", func(d *analysis.DeviceCell) *float64 { return d.RestMiB }),
 	}))
-}
-
-// wholeNumber prints what is not known to less than one: MiB, MHz, degrees.
-func wholeNumber(v *float64) string {
-	switch {
-	case v == nil:
-		return doc.Unknown
-	case *v > -10 && *v < 10:
-		return doc.Fixed(v, 1)
-	}
-	return doc.Fixed(v, 0)
 }
 
 // placementWords say what a placement is.
@@ -252,7 +241,7 @@ func (w *writer) devicePlacement() {
 		if d == nil || m.prefill != nil && m.prefill.Placement == analysis.PlacedFallback {
 			d = m.prefill
 		}
-		row := []string{k.Series.String(), doc.Text(k.model), doc.SizeOf(d.ParamsM), fmt.Sprintf("%s of %d", layersText(d.GPULayers), d.Layers), placementWords[d.Placement]}
+		row := []string{k.Series.String(), doc.Text(k.model), doc.SizeOf(d.ParamsM), fmt.Sprintf("%s of %d", prose.Layers(d.GPULayers), d.Layers), placementWords[d.Placement]}
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string { return wholeOf(d.Splits) })...)
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string { return wholeOf(d.CPUOps) })...)
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *analysis.DeviceCell) string {
@@ -282,13 +271,6 @@ func (w *writer) devicePlacement() {
 	}
 }
 
-func layersText(n int) string {
-	if n < 0 {
-		return "all"
-	}
-	return fmt.Sprint(n)
-}
-
 // graphFacts is one fact of prefill's graph and of decode's.
 func graphFacts(prefill, decode *analysis.DeviceCell, of func(*analysis.DeviceCell) string) []string {
 	out := []string{doc.Unknown, doc.Unknown}
@@ -314,10 +296,10 @@ func (w *writer) devicePower() {
 		{Head: "energy (J/token)", Cell: func(d *analysis.DeviceCell) string { return doc.NumberOf(d.JPerToken) }},
 		{Head: "± (J/token)", Cell: func(d *analysis.DeviceCell) string { return doc.NumberOf(d.JPerTokenPM) }},
 		{Head: "calls with energy", Cell: func(d *analysis.DeviceCell) string { return fmt.Sprintf("%d of %d", d.EnergyCalls, d.N) }},
-		{Head: "SM clock (MHz)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(d.SMClockMHz) }},
-		{Head: "its least (MHz)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(d.SMClockMinMHz) }},
-		{Head: "memory clock (MHz)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(d.MemClockMHz) }},
-		{Head: "hottest (°C)", Cell: func(d *analysis.DeviceCell) string { return wholeNumber(d.TemperatureC) }},
+		{Head: "SM clock (MHz)", Cell: func(d *analysis.DeviceCell) string { return doc.Whole(d.SMClockMHz) }},
+		{Head: "its least (MHz)", Cell: func(d *analysis.DeviceCell) string { return doc.Whole(d.SMClockMinMHz) }},
+		{Head: "memory clock (MHz)", Cell: func(d *analysis.DeviceCell) string { return doc.Whole(d.MemClockMHz) }},
+		{Head: "hottest (°C)", Cell: func(d *analysis.DeviceCell) string { return doc.Whole(d.TemperatureC) }},
 		{Head: "<clocks held down by", Cell: throttleText},
 	})
 }

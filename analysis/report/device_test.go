@@ -6,7 +6,6 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/plot/plottest"
-	"llmscale/runner/record"
 )
 
 // wallRun is the made-up run on a GPU, less the backends that keep does not name.
@@ -24,8 +23,6 @@ func wallRun(t *testing.T, keep ...string) *analysis.Result {
 		named[k] = true
 	}
 	r.Device = filter(r.Device, func(d *analysis.DeviceCell) bool { return named[d.Backend] })
-	r.MemoryWall.Cells = filter(r.MemoryWall.Cells, func(c *analysis.WallCell) bool { return named[c.Backend] })
-	r.MemoryWall.Edges = filter(r.MemoryWall.Edges, func(e *analysis.WallEdge) bool { return named[e.Backend] })
 	return r
 }
 
@@ -92,42 +89,5 @@ func TestDeviceNotRead(t *testing.T) {
 	}
 	if strings.Contains(body, "device (ms)") {
 		t.Error("a column of nothing")
-	}
-}
-
-func TestMemoryWallSection(t *testing.T) {
-	r := wallRun(t)
-	md, _ := write(t, r)
-	body := section(t, md, "Memory wall")
-	for _, want := range []string{
-		"| q4_0 | 8 GiB, all | llama-9.9b (9.896 billion) | none | llama-20b (20.39 billion) |",
-		"| f16 | 12 GiB, fit | llama-4.7b (4.734 billion) | llama-9.9b (9.896 billion) | none |",
-		"| model | parameters (millions) | 8 GiB, all | 8 GiB, fit | 12 GiB, all | 12 GiB, fit | 24 GiB, all | 24 GiB, fit |",
-		"| llama-20b | 20390 | did not fit | ", "(45 of 71) |",
-		"| f16 | 8 GiB, fit | llama-20b | 20390 | 12 of 71 | ", "| – | – | ",
-		"<summary>Each model under each limit (108)</summary>",
-		"| did not fit | – | – | – | – | – | oom | llama_model_load: unable to allocate CUDA0 buffer |",
-	} {
-		if !strings.Contains(body, want) {
-			t.Errorf("no %q in\n%s", want, body)
-		}
-	}
-	if md, _ := write(t, small().Result()); section(t, md, "Memory wall") != "" {
-		t.Error("a run without a wall has a section on it")
-	}
-	// Two backends that ask for the same are told apart, other states have words.
-	c := r.MemoryWall.Cells[:3]
-	for i, state := range []string{analysis.WallFailed, analysis.WallInvalid, analysis.WallNone} {
-		c[i].State, c[i].Status, c[i].Model, c[i].Backend = state, record.StatusCrashed, "m", string(rune('x'+i))
-	}
-	none := 0
-	c[2].GPULayers = &none
-	r.MemoryWall = &analysis.MemoryWall{Cells: c}
-	md, _ = write(t, r)
-	body = section(t, md, "Memory wall")
-	for _, want := range []string{"| 8 GiB, all (x) | 8 GiB, all (y) | 8 GiB, all (z) |", "| crashed | no call counts | ", "(0 of "} {
-		if !strings.Contains(body, want) {
-			t.Errorf("no %q in\n%s", want, body)
-		}
 	}
 }

@@ -74,7 +74,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.models()
 	w.asked("Settings compared", "Weight types", "Ceilings")
 	w.device()
-	w.memoryWall()
+	w.asked("Memory wall")
 	w.scaling()
 	w.tails()
 	w.asked("Decode by length of the answer", "Decode by depth", "Prefill by length of the prompt")

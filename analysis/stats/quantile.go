@@ -43,6 +43,14 @@ func Ratio(a, b *float64) *float64 {
 	return Finite(*a / *b)
 }
 
+// Larger is the larger of two numbers that may be unknown.
+func Larger(a, b *float64) *float64 {
+	if a == nil || b != nil && *b > *a {
+		return b
+	}
+	return a
+}
+
 // Map has f of each of xs.
 func Map[T, U any](xs []T, f func(T) U) []U {
 	out := make([]U, len(xs))

@@ -244,3 +244,17 @@ func Markdown(t testing.TB, sections ...doc.Section) string {
 	}
 	return md
 }
+
+// OtherWays of measuring make calls of other work: none of them is joined with what
+// was measured without.
+var OtherWays = map[string]func(*runs.Row){
+	"program":  func(r *runs.Row) { r.Program = "bin/other" },
+	"flags":    func(r *runs.Row) { r.BuildFlags = "-O2" },
+	"compiler": func(r *runs.Row) { r.BuildCompiler = "clang" },
+	"features": func(r *runs.Row) { r.CPUFeatures = "AMX" },
+	"commit":   func(r *runs.Row) { r.LlamaCommit = "def" },
+	"pace":     func(r *runs.Row) { r.Pace = new("cold") },
+	"idle":     func(r *runs.Row) { r.Pace, r.IdleMS = new("cold"), new(5) },
+	"affinity": func(r *runs.Row) { r.CPUAffinity = new("0-1") },
+	"batch":    func(r *runs.Row) { r.BatchSizeConfig, r.BatchSize = 4, new(4) },
+}

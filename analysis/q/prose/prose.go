@@ -5,6 +5,7 @@ package prose
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"llmscale/analysis/cells"
@@ -141,4 +142,12 @@ func OfRatio(i *stats.Interval, decimals int) string {
 		return " (no interval)"
 	}
 	return fmt.Sprintf(" (95 %% %s within one process)", doc.Interval(i, decimals))
+}
+
+// Layers is a number of layers, of which a negative one is all.
+func Layers(n int) string {
+	if n < 0 {
+		return "all"
+	}
+	return strconv.Itoa(n)
 }

@@ -1,8 +1,7 @@
-package analysis
+package wall
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -55,13 +54,13 @@ func wallRun(change func(r *runs.Row)) *runs.Run {
 	return &runs.Run{Harness: runs.HarnessLLMScale, Rows: rows, Manifest: m}
 }
 
-func wallOf(t *testing.T, run *runs.Run) *MemoryWall {
+func wallOf(t *testing.T, run *runs.Run) *Wall {
 	t.Helper()
-	r, err := Analyze(run, cells.Options{Bootstrap: -1})
+	c, err := cells.New(run, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.MemoryWall
+	return Ask(c).Wall
 }
 
 func TestMemoryWall(t *testing.T) {
@@ -75,7 +74,7 @@ func TestMemoryWall(t *testing.T) {
 		if c.WeightType != "f32" || c.Layers == 0 || (c.LimitGiB == nil) != (c.Backend == "card") || c.Asked != map[string]string{"all8": "all", "fit8": "fit", "card": "all"}[c.Backend] {
 			t.Errorf("%+v", c)
 		}
-		if c.State == WallTooBig && (c.Reason != "cudaMalloc failed: out of memory" || c.DecodeMS != nil || c.GPULayers != nil || c.PeakMiB != nil) {
+		if c.State == TooBig && (c.Reason != "cudaMalloc failed: out of memory" || c.DecodeMS != nil || c.GPULayers != nil || c.PeakMiB != nil) {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -92,10 +91,10 @@ func TestMemoryWall(t *testing.T) {
 	celltest.Near(t, "times the same model", p.OverWhole, 10, 1e-9)
 	celltest.Near(t, "times the trend", p.OverTrend, 10, 1e-9)
 	want := []string{
-		"all8 8 all f32 m03  m04", "fit8 8 fit f32 m03 m04 m05", "card  all f32 m05  ",
+		"all8 8 GiB all f32 m03  m04", "fit8 8 GiB fit f32 m03 m04 m05", "card whole card all f32 m05  ",
 	}
 	for i, e := range w.Edges {
-		if s := strings.Join([]string{e.Backend, opt(e.LimitGiB), e.Asked, e.WeightType, e.LastWhole, e.FirstPartial, e.FirstTooBig}, " "); s != want[i] {
+		if s := strings.Join([]string{e.Backend, limitText(e.LimitGiB), e.Asked, e.WeightType, e.LastWhole, e.FirstPartial, e.FirstTooBig}, " "); s != want[i] {
 			t.Errorf("%q, want %q", s, want[i])
 		}
 	}
@@ -115,8 +114,32 @@ func TestWallAfterFailedCall(t *testing.T) {
 			r.Status, r.Error, r.LatencyMS, r.CPUAffinity = record.StatusError, new("lost"), nil, nil
 		}
 	}))
-	if c := w.Cells[6+4]; c.Status != record.StatusError || c.State != WallPartial || c.OverWhole == nil || c.OverTrend == nil {
+	if c := w.Cells[6+4]; c.Status != record.StatusError || c.State != Partial || c.OverWhole == nil || c.OverTrend == nil {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestOtherWaysAreNotJoined: whole models are not pooled across programs, builds under
+// one name, paces, affinities or batches.
+func TestOtherWaysAreNotJoined(t *testing.T) {
+	partial := func(w *Wall) *Cell { return &w.Cells[6+4] }
+	before := partial(wallOf(t, wallRun(nil)))
+	for what, change := range celltest.OtherWays {
+		after := partial(wallOf(t, wallRun(func(r *runs.Row) {
+			if r.Backend != "card" {
+				return
+			}
+			change(r)
+			if r.Mode == record.ModeDecode && r.LatencyMS != nil {
+				r.LatencyMS = new(5 * *r.LatencyMS)
+			}
+		})))
+		if after.State != Partial || after.WholeIn != "" || after.OverWhole != nil {
+			t.Errorf("%s: it is set beside the card's: %+v", what, after)
+		}
+		if after.OverTrend == nil || *after.OverTrend != *before.OverTrend {
+			t.Errorf("%s: the trend of whole models is pooled with the card's: %v, %v", what, *before.OverTrend, after.OverTrend)
+		}
 	}
 }
 
@@ -131,7 +154,7 @@ func TestNoTrend(t *testing.T) {
 		}
 	}
 	few.Rows = rows
-	if c := wallOf(t, few).Cells[2]; c.State != WallPartial || c.OverTrend != nil || c.OverWhole != nil || c.WholeIn != "" {
+	if c := wallOf(t, few).Cells[2]; c.State != Partial || c.OverTrend != nil || c.OverWhole != nil || c.WholeIn != "" {
 		t.Errorf("%+v", c)
 	}
 	far := wallRun(func(r *runs.Row) {
@@ -140,7 +163,7 @@ func TestNoTrend(t *testing.T) {
 		}
 	})
 	for _, c := range wallOf(t, far).Cells {
-		if c.Model == "m04" && c.State == WallPartial && (c.OverTrend != nil || c.OverWhole == nil) {
+		if c.Model == "m04" && c.State == Partial && (c.OverTrend != nil || c.OverWhole == nil) {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -152,9 +175,9 @@ func TestWallStates(t *testing.T) {
 		want   string
 		change func(r *runs.Row)
 	}{
-		{WallNone, func(r *runs.Row) { r.NGPULayers = 0 }},
-		{WallInvalid, func(r *runs.Row) { r.Verdict = new(record.VerdictInvalid) }},
-		{WallFailed, func(r *runs.Row) { r.Status, r.Error = record.StatusCrashed, new("died") }},
+		{None, func(r *runs.Row) { r.NGPULayers = 0 }},
+		{Invalid, func(r *runs.Row) { r.Verdict = new(record.VerdictInvalid) }},
+		{Failed, func(r *runs.Row) { r.Status, r.Error = record.StatusCrashed, new("died") }},
 	} {
 		w := wallOf(t, wallRun(func(r *runs.Row) {
 			if r.Backend == "fit8" && r.Model == "m00" {
@@ -196,19 +219,5 @@ func TestNoWall(t *testing.T) {
 		}
 	})); w == nil || len(w.Edges) != 1 || w.Edges[0].FirstTooBig != "m05" {
 		t.Errorf("one backend with a model that did not fit: %+v", w)
-	}
-}
-
-// TestMixedOffload: a fit over models of which one leaves layers to the CPU says so.
-func TestMixedOffload(t *testing.T) {
-	r, err := Analyze(wallRun(nil), cells.Options{Bootstrap: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for backend, mixed := range map[string]bool{"fit8": true, "all8": false, "card": false} {
-		f := findFit(t, r, backend, record.ModeDecode, cells.AllScenarios)
-		if slices.Contains(celltest.Codes(f.Warnings), "mixed_offload") != mixed {
-			t.Errorf("%s: %q", backend, celltest.Codes(f.Warnings))
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package plot
+package wall
 
 import (
 	"cmp"
@@ -6,100 +6,75 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/stats"
 )
 
-// wallFigures show decode time against size under each limit of device memory, and
-// below it what the models took of that memory; a figure for each weight type.
-func (b *book) wallFigures() []figure.Figure {
-	if b.r.MemoryWall == nil {
+// figureKind is the kind of the figures.
+const figureKind = "memory_wall"
+
+// Figures show decode time against size under each limit of device memory, and below
+// it what the models took of that memory; a figure for each weight type.
+func (a *Answer) Figures() []figure.Figure {
+	if a.Wall == nil {
 		return nil
 	}
-	type kind struct {
-		weights string
-		batch   int
-	}
-	var order []kind
-	rows := map[kind][]analysis.WallCell{}
-	for _, c := range b.r.MemoryWall.Cells {
-		if c.ParamsM == nil || *c.ParamsM <= 0 {
-			continue
-		}
-		k := kind{c.WeightType, c.BatchSize}
-		if rows[k] == nil {
-			order = append(order, k)
-		}
-		rows[k] = append(rows[k], c)
-	}
+	sized := slices.DeleteFunc(slices.Clone(a.Wall.Cells), func(c Cell) bool { return c.ParamsM == nil || *c.ParamsM <= 0 })
+	order, cellsOf := stats.GroupBy(sized, workOf)
 	var out []figure.Figure
 	for _, k := range order {
-		out = append(out, wallFigure(k.weights, k.batch, rows[k])...)
+		out = append(out, figureOf(k, cellsOf[k])...)
 	}
 	return out
 }
 
-// wallLine is what one limit gave: of each model the call with the most layers on
+// line is what one limit gave: of each model the call with the most layers on
 // the GPU.
-type wallLine struct {
+type line struct {
 	limit *float64
-	cells []analysis.WallCell
+	cells []Cell
 }
 
-func (l *wallLine) name() string {
+func (l *line) name() string {
 	if l.limit == nil {
 		return "whole card"
 	}
 	return figure.Number(*l.limit) + " GiB"
 }
 
-// wallLines sorts the cells by limit, and keeps of a model that several backends
-// tried under one limit the one that shows most: whole before partial before none.
-func wallLines(rows []analysis.WallCell) []*wallLine {
-	rank := func(c analysis.WallCell) int {
-		return slices.Index([]string{analysis.WallWhole, analysis.WallPartial, analysis.WallNone, analysis.WallTooBig}, c.State)
+// linesOf sorts the cells by limit, the whole card last, and keeps of a model that
+// several backends tried under one limit the one that shows most: whole before partial
+// before none. Other states say nothing of memory.
+func linesOf(rows []Cell) []*line {
+	states := []string{Whole, Partial, None, TooBig}
+	rank := func(c Cell) int { return slices.Index(states, c.State) }
+	rows = slices.DeleteFunc(slices.Clone(rows), func(c Cell) bool { return rank(c) < 0 })
+	limits, byLimit := stats.GroupBy(rows, func(c Cell) float64 { return cells.OrInf(c.LimitGiB) })
+	slices.Sort(limits)
+	var lines []*line
+	for _, limit := range limits {
+		l := &line{limit: byLimit[limit][0].LimitGiB}
+		models, byModel := stats.GroupBy(byLimit[limit], func(c Cell) string { return c.Model })
+		for _, m := range models {
+			l.cells = append(l.cells, slices.MinFunc(byModel[m], func(x, y Cell) int { return rank(x) - rank(y) }))
+		}
+		slices.SortStableFunc(l.cells, func(x, y Cell) int { return cmp.Compare(*x.ParamsM, *y.ParamsM) })
+		lines = append(lines, l)
 	}
-	var lines []*wallLine
-	for _, c := range rows {
-		if rank(c) < 0 {
-			continue // says nothing of memory
-		}
-		i := slices.IndexFunc(lines, func(l *wallLine) bool { return value(l.limit) == value(c.LimitGiB) })
-		if i < 0 {
-			lines, i = append(lines, &wallLine{limit: c.LimitGiB}), len(lines)
-		}
-		l := lines[i]
-		j := slices.IndexFunc(l.cells, func(o analysis.WallCell) bool { return o.Model == c.Model })
-		switch {
-		case j < 0:
-			l.cells = append(l.cells, c)
-		case rank(c) < rank(l.cells[j]):
-			l.cells[j] = c
-		}
-	}
-	for _, l := range lines {
-		slices.SortStableFunc(l.cells, func(x, y analysis.WallCell) int { return cmp.Compare(*x.ParamsM, *y.ParamsM) })
-	}
-	slices.SortStableFunc(lines, func(x, y *wallLine) int {
-		if (x.limit == nil) != (y.limit == nil) { // the whole card last
-			return cmp.Compare(value(y.limit), value(x.limit))
-		}
-		return cmp.Compare(value(x.limit), value(y.limit))
-	})
 	return lines
 }
 
-func wallFigure(weights string, batch int, rows []analysis.WallCell) []figure.Figure {
+func figureOf(k work, rows []Cell) []figure.Figure {
 	f := figure.Figure{
-		Kind:  KindWall,
-		Name:  "memory_wall_" + weights + cells.Series{BatchSize: batch}.FileSuffix(),
+		Kind:  figureKind,
+		Name:  "memory_wall_" + k.weights + cells.Series{BatchSize: k.batch}.FileSuffix(),
 		Title: "Memory wall: decode time and device memory against size",
 	}
-	if weights != "" {
-		f.Title += ": " + weights
+	if k.weights != "" {
+		f.Title += ": " + k.weights
 	}
-	lines, left := figure.First(wallLines(rows), "limits")
+	lines, left := figure.First(linesOf(rows), "limits")
 	var x, y, mem figure.Span
 	var names []string
 	var times, memory []figure.Layer
@@ -111,16 +86,16 @@ func wallFigure(weights string, batch int, rows []analysis.WallCell) []figure.Fi
 		time, took := figure.Layer{Look: look}, figure.Layer{Look: look}
 		for _, c := range l.cells {
 			x.Add(*c.ParamsM)
-			if c.State == analysis.WallTooBig {
+			if c.State == TooBig {
 				time.Beyond, failed = append(time.Beyond, *c.ParamsM), true
 				continue
 			}
 			if c.DecodeMS == nil {
 				continue
 			}
-			pt := figure.Point{Name: c.Model, X: *c.ParamsM, Y: *c.DecodeMS, Named: !named[c.Model], Hollow: c.State != analysis.WallWhole}
+			pt := figure.Point{Name: c.Model, X: *c.ParamsM, Y: *c.DecodeMS, Named: !named[c.Model], Hollow: c.State != Whole}
 			named[c.Model] = true
-			partial, none = partial || pt.Hollow, none || c.State == analysis.WallNone
+			partial, none = partial || pt.Hollow, none || c.State == None
 			time.Points = append(time.Points, pt)
 			y.Add(pt.Y)
 			if c.OwnMiB != nil && *c.OwnMiB > 0 {
