@@ -43,10 +43,27 @@ func figures(r *analysis.Result) []figure.Figure {
 type book struct {
 	r      *analysis.Result
 	series []cells.Series // in the order of first appearance, which fixes their colours
+	calls  map[cells.Key]calls
+}
+
+// calls are those of a cell; with the scenario AllScenarios of all that are joined,
+// and with the model "" of all models.
+type calls struct{ ms, n figure.Span }
+
+func (b *book) count(scenario string, c *cells.Cell) {
+	for _, model := range []string{c.Model, ""} {
+		k := c.Series().Key(model, scenario, c.Mode)
+		at := b.calls[k]
+		at.n.Add(float64(c.N))
+		if c.N > 0 && c.MinMS > 0 {
+			at.ms.Add(c.MinMS, c.MaxMS)
+		}
+		b.calls[k] = at
+	}
 }
 
 func newBook(r *analysis.Result) *book {
-	b := &book{r: r}
+	b := &book{r: r, calls: map[cells.Key]calls{}}
 	add := func(backend string, batch int) {
 		if s := (cells.Series{Backend: backend, BatchSize: batch}); !slices.Contains(b.series, s) {
 			b.series = append(b.series, s)
@@ -55,8 +72,12 @@ func newBook(r *analysis.Result) *book {
 	for _, f := range analysis.Get[scaling.Answer](r).Fits {
 		add(f.Backend, f.BatchSize)
 	}
-	for _, c := range r.Cells {
-		add(c.Backend, c.BatchSize)
+	for i := range r.Cells {
+		add(r.Cells[i].Backend, r.Cells[i].BatchSize)
+		b.count(r.Cells[i].Scenario, &r.Cells[i])
+	}
+	for _, c := range r.CellsOf(cells.AllScenarios) {
+		b.count(cells.AllScenarios, c)
 	}
 	for _, t := range r.Tails {
 		add(t.Backend, t.BatchSize)

@@ -18,8 +18,9 @@ import (
 // scenarios, or for each of them.
 func (b *book) scaling(kind string) []figure.Figure {
 	var out []figure.Figure
-	for i := range analysis.Get[scaling.Answer](b.r).Fits {
-		f := &analysis.Get[scaling.Answer](b.r).Fits[i]
+	fits := analysis.Get[scaling.Answer](b.r).Fits
+	for i := range fits {
+		f := &fits[i]
 		all := f.Scenario == cells.AllScenarios
 		if f.Filter == "" && len(f.Points) > 0 && all == (kind == KindScaling) {
 			out = append(out, b.scalingFigure(kind, f))
@@ -29,7 +30,7 @@ func (b *book) scaling(kind string) []figure.Figure {
 }
 
 func (b *book) scalingFigure(kind string, f *scaling.Fit) figure.Figure {
-	s := cells.Series{Backend: f.Backend, BatchSize: f.BatchSize}
+	s := seriesOf(f)
 	look := b.look(s).Stroke(1.4)
 	points := figure.Layer{Look: look, Points: b.fitPoints(f)}
 	layers := []figure.Layer{points}
@@ -77,32 +78,23 @@ func (b *book) scalingFigure(kind string, f *scaling.Fit) figure.Figure {
 // fitPoints are the points of a fit with the range of the calls behind them.
 func (b *book) fitPoints(f *scaling.Fit) []figure.Point {
 	var out []figure.Point
-	ofModel := map[string][]*cells.Cell{}
-	for _, c := range b.r.CellsOf(f.Scenario) {
-		if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode && c.N > 0 && c.MinMS > 0 {
-			ofModel[c.Model] = append(ofModel[c.Model], c)
-		}
-	}
 	for _, pt := range f.Points {
-		p := figure.Point{Name: pt.Model, X: pt.X, Y: pt.Y, Low: pt.Y, High: pt.Y, Named: true}
-		for _, c := range ofModel[pt.Model] {
-			p.Low, p.High = min(p.Low, c.MinMS), max(p.High, c.MaxMS)
-		}
-		if p.X > 0 && p.Y > 0 {
-			out = append(out, p)
+		if pt.X > 0 && pt.Y > 0 {
+			ms := b.calls[seriesOf(f).Key(pt.Model, f.Scenario, f.Mode)].ms
+			ms.Add(pt.Y)
+			out = append(out, figure.Point{Name: pt.Model, X: pt.X, Y: pt.Y, Low: ms.Low, High: ms.High, Named: true})
 		}
 	}
 	return out
 }
 
+func seriesOf(f *scaling.Fit) cells.Series {
+	return cells.Series{Backend: f.Backend, BatchSize: f.BatchSize}
+}
+
 // callsText says how many calls each point of f stands on.
 func (b *book) callsText(f *scaling.Fit) string {
-	var n figure.Span
-	for _, c := range b.r.CellsOf(f.Scenario) {
-		if c.Backend == f.Backend && c.BatchSize == f.BatchSize && c.Mode == f.Mode {
-			n.Add(float64(c.N))
-		}
-	}
+	n := b.calls[seriesOf(f).Key("", f.Scenario, f.Mode)].n
 	text := n.String()
 	switch n.High {
 	case 0:
@@ -236,7 +228,7 @@ func (b *book) overview(mode string) []figure.Figure {
 	var layers []figure.Layer
 	named := map[string]bool{}
 	for _, fit := range fits {
-		s := cells.Series{Backend: fit.Backend, BatchSize: fit.BatchSize}
+		s := seriesOf(fit)
 		l := figure.Layer{Look: b.look(s).Stroke(1.4), Line: fitLine(fit)}
 		for _, pt := range b.fitPoints(fit) {
 			l.Points = append(l.Points, figure.Point{Name: pt.Name, X: pt.X, Y: pt.Y, Named: !named[pt.Name]})
