@@ -39,9 +39,14 @@ type node struct {
 	Drawing template.HTML
 }
 
-// HTML is the document as one self-contained page.
-func (d *Document) HTML() ([]byte, error) {
-	r := renderer{ids: map[string]int{}, classes: map[string]int{}}
+// maxDrawings bounds the bytes of a page's drawings. What comes after them is shown
+// from its file.
+const maxDrawings = 1 << 20
+
+// HTML is the document as one page. It is self-contained but for drawings beyond
+// maxDrawings, which it takes from their files by their paths from dir.
+func (d *Document) HTML(dir string) ([]byte, error) {
+	r := renderer{dir: dir, left: maxDrawings, ids: map[string]int{}, classes: map[string]int{}}
 	nodes, err := r.nodes(d.blocks)
 	if err != nil {
 		return nil, err
@@ -57,6 +62,8 @@ func (d *Document) HTML() ([]byte, error) {
 
 // renderer makes one page's nodes.
 type renderer struct {
+	dir     string
+	left    int            // bytes for drawings
 	ids     map[string]int // how often each was taken
 	classes map[string]int // of the drawings' styles
 }
@@ -71,8 +78,7 @@ func (r *renderer) nodes(blocks []Block) ([]node, error) {
 			n.ID, n.Text = anchor(string(b), r.ids), Clean(string(b))
 		case Picture:
 			n.Text = Clean(b.Caption)
-			n.Drawing, err = InlineSVG(b)
-			n.Drawing = r.shrink(n.Drawing)
+			n.Drawing, err = r.drawing(b)
 		case details:
 			n.Text = Clean(b.summary)
 			n.Nodes, err = r.nodes(b.blocks)
@@ -98,6 +104,23 @@ func converted(b Block) (template.HTML, error) {
 	err := md.Convert([]byte(blockMarkdown(b)), &w)
 	// Foreign text has no quotes of its own in HTML.
 	return template.HTML(strings.ReplaceAll(w.String(), ` style="text-align:right"`, ` class="r"`)), err
+}
+
+// drawing is a picture inside the page, or a link to it where there is no more room.
+func (r *renderer) drawing(b Picture) (template.HTML, error) {
+	svg, err := InlineSVG(b)
+	if err != nil {
+		return "", err
+	}
+	if svg = r.shrink(svg); len(svg) <= r.left {
+		r.left -= len(svg)
+		return svg, nil
+	}
+	target, err := relative(r.dir, b.PNGPath)
+	if err != nil {
+		return "", err
+	}
+	return template.HTML(fmt.Sprintf(`<img src="%s" loading="lazy" alt="%s">`, html.EscapeString(target), html.EscapeString(Clean(b.Title)))), nil
 }
 
 var (

@@ -72,7 +72,7 @@ func variantsRun(t *testing.T, sizes []float64, depths []int, ways ...variant) (
 		t.Fatal(err)
 	}
 	if dir := os.Getenv("LLMSCALE_LOOK"); dir != "" { // the page, to be looked at
-		page, err := doc.HTML()
+		page, err := doc.HTML("")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -32,17 +32,22 @@ type Paths struct {
 	HTML     string
 }
 
+// maxRows is how many rows and items the tables and lists of a report may have in
+// all, so that its page stays below 2 MiB.
+const maxRows = 3500
+
 // Write makes report.md and report.html in runDir. The figures must lie where
 // figs say; report.md points to the PNG files relative to runDir, report.html
-// holds the SVG files' contents.
+// holds the SVG files' contents, or shows the PNG files where there are many.
 func Write(runDir string, r *analysis.Result, figs []figure.Drawn) (Paths, error) {
 	p := Paths{Markdown: filepath.Join(runDir, "report.md"), HTML: filepath.Join(runDir, "report.html")}
 	doc := compose(r, figs)
+	doc.Shorten(maxRows)
 	md, err := doc.Markdown(runDir)
 	if err != nil {
 		return Paths{}, fmt.Errorf("report: %w", err)
 	}
-	page, err := doc.HTML()
+	page, err := doc.HTML(runDir)
 	if err != nil {
 		return Paths{}, fmt.Errorf("report: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -100,6 +101,17 @@ type analyzed struct {
 	figures []figure.Drawn
 }
 
+// softMemoryLimit is where the collector of memory becomes eager. A million records
+// and what is computed of them take less; records are garbage soon or never.
+const softMemoryLimit = 1600 << 20
+
+// boundMemory leaves GOMEMLIMIT its say.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softMemoryLimit)
+	}
+}
+
 // analyze computes the run's result and writes its tables and plots.
 func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if dir == "" {
@@ -109,6 +121,7 @@ func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if err != nil {
 		return analyzed{}, err
 	}
+	boundMemory()
 	run, err := runs.Load(dir)
 	if err != nil {
 		return analyzed{}, usage(err)

@@ -1,0 +1,71 @@
+package doc
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"llmscale/analysis/figure"
+)
+
+func tableOf(rows int) Table {
+	t := Table{Head: []string{"n"}}
+	for i := range rows {
+		t.Rows = append(t.Rows, []string{fmt.Sprint(i)})
+	}
+	return t
+}
+
+// TestShorten: the longest lose rows until all have room; a document with room loses none.
+func TestShorten(t *testing.T) {
+	for rows, want := range map[int][3]int{400: {10, 100, 200}, 310: {10, 100, 200}, 210: {10, 100, 100}, 30: {10, 10, 10}, 3: {1, 1, 1}} {
+		var d Document
+		d.Add(tableOf(10), details{"more", []Block{tableOf(100)}})
+		d.Add(List(strings.Split(strings.Repeat("x,", 199)+"x", ",")))
+		d.Shorten(rows)
+		got := lengthsOf(d.blocks, nil)
+		if [3]int(got) != want {
+			t.Errorf("%d rows: %v, want %v", rows, got, want)
+		}
+		md, err := d.Markdown(".")
+		if err != nil || strings.Contains(md, "further rows are not shown") != (rows < 310) {
+			t.Errorf("%d rows: %v %s", rows, err, md)
+		}
+	}
+	var d Document
+	d.Add(Paragraph(strings.Repeat("name ", 1000)))
+	d.Shorten(10)
+	if p := d.blocks[0].(Paragraph); len(p) > maxText+5 || !strings.HasSuffix(string(p), "name …") {
+		t.Errorf("%d bytes: %s", len(p), p)
+	}
+}
+
+// TestDrawings: a page holds drawings, with their styles as classes, as long as there is room; others are shown from
+// their files.
+func TestDrawings(t *testing.T) {
+	dir := t.TempDir()
+	svg := func(name string, size int) Picture {
+		path := filepath.Join(dir, name+".svg")
+		body := `<svg viewBox="0 0 9 9"><path d="M1.2345,2L-0.04,9.96" style="fill:none;stroke:#123456" /><text x="0.333">5.4321</text>` + strings.Repeat("<g></g>", size/7) + "</svg>"
+		if err := os.WriteFile(path, []byte(body), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return Picture{figure.Drawn{SVGPath: path, PNGPath: filepath.Join(dir, name+".png"), Title: name}}
+	}
+	var d Document
+	d.Add(svg("a", 100), svg("b&c", maxDrawings), svg("d", 100))
+	page, err := d.HTML(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`<path d="M1.2,2L-0,10" class="s0" />`, `<text x="0.3">5.4321</text>`, ".s0 { fill:none;stroke:#123456 }", `<img src="b&amp;c.png"`} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	if n := strings.Count(string(page), "<svg"); n != 2 || len(page) > maxDrawings {
+		t.Errorf("%d drawings in %d bytes", n, len(page))
+	}
+}
