@@ -7,42 +7,10 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"llmscale/internal/cpulist"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 )
-
-// allowedCPUs are the processors that this process may run on; nil: the system does not tell.
-func allowedCPUs() (cpus []int) {
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) != nil {
-		return nil
-	}
-	for cpu := range len(set) * 64 {
-		if set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
-	}
-	return cpus
-}
-
-// onePerCore keeps the first processor of each physical core.
-func onePerCore(cpus []int) (out []int) {
-	seen := map[string]bool{}
-	for _, cpu := range cpus {
-		siblings := readText(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
-		if siblings == "" {
-			siblings = strconv.Itoa(cpu)
-		}
-		if !seen[siblings] {
-			seen[siblings] = true
-			out = append(out, cpu)
-		}
-	}
-	return out
-}
 
 // threadsFor is what `threads: 0` means for a backend where it otherwise means one for each of the cores.
 func threadsFor(b config.Backend, cores int) int {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 )
 
 func TestBind(t *testing.T) {
@@ -25,7 +26,7 @@ func TestBind(t *testing.T) {
 		{"0,2", 1, 3, "2 processors for 3 threads"},
 		{"cores", 64, 1, "processors for 64 threads"},
 	} {
-		cpus, err := bind(config.Backend{Name: "b", CPUAffinity: c.affinity, Threads: c.threads, ThreadsBatch: c.batch}, allowed, onePerCore(allowed))
+		cpus, err := bind(config.Backend{Name: "b", CPUAffinity: c.affinity, Threads: c.threads, ThreadsBatch: c.batch}, allowed, machine.OnePerCore(allowed))
 		got := fmt.Sprint(cpus)
 		if err != nil {
 			got = err.Error()
@@ -38,7 +39,7 @@ func TestBind(t *testing.T) {
 
 // The plan binds threads to processors that this process has and refuses others; of a list `threads: 0` takes one each.
 func TestPlanOfAffinity(t *testing.T) {
-	allowed := allowedCPUs()
+	allowed := machine.AllowedCPUs()
 	backend := func(affinity string) string {
 		return strings.Replace(testConfig, "dtype: f32", "dtype: f32, cpu_affinity: "+affinity, 1)
 	}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -220,7 +221,7 @@ func childOf(parent int) int {
 		if err != nil {
 			continue
 		}
-		stat := readText(filepath.Join("/proc", e.Name(), "stat"))
+		stat := machine.ReadText(filepath.Join("/proc", e.Name(), "stat"))
 		_, rest, ok := strings.Cut(stat, ") ")
 		fields := strings.Fields(rest)
 		if ok && len(fields) > 1 && fields[1] == strconv.Itoa(parent) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -80,7 +82,7 @@ type Manifest struct {
 
 	GitHead       string            `json:"git_head"`
 	Platform      map[string]string `json:"platform"`
-	Environment   Machine           `json:"environment"`
+	Environment   machine.Machine   `json:"environment"`
 	Build         json.RawMessage   `json:"llmscale"` // what `llmscale version` says
 	Programs      []programEntry    `json:"programs"` // that backends name
 	CUDAAvailable bool              `json:"cuda_available"`
@@ -131,7 +133,7 @@ type ProbeNote struct {
 // newManifest is that of a new run in the store's folder; build is what `llmscale version` says. modelsDir is an absolute
 // path.
 func (s *Store) newManifest(id string, p *Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
-	cfg, machine, dir := p.Config, ThisMachine(), p.Config.Dir()
+	cfg, here, dir := p.Config, machine.This(), p.Config.Dir()
 	inside, err := relative(s.dir, modelsDir)
 	if err != nil {
 		return nil, err
@@ -139,8 +141,8 @@ func (s *Store) newManifest(id string, p *Plan, o Overrides, modelsDir string, b
 	m := &Manifest{
 		SchemaVersion: record.SchemaVersion, RunID: id, RunName: cfg.RunName, RunState: StateRunning, Sessions: []SessionNote{},
 		Argv: address.RedactAll(os.Args), ConfigPath: cfg.File(), ConfigDir: &dir, ConfigSHA256: cfg.SHA256(), Overrides: o, GitHead: gitHead(),
-		Platform:    map[string]string{"os": machine.OS, "machine": machine.Arch, "processor": machine.CPU, "go": machine.GoVersion},
-		Environment: machine, Programs: programEntries(p),
+		Platform:    map[string]string{"os": here.OS, "machine": here.Arch, "processor": here.CPU, "go": here.GoVersion},
+		Environment: here, Programs: programEntries(p),
 		Repetitions: cfg.Repetitions, WarmupRepetitions: cfg.WarmupRepetitions, GenTokens: cfg.GenTokens, Seed: strconv.FormatInt(cfg.Seed, 10),
 		TaskCount: p.Cells, Modes: record.Modes, RecordsExpected: p.RecordsExpected(), PlanSHA256: p.SHA256(),
 		ModelsDir: modelsDir, ModelsDirInRun: inside, ModelFiles: modelFiles(p, nil),
@@ -230,7 +232,7 @@ func (m *Manifest) config(dir string, models *Models) (*config.Config, error) {
 // Anything else would mix two things in one cell. build is what newManifest got.
 // What the plan's files hold is for sameContents, once they are there.
 func (m *Manifest) resumable(p *Plan, build any) error {
-	switch cpu := ThisMachine().CPU; {
+	switch cpu := machine.This().CPU; {
 	case m.PlanSHA256 != p.SHA256():
 		return errors.New("its models or config have changed since it was started; start a new run")
 	case !sameJSON(m.Build, build):
@@ -278,7 +280,7 @@ func (m *Manifest) session() *SessionNote { return &m.Sessions[len(m.Sessions)-1
 
 // begin notes the session in the manifest, before the first call.
 func (r *Run) begin() error {
-	r.Manifest.Sessions = append(r.Manifest.Sessions, SessionNote{StartedAt: unixNow(), Argv: address.RedactAll(os.Args), LoadAverage: loadAverage()})
+	r.Manifest.Sessions = append(r.Manifest.Sessions, SessionNote{StartedAt: unixNow(), Argv: address.RedactAll(os.Args), LoadAverage: machine.LoadAverage()})
 	r.Manifest.RunState = StateRunning
 	r.begun = true
 	return r.Store.WriteManifest(r.Manifest)
@@ -304,7 +306,7 @@ func (r *Run) noteGPU(gpu *GPU) {
 // end completes the artifacts: metrics.csv, the small tables, the manifest.
 func (r *Run) end(sum Summary) error {
 	m := r.Manifest
-	ended, load := unixNow(), loadAverage()
+	ended, load := unixNow(), machine.LoadAverage()
 	s := m.session()
 	s.EndedAt, s.RecordsWritten, s.LoadAverageAtEnd = &ended, &sum.Records, &load
 	m.RunState = StateCompleted
@@ -326,4 +328,14 @@ func (r *Run) end(sum Summary) error {
 		r.writeLoads(),
 		r.writeParams(),
 		r.Store.WriteManifest(m))
+}
+
+// gitHead is the commit of the working directory's checkout, with "-dirty" if it
+// has changes; "" where there is none.
+func gitHead() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*").Output()
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(out))
 }

@@ -13,6 +13,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -79,9 +80,9 @@ func Look(ctx context.Context, cfg *config.Config, models *Models, programs *Pro
 	if err := programs.ask(ctx, cfg); err != nil {
 		return Facts{}, err
 	}
-	_, threads := Cores()
-	cpus := allowedCPUs()
-	f := Facts{FreeBytes: AvailableMemory(), Threads: threads, CPUs: cpus, Cores: onePerCore(cpus), programs: programs}
+	_, threads := machine.Cores()
+	cpus := machine.AllowedCPUs()
+	f := Facts{FreeBytes: machine.AvailableMemory(), Threads: threads, CPUs: cpus, Cores: machine.OnePerCore(cpus), programs: programs}
 	var described []Model
 	err := Await(ctx, func() error {
 		for _, pair := range cfg.Pairs() {

@@ -5,12 +5,13 @@ import (
 	"slices"
 
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 )
 
 // Warnings are the doubts that a plan raises on this machine before anything is measured.
 func (p *Plan) Warnings() []Warning {
-	logical, physical := Cores()
-	return p.warnings(logical, physical, CPUQuota())
+	logical, physical := machine.Cores()
+	return p.warnings(logical, physical, machine.CPUQuota())
 }
 
 func (p *Plan) warnings(logical, physical int, quota float64) []Warning {

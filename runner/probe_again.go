@@ -13,6 +13,7 @@ import (
 
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 )
 
 // probes are what earlier sessions have measured.
@@ -73,8 +74,8 @@ const bootID = "/proc/sys/kernel/random/boot_id"
 
 // probeFacts are what the ceilings of this session's CPU depend on.
 func (r *Run) probeFacts() map[string]string {
-	out := map[string]string{"boot_id": readText(bootID)}
-	data, err := json.Marshal(ThisMachine())
+	out := map[string]string{"boot_id": machine.ReadText(bootID)}
+	data, err := json.Marshal(machine.This())
 	var machine map[string]json.RawMessage
 	if err == nil {
 		err = json.Unmarshal(data, &machine)

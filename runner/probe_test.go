@@ -13,6 +13,7 @@ import (
 
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 )
 
 // probeFake stands for a probe; its fault is "what@probe", as fakeBackend's.
@@ -178,7 +179,7 @@ func TestProbeOnResume(t *testing.T) {
 		if len(f.Devices) != want || !reflect.DeepEqual(f.Devices[:len(kept)], kept) {
 			t.Fatalf("session %d made\n%+v of\n%+v", n, f.Devices, kept)
 		}
-		if last := f.Devices[want-1]; c.measured && (last.Session != n || last.Facts["cpu"] != ThisMachine().CPU || last.Facts["llmscale"] == "") {
+		if last := f.Devices[want-1]; c.measured && (last.Session != n || last.Facts["cpu"] != machine.This().CPU || last.Facts["llmscale"] == "") {
 			t.Errorf("session %d measured %+v", n, last)
 		}
 		if notes := strings.Join(q.failures(), "\n"); !strings.Contains(notes, c.said) || c.said == "" && strings.Contains(notes, "ceilings") {

@@ -18,6 +18,7 @@ import (
 
 	"llmscale/internal/awake"
 	"llmscale/internal/text"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -54,7 +55,7 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 	cmd.Env = append(append(workerEnv(c.CPUs), "GGML_NO_BACKTRACE=1"), c.Env...)
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p := &process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan reply), exited: make(chan struct{}), oomBase: oomKills()}
+	p := &process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan reply), exited: make(chan struct{}), oomBase: machine.OOMKills()}
 	cmd.Stderr = p.stderr
 	cmd.Stdout = p.stderr // native code that prints: evidence, not results
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -215,7 +216,7 @@ func (p *process) died() *Failure {
 		switch {
 		case ws.Signal() == syscall.SIGKILL && p.oomBase < 0:
 			f.Reason += ", sent by someone or for want of memory: this kernel does not count what it kills (oom_kill in /proc/vmstat)"
-		case ws.Signal() == syscall.SIGKILL && oomKills() > p.oomBase:
+		case ws.Signal() == syscall.SIGKILL && machine.OOMKills() > p.oomBase:
 			f.Status = record.StatusOOM
 			f.Reason += " while the kernel's out-of-memory killer was at work"
 		case ws.Signal() == syscall.SIGKILL:

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -36,7 +37,7 @@ func TestFailuresKeepTheRuntimesLog(t *testing.T) {
 
 // Whether the kernel killed a worker for memory is only said where the kernel tells.
 func TestKilledWorker(t *testing.T) {
-	for _, base := range []int64{-1, oomKills()} {
+	for _, base := range []int64{-1, machine.OOMKills()} {
 		want := "the kernel killed nothing for memory"
 		if base < 0 {
 			want = "does not count what it kills"

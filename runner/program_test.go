@@ -14,6 +14,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -341,7 +342,7 @@ func TestInterruptedWhileAsking(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	programs := testPrograms(t)
 	go func() {
-		for readText(two+".pid") == "" {
+		for machine.ReadText(two+".pid") == "" {
 			time.Sleep(time.Millisecond)
 		}
 		stop()
@@ -349,7 +350,7 @@ func TestInterruptedWhileAsking(t *testing.T) {
 	if _, err := Look(ctx, programConfig(t, dir), testModels(), programs); err == nil || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("%v, want interrupted", err)
 	}
-	if _, err := os.Stat("/proc/" + readText(two+".pid")); err == nil {
+	if _, err := os.Stat("/proc/" + machine.ReadText(two+".pid")); err == nil {
 		t.Error("the program still runs")
 	}
 }

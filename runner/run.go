@@ -11,6 +11,7 @@ import (
 
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -36,7 +37,7 @@ type Run struct {
 	Serve Serve
 
 	// Conditions are what bears on the run's figures, as it was before models were written for it.
-	Conditions []Condition
+	Conditions []machine.Condition
 
 	// Session is 0 for a new run and counts resumptions; Previous holds the
 	// records of the earlier sessions.
@@ -117,7 +118,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		}
 	}()
 	r.outcome = map[int]string{}
-	r.cpuQuota = CPUQuota()
+	r.cpuQuota = machine.CPUQuota()
 	r.kept = map[keptCall]bool{}
 	r.planned = r.Plan.Cells * len(r.Plan.Calls())
 	for i := range r.Previous {
@@ -301,7 +302,7 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 		} else {
 			spec.Prompt = &c.Scenario.Prompt
 		}
-		load := loadAverage()
+		load := machine.LoadAverage()
 		started := time.Now()
 		rep, err := w.ask(ctx, request{Measure: &spec}, cfg.CellTimeout(), nil)
 		if errors.Is(err, ErrInterrupted) {

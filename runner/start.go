@@ -12,6 +12,7 @@ import (
 
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 )
 
 // Host is the program that starts and resumes runs: what it is, and what it lends them.
@@ -174,7 +175,7 @@ func (h *Host) plan(ctx context.Context, cfg *config.Config, models *Models, dir
 			return nil, err
 		}
 	}
-	r.Conditions = Conditions() // before the making of models makes the machine busy
+	r.Conditions = machine.Conditions() // before the making of models makes the machine busy
 	return r, nil
 }
 

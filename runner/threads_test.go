@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -66,7 +67,7 @@ func TestThreadsBeyondAControlGroupsQuota(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		quota := groupCPUQuota(root, c.membership)
+		quota := machine.GroupCPUQuota(root, c.membership)
 		if quota != c.quota {
 			t.Errorf("%v grants %g processors, want %g", c.files, quota, c.quota)
 		}
@@ -124,7 +125,7 @@ func TestThreadsOnRecord(t *testing.T) {
 	r, dir := newRun(t, p, testWorker(t, "two of many"))
 	finish(t, r)
 	for _, rec := range readRecords(t, dir) {
-		if rec.NThreads == nil || *rec.NThreads != 2 || *rec.NThreadsBatch != 3 || rec.NThreadsAsked != 1 || rec.NThreadsBatchAsked != 1 || *rec.CPUs != min(5, CPUQuota()) {
+		if rec.NThreads == nil || *rec.NThreads != 2 || *rec.NThreadsBatch != 3 || rec.NThreadsAsked != 1 || rec.NThreadsBatchAsked != 1 || *rec.CPUs != min(5, machine.CPUQuota()) {
 			t.Fatalf("%s: %+v", rec.CellID, rec.RuntimeFacts)
 		}
 	}

@@ -29,3 +29,12 @@ func (r *Run) warn(w Warning) {
 		_ = r.Store.WriteManifest(r.Manifest)
 	}
 }
+
+// warnOfMachine puts what bears on the figures of this session on record, before the first of them.
+func (r *Run) warnOfMachine() {
+	for _, c := range r.Conditions {
+		if !c.Good() {
+			r.warn(Warning{Code: c.Code, Where: record.ThisMachine, Text: c.What + ": " + c.Found, Advice: c.Do})
+		}
+	}
+}

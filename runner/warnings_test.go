@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"llmscale/runner/machine"
 )
 
 func TestWarningsAreSaidOnceAndKept(t *testing.T) {
@@ -43,4 +45,39 @@ func TestWarningsAreSaidOnceAndKept(t *testing.T) {
 	if err := r.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestConditionsBecomeWarnings: what bears on a run is said before its first call, kept in its manifest, and no more
+// than once where it is as before.
+func TestConditionsBecomeWarnings(t *testing.T) {
+	p := testPlan(t, testConfig)
+	r, dir := newRun(t, p, testWorker(t, ""))
+	r.Conditions = []machine.Condition{{Code: "cpu_governor", What: "CPU frequency", Found: "governor powersave", Do: "mend it"}, {What: "load", Found: "none"}}
+	first := &firstNotes{}
+	r.Progress = first
+	finish(t, r)
+	want := Warning{Code: "cpu_governor", Where: "this machine", Text: "CPU frequency: governor powersave", Advice: "mend it"}
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := m.Warnings; !slices.Contains(got, want) {
+		t.Errorf("the manifest has %+v", got)
+	}
+	if len(first.before) != 1 || !strings.Contains(first.before[0], "governor powersave (mend it)") {
+		t.Errorf("said before the first call: %q", first.before)
+	}
+}
+
+// firstNotes keeps what is said before the first call is stored.
+type firstNotes struct {
+	quiet
+	before []string
+}
+
+func (f *firstNotes) Note(line string) {
+	if len(f.stored) == 0 {
+		f.before = append(f.before, line)
+	}
+	f.quiet.Note(line)
 }

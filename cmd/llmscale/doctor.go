@@ -17,7 +17,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
-	"llmscale/runner"
+	"llmscale/runner/machine"
 	"llmscale/runner/ollama"
 	"llmscale/runner/record"
 )
@@ -89,9 +89,9 @@ func examine() []finding {
 		}
 	}
 
-	m := runner.ThisMachine()
+	m := machine.This()
 	add("ok", "CPU", fmt.Sprintf("%s, %d cores for this process (%d logical)", m.CPU, m.PhysicalCores, m.LogicalCores), "")
-	for _, c := range runner.Conditions() { // which a run tells too
+	for _, c := range machine.Conditions() { // which a run tells too
 		check(c.Good(), c.What, c.Found, c.Do)
 	}
 	check(m.AvailableBytes == 0 || m.AvailableBytes > 2<<30, "memory", text.Size(m.AvailableBytes)+" free of "+text.Size(m.MemoryBytes),

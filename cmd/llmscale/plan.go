@@ -12,6 +12,7 @@ import (
 	"llmscale/native"
 	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -89,7 +90,7 @@ func programLines(p *runner.Plan) (out []string) {
 
 // roughTime guesses from this machine's rates, measured now in some tens of milliseconds.
 func roughTime(p *runner.Plan) string {
-	_, threads := runner.Cores()
+	_, threads := machine.Cores()
 	var rates runner.Rates
 	var err error
 	if rates.ReadBytesPerS, err = native.MemoryReadRate(threads); err == nil {

@@ -16,6 +16,7 @@ import (
 	"llmscale/runner"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 )
 
 // allDevices is the probe's word for every device that there is.
@@ -42,7 +43,7 @@ func probeAction(c *cli.Context) error {
 	if err := noArgs(c); err != nil {
 		return err
 	}
-	_, threads := runner.Cores()
+	_, threads := machine.Cores()
 	if c.IsSet("threads") {
 		if threads = c.Int("threads"); threads < 1 || threads > 512 {
 			return usagef("--threads %d: want 1 to 512", threads)
@@ -111,15 +112,15 @@ func probeAction(c *cli.Context) error {
 // probeDevice measures a device's ceilings: it is the runner.Prober of this
 // program's workers.
 func probeDevice(s runner.ProbeSpec, progress func(share float64)) (d ceilings.Device, err error) {
-	watch := runner.NewWatch()
+	watch := machine.NewWatch()
 	if s.Device == config.DeviceCUDA {
 		d, err = probeCUDA(s.Quick, progress)
 	} else {
 		progress(0)
 		d, err = native.ProbeCPU(native.ProbeOptions{
-			Name: runner.ThisMachine().CPU, Threads: s.Threads, Quick: s.Quick, Progress: progress,
+			Name: machine.This().CPU, Threads: s.Threads, Quick: s.Quick, Progress: progress,
 			// What is free may be needed by others a moment later.
-			MaxBytes: runner.AvailableMemory() / 4,
+			MaxBytes: machine.AvailableMemory() / 4,
 		})
 	}
 	d.Disturbed = watch.Use().Disturbances()

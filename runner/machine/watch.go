@@ -1,4 +1,4 @@
-package runner
+package machine
 
 import (
 	"cmp"
@@ -67,15 +67,15 @@ func look(proc, cgroups string) snapshot {
 		s.own = float64(usage.Utime.Nano()+usage.Stime.Nano()) * 1e-9
 		s.switches = usage.Nivcsw
 	}
-	s.busy, s.stolen = cpuTimes(readText(filepath.Join(proc, "stat")), mayRunOn())
-	s.throttled = groupThrottled(cgroups, readText(filepath.Join(proc, "self/cgroup")))
+	s.busy, s.stolen = cpuTimes(ReadText(filepath.Join(proc, "stat")), mayRunOn())
+	s.throttled = groupThrottled(cgroups, ReadText(filepath.Join(proc, "self/cgroup")))
 	dirs, _ := filepath.Glob(filepath.Join(proc, "[0-9]*")) // the pattern is well-formed
 	for _, dir := range dirs {
 		pid, err := strconv.Atoi(filepath.Base(dir))
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		if p, ok := processTime(readText(filepath.Join(dir, "stat"))); ok {
+		if p, ok := processTime(ReadText(filepath.Join(dir, "stat"))); ok {
 			s.programs[pid] = p
 		}
 	}

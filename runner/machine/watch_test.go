@@ -1,7 +1,8 @@
-package runner
+package machine
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,7 +65,7 @@ func TestUse(t *testing.T) {
 	u := after.since(before)
 	// user 1.5 + nice .1 + system .25 + irq .05 + softirq .05 s of others and its own .45, in 2 s; idle, waiting and a
 	// guest's time count for nothing, and the other processor is none that this process may use.
-	if !near(u.Others, (1.95-0.45)/2) || !near(u.Stolen, 0.1) || !near(u.ThrottledS, 0.25) || u.Switches != 100 {
+	if !almost(u.Others, (1.95-0.45)/2) || !almost(u.Stolen, 0.1) || !almost(u.ThrottledS, 0.25) || u.Switches != 100 {
 		t.Errorf("%+v", u)
 	}
 	want := "cc1plus 0.480, a) program (b 0.150, begun 0.100, " // the least of them used too little
@@ -110,7 +111,7 @@ func TestThrottledByVersion1(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := groupThrottled(groups, "4:cpu,cpuacct:/a\n1:memory:/x\n"); !near(got, 1.5) {
+	if got := groupThrottled(groups, "4:cpu,cpuacct:/a\n1:memory:/x\n"); !almost(got, 1.5) {
 		t.Errorf("%g s, want those of the group that was stopped longest, 1.5", got)
 	}
 }
@@ -171,37 +172,4 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestConditionsBecomeWarnings: what bears on a run is said before its first call, kept in its manifest, and no more
-// than once where it is as before.
-func TestConditionsBecomeWarnings(t *testing.T) {
-	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, testWorker(t, ""))
-	r.Conditions = []Condition{{Code: "cpu_governor", What: "CPU frequency", Found: "governor powersave", Do: "mend it"}, {What: "load", Found: "none"}}
-	first := &firstNotes{}
-	r.Progress = first
-	finish(t, r)
-	want := Warning{Code: "cpu_governor", Where: "this machine", Text: "CPU frequency: governor powersave", Advice: "mend it"}
-	m, err := ReadManifest(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := m.Warnings; !slices.Contains(got, want) {
-		t.Errorf("the manifest has %+v", got)
-	}
-	if len(first.before) != 1 || !strings.Contains(first.before[0], "governor powersave (mend it)") {
-		t.Errorf("said before the first call: %q", first.before)
-	}
-}
-
-// firstNotes keeps what is said before the first call is stored.
-type firstNotes struct {
-	quiet
-	before []string
-}
-
-func (f *firstNotes) Note(line string) {
-	if len(f.stored) == 0 {
-		f.before = append(f.before, line)
-	}
-	f.quiet.Note(line)
-}
+func almost(a, b float64) bool { return math.Abs(a-b) < 1e-9 }

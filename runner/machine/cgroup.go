@@ -1,4 +1,4 @@
-package runner
+package machine
 
 import (
 	"fmt"
@@ -7,10 +7,6 @@ import (
 	"strconv"
 	"strings"
 )
-
-// A process's limits are those of all the control groups above it, in version 2's
-// one tree or in version 1's trees, one per controller. In a container the path
-// in /proc/self/cgroup may be the host's; then the group's files are at the root.
 
 // groupDirs lists the folders of this process's control group and its ancestors
 // for a controller, innermost first.
@@ -25,7 +21,7 @@ func groupDirs(root, membership, controller string) []string {
 		switch {
 		case parts[1] == "": // version 2
 			base = root
-			if readText(filepath.Join(root, "unified", "cgroup.controllers")) != "" {
+			if ReadText(filepath.Join(root, "unified", "cgroup.controllers")) != "" {
 				base = filepath.Join(root, "unified")
 			}
 		case containsWord(parts[1], controller):
@@ -60,12 +56,12 @@ func groupMemoryLeft(root, membership string) int64 {
 	left := int64(math.MaxInt64)
 	for _, dir := range groupDirs(root, membership, "memory") {
 		for _, names := range [][2]string{{"memory.max", "memory.current"}, {"memory.limit_in_bytes", "memory.usage_in_bytes"}} {
-			limit, err := strconv.ParseInt(readText(filepath.Join(dir, names[0])), 10, 64)
+			limit, err := strconv.ParseInt(ReadText(filepath.Join(dir, names[0])), 10, 64)
 			if err != nil || limit > 1<<60 {
 				continue // no such file, "max", or version 1's huge "unlimited"
 			}
-			used := parseSize(readText(filepath.Join(dir, names[1])))
-			for line := range strings.Lines(readText(filepath.Join(dir, "memory.stat"))) {
+			used := parseSize(ReadText(filepath.Join(dir, names[1])))
+			for line := range strings.Lines(ReadText(filepath.Join(dir, "memory.stat"))) {
 				var cache int64
 				if _, err := fmt.Sscanf(line, "inactive_file %d", &cache); err == nil {
 					used -= cache // given back when asked for
@@ -78,16 +74,16 @@ func groupMemoryLeft(root, membership string) int64 {
 }
 
 // CPUQuota is how many CPUs' worth of time this process is granted; +Inf where nothing limits it.
-func CPUQuota() float64 { return groupCPUQuota(cgroupRoot, readText("/proc/self/cgroup")) }
+func CPUQuota() float64 { return GroupCPUQuota(cgroupRoot, ReadText("/proc/self/cgroup")) }
 
-// groupCPUQuota is how many CPUs' worth of time this process's control groups
+// GroupCPUQuota is how many CPUs' worth of time this process's control groups
 // grant it; +Inf where nothing limits it.
-func groupCPUQuota(root, membership string) float64 {
+func GroupCPUQuota(root, membership string) float64 {
 	quota := math.Inf(1)
 	for _, dir := range groupDirs(root, membership, "cpu") {
-		q, p, ok := strings.Cut(readText(filepath.Join(dir, "cpu.max")), " ")
+		q, p, ok := strings.Cut(ReadText(filepath.Join(dir, "cpu.max")), " ")
 		if !ok {
-			q, p = readText(filepath.Join(dir, "cpu.cfs_quota_us")), readText(filepath.Join(dir, "cpu.cfs_period_us"))
+			q, p = ReadText(filepath.Join(dir, "cpu.cfs_quota_us")), ReadText(filepath.Join(dir, "cpu.cfs_period_us"))
 		}
 		limit, err1 := strconv.ParseFloat(q, 64)
 		period, err2 := strconv.ParseFloat(p, 64)
@@ -103,7 +99,7 @@ func groupCPUQuota(root, membership string) float64 {
 func groupThrottled(root, membership string) float64 {
 	longest := 0.0
 	for _, dir := range groupDirs(root, membership, "cpu") {
-		for line := range strings.Lines(readText(filepath.Join(dir, "cpu.stat"))) {
+		for line := range strings.Lines(ReadText(filepath.Join(dir, "cpu.stat"))) {
 			for key, unit := range map[string]float64{"throttled_usec": 1e-6, "throttled_time": 1e-9} { // of version 2 and 1
 				if rest, ok := strings.CutPrefix(line, key+" "); ok {
 					if n, err := strconv.ParseFloat(strings.TrimSpace(rest), 64); err == nil {
@@ -116,10 +112,10 @@ func groupThrottled(root, membership string) float64 {
 	return longest
 }
 
-// oomKills counts the processes that the kernel has killed for memory since it
+// OOMKills counts the processes that the kernel has killed for memory since it
 // started, in whichever control group; -1 where it does not say.
-func oomKills() int64 {
-	for line := range strings.Lines(readText("/proc/vmstat")) {
+func OOMKills() int64 {
+	for line := range strings.Lines(ReadText("/proc/vmstat")) {
 		var n int64
 		if _, err := fmt.Sscanf(line, "oom_kill %d", &n); err == nil {
 			return n

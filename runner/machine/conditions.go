@@ -1,4 +1,4 @@
-package runner
+package machine
 
 import (
 	"fmt"
@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"time"
-
-	"llmscale/runner/record"
 )
 
 // Condition is something about the machine that bears on what is measured on it.
@@ -25,7 +23,7 @@ func (c Condition) Good() bool { return c.Do == "" }
 func Conditions() []Condition {
 	w := NewWatch()
 	time.Sleep(500 * time.Millisecond)
-	return conditions(ThisMachine(), w.Use())
+	return conditions(This(), w.Use())
 }
 
 func conditions(m Machine, u Use) []Condition {
@@ -63,13 +61,4 @@ func conditions(m Machine, u Use) []Condition {
 		add(false, "openmp_environment", "environment", k+"="+m.OpenMPVariables[k], "unset it unless you mean it: it changes how threads wait and where they run")
 	}
 	return out
-}
-
-// warnOfMachine puts what bears on the figures of this session on record, before the first of them.
-func (r *Run) warnOfMachine() {
-	for _, c := range r.Conditions {
-		if !c.Good() {
-			r.warn(Warning{Code: c.Code, Where: record.ThisMachine, Text: c.What + ": " + c.Found, Advice: c.Do})
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package runner
+package machine
 
 import (
 	"math"
@@ -46,7 +46,7 @@ func TestControlGroups(t *testing.T) {
 			if got := groupMemoryLeft(root, c.membership); got != c.left {
 				t.Errorf("memory left %d, want %d", got, c.left)
 			}
-			if got := groupCPUQuota(root, c.membership); got != c.cpus {
+			if got := GroupCPUQuota(root, c.membership); got != c.cpus {
 				t.Errorf("CPU quota %v, want %v", got, c.cpus)
 			}
 		})

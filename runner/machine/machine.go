@@ -1,10 +1,10 @@
-package runner
+// Package machine is what the system tells of the computer that a run measures on: its processors and memory, what control
+// groups leave of them, and what else they do meanwhile. It knows nothing of runs.
+package machine
 
 import (
-	"bytes"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -36,8 +36,8 @@ type Machine struct {
 	GoVersion       string            `json:"go_version"`
 }
 
-// ThisMachine asks the system.
-func ThisMachine() Machine {
+// This asks the system.
+func This() Machine {
 	m := Machine{
 		OS: runtime.GOOS, Arch: runtime.GOARCH, GoVersion: runtime.Version(),
 		OpenMPVariables: map[string]string{},
@@ -46,7 +46,7 @@ func ThisMachine() Machine {
 	if unix.Uname(&uts) == nil {
 		m.Kernel = unix.ByteSliceToString(uts.Release[:])
 	}
-	cpuinfo := readText("/proc/cpuinfo")
+	cpuinfo := ReadText("/proc/cpuinfo")
 	m.CPU = lineValue(cpuinfo, "model name")
 	m.Hypervisor = strings.Contains(lineValue(cpuinfo, "flags"), "hypervisor")
 	m.LogicalCores, m.PhysicalCores = Cores()
@@ -55,18 +55,18 @@ func ThisMachine() Machine {
 	}
 	nodes, _ := filepath.Glob("/sys/devices/system/node/node[0-9]*") // the pattern is well-formed
 	m.NUMANodes = len(nodes)
-	m.L3CacheBytes = parseSize(readText("/sys/devices/system/cpu/cpu0/cache/index3/size"))
-	m.Governor = readText("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
-	switch readText("/sys/devices/system/cpu/intel_pstate/no_turbo") + readText("/sys/devices/system/cpu/cpufreq/boost") {
+	m.L3CacheBytes = parseSize(ReadText("/sys/devices/system/cpu/cpu0/cache/index3/size"))
+	m.Governor = ReadText("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+	switch ReadText("/sys/devices/system/cpu/intel_pstate/no_turbo") + ReadText("/sys/devices/system/cpu/cpufreq/boost") {
 	case "0", "01":
 		m.Turbo = "on"
 	case "1", "10":
 		m.Turbo = "off"
 	}
-	m.HugePages = chosen(readText("/sys/kernel/mm/transparent_hugepage/enabled"))
+	m.HugePages = chosen(ReadText("/sys/kernel/mm/transparent_hugepage/enabled"))
 	m.MemoryBytes = meminfo("MemTotal")
 	m.AvailableBytes = AvailableMemory()
-	m.LoadAverage1Min = loadAverage()
+	m.LoadAverage1Min = LoadAverage()
 	for _, kv := range os.Environ() {
 		if k, v, _ := strings.Cut(kv, "="); strings.HasPrefix(k, "OMP_") || strings.HasPrefix(k, "GOMP_") {
 			m.OpenMPVariables[k] = v
@@ -84,11 +84,11 @@ func Cores() (logical, physical int) {
 			physical = max(int(quota), 1)
 		}
 	}()
-	cpus := allowedCPUs()
+	cpus := AllowedCPUs()
 	if cpus == nil {
 		return runtime.NumCPU(), runtime.NumCPU()
 	}
-	return len(cpus), max(len(onePerCore(cpus)), 1)
+	return len(cpus), max(len(OnePerCore(cpus)), 1)
 }
 
 // AvailableMemory is how many bytes a new process can take without swapping or
@@ -96,7 +96,7 @@ func Cores() (logical, physical int) {
 // 0 means unknown.
 func AvailableMemory() int64 {
 	available := meminfo("MemAvailable")
-	left := groupMemoryLeft(cgroupRoot, readText("/proc/self/cgroup"))
+	left := groupMemoryLeft(cgroupRoot, ReadText("/proc/self/cgroup"))
 	if left == math.MaxInt64 || available > 0 && available < left {
 		return available
 	}
@@ -104,7 +104,7 @@ func AvailableMemory() int64 {
 }
 
 func meminfo(key string) int64 {
-	fields := strings.Fields(lineValue(readText("/proc/meminfo"), key))
+	fields := strings.Fields(lineValue(ReadText("/proc/meminfo"), key))
 	if len(fields) == 0 {
 		return 0
 	}
@@ -115,9 +115,9 @@ func meminfo(key string) int64 {
 	return kib * 1024
 }
 
-// loadAverage is the system's load over the last minute; 0 where it is unknown.
-func loadAverage() float64 {
-	first, _, _ := strings.Cut(readText("/proc/loadavg"), " ")
+// LoadAverage is the system's load over the last minute; 0 where it is unknown.
+func LoadAverage() float64 {
+	first, _, _ := strings.Cut(ReadText("/proc/loadavg"), " ")
 	load, err := strconv.ParseFloat(first, 64)
 	if err != nil {
 		return 0
@@ -125,8 +125,8 @@ func loadAverage() float64 {
 	return load
 }
 
-// readText reads a small file; "" where there is none.
-func readText(path string) string {
+// ReadText reads a small file; "" where there is none.
+func ReadText(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return ""
@@ -170,14 +170,4 @@ func chosen(s string) string {
 	}
 	s, _, _ = strings.Cut(s, "]")
 	return s
-}
-
-// gitHead is the commit of the working directory's checkout, with "-dirty" if it
-// has changes; "" where there is none.
-func gitHead() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*").Output()
-	if err != nil {
-		return ""
-	}
-	return string(bytes.TrimSpace(out))
 }
