@@ -31,10 +31,7 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	if a.res.RunID == "" && len(run.Rows) > 0 {
 		a.res.RunID = run.Rows[0].RunID
 	}
-	a.decodeFractions()
-	a.warmups()
 	a.eventGaps()
-	a.phaseSum()
 	a.said()
 	a.failures()
 	a.verdicts()

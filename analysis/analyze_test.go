@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -65,7 +66,7 @@ func TestCleanLadder(t *testing.T) {
 	if all := r.Tails[2]; all.Scenario != cells.AllScenarios || all.N != 896 || all.P99Ratio.Value == nil || all.P50MS != nil {
 		t.Errorf("tail over all scenarios %+v", all)
 	}
-	for _, d := range r.DecodeFractions {
+	for _, d := range Get[summary.Answer](r).DecodeFractions {
 		if math.Abs(d.Fraction-64*1.01/(64*1.01+3)) > 0.002 {
 			t.Errorf("decode fraction %+v", d)
 		}
@@ -200,7 +201,7 @@ func TestTooFew(t *testing.T) {
 // TestPhases: end-to-end against its phases, over the whole run.
 func TestPhases(t *testing.T) {
 	r := analyzed(celltest.Ladder, t, cells.Options{Bootstrap: -1})
-	if p := r.Phases; p == nil || p.N != 8*2*7 || p.MedianPercent > 1e-9 || slices.Contains(celltest.Codes(r.Warnings), "phases_disagree") {
+	if p := Get[summary.Answer](r).Phases; p == nil || p.N != 8*2*7 || p.MedianPercent > 1e-9 || slices.Contains(celltest.Codes(r.Warnings), "phases_disagree") {
 		t.Errorf("%+v", p)
 	}
 	rows := celltest.Ladder.Rows(1)
@@ -217,10 +218,10 @@ func TestPhases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p := r.Phases; math.Abs(p.MedianPercent-2) > 1e-9 || math.Abs(p.LargestPercent-10) > 1e-9 || p.Where != "cpu m03 p9" || !slices.Contains(celltest.Codes(r.Warnings), "phases_disagree") {
+	if p := Get[summary.Answer](r).Phases; math.Abs(p.MedianPercent-2) > 1e-9 || math.Abs(p.LargestPercent-10) > 1e-9 || p.Where != "cpu m03 p9" || !slices.Contains(celltest.Codes(r.Warnings), "phases_disagree") {
 		t.Errorf("%+v", p)
 	}
-	if tr121(t).Phases != nil {
+	if Get[summary.Answer](tr121(t)).Phases != nil {
 		t.Error("TR121 sums its phases; that proves nothing")
 	}
 }
@@ -243,7 +244,7 @@ func TestTTFT(t *testing.T) {
 	}
 	g := r.Aggregates[0]
 	celltest.Near(t, "over scenarios", g.TTFTMS, g.GeomeanMS+3, 1e-9)
-	for _, table := range Tables(r)[:2] {
+	for _, table := range Get[summary.Answer](r).Tables()[:2] {
 		if last := table.Columns[len(table.Columns)-1].Name; !strings.HasPrefix(last, "ttft_") {
 			t.Errorf("%s ends with %s", table.File, last)
 		}
@@ -296,13 +297,13 @@ func TestUnequalScenarios(t *testing.T) {
 
 func TestWarmups(t *testing.T) {
 	r := tr121(t)
-	for _, w := range r.Warmups { // factors of testdata/make_tr121.py
+	for _, w := range Get[summary.Answer](r).Warmups { // factors of testdata/make_tr121.py
 		want := map[string]float64{"prefill": 2, "kv_decode": 1.04, "e2e_kv": 1.08}[w.Mode]
 		celltest.Near(t, w.Model+" "+w.Mode, w.Ratio, want, 1e-9)
 	}
 	included := analyzed(celltest.Ladder, t, cells.Options{IncludeWarmup: true, Bootstrap: -1})
-	if included.Cells[0].N != 8 || included.Warmups[0].WarmupN != 1 || included.Warmups[0].MeasuredN != 7 {
-		t.Errorf("with warm-ups: %+v %+v", included.Cells[0].N, included.Warmups[0])
+	if included.Cells[0].N != 8 || Get[summary.Answer](included).Warmups[0].WarmupN != 1 || Get[summary.Answer](included).Warmups[0].MeasuredN != 7 {
+		t.Errorf("with warm-ups: %+v %+v", included.Cells[0].N, Get[summary.Answer](included).Warmups[0])
 	}
 }
 
@@ -356,7 +357,7 @@ func TestMixedLengths(t *testing.T) {
 			t.Errorf("%s %s: %v", o.Mode, o.Scenario, celltest.Codes(o.Warnings))
 		}
 	}
-	for _, d := range r.DecodeFractions {
+	for _, d := range Get[summary.Answer](r).DecodeFractions {
 		want := map[string]float64{"gen8": 8, "gen64": 64}[d.Scenario]
 		if d.Scenario == cells.AllScenarios && d.GenTokens != nil || want > 0 && (d.GenTokens == nil || *d.GenTokens != want) {
 			t.Errorf("%+v", d)

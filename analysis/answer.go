@@ -2,7 +2,6 @@ package analysis
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -160,36 +159,8 @@ func (a *analyzer) feasibility(s cells.Series) FeasibilityAnswer {
 	return out
 }
 
-// Thresholds of the warnings about cells.
-const (
-	medianCISamples = 6   // fewest samples whose range is a 95 % interval of the median: 1 - 2*0.5^n
-	noisySpread     = 0.2 // standard deviation over mean
-	phaseGapPercent = 1.0 // end-to-end against the sum of its phases
-)
-
-// runWarnings are doubts about the cells and the run as a whole.
+// runWarnings are doubts about the run as a whole.
 func (a *analyzer) runWarnings() {
-	few, least := 0, math.MaxInt
-	for _, c := range a.Cells {
-		where := strings.Join([]string{c.Backend, c.Model, c.Scenario, c.Mode}, " ")
-		if c.N < medianCISamples {
-			few++
-			least = min(least, c.N)
-		}
-		if c.E2EGapPercent != nil && *c.E2EGapPercent > phaseGapPercent {
-			a.Warn("phases_do_not_add_up", where, fmt.Sprintf("end-to-end differs from prefill + decode by %.2f %% at the median", *c.E2EGapPercent),
-				"something runs between the phases: suspect a busy machine, or report it as a fault of the harness")
-		}
-	}
-	if few > 0 {
-		a.Warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.Cells), medianCISamples, least),
-			fmt.Sprintf("set repetitions to at least %d", medianCISamples))
-	}
-	if p := a.res.Phases; p != nil && p.MedianPercent >= phaseGapPercent {
-		a.Warn("phases_disagree", "run", fmt.Sprintf("over %d calls end-to-end differs from prefill + decode by %.2f %% at the median and %.2f %% at most", p.N, p.MedianPercent, p.LargestPercent),
-			"do not quote shares of prefill and decode: the clock readings leave out, or count twice, a part of the call")
-	}
-	a.noiseWarnings()
 	bad := map[string]bool{}
 	for i := range a.Run.Rows {
 		r := &a.Run.Rows[i]
@@ -204,43 +175,5 @@ func (a *analyzer) runWarnings() {
 			a.Warn("failed_cell", strings.Join([]string{f.Backend, f.Model, f.Scenario}, " "), "the cell could not be measured: "+f.Reason,
 				"correct the cause and run again with --resume")
 		}
-	}
-}
-
-// noiseWarnings says for each series how many cells scatter widely, and which
-// most.
-func (a *analyzer) noiseWarnings() {
-	for _, s := range a.Series {
-		judged, noisy := 0, 0
-		var worst *cells.Cell
-		for i := range a.Cells {
-			c := &a.Cells[i]
-			if c.Backend != s.Backend || c.BatchSize != s.BatchSize || c.StdDevMS == nil {
-				continue
-			}
-			judged++
-			if c.Spread() <= noisySpread {
-				continue
-			}
-			noisy++
-			if worst == nil || c.Spread() > worst.Spread() {
-				worst = c
-			}
-		}
-		if worst == nil {
-			continue
-		}
-		text := fmt.Sprintf("%d of %d cells scatter by more than %.0f %% of their mean; most: %s %s %s, %.0f %% over %d calls (%.4g to %.4g ms)",
-			noisy, judged, 100*noisySpread, worst.Model, worst.Scenario, worst.Mode, 100*worst.Spread(), worst.N, worst.MinMS, worst.MaxMS)
-		load := 0.0
-		for i := range a.Run.Rows {
-			if r := &a.Run.Rows[i]; r.Backend == s.Backend && r.LoadAverage1Min != nil {
-				load = max(load, *r.LoadAverage1Min)
-			}
-		}
-		if load > 0 {
-			text += fmt.Sprintf("; the load average reached %.1f", load)
-		}
-		a.Warn("noisy_cells", s.Backend, text, "close other programs, fix the clock frequency, add repetitions; look at the raw latencies in run order")
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/summary"
 	"llmscale/analysis/q/wall"
 	"llmscale/analysis/q/weights"
 )
@@ -35,6 +36,7 @@ type Answer interface {
 func ask(c *cells.Set) []Answer {
 	return []Answer{
 		policy.Ask(c),
+		summary.Ask(c),
 		weights.Ask(c),
 		scaling.Ask(c),
 		ceilings.Ask(c),

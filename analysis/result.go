@@ -20,24 +20,21 @@ type Result struct {
 	Counts        runs.Counts   `json:"counts"`
 	Manifest      runs.Manifest `json:"manifest"`
 
-	Models          []cells.Model     `json:"models"`                // one for each backend x model that was planned or measured
-	Cells           []cells.Cell      `json:"cells"`                 // one for each backend x model x scenario x mode with ok rows
-	Aggregates      []cells.Aggregate `json:"aggregates"`            // cells joined over scenarios
-	Tokens          []TokenSeries     `json:"tokens"`                // decode time by position
-	Tails           []Tail            `json:"tails"`                 // decode tail ratios
-	DecodeFractions []DecodeFraction  `json:"decode_fractions"`      // share of decode in end-to-end
-	Device          []DeviceCell      `json:"device,omitempty"`      // device time, memory and power; empty where nothing ran on a GPU
-	DeviceFits      []DeviceFit       `json:"device_fits,omitempty"` // scaling of decode by both clocks
-	Warmups         []Warmup          `json:"warmups"`               // warm-up against steady state
-	EventGaps       []EventGap        `json:"event_gaps"`            // host clock against device clock; empty without device times
-	Phases          *PhaseSum         `json:"phases"`                // whether the phases add up; nil without end-to-end times of their own
-	Said            []Said            `json:"said"`                  // an answer of each model whose weights were not made up here
-	Failed          []FailedCell      `json:"failed"`                // cells with calls that gave no measurement
-	Disturbed       []DisturbedCall   `json:"disturbed,omitempty"`   // repetitions that something took the cores from; nil where there are none
-	Invalid         []InvalidCell     `json:"invalid,omitempty"`     // cells with calls that something spoilt, whole or in part; nil where there are none
-	Answers         Answers           `json:"answers"`
-	Asked           []Answer          `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
-	Warnings        []finding.Warning `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
+	Models     []cells.Model     `json:"models"`                // one for each backend x model that was planned or measured
+	Cells      []cells.Cell      `json:"cells"`                 // one for each backend x model x scenario x mode with ok rows
+	Aggregates []cells.Aggregate `json:"aggregates"`            // cells joined over scenarios
+	Tokens     []TokenSeries     `json:"tokens"`                // decode time by position
+	Tails      []Tail            `json:"tails"`                 // decode tail ratios
+	Device     []DeviceCell      `json:"device,omitempty"`      // device time, memory and power; empty where nothing ran on a GPU
+	DeviceFits []DeviceFit       `json:"device_fits,omitempty"` // scaling of decode by both clocks
+	EventGaps  []EventGap        `json:"event_gaps"`            // host clock against device clock; empty without device times
+	Said       []Said            `json:"said"`                  // an answer of each model whose weights were not made up here
+	Failed     []FailedCell      `json:"failed"`                // cells with calls that gave no measurement
+	Disturbed  []DisturbedCall   `json:"disturbed,omitempty"`   // repetitions that something took the cores from; nil where there are none
+	Invalid    []InvalidCell     `json:"invalid,omitempty"`     // cells with calls that something spoilt, whole or in part; nil where there are none
+	Answers    Answers           `json:"answers"`
+	Asked      []Answer          `json:"-"`        // what the questions found; MarshalJSON puts it beside the other fields
+	Warnings   []finding.Warning `json:"warnings"` // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
 }
 
 // TokenSeries is decode time by position in the answer, for one backend x model
@@ -83,15 +80,6 @@ type Tail struct {
 	P95InCallsSE *float64 `json:"p95_over_p50_in_calls_log_se"` // of its logarithm: jackknife over the calls, which are of one process
 }
 
-// PhaseSum compares end-to-end times with the sum of their phases, over all
-// measured calls of the run.
-type PhaseSum struct {
-	N              int     `json:"n"`
-	MedianPercent  float64 `json:"median_pct"` // of 100 * |e2e - (prefill + decode)| / e2e
-	LargestPercent float64 `json:"largest_pct"`
-	Where          string  `json:"largest_where"` // the cell of the largest
-}
-
 // Said is what a model answered to one prompt, by greedy decoding.
 type Said struct {
 	Backend  string `json:"backend"`
@@ -99,36 +87,6 @@ type Said struct {
 	Scenario string `json:"scenario"`
 	Prompt   string `json:"prompt"`
 	Output   string `json:"output"`
-}
-
-// DecodeFraction is the share of decode in end-to-end time.
-type DecodeFraction struct {
-	Backend     string   `json:"backend"`
-	BackendKind string   `json:"backend_kind"`
-	BatchSize   int      `json:"batch_size"`
-	Model       string   `json:"model"`
-	ParamsM     *float64 `json:"params_millions_effective"`
-	Scenario    string   `json:"scenario"`          // or AllScenarios: ratio of the geomeans
-	GenTokens   *float64 `json:"gen_tokens_target"` // nil where the scenarios differ
-	PrefillMS   *float64 `json:"prefill_median_ms"`
-	DecodeMS    float64  `json:"kv_decode_median_ms"`
-	E2EMS       float64  `json:"e2e_kv_median_ms"`
-	Fraction    float64  `json:"decode_fraction"`
-}
-
-// Warmup compares a cell's warm-ups with its repetitions.
-type Warmup struct {
-	Backend    string   `json:"backend"`
-	BatchSize  int      `json:"batch_size"`
-	Model      string   `json:"model"`
-	Scenario   string   `json:"scenario"`
-	Mode       string   `json:"mode"`
-	WarmupN    int      `json:"warmup_n"`
-	WarmupMS   *float64 `json:"warmup_median_ms"`
-	MeasuredN  int      `json:"measured_n"`
-	MeasuredMS *float64 `json:"measured_median_ms"`
-	Ratio      *float64 `json:"warmup_to_measured_ratio"`
-	MinusMS    *float64 `json:"warmup_minus_measured_ms"`
 }
 
 // EventGap compares the host clock with CUDA events.

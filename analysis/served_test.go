@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/summary"
 	"llmscale/runner/record"
 )
 
@@ -24,7 +25,7 @@ func TestServed(t *testing.T) {
 		}
 	}
 	// The share of decode over all scenarios is of those that have both.
-	for _, d := range r.DecodeFractions {
+	for _, d := range Get[summary.Answer](r).DecodeFractions {
 		if d.Backend == "ollama" && d.Scenario == cells.AllScenarios && !(d.Fraction < 0.4) {
 			t.Errorf("decode of three scenarios over end-to-end of two: %+v", d)
 		}
@@ -41,8 +42,8 @@ func TestServed(t *testing.T) {
 	q := celltest.ServedPlan
 	q.GapMS = func(string, int) float64 { return 3 }
 	r = analyzeRows(t, q.Rows())
-	if r.Phases == nil || r.Phases.N != 5*3*6 || r.Phases.LargestPercent > 1 {
-		t.Errorf("%+v", r.Phases)
+	if Get[summary.Answer](r).Phases == nil || Get[summary.Answer](r).Phases.N != 5*3*6 || Get[summary.Answer](r).Phases.LargestPercent > 1 {
+		t.Errorf("%+v", Get[summary.Answer](r).Phases)
 	}
 	for _, w := range r.Warnings {
 		if strings.HasPrefix(w.Code, "phases") {

@@ -13,6 +13,7 @@ import (
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/summary"
 	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -49,7 +50,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		for _, f := range r.Tails {
 			put("tails", f.Scenario, f)
 		}
-		for _, f := range r.DecodeFractions {
+		for _, f := range Get[summary.Answer](r).DecodeFractions {
 			put("decode fractions", f.Scenario, f)
 		}
 		for _, f := range Get[crosscheck.Answer](r).GapLaws {

@@ -76,22 +76,6 @@ func fitColumns() []column[*scaling.Fit] {
 
 // tokenTables are about what happens inside a call, and around it.
 var tokenTables = []Table{
-	table("warmup_effect.csv", "Warm-ups against repetitions of the same cell.", false,
-		func(r *Result) []*Warmup { return pointers(r.Warmups) },
-		[]column[*Warmup]{
-			{"backend", "", "name of the backend", func(w *Warmup) string { return w.Backend }},
-			{"model", "", "name of the model", func(w *Warmup) string { return w.Model }},
-			{"scenario", "", "name of the scenario", func(w *Warmup) string { return w.Scenario }},
-			{"mode", "", "prefill, kv_decode or e2e_kv", func(w *Warmup) string { return w.Mode }},
-			{"warmup_n", "calls", "warm-ups", func(w *Warmup) string { return strconv.Itoa(w.WarmupN) }},
-			{"warmup_median_ms", "ms", "their median", func(w *Warmup) string { return opt(w.WarmupMS) }},
-			{"measured_n", "calls", "repetitions", func(w *Warmup) string { return strconv.Itoa(w.MeasuredN) }},
-			{"measured_median_ms", "ms", "their median", func(w *Warmup) string { return opt(w.MeasuredMS) }},
-			{"warmup_to_measured_ratio", "", "the first over the second", func(w *Warmup) string { return opt(w.Ratio) }},
-			{"warmup_minus_measured_ms", "ms", "the first less the second", func(w *Warmup) string { return opt(w.MinusMS) }},
-			{"batch_size", "sequences", "sequences decoded together", func(w *Warmup) string { return strconv.Itoa(w.BatchSize) }},
-		}),
-
 	table("cuda_event_gap_summary.csv", "Host clock against CUDA events.", true,
 		func(r *Result) []*EventGap { return pointers(r.EventGaps) },
 		[]column[*EventGap]{
@@ -104,23 +88,6 @@ var tokenTables = []Table{
 			{"abs_gap_ms_median", "ms", "median of |host - device|", func(g *EventGap) string { return num(g.AbsMedianMS) }},
 			{"abs_gap_ms_p95", "ms", "its 95th percentile; `too few` below 130 calls", func(g *EventGap) string { return g.AbsP95MS.String() }},
 		}),
-
-	table("decode_fraction.csv", "Decode's share of end-to-end: by scenario from the medians, over all of them (`__all__`) from the geometric means.", false,
-		func(r *Result) []*DecodeFraction { return pointers(r.DecodeFractions) },
-		[]column[*DecodeFraction]{
-			{"backend", "", "name of the backend", func(d *DecodeFraction) string { return d.Backend }},
-			{"backend_kind", "", "runtime", func(d *DecodeFraction) string { return d.BackendKind }},
-			{"batch_size", "sequences", "sequences decoded together", func(d *DecodeFraction) string { return strconv.Itoa(d.BatchSize) }},
-			{"model", "", "name of the model", func(d *DecodeFraction) string { return d.Model }},
-			{"params_millions_effective", "1e6", "parameters", func(d *DecodeFraction) string { return opt(d.ParamsM) }},
-			{"scenario", "", "scenario, or `__all__`", func(d *DecodeFraction) string { return d.Scenario }},
-			{"gen_tokens_target", "tokens", "tokens that the times stand for; empty where scenarios of different lengths are joined", func(d *DecodeFraction) string { return opt(d.GenTokens) }},
-			{"prefill_median_ms", "ms", "prefill", func(d *DecodeFraction) string { return opt(d.PrefillMS) }},
-			{"kv_decode_median_ms", "ms", "decode", func(d *DecodeFraction) string { return num(d.DecodeMS) }},
-			{"e2e_kv_median_ms", "ms", "end-to-end", func(d *DecodeFraction) string { return num(d.E2EMS) }},
-			{"decode_fraction", "", "decode over end-to-end", func(d *DecodeFraction) string { return num(d.Fraction) }},
-		}),
-
 	table("token_latency.csv", "Decode time by position in the answer, over the repetitions of a cell.", false, positionRows,
 		[]column[positionRow]{
 			{"backend", "", "name of the backend", func(p positionRow) string { return p.t.Backend }},

@@ -15,6 +15,7 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -38,7 +39,7 @@ func TestTR121Folder(t *testing.T) {
 	// first is .9798 from the rounded table, hence two digits.
 	for backend, want := range map[string]string{"hf_cpu_fp32": ".98", "hf_gpu_fp16": ".98", "ollama": ".98"} {
 		var fr []float64
-		for _, d := range r.DecodeFractions {
+		for _, d := range Get[summary.Answer](r).DecodeFractions {
 			if d.Backend == backend && d.Scenario == cells.AllScenarios {
 				fr = append(fr, d.Fraction)
 			}

@@ -8,26 +8,26 @@ const AllScenarios = "__all__"
 
 // Aggregate joins one backend x model x mode over its scenarios.
 type Aggregate struct {
-	Backend     string   `json:"backend"`
-	BackendKind string   `json:"backend_kind"`
-	BatchSize   int      `json:"batch_size"`
-	Model       string   `json:"model"`
-	ModelKind   string   `json:"model_kind"`
-	ParamsM     *float64 `json:"params_millions_effective"`
-	Mode        string   `json:"mode"`
+	Backend     string   `json:"backend" doc:"name of the backend"`
+	BackendKind string   `json:"backend_kind" doc:"runtime"`
+	BatchSize   int      `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
+	Model       string   `json:"model" doc:"name of the model"`
+	ModelKind   string   `json:"model_kind" doc:"how the model came in"`
+	ParamsM     *float64 `json:"params_millions_effective" unit:"1e6" doc:"parameters: measured where known, else the config's"`
+	Mode        string   `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
 
-	NScenarios        int      `json:"n_scenarios"`
+	NScenarios        int      `json:"n_scenarios" doc:"scenarios joined"`
 	Scenarios         []string `json:"scenarios"`
-	GeomeanMS         float64  `json:"latency_geomean_ms"` // of the scenario medians
-	MedianOfMediansMS float64  `json:"latency_median_of_medians_ms"`
-	TokensPerS        *float64 `json:"tokens_per_s_geomean"`
-	TokensPerSCompute *float64 `json:"tokens_per_s_compute_geomean"`
-	GPUPeakMB         *float64 `json:"gpu_peak_mb_median"`
-	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
-	ParamsMConfig     *float64 `json:"params_millions_config_median"`
-	ParamsMMeasured   *float64 `json:"params_millions_measured_median"`
+	GeomeanMS         float64  `json:"latency_geomean_ms" unit:"ms" doc:"geometric mean of the scenario medians"`
+	MedianOfMediansMS float64  `json:"latency_median_of_medians_ms" unit:"ms" doc:"median of the scenario medians"`
+	TokensPerS        *float64 `json:"tokens_per_s_geomean" unit:"tokens/s" doc:"geometric mean of the scenarios' throughput"`
+	TokensPerSCompute *float64 `json:"tokens_per_s_compute_geomean" unit:"tokens/s" doc:"the same, counting padding"`
+	GPUPeakMB         *float64 `json:"gpu_peak_mb_median" unit:"MiB" doc:"peak device memory"`
+	OllamaLoadMS      *float64 `json:"ollama_load_ms_median" unit:"ms" doc:"Ollama's load_duration"`
+	ParamsMConfig     *float64 `json:"params_millions_config_median" unit:"1e6" doc:"parameters as the config claims them"`
+	ParamsMMeasured   *float64 `json:"params_millions_measured_median" unit:"1e6" doc:"parameters as counted"`
 	MSPerToken        *float64 `json:"ms_per_token_geomean,omitempty"` // decode only: of the scenario medians that are known
-	TTFTMS            *float64 `json:"ttft_ms_geomean"`                // prefill only; nil unless every scenario has it
+	TTFTMS            *float64 `json:"ttft_ms_geomean" csv:"ttft_geomean_ms" unit:"ms" doc:"prefill: geometric mean of the scenarios' median times to the first token"`
 }
 
 // Series is the aggregate's.

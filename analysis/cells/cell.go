@@ -151,44 +151,44 @@ func Target(r *runs.Row) *float64 {
 
 // Cell summarises the calls of one backend x model x scenario x mode.
 type Cell struct {
-	Backend     string   `json:"backend"`
-	BackendKind string   `json:"backend_kind"`
-	BatchSize   int      `json:"batch_size"`
-	Model       string   `json:"model"`
-	ModelKind   string   `json:"model_kind"`
-	ParamsM     *float64 `json:"params_millions_effective"`
-	Scenario    string   `json:"scenario"`
-	Mode        string   `json:"mode"`
+	Backend     string   `json:"backend" doc:"name of the backend"`
+	BackendKind string   `json:"backend_kind" doc:"runtime"`
+	BatchSize   int      `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
+	Model       string   `json:"model" doc:"name of the model"`
+	ModelKind   string   `json:"model_kind" doc:"how the model came in"`
+	ParamsM     *float64 `json:"params_millions_effective" unit:"1e6" doc:"parameters: measured where known, else the config's"`
+	Scenario    string   `json:"scenario" doc:"name of the scenario"`
+	Mode        string   `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
 	Depth       int      `json:"depth,omitempty"` // tokens in the KV cache before the call
 	Pace        string   `json:"pace,omitempty"`  // hot or cold; "" of runs before there was either
 
-	N           int              `json:"n"`
+	N           int              `json:"n" unit:"calls" doc:"calls summarised"`
 	LatenciesMS []float64        `json:"latencies_ms"` // raw, in run order
-	MeanMS      float64          `json:"latency_mean_ms"`
-	MedianMS    float64          `json:"latency_median_ms"`
-	MinMS       float64          `json:"latency_min_ms"`
-	MaxMS       float64          `json:"latency_max_ms"`
-	StdDevMS    *float64         `json:"latency_stddev_ms"` // nil for one sample
-	P95MS       stats.Percentile `json:"latency_p95_ms"`
-	P99MS       stats.Percentile `json:"latency_p99_ms"`
+	MeanMS      float64          `json:"latency_mean_ms" unit:"ms" doc:"arithmetic mean"`
+	MedianMS    float64          `json:"latency_median_ms" unit:"ms" doc:"median"`
+	MinMS       float64          `json:"latency_min_ms" unit:"ms" doc:"fastest call"`
+	MaxMS       float64          `json:"latency_max_ms" unit:"ms" doc:"slowest call"`
+	StdDevMS    *float64         `json:"latency_stddev_ms" unit:"ms" doc:"sample standard deviation"`
+	P95MS       stats.Percentile `json:"latency_p95_ms" unit:"ms" doc:"95th percentile; 'too few' below 130 calls"`
+	P99MS       stats.Percentile `json:"latency_p99_ms" unit:"ms" doc:"99th percentile; 'too few' below 662 calls"`
 
-	TokensPerS        *float64 `json:"tokens_per_s_median"`
-	TokensPerSCompute *float64 `json:"tokens_per_s_compute_median"` // counts padding, as TR121
-	TokensTotal       *float64 `json:"tokens_total_median"`
-	TokensCompute     *float64 `json:"tokens_total_compute_median"`
-	PromptTokens      *float64 `json:"prompt_tokens_median"`
-	PromptTokensRaw   *float64 `json:"prompt_tokens_raw_median"`
-	PromptCompute     *float64 `json:"prompt_tokens_compute_median"`
-	GenTokens         *float64 `json:"gen_tokens_median"`
-	GenTokensRaw      *float64 `json:"gen_tokens_raw_median"`
-	GenTokensTarget   *float64 `json:"gen_tokens_target_median"`
-	CUDAEventMS       *float64 `json:"cuda_event_median_ms"`
-	GPUPeakMB         *float64 `json:"gpu_peak_mb_median"` // MiB
-	OllamaLoadMS      *float64 `json:"ollama_load_ms_median"`
-	E2EGapPercent     *float64 `json:"e2e_gap_pct_median"`  // e2e rows only; not of Ollama's, which hold HTTP and sampling
-	RSSPeakMiB        *float64 `json:"rss_peak_mib_max"`    // over the cell's calls
-	MSPerToken        *float64 `json:"ms_per_token_median"` // decode: median latency / target tokens
-	TTFTMS            *float64 `json:"ttft_ms_median"`      // prefill rows only: prefill and the first argmax
+	TokensPerS        *float64 `json:"tokens_per_s_median" unit:"tokens/s" doc:"median throughput"`
+	TokensPerSCompute *float64 `json:"tokens_per_s_compute_median" unit:"tokens/s" doc:"the same, counting padding"`
+	TokensTotal       *float64 `json:"tokens_total_median" unit:"tokens" doc:"tokens of the mode, over the batch"`
+	TokensCompute     *float64 `json:"tokens_total_compute_median" unit:"tokens" doc:"the same, counting padding"`
+	PromptTokens      *float64 `json:"prompt_tokens_median" unit:"tokens" doc:"prompt tokens, over the batch"`
+	PromptTokensRaw   *float64 `json:"prompt_tokens_raw_median" unit:"tokens" doc:"prompt tokens as the backend reports them"`
+	PromptCompute     *float64 `json:"prompt_tokens_compute_median" unit:"tokens" doc:"batch size times prompt length"`
+	GenTokens         *float64 `json:"gen_tokens_median" unit:"tokens" doc:"tokens that the latency stands for, per sequence"`
+	GenTokensRaw      *float64 `json:"gen_tokens_raw_median" unit:"tokens" doc:"tokens really decoded, per sequence"`
+	GenTokensTarget   *float64 `json:"gen_tokens_target_median" unit:"tokens" doc:"tokens asked for"`
+	CUDAEventMS       *float64 `json:"cuda_event_median_ms" unit:"ms" doc:"median device time"`
+	GPUPeakMB         *float64 `json:"gpu_peak_mb_median" unit:"MiB" doc:"peak device memory"`
+	OllamaLoadMS      *float64 `json:"ollama_load_ms_median" unit:"ms" doc:"Ollama's load_duration"`
+	E2EGapPercent     *float64 `json:"e2e_gap_pct_median" unit:"%" doc:"end-to-end against prefill + decode; not through Ollama, where HTTP and sampling lie between (see ollama_gap.csv)"`
+	RSSPeakMiB        *float64 `json:"rss_peak_mib_max" unit:"MiB" doc:"peak resident set of the worker"`
+	MSPerToken        *float64 `json:"ms_per_token_median" unit:"ms/token" doc:"decode: median latency over the tokens it stands for"`
+	TTFTMS            *float64 `json:"ttft_ms_median" csv:"ttft_median_ms" unit:"ms" doc:"prefill: median time to the first token, which is prefill and the first argmax"`
 
 	PrefillColdMS *float64 `json:"prefill_cold_ms_median,omitempty"` // prefill rows of pace hot: the first prefill after the pause between calls
 }

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/summary"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -82,7 +83,7 @@ func newBook(r *analysis.Result) *book {
 	for _, t := range r.Tails {
 		add(t.Backend, t.BatchSize)
 	}
-	for _, d := range r.DecodeFractions {
+	for _, d := range analysis.Get[summary.Answer](r).DecodeFractions {
 		add(d.Backend, d.BatchSize)
 	}
 	return b

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math"
 
+	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/summary"
 )
 
 // shareFigures show the share of decode in end-to-end time against size, one
@@ -23,7 +25,7 @@ func (b *book) shareFigure(s cells.Series) []figure.Figure {
 	var scenarios []string
 	points := map[string][]figure.Point{}
 	named := map[string]bool{}
-	for _, d := range b.r.DecodeFractions {
+	for _, d := range analysis.Get[summary.Answer](b.r).DecodeFractions {
 		if d.Backend != s.Backend || d.BatchSize != s.BatchSize || d.Scenario == cells.AllScenarios || d.ParamsM == nil || *d.ParamsM <= 0 {
 			continue
 		}

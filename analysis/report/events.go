@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,7 +10,6 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/prose"
-	"llmscale/runner/record"
 )
 
 // firstChange has the steps from size to size.
@@ -43,53 +41,6 @@ func (w *writer) firstChange() {
 			w.doc.Fold(fmt.Sprintf("What could not be judged or is not shown, and why (%d)", len(open)), open)
 		}
 	}
-}
-
-// warmups compares the first calls with the steady state.
-func (w *writer) warmups() {
-	if len(w.r.Warmups) == 0 {
-		return
-	}
-	type group struct {
-		prose.Series
-		mode string
-	}
-	var groups []group
-	ratios := map[group][]float64{}
-	worst := map[group]analysis.Warmup{}
-	all := doc.Table{Head: []string{"<model", "<backend", "<scenario", "<mode", "warm-ups", "warm-up (ms)", "steady (ms)", "ratio"}}
-	for _, u := range w.r.Warmups {
-		all.Rows = append(all.Rows, []string{doc.Text(u.Model), series(u.Backend, u.BatchSize), doc.Text(u.Scenario), prose.Mode(u.Mode),
-			fmt.Sprint(u.WarmupN), doc.NumberOf(u.WarmupMS), doc.NumberOf(u.MeasuredMS), doc.Fixed(u.Ratio, 2)})
-		if u.Ratio == nil {
-			continue
-		}
-		g := group{prose.Of(u.Backend, u.BatchSize), u.Mode}
-		if ratios[g] == nil {
-			groups = append(groups, g)
-		}
-		ratios[g] = append(ratios[g], *u.Ratio)
-		if was := worst[g].Ratio; was == nil || *u.Ratio > *was {
-			worst[g] = u
-		}
-	}
-	w.doc.Section("Warm-up")
-	w.doc.Say("Warm-up calls against the steady state of the same cell, in medians. Warm-ups are recorded and left out of everything else%s.", map[bool]string{true: ", except that this analysis was asked to include them"}[w.r.Options.IncludeWarmup])
-	t := doc.Table{Head: []string{"<mode", "<backend", "cells", "median ratio", "largest ratio", "<where"}}
-	slices.SortStableFunc(groups, func(a, b group) int {
-		return cmp.Compare(slices.Index(record.Modes, a.mode), slices.Index(record.Modes, b.mode))
-	})
-	for _, g := range groups {
-		v := slices.Sorted(slices.Values(ratios[g]))
-		mid := (v[(len(v)-1)/2] + v[len(v)/2]) / 2
-		u := worst[g]
-		t.Rows = append(t.Rows, []string{prose.Mode(g.mode), g.Series.String(), fmt.Sprint(len(v)), doc.Fixed(&mid, 2), doc.Fixed(u.Ratio, 2),
-			fmt.Sprintf("%s, %s: %s ms against %s ms", doc.Text(u.Model), doc.Text(u.Scenario), doc.NumberOf(u.WarmupMS), doc.NumberOf(u.MeasuredMS))})
-	}
-	if len(t.Rows) > 0 {
-		w.doc.Add(t)
-	}
-	w.doc.Fold(fmt.Sprintf("Each cell (%d)", len(all.Rows)), all)
 }
 
 // eventGaps compares the clocks, where there is a device clock.

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -265,7 +267,7 @@ func (w *writer) repetitions() string {
 
 // phases says whether end-to-end times are the sum of their parts.
 func (w *writer) phases() string {
-	p := w.r.Phases
+	p := analysis.Get[summary.Answer](w.r).Phases
 	if p == nil {
 		return ""
 	}

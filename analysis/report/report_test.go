@@ -19,6 +19,7 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/plot/plottest"
+	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
 )
 
@@ -422,7 +423,7 @@ func TestRepeat(t *testing.T) {
 func TestSettled(t *testing.T) {
 	r := small().Result()
 	r.Counts.Repetitions = &runs.Repetitions{Planned: 100, Measured: 80, Final: 7, Failed: 10}
-	r.Phases = &analysis.PhaseSum{N: 80, MedianPercent: 0.25, LargestPercent: 3.5, Where: "b m s"}
+	analysis.Get[summary.Answer](r).Phases = &summary.PhaseSum{N: 80, MedianPercent: 0.25, LargestPercent: 3.5, Where: "b m s"}
 	r.Said = []analysis.Said{{Model: "m", Backend: "b", Prompt: "p", Output: strings.Repeat("é", saidLimit+1)}}
 	md, _ := write(t, r)
 	for _, want := range []string{

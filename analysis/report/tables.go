@@ -13,6 +13,7 @@ import (
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -50,7 +51,7 @@ func (w *writer) modelRows(k prose.Series) []modelRow {
 			ofModel[c.Model] = append(ofModel[c.Model], c)
 		}
 	}
-	for _, d := range w.r.DecodeFractions {
+	for _, d := range analysis.Get[summary.Answer](w.r).DecodeFractions {
 		if d.Backend == k.Backend && d.BatchSize == k.BatchSize && d.Scenario == cells.AllScenarios {
 			shares[d.Model] = d.Fraction
 		}

@@ -15,6 +15,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -76,6 +77,7 @@ func (s Shape) Result() *analysis.Result {
 		Axis:    cells.Axis{Name: "params_total", Unit: "million parameters", Label: "total parameters (millions)"},
 	}
 	r.Manifest = manifest(s)
+	r.Asked = append(r.Asked, &summary.Answer{})
 	for _, b := range s.Backends {
 		for _, m := range s.Models {
 			s.model(r, b, m, rng)
@@ -93,12 +95,26 @@ func (s Shape) Result() *analysis.Result {
 		}
 		s.answers(r, fits, b)
 	}
+	sum := analysis.Get[summary.Answer](r)
+	for _, mode := range record.Modes {
+		for _, b := range s.Backends {
+			var all []summary.Warmup
+			for _, u := range sum.Warmups {
+				if u.Backend == b.Name && u.Mode == mode {
+					all = append(all, u)
+				}
+			}
+			if len(all) > 0 {
+				sum.WarmupRatios = append(sum.WarmupRatios, summary.WarmupRatio{Series: cells.Series{Backend: b.Name, BatchSize: 1}, Mode: mode, N: len(all), Median: *all[0].Ratio, Largest: all[0]})
+			}
+		}
+	}
 	n := len(r.Cells) * s.Reps
 	r.Counts = runs.Counts{Lines: n, Records: n, Used: n, ByStatus: map[string]int{"ok": n}, Expected: &n}
 	calls := len(r.Cells) / len(record.Modes) * s.Reps
 	r.Counts.Repetitions = &runs.Repetitions{Planned: len(s.Models) * len(s.Backends) * len(s.Scenarios) * s.Reps, Measured: calls}
 	if calls > 0 {
-		r.Phases = &analysis.PhaseSum{N: calls, MedianPercent: 0.02, LargestPercent: 0.31, Where: s.Backends[0].Name + " " + s.Models[0].Name + " " + s.Scenarios[0].Name}
+		analysis.Get[summary.Answer](r).Phases = &summary.PhaseSum{N: calls, MedianPercent: 0.02, LargestPercent: 0.31, Where: s.Backends[0].Name + " " + s.Models[0].Name + " " + s.Scenarios[0].Name}
 	}
 	for _, f := range r.Failed {
 		r.Counts.Repetitions.Final += s.Reps
@@ -166,11 +182,11 @@ func (s Shape) model(r *analysis.Result, b Backend, m Model, rng *rand.Rand) {
 				c.E2EGapPercent = new(0.02)
 			}
 			r.Cells = append(r.Cells, c)
-			r.Warmups = append(r.Warmups, analysis.Warmup{Backend: b.Name, BatchSize: 1, Model: m.Name, Scenario: sc.Name, Mode: mode, WarmupN: 1,
+			analysis.Get[summary.Answer](r).Warmups = append(analysis.Get[summary.Answer](r).Warmups, summary.Warmup{Backend: b.Name, BatchSize: 1, Model: m.Name, Scenario: sc.Name, Mode: mode, WarmupN: 1,
 				WarmupMS: new(c.MedianMS * 1.3), MeasuredN: s.Reps, MeasuredMS: &c.MedianMS, Ratio: new(1.3), MinusMS: new(c.MedianMS * 0.3)})
 		}
 		p, d, e := median(latency[record.ModePrefill]), median(latency[record.ModeDecode]), median(latency[record.ModeE2E])
-		r.DecodeFractions = append(r.DecodeFractions, analysis.DecodeFraction{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM,
+		analysis.Get[summary.Answer](r).DecodeFractions = append(analysis.Get[summary.Answer](r).DecodeFractions, summary.DecodeFraction{Subject: cells.Subject{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM},
 			Scenario: sc.Name, GenTokens: new(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: d, E2EMS: e, Fraction: d / e})
 	}
 }
@@ -209,7 +225,7 @@ func (s Shape) join(r *analysis.Result) {
 				continue
 			}
 			p := geo[record.ModePrefill]
-			r.DecodeFractions = append(r.DecodeFractions, analysis.DecodeFraction{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM,
+			analysis.Get[summary.Answer](r).DecodeFractions = append(analysis.Get[summary.Answer](r).DecodeFractions, summary.DecodeFraction{Subject: cells.Subject{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM},
 				Scenario: cells.AllScenarios, GenTokens: new(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: geo[record.ModeDecode], E2EMS: geo[record.ModeE2E],
 				Fraction: geo[record.ModeDecode] / geo[record.ModeE2E]})
 			all := analysis.TokenSeries{Backend: b.Name, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM, Scenario: cells.AllScenarios}
