@@ -41,7 +41,7 @@ type node struct {
 
 // maxDrawings bounds the bytes of a page's drawings. What comes after them is shown
 // from its file.
-const maxDrawings = 1 << 20
+const maxDrawings = 900 << 10
 
 // HTML is the document as one page. It is self-contained but for drawings beyond
 // maxDrawings, which it takes from their files by their paths from dir.

@@ -101,8 +101,8 @@ type analyzed struct {
 	figures []figure.Drawn
 }
 
-// softMemoryLimit is where the collector of memory becomes eager. A million records
-// and what is computed of them take less; records are garbage soon or never.
+// softMemoryLimit is from where on garbage is collected more often. A million records
+// take less, so that what is read does not grow to twice its size before it is.
 const softMemoryLimit = 1600 << 20
 
 // boundMemory leaves GOMEMLIMIT its say.
