@@ -1,6 +1,16 @@
 // Package figure describes figures as data: what is drawn over which axes, and in
 // which role. It knows no paper. Package draw puts figures on it, and a page can draw
 // them from their JSON.
+//
+// The opinions that figures hold:
+//
+//   - A figure shows what was measured and nothing beyond it: fitted lines end at the
+//     outermost models, points that the data cannot carry are not drawn, and the
+//     caption says which and why.
+//   - Each axis has its unit, each figure says its backend, mode, scenario and number
+//     of models, and each caption can be read without the report.
+//   - What has an order, such as models by size, takes a ramp of colours; what has none,
+//     such as backends, takes colours and shapes of a series.
 package figure
 
 import (
