@@ -33,11 +33,8 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	}
 	a.eventGaps()
 	a.said()
-	a.failures()
 	a.verdicts()
 	a.disturbed()
-	a.tokens()
-	a.answer()
 	a.device()
 	a.runWarnings()
 	a.res.Asked = ask(a.Set)

@@ -11,8 +11,10 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/summary"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -56,14 +58,14 @@ func TestCleanLadder(t *testing.T) {
 	if cell.Mode != record.ModeDecode || cell.N != 7 || len(cell.LatenciesMS) != 7 || cell.P95MS.Value != nil || cell.MSPerToken == nil || cell.RSSPeakMiB == nil {
 		t.Errorf("cell %+v", cell)
 	}
-	if len(r.Tokens) != 16 || len(r.Tokens[0].MedianMS) != 64 || len(r.Tokens[0].PooledMS) != 7*64 || r.Tokens[0].CountAt[63] != 7 {
-		t.Errorf("token series: %d", len(r.Tokens))
+	if len(Get[tails.Answer](r).Tokens) != 16 || len(Get[tails.Answer](r).Tokens[0].MedianMS) != 64 || len(Get[tails.Answer](r).Tokens[0].PooledMS) != 7*64 || Get[tails.Answer](r).Tokens[0].CountAt[63] != 7 {
+		t.Errorf("token series: %d", len(Get[tails.Answer](r).Tokens))
 	}
-	tail := r.Tails[0]
+	tail := Get[tails.Answer](r).Tails[0]
 	if tail.N != 448 || tail.P95MS.Value == nil || tail.P99MS.Value != nil || tail.P99MS.String() != "too few" {
 		t.Errorf("tail %+v", tail)
 	}
-	if all := r.Tails[2]; all.Scenario != cells.AllScenarios || all.N != 896 || all.P99Ratio.Value == nil || all.P50MS != nil {
+	if all := Get[tails.Answer](r).Tails[2]; all.Scenario != cells.AllScenarios || all.N != 896 || all.P99Ratio.Value == nil || all.P50MS != nil {
 		t.Errorf("tail over all scenarios %+v", all)
 	}
 	for _, d := range Get[summary.Answer](r).DecodeFractions {
@@ -71,19 +73,18 @@ func TestCleanLadder(t *testing.T) {
 			t.Errorf("decode fraction %+v", d)
 		}
 	}
-	a := r.Answers
 	if s := Get[scaling.Answer](r).Answers.Slopes[1]; s.Verdict != "grows" || s.Mode != record.ModeDecode || math.Abs(*s.Doubling-math.Pow(2, .8)) > .01 {
 		t.Errorf("slope answer %+v", s)
 	}
-	if a.Feasibility[0].Verdict != "all_ran" || a.Feasibility[0].LargestOK != "m07" {
-		t.Errorf("feasibility %+v", a.Feasibility[0])
+	if Get[firstchange.Answer](r).Answers.Feasibility[0].Verdict != "all_ran" || Get[firstchange.Answer](r).Answers.Feasibility[0].LargestOK != "m07" {
+		t.Errorf("feasibility %+v", Get[firstchange.Answer](r).Answers.Feasibility[0])
 	}
 	// 2^0.8 is below the factor 2, 4^0.8 above it: the third model changes it.
-	if c := a.FirstChange[0]; c.Verdict != "latency" || c.Model != "m02" || len(c.Unknown) != 0 || len(c.Steps) != 7 {
+	if c := Get[firstchange.Answer](r).Answers.FirstChange[0]; c.Verdict != "latency" || c.Model != "m02" || len(c.Unknown) != 0 || len(c.Steps) != 7 {
 		t.Errorf("first change %+v", c)
 	}
-	if a.Tails[0].Quantile != "p99_over_p50" || a.Tails[0].NModels != 8 {
-		t.Errorf("tail trend %+v", a.Tails[0])
+	if Get[tails.Answer](r).Answers.Tails[0].Quantile != "p99_over_p50" || Get[tails.Answer](r).Answers.Tails[0].NModels != 8 {
+		t.Errorf("tail trend %+v", Get[tails.Answer](r).Answers.Tails[0])
 	}
 }
 
@@ -189,7 +190,7 @@ func TestTooFew(t *testing.T) {
 	if s := Get[scaling.Answer](r).Answers.Slopes[0]; s.Verdict != "unknown" || s.Slope != nil || s.Why == "" {
 		t.Errorf("%+v", s)
 	}
-	if s := r.Answers.Tails[0]; s.Verdict != "unknown" || s.Rho != nil {
+	if s := Get[tails.Answer](r).Answers.Tails[0]; s.Verdict != "unknown" || s.Rho != nil {
 		t.Errorf("%+v", s)
 	}
 	empty, err := Analyze(&runs.Run{}, cells.Options{})
@@ -364,7 +365,7 @@ func TestMixedLengths(t *testing.T) {
 		}
 	}
 	// Exactly twice the time is not more than twice, which m02 is.
-	if c := r.Answers.FirstChange[0]; c.Verdict != "unknown" || c.AmongSeen != "latency" || c.Model != "m02" || math.Abs(*c.Steps[0].LatencyTotal-2) > 1e-12 {
+	if c := Get[firstchange.Answer](r).Answers.FirstChange[0]; c.Verdict != "unknown" || c.AmongSeen != "latency" || c.Model != "m02" || math.Abs(*c.Steps[0].LatencyTotal-2) > 1e-12 {
 		t.Errorf("%+v", c)
 	}
 
@@ -389,7 +390,7 @@ func TestMixedLengths(t *testing.T) {
 	if f := findFit(t, s, "cpu", record.ModeDecode, cells.AllScenarios); f.NModels != 3 || f.Points[2].Model != "m02" || f.Warnings[0].Text != "m03 ran in other scenarios than the others: left out of the fit over all scenarios" {
 		t.Errorf("%d models, %+v", f.NModels, f.Warnings)
 	}
-	if st := s.Answers.FirstChange[0].Steps; st[2].LatencyTotal != nil || math.Abs(*st[1].LatencyTotal-4) > 1e-12 {
+	if st := Get[firstchange.Answer](s).Answers.FirstChange[0].Steps; st[2].LatencyTotal != nil || math.Abs(*st[1].LatencyTotal-4) > 1e-12 {
 		t.Errorf("%+v", st)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/crosscheck"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -236,7 +237,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 				t.Errorf("seed %d: %s: %v is not in %v to %v", seed, path, e, ci.Low, ci.High)
 			}
 		})
-		for _, c := range r.Answers.FirstChange {
+		for _, c := range Get[firstchange.Answer](r).Answers.FirstChange {
 			for _, s := range c.Steps {
 				if s.LatencyLow != nil && *s.LatencyLow > *s.LatencyTotal*(1+1e-12) || s.TailRiseLow != nil && *s.TailRiseLow > *s.TailRise*(1+1e-12) {
 					t.Errorf("seed %d: a bound above its estimate: %+v", seed, s)

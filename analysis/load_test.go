@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/failures"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -160,8 +161,8 @@ func TestResume(t *testing.T) {
 			for _, cell := range r.Cells {
 				got = append(got, cell.LatenciesMS...)
 			}
-			if !slices.Equal(got, c.want) || len(r.Failed) != c.failed || r.Counts.Superseded != c.superseded {
-				t.Errorf("latencies %v, %d failed cells, %d superseded; want %v, %d, %d", got, len(r.Failed), r.Counts.Superseded, c.want, c.failed, c.superseded)
+			if !slices.Equal(got, c.want) || len(Get[failures.Answer](r).Failed) != c.failed || r.Counts.Superseded != c.superseded {
+				t.Errorf("latencies %v, %d failed cells, %d superseded; want %v, %d, %d", got, len(Get[failures.Answer](r).Failed), r.Counts.Superseded, c.want, c.failed, c.superseded)
 			}
 		})
 	}

@@ -13,11 +13,14 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/crosscheck"
+	"llmscale/analysis/q/failures"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/summary"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/wall"
 	"llmscale/analysis/q/weights"
 )
@@ -34,7 +37,11 @@ type Answer interface {
 // ask puts all questions to the cells of a run, in the order in which the report has
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
+	slow, failed := tails.Ask(c), failures.Ask(c)
 	return []Answer{
+		slow,
+		failed,
+		firstchange.Ask(c, slow, failed),
 		policy.Ask(c),
 		summary.Ask(c),
 		weights.Ask(c),

@@ -9,11 +9,14 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/crosscheck"
+	"llmscale/analysis/q/failures"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/summary"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -33,7 +36,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	}
 	joint := func(r *Result) map[string]any {
 		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": Get[lengths.Answer](r).PrefillLengths, "prefill fits": Get[lengths.Answer](r).PrefillLengthFits, "weight types": Get[weights.Answer](r).WeightTypes,
-			"slopes": Get[scaling.Answer](r).Answers.Slopes, "tail trends": r.Answers.Tails, "first change": r.Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
+			"slopes": Get[scaling.Answer](r).Answers.Slopes, "tail trends": Get[tails.Answer](r).Answers.Tails, "first change": Get[firstchange.Answer](r).Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
 			"linearity": Get[ollama.Answer](r).Ollama.Linearity, "projections": Get[ollama.Answer](r).Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
 		put := func(kind, scenario string, v any) {
 			if scenario == cells.AllScenarios {
@@ -47,7 +50,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		for _, f := range Get[scaling.Answer](r).OffsetFits {
 			put("offset fits", f.Scenario, f)
 		}
-		for _, f := range r.Tails {
+		for _, f := range Get[tails.Answer](r).Tails {
 			put("tails", f.Scenario, f)
 		}
 		for _, f := range Get[summary.Answer](r).DecodeFractions {
@@ -106,8 +109,8 @@ func TestDeepFailures(t *testing.T) {
 		}
 	}
 	res := analyzeRows(t, rows)
-	if c := res.Answers.FirstChange[0]; c.AmongSeen != "none" || len(res.Failed) != 1 {
-		t.Errorf("%s: %s; %d failed", c.AmongSeen, c.Why, len(res.Failed))
+	if c := Get[firstchange.Answer](res).Answers.FirstChange[0]; c.AmongSeen != "none" || len(Get[failures.Answer](res).Failed) != 1 {
+		t.Errorf("%s: %s; %d failed", c.AmongSeen, c.Why, len(Get[failures.Answer](res).Failed))
 	}
 }
 

@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -38,7 +40,7 @@ func TestInvalidCallsReachNoFigure(t *testing.T) {
 			t.Errorf("%s %s %s: %d calls, at most %v ms", c.Model, c.Scenario, c.Mode, c.N, c.MaxMS)
 		}
 	}
-	for _, x := range r.Tails {
+	for _, x := range Get[tails.Answer](r).Tails {
 		if x.MaxMS != nil && *x.MaxMS > 1e4 || x.P95Ratio.Value != nil && *x.P95Ratio.Value > 10 {
 			t.Errorf("a tail holds INVALID tokens: %+v", x)
 		}
@@ -83,10 +85,10 @@ func TestAllInvalid(t *testing.T) {
 	rows := spoiltPlan.Rows(1)
 	celltest.Spoil(rows, func(*runs.Row) bool { return true })
 	r := analyzeRows(t, rows)
-	if len(r.Cells) != 0 || len(r.Tails) != 0 || len(r.Invalid) != 8 || r.Counts.Used != 0 {
-		t.Errorf("%d cells, %d tails, %d invalid", len(r.Cells), len(r.Tails), len(r.Invalid))
+	if len(r.Cells) != 0 || len(Get[tails.Answer](r).Tails) != 0 || len(r.Invalid) != 8 || r.Counts.Used != 0 {
+		t.Errorf("%d cells, %d tails, %d invalid", len(r.Cells), len(Get[tails.Answer](r).Tails), len(r.Invalid))
 	}
-	if a := r.Answers.Feasibility[0]; a.ModelsOK != 0 || a.ModelsFailed != 0 {
+	if a := Get[firstchange.Answer](r).Answers.Feasibility[0]; a.ModelsOK != 0 || a.ModelsFailed != 0 {
 		t.Errorf("%+v", a)
 	}
 }

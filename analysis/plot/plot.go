@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/summary"
+	"llmscale/analysis/q/tails"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -80,7 +81,7 @@ func newBook(r *analysis.Result) *book {
 	for _, c := range r.CellsOf(cells.AllScenarios) {
 		b.count(cells.AllScenarios, c)
 	}
-	for _, t := range r.Tails {
+	for _, t := range analysis.Get[tails.Answer](r).Tails {
 		add(t.Backend, t.BatchSize)
 	}
 	for _, d := range analysis.Get[summary.Answer](r).DecodeFractions {

@@ -9,20 +9,21 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/stats"
 )
 
 // tailFigure shows how much slower than the middle token the slow ones are,
 // against size, for all backends. A quantile with too few tokens is not drawn.
 func (b *book) tailFigure() []figure.Figure {
-	tails := map[cells.Series][]*analysis.Tail{}
-	for i := range b.r.Tails {
-		if t := &b.r.Tails[i]; t.Scenario == cells.AllScenarios && t.ParamsM != nil && *t.ParamsM > 0 {
+	bySeries := map[cells.Series][]*tails.Tail{}
+	for i := range analysis.Get[tails.Answer](b.r).Tails {
+		if t := &analysis.Get[tails.Answer](b.r).Tails[i]; t.Scenario == cells.AllScenarios && t.ParamsM != nil && *t.ParamsM > 0 {
 			s := cells.Series{Backend: t.Backend, BatchSize: t.BatchSize}
-			tails[s] = append(tails[s], t)
+			bySeries[s] = append(bySeries[s], t)
 		}
 	}
-	shown := slices.DeleteFunc(slices.Clone(b.series), func(s cells.Series) bool { return tails[s] == nil })
+	shown := slices.DeleteFunc(slices.Clone(b.series), func(s cells.Series) bool { return bySeries[s] == nil })
 	shown, left := figure.First(shown, "backends")
 	f := figure.Figure{Kind: KindTails, Name: "tails"}
 	var x, y, tokens figure.Span
@@ -32,16 +33,16 @@ func (b *book) tailFigure() []figure.Figure {
 	for _, s := range shown {
 		for _, q := range []struct {
 			name   string
-			ratio  func(t *analysis.Tail) stats.Percentile
+			ratio  func(t *tails.Tail) stats.Percentile
 			hollow bool
 			look   figure.Look
 		}{
-			{"p99", func(t *analysis.Tail) stats.Percentile { return t.P99Ratio }, true, b.look(s).Stroke(1.1, 3, 2)},
-			{"p95", func(t *analysis.Tail) stats.Percentile { return t.P95Ratio }, false, b.look(s)},
+			{"p99", func(t *tails.Tail) stats.Percentile { return t.P99Ratio }, true, b.look(s).Stroke(1.1, 3, 2)},
+			{"p95", func(t *tails.Tail) stats.Percentile { return t.P95Ratio }, false, b.look(s)},
 		} {
 			l := figure.Layer{Look: q.look}
 			short, need, had := 0, 0, 0
-			for _, t := range tails[s] {
+			for _, t := range bySeries[s] {
 				r := q.ratio(t)
 				if r.Value == nil {
 					short++

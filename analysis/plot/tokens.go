@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/tails"
 	"llmscale/runner/record"
 )
 
@@ -18,8 +19,8 @@ func (b *book) tokenFigures() []figure.Figure {
 	var out []figure.Figure
 	for _, s := range b.series {
 		scenario := b.tokenScenario(s)
-		var lines []analysis.TokenSeries
-		for _, t := range b.r.Tokens {
+		var lines []tails.TokenSeries
+		for _, t := range analysis.Get[tails.Answer](b.r).Tokens {
 			if t.Backend == s.Backend && t.BatchSize == s.BatchSize && t.Scenario == scenario && len(t.MedianMS) > 1 {
 				lines = append(lines, t)
 			}
@@ -34,7 +35,7 @@ func (b *book) tokenFigures() []figure.Figure {
 func (b *book) tokenScenario(s cells.Series) string {
 	models := map[string]int{}
 	var names []string
-	for _, t := range b.r.Tokens {
+	for _, t := range analysis.Get[tails.Answer](b.r).Tokens {
 		if t.Backend == s.Backend && t.BatchSize == s.BatchSize && len(t.MedianMS) > 1 {
 			if models[t.Scenario]++; models[t.Scenario] == 1 {
 				names = append(names, t.Scenario)
@@ -56,8 +57,8 @@ func (b *book) tokenScenario(s cells.Series) string {
 	})
 }
 
-func tokenFigure(s cells.Series, scenario string, lines []analysis.TokenSeries) figure.Figure {
-	slices.SortStableFunc(lines, func(a, c analysis.TokenSeries) int { return cmp.Compare(value(a.ParamsM), value(c.ParamsM)) })
+func tokenFigure(s cells.Series, scenario string, lines []tails.TokenSeries) figure.Figure {
+	slices.SortStableFunc(lines, func(a, c tails.TokenSeries) int { return cmp.Compare(value(a.ParamsM), value(c.ParamsM)) })
 	models := " · " + count(len(lines), "model", "models")
 	lines, left := figure.Spread(lines, "models")
 	var x, y, calls figure.Span

@@ -11,10 +11,12 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/q/crosscheck"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/weights"
 	"llmscale/runner/record"
 )
@@ -51,19 +53,18 @@ func (w *writer) answer() {
 		return
 	}
 	d.Add(items)
-	judged := slices.ContainsFunc(w.r.Answers.FirstChange, func(c analysis.FirstChange) bool { return len(c.Steps) > 0 || c.Model != "" })
-	if judged && w.r.Answers.FirstChange[0].Rule != "" {
-		d.Fold("What counts as a change", doc.Paragraph(doc.Text(w.r.Answers.FirstChange[0].Rule)))
+	judged := slices.ContainsFunc(analysis.Get[firstchange.Answer](w.r).Answers.FirstChange, func(c firstchange.Change) bool { return len(c.Steps) > 0 || c.Model != "" })
+	if judged && analysis.Get[firstchange.Answer](w.r).Answers.FirstChange[0].Rule != "" {
+		d.Fold("What counts as a change", doc.Paragraph(doc.Text(analysis.Get[firstchange.Answer](w.r).Answers.FirstChange[0].Rule)))
 	}
 }
 
 // summary is the answer as a table, a row for each backend; those of which nothing
 // is known share one.
 func (w *writer) summary() {
-	a := w.r.Answers
 	t := doc.Table{Wrap: true, Head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
 	var keys []prose.Series
-	for _, c := range a.FirstChange {
+	for _, c := range analysis.Get[firstchange.Answer](w.r).Answers.FirstChange {
 		k := prose.Of(c.Backend, c.BatchSize)
 		row := []string{k.String(), aspects(orUnknown(c.Verdict)), "unknown", "unknown", "unknown", "unknown"}
 		if row[1] == "unknown" && c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
@@ -79,12 +80,12 @@ func (w *writer) summary() {
 			}
 			row[at] = exponentShort(s)
 		}
-		for _, t := range a.Tails {
+		for _, t := range analysis.Get[tails.Answer](w.r).Answers.Tails {
 			if t.Backend == k.Backend && t.BatchSize == k.BatchSize {
 				row[4] = doc.Text(strings.ReplaceAll(orUnknown(t.Verdict), "_", " "))
 			}
 		}
-		for _, f := range a.Feasibility {
+		for _, f := range analysis.Get[firstchange.Answer](w.r).Answers.Feasibility {
 			if f.Backend == k.Backend && f.BatchSize == k.BatchSize && f.Verdict != "unknown" {
 				row[5] = fmt.Sprintf("%d of %s", f.ModelsFailed+f.ModelsWaived, doc.Count(f.ModelsOK+f.ModelsFailed+f.ModelsWaived, "model", "models"))
 			}
@@ -170,7 +171,7 @@ func (w *writer) machine() string {
 	return s
 }
 
-func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
+func (w *writer) firstChangeSentence(c firstchange.Change, x string) string {
 	why := doc.Text(c.Why)
 	var s string
 	switch c.Verdict {
@@ -201,7 +202,7 @@ func (w *writer) firstChangeSentence(c analysis.FirstChange, x string) string {
 func aspects(s string) string { return doc.Text(doc.Join(strings.Split(s, "+"))) }
 
 // tailSentence leaves the worst ratio of an unknown trend to tailSentences.
-func (w *writer) tailSentence(t analysis.TailTrend, x string) string {
+func (w *writer) tailSentence(t tails.Trend, x string) string {
 	q := strings.ReplaceAll(t.Quantile, "_over_", "/")
 	if t.Verdict == "unknown" || t.Verdict == "" {
 		return fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", x, doc.Text(t.Why))
@@ -222,7 +223,7 @@ func (w *writer) tailSentence(t analysis.TailTrend, x string) string {
 	return s + "."
 }
 
-func (w *writer) feasibilitySentence(f analysis.FeasibilityAnswer, x string) string {
+func (w *writer) feasibilitySentence(f firstchange.Feasibility, x string) string {
 	largest := ""
 	if f.LargestOK != "" {
 		largest = fmt.Sprintf("the largest that ran whole is %s (%s)", doc.Text(f.LargestOK), doc.Params(f.LargestOKM))
@@ -304,7 +305,7 @@ func (w *writer) compareSentence() string {
 
 // tails has the table and the figure of tail ratios.
 func (w *writer) tails() {
-	if len(w.r.Tails) == 0 {
+	if len(analysis.Get[tails.Answer](w.r).Tails) == 0 {
 		return
 	}
 	w.doc.Section("Tails")
@@ -312,7 +313,7 @@ func (w *writer) tails() {
 	w.figures(plot.KindTails)
 	t := doc.Table{Head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50", "p95/p50 within calls"}}
 	per := doc.Table{Head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
-	for _, x := range w.r.Tails {
+	for _, x := range analysis.Get[tails.Answer](w.r).Tails {
 		row := []string{doc.Text(x.Model), series(x.Backend, x.BatchSize)}
 		if x.Scenario == cells.AllScenarios {
 			t.Rows = append(t.Rows, append(row, fmt.Sprint(x.N), doc.Quantile(x.P90Ratio), doc.Quantile(x.P95Ratio), doc.Quantile(x.P99Ratio), doc.NumberOf(x.P95InCalls)))

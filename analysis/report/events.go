@@ -8,6 +8,8 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/failures"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/prose"
 )
@@ -16,7 +18,7 @@ import (
 func (w *writer) firstChange() {
 	t := doc.Table{Head: []string{"<backend", "<from", "<to", "parameters (millions)", "size, times the one before", "decode, times the one before", "decode, times the smallest", "at least", "for each doubling", "p95/p50 within calls, times the least before", "at least", "failed cells", "<changed here"}}
 	var open doc.List
-	for _, c := range w.r.Answers.FirstChange {
+	for _, c := range analysis.Get[firstchange.Answer](w.r).Answers.FirstChange {
 		for _, s := range c.Steps {
 			failed := fmt.Sprint(s.Failed)
 			if s.Failed > 0 {
@@ -80,7 +82,7 @@ func (w *writer) ollama() {
 // failures lists what did not run, with reasons.
 func (w *writer) failures() {
 	w.doc.Section("What failed or did not fit")
-	if len(w.r.Failed) == 0 {
+	if len(analysis.Get[failures.Answer](w.r).Failed) == 0 {
 		if w.r.Counts.Used == 0 {
 			w.doc.Say("Unknown: no record says that a cell ran or failed.")
 			return
@@ -94,7 +96,7 @@ func (w *writer) failures() {
 	}
 	t := doc.Table{Wrap: true, Head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<status", "failed calls", "ok calls", "<reason"}}
 	var stderr strings.Builder
-	for _, f := range w.r.Failed {
+	for _, f := range analysis.Get[failures.Answer](w.r).Failed {
 		reason := doc.Clean(f.Reason)
 		if f.Signal != "" {
 			reason = strings.TrimPrefix(reason+"; signal "+f.Signal, "; ")

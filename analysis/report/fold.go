@@ -7,22 +7,26 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/tails"
 	"llmscale/runner/record"
 )
 
 // someSeries stands in a sentence for the backends that it is about.
 const someSeries = prose.Some
 
-func (w *writer) folder() *prose.Folder { return &prose.Folder{Total: len(w.r.Answers.FirstChange)} }
+func (w *writer) folder() *prose.Folder {
+	return &prose.Folder{Total: len(analysis.Get[firstchange.Answer](w.r).Answers.FirstChange)}
+}
 
 // allSeries names backends: "all 7 backends" where none of the run's is missing.
 func (w *writer) allSeries(all []prose.Series) string { return w.folder().Names(all) }
 
 func (w *writer) firstChangeSentences() doc.List {
 	f := w.folder()
-	for _, c := range w.r.Answers.FirstChange {
+	for _, c := range analysis.Get[firstchange.Answer](w.r).Answers.FirstChange {
 		f.Add(prose.Of(c.Backend, c.BatchSize), w.firstChangeSentence(c, someSeries))
 	}
 	return f.List()
@@ -30,7 +34,7 @@ func (w *writer) firstChangeSentences() doc.List {
 
 func (w *writer) feasibilitySentences() doc.List {
 	f := w.folder()
-	for _, x := range w.r.Answers.Feasibility {
+	for _, x := range analysis.Get[firstchange.Answer](w.r).Answers.Feasibility {
 		f.Add(prose.Of(x.Backend, x.BatchSize), w.feasibilitySentence(x, someSeries))
 	}
 	return f.List()
@@ -100,8 +104,8 @@ func noSlope(s scaling.SlopeAnswer) bool {
 // it is about.
 func (w *writer) tailSentences() doc.List {
 	f := w.folder()
-	worst := map[string]analysis.TailTrend{}
-	for _, t := range w.r.Answers.Tails {
+	worst := map[string]tails.Trend{}
+	for _, t := range analysis.Get[tails.Answer](w.r).Answers.Tails {
 		s := w.tailSentence(t, someSeries)
 		f.Add(prose.Of(t.Backend, t.BatchSize), s)
 		if t.Verdict != "unknown" && t.Verdict != "" || t.WorstRatio == nil {

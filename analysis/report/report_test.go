@@ -19,6 +19,7 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/plot/plottest"
+	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
 )
@@ -276,7 +277,7 @@ func TestHostileText(t *testing.T) {
 	s.Backends = []plottest.Backend{{Name: "<b>|back&end</b>", Kind: "native", Speed: 1, BytesFactor: 1}}
 	r := s.Result()
 	r.RunName = "run <img src=x onerror=alert(1)> | &"
-	r.Failed = []analysis.FailedCell{{Backend: evil[1], Model: evil[0], Scenario: evil[3], Status: "crashed", Reason: evil[4], Stderr: []string{"```", "</pre><script>", "# x"}}}
+	analysis.Get[failures.Answer](r).Failed = []failures.Cell{{Subject: cells.Subject{Backend: evil[1], Model: evil[0]}, Scenario: evil[3], Status: "crashed", Reason: evil[4], Stderr: []string{"```", "</pre><script>", "# x"}}}
 	for _, e := range evil {
 		r.Said = append(r.Said, analysis.Said{Backend: "b", Model: e, Scenario: e, Prompt: e, Output: e + strings.Repeat(" long", 100)})
 	}

@@ -17,6 +17,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -194,7 +195,7 @@ func (r rates) right() int { return r.n - r.untrue - r.missed - r.unknown }
 
 // judge counts one answer: untrue where any aspect is said to change where it has
 // not; missed where a change is not said, or said of too large a model.
-func (r *rates) judge(l ladderOf, c analysis.FirstChange) {
+func (r *rates) judge(l ladderOf, c firstchange.Change) {
 	index := func(model string) int {
 		for i := range l.sizes {
 			if fmt.Sprintf("m%02d", i) == model {
@@ -232,7 +233,7 @@ func (r *rates) judge(l ladderOf, c analysis.FirstChange) {
 }
 
 // said is what the report must hold about an answer.
-func said(c analysis.FirstChange) string {
+func said(c firstchange.Change) string {
 	switch c.Verdict {
 	case "unknown":
 		return "What changes first on cpu as models grow is **unknown**"
@@ -299,7 +300,7 @@ func TestErrorRates(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					c := r.Answers.FirstChange[0]
+					c := analysis.Get[firstchange.Answer](r).Answers.FirstChange[0]
 					got[k].judge(l, c)
 					if i%20 == 0 {
 						if md, err := compose(r, nil).Markdown(""); err != nil || !strings.Contains(md, said(c)) {
@@ -366,12 +367,12 @@ func TestMadeUpFromDisk(t *testing.T) {
 	if len(run.Rows) != len(rows) {
 		t.Fatalf("%d of %d records", len(run.Rows), len(rows))
 	}
-	answer := func(run *runs.Run) analysis.FirstChange {
+	answer := func(run *runs.Run) firstchange.Change {
 		r, err := analysis.Analyze(run, cells.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return r.Answers.FirstChange[0]
+		return analysis.Get[firstchange.Answer](r).Answers.FirstChange[0]
 	}
 	fromDisk, built := answer(run), answer(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows})
 	if !reflect.DeepEqual(fromDisk, built) || !slices.Contains([]string{"latency"}, built.Verdict) {

@@ -7,7 +7,9 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -35,8 +37,8 @@ func (s Shape) answers(r *analysis.Result, fits *scaling.Answer, b Backend) {
 		}
 		fits.Answers.Slopes = append(fits.Answers.Slopes, a)
 	}
-	t := analysis.TailTrend{Backend: b.Name, BatchSize: 1, Verdict: "unknown", Why: "fewer than 3 models with enough tokens"}
-	for _, x := range r.Tails {
+	t := tails.Trend{Series: cells.Series{Backend: b.Name, BatchSize: 1}, Verdict: "unknown", Why: "fewer than 3 models with enough tokens"}
+	for _, x := range analysis.Get[tails.Answer](r).Tails {
 		if x.Backend == b.Name && x.Scenario == cells.AllScenarios && x.P99Ratio.Value != nil {
 			if t.NModels++; t.NModels == 1 {
 				t.SmallestModel, t.SmallestRatio = x.Model, x.P99Ratio.Value
@@ -50,9 +52,9 @@ func (s Shape) answers(r *analysis.Result, fits *scaling.Answer, b Backend) {
 	if t.NModels >= 3 {
 		t.Quantile, t.Rho, t.P, t.Verdict, t.Why = "p99_over_p50", new(0.22), new(0.57), "no_trend", "Spearman p is above 0.05"
 	}
-	r.Answers.Tails = append(r.Answers.Tails, t)
+	analysis.Get[tails.Answer](r).Answers.Tails = append(analysis.Get[tails.Answer](r).Answers.Tails, t)
 
-	f := analysis.FeasibilityAnswer{Backend: b.Name, BatchSize: 1, Verdict: "all_ran"}
+	f := firstchange.Feasibility{Series: cells.Series{Backend: b.Name, BatchSize: 1}, Verdict: "all_ran"}
 	for _, m := range s.Models {
 		switch {
 		case m.Fails == "":
@@ -69,25 +71,25 @@ func (s Shape) answers(r *analysis.Result, fits *scaling.Answer, b Backend) {
 	if len(s.Models) == 0 {
 		f.Verdict = "unknown"
 	}
-	r.Answers.Feasibility = append(r.Answers.Feasibility, f)
+	analysis.Get[firstchange.Answer](r).Answers.Feasibility = append(analysis.Get[firstchange.Answer](r).Answers.Feasibility, f)
 
-	c := analysis.FirstChange{Backend: b.Name, BatchSize: 1, Verdict: "unknown", Unknown: []string{"latency", "tails"}, Why: "fewer than two sizes ran", Rule: "made up"}
+	c := firstchange.Change{Series: cells.Series{Backend: b.Name, BatchSize: 1}, Verdict: "unknown", Unknown: []string{"latency", "tails"}, Why: "fewer than two sizes ran", Rule: "made up"}
 	if f.ModelsOK > 1 {
 		x, y := s.Models[0], s.Models[1]
 		c.Verdict, c.AmongSeen, c.Unknown = "latency", "latency", nil
 		c.Base, c.BaseM, c.Before, c.Model, c.ParamsM, c.StepRatio = x.Name, &s.Models[0].ParamsM, x.Name, y.Name, &s.Models[1].ParamsM, new(y.ParamsM/x.ParamsM)
 		times, step := y.TokenMS/x.TokenMS, y.ParamsM/x.ParamsM
 		c.Why = fmt.Sprintf("decode on %s takes %.2f times as long as on %s, the smallest measured, at %.3g times its size (1.55 times for each doubling of size); no size between the two was measured, so that it may have happened anywhere between them", y.Name, times, x.Name, step)
-		c.Aspects = []analysis.AspectChange{
+		c.Aspects = []firstchange.AspectChange{
 			{Aspect: "latency", Verdict: "changed", Model: y.Name, ParamsM: c.ParamsM, Why: c.Why},
 			{Aspect: "tails", Verdict: "not_shown", Why: "p95/p50 of the token times within a call is at most 1.02 times the least of the smaller models, on " + y.Name + ", and a change is more than 1.25 times"},
 			{Aspect: "feasibility", Verdict: "not_shown", Why: "no model failed for its size"},
 		}
-		c.Steps = []analysis.ChangeStep{{From: x.Name, To: y.Name, ParamsM: c.ParamsM, SizeGrowth: &step, SizeTotal: &step, LatencyGrowth: &times, LatencyTotal: &times,
+		c.Steps = []firstchange.ChangeStep{{From: x.Name, To: y.Name, ParamsM: c.ParamsM, SizeGrowth: &step, SizeTotal: &step, LatencyGrowth: &times, LatencyTotal: &times,
 			LatencyDoubling: new(math.Pow(times, math.Ln2/math.Log(step))), TailRise: new(1.02), Changed: []string{"latency"}}}
 		c.Rule = "latency: decode more than 2 times that of the smallest model; tails: p95/p50 within a call more than 1.25 times the least of the smaller models; feasibility: a cell fails"
 	}
-	r.Answers.FirstChange = append(r.Answers.FirstChange, c)
+	analysis.Get[firstchange.Answer](r).Answers.FirstChange = append(analysis.Get[firstchange.Answer](r).Answers.FirstChange, c)
 }
 
 func manifest(s Shape) runs.Manifest {

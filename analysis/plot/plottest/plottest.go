@@ -14,8 +14,11 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/failures"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/summary"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -77,7 +80,7 @@ func (s Shape) Result() *analysis.Result {
 		Axis:    cells.Axis{Name: "params_total", Unit: "million parameters", Label: "total parameters (millions)"},
 	}
 	r.Manifest = manifest(s)
-	r.Asked = append(r.Asked, &summary.Answer{})
+	r.Asked = append(r.Asked, &summary.Answer{}, &tails.Answer{}, &failures.Answer{}, &firstchange.Answer{})
 	for _, b := range s.Backends {
 		for _, m := range s.Models {
 			s.model(r, b, m, rng)
@@ -116,7 +119,7 @@ func (s Shape) Result() *analysis.Result {
 	if calls > 0 {
 		analysis.Get[summary.Answer](r).Phases = &summary.PhaseSum{N: calls, MedianPercent: 0.02, LargestPercent: 0.31, Where: s.Backends[0].Name + " " + s.Models[0].Name + " " + s.Scenarios[0].Name}
 	}
-	for _, f := range r.Failed {
+	for _, f := range analysis.Get[failures.Answer](r).Failed {
 		r.Counts.Repetitions.Final += s.Reps
 		r.Counts.ByStatus[f.Status] += 3 * f.Calls
 	}
@@ -132,13 +135,13 @@ func (s Shape) model(r *analysis.Result, b Backend, m Model, rng *rand.Rand) {
 	})
 	for _, sc := range s.Scenarios {
 		if m.Fails != "" {
-			r.Failed = append(r.Failed, analysis.FailedCell{Backend: b.Name, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM, Scenario: sc.Name,
+			analysis.Get[failures.Answer](r).Failed = append(analysis.Get[failures.Answer](r).Failed, failures.Cell{Subject: cells.Subject{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM}, Scenario: sc.Name,
 				Status: m.Fails, Reason: "needs 9.3 GiB, 7.1 GiB are free", Signal: "killed", Stderr: []string{"ggml_aligned_malloc: insufficient memory"}, Calls: s.Reps + 1})
 			continue
 		}
 		step := m.TokenMS / b.Speed
 		latency := map[string][]float64{}
-		tok := analysis.TokenSeries{Backend: b.Name, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM, Scenario: sc.Name, Reps: s.Reps,
+		tok := tails.TokenSeries{Subject: cells.Subject{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM}, Scenario: sc.Name, Reps: s.Reps,
 			MedianMS: make([]float64, s.GenTokens), MinMS: make([]float64, s.GenTokens), MaxMS: make([]float64, s.GenTokens), CountAt: make([]int, s.GenTokens)}
 		at := make([][]float64, s.GenTokens)
 		for range s.Reps {
@@ -161,8 +164,8 @@ func (s Shape) model(r *analysis.Result, b Backend, m Model, rng *rand.Rand) {
 			tok.PooledMS = append(tok.PooledMS, v...)
 		}
 		if !b.NoTokens {
-			r.Tokens = append(r.Tokens, tok)
-			r.Tails = append(r.Tails, tail(tok))
+			analysis.Get[tails.Answer](r).Tokens = append(analysis.Get[tails.Answer](r).Tokens, tok)
+			analysis.Get[tails.Answer](r).Tails = append(analysis.Get[tails.Answer](r).Tails, tail(tok))
 		}
 		for _, mode := range record.Modes {
 			v := latency[mode]
@@ -228,8 +231,8 @@ func (s Shape) join(r *analysis.Result) {
 			analysis.Get[summary.Answer](r).DecodeFractions = append(analysis.Get[summary.Answer](r).DecodeFractions, summary.DecodeFraction{Subject: cells.Subject{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM},
 				Scenario: cells.AllScenarios, GenTokens: new(float64(s.GenTokens)), PrefillMS: &p, DecodeMS: geo[record.ModeDecode], E2EMS: geo[record.ModeE2E],
 				Fraction: geo[record.ModeDecode] / geo[record.ModeE2E]})
-			all := analysis.TokenSeries{Backend: b.Name, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM, Scenario: cells.AllScenarios}
-			for _, t := range r.Tokens {
+			all := tails.TokenSeries{Subject: cells.Subject{Backend: b.Name, BackendKind: b.Kind, BatchSize: 1, Model: m.Name, ParamsM: &m.ParamsM}, Scenario: cells.AllScenarios}
+			for _, t := range analysis.Get[tails.Answer](r).Tokens {
 				if t.Backend == b.Name && t.Model == m.Name {
 					mid := median(t.PooledMS)
 					for _, v := range t.PooledMS {
@@ -241,13 +244,13 @@ func (s Shape) join(r *analysis.Result) {
 				t := tail(all)
 				t.P50MS, t.MaxMS = nil, nil
 				t.P90MS, t.P95MS, t.P99MS = stats.Percentile{}, stats.Percentile{}, stats.Percentile{}
-				r.Tails = append(r.Tails, t)
+				analysis.Get[tails.Answer](r).Tails = append(analysis.Get[tails.Answer](r).Tails, t)
 			}
 		}
 	}
 }
 
-func tail(t analysis.TokenSeries) analysis.Tail {
+func tail(t tails.TokenSeries) tails.Tail {
 	sorted := slices.Sorted(slices.Values(t.PooledMS))
 	mid := stat.Quantile(0.5, stat.LinInterp, sorted, nil)
 	at := func(p float64, need int, unit float64) stats.Percentile {
@@ -257,7 +260,7 @@ func tail(t analysis.TokenSeries) analysis.Tail {
 		}
 		return out
 	}
-	return analysis.Tail{Backend: t.Backend, BatchSize: t.BatchSize, Model: t.Model, ParamsM: t.ParamsM, Scenario: t.Scenario, N: len(sorted), P50MS: &mid,
+	return tails.Tail{Subject: t.Subject, Scenario: t.Scenario, N: len(sorted), P50MS: &mid,
 		P90MS: at(.9, 64, 1), P95MS: at(.95, 130, 1), P99MS: at(.99, 662, 1), MaxMS: new(sorted[len(sorted)-1]),
 		P90Ratio: at(.9, 64, mid), P95Ratio: at(.95, 130, mid), P99Ratio: at(.99, 662, mid)}
 }

@@ -1,4 +1,4 @@
-package analysis
+package firstchange
 
 import (
 	"fmt"
@@ -12,7 +12,60 @@ import (
 	"llmscale/runner/record"
 )
 
-// The rule of FirstChange. The factors are a choice, not a law: small enough to
+// Change says what changed first along the sizes of one backend. Rule
+// states the thresholds in words.
+type Change struct {
+	cells.Series
+	Verdict   string         `json:"verdict"`     // latency, tails, feasibility, joined by "+" when at one step; none; unknown
+	AmongSeen string         `json:"among_known"` // the same, leaving aside the aspects that are unknown
+	Unknown   []string       `json:"unknown"`     // aspects of which it is open whether they had changed by then
+	Base      string         `json:"base_model"`  // the smallest model, which decode times are compared with
+	BaseM     *float64       `json:"base_params_millions"`
+	Model     string         `json:"model"` // the model at which it changed
+	ParamsM   *float64       `json:"params_millions"`
+	Before    string         `json:"before_model"` // the next smaller one: the change lies between the two
+	StepRatio *float64       `json:"step_size_ratio"`
+	Rule      string         `json:"rule"`
+	Why       string         `json:"why"`
+	Aspects   []AspectChange `json:"aspects"` // latency, tails and feasibility, each over all sizes
+	Steps     []ChangeStep   `json:"steps"`
+}
+
+// AspectChange says where one aspect changed, whether or not it came first.
+type AspectChange struct {
+	Aspect  string   `json:"aspect"`
+	Verdict string   `json:"verdict"` // changed, not_shown or unknown
+	Model   string   `json:"model"`   // the first model that changed it
+	ParamsM *float64 `json:"params_millions"`
+	Why     string   `json:"why"`
+}
+
+// ChangeStep goes from one size to the next larger. Growth is relative to the
+// model before, Total to the smallest one.
+type ChangeStep struct {
+	From        string   `json:"from"`
+	To          string   `json:"to"`
+	ParamsM     *float64 `json:"params_millions"` // of To
+	SizeGrowth  *float64 `json:"size_growth"`
+	SizeTotal   *float64 `json:"size_total"`
+	TailGrowth  *float64 `json:"tail_growth"` // ratio of the p95/p50 within calls
+	TailTotal   *float64 `json:"tail_total"`
+	TailRise    *float64 `json:"tail_rise"`      // p95/p50 within calls over the least among the smaller models that can be judged
+	TailRiseLow *float64 `json:"tail_rise_low"`  // its lower bound, with what processes may differ by, corrected for all comparisons of the walk
+	TailFrom    string   `json:"tail_rise_from"` // the model with that least ratio
+
+	LatencyGrowth   *float64 `json:"latency_growth"` // decode, ratio of geomeans
+	LatencyTotal    *float64 `json:"latency_total"`
+	LatencyLow      *float64 `json:"latency_total_low"`    // its lower bound, with what processes may differ by, corrected for all comparisons of the walk
+	LatencyDoubling *float64 `json:"latency_per_doubling"` // factor for each doubling of size, from the smallest model to To
+
+	Failed       int      `json:"failed_cells"` // cells of To that did not fit, crashed or timed out
+	FailedStatus string   `json:"failed_status"`
+	Changed      []string `json:"changed"` // aspects that crossed their threshold here for the first time
+	Open         []string `json:"open"`    // why aspects could not be judged here
+}
+
+// The rule of Change. The factors are a choice, not a law: small enough to
 // matter to a user.
 //
 // Decode times are compared with the smallest model, because growth adds up over
@@ -37,7 +90,7 @@ const (
 	coarseStep = 4.0
 )
 
-var firstChangeRule = fmt.Sprintf("Models of one backend by rising size; sizes less than %g times apart count as one. "+
+var rule = fmt.Sprintf("Models of one backend by rising size; sizes less than %g times apart count as one. "+
 	"Latency has changed at the first model whose decode time (geometric mean of the scenario medians) is shown to be more than %g times the smallest model's. "+
 	"Tails have changed at the first model whose p95/p50 of the token times, each relative to the median of its call, is shown to be more than %g times the least among all smaller models; where even that least is %g or more, a model of %g or more is not judged. "+
 	"Shown means that the lower bound of the ratio exceeds the factor; in %g %% of runs one such claim may be wrong. The bound has the scatter of the calls, which are of one process for each model, and allows %g %% for what processes differ by. "+
@@ -45,12 +98,12 @@ var firstChangeRule = fmt.Sprintf("Models of one backend by rising size; sizes l
 	"The first model at which one of these holds decides. A model with fewer than %d repetitions of a scenario is not judged. "+
 	"Where it stays open whether another aspect had changed by then, the answer is unknown.", sizeStep, latencyFactor, tailFactor, unsteady, tailFactor, math.Round(200*walkError), 100*stats.ProcessSD, changeReps)
 
-// The aspects of FirstChange, in the order in which they are named.
+// The aspects of Change, in the order in which they are named.
 var aspects = []string{"latency", "tails", "feasibility"}
 
-// firstChange walks up the sizes of a series, by firstChangeRule.
-func (a *analyzer) firstChange(s cells.Series) FirstChange {
-	out := FirstChange{Backend: s.Backend, BatchSize: s.BatchSize, Rule: firstChangeRule, Verdict: "unknown", AmongSeen: "unknown"}
+// firstChange walks up the sizes of a series, by rule.
+func (a *asker) change(s cells.Series) Change {
+	out := Change{Series: s, Rule: rule, Verdict: "unknown", AmongSeen: "unknown"}
 	all, notes := a.sizes(s)
 	if len(all) > 0 && all[0].failed > 0 {
 		return a.smallestFailed(out, all, notes)
@@ -128,7 +181,7 @@ func (a *analyzer) firstChange(s cells.Series) FirstChange {
 	}
 	out.Aspects = aspectChanges(first, open, out.Steps, all)
 	if r := out.StepRatio; r != nil && *r > coarseStep && out.Verdict != "unknown" {
-		a.Warn("coarse_step", s.Backend, fmt.Sprintf("the change of %s lies between %s and %s, %.3g times the size: where in that step is not known, and a step of that size could hardly be without a change",
+		a.out.Warn("coarse_step", s.Backend, fmt.Sprintf("the change of %s lies between %s and %s, %.3g times the size: where in that step is not known, and a step of that size could hardly be without a change",
 			strings.ReplaceAll(out.Verdict, "+", " and "), out.Before, out.Model, *r), "measure sizes between the two; a synthesised model takes a line in the config")
 	}
 	return out
@@ -187,7 +240,7 @@ func decisive(step ChangeStep, prev *sized, smallest bool, first map[string]*Asp
 // smallestFailed is the answer where even the smallest model failed: no memory is
 // an answer; a crash or a timeout of everything is more likely a fault of build
 // or configuration.
-func (a *analyzer) smallestFailed(out FirstChange, all []*sized, notes []string) FirstChange {
+func (a *asker) smallestFailed(out Change, all []*sized, notes []string) Change {
 	z := all[0]
 	out.Base, out.BaseM = z.model.Name, z.model.ParamsMillions
 	if z.status == record.StatusOOM {

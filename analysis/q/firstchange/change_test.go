@@ -1,4 +1,4 @@
-package analysis
+package firstchange
 
 import (
 	"slices"
@@ -8,9 +8,21 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/failures"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
+
+// asked asks made-up records what changes first.
+func asked(t *testing.T, rows []runs.Row, opt cells.Options) *Answer {
+	t.Helper()
+	set, err := cells.New(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Ask(set, tails.Ask(set), failures.Ask(set))
+}
 
 // TestFirstChange has each aspect change first, and evidence missing.
 func TestFirstChange(t *testing.T) {
@@ -70,20 +82,22 @@ func TestFirstChange(t *testing.T) {
 	} {
 		p := celltest.Ladder
 		c.change(&p)
-		r := analyzed(p, t, cells.Options{Bootstrap: -1})
+		set := celltest.Set(t, p.Rows(1))
+		failed := failures.Ask(set)
+		r := Ask(set, tails.Ask(set), failed)
 		got := r.Answers.FirstChange[0]
 		if got.Verdict != c.verdict || got.AmongSeen != c.known || got.Model != c.model || got.Rule == "" || got.Why == "" {
 			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
 		}
 		if c.name == "out of memory" {
-			want := FeasibilityAnswer{Backend: "cpu", BatchSize: 1, ModelsOK: 6, ModelsFailed: 2, LargestOK: "m05", LargestOKM: new(160.0),
+			want := Feasibility{Series: cells.Series{Backend: "cpu", BatchSize: 1}, ModelsOK: 6, ModelsFailed: 2, LargestOK: "m05", LargestOKM: new(160.0),
 				SmallestFailed: "m06", SmallestFailM: new(320.0), Status: "oom", Verdict: "some_failed"}
 			if g := r.Answers.Feasibility[0]; g.LargestOK != want.LargestOK || *g.LargestOKM != 160 || g.SmallestFailed != "m06" ||
 				*g.SmallestFailM != 320 || g.Status != "oom" || g.Verdict != "some_failed" || g.ModelsOK != 6 || g.ModelsFailed != 2 {
 				t.Errorf("feasibility %+v, want %+v", g, want)
 			}
-			if len(r.Failed) != 4 || r.Failed[0].Calls != 8 || r.Failed[0].Reason != "no room" || r.Failed[0].Signal != "SIGKILL" {
-				t.Errorf("failed %+v", r.Failed)
+			if len(failed.Failed) != 4 || failed.Failed[0].Calls != 8 || failed.Failed[0].Reason != "no room" || failed.Failed[0].Signal != "SIGKILL" {
+				t.Errorf("failed %+v", failed.Failed)
 			}
 		}
 	}
@@ -131,10 +145,7 @@ func TestFirstChangeNoise(t *testing.T) {
 	} {
 		rows := c.plan.Rows(1)
 		c.change(rows)
-		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := asked(t, rows, cells.Options{Bootstrap: -1})
 		got := r.Answers.FirstChange[0]
 		if got.Verdict != c.verdict || got.AmongSeen != c.known || got.Model != c.model || !strings.Contains(got.Why, c.why) {
 			t.Errorf("%s: %s (%s) at %q, want %s (%s) at %q; %s", c.name, got.Verdict, got.AmongSeen, got.Model, c.verdict, c.known, c.model, got.Why)
@@ -152,12 +163,12 @@ func TestFirstChangeNoise(t *testing.T) {
 // TestFirstChangeWords: the sentence has sizes and factors, and a coarse step is
 // warned of.
 func TestFirstChangeWords(t *testing.T) {
-	r := analyzed(celltest.Ladder, t, cells.Options{Bootstrap: -1})
+	r := asked(t, celltest.Ladder.Rows(1), cells.Options{Bootstrap: -1})
 	c := r.Answers.FirstChange[0]
 	if want := "decode on m02 (20 million parameters) takes 3.03 times (at least 2.81) as long as on m00 (5 million parameters), the smallest measured, at 4 times its size (1.74 times for each doubling of size); not yet on m01 (10 million parameters), the size before"; c.Why != want {
 		t.Errorf("%s\nwant %s", c.Why, want)
 	}
-	if c.Base != "m00" || c.Before != "m01" || *c.StepRatio != 2 || slices.Contains(celltest.Codes(r.Warnings), "coarse_step") {
+	if c.Base != "m00" || c.Before != "m01" || *c.StepRatio != 2 || slices.Contains(celltest.Codes(r.Warnings()), "coarse_step") {
 		t.Errorf("%+v", c)
 	}
 	var got []string
@@ -175,17 +186,14 @@ func TestFirstChangeWords(t *testing.T) {
 			run.Rows = append(run.Rows, x)
 		}
 	}
-	r, err := Analyze(run, cells.Options{Bootstrap: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(r.Warnings, func(w finding.Warning) bool { return w.Code == "coarse_step" })
-	if c := r.Answers.FirstChange[0]; i < 0 || !strings.Contains(r.Warnings[i].Text, "the change of latency lies between m00 and m05, 32 times the size") || !strings.Contains(c.Why, "no size between the two was measured") {
-		t.Errorf("%s; %v", c.Why, celltest.Codes(r.Warnings))
+	r = asked(t, run.Rows, cells.Options{Bootstrap: -1})
+	i := slices.IndexFunc(r.Warnings(), func(w finding.Warning) bool { return w.Code == "coarse_step" })
+	if c := r.Answers.FirstChange[0]; i < 0 || !strings.Contains(r.Warnings()[i].Text, "the change of latency lies between m00 and m05, 32 times the size") || !strings.Contains(c.Why, "no size between the two was measured") {
+		t.Errorf("%s; %v", c.Why, celltest.Codes(r.Warnings()))
 	}
 	// The axis of the fits is no matter of this answer.
 	for _, axis := range []string{"params_non_embedding", "bytes_per_token"} {
-		if other := analyzed(celltest.Ladder, t, cells.Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
+		if other := asked(t, celltest.Ladder.Rows(1), cells.Options{Bootstrap: -1, XAxis: axis}).Answers.FirstChange[0]; other.Why != c.Why {
 			t.Errorf("%s: %s", axis, other.Why)
 		}
 	}
@@ -220,10 +228,7 @@ func TestFirstChangeSizes(t *testing.T) {
 		if c.change != nil {
 			c.change(&p)
 		}
-		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: celltest.Resize(p.Rows(1), c.sizes...)}, cells.Options{Bootstrap: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := asked(t, celltest.Resize(p.Rows(1), c.sizes...), cells.Options{Bootstrap: -1})
 		got := r.Answers.FirstChange[0]
 		if got.Verdict != c.verdict || got.Model != c.at || got.Before != c.before || !strings.Contains(got.Why, c.why) {
 			t.Errorf("%s: %s at %q after %q, want %s at %q after %q; %s", c.name, got.Verdict, got.Model, got.Before, c.verdict, c.at, c.before, got.Why)
@@ -245,10 +250,7 @@ func TestFirstChangeEqualTimes(t *testing.T) {
 			}
 			rows[i].LatencyMS, rows[i].KVDecodeMS = &ms, &ms
 		}
-		r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := asked(t, rows, cells.Options{Bootstrap: -1})
 		if got := r.Answers.FirstChange[0]; got.Verdict != verdict {
 			t.Errorf("%g times: %s, want %s; %s", factor, got.Verdict, verdict, got.Why)
 		}

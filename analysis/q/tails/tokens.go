@@ -1,4 +1,4 @@
-package analysis
+package tails
 
 import (
 	"math"
@@ -12,9 +12,46 @@ import (
 	"llmscale/runner/record"
 )
 
+// TokenSeries is decode time by position in the answer, for one backend x model
+// x scenario.
+type TokenSeries struct {
+	cells.Subject
+	Scenario string    `json:"scenario"`
+	Reps     int       `json:"n_reps"`    // calls that had token times
+	MedianMS []float64 `json:"median_ms"` // by position, over the calls that reached it
+	MinMS    []float64 `json:"min_ms"`
+	MaxMS    []float64 `json:"max_ms"`
+	CountAt  []int     `json:"n_at"` // calls that reached the position
+	PooledMS []float64 `json:"-"`    // every token of every call, in run order; runs.jsonl keeps them on disk
+}
+
+// Tail compares slow tokens with the middle one. For AllScenarios each token is
+// taken relative to its scenario's median, so the times are nil and the ratios
+// are quantiles of those relative times.
+type Tail struct {
+	cells.Subject
+	Scenario string           `json:"scenario"` // or AllScenarios
+	N        int              `json:"n_tokens"`
+	P50MS    *float64         `json:"p50_ms"`
+	P90MS    stats.Percentile `json:"p90_ms"`
+	P95MS    stats.Percentile `json:"p95_ms"`
+	P99MS    stats.Percentile `json:"p99_ms"`
+	MaxMS    *float64         `json:"max_ms"`
+	P90Ratio stats.Percentile `json:"p90_over_p50"`
+	P95Ratio stats.Percentile `json:"p95_over_p50"`
+	P99Ratio stats.Percentile `json:"p99_over_p50"`
+
+	// Over AllScenarios: p95/p50 of the tokens of all calls, each relative to the
+	// median of its own call, so that a call that is slow as a whole is no tail. nil
+	// where a p95 has too few tokens without the longest call.
+	Calls        int      `json:"calls"`
+	P95InCalls   *float64 `json:"p95_over_p50_in_calls"`
+	P95InCallsSE *float64 `json:"p95_over_p50_in_calls_log_se"` // of its logarithm: jackknife over the calls, which are of one process
+}
+
 // tokens gathers the decode steps of each cell, by position and pooled, and the
 // ratio of slow ones to the middle one.
-func (a *analyzer) tokens() {
+func (a *asker) tokens() {
 	for _, s := range a.Series {
 		for _, m := range a.ModelsOf(s.Backend) {
 			var relative []float64 // each token over its scenario's median
@@ -29,8 +66,8 @@ func (a *analyzer) tokens() {
 				if !ok {
 					continue
 				}
-				t.Backend, t.BatchSize, t.Model, t.ParamsM, t.Scenario = s.Backend, s.BatchSize, m.Name, m.ParamsMillions, sc
-				a.res.Tokens = append(a.res.Tokens, t)
+				t.Subject, t.Scenario = s.Of(m), sc
+				a.out.Tokens = append(a.out.Tokens, t)
 
 				pool := stats.Sorted(t.PooledMS)
 				tail := tailOf(pool, true)
@@ -58,8 +95,8 @@ func (a *analyzer) tokens() {
 				mine = append(mine, all)
 			}
 			for _, t := range mine {
-				t.Backend, t.BatchSize, t.Model, t.ParamsM = s.Backend, s.BatchSize, m.Name, m.ParamsMillions
-				a.res.Tails = append(a.res.Tails, t)
+				t.Subject = s.Of(m)
+				a.out.Tails = append(a.out.Tails, t)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package analysis
+package firstchange
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/failures"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 	"llmscale/runner/record"
@@ -17,7 +19,7 @@ type sized struct {
 	model  *cells.Model
 	decode *float64       // geomean ms
 	log    stats.Estimate // of decode's logarithm; where there is a decode
-	tail   *Tail          // over all scenarios; nil: no token times
+	tail   *tails.Tail    // over all scenarios; nil: no token times
 	p95    *float64       // p95/p50 within its calls; nil: too few tokens
 	doubt  string         // why its times cannot be judged
 	failed int            // cells of which the size is at fault
@@ -50,13 +52,13 @@ func (z *sized) larger(y *sized) bool {
 
 // sizes lists the models of known size that were measured or that failed for
 // their size; notes has the other failures.
-func (a *analyzer) sizes(s cells.Series) (out []*sized, notes []string) {
+func (a *asker) sizes(s cells.Series) (out []*sized, notes []string) {
 	whole := a.WholeSet(s, record.ModeDecode) // the mean of a model that ran in others is of other work
 	for _, m := range a.ModelsOf(s.Backend) {
 		if m.ParamsMillions == nil {
 			continue
 		}
-		z := &sized{model: m, empty: !a.Measured(s, m.Name), tail: a.overall(s, m.Name)}
+		z := &sized{model: m, empty: !a.Measured(s, m.Name), tail: a.tails.Overall(s, m.Name)}
 		if g := a.Aggregate(s, m.Name, record.ModeDecode); g != nil && slices.Equal(g.Scenarios, whole) {
 			z.decode = new(g.GeomeanMS)
 		}
@@ -112,7 +114,7 @@ func doubtOf(c *cells.Cell) string {
 
 // notOfSize says why a failed cell is no matter of size: a limit or a path in the
 // config, a damaged file, a killed process. "" if it may be one.
-func (a *analyzer) notOfSize(s cells.Series, m *cells.Model, f FailedCell) string {
+func (a *asker) notOfSize(s cells.Series, m *cells.Model, f failures.Cell) string {
 	if f.OKCalls > 0 && f.Status != record.StatusOOM {
 		return statusWord(f.Status) + " after calls that went well"
 	}
@@ -120,7 +122,7 @@ func (a *analyzer) notOfSize(s cells.Series, m *cells.Model, f FailedCell) strin
 		if l == m || l.ParamsMillions == nil || sizeStep**l.ParamsMillions <= *m.ParamsMillions || a.Group(s.Key(l.Name, f.Scenario, record.ModeDecode)) == nil {
 			continue
 		}
-		whole := !slices.ContainsFunc(a.failedCells(s, l.Name), func(x FailedCell) bool { return x.Scenario == f.Scenario })
+		whole := !slices.ContainsFunc(a.failedCells(s, l.Name), func(x failures.Cell) bool { return x.Scenario == f.Scenario })
 		if whole {
 			if *l.ParamsMillions < sizeStep**m.ParamsMillions {
 				return fmt.Sprintf("%s where %s of the same size ran", statusWord(f.Status), l.Name)

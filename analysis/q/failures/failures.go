@@ -1,4 +1,4 @@
-package analysis
+package failures
 
 import (
 	"strings"
@@ -7,8 +7,21 @@ import (
 	"llmscale/analysis/runs"
 )
 
+// Cell is a backend x model x scenario of which calls gave no measurement.
+type Cell struct {
+	cells.Subject
+	Scenario string   `json:"scenario"`
+	Status   string   `json:"status"` // oom, crashed, timeout, waived or error
+	Reason   string   `json:"reason"`
+	Signal   string   `json:"signal"`
+	ExitCode *int     `json:"exit_code"`
+	Stderr   []string `json:"stderr_tail"`
+	Calls    int      `json:"failed_calls"` // calls, not rows: a failed call leaves a row for each mode
+	OKCalls  int      `json:"ok_calls"`     // calls of the cell that did give one
+}
+
 // failures lists the cells that have failed calls.
-func (a *analyzer) failures() {
+func (a *asker) failures() {
 	type tally struct {
 		worst      *runs.Row
 		failed, ok map[cells.CallID]bool
@@ -35,7 +48,7 @@ func (a *analyzer) failures() {
 		if t == nil || t.worst == nil {
 			return
 		}
-		f := FailedCell{Backend: at.Backend, BatchSize: at.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.Scenario,
+		f := Cell{Subject: at.Of(m), Scenario: at.Scenario,
 			Status: t.worst.Status, ExitCode: t.worst.ExitCode, Stderr: t.worst.Stderr,
 			Calls: len(t.failed), OKCalls: len(t.ok)}
 		if t.worst.Error != nil {
@@ -44,6 +57,6 @@ func (a *analyzer) failures() {
 		if t.worst.Signal != nil {
 			f.Signal = *t.worst.Signal
 		}
-		a.res.Failed = append(a.res.Failed, f)
+		a.out.Failed = append(a.out.Failed, f)
 	})
 }

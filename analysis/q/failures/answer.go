@@ -1,0 +1,46 @@
+// Package failures asks which cells have calls that gave no measurement, and why.
+package failures
+
+import (
+	"strings"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/finding"
+	"llmscale/runner/record"
+)
+
+// Answer has nothing where all calls gave one.
+type Answer struct {
+	finding.Notes
+
+	Failed []Cell `json:"failed"` // cells with calls that gave no measurement
+}
+
+// asker puts the answer together.
+type asker struct {
+	*cells.Set
+	out *Answer
+}
+
+// Ask asks the cells of a run.
+func Ask(c *cells.Set) *Answer {
+	a := &asker{c, &Answer{}}
+	a.failures()
+	for _, f := range a.out.Failed {
+		if f.Status == record.StatusError {
+			a.out.Warn("failed_cell", strings.Join([]string{f.Backend, f.Model, f.Scenario}, " "), "the cell could not be measured: "+f.Reason,
+				"correct the cause and run again with --resume")
+		}
+	}
+	return a.out
+}
+
+// Tables are none: the report has them.
+func (a *Answer) Tables() []finding.Table { return nil }
+
+// Sentences are for the opening of the report.
+func (a *Answer) Sentences() []string { return nil }
+
+// Sections are those of the report.
+func (a *Answer) Sections() []doc.Section { return nil }

@@ -1,0 +1,65 @@
+// Package tails asks how long single tokens take to decode: along the answer, and the
+// slow ones against the middle one.
+package tails
+
+import (
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/finding"
+	"llmscale/runner/record"
+)
+
+// Answer has nothing where no token times were recorded.
+type Answer struct {
+	finding.Notes
+	set     *cells.Set
+	overall map[cells.Key]int // index into Tails, of those over all scenarios
+
+	Tokens  []TokenSeries `json:"tokens"` // decode time by position
+	Tails   []Tail        `json:"tails"`  // decode tail ratios
+	Answers struct {
+		Tails []Trend `json:"tails"` // one for each backend x batch
+	} `json:"answers"`
+}
+
+// asker puts the answer together.
+type asker struct {
+	*cells.Set
+	out *Answer
+}
+
+// Ask asks the cells of a run.
+func Ask(c *cells.Set) *Answer {
+	a := &asker{c, &Answer{set: c, overall: map[cells.Key]int{}}}
+	a.tokens()
+	for i := range a.out.Tails {
+		if t := &a.out.Tails[i]; t.Scenario == cells.AllScenarios {
+			a.out.overall[overallKey(t.Series(), t.Model)] = i
+		}
+	}
+	for _, s := range a.Series {
+		a.out.Answers.Tails = append(a.out.Answers.Tails, a.trend(s))
+	}
+	return a.out
+}
+
+func overallKey(s cells.Series, model string) cells.Key {
+	return s.Key(model, cells.AllScenarios, record.ModeDecode)
+}
+
+// Overall is a model's tail over all scenarios; nil where it has none.
+func (a *Answer) Overall(s cells.Series, model string) *Tail {
+	if i, ok := a.overall[overallKey(s, model)]; ok {
+		return &a.Tails[i]
+	}
+	return nil
+}
+
+// Tables are the CSV files.
+func (a *Answer) Tables() []finding.Table { return nil }
+
+// Sentences are for the opening of the report.
+func (a *Answer) Sentences() []string { return nil }
+
+// Sections are those of the report.
+func (a *Answer) Sections() []doc.Section { return nil }
