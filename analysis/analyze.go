@@ -32,11 +32,7 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 		a.res.RunID = run.Rows[0].RunID
 	}
 	a.eventGaps()
-	a.said()
-	a.verdicts()
-	a.disturbed()
 	a.device()
-	a.runWarnings()
 	a.res.Asked = ask(a.Set)
 	for _, answer := range a.res.Asked {
 		a.Warnings = append(a.Warnings, answer.Warnings()...)

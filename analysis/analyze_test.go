@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/summary"
@@ -270,8 +271,8 @@ func TestSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []Said{{"cpu", "m01", "medium", prompts["medium"], "answer to medium"}}; !slices.Equal(r.Said, want) {
-		t.Errorf("%+v", r.Said)
+	if want := []calls.Said{{Backend: "cpu", Model: "m01", Scenario: "medium", Prompt: prompts["medium"], Output: "answer to medium"}}; !slices.Equal(Get[calls.Answer](r).Said, want) {
+		t.Errorf("%+v", Get[calls.Answer](r).Said)
 	}
 }
 

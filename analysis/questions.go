@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/failures"
@@ -39,6 +40,7 @@ type Answer interface {
 func ask(c *cells.Set) []Answer {
 	slow, failed := tails.Ask(c), failures.Ask(c)
 	return []Answer{
+		calls.Ask(c),
 		slow,
 		failed,
 		firstchange.Ask(c, slow, failed),

@@ -26,20 +26,8 @@ type Result struct {
 	Device     []DeviceCell      `json:"device,omitempty"`      // device time, memory and power; empty where nothing ran on a GPU
 	DeviceFits []DeviceFit       `json:"device_fits,omitempty"` // scaling of decode by both clocks
 	EventGaps  []EventGap        `json:"event_gaps"`            // host clock against device clock; empty without device times
-	Said       []Said            `json:"said"`                  // an answer of each model whose weights were not made up here
-	Disturbed  []DisturbedCall   `json:"disturbed,omitempty"`   // repetitions that something took the cores from; nil where there are none
-	Invalid    []InvalidCell     `json:"invalid,omitempty"`     // cells with calls that something spoilt, whole or in part; nil where there are none
 	Asked      []Answer          `json:"-"`                     // what the questions found; MarshalJSON puts it beside the other fields
 	Warnings   []finding.Warning `json:"warnings"`              // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
-}
-
-// Said is what a model answered to one prompt, by greedy decoding.
-type Said struct {
-	Backend  string `json:"backend"`
-	Model    string `json:"model"`
-	Scenario string `json:"scenario"`
-	Prompt   string `json:"prompt"`
-	Output   string `json:"output"`
 }
 
 // EventGap compares the host clock with CUDA events.

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/summary"
 	"llmscale/runner/record"
@@ -30,7 +31,7 @@ func TestServed(t *testing.T) {
 			t.Errorf("decode of three scenarios over end-to-end of two: %+v", d)
 		}
 	}
-	for _, v := range r.Invalid {
+	for _, v := range Get[calls.Answer](r).Invalid {
 		if v.Scenario == "p128" && (fmt.Sprint(v.Modes, v.NoFigure) != "[prefill e2e_kv] [prefill e2e_kv]" || v.Repetitions != 6 || v.Partly != 6 || v.Valid != 6 || v.Warmups != 1) {
 			t.Errorf("%+v", v)
 		}

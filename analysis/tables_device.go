@@ -7,27 +7,6 @@ import (
 	"llmscale/analysis/stats"
 )
 
-// verdictTables list what was left out.
-var verdictTables = []Table{
-	table("verdicts.csv", "Cells with calls that something spoilt (verdict INVALID), in all modes or in some: these modes of theirs are in no summary, fit, percentile or plot.", true,
-		func(r *Result) []*InvalidCell { return pointers(r.Invalid) },
-		[]column[*InvalidCell]{
-			{"backend", "", "name of the backend", func(c *InvalidCell) string { return c.Backend }},
-			{"backend_kind", "", "runtime", func(c *InvalidCell) string { return c.BackendKind }},
-			{"batch_size", "sequences", "sequences decoded together", func(c *InvalidCell) string { return strconv.Itoa(c.BatchSize) }},
-			{"model", "", "name of the model", func(c *InvalidCell) string { return c.Model }},
-			{"params_millions_effective", "1e6", "parameters", func(c *InvalidCell) string { return opt(c.ParamsM) }},
-			{"scenario", "", "name of the scenario", func(c *InvalidCell) string { return c.Scenario }},
-			{"modes", "", "modes that are spoilt in any call", func(c *InvalidCell) string { return strings.Join(c.Modes, " ") }},
-			{"invalid_repetitions", "calls", "repetitions left out, of one mode at least", func(c *InvalidCell) string { return strconv.Itoa(c.Repetitions) }},
-			{"invalid_warmups", "calls", "warm-ups left out", func(c *InvalidCell) string { return strconv.Itoa(c.Warmups) }},
-			{"partly_valid_repetitions", "calls", "invalid repetitions of which another mode counts", func(c *InvalidCell) string { return strconv.Itoa(c.Partly) }},
-			{"valid_repetitions", "calls", "repetitions that count, in one mode at least; with 0 the cell has no figure", func(c *InvalidCell) string { return strconv.Itoa(c.Valid) }},
-			{"modes_without_figure", "", "modes in which no repetition counts", func(c *InvalidCell) string { return strings.Join(c.NoFigure, " ") }},
-			{"reasons", "", "what spoilt them", func(c *InvalidCell) string { return strings.Join(c.Reasons, "; ") }},
-		}),
-}
-
 // deviceTables hold what a GPU says of the cells that ran on it.
 var deviceTables = []Table{
 	table("device.csv", "Device time, memory, placement and power of each cell that ran on a GPU, by mode. Power, clocks and temperature are those of the mode's own phase.", true,

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/tails"
@@ -58,7 +59,7 @@ func TestInvalidCallsReachNoFigure(t *testing.T) {
 		}
 	}
 	var got []string
-	for _, c := range r.Invalid {
+	for _, c := range Get[calls.Answer](r).Invalid {
 		got = append(got, fmt.Sprint(c.Model, c.Scenario, c.Repetitions, c.Warmups, c.Valid, len(c.Reasons)))
 	}
 	if want := []string{"m00a2 0 2 1", "m01a0 1 4 1", "m02b4 1 0 1"}; !slices.Equal(got, want) {
@@ -85,8 +86,8 @@ func TestAllInvalid(t *testing.T) {
 	rows := spoiltPlan.Rows(1)
 	celltest.Spoil(rows, func(*runs.Row) bool { return true })
 	r := analyzeRows(t, rows)
-	if len(r.Cells) != 0 || len(Get[tails.Answer](r).Tails) != 0 || len(r.Invalid) != 8 || r.Counts.Used != 0 {
-		t.Errorf("%d cells, %d tails, %d invalid", len(r.Cells), len(Get[tails.Answer](r).Tails), len(r.Invalid))
+	if len(r.Cells) != 0 || len(Get[tails.Answer](r).Tails) != 0 || len(Get[calls.Answer](r).Invalid) != 8 || r.Counts.Used != 0 {
+		t.Errorf("%d cells, %d tails, %d invalid", len(r.Cells), len(Get[tails.Answer](r).Tails), len(Get[calls.Answer](r).Invalid))
 	}
 	if a := Get[firstchange.Answer](r).Answers.Feasibility[0]; a.ModelsOK != 0 || a.ModelsFailed != 0 {
 		t.Errorf("%+v", a)
@@ -149,8 +150,8 @@ func TestPartlyInvalid(t *testing.T) {
 	celltest.Spoil(rows, func(r *runs.Row) bool { return r.Model == "m02" && r.Scenario == "a" && r.CallIdx == 2 })
 	r := analyzeRows(t, rows)
 	var got []string
-	for i := range r.Invalid {
-		c := &r.Invalid[i]
+	for i := range Get[calls.Answer](r).Invalid {
+		c := &Get[calls.Answer](r).Invalid[i]
 		got = append(got, fmt.Sprint(c.Model, " ", c.Repetitions, c.Warmups, c.Partly, c.Valid, " ", c.Modes, c.NoFigure, c.Repeated()))
 	}
 	want := []string{
@@ -227,10 +228,10 @@ func TestWrongResults(t *testing.T) {
 			t.Errorf("%s %s has a figure: %v ms", c.Scenario, c.Mode, c.MaxMS)
 		}
 	}
-	if len(r.Invalid) != 2 {
-		t.Fatalf("%+v", r.Invalid)
+	if len(Get[calls.Answer](r).Invalid) != 2 {
+		t.Fatalf("%+v", Get[calls.Answer](r).Invalid)
 	}
-	for _, c := range r.Invalid {
+	for _, c := range Get[calls.Answer](r).Invalid {
 		if advice := c.Advice(); !c.Wrong() || c.Repeated() || !strings.Contains(advice, "another llama.cpp") || strings.Contains(advice, "CUDA_VISIBLE_DEVICES") {
 			t.Errorf("%+v: %s", c, advice)
 		}

@@ -87,7 +87,7 @@ func (w *writer) failures() {
 			w.doc.Say("Unknown: no record says that a cell ran or failed.")
 			return
 		}
-		if len(w.r.Invalid) > 0 {
+		if len(w.calls().Invalid) > 0 {
 			w.doc.Say("Nothing: every cell with a record ran. Calls that something spoilt are listed below.")
 			return
 		}
@@ -169,11 +169,11 @@ const saidLimit = 300
 // said shows an answer of each model that came as a file, so that a reader sees
 // whether it computes sense.
 func (w *writer) said() {
-	if len(w.r.Said) == 0 {
+	if len(w.calls().Said) == 0 {
 		return
 	}
 	t := doc.Table{Wrap: true, Head: []string{"<model", "<backend", "<prompt", "<answer"}}
-	for _, s := range w.r.Said {
+	for _, s := range w.calls().Said {
 		t.Rows = append(t.Rows, []string{doc.Text(s.Model), doc.Text(s.Backend), doc.OrNone(shorten(s.Prompt, saidLimit)), doc.OrNone(shorten(s.Output, saidLimit))})
 	}
 	w.doc.Section("What the models said")

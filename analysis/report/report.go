@@ -22,6 +22,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/plot"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/prose"
 	"llmscale/internal/durable"
 )
@@ -162,3 +163,6 @@ func (w *writer) keys() []prose.Series {
 	}
 	return out
 }
+
+// calls is what became of the calls.
+func (w *writer) calls() *calls.Answer { return analysis.Get[calls.Answer](w.r) }

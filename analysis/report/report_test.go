@@ -19,6 +19,7 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/plot"
 	"llmscale/analysis/plot/plottest"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
@@ -154,7 +155,7 @@ func TestGolden(t *testing.T) {
 		{Code: "few_sizes", Where: "native_cpu_f32 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
 		{Code: "few_sizes", Where: "native_cpu_f16 kv_decode __all__", Text: "5 sizes; the interval leans on very few points", Advice: "measure at least 8 sizes"},
 	}
-	r.Said = []analysis.Said{{Backend: "native_cpu_f32", Model: "gemma3-270m", Scenario: "short", Prompt: "The capital of France is", Output: " Paris.\n\nThe capital of *Italy* is Rome."}}
+	analysis.Get[calls.Answer](r).Said = []calls.Said{{Backend: "native_cpu_f32", Model: "gemma3-270m", Scenario: "short", Prompt: "The capital of France is", Output: " Paris.\n\nThe capital of *Italy* is Rome."}}
 	md, page := writeDrawn(t, r)
 	if !strings.Contains(page, "<svg xmlns=") {
 		t.Error("report.html has no drawing inside")
@@ -279,7 +280,7 @@ func TestHostileText(t *testing.T) {
 	r.RunName = "run <img src=x onerror=alert(1)> | &"
 	analysis.Get[failures.Answer](r).Failed = []failures.Cell{{Subject: cells.Subject{Backend: evil[1], Model: evil[0]}, Scenario: evil[3], Status: "crashed", Reason: evil[4], Stderr: []string{"```", "</pre><script>", "# x"}}}
 	for _, e := range evil {
-		r.Said = append(r.Said, analysis.Said{Backend: "b", Model: e, Scenario: e, Prompt: e, Output: e + strings.Repeat(" long", 100)})
+		analysis.Get[calls.Answer](r).Said = append(analysis.Get[calls.Answer](r).Said, calls.Said{Backend: "b", Model: e, Scenario: e, Prompt: e, Output: e + strings.Repeat(" long", 100)})
 	}
 	r.Warnings = []finding.Warning{{Code: evil[3], Where: evil[0], Text: evil[1], Advice: evil[5]}}
 	md, page := writeDrawn(t, r)
@@ -425,7 +426,7 @@ func TestSettled(t *testing.T) {
 	r := small().Result()
 	r.Counts.Repetitions = &runs.Repetitions{Planned: 100, Measured: 80, Final: 7, Failed: 10}
 	analysis.Get[summary.Answer](r).Phases = &summary.PhaseSum{N: 80, MedianPercent: 0.25, LargestPercent: 3.5, Where: "b m s"}
-	r.Said = []analysis.Said{{Model: "m", Backend: "b", Prompt: "p", Output: strings.Repeat("é", saidLimit+1)}}
+	analysis.Get[calls.Answer](r).Said = []calls.Said{{Model: "m", Backend: "b", Prompt: "p", Output: strings.Repeat("é", saidLimit+1)}}
 	md, _ := write(t, r)
 	for _, want := range []string{
 		"80 of 100 planned are measured; 7 in cells that did not fit or were waived; 10 in cells that crashed, timed out or gave an error; 3 not made",

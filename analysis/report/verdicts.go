@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/prose"
 )
 
@@ -29,8 +29,8 @@ func (w *writer) invalidSentences() (out doc.List) {
 
 // invalidKinds tells the cells whose build failed its self-check, and those whose
 // prompts were cached and of whose calls a mode counts, from the others.
-func (w *writer) invalidKinds() (repeated, wrong, spoilt []analysis.InvalidCell) {
-	for _, c := range w.r.Invalid {
+func (w *writer) invalidKinds() (repeated, wrong, spoilt []calls.InvalidCell) {
+	for _, c := range w.calls().Invalid {
 		switch {
 		case c.Wrong():
 			wrong = append(wrong, c)
@@ -43,7 +43,7 @@ func (w *writer) invalidKinds() (repeated, wrong, spoilt []analysis.InvalidCell)
 	return repeated, wrong, spoilt
 }
 
-func wrongSentence(cells []analysis.InvalidCell) string {
+func wrongSentence(cells []calls.InvalidCell) string {
 	if len(cells) == 0 {
 		return ""
 	}
@@ -56,7 +56,7 @@ func wrongSentence(cells []analysis.InvalidCell) string {
 	return fmt.Sprintf("**Wrong results**: with a batch of tokens this build computes other logits than with the same tokens one by one (%s): its calls are **INVALID** and left out of everything here, however fast they were. They are listed under “Calls that do not count”.", doc.Join(pairs))
 }
 
-func repeatedSentence(cells []analysis.InvalidCell) string {
+func repeatedSentence(cells []calls.InvalidCell) string {
 	if len(cells) == 0 {
 		return ""
 	}
@@ -82,7 +82,7 @@ func repeatedSentence(cells []analysis.InvalidCell) string {
 	return s + ". Scenarios with prompt_tokens have another prompt for each call. They are listed under “Calls that do not count”."
 }
 
-func spoiltSentence(cells []analysis.InvalidCell) string {
+func spoiltSentence(cells []calls.InvalidCell) string {
 	if len(cells) == 0 {
 		return ""
 	}
@@ -109,20 +109,20 @@ func spoiltSentence(cells []analysis.InvalidCell) string {
 
 // verdicts lists the calls that something spoilt, and why.
 func (w *writer) verdicts() {
-	if len(w.r.Invalid) == 0 {
+	if len(w.calls().Invalid) == 0 {
 		return
 	}
 	w.doc.Section("Calls that do not count")
 	w.doc.Say("Something spoilt these calls while they were measured, in all modes or in some; there their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A mode without a repetition that counts has no figure. What to do:")
 	var advice doc.List
-	for i := range w.r.Invalid {
-		if s := doc.Upper(doc.Text(w.r.Invalid[i].Advice())) + "."; !slices.Contains(advice, s) {
+	for i := range w.calls().Invalid {
+		if s := doc.Upper(doc.Text(w.calls().Invalid[i].Advice())) + "."; !slices.Contains(advice, s) {
 			advice = append(advice, s)
 		}
 	}
 	w.doc.Add(advice)
 	t := doc.Table{Wrap: true, Head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<modes", "invalid repetitions", "invalid warm-ups", "repetitions that count", "<reason"}}
-	for _, c := range w.r.Invalid {
+	for _, c := range w.calls().Invalid {
 		var modes []string
 		for _, m := range c.Modes {
 			modes = append(modes, prose.Mode(m))
@@ -133,7 +133,7 @@ func (w *writer) verdicts() {
 	w.doc.Add(t)
 }
 
-func validText(c analysis.InvalidCell) string {
+func validText(c calls.InvalidCell) string {
 	switch {
 	case c.Valid == 0:
 		return "none: no figure"

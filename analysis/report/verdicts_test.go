@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -16,9 +18,9 @@ func TestInvalidCalls(t *testing.T) {
 		t.Error("a run without spoilt calls speaks of them")
 	}
 	size := 5.037
-	r.Invalid = []analysis.InvalidCell{
-		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "micro", Modes: record.Modes, Repetitions: 2, Warmups: 1, Valid: 5, Reasons: []string{"another program uses the GPU: process 4711 (a|b)"}},
-		{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size, Scenario: "short", Modes: record.Modes, Repetitions: 7, Reasons: []string{"x", "y"}},
+	analysis.Get[calls.Answer](r).Invalid = []calls.InvalidCell{
+		{Subject: cells.Subject{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size}, Scenario: "micro", Modes: record.Modes, Repetitions: 2, Warmups: 1, Valid: 5, Reasons: []string{"another program uses the GPU: process 4711 (a|b)"}},
+		{Subject: cells.Subject{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size}, Scenario: "short", Modes: record.Modes, Repetitions: 7, Reasons: []string{"x", "y"}},
 	}
 	r.Counts.Invalid = 27
 	r.Counts.Repetitions = &runs.Repetitions{Planned: 100, Measured: 91, Invalid: 9}
@@ -60,7 +62,7 @@ func TestAnswerOfAMachineThatWasNotAtRest(t *testing.T) {
 func TestWrongResults(t *testing.T) {
 	r := small().Result()
 	for _, scenario := range []string{"micro", "short"} {
-		r.Invalid = append(r.Invalid, analysis.InvalidCell{Backend: "cpu_q4_0", Model: "gpt2-5m", Scenario: scenario, Modes: record.Modes, Repetitions: 7, Reasons: []string{record.WrongResults.Text("relative L2 0.58")}})
+		analysis.Get[calls.Answer](r).Invalid = append(analysis.Get[calls.Answer](r).Invalid, calls.InvalidCell{Subject: cells.Subject{Backend: "cpu_q4_0", Model: "gpt2-5m"}, Scenario: scenario, Modes: record.Modes, Repetitions: 7, Reasons: []string{record.WrongResults.Text("relative L2 0.58")}})
 	}
 	r.Counts.Invalid = 42
 	md, _ := write(t, r)

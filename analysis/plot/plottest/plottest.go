@@ -14,6 +14,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
@@ -80,7 +81,7 @@ func (s Shape) Result() *analysis.Result {
 		Axis:    cells.Axis{Name: "params_total", Unit: "million parameters", Label: "total parameters (millions)"},
 	}
 	r.Manifest = manifest(s)
-	r.Asked = append(r.Asked, &summary.Answer{}, &tails.Answer{}, &failures.Answer{}, &firstchange.Answer{})
+	r.Asked = append(r.Asked, &calls.Answer{}, &summary.Answer{}, &tails.Answer{}, &failures.Answer{}, &firstchange.Answer{})
 	for _, b := range s.Backends {
 		for _, m := range s.Models {
 			s.model(r, b, m, rng)
@@ -114,10 +115,10 @@ func (s Shape) Result() *analysis.Result {
 	}
 	n := len(r.Cells) * s.Reps
 	r.Counts = runs.Counts{Lines: n, Records: n, Used: n, ByStatus: map[string]int{"ok": n}, Expected: &n}
-	calls := len(r.Cells) / len(record.Modes) * s.Reps
-	r.Counts.Repetitions = &runs.Repetitions{Planned: len(s.Models) * len(s.Backends) * len(s.Scenarios) * s.Reps, Measured: calls}
-	if calls > 0 {
-		analysis.Get[summary.Answer](r).Phases = &summary.PhaseSum{N: calls, MedianPercent: 0.02, LargestPercent: 0.31, Where: s.Backends[0].Name + " " + s.Models[0].Name + " " + s.Scenarios[0].Name}
+	measured := len(r.Cells) / len(record.Modes) * s.Reps
+	r.Counts.Repetitions = &runs.Repetitions{Planned: len(s.Models) * len(s.Backends) * len(s.Scenarios) * s.Reps, Measured: measured}
+	if measured > 0 {
+		analysis.Get[summary.Answer](r).Phases = &summary.PhaseSum{N: measured, MedianPercent: 0.02, LargestPercent: 0.31, Where: s.Backends[0].Name + " " + s.Models[0].Name + " " + s.Scenarios[0].Name}
 	}
 	for _, f := range analysis.Get[failures.Answer](r).Failed {
 		r.Counts.Repetitions.Final += s.Reps

@@ -1,4 +1,4 @@
-package analysis
+package calls
 
 import (
 	"strings"
@@ -6,13 +6,22 @@ import (
 	"llmscale/analysis/cells"
 )
 
+// Said is what a model answered to one prompt, by greedy decoding.
+type Said struct {
+	Backend  string `json:"backend"`
+	Model    string `json:"model"`
+	Scenario string `json:"scenario"`
+	Prompt   string `json:"prompt"`
+	Output   string `json:"output"`
+}
+
 // maxSaidPrompt bounds, in bytes, the prompts from which said chooses freely.
 const maxSaidPrompt = 300
 
 // said picks one answer of each model that came as a file: of the longest prompt
 // that is still short enough to print, else of the shortest. Synthesised weights
 // are random, and so is what they say.
-func (a *analyzer) said() {
+func (a *asker) said() {
 	best := map[cells.ModelKey]Said{}
 	better := func(x, than string) bool {
 		if fits := len(x) <= maxSaidPrompt; fits != (len(than) <= maxSaidPrompt) {
@@ -39,7 +48,7 @@ func (a *analyzer) said() {
 	})
 	for _, m := range a.Models {
 		if s, ok := best[cells.ModelKey{Backend: m.Backend, Model: m.Name}]; ok {
-			a.res.Said = append(a.res.Said, s)
+			a.out.Said = append(a.out.Said, s)
 		}
 	}
 }

@@ -1,13 +1,16 @@
-package analysis
+package calls
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 )
+
+var plan = celltest.Plan{Models: 4, Reps: 4, Gen: 70, Backends: []string{"gpu"}, Scenarios: []string{"a", "b"}, PerToken: func(m int) float64 { return float64(m + 1) }}
 
 // TestDisturbedCalls: a repetition with many times the switches of its cell is named, and stays in every figure.
 func TestDisturbedCalls(t *testing.T) {
@@ -40,13 +43,14 @@ func TestDisturbedCalls(t *testing.T) {
 			return quiet(r)
 		}, []string{"m00/a 0", "m00/b 0", "m01/a 0", "m01/b 0", "m02/a 0", "m02/b 0", "m03/a 0", "m03/b 0"}, "8 repetitions have at least 5 times as many involuntary switches as the median of its cell, most of all: m00/gpu/a rep 0: 1000"},
 	} {
-		rows := spoiltPlan.Rows(1)
+		rows := plan.Rows(1)
 		for i := range rows {
 			if n := c.switches(&rows[i]); n >= 0 {
 				rows[i].InvoluntaryCtx = &n
 			}
 		}
-		r := analyzeRows(t, rows)
+		set := celltest.Set(t, rows)
+		r := Ask(set)
 		var got []string
 		for _, d := range r.Disturbed {
 			got = append(got, d.Model+"/"+d.Scenario+" "+string(rune('0'+d.Rep)))
@@ -54,11 +58,11 @@ func TestDisturbedCalls(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
-		i := slices.IndexFunc(r.Warnings, func(w finding.Warning) bool { return w.Code == "disturbed_calls" })
-		if (i >= 0) != (c.text != "") || i >= 0 && !strings.HasPrefix(r.Warnings[i].Text, c.text) {
-			t.Errorf("%s: the warnings are %+v", c.what, r.Warnings)
+		i := slices.IndexFunc(r.Warnings(), func(w finding.Warning) bool { return w.Code == "disturbed_calls" })
+		if (i >= 0) != (c.text != "") || i >= 0 && !strings.HasPrefix(r.Warnings()[i].Text, c.text) {
+			t.Errorf("%s: the warnings are %+v", c.what, r.Warnings())
 		}
-		for _, cell := range r.Cells {
+		for _, cell := range set.Cells {
 			if cell.N != 4 {
 				t.Errorf("%s: %s %s has %d calls", c.what, cell.Model, cell.Scenario, cell.N)
 			}

@@ -1,4 +1,4 @@
-package analysis
+package calls
 
 import (
 	"cmp"
@@ -36,7 +36,7 @@ const (
 )
 
 // disturbed finds the repetitions that something took the cores from.
-func (a *analyzer) disturbed() {
+func (a *asker) disturbed() {
 	a.EachScenario(func(at cells.ScenarioKey, m *cells.Model) {
 		g := a.Group(at.Series.Key(at.Model, at.Scenario, record.ModeE2E))
 		if g == nil {
@@ -54,17 +54,17 @@ func (a *analyzer) disturbed() {
 		median := *stats.MedianOf(stats.Map(rows, func(r *runs.Row) float64 { return float64(*r.InvoluntaryCtx) }))
 		for _, r := range rows {
 			if n := float64(*r.InvoluntaryCtx); n >= disturbedTimes*median && n >= median+disturbedMore {
-				a.res.Disturbed = append(a.res.Disturbed, DisturbedCall{
+				a.out.Disturbed = append(a.out.Disturbed, DisturbedCall{
 					Backend: at.Backend, BatchSize: at.BatchSize, Model: m.Name, Scenario: at.Scenario, Rep: *r.Rep,
 					Switches: n, MedianSwitches: median, E2EMS: r.E2EKVMS, MedianE2EMS: cells.MedianField(rows, func(r *runs.Row) *float64 { return r.E2EKVMS }),
 				})
 			}
 		}
 	})
-	if len(a.res.Disturbed) == 0 {
+	if len(a.out.Disturbed) == 0 {
 		return
 	}
-	worst := slices.Clone(a.res.Disturbed)
+	worst := slices.Clone(a.out.Disturbed)
 	slices.SortStableFunc(worst, func(x, y DisturbedCall) int { return cmp.Compare(y.Switches, x.Switches) })
 	var named []string
 	for _, c := range worst[:min(len(worst), 3)] {
@@ -74,7 +74,7 @@ func (a *analyzer) disturbed() {
 	if len(worst) > len(named) {
 		text += ", most of all"
 	}
-	a.Warn("disturbed_calls", "run", text+": "+strings.Join(named, "; "),
+	a.out.Warn("disturbed_calls", "run", text+": "+strings.Join(named, "; "),
 		"something else took the cores: these calls stay in all figures, so quote medians of their cells and no means or tails, or measure again on a quiet machine")
 }
 

@@ -1,4 +1,4 @@
-package analysis
+package calls
 
 import (
 	"fmt"
@@ -14,19 +14,15 @@ import (
 // InvalidCell is a backend x model x scenario of which calls were judged INVALID,
 // in all of their modes or in some, and left out of every figure of these modes.
 type InvalidCell struct {
-	Backend     string   `json:"backend"`
-	BackendKind string   `json:"backend_kind"`
-	BatchSize   int      `json:"batch_size"`
-	Model       string   `json:"model"`
-	ParamsM     *float64 `json:"params_millions_effective"`
-	Scenario    string   `json:"scenario"`
-	Modes       []string `json:"modes"` // that are spoilt in any call
-	Repetitions int      `json:"invalid_repetitions"`
-	Warmups     int      `json:"invalid_warmups"`
-	Partly      int      `json:"partly_valid_repetitions"` // of the invalid ones: those of which another mode counts
-	Valid       int      `json:"valid_repetitions"`        // that count, in one mode at least; 0: the cell has no figure
-	NoFigure    []string `json:"modes_without_figure"`     // in which no repetition counts
-	Reasons     []string `json:"reasons"`                  // distinct, in run order
+	cells.Subject
+	Scenario    string   `json:"scenario" doc:"name of the scenario"`
+	Modes       []string `json:"modes" doc:"modes that are spoilt in any call"`
+	Repetitions int      `json:"invalid_repetitions" unit:"calls" doc:"repetitions left out, of one mode at least"`
+	Warmups     int      `json:"invalid_warmups" unit:"calls" doc:"warm-ups left out"`
+	Partly      int      `json:"partly_valid_repetitions" unit:"calls" doc:"invalid repetitions of which another mode counts"`
+	Valid       int      `json:"valid_repetitions" unit:"calls" doc:"repetitions that count, in one mode at least; with 0 the cell has no figure"`
+	NoFigure    []string `json:"modes_without_figure" doc:"modes in which no repetition counts"`
+	Reasons     []string `json:"reasons" sep:"; " doc:"what spoilt them"` // distinct, in run order
 }
 
 // modesOf says of each call in which modes something holds.
@@ -40,7 +36,7 @@ func (m modesOf) put(call cells.CallID, mode string) {
 }
 
 // verdicts lists the cells that have INVALID calls.
-func (a *analyzer) verdicts() {
+func (a *asker) verdicts() {
 	type tally struct {
 		spoilt, valid modesOf
 		reasons       []string
@@ -72,7 +68,7 @@ func (a *analyzer) verdicts() {
 		if t == nil || len(t.spoilt) == 0 {
 			return
 		}
-		c := InvalidCell{Backend: at.Backend, BackendKind: m.BackendKind, BatchSize: at.BatchSize, Model: m.Name, ParamsM: m.ParamsMillions, Scenario: at.Scenario, Reasons: t.reasons}
+		c := InvalidCell{Subject: at.Of(m), Scenario: at.Scenario, Reasons: t.reasons}
 		modes, figures := map[string]bool{}, map[string]bool{}
 		for call, spoilt := range t.spoilt {
 			maps.Copy(modes, spoilt)
@@ -99,8 +95,8 @@ func (a *analyzer) verdicts() {
 				}
 			}
 		}
-		a.res.Invalid = append(a.res.Invalid, c)
-		a.Warn("invalid_calls", strings.Join([]string{at.Backend, m.Name, at.Scenario}, " "), c.text(), c.Advice())
+		a.out.Invalid = append(a.out.Invalid, c)
+		a.out.Warn("invalid_calls", strings.Join([]string{at.Backend, m.Name, at.Scenario}, " "), c.text(), c.Advice())
 	})
 }
 

@@ -1,0 +1,49 @@
+// Package calls asks what became of the calls of a run: which were spoilt or
+// disturbed, and what was answered.
+package calls
+
+import (
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/finding"
+)
+
+// Answer says which calls of a run do not count or are in doubt.
+type Answer struct {
+	finding.Notes
+
+	Said      []Said          `json:"said"`                // an answer of each model whose weights were not made up here
+	Disturbed []DisturbedCall `json:"disturbed,omitempty"` // repetitions that something took the cores from; nil where there are none
+	Invalid   []InvalidCell   `json:"invalid,omitempty"`   // cells with calls that something spoilt, whole or in part; nil where there are none
+}
+
+// asker puts the answer together.
+type asker struct {
+	*cells.Set
+	out *Answer
+}
+
+// Ask asks the cells of a run.
+func Ask(c *cells.Set) *Answer {
+	a := &asker{c, &Answer{}}
+	a.said()
+	a.verdicts()
+	a.disturbed()
+	a.runWarnings()
+	return a.out
+}
+
+// Tables are the CSV files.
+func (a *Answer) Tables() []finding.Table {
+	return []finding.Table{
+		finding.TableOf("verdicts.csv", "Cells with calls that something spoilt (verdict INVALID), in all modes or in some: these modes of theirs are in no summary, fit, percentile or plot.", a.Invalid,
+			`backend backend_kind batch_size model params_millions_effective scenario modes invalid_repetitions invalid_warmups
+			partly_valid_repetitions valid_repetitions modes_without_figure reasons`),
+	}
+}
+
+// Sentences are none: the report says beside its own what does not count.
+func (a *Answer) Sentences() []string { return nil }
+
+// Sections are none, as the Sentences.
+func (a *Answer) Sections() []doc.Section { return nil }
