@@ -75,6 +75,7 @@ func (w *writer) ollama() {
 			fits.Fold("Fits over answers of full length only", fitTable(all))
 			s.Blocks = slices.Insert(s.Blocks, 1, fits.Blocks...)
 		}
+		w.placed[s.Title] = true
 		w.doc.AddSection(s, w.figs)
 	}
 }

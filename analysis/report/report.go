@@ -66,6 +66,9 @@ type writer struct {
 	r    *analysis.Result
 	figs []figure.Drawn
 	doc  *doc.Document
+
+	found  []doc.Section // what the questions found
+	placed map[string]bool
 }
 
 // compose puts the sections in the order in which a reader needs them.
@@ -74,7 +77,10 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	if name := doc.Clean(r.RunName + " " + r.RunID); name != "" {
 		title += ": " + name
 	}
-	w := &writer{r: r, figs: figs, doc: &doc.Document{Title: title}}
+	w := &writer{r: r, figs: figs, doc: &doc.Document{Title: title}, placed: map[string]bool{}}
+	for _, a := range r.Asked {
+		w.found = append(w.found, a.Sections()...)
+	}
 	w.answer()
 	w.overviewFigures()
 	w.models()
@@ -91,6 +97,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.asked("Cross-check with Ollama")
 	w.ollama()
 	w.said()
+	w.others()
 	w.failures()
 	w.verdicts()
 	w.warnings()
@@ -104,12 +111,20 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 // asked adds sections of what the questions found, by their titles.
 func (w *writer) asked(titles ...string) {
 	for _, title := range titles {
-		for _, a := range w.r.Asked {
-			for _, s := range a.Sections() {
-				if s.Title == title {
-					w.doc.AddSection(s, w.figs)
-				}
+		w.placed[title] = true
+		for _, s := range w.found {
+			if s.Title == title {
+				w.doc.AddSection(s, w.figs)
 			}
+		}
+	}
+}
+
+// others adds the sections that no order names.
+func (w *writer) others() {
+	for _, s := range w.found {
+		if !w.placed[s.Title] {
+			w.doc.AddSection(s, w.figs)
 		}
 	}
 }
