@@ -102,27 +102,6 @@ var tokenTables = []Table{
 			{"min_ms", "ms", "fastest", func(p positionRow) string { return num(p.t.MinMS[p.i]) }},
 			{"max_ms", "ms", "slowest", func(p positionRow) string { return num(p.t.MaxMS[p.i]) }},
 		}),
-
-	table("token_tails.csv", "Slow decode steps against the middle one. For `__all__` each token is taken relative to its scenario's median, so there are ratios only.", false,
-		func(r *Result) []*tails.Tail { return pointers(Get[tails.Answer](r).Tails) },
-		[]column[*tails.Tail]{
-			{"backend", "", "name of the backend", func(t *tails.Tail) string { return t.Backend }},
-			{"batch_size", "sequences", "sequences decoded together", func(t *tails.Tail) string { return strconv.Itoa(t.BatchSize) }},
-			{"model", "", "name of the model", func(t *tails.Tail) string { return t.Model }},
-			{"params_millions_effective", "1e6", "parameters", func(t *tails.Tail) string { return opt(t.ParamsM) }},
-			{"scenario", "", "scenario, or `__all__`", func(t *tails.Tail) string { return t.Scenario }},
-			{"n_tokens", "tokens", "decode steps pooled", func(t *tails.Tail) string { return strconv.Itoa(t.N) }},
-			{"p50_ms", "ms", "median", func(t *tails.Tail) string { return opt(t.P50MS) }},
-			{"p90_ms", "ms", "90th percentile; `too few` below 64 tokens", func(t *tails.Tail) string { return t.P90MS.String() }},
-			{"p95_ms", "ms", "95th percentile; `too few` below 130 tokens", func(t *tails.Tail) string { return t.P95MS.String() }},
-			{"p99_ms", "ms", "99th percentile; `too few` below 662 tokens", func(t *tails.Tail) string { return t.P99MS.String() }},
-			{"max_ms", "ms", "slowest step", func(t *tails.Tail) string { return opt(t.MaxMS) }},
-			{"p90_over_p50", "", "90th percentile over the median", func(t *tails.Tail) string { return t.P90Ratio.String() }},
-			{"p95_over_p50", "", "95th percentile over the median", func(t *tails.Tail) string { return t.P95Ratio.String() }},
-			{"p99_over_p50", "", "99th percentile over the median", func(t *tails.Tail) string { return t.P99Ratio.String() }},
-			{"p95_over_p50_in_calls", "", "`__all__`: 95th percentile over the median, each token relative to the median of its call", func(t *tails.Tail) string { return opt(t.P95InCalls) }},
-			{"p95_over_p50_in_calls_log_se", "", "standard error of its logarithm, from the calls of one process", func(t *tails.Tail) string { return opt(t.P95InCallsSE) }},
-		}),
 }
 
 // positionRow is one position of a token series.

@@ -36,7 +36,31 @@ func Ask(c *cells.Set) *Answer {
 }
 
 // Tables are the CSV files.
-func (a *Answer) Tables() []finding.Table { return nil }
+func (a *Answer) Tables() []finding.Table {
+	b := func(form string) func(OffsetFit) any {
+		return func(f OffsetFit) any {
+			if f.Form != form {
+				return ""
+			}
+			return f.B
+		}
+	}
+	return []finding.Table{
+		finding.TableOf("overhead_compute_fits.csv", "Latency as a fixed part and one that grows with size.", a.OffsetFits,
+			`backend backend_kind batch_size mode scenario aggregation n_models ok fit a_ms
+			b_ms_per_million_params b a_low_ms a_high_ms s r2 overhead_fraction_at_min_model
+			overhead_fraction_at_max_model x_axis warnings reason verdict straight_p lack_of_fit_p`,
+			finding.Compute("b_ms_per_million_params", "ms per unit of x", "the growing part, of the first form", b(FormLinear)),
+			finding.Compute("b", "ms per unit of x^s", "the growing part, of the second form", b(FormPower))).Always(),
+		finding.TableOf("hf_architecture_correlations.csv", "Rank correlation of latency over all scenarios with size, depth and width.", a.Correlations,
+			`backend backend_kind batch_size mode n_models spearman_rho_log_params spearman_p_log_params
+			spearman_rho_n_layer spearman_p_n_layer spearman_rho_n_embd spearman_p_n_embd`).Always(),
+		finding.TableOf("hf_multivariate_fits.csv", "ln(latency_ms) = alpha + beta ln(x) + gamma ln(n_layer), over all scenarios.", a.TwoPredictors,
+			`backend backend_kind batch_size mode n_models ok alpha beta_log_params gamma_log_layers r2
+			beta_log_params_ci_low beta_log_params_ci_high gamma_log_layers_ci_low gamma_log_layers_ci_high
+			r2_ci_low r2_ci_high boot_n_used boot_n_requested x_axis warnings reason`).Always(),
+	}
+}
 
 // Sentences are for the opening of the report.
 func (a *Answer) Sentences() []string { return nil }

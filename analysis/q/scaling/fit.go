@@ -182,9 +182,9 @@ type Point struct {
 // Subject is what a fit is of: the models of a series, in one mode and scenario.
 type Subject struct {
 	cells.Series
-	BackendKind string `json:"backend_kind"`
-	Mode        string `json:"mode"`
-	Scenario    string `json:"scenario"` // or AllScenarios
+	BackendKind string `json:"backend_kind" doc:"runtime"`
+	Mode        string `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
+	Scenario    string `json:"scenario" doc:"scenario, or \x60__all__\x60"`
 }
 
 // Fit is log10(latency_ms) = Log10Intercept + Slope * log10(x) over the models of

@@ -141,22 +141,22 @@ const (
 // relative errors.
 type OffsetFit struct {
 	Subject
-	Aggregation string `json:"aggregation"`
-	Form        string `json:"fit"` // FormLinear or FormPower
-	Axis        string `json:"x_axis"`
-	NModels     int    `json:"n_models"`
-	OK          bool   `json:"ok"`
-	Verdict     string `json:"verdict"` // FormLinear only: whether A may be called a fixed cost
-	Reason      string `json:"reason"`  // why not OK, or why A may not
+	Aggregation string `json:"aggregation" doc:"scenario or geomean_across_scenarios"`
+	Form        string `json:"fit" doc:"\x60lat = a + b*P\x60 or \x60lat = a + b*P^s\x60 (a, b >= 0, 0 <= s <= 2), both by least relative errors"`
+	Axis        string `json:"x_axis" doc:"what stands for P"`
+	NModels     int    `json:"n_models" doc:"models in the fit"`
+	OK          bool   `json:"ok" doc:"whether there is a fit"`
+	Verdict     string `json:"verdict" doc:"first form: fixed_cost, no_fixed_cost, power_law (fits as well without one), not_a_line, flat or unknown"`
+	Reason      string `json:"reason" doc:"why there is no fit, or why a_ms may not be called a fixed cost"`
 
-	A             *float64          `json:"a_ms"`
-	ACI           *stats.Interval   `json:"a_ci_ms"`                        // 95 % t-interval; FormLinear only
-	B             *float64          `json:"b"`                              // ms per unit of x (to the power s)
-	S             *float64          `json:"s"`                              // FormPower only
-	StraightP     *float64          `json:"straight_p"`                     // of a straight line against another power of x; FormLinear only
-	LackP         *float64          `json:"lack_of_fit_p"`                  // of the points lying on the line, against the calls' scatter; FormLinear only
-	R2            *float64          `json:"r2"`                             // of the relative times
-	OverheadAtMin *float64          `json:"overhead_fraction_at_min_model"` // a / the smallest model's measured time; nil where the points are no line, or a is below 0 or more than that time
-	OverheadAtMax *float64          `json:"overhead_fraction_at_max_model"`
-	Warnings      []finding.Warning `json:"warnings"`
+	A             *float64          `json:"a_ms" unit:"ms" doc:"the fixed part"`
+	ACI           *stats.Interval   `json:"a_ci_ms" csv:"a_*_ms" unit:"ms" doc:"95 % t-interval of the fixed part, of the first form"` // 95 % t-interval; FormLinear only
+	B             *float64          `json:"b"`                                                                                         // ms per unit of x (to the power s)
+	S             *float64          `json:"s" doc:"its exponent"`
+	StraightP     *float64          `json:"straight_p" doc:"first form: p of a straight line against another power of x"`
+	LackP         *float64          `json:"lack_of_fit_p" doc:"first form: p of the models lying on the line, against the calls' scatter"`
+	R2            *float64          `json:"r2" doc:"R2 of the relative times"`
+	OverheadAtMin *float64          `json:"overhead_fraction_at_min_model" doc:"the fixed part over the smallest model's measured time"` // nil where the points are no line, or a is below 0 or more than that time
+	OverheadAtMax *float64          `json:"overhead_fraction_at_max_model" doc:"the same at the largest model"`
+	Warnings      []finding.Warning `json:"warnings" doc:"codes of the fit's warnings"`
 }

@@ -70,30 +70,30 @@ func fitPlane(f *TwoPredictorFit, points []Point, layers []float64, opt cells.Op
 // Correlation holds rank correlations of latency with a model's shape.
 type Correlation struct {
 	Subject
-	NModels   int      `json:"n_models"`
-	RhoParams *float64 `json:"spearman_rho_log_params"`
-	PParams   *float64 `json:"spearman_p_log_params"`
-	RhoLayers *float64 `json:"spearman_rho_n_layer"`
-	PLayers   *float64 `json:"spearman_p_n_layer"`
-	RhoWidth  *float64 `json:"spearman_rho_n_embd"`
-	PWidth    *float64 `json:"spearman_p_n_embd"`
+	NModels   int      `json:"n_models" doc:"models of known shape"`
+	RhoParams *float64 `json:"spearman_rho_log_params" doc:"rho of latency with size"`
+	PParams   *float64 `json:"spearman_p_log_params" doc:"its two-sided p, t approximation"`
+	RhoLayers *float64 `json:"spearman_rho_n_layer" doc:"rho of latency with depth"`
+	PLayers   *float64 `json:"spearman_p_n_layer" doc:"its two-sided p, t approximation"`
+	RhoWidth  *float64 `json:"spearman_rho_n_embd" doc:"rho of latency with width"`
+	PWidth    *float64 `json:"spearman_p_n_embd" doc:"its two-sided p, t approximation"`
 }
 
 // TwoPredictorFit is ln(latency_ms) = Alpha + Beta*ln(x) + Gamma*ln(layers).
 type TwoPredictorFit struct {
 	Subject
-	Axis          string            `json:"x_axis"`
-	NModels       int               `json:"n_models"`
-	OK            bool              `json:"ok"`
-	Reason        string            `json:"reason"`
-	Alpha         *float64          `json:"alpha"`
-	Beta          *float64          `json:"beta_log_params"`
-	Gamma         *float64          `json:"gamma_log_layers"`
-	R2            *float64          `json:"r2"`
-	BetaBoot      *stats.Interval   `json:"beta_boot_ci"`
-	GammaBoot     *stats.Interval   `json:"gamma_boot_ci"`
-	R2Boot        *stats.Interval   `json:"r2_boot_ci"`
-	BootRequested int               `json:"boot_n_requested"`
-	BootUsed      int               `json:"boot_n_used"`
-	Warnings      []finding.Warning `json:"warnings"`
+	Axis          string            `json:"x_axis" doc:"what the fit has on x"`
+	NModels       int               `json:"n_models" doc:"models of known depth"`
+	OK            bool              `json:"ok" doc:"whether there is a fit"`
+	Reason        string            `json:"reason" doc:"why there is no fit"`
+	Alpha         *float64          `json:"alpha" unit:"ln ms" doc:"constant"`
+	Beta          *float64          `json:"beta_log_params" doc:"exponent of size"`
+	Gamma         *float64          `json:"gamma_log_layers" doc:"exponent of depth"`
+	R2            *float64          `json:"r2" doc:"R2 in log space"`
+	BetaBoot      *stats.Interval   `json:"beta_boot_ci" csv:"beta_log_params_ci" doc:"95 % bootstrap interval of beta"`
+	GammaBoot     *stats.Interval   `json:"gamma_boot_ci" csv:"gamma_log_layers_ci" doc:"95 % bootstrap interval of gamma"`
+	R2Boot        *stats.Interval   `json:"r2_boot_ci" csv:"r2_ci" doc:"95 % bootstrap interval of R2"`
+	BootRequested int               `json:"boot_n_requested" doc:"resamples drawn"`
+	BootUsed      int               `json:"boot_n_used" doc:"resamples that gave a fit"`
+	Warnings      []finding.Warning `json:"warnings" doc:"codes of the fit's warnings"`
 }

@@ -56,7 +56,13 @@ func (a *Answer) Overall(s cells.Series, model string) *Tail {
 }
 
 // Tables are the CSV files.
-func (a *Answer) Tables() []finding.Table { return nil }
+func (a *Answer) Tables() []finding.Table {
+	return []finding.Table{
+		finding.TableOf("token_tails.csv", "Slow decode steps against the middle one. For `__all__` each token is taken relative to its scenario's median, so there are ratios only.", a.Tails,
+			`backend batch_size model params_millions_effective scenario n_tokens p50_ms p90_ms p95_ms p99_ms
+			max_ms p90_over_p50 p95_over_p50 p99_over_p50 p95_over_p50_in_calls p95_over_p50_in_calls_log_se`).Always(),
+	}
+}
 
 // Sentences are for the opening of the report.
 func (a *Answer) Sentences() []string { return nil }

@@ -30,23 +30,23 @@ type TokenSeries struct {
 // are quantiles of those relative times.
 type Tail struct {
 	cells.Subject
-	Scenario string           `json:"scenario"` // or AllScenarios
-	N        int              `json:"n_tokens"`
-	P50MS    *float64         `json:"p50_ms"`
-	P90MS    stats.Percentile `json:"p90_ms"`
-	P95MS    stats.Percentile `json:"p95_ms"`
-	P99MS    stats.Percentile `json:"p99_ms"`
-	MaxMS    *float64         `json:"max_ms"`
-	P90Ratio stats.Percentile `json:"p90_over_p50"`
-	P95Ratio stats.Percentile `json:"p95_over_p50"`
-	P99Ratio stats.Percentile `json:"p99_over_p50"`
+	Scenario string           `json:"scenario" doc:"scenario, or \x60__all__\x60"`
+	N        int              `json:"n_tokens" unit:"tokens" doc:"decode steps pooled"`
+	P50MS    *float64         `json:"p50_ms" unit:"ms" doc:"median"`
+	P90MS    stats.Percentile `json:"p90_ms" unit:"ms" doc:"90th percentile; \x60too few\x60 below 64 tokens"`
+	P95MS    stats.Percentile `json:"p95_ms" unit:"ms" doc:"95th percentile; \x60too few\x60 below 130 tokens"`
+	P99MS    stats.Percentile `json:"p99_ms" unit:"ms" doc:"99th percentile; \x60too few\x60 below 662 tokens"`
+	MaxMS    *float64         `json:"max_ms" unit:"ms" doc:"slowest step"`
+	P90Ratio stats.Percentile `json:"p90_over_p50" doc:"90th percentile over the median"`
+	P95Ratio stats.Percentile `json:"p95_over_p50" doc:"95th percentile over the median"`
+	P99Ratio stats.Percentile `json:"p99_over_p50" doc:"99th percentile over the median"`
 
 	// Over AllScenarios: p95/p50 of the tokens of all calls, each relative to the
 	// median of its own call, so that a call that is slow as a whole is no tail. nil
 	// where a p95 has too few tokens without the longest call.
 	Calls        int      `json:"calls"`
-	P95InCalls   *float64 `json:"p95_over_p50_in_calls"`
-	P95InCallsSE *float64 `json:"p95_over_p50_in_calls_log_se"` // of its logarithm: jackknife over the calls, which are of one process
+	P95InCalls   *float64 `json:"p95_over_p50_in_calls" doc:"\x60__all__\x60: 95th percentile over the median, each token relative to the median of its call"`
+	P95InCallsSE *float64 `json:"p95_over_p50_in_calls_log_se" doc:"standard error of its logarithm, from the calls of one process"` // jackknife
 }
 
 // tokens gathers the decode steps of each cell, by position and pooled, and the
