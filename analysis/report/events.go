@@ -9,41 +9,9 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/failures"
-	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/prose"
 )
-
-// firstChange has the steps from size to size.
-func (w *writer) firstChange() {
-	t := doc.Table{Head: []string{"<backend", "<from", "<to", "parameters (millions)", "size, times the one before", "decode, times the one before", "decode, times the smallest", "at least", "for each doubling", "p95/p50 within calls, times the least before", "at least", "failed cells", "<changed here"}}
-	var open doc.List
-	for _, c := range analysis.Get[firstchange.Answer](w.r).Answers.FirstChange {
-		for _, s := range c.Steps {
-			failed := fmt.Sprint(s.Failed)
-			if s.Failed > 0 {
-				failed += " " + doc.Text(s.FailedStatus)
-			}
-			changed := doc.Unknown
-			if len(s.Changed) > 0 {
-				changed = doc.Text(doc.Join(s.Changed))
-			}
-			t.Rows = append(t.Rows, []string{series(c.Backend, c.BatchSize), doc.Text(s.From), doc.Text(s.To), doc.SizeOf(s.ParamsM), doc.NumberOf(s.SizeGrowth),
-				doc.NumberOf(s.LatencyGrowth), doc.NumberOf(s.LatencyTotal), doc.NumberOf(s.LatencyLow), doc.Fixed(s.LatencyDoubling, 2), doc.NumberOf(s.TailRise), doc.NumberOf(s.TailRiseLow), failed, changed})
-			for _, why := range s.Open {
-				open = append(open, fmt.Sprintf("%s, %s: %s.", series(c.Backend, c.BatchSize), doc.Text(s.To), doc.Text(why)))
-			}
-		}
-	}
-	if len(t.Rows) > 0 {
-		w.doc.Section("From size to size")
-		w.doc.Say("“For each doubling” is the factor of decode time from the smallest model on: 2 would be in proportion to size. “The least before” is the least p95/p50 among the smaller models, each token taken relative to the median of its call. “At least” is a lower bound, corrected for all comparisons of the walk: it decides what counts as a change.")
-		w.doc.Add(t)
-		if len(open) > 0 {
-			w.doc.Fold(fmt.Sprintf("What could not be judged or is not shown, and why (%d)", len(open)), open)
-		}
-	}
-}
 
 // eventGaps compares the clocks, where there is a device clock.
 func (w *writer) eventGaps() {

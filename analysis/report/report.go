@@ -91,7 +91,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.tails()
 	w.asked("Decode by length of the answer", "Decode by depth", "Prefill by length of the prompt")
 	w.overhead()
-	w.firstChange()
+	w.asked("From size to size")
 	w.asked("Warm-up")
 	w.eventGaps()
 	w.asked("Cross-check with Ollama")

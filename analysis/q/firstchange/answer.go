@@ -4,7 +4,6 @@ package firstchange
 
 import (
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/tails"
@@ -52,6 +51,3 @@ func (a *Answer) Tables() []finding.Table { return nil }
 
 // Sentences are for the opening of the report.
 func (a *Answer) Sentences() []string { return nil }
-
-// Sections are those of the report.
-func (a *Answer) Sections() []doc.Section { return nil }
