@@ -20,6 +20,7 @@ import (
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/speedups"
 	"llmscale/analysis/q/summary"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/wall"
@@ -39,19 +40,21 @@ type Answer interface {
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
 	slow, failed := tails.Ask(c), failures.Ask(c)
+	settings, beside := policy.Ask(c), crosscheck.Ask(c)
 	return []Answer{
 		calls.Ask(c),
 		slow,
 		failed,
 		firstchange.Ask(c, slow, failed),
-		policy.Ask(c),
+		settings,
 		summary.Ask(c),
 		weights.Ask(c),
 		scaling.Ask(c),
 		ceilings.Ask(c),
 		wall.Ask(c),
 		lengths.Ask(c),
-		crosscheck.Ask(c),
+		speedups.Ask(c, settings, beside),
+		beside,
 		ollama.Ask(c),
 	}
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/speedups"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/weights"
 	"llmscale/runner/record"
@@ -43,9 +43,7 @@ func (w *writer) answer() {
 	w.summary()
 	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
 		w.tailSentences(), w.feasibilitySentences())
-	if s := w.compareSentence(); s != "" {
-		items = append(items, s)
-	}
+	items = append(items, analysis.Get[speedups.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[crosscheck.Answer](w.r).Sentences()...)
 	items = append(items, w.invalidSentences()...)
 	if len(items) == 0 {
@@ -253,54 +251,6 @@ func (w *writer) feasibilitySentence(f firstchange.Feasibility, x string) string
 		s += "; " + largest
 	}
 	return s + "."
-}
-
-// compareSentence sets the other backends' decode beside the first one's, over
-// the models that both ran.
-func (w *writer) compareSentence() string {
-	decode := map[prose.Series]map[string]cells.Aggregate{}
-	for _, a := range w.r.Aggregates {
-		if a.Mode == record.ModeDecode && a.GeomeanMS > 0 {
-			k := prose.Of(a.Backend, a.BatchSize)
-			if decode[k] == nil {
-				decode[k] = map[string]cells.Aggregate{}
-			}
-			decode[k][a.Model] = a
-		}
-	}
-	keys := w.keys()
-	var parts []string
-	for _, k := range keys[min(1, len(keys)):] {
-		if k.BatchSize != keys[0].BatchSize || analysis.Get[policy.Answer](w.r).SaysOf(keys[0].Backend, k.Backend) {
-			continue
-		}
-		var logs []float64
-		for model, a := range decode[k] {
-			base, ok := decode[keys[0]][model]
-			if ok && slices.Equal(base.Scenarios, a.Scenarios) { // a mean over other prompts, or other lengths, is of other work
-				logs = append(logs, math.Log(base.GeomeanMS/a.GeomeanMS))
-			}
-		}
-		if len(logs) < 2 {
-			continue
-		}
-		slices.Sort(logs) // a map's order must not reach the sum
-		sum := 0.0
-		for _, l := range logs {
-			sum += l
-		}
-		mid, lo, hi := math.Exp(sum/float64(len(logs))), math.Exp(logs[0]), math.Exp(logs[len(logs)-1])
-		parts = append(parts, fmt.Sprintf("on %s it is %s times as fast as on %s (geometric mean over the %d models that both ran, one process of each; %s to %s)",
-			k, doc.Fixed(&mid, 2), keys[0], len(logs), doc.Fixed(&lo, 2), doc.Fixed(&hi, 2)))
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	s := "Decode beside decode, at equal sizes on this machine: " + strings.Join(parts, "; ") + "."
-	if len(analysis.Get[crosscheck.Answer](w.r).Comparisons) > 0 {
-		s += " Decode through Ollama is the server's counter, which holds no sampling; the native one does. “Cross-check with Ollama” compares the like."
-	}
-	return s
 }
 
 // tails has the table and the figure of tail ratios.

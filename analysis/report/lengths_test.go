@@ -103,18 +103,3 @@ func TestLengthWords(t *testing.T) {
 		}
 	}
 }
-
-// TestCompareOtherScenarios: a backend that lacks a scenario of a model has
-// another mean of it, which is not set beside the first backend's.
-func TestCompareOtherScenarios(t *testing.T) {
-	r := small().Result()
-	for i := range r.Aggregates {
-		if a := &r.Aggregates[i]; a.Backend == "native_cpu_f16" && a.Model == r.Models[0].Name {
-			a.Scenarios = a.Scenarios[:1]
-		}
-	}
-	md, _ := write(t, r)
-	if !strings.Contains(md, "geometric mean over the 4 models that both ran") {
-		t.Error("a mean over other scenarios was compared")
-	}
-}

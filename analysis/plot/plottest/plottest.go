@@ -18,6 +18,7 @@ import (
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/speedups"
 	"llmscale/analysis/q/summary"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
@@ -88,6 +89,7 @@ func (s Shape) Result() *analysis.Result {
 		}
 	}
 	s.join(r)
+	r.Asked = append(r.Asked, s.speedups(r))
 	fits := &scaling.Answer{}
 	r.Asked = append(r.Asked, fits)
 	for _, b := range s.Backends {
@@ -264,6 +266,25 @@ func tail(t tails.TokenSeries) tails.Tail {
 	return tails.Tail{Subject: t.Subject, Scenario: t.Scenario, N: len(sorted), P50MS: &mid,
 		P90MS: at(.9, 64, 1), P95MS: at(.95, 130, 1), P99MS: at(.99, 662, 1), MaxMS: new(sorted[len(sorted)-1]),
 		P90Ratio: at(.9, 64, mid), P95Ratio: at(.95, 130, mid), P99Ratio: at(.99, 662, mid)}
+}
+
+// speedups sets decode of each backend beside the first's.
+func (s Shape) speedups(r *analysis.Result) *speedups.Answer {
+	out := &speedups.Answer{}
+	decode := func(b Backend) (all []*cells.Aggregate) {
+		for i := range r.Aggregates {
+			if g := &r.Aggregates[i]; g.Backend == b.Name && g.Mode == record.ModeDecode {
+				all = append(all, g)
+			}
+		}
+		return all
+	}
+	for _, b := range s.Backends[1:] {
+		if x := speedups.Between(decode(s.Backends[0]), decode(b)); x.NModels > 0 {
+			out.Speedups = append(out.Speedups, x)
+		}
+	}
+	return out
 }
 
 func fit(r *analysis.Result, b Backend, mode, scenario string) scaling.Fit {
