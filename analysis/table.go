@@ -76,14 +76,6 @@ func opt(v *float64) string {
 	return num(*v)
 }
 
-// whole prints a count of which 0 means unknown.
-func whole[T int | int64](v T) string {
-	if v == 0 {
-		return ""
-	}
-	return strconv.FormatInt(int64(v), 10)
-}
-
 func low(i *stats.Interval) string {
 	if i == nil {
 		return ""
