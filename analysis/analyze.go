@@ -8,15 +8,6 @@ import (
 // resultSchema counts incompatible changes of Result.
 const resultSchema = 2
 
-func (d *DeviceCell) series() cells.Series {
-	return cells.Series{Backend: d.Backend, BatchSize: d.BatchSize}
-}
-
-type analyzer struct {
-	*cells.Set
-	res *Result
-}
-
 // Analyze computes everything that run says. It changes nothing in run, and the
 // same run and options give the same Result.
 func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
@@ -24,19 +15,14 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &analyzer{Set: set,
-		res: &Result{SchemaVersion: resultSchema, Harness: run.Harness, Options: set.Opt, Axis: set.Axis, Manifest: run.Manifest,
-			RunID: run.Manifest.Text("run_id"), RunName: run.Manifest.Text("run_name")},
+	r := &Result{SchemaVersion: resultSchema, Harness: run.Harness, Options: set.Opt, Axis: set.Axis, Manifest: run.Manifest,
+		RunID: run.Manifest.Text("run_id"), RunName: run.Manifest.Text("run_name"), Asked: ask(set)}
+	if r.RunID == "" && len(run.Rows) > 0 {
+		r.RunID = run.Rows[0].RunID
 	}
-	if a.res.RunID == "" && len(run.Rows) > 0 {
-		a.res.RunID = run.Rows[0].RunID
+	for _, answer := range r.Asked {
+		set.Warnings = append(set.Warnings, answer.Warnings()...)
 	}
-	a.eventGaps()
-	a.device()
-	a.res.Asked = ask(a.Set)
-	for _, answer := range a.res.Asked {
-		a.Warnings = append(a.Warnings, answer.Warnings()...)
-	}
-	a.res.Counts, a.res.Models, a.res.Cells, a.res.Aggregates, a.res.Warnings = a.Counts, a.Models, a.Cells, a.Aggregates, a.Warnings
-	return a.res, nil
+	r.Counts, r.Models, r.Cells, r.Aggregates, r.Warnings = set.Counts, set.Models, set.Cells, set.Aggregates, set.Warnings
+	return r, nil
 }

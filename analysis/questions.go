@@ -14,6 +14,7 @@ import (
 	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/crosscheck"
+	"llmscale/analysis/q/device"
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/lengths"
@@ -51,6 +52,7 @@ func ask(c *cells.Set) []Answer {
 		weights.Ask(c),
 		scaling.Ask(c),
 		ceilings.Ask(c),
+		device.Ask(c),
 		wall.Ask(c),
 		lengths.Ask(c),
 		speedups.Ask(c, settings, beside),

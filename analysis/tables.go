@@ -9,7 +9,7 @@ import (
 )
 
 // tables declares every CSV file.
-var tables = slices.Concat(summaryTables, tokenTables, deviceTables, ollamaTables)
+var tables = slices.Concat(summaryTables, tokenTables, ollamaTables)
 
 // summaryTables are the summaries and the fits. TR121's columns come first, under its names;
 // this project's own follow.

@@ -77,18 +77,6 @@ func fitColumns() []column[*scaling.Fit] {
 
 // tokenTables are about what happens inside a call, and around it.
 var tokenTables = []Table{
-	table("cuda_event_gap_summary.csv", "Host clock against CUDA events.", true,
-		func(r *Result) []*EventGap { return pointers(r.EventGaps) },
-		[]column[*EventGap]{
-			{"backend", "", "name of the backend", func(g *EventGap) string { return g.Backend }},
-			{"mode", "", "prefill, kv_decode or e2e_kv", func(g *EventGap) string { return g.Mode }},
-			{"is_warmup", "", "true for warm-ups", func(g *EventGap) string { return strconv.FormatBool(g.IsWarmup) }},
-			{"n", "calls", "calls with both times", func(g *EventGap) string { return strconv.Itoa(g.N) }},
-			{"rel_gap_median", "", "median of |host - device| / host", func(g *EventGap) string { return num(g.RelMedian) }},
-			{"rel_gap_p95", "", "its 95th percentile; `too few` below 130 calls", func(g *EventGap) string { return g.RelP95.String() }},
-			{"abs_gap_ms_median", "ms", "median of |host - device|", func(g *EventGap) string { return num(g.AbsMedianMS) }},
-			{"abs_gap_ms_p95", "ms", "its 95th percentile; `too few` below 130 calls", func(g *EventGap) string { return g.AbsP95MS.String() }},
-		}),
 	table("token_latency.csv", "Decode time by position in the answer, over the repetitions of a cell.", false, positionRows,
 		[]column[positionRow]{
 			{"backend", "", "name of the backend", func(p positionRow) string { return p.t.Backend }},

@@ -11,6 +11,7 @@ import (
 
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/calls"
+	"llmscale/analysis/q/device"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/tails"
@@ -46,7 +47,7 @@ func TestInvalidCallsReachNoFigure(t *testing.T) {
 			t.Errorf("a tail holds INVALID tokens: %+v", x)
 		}
 	}
-	for _, g := range r.EventGaps {
+	for _, g := range Get[device.Answer](r).Gaps {
 		if g.AbsMedianMS > 1e3 || g.N > 3*4*2*4 {
 			t.Errorf("%+v", g)
 		}

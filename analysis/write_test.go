@@ -14,6 +14,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/device"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
@@ -28,11 +29,11 @@ func TestTR121Folder(t *testing.T) {
 	}
 	// tr121.md 1.9: wall against CUDA events, medians in percent.
 	for mode, want := range map[string]string{"prefill": ".94", "kv_decode": ".013", "e2e_kv": ".031"} {
-		i := slices.IndexFunc(r.EventGaps, func(g EventGap) bool { return g.Mode == mode && !g.IsWarmup })
-		pct := 100 * r.EventGaps[i].RelMedian
+		i := slices.IndexFunc(Get[device.Answer](r).Gaps, func(g device.Gap) bool { return g.Mode == mode && !g.IsWarmup })
+		pct := 100 * Get[device.Answer](r).Gaps[i].RelMedian
 		celltest.Printed(t, mode+" gap %", &pct, want)
-		if r.EventGaps[i].N != 63 || r.EventGaps[i].RelP95.Value != nil {
-			t.Errorf("%+v", r.EventGaps[i])
+		if Get[device.Answer](r).Gaps[i].N != 63 || Get[device.Answer](r).Gaps[i].RelP95.Value != nil {
+			t.Errorf("%+v", Get[device.Answer](r).Gaps[i])
 		}
 	}
 	// tr121.md 1.9: decode fraction .979, .981, .983, medians over the models; the

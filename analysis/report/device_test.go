@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/plot/plottest"
+	"llmscale/analysis/q/device"
 )
 
 // wallRun is the made-up run on a GPU, less the backends that keep does not name.
@@ -22,7 +24,8 @@ func wallRun(t *testing.T, keep ...string) *analysis.Result {
 	for _, k := range keep {
 		named[k] = true
 	}
-	r.Device = filter(r.Device, func(d *analysis.DeviceCell) bool { return named[d.Backend] })
+	d := analysis.Get[device.Answer](r)
+	d.Cells = filter(d.Cells, func(d *device.Cell) bool { return named[d.Backend] })
 	return r
 }
 
@@ -76,9 +79,10 @@ func TestDeviceSection(t *testing.T) {
 // a table that would be very long is folded.
 func TestDeviceNotRead(t *testing.T) {
 	r := wallRun(t)
-	for i := range r.Device {
-		d := &r.Device[i]
-		*d = analysis.DeviceCell{Backend: d.Backend, BatchSize: 1, Model: d.Model, Scenario: d.Scenario, Mode: d.Mode, N: d.N, HostMS: d.HostMS}
+	all := analysis.Get[device.Answer](r).Cells
+	for i := range all {
+		d := &all[i]
+		*d = device.Cell{Subject: cells.Subject{Backend: d.Backend, BatchSize: 1, Model: d.Model}, Scenario: d.Scenario, Mode: d.Mode, N: d.N, HostMS: d.HostMS}
 	}
 	md, _ := write(t, r)
 	body := section(t, md, "Device time, memory and power")

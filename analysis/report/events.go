@@ -10,30 +10,7 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/ollama"
-	"llmscale/analysis/q/prose"
 )
-
-// eventGaps compares the clocks, where there is a device clock.
-func (w *writer) eventGaps() {
-	if len(w.r.EventGaps) == 0 {
-		return
-	}
-	w.doc.Section("Host clock against device clock")
-	t := doc.Table{Head: []string{"<backend", "<mode", "<calls", "n", "median gap (%)", "p95 gap (%)", "median gap (ms)", "p95 gap (ms)"}}
-	for _, g := range w.r.EventGaps {
-		kind := "repetitions"
-		if g.IsWarmup {
-			kind = "warm-ups"
-		}
-		rel := g.RelP95
-		if rel.Value != nil {
-			v := 100 * *rel.Value
-			rel.Value = &v
-		}
-		t.Rows = append(t.Rows, []string{doc.Text(g.Backend), prose.Mode(g.Mode), kind, fmt.Sprint(g.N), doc.Number(100 * g.RelMedian), doc.Quantile(rel), doc.Number(g.AbsMedianMS), doc.Quantile(g.AbsP95MS)})
-	}
-	w.doc.Add(t)
-}
 
 // ollama adds the fits over answers of full length to what the answers say.
 func (w *writer) ollama() {

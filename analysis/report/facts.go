@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/device"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
@@ -44,7 +45,11 @@ func (w *writer) facts() {
 	if b, ok := intAt(m, "environment", "memory_bytes"); ok {
 		add("memory", words.Size(int64(b)))
 	}
-	add("GPU", w.gpus())
+	gpus := analysis.Get[device.Answer](w.r).GPUs()
+	if len(gpus) == 0 { // what TR121's manifest has
+		gpus = []string{w.r.Manifest.Text("nvml", "name")}
+	}
+	add("GPU", doc.Text(strings.Join(gpus, ", ")))
 	add("system", doc.Text(strings.TrimSpace(firstText(m, []string{"environment", "os"}, []string{"platform", "os"})+" "+
 		m.Text("environment", "kernel")+" "+firstText(m, []string{"environment", "arch"}, []string{"platform", "machine"}))))
 	add("threads", w.modelFact(func(x cells.Model) string { return doc.NumberText(x.Threads) }))

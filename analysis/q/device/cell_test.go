@@ -1,11 +1,7 @@
-package analysis
+package device
 
 import (
-	"encoding/csv"
-	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,22 +9,23 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/cuda/telemetry"
 	"llmscale/runner/record"
 )
 
-func deviceCells(r *Result, model, mode string) (out []*DeviceCell) {
-	for i := range r.Device {
-		if d := &r.Device[i]; d.Model == model && d.Mode == mode {
+func cellsOf(r *Answer, model, mode string) (out []*Cell) {
+	for i := range r.Cells {
+		if d := &r.Cells[i]; d.Model == model && d.Mode == mode {
 			out = append(out, d)
 		}
 	}
 	return out
 }
 
-func warned(r *Result, code string) (out []finding.Warning) {
-	for _, w := range r.Warnings {
+func warned(r *Answer, code string) (out []finding.Warning) {
+	for _, w := range r.Warnings() {
 		if w.Code == code {
 			out = append(out, w)
 		}
@@ -37,11 +34,11 @@ func warned(r *Result, code string) (out []finding.Warning) {
 }
 
 func TestDevice(t *testing.T) {
-	r := analyzeRows(t, celltest.GpuRun(nil))
-	if len(r.Device) != 3*2*3 {
-		t.Fatalf("%d cells and modes", len(r.Device))
+	r := Ask(celltest.Set(t, celltest.GpuRun(nil)))
+	if len(r.Cells) != 3*2*3 {
+		t.Fatalf("%d cells and modes", len(r.Cells))
 	}
-	d := deviceCells(r, "m01", record.ModeDecode)[0]
+	d := cellsOf(r, "m01", record.ModeDecode)[0]
 	if d.N != 4 || math.Abs(*d.DeviceMS/d.HostMS-0.99) > 1e-12 || math.Abs(*d.GapShare-0.01) > 1e-12 || *d.GraphCaptures != 0 || d.CapturedCalls != 0 || d.GPU != "Made-up GPU" {
 		t.Errorf("%+v", d)
 	}
@@ -56,10 +53,10 @@ func TestDevice(t *testing.T) {
 	if d.EnergyCalls != 4 || math.Abs(*d.JPerToken-2) > 1e-12 || math.Abs(*d.JPerTokenPM-0.3) > 1e-12 || *d.PowerW != 300 || *d.TemperatureC != 55 {
 		t.Errorf("%+v", d)
 	}
-	if p := deviceCells(r, "m01", record.ModePrefill)[0]; math.Abs(*p.JPerToken-20.0/9) > 1e-12 || *p.CPUBytes != 9000 {
+	if p := cellsOf(r, "m01", record.ModePrefill)[0]; math.Abs(*p.JPerToken-20.0/9) > 1e-12 || *p.CPUBytes != 9000 {
 		t.Errorf("%+v", p)
 	}
-	if e := deviceCells(r, "m01", record.ModeE2E)[0]; e.JPerToken != nil || *e.EnergyJ != 20 || e.Placement != PlacedLookup || e.CPUOps != nil {
+	if e := cellsOf(r, "m01", record.ModeE2E)[0]; e.JPerToken != nil || *e.EnergyJ != 20 || e.Placement != PlacedLookup || e.CPUOps != nil {
 		t.Errorf("%+v", e)
 	}
 	if !slices.Equal(d.Throttle, []string{"sw_power_cap"}) || d.ThrottleSpoiling != nil {
@@ -70,12 +67,12 @@ func TestDevice(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	}
-	for i := range r.Device {
-		if len(r.Device[i].Warnings) > 0 {
-			t.Errorf("%+v", r.Device[i].Warnings)
+	for i := range r.Cells {
+		if len(r.Cells[i].Warnings) > 0 {
+			t.Errorf("%+v", r.Cells[i].Warnings)
 		}
 	}
-	if cpu := analyzed(celltest.Ladder, t, cells.Options{}); cpu.Device != nil || cpu.DeviceFits != nil {
+	if cpu := Ask(celltest.Set(t, celltest.Ladder.Rows(1))); cpu.Cells != nil || cpu.Fits != nil || cpu.Gaps != nil {
 		t.Error("a run on a CPU has device cells")
 	}
 }
@@ -110,14 +107,14 @@ func TestDeviceDoubts(t *testing.T) {
 		}},
 	} {
 		t.Run(c.code, func(t *testing.T) {
-			r := analyzeRows(t, celltest.GpuRun(c.change))
+			r := Ask(celltest.Set(t, celltest.GpuRun(c.change)))
 			w := warned(r, c.code)
 			if len(w) != c.times || w[0].Where != c.where || !strings.Contains(w[0].Text, c.text) || w[0].Advice == "" {
 				t.Errorf("%+v", w)
 			}
 			n := 0
-			for i := range r.Device {
-				if slices.Contains(celltest.Codes(r.Device[i].Warnings), c.code) {
+			for i := range r.Cells {
+				if slices.Contains(celltest.Codes(r.Cells[i].Warnings), c.code) {
 					n++
 				}
 			}
@@ -139,8 +136,8 @@ func TestPlacement(t *testing.T) {
 		PlacedFallback: func(r *runs.Row) { r.CPUOpsDecode, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} },
 		"":             func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpsDecode, r.CPUOpNames = nil, nil, nil },
 	} {
-		r := analyzeRows(t, celltest.GpuRun(change))
-		if d := deviceCells(r, "m00", record.ModeDecode)[0]; d.Placement != want {
+		r := Ask(celltest.Set(t, celltest.GpuRun(change)))
+		if d := cellsOf(r, "m00", record.ModeDecode)[0]; d.Placement != want {
 			t.Errorf("%q, want %q: %+v", d.Placement, want, d)
 		}
 		if fallback := len(warned(r, "cpu_fallback")) > 0; fallback != (want == PlacedFallback) {
@@ -148,8 +145,8 @@ func TestPlacement(t *testing.T) {
 		}
 	}
 	// The decode graph is whole where only prefill falls back.
-	r := analyzeRows(t, celltest.GpuRun(func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} }))
-	if d, p := deviceCells(r, "m00", record.ModeDecode)[0], deviceCells(r, "m00", record.ModePrefill)[0]; d.Placement != PlacedLookup || p.Placement != PlacedFallback {
+	r := Ask(celltest.Set(t, celltest.GpuRun(func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} })))
+	if d, p := cellsOf(r, "m00", record.ModeDecode)[0], cellsOf(r, "m00", record.ModePrefill)[0]; d.Placement != PlacedLookup || p.Placement != PlacedFallback {
 		t.Errorf("decode %s, prefill %s", d.Placement, p.Placement)
 	}
 }
@@ -157,34 +154,36 @@ func TestPlacement(t *testing.T) {
 // TestDeviceUnknown: without events, sensors and account the figures are unknown,
 // and 0 nowhere.
 func TestDeviceUnknown(t *testing.T) {
-	r := analyzeRows(t, celltest.GpuRun(func(r *runs.Row) {
+	r := Ask(celltest.Set(t, celltest.GpuRun(func(r *runs.Row) {
 		r.CUDAEventMS, r.HostGapMS, r.GraphCaptures, r.VRAMWeightsMiB = nil, nil, nil, nil
 		*r.DeviceWindow = record.DeviceWindow{}
-	}))
-	d := deviceCells(r, "m00", record.ModeDecode)[0]
+	})))
+	d := cellsOf(r, "m00", record.ModeDecode)[0]
 	if d.DeviceMS != nil || d.GapMS != nil || d.GapShare != nil || d.GraphCaptures != nil || d.RestMiB != nil || d.PowerW != nil || d.JPerToken != nil || d.Throttle != nil {
 		t.Errorf("%+v", d)
 	}
-	if *d.PeakMiB != 1900 || len(d.Warnings) > 0 || r.DeviceFits != nil {
-		t.Errorf("%+v, fits %+v", d, r.DeviceFits)
+	if *d.PeakMiB != 1900 || len(d.Warnings) > 0 || r.Fits != nil {
+		t.Errorf("%+v, fits %+v", d, r.Fits)
 	}
 }
 
 // TestDeviceFits: the device's time grows as the square of the size, the host has
 // 100 ms beside it, which flattens its exponent.
 func TestDeviceFits(t *testing.T) {
-	r := analyzeRows(t, celltest.GpuRun(func(r *runs.Row) {
+	r := Ask(celltest.Set(t, celltest.GpuRun(func(r *runs.Row) {
 		device := r.ParamsMillions * r.ParamsMillions
 		r.CUDAEventMS, r.LatencyMS, r.HostGapMS = new(device), new(device+100), new(100.0)
-	}))
-	if len(r.DeviceFits) != 1 {
-		t.Fatalf("%+v", r.DeviceFits)
+	})))
+	if len(r.Fits) != 1 {
+		t.Fatalf("%+v", r.Fits)
 	}
-	f := r.DeviceFits[0]
+	f := r.Fits[0]
 	if f.Mode != record.ModeDecode || !f.Device.OK || math.Abs(*f.Device.Slope-2) > 1e-9 || !(*f.Host.Slope < 1.5) {
 		t.Errorf("%+v", f)
 	}
-	if whole := findFit(t, r, "gpu", record.ModeDecode, cells.AllScenarios); math.Abs(*whole.Slope-*f.Host.Slope) > 1e-9 {
+	fits := scaling.Ask(r.set).Fits
+	i := slices.IndexFunc(fits, func(f scaling.Fit) bool { return f.Mode == record.ModeDecode && f.Scenario == cells.AllScenarios })
+	if whole := fits[i]; math.Abs(*whole.Slope-*f.Host.Slope) > 1e-9 {
 		t.Errorf("the run's fit has %v, the one by the host's clock %v", *whole.Slope, *f.Host.Slope)
 	}
 }
@@ -202,24 +201,5 @@ func TestThrottleWords(t *testing.T) {
 	}
 	if !slices.Equal(spoiling, spoilingReasons) || !slices.Equal(harmless, harmlessReasons) {
 		t.Errorf("telemetry: %q spoil, %q are harmless", spoiling, harmless)
-	}
-}
-
-// TestDeviceTables: a row for each cell, as many fields as columns, nothing made up.
-func TestDeviceTables(t *testing.T) {
-	dir := t.TempDir()
-	if err := Write(dir, analyzeRows(t, celltest.GpuRun(nil))); err != nil {
-		t.Fatal(err)
-	}
-	for file, n := range map[string]int{"device.csv": 18, "device_fits.csv": 1} {
-		f, err := os.Open(filepath.Join(dir, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		rows, err := csv.NewReader(f).ReadAll()
-		f.Close()
-		if err != nil || len(rows) != n+1 || strings.Contains(fmt.Sprint(rows), "NaN") {
-			t.Errorf("%s: %d rows, %v", file, len(rows), err)
-		}
 	}
 }
