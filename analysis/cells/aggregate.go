@@ -28,6 +28,7 @@ type Aggregate struct {
 	ParamsMMeasured   *float64 `json:"params_millions_measured_median" unit:"1e6" doc:"parameters as counted"`
 	MSPerToken        *float64 `json:"ms_per_token_geomean,omitempty"` // decode only: of the scenario medians that are known
 	TTFTMS            *float64 `json:"ttft_ms_geomean" csv:"ttft_geomean_ms" unit:"ms" doc:"prefill: geometric mean of the scenarios' median times to the first token"`
+	PrefillColdMS     *float64 `json:"prefill_cold_ms_geomean,omitempty"` // prefill after the pause between calls; nil unless every scenario has it
 }
 
 // Series is the aggregate's.
@@ -84,6 +85,9 @@ func (set *Set) aggregate() {
 				}
 				if ttft := cellField(cells, func(c *Cell) *float64 { return c.TTFTMS }); len(ttft) == len(cells) {
 					g.TTFTMS = stats.Finite(stats.Geomean(ttft))
+				}
+				if cold := cellField(cells, func(c *Cell) *float64 { return c.PrefillColdMS }); len(cold) == len(cells) {
+					g.PrefillColdMS = stats.Finite(stats.Geomean(cold))
 				}
 				for _, c := range cells {
 					g.Scenarios = append(g.Scenarios, c.Scenario)

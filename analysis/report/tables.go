@@ -67,7 +67,7 @@ func (w *writer) modelRows(k prose.Series) []modelRow {
 			ms := a.GeomeanMS
 			switch a.Mode {
 			case record.ModePrefill:
-				row.prefill, row.ttft = &ms, a.TTFTMS
+				row.prefill, row.ttft, row.cold = &ms, a.TTFTMS, a.PrefillColdMS
 			case record.ModeDecode:
 				row.rate = a.TokensPerS
 			case record.ModeE2E:
@@ -111,7 +111,7 @@ func (w *writer) modelRows(k prose.Series) []modelRow {
 
 // fromCells adds what aggregates do not carry.
 func (row *modelRow) fromCells(of []*cells.Cell) {
-	logs, n, colds, m := 0.0, 0, 0.0, 0
+	logs, n := 0.0, 0
 	for _, c := range of {
 		if row.calls == 0 || c.N < row.calls {
 			row.calls = c.N
@@ -127,10 +127,6 @@ func (row *modelRow) fromCells(of []*cells.Cell) {
 				}
 			}
 		}
-		if c.PrefillColdMS != nil && *c.PrefillColdMS > 0 {
-			colds += math.Log(*c.PrefillColdMS)
-			m++
-		}
 		if c.Mode == record.ModeDecode && c.MSPerToken != nil && *c.MSPerToken > 0 {
 			logs += math.Log(*c.MSPerToken)
 			n++
@@ -139,10 +135,6 @@ func (row *modelRow) fromCells(of []*cells.Cell) {
 	if n > 0 {
 		ms := math.Exp(logs / float64(n))
 		row.perToken = &ms
-	}
-	if m > 0 {
-		ms := math.Exp(colds / float64(m))
-		row.cold = &ms
 	}
 }
 
