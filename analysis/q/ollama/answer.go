@@ -170,6 +170,7 @@ func (a *Answer) Lists() Ollama {
 func (a *Answer) Tables() []finding.Table {
 	o := a.Lists()
 	return []finding.Table{
+		scaling.FitTable("scaling_fits_length_limited.csv", "The fits of decode and end-to-end over those answers alone that ran to the target length.", o.LengthLimited, "filter"),
 		finding.TableOf("ollama_warmup_breakdown.csv", "Prefill of warm-ups and repetitions, without and with Ollama's load_duration.", o.Warmups,
 			`backend model scenario warmup_n warmup_prefill_infer_median_ms warmup_load_median_ms warmup_prefill_total_median_ms
 			measured_n measured_prefill_infer_median_ms measured_load_median_ms measured_prefill_total_median_ms warmup_ratio_infer_only warmup_ratio_total_including_load`),

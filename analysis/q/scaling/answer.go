@@ -46,6 +46,9 @@ func (a *Answer) Tables() []finding.Table {
 		}
 	}
 	return []finding.Table{
+		FitTable("scaling_fits.csv", "log10(latency_ms) = log10_intercept + slope * log10(x), for each backend, mode and scenario and over all scenarios (`__all__`).", a.Fits, "").Always(),
+		finding.TableOf("leave_one_out.csv", "Each fit without each of its models.", a.leftOut(),
+			`backend batch_size mode scenario x_axis dropped n_models slope log10_intercept r2 slope_change moves_most slope_t_ci_low slope_t_ci_high`).Always(),
 		finding.TableOf("overhead_compute_fits.csv", "Latency as a fixed part and one that grows with size.", a.OffsetFits,
 			`backend backend_kind batch_size mode scenario aggregation n_models ok fit a_ms
 			b_ms_per_million_params b a_low_ms a_high_ms s r2 overhead_fraction_at_min_model

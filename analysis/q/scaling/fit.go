@@ -191,52 +191,52 @@ type Subject struct {
 // one backend, mode and scenario.
 type Fit struct {
 	Subject
-	Aggregation string `json:"aggregation"` // AggScenario or AggGeomean
-	Filter      string `json:"filter"`      // "" or length_limited_decode_only
+	Aggregation string `json:"aggregation" doc:"scenario or geomean_across_scenarios"`
+	Filter      string `json:"filter" doc:"which rows were kept"` // "" or length_limited_decode_only
 
-	Axis    string  `json:"x_axis"`
+	Axis    string  `json:"x_axis" doc:"what the fit has on x"`
 	Points  []Point `json:"points"` // by rising x
-	NModels int     `json:"n_models"`
-	OK      bool    `json:"ok"`
-	Reason  string  `json:"reason"` // why not OK
+	NModels int     `json:"n_models" doc:"models in the fit"`
+	OK      bool    `json:"ok" doc:"whether there is a fit"`
+	Reason  string  `json:"reason" doc:"why there is no fit"`
 
-	Log10Intercept *float64        `json:"log10_intercept"`
-	Slope          *float64        `json:"slope"`
-	R2             *float64        `json:"r2"` // in log space
-	SlopeSE        *float64        `json:"slope_se"`
-	InterceptSE    *float64        `json:"log10_intercept_se"`
-	ResidualSD     *float64        `json:"residual_sd"`          // of log10 ms, n-2 degrees of freedom
-	SlopeT         *stats.Interval `json:"slope_t_ci"`           // 95 %, Student t
-	InterceptT     *stats.Interval `json:"log10_intercept_t_ci"` // 95 %, Student t
+	Log10Intercept *float64        `json:"log10_intercept" unit:"log10 ms" doc:"intercept"`
+	Slope          *float64        `json:"slope" doc:"exponent of size"`
+	R2             *float64        `json:"r2" doc:"R2 in log space"`
+	SlopeSE        *float64        `json:"slope_se" doc:"standard error of the slope"`
+	InterceptSE    *float64        `json:"log10_intercept_se" unit:"log10 ms" doc:"standard error of the intercept"`
+	ResidualSD     *float64        `json:"residual_sd" unit:"log10 ms" doc:"standard deviation of the residuals, n - 2 degrees of freedom"`
+	SlopeT         *stats.Interval `json:"slope_t_ci" doc:"95 % t-interval of the slope"`
+	InterceptT     *stats.Interval `json:"log10_intercept_t_ci" unit:"log10 ms" doc:"95 % t-interval of the intercept"`
 
-	SlopeBoot     *stats.Interval `json:"slope_boot_ci"`           // 95 %, percentile bootstrap over models
-	InterceptBoot *stats.Interval `json:"log10_intercept_boot_ci"` // 95 %
-	BootRequested int             `json:"boot_n_requested"`
-	BootUsed      int             `json:"boot_n_used"`       // the rest drew one model only
-	BootTwoModels int             `json:"boot_n_two_models"` // of those used: drew two models only
+	SlopeBoot     *stats.Interval `json:"slope_boot_ci" csv:"slope_ci" doc:"95 % percentile bootstrap over models"`
+	InterceptBoot *stats.Interval `json:"log10_intercept_boot_ci" csv:"log10_intercept_ci" unit:"log10 ms" doc:"95 % percentile bootstrap over models"`
+	BootRequested int             `json:"boot_n_requested" doc:"resamples drawn"`
+	BootUsed      int             `json:"boot_n_used" doc:"resamples that gave a slope"`
+	BootTwoModels int             `json:"boot_n_two_models" doc:"resamples used that hold two sizes only"`
 
-	SpearmanRho       *float64        `json:"spearman_rho"`
-	SpearmanP         *float64        `json:"spearman_p"`       // t approximation, as scipy
-	SpearmanPExact    *float64        `json:"spearman_p_exact"` // by permutation, up to 9 models without ties
-	TheilSenSlope     *float64        `json:"theilsen_slope"`
-	TheilSenIntercept *float64        `json:"theilsen_log10_intercept"`
-	TheilSen          *stats.Interval `json:"theilsen_slope_ci"` // 95 %, Sen 1968
+	SpearmanRho       *float64        `json:"spearman_rho" csv:"spearman_rho_loglog" doc:"Spearman's rho"`
+	SpearmanP         *float64        `json:"spearman_p" csv:"spearman_p_loglog" doc:"its two-sided p, t approximation"`
+	SpearmanPExact    *float64        `json:"spearman_p_exact" doc:"p of rho over all orders, up to 9 models"`
+	TheilSenSlope     *float64        `json:"theilsen_slope" doc:"Theil-Sen slope"`
+	TheilSenIntercept *float64        `json:"theilsen_log10_intercept" unit:"log10 ms" doc:"its intercept, median(y) - slope * median(x)"`
+	TheilSen          *stats.Interval `json:"theilsen_slope_ci" doc:"95 % interval of the Theil-Sen slope"`
 
-	LeaveOneOut     []LeaveOneOut     `json:"leave_one_out"`    // in the order of Points; empty below 4 models
-	MostInfluential string            `json:"most_influential"` // model whose absence moves the slope most
-	Law             string            `json:"law"`              // power_law, flat, bent, one_point or not_identified; "" without a fit
-	Curvature       *Curvature        `json:"curvature"`        // nil where the points cannot show one
-	Misfit          *Misfit           `json:"misfit"`           // nil below 4 models
-	Warnings        []finding.Warning `json:"warnings"`
+	LeaveOneOut     []LeaveOneOut     `json:"leave_one_out"` // in the order of Points; empty below 4 models
+	MostInfluential string            `json:"most_influential" doc:"model whose absence moves the slope most"`
+	Law             string            `json:"law" doc:"power_law, flat, bent, one_point or not_identified: whether the slope is one exponent for all sizes"`
+	Curvature       *Curvature        `json:"curvature"` // nil where the points cannot show one
+	Misfit          *Misfit           `json:"misfit"`    // nil below 4 models
+	Warnings        []finding.Warning `json:"warnings" doc:"codes of the fit's warnings"`
 }
 
 // LeaveOneOut is a fit without one of its models.
 type LeaveOneOut struct {
-	Dropped        string          `json:"dropped"`
-	N              int             `json:"n_models"`
-	Slope          *float64        `json:"slope"`
-	Log10Intercept *float64        `json:"log10_intercept"`
-	R2             *float64        `json:"r2"`
-	SlopeChange    *float64        `json:"slope_change"` // this slope less the whole fit's
-	SlopeT         *stats.Interval `json:"slope_t_ci"`   // 95 %, Student t
+	Dropped        string          `json:"dropped" doc:"the model left out"`
+	N              int             `json:"n_models" doc:"models left"`
+	Slope          *float64        `json:"slope" doc:"slope without it"`
+	Log10Intercept *float64        `json:"log10_intercept" unit:"log10 ms" doc:"intercept without it"`
+	R2             *float64        `json:"r2" doc:"R2 without it"`
+	SlopeChange    *float64        `json:"slope_change" doc:"this slope less the whole fit's"`
+	SlopeT         *stats.Interval `json:"slope_t_ci" doc:"95 % t-interval of this slope"`
 }

@@ -58,6 +58,8 @@ func (a *Answer) Overall(s cells.Series, model string) *Tail {
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
+		finding.TableOf("token_latency.csv", "Decode time by position in the answer, over the repetitions of a cell.", a.positions(),
+			`backend batch_size model params_millions_effective scenario position n median_ms min_ms max_ms`).Always(),
 		finding.TableOf("token_tails.csv", "Slow decode steps against the middle one. For `__all__` each token is taken relative to its scenario's median, so there are ratios only.", a.Tails,
 			`backend batch_size model params_millions_effective scenario n_tokens p50_ms p90_ms p95_ms p99_ms
 			max_ms p90_over_p50 p95_over_p50 p99_over_p50 p95_over_p50_in_calls p95_over_p50_in_calls_log_se`).Always(),
@@ -69,3 +71,24 @@ func (a *Answer) Sentences() []string { return nil }
 
 // Sections are those of the report.
 func (a *Answer) Sections() []doc.Section { return nil }
+
+// position is a decode step of a cell.
+type position struct {
+	cells.Subject
+	Scenario string  `json:"scenario" doc:"name of the scenario"`
+	Position int     `json:"position" doc:"decode step, from 0"`
+	N        int     `json:"n" unit:"calls" doc:"calls that reached it"`
+	MedianMS float64 `json:"median_ms" unit:"ms" doc:"median over the calls"`
+	MinMS    float64 `json:"min_ms" unit:"ms" doc:"fastest"`
+	MaxMS    float64 `json:"max_ms" unit:"ms" doc:"slowest"`
+}
+
+func (a *Answer) positions() []position {
+	var out []position
+	for _, t := range a.Tokens {
+		for i := range t.MedianMS {
+			out = append(out, position{t.Subject, t.Scenario, i, t.CountAt[i], t.MedianMS[i], t.MinMS[i], t.MaxMS[i]})
+		}
+	}
+	return out
+}
