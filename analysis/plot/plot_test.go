@@ -28,6 +28,7 @@ func TestFigures(t *testing.T) {
 		"scaling scaling_native_cpu_f32_kv_decode___all__",
 		"scaling scaling_native_cpu_f32_e2e_kv___all__",
 		"tokens tokens_native_cpu_f32_micro",
+		"bytes decode_bytes",
 		"tails tails",
 		"share decode_share_native_cpu_f32",
 		"scenario scaling_native_cpu_f32_prefill_micro",
@@ -101,7 +102,7 @@ func TestManyBackends(t *testing.T) {
 	for _, f := range figures(s.Result()) {
 		figuretest.Text(t, f)
 		capped := strings.Contains(f.Subtitle, " · the first 12 of 14 backends")
-		if many := slices.Contains([]string{KindOverview, KindTails}, f.Kind); capped != many {
+		if many := slices.Contains([]string{KindOverview, KindTails, "bytes"}, f.Kind); capped != many {
 			t.Errorf("%s: %s", f.Name, f.Subtitle)
 		}
 		if len(f.Legend) > 2*figure.MaxSeries+3 || len(f.Panels[0].Layers) > 2*figure.MaxSeries+6 {

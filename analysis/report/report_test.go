@@ -198,7 +198,7 @@ func TestOpensWithTheAnswer(t *testing.T) {
 	for _, want := range []string{
 		"Made-up CPU @ 2.0 GHz with 2 threads",
 		"5 models of 0.103 to 45.17 million parameters",
-		"What changes first on native_cpu_f32 and native_cpu_f16 as total parameters grow: **latency**",
+		"What changes first on native_cpu_f32 as total parameters grow: **latency**",
 		"Decode time on native_cpu_f32 grows as total parameters to the power **0.",
 		"doubling total parameters multiplies decode time by 2^0.",
 		"Prefill time on native_cpu_f16 grows",

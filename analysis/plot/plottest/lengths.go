@@ -8,7 +8,6 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
-	"llmscale/runner/record"
 )
 
 // LengthPrompt is the length of all prompts of Lengths, in tokens.
@@ -20,7 +19,7 @@ const LengthPrompt = 16
 // standard deviation of a call's factor.
 func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float64) (*analysis.Result, error) {
 	rng := rand.New(rand.NewPCG(7, 121))
-	s := Shape{Models: models, Backends: []Backend{{Name: "native_cpu_q4_0", Kind: "native"}}, Reps: reps, GenTokens: 64}
+	s := Shape{Models: models, Backends: []Backend{{Name: "native_cpu_q4_0", Kind: "native", BytesFactor: 1}}, Reps: reps, GenTokens: 64}
 	for _, gen := range gens {
 		s.Scenarios = append(s.Scenarios, Scenario{Name: fmt.Sprintf("gen%d", gen), Prompt: LengthPrompt})
 	}
@@ -29,16 +28,9 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 	for _, m := range models {
 		for i, gen := range gens {
 			for rep := range reps {
-				base := record.Record{
-					Origin: record.Origin{SchemaVersion: record.SchemaVersion, RunID: "20260101_120000", TaskIdx: task},
-					Outcome: record.Outcome{CallIdx: rep, Rep: &rep,
-						Status: record.StatusOK},
-					Subject: record.Subject{Scenario: s.Scenarios[i].Name, Backend: s.Backends[0].Name, BackendKind: "native", Model: m.Name, ModelKind: "synth",
-						ParamsMillions: m.ParamsM, GenTokensTarget: gen, BatchSizeConfig: 1},
-				}
-				base.WeightType, base.Architecture, base.NLayer, base.NEmbd = "q4_0", "llama", 12, 768
-				base.ParamsTotal, base.BytesPerToken = int64(m.ParamsM*1e6), int64(m.MBPerToken*1e6)
-				base.Device, base.NThreads = "cpu", new(2)
+				base := s.record(s.Backends[0], m, s.Scenarios[i], gen)
+				base.TaskIdx, base.CallIdx, base.Rep = task, rep, &rep
+				base.WeightType, base.Architecture = "q4_0", "llama"
 				factor := math.Exp(noise * rng.NormFloat64())
 				prefill, decode := m.TokenMS*4*factor, fixedMS*factor
 				for pos := range gen {
@@ -47,20 +39,7 @@ func Lengths(models []Model, gens []int, reps int, fixedMS, growth, noise float6
 					base.TokenNS = append(base.TokenNS, int64(ms*1e6))
 				}
 				base.PrefillMS, base.KVDecodeMS, base.E2EKVMS = new(prefill), new(decode), new(prefill+decode)
-				base.BatchSize, base.SeqLen, base.PromptTokensRaw = new(1), new(LengthPrompt), new(LengthPrompt)
-				base.GenTokens, base.GenTokensRaw = &gen, &gen
-				for mode, of := range map[string]struct {
-					ms     *float64
-					tokens int
-				}{
-					record.ModePrefill: {base.PrefillMS, LengthPrompt},
-					record.ModeDecode:  {base.KVDecodeMS, gen},
-					record.ModeE2E:     {base.E2EKVMS, LengthPrompt + gen},
-				} {
-					r := runs.RowOf(base)
-					r.Mode, r.LatencyMS, r.TokensTotal = mode, of.ms, new(of.tokens)
-					run.Rows = append(run.Rows, r)
-				}
+				run.Rows = append(run.Rows, modes(base)...)
 			}
 			task++
 		}
