@@ -17,6 +17,10 @@ import (
 // minLeft is the fewest models of different size that a leave-one-out fit keeps.
 const minLeft = stats.MinPoints
 
+// manyModels is up to how many models a fit has what takes time or memory in the
+// square of them: Theil and Sen's slope of all pairs, and a fit without each.
+const manyModels = 500
+
 // sizesOf counts different sizes, for a reason why there are too few.
 func sizesOf(n int) string { return words.Counted(n, "model size", "models of different size") }
 
@@ -57,8 +61,10 @@ func FitLogLog(f *Fit, points []Point, opt cells.Options) {
 	f.SlopeT = stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
 	f.InterceptT = stats.NewInterval(l.A-t*l.SEA, l.A+t*l.SEA)
 
-	if s, i, ci, ok := stats.TheilSen(x, y); ok {
-		f.TheilSenSlope, f.TheilSenIntercept, f.TheilSen = stats.Finite(s), stats.Finite(i), ci
+	if f.NModels <= manyModels {
+		if s, i, ci, ok := stats.TheilSen(x, y); ok {
+			f.TheilSenSlope, f.TheilSenIntercept, f.TheilSen = stats.Finite(s), stats.Finite(i), ci
+		}
 	}
 	if rho, p, ok := stats.Spearman(x, y); ok {
 		f.SpearmanRho, f.SpearmanP = stats.Finite(rho), stats.Finite(p)
@@ -106,25 +112,31 @@ func bootstrapLine(f *Fit, x, y []float64, opt cells.Options) {
 const leastChange = 1e-9
 
 func leaveOneOut(f *Fit, x, y []float64) {
-	if len(x) <= minLeft {
+	if len(x) <= minLeft || len(x) > manyModels {
 		return
 	}
 	worst := leastChange
 	for drop := range x {
-		lx := slices.Delete(slices.Clone(x), drop, drop+1)
-		ly := slices.Delete(slices.Clone(y), drop, drop+1)
-		row := LeaveOneOut{Dropped: f.Points[drop].Model, N: len(lx)}
-		if l, ok := stats.OLS(lx, ly); ok && stats.Distinct(lx) >= minLeft {
-			row.Slope, row.Log10Intercept, row.R2 = stats.Finite(l.B), stats.Finite(l.A), stats.Finite(l.R2)
-			row.SlopeChange = stats.Finite(l.B - *f.Slope)
-			t := stats.TQuantile(l.N - 2)
-			row.SlopeT = stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
-			if c := math.Abs(l.B - *f.Slope); c > worst {
-				worst, f.MostInfluential = c, row.Dropped
-			}
+		row := f.without(x, y, drop)
+		if row.SlopeChange != nil && math.Abs(*row.SlopeChange) > worst {
+			worst, f.MostInfluential = math.Abs(*row.SlopeChange), row.Dropped
 		}
 		f.LeaveOneOut = append(f.LeaveOneOut, row)
 	}
+}
+
+// without fits a line to log10 of all points but one.
+func (f *Fit) without(x, y []float64, drop int) LeaveOneOut {
+	lx := slices.Delete(slices.Clone(x), drop, drop+1)
+	ly := slices.Delete(slices.Clone(y), drop, drop+1)
+	row := LeaveOneOut{Dropped: f.Points[drop].Model, N: len(lx)}
+	if l, ok := stats.OLS(lx, ly); ok && stats.Distinct(lx) >= minLeft {
+		row.Slope, row.Log10Intercept, row.R2 = stats.Finite(l.B), stats.Finite(l.A), stats.Finite(l.R2)
+		row.SlopeChange = stats.Finite(l.B - *f.Slope)
+		t := stats.TQuantile(l.N - 2)
+		row.SlopeT = stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
+	}
+	return row
 }
 
 // Influential is the leave-one-out row of the model that moves the slope most.
@@ -218,11 +230,11 @@ type Fit struct {
 	SpearmanRho       *float64        `json:"spearman_rho" csv:"spearman_rho_loglog" doc:"Spearman's rho"`
 	SpearmanP         *float64        `json:"spearman_p" csv:"spearman_p_loglog" doc:"its two-sided p, t approximation"`
 	SpearmanPExact    *float64        `json:"spearman_p_exact" doc:"p of rho over all orders, up to 9 models"`
-	TheilSenSlope     *float64        `json:"theilsen_slope" doc:"Theil-Sen slope"`
+	TheilSenSlope     *float64        `json:"theilsen_slope" doc:"Theil-Sen slope, up to 500 models"`
 	TheilSenIntercept *float64        `json:"theilsen_log10_intercept" unit:"log10 ms" doc:"its intercept, median(y) - slope * median(x)"`
 	TheilSen          *stats.Interval `json:"theilsen_slope_ci" doc:"95 % interval of the Theil-Sen slope"`
 
-	LeaveOneOut     []LeaveOneOut     `json:"leave_one_out"` // in the order of Points; empty below 4 models
+	LeaveOneOut     []LeaveOneOut     `json:"leave_one_out"` // in the order of Points; empty below 4 models and above 500
 	MostInfluential string            `json:"most_influential" doc:"model whose absence moves the slope most"`
 	Law             string            `json:"law" doc:"power_law, flat, bent, one_point or not_identified: whether the slope is one exponent for all sizes"`
 	Curvature       *Curvature        `json:"curvature"` // nil where the points cannot show one

@@ -155,10 +155,11 @@ func (f *Fit) misfit(x, y []float64) {
 		return
 	}
 	o, ok := r.Outlier()
-	if !ok || o.Index >= len(f.LeaveOneOut) {
+	if !ok || len(x) <= minLeft {
 		return
 	}
-	row := f.LeaveOneOut[o.Index]
+	lx, ly := logPoints(f.Points)
+	row := f.without(lx, ly, o.Index)
 	f.Misfit = &Misfit{Model: row.Dropped, Times: math.Exp(o.Gap), P: o.P, SlopeWithout: row.Slope, Without: row.SlopeT, Moves: true}
 	switch o.Index {
 	case 0:

@@ -44,6 +44,8 @@ func slopeAnswer(f *Fit) SlopeAnswer {
 	s.Curvature, s.Misfit = f.Curvature, f.Misfit
 	if w := f.Influential(); w != nil {
 		s.MostInfluential, s.SlopeWithout = w.Dropped, w.Slope
+	} else if f.NModels > manyModels {
+		s.WithoutWhy = fmt.Sprintf("above %d models none is left out", manyModels)
 	} else if len(f.LeaveOneOut) == 0 {
 		s.WithoutWhy = fmt.Sprintf("leaving one out takes %d models", minLeft+1)
 	}

@@ -60,6 +60,10 @@ func (f *Fit) Doubt(c *cells.Set, models []*cells.Model, leftOut, unequal []stri
 		f.warn("too_few_points", f.Reason, "measure more models of different size in this backend")
 		return
 	}
+	if f.NModels > manyModels {
+		f.warn("many_models", fmt.Sprintf("%d models: the Theil–Sen slope and the fits without one model are left out above %d, as their cost grows with the square", f.NModels, manyModels),
+			"for these, fit fewer models")
+	}
 	if n := stats.Distinct(stats.Map(f.Points, func(p Point) float64 { return p.X })); n < fewSizes {
 		f.warn("few_sizes", fmt.Sprintf("%d sizes; the interval leans on very few points", n),
 			fmt.Sprintf("measure at least %d sizes", fewSizes))
