@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
@@ -71,7 +72,11 @@ func Get[T any](r *Result) *T {
 	return new(T)
 }
 
-// Figures are those of all answers that draw some.
+// place is where a kind of figures stands; those that it does not name stand at 0.
+var place = map[string]int{scaling.KindOverview: -3, scaling.KindScaling: -2, tails.KindTokens: -1,
+	tails.KindTails: 1, summary.KindShare: 2, scaling.KindScenario: 3}
+
+// Figures are those of all answers that draw some, by their kind.
 func (r *Result) Figures() []figure.Figure {
 	var out []figure.Figure
 	for _, a := range r.Asked {
@@ -79,6 +84,7 @@ func (r *Result) Figures() []figure.Figure {
 			out = append(out, d.Figures()...)
 		}
 	}
+	slices.SortStableFunc(out, func(x, y figure.Figure) int { return cmp.Compare(place[x.Kind], place[y.Kind]) })
 	return out
 }
 

@@ -32,9 +32,6 @@ var rooms = []struct {
 	{"analysis/gpucheck", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis", "analysis/q/... analysis/doc analysis/figure analysis/cells analysis/runs analysis/stats analysis/finding runner/record runner/ceilings internal/..."},
 
-	// These go when all questions have moved to q.
-	{"analysis/plot", "analysis analysis/q/... analysis/cells analysis/figure/... analysis/stats runner/record internal/..."},
-
 	{"gguf/...", "gguf/... internal/..."},
 	{"cuda/...", "cuda/... runner/ceilings internal/..."},
 	{"native", "gguf/... runner/ceilings internal/..."},

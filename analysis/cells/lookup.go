@@ -152,3 +152,31 @@ func (set *Set) Cell(s Series, model, scenario, mode string) *Cell {
 	}
 	return nil
 }
+
+// CellsAt are the cells of a mode in a scenario, or in all that AllScenarios joins.
+func (set *Set) CellsAt(scenario, mode string) []*Cell {
+	var out []*Cell
+	for i := range set.Cells {
+		if c := &set.Cells[i]; c.Mode == mode && (c.Scenario == scenario || scenario == AllScenarios && set.Joins(c.Scenario)) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// AnswerLength is how many tokens all answers of a scenario have, or of those that
+// AllScenarios joins; 0 where they differ or nothing tells.
+func (set *Set) AnswerLength(scenario, mode string) int {
+	n := 0.0
+	for _, c := range set.CellsAt(scenario, mode) {
+		v := c.AnswerTokens()
+		if v == nil {
+			continue
+		}
+		if n != 0 && n != *v {
+			return 0
+		}
+		n = *v
+	}
+	return int(n)
+}

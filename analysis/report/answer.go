@@ -8,7 +8,6 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/plot"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/lengths"
@@ -260,7 +259,7 @@ func (w *writer) tails() {
 	}
 	w.doc.Section("Tails")
 	w.doc.Say("Times of single decoded tokens. Over all scenarios, each token is taken relative to its scenario's median; “within calls”, to its call's. A quantile is shown only where enough tokens carry it.")
-	w.figures(plot.KindTails)
+	w.figures(tails.KindTails)
 	t := doc.Table{Head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50", "p95/p50 within calls"}}
 	per := doc.Table{Head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
 	for _, x := range analysis.Get[tails.Answer](w.r).Tails {
@@ -280,7 +279,7 @@ func (w *writer) tails() {
 	}
 	var timelines []doc.Block
 	for _, f := range w.figs {
-		if f.Kind == plot.KindTokens {
+		if f.Kind == tails.KindTokens {
 			timelines = append(timelines, doc.Picture{Drawn: f})
 		}
 	}

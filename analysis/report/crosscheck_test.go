@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"llmscale/analysis"
-	"llmscale/analysis/plot"
-	"llmscale/analysis/plot/plottest"
+	"llmscale/analysis/analysistest"
+	"llmscale/analysis/figure/draw"
 )
 
-func served(t *testing.T, s plottest.Served) *analysis.Result {
+func served(t *testing.T, s analysistest.Served) *analysis.Result {
 	t.Helper()
-	r, err := plottest.Ollama([]plottest.Model{{Name: "gpt2-5m", ParamsM: 5.037, TokenMS: 1, MBPerToken: 20}, {Name: "gpt2-25m", ParamsM: 25.016, TokenMS: 4, MBPerToken: 98.6},
+	r, err := analysistest.Ollama([]analysistest.Model{{Name: "gpt2-5m", ParamsM: 5.037, TokenMS: 1, MBPerToken: 20}, {Name: "gpt2-25m", ParamsM: 25.016, TokenMS: 4, MBPerToken: 98.6},
 		{Name: "gpt2-100m", ParamsM: 96.088, TokenMS: 16, MBPerToken: 381}}, s, 7)
 	if err != nil {
 		t.Fatal(err)
@@ -32,9 +32,9 @@ func says(t *testing.T, body string, wanted ...string) {
 // TestCrosscheck: a fixed cost of each step, a prefill of 30 % more work, and a
 // scenario that repeats its prompt.
 func TestCrosscheck(t *testing.T) {
-	r := served(t, plottest.Served{StepMS: 0.4, PrefillShare: 0.3, HTTPMS: 1, LoadMS: 5, RestMS: 0.1, Bench: true})
+	r := served(t, analysistest.Served{StepMS: 0.4, PrefillShare: 0.3, HTTPMS: 1, LoadMS: 5, RestMS: 0.1, Bench: true})
 	dir := t.ArtifactDir() // -artifacts keeps the page for a look
-	figs, err := plot.Write(filepath.Join(dir, "plots"), r)
+	figs, err := draw.Write(filepath.Join(dir, "plots"), r.Figures())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestCrosscheck(t *testing.T) {
 
 // TestCrosscheckAgrees: nothing is said to be off where nothing is.
 func TestCrosscheckAgrees(t *testing.T) {
-	md, _ := write(t, served(t, plottest.Served{HTTPMS: 1, LoadMS: 5, RestMS: 0.1, Banned: true}))
+	md, _ := write(t, served(t, analysistest.Served{HTTPMS: 1, LoadMS: 5, RestMS: 0.1, Banned: true}))
 	body := section(t, md, "Cross-check with Ollama")
 	says(t, body, "No gap by Ollama's own counters is larger than 10 % with an interval within one process that excludes 1.", "not comparable in 3, where Ollama was told to repeat no token")
 	for _, not := range []string{"llama-bench", "fixed cost**", "the server's processes –"} {

@@ -5,15 +5,15 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/analysistest"
 	"llmscale/analysis/cells"
-	"llmscale/analysis/plot/plottest"
 	"llmscale/analysis/q/device"
 )
 
 // wallRun is the made-up run on a GPU, less the backends that keep does not name.
 func wallRun(t *testing.T, keep ...string) *analysis.Result {
 	t.Helper()
-	r, err := plottest.Wall()
+	r, err := analysistest.Wall()
 	if err != nil {
 		t.Fatal(err)
 	}

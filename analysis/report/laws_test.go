@@ -14,7 +14,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/plot"
+	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 )
@@ -53,7 +53,7 @@ func (m madeUp) onDisk(t *testing.T) (r *analysis.Result, md, page string) {
 	if err := analysis.Write(filepath.Join(dir, "analysis"), r); err != nil {
 		t.Fatal(err)
 	}
-	figs, err := plot.Write(filepath.Join(dir, "analysis", "plots"), r)
+	figs, err := draw.Write(filepath.Join(dir, "analysis", "plots"), r.Figures())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,17 +7,17 @@ import (
 	"testing"
 
 	"llmscale/analysis"
-	"llmscale/analysis/plot"
-	"llmscale/analysis/plot/plottest"
+	"llmscale/analysis/analysistest"
+	"llmscale/analysis/figure/draw"
 )
 
 // lengthRun is a made-up run of four sizes and five lengths of the answer. noise
 // is the standard deviation of a call's factor.
 func lengthRun(t *testing.T, gens []int, fixedMS, growth, noise float64) *analysis.Result {
 	t.Helper()
-	models := []plottest.Model{{Name: "llama-32m", ParamsM: 32, TokenMS: 2.5, MBPerToken: 18}, {Name: "llama-62m", ParamsM: 62, TokenMS: 5, MBPerToken: 35},
+	models := []analysistest.Model{{Name: "llama-32m", ParamsM: 32, TokenMS: 2.5, MBPerToken: 18}, {Name: "llama-62m", ParamsM: 62, TokenMS: 5, MBPerToken: 35},
 		{Name: "llama-134m", ParamsM: 134, TokenMS: 11, MBPerToken: 75}, {Name: "llama-296m", ParamsM: 296, TokenMS: 24, MBPerToken: 166}}
-	r, err := plottest.Lengths(models, gens, 6, fixedMS, growth, noise)
+	r, err := analysistest.Lengths(models, gens, 6, fixedMS, growth, noise)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ var allLengths = []int{8, 32, 64, 128, 256}
 func TestLengths(t *testing.T) {
 	r := lengthRun(t, allLengths, 3, 0.0002, 0.004)
 	dir := t.ArtifactDir() // -artifacts keeps the page for a look
-	figs, err := plot.Write(filepath.Join(dir, "plots"), r)
+	figs, err := draw.Write(filepath.Join(dir, "plots"), r.Figures())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,9 +21,9 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
-	"llmscale/analysis/plot"
 	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/scaling"
 	"llmscale/internal/durable"
 )
 
@@ -143,9 +143,9 @@ func (w *writer) figures(kind string) bool {
 
 func (w *writer) overviewFigures() {
 	for _, f := range w.figs {
-		if f.Kind == plot.KindOverview {
+		if f.Kind == scaling.KindOverview {
 			w.doc.Section("At a glance")
-			w.figures(plot.KindOverview)
+			w.figures(scaling.KindOverview)
 			return
 		}
 	}

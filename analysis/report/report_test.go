@@ -13,23 +13,24 @@ import (
 	"golang.org/x/net/html"
 
 	"llmscale/analysis"
+	"llmscale/analysis/analysistest"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/finding"
-	"llmscale/analysis/plot"
-	"llmscale/analysis/plot/plottest"
 	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/summary"
+	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
 // small is a run of two backends that draws quickly.
-func small() plottest.Shape {
-	s := plottest.GPT2()
+func small() analysistest.Shape {
+	s := analysistest.GPT2()
 	s.Models, s.Scenarios = s.Models[:5], s.Scenarios[:2]
 	return s
 }
@@ -45,7 +46,7 @@ func write(t *testing.T, r *analysis.Result) (md, page string) {
 func writeDrawn(t *testing.T, r *analysis.Result) (md, page string) {
 	t.Helper()
 	dir := t.TempDir()
-	figs, err := plot.Write(filepath.Join(dir, "analysis", "plots"), r)
+	figs, err := draw.Write(filepath.Join(dir, "analysis", "plots"), r.Figures())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,9 +274,9 @@ func TestHostileText(t *testing.T) {
 	}
 	s.Models, s.Scenarios = nil, s.Scenarios[:1]
 	for i, name := range evil {
-		s.Models = append(s.Models, plottest.Model{Name: name, ParamsM: float64(i + 1), TokenMS: float64(i + 1), MBPerToken: 4})
+		s.Models = append(s.Models, analysistest.Model{Name: name, ParamsM: float64(i + 1), TokenMS: float64(i + 1), MBPerToken: 4})
 	}
-	s.Backends = []plottest.Backend{{Name: "<b>|back&end</b>", Kind: "native", Speed: 1, BytesFactor: 1}}
+	s.Backends = []analysistest.Backend{{Name: "<b>|back&end</b>", Kind: "native", Speed: 1, BytesFactor: 1}}
 	r := s.Result()
 	r.RunName = "run <img src=x onerror=alert(1)> | &"
 	analysis.Get[failures.Answer](r).Failed = []failures.Cell{{Subject: cells.Subject{Backend: evil[1], Model: evil[0]}, Scenario: evil[3], Status: "crashed", Reason: evil[4], Stderr: []string{"```", "</pre><script>", "# x"}}}
@@ -354,7 +355,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("a missing folder: %v", err)
 	}
 	dir := t.TempDir()
-	if _, err := Write(dir, r, []figure.Drawn{{Kind: plot.KindTails, PNGPath: filepath.Join(dir, "x.png"), SVGPath: filepath.Join(dir, "x.svg")}}); err == nil {
+	if _, err := Write(dir, r, []figure.Drawn{{Kind: tails.KindTails, PNGPath: filepath.Join(dir, "x.png"), SVGPath: filepath.Join(dir, "x.svg")}}); err == nil {
 		t.Error("a figure that is not there gave no error")
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {

@@ -9,7 +9,6 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/plot"
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
@@ -191,7 +190,7 @@ func (w *writer) models() {
 		w.doc.Add(doc.TableOf(w.modelRows(k), columns))
 	}
 	w.figures(ceilings.BytesKind)
-	w.figures(plot.KindShare)
+	w.figures(summary.KindShare)
 }
 
 // servedNote says what the times of a backend are that asks a server.
@@ -240,13 +239,13 @@ func (w *writer) scaling() {
 	if len(all) > 0 {
 		w.doc.Add(fitTable(all))
 	}
-	w.figures(plot.KindScaling)
+	w.figures(scaling.KindScaling)
 	if len(per) > 0 {
 		w.doc.Fold("Fits per scenario", fitTable(per))
 	}
 	var figs []doc.Block
 	for _, f := range w.figs {
-		if f.Kind == plot.KindScenario {
+		if f.Kind == scaling.KindScenario {
 			figs = append(figs, doc.Picture{Drawn: f})
 		}
 	}

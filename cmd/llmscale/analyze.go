@@ -12,7 +12,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
-	"llmscale/analysis/plot"
+	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/report"
 	"llmscale/analysis/runs"
 	"llmscale/internal/text"
@@ -144,7 +144,7 @@ func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if err := analysis.Write(out, a.result); err != nil {
 		return analyzed{}, err
 	}
-	a.figures, err = plot.Write(filepath.Join(out, "plots"), a.result)
+	a.figures, err = draw.Write(filepath.Join(out, "plots"), a.result.Figures())
 	return a, err
 }
 

@@ -135,6 +135,14 @@ func Scenario(s string) string {
 	return doc.Text(s)
 }
 
+// InScenario says of a figure what it is of, as plain text.
+func InScenario(s string) string {
+	if s == cells.AllScenarios {
+		return "all scenarios"
+	}
+	return "scenario " + s
+}
+
 // OfRatio is the interval of a ratio of times behind it. Its calls come from one
 // process on either side, so it says nothing of what another process would take.
 func OfRatio(i *stats.Interval, decimals int) string {

@@ -1,6 +1,6 @@
-// Package plottest makes up a run's analysis for the tests of the packages that
+// Package analysistest makes up a run's analysis for the tests of the packages that
 // draw and write it. Nothing in it was measured.
-package plottest
+package analysistest
 
 import (
 	"math"

@@ -1,4 +1,4 @@
-package plottest
+package analysistest
 
 import (
 	"fmt"
@@ -120,7 +120,7 @@ func Ollama(models []Model, s Served, reps int) (*analysis.Result, error) {
 	}
 	r, err := analysis.Analyze(run, cells.Options{})
 	if err != nil {
-		return nil, fmt.Errorf("plottest: %w", err)
+		return nil, fmt.Errorf("analysistest: %w", err)
 	}
 	return r, nil
 }

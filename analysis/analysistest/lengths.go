@@ -1,4 +1,4 @@
-package plottest
+package analysistest
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package plot
+package scaling
 
 import (
 	"cmp"
@@ -6,33 +6,41 @@ import (
 	"math"
 	"strings"
 
-	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/prose"
-	"llmscale/analysis/q/scaling"
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
-// scaling draws latency against size for each backend and mode: over all
-// scenarios, or for each of them.
-func (b *book) scaling(kind string) []figure.Figure {
-	var out []figure.Figure
-	fits := analysis.Get[scaling.Answer](b.r).Fits
-	for i := range fits {
-		f := &fits[i]
-		all := f.Scenario == cells.AllScenarios
-		if f.Filter == "" && len(f.Points) > 0 && all == (kind == KindScaling) {
-			out = append(out, b.scalingFigure(kind, f))
+// Kinds of the figures.
+const (
+	KindOverview = "overview" // all backends of one mode, over all scenarios
+	KindScaling  = "scaling"  // one backend and mode over all scenarios
+	KindScenario = "scenario" // one backend, mode and scenario
+)
+
+// Figures show latency against size: all backends of decode and of prefill, then each
+// backend and mode over all scenarios, then for each of them.
+func (a *Answer) Figures() []figure.Figure {
+	out := append(a.overview(record.ModeDecode), a.overview(record.ModePrefill)...)
+	for _, kind := range []string{KindScaling, KindScenario} {
+		for i := range a.Fits {
+			f := &a.Fits[i]
+			all := f.Scenario == cells.AllScenarios
+			if f.Filter == "" && len(f.Points) > 0 && all == (kind == KindScaling) {
+				out = append(out, a.figure(kind, f))
+			}
 		}
 	}
 	return out
 }
 
-func (b *book) scalingFigure(kind string, f *scaling.Fit) figure.Figure {
-	s := seriesOf(f)
-	look := b.look(s).Stroke(1.4)
-	points := figure.Layer{Look: look, Points: b.fitPoints(f)}
+func (a *Answer) figure(kind string, f *Fit) figure.Figure {
+	s := f.Series
+	look := prose.Look(a.set, s).Stroke(1.4)
+	points := figure.Layer{Look: look, Points: a.fitPoints(f)}
 	layers := []figure.Layer{points}
 	key := points.Key("median")
 	if key.Whisker {
@@ -66,21 +74,24 @@ func (b *book) scalingFigure(kind string, f *scaling.Fit) figure.Figure {
 	return figure.Figure{
 		Kind:     kind,
 		Name:     "scaling_" + f.Backend + "_" + f.Mode + "_" + f.Scenario + s.FileSuffix(),
-		Title:    fmt.Sprintf("%s latency against model size: %s, %s", modeTitle(f.Mode), s.Title(), scenarioTitle(f.Scenario)),
-		Subtitle: fmt.Sprintf("mode %s · %s · %s · %s", f.Mode, count(len(f.Points), "model", "models"), b.callsText(f), fitText(f, " · ")),
+		Title:    fmt.Sprintf("%s latency against model size: %s, %s", doc.Upper(prose.Mode(f.Mode)), s.Title(), prose.InScenario(f.Scenario)),
+		Subtitle: fmt.Sprintf("mode %s · %s · %s · %s", f.Mode, text.Counted(len(f.Points), "model", "models"), a.callsText(f), fitText(f, " · ")),
 		Caption:  caption,
-		X:        figure.LogAxis(b.axisLabel(), x),
-		Panels:   []figure.Panel{{Y: figure.LogAxis(b.latencyLabel(f.Mode, f.Scenario), y), Layers: layers}},
+		X:        figure.LogAxis(a.set.Axis.Label, x),
+		Panels:   []figure.Panel{{Y: figure.LogAxis(a.latencyLabel(f.Mode, f.Scenario), y), Layers: layers}},
 		Legend:   legend,
 	}
 }
 
 // fitPoints are the points of a fit with the range of the calls behind them.
-func (b *book) fitPoints(f *scaling.Fit) []figure.Point {
+func (a *Answer) fitPoints(f *Fit) []figure.Point {
 	var out []figure.Point
 	for _, pt := range f.Points {
 		if pt.X > 0 && pt.Y > 0 {
-			ms := b.calls[seriesOf(f).Key(pt.Model, f.Scenario, f.Mode)].ms
+			var ms figure.Span
+			for _, c := range a.cellsOf(f, pt.Model) {
+				ms.Add(c.MinMS, c.MaxMS)
+			}
 			ms.Add(pt.Y)
 			out = append(out, figure.Point{Name: pt.Model, X: pt.X, Y: pt.Y, Low: ms.Low, High: ms.High, Named: true})
 		}
@@ -88,37 +99,53 @@ func (b *book) fitPoints(f *scaling.Fit) []figure.Point {
 	return out
 }
 
-func seriesOf(f *scaling.Fit) cells.Series {
-	return cells.Series{Backend: f.Backend, BatchSize: f.BatchSize}
+// cellsOf are the cells behind a model's point.
+func (a *Answer) cellsOf(f *Fit, model string) []*cells.Cell {
+	scenarios := []string{f.Scenario}
+	if f.Scenario == cells.AllScenarios {
+		scenarios = a.set.Joined()
+	}
+	var out []*cells.Cell
+	for _, sc := range scenarios {
+		if c := a.set.Cell(f.Series, model, sc, f.Mode); c != nil {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // callsText says how many calls each point of f stands on.
-func (b *book) callsText(f *scaling.Fit) string {
-	n := b.calls[seriesOf(f).Key("", f.Scenario, f.Mode)].n
-	text := n.String()
+func (a *Answer) callsText(f *Fit) string {
+	var n figure.Span
+	for _, m := range a.set.ModelsOf(f.Backend) {
+		for _, c := range a.cellsOf(f, m.Name) {
+			n.Add(float64(c.N))
+		}
+	}
+	calls := n.String()
 	switch n.High {
 	case 0:
 		return "number of calls unknown"
 	case 1:
-		text += " call"
+		calls += " call"
 	default:
-		text += " calls"
+		calls += " calls"
 	}
 	if f.Scenario == cells.AllScenarios {
-		return text + " per model and scenario"
+		return calls + " per model and scenario"
 	}
-	return text + " per model"
+	return calls + " per model"
 }
 
-func fitText(f *scaling.Fit, sep string) string {
+func fitText(f *Fit, sep string) string {
 	if !f.OK || f.Slope == nil {
 		return "no fit: " + cmp.Or(f.Reason, "unknown reason")
 	}
 	s := fmt.Sprintf("slope %.3f", *f.Slope)
 	switch {
-	case f.Law == scaling.LawBent:
+	case f.Law == LawBent:
 		s = fmt.Sprintf("no one power law (this line's slope is %.3f)", *f.Slope)
-	case f.Law == scaling.LawOnePoint && f.Misfit != nil:
+	case f.Law == LawOnePoint && f.Misfit != nil:
 		s = fmt.Sprintf("slope %.3f, moved by %s alone", *f.Slope, f.Misfit.Model)
 	case f.SlopeT != nil:
 		s += fmt.Sprintf(" (95 %% %.3f to %.3f)", f.SlopeT.Low, f.SlopeT.High)
@@ -129,9 +156,9 @@ func fitText(f *scaling.Fit, sep string) string {
 	return s
 }
 
-func scalingCaption(f *scaling.Fit, s cells.Series, whiskers bool) string {
+func scalingCaption(f *Fit, s cells.Series, whiskers bool) string {
 	var sb strings.Builder
-	fmt.Fprintf(&sb, "%s latency of %s against model size, %s, on log-log axes. ", modeTitle(f.Mode), s.Title(), scenarioTitle(f.Scenario))
+	fmt.Fprintf(&sb, "%s latency of %s against model size, %s, on log-log axes. ", doc.Upper(prose.Mode(f.Mode)), s.Title(), prose.InScenario(f.Scenario))
 	if f.Scenario == cells.AllScenarios {
 		sb.WriteString("Each point is one model: the geometric mean of its scenarios' medians")
 		if whiskers {
@@ -152,7 +179,7 @@ func scalingCaption(f *scaling.Fit, s cells.Series, whiskers bool) string {
 		sb.WriteString("The line is the least-squares fit in log-log space, with the 95 % confidence band of the mean (Student t); it says nothing beyond the outermost models. ")
 	}
 	if n := len(f.Warnings); n > 0 {
-		fmt.Fprintf(&sb, "The fit carries %s. ", count(n, "warning", "warnings"))
+		fmt.Fprintf(&sb, "The fit carries %s. ", text.Counted(n, "warning", "warnings"))
 	}
 	return strings.TrimSpace(sb.String())
 }
@@ -163,7 +190,7 @@ const (
 )
 
 // fitGrid has x values between the outermost points of f, evenly in logs.
-func fitGrid(f *scaling.Fit) []float64 {
+func fitGrid(f *Fit) []float64 {
 	var x figure.Span
 	for _, pt := range f.Points {
 		x.Add(pt.X)
@@ -177,7 +204,7 @@ func fitGrid(f *scaling.Fit) []float64 {
 
 // fitLine is the fitted line between the outermost points of f; nil where there is
 // none.
-func fitLine(f *scaling.Fit) []figure.XY {
+func fitLine(f *Fit) []figure.XY {
 	var out []figure.XY
 	for _, x := range fitGrid(f) {
 		ms, ok := f.Line(x)
@@ -190,7 +217,7 @@ func fitLine(f *scaling.Fit) []figure.XY {
 }
 
 // fitBand is the confidence band of the line, where the points give one; else nil.
-func fitBand(f *scaling.Fit) []figure.Range {
+func fitBand(f *Fit) []figure.Range {
 	var out []figure.Range
 	for _, x := range fitGrid(f) {
 		lo, hi, ok := f.Band(x)
@@ -202,15 +229,11 @@ func fitBand(f *scaling.Fit) []figure.Range {
 	return out
 }
 
-// overviews lay all backends over each other, for decode and for prefill.
-func (b *book) overviews() []figure.Figure {
-	return append(b.overview(record.ModeDecode), b.overview(record.ModePrefill)...)
-}
-
-func (b *book) overview(mode string) []figure.Figure {
-	var fits []*scaling.Fit
-	for i := range analysis.Get[scaling.Answer](b.r).Fits {
-		if f := &analysis.Get[scaling.Answer](b.r).Fits[i]; f.Filter == "" && f.Mode == mode && f.Scenario == cells.AllScenarios && len(b.fitPoints(f)) > 0 {
+// overview lays all backends of a mode over each other.
+func (a *Answer) overview(mode string) []figure.Figure {
+	var fits []*Fit
+	for i := range a.Fits {
+		if f := &a.Fits[i]; f.Filter == "" && f.Mode == mode && f.Scenario == cells.AllScenarios && len(a.fitPoints(f)) > 0 {
 			fits = append(fits, f)
 		}
 	}
@@ -228,9 +251,9 @@ func (b *book) overview(mode string) []figure.Figure {
 	var layers []figure.Layer
 	named := map[string]bool{}
 	for _, fit := range fits {
-		s := seriesOf(fit)
-		l := figure.Layer{Look: b.look(s).Stroke(1.4), Line: fitLine(fit)}
-		for _, pt := range b.fitPoints(fit) {
+		s := fit.Series
+		l := figure.Layer{Look: prose.Look(a.set, s).Stroke(1.4), Line: fitLine(fit)}
+		for _, pt := range a.fitPoints(fit) {
 			l.Points = append(l.Points, figure.Point{Name: pt.Name, X: pt.X, Y: pt.Y, Named: !named[pt.Name]})
 			named[pt.Name] = true
 			x.Add(pt.X)
@@ -240,12 +263,24 @@ func (b *book) overview(mode string) []figure.Figure {
 			y.Add(at.Y)
 		}
 		layers, plain = append(layers, l), append(plain, s.Title())
-		f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s: %s, %s", s.Title(), count(len(fit.Points), "model", "models"), fitText(fit, ", "))))
+		f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s: %s, %s", s.Title(), text.Counted(len(fit.Points), "model", "models"), fitText(fit, ", "))))
 	}
-	f.Title = fmt.Sprintf("%s latency against model size: %s, all scenarios", modeTitle(mode), prose.Backends(plain))
+	f.Title = fmt.Sprintf("%s latency against model size: %s, all scenarios", doc.Upper(prose.Mode(mode)), prose.Backends(plain))
 	f.Caption = fmt.Sprintf("%s latency against model size on log-log axes, for %s. Each point is one model: the geometric mean of its scenarios' medians. "+
-		"Lines are least-squares fits in log-log space between the outermost models of a backend.", modeTitle(mode), strings.Join(plain, ", "))
-	f.X = figure.LogAxis(b.axisLabel(), x)
-	f.Panels = []figure.Panel{{Y: figure.LogAxis(b.latencyLabel(mode, cells.AllScenarios), y), Layers: layers}}
+		"Lines are least-squares fits in log-log space between the outermost models of a backend.", doc.Upper(prose.Mode(mode)), strings.Join(plain, ", "))
+	f.X = figure.LogAxis(a.set.Axis.Label, x)
+	f.Panels = []figure.Panel{{Y: figure.LogAxis(a.latencyLabel(mode, cells.AllScenarios), y), Layers: layers}}
 	return []figure.Figure{f}
+}
+
+// latencyLabel is the y axis of a mode.
+func (a *Answer) latencyLabel(mode, scenario string) string {
+	n := a.set.AnswerLength(scenario, mode)
+	switch {
+	case mode == record.ModeDecode && n > 0:
+		return fmt.Sprintf("decode of %d tokens (ms)", n)
+	case mode == record.ModeE2E && n > 0:
+		return fmt.Sprintf("prefill and decode of %d tokens (ms)", n)
+	}
+	return prose.Mode(mode) + " latency (ms)"
 }

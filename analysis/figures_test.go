@@ -1,0 +1,104 @@
+package analysis_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/analysis"
+	"llmscale/analysis/analysistest"
+	"llmscale/analysis/figure"
+	"llmscale/analysis/figure/figuretest"
+	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/tails"
+)
+
+// small is a run that draws quickly.
+func small() analysistest.Shape {
+	s := analysistest.GPT2()
+	s.Models, s.Backends, s.Scenarios = s.Models[1:5], s.Backends[:1], s.Scenarios[:1]
+	return s
+}
+
+func TestFigures(t *testing.T) {
+	figs := small().Result().Figures()
+	want := []string{
+		"overview overview_kv_decode",
+		"overview overview_prefill",
+		"scaling scaling_native_cpu_f32_prefill___all__",
+		"scaling scaling_native_cpu_f32_kv_decode___all__",
+		"scaling scaling_native_cpu_f32_e2e_kv___all__",
+		"tokens tokens_native_cpu_f32_micro",
+		"bytes decode_bytes",
+		"tails tails",
+		"share decode_share_native_cpu_f32",
+		"scenario scaling_native_cpu_f32_prefill_micro",
+		"scenario scaling_native_cpu_f32_kv_decode_micro",
+		"scenario scaling_native_cpu_f32_e2e_kv_micro",
+	}
+	if got := figuretest.Names(figs); !slices.Equal(got, want) {
+		t.Errorf("figures\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	figuretest.Says(t, figs[2], "total parameters (millions)", "prefill latency (ms)", "gpt2-25m", "4 models", "native_cpu_f32")
+}
+
+func TestNothingToDraw(t *testing.T) {
+	for name, shape := range map[string]analysistest.Shape{
+		"no models": {Backends: []analysistest.Backend{{Name: "b"}}, Scenarios: []analysistest.Scenario{{Name: "s"}}, Reps: 1, GenTokens: 4},
+		"all failed": {Models: []analysistest.Model{{Name: "m", ParamsM: 1, TokenMS: 1, Fails: "oom"}},
+			Backends: []analysistest.Backend{{Name: "b", Speed: 1}}, Scenarios: []analysistest.Scenario{{Name: "s"}}, Reps: 1, GenTokens: 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if figs := shape.Result().Figures(); len(figs) != 0 {
+				t.Errorf("drew %v", figuretest.Names(figs))
+			}
+		})
+	}
+	if figs := new(analysis.Result).Figures(); len(figs) != 0 {
+		t.Errorf("the empty result drew %v", figuretest.Names(figs))
+	}
+}
+
+func TestManyBackends(t *testing.T) {
+	s := small()
+	for i := range 13 {
+		b := s.Backends[0]
+		b.Name = fmt.Sprintf("more_%d", i)
+		s.Backends = append(s.Backends, b)
+	}
+	for _, f := range s.Result().Figures() {
+		figuretest.Text(t, f)
+		capped := strings.Contains(f.Subtitle, " · the first 12 of 14 backends")
+		if many := slices.Contains([]string{scaling.KindOverview, tails.KindTails, "bytes"}, f.Kind); capped != many {
+			t.Errorf("%s: %s", f.Name, f.Subtitle)
+		}
+		if len(f.Legend) > 2*figure.MaxSeries+3 || len(f.Panels[0].Layers) > 2*figure.MaxSeries+6 {
+			t.Errorf("%s has %d entries in its legend and %d layers", f.Name, len(f.Legend), len(f.Panels[0].Layers))
+		}
+	}
+}
+
+func TestLengthFigure(t *testing.T) {
+	models := small().Models[:2]
+	figs := func(gens ...int) []figure.Figure {
+		r, err := analysistest.Lengths(models, gens, 3, 3, 0, 0.01)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Figures()
+	}
+	all := figs(8, 64)
+	drawn := figuretest.Only(all, "lengths")
+	if len(drawn) != 1 {
+		t.Fatalf("figures of lengths: %v", figuretest.Names(drawn))
+	}
+	figuretest.Says(t, drawn[0], "decode time per token (ms)", "length of the answer (tokens decoded)", models[0].Name, models[1].Name, "prompts of 16 tokens", "median of 3 calls")
+	// Of the scenarios' names gen8 comes last; the longest answers are gen64's.
+	if got := figuretest.Names(all); !slices.Contains(got, "tokens tokens_native_cpu_q4_0_gen64") {
+		t.Errorf("token times are not those of the longest answers: %v", got)
+	}
+	if got := figs(64); len(figuretest.Only(got, "lengths")) > 0 {
+		t.Errorf("one length has a figure: %v", figuretest.Names(got))
+	}
+}

@@ -1,0 +1,24 @@
+package tails
+
+import (
+	"strings"
+	"testing"
+
+	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/figure/figuretest"
+)
+
+func TestTooFewTokens(t *testing.T) {
+	p := celltest.Ladder
+	p.Models, p.Reps, p.Gen, p.Scenarios = 4, 3, 50, []string{"p1"} // 150 tokens: p95 but no p99
+	drawn := figuretest.Only(Ask(celltest.Set(t, p.Rows(1))).Figures(), KindTails)
+	if len(drawn) != 1 {
+		t.Fatalf("figures of tails: %v", figuretest.Names(drawn))
+	}
+	if c := drawn[0].Caption; !strings.Contains(c, "Not drawn: p99 of cpu for 4 models (at most 150 tokens, 662 needed)") {
+		t.Errorf("caption: %s", c)
+	}
+	if strings.Contains(figuretest.Text(t, drawn[0]), "p99 / p50") {
+		t.Error("p99 is drawn")
+	}
+}
