@@ -15,6 +15,12 @@ type Section struct {
 // Pictures stands for all drawn figures of a kind.
 type Pictures string
 
+// FoldedPictures are Pictures that are closed until a reader opens them.
+type FoldedPictures struct {
+	Summary string // their number stands behind it
+	Kind    string
+}
+
 // Add adds blocks.
 func (s *Section) Add(b ...Block) { s.Blocks = append(s.Blocks, b...) }
 
@@ -45,15 +51,24 @@ func (d *Document) AddSection(s Section, drawn []figure.Drawn) {
 	}
 	d.Section(s.Title)
 	for _, b := range s.Blocks {
-		kind, ok := b.(Pictures)
-		if !ok {
+		switch b := b.(type) {
+		case Pictures:
+			d.Add(pictures(drawn, string(b))...)
+		case FoldedPictures:
+			all := pictures(drawn, b.Kind)
+			d.Fold(fmt.Sprintf("%s (%d)", b.Summary, len(all)), all...)
+		default:
 			d.Add(b)
-			continue
-		}
-		for _, f := range drawn {
-			if f.Kind == string(kind) {
-				d.Add(Picture{Drawn: f})
-			}
 		}
 	}
+}
+
+// pictures are the drawn figures of a kind.
+func pictures(drawn []figure.Drawn, kind string) (out []Block) {
+	for _, f := range drawn {
+		if f.Kind == kind {
+			out = append(out, Picture{Drawn: f})
+		}
+	}
+	return out
 }

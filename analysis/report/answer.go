@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/lengths"
@@ -40,19 +41,20 @@ func (w *writer) answer() {
 		settings = nil
 	}
 	w.summary()
-	items := slices.Concat(settings, w.firstChangeSentences(), w.slopeSentences(), w.fixedCostSentences(), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
-		w.tailSentences(), w.feasibilitySentences())
+	changes := analysis.Get[firstchange.Answer](w.r)
+	items := slices.Concat(settings, doc.List(changes.Sentences()), doc.List(analysis.Get[scaling.Answer](w.r).Sentences()), w.fixedCostSentences(), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
+		doc.List(analysis.Get[tails.Answer](w.r).Sentences()), doc.List(changes.FeasibilitySentences()))
 	items = append(items, analysis.Get[speedups.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[crosscheck.Answer](w.r).Sentences()...)
-	items = append(items, w.invalidSentences()...)
+	items = append(items, analysis.Get[calls.Answer](w.r).Sentences()...)
 	if len(items) == 0 {
 		d.Say("**Unknown.** The run has no record from which an answer could be made.")
 		return
 	}
 	d.Add(items)
-	judged := slices.ContainsFunc(analysis.Get[firstchange.Answer](w.r).Answers.FirstChange, func(c firstchange.Change) bool { return len(c.Steps) > 0 || c.Model != "" })
-	if judged && analysis.Get[firstchange.Answer](w.r).Answers.FirstChange[0].Rule != "" {
-		d.Fold("What counts as a change", doc.Paragraph(doc.Text(analysis.Get[firstchange.Answer](w.r).Answers.FirstChange[0].Rule)))
+	judged := slices.ContainsFunc(changes.Answers.FirstChange, func(c firstchange.Change) bool { return len(c.Steps) > 0 || c.Model != "" })
+	if judged && changes.Answers.FirstChange[0].Rule != "" {
+		d.Fold("What counts as a change", doc.Paragraph(doc.Text(changes.Answers.FirstChange[0].Rule)))
 	}
 }
 
@@ -63,9 +65,9 @@ func (w *writer) summary() {
 	var keys []prose.Series
 	for _, c := range analysis.Get[firstchange.Answer](w.r).Answers.FirstChange {
 		k := prose.Of(c.Backend, c.BatchSize)
-		row := []string{k.String(), aspects(orUnknown(c.Verdict)), "unknown", "unknown", "unknown", "unknown"}
+		row := []string{k.String(), firstchange.Aspects(orUnknown(c.Verdict)), "unknown", "unknown", "unknown", "unknown"}
 		if row[1] == "unknown" && c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
-			row[1] += "; of what is known: " + aspects(c.AmongSeen)
+			row[1] += "; of what is known: " + firstchange.Aspects(c.AmongSeen)
 		}
 		if c.StepRatio != nil && row[1] != "unknown" {
 			row[1] += fmt.Sprintf(" (within %s times the size)", doc.Fixed(c.StepRatio, 1))
@@ -75,7 +77,7 @@ func (w *writer) summary() {
 			if s.Backend != k.Backend || s.BatchSize != k.BatchSize || at == 0 || s.Slope == nil || s.CI == nil {
 				continue
 			}
-			row[at] = exponentShort(s)
+			row[at] = s.Short()
 		}
 		for _, t := range analysis.Get[tails.Answer](w.r).Answers.Tails {
 			if t.Backend == k.Backend && t.BatchSize == k.BatchSize {
@@ -166,122 +168,4 @@ func (w *writer) machine() string {
 		s += " with " + threads[0]
 	}
 	return s
-}
-
-func (w *writer) firstChangeSentence(c firstchange.Change, x string) string {
-	why := doc.Text(c.Why)
-	var s string
-	switch c.Verdict {
-	case "", "unknown":
-		s = fmt.Sprintf("What changes first on %s as models grow is **unknown** on this machine: %s.", x, why)
-		if c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
-			s += fmt.Sprintf(" Among the aspects with evidence it is %s.", aspects(c.AmongSeen))
-		}
-	case "none":
-		s = fmt.Sprintf("On %s **nothing** is shown to change as total parameters grow on this machine: %s.", x, why)
-	default:
-		s = fmt.Sprintf("What changes first on %s as total parameters grow: **%s**. On this machine, %s.", x, aspects(c.Verdict), why)
-	}
-	for _, a := range c.Aspects {
-		deciding := a.Model != "" && a.Model == c.Model
-		if a.Why == "" || deciding || a.Verdict == "unknown" {
-			continue // said above
-		}
-		verdict := "not shown to change"
-		if a.Verdict == "changed" {
-			verdict = "changed later"
-		}
-		s += fmt.Sprintf(" %s: %s; %s.", doc.Upper(doc.Text(a.Aspect)), verdict, doc.Text(a.Why))
-	}
-	return s
-}
-
-func aspects(s string) string { return doc.Text(doc.Join(strings.Split(s, "+"))) }
-
-// tailSentence leaves the worst ratio of an unknown trend to tailSentences.
-func (w *writer) tailSentence(t tails.Trend, x string) string {
-	q := strings.ReplaceAll(t.Quantile, "_over_", "/")
-	if t.Verdict == "unknown" || t.Verdict == "" {
-		return fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", x, doc.Text(t.Why))
-	}
-	verb := map[string]string{"rises": "rises", "falls": "falls", "no_trend": "shows no trend"}[t.Verdict]
-	if verb == "" {
-		verb = doc.Text(t.Verdict)
-	}
-	p := t.P
-	if t.PExact != nil {
-		p = t.PExact
-	}
-	s := fmt.Sprintf("The **tail** on %s %s with total parameters on this machine: %s of single token times is %s on %s and %s on %s (Spearman ρ %s, p %s, n = %s)",
-		x, verb, doc.Text(q), doc.NumberOf(t.SmallestRatio), doc.Text(t.SmallestModel), doc.NumberOf(t.LargestRatio), doc.Text(t.LargestModel), doc.Fixed(t.Rho, 2), doc.PValue(p), doc.Count(t.NModels, "model", "models"))
-	if t.WorstRatio != nil {
-		s += fmt.Sprintf("; the worst is %s, on %s", doc.NumberOf(t.WorstRatio), doc.Text(t.WorstModel))
-	}
-	return s + "."
-}
-
-func (w *writer) feasibilitySentence(f firstchange.Feasibility, x string) string {
-	largest := ""
-	if f.LargestOK != "" {
-		largest = fmt.Sprintf("the largest that ran whole is %s (%s)", doc.Text(f.LargestOK), doc.Params(f.LargestOKM))
-	}
-	var s string
-	switch f.Verdict {
-	case "all_ran":
-		if f.ModelsOK == 1 {
-			return fmt.Sprintf("**Feasibility** on %s: the one model ran on this machine (%s, %s). At which size it stops is unknown.", x, doc.Text(f.LargestOK), doc.Params(f.LargestOKM))
-		}
-		return fmt.Sprintf("**Feasibility** on %s: all %d models ran on this machine; %s. At which size it stops is unknown.", x, f.ModelsOK, largest)
-	case "some_failed":
-		s = fmt.Sprintf("**Feasibility** on %s: %s of %d failed on this machine", x, doc.Count(f.ModelsFailed, "model", "models"), f.ModelsOK+f.ModelsFailed+f.ModelsWaived)
-		if f.SmallestFailed != "" {
-			s += fmt.Sprintf("; the smallest that did not fit, crashed or timed out is %s (%s, %s)", doc.Text(f.SmallestFailed), doc.Params(f.SmallestFailM), doc.Text(f.Status))
-		} else {
-			s += ", none of them for lack of memory, by a crash or a timeout"
-		}
-	case "waived":
-		return fmt.Sprintf("**Feasibility** on %s is **unknown**: this machine cannot run it (%s waived).", x, doc.Count(f.ModelsWaived, "model", "models"))
-	case "some_waived":
-		s = fmt.Sprintf("**Feasibility** on %s: %s ran and %d were waived on this machine", x, doc.Count(f.ModelsOK, "model", "models"), f.ModelsWaived)
-	default:
-		return fmt.Sprintf("**Feasibility** on %s is **unknown** on this machine: no model has a result.", x)
-	}
-	if largest != "" {
-		s += "; " + largest
-	}
-	return s + "."
-}
-
-// tails has the table and the figure of tail ratios.
-func (w *writer) tails() {
-	if len(analysis.Get[tails.Answer](w.r).Tails) == 0 {
-		return
-	}
-	w.doc.Section("Tails")
-	w.doc.Say("Times of single decoded tokens. Over all scenarios, each token is taken relative to its scenario's median; “within calls”, to its call's. A quantile is shown only where enough tokens carry it.")
-	w.figures(tails.KindTails)
-	t := doc.Table{Head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50", "p95/p50 within calls"}}
-	per := doc.Table{Head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
-	for _, x := range analysis.Get[tails.Answer](w.r).Tails {
-		row := []string{doc.Text(x.Model), series(x.Backend, x.BatchSize)}
-		if x.Scenario == cells.AllScenarios {
-			t.Rows = append(t.Rows, append(row, fmt.Sprint(x.N), doc.Quantile(x.P90Ratio), doc.Quantile(x.P95Ratio), doc.Quantile(x.P99Ratio), doc.NumberOf(x.P95InCalls)))
-			continue
-		}
-		per.Rows = append(per.Rows, append(row, doc.Text(x.Scenario), fmt.Sprint(x.N), doc.NumberOf(x.P50MS), doc.Quantile(x.P90MS), doc.Quantile(x.P95MS),
-			doc.Quantile(x.P99MS), doc.NumberOf(x.MaxMS), doc.Quantile(x.P99Ratio)))
-	}
-	if len(t.Rows) > 0 {
-		w.doc.Add(t)
-	}
-	if len(per.Rows) > 0 {
-		w.doc.Fold("Token times per scenario", per)
-	}
-	var timelines []doc.Block
-	for _, f := range w.figs {
-		if f.Kind == tails.KindTokens {
-			timelines = append(timelines, doc.Picture{Drawn: f})
-		}
-	}
-	w.doc.Add(timelines...)
 }

@@ -16,12 +16,12 @@ package report
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"llmscale/analysis"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
-	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
 	"llmscale/internal/durable"
@@ -87,19 +87,13 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.asked("Settings compared", "Weight types", "Ceilings")
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
-	w.scaling()
-	w.tails()
+	w.asked("Scaling fits", "Tails")
 	w.asked("Decode by length of the answer", "Decode by depth", "Prefill by length of the prompt")
-	w.overhead()
-	w.asked("From size to size")
-	w.asked("Warm-up")
-	w.asked("Host clock against device clock")
-	w.asked("Cross-check with Ollama")
-	w.ollama()
-	w.said()
-	w.others()
-	w.failures()
-	w.verdicts()
+	w.asked("Fixed cost and growth", "From size to size", "Warm-up", "Host clock against device clock")
+	w.asked("Cross-check with Ollama", "Ollama", "What the models said")
+	last := []string{"What failed or did not fit", "Calls that do not count"}
+	w.others(last)
+	w.asked(last...)
 	w.warnings()
 	w.limits()
 	w.facts()
@@ -121,9 +115,9 @@ func (w *writer) asked(titles ...string) {
 }
 
 // others adds the sections that no order names.
-func (w *writer) others() {
+func (w *writer) others(but []string) {
 	for _, s := range w.found {
-		if !w.placed[s.Title] {
+		if !w.placed[s.Title] && !slices.Contains(but, s.Title) {
 			w.doc.AddSection(s, w.figs)
 		}
 	}
@@ -178,6 +172,3 @@ func (w *writer) keys() []prose.Series {
 	}
 	return out
 }
-
-// calls is what became of the calls.
-func (w *writer) calls() *calls.Answer { return analysis.Get[calls.Answer](w.r) }

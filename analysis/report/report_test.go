@@ -427,12 +427,12 @@ func TestSettled(t *testing.T) {
 	r := small().Result()
 	r.Counts.Repetitions = &runs.Repetitions{Planned: 100, Measured: 80, Final: 7, Failed: 10}
 	analysis.Get[summary.Answer](r).Phases = &summary.PhaseSum{N: 80, MedianPercent: 0.25, LargestPercent: 3.5, Where: "b m s"}
-	analysis.Get[calls.Answer](r).Said = []calls.Said{{Model: "m", Backend: "b", Prompt: "p", Output: strings.Repeat("é", saidLimit+1)}}
+	analysis.Get[calls.Answer](r).Said = []calls.Said{{Model: "m", Backend: "b", Prompt: "p", Output: strings.Repeat("é", 301)}}
 	md, _ := write(t, r)
 	for _, want := range []string{
 		"80 of 100 planned are measured; 7 in cells that did not fit or were waived; 10 in cells that crashed, timed out or gave an error; 3 not made",
 		"over 80 calls, end to end (timed on its own) differs from prefill + decode by 0.2500 % at the median and 3.500 % at most (b m s)",
-		"| m | b | p | " + strings.Repeat("é", saidLimit) + "… |",
+		"| m | b | p | " + strings.Repeat("é", 300) + "… |",
 		"| first token (ms) |",
 	} {
 		if !strings.Contains(md, want) {

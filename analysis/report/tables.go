@@ -4,17 +4,14 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/prose"
-	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/summary"
 	"llmscale/analysis/runs"
-	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -219,190 +216,6 @@ func (w *writer) servedNote() string {
 		s += fmt.Sprintf(" On %s prefill and end to end are means over fewer scenarios than decode, since those of the others are INVALID; the share of decode is over the scenarios that have both.", doc.Join(uneven))
 	}
 	return s
-}
-
-// scaling has the fits and their figures.
-func (w *writer) scaling() {
-	var all, per []scaling.Fit
-	for _, f := range analysis.Get[scaling.Answer](w.r).Fits {
-		if f.Scenario == cells.AllScenarios {
-			all = append(all, f)
-		} else {
-			per = append(per, f)
-		}
-	}
-	if len(all)+len(per) == 0 {
-		return
-	}
-	w.doc.Section("Scaling fits")
-	w.doc.Say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. b is the exponent where “one power law” says yes, else the slope of a line that does not describe all sizes. “Leaving one out” is the range of b over all fits that lack one model.", w.axisWithUnit())
-	if len(all) > 0 {
-		w.doc.Add(fitTable(all))
-	}
-	w.figures(scaling.KindScaling)
-	if len(per) > 0 {
-		w.doc.Fold("Fits per scenario", fitTable(per))
-	}
-	var figs []doc.Block
-	for _, f := range w.figs {
-		if f.Kind == scaling.KindScenario {
-			figs = append(figs, doc.Picture{Drawn: f})
-		}
-	}
-	w.doc.Fold(fmt.Sprintf("Figures per scenario (%d)", len(figs)), figs...)
-	w.doc.Fold("Leave-one-out", leaveOneOut(all)...)
-	w.predictors()
-}
-
-func (w *writer) axisWithUnit() string {
-	if w.r.Axis.Label == "" {
-		return cells.ParamsLabel
-	}
-	return doc.Text(w.r.Axis.Label)
-}
-
-// fitTable leaves the scenario out where it is the same everywhere.
-func fitTable(fits []scaling.Fit) doc.Table {
-	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "exponent b", "<one power law", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
-	several := false
-	for _, f := range fits {
-		several = several || f.Scenario != fits[0].Scenario
-		p := f.SpearmanP
-		if f.SpearmanPExact != nil {
-			p = f.SpearmanPExact
-		}
-		row := []string{prose.Mode(f.Mode), series(f.Backend, f.BatchSize), prose.Scenario(f.Scenario), fmt.Sprint(f.NModels)}
-		if !f.OK {
-			row = append(row, "unknown")
-			row = append(row, slices.Repeat([]string{doc.Unknown}, len(t.Head)-len(row)-1)...)
-			t.Rows = append(t.Rows, append(row, doc.Text(f.Reason)))
-			continue
-		}
-		most, span := doc.Unknown, doc.Unknown
-		lo, hi := math.Inf(1), math.Inf(-1)
-		for _, l := range f.LeaveOneOut {
-			if l.Slope == nil {
-				continue
-			}
-			lo, hi = min(lo, *l.Slope), max(hi, *l.Slope)
-			if l.Dropped == f.MostInfluential {
-				most = fmt.Sprintf("%s (%s without)", doc.Text(l.Dropped), doc.Fixed(l.Slope, 3))
-			}
-		}
-		if lo <= hi {
-			span = doc.Interval(&stats.Interval{Low: lo, High: hi}, 3)
-		}
-		robust := doc.Fixed(f.TheilSenSlope, 3)
-		if f.TheilSen != nil {
-			robust += " (" + doc.Interval(f.TheilSen, 3) + ")"
-		}
-		t.Rows = append(t.Rows, append(row, doc.Fixed(f.Slope, 3), lawShort(f), doc.Fixed(f.SlopeSE, 3), doc.Interval(f.SlopeT, 3), doc.Fixed(f.R2, 3), doc.Interval(f.SlopeBoot, 3),
-			robust, doc.Fixed(f.SpearmanRho, 2), doc.PValue(p), span, most))
-	}
-	if !several {
-		t.Head = slices.Delete(t.Head, 2, 3)
-		for i := range t.Rows {
-			t.Rows[i] = slices.Delete(t.Rows[i], 2, 3)
-		}
-	}
-	return t
-}
-
-// lawShort is whether a fit's exponent holds for all of its sizes.
-func lawShort(f scaling.Fit) string {
-	switch {
-	case f.Law == scaling.LawPower:
-		return "yes"
-	case f.Law == scaling.LawFlat:
-		return "does not grow"
-	case f.Law == scaling.LawBent && f.Curvature != nil && f.Curvature.Local != nil:
-		return "no: " + hingeShort(f.Curvature.Local)
-	case f.Law == scaling.LawOnePoint && f.Misfit != nil:
-		return fmt.Sprintf("no: %s moves it", doc.Text(f.Misfit.Model))
-	case f.Law == "":
-		return doc.Unknown
-	}
-	return "unknown"
-}
-
-func leaveOneOut(fits []scaling.Fit) []doc.Block {
-	t := doc.Table{Head: []string{"<mode", "<backend", "<left out", "models left", "exponent", "change", "95 % t-interval", "R²"}}
-	for _, f := range fits {
-		for _, l := range f.LeaveOneOut {
-			t.Rows = append(t.Rows, []string{prose.Mode(f.Mode), series(f.Backend, f.BatchSize), doc.Text(l.Dropped), fmt.Sprint(l.N),
-				doc.Fixed(l.Slope, 3), doc.Fixed(l.SlopeChange, 3), doc.Interval(l.SlopeT, 3), doc.Fixed(l.R2, 3)})
-		}
-	}
-	if len(t.Rows) == 0 {
-		return nil
-	}
-	return []doc.Block{t}
-}
-
-// predictors has what the models' shape says beside their size.
-func (w *writer) predictors() {
-	c := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "ρ parameters", "p", "ρ layers", "p", "ρ width", "p"}}
-	for _, x := range analysis.Get[scaling.Answer](w.r).Correlations {
-		c.Rows = append(c.Rows, []string{prose.Mode(x.Mode), series(x.Backend, x.BatchSize), prose.Scenario(x.Scenario), fmt.Sprint(x.NModels),
-			doc.Fixed(x.RhoParams, 2), doc.PValue(x.PParams), doc.Fixed(x.RhoLayers, 2), doc.PValue(x.PLayers), doc.Fixed(x.RhoWidth, 2), doc.PValue(x.PWidth)})
-	}
-	if len(c.Rows) > 0 {
-		w.doc.Fold("Rank correlations with size, depth and width", c)
-	}
-	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "size exponent", "95 % bootstrap", "depth exponent", "95 % bootstrap", "R²"}}
-	for _, x := range analysis.Get[scaling.Answer](w.r).TwoPredictors {
-		row := []string{prose.Mode(x.Mode), series(x.Backend, x.BatchSize), prose.Scenario(x.Scenario), fmt.Sprint(x.NModels)}
-		if !x.OK {
-			t.Rows = append(t.Rows, append(row, "unknown: "+doc.Text(x.Reason), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown))
-			continue
-		}
-		t.Rows = append(t.Rows, append(row, doc.Fixed(x.Beta, 3), doc.Interval(x.BetaBoot, 3), doc.Fixed(x.Gamma, 3), doc.Interval(x.GammaBoot, 3), doc.Fixed(x.R2, 3)))
-	}
-	if len(t.Rows) > 0 {
-		w.doc.Fold("Size and depth together", doc.Paragraph("ln(latency) = α + β · ln("+w.axis()+") + γ · ln(layers)."), t)
-	}
-}
-
-// overhead has the fits of a fixed cost and one that grows.
-func (w *writer) overhead() {
-	t := doc.Table{Wrap: true, Head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
-	per := doc.Table{Wrap: true, Head: slices.Insert(slices.Clone(t.Head), 2, "<scenario")}
-	for _, o := range analysis.Get[scaling.Answer](w.r).OffsetFits {
-		row := []string{prose.Mode(o.Mode), series(o.Backend, o.BatchSize), doc.Text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
-		if o.OK {
-			row = append(row, doc.NumberOf(o.A), doc.Numbers(o.ACI), doc.NumberOf(o.B), doc.Fixed(o.S, 3), doc.Fixed(o.R2, 3), doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax), offsetShort(o))
-		} else {
-			row = append(row, "unknown: "+doc.Text(o.Reason), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown)
-		}
-		if o.Scenario == cells.AllScenarios {
-			t.Rows = append(t.Rows, row)
-		} else {
-			per.Rows = append(per.Rows, slices.Insert(row, 2, doc.Text(o.Scenario)))
-		}
-	}
-	if len(t.Rows)+len(per.Rows) == 0 {
-		return
-	}
-	w.doc.Section("Fixed cost and growth")
-	w.doc.Say("Latency as a part that every call pays and one that grows with %s (P), by least relative errors. b is in ms per unit of P, to the power s where there is one. Shares are of measured times.", w.axisWithUnit())
-	if len(t.Rows) > 0 {
-		w.doc.Add(t)
-	}
-	if len(per.Rows) > 0 {
-		w.doc.Fold("Per scenario", per)
-	}
-}
-
-func offsetShort(o scaling.OffsetFit) string {
-	switch o.Verdict {
-	case "":
-		return doc.Unknown
-	case scaling.OffsetFixed:
-		return "yes"
-	case scaling.OffsetNone, scaling.OffsetNoLine:
-		return "no: " + doc.Text(o.Reason)
-	}
-	return "unknown: " + doc.Text(o.Reason)
 }
 
 // cells has every cell, at the end.

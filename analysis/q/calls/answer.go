@@ -4,7 +4,6 @@ package calls
 
 import (
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 )
 
@@ -41,9 +40,3 @@ func (a *Answer) Tables() []finding.Table {
 			partly_valid_repetitions valid_repetitions modes_without_figure reasons`),
 	}
 }
-
-// Sentences are none: the report says beside its own what does not count.
-func (a *Answer) Sentences() []string { return nil }
-
-// Sections are none, as the Sentences.
-func (a *Answer) Sections() []doc.Section { return nil }

@@ -1,7 +1,5 @@
 package calls
 
-import ()
-
 // runWarnings are doubts about the run as a whole.
 func (a *asker) runWarnings() {
 	bad := map[string]bool{}

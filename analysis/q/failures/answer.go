@@ -5,14 +5,15 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
 // Answer has nothing where all calls gave one.
 type Answer struct {
 	finding.Notes
+	counts runs.Counts
 
 	Failed []Cell `json:"failed"` // cells with calls that gave no measurement
 }
@@ -25,7 +26,7 @@ type asker struct {
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{}}
+	a := &asker{c, &Answer{counts: c.Counts}}
 	a.failures()
 	for _, f := range a.out.Failed {
 		if f.Status == record.StatusError {
@@ -41,6 +42,3 @@ func (a *Answer) Tables() []finding.Table { return nil }
 
 // Sentences are for the opening of the report.
 func (a *Answer) Sentences() []string { return nil }
-
-// Sections are those of the report.
-func (a *Answer) Sections() []doc.Section { return nil }

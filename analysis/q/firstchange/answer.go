@@ -48,6 +48,3 @@ func Ask(c *cells.Set, t *tails.Answer, f *failures.Answer) *Answer {
 
 // Tables are none: the report has the steps, and analysis.json.
 func (a *Answer) Tables() []finding.Table { return nil }
-
-// Sentences are for the opening of the report.
-func (a *Answer) Sentences() []string { return nil }

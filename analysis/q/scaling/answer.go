@@ -4,14 +4,14 @@ package scaling
 
 import (
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 )
 
 // Answer has each fit of a run.
 type Answer struct {
 	finding.Notes
-	set *cells.Set
+	set  *cells.Set
+	axis axis
 
 	Fits          []Fit             `json:"fits"`           // log-log, per scenario and over all
 	OffsetFits    []OffsetFit       `json:"offset_fits"`    // a + b*P and a + b*P^s
@@ -30,7 +30,7 @@ type asker struct {
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{set: c}}
+	a := &asker{c, &Answer{set: c, axis: axis(c.Axis.Label)}}
 	a.fits()
 	return a.out
 }
@@ -64,9 +64,3 @@ func (a *Answer) Tables() []finding.Table {
 			r2_ci_low r2_ci_high boot_n_used boot_n_requested x_axis warnings reason`).Always(),
 	}
 }
-
-// Sentences are for the opening of the report.
-func (a *Answer) Sentences() []string { return nil }
-
-// Sections are those of the report.
-func (a *Answer) Sections() []doc.Section { return nil }

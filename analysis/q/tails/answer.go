@@ -4,7 +4,6 @@ package tails
 
 import (
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 	"llmscale/runner/record"
 )
@@ -65,12 +64,6 @@ func (a *Answer) Tables() []finding.Table {
 			max_ms p90_over_p50 p95_over_p50 p99_over_p50 p95_over_p50_in_calls p95_over_p50_in_calls_log_se`).Always(),
 	}
 }
-
-// Sentences are for the opening of the report.
-func (a *Answer) Sentences() []string { return nil }
-
-// Sections are those of the report.
-func (a *Answer) Sections() []doc.Section { return nil }
 
 // position is a decode step of a cell.
 type position struct {

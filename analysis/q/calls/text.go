@@ -1,4 +1,4 @@
-package report
+package calls
 
 import (
 	"fmt"
@@ -6,15 +6,14 @@ import (
 	"strings"
 
 	"llmscale/analysis/doc"
-	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/prose"
 )
 
-// invalidSentences warn, with the answer, that calls were left out of it: first of
-// builds that compute wrong results, then of prompts that a server had in its cache,
-// then of what else spoilt any.
-func (w *writer) invalidSentences() (out doc.List) {
-	repeated, wrong, spoilt := w.invalidKinds()
+// Sentences warn, with the answer, that calls were left out of it: first of builds that
+// compute wrong results, then of prompts that a server had in its cache, then of what
+// else spoilt any.
+func (a *Answer) Sentences() (out []string) {
+	repeated, wrong, spoilt := a.invalidKinds()
 	if s := wrongSentence(wrong); s != "" {
 		out = append(out, s)
 	}
@@ -29,8 +28,8 @@ func (w *writer) invalidSentences() (out doc.List) {
 
 // invalidKinds tells the cells whose build failed its self-check, and those whose
 // prompts were cached and of whose calls a mode counts, from the others.
-func (w *writer) invalidKinds() (repeated, wrong, spoilt []calls.InvalidCell) {
-	for _, c := range w.calls().Invalid {
+func (a *Answer) invalidKinds() (repeated, wrong, spoilt []InvalidCell) {
+	for _, c := range a.Invalid {
 		switch {
 		case c.Wrong():
 			wrong = append(wrong, c)
@@ -43,20 +42,20 @@ func (w *writer) invalidKinds() (repeated, wrong, spoilt []calls.InvalidCell) {
 	return repeated, wrong, spoilt
 }
 
-func wrongSentence(cells []calls.InvalidCell) string {
+func wrongSentence(cells []InvalidCell) string {
 	if len(cells) == 0 {
 		return ""
 	}
 	var pairs []string
 	for _, c := range cells {
-		if s := doc.Text(c.Model) + " on " + series(c.Backend, c.BatchSize); !slices.Contains(pairs, s) {
+		if s := doc.Text(c.Model) + " on " + prose.Of(c.Backend, c.BatchSize).String(); !slices.Contains(pairs, s) {
 			pairs = append(pairs, s)
 		}
 	}
 	return fmt.Sprintf("**Wrong results**: with a batch of tokens this build computes other logits than with the same tokens one by one (%s): its calls are **INVALID** and left out of everything here, however fast they were. They are listed under “Calls that do not count”.", doc.Join(pairs))
 }
 
-func repeatedSentence(cells []calls.InvalidCell) string {
+func repeatedSentence(cells []InvalidCell) string {
 	if len(cells) == 0 {
 		return ""
 	}
@@ -70,7 +69,7 @@ func repeatedSentence(cells []calls.InvalidCell) string {
 		if s := doc.Text(c.Scenario); !slices.Contains(scenarios, s) {
 			scenarios = append(scenarios, s)
 		}
-		if b := series(c.Backend, c.BatchSize); !slices.Contains(backends, b) {
+		if b := prose.Of(c.Backend, c.BatchSize).String(); !slices.Contains(backends, b) {
 			backends = append(backends, b)
 		}
 	}
@@ -82,7 +81,7 @@ func repeatedSentence(cells []calls.InvalidCell) string {
 	return s + ". Scenarios with prompt_tokens have another prompt for each call. They are listed under “Calls that do not count”."
 }
 
-func spoiltSentence(cells []calls.InvalidCell) string {
+func spoiltSentence(cells []InvalidCell) string {
 	if len(cells) == 0 {
 		return ""
 	}
@@ -107,33 +106,37 @@ func spoiltSentence(cells []calls.InvalidCell) string {
 	return s + ". They are listed under “Calls that do not count”."
 }
 
-// verdicts lists the calls that something spoilt, and why.
-func (w *writer) verdicts() {
-	if len(w.calls().Invalid) == 0 {
-		return
+// Sections show an answer of each model, and list the calls that something spoilt.
+func (a *Answer) Sections() []doc.Section { return []doc.Section{a.saidSection(), a.spoiltSection()} }
+
+// spoiltSection lists the calls that something spoilt, and why.
+func (a *Answer) spoiltSection() doc.Section {
+	sec := doc.Section{Title: "Calls that do not count"}
+	if len(a.Invalid) == 0 {
+		return sec
 	}
-	w.doc.Section("Calls that do not count")
-	w.doc.Say("Something spoilt these calls while they were measured, in all modes or in some; there their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A mode without a repetition that counts has no figure. What to do:")
+	sec.Say("Something spoilt these calls while they were measured, in all modes or in some; there their verdict is INVALID. They are in runs.jsonl, and in no summary, fit, percentile or plot. A mode without a repetition that counts has no figure. What to do:")
 	var advice doc.List
-	for i := range w.calls().Invalid {
-		if s := doc.Upper(doc.Text(w.calls().Invalid[i].Advice())) + "."; !slices.Contains(advice, s) {
+	for i := range a.Invalid {
+		if s := doc.Upper(doc.Text(a.Invalid[i].Advice())) + "."; !slices.Contains(advice, s) {
 			advice = append(advice, s)
 		}
 	}
-	w.doc.Add(advice)
+	sec.Add(advice)
 	t := doc.Table{Wrap: true, Head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<modes", "invalid repetitions", "invalid warm-ups", "repetitions that count", "<reason"}}
-	for _, c := range w.calls().Invalid {
+	for _, c := range a.Invalid {
 		var modes []string
 		for _, m := range c.Modes {
 			modes = append(modes, prose.Mode(m))
 		}
-		t.Rows = append(t.Rows, []string{doc.Text(c.Model), series(c.Backend, c.BatchSize), doc.SizeOf(c.ParamsM), doc.Text(c.Scenario), doc.OrPlain(doc.Join(modes)),
+		t.Rows = append(t.Rows, []string{doc.Text(c.Model), prose.Of(c.Backend, c.BatchSize).String(), doc.SizeOf(c.ParamsM), doc.Text(c.Scenario), doc.OrPlain(doc.Join(modes)),
 			fmt.Sprint(c.Repetitions), fmt.Sprint(c.Warmups), validText(c), doc.OrNone(strings.Join(c.Reasons, "; "))})
 	}
-	w.doc.Add(t)
+	sec.Add(t)
+	return sec
 }
 
-func validText(c calls.InvalidCell) string {
+func validText(c InvalidCell) string {
 	switch {
 	case c.Valid == 0:
 		return "none: no figure"
@@ -145,4 +148,32 @@ func validText(c calls.InvalidCell) string {
 		return fmt.Sprintf("%d, none in %s", c.Valid, doc.Join(modes))
 	}
 	return fmt.Sprint(c.Valid)
+}
+
+// saidLimit is how much of a prompt or an answer is shown, in characters.
+const saidLimit = 300
+
+// saidSection shows an answer of each model that came as a file, so that a reader sees
+// whether it computes sense.
+func (a *Answer) saidSection() doc.Section {
+	sec := doc.Section{Title: "What the models said"}
+	if len(a.Said) == 0 {
+		return sec
+	}
+	t := doc.Table{Wrap: true, Head: []string{"<model", "<backend", "<prompt", "<answer"}}
+	for _, s := range a.Said {
+		t.Rows = append(t.Rows, []string{doc.Text(s.Model), doc.Text(s.Backend), doc.OrNone(shorten(s.Prompt, saidLimit)), doc.OrNone(shorten(s.Output, saidLimit))})
+	}
+	sec.Say("One answer of each model that came as a file, by greedy decoding and as long as the run asked for. It shows that the model computes sense; it does not measure quality.")
+	sec.Add(t)
+	return sec
+}
+
+// shorten cuts one line of s to n characters.
+func shorten(s string, n int) string {
+	r := []rune(doc.Clean(s))
+	if len(r) <= n {
+		return string(r)
+	}
+	return strings.TrimSpace(string(r[:n])) + "…"
 }

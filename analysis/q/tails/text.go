@@ -1,0 +1,91 @@
+package tails
+
+import (
+	"fmt"
+	"strings"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
+)
+
+// Sentences are one of each trend. What is unknown stands once, with the worst ratio of the
+// backends that it is about.
+func (a *Answer) Sentences() []string {
+	f := prose.Folder{Total: len(a.Answers.Tails)}
+	worst := map[string]Trend{}
+	for _, t := range a.Answers.Tails {
+		s := t.sentence()
+		f.Add(prose.Of(t.Backend, t.BatchSize), s)
+		if t.Verdict != "unknown" && t.Verdict != "" || t.WorstRatio == nil {
+			continue
+		}
+		if have, seen := worst[s]; !seen || t.Quantile == have.Quantile && *t.WorstRatio > *have.WorstRatio {
+			worst[s] = t
+		}
+	}
+	out := f.List()
+	for i, s := range f.Said {
+		t, known := worst[s]
+		if !known {
+			continue
+		}
+		out[i] += fmt.Sprintf(" The worst %s of single token times is %s, on %s", doc.Text(strings.ReplaceAll(t.Quantile, "_over_", "/")), doc.NumberOf(t.WorstRatio), doc.Text(t.WorstModel))
+		if len(f.About[s]) > 1 {
+			out[i] += " by " + prose.Of(t.Backend, t.BatchSize).String()
+		}
+		out[i] += "."
+	}
+	return out
+}
+
+// sentence leaves the worst ratio of an unknown trend to Sentences.
+func (t *Trend) sentence() string {
+	q := strings.ReplaceAll(t.Quantile, "_over_", "/")
+	if t.Verdict == "unknown" || t.Verdict == "" {
+		return fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", prose.Some, doc.Text(t.Why))
+	}
+	verb := map[string]string{"rises": "rises", "falls": "falls", "no_trend": "shows no trend"}[t.Verdict]
+	if verb == "" {
+		verb = doc.Text(t.Verdict)
+	}
+	p := t.P
+	if t.PExact != nil {
+		p = t.PExact
+	}
+	s := fmt.Sprintf("The **tail** on %s %s with total parameters on this machine: %s of single token times is %s on %s and %s on %s (Spearman ρ %s, p %s, n = %s)",
+		prose.Some, verb, doc.Text(q), doc.NumberOf(t.SmallestRatio), doc.Text(t.SmallestModel), doc.NumberOf(t.LargestRatio), doc.Text(t.LargestModel), doc.Fixed(t.Rho, 2), doc.PValue(p), doc.Count(t.NModels, "model", "models"))
+	if t.WorstRatio != nil {
+		s += fmt.Sprintf("; the worst is %s, on %s", doc.NumberOf(t.WorstRatio), doc.Text(t.WorstModel))
+	}
+	return s + "."
+}
+
+// Sections have the table and the figure of tail ratios.
+func (a *Answer) Sections() []doc.Section {
+	if len(a.Tails) == 0 {
+		return nil
+	}
+	sec := doc.Section{Title: "Tails"}
+	sec.Say("Times of single decoded tokens. Over all scenarios, each token is taken relative to its scenario's median; “within calls”, to its call's. A quantile is shown only where enough tokens carry it.")
+	sec.Add(doc.Pictures(KindTails))
+	t := doc.Table{Head: []string{"<model", "<backend", "tokens", "p90/p50", "p95/p50", "p99/p50", "p95/p50 within calls"}}
+	per := doc.Table{Head: []string{"<model", "<backend", "<scenario", "tokens", "p50 (ms)", "p90 (ms)", "p95 (ms)", "p99 (ms)", "max (ms)", "p99/p50"}}
+	for _, x := range a.Tails {
+		row := []string{doc.Text(x.Model), prose.Of(x.Backend, x.BatchSize).String()}
+		if x.Scenario == cells.AllScenarios {
+			t.Rows = append(t.Rows, append(row, fmt.Sprint(x.N), doc.Quantile(x.P90Ratio), doc.Quantile(x.P95Ratio), doc.Quantile(x.P99Ratio), doc.NumberOf(x.P95InCalls)))
+			continue
+		}
+		per.Rows = append(per.Rows, append(row, doc.Text(x.Scenario), fmt.Sprint(x.N), doc.NumberOf(x.P50MS), doc.Quantile(x.P90MS), doc.Quantile(x.P95MS),
+			doc.Quantile(x.P99MS), doc.NumberOf(x.MaxMS), doc.Quantile(x.P99Ratio)))
+	}
+	if len(t.Rows) > 0 {
+		sec.Add(t)
+	}
+	if len(per.Rows) > 0 {
+		sec.Fold("Token times per scenario", per)
+	}
+	sec.Add(doc.Pictures(KindTokens))
+	return []doc.Section{sec}
+}
