@@ -1,5 +1,5 @@
 // Package report writes what an analysed run says, for a reader: report.md, and
-// report.html, which is one file with its figures inside and needs no network.
+// report.html, which needs no network: its figures are inside, as far as they fit.
 //
 // The opinions it holds:
 //

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"llmscale/analysis"
@@ -65,7 +64,7 @@ func (w *writer) modelRows(k prose.Series) []modelRow {
 			case record.ModePrefill:
 				row.prefill, row.ttft, row.cold = &ms, a.TTFTMS, a.PrefillColdMS
 			case record.ModeDecode:
-				row.rate = a.TokensPerS
+				row.rate, row.perToken = a.TokensPerS, a.MSPerToken
 			case record.ModeE2E:
 				row.e2e = &ms
 			}
@@ -86,28 +85,11 @@ func (w *writer) modelRows(k prose.Series) []modelRow {
 		}
 		out = append(out, row)
 	}
-	slices.SortStableFunc(out, func(a, b modelRow) int {
-		x, y := math.Inf(1), math.Inf(1)
-		if a.model.ParamsMillions != nil {
-			x = *a.model.ParamsMillions
-		}
-		if b.model.ParamsMillions != nil {
-			y = *b.model.ParamsMillions
-		}
-		switch {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
-	})
 	return out
 }
 
 // fromCells adds what aggregates do not carry.
 func (row *modelRow) fromCells(of []*cells.Cell) {
-	logs, n := 0.0, 0
 	for _, c := range of {
 		if row.calls == 0 || c.N < row.calls {
 			row.calls = c.N
@@ -123,14 +105,6 @@ func (row *modelRow) fromCells(of []*cells.Cell) {
 				}
 			}
 		}
-		if c.Mode == record.ModeDecode && c.MSPerToken != nil && *c.MSPerToken > 0 {
-			logs += math.Log(*c.MSPerToken)
-			n++
-		}
-	}
-	if n > 0 {
-		ms := math.Exp(logs / float64(n))
-		row.perToken = &ms
 	}
 }
 
