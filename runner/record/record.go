@@ -74,7 +74,7 @@ type Origin struct {
 type Order struct {
 	OrderIdx  int `json:"order_idx" doc:"position of the call in the order of execution, counted over the whole run"`
 	Session   int `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume"`
-	Replicate int `json:"replicate" doc:"index among repeated worker processes of one model and backend; this version runs one, 0"`
+	Replicate int `json:"replicate" doc:"the block of the sweep: each block measures every model and backend once, in a fresh worker process; 0 in records of before there were blocks"`
 }
 
 // Subject is what was measured: all records of a cell have it in common.
@@ -230,6 +230,14 @@ type Costs struct {
 	InvoluntaryCtx  *int64   `json:"involuntary_ctx_switches" doc:"times the worker lost a core to another process during the call: noise if large"`
 	CPUTimeMS       *float64 `json:"cpu_time_ms" unit:"ms" doc:"user and system time of the worker during the call, over all threads"`
 	LoadAverage1Min *float64 `json:"load_average_1m" doc:"system load average before the call"`
+
+	CanaryReadMS    *float64 `json:"canary_read_ms" unit:"ms" doc:"right before the call, on the threads that compute it, a fixed piece of work: reading memory beyond the caches; null where a server runs the model, and in records of before there was one"`
+	CanaryComputeMS *float64 `json:"canary_compute_ms" unit:"ms" doc:"the same: a fixed chain of multiply-adds"`
+	StolenMS        *float64 `json:"cpu_stolen_ms" unit:"ms" doc:"from the canary to the call's end: CPU time of the processors that the worker may run on that the hypervisor gave to others; counted in ticks of 10 ms"`
+	OthersMS        *float64 `json:"cpu_others_ms" unit:"ms" doc:"meanwhile: CPU time of these processors that other programs used, in ticks of 10 ms"`
+	ThrottledMS     *float64 `json:"cpu_throttled_ms" unit:"ms" doc:"meanwhile: time for which the control group's quota stopped its processes"`
+	RunQueue        *int     `json:"run_queue" doc:"threads of the whole system that were running or waiting for a processor before the canary, the one that looked left out"`
+	CPUMHz          *float64 `json:"cpu_mhz" unit:"MHz" doc:"clock of the processors that the worker may run on after the call, median; null where the system does not tell"`
 }
 
 // DeviceWindow is what the GPU's sensors said during this mode's phase. All of it
