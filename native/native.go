@@ -156,6 +156,8 @@ type Call struct {
 	Past    [][]int32 // of each sequence: tokens that are in the cache before, untimed; nil: none
 	Gen     int       // decode steps, each of one token of every sequence
 
+	Canary bool // before all of the following, a fixed piece of work on the threads that will compute
+
 	// What comes right before the timed part: untimed prefills of the prompts until Hot has passed, broken off after
 	// HotMost, or a pause of Idle.
 	Hot, HotMost, Idle time.Duration
@@ -165,6 +167,9 @@ type Call struct {
 // taken in C. KVDecodeNS spans from before the first step to after the last and
 // so holds the sampling; TokenNS holds llama_decode + llama_synchronize alone.
 type Measurement struct {
+	// Of the canary, 0 without one: reading (also 0 where the CPU cannot empty its caches), and multiply-adds.
+	CanaryReadNS, CanaryComputeNS int64
+
 	PrefillColdNS   int64 // the first untimed prefill; 0: none, or it was broken off
 	KVClearNS       int64
 	PrefillNS       int64

@@ -14,6 +14,7 @@ import (
 	"llmscale/native"
 	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
 
@@ -178,13 +179,15 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 	if err != nil {
 		return runner.Sample{}, err
 	}
+	past, watch := n.past(call), machine.NewCallWatch()
 	m, err := n.ctx.MeasureCall(native.Call{
-		Prompts: prompts, Past: n.past(call), Gen: call.GenTokens,
+		Prompts: prompts, Past: past, Gen: call.GenTokens, Canary: true,
 		Hot: n.hot, HotMost: runner.HotMost, Idle: n.idle,
 	})
 	if err != nil {
 		return runner.Sample{}, failure(err)
 	}
+	use := watch.Use()
 	if !m.LogitsFinite {
 		return runner.Sample{}, errNotFinite()
 	}
@@ -227,6 +230,14 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 	out.MajorFaults, out.MinorFaults = &m.MajorFaults, &m.MinorFaults
 	out.InvoluntaryCtx = &m.InvoluntarySwitches
 	out.CPUTimeMS = ptr(ms(m.CPUTimeNS))
+	out.CanaryComputeMS = ptr(ms(m.CanaryComputeNS))
+	if m.CanaryReadNS > 0 {
+		out.CanaryReadMS = ptr(ms(m.CanaryReadNS))
+	} else {
+		out.Miss("canary_read_ms", "this CPU has no instruction by which a program empties its caches")
+	}
+	out.StolenMS, out.OthersMS, out.ThrottledMS, out.CPUWaitMS = use.StolenMS, use.OthersMS, use.ThrottledMS, use.WaitMS
+	out.RunQueue, out.CPUMHz = use.RunQueue, use.MHz
 	if n.gpu != nil {
 		if !n.gpu.audited {
 			n.gpu.place(n.model, n.params, prompts[0])

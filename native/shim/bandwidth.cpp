@@ -1,81 +1,25 @@
 // How fast this machine reads memory with the threads that inference uses: the
 // ceiling under which batch-1 decode lives.
 #include "common.h"
+#include "steady.h"
 #include "team.h"
 
 #include <atomic>
 #include <cstdlib>
 #include <sys/mman.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
-namespace {
-
-// As wide as the widest loads; where these are narrower, the compiler splits it.
-typedef uint64_t lanes __attribute__((vector_size(64)));
-
-// Sums n vectors, read as Streams runs side by side; n is a multiple of 8. Eight
-// independent sums keep the loads in flight: integer addition takes a cycle and
-// needs no leave to be reordered. One run is what a matrix's rows are to decode;
-// with several, some memory systems give more, and a ceiling is what they give.
-template <int Streams> uint64_t sum(const lanes * p, size_t n) {
-    constexpr int step = 8 / Streams; // vectors of each run
-    const size_t  run  = n / Streams;
-    lanes         s[8] = {};
-    for (size_t i = 0; i + step <= run; i += step) {
-        for (int r = 0; r < Streams; r++) {
-            for (int u = 0; u < step; u++) {
-                s[r * step + u] += p[size_t(r) * run + i + size_t(u)];
-            }
-        }
-    }
-    uint64_t total = 0;
-    for (const lanes & v : s) {
-        for (int l = 0; l < 8; l++) {
-            total += v[l];
-        }
-    }
-    return total;
-}
-
-// Takes memory out of the caches of all cores. 64 bytes are no more than a line on
-// any CPU that has the instruction.
-#if defined(__SSE2__) || defined(__aarch64__)
-constexpr bool can_flush = true;
-
-void flush(const char * p, size_t n) {
-    for (size_t i = 0; i < n; i += 64) {
-#if defined(__SSE2__)
-        _mm_clflush(p + i);
-#else
-        asm volatile("dc civac, %0" ::"r"(p + i) : "memory");
-#endif
-    }
-#if defined(__SSE2__)
-    _mm_mfence();
-#else
-    asm volatile("dsb sy" ::: "memory");
-#endif
-}
-#else
-constexpr bool can_flush = false;
-
-void flush(const char *, size_t) {}
-#endif
-
-} // namespace
+using ls::lanes;
 
 extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t streams, int32_t sweeps, int32_t cold, int32_t passes,
                                  int64_t * pass_ns, size_t * bytes_read, uint64_t * checksum, ls_error * err) {
-    if (cold != 0 && !can_flush) {
+    if (cold != 0 && !ls::can_flush) {
         return ls::fail(err, LS_BAD_ARG, "read bandwidth", "this CPU has no instruction by which a program empties its caches");
     }
     if (n_threads < 1 || sweeps < 1 || passes < 1) {
         return ls::fail(err, LS_BAD_ARG, "read bandwidth", "%d threads, %d sweeps, %d passes: want at least 1 of each", n_threads, sweeps,
                         passes);
     }
-    uint64_t (*read)(const lanes *, size_t) = streams == 1 ? sum<1> : streams == 4 ? sum<4> : nullptr;
+    uint64_t (*read)(const lanes *, size_t) = streams == 1 ? ls::sum<1> : streams == 4 ? ls::sum<4> : nullptr;
     if (read == nullptr) {
         return ls::fail(err, LS_BAD_ARG, "read bandwidth", "%d streams: want 1 or 4", streams);
     }
@@ -107,7 +51,7 @@ extern "C" int ls_read_bandwidth(size_t bytes, int32_t n_threads, int32_t stream
         },
         [&](int index) {
             if (cold != 0) {
-                flush(mine(index), share);
+                ls::flush(mine(index), share);
             }
         },
         [&](int index) {

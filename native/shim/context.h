@@ -6,9 +6,16 @@
 
 #include "ggml-cpu.h"
 
+#include <cstdlib>
+#include <memory>
 #include <vector>
 
 namespace ls {
+
+struct free_memory {
+    void operator()(void * p) const { std::free(p); }
+};
+using canary_memory = std::unique_ptr<char, free_memory>;
 
 // The tokens that precede a call, so that the calls of one depth need them computed but once.
 struct past {
@@ -33,6 +40,7 @@ struct ls_context {
     int32_t           n_past     = 0; // tokens of each sequence in use: all are of one length
     ls::device_clock  clock;
     ls::past          past;
+    ls::canary_memory canary; // what the canary reads
 };
 
 namespace ls {
@@ -81,6 +89,22 @@ int check_positions(const ls_context * c, int32_t n_seq, ls_error * err);
 
 // Refuses token ids outside the vocabulary.
 int check_tokens(const ls_context * c, const int32_t * tokens, int64_t n, ls_error * err, const char * op);
+
+// What one thread of a team does: thread `index` of n.
+using team_work = void (*)(ggml_tensor *, const ggml_tensor *, int index, int n, void * data);
+
+// Has ggml compute a graph of one operation, work, as it computes the context's: by the same number of threads, from the
+// same pool. How many come is the runtime's answer, whatever limits it (OMP_THREAD_LIMIT, OMP_DYNAMIC, ggml's own).
+int on_team(ggml_threadpool * pool, int32_t n_threads, team_work work, void * data, ls_error * err);
+
+// The canary's times of one call, ns; 0: not measured.
+struct canary_times {
+    int64_t read_ns, compute_ns;
+};
+
+// Does a fixed piece of work on the threads that will compute the call, and times it: what the machine does to known
+// work right before it. n_tokens are computed at once.
+int canary(ls_context * c, int64_t n_tokens, canary_times * out, ls_error * err);
 
 // Turns llama_decode's code into an error.
 int decode_failed(ls_error * err, const char * op, int rc);

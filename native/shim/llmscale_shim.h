@@ -172,6 +172,8 @@ typedef struct {
     const int32_t * prompt;          /* n_seq rows of n_prompt */
     const int32_t * past;            /* n_seq rows of depth */
 
+    bool canary; /* before all of the following, a fixed piece of work on the threads that will compute */
+
     /* What comes right before: untimed prefills of the prompts until hot_ns have passed, broken off after hot_most_ns;
      * a pause of idle_ns; or nothing. */
     int64_t hot_ns, hot_most_ns, idle_ns;
@@ -184,6 +186,7 @@ typedef struct {
 
 /* What a timed call took. kv_decode spans from before the first step to after the last. */
 typedef struct {
+    int64_t canary_read_ns, canary_compute_ns; /* 0: no canary; of reading also where the CPU cannot empty its caches */
     int64_t prefill_cold_ns;   /* the first untimed prefill; 0: none, it was broken off, or it came right after the cache was filled */
     int64_t kv_clear_ns;       /* emptying the cache, or filling it to depth */
     int64_t prefill_ns;

@@ -225,6 +225,13 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
         return rc;
     }
     out->kv_clear_ns = ls::now_ns() - clear_start;
+    if (call.canary) {
+        ls::canary_times canary;
+        if (const int rc = ls::canary(c, int64_t(call.n_prompt) * call.n_seq, &canary, err)) {
+            return rc;
+        }
+        out->canary_read_ns = canary.read_ns, out->canary_compute_ns = canary.compute_ns;
+    }
     if (call.hot_ns > 0) {
         if (const int rc = heat(c, call, filled, out, err)) {
             return rc;

@@ -14,10 +14,10 @@ namespace ls {
 // than a pass over a small buffer.
 class spin_barrier {
   public:
-    explicit spin_barrier(int n) : n_(n) {}
-    void wait() {
+    // Waits for n threads in all; each of them says so.
+    void wait(int n) {
         const int phase = phase_.load(std::memory_order_acquire);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n_) {
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == n) {
             arrived_.store(0, std::memory_order_relaxed);
             phase_.store(phase + 1, std::memory_order_release);
             return;
@@ -28,7 +28,6 @@ class spin_barrier {
     }
 
   private:
-    const int        n_;
     std::atomic<int> arrived_{0};
     std::atomic<int> phase_{0};
 };
@@ -44,7 +43,7 @@ int timed_passes(ls_error * err, const char * op, int32_t n_threads, int32_t pas
     };
     std::vector<span>        spans; // of each pass and thread
     std::vector<std::thread> threads;
-    spin_barrier             barrier(n_threads);
+    spin_barrier             barrier;
     std::atomic<int>         go{0}; // 1: all threads are there; -1: one could not be started
     auto run = [&](int index) {
         while (go.load(std::memory_order_acquire) == 0) {
@@ -56,7 +55,7 @@ int timed_passes(ls_error * err, const char * op, int32_t n_threads, int32_t pas
         prepare(index);
         for (int32_t pass = 0; pass < passes; pass++) {
             before(index);
-            barrier.wait();
+            barrier.wait(n_threads);
             span & t = spans[size_t(pass) * size_t(n_threads) + size_t(index)];
             t.start  = now_ns();
             work(index);

@@ -231,11 +231,12 @@ type Costs struct {
 	CPUTimeMS       *float64 `json:"cpu_time_ms" unit:"ms" doc:"user and system time of the worker during the call, over all threads"`
 	LoadAverage1Min *float64 `json:"load_average_1m" doc:"system load average before the call"`
 
-	CanaryReadMS    *float64 `json:"canary_read_ms" unit:"ms" doc:"right before the call, on the threads that compute it, a fixed piece of work: reading memory beyond the caches; null where a server runs the model, and in records of before there was one"`
+	CanaryReadMS    *float64 `json:"canary_read_ms" unit:"ms" doc:"right before the call, on the threads that compute it (on a GPU, on the one that launches), a fixed piece of work: reading memory beyond the caches; null where a server runs the model, and in records of before there was one"`
 	CanaryComputeMS *float64 `json:"canary_compute_ms" unit:"ms" doc:"the same: a fixed chain of multiply-adds"`
-	StolenMS        *float64 `json:"cpu_stolen_ms" unit:"ms" doc:"from the canary to the call's end: CPU time of the processors that the worker may run on that the hypervisor gave to others; counted in ticks of 10 ms"`
-	OthersMS        *float64 `json:"cpu_others_ms" unit:"ms" doc:"meanwhile: CPU time of these processors that other programs used, in ticks of 10 ms"`
+	StolenMS        *float64 `json:"cpu_stolen_ms" unit:"ms" doc:"from the canary to the call's end: CPU time of the processors that the worker may run on that the hypervisor gave to others; counted in ticks of 10 ms, so that of one call it is coarse and may be negative"`
+	OthersMS        *float64 `json:"cpu_others_ms" unit:"ms" doc:"meanwhile: CPU time of these processors that other programs used, in ticks of 10 ms, so that of one call it is coarse and may be negative"`
 	ThrottledMS     *float64 `json:"cpu_throttled_ms" unit:"ms" doc:"meanwhile: time for which the control group's quota stopped its processes"`
+	CPUWaitMS       *float64 `json:"cpu_wait_ms" unit:"ms" doc:"meanwhile: time that the worker's threads were ready to run and waited for a processor, summed over threads; exact where the kernel keeps it"`
 	RunQueue        *int     `json:"run_queue" doc:"threads of the whole system that were running or waiting for a processor before the canary, the one that looked left out"`
 	CPUMHz          *float64 `json:"cpu_mhz" unit:"MHz" doc:"clock of the processors that the worker may run on after the call, median; null where the system does not tell"`
 }
