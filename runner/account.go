@@ -60,8 +60,8 @@ func (a *Account) Refusal() string {
 }
 
 // refused is a model for which there is no prefill and decode to time.
-func refused(model, why string) *Failure {
-	return Failf(record.StatusError, "%s cannot be measured: %s", model, why)
+func refused(model, why string) *record.Failure {
+	return record.Failf(record.StatusError, "%s cannot be measured: %s", model, why)
 }
 
 // Check compares what the plan says of a model with the runtime's account. The error is a *Failure: figures beside
@@ -94,7 +94,7 @@ func (e *Expect) Check(file string, a *Account) error {
 	if len(differ) == 0 {
 		return nil
 	}
-	return Failf(record.StatusError, "llama.cpp loaded something else than was planned of %s. The plan says: %s. "+
+	return record.Failf(record.StatusError, "llama.cpp loaded something else than was planned of %s. The plan says: %s. "+
 		"Look at it with `llmscale inspect`: metadata that contradict the tensors need a new conversion; if they do not, this program misunderstands the file: please report it",
 		file, strings.Join(differ, "; "))
 }

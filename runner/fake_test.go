@@ -108,7 +108,7 @@ func aboutFake(gpu bool) (Build, string) {
 
 func openFake(kind string) (Backend, error) {
 	if kind != config.KindNative && kind != config.KindOllama {
-		return nil, Failf(record.StatusWaived, "no backend of kind %q", kind)
+		return nil, record.Failf(record.StatusWaived, "no backend of kind %q", kind)
 	}
 	return &fakeBackend{}, nil
 }
@@ -129,14 +129,14 @@ func (f *fakeBackend) fault(where string) error {
 	case "exit":
 		os.Exit(7)
 	case "oom":
-		return Failf(record.StatusOOM, "fake: did not fit")
+		return record.Failf(record.StatusOOM, "fake: did not fit")
 	case "refusal":
-		f := Failf(record.StatusError, "fake: refused (first error)")
+		f := record.Failf(record.StatusError, "fake: refused (first error)")
 		f.Stderr = []string{"a warning", "first error", "fake runtime: about to fail by refusal", "second error"}
 		return f
 	case "hostile":
 		fmt.Fprintln(os.Stderr, "\x1b[2J\u202e")
-		f := Failf(record.StatusError, "key \x1b]0;x\a\u202e\nsecond line")
+		f := record.Failf(record.StatusError, "key \x1b]0;x\a\u202e\nsecond line")
 		f.Stderr = []string{"tensor \x1b[2J", "müll \x1b[2J\u202e\xff"}
 		return f
 	case "nap":

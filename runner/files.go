@@ -90,20 +90,20 @@ func (was FileID) differs(now FileID) string {
 	return ""
 }
 
-func changed(path, what, since string) *Failure {
-	return Failf(record.StatusError, "%s %s, after it was %s: let nothing change a model's files while they are measured, and measure it again", path, what, since)
+func changed(path, what, since string) *record.Failure {
+	return record.Failf(record.StatusError, "%s %s, after it was %s: let nothing change a model's files while they are measured, and measure it again", path, what, since)
 }
 
 // fileFailure is a file that is gone or cannot be read, in words.
-func fileFailure(path string, err error) *Failure {
+func fileFailure(path string, err error) *record.Failure {
 	if errors.Is(err, fs.ErrNotExist) {
-		return Failf(record.StatusError, "%s is gone: it was there when the run was planned", path)
+		return record.Failf(record.StatusError, "%s is gone: it was there when the run was planned", path)
 	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
 	}
-	return Failf(record.StatusError, "%s cannot be read any more: %v", path, err)
+	return record.Failf(record.StatusError, "%s cannot be read any more: %v", path, err)
 }
 
 // CheckFiles returns a *Failure unless the files that are to be loaded, or were just now, are those that were hashed.
@@ -132,9 +132,9 @@ func LoadChecked(b Backend, spec LoadSpec, progress func(share float64)) (LoadIn
 	info, err := b.Load(spec, progress)
 	// First, since a file that was changed meanwhile explains whatever else went wrong.
 	if changed := CheckFiles(spec.Files); changed != nil {
-		f := asFailure(changed)
+		f := record.AsFailure(changed)
 		if err != nil {
-			f.Stderr = asFailure(err).Stderr
+			f.Stderr = record.AsFailure(err).Stderr
 		}
 		return LoadInfo{}, errors.Join(f, b.Close())
 	}
@@ -143,11 +143,11 @@ func LoadChecked(b Backend, spec LoadSpec, progress func(share float64)) (LoadIn
 
 // failure gives an error of the job's worker a status. Of a worker that crashed it says whether the model's files have
 // changed: a mapped file that is cut ends whoever reads it.
-func (j *Job) failure(err error) *Failure {
-	f := asFailure(err)
+func (j *Job) failure(err error) *record.Failure {
+	f := record.AsFailure(err)
 	if f.Status == record.StatusCrashed {
 		if changed := CheckFiles(j.Load.Files); changed != nil {
-			f.Reason += "; " + asFailure(changed).Reason
+			f.Reason += "; " + record.AsFailure(changed).Reason
 		}
 	}
 	return f

@@ -179,7 +179,7 @@ func (ms *Models) prepare(m *Model) error {
 // It must be the one that was planned.
 func (m *Model) asItIs() (Model, error) {
 	now := *m
-	var failure error = Failf(record.StatusError, "%s is not the model that was planned: remove it, and it will be made anew", m.File)
+	var failure error = record.Failf(record.StatusError, "%s is not the model that was planned: remove it, and it will be made anew", m.File)
 	if m.maker == nil {
 		if failure = checkFiles(m.Files, "described"); failure == nil {
 			return now, nil

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"llmscale/gguf"
+	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
@@ -35,11 +36,11 @@ type Job struct {
 	Load    LoadSpec
 	Program *WorkerProgram // whose process the worker is; nil: this one's
 	Memory  gguf.Memory
-	Fits    bool     // into the memory that was free when the plan was made
-	Waived  string   // why this machine cannot run it at all; "": it can
-	Refused *Failure // why no machine can measure it, or not these files; nil: nothing speaks against it
-	KVBytes int64    // per token, at this backend's cache type
-	Cells   []Cell   // in order of execution
+	Fits    bool            // into the memory that was free when the plan was made
+	Waived  string          // why this machine cannot run it at all; "": it can
+	Refused *record.Failure // why no machine can measure it, or not these files; nil: nothing speaks against it
+	KVBytes int64           // per token, at this backend's cache type
+	Cells   []Cell          // in order of execution
 }
 
 // Cell is one model x backend x scenario: warm-ups and repetitions of one call.
@@ -84,7 +85,7 @@ func Look(ctx context.Context, cfg *config.Config, models *Models, programs *Pro
 	cpus := machine.AllowedCPUs()
 	f := Facts{FreeBytes: machine.AvailableMemory(), Threads: threads, CPUs: cpus, Cores: machine.OnePerCore(cpus), programs: programs}
 	var described []Model
-	err := Await(ctx, func() error {
+	err := interrupt.Await(ctx, func() error {
 		for _, pair := range cfg.Pairs() {
 			m, err := models.Resolve(pair.Model, pair.Backend)
 			if err != nil {
@@ -272,8 +273,8 @@ func (j *Job) tried() bool { return j.Fits && j.Waived == "" && j.Refused == nil
 // except those that will not be loaded. One whose files were changed or are gone by
 // now is refused, and costs its own cells. The end of ctx ends the wait for it, and should end the process.
 func (p *Plan) Prepare(ctx context.Context, models *Models) error {
-	err := Await(ctx, func() error { return p.prepare(models) })
-	if errors.Is(err, ErrInterrupted) {
+	err := interrupt.Await(ctx, func() error { return p.prepare(models) })
+	if errors.Is(err, interrupt.Err) {
 		err = errors.Join(fmt.Errorf("%w before the first measurement; models that were finished are kept, and the same command goes on", err), RemoveUnfinished(models.Dir))
 	}
 	return err

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"llmscale/internal/interrupt"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 )
@@ -120,7 +121,7 @@ func (r *Run) probe(ctx context.Context) error {
 			r.Progress.Note(fmt.Sprintf("ceilings of %s: measured again, since %s", s, why))
 		}
 		d, err := r.probeOne(ctx, s)
-		if errors.Is(err, ErrInterrupted) {
+		if errors.Is(err, interrupt.Err) {
 			return err
 		}
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"llmscale/internal/awake"
+	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/runner/machine"
 	"llmscale/runner/record"
@@ -89,22 +90,6 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 	return p, nil
 }
 
-// ErrInterrupted says that the caller's context ended before the work did.
-var ErrInterrupted = errors.New("interrupted")
-
-// Await does work that nothing can break off, and waits for its end or for that of ctx. Then the error is ErrInterrupted,
-// and the work goes on until the process ends, which should be soon.
-func Await(ctx context.Context, work func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- work() }()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ErrInterrupted
-	}
-}
-
 // ask sends a request and waits for its answer, at most timeout between two
 // replies. The error is a *Failure if the worker failed, died or was killed for
 // its silence, ErrInterrupted if ctx ended meanwhile.
@@ -123,7 +108,7 @@ func (p *process) ask(ctx context.Context, req request, timeout time.Duration, p
 			case !ok:
 				return reply{}, p.died()
 			case rep.Failure != nil:
-				return reply{}, &Failure{Status: rep.Failure.Status, Reason: rep.Failure.Reason, Stderr: joinLog(rep.Failure.Log, p.stderr.last())}
+				return reply{}, &record.Failure{Status: rep.Failure.Status, Reason: rep.Failure.Reason, Stderr: joinLog(rep.Failure.Log, p.stderr.last())}
 			case rep.Share == nil:
 				return rep, nil
 			}
@@ -133,14 +118,14 @@ func (p *process) ask(ctx context.Context, req request, timeout time.Duration, p
 			timer.Reset(timeout)
 		case <-silent:
 			p.kill()
-			return reply{}, &Failure{
+			return reply{}, &record.Failure{
 				Status: record.StatusTimeout,
 				Reason: fmt.Sprintf("no answer for %v: the worker was killed (cell_timeout_s in the config sets the limit)", timeout),
 				Stderr: p.stderr.last(),
 			}
 		case <-ctx.Done():
 			p.kill()
-			return reply{}, ErrInterrupted
+			return reply{}, interrupt.Err
 		}
 	}
 }
@@ -199,16 +184,16 @@ func (p *process) alive() bool {
 }
 
 // died waits for a worker that stopped answering and says how it ended.
-func (p *process) died() *Failure {
+func (p *process) died() *record.Failure {
 	overdue := make(chan struct{})
 	defer awake.AfterFunc(deathGrace, func() { close(overdue) }).Stop()
 	select {
 	case <-p.exited:
 	case <-overdue:
 		p.kill()
-		return &Failure{Status: record.StatusCrashed, Reason: "the worker stopped making sense: its answers are not the protocol's", Stderr: p.stderr.last()}
+		return &record.Failure{Status: record.StatusCrashed, Reason: "the worker stopped making sense: its answers are not the protocol's", Stderr: p.stderr.last()}
 	}
-	f := &Failure{Status: record.StatusCrashed, Stderr: p.stderr.last()}
+	f := &record.Failure{Status: record.StatusCrashed, Stderr: p.stderr.last()}
 	state := p.cmd.ProcessState
 	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
 		f.Signal = signalName(ws.Signal())

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"llmscale/gguf"
+	"llmscale/internal/interrupt"
 	"llmscale/internal/paths"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
@@ -129,12 +130,12 @@ func (ps *Programs) ask(ctx context.Context, cfg *config.Config) error {
 			return o.ProgramPath == b.ProgramPath && o.Device != config.DeviceCPU
 		})
 		p, err := ps.askOne(ctx, b, gpu)
-		if errors.Is(err, ErrInterrupted) {
+		if errors.Is(err, interrupt.Err) {
 			return err
 		}
 		if err != nil {
 			var list config.Errors
-			if errors.As(cfg.ProgramError(b, "%s", asFailure(err).Reason), &list) {
+			if errors.As(cfg.ProgramError(b, "%s", record.AsFailure(err).Reason), &list) {
 				wrong = append(wrong, list...)
 			}
 			continue
@@ -199,7 +200,7 @@ func (p *WorkerProgram) start(ctx context.Context, as Command, log *slog.Logger,
 	}
 	w, err := startWorker(Command{Path: p.Path, Args: as.Args, Env: as.Env, CPUs: as.CPUs}, log)
 	if err != nil {
-		return nil, nil, Failf(record.StatusError, "%s cannot be started (%v): name a llmscale that was built for this machine", p.Path, cause(err))
+		return nil, nil, record.Failf(record.StatusError, "%s cannot be started (%v): name a llmscale that was built for this machine", p.Path, cause(err))
 	}
 	if timeout == 0 {
 		timeout = helloTimeout
@@ -207,8 +208,8 @@ func (p *WorkerProgram) start(ctx context.Context, as Command, log *slog.Logger,
 	rep, err := w.ask(ctx, request{Hello: &helloSpec{GPU: gpu}}, timeout, nil)
 	if err == nil {
 		err = p.check(rep)
-	} else if !errors.Is(err, ErrInterrupted) {
-		err = p.noHello(asFailure(err), timeout)
+	} else if !errors.Is(err, interrupt.Err) {
+		err = p.noHello(record.AsFailure(err), timeout)
 	}
 	if err == nil {
 		err = p.unchanged()
@@ -230,7 +231,7 @@ func cause(err error) error {
 }
 
 // noHello says of a program that did not answer what it probably is.
-func (p *WorkerProgram) noHello(f *Failure, timeout time.Duration) *Failure {
+func (p *WorkerProgram) noHello(f *record.Failure, timeout time.Duration) *record.Failure {
 	last := ""
 	if n := len(f.Stderr); n > 0 {
 		last = fmt.Sprintf(" (its last words: %q)", f.Stderr[n-1])
@@ -258,13 +259,13 @@ func (p *WorkerProgram) check(rep reply) error {
 	h := rep.Hello
 	switch {
 	case h == nil:
-		return Failf(record.StatusError, "%s is no llmscale: it answered a greeting with something else; name a llmscale", p.Path)
+		return record.Failf(record.StatusError, "%s is no llmscale: it answered a greeting with something else; name a llmscale", p.Path)
 	case h.Protocol != protocol():
-		return Failf(record.StatusError, "%s speaks protocol %s, this program %s: build both from one checkout (`make builds`)", p.Path, strconv.Quote(h.Protocol), protocol())
+		return record.Failf(record.StatusError, "%s speaks protocol %s, this program %s: build both from one checkout (`make builds`)", p.Path, strconv.Quote(h.Protocol), protocol())
 	case h.Schema != record.SchemaVersion:
-		return Failf(record.StatusError, "%s writes records of schema %d, this program of schema %d: build both from one checkout (`make builds`)", p.Path, h.Schema, record.SchemaVersion)
+		return record.Failf(record.StatusError, "%s writes records of schema %d, this program of schema %d: build both from one checkout (`make builds`)", p.Path, h.Schema, record.SchemaVersion)
 	case p.Build.LlamaCommit != "" && !sameJSON(p.Build, h.Build):
-		return Failf(record.StatusError, "%s is another build than the plan asked: now %s, then %s; start a new run", p.Path, h.Build, p.Build)
+		return record.Failf(record.StatusError, "%s is another build than the plan asked: now %s, then %s; start a new run", p.Path, h.Build, p.Build)
 	}
 	return nil
 }
@@ -281,5 +282,5 @@ func (p *WorkerProgram) unchanged() error {
 		f.Close()
 		what = p.content.files[0].differs(id)
 	}
-	return Failf(record.StatusError, "the program %s %s, after the plan asked it what it is: let nothing change it while it measures, and start a new run with the new one", p.Path, what)
+	return record.Failf(record.StatusError, "the program %s %s, after the plan asked it what it is: let nothing change it while it measures, and start a new run with the new one", p.Path, what)
 }

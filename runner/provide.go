@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 
+	"llmscale/internal/interrupt"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
 )
@@ -44,7 +45,7 @@ func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 		return nil
 	}
 	if r.Serve == nil {
-		return Failf(record.StatusWaived, "this build cannot reach an Ollama server")
+		return record.Failf(record.StatusWaived, "this build cannot reach an Ollama server")
 	}
 	r.show(Status{Cell: j.Pair(), Phase: PhaseImport})
 	spec := j.Load.Ollama
@@ -61,11 +62,11 @@ func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 	if err != nil {
 		if ctx.Err() != nil {
 			r.Progress.Note(err.Error()) // perhaps what could not be taken off the server again
-			return ErrInterrupted
+			return interrupt.Err
 		}
-		if f := asFailure(err); f.Status == record.StatusWaived && r.served[spec.URL.Reveal()] {
+		if f := record.AsFailure(err); f.Status == record.StatusWaived && r.served[spec.URL.Reveal()] {
 			// This machine does have a server: it is one that died.
-			return Failf(record.StatusError, "the server is gone: %s", f.Reason)
+			return record.Failf(record.StatusError, "the server is gone: %s", f.Reason)
 		}
 		if changed := CheckFiles(j.Load.Files); changed != nil {
 			return changed // what was sent was not what was hashed, and the server saw it
@@ -94,7 +95,7 @@ func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 func (r *Run) confirm(ctx context.Context, j *Job) error {
 	was := hashed{j.Model.SHA256, j.Load.Files}
 	files := was.files
-	err := Await(ctx, func() error {
+	err := interrupt.Await(ctx, func() error {
 		if h, err := was.now(nil); err == nil {
 			files = h.files
 		}
@@ -119,7 +120,7 @@ func (r *Run) sameServer(j *Job, now *record.OllamaServer) error {
 			continue
 		}
 		if *was.OllamaVersion != *now.OllamaVersion || hostOf(*was.OllamaURL) != hostOf(*now.OllamaURL) {
-			return Failf(record.StatusError, "the run was begun with Ollama %s at %s, this is %s at %s: resume it with that one, or start a new run",
+			return record.Failf(record.StatusError, "the run was begun with Ollama %s at %s, this is %s at %s: resume it with that one, or start a new run",
 				*was.OllamaVersion, *was.OllamaURL, *now.OllamaVersion, *now.OllamaURL)
 		}
 	}

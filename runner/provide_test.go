@@ -80,7 +80,7 @@ func TestServerThatDies(t *testing.T) {
 	jobs := 0
 	serve := func(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
 		if jobs++; jobs > 1 {
-			return "", nil, Failf(record.StatusWaived, "no Ollama server at x")
+			return "", nil, record.Failf(record.StatusWaived, "no Ollama server at x")
 		}
 		return f.serve(ctx, spec, file)
 	}
@@ -192,7 +192,7 @@ func TestServedWorkerDies(t *testing.T) {
 }
 
 func TestServerThatIsNotThere(t *testing.T) {
-	for _, serve := range []Serve{nil, (&fakeServer{fail: Failf(record.StatusWaived, "no Ollama server at x")}).serve} {
+	for _, serve := range []Serve{nil, (&fakeServer{fail: record.Failf(record.StatusWaived, "no Ollama server at x")}).serve} {
 		sum, records, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), serve)
 		if sum.ByStatus[record.StatusWaived] != 4 || sum.ByStatus[record.StatusOK] != 4 || sum.Failed() != 0 {
 			t.Errorf("%v", sum.ByStatus)

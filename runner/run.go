@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
@@ -170,7 +171,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 	for _, s := range r.outcome {
 		sum.ByStatus[s]++
 	}
-	if errors.Is(err, ErrInterrupted) {
+	if errors.Is(err, interrupt.Err) {
 		sum.Interrupted, err = true, nil
 	} else if r.Transient != nil {
 		err = errors.Join(err, r.Transient.Close()) // after an interrupt a model may still be being written from them
@@ -204,7 +205,7 @@ func (r *Run) job(ctx context.Context, j *Job) (err error) {
 			if err = r.provide(ctx, j, &held); err == nil {
 				w, info, err = r.load(ctx, j)
 			}
-			if errors.Is(err, ErrInterrupted) {
+			if errors.Is(err, interrupt.Err) {
 				return err
 			}
 			if err != nil {
@@ -212,7 +213,7 @@ func (r *Run) job(ctx context.Context, j *Job) (err error) {
 				return r.failJob(j, j.failure(err), w != nil)
 			}
 			if err := r.sameServer(j, info.Ollama); err != nil {
-				return r.failJob(j, asFailure(err), true)
+				return r.failJob(j, record.AsFailure(err), true)
 			}
 			fresh = true
 			r.noteGPU(info.GPU)
@@ -242,10 +243,10 @@ func (r *Run) load(ctx context.Context, j *Job) (*process, LoadInfo, error) {
 		return nil, LoadInfo{}, j.Refused
 	}
 	if j.Waived != "" {
-		return nil, LoadInfo{}, Failf(record.StatusWaived, "%s", j.Waived)
+		return nil, LoadInfo{}, record.Failf(record.StatusWaived, "%s", j.Waived)
 	}
 	if !j.Fits {
-		return nil, LoadInfo{}, Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
+		return nil, LoadInfo{}, record.Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
 			text.Size(j.Memory.Resident), text.Size(j.Memory.Weights), text.Size(j.Memory.KV), text.Size(j.Memory.Compute), text.Size(r.Plan.Free))
 	}
 	cell := j.Pair()
@@ -305,7 +306,7 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 		load := machine.LoadAverage()
 		started := time.Now()
 		rep, err := w.ask(ctx, request{Measure: &spec}, cfg.CellTimeout(), nil)
-		if errors.Is(err, ErrInterrupted) {
+		if errors.Is(err, interrupt.Err) {
 			return false, err
 		}
 		base := r.base(j, c, call, info, started)
@@ -350,7 +351,7 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 
 // failJob records a failure for each of the job's remaining cells; attempted
 // says whether a worker tried.
-func (r *Run) failJob(j *Job, f *Failure, attempted bool) error {
+func (r *Run) failJob(j *Job, f *record.Failure, attempted bool) error {
 	for _, c := range j.Cells {
 		calls := r.todo(c)
 		if len(calls) == 0 {
@@ -367,7 +368,7 @@ func (r *Run) failJob(j *Job, f *Failure, attempted bool) error {
 
 // fail records the first of a cell's remaining calls as failed; the others are
 // not made in this session.
-func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *Failure) error {
+func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *record.Failure) error {
 	reason := text.OneLine(f.Reason) // of a file or a server, perhaps
 	base.Status = f.Status
 	base.Error = &reason

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
@@ -155,7 +156,7 @@ func (h *Host) plan(ctx context.Context, cfg *config.Config, models *Models, dir
 		h.Progress.Note("warning: " + w)
 	}
 	facts, err := Look(ctx, cfg, models, &Programs{Worker: h.Worker, Build: h.Build, Log: h.Log})
-	if errors.Is(err, ErrInterrupted) {
+	if errors.Is(err, interrupt.Err) {
 		return nil, fmt.Errorf("%w before anything was measured", err)
 	}
 	if err != nil {

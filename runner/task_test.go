@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"llmscale/internal/interrupt"
 	"llmscale/runner/record"
 )
 
@@ -14,7 +15,7 @@ import (
 func taskFake(task json.RawMessage) (json.RawMessage, error) {
 	switch string(task) {
 	case `"waived"`:
-		return nil, Failf(record.StatusWaived, "not here")
+		return nil, record.Failf(record.StatusWaived, "not here")
 	case `"die"`:
 		die(syscall.Getpid(), syscall.SIGSEGV)
 	case `"hang"`:
@@ -29,14 +30,14 @@ func TestDo(t *testing.T) {
 		t.Errorf("%v, %v", answer, err)
 	}
 	for task, status := range map[string]string{"waived": record.StatusWaived, "die": record.StatusCrashed} {
-		var f *Failure
+		var f *record.Failure
 		if err := Do(t.Context(), testWorker(t, ""), discard, task, &answer); !errors.As(err, &f) || f.Status != status {
 			t.Errorf("%s: %v, want %s", task, err, status)
 		}
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	if err := Do(ctx, testWorker(t, ""), discard, "hang", &answer); !errors.Is(err, ErrInterrupted) {
+	if err := Do(ctx, testWorker(t, ""), discard, "hang", &answer); !errors.Is(err, interrupt.Err) {
 		t.Errorf("%v, want an interrupt", err)
 	}
 }

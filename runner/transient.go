@@ -12,6 +12,7 @@ import (
 	"regexp"
 
 	"llmscale/internal/durable"
+	"llmscale/internal/interrupt"
 )
 
 // discardName is that of the folder, in that of the models, in which the
@@ -97,8 +98,8 @@ func (r *Run) writeModel(ctx context.Context, j *Job, held *cleanup) error {
 		})
 	}
 	ready := *j // a copy: after an interrupt the writing goes on while the run's end reads the plan
-	switch err := Await(ctx, func() error { return r.Transient.ready(&ready) }); {
-	case errors.Is(err, ErrInterrupted):
+	switch err := interrupt.Await(ctx, func() error { return r.Transient.ready(&ready) }); {
+	case errors.Is(err, interrupt.Err):
 		return err
 	case err != nil:
 		return fmt.Errorf("writing %s: %w", filepath.Base(m.File), err)

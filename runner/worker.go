@@ -122,7 +122,7 @@ func (w *worker) serve(req request) error {
 		err = errors.New("runner: an empty request")
 	}
 	if err != nil {
-		f := asFailure(err)
+		f := record.AsFailure(err)
 		rep = reply{Failure: &failureReply{Status: f.Status, Reason: f.Reason, Log: f.Stderr}}
 	}
 	if err := w.out.Encode(rep); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/interrupt"
 	"llmscale/internal/paths"
 	"llmscale/internal/text"
 	"llmscale/native"
@@ -65,7 +66,7 @@ func measure(c *cli.Context) (dir string, err error) {
 		return dir, nil
 	case errors.As(err, &input):
 		return "", usage(err)
-	case errors.Is(err, runner.ErrInterrupted):
+	case errors.Is(err, interrupt.Err):
 		return "", &exitError{exitInterrupted, err}
 	case err != nil:
 		return "", err

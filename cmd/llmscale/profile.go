@@ -17,6 +17,7 @@ import (
 
 	"llmscale/analysis/profile"
 	"llmscale/internal/durable"
+	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
@@ -143,7 +144,7 @@ func profileAction(c *cli.Context) error {
 
 	ctx, release := interrupts(c.Context)
 	defer release()
-	if err := plan.Prepare(ctx, models); errors.Is(err, runner.ErrInterrupted) {
+	if err := plan.Prepare(ctx, models); errors.Is(err, interrupt.Err) {
 		return &exitError{exitInterrupted, err}
 	} else if err != nil {
 		return err

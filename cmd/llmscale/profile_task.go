@@ -12,6 +12,7 @@ import (
 
 	"llmscale/analysis/profile"
 	"llmscale/cuda/cupti"
+	"llmscale/internal/interrupt"
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/runner"
@@ -57,7 +58,7 @@ func doProfileTask(task *profileTask) (_ *profileAnswer, err error) {
 	var tracer *cupti.Tracer
 	if task.Trace == traceCUPTI { // before anything touches CUDA
 		if tracer, err = cupti.Start(); err != nil {
-			return nil, &runner.Failure{Status: record.StatusWaived, Reason: err.Error()}
+			return nil, &record.Failure{Status: record.StatusWaived, Reason: err.Error()}
 		}
 	}
 	b := &backend.Native{}
@@ -165,10 +166,10 @@ func inputOfRecords(t *native.Trace, r *cupti.Records) *profile.Input {
 func runProfileTask(ctx context.Context, c *cli.Context, task profileTask) (*profileAnswer, error) {
 	answer := &profileAnswer{}
 	err := runner.Do(ctx, workerProcess(c), slog.Default(), task, answer)
-	switch failure := (*runner.Failure)(nil); {
+	switch failure := (*record.Failure)(nil); {
 	case err == nil:
 		return answer, nil
-	case errors.Is(err, runner.ErrInterrupted):
+	case errors.Is(err, interrupt.Err):
 		return nil, &exitError{exitInterrupted, errors.New("interrupted: nothing was written")}
 	case !errors.As(err, &failure):
 		return nil, fmt.Errorf("profile: %w", err)

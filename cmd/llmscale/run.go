@@ -14,6 +14,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/interrupt"
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/runner"
@@ -145,8 +146,8 @@ func splitList(c *cli.Context, name string) []string {
 // writing runs write, which makes GGUF files in dir. An interrupt removes what is unfinished and ends the wait;
 // write itself ends with the process.
 func writing(ctx context.Context, dir, interrupted string, write func() error) error {
-	err := runner.Await(ctx, write)
-	if errors.Is(err, runner.ErrInterrupted) {
+	err := interrupt.Await(ctx, write)
+	if errors.Is(err, interrupt.Err) {
 		return &exitError{exitInterrupted, errors.Join(errors.New(interrupted), runner.RemoveUnfinished(dir))}
 	}
 	return err
@@ -196,5 +197,5 @@ func openBackend(kind string) (runner.Backend, error) {
 			return backend.OpenTokenizer(path)
 		}}), nil
 	}
-	return nil, runner.Failf(record.StatusWaived, "this build has no backend of kind %q", kind)
+	return nil, record.Failf(record.StatusWaived, "this build has no backend of kind %q", kind)
 }

@@ -40,7 +40,7 @@ var _ runner.Backend = (*Native)(nil)
 // Load loads the model and creates its context, each timed on its own.
 func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ runner.LoadInfo, err error) {
 	if !native.Built {
-		return runner.LoadInfo{}, runner.Failf(record.StatusWaived, "%v", native.ErrNotBuilt)
+		return runner.LoadInfo{}, record.Failf(record.StatusWaived, "%v", native.ErrNotBuilt)
 	}
 	defer func() {
 		if err != nil {
@@ -162,7 +162,7 @@ func failure(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	f := runner.Failf(record.StatusError, "%v", err)
+	f := record.Failf(record.StatusError, "%v", err)
 	if errors.Is(err, native.ErrNoMemory) {
 		f.Status = record.StatusOOM
 	}
@@ -257,7 +257,7 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 }
 
 func errNotFinite() error {
-	return runner.Failf(record.StatusError, "the model's logits are not finite: its weights or this build compute garbage")
+	return record.Failf(record.StatusError, "the model's logits are not finite: its weights or this build compute garbage")
 }
 
 // pieces are the texts of single tokens.

@@ -64,7 +64,7 @@ func Available() error {
 // openAccelerator opens the GPU and makes it as small as the backend wants it.
 func openAccelerator(spec runner.LoadSpec) (*accelerator, error) {
 	if err := Available(); err != nil {
-		return nil, runner.Failf(record.StatusWaived, "device cuda: %v", err)
+		return nil, record.Failf(record.StatusWaived, "device cuda: %v", err)
 	}
 	d, err := openDevice()
 	if err != nil {
@@ -86,7 +86,7 @@ func (a *accelerator) prepare(spec runner.LoadSpec) error {
 		}
 		limit := int64(spec.VRAMLimitGiB * (1 << 30))
 		if limit > total {
-			return runner.Failf(record.StatusWaived, "device cuda: vram_limit_gib %g is more than the %s of this card", spec.VRAMLimitGiB, text.Size(total))
+			return record.Failf(record.StatusWaived, "device cuda: vram_limit_gib %g is more than the %s of this card", spec.VRAMLimitGiB, text.Size(total))
 		}
 		if err := a.Reserve(total - limit); err != nil {
 			return fmt.Errorf("reserving all but %g GiB of device memory: %w", spec.VRAMLimitGiB, err)

@@ -72,9 +72,9 @@ func load(t *testing.T, spec runner.LoadSpec) error {
 }
 
 // wantFailure holds a failure of status error against what its reason must say.
-func wantFailure(t *testing.T, err error, parts ...string) *runner.Failure {
+func wantFailure(t *testing.T, err error, parts ...string) *record.Failure {
 	t.Helper()
-	var f *runner.Failure
+	var f *record.Failure
 	if !errors.As(err, &f) || f.Status != record.StatusError {
 		t.Fatalf("%v, want a failure of status error", err)
 	}

@@ -348,14 +348,14 @@ func (b *Backend) Close() error {
 // failure gives an error the status under which it goes on record.
 func failure(err error) error {
 	var e *Error
-	var f *runner.Failure
+	var f *record.Failure
 	switch {
 	case err == nil || errors.As(err, &f):
 		return err
 	case errors.As(err, &e):
-		return runner.Failf(e.Status, "%s", lines(err))
+		return record.Failf(e.Status, "%s", lines(err))
 	}
-	return runner.Failf(record.StatusError, "%s", lines(err))
+	return record.Failf(record.StatusError, "%s", lines(err))
 }
 
 // lines puts joined errors into one line.

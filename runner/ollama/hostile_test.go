@@ -164,7 +164,7 @@ func expect(t *testing.T, what string, err error, status, reason string) {
 		return
 	}
 	var e *Error
-	var f *runner.Failure
+	var f *record.Failure
 	got := ""
 	switch {
 	case errors.As(err, &e):
