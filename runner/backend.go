@@ -10,6 +10,7 @@ package runner
 
 import (
 	"llmscale/internal/address"
+	"llmscale/runner/files"
 	"llmscale/runner/record"
 )
 
@@ -63,8 +64,8 @@ type LoadSpec struct {
 	Ollama *OllamaSpec `json:"ollama,omitempty"` // of kind ollama, nil otherwise
 
 	// What the load must find. No part of what a plan is: the same model may lie in a new file.
-	Files  []FileID `json:"files,omitempty"`
-	Expect Expect   `json:"expect"`
+	Files  []files.ID `json:"files,omitempty"`
+	Expect Expect     `json:"expect"`
 }
 
 // Batch is how many sequences are decoded together.

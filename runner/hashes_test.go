@@ -14,6 +14,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
+	"llmscale/runner/files"
 )
 
 // sha is a file's hash by its bytes.
@@ -46,7 +47,7 @@ func age(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a file to have settled")
 	}
-	time.Sleep(settled + 100*time.Millisecond)
+	time.Sleep(files.Settled + 100*time.Millisecond)
 }
 
 func prepared(t *testing.T, ms *Models) *Plan {
@@ -119,7 +120,7 @@ func TestKeptHashes(t *testing.T) {
 		t.Helper()
 		ms, did := hearing(dir)
 		h, err := ms.hash(paths)
-		if err != nil || h.sum != sha(t, paths...) {
+		if err != nil || h.SHA256 != sha(t, paths...) {
 			t.Fatalf("%s: %+v, %v", what, h, err)
 		}
 		if len(*did) != 2 || (*did)[0] != want+" a" || (*did)[1] != want+" b" {
@@ -172,7 +173,7 @@ func TestUnsureHash(t *testing.T) {
 	}
 	ms, did := hearing(dir)
 	ms.wrote(path, gguf.Written{})
-	if h, err := ms.hash([]string{path}); err != nil || h.sum != sha(t, path) || len(*did) != 1 {
+	if h, err := ms.hash([]string{path}); err != nil || h.SHA256 != sha(t, path) || len(*did) != 1 {
 		t.Errorf("%+v, %v, %q", h, err, *did)
 	}
 }
@@ -191,22 +192,22 @@ func BenchmarkHash(b *testing.B) {
 	if err := write(nil); err != nil {
 		b.Fatal(err)
 	}
-	known, err := readAll([]string{path}, nil)
+	known, err := files.Hash([]string{path}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	hash := func() error { _, err := readAll([]string{path}, nil); return err }
+	hash := func() error { _, err := files.Hash([]string{path}, nil); return err }
 	for _, c := range []struct {
 		name string
 		do   func() error
 	}{
 		{"later", hash},
-		{"known", func() error { return known.read(io.Discard, "", nil) }},
+		{"known", func() error { return known.CopyTo(io.Discard, "", nil) }},
 		{"after writing", func() error { return cmp.Or(write(nil), hash()) }},
 		{"while writing", func() error { return write(&gguf.Written{}) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			b.SetBytes(known.files[0].Size)
+			b.SetBytes(known.Files[0].Size)
 			for b.Loop() {
 				if err := c.do(); err != nil {
 					b.Fatal(err)

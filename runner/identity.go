@@ -7,6 +7,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/internal/paths"
+	"llmscale/runner/files"
 	"llmscale/runner/record"
 )
 
@@ -51,7 +52,7 @@ func modelFiles(p *Plan, earlier hashes) []ModelFile {
 
 // paths are those of all the model's files, of which the first may be one that is still to be made.
 func (m *Model) paths() []string {
-	return append([]string{m.File}, pathsOf(m.Files[min(1, len(m.Files)):])...)
+	return append([]string{m.File}, files.Paths(m.Files[min(1, len(m.Files)):])...)
 }
 
 // hashes are the SHA-256 of the files that earlier sessions loaded, by Job.Pair.

@@ -13,6 +13,7 @@ import (
 	"llmscale/internal/durable"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/files"
 	"llmscale/runner/record"
 )
 
@@ -26,8 +27,8 @@ type Model struct {
 
 	Positions int64 // rows of a learned position table; 0: the model has none
 
-	Files  []FileID // all that a load reads, as they were hashed; until Prepare as they were described, nil for files to be made
-	Expect Expect   // of the runtime that loads them
+	Files  []files.ID // all that a load reads, as they were hashed; until Prepare as they were described, nil for files to be made
+	Expect Expect     // of the runtime that loads them
 
 	maker maker // nil: the file is somebody's own
 }
@@ -52,8 +53,8 @@ type Models struct {
 	// Progress, if not nil, hears what is being written or hashed, or waited for, which has no size.
 	Progress func(what string, doneBytes, totalBytes int64)
 
-	hashes  map[string]hashed    // of models that were read or written, by hashKey
-	folders map[string]*hf.Model // open for conversion, by path
+	hashes  map[string]files.Content // of models that were read or written, by hashKey
+	folders map[string]*hf.Model     // open for conversion, by path
 }
 
 // WeightSeed draws the weights of synthesised models. It is not the run's seed:
@@ -87,12 +88,12 @@ func (m *Model) describe() error {
 	m.File = f.Path // of a model in several parts the first, which is the one that llama.cpp takes
 	m.Files = nil
 	for _, p := range f.Parts() {
-		m.Files = append(m.Files, fileID(p.Path, p.Info))
+		m.Files = append(m.Files, files.Identify(p.Path, p.Info))
 	}
 	if err := m.describeFile(f); err != nil {
 		return err
 	}
-	return checkFiles(m.Files, "opened to be described")
+	return files.CheckSince(m.Files, "opened to be described")
 }
 
 func (m *Model) describeFile(f *gguf.File) (err error) {
@@ -162,16 +163,14 @@ func (ms *Models) prepare(m *Model) error {
 	if err != nil {
 		return err
 	}
-	h, err := ms.hash(pathsOf(described.Files))
+	h, err := ms.hash(files.Paths(described.Files))
 	if err != nil {
 		return err
 	}
-	for i, was := range described.Files {
-		if what := was.differs(h.files[i]); what != "" {
-			return changed(was.Path, what, "described")
-		}
+	if err := files.Same(described.Files, h.Files, "described"); err != nil {
+		return err
 	}
-	m.SHA256, m.Files, m.Expect = h.sum, h.files, described.Expect
+	m.SHA256, m.Files, m.Expect = h.SHA256, h.Files, described.Expect
 	return nil
 }
 
@@ -181,7 +180,7 @@ func (m *Model) asItIs() (Model, error) {
 	now := *m
 	var failure error = record.Failf(record.StatusError, "%s is not the model that was planned: remove it, and it will be made anew", m.File)
 	if m.maker == nil {
-		if failure = checkFiles(m.Files, "described"); failure == nil {
+		if failure = files.CheckSince(m.Files, "described"); failure == nil {
 			return now, nil
 		}
 	}

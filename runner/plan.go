@@ -14,6 +14,7 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/files"
 	"llmscale/runner/machine"
 	"llmscale/runner/record"
 )
@@ -149,7 +150,7 @@ func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
 
 // checkPaths refuses files that a worker could not be told of.
 func checkPaths(m Model) error {
-	for _, path := range append([]string{m.File, m.Path}, pathsOf(m.Files)...) {
+	for _, path := range append([]string{m.File, m.Path}, files.Paths(m.Files)...) {
 		if err := text.CheckPath("model "+m.Name, path); err != nil {
 			return fmt.Errorf("runner: %w", err)
 		}

@@ -18,6 +18,7 @@ import (
 	"llmscale/internal/paths"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/files"
 	"llmscale/runner/record"
 )
 
@@ -54,11 +55,11 @@ type WorkerProgram struct {
 	Build Build
 	NoGPU string // why models cannot run on a GPU with it; "": they can, or nobody asked
 
-	content hashed
+	content files.Content
 }
 
 // SHA256 is that of the program's file.
-func (p *WorkerProgram) SHA256() string { return p.content.sum }
+func (p *WorkerProgram) SHA256() string { return p.content.SHA256 }
 
 // Programs are the programs whose worker processes carry out a plan. The zero value knows nothing of this one, and
 // starts no other.
@@ -109,7 +110,7 @@ func (b Build) account() (rules gguf.Rules, repack []gguf.Type, amx bool) {
 // identity is equal for two backends whose workers are the same program.
 func (ps *Programs) identity(b config.Backend) string {
 	if p := ps.of(b); p != nil {
-		return p.content.sum
+		return p.content.SHA256
 	}
 	return ps.own
 }
@@ -146,11 +147,11 @@ func (ps *Programs) ask(ctx context.Context, cfg *config.Config) error {
 		return wrong
 	}
 	if len(ps.named) > 0 {
-		own, err := readAll([]string{ps.Worker.Path}, nil)
+		own, err := files.Hash([]string{ps.Worker.Path}, nil)
 		if err != nil {
 			return fmt.Errorf("runner: this program: %w", err)
 		}
-		ps.own = own.sum
+		ps.own = own.SHA256
 	}
 	return nil
 }
@@ -178,7 +179,7 @@ func (ps *Programs) askOne(ctx context.Context, b config.Backend, gpu bool) (*Wo
 	case info.Mode().Perm()&0o111 == 0:
 		return nil, fmt.Errorf("%s is not executable: name a llmscale, or allow it with chmod +x", path)
 	}
-	if p.content, err = readAll([]string{path}, nil); err != nil {
+	if p.content, err = files.Hash([]string{path}, nil); err != nil {
 		return nil, err
 	}
 	w, hello, err := p.start(ctx, ps.Worker, ps.Log, ps.Timeout, gpu)
@@ -272,15 +273,15 @@ func (p *WorkerProgram) check(rep reply) error {
 
 // unchanged returns an error unless the program's file holds what was hashed.
 func (p *WorkerProgram) unchanged() error {
-	now, err := p.content.now(nil)
+	now, err := p.content.Now(nil)
 	if err == nil {
 		p.content = now
 		return nil
 	}
 	what := "is gone or cannot be read any more"
-	if f, id, err := openRegular(p.Path); err == nil {
+	if f, id, err := files.Open(p.Path); err == nil {
 		f.Close()
-		what = p.content.files[0].differs(id)
+		what = p.content.Files[0].Differs(id)
 	}
 	return record.Failf(record.StatusError, "the program %s %s, after the plan asked it what it is: let nothing change it while it measures, and start a new run with the new one", p.Path, what)
 }

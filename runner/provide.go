@@ -8,6 +8,7 @@ import (
 
 	"llmscale/internal/interrupt"
 	"llmscale/runner/config"
+	"llmscale/runner/files"
 	"llmscale/runner/record"
 )
 
@@ -55,7 +56,7 @@ func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 	if err := r.confirm(ctx, j); err != nil {
 		return err
 	}
-	if err := CheckFiles(j.Load.Files); err != nil {
+	if err := files.Check(j.Load.Files); err != nil {
 		return err
 	}
 	name, release, err := r.Serve(ctx, *spec, j.Model.File)
@@ -68,7 +69,7 @@ func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 			// This machine does have a server: it is one that died.
 			return record.Failf(record.StatusError, "the server is gone: %s", f.Reason)
 		}
-		if changed := CheckFiles(j.Load.Files); changed != nil {
+		if changed := files.Check(j.Load.Files); changed != nil {
 			return changed // what was sent was not what was hashed, and the server saw it
 		}
 		return err
@@ -93,11 +94,11 @@ func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 // confirm takes over the identity that the job's files have by now, if they hold what was hashed. If they do not, the
 // load says so.
 func (r *Run) confirm(ctx context.Context, j *Job) error {
-	was := hashed{j.Model.SHA256, j.Load.Files}
-	files := was.files
+	was := files.Content{SHA256: j.Model.SHA256, Files: j.Load.Files}
+	files := was.Files
 	err := interrupt.Await(ctx, func() error {
-		if h, err := was.now(nil); err == nil {
-			files = h.files
+		if h, err := was.Now(nil); err == nil {
+			files = h.Files
 		}
 		return nil
 	})
