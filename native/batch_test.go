@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"llmscale/gguf/archs"
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 )
 
 // prompts are n sequences of random ids.
@@ -236,9 +236,9 @@ func TestBatchCheck(t *testing.T) {
 					t.Fatal(err)
 				}
 				t.Logf("%+v", got)
-				bound := runner.SelfCheckBound
+				bound := protocol.SelfCheckBound
 				if name == "gpt-oss" {
-					bound = runner.SelfCheckBoundMixture
+					bound = protocol.SelfCheckBoundMixture
 				}
 				if len(got.Sequences) != min(sequences, 8) || !got.Finite || slices.Max(got.RelL2) > bound {
 					t.Errorf("%+v, want logits within %g", got, bound)
@@ -260,7 +260,7 @@ func TestBatchCheckSeesWrongResults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, s := range got.Sequences {
-		if wrong := got.RelL2[i] > runner.SelfCheckBound; wrong != (s == 0) {
+		if wrong := got.RelL2[i] > protocol.SelfCheckBound; wrong != (s == 0) {
 			t.Errorf("sequence %d: relative L2 %.2g", s, got.RelL2[i])
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/synth"
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 )
 
 // check runs the self-check of a model as a load does, with several prompts; the relative L2 of each, sorted.
@@ -25,11 +25,11 @@ func check(t *testing.T, path string, p ContextParams, prompts int) (rel []float
 	c := newContext(t, m, p)
 	defer c.Close()
 	for seed := range int64(prompts) {
-		s, err := c.SelfCheck(runner.DrawPrompt(seed, runner.SelfCheckTokens, m.Info().NVocab), time.Minute)
+		s, err := c.SelfCheck(protocol.DrawPrompt(seed, protocol.SelfCheckTokens, m.Info().NVocab), time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Tokens != runner.SelfCheckTokens || !s.Finite {
+		if s.Tokens != protocol.SelfCheckTokens || !s.Finite {
 			t.Fatalf("%+v", s)
 		}
 		rel = append(rel, s.RelL2)
@@ -47,7 +47,7 @@ func TestSelfCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, err := c.SelfCheck(prompt, time.Minute)
-	if err != nil || s.Tokens != 40 || !s.Finite || s.RelL2 > runner.SelfCheckBound/4 {
+	if err != nil || s.Tokens != 40 || !s.Finite || s.RelL2 > protocol.SelfCheckBound/4 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	after, err := c.Eval(prompt[:7]) // and leave it empty
@@ -79,7 +79,7 @@ func TestSelfCheckSeesWrongResults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.RelL2 <= runner.SelfCheckBound {
+			if s.RelL2 <= protocol.SelfCheckBound {
 				t.Errorf("%s %s: relative L2 %.2g, within the bound", shape.Label(), typ, s.RelL2)
 			}
 			t.Logf("%s %s: relative L2 %.2g", shape.Label(), typ, s.RelL2)
@@ -98,9 +98,9 @@ func rung(t *testing.T, i int) synth.Shape {
 
 func boundOf(s synth.Shape) float64 {
 	if s.NExpert > 0 {
-		return runner.SelfCheckBoundMixture
+		return protocol.SelfCheckBoundMixture
 	}
-	return runner.SelfCheckBound
+	return protocol.SelfCheckBound
 }
 
 // selfCheckShapes are what docs/measuring.md has figures of.
@@ -184,7 +184,7 @@ func TestWrongWeightsFigures(t *testing.T) {
 			if n == 0 {
 				continue
 			}
-			prompt := drawTokens(runner.SelfCheckTokens, shape.NVocab)
+			prompt := drawTokens(protocol.SelfCheckTokens, shape.NVocab)
 			logits := func(path string) []float32 {
 				m := load(t, path)
 				defer m.Close()

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"llmscale/internal/cpulist"
@@ -69,33 +68,4 @@ func workerEnv(cpus []int) []string {
 		places = append(places, fmt.Sprintf("{%d}", cpu))
 	}
 	return append(env, "OMP_PROC_BIND=close", "OMP_PLACES="+strings.Join(places, ","))
-}
-
-// AffinityOf writes the processors that each thread may run on as a record has them.
-func AffinityOf(threads []string) string {
-	for _, list := range threads {
-		if list != threads[0] {
-			return strings.Join(threads, " ")
-		}
-	}
-	if len(threads) == 0 {
-		return ""
-	}
-	return threads[0]
-}
-
-// CheckAffinity says what is wrong where threads were to be bound to a processor each, in whichever order, and are not.
-func CheckAffinity(what string, asked []int, threads []string) error {
-	if asked == nil {
-		return nil
-	}
-	var want []string
-	for _, cpu := range asked[:min(len(threads), len(asked))] {
-		want = append(want, strconv.Itoa(cpu))
-	}
-	if !slices.Equal(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(threads))) {
-		return fmt.Errorf("runner: cpu_affinity asks for the processors %s, and the threads of %s may run on %s: this build's runtime does not bind them",
-			strings.Join(want, " "), what, strings.Join(threads, " "))
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 )
 
 func TestBind(t *testing.T) {
@@ -83,7 +84,7 @@ func TestWorkerEnv(t *testing.T) {
 
 func TestAffinityOnRecord(t *testing.T) {
 	for want, threads := range map[string][]string{"": nil, "0-3": {"0-3", "0-3"}, "0 2-3": {"0", "2-3"}, "5": {"5"}} {
-		if got := AffinityOf(threads); got != want {
+		if got := protocol.AffinityOf(threads); got != want {
 			t.Errorf("%q: %q", threads, got)
 		}
 	}
@@ -100,7 +101,7 @@ func TestAffinityOnRecord(t *testing.T) {
 		{[]int{2, 0}, []string{"2", "2"}, false},
 		{[]int{2, 0}, []string{"2", "0", "4"}, false},
 	} {
-		if err := CheckAffinity("decode", c.asked, c.threads); (err == nil) != c.ok {
+		if err := protocol.CheckAffinity("decode", c.asked, c.threads); (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}

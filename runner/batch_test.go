@@ -10,6 +10,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -54,7 +55,7 @@ func TestBatchesOnRecord(t *testing.T) {
 		if (batch > 1) != (r.BatchCheckRelL2 != nil) || batch > 1 && (*r.BatchCheckSequences != 4 || r.BatchFirstDifference != nil || r.Nulls["batch_first_difference"] == "") {
 			t.Errorf("%s: %v, %v, %v", r.CellID, r.BatchCheckRelL2, r.BatchCheckSequences, r.Nulls)
 		}
-		if filled := fmt.Sprintf("300 tokens of seed %d", DepthSeed(7)); (depth > 0) != (r.OutputText != nil) || depth > 0 && *r.OutputText != filled {
+		if filled := fmt.Sprintf("300 tokens of seed %d", protocol.DepthSeed(7)); (depth > 0) != (r.OutputText != nil) || depth > 0 && *r.OutputText != filled {
 			t.Errorf("%s: %v, want %s in each call", r.CellID, r.OutputText, filled)
 		}
 		// The first sequence has the prompt that it has alone, the others have their own.
@@ -134,7 +135,7 @@ func TestPlanOfBatches(t *testing.T) {
 func TestRecordedIDs(t *testing.T) {
 	ids := make([]int32, 3000)
 	for _, c := range []struct{ n, sequences, want int }{{1024, 1, 1024}, {1025, 1, 0}, {1024, 2, 1024}, {3000, 3, 1000}, {2000, 20, 1000}, {2050, 2, 0}, {0, 1, 0}} {
-		if got := RecordedIDs(ids[:c.n], c.sequences); len(got) != c.want {
+		if got := protocol.RecordedIDs(ids[:c.n], c.sequences); len(got) != c.want {
 			t.Errorf("%d ids of %d sequences: %d, want %d", c.n, c.sequences, len(got), c.want)
 		}
 	}

@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"slices"
 
+	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 )
 
 // programOf is the name of a job's program on record, and what it was built from.
-func (p *Plan) programOf(j *Job) (name string, build Build) {
+func (p *Plan) programOf(j *Job) (name string, build protocol.Build) {
 	switch {
 	case j.Backend.Kind != config.KindNative: // a server computes
-		return "", Build{}
+		return "", protocol.Build{}
 	case j.Program != nil:
 		return j.Backend.Program, j.Program.Build
 	}
@@ -32,10 +34,10 @@ func (p *Plan) Programs() []*WorkerProgram {
 }
 
 type programEntry struct {
-	Program string `json:"program"` // as in the config
-	Path    string `json:"path"`
-	SHA256  string `json:"sha256"`
-	Build   Build  `json:"build"`
+	Program string         `json:"program"` // as in the config
+	Path    string         `json:"path"`
+	SHA256  string         `json:"sha256"`
+	Build   protocol.Build `json:"build"`
 }
 
 func programEntries(p *Plan) []programEntry {
@@ -56,7 +58,7 @@ func checkPrograms(began []programEntry, p *Plan) error {
 		case began[i].SHA256 != now.SHA256:
 			return fmt.Errorf("its program %s is another by now: %.12s with %s, it was %.12s with %s (SHA-256); put that one back, or start a new run",
 				now.Path, now.SHA256, now.Build, began[i].SHA256, began[i].Build)
-		case !sameJSON(began[i].Build, now.Build):
+		case !text.SameJSON(began[i].Build, now.Build):
 			return fmt.Errorf("its program %s starts another build by now: %s, it was %s; put that one back, or start a new run", now.Path, now.Build, began[i].Build)
 		}
 	}
@@ -72,7 +74,7 @@ func (p *Plan) bringTogether() {
 	first, of := map[string]int{}, map[string]int{} // by what is loaded, and by pair
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
-		key := j.Model.Name + "\x00" + j.Load.identity()
+		key := j.Model.Name + "\x00" + j.Load.Identity()
 		if _, ok := first[key]; !ok {
 			first[key] = i
 		}

@@ -11,6 +11,7 @@ import (
 
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 )
 
 // Rates are what a guess of a plan's time goes by.
@@ -69,7 +70,7 @@ func (j *Job) fillSeconds(s config.Scenario, r Rates) float64 {
 // paceSeconds is what comes before a call whose prefill takes that long.
 func (j *Job) paceSeconds(prefill float64) float64 {
 	if j.Load.HotMS > 0 {
-		return min(max(prefill, float64(j.Load.HotMS)/1e3), HotMost.Seconds())
+		return min(max(prefill, float64(j.Load.HotMS)/1e3), protocol.HotMost.Seconds())
 	}
 	return float64(j.Load.IdleMS) / 1e3
 }

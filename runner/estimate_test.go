@@ -15,6 +15,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -48,14 +49,14 @@ func TestCallSeconds(t *testing.T) {
 // What comes before a call costs as much as the pause, or as the untimed work: at least its time, at most HotMost.
 func TestPaceSeconds(t *testing.T) {
 	for _, c := range []struct {
-		load          LoadSpec
+		load          protocol.LoadSpec
 		prefill, want float64
 	}{
-		{LoadSpec{}, 1, 0},
-		{LoadSpec{IdleMS: 50}, 1, 0.05},
-		{LoadSpec{HotMS: 20}, 0.001, 0.02},
-		{LoadSpec{HotMS: 20}, 0.1, 0.1},
-		{LoadSpec{HotMS: 20}, 10, 0.2},
+		{protocol.LoadSpec{}, 1, 0},
+		{protocol.LoadSpec{IdleMS: 50}, 1, 0.05},
+		{protocol.LoadSpec{HotMS: 20}, 0.001, 0.02},
+		{protocol.LoadSpec{HotMS: 20}, 0.1, 0.1},
+		{protocol.LoadSpec{HotMS: 20}, 10, 0.2},
 	} {
 		if got := (&Job{Load: c.load}).paceSeconds(c.prefill); !near(got, c.want) {
 			t.Errorf("%+v: %g s", c, got)

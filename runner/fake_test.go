@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -96,17 +97,17 @@ func testPrograms(t testing.TB) *Programs {
 // scenario whose prompt text it appears in, with ":n" for the n-th call in the
 // worker.
 type fakeBackend struct {
-	spec  LoadSpec
+	spec  protocol.LoadSpec
 	calls int
 }
 
 // aboutFake is what a worker's program says of itself, but for what the environment changes.
-func aboutFake(gpu bool) (Build, string) {
+func aboutFake(gpu bool) (protocol.Build, string) {
 	source, features := cmp.Or(os.Getenv(envSource), "checkout"), cmp.Or(os.Getenv(envFeatures), "NONE = 1")
-	return Build{LlamaCommit: "fake", LlamaSource: source, Compiler: "cc", Flags: os.Getenv(envBuild), CPUFeatures: features}, os.Getenv(envNoGPU)
+	return protocol.Build{LlamaCommit: "fake", LlamaSource: source, Compiler: "cc", Flags: os.Getenv(envBuild), CPUFeatures: features}, os.Getenv(envNoGPU)
 }
 
-func openFake(kind string) (Backend, error) {
+func openFake(kind string) (protocol.Backend, error) {
 	if kind != config.KindNative && kind != config.KindOllama {
 		return nil, record.Failf(record.StatusWaived, "no backend of kind %q", kind)
 	}
@@ -162,49 +163,49 @@ func die(pid int, sig syscall.Signal) {
 	time.Sleep(time.Minute)
 }
 
-func (f *fakeBackend) Load(spec LoadSpec, progress func(float64)) (LoadInfo, error) {
+func (f *fakeBackend) Load(spec protocol.LoadSpec, progress func(float64)) (protocol.LoadInfo, error) {
 	f.spec = spec
 	progress(0.5)
 	if os.Getenv(envFault) == "replaced" { // by somebody, while the runtime reads it
 		if err := os.Rename(spec.ModelFile+".other", spec.ModelFile); err != nil && !os.IsNotExist(err) {
-			return LoadInfo{}, err
+			return protocol.LoadInfo{}, err
 		}
 	}
 	if err := f.fault("load"); err != nil {
-		return LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
-	info := LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx * max(1, spec.Sequences), LlamaCommit: "fake"}
+	info := protocol.LoadInfo{ModelLoadMS: 1.5, ContextInitMS: 0.5, NCtx: spec.NCtx * max(1, spec.Sequences), LlamaCommit: "fake"}
 	switch os.Getenv(envFault) {
 	case "wrong":
-		info.SelfCheck = &SelfCheck{RelL2: 0.58, Tokens: 40, Bound: spec.SelfCheck.Bound}
+		info.SelfCheck = &protocol.SelfCheck{RelL2: 0.58, Tokens: 40, Bound: spec.SelfCheck.Bound}
 	case "rounds":
-		info.SelfCheck = &SelfCheck{RelL2: 0.012, Tokens: 40, SameToken: true, Bound: spec.SelfCheck.Bound}
+		info.SelfCheck = &protocol.SelfCheck{RelL2: 0.012, Tokens: 40, SameToken: true, Bound: spec.SelfCheck.Bound}
 	case "slow":
-		info.SelfCheck = &SelfCheck{Skipped: "no time"}
+		info.SelfCheck = &protocol.SelfCheck{Skipped: "no time"}
 	}
 	if spec.Sequences > 1 {
 		switch os.Getenv(envFault) {
 		case "mixed up":
-			info.BatchCheck = &BatchCheck{RelL2: 1.4, Sequences: 4, FirstDifference: new(int), Bound: spec.SelfCheck.Bound}
+			info.BatchCheck = &protocol.BatchCheck{RelL2: 1.4, Sequences: 4, FirstDifference: new(int), Bound: spec.SelfCheck.Bound}
 		case "slow":
-			info.BatchCheck = &BatchCheck{Skipped: "no time for the batch"}
+			info.BatchCheck = &protocol.BatchCheck{Skipped: "no time for the batch"}
 		default:
-			info.BatchCheck = &BatchCheck{RelL2: 0.012, Sequences: 4, Bound: spec.SelfCheck.Bound}
+			info.BatchCheck = &protocol.BatchCheck{RelL2: 0.012, Sequences: 4, Bound: spec.SelfCheck.Bound}
 		}
 	}
 	if os.Getenv(envFault) == "two of many" {
-		info.Threads = &Threads{Decode: 2, Prefill: 3, CPUs: 5, CPUsPrefill: 5}
+		info.Threads = &protocol.Threads{Decode: 2, Prefill: 3, CPUs: 5, CPUsPrefill: 5}
 	}
 	if spec.Device == config.DeviceCUDA {
 		if spec.GPULayers != config.FitLayers || spec.VRAMLimitGiB != 8 || spec.TelemetryMS != 20 || !spec.CUDAGraphs {
-			return LoadInfo{}, fmt.Errorf("fake: load spec %+v", spec)
+			return protocol.LoadInfo{}, fmt.Errorf("fake: load spec %+v", spec)
 		}
-		info.GPULayers, info.GPU = 3, &GPU{Name: "Fake 100", UUID: "GPU-fake", Facts: map[string]any{"driver_version": "1.2"}}
+		info.GPULayers, info.GPU = 3, &protocol.GPU{Name: "Fake 100", UUID: "GPU-fake", Facts: map[string]any{"driver_version": "1.2"}}
 	}
 	return info, nil
 }
 
-func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
+func (f *fakeBackend) Measure(call protocol.CallSpec) (protocol.Sample, error) {
 	f.calls++
 	where := strconv.Itoa(call.PromptTokens)
 	if call.Prompt != nil {
@@ -212,31 +213,31 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 	}
 	if os.Getenv(envFault) == "cut" && os.Rename(f.spec.ModelFile+".cut", f.spec.ModelFile+".done") == nil {
 		if err := os.Truncate(f.spec.ModelFile, 10); err != nil { // under the runtime's mapping
-			return Sample{}, err
+			return protocol.Sample{}, err
 		}
 		die(os.Getpid(), syscall.SIGBUS)
 	}
 	for _, at := range []string{where, fmt.Sprintf("%s:%d", where, f.calls)} {
 		if err := f.fault(at); err != nil {
-			return Sample{}, err
+			return protocol.Sample{}, err
 		}
 	}
 	time.Sleep(time.Millisecond)
 	batch, seq, gen := max(1, f.spec.Sequences), max(call.PromptTokens, 1), call.GenTokens
 	var prompt []int32
 	for s := range batch {
-		prompt = append(prompt, DrawPrompt(SequenceSeed(call.Seed, s), seq, 1000)...)
+		prompt = append(prompt, protocol.DrawPrompt(protocol.SequenceSeed(call.Seed, s), seq, 1000)...)
 	}
 	ids := make([]int32, batch*call.GenTokens)
 	times := make([]int64, call.GenTokens)
 	all := len(prompt)
 	prefill, decode := float64(f.calls), 2.0
 	e2e := prefill + decode
-	hash := HashIDs(prompt)
-	s := Sample{Measurement: record.Measurement{
+	hash := protocol.HashIDs(prompt)
+	s := protocol.Sample{Measurement: record.Measurement{
 		Phases: record.Phases{BatchSize: &batch, SeqLen: &seq, PromptTokensRaw: &all, GenTokensRaw: &gen,
 			PrefillMS: &prefill, KVDecodeMS: &decode, E2EKVMS: &e2e, TokenNS: times, TokenSamplingNS: times},
-		Answer: record.Answer{PromptTokenIDs: RecordedIDs(prompt, batch), OutputTokenIDs: RecordedIDs(ids, batch), PromptTokensHash: &hash},
+		Answer: record.Answer{PromptTokenIDs: protocol.RecordedIDs(prompt, batch), OutputTokenIDs: protocol.RecordedIDs(ids, batch), PromptTokensHash: &hash},
 	}}
 	if call.Depth > 0 {
 		said := fmt.Sprintf("%d tokens of seed %d", call.Depth, call.DepthSeed)
@@ -245,10 +246,10 @@ func (f *fakeBackend) Measure(call CallSpec) (Sample, error) {
 	if f.spec.Device == config.DeviceCUDA {
 		less := func(ms float64) *float64 { ms -= 0.25; return &ms }
 		s.PrefillCUDAMS, s.KVDecodeCUDAMS, s.E2EKVCUDAMS = less(prefill), less(decode), less(e2e)
-		s.Windows = map[string]Window{}
+		s.Windows = map[string]protocol.Window{}
 		for i, mode := range record.Modes {
 			watts := float64(100 * (i + 1))
-			s.Windows[mode] = Window{DeviceWindow: record.DeviceWindow{PowerMeanW: &watts}, Missing: map[string]string{"energy_j": "too short for " + mode}}
+			s.Windows[mode] = protocol.Window{DeviceWindow: record.DeviceWindow{PowerMeanW: &watts}, Missing: map[string]string{"energy_j": "too short for " + mode}}
 		}
 		s.Spoil(record.OtherProgram, "python")
 		s.Missing = map[string]string{"token_device_ns": "not asked for"}

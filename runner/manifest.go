@@ -19,6 +19,7 @@ import (
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -80,13 +81,13 @@ type Manifest struct {
 	Resolved     json.RawMessage `json:"resolved"`
 	Overrides    Overrides       `json:"overrides"`
 
-	GitHead       string            `json:"git_head"`
-	Platform      map[string]string `json:"platform"`
-	Environment   machine.Machine   `json:"environment"`
-	Build         json.RawMessage   `json:"llmscale"` // what `llmscale version` says
-	Programs      []programEntry    `json:"programs"` // that backends name
-	CUDAAvailable bool              `json:"cuda_available"`
-	GPUs          map[string]*GPU   `json:"gpus,omitzero"` // that models were loaded on, by UUID
+	GitHead       string                   `json:"git_head"`
+	Platform      map[string]string        `json:"platform"`
+	Environment   machine.Machine          `json:"environment"`
+	Build         json.RawMessage          `json:"llmscale"` // what `llmscale version` says
+	Programs      []programEntry           `json:"programs"` // that backends name
+	CUDAAvailable bool                     `json:"cuda_available"`
+	GPUs          map[string]*protocol.GPU `json:"gpus,omitzero"` // that models were loaded on, by UUID
 
 	Repetitions       int      `json:"repetitions"`
 	WarmupRepetitions int      `json:"warmup_repetitions"`
@@ -235,7 +236,7 @@ func (m *Manifest) resumable(p *Plan, build any) error {
 	switch cpu := machine.This().CPU; {
 	case m.PlanSHA256 != p.SHA256():
 		return errors.New("its models or config have changed since it was started; start a new run")
-	case !sameJSON(m.Build, build):
+	case !text.SameJSON(m.Build, build):
 		return errors.New("it was measured by another build of llmscale (its manifest says which); use that one, or start a new run")
 	case m.Environment.CPU != cpu:
 		return fmt.Errorf("it was measured on %s, this machine is %s; start a new run", m.Environment.CPU, cpu)
@@ -255,26 +256,6 @@ func (m *Manifest) sameContents(p *Plan) error {
 	return nil
 }
 
-// sameJSON compares two values by what they are in JSON.
-func sameJSON(a, b any) bool {
-	x, errA := plainJSON(a)
-	y, errB := plainJSON(b)
-	return errA == nil && errB == nil && bytes.Equal(x, y)
-}
-
-// plainJSON is a value in JSON, with the keys of structs and maps in one order.
-func plainJSON(v any) ([]byte, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	var plain any
-	if err := json.Unmarshal(data, &plain); err != nil {
-		return nil, err
-	}
-	return json.Marshal(plain)
-}
-
 // session is what the manifest tells of the session that goes on.
 func (m *Manifest) session() *SessionNote { return &m.Sessions[len(m.Sessions)-1] }
 
@@ -290,14 +271,14 @@ func unixNow() float64 { return float64(time.Now().UnixNano()) / 1e9 }
 
 // noteGPU puts a card into the manifest, with what its driver says of it, the
 // first time that a model is loaded on it.
-func (r *Run) noteGPU(gpu *GPU) {
+func (r *Run) noteGPU(gpu *protocol.GPU) {
 	if gpu == nil {
 		return
 	}
 	r.Manifest.CUDAAvailable = true
 	if r.Manifest.GPUs[gpu.UUID] == nil {
 		if r.Manifest.GPUs == nil {
-			r.Manifest.GPUs = map[string]*GPU{}
+			r.Manifest.GPUs = map[string]*protocol.GPU{}
 		}
 		r.Manifest.GPUs[gpu.UUID] = gpu
 	}

@@ -14,6 +14,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/files"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -27,8 +28,8 @@ type Model struct {
 
 	Positions int64 // rows of a learned position table; 0: the model has none
 
-	Files  []files.ID // all that a load reads, as they were hashed; until Prepare as they were described, nil for files to be made
-	Expect Expect     // of the runtime that loads them
+	Files  []files.ID      // all that a load reads, as they were hashed; until Prepare as they were described, nil for files to be made
+	Expect protocol.Expect // of the runtime that loads them
 
 	maker maker // nil: the file is somebody's own
 }
@@ -188,7 +189,7 @@ func (m *Model) asItIs() (Model, error) {
 	switch {
 	case err != nil && m.maker != nil:
 		return now, err
-	case err != nil || !sameJSON(m.Desc, now.Desc) || m.Positions != now.Positions:
+	case err != nil || !text.SameJSON(m.Desc, now.Desc) || m.Positions != now.Positions:
 		return now, failure
 	}
 	return now, nil

@@ -16,6 +16,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/files"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -25,8 +26,8 @@ type Plan struct {
 	Config *config.Config
 	Jobs   []Job // in order of execution
 	Cells  int
-	Build  Build // of this program, whose workers measure where a backend names no other
-	Free   int64 // bytes of memory that were available; 0 unknown
+	Build  protocol.Build // of this program, whose workers measure where a backend names no other
+	Free   int64          // bytes of memory that were available; 0 unknown
 }
 
 // Job is what one worker process does: one model under one backend, all
@@ -34,7 +35,7 @@ type Plan struct {
 type Job struct {
 	Model   Model
 	Backend config.Backend
-	Load    LoadSpec
+	Load    protocol.LoadSpec
 	Program *WorkerProgram // whose process the worker is; nil: this one's
 	Memory  gguf.Memory
 	Fits    bool            // into the memory that was free when the plan was made
@@ -158,7 +159,7 @@ func checkPaths(m Model) error {
 	return nil
 }
 
-func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Facts, build Build) (Job, error) {
+func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Facts, build protocol.Build) (Job, error) {
 	if b.Threads == 0 {
 		b.Threads = threadsFor(b, facts.Threads)
 	}
@@ -188,7 +189,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Fa
 	// llama.cpp takes no batch larger than the context.
 	b.BatchTokens = min(b.BatchTokens, nCtx*b.BatchSize)
 	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
-	rules, repack, amx := build.account()
+	rules, repack, amx := build.MemoryRules()
 	mem, err := m.Desc.Memory(gguf.MemoryOptions{
 		Rules: rules, Repack: repack, AMX: amx,
 		Context: int64(nCtx), Sequences: int64(b.BatchSize), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
@@ -206,7 +207,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Fa
 	}
 	job := Job{
 		Model: m, Backend: b, Memory: mem, KVBytes: kv,
-		Load: LoadSpec{
+		Load: protocol.LoadSpec{
 			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
 			Layers: int(m.Desc.NLayer), GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
 			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions), IdleMS: b.IdleMS, CPUAffinity: affinity,
@@ -214,13 +215,13 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Fa
 		},
 	}
 	if b.Pace == record.PaceHot {
-		job.Load.HotMS = int(hot.Milliseconds())
+		job.Load.HotMS = int(protocol.Hot.Milliseconds())
 	}
 	if b.BatchSize > 1 {
 		job.Load.Sequences = b.BatchSize
 	}
 	if b.Kind == config.KindOllama {
-		job.Load.Ollama = &OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
+		job.Load.Ollama = &protocol.OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
 		if m.Kind == config.KindOllama {
 			job.Load.Ollama.Model = m.Preset
 		}
@@ -231,7 +232,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Fa
 // refusedJob is one of a model that cannot be measured: its cells go on record with the reason, and the others are
 // measured.
 func refusedJob(m Model, b config.Backend, why string) Job {
-	return Job{Model: m, Backend: b, Refused: refused(m.File, why), Load: LoadSpec{Kind: b.Kind, ModelFile: m.File, Device: b.Device}}
+	return Job{Model: m, Backend: b, Refused: protocol.Refused(m.File, why), Load: protocol.LoadSpec{Kind: b.Kind, ModelFile: m.File, Device: b.Device}}
 }
 
 // asServed is a backend of kind ollama with what its API makes of the settings: one
@@ -337,7 +338,7 @@ func (p *Plan) SHA256() string {
 		Task           int
 		Model, Backend string
 		Scenario       config.Scenario
-		Load           LoadSpec // how it runs, threads of this machine included
+		Load           protocol.LoadSpec // how it runs, threads of this machine included
 		Params         int64
 		Program        string `json:",omitempty"` // what it holds is for CheckResumable
 	}
@@ -345,7 +346,7 @@ func (p *Plan) SHA256() string {
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		load := j.Load
-		load.ModelFile, load.Files, load.Expect = "", nil, Expect{}
+		load.ModelFile, load.Files, load.Expect = "", nil, protocol.Expect{}
 		for _, c := range j.Cells {
 			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal, j.Backend.Program})
 		}

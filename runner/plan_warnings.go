@@ -6,6 +6,7 @@ import (
 
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 )
 
 // Warnings are the doubts that a plan raises on this machine before anything is measured.
@@ -34,8 +35,8 @@ func (p *Plan) warnings(logical, physical int, quota float64) []Warning {
 			continue
 		}
 		// As if the runtime took what it is asked for; of a native load the runtime's own word follows.
-		asked := &Threads{Decode: j.Load.Threads, Prefill: j.Load.ThreadsBatch, CPUs: logical, CPUsPrefill: logical}
-		crowded := threadWarnings(j, asked, quota)
+		asked := &protocol.Threads{Decode: j.Load.Threads, Prefill: j.Load.ThreadsBatch, CPUs: logical, CPUsPrefill: logical}
+		crowded := asked.Warnings(j.Backend.Name, &j.Load, quota)
 		add(crowded...)
 		if most := max(asked.Decode, asked.Prefill); len(crowded) == 0 && most > physical {
 			add(Warning{Code: "threads_share_cores", Where: j.Backend.Name, Text: fmt.Sprintf("%d threads on %d cores", most, physical),

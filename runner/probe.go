@@ -6,42 +6,20 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"llmscale/internal/interrupt"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 )
-
-// ProbeSpec says of which device the ceilings are wanted.
-type ProbeSpec struct {
-	Device  string `json:"device"`    // config.DeviceCPU or config.DeviceCUDA
-	Threads int    `json:"n_threads"` // of a CPU: those that decode uses; 0 on a GPU
-	Quick   bool   `json:"quick"`     // a few seconds, as before a run
-}
-
-// String names the device as the manifest and messages do.
-func (s ProbeSpec) String() string {
-	switch {
-	case s.Device != config.DeviceCPU:
-		return s.Device
-	case s.Threads == 1:
-		return s.Device + ", 1 thread"
-	}
-	return s.Device + ", " + strconv.Itoa(s.Threads) + " threads"
-}
-
-// Prober measures a device's ceilings in this process. progress may be nil; share
-// is in [0, 1].
-type Prober func(spec ProbeSpec, progress func(share float64)) (ceilings.Device, error)
 
 // probeTimeout is how long a probe may stay silent.
 const probeTimeout = 2 * time.Minute
 
 // probe answers a probe request.
-func (w *worker) probe(spec ProbeSpec) (*ceilings.Device, error) {
+func (w *worker) probe(spec protocol.ProbeSpec) (*ceilings.Device, error) {
 	if w.prober == nil {
 		return nil, errors.New("runner: this worker has no probe")
 	}
@@ -59,16 +37,16 @@ func (w *worker) sharer() func(share float64) {
 		if share-last >= 0.05 {
 			last = share
 			// A lost progress line is no reason to fail; a lost answer will tell.
-			_ = w.out.Encode(reply{Share: &share})
+			_ = w.out.Encode(protocol.Reply{Share: &share})
 		}
 	}
 }
 
 // probeSpecs lists the devices on which calls are left to be made, and of the CPU
 // each number of threads that decodes, in the order in which they come up.
-func (r *Run) probeSpecs() []ProbeSpec {
-	var out []ProbeSpec
-	add := func(s ProbeSpec) {
+func (r *Run) probeSpecs() []protocol.ProbeSpec {
+	var out []protocol.ProbeSpec
+	add := func(s protocol.ProbeSpec) {
 		if !slices.Contains(out, s) {
 			out = append(out, s)
 		}
@@ -79,9 +57,9 @@ func (r *Run) probeSpecs() []ProbeSpec {
 		switch {
 		case !pending || !j.tried():
 		case j.Backend.Device == config.DeviceCPU:
-			add(ProbeSpec{Device: config.DeviceCPU, Threads: j.Backend.Threads, Quick: true})
+			add(protocol.ProbeSpec{Device: config.DeviceCPU, Threads: j.Backend.Threads, Quick: true})
 		default:
-			add(ProbeSpec{Device: j.Backend.Device, Quick: true})
+			add(protocol.ProbeSpec{Device: j.Backend.Device, Quick: true})
 		}
 	}
 	return out
@@ -149,7 +127,7 @@ func (r *Run) probe(ctx context.Context) error {
 }
 
 // prober is the job whose program probes a device: this program a CPU, and a GPU the first that can use it.
-func (r *Run) prober(s ProbeSpec) *Job {
+func (r *Run) prober(s protocol.ProbeSpec) *Job {
 	for i := range r.Plan.Jobs {
 		if j := &r.Plan.Jobs[i]; s.Device != config.DeviceCPU && j.Backend.Device == s.Device && j.tried() {
 			return j
@@ -159,7 +137,7 @@ func (r *Run) prober(s ProbeSpec) *Job {
 }
 
 // probeOne measures one device.
-func (r *Run) probeOne(ctx context.Context, s ProbeSpec) (*ceilings.Device, error) {
+func (r *Run) probeOne(ctx context.Context, s protocol.ProbeSpec) (*ceilings.Device, error) {
 	r.show(Status{Cell: s.String(), Phase: PhaseProbe})
 	w, err := r.startWorker(ctx, r.prober(s))
 	if err != nil {
@@ -167,7 +145,7 @@ func (r *Run) probeOne(ctx context.Context, s ProbeSpec) (*ceilings.Device, erro
 	}
 	defer w.close()
 	started := time.Now()
-	rep, err := w.ask(ctx, request{Probe: &s}, probeTimeout, func(share float64) {
+	rep, err := w.ask(ctx, protocol.Request{Probe: &s}, probeTimeout, func(share float64) {
 		r.show(Status{Cell: s.String(), Phase: PhaseProbe, Share: share})
 	})
 	if err != nil {

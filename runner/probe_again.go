@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 )
 
 // probes are what earlier sessions have measured.
@@ -31,7 +33,7 @@ func (r *Run) earlierProbes() probes {
 // holds looks for a measurement of the device that was made with the same facts and that nothing disturbed, and says
 // when. at is zero where there is none; why then says what is wrong with the last, "" where there is none at all. Of a
 // GPU the facts are not known before it is measured.
-func (p probes) holds(s ProbeSpec, facts map[string]string) (at time.Time, why string) {
+func (p probes) holds(s protocol.ProbeSpec, facts map[string]string) (at time.Time, why string) {
 	if s.Device != config.DeviceCPU {
 		return at, ""
 	}
@@ -88,7 +90,7 @@ func (r *Run) probeFacts() map[string]string {
 			out[name] = strings.Trim(string(v), `"`)
 		}
 	}
-	if build, err := plainJSON(r.Manifest.Build); err == nil {
+	if build, err := text.PlainJSON(r.Manifest.Build); err == nil {
 		sum := sha256.Sum256(build)
 		out["llmscale"] = hex.EncodeToString(sum[:6])
 	}

@@ -14,10 +14,11 @@ import (
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 )
 
 // probeFake stands for a probe; its fault is "what@probe", as fakeBackend's.
-func probeFake(spec ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
+func probeFake(spec protocol.ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
 	progress(0.5)
 	if spec.Device != config.DeviceCPU {
 		return ceilings.Device{}, errors.New("fake: no GPU")
@@ -195,7 +196,7 @@ func TestProbeOnResume(t *testing.T) {
 // TestEarlierProbes: those of another device, of a GPU or without facts are not used.
 func TestEarlierProbes(t *testing.T) {
 	facts := map[string]string{"cpu": "c", "kernel": "1"}
-	cpu := ProbeSpec{Device: config.DeviceCPU, Threads: 2}
+	cpu := protocol.ProbeSpec{Device: config.DeviceCPU, Threads: 2}
 	when := time.Unix(1000, 0)
 	good := ceilings.Device{Kind: ceilings.CPU, Threads: 2, Facts: facts, MeasuredAt: when}
 	with := func(change func(d *ceilings.Device)) ceilings.Device {
@@ -204,7 +205,7 @@ func TestEarlierProbes(t *testing.T) {
 		return d
 	}
 	for name, c := range map[string]struct {
-		spec  ProbeSpec
+		spec  protocol.ProbeSpec
 		all   probes
 		holds bool
 		why   string
@@ -212,7 +213,7 @@ func TestEarlierProbes(t *testing.T) {
 		"none":            {cpu, nil, false, ""},
 		"the same":        {cpu, probes{good}, true, ""},
 		"other threads":   {cpu, probes{with(func(d *ceilings.Device) { d.Threads = 1 })}, false, ""},
-		"a GPU":           {ProbeSpec{Device: config.DeviceCUDA}, probes{with(func(d *ceilings.Device) { d.Kind, d.Threads = ceilings.CUDA, 0 })}, false, ""},
+		"a GPU":           {protocol.ProbeSpec{Device: config.DeviceCUDA}, probes{with(func(d *ceilings.Device) { d.Kind, d.Threads = ceilings.CUDA, 0 })}, false, ""},
 		"by probe --out":  {cpu, probes{with(func(d *ceilings.Device) { d.Facts = nil })}, false, "nothing says"},
 		"another kernel":  {cpu, probes{with(func(d *ceilings.Device) { d.Facts = map[string]string{"cpu": "c", "kernel": "0"} })}, false, `kernel was "0" and is "1"`},
 		"a fact less":     {cpu, probes{with(func(d *ceilings.Device) { d.Facts = map[string]string{"cpu": "c"} })}, false, `kernel was "" and is "1"`},
@@ -306,7 +307,7 @@ func TestProbeSpecs(t *testing.T) {
 	if got := names(); got != "" {
 		t.Errorf("with nothing left: %q", got)
 	}
-	if got := (ProbeSpec{Device: "cpu", Threads: 8}).String(); got != "cpu, 8 threads" {
+	if got := (protocol.ProbeSpec{Device: "cpu", Threads: 8}).String(); got != "cpu, 8 threads" {
 		t.Error(got)
 	}
 }

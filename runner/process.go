@@ -20,6 +20,7 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -35,7 +36,7 @@ type Command struct {
 type process struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
-	replies chan reply // closed when the worker's pipe ends
+	replies chan protocol.Reply // closed when the worker's pipe ends
 	stderr  *tail
 	exited  chan struct{} // closed after Wait
 	waitErr error         // valid once exited is closed
@@ -56,7 +57,7 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 	cmd.Env = append(append(workerEnv(c.CPUs), "GGML_NO_BACKTRACE=1"), c.Env...)
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p := &process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan reply), exited: make(chan struct{}), oomBase: machine.OOMKills()}
+	p := &process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan protocol.Reply), exited: make(chan struct{}), oomBase: machine.OOMKills()}
 	cmd.Stderr = p.stderr
 	cmd.Stdout = p.stderr // native code that prints: evidence, not results
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -73,7 +74,7 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 		defer r.Close()
 		dec := json.NewDecoder(bufio.NewReaderSize(r, 1<<16))
 		for {
-			var rep reply
+			var rep protocol.Reply
 			if err := dec.Decode(&rep); err != nil {
 				if !errors.Is(err, io.EOF) {
 					log.Debug("worker reply", "error", err)
@@ -93,9 +94,9 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 // ask sends a request and waits for its answer, at most timeout between two
 // replies. The error is a *Failure if the worker failed, died or was killed for
 // its silence, ErrInterrupted if ctx ended meanwhile.
-func (p *process) ask(ctx context.Context, req request, timeout time.Duration, progress func(share float64)) (reply, error) {
+func (p *process) ask(ctx context.Context, req protocol.Request, timeout time.Duration, progress func(share float64)) (protocol.Reply, error) {
 	if err := json.NewEncoder(p.stdin).Encode(req); err != nil {
-		return reply{}, p.died()
+		return protocol.Reply{}, p.died()
 	}
 	// A coordinator that was stopped has heard nothing, however much its worker said.
 	silent := make(chan struct{}, 1)
@@ -106,9 +107,9 @@ func (p *process) ask(ctx context.Context, req request, timeout time.Duration, p
 		case rep, ok := <-p.replies:
 			switch {
 			case !ok:
-				return reply{}, p.died()
+				return protocol.Reply{}, p.died()
 			case rep.Failure != nil:
-				return reply{}, &record.Failure{Status: rep.Failure.Status, Reason: rep.Failure.Reason, Stderr: joinLog(rep.Failure.Log, p.stderr.last())}
+				return protocol.Reply{}, &record.Failure{Status: rep.Failure.Status, Reason: rep.Failure.Reason, Stderr: joinLog(rep.Failure.Log, p.stderr.last())}
 			case rep.Share == nil:
 				return rep, nil
 			}
@@ -118,14 +119,14 @@ func (p *process) ask(ctx context.Context, req request, timeout time.Duration, p
 			timer.Reset(timeout)
 		case <-silent:
 			p.kill()
-			return reply{}, &record.Failure{
+			return protocol.Reply{}, &record.Failure{
 				Status: record.StatusTimeout,
 				Reason: fmt.Sprintf("no answer for %v: the worker was killed (cell_timeout_s in the config sets the limit)", timeout),
 				Stderr: p.stderr.last(),
 			}
 		case <-ctx.Done():
 			p.kill()
-			return reply{}, interrupt.Err
+			return protocol.Reply{}, interrupt.Err
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -19,40 +18,15 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/files"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
-
-// Build says what a program was built from: llmscale itself, and the runtime in it. The zero value is not known.
-type Build struct {
-	Version     string   `json:"version"`
-	Commit      string   `json:"commit"` // of llmscale
-	Modified    bool     `json:"modified"`
-	LlamaCommit string   `json:"llama_commit"` // "": there is no runtime in it
-	LlamaSource string   `json:"llama_source"`
-	Compiler    string   `json:"build_compiler"`
-	Flags       string   `json:"build_flags"`
-	CPUFeatures string   `json:"cpu_features"` // in use
-	CUDAToolkit string   `json:"cuda_toolkit,omitempty"`
-	Warnings    []string `json:"warnings,omitempty"` // why its figures are not to be trusted
-}
-
-// String is what tells builds apart, for people.
-func (b Build) String() string {
-	out := fmt.Sprintf("llama.cpp %s (%s), %s, %s", b.LlamaCommit, b.LlamaSource, b.Compiler, b.Flags)
-	if b.CUDAToolkit != "" {
-		out += ", CUDA " + b.CUDAToolkit
-	}
-	return out
-}
-
-// About says what this program is; with gpu also why models cannot run on a GPU with it, "" if they can.
-type About func(gpu bool) (build Build, noGPU string)
 
 // WorkerProgram is a llmscale other than this one whose processes are workers.
 type WorkerProgram struct {
 	Name  string // as the config has it first
 	Path  string // absolute
-	Build Build
+	Build protocol.Build
 	NoGPU string // why models cannot run on a GPU with it; "": they can, or nobody asked
 
 	content files.Content
@@ -64,8 +38,8 @@ func (p *WorkerProgram) SHA256() string { return p.content.SHA256 }
 // Programs are the programs whose worker processes carry out a plan. The zero value knows nothing of this one, and
 // starts no other.
 type Programs struct {
-	Worker Command // starts a worker of this program; another program gets the same arguments and environment
-	Build  Build   // of this program
+	Worker Command        // starts a worker of this program; another program gets the same arguments and environment
+	Build  protocol.Build // of this program
 	Log    *slog.Logger
 
 	// Timeout is how long a program may take to say what it is; 0: helloTimeout.
@@ -82,29 +56,15 @@ const helloTimeout = 30 * time.Second
 func (ps *Programs) of(b config.Backend) *WorkerProgram { return ps.named[b.ProgramPath] }
 
 // build is that of the program or server that computes for a backend.
-func (ps *Programs) build(b config.Backend) Build {
+func (ps *Programs) build(b config.Backend) protocol.Build {
 	p := ps.of(b)
 	switch {
 	case b.Kind == config.KindOllama:
-		return Build{LlamaSource: string(gguf.Ollama)}
+		return protocol.Build{LlamaSource: string(gguf.Ollama)}
 	case p != nil:
 		return p.Build
 	}
 	return ps.Build
-}
-
-// account says how the build takes memory: by which rules, which types it repacks, and whether it copies for AMX. Of a
-// build that is not known the types are nil: those of this CPU.
-func (b Build) account() (rules gguf.Rules, repack []gguf.Type, amx bool) {
-	rules = gguf.RulesOf(b.LlamaSource)
-	if b.CPUFeatures == "" {
-		return rules, nil, false
-	}
-	repack = []gguf.Type{}
-	if strings.Contains(b.CPUFeatures, "REPACK = 1") {
-		repack = append(repack, gguf.RepackTypes(rules)...)
-	}
-	return rules, repack, strings.Contains(b.CPUFeatures, "AMX_INT8 = 1")
 }
 
 // identity is equal for two backends whose workers are the same program.
@@ -195,7 +155,7 @@ func (ps *Programs) askOne(ctx context.Context, b config.Backend, gpu bool) (*Wo
 }
 
 // start starts a worker of the program and hears what it is. Without an error its file was the same before and after.
-func (p *WorkerProgram) start(ctx context.Context, as Command, log *slog.Logger, timeout time.Duration, gpu bool) (*process, *helloReply, error) {
+func (p *WorkerProgram) start(ctx context.Context, as Command, log *slog.Logger, timeout time.Duration, gpu bool) (*process, *protocol.HelloReply, error) {
 	if err := p.unchanged(); err != nil {
 		return nil, nil, err
 	}
@@ -206,7 +166,7 @@ func (p *WorkerProgram) start(ctx context.Context, as Command, log *slog.Logger,
 	if timeout == 0 {
 		timeout = helloTimeout
 	}
-	rep, err := w.ask(ctx, request{Hello: &helloSpec{GPU: gpu}}, timeout, nil)
+	rep, err := w.ask(ctx, protocol.Request{Hello: &protocol.HelloSpec{GPU: gpu}}, timeout, nil)
 	if err == nil {
 		err = p.check(rep)
 	} else if !errors.Is(err, interrupt.Err) {
@@ -256,16 +216,16 @@ func (p *WorkerProgram) noHello(f *record.Failure, timeout time.Duration) *recor
 }
 
 // check compares a program's answer with what this program speaks and writes, and with what it said before.
-func (p *WorkerProgram) check(rep reply) error {
+func (p *WorkerProgram) check(rep protocol.Reply) error {
 	h := rep.Hello
 	switch {
 	case h == nil:
 		return record.Failf(record.StatusError, "%s is no llmscale: it answered a greeting with something else; name a llmscale", p.Path)
-	case h.Protocol != protocol():
-		return record.Failf(record.StatusError, "%s speaks protocol %s, this program %s: build both from one checkout (`make builds`)", p.Path, strconv.Quote(h.Protocol), protocol())
+	case h.Protocol != protocol.ID():
+		return record.Failf(record.StatusError, "%s speaks protocol %s, this program %s: build both from one checkout (`make builds`)", p.Path, strconv.Quote(h.Protocol), protocol.ID())
 	case h.Schema != record.SchemaVersion:
 		return record.Failf(record.StatusError, "%s writes records of schema %d, this program of schema %d: build both from one checkout (`make builds`)", p.Path, h.Schema, record.SchemaVersion)
-	case p.Build.LlamaCommit != "" && !sameJSON(p.Build, h.Build):
+	case p.Build.LlamaCommit != "" && !text.SameJSON(p.Build, h.Build):
 		return record.Failf(record.StatusError, "%s is another build than the plan asked: now %s, then %s; start a new run", p.Path, h.Build, p.Build)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -112,11 +113,11 @@ const oldAnswer = `read x; echo '{"failure":{"status":"error","reason":"runner: 
 
 // Each program that cannot measure is told with its line, before anything runs, all of them at once.
 func TestProgramsThatCannotMeasure(t *testing.T) {
-	hello := func(change func(h *helloReply)) string {
+	hello := func(change func(h *protocol.HelloReply)) string {
 		build, _ := aboutFake(false)
-		h := helloReply{Protocol: protocol(), Schema: record.SchemaVersion, Build: build}
+		h := protocol.HelloReply{Protocol: protocol.ID(), Schema: record.SchemaVersion, Build: build}
 		change(&h)
-		data, err := json.Marshal(reply{Hello: &h})
+		data, err := json.Marshal(protocol.Reply{Hello: &h})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,9 +138,9 @@ func TestProgramsThatCannotMeasure(t *testing.T) {
 		"hangs":        {"sleep 10", "hangs said nothing for 1s and was ended: it is no llmscale, or hangs at its start"},
 		"old":          {oldAnswer, "old is a llmscale that is too old to say what it was built from: build it from this checkout (`make builds`)"},
 		"wrong":        {`read x; echo '{"measurement":{}}' >&3; sleep 10`, "wrong is no llmscale: it answered a greeting with something else"},
-		"otherwords":   {hello(func(h *helloReply) { h.Protocol = "0-abc" }), `otherwords speaks protocol "0-abc", this program ` + protocol() + ": build both from one checkout"},
-		"otherrecords": {hello(func(h *helloReply) { h.Schema = 99 }), fmt.Sprintf("otherrecords writes records of schema 99, this program of schema %d: build both from one checkout", record.SchemaVersion)},
-		"noruntime":    {hello(func(h *helloReply) { h.Build.LlamaCommit = "" }), "noruntime was built without llama.cpp: build it with `make build`"},
+		"otherwords":   {hello(func(h *protocol.HelloReply) { h.Protocol = "0-abc" }), `otherwords speaks protocol "0-abc", this program ` + protocol.ID() + ": build both from one checkout"},
+		"otherrecords": {hello(func(h *protocol.HelloReply) { h.Schema = 99 }), fmt.Sprintf("otherrecords writes records of schema 99, this program of schema %d: build both from one checkout", record.SchemaVersion)},
+		"noruntime":    {hello(func(h *protocol.HelloReply) { h.Build.LlamaCommit = "" }), "noruntime was built without llama.cpp: build it with `make build`"},
 	} {
 		path := filepath.Join(dir, name)
 		var err error
@@ -374,13 +375,13 @@ func TestProtocolKnowsItsMessages(t *testing.T) {
 		}{},
 	} {
 		var b strings.Builder
-		shape(&b, reflect.TypeOf(v), map[reflect.Type]bool{})
+		protocol.Shape(&b, reflect.TypeOf(v), map[reflect.Type]bool{})
 		if other, ok := seen[b.String()]; ok {
 			t.Errorf("%T and %v have the shape %s", v, other, &b)
 		}
 		seen[b.String()] = reflect.TypeOf(v)
 	}
-	if !strings.HasPrefix(protocol(), fmt.Sprint(protocolVersion, "-")) {
-		t.Error(protocol())
+	if !strings.HasPrefix(protocol.ID(), "1-") {
+		t.Error(protocol.ID())
 	}
 }

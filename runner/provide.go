@@ -9,6 +9,7 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/runner/config"
 	"llmscale/runner/files"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -17,7 +18,7 @@ import (
 // It returns the model's name on the server. release makes the server drop the model
 // from memory, and deletes it if it was made here; it works after ctx has ended, and
 // after a worker that was killed. The error may be a *Failure.
-type Serve func(ctx context.Context, spec OllamaSpec, file string) (name string, release func() error, err error)
+type Serve func(ctx context.Context, spec protocol.OllamaSpec, file string) (name string, release func() error, err error)
 
 // cleanup undoes what was made for a job, last things first.
 type cleanup struct{ undo []func() error }

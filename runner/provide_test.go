@@ -13,6 +13,7 @@ import (
 
 	"llmscale/gguf/gguftest"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -33,7 +34,7 @@ type fakeServer struct {
 	fail error
 }
 
-func (f *fakeServer) serve(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
+func (f *fakeServer) serve(ctx context.Context, spec protocol.OllamaSpec, file string) (string, func() error, error) {
 	if f.fail != nil {
 		return "", nil, f.fail
 	}
@@ -78,7 +79,7 @@ func TestInterruptedWhileServed(t *testing.T) {
 func TestServerThatDies(t *testing.T) {
 	f := &fakeServer{}
 	jobs := 0
-	serve := func(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
+	serve := func(ctx context.Context, spec protocol.OllamaSpec, file string) (string, func() error, error) {
 		if jobs++; jobs > 1 {
 			return "", nil, record.Failf(record.StatusWaived, "no Ollama server at x")
 		}
@@ -109,7 +110,7 @@ func TestServedTransientModels(t *testing.T) {
 	}
 	p.groupByFile()
 	f := &fakeServer{}
-	serve := func(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
+	serve := func(ctx context.Context, spec protocol.OllamaSpec, file string) (string, func() error, error) {
 		if _, err := os.Stat(file); err != nil || len(spec.SHA256) != 64 {
 			t.Errorf("imported without its file or hash: %v, %q", err, spec.SHA256)
 		}
@@ -213,7 +214,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 // TestInterruptedImport: Ctrl-C ends an upload that takes minutes.
 func TestInterruptedImport(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
-	waits := func(ctx context.Context, _ OllamaSpec, _ string) (string, func() error, error) {
+	waits := func(ctx context.Context, _ protocol.OllamaSpec, _ string) (string, func() error, error) {
 		stop()
 		select {
 		case <-ctx.Done():
@@ -238,7 +239,7 @@ func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
 		for i := range p.Jobs {
 			b := p.Jobs[i].Backend
 			b.Kind, b.Import = config.KindOllama, true
-			job, err := newJob(p.Config, p.Jobs[i].Model, b, 64, Facts{Threads: 1}, Build{})
+			job, err := newJob(p.Config, p.Jobs[i].Model, b, 64, Facts{Threads: 1}, protocol.Build{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,7 +270,7 @@ func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
 
 	ownFile(t, path, 2)
 	p = served(path)
-	onTheWay := func(ctx context.Context, spec OllamaSpec, file string) (string, func() error, error) {
+	onTheWay := func(ctx context.Context, spec protocol.OllamaSpec, file string) (string, func() error, error) {
 		if file != path {
 			return good.serve(ctx, spec, file)
 		}

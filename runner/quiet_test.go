@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -57,7 +58,7 @@ func TestGoProcessorsByKind(t *testing.T) {
 		want int
 	}{{config.KindOllama, 2}, {config.KindNative, 1}} {
 		at := 0
-		if _, err := quietOpener(func(string) (Backend, error) { at = runtime.GOMAXPROCS(0); return nil, nil })(c.kind); err != nil || at != c.want {
+		if _, err := quietOpener(func(string) (protocol.Backend, error) { at = runtime.GOMAXPROCS(0); return nil, nil })(c.kind); err != nil || at != c.want {
 			t.Errorf("kind %s is opened with %d processors for Go, want %d", c.kind, at, c.want)
 		}
 	}

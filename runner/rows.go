@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
 // base fills in what is known of a call before it is measured.
-func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) record.Record {
+func (r *Run) base(j *Job, c Cell, call Call, info protocol.LoadInfo, started time.Time) record.Record {
 	d := &j.Model.Desc
 	program, build := r.Plan.programOf(j)
 	rec := record.Record{
@@ -62,15 +63,15 @@ func (r *Run) base(j *Job, c Cell, call Call, info LoadInfo, started time.Time) 
 		rec.GPUName, rec.GPUUUID, rec.NGPULayers = &info.GPU.Name, &info.GPU.UUID, info.GPULayers
 	}
 	if info.Threads != nil {
-		t := info.Threads.of(j.Load, c.Scenario.PromptTokens)
+		t := info.Threads.OfCall(j.Load, c.Scenario.PromptTokens)
 		rec.NThreads, rec.NThreadsBatch, rec.CPUAffinity = &t.Decode, &t.Prefill, notEmpty(t.Affinity)
 		if t.CPUs > 0 {
 			cpus := min(float64(t.CPUs), r.cpuQuota)
 			rec.CPUs = &cpus
 		}
 	}
-	info.SelfCheck.note(&rec)
-	info.BatchCheck.note(&rec)
+	info.SelfCheck.Note(&rec)
+	info.BatchCheck.Note(&rec)
 	if info.NCtx > 0 {
 		rec.NCtx = info.NCtx
 		kv := int64(info.NCtx) * j.KVBytes
@@ -107,7 +108,7 @@ func inModes(base record.Record) []record.Record {
 }
 
 // store writes the records of a call that was measured.
-func (r *Run) store(base record.Record, m Sample) error {
+func (r *Run) store(base record.Record, m protocol.Sample) error {
 	base.Status = record.StatusOK
 	base.Attempted = true
 	base.Measurement = m.Measurement
@@ -130,7 +131,7 @@ func (r *Run) store(base record.Record, m Sample) error {
 			base.Nulls[name] = "the server gives no logits"
 		}
 	}
-	tooMany := fmt.Sprintf("more than %d ids: see the hash", MaxRecordedIDs)
+	tooMany := fmt.Sprintf("more than %d ids: see the hash", protocol.MaxRecordedIDs)
 	if m.PromptTokenIDs == nil && base.Nulls["prompt_token_ids"] == "" {
 		base.Nulls["prompt_token_ids"] = tooMany
 	}

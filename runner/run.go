@@ -1,3 +1,11 @@
+// Package runner turns a config into measurements: it resolves models to files,
+// plans cells in a seeded random order, runs each (model, backend) pair in a
+// worker process of its own, and writes every record to disk before the next
+// call starts.
+//
+// The coordinator (this package's Run) never touches llama.cpp; a worker (the
+// same binary) does, through protocol.Backend. So a crash in native code costs
+// one cell, not the sweep.
 package runner
 
 import (
@@ -13,6 +21,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -194,7 +203,7 @@ func (r *Run) job(ctx context.Context, j *Job) (err error) {
 		}
 		err = errors.Join(err, held.release())
 	}()
-	var info LoadInfo
+	var info protocol.LoadInfo
 	fresh := false // the worker's load is not on record yet
 	for _, c := range j.Cells {
 		calls := r.todo(c)
@@ -217,10 +226,10 @@ func (r *Run) job(ctx context.Context, j *Job) (err error) {
 			}
 			fresh = true
 			r.noteGPU(info.GPU)
-			for _, why := range info.wrong() {
+			for _, why := range info.Wrong() {
 				r.Progress.Note(fmt.Sprintf("%s: INVALID: %s", j.Pair(), record.WrongResults.Text("%s", why)))
 			}
-			for _, w := range threadWarnings(j, info.Threads, r.cpuQuota) {
+			for _, w := range info.Threads.Warnings(j.Backend.Name, &j.Load, r.cpuQuota) {
 				r.warn(w)
 			}
 			r.loads = append(r.loads, loadRow{j.Model.Name, j.Backend.Device, j.Backend.DType, info.ModelLoadMS})
@@ -238,29 +247,29 @@ func (r *Run) job(ctx context.Context, j *Job) (err error) {
 }
 
 // load starts a worker and loads the job's model in it.
-func (r *Run) load(ctx context.Context, j *Job) (*process, LoadInfo, error) {
+func (r *Run) load(ctx context.Context, j *Job) (*process, protocol.LoadInfo, error) {
 	if j.Refused != nil {
-		return nil, LoadInfo{}, j.Refused
+		return nil, protocol.LoadInfo{}, j.Refused
 	}
 	if j.Waived != "" {
-		return nil, LoadInfo{}, record.Failf(record.StatusWaived, "%s", j.Waived)
+		return nil, protocol.LoadInfo{}, record.Failf(record.StatusWaived, "%s", j.Waived)
 	}
 	if !j.Fits {
-		return nil, LoadInfo{}, record.Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
+		return nil, protocol.LoadInfo{}, record.Failf(record.StatusOOM, "the model needs %s (weights %s, KV cache %s, compute about %s), this machine has %s free; not tried",
 			text.Size(j.Memory.Resident), text.Size(j.Memory.Weights), text.Size(j.Memory.KV), text.Size(j.Memory.Compute), text.Size(r.Plan.Free))
 	}
 	cell := j.Pair()
 	r.show(Status{Cell: cell, Phase: PhaseLoad})
 	if err := r.confirm(ctx, j); err != nil {
-		return nil, LoadInfo{}, err
+		return nil, protocol.LoadInfo{}, err
 	}
 	w, err := r.startWorker(ctx, j)
 	if err != nil {
-		return nil, LoadInfo{}, err
+		return nil, protocol.LoadInfo{}, err
 	}
 	spec := j.Load
 	spec.SelfCheck = r.selfCheck(j)
-	rep, err := w.ask(ctx, loadRequest(&spec), r.Plan.Config.CellTimeout(), func(share float64) {
+	rep, err := w.ask(ctx, protocol.LoadRequest(&spec), r.Plan.Config.CellTimeout(), func(share float64) {
 		r.show(Status{Cell: cell, Phase: PhaseLoad, Share: share})
 	})
 	if err == nil && rep.Loaded == nil {
@@ -268,7 +277,7 @@ func (r *Run) load(ctx context.Context, j *Job) (*process, LoadInfo, error) {
 	}
 	if err != nil {
 		w.close()
-		return w, LoadInfo{}, err // the worker is gone, but it was there
+		return w, protocol.LoadInfo{}, err // the worker is gone, but it was there
 	}
 	return w, *rep.Loaded, nil
 }
@@ -286,7 +295,7 @@ func (r *Run) startWorker(ctx context.Context, j *Job) (*process, error) {
 
 // cell makes a cell's calls. alive is false if the worker is gone. The error is
 // one that ends the run.
-func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process, info LoadInfo, fresh *bool) (alive bool, err error) {
+func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process, info protocol.LoadInfo, fresh *bool) (alive bool, err error) {
 	cfg := r.Plan.Config
 	for i, call := range calls {
 		st := Status{Cell: j.ID(c), Phase: PhaseMeasure, Index: call.Rep + 1, Of: cfg.Repetitions}
@@ -294,18 +303,18 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 			st.Phase, st.Index, st.Of = PhaseWarmup, call.Warmup+1, cfg.WarmupRepetitions
 		}
 		r.show(st)
-		spec := CallSpec{GenTokens: cfg.Gen(c.Scenario), Depth: c.Scenario.Depth}
+		spec := protocol.CallSpec{GenTokens: cfg.Gen(c.Scenario), Depth: c.Scenario.Depth}
 		if spec.Depth > 0 {
-			spec.DepthSeed = DepthSeed(cfg.Seed)
+			spec.DepthSeed = protocol.DepthSeed(cfg.Seed)
 		}
 		if c.Scenario.PromptTokens > 0 {
-			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, PromptSeed(cfg.Seed, c.Scenario.Name, call.Idx)
+			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, protocol.PromptSeed(cfg.Seed, c.Scenario.Name, call.Idx)
 		} else {
 			spec.Prompt = &c.Scenario.Prompt
 		}
 		load := machine.LoadAverage()
 		started := time.Now()
-		rep, err := w.ask(ctx, request{Measure: &spec}, cfg.CellTimeout(), nil)
+		rep, err := w.ask(ctx, protocol.Request{Measure: &spec}, cfg.CellTimeout(), nil)
 		if errors.Is(err, interrupt.Err) {
 			return false, err
 		}
@@ -326,7 +335,7 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 			return w.alive(), nil
 		}
 		m := rep.Measurement
-		info.judge(m)
+		info.Judge(m)
 		m.LoadAverage1Min = &load
 		if *fresh {
 			m.ModelLoadMS, m.ContextInitMS = &info.ModelLoadMS, &info.ContextInitMS
@@ -357,7 +366,7 @@ func (r *Run) failJob(j *Job, f *record.Failure, attempted bool) error {
 		if len(calls) == 0 {
 			continue
 		}
-		base := r.base(j, c, calls[0], LoadInfo{}, time.Now())
+		base := r.base(j, c, calls[0], protocol.LoadInfo{}, time.Now())
 		base.Attempted = attempted && f.Status != record.StatusWaived
 		if err := r.fail(j, c, calls, base, f); err != nil {
 			return err
@@ -400,7 +409,7 @@ type Answer struct{ Cell, Prompt, Text string }
 func (r *Run) Answers() []Answer { return slices.Clone(r.answers) }
 
 // keepAnswer keeps a cell's first answer.
-func (r *Run) keepAnswer(j *Job, base record.Record, m *Sample) {
+func (r *Run) keepAnswer(j *Job, base record.Record, m *protocol.Sample) {
 	if j.Model.Random() || m.OutputText == nil {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -260,7 +261,7 @@ func TestDeviceRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	var manifest struct {
-		GPUs map[string]GPU `json:"gpus"`
+		GPUs map[string]protocol.GPU `json:"gpus"`
 	}
 	if err := json.Unmarshal(data, &manifest); err != nil {
 		t.Fatal(err)

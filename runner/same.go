@@ -1,11 +1,11 @@
 package runner
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 )
 
 // sameWork has the backends that lists made, as the config has them, by the model, the entry with the lists, and
@@ -18,7 +18,7 @@ func (s sameWork) check(cfg *config.Config, job *Job, b config.Backend, program 
 	if b.Group == "" || job.Refused != nil {
 		return nil
 	}
-	key := [4]string{job.Model.Name, b.Group, job.Load.identity(), program}
+	key := [4]string{job.Model.Name, b.Group, job.Load.Identity(), program}
 	if other, ok := s[key]; ok {
 		return cfg.SameWork(other, b, cameTo(other, b, &job.Load, job.Model.Name))
 	}
@@ -26,17 +26,8 @@ func (s sameWork) check(cfg *config.Config, job *Job, b config.Backend, program 
 	return nil
 }
 
-// identity is equal for two loads that are told the same.
-func (s *LoadSpec) identity() string {
-	data, err := json.Marshal(s)
-	if err != nil { // strings and numbers
-		panic("runner: " + err.Error())
-	}
-	return string(data)
-}
-
 // cameTo says what became of the values in which two backends differ, and why.
-func cameTo(a, b config.Backend, load *LoadSpec, model string) string {
+func cameTo(a, b config.Backend, load *protocol.LoadSpec, model string) string {
 	keys, values := config.Differing(a, b)
 	var out []string
 	for _, key := range keys {

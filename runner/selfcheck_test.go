@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -23,18 +24,18 @@ models: [{name: a, source: "synth:tiny-gpt2"}]
 
 func TestSelfCheckVerdict(t *testing.T) {
 	for _, c := range []struct {
-		check *SelfCheck
+		check *protocol.SelfCheck
 		wrong []string // parts of the reason; none: nothing is wrong
 	}{
 		{nil, nil},
-		{&SelfCheck{Skipped: "no time", RelL2: 1}, nil},
-		{&SelfCheck{Tokens: 40, Bound: 0.1}, nil},
-		{&SelfCheck{RelL2: 0.1, Tokens: 40, Bound: 0.1}, nil},
-		{&SelfCheck{RelL2: 0.3, Tokens: 40, Bound: 0.4}, nil},
-		{&SelfCheck{RelL2: 0.1001, Tokens: 40, SameToken: true, Bound: 0.1}, []string{"above 0.1", "prefers the same token"}},
-		{&SelfCheck{RelL2: 0.58, Tokens: 33, Bound: 0.4}, []string{"33 tokens", "0.58", "prefers another token"}},
+		{&protocol.SelfCheck{Skipped: "no time", RelL2: 1}, nil},
+		{&protocol.SelfCheck{Tokens: 40, Bound: 0.1}, nil},
+		{&protocol.SelfCheck{RelL2: 0.1, Tokens: 40, Bound: 0.1}, nil},
+		{&protocol.SelfCheck{RelL2: 0.3, Tokens: 40, Bound: 0.4}, nil},
+		{&protocol.SelfCheck{RelL2: 0.1001, Tokens: 40, SameToken: true, Bound: 0.1}, []string{"above 0.1", "prefers the same token"}},
+		{&protocol.SelfCheck{RelL2: 0.58, Tokens: 33, Bound: 0.4}, []string{"33 tokens", "0.58", "prefers another token"}},
 	} {
-		why := c.check.wrong()
+		why := c.check.Wrong()
 		if (why == "") != (c.wrong == nil) {
 			t.Errorf("%+v: %q", c.check, why)
 		}
@@ -96,11 +97,11 @@ func TestSelfCheckTime(t *testing.T) {
 	for timeout, want := range map[string]float64{"20": 1, "600": 10, "0.5": 0.025} {
 		p := testPlan(t, strings.Replace(checkConfig, "cell_timeout_s: 20", "cell_timeout_s: "+timeout, 1))
 		j := &p.Jobs[0]
-		if got := (&Run{Plan: p}).selfCheck(j); math.Abs(got.BudgetS-want) > 1e-12 || got.Bound != SelfCheckBound {
+		if got := (&Run{Plan: p}).selfCheck(j); math.Abs(got.BudgetS-want) > 1e-12 || got.Bound != protocol.SelfCheckBound {
 			t.Errorf("cell_timeout_s %s: %+v, want %v s", timeout, got, want)
 		}
 		j.Model.Desc.NExpert = 8
-		if got := (&Run{Plan: p}).selfCheck(j); got.Bound != SelfCheckBoundMixture {
+		if got := (&Run{Plan: p}).selfCheck(j); got.Bound != protocol.SelfCheckBoundMixture {
 			t.Errorf("a mixture: %+v", got)
 		}
 		if j.Load.SelfCheck != nil {
@@ -115,8 +116,8 @@ func TestServersAreNotChecked(t *testing.T) {
 	j := &r.Plan.Jobs[0]
 	j.Backend.Kind = config.KindOllama
 	gen := 0
-	base := r.base(j, j.Cells[0], Call{Warmup: -1}, LoadInfo{}, time.Now())
-	if err := r.store(base, Sample{Measurement: record.Measurement{Phases: record.Phases{GenTokensRaw: &gen}}}); err != nil {
+	base := r.base(j, j.Cells[0], Call{Warmup: -1}, protocol.LoadInfo{}, time.Now())
+	if err := r.store(base, protocol.Sample{Measurement: record.Measurement{Phases: record.Phases{GenTokensRaw: &gen}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, rec := range readRecords(t, dir) {

@@ -14,13 +14,14 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 )
 
 // Host is the program that starts and resumes runs: what it is, and what it lends them.
 type Host struct {
 	Worker  Command
 	Serve   Serve // nil: there is no way to a server
-	Build   Build
+	Build   protocol.Build
 	Version any // what `llmscale version` says: a run is resumed by the same program alone
 
 	NoDevice map[string]error // by device: why this program cannot use it here

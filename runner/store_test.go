@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -177,7 +178,7 @@ func TestFullDisk(t *testing.T) {
 // float64.
 func TestSeedSurvivesJSON(t *testing.T) {
 	for call := range 1000 {
-		seed := PromptSeed(42, "s", call)
+		seed := protocol.PromptSeed(42, "s", call)
 		data, err := json.Marshal(seed)
 		if err != nil {
 			t.Fatal(err)

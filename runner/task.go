@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-)
 
-// Tasker does in a worker process what is neither a load, a call nor a probe. Task and answer are the program's own. The
-// error may be a *Failure.
-type Tasker func(task json.RawMessage) (answer json.RawMessage, err error)
+	"llmscale/runner/protocol"
+)
 
 // taskTimeout is how long a task may take. Who waits for it can end it.
 const taskTimeout = 24 * time.Hour
@@ -28,7 +26,7 @@ func Do(ctx context.Context, worker Command, log *slog.Logger, task, answer any)
 		return err
 	}
 	defer w.close()
-	rep, err := w.ask(ctx, request{Task: data}, taskTimeout, nil)
+	rep, err := w.ask(ctx, protocol.Request{Task: data}, taskTimeout, nil)
 	switch {
 	case err != nil:
 		return err

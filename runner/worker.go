@@ -13,12 +13,13 @@ import (
 	"llmscale/internal/address"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
 // WorkerMain is the worker process. It exits as soon as its coordinator is gone,
 // even in the middle of native code: nobody would read the result.
-func WorkerMain(open Opener, probe Prober, about About, do Tasker) error {
+func WorkerMain(open protocol.Opener, probe protocol.Prober, about protocol.About, do protocol.Tasker) error {
 	out := os.NewFile(workerFD, "replies")
 	if _, err := out.Stat(); err != nil {
 		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
@@ -26,7 +27,7 @@ func WorkerMain(open Opener, probe Prober, about About, do Tasker) error {
 	debug.SetGCPercent(-1) // nothing may disturb a timed call: garbage is collected between calls only
 	w := worker{open: quietOpener(open), about: about, tasker: do}
 	if probe != nil {
-		w.prober = func(spec ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
+		w.prober = func(spec protocol.ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
 			oneProcessor()
 			return probe(spec, progress)
 		}
@@ -40,8 +41,8 @@ func oneProcessor() { runtime.GOMAXPROCS(1) }
 
 // quietOpener makes the process quiet for what is timed in C. A server's answers are timed in Go, where the goroutine that
 // reads and the one that waits for it need not share a processor.
-func quietOpener(open Opener) Opener {
-	return func(kind string) (Backend, error) {
+func quietOpener(open protocol.Opener) protocol.Opener {
+	return func(kind string) (protocol.Backend, error) {
 		if kind != config.KindOllama {
 			oneProcessor()
 		}
@@ -55,13 +56,13 @@ func quietOpener(open Opener) Opener {
 func serveWorker(in io.Reader, out io.Writer, w worker, gone func()) error {
 	w.out = json.NewEncoder(out)
 	defer w.close()
-	requests := make(chan request)
+	requests := make(chan protocol.Request)
 	readErr := make(chan error, 1)
 	go func() {
 		defer close(requests)
 		dec := json.NewDecoder(bufio.NewReader(in))
 		for {
-			var req request
+			var req protocol.Request
 			if err := dec.Decode(&req); err != nil {
 				if errors.Is(err, io.EOF) {
 					err = nil
@@ -83,12 +84,12 @@ func serveWorker(in io.Reader, out io.Writer, w worker, gone func()) error {
 }
 
 type worker struct {
-	open    Opener
-	prober  Prober // nil: none
-	about   About
-	tasker  Tasker // nil: none
+	open    protocol.Opener
+	prober  protocol.Prober // nil: none
+	about   protocol.About
+	tasker  protocol.Tasker // nil: none
 	out     *json.Encoder
-	backend Backend
+	backend protocol.Backend
 }
 
 func (w *worker) close() {
@@ -98,14 +99,14 @@ func (w *worker) close() {
 }
 
 // serve answers one request; its error is one of writing the answer.
-func (w *worker) serve(req request) error {
+func (w *worker) serve(req protocol.Request) error {
 	var (
-		rep reply
+		rep protocol.Reply
 		err error
 	)
 	switch {
 	case req.Hello != nil:
-		rep.Hello = &helloReply{Protocol: protocol(), Schema: record.SchemaVersion}
+		rep.Hello = &protocol.HelloReply{Protocol: protocol.ID(), Schema: record.SchemaVersion}
 		rep.Hello.Build, rep.Hello.NoGPU = w.about(req.Hello.GPU)
 	case req.Load != nil:
 		if req.Load.Ollama != nil {
@@ -123,7 +124,7 @@ func (w *worker) serve(req request) error {
 	}
 	if err != nil {
 		f := record.AsFailure(err)
-		rep = reply{Failure: &failureReply{Status: f.Status, Reason: f.Reason, Log: f.Stderr}}
+		rep = protocol.Reply{Failure: &protocol.FailureReply{Status: f.Status, Reason: f.Reason, Log: f.Stderr}}
 	}
 	if err := w.out.Encode(rep); err != nil {
 		return fmt.Errorf("runner: answering the coordinator: %w", err)
@@ -131,21 +132,21 @@ func (w *worker) serve(req request) error {
 	return nil
 }
 
-func (w *worker) load(spec LoadSpec) (*LoadInfo, error) {
+func (w *worker) load(spec protocol.LoadSpec) (*protocol.LoadInfo, error) {
 	w.close()
 	b, err := w.open(spec.Kind)
 	if err != nil {
 		return nil, err
 	}
 	w.backend = b
-	info, err := LoadChecked(b, spec, w.sharer())
+	info, err := protocol.LoadChecked(b, spec, w.sharer())
 	if err != nil {
 		return nil, err
 	}
 	return &info, nil
 }
 
-func (w *worker) measure(call CallSpec) (*Sample, error) {
+func (w *worker) measure(call protocol.CallSpec) (*protocol.Sample, error) {
 	if w.backend == nil {
 		return nil, errors.New("runner: a call before a load")
 	}

@@ -13,10 +13,10 @@ import (
 	"llmscale/internal/output"
 	"llmscale/internal/text"
 	"llmscale/native"
-	"llmscale/runner"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 )
 
 // allDevices is the probe's word for every device that there is.
@@ -49,7 +49,7 @@ func probeAction(c *cli.Context) error {
 			return usagef("--threads %d: want 1 to 512", threads)
 		}
 	}
-	specs := []runner.ProbeSpec{{Device: config.DeviceCPU, Threads: threads, Quick: c.Bool("quick")}, {Device: config.DeviceCUDA, Quick: c.Bool("quick")}}
+	specs := []protocol.ProbeSpec{{Device: config.DeviceCPU, Threads: threads, Quick: c.Bool("quick")}, {Device: config.DeviceCUDA, Quick: c.Bool("quick")}}
 	all := false
 	switch device := c.String("device"); device {
 	case allDevices:
@@ -109,9 +109,9 @@ func probeAction(c *cli.Context) error {
 	return nil
 }
 
-// probeDevice measures a device's ceilings: it is the runner.Prober of this
+// probeDevice measures a device's ceilings: it is the protocol.Prober of this
 // program's workers.
-func probeDevice(s runner.ProbeSpec, progress func(share float64)) (d ceilings.Device, err error) {
+func probeDevice(s protocol.ProbeSpec, progress func(share float64)) (d ceilings.Device, err error) {
 	watch := machine.NewWatch()
 	if s.Device == config.DeviceCUDA {
 		d, err = probeCUDA(s.Quick, progress)

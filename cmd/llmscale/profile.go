@@ -23,6 +23,7 @@ import (
 	"llmscale/native/backend"
 	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 )
 
 func profileCommand() *cli.Command {
@@ -65,22 +66,22 @@ type profileDoc struct {
 	Version any       `json:"version"`
 	Method  string    `json:"method"` // how the work was recorded
 
-	Model        string      `json:"model"`
-	File         string      `json:"file"`
-	SHA256       string      `json:"sha256"`
-	Architecture string      `json:"architecture"`
-	WeightType   string      `json:"weight_type"`
-	ParamsTotal  int64       `json:"params_total"`
-	Device       string      `json:"device"`
-	GPU          *runner.GPU `json:"gpu"` // null on the CPU
-	GPULayers    int         `json:"n_gpu_layers"`
-	CUDAGraphs   *bool       `json:"cuda_graphs"` // null on the CPU
-	Threads      int         `json:"n_threads"`
-	FlashAttn    string      `json:"flash_attn"`
-	KVType       string      `json:"kv_type"`
-	PromptTokens int         `json:"prompt_tokens"`
-	GenTokens    int         `json:"gen_tokens"`
-	Seed         int64       `json:"seed"`
+	Model        string        `json:"model"`
+	File         string        `json:"file"`
+	SHA256       string        `json:"sha256"`
+	Architecture string        `json:"architecture"`
+	WeightType   string        `json:"weight_type"`
+	ParamsTotal  int64         `json:"params_total"`
+	Device       string        `json:"device"`
+	GPU          *protocol.GPU `json:"gpu"` // null on the CPU
+	GPULayers    int           `json:"n_gpu_layers"`
+	CUDAGraphs   *bool         `json:"cuda_graphs"` // null on the CPU
+	Threads      int           `json:"n_threads"`
+	FlashAttn    string        `json:"flash_attn"`
+	KVType       string        `json:"kv_type"`
+	PromptTokens int           `json:"prompt_tokens"`
+	GenTokens    int           `json:"gen_tokens"`
+	Seed         int64         `json:"seed"`
 
 	UnprofiledPrefillNS []int64 `json:"unprofiled_prefill_ns"` // one for each repetition
 	UnprofiledTokenNS   []int64 `json:"unprofiled_token_ns"`   // decode steps of all repetitions
@@ -251,7 +252,7 @@ func recordProfile(ctx context.Context, c *cli.Context, plan *runner.Plan) (*pro
 	job := &plan.Jobs[0]
 	task := profileTask{
 		Load:        job.Load,
-		Call:        runner.CallSpec{PromptTokens: plan.Config.Scenarios[0].PromptTokens, GenTokens: plan.Config.GenTokens, Seed: plan.Config.Seed},
+		Call:        protocol.CallSpec{PromptTokens: plan.Config.Scenarios[0].PromptTokens, GenTokens: plan.Config.GenTokens, Seed: plan.Config.Seed},
 		Repetitions: c.Int("repetitions"),
 	}
 	doc := &profileDoc{

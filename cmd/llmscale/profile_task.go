@@ -16,6 +16,7 @@ import (
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/runner"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -28,20 +29,20 @@ const (
 // profileTask is what a worker does for a profile: one warm-up call, the timed repetitions, and then, if
 // Trace is set, the call once more, recorded.
 type profileTask struct {
-	Load        runner.LoadSpec `json:"load"`
-	Call        runner.CallSpec `json:"call"`
-	Repetitions int             `json:"repetitions"`
-	Trace       string          `json:"trace,omitempty"`
+	Load        protocol.LoadSpec `json:"load"`
+	Call        protocol.CallSpec `json:"call"`
+	Repetitions int               `json:"repetitions"`
+	Trace       string            `json:"trace,omitempty"`
 }
 
 type profileAnswer struct {
-	Info      runner.LoadInfo `json:"info"`
-	PrefillNS []int64         `json:"prefill_ns"`
-	TokenNS   []int64         `json:"token_ns"`
-	Input     *profile.Input  `json:"input,omitempty"`
+	Info      protocol.LoadInfo `json:"info"`
+	PrefillNS []int64           `json:"prefill_ns"`
+	TokenNS   []int64           `json:"token_ns"`
+	Input     *profile.Input    `json:"input,omitempty"`
 }
 
-// profileTasker is the runner.Tasker of this program's workers.
+// profileTasker is the protocol.Tasker of this program's workers.
 func profileTasker(data json.RawMessage) (json.RawMessage, error) {
 	var task profileTask
 	if err := json.Unmarshal(data, &task); err != nil {
@@ -64,7 +65,7 @@ func doProfileTask(task *profileTask) (_ *profileAnswer, err error) {
 	b := &backend.Native{}
 	defer func() { err = errors.Join(err, b.Close()) }()
 	answer := &profileAnswer{PrefillNS: []int64{}, TokenNS: []int64{}}
-	if answer.Info, err = runner.LoadChecked(b, task.Load, nil); err != nil {
+	if answer.Info, err = protocol.LoadChecked(b, task.Load, nil); err != nil {
 		return nil, err
 	}
 	for i := range 1 + task.Repetitions {

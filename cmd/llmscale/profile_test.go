@@ -10,8 +10,8 @@ import (
 	"llmscale/cuda/cupti"
 	"llmscale/gguf/synth"
 	"llmscale/native"
-	"llmscale/runner"
 	"llmscale/runner/files"
+	"llmscale/runner/protocol"
 )
 
 // TestProfileBadInput: what cannot be profiled is one sentence, exit code 2, and no folder.
@@ -95,7 +95,7 @@ func TestInputOfRecords(t *testing.T) {
 // A profile is of the file that was hashed, as a measurement is.
 func TestProfileIsOfTheHashedFile(t *testing.T) {
 	path := writeFile(t, "m.gguf", "GGUF")
-	task := profileTask{Load: runner.LoadSpec{ModelFile: path, Files: []files.ID{{Path: path, Inode: 1, Size: 4}}}}
+	task := profileTask{Load: protocol.LoadSpec{ModelFile: path, Files: []files.ID{{Path: path, Inode: 1, Size: 4}}}}
 	if _, err := doProfileTask(&task); err == nil || !strings.Contains(err.Error(), path+" was replaced") {
 		t.Errorf("%v", err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"llmscale/internal/text"
 	"llmscale/runner"
+	"llmscale/runner/protocol"
 )
 
 // progress shows a run: a bar on a terminal, a line per phase elsewhere. It draws
@@ -161,7 +162,7 @@ func (p *progress) File(what string, done, total int64) {
 }
 
 // Probe shows how far a probe has come, outside a run.
-func (p *progress) Probe(s runner.ProbeSpec, share float64) {
+func (p *progress) Probe(s protocol.ProbeSpec, share float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	what := "probing " + s.String()

@@ -17,6 +17,7 @@ import (
 
 	"llmscale/internal/text"
 	"llmscale/runner"
+	"llmscale/runner/protocol"
 )
 
 // screen is a terminal's last line as programs of this century see it: a character beyond the last column wraps.
@@ -120,7 +121,7 @@ func TestProgressNeverWraps(t *testing.T) {
 			}
 			p.lastFile = time.Time{}
 			p.File("writing models/模型/"+cell+"\n\x1b[31m.gguf", int64(i), 3)
-			p.Probe(runner.ProbeSpec{Device: "cpu", Threads: 2}, 0.3)
+			p.Probe(protocol.ProbeSpec{Device: "cpu", Threads: 2}, 0.3)
 		}
 		p.Clear()
 		s.write(t, read(t, far, end))

@@ -20,6 +20,7 @@ import (
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/ollama"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -188,7 +189,7 @@ func workerCommand() *cli.Command {
 	}
 }
 
-func openBackend(kind string) (runner.Backend, error) {
+func openBackend(kind string) (protocol.Backend, error) {
 	switch kind {
 	case config.KindNative:
 		return &backend.Native{}, nil

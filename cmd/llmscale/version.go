@@ -14,7 +14,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -58,9 +58,9 @@ func versionInfo() versionFacts {
 }
 
 // ownBuild is what the coordinator, and every record, has of it.
-func ownBuild() runner.Build {
+func ownBuild() protocol.Build {
 	v := versionInfo()
-	b := runner.Build{Version: v.Version, Commit: v.Commit, Modified: v.Modified}
+	b := protocol.Build{Version: v.Version, Commit: v.Commit, Modified: v.Modified}
 	if n := v.Native; n != nil {
 		b.LlamaCommit, b.LlamaSource, b.Compiler, b.Flags, b.CPUFeatures = n.LlamaCommit, n.LlamaSource, n.Compiler, n.Flags, n.SystemInfo
 		b.CUDAToolkit, b.Warnings = n.CUDAToolkit, n.Warnings
@@ -69,7 +69,7 @@ func ownBuild() runner.Build {
 }
 
 // about is what a worker of this program says of itself.
-func about(gpu bool) (build runner.Build, noGPU string) {
+func about(gpu bool) (build protocol.Build, noGPU string) {
 	if gpu {
 		if err := backend.Available(); err != nil {
 			noGPU = err.Error()

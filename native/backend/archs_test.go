@@ -12,7 +12,7 @@ import (
 	"llmscale/gguf/archs"
 	"llmscale/gguf/gguftest"
 	"llmscale/native"
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 )
 
 // Every architecture of llama.cpp is either loaded, and then nothing differs between the plan and llama.cpp's account, or
@@ -48,7 +48,7 @@ func TestEveryArchitecture(t *testing.T) {
 			}
 			refused++
 			// As a new version of llama.cpp might bring it, of which the tables do not know yet.
-			err := load(t, runner.LoadSpec{ModelFile: path, NCtx: 512, NBatch: 64, NUBatch: 64, Threads: 1, ThreadsBatch: 1, Mmap: true})
+			err := load(t, protocol.LoadSpec{ModelFile: path, NCtx: 512, NBatch: 64, NUBatch: 64, Threads: 1, ThreadsBatch: 1, Mmap: true})
 			if err == nil {
 				t.Errorf("%s: and llama.cpp loads it as if it could", j.Refused.Reason)
 			} else if f := wantFailure(t, err); !strings.Contains(f.Reason, "cannot be measured") && len(f.Stderr) == 0 && !strings.Contains(f.Reason, "decoder-only") {
@@ -88,11 +88,11 @@ func TestModelThatPools(t *testing.T) {
 // (src/models/cogvlm.cpp of ec98e2002 and of 0c1e57098) leaves out which tokens' logits are wanted, so that a batch
 // answers with those of its first token. That is what the check is for.
 func TestSelfCheckOfEveryArchitecture(t *testing.T) {
-	everyArchitecture(t, 0, func(t *testing.T, m *archs.Model, _ *Native, info runner.LoadInfo) {
+	everyArchitecture(t, 0, func(t *testing.T, m *archs.Model, _ *Native, info protocol.LoadInfo) {
 		c := info.SelfCheck
 		t.Logf("relative L2 %.1e of %d tokens", c.RelL2, c.Tokens)
-		if wrong := c.RelL2 > runner.SelfCheckBound; wrong != (m.Name() == "cogvlm") || c.Tokens != runner.SelfCheckTokens {
-			t.Errorf("relative L2 %.2g of %d tokens, the bound is %g", c.RelL2, c.Tokens, runner.SelfCheckBound)
+		if wrong := c.RelL2 > protocol.SelfCheckBound; wrong != (m.Name() == "cogvlm") || c.Tokens != protocol.SelfCheckTokens {
+			t.Errorf("relative L2 %.2g of %d tokens, the bound is %g", c.RelL2, c.Tokens, protocol.SelfCheckBound)
 		}
 	})
 }
@@ -102,7 +102,7 @@ func TestSelfCheckOfEveryArchitecture(t *testing.T) {
 // sequence alone (ggml_set_1d), plamo2's mixes the sequences of its Mamba layers up (ssm_states_all from kv_head * n_seqs
 // on). And a call at a depth is possible and, from the cache that the first one filled, repeatable to the token.
 func TestBatchesOfEveryArchitecture(t *testing.T) {
-	everyArchitecture(t, 3, func(t *testing.T, m *archs.Model, n *Native, info runner.LoadInfo) {
+	everyArchitecture(t, 3, func(t *testing.T, m *archs.Model, n *Native, info protocol.LoadInfo) {
 		c := info.BatchCheck
 		if m.Name() == "cogvlm" { // wrong already with one sequence, see TestSelfCheckOfEveryArchitecture
 			if c == nil || c.Skipped == "" {
@@ -111,7 +111,7 @@ func TestBatchesOfEveryArchitecture(t *testing.T) {
 		} else if wrong := m.Name() == "chameleon" || m.Name() == "plamo2"; c == nil || c.Sequences != 3 || wrong != (c.RelL2 > c.Bound) {
 			t.Errorf("%+v", c)
 		}
-		call := runner.CallSpec{PromptTokens: 5, Seed: 1, GenTokens: 4, Depth: 30, DepthSeed: 2}
+		call := protocol.CallSpec{PromptTokens: 5, Seed: 1, GenTokens: 4, Depth: 30, DepthSeed: 2}
 		var hash string
 		for range 2 {
 			s, err := n.Measure(call)
@@ -131,7 +131,7 @@ func TestBatchesOfEveryArchitecture(t *testing.T) {
 
 // everyArchitecture loads a model with random weights of each architecture that can be measured, for so many sequences
 // (0: one), and has it checked under the bound of dense ones, mixtures too, which is stricter.
-func everyArchitecture(t *testing.T, sequences int, test func(*testing.T, *archs.Model, *Native, runner.LoadInfo)) {
+func everyArchitecture(t *testing.T, sequences int, test func(*testing.T, *archs.Model, *Native, protocol.LoadInfo)) {
 	models := archs.Models(t)
 	build, err := native.Build()
 	if err != nil {
@@ -149,10 +149,10 @@ func everyArchitecture(t *testing.T, sequences int, test func(*testing.T, *archs
 			if j.Refused != nil {
 				t.Skip(j.Refused)
 			}
-			j.Load.Sequences, j.Load.SelfCheck = sequences, &runner.SelfCheckSpec{BudgetS: 60, Bound: runner.SelfCheckBound}
+			j.Load.Sequences, j.Load.SelfCheck = sequences, &protocol.SelfCheckSpec{BudgetS: 60, Bound: protocol.SelfCheckBound}
 			n := &Native{}
 			defer n.Close()
-			info, err := runner.LoadChecked(n, j.Load, nil)
+			info, err := protocol.LoadChecked(n, j.Load, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

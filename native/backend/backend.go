@@ -1,4 +1,4 @@
-// Package backend runs llmscale's calls on llama.cpp: it is the runner.Backend
+// Package backend runs llmscale's calls on llama.cpp: it is the protocol.Backend
 // of kind "native". It holds no cgo of its own and builds without llama.cpp;
 // loading then says what is missing.
 package backend
@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"llmscale/native"
-	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -35,12 +35,12 @@ type Native struct {
 	hot, idle time.Duration // untimed work and pause before each call
 }
 
-var _ runner.Backend = (*Native)(nil)
+var _ protocol.Backend = (*Native)(nil)
 
 // Load loads the model and creates its context, each timed on its own.
-func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ runner.LoadInfo, err error) {
+func (n *Native) Load(spec protocol.LoadSpec, progress func(share float64)) (_ protocol.LoadInfo, err error) {
 	if !native.Built {
-		return runner.LoadInfo{}, record.Failf(record.StatusWaived, "%v", native.ErrNotBuilt)
+		return protocol.LoadInfo{}, record.Failf(record.StatusWaived, "%v", native.ErrNotBuilt)
 	}
 	defer func() {
 		if err != nil {
@@ -55,11 +55,11 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	}
 	if spec.Device == config.DeviceCUDA {
 		if n.gpu, err = openAccelerator(spec); err != nil {
-			return runner.LoadInfo{}, err
+			return protocol.LoadInfo{}, err
 		}
 		params.GPU = true
 		if params.GPULayers, err = n.gpu.layers(spec, params, n.params); err != nil {
-			return runner.LoadInfo{}, failure(err)
+			return protocol.LoadInfo{}, failure(err)
 		}
 	}
 	if progress != nil {
@@ -67,39 +67,39 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 	}
 	start := time.Now()
 	if n.model, err = native.Load(spec.ModelFile, params); err != nil {
-		return runner.LoadInfo{}, failure(err)
+		return protocol.LoadInfo{}, failure(err)
 	}
 	loaded := time.Now()
 	if n.gpu != nil {
 		if n.gpu.loadedMiB, err = n.gpu.used(); err != nil {
-			return runner.LoadInfo{}, err
+			return protocol.LoadInfo{}, err
 		}
 	}
 	creating := time.Now()
 	if n.ctx, err = n.model.NewContext(n.params); err != nil {
-		return runner.LoadInfo{}, failure(err)
+		return protocol.LoadInfo{}, failure(err)
 	}
 	created := time.Now()
 	if n.gpu != nil {
 		if n.gpu.contextMiB, err = n.gpu.used(); err != nil {
-			return runner.LoadInfo{}, err
+			return protocol.LoadInfo{}, err
 		}
 		n.gpu.account(n.ctx)
 	}
 	account, err := n.account()
 	if err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	if err := spec.Expect.Check(spec.ModelFile, account); err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	n.vocab, n.positions, n.sequences = n.model.Info().NVocab, spec.Positions, spec.Batch()
 	n.hot, n.idle = time.Duration(spec.HotMS)*time.Millisecond, time.Duration(spec.IdleMS)*time.Millisecond
 	build, err := native.Build()
 	if err != nil {
-		return runner.LoadInfo{}, failure(err)
+		return protocol.LoadInfo{}, failure(err)
 	}
-	info := runner.LoadInfo{
+	info := protocol.LoadInfo{
 		ModelLoadMS:   ms(loaded.Sub(start).Nanoseconds()),
 		ContextInitMS: ms(created.Sub(creating).Nanoseconds()),
 		NCtx:          n.ctx.NCtx(),
@@ -110,25 +110,25 @@ func (n *Native) Load(spec runner.LoadSpec, progress func(share float64)) (_ run
 		info.GPU = n.gpu.GPU()
 	}
 	if info.Threads, err = n.threads(spec); err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	if info.SelfCheck, err = n.selfCheck(spec); err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	if info.BatchCheck, err = n.batchCheck(spec, info.SelfCheck); err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	return info, nil
 }
 
 // account is what llama.cpp says of the model and its context.
-func (n *Native) account() (*runner.Account, error) {
+func (n *Native) account() (*protocol.Account, error) {
 	m := n.model.Info()
 	c, err := n.ctx.Info()
 	if err != nil {
 		return nil, failure(err)
 	}
-	return &runner.Account{
+	return &protocol.Account{
 		Architecture: m.Architecture, Params: m.Params, Bytes: m.SizeBytes, Tensors: m.Tensors,
 		Layers: int64(m.NLayer), NCtxTrain: int64(m.NCtxTrain), NVocab: int64(m.NVocab),
 		HasEncoder: m.HasEncoder, HasDecoder: m.HasDecoder,
@@ -137,7 +137,7 @@ func (n *Native) account() (*runner.Account, error) {
 }
 
 // threads counts those that compute, and checks where they may run.
-func (n *Native) threads(spec runner.LoadSpec) (*runner.Threads, error) {
+func (n *Native) threads(spec protocol.LoadSpec) (*protocol.Threads, error) {
 	decode, err := n.ctx.Team(false)
 	if err != nil {
 		return nil, failure(err)
@@ -146,14 +146,14 @@ func (n *Native) threads(spec runner.LoadSpec) (*runner.Threads, error) {
 	if err != nil {
 		return nil, failure(err)
 	}
-	if err := errors.Join(runner.CheckAffinity("decode", spec.CPUAffinity, decode.Affinity), runner.CheckAffinity("prefill", spec.CPUAffinity, prefill.Affinity)); err != nil {
+	if err := errors.Join(protocol.CheckAffinity("decode", spec.CPUAffinity, decode.Affinity), protocol.CheckAffinity("prefill", spec.CPUAffinity, prefill.Affinity)); err != nil {
 		return nil, err
 	}
 	affinity := decode.Affinity
 	if prefill.Threads > decode.Threads {
 		affinity = prefill.Affinity
 	}
-	return &runner.Threads{Decode: decode.Threads, Prefill: prefill.Threads, CPUs: decode.CPUs, CPUsPrefill: prefill.CPUs, Affinity: runner.AffinityOf(affinity)}, nil
+	return &protocol.Threads{Decode: decode.Threads, Prefill: prefill.Threads, CPUs: decode.CPUs, CPUsPrefill: prefill.CPUs, Affinity: protocol.AffinityOf(affinity)}, nil
 }
 
 // failure keeps "did not fit" apart from other errors, and what llama.cpp said.
@@ -173,32 +173,32 @@ func failure(err error) error {
 // Measure makes the prompt, runs the call and turns nanoseconds into the record's
 // units. Logits that are not finite are an error: what computed them cannot be
 // trusted, however fast it was.
-func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
-	var out runner.Sample
+func (n *Native) Measure(call protocol.CallSpec) (protocol.Sample, error) {
+	var out protocol.Sample
 	prompts, err := n.prompts(call, &out.Measurement)
 	if err != nil {
-		return runner.Sample{}, err
+		return protocol.Sample{}, err
 	}
 	past, watch := n.past(call), machine.NewCallWatch()
 	m, err := n.ctx.MeasureCall(native.Call{
 		Prompts: prompts, Past: past, Gen: call.GenTokens, Canary: true,
-		Hot: n.hot, HotMost: runner.HotMost, Idle: n.idle,
+		Hot: n.hot, HotMost: protocol.HotMost, Idle: n.idle,
 	})
 	if err != nil {
-		return runner.Sample{}, failure(err)
+		return protocol.Sample{}, failure(err)
 	}
 	use := watch.Use()
 	if !m.LogitsFinite {
-		return runner.Sample{}, errNotFinite()
+		return protocol.Sample{}, errNotFinite()
 	}
 	if call.Prompt != nil {
 		pieces, err := n.pieces(m.OutputIDs[:call.GenTokens])
 		if err != nil {
-			return runner.Sample{}, err
+			return protocol.Sample{}, err
 		}
 		text := strings.Join(pieces, "")
 		out.OutputText = &text
-		if len(pieces) <= runner.MaxRecordedIDs {
+		if len(pieces) <= protocol.MaxRecordedIDs {
 			out.OutputPieces = pieces
 		}
 	}
@@ -223,8 +223,8 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 		out.PrefillColdMS = ptr(ms(m.PrefillColdNS))
 	}
 
-	out.PromptTokenIDs, out.OutputTokenIDs = runner.RecordedIDs(prompt, n.sequences), runner.RecordedIDs(m.OutputIDs, n.sequences)
-	out.PromptTokensHash, out.OutputTokensHash = ptr(runner.HashIDs(prompt)), ptr(runner.HashIDs(m.OutputIDs))
+	out.PromptTokenIDs, out.OutputTokenIDs = protocol.RecordedIDs(prompt, n.sequences), protocol.RecordedIDs(m.OutputIDs, n.sequences)
+	out.PromptTokensHash, out.OutputTokensHash = ptr(protocol.HashIDs(prompt)), ptr(protocol.HashIDs(m.OutputIDs))
 	out.LogitsFinite = &m.LogitsFinite
 	out.RSSPeakMiB = ptr(float64(m.RSSPeakBytes) / (1 << 20))
 	out.MajorFaults, out.MinorFaults = &m.MajorFaults, &m.MinorFaults
@@ -243,11 +243,11 @@ func (n *Native) Measure(call runner.CallSpec) (runner.Sample, error) {
 			n.gpu.place(n.model, n.params, prompts[0])
 		}
 		if err := n.gpu.note(&out, m); err != nil {
-			return runner.Sample{}, err
+			return protocol.Sample{}, err
 		}
 	}
 	if n.hot > 0 && out.PrefillColdMS == nil {
-		reason := fmt.Sprintf("the untimed prefill was broken off after %v", runner.HotMost)
+		reason := fmt.Sprintf("the untimed prefill was broken off after %v", protocol.HotMost)
 		if call.Depth > 0 {
 			reason += ", or came right after the cache was filled to depth"
 		}
@@ -276,13 +276,13 @@ func (n *Native) pieces(ids []int32) ([]string, error) {
 func (n *Native) draw(seed int64, tokens int) [][]int32 {
 	out := make([][]int32, n.sequences)
 	for s := range out {
-		out[s] = runner.DrawPrompt(runner.SequenceSeed(seed, s), tokens, n.vocab)
+		out[s] = protocol.DrawPrompt(protocol.SequenceSeed(seed, s), tokens, n.vocab)
 	}
 	return out
 }
 
 // past returns the ids that are in the cache before a call.
-func (n *Native) past(call runner.CallSpec) [][]int32 {
+func (n *Native) past(call protocol.CallSpec) [][]int32 {
 	if call.Depth == 0 {
 		return nil
 	}
@@ -293,7 +293,7 @@ func (n *Native) past(call runner.CallSpec) [][]int32 {
 }
 
 // prompts returns the token ids of each of the call's sequences and notes how they came about.
-func (n *Native) prompts(call runner.CallSpec, out *record.Measurement) ([][]int32, error) {
+func (n *Native) prompts(call protocol.CallSpec, out *record.Measurement) ([][]int32, error) {
 	if n.ctx == nil {
 		return nil, errors.New("native: a call before a load")
 	}

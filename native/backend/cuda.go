@@ -12,7 +12,7 @@ import (
 	"llmscale/cuda/driver"
 	"llmscale/cuda/telemetry"
 	"llmscale/internal/text"
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -79,7 +79,7 @@ func (c *card) look() {
 	}
 }
 
-func (c *card) GPU() *runner.GPU {
+func (c *card) GPU() *protocol.GPU {
 	f := c.gpu.Facts()
 	facts := map[string]any{"cuda": f}
 	if c.nvml != nil {
@@ -91,7 +91,7 @@ func (c *card) GPU() *runner.GPU {
 	} else {
 		facts["nvml_missing"] = c.noNVML.Error()
 	}
-	return &runner.GPU{Name: f.Name, UUID: f.UUID, Facts: facts}
+	return &protocol.GPU{Name: f.Name, UUID: f.UUID, Facts: facts}
 }
 
 func (c *card) Memory() (free, total int64, err error) { return c.gpu.MemInfo() }
@@ -116,14 +116,14 @@ const (
 	energyShortNS = int64(200 * time.Millisecond)
 )
 
-func (c *card) Windows(phases map[string][2]int64) map[string]runner.Window {
+func (c *card) Windows(phases map[string][2]int64) map[string]protocol.Window {
 	for _, p := range phases {
 		if behind := time.Duration(telemetry.Now() - p[1]); p[1]-p[0] > energyShortNS && behind < energyTick {
 			time.Sleep(energyTick - behind)
 		}
 	}
 	series := c.sampler.Series()
-	out := map[string]runner.Window{}
+	out := map[string]protocol.Window{}
 	for mode, p := range phases {
 		out[mode] = window(series, p[0], p[1])
 	}
@@ -131,9 +131,9 @@ func (c *card) Windows(phases map[string][2]int64) map[string]runner.Window {
 }
 
 // window is a summary of the sensors in the record's words.
-func window(series telemetry.Series, startNS, endNS int64) runner.Window {
+func window(series telemetry.Series, startNS, endNS int64) protocol.Window {
 	w := telemetry.Summarise(series, startNS, endNS)
-	out := runner.Window{
+	out := protocol.Window{
 		DeviceWindow: record.DeviceWindow{
 			TelemetrySamples: &w.SamplesInside, TelemetryReadUS: &series.Cost.MedianUS, VRAMPeakMiB: w.VRAMPeakMiB, PowerMeanW: w.PowerMeanW,
 			EnergyJ: w.EnergyJ, EnergyUncertaintyJ: w.EnergyUncertaintyJ,

@@ -9,15 +9,15 @@ import (
 
 	"llmscale/internal/text"
 	"llmscale/native"
-	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
 // device is the GPU around llama.cpp's work on it: its memory, its sensors, and
 // who else uses it. cuda.go has the one there is.
 type device interface {
-	GPU() *runner.GPU
+	GPU() *protocol.GPU
 	// Memory returns how much of the device's memory is free, and all of it, in bytes.
 	Memory() (free, total int64, err error)
 	// Reserve takes bytes of the device's memory for as long as the device is open.
@@ -26,7 +26,7 @@ type device interface {
 	Sample(every time.Duration) error
 	// Windows is what the sensors said during each mode's phase, which lasted from one
 	// reading of CLOCK_MONOTONIC to another, in ns.
-	Windows(phases map[string][2]int64) map[string]runner.Window
+	Windows(phases map[string][2]int64) map[string]protocol.Window
 	// Spoilt says who else has used the device since it was opened, one sentence for
 	// each program. unknown is why that cannot be told, or "".
 	Spoilt() (others []string, unknown string)
@@ -62,7 +62,7 @@ func Available() error {
 }
 
 // openAccelerator opens the GPU and makes it as small as the backend wants it.
-func openAccelerator(spec runner.LoadSpec) (*accelerator, error) {
+func openAccelerator(spec protocol.LoadSpec) (*accelerator, error) {
 	if err := Available(); err != nil {
 		return nil, record.Failf(record.StatusWaived, "device cuda: %v", err)
 	}
@@ -78,7 +78,7 @@ func openAccelerator(spec runner.LoadSpec) (*accelerator, error) {
 	return a, nil
 }
 
-func (a *accelerator) prepare(spec runner.LoadSpec) error {
+func (a *accelerator) prepare(spec protocol.LoadSpec) error {
 	if spec.VRAMLimitGiB > 0 {
 		_, total, err := a.Memory()
 		if err != nil {
@@ -121,7 +121,7 @@ func (a *accelerator) used() (*float64, error) {
 }
 
 // layers is the number of layers to load for what the config asks for.
-func (a *accelerator) layers(spec runner.LoadSpec, m native.ModelParams, c native.ContextParams) (int, error) {
+func (a *accelerator) layers(spec protocol.LoadSpec, m native.ModelParams, c native.ContextParams) (int, error) {
 	most := spec.Layers + 1 // the output head is one more
 	switch spec.GPULayers {
 	case config.AllLayers:
@@ -192,7 +192,7 @@ func (a *accelerator) place(model *native.Model, params native.ContextParams, pr
 }
 
 // note puts what is known of the device into a call's sample.
-func (a *accelerator) note(s *runner.Sample, m *native.Measurement) error {
+func (a *accelerator) note(s *protocol.Sample, m *native.Measurement) error {
 	s.Missing = maps.Clone(a.missing)
 	if m.Device == nil {
 		for _, field := range []string{"cuda_event_ms", "prefill_cuda_event_ms", "kv_decode_cuda_event_ms", "e2e_kv_cuda_event_ms", "host_gap_ms", "cuda_graph_captures"} {

@@ -15,6 +15,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -61,10 +62,10 @@ func planned(t *testing.T, path string) *runner.Plan {
 }
 
 // load loads what was planned, as a worker does.
-func load(t *testing.T, spec runner.LoadSpec) error {
+func load(t *testing.T, spec protocol.LoadSpec) error {
 	t.Helper()
 	n := &Native{}
-	_, err := runner.LoadChecked(n, spec, nil)
+	_, err := protocol.LoadChecked(n, spec, nil)
 	if closeErr := n.Close(); closeErr != nil {
 		t.Error(closeErr)
 	}

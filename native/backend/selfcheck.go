@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 )
 
 // selfCheckPrompts is how many prompts must give a wrong result before it is believed. Rounding may choose another expert
@@ -15,31 +15,31 @@ const selfCheckPrompts = 6
 
 // selfCheck has a prompt evaluated as a batch and token by token, before anything is timed. Where the results are too far
 // apart it tries others, and the nearest ones count. Nil where the spec asks for no check.
-func (n *Native) selfCheck(spec runner.LoadSpec) (*runner.SelfCheck, error) {
+func (n *Native) selfCheck(spec protocol.LoadSpec) (*protocol.SelfCheck, error) {
 	if spec.SelfCheck == nil {
 		return nil, nil
 	}
-	tokens := min(runner.SelfCheckTokens, spec.NCtx)
+	tokens := min(protocol.SelfCheckTokens, spec.NCtx)
 	if n.positions > 0 {
 		tokens = min(tokens, n.positions)
 	}
 	if tokens < 2 {
-		return &runner.SelfCheck{Skipped: "no self-check: the context has room for one token"}, nil
+		return &protocol.SelfCheck{Skipped: "no self-check: the context has room for one token"}, nil
 	}
 	budget := time.Duration(spec.SelfCheck.BudgetS * float64(time.Second))
-	var nearest *runner.SelfCheck
+	var nearest *protocol.SelfCheck
 	for seed := range int64(selfCheckPrompts) { // the same for all builds, so that they can be compared
-		c, err := n.ctx.SelfCheck(runner.DrawPrompt(seed, tokens, n.vocab), budget)
+		c, err := n.ctx.SelfCheck(protocol.DrawPrompt(seed, tokens, n.vocab), budget)
 		switch {
 		case err != nil:
 			return nil, failure(err)
 		case c.Tokens < 2:
-			return &runner.SelfCheck{Skipped: fmt.Sprintf("no self-check: one token took more than the %v that there were", budget)}, nil
+			return &protocol.SelfCheck{Skipped: fmt.Sprintf("no self-check: one token took more than the %v that there were", budget)}, nil
 		case !c.Finite:
 			return nil, errNotFinite()
 		}
 		if nearest == nil || c.RelL2 < nearest.RelL2 {
-			nearest = &runner.SelfCheck{RelL2: c.RelL2, Tokens: c.Tokens, SameToken: c.SameArgmax, Bound: spec.SelfCheck.Bound}
+			nearest = &protocol.SelfCheck{RelL2: c.RelL2, Tokens: c.Tokens, SameToken: c.SameArgmax, Bound: spec.SelfCheck.Bound}
 		}
 		if nearest.RelL2 <= nearest.Bound {
 			break
@@ -51,19 +51,19 @@ func (n *Native) selfCheck(spec runner.LoadSpec) (*runner.SelfCheck, error) {
 // batchCheck has sequences decoded together and alone. Where one of them comes out too far apart they try other texts, and
 // its nearest result counts. Nil where the spec asks for no check, or for one sequence; skipped where the self-check has
 // spoilt all calls already.
-func (n *Native) batchCheck(spec runner.LoadSpec, self *runner.SelfCheck) (*runner.BatchCheck, error) {
+func (n *Native) batchCheck(spec protocol.LoadSpec, self *protocol.SelfCheck) (*protocol.BatchCheck, error) {
 	if spec.SelfCheck == nil || n.sequences == 1 {
 		return nil, nil
 	}
 	if self.RelL2 > self.Bound {
-		return &runner.BatchCheck{Skipped: "no check of the batch: the self-check found wrong results"}, nil
+		return &protocol.BatchCheck{Skipped: "no check of the batch: the self-check found wrong results"}, nil
 	}
-	length := runner.BatchCheckPrompt + runner.BatchCheckSteps
+	length := protocol.BatchCheckPrompt + protocol.BatchCheckSteps
 	if room := spec.NCtx; room < length || n.positions > 0 && n.positions < length {
-		return &runner.BatchCheck{Skipped: fmt.Sprintf("no check of the batch: the context has no room for %d tokens", length)}, nil
+		return &protocol.BatchCheck{Skipped: fmt.Sprintf("no check of the batch: the context has no room for %d tokens", length)}, nil
 	}
 	budget := time.Duration(spec.SelfCheck.BudgetS * float64(time.Second))
-	out := &runner.BatchCheck{Bound: spec.SelfCheck.Bound}
+	out := &protocol.BatchCheck{Bound: spec.SelfCheck.Bound}
 	var (
 		nearest []float64 // of each sequence that is compared
 		most    = n.sequences
@@ -71,16 +71,16 @@ func (n *Native) batchCheck(spec runner.LoadSpec, self *runner.SelfCheck) (*runn
 	for try := range int64(selfCheckPrompts) {
 		texts := make([][]int32, n.sequences)
 		for s := range texts {
-			texts[s] = runner.DrawPrompt(runner.SequenceSeed(try, s), length, n.vocab)
+			texts[s] = protocol.DrawPrompt(protocol.SequenceSeed(try, s), length, n.vocab)
 		}
-		c, err := n.ctx.BatchCheck(texts, runner.BatchCheckPrompt, most, budget)
+		c, err := n.ctx.BatchCheck(texts, protocol.BatchCheckPrompt, most, budget)
 		switch {
 		case err != nil:
 			return nil, failure(err)
 		case !c.Finite:
 			return nil, errNotFinite()
 		case len(c.Sequences) == 0 && try == 0:
-			return &runner.BatchCheck{Skipped: fmt.Sprintf("no check of the batch: it would have taken more than the %v that there were", budget)}, nil
+			return &protocol.BatchCheck{Skipped: fmt.Sprintf("no check of the batch: it would have taken more than the %v that there were", budget)}, nil
 		}
 		if try == 0 {
 			nearest, out.Sequences = c.RelL2, len(c.Sequences)

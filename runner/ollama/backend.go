@@ -13,8 +13,8 @@ import (
 	"github.com/ollama/ollama/types/model"
 
 	"llmscale/internal/awake"
-	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -48,8 +48,8 @@ type Backend struct {
 	opts      Options
 	client    *Client
 	tokenizer Tokenizer // nil: none
-	spec      runner.LoadSpec
-	served    runner.OllamaSpec
+	spec      protocol.LoadSpec
+	served    protocol.OllamaSpec
 	server    record.OllamaServer
 	nCtx      int // of one sequence, as the server loaded it; 0: it does not tell
 	loadMS    float64
@@ -58,17 +58,17 @@ type Backend struct {
 	up        bool
 }
 
-var _ runner.Backend = (*Backend)(nil)
+var _ protocol.Backend = (*Backend)(nil)
 
 // New returns a backend. Nothing is sent before Load.
 func New(opts Options) *Backend { return &Backend{opts: opts} }
 
 // Load makes the server load the model afresh, with the spec's context, threads
 // and GPU layers. progress is not called: the API does not tell.
-func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ runner.LoadInfo, err error) {
+func (b *Backend) Load(spec protocol.LoadSpec, progress func(share float64)) (_ protocol.LoadInfo, err error) {
 	defer func() { err = failure(err) }()
 	if spec.Ollama == nil || spec.Ollama.Model == "" {
-		return runner.LoadInfo{}, errors.New("ollama: no model of a server to load")
+		return protocol.LoadInfo{}, errors.New("ollama: no model of a server to load")
 	}
 	b.spec, b.served, b.seen = spec, *spec.Ollama, nil
 	limits := b.opts.Limits
@@ -77,7 +77,7 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 		limits.Load, limits.Call = d, d
 	}
 	if b.client, err = NewClient(b.served.URL.Reveal(), limits); err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	defer func() {
 		if err != nil {
@@ -87,18 +87,18 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 	ctx, cancel := awake.WithTimeout(context.Background(), b.client.limits.Load) // of all that follows
 	defer cancel()
 	if err := b.describe(ctx); err != nil {
-		return runner.LoadInfo{}, gone(err)
+		return protocol.LoadInfo{}, gone(err)
 	}
 	if err := b.clear(ctx); err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	if b.opts.OpenTokenizer != nil {
 		if b.tokenizer, err = b.opts.OpenTokenizer(spec.ModelFile); err != nil {
-			return runner.LoadInfo{}, fmt.Errorf("ollama: the model's tokeniser: %w", err)
+			return protocol.LoadInfo{}, fmt.Errorf("ollama: the model's tokeniser: %w", err)
 		}
 		ids, err := b.tokenizer.Tokenize("")
 		if err != nil {
-			return runner.LoadInfo{}, fmt.Errorf("ollama: tokenise: %w", err)
+			return protocol.LoadInfo{}, fmt.Errorf("ollama: tokenise: %w", err)
 		}
 		b.bos = len(ids)
 	}
@@ -107,17 +107,17 @@ func (b *Backend) Load(spec runner.LoadSpec, progress func(share float64)) (_ ru
 	op := "load " + b.served.Model
 	a, err := b.client.Generate(ctx, op, b.request("", 0), b.client.limits.Load, 1)
 	if err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	if a.Final == nil {
-		return runner.LoadInfo{}, &Error{Op: op, Status: record.StatusError, Reason: "the server hung up without saying whether the model is loaded"}
+		return protocol.LoadInfo{}, &Error{Op: op, Status: record.StatusError, Reason: "the server hung up without saying whether the model is loaded"}
 	}
 	b.loadMS = ms(a.WallNS)
 	if err := b.observe(ctx); err != nil {
-		return runner.LoadInfo{}, err
+		return protocol.LoadInfo{}, err
 	}
 	server := b.server
-	return runner.LoadInfo{ModelLoadMS: b.loadMS, NCtx: b.nCtx, GPULayers: b.gpuLayers(), Ollama: &server}, nil
+	return protocol.LoadInfo{ModelLoadMS: b.loadMS, NCtx: b.nCtx, GPULayers: b.gpuLayers(), Ollama: &server}, nil
 }
 
 // describe asks what the model is, before anything is loaded.

@@ -10,12 +10,12 @@ import (
 	"time"
 
 	"llmscale/internal/address"
-	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
-var spec = runner.LoadSpec{NCtx: 256, Threads: 3, ThreadsBatch: 3, NBatch: 128, NUBatch: 128, Layers: 6, KVType: "f16", Mmap: true, Device: config.DeviceCPU}
+var spec = protocol.LoadSpec{NCtx: 256, Threads: 3, ThreadsBatch: 3, NBatch: 128, NUBatch: 128, Layers: 6, KVType: "f16", Mmap: true, Device: config.DeviceCPU}
 
 // setup is what the tests vary of a load.
 type setup struct {
@@ -39,9 +39,9 @@ func (f fakeTokenizer) EOSText() string                       { return f.eos }
 func (f fakeTokenizer) Close() error                          { return nil }
 
 // at is spec for a model of a server.
-func at(url, model string) runner.LoadSpec {
+func at(url, model string) protocol.LoadSpec {
 	s := spec
-	s.Ollama = &runner.OllamaSpec{URL: address.Address(url), Model: model}
+	s.Ollama = &protocol.OllamaSpec{URL: address.Address(url), Model: model}
 	return s
 }
 
@@ -58,7 +58,7 @@ func load(t *testing.T, url string, o setup) *Backend {
 }
 
 // reasons joins what spoilt a call.
-func reasons(s runner.Sample) string {
+func reasons(s protocol.Sample) string {
 	var all []string
 	for _, mode := range record.Modes {
 		all = append(all, s.Invalid[mode]...)
@@ -102,7 +102,7 @@ func TestLoadAndClose(t *testing.T) {
 	if f.loaded["m:latest"] != nil || f.loaded["other:1b"] == nil {
 		t.Errorf("loaded after Close: %v; want the other model alone", f.loaded)
 	}
-	if _, err := b.Measure(runner.CallSpec{PromptTokens: 4, GenTokens: 4}); err == nil {
+	if _, err := b.Measure(protocol.CallSpec{PromptTokens: 4, GenTokens: 4}); err == nil {
 		t.Error("a call after Close succeeded")
 	}
 }
@@ -165,7 +165,7 @@ func TestGPULayers(t *testing.T) {
 		want   int
 	}{{config.DeviceCPU, config.AllLayers, 0}, {config.DeviceCUDA, config.AllLayers, 7}, {config.DeviceCUDA, config.FitLayers, -1}, {config.DeviceCUDA, 4, 4}, {config.DeviceCUDA, 0, 0}} {
 		b := New(Options{})
-		b.spec = runner.LoadSpec{Device: c.device, GPULayers: c.native, Layers: 6}
+		b.spec = protocol.LoadSpec{Device: c.device, GPULayers: c.native, Layers: 6}
 		if got := b.gpuLayers(); got != c.want {
 			t.Errorf("%s, %d layers: num_gpu %d; want %d", c.device, c.native, got, c.want)
 		}
@@ -176,7 +176,7 @@ func TestMeasure(t *testing.T) {
 	f, url := newFake(t)
 	b := load(t, url, setup{tokenize: wordTokens(false)})
 	for i := range 3 {
-		s, err := b.Measure(runner.CallSpec{PromptTokens: 40, Seed: int64(i), GenTokens: 8})
+		s, err := b.Measure(protocol.CallSpec{PromptTokens: 40, Seed: int64(i), GenTokens: 8})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,7 +207,7 @@ func TestMeasure(t *testing.T) {
 // A prompt that the server has seen is flagged, by whatever shows it.
 func TestCachedPromptIsInvalid(t *testing.T) {
 	text := "one two three four five six seven eight nine ten"
-	call := runner.CallSpec{Prompt: &text, GenTokens: 4}
+	call := protocol.CallSpec{Prompt: &text, GenTokens: 4}
 	long := text + strings.Repeat(" more", 30)
 	for _, c := range []struct {
 		name     string
@@ -236,7 +236,7 @@ func TestCachedPromptIsInvalid(t *testing.T) {
 			f.tokens = c.tokens
 			b := load(t, url, setup{tokenize: c.tokenize})
 			if c.first != nil {
-				if _, err := b.Measure(runner.CallSpec{Prompt: c.first, GenTokens: 4}); err != nil {
+				if _, err := b.Measure(protocol.CallSpec{Prompt: c.first, GenTokens: 4}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -264,7 +264,7 @@ func TestCachedPromptIsInvalid(t *testing.T) {
 		f.tokens = func(s string) int { return 1 + len(strings.Fields(s)) }
 		b := load(t, url, setup{tokenize: wordTokens(true)})
 		for i := range 4 {
-			s, err := b.Measure(runner.CallSpec{PromptTokens: 64, Seed: int64(i), GenTokens: 2})
+			s, err := b.Measure(protocol.CallSpec{PromptTokens: 64, Seed: int64(i), GenTokens: 2})
 			if err != nil || len(s.Invalid) > 0 {
 				t.Fatalf("%v %q; want a clean call", err, s.Invalid)
 			}
@@ -302,7 +302,7 @@ func TestPromptIsDrawnAgain(t *testing.T) {
 			return ids, nil
 		}})
 		for i := range int64(2) {
-			s, err := b.Measure(runner.CallSpec{PromptTokens: 20, Seed: 2*seed + i, GenTokens: 2})
+			s, err := b.Measure(protocol.CallSpec{PromptTokens: 20, Seed: 2*seed + i, GenTokens: 2})
 			if err != nil || *s.Ollama.OllamaSeen != 0 || len(s.Invalid) > 0 {
 				t.Fatalf("seed %d, call %d: %v, %d tokens seen before, %q", seed, i, err, *s.Ollama.OllamaSeen, s.Invalid)
 			}
@@ -313,7 +313,7 @@ func TestPromptIsDrawnAgain(t *testing.T) {
 func TestEarlyStop(t *testing.T) {
 	f, url := newFake(t)
 	b := load(t, url, setup{tokenize: wordTokens(false)})
-	call := runner.CallSpec{PromptTokens: 30, GenTokens: 20}
+	call := protocol.CallSpec{PromptTokens: 30, GenTokens: 20}
 	slow := func(w http.ResponseWriter, _ *http.Request) { // 8 tokens, then EOS; tokens are 10 ms apart
 		for i := range 8 {
 			if i > 0 {
@@ -377,7 +377,7 @@ func TestPiecesThatAreNoTokens(t *testing.T) {
 	f.final = func(m map[string]any) {
 		m["done_reason"], m["eval_count"], m["eval_duration"] = "length", 9, 16_000_000
 	}
-	s, err := b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 8})
+	s, err := b.Measure(protocol.CallSpec{PromptTokens: 30, GenTokens: 8})
 	if err != nil || s.Ollama.OllamaInterTokenNS != nil || len(s.Ollama.OllamaPieceNS) != 7 || !strings.Contains(strings.Join(s.Ollama.OllamaNotes, ";"), "9 tokens arrived as 7 pieces") || s.TTFTMS == nil {
 		t.Errorf("%v, %+v; want no times between tokens", err, s.Ollama)
 	}
@@ -387,7 +387,7 @@ func TestRepeatLimit(t *testing.T) {
 	f, url := newFake(t)
 	b := load(t, url, setup{tokenize: wordTokens(false)})
 	f.generate = says(200, "application/x-ndjson", strings.Repeat(chunk, 31))
-	_, err := b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 64})
+	_, err := b.Measure(protocol.CallSpec{PromptTokens: 30, GenTokens: 64})
 	expect(t, "measure", err, record.StatusError, "repeats one token more than 30 times")
 }
 
@@ -395,7 +395,7 @@ func TestBanRepeats(t *testing.T) {
 	f, url := newFake(t)
 	f.tokens = func(s string) int { return len(strings.Fields(strings.ReplaceAll(s, "<|end|>", " <|end|>"))) }
 	b := load(t, url, setup{tokenize: wordTokens(false), ban: true, eos: "<|end|>"})
-	s, err := b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 32})
+	s, err := b.Measure(protocol.CallSpec{PromptTokens: 30, GenTokens: 32})
 	if err != nil || len(s.Invalid) > 0 || *s.Ollama.OllamaPromptTokens != 30 || s.PromptTokensHash != nil {
 		t.Errorf("%v, %q, %+v", err, s.Invalid, s.Ollama)
 	}
@@ -407,7 +407,7 @@ func TestBanRepeats(t *testing.T) {
 		t.Errorf("notes %q", s.Ollama.OllamaNotes)
 	}
 	// An answer that is too short to be cut is plain greedy text.
-	if s, err = b.Measure(runner.CallSpec{PromptTokens: 30, GenTokens: 20}); err != nil || len(s.Ollama.OllamaNotes) > 0 {
+	if s, err = b.Measure(protocol.CallSpec{PromptTokens: 30, GenTokens: 20}); err != nil || len(s.Ollama.OllamaNotes) > 0 {
 		t.Errorf("%v, notes %q", err, s.Ollama.OllamaNotes)
 	}
 	if o = f.options[len(f.options)-1]; strings.HasSuffix(f.prompts[1], "<|end|>") || o["presence_penalty"] != 0.0 {
@@ -422,10 +422,10 @@ func TestPromptsThatCannotBe(t *testing.T) {
 	_, url := newFake(t)
 	b := load(t, url, setup{})
 	empty := ""
-	if _, err := b.Measure(runner.CallSpec{Prompt: &empty, GenTokens: 4}); err == nil || !strings.Contains(err.Error(), "empty") {
+	if _, err := b.Measure(protocol.CallSpec{Prompt: &empty, GenTokens: 4}); err == nil || !strings.Contains(err.Error(), "empty") {
 		t.Errorf("empty prompt: %v", err)
 	}
-	if _, err := b.Measure(runner.CallSpec{PromptTokens: 8, GenTokens: 4}); err == nil || !strings.Contains(err.Error(), "needs the model's tokeniser") {
+	if _, err := b.Measure(protocol.CallSpec{PromptTokens: 8, GenTokens: 4}); err == nil || !strings.Contains(err.Error(), "needs the model's tokeniser") {
 		t.Errorf("no tokeniser: %v", err)
 	}
 }

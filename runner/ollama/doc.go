@@ -1,4 +1,4 @@
-// Package ollama measures a model through Ollama's HTTP API: the runner.Backend
+// Package ollama measures a model through Ollama's HTTP API: the protocol.Backend
 // of kind "ollama", which checks what the native backend says of the same weights.
 //
 // Its opinion: a server is a stranger. Every exchange with it is bounded in time

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"llmscale/internal/address"
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -137,7 +137,7 @@ func TestMisbehavingServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			hello := "hello"
-			_, err = b.Measure(runner.CallSpec{Prompt: &hello, GenTokens: 4})
+			_, err = b.Measure(protocol.CallSpec{Prompt: &hello, GenTokens: 4})
 			expect(t, "measure", err, c.status, reason)
 
 			b = New(Options{Limits: limits})
@@ -218,7 +218,7 @@ func TestStreamEndsBadly(t *testing.T) {
 			f.generate = c.handler
 			b := load(t, url, setup{})
 			hello := "hello"
-			s, err := b.Measure(runner.CallSpec{Prompt: &hello, GenTokens: 4})
+			s, err := b.Measure(protocol.CallSpec{Prompt: &hello, GenTokens: 4})
 			if c.status == "" {
 				if err != nil || s.PrefillMS == nil || *s.PrefillMS != 5e-6 {
 					t.Errorf("%+v, %v; want the figures of the final message", s, err)
@@ -232,7 +232,7 @@ func TestStreamEndsBadly(t *testing.T) {
 			// The backend is not spoilt: the sweep goes on.
 			f.generate = nil
 			again := "again"
-			if _, err := b.Measure(runner.CallSpec{Prompt: &again, GenTokens: 4}); err != nil {
+			if _, err := b.Measure(protocol.CallSpec{Prompt: &again, GenTokens: 4}); err != nil {
 				t.Errorf("the next call: %v", err)
 			}
 		})
@@ -246,7 +246,7 @@ func TestNoServer(t *testing.T) {
 	}
 	addr := "http://" + l.Addr().String()
 	l.Close()
-	_, _, err = Serve(context.Background(), runner.OllamaSpec{URL: address.Address(addr), Model: "m"}, "")
+	_, _, err = Serve(context.Background(), protocol.OllamaSpec{URL: address.Address(addr), Model: "m"}, "")
 	expect(t, "serve", err, record.StatusWaived, "no Ollama server at "+addr)
 	expect(t, "serve", err, record.StatusWaived, "ollama serve")
 	// A worker asks a server that was there when its job began.
@@ -254,7 +254,7 @@ func TestNoServer(t *testing.T) {
 	expect(t, "load", err, record.StatusError, "the server is gone: no Ollama server at "+addr)
 
 	// A name that does not resolve: reserved for that by RFC 2606.
-	_, _, err = Serve(context.Background(), runner.OllamaSpec{URL: "http://server.invalid", Model: "m"}, "")
+	_, _, err = Serve(context.Background(), protocol.OllamaSpec{URL: "http://server.invalid", Model: "m"}, "")
 	expect(t, "serve", err, record.StatusWaived, "no Ollama server at http://server.invalid")
 }
 
@@ -291,7 +291,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			for range 5 {
-				if _, err := b.Measure(runner.CallSpec{Prompt: &hello, GenTokens: 4}); err == nil {
+				if _, err := b.Measure(protocol.CallSpec{Prompt: &hello, GenTokens: 4}); err == nil {
 					t.Fatal("no error")
 				}
 			}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -74,17 +74,17 @@ const (
 // The latter holds no sampling, so it is decode_no_sampling_ms too. ttft_ms and
 // e2e_kv_ms are the client's clock, from before the request to the first and the
 // last token: e2e_gap_pct is then what HTTP, scheduling and sampling add.
-func (b *Backend) Measure(call runner.CallSpec) (_ runner.Sample, err error) {
+func (b *Backend) Measure(call protocol.CallSpec) (_ protocol.Sample, err error) {
 	defer func() { err = failure(err) }()
 	if b.client == nil || !b.up {
-		return runner.Sample{}, errors.New("ollama: a call before a load")
+		return protocol.Sample{}, errors.New("ollama: a call before a load")
 	}
 	// The first token comes from the prompt's logits; each decode step gives one more.
 	tokens := call.GenTokens + 1
-	var out runner.Sample
+	var out protocol.Sample
 	p, err := b.prompt(call, b.bans(tokens), &out)
 	if err != nil {
-		return runner.Sample{}, err
+		return protocol.Sample{}, err
 	}
 	// Whatever becomes of this call, the server may remember its prompt.
 	p.common, p.repeated = b.common(p), b.sameText(p)
@@ -92,10 +92,10 @@ func (b *Backend) Measure(call runner.CallSpec) (_ runner.Sample, err error) {
 	op := "generate with " + b.served.Model
 	a, err := b.client.Generate(context.Background(), op, b.request(p.text, tokens), b.client.limits.Call, tokens)
 	if err != nil {
-		return runner.Sample{}, gone(err)
+		return protocol.Sample{}, gone(err)
 	}
 	if err := complete(op, a, tokens); err != nil {
-		return runner.Sample{}, err
+		return protocol.Sample{}, err
 	}
 	t := timing{target: call.GenTokens}
 	t.fill(a)
@@ -179,7 +179,7 @@ func (t *timing) sent() int {
 }
 
 // judgePrompt compares what was evaluated with what was sent.
-func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
+func (b *Backend) judgePrompt(p prompt, t *timing, out *protocol.Sample) {
 	invalid := func(format string, args ...any) { out.Spoil(record.PrefillSpoilt, format, args...) }
 	n := t.promptEvalCount
 	if p.ids != nil {
@@ -219,7 +219,7 @@ func (b *Backend) judgePrompt(p prompt, t *timing, out *runner.Sample) {
 }
 
 // judgeAnswer handles answers that ended before the target.
-func (t *timing) judgeAnswer(out *runner.Sample) {
+func (t *timing) judgeAnswer(out *protocol.Sample) {
 	steps, target := t.evalCount-1, t.target
 	if steps > 0 {
 		t.stepMS = t.evalMS / float64(steps)
@@ -268,7 +268,7 @@ func line(gaps []int64) (intercept, slope float64, ok bool) {
 }
 
 // measurement maps the call to the fields that all backends share.
-func (t *timing) measurement(a *Answer, out *runner.Sample) {
+func (t *timing) measurement(a *Answer, out *protocol.Sample) {
 	steps := t.evalCount - 1
 	one := 1
 	out.BatchSize, out.GenTokensRaw = &one, &steps
@@ -328,7 +328,7 @@ const drawsMax = 16
 // prompt makes the call's text. Where repeats are banned, a drawn prompt ends in the
 // end-of-sequence token, if it has room for it: what stands in the prompt cannot be
 // sampled then, so that the answer does not end early.
-func (b *Backend) prompt(call runner.CallSpec, ban bool, out *runner.Sample) (prompt, error) {
+func (b *Backend) prompt(call protocol.CallSpec, ban bool, out *protocol.Sample) (prompt, error) {
 	if call.Prompt != nil {
 		if *call.Prompt == "" {
 			return prompt{}, errors.New("ollama: the prompt is empty, which the API takes for a request to load the model; want text")
@@ -377,7 +377,7 @@ func (b *Backend) prompt(call runner.CallSpec, ban bool, out *runner.Sample) (pr
 }
 
 // tokenize times it too: the server does the same within its wall time.
-func (b *Backend) tokenize(text string, out *runner.Sample) ([]int32, error) {
+func (b *Backend) tokenize(text string, out *protocol.Sample) ([]int32, error) {
 	start := time.Now()
 	ids, err := b.tokenizer.Tokenize(text)
 	out.TokenizeMS = ptr(ms(time.Since(start).Nanoseconds()))
@@ -386,9 +386,9 @@ func (b *Backend) tokenize(text string, out *runner.Sample) ([]int32, error) {
 
 // recordPrompt keeps the prompt's ids, unless the end-of-sequence token ends it, whose
 // id is not known here.
-func (b *Backend) recordPrompt(p prompt, out *runner.Sample) {
+func (b *Backend) recordPrompt(p prompt, out *protocol.Sample) {
 	if p.extra == 0 {
-		out.PromptTokenIDs, out.PromptTokensHash = runner.RecordedIDs(p.ids, 1), ptr(runner.HashIDs(p.ids))
+		out.PromptTokenIDs, out.PromptTokensHash = protocol.RecordedIDs(p.ids, 1), ptr(protocol.HashIDs(p.ids))
 	}
 }
 

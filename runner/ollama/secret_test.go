@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -33,7 +33,7 @@ func TestSecretsReachTheServer(t *testing.T) {
 	f, host := demanding(t)
 	b := load(t, "http://alice:s3%20same@"+host+"?key=t0ken", setup{})
 	prompt := "one two three"
-	m, err := b.Measure(runner.CallSpec{Prompt: &prompt, GenTokens: 3})
+	m, err := b.Measure(protocol.CallSpec{Prompt: &prompt, GenTokens: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

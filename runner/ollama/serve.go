@@ -5,13 +5,13 @@ import (
 	"errors"
 
 	"llmscale/internal/awake"
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 )
 
 // Serve is a runner.Serve: it imports file where spec names no model of the server's
 // own. release belongs to the coordinator, not to the worker that measures: a worker
 // may be killed, and then nobody else would take its model off the server.
-func Serve(ctx context.Context, spec runner.OllamaSpec, file string) (name string, release func() error, err error) {
+func Serve(ctx context.Context, spec protocol.OllamaSpec, file string) (name string, release func() error, err error) {
 	defer func() { err = failure(err) }()
 	c, err := NewClient(spec.URL.Reveal(), Limits{})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"llmscale/gguf/synth"
-	"llmscale/runner"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -28,8 +28,8 @@ func TestServerCachedPrompt(t *testing.T) {
 		}
 		return text
 	}
-	say := func(text string) (runner.Sample, *record.OllamaCall) {
-		return measured(t, b, runner.CallSpec{Prompt: &text, GenTokens: 2})
+	say := func(text string) (protocol.Sample, *record.OllamaCall) {
+		return measured(t, b, protocol.CallSpec{Prompt: &text, GenTokens: 2})
 	}
 	prompt := text(512, 1)
 	say(text(512, 100)) // the first call of a load takes longer, for other reasons
@@ -227,7 +227,7 @@ func TestServerGreedy(t *testing.T) {
 		if _, err := b.Load(s.spec(path, m, setUp{}), nil); err != nil {
 			t.Fatal(err)
 		}
-		sample, _ := measured(t, b, runner.CallSpec{Prompt: &text, GenTokens: 24})
+		sample, _ := measured(t, b, protocol.CallSpec{Prompt: &text, GenTokens: 24})
 		texts = append(texts, *sample.OutputText)
 	}
 	if texts[0] != texts[1] || texts[0] == "" {

@@ -13,8 +13,8 @@ import (
 
 	"llmscale/gguf/synth"
 	native "llmscale/native/backend"
-	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
@@ -102,13 +102,13 @@ type setUp struct {
 	eos  string
 }
 
-func (s *realServer) spec(path string, m *Imported, o setUp) runner.LoadSpec {
+func (s *realServer) spec(path string, m *Imported, o setUp) protocol.LoadSpec {
 	if o.nCtx == 0 {
 		o.nCtx = 1024
 	}
 	// One thread: more would wait for each other for ever where other programs use the cores.
-	return runner.LoadSpec{ModelFile: path, Device: config.DeviceCPU, NCtx: o.nCtx, Threads: 1, ThreadsBatch: 1, Layers: 4, NBatch: 512, NUBatch: 512,
-		KVType: "f16", Mmap: true, Ollama: &runner.OllamaSpec{Model: m.Name, SHA256: m.SHA256, BanRepeats: o.ban}}
+	return protocol.LoadSpec{ModelFile: path, Device: config.DeviceCPU, NCtx: o.nCtx, Threads: 1, ThreadsBatch: 1, Layers: 4, NBatch: 512, NUBatch: 512,
+		KVType: "f16", Mmap: true, Ollama: &protocol.OllamaSpec{Model: m.Name, SHA256: m.SHA256, BanRepeats: o.ban}}
 }
 
 // loaded is a backend with the file at path loaded, as a model that is deleted when
@@ -174,11 +174,11 @@ func (s *realServer) logged(offset int64) (lines []string, size int64) {
 	return lines, offset
 }
 
-func call(prompt, gen int, seed int64) runner.CallSpec {
-	return runner.CallSpec{PromptTokens: prompt, GenTokens: gen, Seed: seed}
+func call(prompt, gen int, seed int64) protocol.CallSpec {
+	return protocol.CallSpec{PromptTokens: prompt, GenTokens: gen, Seed: seed}
 }
 
-func measured(t *testing.T, b *Backend, c runner.CallSpec) (runner.Sample, *record.OllamaCall) {
+func measured(t *testing.T, b *Backend, c protocol.CallSpec) (protocol.Sample, *record.OllamaCall) {
 	t.Helper()
 	s, err := b.Measure(c)
 	if err != nil {
@@ -296,7 +296,7 @@ func TestServerLoad(t *testing.T) {
 
 func TestServerNoSuchModel(t *testing.T) {
 	askServer(t)
-	_, err := New(Options{}).Load(runner.LoadSpec{Device: config.DeviceCPU, NCtx: 256, Ollama: &runner.OllamaSpec{Model: "llmscale-no-such-model"}}, nil)
+	_, err := New(Options{}).Load(protocol.LoadSpec{Device: config.DeviceCPU, NCtx: 256, Ollama: &protocol.OllamaSpec{Model: "llmscale-no-such-model"}}, nil)
 	expect(t, "load", err, record.StatusError, `has no model "llmscale-no-such-model"`)
 }
 

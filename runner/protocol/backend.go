@@ -1,15 +1,19 @@
-// Package runner turns a config into measurements: it resolves models to files,
-// plans cells in a seeded random order, runs each (model, backend) pair in a
-// worker process of its own, and writes every record to disk before the next
-// call starts.
-//
-// The coordinator (this package's Run) never touches llama.cpp; a worker
-// (WorkerMain, the same binary) does, through the Backend interface. So a crash
-// in native code costs one cell, not the sweep.
-package runner
+// Package protocol is what coordinator and worker say to each other: what a
+// worker is asked to load and to measure, what it answers, and the Backend that
+// does the work.
+package protocol
 
 import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"llmscale/gguf"
 	"llmscale/internal/address"
+	"llmscale/runner/ceilings"
+	"llmscale/runner/config"
 	"llmscale/runner/files"
 	"llmscale/runner/record"
 )
@@ -149,3 +153,113 @@ type CallSpec struct {
 	Depth        int     `json:"depth,omitempty"` // random ids that are in the cache before, drawn from DepthSeed
 	DepthSeed    int64   `json:"depth_seed,omitempty"`
 }
+
+// Before a call of pace hot the worker computes its prefill untimed until hot has passed. HotMost is when it breaks off a
+// prefill that takes longer, so that a long prompt does not cost its time twice.
+const (
+	Hot     = 20 * time.Millisecond
+	HotMost = 200 * time.Millisecond
+)
+
+// ProbeSpec says of which device the ceilings are wanted.
+type ProbeSpec struct {
+	Device  string `json:"device"`    // config.DeviceCPU or config.DeviceCUDA
+	Threads int    `json:"n_threads"` // of a CPU: those that decode uses; 0 on a GPU
+	Quick   bool   `json:"quick"`     // a few seconds, as before a run
+}
+
+// String names the device as the manifest and messages do.
+func (s ProbeSpec) String() string {
+	switch {
+	case s.Device != config.DeviceCPU:
+		return s.Device
+	case s.Threads == 1:
+		return s.Device + ", 1 thread"
+	}
+	return s.Device + ", " + strconv.Itoa(s.Threads) + " threads"
+}
+
+// Prober measures a device's ceilings in this process. progress may be nil; share
+// is in [0, 1].
+type Prober func(spec ProbeSpec, progress func(share float64)) (ceilings.Device, error)
+
+// Build says what a program was built from: llmscale itself, and the runtime in it. The zero value is not known.
+type Build struct {
+	Version     string   `json:"version"`
+	Commit      string   `json:"commit"` // of llmscale
+	Modified    bool     `json:"modified"`
+	LlamaCommit string   `json:"llama_commit"` // "": there is no runtime in it
+	LlamaSource string   `json:"llama_source"`
+	Compiler    string   `json:"build_compiler"`
+	Flags       string   `json:"build_flags"`
+	CPUFeatures string   `json:"cpu_features"` // in use
+	CUDAToolkit string   `json:"cuda_toolkit,omitempty"`
+	Warnings    []string `json:"warnings,omitempty"` // why its figures are not to be trusted
+}
+
+// String is what tells builds apart, for people.
+func (b Build) String() string {
+	out := fmt.Sprintf("llama.cpp %s (%s), %s, %s", b.LlamaCommit, b.LlamaSource, b.Compiler, b.Flags)
+	if b.CUDAToolkit != "" {
+		out += ", CUDA " + b.CUDAToolkit
+	}
+	return out
+}
+
+// About says what this program is; with gpu also why models cannot run on a GPU with it, "" if they can.
+type About func(gpu bool) (build Build, noGPU string)
+
+// MemoryRules says how the build takes memory: by which rules, which types it repacks, and whether it copies for AMX. Of a
+// build that is not known the types are nil: those of this CPU.
+func (b Build) MemoryRules() (rules gguf.Rules, repack []gguf.Type, amx bool) {
+	rules = gguf.RulesOf(b.LlamaSource)
+	if b.CPUFeatures == "" {
+		return rules, nil, false
+	}
+	repack = []gguf.Type{}
+	if strings.Contains(b.CPUFeatures, "REPACK = 1") {
+		repack = append(repack, gguf.RepackTypes(rules)...)
+	}
+	return rules, repack, strings.Contains(b.CPUFeatures, "AMX_INT8 = 1")
+}
+
+// Identity is equal for two loads that are told the same.
+func (s *LoadSpec) Identity() string {
+	data, err := json.Marshal(s)
+	if err != nil { // strings and numbers
+		panic("runner: " + err.Error())
+	}
+	return string(data)
+}
+
+// Wrong says what is wrong with the results of a load, if anything is known to be.
+func (i *LoadInfo) Wrong() (out []string) {
+	for _, why := range []string{i.SelfCheck.Wrong(), i.BatchCheck.wrong()} {
+		if why != "" {
+			out = append(out, why)
+		}
+	}
+	return out
+}
+
+// Judge makes all modes of a call INVALID where the runtime that made it computes something else than it should.
+func (i *LoadInfo) Judge(m *Sample) {
+	for _, why := range i.Wrong() {
+		m.Spoil(record.WrongResults, "%s", why)
+	}
+	if s := i.SelfCheck; s != nil && s.Skipped != "" {
+		m.Miss("self_check_rel_l2", s.Skipped)
+		m.Miss("self_check_tokens", s.Skipped)
+	}
+	switch b := i.BatchCheck; {
+	case b != nil && b.Skipped != "":
+		m.Miss("batch_check_rel_l2", b.Skipped)
+		m.Miss("batch_check_sequences", b.Skipped)
+	case b != nil && b.FirstDifference == nil:
+		m.Miss("batch_first_difference", "no step chose another token")
+	}
+}
+
+// Tasker does in a worker process what is neither a load, a call nor a probe. Task and answer are the program's own. The
+// error may be a *Failure.
+type Tasker func(task json.RawMessage) (answer json.RawMessage, err error)
