@@ -35,7 +35,7 @@ var rooms = []struct {
 	{"gguf/...", "gguf/... internal/..."},
 	{"cuda/...", "cuda/... runner/ceilings internal/..."},
 	{"native", "gguf/... runner/ceilings internal/..."},
-	{"native/backend", "native cuda/... gguf/... runner/protocol runner/config runner/record runner/ceilings internal/..."},
+	{"native/backend", "native cuda/... gguf/... runner/protocol runner/machine runner/config runner/record runner/ceilings internal/..."},
 	{"runner/record", "internal/..."},
 	{"runner/ceilings", "internal/..."},
 	{"runner/machine", "internal/..."},
