@@ -32,6 +32,8 @@ var rooms = []struct {
 	{"analysis/gpucheck", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis", "analysis/q/... analysis/doc analysis/figure analysis/cells analysis/runs analysis/stats analysis/finding runner/record runner/ceilings internal/..."},
 
+	{"gguf", "internal/..."},
+	{"gguf/ledger", "gguf internal/..."},
 	{"gguf/...", "gguf/... internal/..."},
 	{"cuda/...", "cuda/... runner/ceilings internal/..."},
 	{"native", "gguf/... runner/ceilings internal/..."},
@@ -41,7 +43,7 @@ var rooms = []struct {
 	{"runner/machine", "internal/..."},
 	{"runner/config", "runner/record internal/..."},
 	{"runner/files", "runner/record internal/..."},
-	{"runner/protocol", "runner/files runner/config runner/record runner/ceilings gguf internal/..."},
+	{"runner/protocol", "runner/files runner/config runner/record runner/ceilings gguf gguf/ledger internal/..."},
 	{"runner/ollama", "runner/protocol runner/config runner/record internal/..."},
 	{"runner", "runner/files runner/protocol runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},
 	{"internal/...", "internal/..."},
@@ -162,6 +164,8 @@ func TestRoomsRules(t *testing.T) {
 		{"analysis/new", "llmscale/analysis/stats"},
 		{"analysis/report", "llmscale/analysis/cells/celltest"},
 		{"gguf", "llmscale/runner"},
+		{"gguf", "llmscale/gguf/ledger"},
+		{"gguf/ledger", "llmscale/gguf/synth"},
 		{"runner", "llmscale/native"},
 		{"runner", "C"},
 	} {

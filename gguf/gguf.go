@@ -1,9 +1,8 @@
-// Package gguf reads, describes and writes GGUF model files, versions 2 and 3, little endian.
+// Package gguf reads and writes GGUF model files, versions 2 and 3, little endian. Package ledger says what a file's
+// model is.
 //
-// It holds two opinions. A file is input from a stranger: every count, length and offset is checked against the
-// file's own length before it is believed, and what is refused is refused with the byte where it stands. And a
-// model is what its tensor table says, never what its file is called: [Describe] counts parameters and bytes from
-// the table.
+// A file is input from a stranger: every count, length and offset is checked against the file's own length before it
+// is believed, and what is refused is refused with the byte where it stands.
 //
 // Opening is lazy. [Open] walks header, metadata and tensor table, and keeps of each value only its place; arrays
 // and strings are decoded when asked for, so that the vocabulary of 200,000 entries costs a walk over its lengths

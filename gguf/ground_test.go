@@ -111,7 +111,7 @@ func newGround(t *testing.T) *ground {
 		t.Fatal(err)
 	}
 	g.walk()
-	if err := g.probe(g.file); err != nil {
+	if err := g.probe(t, g.file); err != nil {
 		t.Fatal(err)
 	}
 	return g
@@ -180,13 +180,13 @@ func (g *ground) walk() {
 	}
 }
 
-// probe is all that reads a file: the error of Open, of Describe, or of reading a value as what the valid file has.
-func (g *ground) probe(file []byte) error {
+// probe is all that reads a file: the error of Open, of Account, or of reading a value as what the valid file has.
+func (g *ground) probe(t *testing.T, file []byte) error {
 	f, err := readRaw(file)
 	if err != nil {
 		return err
 	}
-	if _, err := Describe(f); err != nil {
+	if _, err := Account(t, f); err != nil {
 		return err
 	}
 	for _, e := range g.entries {

@@ -28,7 +28,7 @@ func TestMutants(t *testing.T) {
 			names[name] = true
 			n++
 			t.Run(name, func(t *testing.T) {
-				err := g.probe(m.file)
+				err := g.probe(t, m.file)
 				if err == nil {
 					t.Fatal("no error")
 				}
@@ -302,7 +302,7 @@ func TestTruncated(t *testing.T) {
 				i := slices.IndexFunc(g.tensors, func(x Tensor) bool { return n < x.Offset+x.Size })
 				want = g.on(g.tensors[i].Name + "/offset")
 			}
-			err := g.probe(g.file[:n])
+			err := g.probe(t, g.file[:n])
 			if err == nil {
 				t.Fatal("no error")
 			}

@@ -14,6 +14,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/ledger"
 )
 
 // toy writes a model of nine tensors, the data of each filled with its number.
@@ -79,7 +80,7 @@ func TestOpenAnyPart(t *testing.T) {
 			path := filepath.Join(dir, "toy model.gguf")
 			toy(t, path)
 			whole := open(t, path)
-			d, err := gguf.Describe(whole)
+			d, err := ledger.Describe(whole)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +119,7 @@ func TestOpenAnyPart(t *testing.T) {
 						t.Errorf("tensor %s is not found", x.Name)
 					}
 				}
-				got, err := gguf.Describe(f)
+				got, err := ledger.Describe(f)
 				if err != nil || got.FileBytes != sum {
 					t.Fatal(got.FileBytes, err)
 				}

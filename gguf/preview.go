@@ -3,6 +3,8 @@ package gguf
 import (
 	"bytes"
 	"fmt"
+
+	"llmscale/internal/checked"
 )
 
 // Preview returns the File that Open would give after Create, the tensors' data and Finish, without writing
@@ -32,9 +34,9 @@ func Size(entries []Entry, specs []Spec) (int64, error) {
 
 // wholeBytes is the size of a file of which the header, with metadata and tensor table, takes head bytes.
 func wholeBytes(head int64, tensors []Tensor, align int64) int64 {
-	size, _ := alignUp(head, align)
+	size, _ := checked.AlignUp(head, align)
 	if n := len(tensors); n > 0 {
-		end, _ := alignUp(tensors[n-1].Size, align)
+		end, _ := checked.AlignUp(tensors[n-1].Size, align)
 		size += tensors[n-1].Offset + end
 	}
 	return size

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"llmscale/internal/checked"
 )
 
 // window is how many bytes the reader holds at once. Large enough that a vocabulary of 10 MB takes few calls,
@@ -427,7 +429,7 @@ func (c *cursor) tensor(f *File, i uint64) (place int64) {
 // would move the data of all.
 func (c *cursor) padding(f *File) {
 	c.what = subject{"the padding before the tensor data", -1, ""}
-	start, ok := alignUp(c.offset(), f.Alignment)
+	start, ok := checked.AlignUp(c.offset(), f.Alignment)
 	if !ok || c.err != nil {
 		return
 	}
@@ -447,7 +449,7 @@ func (c *cursor) layout(f *File, places []int64) {
 	if c.err != nil {
 		return
 	}
-	start, ok := alignUp(c.offset(), f.Alignment)
+	start, ok := checked.AlignUp(c.offset(), f.Alignment)
 	if !ok {
 		c.fail(c.offset(), "", "the start of the tensor data does not fit into 63 bits")
 		return

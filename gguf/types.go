@@ -2,8 +2,9 @@ package gguf
 
 import (
 	"fmt"
-	"math/bits"
 	"strings"
+
+	"llmscale/internal/checked"
 )
 
 // Type is the number by which a GGUF file names the storage type of a tensor (ggml's enum ggml_type).
@@ -164,7 +165,7 @@ func (t Type) RowBytes(n int64) (int64, error) {
 	if n < 0 || n%info.BlockSize != 0 {
 		return 0, fmt.Errorf("a row of %d elements is no multiple of the %d elements in a block of %s", n, info.BlockSize, info.Name)
 	}
-	size, ok := mul(n/info.BlockSize, info.BlockBytes)
+	size, ok := checked.Mul(n/info.BlockSize, info.BlockBytes)
 	if !ok {
 		return 0, fmt.Errorf("a row of %d elements of %s does not fit into 63 bits", n, info.Name)
 	}
@@ -188,29 +189,11 @@ func shapeSize(t Type, dims []int64) (elements, bytes int64, err error) {
 	elements = dims[0]
 	for _, d := range dims[1:] {
 		var ok, okBytes bool
-		elements, ok = mul(elements, d)
-		bytes, okBytes = mul(bytes, d)
+		elements, ok = checked.Mul(elements, d)
+		bytes, okBytes = checked.Mul(bytes, d)
 		if !ok || !okBytes {
 			return 0, 0, fmt.Errorf("shape %v of %s does not fit into 63 bits", dims, t)
 		}
 	}
 	return elements, bytes, nil
-}
-
-// mul multiplies two numbers that are not negative; false on overflow of an int64.
-func mul(a, b int64) (int64, bool) {
-	hi, lo := bits.Mul64(uint64(a), uint64(b))
-	if hi != 0 || lo > 1<<63-1 {
-		return 0, false
-	}
-	return int64(lo), true
-}
-
-// alignUp rounds n up to a multiple of align, a power of two; false on overflow of an int64.
-func alignUp(n, align int64) (int64, bool) {
-	up := uint64(n) + uint64(align) - 1
-	if up > 1<<63-1 {
-		return 0, false
-	}
-	return int64(up) &^ (align - 1), true
 }

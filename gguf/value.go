@@ -106,8 +106,8 @@ func (f *File) Int(key string) (int64, error) {
 	return v, nil
 }
 
-// within is Int of a key that must lie between two bounds; allowed names them for people.
-func (f *File) within(key string, least, most int64, allowed string) (int64, error) {
+// IntWithin is Int of a key that must lie between two bounds; allowed names them for people.
+func (f *File) IntWithin(key string, least, most int64, allowed string) (int64, error) {
 	n, err := f.Int(key)
 	if err == nil && (n < least || n > most) {
 		kv, _ := f.KV(key)
@@ -199,6 +199,20 @@ func (f *File) Ints(key string) ([]int64, error) {
 		return nil, err
 	}
 	return decode(f, kv, "array of integers", intValue)
+}
+
+// IntsOrBools is Ints that takes bools too, as 0 and 1.
+func (f *File) IntsOrBools(key string) ([]int64, error) {
+	kv, err := f.lookup(key)
+	if err != nil {
+		return nil, err
+	}
+	return decode(f, kv, "integers or bools", func(t ValueType, u uint64) (int64, bool) {
+		if t == Bool {
+			return int64(u), true
+		}
+		return intValue(t, u)
+	})
 }
 
 // Floats decodes an array of numbers of any type. A single number gives a slice of one.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/internal/checked"
 	"llmscale/internal/durable"
 )
 
@@ -132,7 +133,7 @@ func plan(entries []Entry, specs []Spec) ([]Tensor, int64, error) {
 		if t.Elements, t.Size, err = shapeSize(s.Type, s.Dims); err != nil {
 			return nil, 0, fmt.Errorf("tensor %q: %w", s.Name, err)
 		}
-		end, ok := alignUp(t.Size, align)
+		end, ok := checked.AlignUp(t.Size, align)
 		if !ok || end > 1<<61-offset {
 			return nil, 0, fmt.Errorf("tensor %q: the file would be larger than 2^61 bytes", s.Name)
 		}
@@ -151,7 +152,7 @@ func (w *Writer) header(entries []Entry) error {
 	if err := buf.Flush(); err != nil {
 		return err
 	}
-	start, _ := alignUp(w.pos, w.align)
+	start, _ := checked.AlignUp(w.pos, w.align)
 	if err := w.padTo(start); err != nil {
 		return err
 	}
@@ -315,7 +316,7 @@ func (w *Writer) Finish() error {
 		return fmt.Errorf("gguf: writing %s: tensor %q and %d after it have no data", w.path, w.tensors[w.next].Name, len(w.tensors)-w.next-1)
 	}
 	// ggml's own writer pads the last tensor too, and its readers may map whole padded blocks.
-	if end, ok := alignUp(w.pos, w.align); ok && w.next > 0 {
+	if end, ok := checked.AlignUp(w.pos, w.align); ok && w.next > 0 {
 		if err := w.padTo(end); err != nil {
 			return w.failed(err)
 		}

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/gguf"
 	"llmscale/gguf/archs"
+	"llmscale/gguf/ledger"
 )
 
 // account asks llama.cpp for its own figures of the model at path; unless decode, for those alone that it has after a
@@ -56,7 +56,7 @@ func account(m *archs.Model, path string, decode bool) (archs.Account, error) {
 	}
 	a.Memory = made.Memory
 	if a.Refused = d.DecodeRefusal(); a.Refused != "" {
-		if made.Memory != gguf.MemoryNone && (made.Causal == nil || *made.Causal) {
+		if made.Memory != ledger.MemoryNone && (made.Causal == nil || *made.Causal) {
 			err = errors.New("llama.cpp would decode what the description refuses: " + a.Refused)
 		}
 		return a, err

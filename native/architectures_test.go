@@ -15,6 +15,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/archs"
+	"llmscale/gguf/ledger"
 )
 
 var updateAccounts = flag.Bool("update-accounts", false, "write the accounts of gguf/archs anew, those of the llama.cpp that is built in")
@@ -27,7 +28,7 @@ func TestArchitectures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := gguf.RulesOf(build.LlamaSource)
+	rules := ledger.RulesOf(build.LlamaSource)
 	amx := strings.Contains(build.SystemInfo, "AMX_INT8 = 1")
 	if *updateAccounts && (build.LlamaSource == "checkout" || amx) {
 		t.Fatal("kept is what the newest package and Ollama's llama.cpp tell, on a CPU without AMX")
@@ -136,7 +137,7 @@ func TestArchitecturesRepacked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts := archs.Told(t, gguf.RulesOf(build.LlamaSource))
+	accounts := archs.Told(t, ledger.RulesOf(build.LlamaSource))
 	for _, m := range models {
 		if accounts[m.Name()].Refused != "" {
 			continue
@@ -159,7 +160,7 @@ func TestArchitecturesRepacked(t *testing.T) {
 			}
 			t.Cleanup(func() { loaded.Close() }) // after the context's
 			got := accounted(t, newContext(t, loaded, ContextParams{NCtx: archs.Context, NUBatch: archs.UBatch, Threads: 1}))
-			want, err := d.Memory(gguf.MemoryOptions{Context: archs.Context, UBatch: archs.UBatch, Rules: gguf.RulesOf(build.LlamaSource)})
+			want, err := d.Memory(ledger.MemoryOptions{Context: archs.Context, UBatch: archs.UBatch, Rules: ledger.RulesOf(build.LlamaSource)})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,7 +16,7 @@ import (
 	"time"
 	"unsafe"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 // Context is a KV cache and the threads that compute on it. Its methods run one
@@ -132,7 +132,7 @@ func (c *Context) Info() (ContextInfo, error) {
 		b := v != 0
 		return &b
 	}
-	kinds := map[C.int32_t]string{C.LS_MEMORY_NONE: gguf.MemoryNone, C.LS_MEMORY_KV: gguf.MemoryKV, C.LS_MEMORY_RECURRENT: gguf.MemoryRecurrent, C.LS_MEMORY_HYBRID: gguf.MemoryHybrid}
+	kinds := map[C.int32_t]string{C.LS_MEMORY_NONE: ledger.MemoryNone, C.LS_MEMORY_KV: ledger.MemoryKV, C.LS_MEMORY_RECURRENT: ledger.MemoryRecurrent, C.LS_MEMORY_HYBRID: ledger.MemoryHybrid}
 	return ContextInfo{kinds[info.memory], told(info.causal), told(info.logits), int(info.pooling)}, nil
 }
 

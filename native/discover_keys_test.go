@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"llmscale/gguf"
 	"llmscale/gguf/archs"
+	"llmscale/gguf/ledger"
 )
 
 // baseKeys are the metadata that every model begins with. Widths are unlike each other, lest one is taken for another.
@@ -91,7 +91,7 @@ var variants = map[string][]string{
 
 // madeBy has the models that llama.cpp of one version alone loads, by which TestDiscover makes them: the last norm of
 // LFM 2 has another name in each, and solar is not known any more.
-var madeBy = map[string]gguf.Rules{"lfm2": gguf.Ollama, "lfm2 2026": gguf.Newest, "lfm2moe": gguf.Ollama, "lfm2moe 2026": gguf.Newest, "solar": gguf.Ollama, "solar skips": gguf.Ollama}
+var madeBy = map[string]ledger.Rules{"lfm2": ledger.Ollama, "lfm2 2026": ledger.Newest, "lfm2moe": ledger.Ollama, "lfm2moe 2026": ledger.Newest, "solar": ledger.Ollama, "solar skips": ledger.Ollama}
 
 const (
 	hybridKeys = "+blk.%.attn_qkv.weight +blk.%.attn_gate.weight block_count=4 ssm.conv_kernel=4 ssm.inner_size=64 ssm.state_size=16 ssm.time_step_rank=4 ssm.group_count=2"

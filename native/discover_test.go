@@ -14,6 +14,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/archs"
+	"llmscale/gguf/ledger"
 )
 
 var discover = flag.String("discover", "", "write gguf/archs/models.txt anew for the architectures that match this regular expression")
@@ -40,7 +41,7 @@ func TestDiscover(t *testing.T) {
 	}
 	ours := func(m *archs.Model) bool {
 		by, ok := madeBy[m.Name()]
-		return wanted.MatchString(m.Arch) && slices.Contains(source.names, m.Arch) && (!ok || by == gguf.RulesOf(build.LlamaSource))
+		return wanted.MatchString(m.Arch) && slices.Contains(source.names, m.Arch) && (!ok || by == ledger.RulesOf(build.LlamaSource))
 	}
 	models := archs.Models(t)
 	models = slices.DeleteFunc(models, func(m archs.Model) bool { return ours(&m) })

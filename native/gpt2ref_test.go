@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 // gpt2 is an independent GPT-2 in float64 and plain loops, written from the
@@ -31,7 +32,7 @@ func loadGPT2(t testing.TB, path string) *gpt2 {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	d, err := gguf.Describe(f)
+	d, err := ledger.Describe(f)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/ledger"
 )
 
 // TestLabels holds the table of general.file_type against the names that llama.cpp has for its numbers.
@@ -29,7 +30,7 @@ func TestLabels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		label, err := f.Label()
+		label, err := ledger.LabelOf(f)
 		f.Close()
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +48,7 @@ func TestLabels(t *testing.T) {
 			if name != "unknown," {
 				t.Errorf("%d: llama.cpp says %q, the table nothing", n, says)
 			}
-		case name == "unknown," && n > 38 && gguf.RulesOf(build.LlamaSource) == gguf.Ollama: // which is older than they are
+		case name == "unknown," && n > 38 && ledger.RulesOf(build.LlamaSource) == ledger.Ollama: // which is older than they are
 		case label.Name != name:
 			t.Errorf("%d: llama.cpp says %q, the table %s", n, says, label.Name)
 		default:

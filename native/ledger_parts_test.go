@@ -10,6 +10,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 )
 
@@ -72,7 +73,7 @@ func TestLedgerOfModelsInParts(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer m.Close()
-					o := loadOptions{gguf.MemoryOptions{Context: 512, UBatch: 128, NoMmap: !mmap}}
+					o := loadOptions{ledger.MemoryOptions{Context: 512, UBatch: 128, NoMmap: !mmap}}
 					dev.hold(t, m, &d, o)
 					measured, err := newContext(t, m, o.context()).Measure([]int32{7, 300, 12, 99, 1}, 8)
 					if err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 )
 
@@ -52,14 +53,14 @@ func accounted(t testing.TB, c *Context) figures {
 	return f
 }
 
-func describe(t testing.TB, path string) gguf.Description {
+func describe(t testing.TB, path string) ledger.Description {
 	t.Helper()
 	f, err := gguf.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	d, err := gguf.Describe(f)
+	d, err := ledger.Describe(f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func describe(t testing.TB, path string) gguf.Description {
 
 // loadOptions is how a model is loaded, as the ledger is asked and as llama.cpp is told.
 type loadOptions struct {
-	gguf.MemoryOptions
+	ledger.MemoryOptions
 }
 
 func (o loadOptions) context() ContextParams {
@@ -86,13 +87,13 @@ type deviation struct {
 }
 
 // hold creates the context and compares. It says by how much the ledger was off.
-func (dev *deviation) hold(t *testing.T, m *Model, d *gguf.Description, o loadOptions) {
+func (dev *deviation) hold(t *testing.T, m *Model, d *ledger.Description, o loadOptions) {
 	t.Helper()
 	build, err := Build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Rules = gguf.RulesOf(build.LlamaSource)
+	o.Rules = ledger.RulesOf(build.LlamaSource)
 	c, err := m.NewContext(o.context())
 	if err != nil {
 		t.Fatalf("%+v: %v", o, err)
@@ -115,15 +116,15 @@ func (dev *deviation) hold(t *testing.T, m *Model, d *gguf.Description, o loadOp
 	if want.KV != got.context {
 		t.Errorf("%+v: a cache of %d bytes, the ledger says %d", o, got.context, want.KV)
 	}
-	ledger := want.Total - want.Output // which llama.cpp leaves out of its account
-	off := func(ledger, real int64) float64 { return math.Abs(float64(ledger-real)) / float64(real) }
-	dev.compute, dev.whole, dev.cases = max(dev.compute, off(want.Compute, got.compute)), max(dev.whole, off(ledger, got.sum())), dev.cases+1
-	if o.Rules == gguf.Ollama {
+	whole := want.Total - want.Output // which llama.cpp leaves out of its account
+	off := func(ours, real int64) float64 { return math.Abs(float64(ours-real)) / float64(real) }
+	dev.compute, dev.whole, dev.cases = max(dev.compute, off(want.Compute, got.compute)), max(dev.whole, off(whole, got.sum())), dev.cases+1
+	if o.Rules == ledger.Ollama {
 		if want.Compute != got.compute {
 			t.Errorf("%+v: a compute buffer of %d bytes, the ledger says %d", o, got.compute, want.Compute)
 		}
-	} else if off(ledger, got.sum()) > toleranceShare && math.Abs(float64(ledger-got.sum())) > toleranceBytes {
-		t.Errorf("%+v: %+v, together %d bytes; the ledger says %d", o, got, got.sum(), ledger)
+	} else if off(whole, got.sum()) > toleranceShare && math.Abs(float64(whole-got.sum())) > toleranceBytes {
+		t.Errorf("%+v: %+v, together %d bytes; the ledger says %d", o, got, got.sum(), whole)
 	}
 }
 
@@ -152,7 +153,7 @@ func phantom(t testing.TB, name string, f *gguf.File) string {
 }
 
 // holdPhantom has llama.cpp reckon a model under all of a grid's options.
-func holdPhantom(t *testing.T, name string, f *gguf.File, grid func(*gguf.Description) []loadOptions) {
+func holdPhantom(t *testing.T, name string, f *gguf.File, grid func(*ledger.Description) []loadOptions) {
 	t.Helper()
 	path := phantom(t, name, f)
 	m, err := Load(path, ModelParams{NoAlloc: true})
@@ -169,7 +170,7 @@ func holdPhantom(t *testing.T, name string, f *gguf.File, grid func(*gguf.Descri
 }
 
 // loadOptionsGrid is what a model is reckoned under: contexts, micro-batches, flash attention, cache types, windows.
-func loadOptionsGrid(d *gguf.Description) []loadOptions {
+func loadOptionsGrid(d *ledger.Description) []loadOptions {
 	var grid []loadOptions
 	for _, ctx := range []int64{300, 4096, 32768} {
 		for _, ubatch := range []int64{64, 512, 2048} {
@@ -179,7 +180,7 @@ func loadOptionsGrid(d *gguf.Description) []loadOptions {
 						if !flash && kv == "q8_0" || window && (d.Window == 0 || kv == "f32") {
 							continue // llama.cpp refuses the first; the others add nothing
 						}
-						grid = append(grid, loadOptions{gguf.MemoryOptions{Context: ctx, UBatch: ubatch, TypeK: kv, TypeV: kv, NoFlashAttention: !flash, WindowCache: window, NoMmap: true}})
+						grid = append(grid, loadOptions{ledger.MemoryOptions{Context: ctx, UBatch: ubatch, TypeK: kv, TypeV: kv, NoFlashAttention: !flash, WindowCache: window, NoMmap: true}})
 					}
 				}
 			}
@@ -189,7 +190,7 @@ func loadOptionsGrid(d *gguf.Description) []loadOptions {
 }
 
 // batchGrid is loads for several sequences.
-func batchGrid(*gguf.Description) []loadOptions {
+func batchGrid(*ledger.Description) []loadOptions {
 	var grid []loadOptions
 	for _, sequences := range []int64{2, 3, 8, 32} {
 		for _, ctx := range []int64{300, 4096} {
@@ -199,7 +200,7 @@ func batchGrid(*gguf.Description) []loadOptions {
 						if !flash && kv == "q8_0" || window && kv != "f16" {
 							continue
 						}
-						grid = append(grid, loadOptions{gguf.MemoryOptions{Context: ctx, Sequences: sequences, UBatch: 512, TypeK: kv, TypeV: kv, NoFlashAttention: !flash, WindowCache: window, NoMmap: true}})
+						grid = append(grid, loadOptions{ledger.MemoryOptions{Context: ctx, Sequences: sequences, UBatch: 512, TypeK: kv, TypeV: kv, NoFlashAttention: !flash, WindowCache: window, NoMmap: true}})
 					}
 				}
 			}
@@ -243,7 +244,7 @@ func TestLedgerOfBatchesThatRan(t *testing.T) {
 					t.Fatal(err)
 				}
 				d := describe(t, path)
-				want, err := d.Memory(gguf.MemoryOptions{Context: 256, Sequences: int64(sequences), Batch: 128, UBatch: 64, Rules: gguf.RulesOf(build.LlamaSource)})
+				want, err := d.Memory(ledger.MemoryOptions{Context: 256, Sequences: int64(sequences), Batch: 128, UBatch: 64, Rules: ledger.RulesOf(build.LlamaSource)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -323,7 +324,7 @@ func TestLedgerOfLoadedModels(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					o := loadOptions{gguf.MemoryOptions{Context: 512, UBatch: 128, NoMmap: !mmap}}
+					o := loadOptions{ledger.MemoryOptions{Context: 512, UBatch: 128, NoMmap: !mmap}}
 					dev.hold(t, m, &d, o)
 					p := o.context()
 					c, err := m.NewContext(p)

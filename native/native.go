@@ -87,7 +87,7 @@ type ModelInfo struct {
 
 // ContextInfo holds what llama.cpp says about a context that was made: what it keeps of the past, and what it answers.
 type ContextInfo struct {
-	Memory  string // gguf.MemoryNone, ...
+	Memory  string // ledger.MemoryNone, ...
 	Causal  *bool  // a token sees those before it alone; nil: llama.cpp does not tell
 	Logits  *bool  // of a next token are what it answers with; nil: llama.cpp does not tell
 	Pooling int    // how embeddings are made of tokens; 0: the model is for text, not for embeddings

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 )
 
@@ -207,7 +208,7 @@ func TestEveryPreset(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer f.Close()
-				d, err := gguf.Describe(f)
+				d, err := ledger.Describe(f)
 				if err != nil {
 					t.Fatal(err)
 				}

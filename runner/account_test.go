@@ -8,6 +8,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
@@ -18,7 +19,7 @@ func decoder() protocol.Account {
 	yes := true
 	return protocol.Account{
 		Architecture: "llama", Params: 1000, Bytes: 2000, Tensors: 30, Layers: 3, NCtxTrain: 512, NVocab: 99,
-		HasDecoder: true, Memory: gguf.MemoryKV, Causal: &yes, Logits: &yes,
+		HasDecoder: true, Memory: ledger.MemoryKV, Causal: &yes, Logits: &yes,
 	}
 }
 
@@ -30,8 +31,8 @@ func TestAccountRefusal(t *testing.T) {
 		want   string // "": none
 	}{
 		{"a decoder", func(*protocol.Account) {}, ""},
-		{"a recurrent one", func(a *protocol.Account) { a.Memory = gguf.MemoryRecurrent }, ""},
-		{"a hybrid", func(a *protocol.Account) { a.Memory = gguf.MemoryHybrid }, ""},
+		{"a recurrent one", func(a *protocol.Account) { a.Memory = ledger.MemoryRecurrent }, ""},
+		{"a hybrid", func(a *protocol.Account) { a.Memory = ledger.MemoryHybrid }, ""},
 		{"a runtime that does not tell", func(a *protocol.Account) { a.Causal, a.Logits = nil, nil }, ""},
 		{"an encoder too", func(a *protocol.Account) { a.HasEncoder = true }, "it has an encoder"},
 		{"an encoder alone", func(a *protocol.Account) { a.HasDecoder = false }, "it has no decoder"},
@@ -55,7 +56,7 @@ func TestAccountRefusal(t *testing.T) {
 
 // Each difference is told with both sides; what the two count differently for a reason is none.
 func TestExpectCheck(t *testing.T) {
-	plan := protocol.Expect{Architecture: "llama", Params: 990, RopeParams: 10, Bytes: 2000, Tensors: 30, Layers: 3, NCtxTrain: 512, NVocab: 99, Memory: gguf.MemoryKV}
+	plan := protocol.Expect{Architecture: "llama", Params: 990, RopeParams: 10, Bytes: 2000, Tensors: 30, Layers: 3, NCtxTrain: 512, NVocab: 99, Memory: ledger.MemoryKV}
 	for _, c := range []struct {
 		name   string
 		expect func(e *protocol.Expect)
@@ -71,7 +72,7 @@ func TestExpectCheck(t *testing.T) {
 		{name: "tensors not told", told: func(a *protocol.Account) { a.Tensors = -1 }},
 		{name: "layers, context and vocabulary", told: func(a *protocol.Account) { a.Layers, a.NCtxTrain, a.NVocab = 4, 511, 100 },
 			want: []string{"layers 3, llama.cpp has 4", "trained context 512, llama.cpp has 511", "vocabulary 99, llama.cpp has 100"}},
-		{name: "another memory", told: func(a *protocol.Account) { a.Memory = gguf.MemoryHybrid }, want: []string{"memory kv, llama.cpp has hybrid"}},
+		{name: "another memory", told: func(a *protocol.Account) { a.Memory = ledger.MemoryHybrid }, want: []string{"memory kv, llama.cpp has hybrid"}},
 		{name: "prediction layers left out", expect: func(e *protocol.Expect) { e.Unused = 7 }, told: func(a *protocol.Account) { a.Tensors = 23 }},
 		{name: "prediction layers there", expect: func(e *protocol.Expect) { e.Unused = 7 }},
 		{name: "some of them there", expect: func(e *protocol.Expect) { e.Unused = 7 }, told: func(a *protocol.Account) { a.Tensors = 25 }, want: []string{"tensors in use 23, llama.cpp has 25"}},
@@ -117,7 +118,7 @@ func TestExpectOfAFile(t *testing.T) {
 		return m.Expect
 	}
 	whole := expected(path)
-	if whole.RopeParams == 0 || whole.Unused != 0 || whole.Layers != 3 || whole.NVocab != 4096 || whole.Memory != gguf.MemoryKV {
+	if whole.RopeParams == 0 || whole.Unused != 0 || whole.Layers != 3 || whole.NVocab != 4096 || whole.Memory != ledger.MemoryKV {
 		t.Errorf("expected is %+v", whole)
 	}
 	perLayer := 0
@@ -140,14 +141,14 @@ func TestExpectOfAFile(t *testing.T) {
 	mixed := expected(gguftest.Alter(t, path, func(_ map[string]any, specs []gguf.Spec) []gguf.Spec {
 		return append(specs, gguf.Spec{Name: "blk.1.ssm_in.weight", Type: gguf.F32, Dims: []int64{8, 8}})
 	}))
-	if mixed.Memory != gguf.MemoryHybrid {
+	if mixed.Memory != ledger.MemoryHybrid {
 		t.Errorf("with a recurrent layer the memory is %q", mixed.Memory)
 	}
 	pure := expected(gguftest.Alter(t, path, func(v map[string]any, specs []gguf.Spec) []gguf.Spec {
 		v["llama.attention.head_count"], v["llama.attention.head_count_kv"] = uint32(0), uint32(0)
 		return append(specs, gguf.Spec{Name: "blk.1.ssm_in.weight", Type: gguf.F32, Dims: []int64{8, 8}})
 	}))
-	if pure.Memory != gguf.MemoryRecurrent {
+	if pure.Memory != ledger.MemoryRecurrent {
 		t.Errorf("without attention the memory is %q", pure.Memory)
 	}
 }

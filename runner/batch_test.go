@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
@@ -143,7 +143,7 @@ func TestRecordedIDs(t *testing.T) {
 
 func TestCallSecondsOfBatches(t *testing.T) {
 	j := &Job{Backend: config.Backend{UBatchTokens: 100, BatchSize: 10}, KVBytes: 1000}
-	j.Model.Desc = gguf.Description{BytesReadPerToken: 1e9 - smallModelFloor, ParamsActive: 5e8, ParamsTotal: 5e8}
+	j.Model.Desc = ledger.Description{BytesReadPerToken: 1e9 - smallModelFloor, ParamsActive: 5e8, ParamsTotal: 5e8}
 	r := Rates{ReadBytesPerS: 1e10, FlopPerS: 3e12} // a step reads for 0.1 s and computes for 0.01
 	prefill, decode := j.callSeconds(config.Scenario{PromptTokens: 20, Depth: 1000}, 2, r)
 	if !near(prefill, 0.2) || !near(decode, 2*(0.1+10*1e3*(1000+20+1)/1e10)) {

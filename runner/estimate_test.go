@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
@@ -23,7 +23,7 @@ func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(math.Abs(a), mat
 
 func TestCallSeconds(t *testing.T) {
 	j := &Job{Backend: config.Backend{UBatchTokens: 100}, KVBytes: 1000}
-	j.Model.Desc = gguf.Description{BytesReadPerToken: 1e9 - smallModelFloor, ParamsActive: 5e8}
+	j.Model.Desc = ledger.Description{BytesReadPerToken: 1e9 - smallModelFloor, ParamsActive: 5e8}
 	r := Rates{ReadBytesPerS: 1e10, FlopPerS: 3e11} // a read of the weights: 0.1 s; 1e11 operations of a prompt per second
 	for _, c := range []struct {
 		prompt, gen     int
@@ -150,7 +150,7 @@ func TestEstimateOfAMeasuredRun(t *testing.T) {
 			continue
 		}
 		j := &Job{Backend: config.Backend{UBatchTokens: r.NUBatch}, KVBytes: r.KVBytesPerToken}
-		j.Model.Desc = gguf.Description{BytesReadPerToken: r.BytesPerToken, ParamsActive: r.ParamsActive}
+		j.Model.Desc = ledger.Description{BytesReadPerToken: r.BytesPerToken, ParamsActive: r.ParamsActive}
 		prefill, decode := j.callSeconds(config.Scenario{PromptTokens: *r.PromptTokensRaw}, r.GenTokensTarget, rates[*r.NThreads])
 		guess[0], guess[1] = guess[0]+prefill, guess[1]+decode
 		took[0], took[1] = took[0]+*r.PrefillMS/1e3, took[1]+*r.KVDecodeMS/1e3

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/internal/paths"
 	"llmscale/runner/files"
 	"llmscale/runner/record"
@@ -14,13 +14,13 @@ import (
 // ModelFile is a file that a run loads. It is one file by its path, and the same in
 // a later session by its hash.
 type ModelFile struct {
-	Model       string           `json:"model"` // the first that stands for it
-	Source      string           `json:"source"`
-	File        string           `json:"file"`  // as records name it, see Model.Label
-	Paths       []string         `json:"paths"` // absolute; of a model in several parts, all of them in order
-	Pairs       []string         `json:"pairs"` // that load it, model/backend
-	SHA256      string           `json:"sha256"`
-	Description gguf.Description `json:"description"`
+	Model       string             `json:"model"` // the first that stands for it
+	Source      string             `json:"source"`
+	File        string             `json:"file"`  // as records name it, see Model.Label
+	Paths       []string           `json:"paths"` // absolute; of a model in several parts, all of them in order
+	Pairs       []string           `json:"pairs"` // that load it, model/backend
+	SHA256      string             `json:"sha256"`
+	Description ledger.Description `json:"description"`
 }
 
 // Pair names what loads a file, model/backend; neither name has a slash.

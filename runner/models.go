@@ -10,6 +10,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/hf"
+	"llmscale/gguf/ledger"
 	"llmscale/internal/durable"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
@@ -24,7 +25,7 @@ type Model struct {
 	File   string // absolute path of the GGUF; of a model in several parts, of the first
 	Label  string // the file's name, with folders where another file of the plan has that name too
 	SHA256 string // of the file, of several parts one after another; "" until Prepare, and where the model is not tried
-	Desc   gguf.Description
+	Desc   ledger.Description
 
 	Positions int64 // rows of a learned position table; 0: the model has none
 
@@ -101,7 +102,7 @@ func (m *Model) describeFile(f *gguf.File) (err error) {
 	if t, ok := f.Tensor("position_embd.weight"); ok && len(t.Dims) == 2 {
 		m.Positions = t.Dims[1]
 	}
-	if m.Desc, err = gguf.Describe(f); err != nil {
+	if m.Desc, err = ledger.Describe(f); err != nil {
 		return err
 	}
 	m.Expect = expect(f, &m.Desc)

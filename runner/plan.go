@@ -10,7 +10,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
@@ -37,7 +37,7 @@ type Job struct {
 	Backend config.Backend
 	Load    protocol.LoadSpec
 	Program *WorkerProgram // whose process the worker is; nil: this one's
-	Memory  gguf.Memory
+	Memory  ledger.Memory
 	Fits    bool            // into the memory that was free when the plan was made
 	Waived  string          // why this machine cannot run it at all; "": it can
 	Refused *record.Failure // why no machine can measure it, or not these files; nil: nothing speaks against it
@@ -190,7 +190,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Fa
 	b.BatchTokens = min(b.BatchTokens, nCtx*b.BatchSize)
 	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
 	rules, repack, amx := build.MemoryRules()
-	mem, err := m.Desc.Memory(gguf.MemoryOptions{
+	mem, err := m.Desc.Memory(ledger.MemoryOptions{
 		Rules: rules, Repack: repack, AMX: amx,
 		Context: int64(nCtx), Sequences: int64(b.BatchSize), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
 		NoFlashAttention: b.FlashAttn == "off", NoMmap: !b.Mmap,
@@ -198,7 +198,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Fa
 	if err != nil {
 		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
 	}
-	if kind := m.Desc.MemoryKind(); kind != gguf.MemoryKV && slices.ContainsFunc(cfg.Scenarios, func(s config.Scenario) bool { return s.Depth > 0 }) {
+	if kind := m.Desc.MemoryKind(); kind != ledger.MemoryKV && slices.ContainsFunc(cfg.Scenarios, func(s config.Scenario) bool { return s.Depth > 0 }) {
 		mem.Resident += mem.State + mem.KV // a copy, since a recurrent state cannot step back
 	}
 	kv, err := m.Desc.KVBytesPerToken(b.KVType, b.KVType, rules)

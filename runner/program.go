@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"time"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/internal/interrupt"
 	"llmscale/internal/paths"
 	"llmscale/internal/text"
@@ -60,7 +60,7 @@ func (ps *Programs) build(b config.Backend) protocol.Build {
 	p := ps.of(b)
 	switch {
 	case b.Kind == config.KindOllama:
-		return protocol.Build{LlamaSource: string(gguf.Ollama)}
+		return protocol.Build{LlamaSource: string(ledger.Ollama)}
 	case p != nil:
 		return p.Build
 	}

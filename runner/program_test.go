@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/protocol"
@@ -311,10 +312,10 @@ func TestMemoryIsTheProgramsOwn(t *testing.T) {
 	seen := 0
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
-		o := gguf.MemoryOptions{Context: int64(j.Load.NCtx), Batch: int64(j.Load.NBatch), UBatch: int64(j.Load.NUBatch), Repack: []gguf.Type{}}
+		o := ledger.MemoryOptions{Context: int64(j.Load.NCtx), Batch: int64(j.Load.NBatch), UBatch: int64(j.Load.NUBatch), Repack: []gguf.Type{}}
 		switch j.Backend.Name {
 		case "x_one":
-			o.Rules, o.Repack = gguf.Ollama, gguf.RepackTypes(gguf.Ollama)
+			o.Rules, o.Repack = ledger.Ollama, ledger.RepackTypes(ledger.Ollama)
 		case "x_two":
 			o.AMX = true
 		}
@@ -325,7 +326,7 @@ func TestMemoryIsTheProgramsOwn(t *testing.T) {
 		if j.Memory != want {
 			t.Errorf("%s: memory %+v, want %+v", j.Pair(), j.Memory, want)
 		}
-		if j.Backend.Name == "x_one" && len(gguf.RepackTypes(gguf.Ollama)) > 0 && j.Memory.Repacked == 0 {
+		if j.Backend.Name == "x_one" && len(ledger.RepackTypes(ledger.Ollama)) > 0 && j.Memory.Repacked == 0 {
 			t.Errorf("%s repacks nothing", j.Pair())
 		}
 		seen++

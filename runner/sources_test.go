@@ -13,6 +13,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
 	"llmscale/gguf/hf/hftest"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 )
@@ -117,7 +118,7 @@ func TestSourcesBecomeFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := gguf.Describe(file)
+		d, err := ledger.Describe(file)
 		file.Close()
 		if err != nil || d.ParamsTotal != m.Desc.ParamsTotal || d.FileBytes != m.Desc.FileBytes || len(m.SHA256) != 64 {
 			t.Errorf("%s: %+v was planned, the file has %+v (%v)", m.Name, m.Desc, d, err)

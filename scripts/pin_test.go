@@ -28,7 +28,7 @@ func TestPinInDocuments(t *testing.T) {
 		"../README.md":             {of},
 		"../docs/upgrade-llama.md": {pin["package"], pin["version"] + ": llama.cpp " + pin["commit"]},
 		"../docs/licences.md":      {pin["package"] + " " + pin["version"], "| llama.cpp | " + pin["commit"] + " |"},
-		"../gguf/rules.go":         {"llama.cpp " + pin["commit"]},
+		"../gguf/ledger/rules.go":  {"llama.cpp " + pin["commit"]},
 	} {
 		text := read(path)
 		for _, s := range want {

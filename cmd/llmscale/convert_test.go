@@ -10,6 +10,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/hf/hftest"
+	"llmscale/gguf/ledger"
 )
 
 func TestConvert(t *testing.T) {
@@ -111,7 +112,7 @@ func TestConvertIsDescribed(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	var out struct {
-		Description gguf.Description `json:"description"`
+		Description ledger.Description `json:"description"`
 	}
 	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/ollamastore"
 	"llmscale/gguf/synth"
 )
@@ -24,8 +25,8 @@ func inspectCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 			&cli.Int64Flag{Name: "context", Usage: "memory: `TOKENS` of context", DefaultText: "what the model was made for"},
-			&cli.Int64Flag{Name: "batch", Value: gguf.DefaultBatch, Usage: "memory: `TOKENS` handed over at once"},
-			&cli.Int64Flag{Name: "ubatch", Value: gguf.DefaultUBatch, Usage: "memory: `TOKENS` computed at once"},
+			&cli.Int64Flag{Name: "batch", Value: ledger.DefaultBatch, Usage: "memory: `TOKENS` handed over at once"},
+			&cli.Int64Flag{Name: "ubatch", Value: ledger.DefaultUBatch, Usage: "memory: `TOKENS` computed at once"},
 			&cli.StringFlag{Name: "kv-type", Value: "f16", Usage: "memory: `TYPE` of the KV cache"},
 			&cli.StringFlag{Name: "flash-attn", Value: "on", Usage: "memory: flash attention, `on or off`"},
 			&cli.BoolFlag{Name: "window-cache", Usage: "memory: layers with a sliding window keep that window alone"},
@@ -46,12 +47,12 @@ type inspection struct {
 	Ollama        *ollamastore.Model `json:"ollama,omitempty"`
 	Random        string             `json:"random_weights,omitempty"` // of what, where the file says that its weights are random
 	Refusal       string             `json:"refusal,omitempty"`        // why it cannot be measured
-	Description   gguf.Description   `json:"description"`
+	Description   ledger.Description `json:"description"`
 	BitsPerWeight float64            `json:"bits_per_weight"` // of the file's bytes, over all parameters
-	Label         *gguf.Label        `json:"label"`           // null: nothing calls the file by a quantization
-	Components    []gguf.Component   `json:"components"`
+	Label         *ledger.Label      `json:"label"`           // null: nothing calls the file by a quantization
+	Components    []ledger.Component `json:"components"`
 	KVPerToken    int64              `json:"kv_bytes_per_token"`
-	Memory        gguf.Memory        `json:"memory"`
+	Memory        ledger.Memory      `json:"memory"`
 	Tensors       []gguf.Tensor      `json:"tensors,omitempty"`
 
 	kvType string
@@ -109,7 +110,7 @@ func inspect(c *cli.Context) error {
 	return usage(errors.Join(errs...))
 }
 
-func inspectOne(arg string, opt gguf.MemoryOptions, tensors bool) (*inspection, error) {
+func inspectOne(arg string, opt ledger.MemoryOptions, tensors bool) (*inspection, error) {
 	in := &inspection{kvType: opt.TypeK}
 	path := arg
 	if name, ok := strings.CutPrefix(arg, "ollama:"); ok {
@@ -135,10 +136,10 @@ func inspectOne(arg string, opt gguf.MemoryOptions, tensors bool) (*inspection, 
 	for i := range f.Tensors {
 		in.Parts[f.Tensors[i].Part].Tensors++
 	}
-	if in.Label, err = f.Label(); err != nil {
+	if in.Label, err = ledger.LabelOf(f); err != nil {
 		return nil, err
 	}
-	d, err := gguf.Describe(f)
+	d, err := ledger.Describe(f)
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +157,9 @@ func inspectOne(arg string, opt gguf.MemoryOptions, tensors bool) (*inspection, 
 	return in, nil
 }
 
-func memoryOptions(c *cli.Context) (gguf.MemoryOptions, error) {
+func memoryOptions(c *cli.Context) (ledger.MemoryOptions, error) {
 	kv := c.String("kv-type")
-	o := gguf.MemoryOptions{
+	o := ledger.MemoryOptions{
 		Context: c.Int64("context"), Batch: c.Int64("batch"), UBatch: c.Int64("ubatch"), TypeK: kv, TypeV: kv,
 		NoMmap: c.Bool("no-mmap"), WindowCache: c.Bool("window-cache"), Rules: linkedRules(),
 	}
@@ -172,9 +173,9 @@ func memoryOptions(c *cli.Context) (gguf.MemoryOptions, error) {
 	switch llama := c.String("llama"); llama {
 	case "":
 	case "newest":
-		o.Rules = gguf.Newest
+		o.Rules = ledger.Newest
 	case "ollama":
-		o.Rules = gguf.Ollama
+		o.Rules = ledger.Ollama
 	default:
 		return o, fmt.Errorf("inspect: llama.cpp %q; want newest or ollama", llama)
 	}

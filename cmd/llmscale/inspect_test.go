@@ -11,6 +11,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 )
 
@@ -100,7 +101,7 @@ func TestInspectMemory(t *testing.T) {
 	if err := synth.Write(path, s.WithLayers(7).WithVocab(1024), synth.Options{Type: "q4_0", Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
-	memory := func(flags ...string) gguf.Memory {
+	memory := func(flags ...string) ledger.Memory {
 		t.Helper()
 		code, stdout, stderr := llmscale(append(append([]string{"inspect", "--json", "--context", "4096"}, flags...), path)...)
 		var out inspection
@@ -115,16 +116,16 @@ func TestInspectMemory(t *testing.T) {
 	}
 	for _, c := range []struct {
 		flags []string
-		holds func(m gguf.Memory) bool
+		holds func(m ledger.Memory) bool
 	}{
-		{[]string{"--ubatch", "64"}, func(m gguf.Memory) bool { return m.UBatch == 64 && m.Compute < plain.Compute }},
-		{[]string{"--batch", "32"}, func(m gguf.Memory) bool { return m.UBatch == 32 }},
-		{[]string{"--kv-type", "q8_0"}, func(m gguf.Memory) bool { return m.KV == plain.KV/2/32*34 }},
-		{[]string{"--flash-attn", "off"}, func(m gguf.Memory) bool { return m.Compute > plain.Compute }},
-		{[]string{"--window-cache"}, func(m gguf.Memory) bool { return m.KVWindow == plain.KVWindow/4 && m.WindowCells == 1024 }},
-		{[]string{"--no-repack"}, func(m gguf.Memory) bool { return m.Repacked == 0 && m.Resident == m.Total }},
-		{[]string{"--no-mmap"}, func(m gguf.Memory) bool { return m.Resident == m.Total }},
-		{[]string{"--llama", "ollama"}, func(m gguf.Memory) bool { return m.Compute != plain.Compute && m.KV == plain.KV }},
+		{[]string{"--ubatch", "64"}, func(m ledger.Memory) bool { return m.UBatch == 64 && m.Compute < plain.Compute }},
+		{[]string{"--batch", "32"}, func(m ledger.Memory) bool { return m.UBatch == 32 }},
+		{[]string{"--kv-type", "q8_0"}, func(m ledger.Memory) bool { return m.KV == plain.KV/2/32*34 }},
+		{[]string{"--flash-attn", "off"}, func(m ledger.Memory) bool { return m.Compute > plain.Compute }},
+		{[]string{"--window-cache"}, func(m ledger.Memory) bool { return m.KVWindow == plain.KVWindow/4 && m.WindowCells == 1024 }},
+		{[]string{"--no-repack"}, func(m ledger.Memory) bool { return m.Repacked == 0 && m.Resident == m.Total }},
+		{[]string{"--no-mmap"}, func(m ledger.Memory) bool { return m.Resident == m.Total }},
+		{[]string{"--llama", "ollama"}, func(m ledger.Memory) bool { return m.Compute != plain.Compute && m.KV == plain.KV }},
 	} {
 		if m := memory(c.flags...); !c.holds(m) {
 			t.Errorf("%v: %+v, without %+v", c.flags, m, plain)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 	"llmscale/native"
 )
@@ -275,8 +276,8 @@ func TestSynthAndInspect(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
 	var out struct {
-		Description gguf.Description `json:"description"`
-		Memory      gguf.Memory      `json:"memory"`
+		Description ledger.Description `json:"description"`
+		Memory      ledger.Memory      `json:"memory"`
 	}
 	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
 		t.Fatal(err)

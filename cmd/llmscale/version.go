@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis"
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
@@ -79,8 +79,8 @@ func about(gpu bool) (build protocol.Build, noGPU string) {
 }
 
 // linkedRules are those of the llama.cpp in this binary; without one, of the newest.
-func linkedRules() gguf.Rules {
-	return gguf.RulesOf(ownBuild().LlamaSource)
+func linkedRules() ledger.Rules {
+	return ledger.RulesOf(ownBuild().LlamaSource)
 }
 
 func versionCommand() *cli.Command {

@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"strings"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 //go:embed accounts.jsonl accounts-ollama.jsonl
 var accountsText embed.FS
 
 // AccountsFile is the file, in this package's folder, of what the llama.cpp that rules names tells.
-func AccountsFile(rules gguf.Rules) string {
-	if rules == gguf.Ollama {
+func AccountsFile(rules ledger.Rules) string {
+	if rules == ledger.Ollama {
 		return "accounts-ollama.jsonl"
 	}
 	return "accounts.jsonl"
@@ -55,7 +55,7 @@ const (
 )
 
 // Accounts returns what the llama.cpp that rules names told, by the models' names.
-func Accounts(rules gguf.Rules) (map[string]Account, error) {
+func Accounts(rules ledger.Rules) (map[string]Account, error) {
 	out := map[string]Account{}
 	file := AccountsFile(rules)
 	text, err := accountsText.ReadFile(file)

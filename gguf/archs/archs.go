@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 //go:embed models.txt
@@ -121,12 +122,12 @@ func (m *Model) Preview() (*gguf.File, error) {
 }
 
 // Describe is the description of the model's file.
-func (m *Model) Describe() (gguf.Description, error) {
+func (m *Model) Describe() (ledger.Description, error) {
 	f, err := m.Preview()
 	if err != nil {
-		return gguf.Description{}, err
+		return ledger.Description{}, err
 	}
-	return gguf.Describe(f)
+	return ledger.Describe(f)
 }
 
 // Parse reads models as Format writes them.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"llmscale/gguf"
 	"llmscale/gguf/archs"
+	"llmscale/gguf/ledger"
 )
 
 // TestDescriptions holds the description of every small model against llama.cpp's own account of it.
@@ -15,7 +15,7 @@ func TestDescriptions(t *testing.T) {
 	models := archs.Models(t)
 	exact := map[string]bool{}                              // by architecture, whether the compute buffer is as Ollama's has it
 	loaded, decodes := map[string]bool{}, map[string]bool{} // by either
-	for _, rules := range []gguf.Rules{gguf.Newest, gguf.Ollama} {
+	for _, rules := range []ledger.Rules{ledger.Newest, ledger.Ollama} {
 		accounts := archs.Told(t, rules)
 		if len(models) != len(accounts) {
 			t.Errorf("%s: %d models and %d accounts: run TestArchitectures of package native with -update-accounts", archs.AccountsFile(rules), len(models), len(accounts))
@@ -36,7 +36,7 @@ func TestDescriptions(t *testing.T) {
 				}
 				loaded[m.Name()] = loaded[m.Name()] || a.Refused == "" || strings.Contains(a.Refused, "ends the process") // as it decodes
 				decodes[m.Arch] = decodes[m.Arch] || c.Refused == ""
-				if rules == gguf.Ollama && c.Refused == "" {
+				if rules == ledger.Ollama && c.Refused == "" {
 					was, ok := exact[m.Arch]
 					exact[m.Arch] = (was || !ok) && c.Compute == 1
 				}
@@ -73,7 +73,7 @@ func TestComponents(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sum gguf.Component
+		var sum ledger.Component
 		recurrent := false
 		for _, c := range d.Components() {
 			sum.Params += c.Params
@@ -82,7 +82,7 @@ func TestComponents(t *testing.T) {
 			sum.BytesRead += c.BytesRead
 			recurrent = recurrent || c.Name == "recurrent"
 		}
-		if want := (gguf.Component{Params: d.ParamsTotal, ParamsActive: d.ParamsActive, Bytes: d.WeightBytes, BytesRead: d.BytesReadPerToken}); sum != want {
+		if want := (ledger.Component{Params: d.ParamsTotal, ParamsActive: d.ParamsActive, Bytes: d.WeightBytes, BytesRead: d.BytesReadPerToken}); sum != want {
 			t.Errorf("%s: the components add up to %+v, want %+v", models[i].Name(), sum, want)
 		}
 		if recurrent != (d.StateBytes > 0) {

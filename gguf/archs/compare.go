@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 // Comparison is what a description says beside what llama.cpp tells.
@@ -16,13 +17,13 @@ type Comparison struct {
 }
 
 // Compare describes the model and compares every figure that llama.cpp, the one that rules names, tells of it.
-func Compare(m *Model, a Account, rules gguf.Rules) (Comparison, error) {
+func Compare(m *Model, a Account, rules ledger.Rules) (Comparison, error) {
 	c := Comparison{Refused: a.Refused}
 	f, err := m.Preview()
 	if err != nil {
 		return c, err
 	}
-	d, err := gguf.Describe(f)
+	d, err := ledger.Describe(f)
 	if err != nil {
 		return c, err
 	}
@@ -35,10 +36,10 @@ func Compare(m *Model, a Account, rules gguf.Rules) (Comparison, error) {
 		}
 	}
 	if a.Params > 0 {
-		same("parameters", d.ParamsTotal+f.RopeElements(), a.Params)
+		same("parameters", d.ParamsTotal+ledger.RopeElements(f), a.Params)
 		same("bytes of weights", d.WeightBytes, a.SizeBytes)
 		same("layers", d.NLayer, a.NLayer)
-		if m.Arch != "wavtokenizer-dec" || rules == gguf.Ollama { // the newest tells how wide its sound is
+		if m.Arch != "wavtokenizer-dec" || rules == ledger.Ollama { // the newest tells how wide its sound is
 			same("width", d.NEmbd, a.NEmbd)
 		}
 		same("vocabulary", d.NVocab, a.NVocab)
@@ -54,7 +55,7 @@ func Compare(m *Model, a Account, rules gguf.Rules) (Comparison, error) {
 		c.Differences = append(c.Differences, fmt.Sprintf("memory: described %s, llama.cpp makes %s", kind, a.Memory))
 	}
 	same("bytes read per token", d.BytesReadPerToken, a.ReadBytes)
-	o := gguf.MemoryOptions{Context: WindowContext, UBatch: UBatch, WindowCache: true, Repack: []gguf.Type{}, Rules: rules}
+	o := ledger.MemoryOptions{Context: WindowContext, UBatch: UBatch, WindowCache: true, Repack: []gguf.Type{}, Rules: rules}
 	mem, err := d.Memory(o)
 	if err != nil {
 		return c, err
@@ -100,11 +101,11 @@ func Table() (string, error) {
 				variants = append(variants, v)
 			}
 		}
-		newest, err := newRow(models[:n], gguf.Newest)
+		newest, err := newRow(models[:n], ledger.Newest)
 		if err != nil {
 			return "", err
 		}
-		ollamas, err := newRow(models[:n], gguf.Ollama)
+		ollamas, err := newRow(models[:n], ledger.Ollama)
 		if err != nil {
 			return "", err
 		}
@@ -124,7 +125,7 @@ const (
 // row is what all models of an architecture that one llama.cpp loads have in common; where it loads none of them, of all.
 type row struct{ params, read, cache, why string }
 
-func newRow(models []Model, rules gguf.Rules) (*row, error) {
+func newRow(models []Model, rules ledger.Rules) (*row, error) {
 	accounts, err := Accounts(rules)
 	if err != nil {
 		return nil, err
@@ -158,7 +159,7 @@ func (r *row) whole() string {
 // unknownArchitecture is how llama.cpp refuses one.
 const unknownArchitecture = "unknown model architecture"
 
-func (r *row) add(m *Model, a Account, rules gguf.Rules) error {
+func (r *row) add(m *Model, a Account, rules ledger.Rules) error {
 	c, err := Compare(m, a, rules)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 )
 
@@ -22,7 +23,7 @@ func Models(t testing.TB) []Model {
 }
 
 // Told is Accounts for a test.
-func Told(t testing.TB, rules gguf.Rules) map[string]Account {
+func Told(t testing.TB, rules ledger.Rules) map[string]Account {
 	t.Helper()
 	accounts, err := Accounts(rules)
 	if err != nil {

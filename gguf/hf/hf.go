@@ -16,7 +16,7 @@ import (
 	"strings"
 	"sync"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 // Version stands in every file and changes whenever the same folder and type would give other bytes.
@@ -106,18 +106,18 @@ func (m *Model) Close() error {
 // Name is the folder's name or, in Hugging Face's own cache, the model's. It becomes general.name.
 func (m *Model) Name() string { return m.name }
 
-// Describe returns what gguf.Describe says of the file that Write makes of this type, without making it.
-func (m *Model) Describe(typ string) (gguf.Description, error) {
+// Describe returns what ledger.Describe says of the file that Write makes of this type, without making it.
+func (m *Model) Describe(typ string) (ledger.Description, error) {
 	t, err := parseType(typ)
 	if err != nil {
-		return gguf.Description{}, err
+		return ledger.Description{}, err
 	}
 	// Any hash is as long as the right one, which takes reading all weights.
 	f, err := m.preview(t, strings.Repeat("0", 64))
 	if err != nil {
-		return gguf.Description{}, err
+		return ledger.Description{}, err
 	}
-	return gguf.Describe(f)
+	return ledger.Describe(f)
 }
 
 func modelName(dir string) (string, error) {

@@ -18,6 +18,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/hf/hftest"
+	"llmscale/gguf/ledger"
 )
 
 // open opens a folder for the length of the test.
@@ -181,7 +182,7 @@ func TestTypes(t *testing.T) {
 		if x.Type != want || n.Type != gguf.F32 {
 			t.Errorf("%q: matrix of %s, position table of %s", typ, x.Type, n.Type)
 		}
-		d, err := gguf.Describe(f)
+		d, err := ledger.Describe(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -319,7 +320,7 @@ func TestSeparateHead(t *testing.T) {
 	if n := len(a) - 4; !bytes.Equal(a[:n], b[:n]) || bytes.Equal(a[n:], b[n:]) {
 		t.Error("the head is not the folder's")
 	}
-	if d, err := gguf.Describe(out); err != nil || d.TiedHead {
+	if d, err := ledger.Describe(out); err != nil || d.TiedHead {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

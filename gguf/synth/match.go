@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 // Preview is the file that Write would make, with weights that read as zeros.
@@ -16,14 +17,14 @@ func Preview(m Model, opt Options) (*gguf.File, error) {
 	return gguf.Preview(entries, specs(ts))
 }
 
-// Describe returns what gguf.Describe says of the file that Write makes, without making it; its FileBytes is the
+// Describe returns what ledger.Describe says of the file that Write makes, without making it; its FileBytes is the
 // file's size.
-func Describe(m Model, opt Options) (gguf.Description, error) {
+func Describe(m Model, opt Options) (ledger.Description, error) {
 	f, err := Preview(m, opt)
 	if err != nil {
-		return gguf.Description{}, err
+		return ledger.Description{}, err
 	}
-	return gguf.Describe(f)
+	return ledger.Describe(f)
 }
 
 // FileBytes returns the size of the file that Write makes.

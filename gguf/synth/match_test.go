@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 func TestDescribeAndMatches(t *testing.T) {
@@ -26,7 +27,7 @@ func TestDescribeAndMatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	written, err := gguf.Describe(f)
+	written, err := ledger.Describe(f)
 	f.Close()
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 )
 
 func TestPresetParameters(t *testing.T) {
@@ -125,7 +126,7 @@ func TestFileContents(t *testing.T) {
 		}
 		defer f.Close()
 		p, _ := Lookup(c.preset)
-		d, err := gguf.Describe(f)
+		d, err := ledger.Describe(f)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/draw"
+	"llmscale/gguf/ledger"
 )
 
 // Twin is a model that has metadata, vocabulary, tensor table and types of another file, and new weights: a shape
@@ -83,7 +84,7 @@ func twinTensor(f *gguf.File, arch string, t *gguf.Tensor) (draw.Tensor, error) 
 	}
 	stem := strings.TrimSuffix(t.Name, ".weight")
 	switch {
-	case gguf.IsRopeTable(t.Name):
+	case ledger.IsRopeTable(t.Name):
 		// Computed from the configuration, not learned; other values would be another model. ggml has them in f32.
 		if t.Type != gguf.F32 {
 			return out, fmt.Errorf("tensor %q is %s; rotary factors are f32", t.Name, t.Type)

@@ -11,6 +11,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/archs"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/ledger"
 	"llmscale/native"
 	"llmscale/runner/protocol"
 )
@@ -23,7 +24,7 @@ func TestEveryArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts := archs.Told(t, gguf.RulesOf(build.LlamaSource))
+	accounts := archs.Told(t, ledger.RulesOf(build.LlamaSource))
 	loaded, refused := 0, 0
 	for i := range models {
 		m := &models[i]
@@ -137,7 +138,7 @@ func everyArchitecture(t *testing.T, sequences int, test func(*testing.T, *archs
 	if err != nil {
 		t.Fatal(err)
 	}
-	accounts := archs.Told(t, gguf.RulesOf(build.LlamaSource))
+	accounts := archs.Told(t, ledger.RulesOf(build.LlamaSource))
 	checked := 0
 	for i := range models {
 		m := &models[i]

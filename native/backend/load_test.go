@@ -12,6 +12,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 	"llmscale/runner"
 	"llmscale/runner/config"
@@ -89,7 +90,7 @@ func wantFailure(t *testing.T, err error, parts ...string) *record.Failure {
 
 func TestLoadIsWhatWasPlanned(t *testing.T) {
 	p := planned(t, model(t, t.TempDir(), "m", 3))
-	if e := p.Jobs[0].Load.Expect; e.Tensors == 0 || e.Memory != gguf.MemoryKV {
+	if e := p.Jobs[0].Load.Expect; e.Tensors == 0 || e.Memory != ledger.MemoryKV {
 		t.Fatalf("the plan expects %+v", e)
 	}
 	if err := load(t, p.Jobs[0].Load); err != nil {

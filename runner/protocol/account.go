@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/runner/record"
 )
 
@@ -32,14 +32,14 @@ type Account struct {
 	Layers                 int64 // those that predict further tokens among them
 	NCtxTrain, NVocab      int64
 	HasEncoder, HasDecoder bool
-	Memory                 string // gguf.MemoryNone, ...
+	Memory                 string // ledger.MemoryNone, ...
 	Causal                 *bool
 	Logits                 *bool
 	Pools                  bool // tokens are pooled into one embedding
 }
 
 // Refusal says why decoding token by token from a cache means nothing for the model, by what the runtime made of it;
-// "" if nothing speaks against it. See gguf.Description.DecodeRefusal for what the file says before.
+// "" if nothing speaks against it. See ledger.Description.DecodeRefusal for what the file says before.
 func (a *Account) Refusal() string {
 	no := func(b *bool) bool { return b != nil && !*b }
 	switch {
@@ -51,7 +51,7 @@ func (a *Account) Refusal() string {
 		return "it only embeds: its tokens are pooled into one embedding"
 	case no(a.Causal):
 		return "its attention is not causal: every token sees those behind it, so that no cache of earlier ones can be kept"
-	case a.Memory == gguf.MemoryNone:
+	case a.Memory == ledger.MemoryNone:
 		return "it keeps nothing of the text before: llama.cpp makes no memory for it"
 	case no(a.Logits):
 		return "it only embeds: it has no logits of a next token"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/internal/address"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
@@ -211,14 +212,14 @@ type About func(gpu bool) (build Build, noGPU string)
 
 // MemoryRules says how the build takes memory: by which rules, which types it repacks, and whether it copies for AMX. Of a
 // build that is not known the types are nil: those of this CPU.
-func (b Build) MemoryRules() (rules gguf.Rules, repack []gguf.Type, amx bool) {
-	rules = gguf.RulesOf(b.LlamaSource)
+func (b Build) MemoryRules() (rules ledger.Rules, repack []gguf.Type, amx bool) {
+	rules = ledger.RulesOf(b.LlamaSource)
 	if b.CPUFeatures == "" {
 		return rules, nil, false
 	}
 	repack = []gguf.Type{}
 	if strings.Contains(b.CPUFeatures, "REPACK = 1") {
-		repack = append(repack, gguf.RepackTypes(rules)...)
+		repack = append(repack, ledger.RepackTypes(rules)...)
 	}
 	return rules, repack, strings.Contains(b.CPUFeatures, "AMX_INT8 = 1")
 }

@@ -1,9 +1,11 @@
-package gguf
+package ledger
 
 import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"llmscale/gguf"
 )
 
 // What llama.cpp knows of an architecture beside the file. The tables mirror llama.cpp ec98e2002 and, for those that it
@@ -127,13 +129,13 @@ const windowPatternKey = ".attention.sliding_window_pattern"
 
 // ownCaches is how many layers from the first have a cache of their own: in gemma3n and gemma4 the last ones use those
 // of others (https://github.com/ggml-org/llama.cpp/blob/0c1e57098/src/models/gemma3n.cpp, gemma4.cpp).
-func (d *Description) ownCaches(f *File) (int64, error) {
+func (d *Description) ownCaches(f *gguf.File) (int64, error) {
 	switch d.Architecture {
 	case "gemma3n":
 		return 20, nil
 	case "gemma4":
-		n, err := f.within(d.Architecture+".attention.shared_kv_layers", 0, d.NLayer, fmt.Sprintf("0 to the %d layers", d.NLayer))
-		if errors.Is(err, ErrNoKey) {
+		n, err := f.IntWithin(d.Architecture+".attention.shared_kv_layers", 0, d.NLayer, fmt.Sprintf("0 to the %d layers", d.NLayer))
+		if errors.Is(err, gguf.ErrNoKey) {
 			return maxLayers, nil
 		}
 		return d.NLayer - n, err
@@ -151,10 +153,10 @@ func (d *Description) DecodeRefusal() string {
 }
 
 // examineAttention looks for metadata that say that no next token follows from the ones before.
-func (d *Description) examineAttention(f *File) error {
+func (d *Description) examineAttention(f *gguf.File) error {
 	key := d.Architecture + ".pooling_type"
 	pooling, err := f.Int(key)
-	if err != nil && !errors.Is(err, ErrNoKey) {
+	if err != nil && !errors.Is(err, gguf.ErrNoKey) {
 		return err
 	}
 	if pooling > 0 {
@@ -162,7 +164,7 @@ func (d *Description) examineAttention(f *File) error {
 	}
 	key = d.Architecture + ".attention.causal"
 	causal, err := f.Bool(key)
-	if errors.Is(err, ErrNoKey) {
+	if errors.Is(err, gguf.ErrNoKey) {
 		return nil
 	}
 	if err == nil && !causal {
@@ -195,14 +197,14 @@ func oneOf(n int64) recurrence {
 const fullAttentionKey = ".full_attention_interval"
 
 // recurrence is that of the model's architecture; nil where no layer keeps a state.
-func (d *Description) recurrence(f *File) (recurrence, error) {
+func (d *Description) recurrence(f *gguf.File) (recurrence, error) {
 	kind := recurrences[d.Architecture]
 	if kind == nil {
 		return nil, nil
 	}
-	n, err := f.within(d.Architecture+fullAttentionKey, 1, maxLayers, fmt.Sprintf("1 to %d", maxLayers))
+	n, err := f.IntWithin(d.Architecture+fullAttentionKey, 1, maxLayers, fmt.Sprintf("1 to %d", maxLayers))
 	switch {
-	case errors.Is(err, ErrNoKey):
+	case errors.Is(err, gguf.ErrNoKey):
 		return kind, nil
 	case err != nil:
 		return nil, err

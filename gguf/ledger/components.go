@@ -1,4 +1,4 @@
-package gguf
+package ledger
 
 import "strings"
 

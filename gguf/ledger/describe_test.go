@@ -1,26 +1,28 @@
-package gguf
+package ledger
 
 import (
 	"errors"
 	"reflect"
 	"strings"
 	"testing"
+
+	"llmscale/gguf"
 )
 
 // model is a file of the given metadata and tensors that is not on any disk.
-func model(t *testing.T, entries []Entry, specs []Spec) *File {
+func model(t *testing.T, entries []gguf.Entry, specs []gguf.Spec) *gguf.File {
 	t.Helper()
-	f, err := Preview(entries, specs)
+	f, err := gguf.Preview(entries, specs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-func u32(arch string, kv map[string]uint32) []Entry {
-	e := []Entry{{"general.architecture", arch}}
+func u32(arch string, kv map[string]uint32) []gguf.Entry {
+	e := []gguf.Entry{{Key: "general.architecture", Value: arch}}
 	for k, v := range kv {
-		e = append(e, Entry{arch + "." + k, v})
+		e = append(e, gguf.Entry{Key: arch + "." + k, Value: v})
 	}
 	return e
 }
@@ -28,9 +30,9 @@ func u32(arch string, kv map[string]uint32) []Entry {
 func TestDescribeGPT2(t *testing.T) {
 	// GPT-2 124M by hand: one layer has 12d²+13d, d=768; all weights f32.
 	const d, L, V, C = 768, 12, 50257, 1024
-	specs := []Spec{{"token_embd.weight", F32, []int64{d, V}}, {"position_embd.weight", F32, []int64{d, C}}, {"output_norm.weight", F32, []int64{2 * d}}}
+	specs := []gguf.Spec{{Name: "token_embd.weight", Type: gguf.F32, Dims: []int64{d, V}}, {Name: "position_embd.weight", Type: gguf.F32, Dims: []int64{d, C}}, {Name: "output_norm.weight", Type: gguf.F32, Dims: []int64{2 * d}}}
 	for range L {
-		specs = append(specs, Spec{"blk." + string(rune('a'+len(specs))) + ".all", F32, []int64{12*d*d + 13*d}})
+		specs = append(specs, gguf.Spec{Name: "blk." + string(rune('a'+len(specs))) + ".all", Type: gguf.F32, Dims: []int64{12*d*d + 13*d}})
 	}
 	f := model(t, u32("gpt2", map[string]uint32{"block_count": L, "embedding_length": d, "attention.head_count": 12, "context_length": C, "feed_forward_length": 4 * d}), specs)
 	got, err := Describe(f)
@@ -60,9 +62,9 @@ func TestDescribeUntiedGroupedQueries(t *testing.T) {
 	// One layer of Llama 3.1 8B's shapes, and its rope table, which is no weight.
 	f := model(t, u32("llama", map[string]uint32{
 		"block_count": 1, "embedding_length": 4096, "attention.head_count": 32, "attention.head_count_kv": 8, "context_length": 131072, "feed_forward_length": 14336, "vocab_size": 7,
-	}), []Spec{
-		{"rope_freqs.weight", F32, []int64{64}}, {"token_embd.weight", Q4_0, []int64{4096, 128256}}, {"output.weight", Q6_K, []int64{4096, 128256}},
-		{"blk.0.attn_k.weight", Q4_0, []int64{4096, 1024}}, {"blk.0.ffn_up.weight", Q4_0, []int64{4096, 14336}},
+	}), []gguf.Spec{
+		{Name: "rope_freqs.weight", Type: gguf.F32, Dims: []int64{64}}, {Name: "token_embd.weight", Type: gguf.Q4_0, Dims: []int64{4096, 128256}}, {Name: "output.weight", Type: gguf.Q6_K, Dims: []int64{4096, 128256}},
+		{Name: "blk.0.attn_k.weight", Type: gguf.Q4_0, Dims: []int64{4096, 1024}}, {Name: "blk.0.ffn_up.weight", Type: gguf.Q4_0, Dims: []int64{4096, 14336}},
 	})
 	d, err := Describe(f)
 	if err != nil {
@@ -84,11 +86,11 @@ func TestDescribeUntiedGroupedQueries(t *testing.T) {
 }
 
 func TestDescribeExperts(t *testing.T) {
-	specs := []Spec{
-		{"token_embd.weight", F16, []int64{64, 100}}, {"output.weight", F16, []int64{64, 100}},
-		{"blk.0.ffn_gate_inp.weight", F32, []int64{64, 32}}, {"blk.0.ffn_up_shexp.weight", F16, []int64{64, 10}},
-		{"blk.0.ffn_up_exps.weight", MXFP4, []int64{64, 128, 32}}, {"blk.0.ffn_up_exps.bias", F32, []int64{128, 32}},
-		{"blk.1.ffn_down.3.weight", F16, []int64{64, 16}}, // the older form, one tensor for each expert
+	specs := []gguf.Spec{
+		{Name: "token_embd.weight", Type: gguf.F16, Dims: []int64{64, 100}}, {Name: "output.weight", Type: gguf.F16, Dims: []int64{64, 100}},
+		{Name: "blk.0.ffn_gate_inp.weight", Type: gguf.F32, Dims: []int64{64, 32}}, {Name: "blk.0.ffn_up_shexp.weight", Type: gguf.F16, Dims: []int64{64, 10}},
+		{Name: "blk.0.ffn_up_exps.weight", Type: gguf.MXFP4, Dims: []int64{64, 128, 32}}, {Name: "blk.0.ffn_up_exps.bias", Type: gguf.F32, Dims: []int64{128, 32}},
+		{Name: "blk.1.ffn_down.3.weight", Type: gguf.F16, Dims: []int64{64, 16}}, // the older form, one tensor for each expert
 	}
 	hp := map[string]uint32{"block_count": 2, "embedding_length": 64, "attention.head_count": 4, "context_length": 8, "expert_count": 32, "expert_used_count": 4, "attention.key_length": 64, "attention.value_length": 32}
 	d, err := Describe(model(t, u32("gpt-oss", hp), specs))
@@ -114,8 +116,8 @@ func TestDescribeExperts(t *testing.T) {
 }
 
 func TestDescribeHeadsPerLayer(t *testing.T) {
-	entries := []Entry{{"general.architecture", "mix"}, {"mix.block_count", uint32(3)}, {"mix.embedding_length", uint32(64)}, {"mix.context_length", uint32(8)},
-		{"mix.attention.head_count", []uint32{4, 4, 2}}, {"mix.attention.head_count_kv", []int32{2, 0, 1}}, {"mix.feed_forward_length", []uint32{1, 3, 2}}}
+	entries := []gguf.Entry{{Key: "general.architecture", Value: "mix"}, {Key: "mix.block_count", Value: uint32(3)}, {Key: "mix.embedding_length", Value: uint32(64)}, {Key: "mix.context_length", Value: uint32(8)},
+		{Key: "mix.attention.head_count", Value: []uint32{4, 4, 2}}, {Key: "mix.attention.head_count_kv", Value: []int32{2, 0, 1}}, {Key: "mix.feed_forward_length", Value: []uint32{1, 3, 2}}}
 	d, err := Describe(model(t, entries, nil))
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +135,7 @@ func TestDescribeHeadsPerLayer(t *testing.T) {
 		t.Error(err)
 	}
 	entries[1].Value = uint32(2)
-	var fe *FormatError
+	var fe *gguf.FormatError
 	if _, err := Describe(model(t, entries, nil)); !errors.As(err, &fe) || !strings.Contains(err.Error(), "one for each of the 2 layers") {
 		t.Error(err)
 	}
@@ -141,20 +143,20 @@ func TestDescribeHeadsPerLayer(t *testing.T) {
 
 func TestDescribeRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		entries []Entry
+		entries []gguf.Entry
 		part    string
 	}{
 		"no architecture":    {nil, "no such metadata key"},
-		"architecture 3":     {[]Entry{{"general.architecture", uint32(3)}}, "want string"},
-		"layers as text":     {[]Entry{{"general.architecture", "a"}, {"a.block_count", "12"}}, "is string; want array of integers"},
-		"negative layers":    {[]Entry{{"general.architecture", "a"}, {"a.block_count", int32(-1)}}, "is -1"},
-		"layers beyond 2^31": {[]Entry{{"general.architecture", "a"}, {"a.block_count", uint64(1) << 40}}, "want 0 to 2^31"},
+		"architecture 3":     {[]gguf.Entry{{Key: "general.architecture", Value: uint32(3)}}, "want string"},
+		"layers as text":     {[]gguf.Entry{{Key: "general.architecture", Value: "a"}, {Key: "a.block_count", Value: "12"}}, "is string; want array of integers"},
+		"negative layers":    {[]gguf.Entry{{Key: "general.architecture", Value: "a"}, {Key: "a.block_count", Value: int32(-1)}}, "is -1"},
+		"layers beyond 2^31": {[]gguf.Entry{{Key: "general.architecture", Value: "a"}, {Key: "a.block_count", Value: uint64(1) << 40}}, "want 0 to 2^31"},
 	} {
 		if _, err := Describe(model(t, c.entries, nil)); err == nil || !strings.Contains(err.Error(), c.part) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	d, err := Describe(model(t, []Entry{{"general.architecture", "clip"}}, nil))
+	d, err := Describe(model(t, []gguf.Entry{{Key: "general.architecture", Value: "clip"}}, nil))
 	if err != nil || len(d.Notes) != 5 || !strings.Contains(d.Notes[0], "clip.block_count") {
 		t.Errorf("%v %q", err, d.Notes)
 	}

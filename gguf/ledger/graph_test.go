@@ -1,9 +1,11 @@
-package gguf
+package ledger
 
 import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"llmscale/gguf"
 )
 
 // TestArena takes and gives back at random: what is taken never overlaps, and what was all given back is one end again.
@@ -96,10 +98,10 @@ func TestGraphSize(t *testing.T) {
 }
 
 func TestWindows(t *testing.T) {
-	file := func(arch string, layers uint32, window any) *File {
-		e := []Entry{{"general.architecture", arch}, {arch + ".block_count", layers}}
+	file := func(arch string, layers uint32, window any) *gguf.File {
+		e := []gguf.Entry{{Key: "general.architecture", Value: arch}, {Key: arch + ".block_count", Value: layers}}
 		if window != nil {
-			e = append(e, Entry{arch + ".attention.sliding_window", window})
+			e = append(e, gguf.Entry{Key: arch + ".attention.sliding_window", Value: window})
 		}
 		return model(t, e, nil)
 	}
@@ -129,13 +131,13 @@ func TestWindows(t *testing.T) {
 }
 
 func TestDescribeNotes(t *testing.T) {
-	for want, spec := range map[string]Spec{
-		"mxfp4_ollama":  {"blk.0.ffn_up_exps.weight", MXFP4Ollama, []int64{32, 2, 2}},
-		"images":        {"v.blk.0.attn_q.weight", F32, []int64{4, 4}},
-		"are recurrent": {"blk.0.ssm_in.weight", F32, []int64{4, 4}},
+	for want, spec := range map[string]gguf.Spec{
+		"mxfp4_ollama":  {Name: "blk.0.ffn_up_exps.weight", Type: gguf.MXFP4Ollama, Dims: []int64{32, 2, 2}},
+		"images":        {Name: "v.blk.0.attn_q.weight", Type: gguf.F32, Dims: []int64{4, 4}},
+		"are recurrent": {Name: "blk.0.ssm_in.weight", Type: gguf.F32, Dims: []int64{4, 4}},
 	} {
 		entries := u32("gemma3", map[string]uint32{"block_count": 1, "embedding_length": 4, "attention.head_count": 1, "context_length": 8, "expert_count": 2, "expert_used_count": 1})
-		d, err := Describe(model(t, entries, []Spec{spec}))
+		d, err := Describe(model(t, entries, []gguf.Spec{spec}))
 		if err != nil || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], want) {
 			t.Errorf("%s: notes %q, %v; want one of %q", spec.Name, d.Notes, err, want)
 		}

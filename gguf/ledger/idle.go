@@ -1,10 +1,12 @@
-package gguf
+package ledger
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"llmscale/gguf"
 )
 
 // idle tells of a tensor that no decode step reads why that is; "" for one that is read. Unloaded are those that
@@ -63,7 +65,7 @@ type idleTensors struct {
 	reasons  []string
 }
 
-func (i *idleTensors) add(t *Tensor, reason string) {
+func (i *idleTensors) add(t *gguf.Tensor, reason string) {
 	i.n++
 	i.bytes += t.Size
 	if !slices.Contains(i.reasons, reason) {

@@ -1,4 +1,4 @@
-package gguf
+package ledger
 
 // Kinds of memory: what a context keeps of the text before.
 const (

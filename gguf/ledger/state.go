@@ -1,7 +1,10 @@
-package gguf
+package ledger
 
 import (
 	"errors"
+
+	"llmscale/gguf"
+	"llmscale/internal/checked"
 )
 
 // hyper are hyper-parameters that a Description does not show, and needs for its layers.
@@ -20,7 +23,7 @@ type hyper struct {
 
 const predictLayersKey = "nextn_predict_layers"
 
-func (h *hyper) read(f *File, arch string) error {
+func (h *hyper) read(f *gguf.File, arch string) error {
 	h.tokenShifts = 2 // llama_hparams' own preset
 	for _, k := range []struct {
 		to   *int64
@@ -31,9 +34,9 @@ func (h *hyper) read(f *File, arch string) error {
 		{&h.latentKey, "attention.key_length_mla"}, {&h.windowKey, "attention.key_length_swa"}, {&h.windowValue, "attention.value_length_swa"},
 	} {
 		key := arch + "." + k.name
-		v, err := f.within(key, 0, 1<<31, "0 to 2^31")
+		v, err := f.IntWithin(key, 0, 1<<31, "0 to 2^31")
 		switch {
-		case errors.Is(err, ErrNoKey):
+		case errors.Is(err, gguf.ErrNoKey):
 			continue
 		case err != nil:
 			return err
@@ -44,7 +47,7 @@ func (h *hyper) read(f *File, arch string) error {
 		h.groups = 0 // for these llama.cpp does not ask
 	}
 	var err error
-	if h.ff, err = f.Ints(arch + ".feed_forward_length"); errors.Is(err, ErrNoKey) {
+	if h.ff, err = f.Ints(arch + ".feed_forward_length"); errors.Is(err, gguf.ErrNoKey) {
 		err = nil
 	}
 	return err
@@ -75,7 +78,7 @@ func (d *Description) addState(h *hyper) error {
 			bytes, err = checkedMul(f32Bytes, elements)
 		}
 		if err == nil {
-			bytes, _ = alignUp(bytes, bufferAlign)
+			bytes, _ = checked.AlignUp(bytes, bufferAlign)
 			d.StateBytes, err = checkedSum(d.StateBytes, bytes)
 		}
 	}

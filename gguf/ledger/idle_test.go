@@ -1,22 +1,24 @@
-package gguf
+package ledger
 
 import (
 	"strings"
 	"testing"
+
+	"llmscale/gguf"
 )
 
 // TestIdleTensors: what no step reads counts in the file's size and in the parameters, and in nothing that a token
 // reads, wherever the layer count says that it lies.
 func TestIdleTensors(t *testing.T) {
 	const width = 32
-	layer := func(i string) []Spec {
-		return []Spec{{"blk." + i + ".attn_q.weight", F32, []int64{width, width}}, {"blk." + i + ".attn_k.weight", F32, []int64{width, width}}}
+	layer := func(i string) []gguf.Spec {
+		return []gguf.Spec{{Name: "blk." + i + ".attn_q.weight", Type: gguf.F32, Dims: []int64{width, width}}, {Name: "blk." + i + ".attn_k.weight", Type: gguf.F32, Dims: []int64{width, width}}}
 	}
 	const layerBytes = 2 * 4 * width * width
 	for _, c := range []struct {
 		name, arch string
 		keys       map[string]uint32
-		extra      []Spec
+		extra      []gguf.Spec
 		layers     int64 // whose weights are read
 		cached     int64 // layers in the cache
 		note       string
@@ -27,8 +29,8 @@ func TestIdleTensors(t *testing.T) {
 		{"none predicts", "glm4moe", map[string]uint32{"block_count": 3, "nextn_predict_layers": 0}, nil, 3, 3, ""},
 		{"a layer too many", "deepseek2", map[string]uint32{"block_count": 2}, nil, 2, 2, "behind the last"},
 		{"no count", "llama", nil, nil, 3, 0, ""},
-		{"a classifier", "qwen3", map[string]uint32{"block_count": 3}, []Spec{{"cls.output.weight", F32, []int64{width, 2}}}, 3, 3, "for classes"},
-		{"two rope tables", "phi3", map[string]uint32{"block_count": 3}, []Spec{{"rope_factors_long.weight", F32, []int64{4}}}, 3, 3, "longer than the trained one"},
+		{"a classifier", "qwen3", map[string]uint32{"block_count": 3}, []gguf.Spec{{Name: "cls.output.weight", Type: gguf.F32, Dims: []int64{width, 2}}}, 3, 3, "for classes"},
+		{"two rope tables", "phi3", map[string]uint32{"block_count": 3}, []gguf.Spec{{Name: "rope_factors_long.weight", Type: gguf.F32, Dims: []int64{4}}}, 3, 3, "longer than the trained one"},
 	} {
 		keys := map[string]uint32{"embedding_length": width, "attention.head_count": 2, "context_length": 64}
 		for k, v := range c.keys {
@@ -84,7 +86,7 @@ func TestState(t *testing.T) {
 		t.Errorf("key/value heads of the layers: %v", got)
 	}
 	for key, bad := range map[string]any{"ssm.inner_size": int32(-1), "wkv.head_size": uint64(1) << 40, "shortconv.l_cache": "three"} {
-		entries := append(u32("lfm2", map[string]uint32{"block_count": 1}), Entry{"lfm2." + key, bad})
+		entries := append(u32("lfm2", map[string]uint32{"block_count": 1}), gguf.Entry{Key: "lfm2." + key, Value: bad})
 		if _, err := Describe(model(t, entries, nil)); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s of %v: %v", key, bad, err)
 		}

@@ -1,9 +1,11 @@
-package gguf
+package ledger
 
 import (
 	"runtime"
 
 	"golang.org/x/sys/cpu"
+
+	"llmscale/gguf"
 )
 
 // A CPU with AMX has a buffer of its own in llama.cpp, which comes before the repacked one: it takes copies of more types,
@@ -21,8 +23,8 @@ const (
 )
 
 // amxTypes has of each type what a row's elements must be a multiple of, and what a block takes beside its own bytes.
-var amxTypes = map[Type]struct{ elements, more int64 }{
-	F16: {16, 0}, Q4_0: {32, 0}, Q4_1: {32, 0}, Q8_0: {32, 4}, Q4_K: {256, 4}, Q5_K: {256, 4}, Q6_K: {256, 0}, IQ4XS: {256, 2},
+var amxTypes = map[gguf.Type]struct{ elements, more int64 }{
+	gguf.F16: {16, 0}, gguf.Q4_0: {32, 0}, gguf.Q4_1: {32, 0}, gguf.Q8_0: {32, 4}, gguf.Q4_K: {256, 4}, gguf.Q5_K: {256, 4}, gguf.Q6_K: {256, 0}, gguf.IQ4XS: {256, 2},
 }
 
 // amxBytes are those of the copy for AMX; 0: there is none.

@@ -1,10 +1,17 @@
-package gguf
+// Package ledger says what a model is and what it costs, from its file's header alone: its shape, its parameters and
+// bytes by component, what one token reads, and what loading it takes by llama.cpp's own way of counting.
+//
+// A model is what its tensor table says, never what its file is called: [Describe] counts from the table.
+package ledger
 
 import (
 	"errors"
 	"fmt"
 	"math/bits"
 	"strings"
+
+	"llmscale/gguf"
+	"llmscale/internal/checked"
 )
 
 // Description is what the tensor table and the metadata say about a model. A field of the shape is 0 where the
@@ -66,13 +73,13 @@ type Description struct {
 // Describe counts parameters and bytes from the tensor table and takes the shape from the metadata. It fails only
 // if the file states no architecture or states a value of a wrong type or an impossible size; what is merely
 // absent is 0 and has a note.
-func Describe(f *File) (Description, error) {
+func Describe(f *gguf.File) (Description, error) {
 	d := Description{WeightTypes: map[string]int64{}, FileBytes: f.Size}
 	var err error
 	if d.Architecture, err = f.Text("general.architecture"); err != nil {
 		return d, err
 	}
-	if d.Name, err = f.Text("general.name"); err != nil && !errors.Is(err, ErrNoKey) {
+	if d.Name, err = f.Text("general.name"); err != nil && !errors.Is(err, gguf.ErrNoKey) {
 		return d, err
 	}
 	heads, headsKV, err := d.shape(f)
@@ -105,13 +112,13 @@ func (d *Description) note(format string, args ...any) {
 
 // shape takes the hyper-parameters from the metadata, under keys that begin with the architecture's name.
 // It returns the heads as the file lists them.
-func (d *Description) shape(f *File) (heads, headsKV []int64, err error) {
+func (d *Description) shape(f *gguf.File) (heads, headsKV []int64, err error) {
 	// list reads a key that holds one number or one for each layer; nil if absent.
 	list := func(name string) []int64 {
 		key := d.Architecture + "." + name
 		v, e := f.Ints(key)
 		if e != nil {
-			if err == nil && !errors.Is(e, ErrNoKey) {
+			if err == nil && !errors.Is(e, gguf.ErrNoKey) {
 				err = e
 			}
 			return nil
@@ -120,7 +127,7 @@ func (d *Description) shape(f *File) (heads, headsKV []int64, err error) {
 			// No real shape comes near 2^31, and below it no product of three can overflow unnoticed.
 			if (x < 0 || x > 1<<31) && err == nil {
 				kv, _ := f.KV(key)
-				err = &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", key, x), "0 to 2^31"}
+				err = &gguf.FormatError{Path: f.Path, Offset: kv.Offset, What: fmt.Sprintf("key %q is %d", key, x), Want: "0 to 2^31"}
 			}
 		}
 		return v
@@ -152,7 +159,7 @@ func (d *Description) shape(f *File) (heads, headsKV []int64, err error) {
 		if !ok {
 			kv, _ = f.KV(d.Architecture + ".attention.head_count")
 		}
-		return nil, nil, &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q has %d entries", kv.Key, len(headsKV)), fmt.Sprintf("one for each of the %d layers", d.NLayer)}
+		return nil, nil, &gguf.FormatError{Path: f.Path, Offset: kv.Offset, What: fmt.Sprintf("key %q has %d entries", kv.Key, len(headsKV)), Want: fmt.Sprintf("one for each of the %d layers", d.NLayer)}
 	}
 	for _, n := range headsKV {
 		if n != d.NHeadKV {
@@ -203,7 +210,7 @@ var lookupTables = map[string]bool{
 	"per_layer_token_embd.weight": true, // Gemma 3n
 }
 
-func (d *Description) count(f *File) {
+func (d *Description) count(f *gguf.File) {
 	_, untied := f.Tensor("output.weight")
 	_, embeds := f.Tensor("token_embd.weight")
 	d.TiedHead = embeds && !untied
@@ -262,7 +269,7 @@ func (d *Description) count(f *File) {
 		if isForeign(t.Name) {
 			foreign++
 		}
-		if t.Type == MXFP4Ollama {
+		if t.Type == gguf.MXFP4Ollama {
 			oldMXFP4++
 		}
 		d.recurrent = d.recurrent || isRecurrent(t.Name)
@@ -296,8 +303,8 @@ func IsRopeTable(name string) bool {
 	return strings.HasPrefix(name, "rope_f") || strings.Contains(name, ".rope_f")
 }
 
-// RopeElements counts the elements of the file's rope tables, which llama.cpp counts as parameters.
-func (f *File) RopeElements() (n int64) {
+// RopeElements counts the elements of a file's rope tables, which llama.cpp counts as parameters.
+func RopeElements(f *gguf.File) (n int64) {
 	for i := range f.Tensors {
 		if t := &f.Tensors[i]; IsRopeTable(t.Name) {
 			n += t.Elements
@@ -319,7 +326,7 @@ func isExpert(name string) bool {
 
 // expertsIn is how many experts' weights a tensor holds: the last of its dimensions, which is the model's number but
 // for what groups of experts share (_chexps); total where a tensor is one expert's.
-func expertsIn(t *Tensor, total int64) int64 {
+func expertsIn(t *gguf.Tensor, total int64) int64 {
 	if strings.Contains(t.Name, "_chexps.") {
 		return t.Dims[len(t.Dims)-1]
 	}
@@ -338,11 +345,11 @@ func share(n, used, total int64) int64 {
 // like the others, as in llama.cpp unless its swa_full is turned off. Where compressed keys hold the values (MLA), rules
 // says whether values are cached too.
 func (d *Description) KVBytesPerToken(typeK, typeV string, rules Rules) (int64, error) {
-	k, err := ParseType(typeK)
+	k, err := gguf.ParseType(typeK)
 	if err != nil {
 		return 0, err
 	}
-	v, err := ParseType(typeV)
+	v, err := gguf.ParseType(typeV)
 	if err != nil {
 		return 0, err
 	}
@@ -390,7 +397,7 @@ func checkedMul(v ...int64) (int64, error) {
 	p := int64(1)
 	for _, x := range v {
 		var ok bool
-		if p, ok = mul(p, x); !ok {
+		if p, ok = checked.Mul(p, x); !ok {
 			return 0, errTooLarge
 		}
 	}

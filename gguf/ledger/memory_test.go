@@ -1,14 +1,15 @@
-package gguf_test
+package ledger_test
 
 import (
 	"strings"
 	"testing"
 
 	"llmscale/gguf"
+	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 )
 
-func described(t *testing.T, source, typ string) gguf.Description {
+func described(t *testing.T, source, typ string) ledger.Description {
 	t.Helper()
 	s, err := synth.Lookup(source)
 	if err != nil {
@@ -24,7 +25,7 @@ func described(t *testing.T, source, typ string) gguf.Description {
 // TestMemory holds cache and compute buffer against what llama.cpp ec98e2002 itself answered on a CPU;
 // native/ledger_test.go asks it again, about many more loads and about the weights.
 func TestMemory(t *testing.T) {
-	type o = gguf.MemoryOptions
+	type o = ledger.MemoryOptions
 	for _, c := range []struct {
 		source      string
 		options     o
@@ -58,7 +59,7 @@ func TestMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.options.Rules = gguf.Ollama
+		c.options.Rules = ledger.Ollama
 		m, err := d.Memory(c.options)
 		if err != nil {
 			t.Fatal(err)
@@ -77,14 +78,14 @@ func TestMemory(t *testing.T) {
 
 func TestMemoryRepacked(t *testing.T) {
 	d := described(t, "shape:llama3.2-1b", "q4_0") // its head is tied
-	plain, err := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{}})
+	plain, err := d.Memory(ledger.MemoryOptions{Context: 256, Repack: []gguf.Type{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if plain.Repacked != 0 || plain.Resident != plain.Total || plain.Weights != d.WeightBytes {
 		t.Errorf("not repacked: %+v, weights of %d bytes", plain, d.WeightBytes)
 	}
-	packed, err := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{gguf.Q4_0}})
+	packed, err := d.Memory(ledger.MemoryOptions{Context: 256, Repack: []gguf.Type{gguf.Q4_0}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestMemoryRepacked(t *testing.T) {
 	if want := table + d.WeightTypes["f32"] + packed.Repacked + packed.KV + packed.Compute + packed.Output; packed.Resident != want {
 		t.Errorf("%d bytes resident, want %d", packed.Resident, want)
 	}
-	read, err := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{gguf.Q4_0}, NoMmap: true})
+	read, err := d.Memory(ledger.MemoryOptions{Context: 256, Repack: []gguf.Type{gguf.Q4_0}, NoMmap: true})
 	if err != nil || read.Weights != table+d.WeightTypes["f32"] || read.Resident != read.Total || read.Total != packed.Resident {
 		t.Errorf("read instead of mapped: %+v, %v", read, err)
 	}
@@ -106,28 +107,28 @@ func TestMemoryRepacked(t *testing.T) {
 func TestMemoryOptions(t *testing.T) {
 	d := described(t, "synth:gpt2-5m", "f32")
 	for _, c := range []struct {
-		o               gguf.MemoryOptions
+		o               ledger.MemoryOptions
 		context, ubatch int64
 	}{
-		{gguf.MemoryOptions{}, 1024, 512}, {gguf.MemoryOptions{Context: 1}, 256, 1}, {gguf.MemoryOptions{Context: 257}, 512, 257},
-		{gguf.MemoryOptions{UBatch: 4096}, 1024, 1024}, {gguf.MemoryOptions{Context: 8192, UBatch: 4096}, 8192, 2048}, {gguf.MemoryOptions{Batch: 32}, 1024, 32},
+		{ledger.MemoryOptions{}, 1024, 512}, {ledger.MemoryOptions{Context: 1}, 256, 1}, {ledger.MemoryOptions{Context: 257}, 512, 257},
+		{ledger.MemoryOptions{UBatch: 4096}, 1024, 1024}, {ledger.MemoryOptions{Context: 8192, UBatch: 4096}, 8192, 2048}, {ledger.MemoryOptions{Batch: 32}, 1024, 32},
 	} {
 		if m, err := d.Memory(c.o); err != nil || m.Context != c.context || m.UBatch != c.ubatch {
 			t.Errorf("%+v: context %d, micro-batch %d, %v; want %d and %d", c.o, m.Context, m.UBatch, err, c.context, c.ubatch)
 		}
 	}
-	for _, o := range []gguf.MemoryOptions{{Context: -1}, {Batch: -1}, {UBatch: 1 << 50}, {TypeK: "no"}, {TypeV: "no"}, {Context: 1 << 40, UBatch: 1 << 40, Batch: 1 << 40}} {
+	for _, o := range []ledger.MemoryOptions{{Context: -1}, {Batch: -1}, {UBatch: 1 << 50}, {TypeK: "no"}, {TypeV: "no"}, {Context: 1 << 40, UBatch: 1 << 40, Batch: 1 << 40}} {
 		if m, err := d.Memory(o); err == nil {
 			t.Errorf("%+v is accepted: %+v", o, m)
 		}
 	}
 	// A Description that no file stands behind has figures too, less exact.
-	d = gguf.Description{NLayer: 12, NEmbd: 768, NHead: 12, NHeadKV: 12, HeadDim: 64, HeadDimV: 64, NFF: 3072, NVocab: 50257, NCtxTrain: 1024, WeightBytes: 1000}
-	if m, err := d.Memory(gguf.MemoryOptions{}); err != nil || m.Weights != 1000 || m.KV != 1024*36864 || m.Compute < 95<<20 || m.Compute > 120<<20 {
+	d = ledger.Description{NLayer: 12, NEmbd: 768, NHead: 12, NHeadKV: 12, HeadDim: 64, HeadDimV: 64, NFF: 3072, NVocab: 50257, NCtxTrain: 1024, WeightBytes: 1000}
+	if m, err := d.Memory(ledger.MemoryOptions{}); err != nil || m.Weights != 1000 || m.KV != 1024*36864 || m.Compute < 95<<20 || m.Compute > 120<<20 {
 		t.Errorf("%+v, %v", m, err)
 	}
 	d.NLayer, d.HeadDim, d.HeadsKV = 1<<31, 1<<31, nil
-	if _, err := d.Memory(gguf.MemoryOptions{Context: 1 << 40}); err == nil {
+	if _, err := d.Memory(ledger.MemoryOptions{Context: 1 << 40}); err == nil {
 		t.Error("an overflow is not noticed")
 	}
 }
@@ -143,7 +144,7 @@ func TestComponents(t *testing.T) {
 	} {
 		d := described(t, source, "f16")
 		var names []string
-		var sum gguf.Component
+		var sum ledger.Component
 		for _, c := range d.Components() {
 			names = append(names, c.Name)
 			sum.Params += c.Params
@@ -157,7 +158,7 @@ func TestComponents(t *testing.T) {
 		if got := strings.Join(names, ", "); got != want {
 			t.Errorf("%s: components %s, want %s", source, got, want)
 		}
-		if want := (gguf.Component{Params: d.ParamsTotal, ParamsActive: d.ParamsActive, Bytes: d.WeightBytes, BytesRead: d.BytesReadPerToken}); sum != want {
+		if want := (ledger.Component{Params: d.ParamsTotal, ParamsActive: d.ParamsActive, Bytes: d.WeightBytes, BytesRead: d.BytesReadPerToken}); sum != want {
 			t.Errorf("%s: the components add up to %+v, want %+v", source, sum, want)
 		}
 	}
@@ -169,24 +170,24 @@ func TestMemoryOfAMX(t *testing.T) {
 	const matrices = 16*(2048*2048*2+2048*512*2+3*2048*8192) + 128_256*2048 // elements, of Llama 3.2 1B with its head's copy
 	for _, c := range []struct {
 		source, typ string
-		rules       gguf.Rules
+		rules       ledger.Rules
 		want        int64
 	}{
-		{"shape:llama3.2-1b", "f16", gguf.Newest, 2 * matrices},
-		{"shape:llama3.2-1b", "f16", gguf.Ollama, 2 * matrices},
-		{"shape:llama3.2-1b", "q4_0", gguf.Newest, matrices / 32 * 18},
-		{"shape:llama3.2-1b", "q8_0", gguf.Newest, matrices / 32 * (34 + 4)},
-		{"shape:qwen2.5-0.5b", "f16", gguf.Ollama, 0}, // rows of 896 and 4864
+		{"shape:llama3.2-1b", "f16", ledger.Newest, 2 * matrices},
+		{"shape:llama3.2-1b", "f16", ledger.Ollama, 2 * matrices},
+		{"shape:llama3.2-1b", "q4_0", ledger.Newest, matrices / 32 * 18},
+		{"shape:llama3.2-1b", "q8_0", ledger.Newest, matrices / 32 * (34 + 4)},
+		{"shape:qwen2.5-0.5b", "f16", ledger.Ollama, 0}, // rows of 896 and 4864
 	} {
 		d := described(t, c.source, c.typ)
-		m, err := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{}, AMX: true, Rules: c.rules})
-		without, err2 := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{}, Rules: c.rules})
+		m, err := d.Memory(ledger.MemoryOptions{Context: 256, Repack: []gguf.Type{}, AMX: true, Rules: c.rules})
+		without, err2 := d.Memory(ledger.MemoryOptions{Context: 256, Repack: []gguf.Type{}, Rules: c.rules})
 		if err != nil || err2 != nil || without.Repacked != 0 || m.Repacked != c.want {
 			t.Errorf("%s %s %q: %d bytes of copies (%v), want %d; without AMX %d (%v)", c.source, c.typ, c.rules, m.Repacked, err, c.want, without.Repacked, err2)
 		}
 	}
 	d := described(t, "shape:gpt-oss-20b", "q4_0")
-	m, err := d.Memory(gguf.MemoryOptions{Context: 256, Repack: []gguf.Type{}, AMX: true})
+	m, err := d.Memory(ledger.MemoryOptions{Context: 256, Repack: []gguf.Type{}, AMX: true})
 	if err != nil || m.Repacked == 0 || m.Repacked > d.WeightBytes/5 {
 		t.Errorf("%d bytes of copies of %d (%v): experts have none", m.Repacked, d.WeightBytes, err)
 	}

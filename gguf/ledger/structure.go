@@ -1,10 +1,12 @@
-package gguf
+package ledger
 
 import (
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"llmscale/gguf"
 )
 
 // structure is what loading a model depends on beyond the plain figures of a Description: its layers, and where each
@@ -41,7 +43,7 @@ type layerShape struct {
 
 // placement is a tensor as the loader sees it.
 type placement struct {
-	typ          Type
+	typ          gguf.Type
 	part         int   // of the model's files
 	offset, size int64 // bytes in that file
 	columns      int64 // ne[0]
@@ -53,22 +55,15 @@ type placement struct {
 	unloaded     bool  // llama.cpp leaves it in the file
 }
 
-func flagOrInt(t ValueType, u uint64) (int64, bool) {
-	if t == Bool {
-		return int64(u), true
-	}
-	return intValue(t, u)
-}
-
 // windows returns the tokens of the sliding window and for each layer whether it has one; nil where none has.
-func (d *Description) windows(f *File) (int64, []bool, error) {
+func (d *Description) windows(f *gguf.File) (int64, []bool, error) {
 	p, ok := windowPatterns[d.Architecture]
 	if !ok || p.onlyLayers > 0 && d.NLayer != p.onlyLayers {
 		return 0, nil, nil
 	}
-	tokens, err := f.within(d.Architecture+".attention.sliding_window", 0, 1<<31, "0 to 2^31")
+	tokens, err := f.IntWithin(d.Architecture+".attention.sliding_window", 0, 1<<31, "0 to 2^31")
 	switch {
-	case errors.Is(err, ErrNoKey):
+	case errors.Is(err, gguf.ErrNoKey):
 		if p.needsKey {
 			return 0, nil, nil
 		}
@@ -82,7 +77,7 @@ func (d *Description) windows(f *File) (int64, []bool, error) {
 	}
 	layers := make([]bool, min(d.NLayer, maxLayers))
 	if kv, ok := f.KV(d.Architecture + windowPatternKey); ok {
-		stated, err := decode(f, kv, "a period or an array of bools", flagOrInt)
+		stated, err := f.IntsOrBools(kv.Key)
 		switch {
 		case err != nil:
 			return 0, nil, err
@@ -103,7 +98,7 @@ func (d *Description) windows(f *File) (int64, []bool, error) {
 }
 
 // examine fills in the windows and the structure's layers. heads and headsKV have one entry, or one for each layer.
-func (d *Description) examine(f *File, heads, headsKV []int64) error {
+func (d *Description) examine(f *gguf.File, heads, headsKV []int64) error {
 	tokens, windows, err := d.windows(f)
 	if err != nil {
 		return err
@@ -128,7 +123,7 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 	}
 	if d.NPredictLayer = h.predictLayers; d.NPredictLayer > d.NLayer {
 		kv, _ := f.KV(d.Architecture + "." + predictLayersKey)
-		return &FormatError{f.Path, kv.Offset, fmt.Sprintf("key %q is %d", kv.Key, d.NPredictLayer), fmt.Sprintf("at most the %d layers", d.NLayer)}
+		return &gguf.FormatError{Path: f.Path, Offset: kv.Offset, What: fmt.Sprintf("key %q is %d", kv.Key, d.NPredictLayer), Want: fmt.Sprintf("at most the %d layers", d.NLayer)}
 	}
 	s.ff, s.latent = h.ff, h.latentKey > 0
 	if s.ownCaches, err = d.ownCaches(f); err != nil {
@@ -204,7 +199,7 @@ func (d *Description) examine(f *File, heads, headsKV []int64) error {
 func (s *structure) keysHoldValues(r Rules) bool { return s.latent && r != Ollama }
 
 // place fills in where the structure's tensors lie.
-func (d *Description) place(f *File) {
+func (d *Description) place(f *gguf.File) {
 	s := d.structure
 	s.tensors = make([]placement, len(f.Tensors))
 	for i := range f.Tensors {

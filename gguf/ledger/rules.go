@@ -1,4 +1,4 @@
-package gguf
+package ledger
 
 // Rules names the llama.cpp by whose rules memory is reckoned, where versions of it differ. Its zero value is the newest
 // that is known, which is what this program links by default (scripts/llama.pin).

@@ -1,8 +1,10 @@
-package gguf
+package ledger
 
 import (
 	"strings"
 	"testing"
+
+	"llmscale/gguf"
 )
 
 func TestDecodeRefusal(t *testing.T) {
@@ -18,9 +20,9 @@ func TestDecodeRefusal(t *testing.T) {
 	} {
 		entries := u32(c.arch, map[string]uint32{"block_count": 1, "embedding_length": 32})
 		if c.causal != nil {
-			entries = append(entries, Entry{c.arch + ".attention.causal", c.causal})
+			entries = append(entries, gguf.Entry{Key: c.arch + ".attention.causal", Value: c.causal})
 		}
-		d, err := Describe(model(t, entries, []Spec{{"token_embd.weight", F32, []int64{32, 64}}}))
+		d, err := Describe(model(t, entries, []gguf.Spec{{Name: "token_embd.weight", Type: gguf.F32, Dims: []int64{32, 64}}}))
 		if err != nil {
 			t.Fatal(c.arch, err)
 		}
@@ -29,7 +31,7 @@ func TestDecodeRefusal(t *testing.T) {
 		}
 	}
 	for pooling, want := range map[uint32]string{0: "", 3: "qwen3.pooling_type is 3"} {
-		d, err := Describe(model(t, u32("qwen3", map[string]uint32{"block_count": 1, "embedding_length": 32, "pooling_type": pooling}), []Spec{{"token_embd.weight", F32, []int64{32, 64}}}))
+		d, err := Describe(model(t, u32("qwen3", map[string]uint32{"block_count": 1, "embedding_length": 32, "pooling_type": pooling}), []gguf.Spec{{Name: "token_embd.weight", Type: gguf.F32, Dims: []int64{32, 64}}}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +39,7 @@ func TestDecodeRefusal(t *testing.T) {
 			t.Errorf("pooling of type %d: %q; want %q in it", pooling, got, want)
 		}
 	}
-	entries := append(u32("llama", map[string]uint32{"block_count": 1}), Entry{"llama.attention.causal", "no"})
+	entries := append(u32("llama", map[string]uint32{"block_count": 1}), gguf.Entry{Key: "llama.attention.causal", Value: "no"})
 	if _, err := Describe(model(t, entries, nil)); err == nil || !strings.Contains(err.Error(), "attention.causal") {
 		t.Errorf("a causal that is a text: %v", err)
 	}
@@ -46,7 +48,7 @@ func TestDecodeRefusal(t *testing.T) {
 // TestStatedLayers: a file says in which of its layers attention has a window, which keep a state, which use the cache
 // of others, and how wide the heads of those with a window are.
 func TestStatedLayers(t *testing.T) {
-	describe := func(arch string, keys map[string]uint32, more ...Entry) (Description, error) {
+	describe := func(arch string, keys map[string]uint32, more ...gguf.Entry) (Description, error) {
 		base := map[string]uint32{"block_count": 8, "embedding_length": 64, "attention.head_count": 4, "attention.head_count_kv": 2, "context_length": 512, "attention.sliding_window": 128,
 			"attention.key_length": 16, "attention.value_length": 16}
 		for k, v := range keys {
@@ -54,19 +56,19 @@ func TestStatedLayers(t *testing.T) {
 		}
 		return Describe(model(t, append(u32(arch, base), more...), nil))
 	}
-	pattern := func(arch string, v any) Entry { return Entry{arch + windowPatternKey, v} }
+	pattern := func(arch string, v any) gguf.Entry { return gguf.Entry{Key: arch + windowPatternKey, Value: v} }
 	for _, c := range []struct {
 		arch     string
 		keys     map[string]uint32
-		more     []Entry
+		more     []gguf.Entry
 		windows  int64
 		perToken int64 // elements of keys and values
 	}{
 		{"gemma3", nil, nil, 7, 8 * 64}, // all but each sixth
 		{"gemma3", map[string]uint32{"attention.sliding_window_pattern": 2}, nil, 4, 8 * 64}, // all but each second
 		{"gemma4", nil, nil, 0, 8 * 64},
-		{"gemma4", nil, []Entry{pattern("gemma4", []bool{true, true, false, false, false, false, false, true})}, 3, 8 * 64},
-		{"gemma4", map[string]uint32{"attention.key_length_swa": 8, "attention.value_length_swa": 4}, []Entry{pattern("gemma4", []bool{true, true, false, false, false, false, false, true})}, 3, 5*64 + 3*2*12},
+		{"gemma4", nil, []gguf.Entry{pattern("gemma4", []bool{true, true, false, false, false, false, false, true})}, 3, 8 * 64},
+		{"gemma4", map[string]uint32{"attention.key_length_swa": 8, "attention.value_length_swa": 4}, []gguf.Entry{pattern("gemma4", []bool{true, true, false, false, false, false, false, true})}, 3, 5*64 + 3*2*12},
 		{"gemma4", map[string]uint32{"attention.shared_kv_layers": 6}, nil, 0, 2 * 64},
 		{"qwen35", nil, nil, 0, 2 * 64},
 		{"qwen35", map[string]uint32{"full_attention_interval": 2}, nil, 0, 4 * 64},
@@ -80,8 +82,8 @@ func TestStatedLayers(t *testing.T) {
 			t.Errorf("%s %v %v: %d layers with a window and %d bytes per token (%v); want %d and %d", c.arch, c.keys, c.more, d.NWindowLayer, kv, err, c.windows, 2*c.perToken)
 		}
 	}
-	for arch, bad := range map[string]Entry{
-		"gemma4": {"gemma4.attention.shared_kv_layers", uint32(9)}, "gemma3": pattern("gemma3", "all"), "qwen35": {"qwen35.full_attention_interval", uint32(0)},
+	for arch, bad := range map[string]gguf.Entry{
+		"gemma4": {Key: "gemma4.attention.shared_kv_layers", Value: uint32(9)}, "gemma3": pattern("gemma3", "all"), "qwen35": {Key: "qwen35.full_attention_interval", Value: uint32(0)},
 	} {
 		if _, err := describe(arch, nil, bad); err == nil || !strings.Contains(err.Error(), bad.Key) {
 			t.Errorf("%s of %v: %v", bad.Key, bad.Value, err)

@@ -1,8 +1,11 @@
-package gguf
+package ledger
 
 import (
 	"fmt"
 	"slices"
+
+	"llmscale/gguf"
+	"llmscale/internal/checked"
 )
 
 // The compute buffer holds the intermediate results of one micro-batch. llama.cpp reserves it before the first token,
@@ -109,7 +112,7 @@ type arena struct {
 type hole struct{ offset, bytes int64 }
 
 func (a *arena) take(bytes int64) int64 {
-	bytes, _ = alignUp(bytes, bufferAlign)
+	bytes, _ = checked.AlignUp(bytes, bufferAlign)
 	best := -1
 	for i, h := range a.holes {
 		// Of equal holes the last one.
@@ -133,7 +136,7 @@ func (a *arena) take(bytes int64) int64 {
 }
 
 func (a *arena) give(offset, bytes int64) {
-	if bytes, _ = alignUp(bytes, bufferAlign); bytes == 0 {
+	if bytes, _ = checked.AlignUp(bytes, bufferAlign); bytes == 0 {
 		return
 	}
 	i, _ := slices.BinarySearchFunc(a.holes, offset, func(h hole, at int64) int { return int(min(1, max(-1, h.offset-at))) })
@@ -203,8 +206,8 @@ func (d *Description) checkWidths(s *structure, m Memory, tokens, sequences int6
 }
 
 func isF32(name string) bool {
-	t, err := ParseType(name)
-	return err == nil && t == F32
+	t, err := gguf.ParseType(name)
+	return err == nil && t == gguf.F32
 }
 
 // builder writes the results of a model into a graph.

@@ -1,4 +1,4 @@
-package gguf
+package ledger
 
 import (
 	"fmt"
@@ -7,6 +7,9 @@ import (
 	"slices"
 
 	"golang.org/x/sys/cpu"
+
+	"llmscale/gguf"
+	"llmscale/internal/checked"
 )
 
 // Defaults of MemoryOptions, llama.cpp's own.
@@ -42,7 +45,7 @@ type MemoryOptions struct {
 
 	// Repack lists the types whose matrices llama.cpp copies into an order of its own; an empty list for none. Nil
 	// stands for a build for this machine's CPU: RepackTypes(Rules), and AMX if HasAMX.
-	Repack []Type
+	Repack []gguf.Type
 
 	// AMX is for a build and a CPU with AMX, for which more types are copied, before those of Repack.
 	AMX bool
@@ -52,16 +55,16 @@ type MemoryOptions struct {
 // iq4_nl and (except by the rules of Ollama) mxfp4 with AVX2 (or with NEON's dot product), q2_K with AVX-512. It mirrors
 // ggml_repack_get_optimal_repack_type in
 // https://github.com/ggml-org/llama.cpp/blob/0c1e57098/ggml/src/ggml-cpu/repack.cpp.
-func RepackTypes(r Rules) []Type {
-	var types []Type
+func RepackTypes(r Rules) []gguf.Type {
+	var types []gguf.Type
 	switch {
 	case runtime.GOARCH == "amd64" && cpu.X86.HasAVX2, runtime.GOARCH == "arm64" && cpu.ARM64.HasASIMDDP:
-		if types = append(types, Q4_0, Q4_K, IQ4NL); r != Ollama {
-			types = append(types, MXFP4)
+		if types = append(types, gguf.Q4_0, gguf.Q4_K, gguf.IQ4NL); r != Ollama {
+			types = append(types, gguf.MXFP4)
 		}
 	}
 	if runtime.GOARCH == "amd64" && cpu.X86.HasAVX512F {
-		types = append(types, Q2_K)
+		types = append(types, gguf.Q2_K)
 	}
 	return types
 }
@@ -124,7 +127,7 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 	s := d.layout()
 	// https://github.com/ggml-org/llama.cpp/blob/ec98e2002/src/llama-context.cpp#L123
 	m := Memory{UBatch: min(o.Context*o.Sequences, o.Batch, o.UBatch)}
-	m.Context, _ = alignUp(o.Context, contextStep)
+	m.Context, _ = checked.AlignUp(o.Context, contextStep)
 	var unused int64
 	m.Weights, m.Repacked, unused = d.weights(s, o)
 	if err := d.cache(s, o, &m); err != nil {
@@ -165,11 +168,11 @@ func (d *Description) weights(s *structure, o MemoryOptions) (plain, repacked, u
 		if t.unloaded {
 			continue
 		}
-		size, _ := alignUp(t.size, bufferAlign)
+		size, _ := checked.AlignUp(t.size, bufferAlign)
 		packs := slices.Contains(o.Repack, t.typ) && t.rows > 1 && t.rows%repackRows == 0 && (t.matrix || t.head)
 		if amx := t.amxBytes(o.Rules); o.AMX && amx > 0 {
 			packs = true
-			amx, _ = alignUp(amx, bufferAlign)
+			amx, _ = checked.AlignUp(amx, bufferAlign)
 			repacked += amx
 		} else if packs {
 			repacked += size
@@ -209,12 +212,12 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 		m.KVFull = m.KV
 		return err
 	}
-	k, _ := ParseType(o.TypeK)
-	v, _ := ParseType(o.TypeV)
+	k, _ := gguf.ParseType(o.TypeK)
+	v, _ := gguf.ParseType(o.TypeV)
 	if d.NWindowLayer > 0 {
 		m.WindowCells = m.Context
 		if o.WindowCache {
-			cells, _ := alignUp(min(m.Context, d.Window+m.UBatch), contextStep)
+			cells, _ := checked.AlignUp(min(m.Context, d.Window+m.UBatch), contextStep)
 			m.WindowCells = cells
 		}
 	}
