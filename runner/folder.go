@@ -12,6 +12,7 @@ import (
 
 	"llmscale/internal/durable"
 	"llmscale/internal/paths"
+	"llmscale/internal/sums"
 	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 )
@@ -33,7 +34,7 @@ type lack struct{ what, advice string }
 
 // attemptFiles are what a run writes before its first record. ceilings.json is
 // among them, but holds measurements: it stays, and a run adds to it.
-var attemptFiles = []string{RunsFile, ManifestFile, configCopy, MetricsFile, loadFile, paramsFile, ceilings.FileName}
+var attemptFiles = []string{RunsFile, ManifestFile, configCopy, MetricsFile, loadFile, paramsFile, ceilings.FileName, sums.FileName}
 
 // CreateStore makes the folder of a new run. It refuses one that holds anything but
 // what an attempt left that ended before its first record; modelsDir, if it lies in

@@ -264,7 +264,7 @@ func (r *Run) begin() error {
 	r.Manifest.Sessions = append(r.Manifest.Sessions, SessionNote{StartedAt: unixNow(), Argv: address.RedactAll(os.Args), LoadAverage: machine.LoadAverage()})
 	r.Manifest.RunState = StateRunning
 	r.begun = true
-	return r.Store.WriteManifest(r.Manifest)
+	return errors.Join(r.Store.RemoveSums(), r.Store.WriteManifest(r.Manifest))
 }
 
 func unixNow() float64 { return float64(time.Now().UnixNano()) / 1e9 }
@@ -308,7 +308,8 @@ func (r *Run) end(sum Summary) error {
 		r.Store.WriteMetrics(),
 		r.writeLoads(),
 		r.writeParams(),
-		r.Store.WriteManifest(m))
+		r.Store.WriteManifest(m),
+		r.Store.WriteSums())
 }
 
 // gitHead is the commit of the working directory's checkout, with "-dirty" if it

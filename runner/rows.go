@@ -148,7 +148,7 @@ func (r *Run) store(base record.Record, m protocol.Sample) error {
 		records[i].DeviceWindow = w.DeviceWindow
 		records[i].Nulls = maps.Clone(base.Nulls)
 		maps.Copy(records[i].Nulls, w.Missing)
-		project(&records[i])
+		records[i].Project()
 	}
 	if err := r.Store.Append(records); err != nil {
 		return err
@@ -167,43 +167,4 @@ func noDevice(r record.Record) string {
 		return "is watched while a server computes"
 	}
 	return ""
-}
-
-// project fills in the mode's own latency and rates, over the batch. An answer that a server ended
-// early stands for the target's length: its scaled times and lengths count.
-func project(rec *record.Record) {
-	prompt, gen, batch := rec.PromptTokensRaw, rec.GenTokensRaw, 1
-	if rec.BatchSize != nil {
-		batch = *rec.BatchSize
-	}
-	decodeMS, e2eMS, decoded := rec.KVDecodeMS, rec.E2EKVMS, gen
-	if rec.DecodeEquivMS != nil {
-		decodeMS, e2eMS, decoded = rec.DecodeEquivMS, rec.E2EEquivMS, rec.GenTokensEquiv
-	}
-	if decoded != nil {
-		all := *decoded * batch
-		decoded = &all
-	}
-	switch rec.Mode {
-	case record.ModePrefill:
-		rec.LatencyMS, rec.CUDAEventMS, rec.TokensTotal = rec.PrefillMS, rec.PrefillCUDAMS, prompt
-	case record.ModeDecode:
-		rec.LatencyMS, rec.CUDAEventMS, rec.TokensTotal = decodeMS, rec.KVDecodeCUDAMS, decoded
-	case record.ModeE2E:
-		rec.LatencyMS, rec.CUDAEventMS = e2eMS, rec.E2EKVCUDAMS
-		if prompt != nil && decoded != nil {
-			sum := *prompt + *decoded
-			rec.TokensTotal = &sum
-		}
-	}
-	rec.GenTokens = gen
-	if rec.LatencyMS != nil && rec.CUDAEventMS != nil {
-		gap := *rec.LatencyMS - *rec.CUDAEventMS
-		rec.HostGapMS = &gap
-	}
-	if rec.LatencyMS != nil && *rec.LatencyMS > 0 && rec.TokensTotal != nil {
-		rate := float64(*rec.TokensTotal) / (*rec.LatencyMS / 1e3)
-		each := rate / float64(batch)
-		rec.TokensPerS, rec.TokensPerSEach = &rate, &each
-	}
 }

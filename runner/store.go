@@ -1,18 +1,19 @@
 package runner
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"llmscale/internal/durable"
+	"llmscale/internal/sums"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
@@ -107,28 +108,9 @@ func (s *Store) WriteMetrics() error {
 	}
 	defer in.Close()
 	var out bytes.Buffer
-	w := csv.NewWriter(&out)
-	fields := record.Fields()
-	row := make([]string, len(fields))
-	for i, f := range fields {
-		row[i] = f.Name
+	if err := record.WriteMetrics(&out, in); err != nil {
+		return fmt.Errorf("runner: reading %s: %w", RunsFile, err)
 	}
-	// bytes.Buffer never fails, so neither do these writes.
-	_ = w.Write(row)
-	dec := json.NewDecoder(bufio.NewReader(in))
-	for {
-		var r record.Record
-		if err := dec.Decode(&r); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return fmt.Errorf("runner: reading %s: %w", RunsFile, err)
-		}
-		for i, f := range fields {
-			row[i] = f.Cell(&r)
-		}
-		_ = w.Write(row)
-	}
-	w.Flush()
 	return s.writeFile(MetricsFile, out.Bytes())
 }
 
@@ -139,6 +121,36 @@ func (s *Store) WriteCSV(name string, rows [][]string) error {
 		return fmt.Errorf("runner: %s: %w", name, err)
 	}
 	return s.writeFile(name, out.Bytes())
+}
+
+// WriteSums writes the sums of the run's files, the last thing that a session does.
+func (s *Store) WriteSums() error {
+	list := sums.List{About: "the run's files when its last session ended", Sums: map[string]string{}}
+	for _, name := range attemptFiles {
+		f, err := os.Open(filepath.Join(s.dir, name))
+		if errors.Is(err, fs.ErrNotExist) || name == sums.FileName {
+			continue
+		}
+		if err == nil {
+			list.Sums[name], err = sums.Of(f)
+			f.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("runner: %w", err)
+		}
+	}
+	if err := list.Write(s.disk, filepath.Join(s.dir, sums.FileName)); err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	return nil
+}
+
+// RemoveSums removes the sums, which do not hold while a session goes on.
+func (s *Store) RemoveSums() error {
+	if err := os.Remove(filepath.Join(s.dir, sums.FileName)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // SaveConfig keeps the config as it was read, without secrets.

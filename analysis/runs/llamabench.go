@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -44,7 +43,7 @@ type LlamaBench struct {
 // readLlamaBench reads the file, where the run has one. A line that is no test's is
 // named and left out, as in runs.jsonl.
 func (run *Run) readLlamaBench() error {
-	f, err := os.Open(filepath.Join(run.Dir, LlamaBenchFile))
+	f, err := Open(run.Dir, LlamaBenchFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -49,8 +49,8 @@ type Run struct {
 // measured again by --resume, an ok record wins over a failed one, one that counts
 // over one that is INVALID, and the latest session over earlier ones.
 func Load(dir string) (*Run, error) {
-	file := filepath.Join(dir, "runs.jsonl")
-	f, err := os.Open(file)
+	file := filepath.Join(dir, RecordsFile)
+	f, err := Open(dir, RecordsFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(dir); err != nil {
 			return nil, fmt.Errorf("analysis: no run folder: %w", err)
@@ -69,11 +69,7 @@ func Load(dir string) (*Run, error) {
 		run.Warnings = append(run.Warnings, seen...)
 	}
 	run.readCeilings()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("analysis: %w", err)
-	}
-	rows, err := run.readRows(f, info.Size())
+	rows, err := run.readRows(f, f.Size)
 	if err != nil {
 		return nil, fmt.Errorf("analysis: %s: %w", file, err)
 	}
@@ -127,7 +123,7 @@ func (run *Run) Nothing() error {
 	if len(run.Rows) > 0 {
 		return nil
 	}
-	file := filepath.Join(run.Dir, "runs.jsonl")
+	file := filepath.Join(run.Dir, RecordsFile)
 	if n := run.Counts.Broken; n > 0 {
 		why := ""
 		if i := slices.IndexFunc(run.Warnings, func(w finding.Warning) bool { return w.Code == "broken_line" || w.Code == "torn_line" }); i >= 0 {
