@@ -16,6 +16,7 @@ import (
 
 const batchConfig = `run_name: test
 gen_tokens: 3
+replicates: 1
 repetitions: 2
 warmup_repetitions: 1
 seed: 7

@@ -65,22 +65,12 @@ func checkPrograms(began []programEntry, p *Plan) error {
 	return nil
 }
 
-// bringTogether puts jobs that differ in their program alone one after another, in the random order that they have, so
-// that a machine which drifts over the sweep does not look like a difference of the builds.
-func (p *Plan) bringTogether() {
-	if len(p.Programs()) == 0 {
-		return
+// bringTogether puts visits to jobs that differ in their program alone one after another, so that a machine which drifts
+// over the block does not look like a difference of the builds.
+func (p *Plan) bringTogether(b Block) {
+	if len(p.Programs()) > 0 {
+		b.together(func(j *Job) string { return j.Model.Name + "\x00" + j.Load.Identity() })
 	}
-	first, of := map[string]int{}, map[string]int{} // by what is loaded, and by pair
-	for i := range p.Jobs {
-		j := &p.Jobs[i]
-		key := j.Model.Name + "\x00" + j.Load.Identity()
-		if _, ok := first[key]; !ok {
-			first[key] = i
-		}
-		of[j.Pair()] = first[key]
-	}
-	slices.SortStableFunc(p.Jobs, func(a, b Job) int { return of[a.Pair()] - of[b.Pair()] })
 }
 
 // waiveElsewhere marks the jobs on a GPU whose program cannot use it.

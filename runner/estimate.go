@@ -92,7 +92,7 @@ type Estimate struct {
 	Elsewhere  int   // pairs of model and backend on a GPU, whose times are not in it
 }
 
-// Estimate guesses how long the plan's calls take, warm-ups included, at rates that were measured on this machine.
+// Estimate guesses how long the calls of all blocks take, warm-ups included, at rates that were measured on this machine.
 func (p *Plan) Estimate(r Rates) Estimate {
 	e := Estimate{Rates: r}
 	toWrite := map[string]bool{}
@@ -109,13 +109,15 @@ func (p *Plan) Estimate(r Rates) Estimate {
 			e.Elsewhere++
 			continue
 		}
-		e.Load += float64(j.Model.Desc.FileBytes) / loadBytesPerS
+		blocks := float64(len(p.Blocks))
+		calls := blocks * float64(len(p.Calls()))
+		e.Load += blocks * float64(j.Model.Desc.FileBytes) / loadBytesPerS
 		for _, c := range j.Cells {
 			prefill, decode := j.callSeconds(c.Scenario, p.Config.Gen(c.Scenario), r)
-			e.Prefill += prefill * float64(len(p.Calls()))
-			e.Decode += decode * float64(len(p.Calls()))
-			e.Pace += j.paceSeconds(prefill) * float64(len(p.Calls()))
-			e.Fill += j.fillSeconds(c.Scenario, r)
+			e.Prefill += prefill * calls
+			e.Decode += decode * calls
+			e.Pace += j.paceSeconds(prefill) * calls
+			e.Fill += j.fillSeconds(c.Scenario, r) * blocks
 		}
 	}
 	if p.Config.Probe {

@@ -272,6 +272,7 @@ func (f *fakeBackend) Close() error { return nil }
 // testConfig has three tiny models under two backends and three scenarios.
 const testConfig = `run_name: test
 gen_tokens: 4
+replicates: 1
 repetitions: 3
 warmup_repetitions: 1
 seed: 7
@@ -335,7 +336,7 @@ type quiet struct {
 }
 
 func (q *quiet) Update(s Status) { q.statuses = append(q.statuses, s) }
-func (q *quiet) Stored(cell string, call int, status string) {
+func (q *quiet) Stored(cell string, replicate, call int, status string) {
 	q.stored = append(q.stored, fmt.Sprintf("%s %d %s", cell, call, status))
 }
 func (q *quiet) Note(line string) { q.notes = append(q.notes, line) }

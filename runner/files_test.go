@@ -30,6 +30,7 @@ func ownPlan(t *testing.T, path string) (*Plan, *Models) {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), fmt.Appendf(nil, `run_name: test
 gen_tokens: 1
+replicates: 1
 repetitions: 1
 warmup_repetitions: 0
 probe: false

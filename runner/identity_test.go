@@ -46,6 +46,7 @@ func planIn(t *testing.T, dir, text string, models *Models) *Plan {
 func TestFilesWithOneName(t *testing.T) {
 	const text = `run_name: t
 gen_tokens: 2
+replicates: 1
 repetitions: 1
 warmup_repetitions: 0
 probe: false
@@ -152,6 +153,7 @@ func TestManifestKeepsEarlierHashes(t *testing.T) {
 
 const transientConfig = `run_name: t
 gen_tokens: 2
+replicates: 1
 repetitions: 2
 warmup_repetitions: 0
 probe: false
@@ -251,6 +253,7 @@ func TestTransientFileThatChanged(t *testing.T) {
 	seededFile(t, file, 1)
 	const text = `run_name: t
 gen_tokens: 2
+replicates: 1
 repetitions: 2
 warmup_repetitions: 0
 probe: false

@@ -74,8 +74,8 @@ type acks struct{}
 
 func (acks) Update(Status) {}
 func (acks) Note(string)   {}
-func (acks) Stored(cell string, call int, status string) {
-	fmt.Printf("%s %d %s\n", cell, call, status)
+func (acks) Stored(cell string, replicate, call int, status string) {
+	fmt.Printf("%s %d.%d %s\n", cell, replicate, call, status)
 }
 
 // TestKilledRunsLoseNothing kills coordinators with SIGKILL and workers with
@@ -89,11 +89,11 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	root := t.TempDir()
 	dir := filepath.Join(root, "run")
-	repetitions, enough := 20, 3
+	repetitions, enough := 6, 3
 	if testing.Short() {
-		repetitions, enough = 5, 0
+		repetitions, enough = 2, 0
 	}
-	text := strings.Replace(testConfig, "repetitions: 3", fmt.Sprint("repetitions: ", repetitions), 1)
+	text := strings.Replace(testConfig, "replicates: 1\nrepetitions: 3", fmt.Sprint("replicates: 4\nrepetitions: ", repetitions), 1)
 	text = strings.Replace(text, "dtype: f32, threads: 1", "dtype: f32, threads: 1, batch_size: 4", 1)
 	text = strings.Replace(text, "prompt_tokens: 5", "prompt_tokens: 5, depth: 64", 1)
 	// One backend's workers are another program.
@@ -247,7 +247,7 @@ func checkAcknowledged(t *testing.T, dir string, acknowledged map[string]int) {
 			t.Fatalf("record %d is %s: a call lacks a mode", i, r.Mode)
 		}
 		if r.Mode == record.ModeE2E {
-			have[fmt.Sprintf("%s %d %s", r.CellID, r.CallIdx, r.Status)]++
+			have[fmt.Sprintf("%s %d.%d %s", r.CellID, r.Replicate, r.CallIdx, r.Status)]++
 		}
 	}
 	for ack, n := range acknowledged {

@@ -13,6 +13,7 @@ import (
 
 const listConfig = `run_name: lists
 gen_tokens: 3
+replicates: 1
 repetitions: 2
 warmup_repetitions: 0
 seed: 7

@@ -37,6 +37,7 @@ type Overrides struct {
 	Models            []string `json:"models"`
 	Backends          []string `json:"backends"`
 	Scenarios         []string `json:"scenarios"`
+	Replicates        *int     `json:"replicates,omitempty"`
 	Repetitions       *int     `json:"repetitions"`
 	WarmupRepetitions *int     `json:"warmup_repetitions"`
 	GenTokens         *int     `json:"gen_tokens"`
@@ -61,7 +62,7 @@ func (o Overrides) Apply(cfg *config.Config, models *Models) error {
 	return errors.Join(
 		cfg.Filter(nil, nil, nil), // backends that are left without a model
 		cfg.Override(config.Overrides{
-			Repetitions: o.Repetitions, WarmupRepetitions: o.WarmupRepetitions, GenTokens: o.GenTokens, Seed: o.Seed,
+			Replicates: o.Replicates, Repetitions: o.Repetitions, WarmupRepetitions: o.WarmupRepetitions, GenTokens: o.GenTokens, Seed: o.Seed,
 		}))
 }
 
@@ -89,6 +90,7 @@ type Manifest struct {
 	CUDAAvailable bool                     `json:"cuda_available"`
 	GPUs          map[string]*protocol.GPU `json:"gpus,omitzero"` // that models were loaded on, by UUID
 
+	Replicates        int      `json:"replicates"` // 0 in old ones: there was one
 	Repetitions       int      `json:"repetitions"`
 	WarmupRepetitions int      `json:"warmup_repetitions"`
 	GenTokens         int      `json:"gen_tokens"`
@@ -144,7 +146,7 @@ func (s *Store) newManifest(id string, p *Plan, o Overrides, modelsDir string, b
 		Argv: address.RedactAll(os.Args), ConfigPath: cfg.File(), ConfigDir: &dir, ConfigSHA256: cfg.SHA256(), Overrides: o, GitHead: gitHead(),
 		Platform:    map[string]string{"os": here.OS, "machine": here.Arch, "processor": here.CPU, "go": here.GoVersion},
 		Environment: here, Programs: programEntries(p),
-		Repetitions: cfg.Repetitions, WarmupRepetitions: cfg.WarmupRepetitions, GenTokens: cfg.GenTokens, Seed: strconv.FormatInt(cfg.Seed, 10),
+		Replicates: cfg.Replicates, Repetitions: cfg.Repetitions, WarmupRepetitions: cfg.WarmupRepetitions, GenTokens: cfg.GenTokens, Seed: strconv.FormatInt(cfg.Seed, 10),
 		TaskCount: p.Cells, Modes: record.Modes, RecordsExpected: p.RecordsExpected(), PlanSHA256: p.SHA256(),
 		ModelsDir: modelsDir, ModelsDirInRun: inside, ModelFiles: modelFiles(p, nil),
 	}
@@ -294,7 +296,7 @@ func (r *Run) end(sum Summary) error {
 	switch {
 	case sum.Interrupted:
 		m.RunState = StateInterrupted
-	case len(r.outcome) < r.Plan.Cells:
+	case len(r.outcome) < r.Plan.Cells*len(r.Plan.Blocks):
 		m.RunState = StateFailed
 	}
 	m.ModelFiles = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now

@@ -24,14 +24,14 @@ import (
 // same config and models give the same plan: its order comes from the seed.
 type Plan struct {
 	Config *config.Config
-	Jobs   []Job // in order of execution
+	Jobs   []Job // in the config's order
+	Blocks []Block
 	Cells  int
 	Build  protocol.Build // of this program, whose workers measure where a backend names no other
 	Free   int64          // bytes of memory that were available; 0 unknown
 }
 
-// Job is what one worker process does: one model under one backend, all
-// scenarios.
+// Job is one model under one backend, with all scenarios.
 type Job struct {
 	Model   Model
 	Backend config.Backend
@@ -42,10 +42,20 @@ type Job struct {
 	Waived  string          // why this machine cannot run it at all; "": it can
 	Refused *record.Failure // why no machine can measure it, or not these files; nil: nothing speaks against it
 	KVBytes int64           // per token, at this backend's cache type
-	Cells   []Cell          // in order of execution
+	Cells   []Cell          // in the config's order
 }
 
-// Cell is one model x backend x scenario: warm-ups and repetitions of one call.
+// Block is one replicate of a sweep: a visit to each of the plan's jobs, in a random order of its own.
+type Block []Visit
+
+// Visit is a job's turn in a block: what one worker process measures.
+type Visit struct {
+	Job       *Job
+	Replicate int    // index of the block
+	Cells     []Cell // all of the job's, in order of execution
+}
+
+// Cell is one model x backend x scenario: in each block warm-ups and repetitions of one call.
 type Cell struct {
 	TaskIdx  int // in the config's order, before shuffling
 	Scenario config.Scenario
@@ -137,16 +147,26 @@ func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
 	for device, reason := range facts.NoDevice {
 		p.waive(device, reason)
 	}
-	// The order of models and scenarios must not be the order of sizes: a machine
-	// that warms up or drifts would bend the fit.
-	r := rand.New(rand.NewPCG(uint64(cfg.Seed), 0x6f72646572)) // "order"
-	r.Shuffle(len(p.Jobs), func(i, k int) { p.Jobs[i], p.Jobs[k] = p.Jobs[k], p.Jobs[i] })
-	for i := range p.Jobs {
-		cells := p.Jobs[i].Cells
-		r.Shuffle(len(cells), func(i, k int) { cells[i], cells[k] = cells[k], cells[i] })
-	}
-	p.bringTogether()
+	p.makeBlocks()
 	return p, nil
+}
+
+// makeBlocks draws the order of each block. It must not be the order of sizes: a machine that warms up or drifts would
+// bend the fit.
+func (p *Plan) makeBlocks() {
+	r := rand.New(rand.NewPCG(uint64(p.Config.Seed), 0x6f72646572)) // "order"
+	for replicate := range p.Config.Replicates {
+		b := make(Block, len(p.Jobs))
+		for i := range p.Jobs {
+			b[i] = Visit{&p.Jobs[i], replicate, slices.Clone(p.Jobs[i].Cells)}
+		}
+		r.Shuffle(len(b), func(i, k int) { b[i], b[k] = b[k], b[i] })
+		for _, v := range b {
+			r.Shuffle(len(v.Cells), func(i, k int) { v.Cells[i], v.Cells[k] = v.Cells[k], v.Cells[i] })
+		}
+		p.bringTogether(b)
+		p.Blocks = append(p.Blocks, b)
+	}
 }
 
 // checkPaths refuses files that a worker could not be told of.
@@ -255,17 +275,24 @@ func (p *Plan) waive(device string, reason error) {
 
 func (j *Job) waive(reason string) { j.Waived = "device " + j.Backend.Device + ": " + reason }
 
-// groupByFile brings the jobs that load the same file together, so that the disk of
-// a run with transient models holds one at a time. The order of the files stays the
-// random one, and that of the jobs of each.
+// groupByFile brings the visits of each block that load the same file together, so that the disk of
+// a run with transient models holds one at a time.
 func (p *Plan) groupByFile() {
+	for _, b := range p.Blocks {
+		b.together(func(j *Job) string { return j.Model.File })
+	}
+}
+
+// together brings the visits to jobs with the same key together. The order of the keys stays the random one, and that of
+// the visits of each.
+func (b Block) together(key func(*Job) string) {
 	first := map[string]int{}
-	for i := range p.Jobs {
-		if _, ok := first[p.Jobs[i].Model.File]; !ok {
-			first[p.Jobs[i].Model.File] = i
+	for i, v := range b {
+		if _, ok := first[key(v.Job)]; !ok {
+			first[key(v.Job)] = i
 		}
 	}
-	slices.SortStableFunc(p.Jobs, func(a, b Job) int { return first[a.Model.File] - first[b.Model.File] })
+	slices.SortStableFunc(b, func(v, w Visit) int { return first[key(v.Job)] - first[key(w.Job)] })
 }
 
 // tried tells whether the job's model will be loaded.
@@ -314,7 +341,7 @@ func longestSequence(cfg *config.Config) int {
 
 func boundTokens(s config.Scenario) int { return max(s.PromptTokens, len(s.Prompt)) }
 
-// Calls lists a cell's calls in order.
+// Calls lists a cell's calls of one block in order.
 func (p *Plan) Calls() []Call {
 	var calls []Call
 	for i := range p.Config.WarmupRepetitions {
@@ -326,9 +353,12 @@ func (p *Plan) Calls() []Call {
 	return calls
 }
 
+// CallCount is how many calls there are, in all blocks.
+func (p *Plan) CallCount() int { return p.Cells * len(p.Blocks) * len(p.Calls()) }
+
 // RecordsExpected is how many lines runs.jsonl has when every call went well and
 // nothing was resumed.
-func (p *Plan) RecordsExpected() int { return p.Cells * len(p.Calls()) * len(record.Modes) }
+func (p *Plan) RecordsExpected() int { return p.CallCount() * len(record.Modes) }
 
 // SHA256 identifies the plan: what is measured, how, in which order. Model files are
 // not in it: where they lie is nothing to the figures, and what they hold is for
@@ -343,12 +373,14 @@ func (p *Plan) SHA256() string {
 		Program        string `json:",omitempty"` // what it holds is for CheckResumable
 	}
 	var cells []cell
-	for i := range p.Jobs {
-		j := &p.Jobs[i]
-		load := j.Load
-		load.ModelFile, load.Files, load.Expect = "", nil, protocol.Expect{}
-		for _, c := range j.Cells {
-			cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal, j.Backend.Program})
+	for _, b := range p.Blocks {
+		for _, v := range b {
+			j := v.Job
+			load := j.Load
+			load.ModelFile, load.Files, load.Expect = "", nil, protocol.Expect{}
+			for _, c := range v.Cells {
+				cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal, j.Backend.Program})
+			}
 		}
 	}
 	data, err := json.Marshal([]any{p.Config.GenTokens, p.Config.Repetitions, p.Config.WarmupRepetitions, p.Config.Seed, cells})

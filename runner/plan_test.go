@@ -10,6 +10,7 @@ import (
 // TestPlanOfFacts: what a machine has is handed to a plan, which looks at nothing itself.
 func TestPlanOfFacts(t *testing.T) {
 	cfg, err := config.Parse("test.yaml", []byte(`gen_tokens: 2
+replicates: 1
 repetitions: 1
 scenarios: [{name: s, prompt_tokens: 4}]
 backends: [{name: cpu, device: cpu, dtype: f32}, {name: gpu, device: cuda, dtype: f32}, {name: bound, device: cpu, dtype: f16, threads: 2, cpu_affinity: cores}]

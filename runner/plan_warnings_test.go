@@ -9,6 +9,7 @@ import (
 
 // crowdedConfig has a backend with threads to share, and scenarios that reach to the end of 48 tokens of context and one beyond.
 const crowdedConfig = `gen_tokens: 4
+replicates: 1
 repetitions: 2
 warmup_repetitions: 0
 cell_timeout_s: 60

@@ -51,15 +51,17 @@ func (r *Run) probeSpecs() []protocol.ProbeSpec {
 			out = append(out, s)
 		}
 	}
-	for i := range r.Plan.Jobs {
-		j := &r.Plan.Jobs[i]
-		pending := slices.ContainsFunc(j.Cells, func(c Cell) bool { return len(r.todo(c)) > 0 })
-		switch {
-		case !pending || !j.tried():
-		case j.Backend.Device == config.DeviceCPU:
-			add(protocol.ProbeSpec{Device: config.DeviceCPU, Threads: j.Backend.Threads, Quick: true})
-		default:
-			add(protocol.ProbeSpec{Device: j.Backend.Device, Quick: true})
+	for _, b := range r.Plan.Blocks {
+		for _, v := range b {
+			j := v.Job
+			pending := slices.ContainsFunc(v.Cells, func(c Cell) bool { return len(r.todo(v.turn(c))) > 0 })
+			switch {
+			case !pending || !j.tried():
+			case j.Backend.Device == config.DeviceCPU:
+				add(protocol.ProbeSpec{Device: config.DeviceCPU, Threads: j.Backend.Threads, Quick: true})
+			default:
+				add(protocol.ProbeSpec{Device: j.Backend.Device, Quick: true})
+			}
 		}
 	}
 	return out

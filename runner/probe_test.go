@@ -274,7 +274,7 @@ func (s *stopAtProbe) Update(st Status) {
 // TestProbeSpecs: only what still has calls to make, fits, and has its device here is probed.
 func TestProbeSpecs(t *testing.T) {
 	p := testPlan(t, strings.Replace(testConfig, "device: cpu, dtype: f16, threads: 1", "device: cuda, dtype: f16, threads: 1", 1))
-	r := &Run{Plan: p, outcome: map[int]string{}}
+	r := &Run{Plan: p, outcome: map[turn]string{}}
 	names := func() string {
 		var out []string
 		for _, s := range r.probeSpecs() {
@@ -302,7 +302,7 @@ func TestProbeSpecs(t *testing.T) {
 		p.Jobs[i].Fits, p.Jobs[i].Waived = true, ""
 	}
 	for task := range p.Cells {
-		r.outcome[task] = "ok"
+		r.outcome[turn{task: task}] = "ok"
 	}
 	if got := names(); got != "" {
 		t.Errorf("with nothing left: %q", got)

@@ -62,7 +62,7 @@ func TestSeveralPrograms(t *testing.T) {
 			t.Errorf("%s: %s", r.CellID, r.Status)
 		}
 	}
-	for model, at := range jobsOf(p, "x_self", "x_one", "x_two") {
+	for model, at := range jobsOf(p.Blocks[0], "x_self", "x_one", "x_two") {
 		// cpu_f32 does the same work by the same program as x_self.
 		if slices.Max(at)-slices.Min(at) > 3 {
 			t.Errorf("%s: the jobs of its programs are at %d", model, at)
@@ -79,11 +79,11 @@ func TestSeveralPrograms(t *testing.T) {
 	}
 }
 
-// jobsOf are the positions of backends' jobs by model.
-func jobsOf(p *Plan, backends ...string) map[string][]int {
+// jobsOf are the positions of backends' jobs in a block by model.
+func jobsOf(b Block, backends ...string) map[string][]int {
 	out := map[string][]int{}
-	for i := range p.Jobs {
-		if j := &p.Jobs[i]; slices.Contains(backends, j.Backend.Name) {
+	for i, v := range b {
+		if j := v.Job; slices.Contains(backends, j.Backend.Name) {
 			out[j.Model.Name] = append(out[j.Model.Name], i)
 		}
 	}
@@ -98,11 +98,13 @@ func TestProgramsTakeTurns(t *testing.T) {
 		cfg := programConfig(t, dir)
 		cfg.Seed = int64(seed)
 		p := planned(t, cfg)
-		for model, at := range jobsOf(p, "cpu_f32", "x_self", "x_one", "x_two") {
-			if len(at) != 4 || at[3]-at[0] != 3 {
-				t.Fatalf("%s: jobs at %d", model, at)
+		for _, b := range p.Blocks {
+			for model, at := range jobsOf(b, "cpu_f32", "x_self", "x_one", "x_two") {
+				if len(at) != 4 || at[3]-at[0] != 3 {
+					t.Fatalf("%s: jobs at %d", model, at)
+				}
+				first[b[at[0]].Job.Backend.Name]++
 			}
-			first[p.Jobs[at[0]].Backend.Name]++
 		}
 	}
 	if len(first) != 4 {
@@ -285,7 +287,7 @@ func TestProgramsOfAPlan(t *testing.T) {
 			t.Errorf("%s: waived %q, want %q", j.Pair(), j.Waived, want)
 		}
 	}
-	r := &Run{Plan: p, outcome: map[int]string{}}
+	r := &Run{Plan: p, outcome: map[turn]string{}}
 	for _, spec := range r.probeSpecs() {
 		prog := r.prober(spec).Program
 		if gpu := spec.Device == config.DeviceCUDA; gpu != (prog != nil) || gpu && prog.Path != filepath.Join(dir, "bin/two") {

@@ -33,7 +33,7 @@ type Progress interface {
 	// Update shows what comes next.
 	Update(Status)
 	// Stored acknowledges a call: its records are on the disk.
-	Stored(cell string, callIdx int, status string)
+	Stored(cell string, replicate, callIdx int, status string)
 	// Note says one line that should stay visible, such as a failed cell.
 	Note(line string)
 }

@@ -18,6 +18,7 @@ import (
 )
 
 const servedConfig = `gen_tokens: 4
+replicates: 1
 repetitions: 2
 warmup_repetitions: 0
 cell_timeout_s: 20

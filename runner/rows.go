@@ -12,14 +12,15 @@ import (
 )
 
 // base fills in what is known of a call before it is measured.
-func (r *Run) base(j *Job, c Cell, call Call, info protocol.LoadInfo, started time.Time) record.Record {
+func (r *Run) base(v Visit, c Cell, call Call, info protocol.LoadInfo, started time.Time) record.Record {
+	j := v.Job
 	d := &j.Model.Desc
 	program, build := r.Plan.programOf(j)
 	rec := record.Record{
 		Origin: record.Origin{SchemaVersion: record.SchemaVersion,
 			RunID:   r.ID,
 			TaskIdx: c.TaskIdx, CellID: j.ID(c)},
-		Order: record.Order{OrderIdx: r.order, Session: r.Session},
+		Order: record.Order{OrderIdx: r.order, Session: r.Session, Replicate: v.Replicate},
 		Subject: record.Subject{Scenario: c.Scenario.Name, Backend: j.Backend.Name, BackendKind: j.Backend.Kind,
 			Model: j.Model.Name, ModelKind: j.Model.Kind, ModelSource: j.Model.Source,
 			ModelFile: j.Model.Label, ModelSHA256: notEmpty(j.Model.SHA256),

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
@@ -55,11 +54,12 @@ type Run struct {
 	Previous []record.Record
 
 	order    int // position of the next call
+	block    Block
 	kept     map[keptCall]bool
 	eta      eta
 	calls    int // acknowledged, in this and earlier sessions
-	planned  int
-	outcome  map[int]string // by TaskIdx: the cell's status
+	outcome  map[turn]string
+	checked  map[string]protocol.LoadInfo // by Job.Pair: what the first load of the session found out about the runtime's results
 	answers  []Answer
 	loads    []loadRow
 	settled  record.Settlement // by earlier sessions
@@ -76,8 +76,14 @@ type loadRow struct {
 	ms                   float64
 }
 
+// turn names a cell's calls of one block.
+type turn struct{ task, replicate int }
+
 // keptCall names a call of the plan that was measured, in whichever session and however often.
-type keptCall struct{ task, idx int }
+type keptCall struct {
+	turn
+	idx int
+}
 
 // Summary says how a run ended.
 type Summary struct {
@@ -101,16 +107,16 @@ func (s Summary) Failed() int {
 	return n
 }
 
-// todo lists the calls of a cell that are still to be made. A cell of which
+// todo lists the calls of a cell's turn that are still to be made. A cell of which
 // repetitions are missing is warmed up again: its worker is a new process.
-func (r *Run) todo(c Cell) []Call {
-	if _, ok := r.outcome[c.TaskIdx]; ok {
+func (r *Run) todo(t turn) []Call {
+	if _, ok := r.outcome[t]; ok {
 		return nil // settled in this session
 	}
-	if r.settled.Stands(c.TaskIdx) {
+	if r.settled.Stands(t.task) {
 		return nil
 	}
-	calls := slices.DeleteFunc(r.Plan.Calls(), func(call Call) bool { return call.Rep >= 0 && r.settled.Done(c.TaskIdx, call.Rep) })
+	calls := slices.DeleteFunc(r.Plan.Calls(), func(call Call) bool { return call.Rep >= 0 && r.settled.Done(t.task, t.replicate, call.Rep) })
 	if len(calls) == r.Plan.Config.WarmupRepetitions {
 		return nil
 	}
@@ -127,28 +133,29 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 			err = errors.Join(err, r.Store.Discard()) // of a new run
 		}
 	}()
-	r.outcome = map[int]string{}
+	r.outcome, r.checked = map[turn]string{}, map[string]protocol.LoadInfo{}
 	r.cpuQuota = machine.CPUQuota()
 	r.kept = map[keptCall]bool{}
-	r.planned = r.Plan.Cells * len(r.Plan.Calls())
 	for i := range r.Previous {
 		p := &r.Previous[i]
-		r.settled.Add(p.TaskIdx, &p.Outcome)
+		r.settled.Add(p.TaskIdx, p.Replicate, &p.Outcome)
 		r.order = max(r.order, p.OrderIdx+1)
 		if p.Status == record.StatusOK {
-			r.kept[keptCall{p.TaskIdx, p.CallIdx}] = true
+			r.kept[keptCall{turn{p.TaskIdx, p.Replicate}, p.CallIdx}] = true
 		}
 	}
-	for i := range r.Plan.Jobs {
-		job := &r.Plan.Jobs[i]
-		for _, c := range job.Cells {
-			calls := r.todo(c)
-			r.calls += len(r.Plan.Calls()) - len(calls)
-			r.eta.total += r.Plan.weight(job, c.Scenario) * float64(len(calls))
-			if len(calls) == 0 {
-				r.outcome[c.TaskIdx] = record.StatusOK
-				if r.settled.Stands(c.TaskIdx) {
-					r.outcome[c.TaskIdx] = record.StatusOOM
+	for _, b := range r.Plan.Blocks {
+		for _, v := range b {
+			for _, c := range v.Cells {
+				t := v.turn(c)
+				calls := r.todo(t)
+				r.calls += len(r.Plan.Calls()) - len(calls)
+				r.eta.total += r.Plan.weight(v.Job, c.Scenario) * float64(len(calls))
+				if len(calls) == 0 {
+					r.outcome[t] = record.StatusOK
+					if r.settled.Stands(c.TaskIdx) {
+						r.outcome[t] = record.StatusOOM
+					}
 				}
 			}
 		}
@@ -173,11 +180,14 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		r.warn(w)
 	}
 	err = r.probe(ctx)
-	for i := 0; err == nil && i < len(r.Plan.Jobs); i++ {
-		err = r.job(ctx, &r.Plan.Jobs[i])
+	for i := 0; err == nil && i < len(r.Plan.Blocks); i++ {
+		r.block = r.Plan.Blocks[i]
+		for k := 0; err == nil && k < len(r.block); k++ {
+			err = r.visit(ctx, r.block[k])
+		}
 	}
-	sum := Summary{Cells: r.Plan.Cells, Calls: r.planned, Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
-	for _, s := range r.outcome {
+	sum := Summary{Cells: r.Plan.Cells, Calls: r.Plan.CallCount(), Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
+	for _, s := range r.Outcomes() {
 		sum.ByStatus[s]++
 	}
 	if errors.Is(err, interrupt.Err) {
@@ -191,9 +201,13 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 	return sum, err
 }
 
-// job measures one model under one backend. A worker that dies costs the cell
-// it was measuring; the job's other cells get a new one.
-func (r *Run) job(ctx context.Context, j *Job) (err error) {
+// turn is a cell's in the visit.
+func (v *Visit) turn(c Cell) turn { return turn{c.TaskIdx, v.Replicate} }
+
+// visit measures one model under one backend in one block. A worker that dies costs the cell
+// it was measuring; the visit's other cells get a new one.
+func (r *Run) visit(ctx context.Context, v Visit) (err error) {
+	j := v.Job
 	var w *process
 	var held cleanup
 	defer func() {
@@ -205,8 +219,8 @@ func (r *Run) job(ctx context.Context, j *Job) (err error) {
 	}()
 	var info protocol.LoadInfo
 	fresh := false // the worker's load is not on record yet
-	for _, c := range j.Cells {
-		calls := r.todo(c)
+	for _, c := range v.Cells {
+		calls := r.todo(v.turn(c))
 		if len(calls) == 0 {
 			continue
 		}
@@ -219,10 +233,10 @@ func (r *Run) job(ctx context.Context, j *Job) (err error) {
 			}
 			if err != nil {
 				// A model that does not load fails for all scenarios alike.
-				return r.failJob(j, j.failure(err), w != nil)
+				return r.failVisit(v, j.failure(err), w != nil)
 			}
 			if err := r.sameServer(j, info.Ollama); err != nil {
-				return r.failJob(j, record.AsFailure(err), true)
+				return r.failVisit(v, record.AsFailure(err), true)
 			}
 			fresh = true
 			r.noteGPU(info.GPU)
@@ -234,7 +248,7 @@ func (r *Run) job(ctx context.Context, j *Job) (err error) {
 			}
 			r.loads = append(r.loads, loadRow{j.Model.Name, j.Backend.Device, j.Backend.DType, info.ModelLoadMS})
 		}
-		alive, err := r.cell(ctx, j, c, calls, w, info, &fresh)
+		alive, err := r.cell(ctx, v, c, calls, w, info, &fresh)
 		if err != nil {
 			return err
 		}
@@ -268,7 +282,10 @@ func (r *Run) load(ctx context.Context, j *Job) (*process, protocol.LoadInfo, er
 		return nil, protocol.LoadInfo{}, err
 	}
 	spec := j.Load
-	spec.SelfCheck = r.selfCheck(j)
+	checked, known := r.checked[cell]
+	if !known {
+		spec.SelfCheck = r.selfCheck(j)
+	}
 	rep, err := w.ask(ctx, protocol.LoadRequest(&spec), r.Plan.Config.CellTimeout(), func(share float64) {
 		r.show(Status{Cell: cell, Phase: PhaseLoad, Share: share})
 	})
@@ -279,7 +296,12 @@ func (r *Run) load(ctx context.Context, j *Job) (*process, protocol.LoadInfo, er
 		w.close()
 		return w, protocol.LoadInfo{}, err // the worker is gone, but it was there
 	}
-	return w, *rep.Loaded, nil
+	info := *rep.Loaded
+	if known { // by the same program from the same file: it computes what it computed then
+		info.SelfCheck, info.BatchCheck = checked.SelfCheck, checked.BatchCheck
+	}
+	r.checked[cell] = info
+	return w, info, nil
 }
 
 // startWorker starts a worker of the job's program. One that is not this program says again what it is.
@@ -295,8 +317,8 @@ func (r *Run) startWorker(ctx context.Context, j *Job) (*process, error) {
 
 // cell makes a cell's calls. alive is false if the worker is gone. The error is
 // one that ends the run.
-func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process, info protocol.LoadInfo, fresh *bool) (alive bool, err error) {
-	cfg := r.Plan.Config
+func (r *Run) cell(ctx context.Context, v Visit, c Cell, calls []Call, w *process, info protocol.LoadInfo, fresh *bool) (alive bool, err error) {
+	cfg, j := r.Plan.Config, v.Job
 	for i, call := range calls {
 		st := Status{Cell: j.ID(c), Phase: PhaseMeasure, Index: call.Rep + 1, Of: cfg.Repetitions}
 		if call.Warmup >= 0 {
@@ -308,7 +330,7 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 			spec.DepthSeed = protocol.DepthSeed(cfg.Seed)
 		}
 		if c.Scenario.PromptTokens > 0 {
-			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, protocol.PromptSeed(cfg.Seed, c.Scenario.Name, call.Idx)
+			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, protocol.PromptSeed(cfg.Seed, c.Scenario.Name, v.Replicate*len(r.Plan.Calls())+call.Idx)
 		} else {
 			spec.Prompt = &c.Scenario.Prompt
 		}
@@ -318,14 +340,14 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 		if errors.Is(err, interrupt.Err) {
 			return false, err
 		}
-		base := r.base(j, c, call, info, started)
+		base := r.base(v, c, call, info, started)
 		if err == nil && rep.Measurement == nil {
 			err = errors.New("runner: the worker answered a call with something else")
 		}
 		if err != nil {
 			f := j.failure(err)
 			base.Attempted = true
-			if err := r.fail(j, c, calls[i:], base, f); err != nil {
+			if err := r.fail(v, c, calls[i:], base, f); err != nil {
 				return false, err
 			}
 			if f.Status == record.StatusOOM && j.Backend.Device != config.DeviceCPU {
@@ -344,7 +366,7 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 		if err := r.store(base, *m); err != nil {
 			return false, err
 		}
-		r.kept[keptCall{c.TaskIdx, call.Idx}] = true
+		r.kept[keptCall{v.turn(c), call.Idx}] = true
 		r.keepAnswer(j, base, m)
 		if m.SeqLen != nil {
 			for _, w := range contextWarnings(j, c.Scenario, *m.SeqLen, spec.GenTokens) {
@@ -352,32 +374,32 @@ func (r *Run) cell(ctx context.Context, j *Job, c Cell, calls []Call, w *process
 			}
 		}
 		r.eta.add(r.Plan.weight(j, c.Scenario), time.Since(started))
-		r.Progress.Stored(j.ID(c), call.Idx, record.StatusOK)
+		r.Progress.Stored(j.ID(c), v.Replicate, call.Idx, record.StatusOK)
 	}
-	r.outcome[c.TaskIdx] = record.StatusOK
+	r.outcome[v.turn(c)] = record.StatusOK
 	return true, nil
 }
 
-// failJob records a failure for each of the job's remaining cells; attempted
+// failVisit records a failure for each of the visit's remaining cells; attempted
 // says whether a worker tried.
-func (r *Run) failJob(j *Job, f *record.Failure, attempted bool) error {
-	for _, c := range j.Cells {
-		calls := r.todo(c)
+func (r *Run) failVisit(v Visit, f *record.Failure, attempted bool) error {
+	for _, c := range v.Cells {
+		calls := r.todo(v.turn(c))
 		if len(calls) == 0 {
 			continue
 		}
-		base := r.base(j, c, calls[0], protocol.LoadInfo{}, time.Now())
+		base := r.base(v, c, calls[0], protocol.LoadInfo{}, time.Now())
 		base.Attempted = attempted && f.Status != record.StatusWaived
-		if err := r.fail(j, c, calls, base, f); err != nil {
+		if err := r.fail(v, c, calls, base, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fail records the first of a cell's remaining calls as failed; the others are
-// not made in this session.
-func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *record.Failure) error {
+// fail records the first of a cell's remaining calls as failed; the block's others are not made in this session. After a
+// crash, which may have been chance, the next block tries the cell again; what else ended it would end it there too.
+func (r *Run) fail(v Visit, c Cell, calls []Call, base record.Record, f *record.Failure) error {
 	reason := text.OneLine(f.Reason) // of a file or a server, perhaps
 	base.Status = f.Status
 	base.Error = &reason
@@ -390,14 +412,24 @@ func (r *Run) fail(j *Job, c Cell, calls []Call, base record.Record, f *record.F
 		return err
 	}
 	r.order++
-	r.calls += len(calls)
-	for range calls {
-		r.eta.skip(r.Plan.weight(j, c.Scenario))
+	r.giveUp(v.Job, c, v.turn(c), len(calls), f.Status)
+	if f.Status != record.StatusCrashed {
+		for t := v.turn(c); t.replicate < len(r.Plan.Blocks); t.replicate++ {
+			if left := r.todo(t); len(left) > 0 {
+				r.giveUp(v.Job, c, t, len(left), f.Status)
+			}
+		}
 	}
-	r.outcome[c.TaskIdx] = f.Status
-	r.Progress.Stored(j.ID(c), calls[0].Idx, f.Status)
-	r.Progress.Note(fmt.Sprintf("%s: %s: %s", j.ID(c), f.Status, reason))
+	r.Progress.Stored(v.Job.ID(c), v.Replicate, calls[0].Idx, f.Status)
+	r.Progress.Note(fmt.Sprintf("%s: %s: %s", v.Job.ID(c), f.Status, reason))
 	return nil
+}
+
+// giveUp ends a cell's turn of which some calls are left.
+func (r *Run) giveUp(j *Job, c Cell, t turn, left int, status string) {
+	r.calls += left
+	r.eta.skip(r.Plan.weight(j, c.Scenario) * float64(left))
+	r.outcome[t] = status
 }
 
 // Answer is what a model whose weights are not random said to a text.
@@ -420,9 +452,22 @@ func (r *Run) keepAnswer(j *Job, base record.Record, m *protocol.Sample) {
 }
 
 func (r *Run) show(s Status) {
-	s.CallsDone, s.Calls, s.Remaining = r.calls, r.planned, r.eta.remaining()
+	s.CallsDone, s.Calls, s.Remaining = r.calls, r.Plan.CallCount(), r.eta.remaining()
 	r.Progress.Update(s)
 }
 
-// Outcomes maps each cell that is settled, by its TaskIdx, to its status.
-func (r *Run) Outcomes() map[int]string { return maps.Clone(r.outcome) }
+// Outcomes maps each cell that is settled in all blocks, by its TaskIdx, to its status: that of the first block in which
+// it is not ok.
+func (r *Run) Outcomes() map[int]string {
+	out := map[int]string{}
+	for task := range r.Plan.Cells {
+		status := record.StatusOK
+		for replicate := 0; replicate < len(r.Plan.Blocks) && status == record.StatusOK; replicate++ {
+			status = r.outcome[turn{task, replicate}]
+		}
+		if status != "" {
+			out[task] = status
+		}
+	}
+	return out
+}

@@ -22,8 +22,8 @@ import (
 func checkComplete(t *testing.T, p *Plan, records []record.Record) {
 	t.Helper()
 	type key struct {
-		task, rep int
-		mode      string
+		task, replicate, rep int
+		mode                 string
 	}
 	have := map[key]int{}
 	for _, r := range records {
@@ -35,17 +35,18 @@ func checkComplete(t *testing.T, p *Plan, records []record.Record) {
 			t.Errorf("%s: %d tokens asked for and %v decoded, want %d", r.CellID, r.GenTokensTarget, r.GenTokensRaw, want)
 		}
 		if r.Status == record.StatusOK && r.Rep != nil {
-			have[key{r.TaskIdx, *r.Rep, r.Mode}]++
+			have[key{r.TaskIdx, r.Replicate, *r.Rep, r.Mode}]++
 		}
 	}
 	want := 0
 	for i := range p.Jobs {
 		for _, c := range p.Jobs[i].Cells {
-			for rep := range p.Config.Repetitions {
+			for k := range p.Config.Replicates * p.Config.Repetitions {
+				replicate, rep := k/p.Config.Repetitions, k%p.Config.Repetitions
 				for _, mode := range record.Modes {
 					want++
-					if n := have[key{c.TaskIdx, rep, mode}]; n != 1 {
-						t.Errorf("%s repetition %d %s is on record %d times, want once", p.Jobs[i].ID(c), rep, mode, n)
+					if n := have[key{c.TaskIdx, replicate, rep, mode}]; n != 1 {
+						t.Errorf("%s replicate %d repetition %d %s is on record %d times, want once", p.Jobs[i].ID(c), replicate, rep, mode, n)
 					}
 				}
 			}
@@ -178,14 +179,25 @@ func TestPlanIsShuffledAndRepeatable(t *testing.T) {
 	if p.SHA256() == other.SHA256() {
 		t.Error("another seed has the same plan")
 	}
-	var tasks []int
-	for _, j := range p.Jobs {
-		for _, c := range j.Cells {
-			tasks = append(tasks, c.TaskIdx)
+	blocks := testPlan(t, strings.Replace(testConfig, "replicates: 1", "replicates: 3", 1)).Blocks
+	var orders [][]int
+	for _, b := range append([]Block{p.Blocks[0]}, blocks...) {
+		var tasks []int
+		for _, v := range b {
+			for _, c := range v.Cells {
+				tasks = append(tasks, c.TaskIdx)
+			}
 		}
+		if slices.IsSorted(tasks) {
+			t.Errorf("the order %v is the config's", tasks)
+		}
+		orders = append(orders, tasks)
 	}
-	if slices.IsSorted(tasks) {
-		t.Errorf("the order %v is the config's", tasks)
+	if !slices.Equal(orders[0], orders[1]) {
+		t.Error("more blocks change the order of the first")
+	}
+	if slices.Equal(orders[1], orders[2]) || slices.Equal(orders[2], orders[3]) {
+		t.Error("two blocks have one order")
 	}
 }
 
@@ -420,7 +432,7 @@ type stopAfter struct {
 	stop context.CancelFunc
 }
 
-func (s *stopAfter) Stored(cell string, call int, status string) {
+func (s *stopAfter) Stored(cell string, replicate, call int, status string) {
 	if s.n--; s.n == 0 {
 		s.stop()
 	}

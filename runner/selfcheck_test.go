@@ -13,6 +13,7 @@ import (
 
 const checkConfig = `run_name: test
 gen_tokens: 2
+replicates: 1
 repetitions: 2
 warmup_repetitions: 1
 seed: 7
@@ -116,7 +117,7 @@ func TestServersAreNotChecked(t *testing.T) {
 	j := &r.Plan.Jobs[0]
 	j.Backend.Kind = config.KindOllama
 	gen := 0
-	base := r.base(j, j.Cells[0], Call{Warmup: -1}, protocol.LoadInfo{}, time.Now())
+	base := r.base(Visit{Job: j}, j.Cells[0], Call{Warmup: -1}, protocol.LoadInfo{}, time.Now())
 	if err := r.store(base, protocol.Sample{Measurement: record.Measurement{Phases: record.Phases{GenTokensRaw: &gen}}}); err != nil {
 		t.Fatal(err)
 	}

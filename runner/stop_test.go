@@ -18,6 +18,7 @@ const nap = 3500 * time.Millisecond
 // blame the worker, which answers within the limit of the time in which somebody listened.
 func TestStoppedCoordinator(t *testing.T) {
 	const config = `gen_tokens: 4
+replicates: 1
 repetitions: 1
 warmup_repetitions: 0
 cell_timeout_s: 2

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"llmscale/internal/durable"
 	"llmscale/internal/interrupt"
@@ -117,18 +118,11 @@ func (r *Run) place(from, to string) {
 	}
 }
 
-// needed tells whether a job that is still to come loads the file.
+// needed tells whether a visit that is still to come in this block loads the file. The next block writes it anew: what
+// all models take together may be more than the disk has.
 func (r *Run) needed(file string) bool {
-	for i := range r.Plan.Jobs {
-		j := &r.Plan.Jobs[i]
-		if j.Model.File != file || !j.tried() {
-			continue
-		}
-		for _, c := range j.Cells {
-			if len(r.todo(c)) > 0 {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.block, func(v Visit) bool {
+		return v.Job.Model.File == file && v.Job.tried() &&
+			slices.ContainsFunc(v.Cells, func(c Cell) bool { return len(r.todo(v.turn(c))) > 0 })
+	})
 }

@@ -20,7 +20,8 @@ func TestTransientModels(t *testing.T) {
 	cfg, err := config.Parse("c.yaml", []byte(`
 run_name: t
 gen_tokens: 2
-repetitions: 2
+replicates: 2
+repetitions: 1
 scenarios: [{name: s, prompt_tokens: 4}, {name: r, prompt_tokens: 5}]
 backends: [{name: a, dtype: f32, threads: 1}, {name: b, dtype: f32, threads: 2}, {name: c, dtype: f16, threads: 1}, {name: d, dtype: bf16, threads: 1}]
 models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt2"}]
@@ -34,12 +35,14 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		t.Fatal(err)
 	}
 	p.groupByFile()
-	left := map[string]bool{}
-	for i := 1; i < len(p.Jobs); i++ {
-		if was, is := p.Jobs[i-1].Model.File, p.Jobs[i].Model.File; was != is {
-			left[was] = true
-			if left[is] {
-				t.Errorf("%s comes back after another file", is)
+	for _, b := range p.Blocks {
+		left := map[string]bool{}
+		for i := 1; i < len(b); i++ {
+			if was, is := b[i-1].Job.Model.File, b[i].Job.Model.File; was != is {
+				left[was] = true
+				if left[is] {
+					t.Errorf("%s comes back after another file", is)
+				}
 			}
 		}
 	}

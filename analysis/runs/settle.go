@@ -10,12 +10,15 @@ import (
 // Settle compares the records with the plan.
 func (run *Run) Settle() {
 	tasks, reps := run.Manifest.Int("task_count"), run.Manifest.Int("repetitions")
+	if blocks := run.Manifest.Int("replicates"); reps != nil && blocks != nil && *blocks > 1 {
+		*reps *= *blocks
+	}
 	if tasks == nil || reps == nil || *tasks < 0 || *reps < 0 || *tasks > math.MaxInt32 || *reps > math.MaxInt32 {
 		return
 	}
 	var settled record.Settlement
 	for i := range run.Rows {
-		settled.Add(run.Rows[i].TaskIdx, &run.Rows[i].Outcome)
+		settled.Add(run.Rows[i].TaskIdx, run.Rows[i].Replicate, &run.Rows[i].Outcome)
 	}
 	n := Repetitions{Planned: *tasks * *reps}
 	for _, c := range settled.Cells {
@@ -119,7 +122,9 @@ func supersedeIn(rows []Row, cell []int32, dropped []bool) (duplicates int) {
 	// repetition, be it in another worker process. One that names no repetition,
 	// or a warm-up's, goes when the later session has measured the cell at all.
 	const anyRep = -1
-	again := func(r *Row, rep int) callKey { return callKey{batch: r.Sequences(), mode: r.Mode, rep: rep} }
+	again := func(r *Row, rep int) callKey {
+		return callKey{batch: r.Sequences(), replicate: r.Replicate, mode: r.Mode, rep: rep}
+	}
 	var okSession map[callKey]int // of cells with failures
 	for _, i := range cell {
 		r := &rows[i]

@@ -25,6 +25,7 @@ func TestHostileSweep(t *testing.T) {
 	t.Cleanup(srv.Close)
 	file := hostileFile(t, "named.gguf", "tiny-gpt2", hostileName)
 	cfg := fmt.Sprintf(`gen_tokens: 4
+replicates: 1
 repetitions: 2
 cell_timeout_s: 60
 probe: false

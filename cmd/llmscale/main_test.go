@@ -61,7 +61,7 @@ func sweepOf(source string) string {
 	if strings.HasPrefix(source, "synth:") {
 		dtype = ", dtype: f32"
 	}
-	return "gen_tokens: 4\nrepetitions: 2\nscenarios: [{name: micro, prompt: Hello}]\n" +
+	return "gen_tokens: 4\nrepetitions: 2\nreplicates: 1\nscenarios: [{name: micro, prompt: Hello}]\n" +
 		"backends: [{name: cpu, kind: native, device: cpu" + dtype + ", threads: 1}]\nmodels: [{name: m, source: \"" + source + "\"}]\n"
 }
 

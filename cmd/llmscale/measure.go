@@ -115,7 +115,7 @@ func checkRunFlags(c *cli.Context) error {
 		return usagef("%s needs either --config FILE or --resume DIR", c.Command.Name)
 	}
 	if resumed {
-		for _, f := range []string{"out", "models", "backends", "scenarios", "max-params", "repetitions", "warmup-repetitions", "gen-tokens", "seed", "models-dir", "discard-models"} {
+		for _, f := range []string{"out", "models", "backends", "scenarios", "max-params", "replicates", "repetitions", "warmup-repetitions", "gen-tokens", "seed", "models-dir", "discard-models"} {
 			if c.IsSet(f) {
 				return usagef("--%s cannot be changed on --resume: a run goes on as it began", f)
 			}

@@ -23,6 +23,7 @@ import (
 
 // smallSweep has two models, two weight types, a text and a drawn prompt.
 const smallSweep = `gen_tokens: 8
+replicates: 1
 repetitions: 3
 warmup_repetitions: 1
 seed: 11
@@ -225,6 +226,7 @@ func TestSweepOfEverySource(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	cfg := writeFile(t, "sources.yaml", fmt.Sprintf(`gen_tokens: 4
+replicates: 1
 repetitions: 2
 warmup_repetitions: 0
 probe: false

@@ -17,6 +17,7 @@ import (
 // crossCheck measures two synthesised models both ways. "greedy" is sent again and
 // again; "long" has answers in which a server would not let tokens repeat.
 const crossCheck = `gen_tokens: 8
+replicates: 1
 repetitions: 3
 warmup_repetitions: 1
 seed: 5

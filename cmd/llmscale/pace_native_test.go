@@ -15,6 +15,7 @@ import (
 )
 
 const pacedSweep = `gen_tokens: 4
+replicates: 1
 repetitions: 2
 warmup_repetitions: 0
 seed: 11

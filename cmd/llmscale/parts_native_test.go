@@ -20,6 +20,7 @@ func TestModelInParts(t *testing.T) {
 	whole := synthFile(t, filepath.Join(dir, "whole.gguf"), "gpt2-1m", "q8_0")
 	parts := gguftest.Split(t, whole, filepath.Dir(whole), 0, 9, -1)
 	cfg := writeFile(t, "parts.yaml", fmt.Sprintf(`gen_tokens: 4
+replicates: 1
 repetitions: 2
 warmup_repetitions: 1
 seed: 5

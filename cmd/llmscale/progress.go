@@ -126,7 +126,7 @@ func (p *progress) Update(s runner.Status) {
 }
 
 // Stored does nothing: the next Update shows the count.
-func (p *progress) Stored(string, int, string) {}
+func (p *progress) Stored(string, int, int, string) {}
 
 // Note prints a line that stays.
 func (p *progress) Note(line string) {

@@ -93,6 +93,7 @@ func movedWorld(t *testing.T) (root, config string) {
 		t.Fatal(err)
 	}
 	return root, `gen_tokens: 2
+replicates: 1
 repetitions: 60
 warmup_repetitions: 0
 probe: false

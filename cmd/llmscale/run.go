@@ -36,7 +36,7 @@ func runFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios, `a,b`; likewise"},
 		&cli.StringFlag{Name: "max-params", Usage: "leave out models of more parameters than `N`, for example 8B or 500M"},
 	}
-	for _, name := range []string{"repetitions", "warmup-repetitions", "gen-tokens", "seed"} {
+	for _, name := range []string{"replicates", "repetitions", "warmup-repetitions", "gen-tokens", "seed"} {
 		help, byDefault := config.Help(strings.ReplaceAll(name, "-", "_"))
 		flags = append(flags, &cli.Int64Flag{Name: name, Usage: help, DefaultText: byDefault})
 	}
@@ -103,6 +103,7 @@ func overrides(c *cli.Context) (runner.Overrides, error) {
 		v := int(c.Int64(name))
 		return &v
 	}
+	o.Replicates = number("replicates")
 	o.Repetitions, o.WarmupRepetitions, o.GenTokens = number("repetitions"), number("warmup-repetitions"), number("gen-tokens")
 	if c.IsSet("seed") {
 		v := c.Int64("seed")

@@ -88,6 +88,7 @@ func guardedOllama(t *testing.T) (host string) {
 func TestSecretsStayOut(t *testing.T) {
 	host := guardedOllama(t)
 	const cfg = `gen_tokens: 4
+replicates: 1
 repetitions: 2
 cell_timeout_s: 60
 probe: false

@@ -43,7 +43,7 @@ func altered(t *testing.T, change func(values map[string]any)) string {
 func planned(t *testing.T, path string) *runner.Plan {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "c.yaml"), fmt.Appendf(nil,
-		"run_name: r\ngen_tokens: 4\nrepetitions: 1\nscenarios: [{name: s, prompt_tokens: 4}]\nbackends: [{name: b, kind: native, device: cpu, threads: 1}]\nmodels: [{name: m, source: %q}]\n", path))
+		"run_name: r\ngen_tokens: 4\nreplicates: 1\nrepetitions: 1\nscenarios: [{name: s, prompt_tokens: 4}]\nbackends: [{name: b, kind: native, device: cpu, threads: 1}]\nmodels: [{name: m, source: %q}]\n", path))
 	if err != nil {
 		t.Fatal(err)
 	}

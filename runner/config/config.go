@@ -26,10 +26,12 @@ import (
 	"llmscale/internal/paths"
 )
 
-// Config is a sweep as its file asks for it, with every default filled in.
+// Config is a sweep as its file asks for it, with every default filled in. It is measured in blocks: each visits every
+// pair of model and backend once, in a fresh worker process, which makes the calls of all scenarios.
 type Config struct {
 	RunName           string     `json:"run_name"`
 	GenTokens         int        `json:"gen_tokens"`
+	Replicates        int        `json:"replicates"`
 	Repetitions       int        `json:"repetitions"`
 	WarmupRepetitions int        `json:"warmup_repetitions"`
 	Seed              int64      `json:"seed"`

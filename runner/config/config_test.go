@@ -48,7 +48,7 @@ func TestShippedConfigs(t *testing.T) {
 	set := []string{"tiny-gpt2", "gpt2-5m", "gpt2-1m", "gpt2-25m", "gpt2-45m", "gpt2-50m", "gpt2-75m", "gpt2-100m", "gpt2"}
 
 	c := load(t, root+"configs/scaling.yaml")
-	if c.RunName != "scaling" || c.GenTokens != 64 || c.Repetitions != 7 || c.WarmupRepetitions != 1 || c.Seed != 42 {
+	if c.RunName != "scaling" || c.GenTokens != 64 || c.Replicates != 5 || c.Repetitions != 3 || c.WarmupRepetitions != 1 || c.Seed != 42 {
 		t.Errorf("scaling: %+v", c)
 	}
 	// Prompts and exact parameter counts: tables 1.4 and 1.5 of TR121,
@@ -75,7 +75,7 @@ func TestShippedConfigs(t *testing.T) {
 	}
 
 	c = load(t, root+"configs/smoke.yaml")
-	if got := fmt.Sprint(c.Repetitions, c.WarmupRepetitions, c.GenTokens, pairNames(c)); got != "1 0 16 [tiny-gpt2/native_cpu_f32 gpt2-5m/native_cpu_f32]" {
+	if got := fmt.Sprint(c.Replicates, c.Repetitions, c.WarmupRepetitions, c.GenTokens, pairNames(c)); got != "1 1 0 16 [tiny-gpt2/native_cpu_f32 gpt2-5m/native_cpu_f32]" {
 		t.Errorf("smoke: %s", got)
 	}
 
@@ -147,7 +147,7 @@ models: [{name: a, source: synth:gpt2}]
 		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, Pace: record.PaceHot, CPUAffinity: AffinityNone, at: mark{3, 12}}
 	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, CUDAGraphs: true, FlashAttn: "on", NGPULayers: AllLayers,
 		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, Pace: record.PaceHot, CPUAffinity: AffinityNone, at: mark{3, 38}}
-	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Repetitions: 7, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true, MaxCells: 1000,
+	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Replicates: 5, Repetitions: 3, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true, MaxCells: 1000,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
 		file:   "some/where/my sweep.v2.yaml", dir: "some/where", text: data}
@@ -163,6 +163,7 @@ func TestEveryKey(t *testing.T) {
 	c := parse(t, `---
 run_name: all-keys
 gen_tokens: 1_000
+replicates: 4
 repetitions: 5
 warmup_repetitions: 0
 seed: 9007199254740991
@@ -187,7 +188,7 @@ models:
   - {name: "gemma3:270m", source: ../m.gguf, params_millions: 268.1, backends: [b]}
 ...
 `)
-	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout(), c.TelemetryMS, c.Probe, " ", c.MaxCells); got != "all-keys 1000 5 0 9007199254740991 500ms 0 false 40000" {
+	if got := fmt.Sprint(c.RunName, " ", c.GenTokens, c.Replicates, c.Repetitions, c.WarmupRepetitions, c.Seed, c.CellTimeout(), c.TelemetryMS, c.Probe, " ", c.MaxCells); got != "all-keys 1000 4 5 0 9007199254740991 500ms 0 false 40000" {
 		t.Error(got)
 	}
 	if got := fmt.Sprintf("%+v", c.Scenarios); got != "[{Name:ids Prompt: PromptTokens:512 GenTokens:0 Depth:1000 Group:} {Name:text Prompt:two\nlines\n PromptTokens:0 GenTokens:32 Depth:0 Group:}]" {
@@ -195,7 +196,7 @@ models:
 	}
 	want := Backend{Name: "b", Kind: "native", Device: "cuda", DType: "q8_0", BatchSize: 3, Threads: 2, ThreadsBatch: 4, NGPULayers: 7,
 		TokenEvents: true, VRAMLimitGiB: 11.5, FlashAttn: "off", ContextTokens: 2512, BatchTokens: 512, UBatchTokens: 128, KVType: "f32",
-		Pace: record.PaceCold, IdleMS: 100, CPUAffinity: "2,0-1", at: mark{21, 5}}
+		Pace: record.PaceCold, IdleMS: 100, CPUAffinity: "2,0-1", at: mark{22, 5}}
 	if c.Backends[0] != want {
 		t.Errorf("%+v", c.Backends[0])
 	}
@@ -295,8 +296,8 @@ func TestOverride(t *testing.T) {
 		o    Overrides
 		want string
 	}{
-		{Overrides{}, "7 1 64 42"},
-		{Overrides{i(3), i(0), i(8), seed(0)}, "3 0 8 0"},
+		{Overrides{}, "5 3 1 64 42"},
+		{Overrides{i(2), i(3), i(0), i(8), seed(0)}, "2 3 0 8 0"},
 		{Overrides{Repetitions: i(0)}, "dir/x.yaml: repetitions: must be at least 1, not 0"},
 		{Overrides{Repetitions: i(9), WarmupRepetitions: i(-1), Seed: seed(-4)},
 			"dir/x.yaml: warmup_repetitions: must be at least 0, not -1\ndir/x.yaml: seed: must be at least 0, not -4"},
@@ -305,9 +306,9 @@ func TestOverride(t *testing.T) {
 	} {
 		c := parse(t, "scenarios: [{name: s, prompt_tokens: 512}]\nbackends: [{name: b, dtype: f32, context_tokens: 1024}]\nmodels: [{name: m, source: synth:gpt2}]")
 		err := c.Override(tc.o)
-		got := fmt.Sprint(c.Repetitions, c.WarmupRepetitions, c.GenTokens, c.Seed)
+		got := fmt.Sprint(c.Replicates, c.Repetitions, c.WarmupRepetitions, c.GenTokens, c.Seed)
 		if err != nil {
-			if got != "7 1 64 42" {
+			if got != "5 3 1 64 42" {
 				t.Errorf("changed by an error: %s", got)
 			}
 			got = err.Error()
@@ -377,7 +378,7 @@ func TestTablesMatchStructs(t *testing.T) {
 func TestHelp(t *testing.T) {
 	for key, want := range map[string][2]string{
 		"gen_tokens":  {"Decode steps of each call. Exactly that many are taken: an end-of-text token does not stop them (tokens)", "the config's, or 64 where it has none"},
-		"repetitions": {"Measured calls of each cell (model, backend, scenario)", "the config's, or 7 where it has none"},
+		"repetitions": {"Measured calls of each cell (model, backend, scenario) in each process", "the config's, or 3 where it has none"},
 	} {
 		if usage, byDefault := Help(key); usage != want[0] || byDefault != want[1] {
 			t.Errorf("%s: %q, %q", key, usage, byDefault)

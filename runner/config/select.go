@@ -140,6 +140,7 @@ func (c *Config) Expand(expand func(Model) ([]Model, error)) error {
 
 // Overrides are values that stand in for the file's. Nil keeps the file's.
 type Overrides struct {
+	Replicates        *int
 	Repetitions       *int
 	WarmupRepetitions *int
 	GenTokens         *int
@@ -157,6 +158,9 @@ func (c *Config) Override(o Overrides) error {
 		if msg := f.set(f.at(&next), n); msg != "" {
 			errs = append(errs, &Error{File: c.file, Field: key, Msg: msg})
 		}
+	}
+	if o.Replicates != nil {
+		set("replicates", int64(*o.Replicates))
 	}
 	if o.Repetitions != nil {
 		set("repetitions", int64(*o.Repetitions))

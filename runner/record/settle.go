@@ -10,8 +10,11 @@ type Settlement struct {
 type Cell struct {
 	Failure string // status of its failures, "" without one; a result goes before what may be mended
 	Stands  bool   // it was tried and ran out of memory, which is a result: it is not tried again
-	reps    map[int]repetition
+	reps    map[place]repetition
 }
+
+// place names a repetition of a cell: each block has its own.
+type place struct{ replicate, rep int }
 
 // repetition is what all records of one say.
 type repetition struct {
@@ -22,7 +25,7 @@ type repetition struct {
 
 // Add takes a record of a cell into account. Lines do not tell how many calls were made: a cell that failed has three in place of
 // all its calls', and a resumed one is warmed up again.
-func (s *Settlement) Add(task int, r *Outcome) {
+func (s *Settlement) Add(task, replicate int, r *Outcome) {
 	if r.OK() && (r.IsWarmup || r.Rep == nil) {
 		return
 	}
@@ -31,7 +34,7 @@ func (s *Settlement) Add(task int, r *Outcome) {
 	}
 	c := s.Cells[task]
 	if c == nil {
-		c = &Cell{reps: map[int]repetition{}}
+		c = &Cell{reps: map[place]repetition{}}
 		s.Cells[task] = c
 	}
 	if !r.OK() {
@@ -41,11 +44,12 @@ func (s *Settlement) Add(task int, r *Outcome) {
 		}
 		return
 	}
-	rep := c.reps[*r.Rep]
+	at := place{replicate, *r.Rep}
+	rep := c.reps[at]
 	rep.whole = rep.whole || r.Mode == ModeE2E
 	rep.counts = rep.counts || r.Counts()
 	rep.lasting = rep.lasting || r.Invalid() && r.willBeSpoiltAgain()
-	c.reps[*r.Rep] = rep
+	c.reps[at] = rep
 }
 
 // IsResult reports whether a failure's status is a result, which leaves a run complete: it did not fit, or this machine
@@ -54,9 +58,13 @@ func IsResult(status string) bool { return status == StatusOOM || status == Stat
 
 // Done reports whether a repetition's call is not to be made again. What spoilt all of its modes may be gone by the next
 // time, but for what lasts; what spoilt some of them (a prompt that a server remembers) would do so again.
-func (s *Settlement) Done(task, rep int) bool {
+func (s *Settlement) Done(task, replicate, rep int) bool {
 	c := s.Cells[task]
-	return c != nil && c.reps[rep].whole && (c.reps[rep].counts || c.reps[rep].lasting)
+	if c == nil {
+		return false
+	}
+	r := c.reps[place{replicate, rep}]
+	return r.whole && (r.counts || r.lasting)
 }
 
 // Stands reports whether a cell is not tried again.

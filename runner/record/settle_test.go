@@ -20,7 +20,7 @@ func TestSettlement(t *testing.T) {
 			if rep == 6 && mode == ModeE2E {
 				continue // torn
 			}
-			s.Add(4, &r)
+			s.Add(4, 1, &r)
 		}
 	}
 	add(0, nil, "")
@@ -30,10 +30,10 @@ func TestSettlement(t *testing.T) {
 	add(4, &invalid, WrongResults.Text("relative L2 0.58"), Modes...)
 	add(5, &ambiguous, "who knows", Modes...)
 	add(6, nil, "")
-	s.Add(4, &Outcome{Status: StatusOK, IsWarmup: true, Mode: ModeE2E})
+	s.Add(4, 1, &Outcome{Status: StatusOK, IsWarmup: true, Mode: ModeE2E})
 	var done []int
 	for rep := range repetitions {
-		if s.Done(4, rep) {
+		if s.Done(4, 1, rep) {
 			done = append(done, rep)
 		}
 	}
@@ -44,7 +44,7 @@ func TestSettlement(t *testing.T) {
 		t.Errorf("%d count, %d are spoilt", counting, spoilt)
 	}
 	add(1, nil, "") // again, in a later session
-	if !s.Done(4, 1) || s.Done(3, 0) || s.Stands(3) || s.Stands(4) {
+	if !s.Done(4, 1, 1) || s.Done(4, 0, 0) || s.Done(3, 1, 0) || s.Stands(3) || s.Stands(4) {
 		t.Errorf("%+v", s.Cells)
 	}
 }
@@ -59,7 +59,7 @@ func TestFailuresThatStand(t *testing.T) {
 		{{Status: StatusTimeout}, {Status: StatusError}},
 	} {
 		for _, r := range failures {
-			s.Add(task, &r)
+			s.Add(task, 0, &r)
 		}
 		want := []string{StatusOOM, StatusOOM, StatusWaived, StatusError}[task]
 		if c := s.Cells[task]; s.Stands(task) != (task == 0) || c.Failure != want {
