@@ -466,3 +466,64 @@ func TestKeptCallsAreCounted(t *testing.T) {
 		r = resumeRun(t, p, dir, worker)
 	}
 }
+
+// TestBlocks: each block has a process of its own for every pair; a crash costs one block's cell, what would
+// happen again is on record once.
+func TestBlocks(t *testing.T) {
+	text := strings.Replace(testConfig, "replicates: 1", "replicates: 3", 1)
+	p := testPlan(t, text)
+	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	if len(records) != p.RecordsExpected() || sum.Calls != p.CallCount() || sum.Kept != sum.Calls || sum.ByStatus[record.StatusOK] != p.Cells {
+		t.Fatalf("%d records, %+v", len(records), sum)
+	}
+	checkComplete(t, p, records)
+	loads, seeds := map[[2]string]int{}, map[string]bool{}
+	order := -1
+	block := 0
+	for i := range records {
+		r := &records[i]
+		if r.OrderIdx < order || r.Replicate < block {
+			t.Fatalf("call %d of block %d follows call %d of block %d", r.OrderIdx, r.Replicate, order, block)
+		}
+		order, block = r.OrderIdx, r.Replicate
+		if r.Mode == record.ModePrefill && r.ModelLoadMS != nil {
+			loads[[2]string{r.Model, r.Backend}]++
+		}
+		if r.Mode == record.ModePrefill && r.PromptSeed != nil {
+			key := fmt.Sprint(r.CellID, " ", *r.PromptSeed)
+			if seeds[key] {
+				t.Errorf("%s: a prompt was drawn twice", key)
+			}
+			seeds[key] = true
+		}
+	}
+	for pair, n := range loads {
+		if n != 3 {
+			t.Errorf("%s was loaded %d times, want once in each block", pair, n)
+		}
+	}
+	if len(loads) != len(p.Jobs) {
+		t.Errorf("%d pairs were loaded, want %d", len(loads), len(p.Jobs))
+	}
+
+	for fault, want := range map[string]int{"SIGSEGV@two": 3, "oom@two": 1, "error@two": 1} {
+		p := testPlan(t, text)
+		_, sum, records, _ := execute(t, p, testWorker(t, fault))
+		failures := map[string]int{}
+		for i := range records {
+			if r := &records[i]; !r.OK() && r.Mode == record.ModePrefill {
+				failures[r.CellID]++
+			}
+		}
+		cells := 0
+		for id, n := range failures {
+			cells++
+			if n != want {
+				t.Errorf("%s: %s failed %d times, want %d", fault, id, n, want)
+			}
+		}
+		if cells == 0 || sum.ByStatus[record.StatusOK] != p.Cells-cells {
+			t.Errorf("%s: %d cells failed, %+v", fault, cells, sum)
+		}
+	}
+}
