@@ -89,7 +89,7 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	root := t.TempDir()
 	dir := filepath.Join(root, "run")
-	repetitions, enough := 7, 3
+	repetitions, enough := 9, 3
 	if testing.Short() {
 		repetitions, enough = 2, 0
 	}

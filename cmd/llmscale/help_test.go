@@ -34,7 +34,7 @@ func TestHelpTellsDefaults(t *testing.T) {
 	}
 	_, help, _ := llmscale("sweep", "some argument", "--help") // of the command, whatever else stands there
 	for _, want := range []string{
-		`--repetitions value .*\(default: the config's, or 7 where it has none\)`, `--seed value .*or 42 where`, `--bootstrap N .*\(default: 1000\)`,
+		`--repetitions value .*\(default: the config's, or 3 where it has none\)`, `--seed value .*or 42 where`, `--bootstrap N .*\(default: 1000\)`,
 		`--x-axis AXIS .*\(default: "params_total"\)`, `--models-dir DIR .*\(default: "models"\)`,
 	} {
 		if !regexp.MustCompile(want).MatchString(help) {
