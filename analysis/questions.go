@@ -1,11 +1,7 @@
 package analysis
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"slices"
 
 	"llmscale/analysis/cells"
@@ -86,99 +82,4 @@ func (r *Result) Figures() []figure.Figure {
 	}
 	slices.SortStableFunc(out, func(x, y figure.Figure) int { return cmp.Compare(place[x.Kind], place[y.Kind]) })
 	return out
-}
-
-// MarshalJSON puts the fields of all answers beside the Result's own.
-func (r *Result) MarshalJSON() ([]byte, error) {
-	type own Result // without this method
-	var all object
-	for _, part := range append([]any{(*own)(r)}, anys(r.Asked)...) {
-		data, err := plainJSON(part)
-		if err != nil {
-			return nil, err
-		}
-		if err := all.join(data); err != nil {
-			return nil, fmt.Errorf("%T: %w", part, err)
-		}
-	}
-	return all.MarshalJSON()
-}
-
-// plainJSON leaves <, > and & as they are.
-func plainJSON(v any) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(v)
-	return b.Bytes(), err
-}
-
-func anys(answers []Answer) (out []any) {
-	for _, a := range answers {
-		out = append(out, a)
-	}
-	return out
-}
-
-// object is a JSON object whose keys keep their order.
-type object struct {
-	keys   []string
-	values map[string]json.RawMessage
-}
-
-// join adds the keys of another object. Where both have one, it is an object in
-// both, and these are joined.
-func (o *object) join(data []byte) error {
-	if o.values == nil {
-		o.values = map[string]json.RawMessage{}
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return cmp.Or(err, errors.New("not an object"))
-	}
-	for dec.More() {
-		t, err := dec.Token()
-		if err != nil {
-			return err
-		}
-		key, _ := t.(string)
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return err
-		}
-		have, twice := o.values[key]
-		if twice {
-			var both object
-			if err := errors.Join(both.join(have), both.join(value)); err != nil {
-				return fmt.Errorf("two have the key %q: %w", key, err)
-			}
-			if value, err = both.MarshalJSON(); err != nil {
-				return err
-			}
-		} else {
-			o.keys = append(o.keys, key)
-		}
-		o.values[key] = value
-	}
-	return nil
-}
-
-// MarshalJSON implements json.Marshaler.
-func (o *object) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, k := range o.keys {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		name, err := json.Marshal(k)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(name)
-		b.WriteByte(':')
-		b.Write(o.values[k])
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
 }

@@ -1,10 +1,10 @@
 package analysis
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -26,26 +26,17 @@ func Write(dir string, r *Result) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("analysis: cannot make the output folder: %w", err)
 	}
+	write := func(name string, fill func(io.Writer) error) error {
+		if err := durable.Quick.Write(filepath.Join(dir, name), fill); err != nil {
+			return fmt.Errorf("analysis: %w", err)
+		}
+		return nil
+	}
 	for _, t := range Tables(r) {
-		rows := t.Rows()
-		if t.Optional && len(rows) == 0 {
+		if t.Optional && t.Len() == 0 {
 			continue
 		}
-		var b bytes.Buffer
-		w := csv.NewWriter(&b)
-		header := make([]string, len(t.Columns))
-		for i, c := range t.Columns {
-			header[i] = c.Name
-		}
-		for _, row := range rows {
-			for i := range row {
-				row[i] = text.Safe(row[i])
-			}
-		}
-		if err := w.WriteAll(append([][]string{header}, rows...)); err != nil {
-			return fmt.Errorf("analysis: %s: %w", t.File, err)
-		}
-		if err := writeFile(dir, t.File, b.Bytes()); err != nil {
+		if err := write(t.File, func(w io.Writer) error { return writeCSV(w, t) }); err != nil {
 			return err
 		}
 	}
@@ -53,26 +44,26 @@ func Write(dir string, r *Result) error {
 	if warnings == nil {
 		warnings = []finding.Warning{}
 	}
-	if err := writeJSON(dir, WarningsFile, warnings); err != nil {
+	return cmp.Or(write(WarningsFile, func(w io.Writer) error { return writeJSON(w, &warnings) }), write(ResultFile, r.write))
+}
+
+func writeCSV(w io.Writer, t finding.Table) error {
+	lines := csv.NewWriter(w)
+	header := make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		header[i] = c.Name
+	}
+	if err := lines.Write(header); err != nil {
 		return err
 	}
-	return writeJSON(dir, ResultFile, r)
-}
-
-func writeJSON(dir, name string, v any) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", " ")
-	if err := enc.Encode(v); err != nil {
-		return fmt.Errorf("analysis: %s: %w", name, err)
+	for row := range t.Rows() {
+		for i := range row {
+			row[i] = text.Safe(row[i])
+		}
+		if err := lines.Write(row); err != nil {
+			return err
+		}
 	}
-	return writeFile(dir, name, text.JSON(b.Bytes()))
-}
-
-func writeFile(dir, name string, data []byte) error {
-	if err := durable.Quick.WriteFile(filepath.Join(dir, name), data); err != nil {
-		return fmt.Errorf("analysis: %w", err)
-	}
-	return nil
+	lines.Flush()
+	return lines.Error()
 }

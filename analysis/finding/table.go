@@ -2,6 +2,7 @@ package finding
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
 	"slices"
 	"strconv"
@@ -24,11 +25,15 @@ type Table struct {
 	Optional bool     `json:"optional"` // written only when it has rows
 	Columns  []Column `json:"columns"`
 
-	rows func() [][]string
+	rows iter.Seq[[]string]
+	n    int
 }
 
-// Rows is the table's body, in the order of Columns.
-func (t Table) Rows() [][]string { return t.rows() }
+// Rows is the table's body, in the order of Columns. A row is made when it is asked for.
+func (t Table) Rows() iter.Seq[[]string] { return t.rows }
+
+// Len is how many rows it has.
+func (t Table) Len() int { return t.n }
 
 // Always is t, written with its header alone where it has no rows.
 func (t Table) Always() Table {
@@ -58,7 +63,7 @@ func Compute[T any](name, unit, doc string, of func(T) any) Computed[T] {
 // Unknown values are empty: nil pointers, and zeros of fields with the tag
 // zero:"unknown". Lists are joined by the tag sep, or a space.
 func TableOf[T any](file, doc string, rows []T, columns string, more ...Computed[T]) Table {
-	t := Table{File: file, Doc: doc, Optional: true}
+	t := Table{File: file, Doc: doc, Optional: true, n: len(rows)}
 	fields := map[string]field{}
 	collect(fields, reflect.TypeFor[T](), nil)
 	var cells []func(T) string
@@ -77,16 +82,16 @@ func TableOf[T any](file, doc string, rows []T, columns string, more ...Computed
 			panic(fmt.Sprintf("finding: %s: no column %s with a doc", file, name))
 		}
 	}
-	t.rows = func() [][]string {
-		var out [][]string
+	t.rows = func(yield func([]string) bool) {
 		for _, row := range rows {
 			line := make([]string, len(cells))
 			for i, cell := range cells {
 				line[i] = cell(row)
 			}
-			out = append(out, line)
+			if !yield(line) {
+				return
+			}
 		}
-		return out
 	}
 	return t
 }

@@ -3,9 +3,11 @@
 package durable
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -133,9 +135,18 @@ func (f *File) Discard() error {
 
 // WriteFile writes a file whole.
 func (d Disk) WriteFile(path string, data []byte) error {
+	return d.Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// Write makes a file of what fill writes.
+func (d Disk) Write(path string, fill func(io.Writer) error) error {
 	f, err := d.Create(path)
 	if err == nil {
-		if _, err = f.Write(data); err == nil {
+		w := bufio.NewWriterSize(f, 1<<16)
+		if err = cmp.Or(fill(w), w.Flush()); err == nil {
 			_, err = f.Commit()
 		} else {
 			_ = f.Discard() // the first error is what counts

@@ -55,7 +55,7 @@ func TestSpeedups(t *testing.T) {
 	if s := a.Sentences(); len(s) != 1 || !strings.Contains(s[0], "on b it is 2.00 times as fast as on a (geometric mean over the 3 models that both ran, one process of each; 1.00 to 4.00).") {
 		t.Errorf("%q", s)
 	}
-	if got := a.Tables()[0].Rows(); len(got) != 3 || !slices.Equal(got[1][:5], []string{"a", "b", "1", record.ModeDecode, "3"}) || got[1][9] != "m02" {
+	if got := slices.Collect(a.Tables()[0].Rows()); len(got) != 3 || !slices.Equal(got[1][:5], []string{"a", "b", "1", record.ModeDecode, "3"}) || got[1][9] != "m02" {
 		t.Errorf("%q", got)
 	}
 	for i := range rows {

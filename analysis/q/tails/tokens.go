@@ -22,7 +22,6 @@ type TokenSeries struct {
 	MinMS    []float64 `json:"min_ms"`
 	MaxMS    []float64 `json:"max_ms"`
 	CountAt  []int     `json:"n_at"` // calls that reached the position
-	PooledMS []float64 `json:"-"`    // every token of every call, in run order; runs.jsonl keeps them on disk
 }
 
 // Tail compares slow tokens with the middle one. For AllScenarios each token is
@@ -62,14 +61,14 @@ func (a *asker) tokens() {
 				if g == nil {
 					continue
 				}
-				t, ok := tokenSeries(g.Rows)
-				if !ok {
+				t, pool := tokenSeries(g.Rows)
+				if len(pool) == 0 {
 					continue
 				}
 				t.Subject, t.Scenario = s.Of(m), sc
 				a.out.Tokens = append(a.out.Tokens, t)
 
-				pool := stats.Sorted(t.PooledMS)
+				slices.Sort(pool)
 				tail := tailOf(pool, true)
 				tail.Scenario = sc
 				mine = append(mine, tail)
@@ -102,8 +101,9 @@ func (a *asker) tokens() {
 	}
 }
 
-// tokenSeries lines up the calls' token times by position.
-func tokenSeries(rows []*runs.Row) (t TokenSeries, ok bool) {
+// tokenSeries lines up the calls' token times by position. pool has every token of
+// every call, in ms.
+func tokenSeries(rows []*runs.Row) (t TokenSeries, pool []float64) {
 	var at [][]float64
 	for _, r := range rows {
 		if len(r.TokenNS) == 0 {
@@ -116,9 +116,10 @@ func tokenSeries(rows []*runs.Row) (t TokenSeries, ok bool) {
 			}
 			ms := float64(ns) / 1e6
 			at[i] = append(at[i], ms)
-			t.PooledMS = append(t.PooledMS, ms)
+			pool = append(pool, ms)
 		}
 	}
+	t.MedianMS, t.MinMS, t.MaxMS, t.CountAt = make([]float64, 0, len(at)), make([]float64, 0, len(at)), make([]float64, 0, len(at)), make([]int, 0, len(at))
 	for _, xs := range at {
 		slices.Sort(xs) // this function's own
 		t.MedianMS = append(t.MedianMS, stats.QuantileSorted(xs, 0.5))
@@ -126,7 +127,7 @@ func tokenSeries(rows []*runs.Row) (t TokenSeries, ok bool) {
 		t.MaxMS = append(t.MaxMS, xs[len(xs)-1])
 		t.CountAt = append(t.CountAt, len(xs))
 	}
-	return t, len(t.PooledMS) > 0
+	return t, pool
 }
 
 // tailOf takes quantiles of sorted token times; inMS says that they are times,
