@@ -28,8 +28,8 @@ type asker struct {
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	all := samples(c)
-	a := &asker{c, &Answer{set: c, Axes: Compare(all), Threads: FindBestThreads(all)}}
+	all := groups(samples(c))
+	a := &asker{c, &Answer{set: c, Axes: compare(all), Threads: findBestThreads(all)}}
 	a.out.AxisTrends = Trends(a.out.Axes)
 	a.batches()
 	a.mixedSettings()

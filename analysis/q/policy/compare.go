@@ -96,12 +96,12 @@ type Comparison struct {
 // Speed is how many times as fast as the base it is.
 func (c *Comparison) Speed() float64 { return 1 / c.Ratio }
 
-// Compare compares what can be: backends that differ in exactly one of the settings
+// compare compares what can be: backends that differ in exactly one of the settings
 // that bear on a mode's time, each with the first value of that setting (the least
-// number, else the first of the plan). samples are in the order of the plan.
-func Compare(samples []Sample) []Comparison {
+// number, else the first of the plan).
+func compare(all []group) []Comparison {
 	var out []Comparison
-	for _, g := range groups(samples) {
+	for _, g := range all {
 		for i := 1; i < len(g.values); i++ {
 			out = append(out, g.compare(&g.values[0], &g.values[i]))
 		}
@@ -117,7 +117,7 @@ type group struct {
 	values []Sample
 }
 
-// groups finds what can be compared, axis by axis.
+// groups finds what can be compared, axis by axis. samples are in the order of the plan.
 func groups(samples []Sample) []group {
 	type work struct{ axis, rest, model, scenario, mode string }
 	var out []group
@@ -129,7 +129,8 @@ func groups(samples []Sample) []group {
 	}
 	for i := range cells.AllSettings {
 		k := &cells.AllSettings[i]
-		if k.Held {
+		differs := func(s Sample) bool { return s.Settings.Get(k.Name).ID != samples[0].Settings.Get(k.Name).ID }
+		if k.Held || !slices.ContainsFunc(samples, differs) {
 			continue
 		}
 		var order []work

@@ -82,7 +82,7 @@ func TestBestThreads(t *testing.T) {
 		}
 		return 1000 / float64(counts[i])
 	}}
-	all := FindBestThreads(r.samples())
+	all := bestOf(r.samples())
 	if len(all) != 2 {
 		t.Fatalf("%d answers: %+v", len(all), all)
 	}
@@ -115,7 +115,7 @@ func TestBestThreads(t *testing.T) {
 func TestThreadsNotTold(t *testing.T) {
 	decode := []float64{100, 51.5, 50, 51}
 	r := made{backends: threads(1, 2, 3, 4), sizes: []float64{62}, ms: func(i int, _ float64, _ string) float64 { return decode[i] }}
-	for _, b := range FindBestThreads(r.samples()) {
+	for _, b := range bestOf(r.samples()) {
 		if b.Best != 3 || b.Fewest != 2 || b.Told || b.Counts[0].Verdict != Slower || b.Counts[1].Verdict != NotShown || b.Counts[3].Verdict != NotShown {
 			t.Errorf("%+v", b)
 		}
@@ -133,7 +133,7 @@ func TestFromWhichSizeOn(t *testing.T) {
 			}
 			return size
 		}}
-	cs := Compare(r.samples())
+	cs := compared(r.samples())
 	if len(cs) != 10 {
 		t.Fatalf("%d comparisons", len(cs))
 	}
@@ -174,12 +174,12 @@ func TestFewCalls(t *testing.T) {
 	for i := range samples {
 		samples[i].LatencyMS = samples[i].LatencyMS[:2]
 	}
-	for _, c := range Compare(samples) {
+	for _, c := range compare(groups(samples)) {
 		if c.Verdict != Unknown || c.RatioCI != nil {
 			t.Errorf("%+v", c)
 		}
 	}
-	if b := FindBestThreads(samples)[0]; b.Told || b.Fewest != 1 {
+	if b := findBestThreads(groups(samples))[0]; b.Told || b.Fewest != 1 {
 		t.Errorf("%+v", b)
 	}
 }
@@ -222,7 +222,7 @@ func TestVerdictErrs(t *testing.T) {
 func TestOneSettingAlone(t *testing.T) {
 	ms := func(i int, size float64, _ string) float64 { return size * float64(1+i) }
 	two := made{sizes: []float64{5}, ms: ms, backends: with(func(r *record.Record) { r.FlashAttention = "off" }, func(r *record.Record) { r.FlashAttention, r.KVTypeK, r.KVTypeV = "on", "q8_0", "q8_0" })}
-	if cs := Compare(two.samples()); len(cs) > 0 {
+	if cs := compared(two.samples()); len(cs) > 0 {
 		t.Errorf("%+v", cs)
 	}
 	var grid []record.Record
@@ -232,7 +232,7 @@ func TestOneSettingAlone(t *testing.T) {
 		}
 	}
 	at := map[string]int{}
-	for _, c := range Compare(made{backends: grid, sizes: []float64{5}, ms: ms}.samples()) {
+	for _, c := range compared(made{backends: grid, sizes: []float64{5}, ms: ms}.samples()) {
 		at[c.Mode+" "+c.Axis+" "+c.Value+" at "+c.At]++
 	}
 	for _, want := range []string{"kv_decode threads 2 at flash_attn off", "kv_decode threads 2 at flash_attn on", "kv_decode flash_attn on at threads 1", "kv_decode flash_attn on at threads 2",
@@ -254,7 +254,7 @@ func TestServerApart(t *testing.T) {
 	for i := range 2 {
 		r.backends[i].BackendKind, r.backends[i].FlashAttention, r.backends[i].LlamaCommit = "ollama", "server", ""
 	}
-	for _, c := range Compare(r.samples()) {
+	for _, c := range compared(r.samples()) {
 		if want := map[string]string{"b0": "ollama", "b2": "native"}[c.BaseBackend]; c.At != want || c.Backend != map[string]string{"b0": "b1", "b2": "b3"}[c.BaseBackend] {
 			t.Errorf("%+v", c)
 		}
@@ -270,7 +270,7 @@ func TestThreadsApart(t *testing.T) {
 			grid = append(grid, with(func(r *record.Record) { r.NThreadsAsked, r.NThreadsBatchAsked = n, tb })...)
 		}
 	}
-	cs := Compare(made{backends: grid, sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(8 - i) }}.samples())
+	cs := compared(made{backends: grid, sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(8 - i) }}.samples())
 	if len(cs) != 2 {
 		t.Fatalf("%+v", cs)
 	}
@@ -287,12 +287,12 @@ func TestBuildsArePrograms(t *testing.T) {
 	r := made{backends: with(func(*record.Record) {}, func(r *record.Record) {
 		r.Program, r.BuildCompiler, r.BuildFlags, r.LlamaCommit = "bin/llmscale-ollama", "GNU 12", "-O2", "def"
 	}), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
-	cs := Compare(r.samples())
+	cs := compared(r.samples())
 	if len(cs) != 2 || cs[0].Axis != cells.SettingProgram || cs[0].Base != "self" || cs[0].Value != "bin/llmscale-ollama" || cs[0].Verdict != Slower {
 		t.Errorf("%+v", cs)
 	}
 	r.backends[1].Program = ""
-	if cs := Compare(r.samples()); len(cs) != 2 || cs[0].Base == cs[0].Value || !strings.Contains(cs[0].Base, "b0") {
+	if cs := compared(r.samples()); len(cs) != 2 || cs[0].Base == cs[0].Value || !strings.Contains(cs[0].Base, "b0") {
 		t.Errorf("two builds of one name: %+v", cs)
 	}
 }
@@ -307,7 +307,7 @@ func TestProgramsOfOneFileName(t *testing.T) {
 	r := made{backends: with(at("/old/llmscale", "off"), at("/old/llmscale", "on"), at("/new/llmscale", "off"), at("/new/llmscale", "on")), sizes: []float64{5, 25},
 		ms: func(i int, _ float64, _ string) float64 { return float64(8 - i) }}
 	got := map[string]int{}
-	for _, tr := range Trends(Compare(r.samples())) {
+	for _, tr := range Trends(compared(r.samples())) {
 		if tr.Axis == "flash_attn" {
 			got[tr.Mode+" at "+tr.At] = tr.Spans[0].Models
 		}
@@ -331,7 +331,7 @@ func TestPaceAndIdle(t *testing.T) {
 		}
 	}
 	r := made{backends: with(pace(record.PaceHot, 0), pace("cold", 5), pace("cold", 20)), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
-	cs := Compare(r.samples())
+	cs := compared(r.samples())
 	if len(cs) != 4 || cs[0].Axis != cells.SettingPace || cs[0].Base != "hot" || cs[0].Value != "cold (5 ms idle)" || cs[2].Value != "cold (20 ms idle)" && cs[1].Value != "cold (20 ms idle)" {
 		t.Errorf("%+v", cs)
 	}
@@ -369,7 +369,7 @@ func TestThreadsOfBatch(t *testing.T) {
 			}
 		}
 		got := map[string]string{}
-		for _, b := range FindBestThreads(made{backends: ways, sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(9 - i) }}.samples()) {
+		for _, b := range bestOf(made{backends: ways, sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(9 - i) }}.samples()) {
 			for _, c := range b.Counts {
 				got[b.Mode] += fmt.Sprint(c.Backend, "=", c.Threads, " ")
 			}
@@ -388,7 +388,7 @@ func TestThreadsOfBatch(t *testing.T) {
 func TestBatchPerSequence(t *testing.T) {
 	r := made{backends: with(func(r *record.Record) { r.NCtx, r.NBatch = 768, 768 }, func(r *record.Record) { r.BatchSizeConfig, r.NCtx = 8, 8*768 }), sizes: []float64{5},
 		ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}
-	cs := Compare(r.samples())
+	cs := compared(r.samples())
 	if len(cs) != 2 || cs[0].Axis != cells.SettingBatchSize || cs[0].Verdict != Faster {
 		t.Fatalf("%+v", cs)
 	}
@@ -403,7 +403,7 @@ func TestBoundThreads(t *testing.T) {
 	}
 	r := made{backends: with(bound(1, "0"), bound(2, "0 1"), bound(4, "0 1 2 3"), bound(2, "2 3"), bound(2, "0-3"), bound(4, "0-3")), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(9 - i) }}
 	var got []string
-	for _, b := range FindBestThreads(r.samples()) {
+	for _, b := range bestOf(r.samples()) {
 		if b.Mode == record.ModeDecode {
 			for _, c := range b.Counts {
 				got = append(got, c.Backend)
@@ -414,7 +414,7 @@ func TestBoundThreads(t *testing.T) {
 	if s := strings.Join(got, " "); s != "b0 b1 b2 | b4 b5 |" {
 		t.Errorf("compared %s", s)
 	}
-	for _, c := range Compare(r.samples()) {
+	for _, c := range compared(r.samples()) {
 		if c.Axis == "cpu_affinity" && c.At != "threads 2" && c.At != "threads 4" {
 			t.Errorf("%+v", c)
 		}
@@ -430,7 +430,7 @@ func TestFollowers(t *testing.T) {
 		"batch_tokens": with(func(r *record.Record) { r.NBatch, r.NUBatch = 128, 128 }, func(*record.Record) {}),
 		"device":       with(func(r *record.Record) { r.NLayer = 12 }, gpu),
 	} {
-		cs := Compare(made{backends: backends, sizes: []float64{5}, ms: ms}.samples())
+		cs := compared(made{backends: backends, sizes: []float64{5}, ms: ms}.samples())
 		if len(cs) != 2 || cs[0].Axis != axis {
 			t.Errorf("%s: %+v", axis, cs)
 		}
@@ -458,7 +458,7 @@ func TestKeysHaveTheConfigsAxes(t *testing.T) {
 
 // TestNumbersByValue: the base of numbers is the least, however the plan orders them.
 func TestNumbersByValue(t *testing.T) {
-	cs := Compare(made{backends: threads(4, 1, 2), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}.samples())
+	cs := compared(made{backends: threads(4, 1, 2), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(1 + i) }}.samples())
 	for _, c := range cs {
 		if c.Base != "1" {
 			t.Errorf("%+v", c)
@@ -468,3 +468,7 @@ func TestNumbersByValue(t *testing.T) {
 		t.Errorf("%d comparisons", len(cs))
 	}
 }
+
+func compared(samples []Sample) []Comparison { return compare(groups(samples)) }
+
+func bestOf(samples []Sample) []BestThreads { return findBestThreads(groups(samples)) }

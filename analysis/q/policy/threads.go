@@ -48,11 +48,11 @@ func (b *BestThreads) OneMore() *ThreadCount {
 	return &b.Counts[i]
 }
 
-// FindBestThreads answers for each model and scenario, for decode by threads and for
+// findBestThreads answers for each model and scenario, for decode by threads and for
 // prefill by threads_batch.
-func FindBestThreads(samples []Sample) []BestThreads {
+func findBestThreads(all []group) []BestThreads {
 	var out []BestThreads
-	for _, g := range groups(samples) {
+	for _, g := range all {
 		if g.key.Name == cells.SettingThreads || g.key.Name == cells.SettingThreadsBatch {
 			out = append(out, g.bestThreads())
 		}
