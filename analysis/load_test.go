@@ -149,7 +149,7 @@ func TestResume(t *testing.T) {
 		{"warm-up failed, later ok",
 			strings.Replace(strings.Replace(decodeLine(0, 0, "crashed", 0), `"rep":0`, `"rep":null`, 1), `"is_warmup":false,"warmup_idx":null`, `"is_warmup":true,"warmup_idx":0`, 1) + decodeLine(1, 0, "ok", 7),
 			[]float64{7}, 0, 1},
-		{"in another worker", decodeLine(0, 0, "crashed", 0) + strings.Replace(decodeLine(1, 0, "ok", 7), `"replicate":0`, `"replicate":3`, 1), []float64{7}, 0, 1},
+		{"failed in another block", decodeLine(0, 0, "crashed", 0) + strings.Replace(decodeLine(1, 0, "ok", 7), `"replicate":0`, `"replicate":3`, 1), []float64{7}, 1, 0},
 		{"replicates are no repeats", decodeLine(0, 0, "ok", 6) + strings.Replace(decodeLine(0, 0, "ok", 7), `"replicate":0`, `"replicate":1`, 1), []float64{6, 7}, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -119,8 +119,8 @@ func supersedeIn(rows []Row, cell []int32, dropped []bool) (duplicates int) {
 		dropped[i] = true
 	}
 	// A failure counts no more once a later session has measured the same
-	// repetition, be it in another worker process. One that names no repetition,
-	// or a warm-up's, goes when the later session has measured the cell at all.
+	// repetition of its block. One that names no repetition,
+	// or a warm-up's, goes when the later session has measured the cell in that block at all.
 	const anyRep = -1
 	again := func(r *Row, rep int) callKey {
 		return callKey{batch: r.Sequences(), replicate: r.Replicate, mode: r.Mode, rep: rep}
