@@ -2,9 +2,7 @@ package runner
 
 import (
 	"fmt"
-	"os"
 	"slices"
-	"strings"
 
 	"llmscale/internal/cpulist"
 	"llmscale/internal/text"
@@ -50,22 +48,4 @@ func bind(b config.Backend, allowed, cores []int) ([]int, error) {
 		return refuse("%s for %s; ask for fewer threads or name more processors", text.Counted(len(cpus), "processor", "processors"), text.Counted(n, "thread", "threads"))
 	}
 	return cpus[:n], nil
-}
-
-// workerEnv is a worker's environment: that of this process, in which cpus, if there are any, take the place of what
-// OpenMP is told of processors.
-func workerEnv(cpus []int) []string {
-	env := os.Environ()
-	if cpus == nil {
-		return env
-	}
-	env = slices.DeleteFunc(env, func(kv string) bool {
-		key, _, _ := strings.Cut(kv, "=")
-		return key == "OMP_PROC_BIND" || key == "OMP_PLACES" || key == "GOMP_CPU_AFFINITY"
-	})
-	var places []string
-	for _, cpu := range cpus {
-		places = append(places, fmt.Sprintf("{%d}", cpu))
-	}
-	return append(env, "OMP_PROC_BIND=close", "OMP_PLACES="+strings.Join(places, ","))
 }

@@ -2,14 +2,13 @@ package runner
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
-	"llmscale/runner/protocol"
+	"llmscale/runner/worker"
 )
 
 func TestBind(t *testing.T) {
@@ -62,47 +61,7 @@ func TestPlanOfAffinity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newPlan(cfg, testModels(), &Programs{}); err == nil || !strings.Contains(err.Error(), "may not run on processor 8000") {
+	if _, err := newPlan(cfg, testModels(), &worker.Programs{}); err == nil || !strings.Contains(err.Error(), "may not run on processor 8000") {
 		t.Error(err)
-	}
-}
-
-func TestWorkerEnv(t *testing.T) {
-	t.Setenv("GOMP_CPU_AFFINITY", "0")
-	t.Setenv("OMP_PLACES", "cores")
-	t.Setenv("OMP_NUM_THREADS", "7")
-	openMP := func(env []string) string {
-		return strings.Join(slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return !strings.Contains(kv, "OMP_") || strings.HasPrefix(kv, "OMP_WAIT") }), " ")
-	}
-	if got := workerEnv(nil); !slices.Equal(got, os.Environ()) {
-		t.Errorf("without affinity: %q", got)
-	}
-	if got := openMP(workerEnv([]int{2, 0})); got != "OMP_NUM_THREADS=7 OMP_PROC_BIND=close OMP_PLACES={2},{0}" {
-		t.Errorf("%q", got)
-	}
-}
-
-func TestAffinityOnRecord(t *testing.T) {
-	for want, threads := range map[string][]string{"": nil, "0-3": {"0-3", "0-3"}, "0 2-3": {"0", "2-3"}, "5": {"5"}} {
-		if got := protocol.AffinityOf(threads); got != want {
-			t.Errorf("%q: %q", threads, got)
-		}
-	}
-	for _, c := range []struct {
-		asked   []int
-		threads []string
-		ok      bool
-	}{
-		{nil, []string{"0-3"}, true},
-		{[]int{2, 0}, []string{"2", "0"}, true},
-		{[]int{2, 0}, []string{"0", "2"}, true},
-		{[]int{2, 0, 4}, []string{"2", "0"}, true}, // fewer threads
-		{[]int{2, 0}, []string{"0-3", "0-3"}, false},
-		{[]int{2, 0}, []string{"2", "2"}, false},
-		{[]int{2, 0}, []string{"2", "0", "4"}, false},
-	} {
-		if err := protocol.CheckAffinity("decode", c.asked, c.threads); (err == nil) != c.ok {
-			t.Errorf("%+v: %v", c, err)
-		}
 	}
 }

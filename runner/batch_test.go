@@ -12,6 +12,8 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
+	"llmscale/runner/workertest"
 )
 
 const batchConfig = `run_name: test
@@ -29,7 +31,7 @@ models: [{name: a, source: "synth:tiny-gpt2"}]
 // The records of a batch say what all of it and what each sequence did, and those of a depth how deep it was.
 func TestBatchesOnRecord(t *testing.T) {
 	p := testPlan(t, batchConfig)
-	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	_, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 	if sum.ByStatus[record.StatusOK] != 4 || len(records) != 4*3*3 {
 		t.Fatalf("%+v, %d records", sum, len(records))
 	}
@@ -73,7 +75,7 @@ func TestBatchesOnRecord(t *testing.T) {
 
 func TestBatchCheckVerdict(t *testing.T) {
 	p := testPlan(t, batchConfig)
-	_, _, records, progress := execute(t, p, testWorker(t, "mixed up"))
+	_, _, records, progress := execute(t, p, workertest.Command(t, "mixed up"))
 	for _, r := range records {
 		wrong := r.BatchSizeConfig == 4
 		if wrong != (r.Verdict != nil) || wrong && (record.ReasonOf(r.VerdictReasons[0]) != record.WrongResults || !strings.Contains(r.VerdictReasons[0], "1.4, above 0.1") || *r.BatchFirstDifference != 0) {
@@ -83,7 +85,7 @@ func TestBatchCheckVerdict(t *testing.T) {
 	if notes := progress.failures(); len(notes) != 1 || !strings.Contains(notes[0], "a/cpu_bs4: INVALID: self-check: a sequence in a batch") {
 		t.Errorf("%q", notes)
 	}
-	_, _, records, _ = execute(t, p, testWorker(t, "slow"))
+	_, _, records, _ = execute(t, p, workertest.Command(t, "slow"))
 	for _, r := range records {
 		if r.BatchSizeConfig == 4 && (r.Verdict != nil || r.BatchCheckRelL2 != nil || r.Nulls["batch_check_rel_l2"] != "no time for the batch") {
 			t.Errorf("%s: %v, %v", r.CellID, r.Verdict, r.Nulls)
@@ -107,7 +109,7 @@ func TestPlanOfBatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := newPlan(cfg, testModels(), &Programs{})
+		p, err := newPlan(cfg, testModels(), &worker.Programs{})
 		if c.refused != "" {
 			if err == nil || !strings.Contains(err.Error(), c.refused) {
 				t.Errorf("%v, want %q", err, c.refused)
@@ -133,15 +135,6 @@ func TestPlanOfBatches(t *testing.T) {
 	}
 }
 
-func TestRecordedIDs(t *testing.T) {
-	ids := make([]int32, 3000)
-	for _, c := range []struct{ n, sequences, want int }{{1024, 1, 1024}, {1025, 1, 0}, {1024, 2, 1024}, {3000, 3, 1000}, {2000, 20, 1000}, {2050, 2, 0}, {0, 1, 0}} {
-		if got := protocol.RecordedIDs(ids[:c.n], c.sequences); len(got) != c.want {
-			t.Errorf("%d ids of %d sequences: %d, want %d", c.n, c.sequences, len(got), c.want)
-		}
-	}
-}
-
 func TestCallSecondsOfBatches(t *testing.T) {
 	j := &Job{Backend: config.Backend{UBatchTokens: 100, BatchSize: 10}, KVBytes: 1000}
 	j.Model.Desc = ledger.Description{BytesReadPerToken: 1e9 - smallModelFloor, ParamsActive: 5e8, ParamsTotal: 5e8}
@@ -162,12 +155,12 @@ func TestCallSecondsOfBatches(t *testing.T) {
 func TestInterruptedBatches(t *testing.T) {
 	p := testPlan(t, batchConfig)
 	ctx, stop := context.WithCancel(t.Context())
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	r.Progress = &stopAfter{n: 5, stop: stop}
 	if sum := finishUntil(t, ctx, r); !sum.Interrupted || sum.Records != 5*len(record.Modes) {
 		t.Errorf("%+v, want 5 calls kept", sum)
 	}
-	if sum := finish(t, resumeRun(t, p, dir, testWorker(t, ""))); sum.Interrupted || sum.Failed() != 0 {
+	if sum := finish(t, resumeRun(t, p, dir, workertest.Command(t, ""))); sum.Interrupted || sum.Failed() != 0 {
 		t.Errorf("%+v", sum)
 	}
 	checkComplete(t, p, readRecords(t, dir))

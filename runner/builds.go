@@ -7,6 +7,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
+	"llmscale/runner/worker"
 )
 
 // programOf is the name of a job's program on record, and what it was built from.
@@ -21,8 +22,8 @@ func (p *Plan) programOf(j *Job) (name string, build protocol.Build) {
 }
 
 // Programs lists the programs that backends name, in the order of the config.
-func (p *Plan) Programs() []*WorkerProgram {
-	var out []*WorkerProgram
+func (p *Plan) Programs() []*worker.Program {
+	var out []*worker.Program
 	for _, b := range p.Config.Backends {
 		for i := range p.Jobs {
 			if prog := p.Jobs[i].Program; prog != nil && p.Jobs[i].Backend.Name == b.Name && !slices.Contains(out, prog) {

@@ -15,6 +15,8 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
+	"llmscale/runner/workertest"
 )
 
 // ownFile writes a model that is somebody's own, of a number of layers.
@@ -44,7 +46,7 @@ models:
 		t.Fatal(err)
 	}
 	models := testModels()
-	p, err := newPlan(cfg, models, &Programs{})
+	p, err := newPlan(cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +203,7 @@ func TestChangedFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.do(t, path)
-			_, sum, records, _ := execute(t, p, testWorker(t, ""))
+			_, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 			checkOwn(t, sum, records, true, path, c.want)
 		})
 		t.Run(c.name+" before it was hashed", func(t *testing.T) {
@@ -212,7 +214,7 @@ func TestChangedFiles(t *testing.T) {
 			if err := p.Prepare(t.Context(), models); err != nil {
 				t.Fatal(err)
 			}
-			_, sum, records, _ := execute(t, p, testWorker(t, ""))
+			_, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 			want := c.want
 			if !c.early {
 				want = ""
@@ -236,7 +238,7 @@ func TestFileReplacedDuringTheLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	ownFile(t, path+".other", 2)
-	_, sum, records, _ := execute(t, p, testWorker(t, "replaced"))
+	_, sum, records, _ := execute(t, p, workertest.Command(t, "replaced"))
 	checkOnlyOwnFails(t, sum, records, true, path, "was replaced", "hashed")
 }
 
@@ -251,7 +253,7 @@ func TestFileCutDuringACall(t *testing.T) {
 	if err := os.WriteFile(path+".cut", nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	_, sum, records, _ := execute(t, p, testWorker(t, "cut"))
+	_, sum, records, _ := execute(t, p, workertest.Command(t, "cut"))
 	if sum.ByStatus[record.StatusCrashed] != 1 || sum.ByStatus[record.StatusOK] != 1 {
 		t.Errorf("summary %+v", sum)
 	}
@@ -296,7 +298,7 @@ func TestFilesOfAModelInParts(t *testing.T) {
 	if err := os.Truncate(paths[2], 100); err != nil {
 		t.Fatal(err)
 	}
-	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	_, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 	checkOnlyOwnFails(t, sum, records, true, paths[2], "was truncated")
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"llmscale/internal/durable"
 	"llmscale/runner/record"
+	"llmscale/runner/workertest"
 )
 
 // faulty is a disk that fails in one call; folder tells those of folders from those of files.
@@ -113,7 +114,7 @@ func TestFileSystemsThatOfferLess(t *testing.T) {
 // TestRunWithoutLocks: a run on such a file system is a whole one, which says so once.
 func TestRunWithoutLocks(t *testing.T) {
 	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	if err := r.Store.Discard(); err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 	"llmscale/runner/files"
+	"llmscale/runner/worker"
 )
 
 // sha is a file's hash by its bytes.
@@ -56,7 +57,7 @@ func prepared(t *testing.T, ms *Models) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPlan(cfg, ms, &Programs{})
+	p, err := newPlan(cfg, ms, &worker.Programs{})
 	if err == nil {
 		err = p.Prepare(t.Context(), ms)
 	}

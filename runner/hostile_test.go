@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"llmscale/internal/text"
+	"llmscale/runner/workertest"
 )
 
 // TestHostileWords: what a runtime says of a file, in an error and on stderr, goes on record and is told without the
 // control characters that the file has put into it.
 func TestHostileWords(t *testing.T) {
 	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, testWorker(t, "hostile@two"))
+	r, dir := newRun(t, p, workertest.Command(t, "hostile@two"))
 	finish(t, r)
 	const reason = `key \x1b]0;x\a\u202e; second line`
 	failed := 0
@@ -39,17 +40,5 @@ func TestHostileWords(t *testing.T) {
 		if line := strings.Join(row, ","); text.Safe(line) != line {
 			t.Errorf("in metrics.csv: %q", line)
 		}
-	}
-}
-
-func TestTailIsHarmless(t *testing.T) {
-	tail := &tail{log: discard}
-	for _, part := range []string{"m\xc3", "\xbcll \x1b[2J", "\u202e\xff\r\nlast \xc3"} { // a letter in two writes
-		if _, err := tail.Write([]byte(part)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, want := tail.last(), []string{`müll \x1b[2J\u202e\xff`, `last \xc3`}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
 	}
 }

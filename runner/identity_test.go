@@ -13,6 +13,8 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
+	"llmscale/runner/workertest"
 )
 
 // seededFile writes a GGUF of somebody's own; the seed makes its content.
@@ -34,7 +36,7 @@ func planIn(t *testing.T, dir, text string, models *Models) *Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPlan(cfg, models, &Programs{})
+	p, err := newPlan(cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +72,7 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 		return p
 	}
 	p := prepared("here")
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	finish(t, r)
 	content := map[string]string{}
 	for _, rec := range readRecords(t, dir) {
@@ -129,13 +131,13 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 // of its file, and must not make the manifest forget it.
 func TestManifestKeepsEarlierHashes(t *testing.T) {
 	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	finish(t, r)
 	want := loadedFiles(r.Manifest, nil)
 	for i := range p.Jobs {
 		p.Jobs[i].Model.SHA256 = ""
 	}
-	later := resumeRun(t, p, dir, testWorker(t, ""))
+	later := resumeRun(t, p, dir, workertest.Command(t, ""))
 	finish(t, later)
 	m, err := ReadManifest(dir)
 	if err != nil {
@@ -179,7 +181,7 @@ func TestDiscardOnResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	r.Transient, r.Progress = models, &stopAfter{n: 3, stop: stop}
 	if sum := finishUntil(t, ctx, r); !sum.Interrupted {
 		t.Fatalf("%+v", sum)
@@ -211,7 +213,7 @@ func TestDiscardOnResume(t *testing.T) {
 		}
 	}
 	for session := range 2 {
-		later := resumeRun(t, plan(), dir, testWorker(t, ""))
+		later := resumeRun(t, plan(), dir, workertest.Command(t, ""))
 		later.Transient = models
 		if sum := finish(t, later); sum.ByStatus[record.StatusOK] != 12 {
 			t.Errorf("session %d: %+v %q", session, sum, later.Progress.(*quiet).notes)
@@ -262,12 +264,12 @@ backends: [{name: a, threads: 1}]
 models: [{name: m, source: own.gguf}]
 `
 	ctx, stop := context.WithCancel(t.Context())
-	r, dir := newRun(t, planIn(t, root, text, &Models{}), testWorker(t, ""))
+	r, dir := newRun(t, planIn(t, root, text, &Models{}), workertest.Command(t, ""))
 	r.Transient, r.Progress = &Models{}, &stopAfter{n: 1, stop: stop}
 	finishUntil(t, ctx, r)
 
 	seededFile(t, file, 2)
-	later := resumeRun(t, planIn(t, root, text, &Models{}), dir, testWorker(t, ""))
+	later := resumeRun(t, planIn(t, root, text, &Models{}), dir, workertest.Command(t, ""))
 	later.Transient = &Models{}
 	if sum := finish(t, later); sum.ByStatus[record.StatusError] != 1 {
 		t.Errorf("%+v", sum)
@@ -278,7 +280,7 @@ models: [{name: m, source: own.gguf}]
 	}
 
 	seededFile(t, file, 1)
-	third := resumeRun(t, planIn(t, root, text, &Models{}), dir, testWorker(t, ""))
+	third := resumeRun(t, planIn(t, root, text, &Models{}), dir, workertest.Command(t, ""))
 	third.Transient = &Models{}
 	if sum := finish(t, third); sum.ByStatus[record.StatusOK] != 1 {
 		t.Errorf("with its content back: %+v", sum)

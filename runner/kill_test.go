@@ -22,6 +22,8 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
+	"llmscale/runner/workertest"
 )
 
 var discard = slog.New(slog.DiscardHandler)
@@ -44,7 +46,7 @@ func coordinate(dir string) error {
 	if err != nil {
 		return err
 	}
-	h := Host{Progress: acks{}, Log: discard, Worker: Command{Path: exe, Env: []string{envPart + "=worker", envFault + "=" + os.Getenv(envFault)}}}
+	h := Host{Progress: acks{}, Log: discard, Worker: worker.Command{Path: exe, Env: []string{workertest.EnvPart + "=worker", workertest.EnvFault + "=" + os.Getenv(workertest.EnvFault)}}}
 	for {
 		r, err := begun(context.Background(), path, dir, h)
 		switch {
@@ -98,7 +100,7 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	text = strings.Replace(text, "prompt_tokens: 5", "prompt_tokens: 5, depth: 64", 1)
 	// One backend's workers are another program.
 	text = strings.Replace(text, "dtype: f16, threads: 1", "dtype: f16, threads: 1, program: ./other", 1)
-	writeProgram(t, filepath.Join(root, "other"), "other")
+	workertest.WriteProgram(t, filepath.Join(root, "other"), "other")
 	if err := os.WriteFile(filepath.Join(root, "test.yaml"), []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +160,7 @@ func killedRound(t *testing.T, random *rand.Rand, dir string, acknowledged, kill
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), envPart+"=coordinator", envRun+"="+dir)
+	cmd.Env = append(os.Environ(), workertest.EnvPart+"=coordinator", workertest.EnvRun+"="+dir)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -201,8 +203,8 @@ func killedRound(t *testing.T, random *rand.Rand, dir string, acknowledged, kill
 			continue
 		}
 		sig := []syscall.Signal{syscall.SIGKILL, syscall.SIGSEGV, syscall.SIGABRT}[random.IntN(3)]
-		if worker := childOf(cmd.Process.Pid); worker > 0 && syscall.Kill(worker, sig) == nil {
-			kills["worker "+signalName(sig)]++
+		if child := childOf(cmd.Process.Pid); child > 0 && syscall.Kill(child, sig) == nil {
+			kills["worker "+unix.SignalName(sig)]++
 		}
 	}
 	<-read

@@ -9,6 +9,8 @@ import (
 
 	"llmscale/runner/config"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
+	"llmscale/runner/workertest"
 )
 
 const listConfig = `run_name: lists
@@ -86,7 +88,7 @@ func TestSameWorkOfLists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = newPlan(cfg, testModels(), &Programs{})
+		_, err = newPlan(cfg, testModels(), &worker.Programs{})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: %v, want %q", tc.backends, err, tc.want)
 		}
@@ -99,13 +101,13 @@ func TestTooManyCellsAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Before anything is asked about models: there is no folder for them.
-	if _, err := newPlan(cfg, nil, &Programs{}); err == nil || !strings.Contains(err.Error(), "78 cells: 26 pairs of model and backend x 3 scenarios, more than 77; backend cpu makes 24: dtype 2 x threads 3 x ubatch_tokens 4") {
+	if _, err := newPlan(cfg, nil, &worker.Programs{}); err == nil || !strings.Contains(err.Error(), "78 cells: 26 pairs of model and backend x 3 scenarios, more than 77; backend cpu makes 24: dtype 2 x threads 3 x ubatch_tokens 4") {
 		t.Errorf("%v", err)
 	}
 	if err := cfg.Filter([]string{"a"}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newPlan(cfg, testModels(), &Programs{}); err != nil { // 72
+	if _, err := newPlan(cfg, testModels(), &worker.Programs{}); err != nil { // 72
 		t.Error(err)
 	}
 }
@@ -122,7 +124,7 @@ func TestListsResume(t *testing.T) {
 	if err := o.Apply(cfg, testModels()); err != nil {
 		t.Fatal(err)
 	}
-	p, err := newPlan(cfg, testModels(), &Programs{})
+	p, err := newPlan(cfg, testModels(), &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +135,7 @@ func TestListsResume(t *testing.T) {
 		t.Fatalf("%d cells", p.Cells)
 	}
 	// In the first session every worker dies of the prompt of 5 tokens; the second measures those.
-	run, dir := newRun(t, p, testWorker(t, "SIGSEGV@5"))
+	run, dir := newRun(t, p, workertest.Command(t, "SIGSEGV@5"))
 	if run.Manifest, err = run.Store.newManifest("lists", p, o, os.Getenv(envModels), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +156,7 @@ func TestListsResume(t *testing.T) {
 	if back := manifest.Overrides; !slices.Equal(back.Backends, o.Backends) || !slices.Equal(back.Scenarios, o.Scenarios) {
 		t.Errorf("overrides %+v, want %+v", back, o)
 	}
-	q, err := newPlan(again, testModels(), &Programs{})
+	q, err := newPlan(again, testModels(), &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,7 @@ func TestListsResume(t *testing.T) {
 	if err := q.Prepare(t.Context(), testModels()); err != nil {
 		t.Fatal(err)
 	}
-	resumed := resumeRun(t, q, dir, testWorker(t, ""))
+	resumed := resumeRun(t, q, dir, workertest.Command(t, ""))
 	if sum := finish(t, resumed); sum.Failed() > 0 || sum.Cells != 8 {
 		t.Errorf("%+v", sum)
 	}

@@ -18,6 +18,7 @@ import (
 	"llmscale/runner/machine"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
 )
 
 // Plan is everything a run will do, in the order in which it will do it. The
@@ -36,7 +37,7 @@ type Job struct {
 	Model   Model
 	Backend config.Backend
 	Load    protocol.LoadSpec
-	Program *WorkerProgram // whose process the worker is; nil: this one's
+	Program *worker.Program // whose process the worker is; nil: this one's
 	Memory  ledger.Memory
 	Fits    bool            // into the memory that was free when the plan was made
 	Waived  string          // why this machine cannot run it at all; "": it can
@@ -81,16 +82,16 @@ type Facts struct {
 	NoDevice map[string]error // by device: why this program cannot use it here; what servers and other programs can, they tell
 
 	models   []Model // of the config's pairs, in their order
-	programs *Programs
+	programs *worker.Programs
 }
 
 // Look finds the facts: it describes the config's models, and starts the programs that backends name to ask what they are.
-// Nothing is written. The error is ErrInterrupted if ctx ended meanwhile.
-func Look(ctx context.Context, cfg *config.Config, models *Models, programs *Programs) (Facts, error) {
+// Nothing is written. The error is interrupt.Err if ctx ended meanwhile.
+func Look(ctx context.Context, cfg *config.Config, models *Models, programs *worker.Programs) (Facts, error) {
 	if err := cfg.CheckCells(); err != nil {
 		return Facts{}, err
 	}
-	if err := programs.ask(ctx, cfg); err != nil {
+	if err := programs.Ask(ctx, cfg); err != nil {
 		return Facts{}, err
 	}
 	_, threads := machine.Cores()
@@ -126,7 +127,7 @@ func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
 		if err := checkPaths(m); err != nil {
 			return nil, err
 		}
-		job, err := newJob(cfg, m, pair.Backend, longest, facts, programs.build(pair.Backend))
+		job, err := newJob(cfg, m, pair.Backend, longest, facts, programs.BuildOf(pair.Backend))
 		if err != nil {
 			return nil, err
 		}
@@ -136,8 +137,8 @@ func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++
 		}
-		job.Program = programs.of(pair.Backend)
-		if err := made.check(cfg, &job, pair.Backend, programs.identity(pair.Backend)); err != nil {
+		job.Program = programs.Of(pair.Backend)
+		if err := made.check(cfg, &job, pair.Backend, programs.Identity(pair.Backend)); err != nil {
 			return nil, err
 		}
 		p.Jobs = append(p.Jobs, job)

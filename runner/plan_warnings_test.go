@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"llmscale/runner/workertest"
 )
 
 // crowdedConfig has a backend with threads to share, and scenarios that reach to the end of 48 tokens of context and one beyond.
@@ -65,7 +67,7 @@ func TestPlanWarningsOfARun(t *testing.T) {
 	for i := range p.Jobs {
 		p.Jobs[i].Model.Desc.NCtxTrain = 48
 	}
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	if _, err := r.Execute(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func TestPlanWarningsOfARun(t *testing.T) {
 	for i := range p.Jobs {
 		p.Jobs[i].Model.Desc.NCtxTrain = 4
 	}
-	r, _ = newRun(t, p, testWorker(t, ""))
+	r, _ = newRun(t, p, workertest.Command(t, ""))
 	if _, err := r.Execute(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -18,30 +18,6 @@ import (
 // probeTimeout is how long a probe may stay silent.
 const probeTimeout = 2 * time.Minute
 
-// probe answers a probe request.
-func (w *worker) probe(spec protocol.ProbeSpec) (*ceilings.Device, error) {
-	if w.prober == nil {
-		return nil, errors.New("runner: this worker has no probe")
-	}
-	d, err := w.prober(spec, w.sharer())
-	if err != nil {
-		return nil, err
-	}
-	return &d, nil
-}
-
-// sharer tells the coordinator about progress, in steps worth a line.
-func (w *worker) sharer() func(share float64) {
-	last := 0.0
-	return func(share float64) {
-		if share-last >= 0.05 {
-			last = share
-			// A lost progress line is no reason to fail; a lost answer will tell.
-			_ = w.out.Encode(protocol.Reply{Share: &share})
-		}
-	}
-}
-
 // probeSpecs lists the devices on which calls are left to be made, and of the CPU
 // each number of threads that decodes, in the order in which they come up.
 func (r *Run) probeSpecs() []protocol.ProbeSpec {
@@ -71,7 +47,7 @@ func (r *Run) probeSpecs() []protocol.ProbeSpec {
 // a process of its own as cells are, and adds them to ceilings.json: what an
 // earlier session measured is kept, and stands if it holds for this one. A probe
 // that fails costs its figures alone; its reason goes into the manifest. The error
-// is ErrInterrupted or one of writing the manifest.
+// is interrupt.Err or one of writing the manifest.
 func (r *Run) probe(ctx context.Context) error {
 	if !r.Plan.Config.Probe {
 		return nil
@@ -145,9 +121,9 @@ func (r *Run) probeOne(ctx context.Context, s protocol.ProbeSpec) (*ceilings.Dev
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer w.Close()
 	started := time.Now()
-	rep, err := w.ask(ctx, protocol.Request{Probe: &s}, probeTimeout, func(share float64) {
+	rep, err := w.Ask(ctx, protocol.Request{Probe: &s}, probeTimeout, func(share float64) {
 		r.show(Status{Cell: s.String(), Phase: PhaseProbe, Share: share})
 	})
 	if err != nil {

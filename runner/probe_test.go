@@ -15,24 +15,8 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/protocol"
+	"llmscale/runner/workertest"
 )
-
-// probeFake stands for a probe; its fault is "what@probe", as fakeBackend's.
-func probeFake(spec protocol.ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
-	progress(0.5)
-	if spec.Device != config.DeviceCPU {
-		return ceilings.Device{}, errors.New("fake: no GPU")
-	}
-	if err := (&fakeBackend{}).fault("probe"); err != nil {
-		return ceilings.Device{}, err
-	}
-	var disturbed []string
-	if os.Getenv(envFault) == "disturbed@nothing" {
-		disturbed = []string{"other programs used 1.00 CPUs", "its threads lost their core 300 times"}
-	}
-	return ceilings.Device{Kind: ceilings.CPU, Name: "fake", Threads: spec.Threads, Disturbed: disturbed,
-		Bandwidth: []ceilings.Bandwidth{{Op: ceilings.Read, WorkingSetB: 1 << 20, BytesPerS: 1e9, BestBytesPerS: 2e9, Passes: 3}}}, nil
-}
 
 // probed reads what the last session's manifest entry says of the probe.
 func probed(t *testing.T, dir string) (note ProbeNote, ok bool) {
@@ -52,7 +36,7 @@ func probed(t *testing.T, dir string) (note ProbeNote, ok bool) {
 func TestRunStoresCeilings(t *testing.T) {
 	text := strings.Replace(testConfig, "dtype: f16, threads: 1}", "dtype: f16, threads: 3}\n  - {name: more, kind: native, device: cpu, dtype: q8_0, threads: 3}", 1)
 	p := testPlan(t, text)
-	dir, sum, _, q := execute(t, p, testWorker(t, ""))
+	dir, sum, _, q := execute(t, p, workertest.Command(t, ""))
 	if sum.Failed() != 0 {
 		t.Errorf("%+v", sum)
 	}
@@ -100,7 +84,7 @@ func TestFailedProbe(t *testing.T) {
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			dir, sum, records, q := execute(t, testPlan(t, testConfig), testWorker(t, fault))
+			dir, sum, records, q := execute(t, testPlan(t, testConfig), workertest.Command(t, fault))
 			if sum.Failed() != 0 || len(records) == 0 {
 				t.Errorf("%+v", sum)
 			}
@@ -119,7 +103,7 @@ func TestFailedProbe(t *testing.T) {
 }
 
 func TestNoProbe(t *testing.T) {
-	dir, sum, _, q := execute(t, testPlan(t, testConfig+"probe: false\n"), testWorker(t, "error@probe"))
+	dir, sum, _, q := execute(t, testPlan(t, testConfig+"probe: false\n"), workertest.Command(t, "error@probe"))
 	if sum.Failed() != 0 || len(q.failures()) != 0 {
 		t.Errorf("%+v, %q", sum, q.notes)
 	}
@@ -135,7 +119,7 @@ func TestNoProbe(t *testing.T) {
 // with nothing left to measure probes nothing.
 func TestProbeOnResume(t *testing.T) {
 	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	path := filepath.Join(dir, ceilings.FileName)
 	kept := []ceilings.Device{}
 	for n, c := range []struct {
@@ -163,7 +147,7 @@ func TestProbeOnResume(t *testing.T) {
 			kept = f.Devices
 		}
 		if n > 0 {
-			r = resumeRun(t, p, dir, testWorker(t, ""))
+			r = resumeRun(t, p, dir, workertest.Command(t, ""))
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		q := &stopAfter{n: c.calls, stop: stop}
@@ -230,7 +214,7 @@ func TestEarlierProbes(t *testing.T) {
 // TestDisturbedProbe: what disturbed the ceilings stands beside them, and is a warning of the run.
 func TestDisturbedProbe(t *testing.T) {
 	p := testPlan(t, strings.Replace(testConfig, "seed: 7", "seed: 7\nprobe: true", 1))
-	dir, _, _, q := execute(t, p, testWorker(t, "disturbed@nothing"))
+	dir, _, _, q := execute(t, p, workertest.Command(t, "disturbed@nothing"))
 	f, err := ceilings.Load(filepath.Join(dir, ceilings.FileName))
 	if err != nil || len(f.Devices) == 0 || len(f.Devices[0].Disturbed) != 2 {
 		t.Fatalf("%+v, %v", f, err)
@@ -253,7 +237,7 @@ func TestDisturbedProbe(t *testing.T) {
 func TestInterruptedProbe(t *testing.T) {
 	p := testPlan(t, testConfig)
 	ctx, stop := context.WithCancel(t.Context())
-	r, _ := newRun(t, p, testWorker(t, "hang@probe"))
+	r, _ := newRun(t, p, workertest.Command(t, "hang@probe"))
 	r.Progress = &stopAtProbe{stop: stop}
 	if sum := finishUntil(t, ctx, r); !sum.Interrupted || sum.Records != 0 {
 		t.Errorf("%+v", sum)

@@ -1,23 +1,17 @@
 package runner
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"llmscale/gguf"
 	"llmscale/gguf/ledger"
 	"llmscale/runner/config"
-	"llmscale/runner/machine"
-	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/workertest"
 )
 
 // programConfig is testConfig under this program and two others, named by a list, in dir.
@@ -38,8 +32,8 @@ func twoPrograms(t *testing.T) (dir string, p *Plan) {
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	writeProgram(t, filepath.Join(dir, "bin/one"), "-O1")
-	writeProgram(t, filepath.Join(dir, "bin/two"), "-O2")
+	workertest.WriteProgram(t, filepath.Join(dir, "bin/one"), "-O1")
+	workertest.WriteProgram(t, filepath.Join(dir, "bin/two"), "-O2")
 	return dir, planned(t, programConfig(t, dir))
 }
 
@@ -47,9 +41,9 @@ func twoPrograms(t *testing.T) (dir string, p *Plan) {
 // program alone follow one another.
 func TestSeveralPrograms(t *testing.T) {
 	dir, _ := twoPrograms(t)
-	writeProgram(t, filepath.Join(dir, "bin/two"), "-O2", "export "+envFault+"=SIGSEGV@two")
+	workertest.WriteProgram(t, filepath.Join(dir, "bin/two"), "-O2", "export "+workertest.EnvFault+"=SIGSEGV@two")
 	p := planned(t, programConfig(t, dir))
-	runDir, sum, records, _ := execute(t, p, testWorker(t, ""))
+	runDir, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 	if sum.ByStatus[record.StatusOK] != 28 || sum.ByStatus[record.StatusCrashed] != 2 {
 		t.Errorf("%v, want 28 cells ok and scenario two of bin/two crashed", sum.ByStatus)
 	}
@@ -112,80 +106,6 @@ func TestProgramsTakeTurns(t *testing.T) {
 	}
 }
 
-const oldAnswer = `read x; echo '{"failure":{"status":"error","reason":"runner: an empty request"}}' >&3; sleep 10`
-
-// Each program that cannot measure is told with its line, before anything runs, all of them at once.
-func TestProgramsThatCannotMeasure(t *testing.T) {
-	hello := func(change func(h *protocol.HelloReply)) string {
-		build, _ := aboutFake(false)
-		h := protocol.HelloReply{Protocol: protocol.ID(), Schema: record.SchemaVersion, Build: build}
-		change(&h)
-		data, err := json.Marshal(protocol.Reply{Hello: &h})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return "read x; echo '" + string(data) + "' >&3; sleep 10"
-	}
-	dir := t.TempDir()
-	var text, want []string
-	for name, tc := range map[string]struct{ script, want string }{
-		"missing":      {"", "there is no program " + dir + "/missing: build it (`make builds`), or correct the path"},
-		"folder":       {"", "folder is a folder: name the program in it"},
-		"data":         {"", "data is not executable: name a llmscale, or allow it with chmod +x"},
-		"empty":        {"", "empty cannot be started (exec format error): name a llmscale that was built for this machine"},
-		"silent":       {"exit 0", "silent exited with code 0 before it said what it is: it is no llmscale"},
-		"talks":        {"echo usage: talks FILE >&2; exit 3", `talks exited with code 3 before it said what it is (its last words: "usage: talks FILE"): it is no llmscale`},
-		"othercpu":     {"kill -ILL $$", "othercpu was ended by SIGILL: it was built for another CPU; build it on this machine, or with PORTABLE=1"},
-		"killed":       {"kill -TERM $$", "killed was ended by SIGTERM before it said what it is"},
-		"rubbish":      {"echo rubbish >&3; sleep 10", "rubbish is no llmscale: what it answers is not the protocol of its workers"},
-		"hangs":        {"sleep 10", "hangs said nothing for 1s and was ended: it is no llmscale, or hangs at its start"},
-		"old":          {oldAnswer, "old is a llmscale that is too old to say what it was built from: build it from this checkout (`make builds`)"},
-		"wrong":        {`read x; echo '{"measurement":{}}' >&3; sleep 10`, "wrong is no llmscale: it answered a greeting with something else"},
-		"otherwords":   {hello(func(h *protocol.HelloReply) { h.Protocol = "0-abc" }), `otherwords speaks protocol "0-abc", this program ` + protocol.ID() + ": build both from one checkout"},
-		"otherrecords": {hello(func(h *protocol.HelloReply) { h.Schema = 99 }), fmt.Sprintf("otherrecords writes records of schema 99, this program of schema %d: build both from one checkout", record.SchemaVersion)},
-		"noruntime":    {hello(func(h *protocol.HelloReply) { h.Build.LlamaCommit = "" }), "noruntime was built without llama.cpp: build it with `make build`"},
-	} {
-		path := filepath.Join(dir, name)
-		var err error
-		switch name {
-		case "missing":
-		case "folder":
-			err = os.Mkdir(path, 0o777)
-		case "data":
-			err = os.WriteFile(path, []byte("GGUF"), 0o666)
-		case "empty":
-			err = os.WriteFile(path, nil, 0o777)
-		default:
-			err = os.WriteFile(path, []byte("#!/bin/sh\n"+tc.script+"\n"), 0o777)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = append(text, fmt.Sprintf("  - {name: %s, dtype: f32, program: %s}", name, name))
-		want = append(want, tc.want)
-	}
-	cfg, err := config.Parse(filepath.Join(dir, "test.yaml"), []byte("scenarios: [{name: s, prompt: x}]\nmodels: [{name: a, source: synth:tiny-gpt2}]\nbackends:\n"+strings.Join(text, "\n")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	programs := testPrograms(t)
-	programs.Timeout = time.Second
-	_, err = newPlan(cfg, testModels(), programs)
-	if err == nil {
-		t.Fatal("no error")
-	}
-	lines := strings.Split(err.Error(), "\n")
-	if len(lines) != len(want) {
-		t.Errorf("%d lines, want %d:\n%s", len(lines), len(want), err)
-	}
-	for i, w := range want {
-		at := fmt.Sprintf("test.yaml:%d:%d: backends[%d].program: ", i+4, strings.Index(text[i], "program: ")+10, i)
-		if !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, at) && strings.Contains(l, w) }) {
-			t.Errorf("not told: %s...%s\n%s", at, w, err)
-		}
-	}
-}
-
 // A file with the same content may take a program's place; another program may not, neither in the middle of a run nor
 // between two sessions. What it cost is measured once the old one is back.
 func TestProgramThatChanged(t *testing.T) {
@@ -204,24 +124,24 @@ func TestProgramThatChanged(t *testing.T) {
 			return os.Rename(path+".new", path)
 		}, ""},
 		"replaced": {func(path string) error {
-			writeProgram(t, path+".new", "-O3")
+			workertest.WriteProgram(t, path+".new", "-O3")
 			return os.Rename(path+".new", path)
 		}, "bin/two was replaced: another file of"},
 		"gone": {os.Remove, "bin/two is gone or cannot be read any more, after the plan asked it what it is"},
 		"starts another": {func(path string) error {
-			return os.WriteFile(path+".flags", []byte("export "+envBuild+"=-O9\n"), 0o666)
+			return os.WriteFile(path+".flags", []byte("export "+workertest.EnvBuild+"=-O9\n"), 0o666)
 		}, "bin/two is another build than the plan asked: now llama.cpp fake (checkout), cc, -O9, then llama.cpp fake (checkout), cc, -O2; start a new run"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, _ := twoPrograms(t)
 			two := filepath.Join(dir, "bin/two")
-			writeProgram(t, two, "-O2", "if [ -e '"+two+".flags' ]; then . '"+two+".flags'; fi")
+			workertest.WriteProgram(t, two, "-O2", "if [ -e '"+two+".flags' ]; then . '"+two+".flags'; fi")
 			p := planned(t, programConfig(t, dir))
 			was, err := os.ReadFile(two)
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, runDir := newRun(t, p, testWorker(t, ""))
+			r, runDir := newRun(t, p, workertest.Command(t, ""))
 			if err := change.how(two); err != nil {
 				t.Fatal(err)
 			}
@@ -255,7 +175,7 @@ func TestProgramThatChanged(t *testing.T) {
 			if err := m.resumable(q, nil); err != nil {
 				t.Fatal(err)
 			}
-			if sum := finish(t, resumeRun(t, q, runDir, testWorker(t, ""))); sum.Failed() > 0 || sum.ByStatus[record.StatusOK] != 30 {
+			if sum := finish(t, resumeRun(t, q, runDir, workertest.Command(t, ""))); sum.Failed() > 0 || sum.ByStatus[record.StatusOK] != 30 {
 				t.Errorf("resumed: %v", sum.ByStatus)
 			}
 			checkComplete(t, q, readRecords(t, runDir))
@@ -266,13 +186,13 @@ func TestProgramThatChanged(t *testing.T) {
 // Lists must not call one program by two names; a device that a program lacks waives its own cells alone.
 func TestProgramsOfAPlan(t *testing.T) {
 	dir, _ := twoPrograms(t)
-	writeProgram(t, filepath.Join(dir, "bin/one"), "-O2")
+	workertest.WriteProgram(t, filepath.Join(dir, "bin/one"), "-O2")
 	cfg := programConfig(t, dir)
 	if _, err := newPlan(cfg, testModels(), testPrograms(t)); err == nil || !strings.Contains(err.Error(),
 		"x_one and x_two would do the same work: program bin/one and bin/two are one program: their files are equal; take one of the two out of its list") {
 		t.Errorf("equal programs: %v", err)
 	}
-	writeProgram(t, filepath.Join(dir, "bin/one"), "-O1", "export "+envNoGPU+"='no cuda in it'")
+	workertest.WriteProgram(t, filepath.Join(dir, "bin/one"), "-O1", "export "+workertest.EnvNoGPU+"='no cuda in it'")
 	text := strings.Replace(testConfig, "{name: cpu_f16, kind: native, device: cpu,", "{name: gpu, device: cuda, program: [self, bin/one, bin/two],", 1)
 	cfg, err := config.Parse(filepath.Join(dir, "test.yaml"), []byte(text))
 	if err != nil {
@@ -299,8 +219,8 @@ func TestProgramsOfAPlan(t *testing.T) {
 // Memory is counted as the job's own program takes it, whatever the coordinator is.
 func TestMemoryIsTheProgramsOwn(t *testing.T) {
 	dir, _ := twoPrograms(t)
-	writeProgram(t, filepath.Join(dir, "bin/one"), "-O1", "export "+envSource+"=ollama", "export "+envFeatures+"='AVX2 = 1 | REPACK = 1'")
-	writeProgram(t, filepath.Join(dir, "bin/two"), "-O1", "export "+envFeatures+"='AMX_INT8 = 1'")
+	workertest.WriteProgram(t, filepath.Join(dir, "bin/one"), "-O1", "export "+workertest.EnvSource+"=ollama", "export "+workertest.EnvFeatures+"='AVX2 = 1 | REPACK = 1'")
+	workertest.WriteProgram(t, filepath.Join(dir, "bin/two"), "-O1", "export "+workertest.EnvFeatures+"='AMX_INT8 = 1'")
 	text := strings.Replace(testConfig, "{name: cpu_f16, kind: native, device: cpu, dtype: f16,", "{name: x, dtype: q4_0, program: [self, bin/one, bin/two],", 1)
 	text = strings.ReplaceAll(text, "synth:tiny-gpt2", "ladder:llama/5m")
 	cfg, err := config.Parse(filepath.Join(dir, "test.yaml"), []byte(text))
@@ -335,56 +255,5 @@ func TestMemoryIsTheProgramsOwn(t *testing.T) {
 	}
 	if seen != 8 {
 		t.Errorf("%d jobs", seen)
-	}
-}
-
-// An interrupt while a program hangs leaves no process behind.
-func TestInterruptedWhileAsking(t *testing.T) {
-	dir, _ := twoPrograms(t)
-	two := filepath.Join(dir, "bin/two")
-	writeProgram(t, two, "", "echo $$ >'"+two+".pid'", "exec sleep 100")
-	ctx, stop := context.WithCancel(t.Context())
-	programs := testPrograms(t)
-	go func() {
-		for machine.ReadText(two+".pid") == "" {
-			time.Sleep(time.Millisecond)
-		}
-		stop()
-	}()
-	if _, err := Look(ctx, programConfig(t, dir), testModels(), programs); err == nil || !strings.Contains(err.Error(), "interrupted") {
-		t.Errorf("%v, want interrupted", err)
-	}
-	if _, err := os.Stat("/proc/" + machine.ReadText(two+".pid")); err == nil {
-		t.Error("the program still runs")
-	}
-}
-
-// A setting that one of two builds does not know must not be left out by JSON without a word.
-func TestProtocolKnowsItsMessages(t *testing.T) {
-	type node struct {
-		Next *node `json:"next"`
-	}
-	seen := map[string]reflect.Type{}
-	for _, v := range []any{
-		struct{ A int }{}, struct{ B int }{}, struct{ A float64 }{}, struct{ A []int }{}, struct{ A, B int }{}, struct{ A node }{},
-		struct {
-			A int `json:"b"`
-		}{},
-		struct {
-			A map[string]struct{ C int }
-		}{},
-		struct {
-			A map[string]struct{ D int }
-		}{},
-	} {
-		var b strings.Builder
-		protocol.Shape(&b, reflect.TypeOf(v), map[reflect.Type]bool{})
-		if other, ok := seen[b.String()]; ok {
-			t.Errorf("%T and %v have the shape %s", v, other, &b)
-		}
-		seen[b.String()] = reflect.TypeOf(v)
-	}
-	if !strings.HasPrefix(protocol.ID(), "1-") {
-		t.Error(protocol.ID())
 	}
 }

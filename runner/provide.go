@@ -17,7 +17,7 @@ import (
 // the model must be made there of it (imported), otherwise name is the server's own.
 // It returns the model's name on the server. release makes the server drop the model
 // from memory, and deletes it if it was made here; it works after ctx has ended, and
-// after a worker that was killed. The error may be a *Failure.
+// after a worker that was killed. The error may be a *record.Failure.
 type Serve func(ctx context.Context, spec protocol.OllamaSpec, file string) (name string, release func() error, err error)
 
 // cleanup undoes what was made for a job, last things first.

@@ -15,6 +15,8 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
+	"llmscale/runner/workertest"
 )
 
 const servedConfig = `gen_tokens: 4
@@ -54,7 +56,7 @@ func TestInterruptedWhileServed(t *testing.T) {
 	p := testPlan(t, only)
 	ctx, stop := context.WithCancel(t.Context())
 	q := &stopAfter{n: 1, stop: stop}
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	r.Serve, r.Progress = f.serve, q
 	if sum := finishUntil(t, ctx, r); !sum.Interrupted {
 		t.Fatalf("%+v", sum)
@@ -86,7 +88,7 @@ func TestServerThatDies(t *testing.T) {
 		}
 		return f.serve(ctx, spec, file)
 	}
-	sum, records, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), serve)
+	sum, records, _ := executeServed(t, t.Context(), servedConfig, workertest.Command(t, ""), serve)
 	if sum.ByStatus[record.StatusError] != 2 || sum.ByStatus[record.StatusOK] != 6 || sum.Failed() != 2 {
 		t.Errorf("%v", sum.ByStatus)
 	}
@@ -105,7 +107,7 @@ func TestServedTransientModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := newPlan(cfg, models, &Programs{})
+	p, err := newPlan(cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +125,7 @@ func TestServedTransientModels(t *testing.T) {
 			return release()
 		}, err
 	}
-	r, _ := newRun(t, p, testWorker(t, ""))
+	r, _ := newRun(t, p, workertest.Command(t, ""))
 	r.Serve, r.Transient = serve, models
 	if sum := finish(t, r); sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 {
 		t.Fatalf("%+v, %q", sum, f.log)
@@ -133,7 +135,7 @@ func TestServedTransientModels(t *testing.T) {
 	}
 }
 
-func executeServed(t *testing.T, ctx context.Context, text string, w Command, serve Serve) (Summary, []record.Record, *quiet) {
+func executeServed(t *testing.T, ctx context.Context, text string, w worker.Command, serve Serve) (Summary, []record.Record, *quiet) {
 	t.Helper()
 	r, dir := newRun(t, testPlan(t, text), w)
 	r.Serve = serve
@@ -145,7 +147,7 @@ func executeServed(t *testing.T, ctx context.Context, text string, w Command, se
 // the API tells is on record, scaled where it is scaled, INVALID where it is.
 func TestServedJobs(t *testing.T) {
 	f := &fakeServer{}
-	sum, records, q := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), f.serve)
+	sum, records, q := executeServed(t, t.Context(), servedConfig, workertest.Command(t, ""), f.serve)
 	if sum.ByStatus[record.StatusOK] != 8 || len(f.log) != 4 || len(records) != 8*2*3 {
 		t.Fatalf("%+v, %d records, %q", sum, len(records), f.log)
 	}
@@ -187,7 +189,7 @@ func TestServedJobs(t *testing.T) {
 // the job's other cells had a worker of their own.
 func TestServedWorkerDies(t *testing.T) {
 	f := &fakeServer{}
-	sum, _, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, "SIGKILL@one"), f.serve)
+	sum, _, _ := executeServed(t, t.Context(), servedConfig, workertest.Command(t, "SIGKILL@one"), f.serve)
 	if sum.ByStatus[record.StatusOK] != 4 || sum.ByStatus[record.StatusCrashed] != 4 || len(f.log) != 4 {
 		t.Errorf("%v %q", sum.ByStatus, f.log)
 	}
@@ -195,7 +197,7 @@ func TestServedWorkerDies(t *testing.T) {
 
 func TestServerThatIsNotThere(t *testing.T) {
 	for _, serve := range []Serve{nil, (&fakeServer{fail: record.Failf(record.StatusWaived, "no Ollama server at x")}).serve} {
-		sum, records, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), serve)
+		sum, records, _ := executeServed(t, t.Context(), servedConfig, workertest.Command(t, ""), serve)
 		if sum.ByStatus[record.StatusWaived] != 4 || sum.ByStatus[record.StatusOK] != 4 || sum.Failed() != 0 {
 			t.Errorf("%v", sum.ByStatus)
 		}
@@ -206,7 +208,7 @@ func TestServerThatIsNotThere(t *testing.T) {
 		}
 	}
 	// Anything else that goes wrong there is an error of these cells.
-	sum, _, _ := executeServed(t, t.Context(), servedConfig, testWorker(t, ""), (&fakeServer{fail: errors.New("no room")}).serve)
+	sum, _, _ := executeServed(t, t.Context(), servedConfig, workertest.Command(t, ""), (&fakeServer{fail: errors.New("no room")}).serve)
 	if sum.ByStatus[record.StatusError] != 4 || sum.ByStatus[record.StatusOK] != 4 {
 		t.Errorf("%v", sum.ByStatus)
 	}
@@ -225,7 +227,7 @@ func TestInterruptedImport(t *testing.T) {
 		}
 	}
 	only := strings.Replace(servedConfig, "  - {name: direct, dtype: f32, threads: 1}\n", "", 1)
-	sum, records, _ := executeServed(t, ctx, only, testWorker(t, ""), waits)
+	sum, records, _ := executeServed(t, ctx, only, workertest.Command(t, ""), waits)
 	if !sum.Interrupted || len(records) != 0 {
 		t.Errorf("%+v, %d records", sum, len(records))
 	}
@@ -254,7 +256,7 @@ func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
 	}
 	run := func(p *Plan, serve Serve) (Summary, []record.Record) {
 		t.Helper()
-		r, dir := newRun(t, p, testWorker(t, ""))
+		r, dir := newRun(t, p, workertest.Command(t, ""))
 		r.Serve = serve
 		return finish(t, r), readRecords(t, dir)
 	}

@@ -22,6 +22,7 @@ import (
 	"llmscale/runner/machine"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
 )
 
 // Run is one session of a run, which Start or Resume has made. It is used once.
@@ -29,7 +30,7 @@ type Run struct {
 	ID       string // the run folder's name
 	Plan     *Plan
 	Store    *Store
-	Worker   Command
+	Worker   worker.Command
 	Progress Progress
 	Log      *slog.Logger
 
@@ -208,11 +209,11 @@ func (v *Visit) turn(c Cell) turn { return turn{c.TaskIdx, v.Replicate} }
 // it was measuring; the visit's other cells get a new one.
 func (r *Run) visit(ctx context.Context, v Visit) (err error) {
 	j := v.Job
-	var w *process
+	var w *worker.Process
 	var held cleanup
 	defer func() {
 		if w != nil { // before what it has loaded is taken away
-			w.close()
+			w.Close()
 			w = nil
 		}
 		err = errors.Join(err, held.release())
@@ -253,7 +254,7 @@ func (r *Run) visit(ctx context.Context, v Visit) (err error) {
 			return err
 		}
 		if !alive {
-			w.close()
+			w.Close()
 			w = nil
 		}
 	}
@@ -261,7 +262,7 @@ func (r *Run) visit(ctx context.Context, v Visit) (err error) {
 }
 
 // load starts a worker and loads the job's model in it.
-func (r *Run) load(ctx context.Context, j *Job) (*process, protocol.LoadInfo, error) {
+func (r *Run) load(ctx context.Context, j *Job) (*worker.Process, protocol.LoadInfo, error) {
 	if j.Refused != nil {
 		return nil, protocol.LoadInfo{}, j.Refused
 	}
@@ -286,14 +287,14 @@ func (r *Run) load(ctx context.Context, j *Job) (*process, protocol.LoadInfo, er
 	if !known {
 		spec.SelfCheck = r.selfCheck(j)
 	}
-	rep, err := w.ask(ctx, protocol.LoadRequest(&spec), r.Plan.Config.CellTimeout(), func(share float64) {
+	rep, err := w.Ask(ctx, protocol.LoadRequest(&spec), r.Plan.Config.CellTimeout(), func(share float64) {
 		r.show(Status{Cell: cell, Phase: PhaseLoad, Share: share})
 	})
 	if err == nil && rep.Loaded == nil {
 		err = errors.New("runner: the worker answered a load with something else")
 	}
 	if err != nil {
-		w.close()
+		w.Close()
 		return w, protocol.LoadInfo{}, err // the worker is gone, but it was there
 	}
 	info := *rep.Loaded
@@ -305,19 +306,19 @@ func (r *Run) load(ctx context.Context, j *Job) (*process, protocol.LoadInfo, er
 }
 
 // startWorker starts a worker of the job's program. One that is not this program says again what it is.
-func (r *Run) startWorker(ctx context.Context, j *Job) (*process, error) {
-	worker := r.Worker
-	worker.CPUs = j.Load.CPUAffinity
+func (r *Run) startWorker(ctx context.Context, j *Job) (*worker.Process, error) {
+	as := r.Worker
+	as.CPUs = j.Load.CPUAffinity
 	if j.Program == nil {
-		return startWorker(worker, r.Log)
+		return worker.Start(as, r.Log)
 	}
-	w, _, err := j.Program.start(ctx, worker, r.Log, helloTimeout, false)
+	w, _, err := j.Program.Start(ctx, as, r.Log, 0, false)
 	return w, err
 }
 
 // cell makes a cell's calls. alive is false if the worker is gone. The error is
 // one that ends the run.
-func (r *Run) cell(ctx context.Context, v Visit, c Cell, calls []Call, w *process, info protocol.LoadInfo, fresh *bool) (alive bool, err error) {
+func (r *Run) cell(ctx context.Context, v Visit, c Cell, calls []Call, w *worker.Process, info protocol.LoadInfo, fresh *bool) (alive bool, err error) {
 	cfg, j := r.Plan.Config, v.Job
 	for i, call := range calls {
 		st := Status{Cell: j.ID(c), Phase: PhaseMeasure, Index: call.Rep + 1, Of: cfg.Repetitions}
@@ -336,7 +337,7 @@ func (r *Run) cell(ctx context.Context, v Visit, c Cell, calls []Call, w *proces
 		}
 		load := machine.LoadAverage()
 		started := time.Now()
-		rep, err := w.ask(ctx, protocol.Request{Measure: &spec}, cfg.CellTimeout(), nil)
+		rep, err := w.Ask(ctx, protocol.Request{Measure: &spec}, cfg.CellTimeout(), nil)
 		if errors.Is(err, interrupt.Err) {
 			return false, err
 		}
@@ -352,9 +353,9 @@ func (r *Run) cell(ctx context.Context, v Visit, c Cell, calls []Call, w *proces
 			}
 			if f.Status == record.StatusOOM && j.Backend.Device != config.DeviceCPU {
 				// ggml-cuda may hold a lock for ever that was taken when the memory ran out.
-				w.kill()
+				w.Kill()
 			}
-			return w.alive(), nil
+			return w.Alive(), nil
 		}
 		m := rep.Measurement
 		info.Judge(m)

@@ -15,6 +15,8 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
+	"llmscale/runner/workertest"
 )
 
 // checkComplete holds the records against the plan: every call of every cell
@@ -59,7 +61,7 @@ func checkComplete(t *testing.T, p *Plan, records []record.Record) {
 
 func TestRunMeasuresEverything(t *testing.T) {
 	p := testPlan(t, testConfig)
-	dir, sum, records, q := execute(t, p, testWorker(t, ""))
+	dir, sum, records, q := execute(t, p, workertest.Command(t, ""))
 	if sum.ByStatus[record.StatusOK] != 12 || sum.Failed() != 0 || sum.Interrupted {
 		t.Errorf("summary %+v", sum)
 	}
@@ -144,7 +146,7 @@ func readCSV(t *testing.T, path string) [][]string {
 func TestSameSeedSameIDs(t *testing.T) {
 	ids := func(seed string) map[string][]int32 {
 		p := testPlan(t, strings.Replace(testConfig, "seed: 7", "seed: "+seed, 1))
-		_, _, records, _ := execute(t, p, testWorker(t, ""))
+		_, _, records, _ := execute(t, p, workertest.Command(t, ""))
 		out := map[string][]int32{}
 		for _, r := range records {
 			out[fmt.Sprintf("%s %d", r.CellID, r.CallIdx)] = r.PromptTokenIDs
@@ -222,7 +224,7 @@ func TestFailures(t *testing.T) {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
 			p := testPlan(t, testConfig)
-			_, sum, records, q := execute(t, p, testWorker(t, fault))
+			_, sum, records, q := execute(t, p, workertest.Command(t, fault))
 			if w.cells >= 0 && sum.Failed() != w.cells {
 				t.Errorf("%d cells failed (%v), want %d", sum.Failed(), sum.ByStatus, w.cells)
 			}
@@ -264,7 +266,7 @@ func TestFailures(t *testing.T) {
 // TestDeviceRecords follows what a GPU gives from the backend to the record.
 func TestDeviceRecords(t *testing.T) {
 	p := testPlan(t, strings.Replace(testConfig, "{name: cpu_f16, kind: native, device: cpu,", "{name: gpu, kind: native, device: cuda, n_gpu_layers: fit, vram_limit_gib: 8,", 1))
-	dir, sum, records, _ := execute(t, p, testWorker(t, ""))
+	dir, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 	if sum.ByStatus[record.StatusOK] != 12 {
 		t.Fatalf("%v", sum.ByStatus)
 	}
@@ -309,7 +311,7 @@ func TestSilentWorkersAreKilled(t *testing.T) {
 			t.Parallel()
 			p := testPlan(t, strings.Replace(testConfig, "cell_timeout_s: 20", "cell_timeout_s: 1", 1))
 			started := time.Now()
-			_, sum, records, _ := execute(t, p, testWorker(t, fault))
+			_, sum, records, _ := execute(t, p, workertest.Command(t, fault))
 			if sum.Failed() == 0 || sum.ByStatus[record.StatusOK]+sum.Failed() != 12 {
 				t.Errorf("summary %+v", sum)
 			}
@@ -333,7 +335,7 @@ func TestTooLarge(t *testing.T) {
 			p.Jobs[i].Memory.Resident, p.Jobs[i].Fits = 1<<50, false
 		}
 	}
-	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	_, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 	if sum.ByStatus[record.StatusOOM] != 6 || sum.ByStatus[record.StatusOK] != 6 {
 		t.Errorf("%v", sum.ByStatus)
 	}
@@ -348,7 +350,7 @@ func TestTooLarge(t *testing.T) {
 // sent to the dead worker.
 func TestWorkerThatBreaksTheProtocol(t *testing.T) {
 	p := testPlan(t, testConfig)
-	_, sum, records, _ := execute(t, p, testWorker(t, "garbage@two"))
+	_, sum, records, _ := execute(t, p, workertest.Command(t, "garbage@two"))
 	if sum.ByStatus[record.StatusCrashed] != 4 || sum.ByStatus[record.StatusOK] != 8 {
 		t.Errorf("%v, want the four cells of scenario two crashed and the others ok", sum.ByStatus)
 	}
@@ -365,7 +367,7 @@ func TestTooLongForTheModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newPlan(cfg, testModels(), &Programs{}); err == nil || !strings.Contains(err.Error(), "1024 positions") {
+	if _, err := newPlan(cfg, testModels(), &worker.Programs{}); err == nil || !strings.Contains(err.Error(), "1024 positions") {
 		t.Errorf("%v, want a refusal that names the positions", err)
 	}
 }
@@ -407,7 +409,7 @@ func TestResumableOnlyByTheSameBuild(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	p := testPlan(t, testConfig)
 	ctx, stop := context.WithCancel(t.Context())
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	r.Progress = &stopAfter{n: 7, stop: stop}
 	sum := finishUntil(t, ctx, r)
 	if !sum.Interrupted || sum.Records != 7*len(record.Modes) {
@@ -442,7 +444,7 @@ func (s *stopAfter) Stored(cell string, replicate, call int, status string) {
 // the disk has, each once, over all sessions; failed ones and warm-ups that a resumed cell repeats add nothing.
 func TestKeptCallsAreCounted(t *testing.T) {
 	p := testPlan(t, testConfig)
-	worker := testWorker(t, "exit@two:3") // of each worker's calls of that scenario, the third
+	worker := workertest.Command(t, "exit@two:3") // of each worker's calls of that scenario, the third
 	r, dir := newRun(t, p, worker)
 	for session := 0; ; session++ {
 		ctx, stop := context.WithCancel(t.Context())
@@ -472,7 +474,7 @@ func TestKeptCallsAreCounted(t *testing.T) {
 func TestBlocks(t *testing.T) {
 	text := strings.Replace(testConfig, "replicates: 1", "replicates: 3", 1)
 	p := testPlan(t, text)
-	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	_, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 	if len(records) != p.RecordsExpected() || sum.Calls != p.CallCount() || sum.Kept != sum.Calls || sum.ByStatus[record.StatusOK] != p.Cells {
 		t.Fatalf("%d records, %+v", len(records), sum)
 	}
@@ -508,7 +510,7 @@ func TestBlocks(t *testing.T) {
 
 	for fault, want := range map[string]int{"SIGSEGV@two": 3, "oom@two": 1, "error@two": 1} {
 		p := testPlan(t, text)
-		_, sum, records, _ := execute(t, p, testWorker(t, fault))
+		_, sum, records, _ := execute(t, p, workertest.Command(t, fault))
 		failures := map[string]int{}
 		for i := range records {
 			if r := &records[i]; !r.OK() && r.Mode == record.ModePrefill {

@@ -9,6 +9,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/workertest"
 )
 
 const checkConfig = `run_name: test
@@ -23,36 +24,11 @@ backends: [{name: cpu, kind: native, device: cpu, dtype: f32, threads: 1}]
 models: [{name: a, source: "synth:tiny-gpt2"}]
 `
 
-func TestSelfCheckVerdict(t *testing.T) {
-	for _, c := range []struct {
-		check *protocol.SelfCheck
-		wrong []string // parts of the reason; none: nothing is wrong
-	}{
-		{nil, nil},
-		{&protocol.SelfCheck{Skipped: "no time", RelL2: 1}, nil},
-		{&protocol.SelfCheck{Tokens: 40, Bound: 0.1}, nil},
-		{&protocol.SelfCheck{RelL2: 0.1, Tokens: 40, Bound: 0.1}, nil},
-		{&protocol.SelfCheck{RelL2: 0.3, Tokens: 40, Bound: 0.4}, nil},
-		{&protocol.SelfCheck{RelL2: 0.1001, Tokens: 40, SameToken: true, Bound: 0.1}, []string{"above 0.1", "prefers the same token"}},
-		{&protocol.SelfCheck{RelL2: 0.58, Tokens: 33, Bound: 0.4}, []string{"33 tokens", "0.58", "prefers another token"}},
-	} {
-		why := c.check.Wrong()
-		if (why == "") != (c.wrong == nil) {
-			t.Errorf("%+v: %q", c.check, why)
-		}
-		for _, part := range c.wrong {
-			if !strings.Contains(why, part) {
-				t.Errorf("%+v: %q does not say %q", c.check, why, part)
-			}
-		}
-	}
-}
-
 // A build that computes wrong results has its calls on record, none of which counts, and a resumed run does not make
 // them again: they would be the same.
 func TestWrongBuild(t *testing.T) {
 	p := testPlan(t, checkConfig)
-	dir, sum, records, progress := execute(t, p, testWorker(t, "wrong"))
+	dir, sum, records, progress := execute(t, p, workertest.Command(t, "wrong"))
 	if sum.ByStatus[record.StatusOK] != 1 || len(records) != 9 {
 		t.Fatalf("%+v, %d records", sum, len(records))
 	}
@@ -67,7 +43,7 @@ func TestWrongBuild(t *testing.T) {
 	if notes := progress.failures(); len(notes) != 1 || !strings.Contains(notes[0], "a/cpu: INVALID: self-check: ") {
 		t.Errorf("notes %q", notes)
 	}
-	finish(t, resumeRun(t, p, dir, testWorker(t, "wrong")))
+	finish(t, resumeRun(t, p, dir, workertest.Command(t, "wrong")))
 	if again := readRecords(t, dir); len(again) != len(records) {
 		t.Errorf("a resumed run adds %d records", len(again)-len(records))
 	}
@@ -75,7 +51,7 @@ func TestWrongBuild(t *testing.T) {
 
 func TestRightBuild(t *testing.T) {
 	p := testPlan(t, checkConfig)
-	_, _, records, progress := execute(t, p, testWorker(t, "rounds"))
+	_, _, records, progress := execute(t, p, workertest.Command(t, "rounds"))
 	for _, r := range records {
 		if r.Verdict != nil || r.SelfCheckRelL2 == nil || *r.SelfCheckRelL2 != 0.012 || r.Nulls["self_check_rel_l2"] != "" {
 			t.Errorf("verdict %v, %v, nulls %v", r.Verdict, r.SelfCheckRelL2, r.Nulls)
@@ -85,7 +61,7 @@ func TestRightBuild(t *testing.T) {
 		t.Errorf("notes %q", notes)
 	}
 
-	_, _, records, _ = execute(t, p, testWorker(t, "slow"))
+	_, _, records, _ = execute(t, p, workertest.Command(t, "slow"))
 	for _, r := range records {
 		if r.Verdict != nil || r.SelfCheckRelL2 != nil || r.SelfCheckTokens != nil || r.Nulls["self_check_rel_l2"] != "no time" || r.Nulls["self_check_tokens"] != "no time" {
 			t.Errorf("skipped: verdict %v, %v, nulls %v", r.Verdict, r.SelfCheckRelL2, r.Nulls)
@@ -113,7 +89,7 @@ func TestSelfCheckTime(t *testing.T) {
 
 // A server gives no logits: the fields are null, and say so.
 func TestServersAreNotChecked(t *testing.T) {
-	r, dir := newRun(t, testPlan(t, checkConfig), testWorker(t, ""))
+	r, dir := newRun(t, testPlan(t, checkConfig), workertest.Command(t, ""))
 	j := &r.Plan.Jobs[0]
 	j.Backend.Kind = config.KindOllama
 	gen := 0

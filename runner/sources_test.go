@@ -16,6 +16,7 @@ import (
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
+	"llmscale/runner/worker"
 )
 
 // Weight types have one table, in gguf/synth; the config's copy is for a package
@@ -42,7 +43,7 @@ models: [`+models+"]\n"))
 	if err := o.Apply(cfg, ms); err != nil {
 		return nil, nil, err
 	}
-	p, err := newPlan(cfg, ms, &Programs{})
+	p, err := newPlan(cfg, ms, &worker.Programs{})
 	return p, ms, err
 }
 

@@ -15,11 +15,12 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/protocol"
+	"llmscale/runner/worker"
 )
 
 // Host is the program that starts and resumes runs: what it is, and what it lends them.
 type Host struct {
-	Worker  Command
+	Worker  worker.Command
 	Serve   Serve // nil: there is no way to a server
 	Build   protocol.Build
 	Version any // what `llmscale version` says: a run is resumed by the same program alone
@@ -57,7 +58,7 @@ func inputError(err error) error {
 }
 
 // Start plans a new run, takes its folder, makes its models and its manifest. What is left is Execute. The error is an
-// *InputError, ErrInterrupted wrapped in words, Planned's, or one of making the models.
+// *InputError, interrupt.Err wrapped in words, Planned's, or one of making the models.
 func Start(ctx context.Context, s Sweep, h Host) (_ *Run, err error) {
 	models := &Models{Dir: s.ModelsDir, Progress: h.Files}
 	if err := s.Overrides.Apply(s.Config, models); err != nil {
@@ -156,7 +157,7 @@ func (h *Host) plan(ctx context.Context, cfg *config.Config, models *Models, dir
 	for _, w := range cfg.Warnings() {
 		h.Progress.Note("warning: " + w)
 	}
-	facts, err := Look(ctx, cfg, models, &Programs{Worker: h.Worker, Build: h.Build, Log: h.Log})
+	facts, err := Look(ctx, cfg, models, &worker.Programs{Worker: h.Worker, Build: h.Build, Log: h.Log})
 	if errors.Is(err, interrupt.Err) {
 		return nil, fmt.Errorf("%w before anything was measured", err)
 	}

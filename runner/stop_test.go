@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"llmscale/runner/record"
+	"llmscale/runner/workertest"
 )
-
-// nap is how long a worker takes that is told to nap: longer than its coordinator's limit.
-const nap = 3500 * time.Millisecond
 
 // TestStoppedCoordinator: a coordinator that was stopped for longer than cell_timeout_s less what it had waited does not
 // blame the worker, which answers within the limit of the time in which somebody listened.
@@ -38,7 +36,7 @@ models: [{name: a, source: "synth:tiny-gpt2"}]
 			t.Fatal(err)
 		}
 		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), envPart+"=coordinator", envRun+"="+dir, envFault+"=nap@one")
+		cmd.Env = append(os.Environ(), workertest.EnvPart+"=coordinator", workertest.EnvRun+"="+dir, workertest.EnvFault+"=nap@one")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +50,7 @@ models: [{name: a, source: "synth:tiny-gpt2"}]
 				}
 			}
 			signalProcess(t, cmd.Process.Pid, syscall.SIGSTOP)
-			time.Sleep(nap - time.Second)
+			time.Sleep(workertest.Nap - time.Second)
 			signalProcess(t, cmd.Process.Pid, syscall.SIGCONT)
 		}
 		if err := cmd.Wait(); err != nil {

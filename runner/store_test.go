@@ -11,6 +11,7 @@ import (
 
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/workertest"
 )
 
 // aCall makes the records of one call.
@@ -137,7 +138,7 @@ func TestFullDisk(t *testing.T) {
 	session := func(room int) (stderr string, failed bool) {
 		t.Helper()
 		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), envPart+"=coordinator", envRun+"="+dir, fmt.Sprintf("%s=%d", envRoom, room))
+		cmd.Env = append(os.Environ(), workertest.EnvPart+"=coordinator", workertest.EnvRun+"="+dir, fmt.Sprintf("%s=%d", envRoom, room))
 		var out, errs strings.Builder
 		cmd.Stdout, cmd.Stderr = &out, &errs
 		err := cmd.Run()

@@ -7,12 +7,13 @@ import (
 
 	"llmscale/runner/machine"
 	"llmscale/runner/record"
+	"llmscale/runner/workertest"
 )
 
 // The records say which team computed: of batches, and of prompts of one token.
 func TestTeamOnRecord(t *testing.T) {
 	text := strings.Replace(batchConfig, "{name: s, prompt_tokens: 5, depth: [0, 300]}", "{name: s, prompt_tokens: 5}, {name: single, prompt_tokens: 1}", 1)
-	_, _, records, _ := execute(t, testPlan(t, text), testWorker(t, "two of many"))
+	_, _, records, _ := execute(t, testPlan(t, text), workertest.Command(t, "two of many"))
 	for _, r := range records {
 		decode, prefill := 2, 3
 		if r.BatchSizeConfig > 1 {
@@ -32,7 +33,7 @@ func TestTeamOnRecord(t *testing.T) {
 // What computed is on record beside what was asked for, and the run warns once for all models of a backend.
 func TestThreadsOnRecord(t *testing.T) {
 	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, testWorker(t, "two of many"))
+	r, dir := newRun(t, p, workertest.Command(t, "two of many"))
 	finish(t, r)
 	for _, rec := range readRecords(t, dir) {
 		if rec.NThreads == nil || *rec.NThreads != 2 || *rec.NThreadsBatch != 3 || rec.NThreadsAsked != 1 || rec.NThreadsBatchAsked != 1 || *rec.CPUs != min(5, machine.CPUQuota()) {
@@ -55,7 +56,7 @@ func TestThreadsOnRecord(t *testing.T) {
 	}
 	// A load that failed, and a runtime that does not tell, have no number.
 	p = testPlan(t, testConfig)
-	_, _, records, _ := execute(t, p, testWorker(t, "error@load"))
+	_, _, records, _ := execute(t, p, workertest.Command(t, "error@load"))
 	for _, rec := range records {
 		if rec.Status == record.StatusOK || rec.NThreads != nil || rec.NThreadsBatch != nil || rec.CPUs != nil || rec.NThreadsAsked != 1 {
 			t.Fatalf("%s: %+v", rec.CellID, rec.RuntimeFacts)

@@ -12,6 +12,8 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
+	"llmscale/runner/workertest"
 )
 
 // TestTransientModels: each model is there while it is measured, one after the
@@ -30,7 +32,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := newPlan(cfg, models, &Programs{})
+	p, err := newPlan(cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +58,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		own, _ := filepath.Glob(filepath.Join(models.Dir, "*", "*.gguf"))
 		most = max(most, len(files)+len(own))
 	}
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	r.Transient = models
 	if sum := finish(t, r); sum.ByStatus[record.StatusOK] != 16 {
 		t.Fatalf("%v", sum)
@@ -110,7 +112,7 @@ func TestWaivedJobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	models := &Models{Dir: t.TempDir()}
-	p, err := newPlan(cfg, models, &Programs{})
+	p, err := newPlan(cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +126,7 @@ func TestWaivedJobs(t *testing.T) {
 			t.Errorf("%s was written for nothing", f.Name())
 		}
 	}
-	_, sum, records, _ := execute(t, p, testWorker(t, ""))
+	_, sum, records, _ := execute(t, p, workertest.Command(t, ""))
 	if sum.ByStatus[record.StatusWaived] != 6 || sum.ByStatus[record.StatusOK] != 6 || sum.Failed() != 0 {
 		t.Fatalf("%v", sum.ByStatus)
 	}

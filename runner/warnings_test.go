@@ -6,11 +6,12 @@ import (
 	"testing"
 
 	"llmscale/runner/machine"
+	"llmscale/runner/workertest"
 )
 
 func TestWarningsAreSaidOnceAndKept(t *testing.T) {
 	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	q := r.Progress.(*quiet)
 	early := Warning{Code: "early", Where: "here", Text: "seen before the run", Advice: "look"}
 	late := Warning{Code: "late", Text: "seen while it ran"}
@@ -51,7 +52,7 @@ func TestWarningsAreSaidOnceAndKept(t *testing.T) {
 // than once where it is as before.
 func TestConditionsBecomeWarnings(t *testing.T) {
 	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, testWorker(t, ""))
+	r, dir := newRun(t, p, workertest.Command(t, ""))
 	r.Conditions = []machine.Condition{{Code: "cpu_governor", What: "CPU frequency", Found: "governor powersave", Do: "mend it"}, {What: "load", Found: "none"}}
 	first := &firstNotes{}
 	r.Progress = first

@@ -24,6 +24,7 @@ import (
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
+	"llmscale/runner/worker"
 )
 
 func profileCommand() *cli.Command {
@@ -239,7 +240,7 @@ func profilePlan(c *cli.Context, source string, models *runner.Models) (*runner.
 	if len(cfg.Models) != 1 {
 		return nil, fmt.Errorf("profile: %s is %d models: choose one, for example %s", source, len(cfg.Models), cfg.Models[0].Source)
 	}
-	facts, err := runner.Look(c.Context, cfg, models, &runner.Programs{Build: ownBuild()})
+	facts, err := runner.Look(c.Context, cfg, models, &worker.Programs{Build: ownBuild()})
 	if err != nil {
 		return nil, err
 	}

@@ -15,9 +15,9 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/native"
 	"llmscale/native/backend"
-	"llmscale/runner"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
 )
 
 // Ways to record what a call does.
@@ -166,7 +166,7 @@ func inputOfRecords(t *native.Trace, r *cupti.Records) *profile.Input {
 // runProfileTask has a task done by a worker.
 func runProfileTask(ctx context.Context, c *cli.Context, task profileTask) (*profileAnswer, error) {
 	answer := &profileAnswer{}
-	err := runner.Do(ctx, workerProcess(c), slog.Default(), task, answer)
+	err := worker.Do(ctx, workerProcess(c), slog.Default(), task, answer)
 	switch failure := (*record.Failure)(nil); {
 	case err == nil:
 		return answer, nil

@@ -22,6 +22,7 @@ import (
 	"llmscale/runner/ollama"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
 )
 
 // defaultModelsDir is where models that the program writes are kept.
@@ -168,8 +169,8 @@ func interrupts(parent context.Context) (ctx context.Context, release func()) {
 }
 
 // workerProcess is this program as a worker.
-func workerProcess(c *cli.Context) runner.Command {
-	cmd := runner.Command{Path: "/proc/self/exe", Args: []string{"worker"}}
+func workerProcess(c *cli.Context) worker.Command {
+	cmd := worker.Command{Path: "/proc/self/exe", Args: []string{"worker"}}
 	if c.Bool("verbose") {
 		cmd.Args = []string{"--verbose", "worker"}
 	}
@@ -185,7 +186,7 @@ func workerCommand() *cli.Command {
 			native.RouteLog(slog.Default())
 			native.EchoLog(os.Stderr)
 			native.DefaultSignals()
-			return runner.WorkerMain(openBackend, probeDevice, about, profileTasker)
+			return worker.Main(openBackend, probeDevice, about, profileTasker)
 		},
 	}
 }

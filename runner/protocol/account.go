@@ -64,7 +64,7 @@ func Refused(model, why string) *record.Failure {
 	return record.Failf(record.StatusError, "%s cannot be measured: %s", model, why)
 }
 
-// Check compares what the plan says of a model with the runtime's account. The error is a *Failure: figures beside
+// Check compares what the plan says of a model with the runtime's account. The error is a *record.Failure: figures beside
 // another model's name, size or cache are wrong however well they were measured.
 func (e *Expect) Check(file string, a *Account) error {
 	if why := a.Refusal(); why != "" {

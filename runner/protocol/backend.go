@@ -262,5 +262,5 @@ func (i *LoadInfo) Judge(m *Sample) {
 }
 
 // Tasker does in a worker process what is neither a load, a call nor a probe. Task and answer are the program's own. The
-// error may be a *Failure.
+// error may be a *record.Failure.
 type Tasker func(task json.RawMessage) (answer json.RawMessage, err error)

@@ -58,20 +58,20 @@ const version = 1
 // what it does not know: a worker that has never heard of a setting would measure without it.
 var ID = sync.OnceValue(func() string {
 	digest := sha256.New()
-	Shape(digest, reflect.TypeFor[Request](), map[reflect.Type]bool{})
-	Shape(digest, reflect.TypeFor[Reply](), map[reflect.Type]bool{})
+	shape(digest, reflect.TypeFor[Request](), map[reflect.Type]bool{})
+	shape(digest, reflect.TypeFor[Reply](), map[reflect.Type]bool{})
 	return fmt.Sprintf("%d-%x", version, digest.Sum(nil)[:4])
 })
 
-// Shape writes down a type as JSON has it: kinds, and the names of fields.
-func Shape(w io.Writer, t reflect.Type, seen map[reflect.Type]bool) {
+// shape writes down a type as JSON has it: kinds, and the names of fields.
+func shape(w io.Writer, t reflect.Type, seen map[reflect.Type]bool) {
 	fmt.Fprint(w, t.Kind(), " ")
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Array:
-		Shape(w, t.Elem(), seen)
+		shape(w, t.Elem(), seen)
 	case reflect.Map:
-		Shape(w, t.Key(), seen)
-		Shape(w, t.Elem(), seen)
+		shape(w, t.Key(), seen)
+		shape(w, t.Elem(), seen)
 	case reflect.Struct:
 		if seen[t] {
 			return
@@ -80,7 +80,7 @@ func Shape(w io.Writer, t reflect.Type, seen map[reflect.Type]bool) {
 		for i := range t.NumField() {
 			if f := t.Field(i); f.IsExported() {
 				fmt.Fprintf(w, "%s %s ", f.Name, f.Tag.Get("json"))
-				Shape(w, f.Type, seen)
+				shape(w, f.Type, seen)
 			}
 		}
 	}

@@ -95,3 +95,28 @@ func TestTeamOfCall(t *testing.T) {
 		}
 	}
 }
+
+func TestAffinityOnRecord(t *testing.T) {
+	for want, threads := range map[string][]string{"": nil, "0-3": {"0-3", "0-3"}, "0 2-3": {"0", "2-3"}, "5": {"5"}} {
+		if got := AffinityOf(threads); got != want {
+			t.Errorf("%q: %q", threads, got)
+		}
+	}
+	for _, c := range []struct {
+		asked   []int
+		threads []string
+		ok      bool
+	}{
+		{nil, []string{"0-3"}, true},
+		{[]int{2, 0}, []string{"2", "0"}, true},
+		{[]int{2, 0}, []string{"0", "2"}, true},
+		{[]int{2, 0, 4}, []string{"2", "0"}, true}, // fewer threads
+		{[]int{2, 0}, []string{"0-3", "0-3"}, false},
+		{[]int{2, 0}, []string{"2", "2"}, false},
+		{[]int{2, 0}, []string{"2", "0", "4"}, false},
+	} {
+		if err := CheckAffinity("decode", c.asked, c.threads); (err == nil) != c.ok {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

@@ -1,4 +1,4 @@
-package runner
+package worker
 
 import (
 	"context"
@@ -22,8 +22,8 @@ import (
 	"llmscale/runner/record"
 )
 
-// WorkerProgram is a llmscale other than this one whose processes are workers.
-type WorkerProgram struct {
+// Program is a llmscale other than this one whose processes are workers.
+type Program struct {
 	Name  string // as the config has it first
 	Path  string // absolute
 	Build protocol.Build
@@ -33,7 +33,7 @@ type WorkerProgram struct {
 }
 
 // SHA256 is that of the program's file.
-func (p *WorkerProgram) SHA256() string { return p.content.SHA256 }
+func (p *Program) SHA256() string { return p.content.SHA256 }
 
 // Programs are the programs whose worker processes carry out a plan. The zero value knows nothing of this one, and
 // starts no other.
@@ -45,19 +45,19 @@ type Programs struct {
 	// Timeout is how long a program may take to say what it is; 0: helloTimeout.
 	Timeout time.Duration
 
-	own   string                    // SHA-256 of this program, "" where no other is named
-	named map[string]*WorkerProgram // by path
+	own   string              // SHA-256 of this program, "" where no other is named
+	named map[string]*Program // by path
 }
 
 // helloTimeout has room for a large program on a slow disk.
 const helloTimeout = 30 * time.Second
 
-// of is the program of a backend that ask has asked; nil is this one.
-func (ps *Programs) of(b config.Backend) *WorkerProgram { return ps.named[b.ProgramPath] }
+// Of is the program of a backend that ask has asked; nil is this one.
+func (ps *Programs) Of(b config.Backend) *Program { return ps.named[b.ProgramPath] }
 
-// build is that of the program or server that computes for a backend.
-func (ps *Programs) build(b config.Backend) protocol.Build {
-	p := ps.of(b)
+// BuildOf is that of the program or server that computes for a backend.
+func (ps *Programs) BuildOf(b config.Backend) protocol.Build {
+	p := ps.Of(b)
 	switch {
 	case b.Kind == config.KindOllama:
 		return protocol.Build{LlamaSource: string(ledger.Ollama)}
@@ -67,18 +67,18 @@ func (ps *Programs) build(b config.Backend) protocol.Build {
 	return ps.Build
 }
 
-// identity is equal for two backends whose workers are the same program.
-func (ps *Programs) identity(b config.Backend) string {
-	if p := ps.of(b); p != nil {
+// Identity is equal for two backends whose workers are the same program.
+func (ps *Programs) Identity(b config.Backend) string {
+	if p := ps.Of(b); p != nil {
 		return p.content.SHA256
 	}
 	return ps.own
 }
 
-// ask starts each program that a backend in use names, once, and keeps what it says of itself. The error has a line for
-// each one that cannot be used, or is ErrInterrupted.
-func (ps *Programs) ask(ctx context.Context, cfg *config.Config) error {
-	ps.named = map[string]*WorkerProgram{}
+// Ask starts each program that a backend in use names, once, and keeps what it says of itself. The error has a line for
+// each one that cannot be used, or is interrupt.Err.
+func (ps *Programs) Ask(ctx context.Context, cfg *config.Config) error {
+	ps.named = map[string]*Program{}
 	asked := map[string]bool{}
 	var wrong config.Errors
 	for _, pair := range cfg.Pairs() {
@@ -117,7 +117,7 @@ func (ps *Programs) ask(ctx context.Context, cfg *config.Config) error {
 }
 
 // askOne starts a program and asks it what it is. The error says what is wrong with it and what would be right.
-func (ps *Programs) askOne(ctx context.Context, b config.Backend, gpu bool) (*WorkerProgram, error) {
+func (ps *Programs) askOne(ctx context.Context, b config.Backend, gpu bool) (*Program, error) {
 	path, err := paths.Absolute(b.ProgramPath)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (ps *Programs) askOne(ctx context.Context, b config.Backend, gpu bool) (*Wo
 	if err := text.CheckPath("the program", path); err != nil {
 		return nil, err
 	}
-	p := &WorkerProgram{Name: b.Program, Path: path}
+	p := &Program{Name: b.Program, Path: path}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
@@ -142,11 +142,11 @@ func (ps *Programs) askOne(ctx context.Context, b config.Backend, gpu bool) (*Wo
 	if p.content, err = files.Hash([]string{path}, nil); err != nil {
 		return nil, err
 	}
-	w, hello, err := p.start(ctx, ps.Worker, ps.Log, ps.Timeout, gpu)
+	w, hello, err := p.Start(ctx, ps.Worker, ps.Log, ps.Timeout, gpu)
 	if err != nil {
 		return nil, err
 	}
-	w.kill() // it has nothing to finish
+	w.Kill() // it has nothing to finish
 	p.Build, p.NoGPU = hello.Build, hello.NoGPU
 	if p.Build.LlamaCommit == "" {
 		return nil, fmt.Errorf("%s was built without llama.cpp: build it with `make build` or `make builds`", path)
@@ -154,19 +154,19 @@ func (ps *Programs) askOne(ctx context.Context, b config.Backend, gpu bool) (*Wo
 	return p, nil
 }
 
-// start starts a worker of the program and hears what it is. Without an error its file was the same before and after.
-func (p *WorkerProgram) start(ctx context.Context, as Command, log *slog.Logger, timeout time.Duration, gpu bool) (*process, *protocol.HelloReply, error) {
+// Start starts a worker of the program and hears what it is. Without an error its file was the same before and after.
+func (p *Program) Start(ctx context.Context, as Command, log *slog.Logger, timeout time.Duration, gpu bool) (*Process, *protocol.HelloReply, error) {
 	if err := p.unchanged(); err != nil {
 		return nil, nil, err
 	}
-	w, err := startWorker(Command{Path: p.Path, Args: as.Args, Env: as.Env, CPUs: as.CPUs}, log)
+	w, err := Start(Command{Path: p.Path, Args: as.Args, Env: as.Env, CPUs: as.CPUs}, log)
 	if err != nil {
 		return nil, nil, record.Failf(record.StatusError, "%s cannot be started (%v): name a llmscale that was built for this machine", p.Path, cause(err))
 	}
 	if timeout == 0 {
 		timeout = helloTimeout
 	}
-	rep, err := w.ask(ctx, protocol.Request{Hello: &protocol.HelloSpec{GPU: gpu}}, timeout, nil)
+	rep, err := w.Ask(ctx, protocol.Request{Hello: &protocol.HelloSpec{GPU: gpu}}, timeout, nil)
 	if err == nil {
 		err = p.check(rep)
 	} else if !errors.Is(err, interrupt.Err) {
@@ -176,7 +176,7 @@ func (p *WorkerProgram) start(ctx context.Context, as Command, log *slog.Logger,
 		err = p.unchanged()
 	}
 	if err != nil {
-		w.kill()
+		w.Kill()
 		return nil, nil, err
 	}
 	return w, rep.Hello, nil
@@ -192,7 +192,7 @@ func cause(err error) error {
 }
 
 // noHello says of a program that did not answer what it probably is.
-func (p *WorkerProgram) noHello(f *record.Failure, timeout time.Duration) *record.Failure {
+func (p *Program) noHello(f *record.Failure, timeout time.Duration) *record.Failure {
 	last := ""
 	if n := len(f.Stderr); n > 0 {
 		last = fmt.Sprintf(" (its last words: %q)", f.Stderr[n-1])
@@ -216,7 +216,7 @@ func (p *WorkerProgram) noHello(f *record.Failure, timeout time.Duration) *recor
 }
 
 // check compares a program's answer with what this program speaks and writes, and with what it said before.
-func (p *WorkerProgram) check(rep protocol.Reply) error {
+func (p *Program) check(rep protocol.Reply) error {
 	h := rep.Hello
 	switch {
 	case h == nil:
@@ -232,7 +232,7 @@ func (p *WorkerProgram) check(rep protocol.Reply) error {
 }
 
 // unchanged returns an error unless the program's file holds what was hashed.
-func (p *WorkerProgram) unchanged() error {
+func (p *Program) unchanged() error {
 	now, err := p.content.Now(nil)
 	if err == nil {
 		p.content = now

@@ -1,4 +1,4 @@
-package runner
+package worker
 
 import (
 	"bufio"
@@ -17,22 +17,22 @@ import (
 	"llmscale/runner/record"
 )
 
-// WorkerMain is the worker process. It exits as soon as its coordinator is gone,
+// Main is the worker process. It exits as soon as its coordinator is gone,
 // even in the middle of native code: nobody would read the result.
-func WorkerMain(open protocol.Opener, probe protocol.Prober, about protocol.About, do protocol.Tasker) error {
-	out := os.NewFile(workerFD, "replies")
+func Main(open protocol.Opener, probe protocol.Prober, about protocol.About, do protocol.Tasker) error {
+	out := os.NewFile(RepliesFD, "replies")
 	if _, err := out.Stat(); err != nil {
 		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
 	}
 	debug.SetGCPercent(-1) // nothing may disturb a timed call: garbage is collected between calls only
-	w := worker{open: quietOpener(open), about: about, tasker: do}
+	w := server{open: quietOpener(open), about: about, tasker: do}
 	if probe != nil {
 		w.prober = func(spec protocol.ProbeSpec, progress func(share float64)) (ceilings.Device, error) {
 			oneProcessor()
 			return probe(spec, progress)
 		}
 	}
-	return serveWorker(os.Stdin, out, w, func() { os.Exit(0) })
+	return serve(os.Stdin, out, w, func() { os.Exit(0) })
 }
 
 // oneProcessor leaves Go one processor. Its monitor thread then takes that one back as soon as a call is in C, and sleeps until the
@@ -50,10 +50,10 @@ func quietOpener(open protocol.Opener) protocol.Opener {
 	}
 }
 
-// serveWorker answers requests from in until in ends, then calls gone. A failed
+// serve answers requests from in until in ends, then calls gone. A failed
 // request is answered, not fatal; the error returned is a broken pipe or
 // protocol.
-func serveWorker(in io.Reader, out io.Writer, w worker, gone func()) error {
+func serve(in io.Reader, out io.Writer, w server, gone func()) error {
 	w.out = json.NewEncoder(out)
 	defer w.close()
 	requests := make(chan protocol.Request)
@@ -75,7 +75,7 @@ func serveWorker(in io.Reader, out io.Writer, w worker, gone func()) error {
 		}
 	}()
 	for req := range requests {
-		if err := w.serve(req); err != nil {
+		if err := w.answer(req); err != nil {
 			return err
 		}
 		debug.FreeOSMemory() // at once and whole: what a collection leaves to the background would come in the next call
@@ -83,7 +83,7 @@ func serveWorker(in io.Reader, out io.Writer, w worker, gone func()) error {
 	return <-readErr
 }
 
-type worker struct {
+type server struct {
 	open    protocol.Opener
 	prober  protocol.Prober // nil: none
 	about   protocol.About
@@ -92,14 +92,14 @@ type worker struct {
 	backend protocol.Backend
 }
 
-func (w *worker) close() {
+func (w *server) close() {
 	if w.backend != nil {
 		w.backend.Close()
 	}
 }
 
-// serve answers one request; its error is one of writing the answer.
-func (w *worker) serve(req protocol.Request) error {
+// answer answers one request; its error is one of writing the answer.
+func (w *server) answer(req protocol.Request) error {
 	var (
 		rep protocol.Reply
 		err error
@@ -132,7 +132,7 @@ func (w *worker) serve(req protocol.Request) error {
 	return nil
 }
 
-func (w *worker) load(spec protocol.LoadSpec) (*protocol.LoadInfo, error) {
+func (w *server) load(spec protocol.LoadSpec) (*protocol.LoadInfo, error) {
 	w.close()
 	b, err := w.open(spec.Kind)
 	if err != nil {
@@ -146,7 +146,7 @@ func (w *worker) load(spec protocol.LoadSpec) (*protocol.LoadInfo, error) {
 	return &info, nil
 }
 
-func (w *worker) measure(call protocol.CallSpec) (*protocol.Sample, error) {
+func (w *server) measure(call protocol.CallSpec) (*protocol.Sample, error) {
 	if w.backend == nil {
 		return nil, errors.New("runner: a call before a load")
 	}
@@ -155,4 +155,28 @@ func (w *worker) measure(call protocol.CallSpec) (*protocol.Sample, error) {
 		return nil, err
 	}
 	return &m, nil
+}
+
+// probe answers a probe request.
+func (w *server) probe(spec protocol.ProbeSpec) (*ceilings.Device, error) {
+	if w.prober == nil {
+		return nil, errors.New("runner: this worker has no probe")
+	}
+	d, err := w.prober(spec, w.sharer())
+	if err != nil {
+		return nil, err
+	}
+	return &d, nil
+}
+
+// sharer tells the coordinator about progress, in steps worth a line.
+func (w *server) sharer() func(share float64) {
+	last := 0.0
+	return func(share float64) {
+		if share-last >= 0.05 {
+			last = share
+			// A lost progress line is no reason to fail; a lost answer will tell.
+			_ = w.out.Encode(protocol.Reply{Share: &share})
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package runner
+package worker
 
 import (
 	"context"
@@ -14,19 +14,19 @@ import (
 // taskTimeout is how long a task may take. Who waits for it can end it.
 const taskTimeout = 24 * time.Hour
 
-// Do has a task done in a worker process of its own, which ends with it, and reads the answer. The error is a *Failure if
-// the worker failed or died, ErrInterrupted if ctx ended meanwhile.
-func Do(ctx context.Context, worker Command, log *slog.Logger, task, answer any) error {
+// Do has a task done in a worker process of its own, which ends with it, and reads the answer. The error is a *record.Failure if
+// the worker failed or died, interrupt.Err if ctx ended meanwhile.
+func Do(ctx context.Context, as Command, log *slog.Logger, task, answer any) error {
 	data, err := json.Marshal(task)
 	if err != nil {
 		return fmt.Errorf("runner: a task: %w", err)
 	}
-	w, err := startWorker(worker, log)
+	w, err := Start(as, log)
 	if err != nil {
 		return err
 	}
-	defer w.close()
-	rep, err := w.ask(ctx, protocol.Request{Task: data}, taskTimeout, nil)
+	defer w.Close()
+	rep, err := w.Ask(ctx, protocol.Request{Task: data}, taskTimeout, nil)
 	switch {
 	case err != nil:
 		return err

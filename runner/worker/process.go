@@ -1,7 +1,11 @@
-package runner
+// Package worker runs llmscale's worker processes, from both ends: Process and Program
+// are what the coordinator sees of one, Main is what runs in it. Only a worker touches
+// llama.cpp.
+package worker
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +20,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"llmscale/internal/awake"
 	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
@@ -23,6 +29,9 @@ import (
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
+
+// RepliesFD is the worker's reply pipe: the first of exec.Cmd.ExtraFiles.
+const RepliesFD = 3
 
 // Command starts worker processes.
 type Command struct {
@@ -32,8 +41,8 @@ type Command struct {
 	CPUs []int    // that its computing threads are bound to; nil: as this process's environment says
 }
 
-// process is a running worker as the coordinator sees it.
-type process struct {
+// Process is a running worker as the coordinator sees it.
+type Process struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
 	replies chan protocol.Reply // closed when the worker's pipe ends
@@ -44,9 +53,9 @@ type process struct {
 	pid     int
 }
 
-// startWorker starts a worker in a process group of its own, so that Ctrl-C at
+// Start starts a worker in a process group of its own, so that Ctrl-C at
 // the terminal reaches the coordinator alone, which then decides.
-func startWorker(c Command, log *slog.Logger) (*process, error) {
+func Start(c Command, log *slog.Logger) (*Process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("runner: worker pipe: %w", err)
@@ -54,10 +63,10 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 	defer w.Close()
 	cmd := exec.Command(c.Path, c.Args...)
 	// ggml prints a backtrace through a debugger when it aborts, which can hang.
-	cmd.Env = append(append(workerEnv(c.CPUs), "GGML_NO_BACKTRACE=1"), c.Env...)
+	cmd.Env = append(append(environment(c.CPUs), "GGML_NO_BACKTRACE=1"), c.Env...)
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p := &process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan protocol.Reply), exited: make(chan struct{}), oomBase: machine.OOMKills()}
+	p := &Process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan protocol.Reply), exited: make(chan struct{}), oomBase: machine.OOMKills()}
 	cmd.Stderr = p.stderr
 	cmd.Stdout = p.stderr // native code that prints: evidence, not results
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -91,10 +100,28 @@ func startWorker(c Command, log *slog.Logger) (*process, error) {
 	return p, nil
 }
 
-// ask sends a request and waits for its answer, at most timeout between two
-// replies. The error is a *Failure if the worker failed, died or was killed for
-// its silence, ErrInterrupted if ctx ended meanwhile.
-func (p *process) ask(ctx context.Context, req protocol.Request, timeout time.Duration, progress func(share float64)) (protocol.Reply, error) {
+// environment is a worker's environment: that of this process, in which cpus, if there are any, take the place of what
+// OpenMP is told of processors.
+func environment(cpus []int) []string {
+	env := os.Environ()
+	if cpus == nil {
+		return env
+	}
+	env = slices.DeleteFunc(env, func(kv string) bool {
+		key, _, _ := strings.Cut(kv, "=")
+		return key == "OMP_PROC_BIND" || key == "OMP_PLACES" || key == "GOMP_CPU_AFFINITY"
+	})
+	var places []string
+	for _, cpu := range cpus {
+		places = append(places, fmt.Sprintf("{%d}", cpu))
+	}
+	return append(env, "OMP_PROC_BIND=close", "OMP_PLACES="+strings.Join(places, ","))
+}
+
+// Ask sends a request and waits for its answer, at most timeout between two
+// replies. The error is a *record.Failure if the worker failed, died or was killed for
+// its silence, interrupt.Err if ctx ended meanwhile.
+func (p *Process) Ask(ctx context.Context, req protocol.Request, timeout time.Duration, progress func(share float64)) (protocol.Reply, error) {
 	if err := json.NewEncoder(p.stdin).Encode(req); err != nil {
 		return protocol.Reply{}, p.died()
 	}
@@ -118,14 +145,14 @@ func (p *process) ask(ctx context.Context, req protocol.Request, timeout time.Du
 			}
 			timer.Reset(timeout)
 		case <-silent:
-			p.kill()
+			p.Kill()
 			return protocol.Reply{}, &record.Failure{
 				Status: record.StatusTimeout,
 				Reason: fmt.Sprintf("no answer for %v: the worker was killed (cell_timeout_s in the config sets the limit)", timeout),
 				Stderr: p.stderr.last(),
 			}
 		case <-ctx.Done():
-			p.kill()
+			p.Kill()
 			return protocol.Reply{}, interrupt.Err
 		}
 	}
@@ -138,8 +165,8 @@ const (
 	deathGrace = time.Second
 )
 
-// close ends an idle worker; it is safe to call on one that is dead already.
-func (p *process) close() {
+// Close ends an idle worker; it is safe to call on one that is dead already.
+func (p *Process) Close() {
 	p.stdin.Close()
 	overdue := make(chan struct{})
 	defer awake.AfterFunc(exitGrace, func() { close(overdue) }).Stop()
@@ -152,14 +179,14 @@ func (p *process) close() {
 				p.replies = nil
 			}
 		case <-overdue:
-			p.kill()
+			p.Kill()
 			return
 		}
 	}
 }
 
-// kill ends the worker and all that it started, now.
-func (p *process) kill() {
+// Kill ends the worker and all that it started, now.
+func (p *Process) Kill() {
 	// The group may be gone already, which is what is wanted.
 	_ = syscall.Kill(-p.pid, syscall.SIGKILL)
 	for {
@@ -174,8 +201,8 @@ func (p *process) kill() {
 	}
 }
 
-// alive tells whether the worker can take another request.
-func (p *process) alive() bool {
+// Alive tells whether the worker can take another request.
+func (p *Process) Alive() bool {
 	select {
 	case <-p.exited:
 		return false
@@ -185,13 +212,13 @@ func (p *process) alive() bool {
 }
 
 // died waits for a worker that stopped answering and says how it ended.
-func (p *process) died() *record.Failure {
+func (p *Process) died() *record.Failure {
 	overdue := make(chan struct{})
 	defer awake.AfterFunc(deathGrace, func() { close(overdue) }).Stop()
 	select {
 	case <-p.exited:
 	case <-overdue:
-		p.kill()
+		p.Kill()
 		return &record.Failure{Status: record.StatusCrashed, Reason: "the worker stopped making sense: its answers are not the protocol's", Stderr: p.stderr.last()}
 	}
 	f := &record.Failure{Status: record.StatusCrashed, Stderr: p.stderr.last()}
@@ -241,14 +268,7 @@ func deviceMemoryFull(line string) bool {
 }
 
 func signalName(s syscall.Signal) string {
-	names := map[syscall.Signal]string{
-		syscall.SIGABRT: "SIGABRT", syscall.SIGSEGV: "SIGSEGV", syscall.SIGKILL: "SIGKILL", syscall.SIGBUS: "SIGBUS",
-		syscall.SIGFPE: "SIGFPE", syscall.SIGILL: "SIGILL", syscall.SIGTERM: "SIGTERM", syscall.SIGINT: "SIGINT",
-	}
-	if n, ok := names[s]; ok {
-		return n
-	}
-	return fmt.Sprintf("signal %d", int(s))
+	return cmp.Or(unix.SignalName(s), fmt.Sprintf("signal %d", int(s)))
 }
 
 // tail keeps the last lines written to it and hands each to the debug log.

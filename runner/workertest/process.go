@@ -1,0 +1,84 @@
+// Package workertest makes a test binary its own worker, with a fake runtime that fails
+// as it is told.
+package workertest
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"llmscale/runner/worker"
+)
+
+// The test binary plays three parts: the tests, a worker with a fake runtime,
+// and a coordinator that the tests kill.
+const (
+	EnvPart     = "LLMSCALE_TEST_PART"     // worker or coordinator
+	EnvFault    = "LLMSCALE_TEST_FAULT"    // what the fake runtime does wrong, see fakeBackend
+	EnvRun      = "LLMSCALE_TEST_RUN"      // the coordinator's run folder
+	EnvBuild    = "LLMSCALE_TEST_BUILD"    // build flags that the worker names
+	EnvSource   = "LLMSCALE_TEST_SOURCE"   // of its llama.cpp
+	EnvFeatures = "LLMSCALE_TEST_FEATURES" // CPU features
+	EnvNoGPU    = "LLMSCALE_TEST_NOGPU"    // why it has no GPU
+)
+
+// Main is the worker, and does not return, in a process that testWorker's command has started. TestMain calls it first.
+func Main() {
+	if os.Getenv(EnvPart) != "worker" {
+		return
+	}
+	if err := worker.Main(open, probe, About, task); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Command starts this test binary as a worker with a fault.
+func Command(t testing.TB, fault string) worker.Command {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return worker.Command{Path: exe, Env: []string{EnvPart + "=worker", EnvFault + "=" + fault}}
+}
+
+// WriteProgram makes a program of which the workers are fake runtimes with these build flags, after lines of shell.
+func WriteProgram(t testing.TB, path, flags string, lines ...string) {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := append([]string{"#!/bin/sh", "export " + EnvBuild + "='" + flags + "'"}, append(lines, "exec '"+exe+"'")...)
+	if err := os.WriteFile(path, []byte(strings.Join(script, "\n")+"\n"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// die sends this process a signal with its default effect, as native code would
+// die of it: Go's own handlers would turn it into an exit code.
+func die(pid int, sig syscall.Signal) {
+	resetSignals()
+	syscall.Kill(pid, sig)
+	time.Sleep(time.Minute)
+}
+
+// resetSignals gives fatal signals their default effect, as native.DefaultSignals
+// does in real workers; without cgo it takes the system call itself.
+func resetSignals() {
+	var action struct {
+		handler  uintptr // SIG_DFL
+		flags    uint64
+		restorer uintptr
+		mask     uint64
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGBUS} {
+		syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, unsafe.Sizeof(action.mask), 0, 0)
+	}
+}
