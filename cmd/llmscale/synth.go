@@ -142,10 +142,14 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 		}
 		return nil
 	}
+	// What is in the way of one of them is told before the disk is: room would not help.
 	for i, m := range models {
-		if err := cmp.Or(synth.CheckTarget(paths[i], m), output.Check(paths[i], total, c.Bool("force"))); err != nil {
+		if err := cmp.Or(synth.CheckTarget(paths[i], m), output.Check(paths[i], 0, c.Bool("force"))); err != nil {
 			return usage(err)
 		}
+	}
+	if err := output.Check(paths[0], total, c.Bool("force")); err != nil {
+		return usage(err)
 	}
 	p := newProgress(c.App.ErrWriter)
 	defer p.Close()
