@@ -15,7 +15,7 @@ func Analyze(run *runs.Run, opt cells.Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{SchemaVersion: resultSchema, Harness: run.Harness, Options: set.Opt, Axis: set.Axis, Manifest: run.Manifest,
+	r := &Result{SchemaVersion: resultSchema, Harness: run.Harness, Options: set.Opt, Axis: set.Axis, Set: set, Manifest: run.Manifest,
 		RunID: run.Manifest.Text("run_id"), RunName: run.Manifest.Text("run_name"), Asked: ask(set)}
 	if r.RunID == "" && len(run.Rows) > 0 {
 		r.RunID = run.Rows[0].RunID

@@ -22,24 +22,7 @@ type Result struct {
 	Models     []cells.Model     `json:"models"`     // one for each backend x model that was planned or measured
 	Cells      []cells.Cell      `json:"cells"`      // one for each backend x model x scenario x mode with ok rows
 	Aggregates []cells.Aggregate `json:"aggregates"` // cells joined over scenarios
+	Set        *cells.Set        `json:"-"`          // with look-ups
 	Asked      []Answer          `json:"-"`          // what the questions found; MarshalJSON puts it beside the other fields
 	Warnings   []finding.Warning `json:"warnings"`   // the loader's, the cells', and the fits' (a single scenario's only where the fit over all scenarios does not say the same)
-}
-
-// CellsOf are the cells that a figure of a scenario stands on, or of AllScenarios:
-// then those of the least depth.
-func (r *Result) CellsOf(scenario string) []*cells.Cell {
-	least := 0
-	for i := range r.Cells {
-		if i == 0 || r.Cells[i].Depth < least {
-			least = r.Cells[i].Depth
-		}
-	}
-	var out []*cells.Cell
-	for i := range r.Cells {
-		if c := &r.Cells[i]; c.Scenario == scenario || scenario == cells.AllScenarios && c.Depth == least {
-			out = append(out, c)
-		}
-	}
-	return out
 }

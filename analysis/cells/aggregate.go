@@ -29,6 +29,11 @@ type Aggregate struct {
 	MSPerToken        *float64 `json:"ms_per_token_geomean,omitempty"` // decode only: of the scenario medians that are known
 	TTFTMS            *float64 `json:"ttft_ms_geomean" csv:"ttft_geomean_ms" unit:"ms" doc:"prefill: geometric mean of the scenarios' median times to the first token"`
 	PrefillColdMS     *float64 `json:"prefill_cold_ms_geomean,omitempty"` // prefill after the pause between calls; nil unless every scenario has it
+
+	Calls        int      `json:"calls_fewest"`                    // in a scenario
+	Spread       *float64 `json:"spread_widest,omitempty"`         // (slowest - fastest call) / median, of the scenario where it is widest; nil where none has two calls
+	RSSPeakMiB   *float64 `json:"rss_peak_mib_max,omitempty"`      // of the worker
+	WeightGBPerS *float64 `json:"weights_read_gb_per_s,omitempty"` // decode only: weight bytes read, in 1e9 bytes per second
 }
 
 // Series is the aggregate's.
@@ -89,11 +94,30 @@ func (set *Set) aggregate() {
 				if cold := cellField(cells, func(c *Cell) *float64 { return c.PrefillColdMS }); len(cold) == len(cells) {
 					g.PrefillColdMS = stats.Finite(stats.Geomean(cold))
 				}
-				for _, c := range cells {
-					g.Scenarios = append(g.Scenarios, c.Scenario)
+				if g.MSPerToken != nil && m.BytesPerToken > 0 {
+					g.WeightGBPerS = new(float64(m.BytesPerToken) / 1e6 / *g.MSPerToken)
+				}
+				for i := range cells {
+					g.add(&cells[i])
 				}
 				set.Aggregates = append(set.Aggregates, g)
 			}
+		}
+	}
+}
+
+// add takes a cell into what is listed, counted and compared.
+func (g *Aggregate) add(c *Cell) {
+	g.Scenarios = append(g.Scenarios, c.Scenario)
+	if g.Calls == 0 || c.N < g.Calls {
+		g.Calls = c.N
+	}
+	if c.RSSPeakMiB != nil && (g.RSSPeakMiB == nil || *c.RSSPeakMiB > *g.RSSPeakMiB) {
+		g.RSSPeakMiB = c.RSSPeakMiB
+	}
+	if c.N > 1 && c.MedianMS > 0 {
+		if spread := (c.MaxMS - c.MinMS) / c.MedianMS; g.Spread == nil || spread > *g.Spread {
+			g.Spread = &spread
 		}
 	}
 }

@@ -109,15 +109,17 @@ func Largest(sets [][]string) (whole []string) {
 	return whole
 }
 
-// answerLengths lists the answer lengths of a series, and which of its scenarios
-// has which.
-func (set *Set) answerLengths(s Series) []int {
+// AnswerLengths lists how many tokens the answers have that were decoded in what joins
+// scenarios.
+func (set *Set) AnswerLengths() []int {
+	return answerLengths(set.CellsAt(AllScenarios, record.ModeDecode))
+}
+
+func answerLengths(cells []*Cell) []int {
 	seen := map[int]bool{}
-	for _, c := range set.CellsOf(s) {
-		if c.Mode == record.ModeDecode && set.Joins(c.Scenario) {
-			if n := c.AnswerTokens(); n != nil {
-				seen[int(*n)] = true
-			}
+	for _, c := range cells {
+		if n := c.AnswerTokens(); n != nil {
+			seen[int(*n)] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))
@@ -126,7 +128,8 @@ func (set *Set) answerLengths(s Series) []int {
 // MixedLengths is the warning of a figure that joins scenarios of different
 // answer lengths.
 func (set *Set) MixedLengths(s Series, mode, where string) (w finding.Warning, mixed bool) {
-	lengths := set.answerLengths(s)
+	apart := func(c *Cell) bool { return c.Mode != record.ModeDecode || !set.Joins(c.Scenario) }
+	lengths := answerLengths(slices.DeleteFunc(slices.Clone(set.CellsOf(s)), apart))
 	if mode == record.ModePrefill || len(lengths) < 2 {
 		return w, false
 	}
@@ -139,6 +142,10 @@ func (set *Set) MixedLengths(s Series, mode, where string) (w finding.Warning, m
 // deeper than the shallowest are not: a mean over depths is the time of none of them,
 // and a tail over depths is their difference.
 func (set *Set) Joins(scenario string) bool { return set.depths[scenario] == set.leastDepth }
+
+// LeastDepth is how many positions of the KV cache are in use before the calls of what
+// Joins reports.
+func (set *Set) LeastDepth() int { return set.leastDepth }
 
 // Joined are the scenarios that joins reports.
 func (set *Set) Joined() []string {

@@ -46,20 +46,24 @@ func (s *Section) FoldAbove(rows int, summary string, t Table) {
 // AddSection adds a section, with the drawn figures that its Pictures stand for.
 // One without blocks is left out.
 func (d *Document) AddSection(s Section, drawn []figure.Drawn) {
-	if len(s.Blocks) == 0 {
-		return
-	}
-	d.Section(s.Title)
+	var blocks []Block
 	for _, b := range s.Blocks {
 		switch b := b.(type) {
 		case Pictures:
-			d.Add(pictures(drawn, string(b))...)
+			blocks = append(blocks, pictures(drawn, string(b))...)
 		case FoldedPictures:
 			all := pictures(drawn, b.Kind)
-			d.Fold(fmt.Sprintf("%s (%d)", b.Summary, len(all)), all...)
+			if len(all) == 0 {
+				continue
+			}
+			blocks = append(blocks, details{fmt.Sprintf("%s (%d)", b.Summary, len(all)), all})
 		default:
-			d.Add(b)
+			blocks = append(blocks, b)
 		}
+	}
+	if len(blocks) > 0 {
+		d.Section(s.Title)
+		d.Add(blocks...)
 	}
 }
 

@@ -42,7 +42,7 @@ func (w *writer) answer() {
 	}
 	w.summary()
 	changes := analysis.Get[firstchange.Answer](w.r)
-	items := slices.Concat(settings, doc.List(changes.Sentences()), doc.List(analysis.Get[scaling.Answer](w.r).Sentences()), w.fixedCostSentences(), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
+	items := slices.Concat(settings, doc.List(changes.Sentences()), doc.List(analysis.Get[scaling.Answer](w.r).Sentences()), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
 		doc.List(analysis.Get[tails.Answer](w.r).Sentences()), doc.List(changes.FeasibilitySentences()))
 	items = append(items, analysis.Get[speedups.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[crosscheck.Answer](w.r).Sentences()...)
@@ -64,7 +64,7 @@ func (w *writer) summary() {
 	t := doc.Table{Wrap: true, Head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
 	var keys []prose.Series
 	for _, c := range analysis.Get[firstchange.Answer](w.r).Answers.FirstChange {
-		k := prose.Of(c.Backend, c.BatchSize)
+		k := prose.Series{Series: c.Series}
 		row := []string{k.String(), firstchange.Aspects(orUnknown(c.Verdict)), "unknown", "unknown", "unknown", "unknown"}
 		if row[1] == "unknown" && c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
 			row[1] += "; of what is known: " + firstchange.Aspects(c.AmongSeen)
@@ -74,18 +74,18 @@ func (w *writer) summary() {
 		}
 		for _, s := range analysis.Get[scaling.Answer](w.r).Answers.Slopes {
 			at := map[string]int{record.ModeDecode: 2, record.ModePrefill: 3}[s.Mode]
-			if s.Backend != k.Backend || s.BatchSize != k.BatchSize || at == 0 || s.Slope == nil || s.CI == nil {
+			if s.Series != c.Series || at == 0 || s.Slope == nil || s.CI == nil {
 				continue
 			}
 			row[at] = s.Short()
 		}
 		for _, t := range analysis.Get[tails.Answer](w.r).Answers.Tails {
-			if t.Backend == k.Backend && t.BatchSize == k.BatchSize {
+			if t.Series == c.Series {
 				row[4] = doc.Text(strings.ReplaceAll(orUnknown(t.Verdict), "_", " "))
 			}
 		}
 		for _, f := range analysis.Get[firstchange.Answer](w.r).Answers.Feasibility {
-			if f.Backend == k.Backend && f.BatchSize == k.BatchSize && f.Verdict != "unknown" {
+			if f.Series == c.Series && f.Verdict != "unknown" {
 				row[5] = fmt.Sprintf("%d of %s", f.ModelsFailed+f.ModelsWaived, doc.Count(f.ModelsOK+f.ModelsFailed+f.ModelsWaived, "model", "models"))
 			}
 		}

@@ -177,10 +177,10 @@ func (w *writer) plan() string {
 }
 
 func (w *writer) answerLength() string {
-	if mixed := w.lengthsText(); mixed != "" {
+	if mixed := prose.MixedLengths(w.set); mixed != "" {
 		return mixed + ", by scenario"
 	}
-	if lengths := w.answerLengths(); len(lengths) == 1 {
+	if lengths := w.set.AnswerLengths(); len(lengths) == 1 {
 		return fmt.Sprintf("%d tokens", lengths[0])
 	}
 	if n := w.r.Manifest.Int("gen_tokens"); n != nil {
@@ -371,7 +371,7 @@ func (w *writer) limits() {
 	}
 	batches := []string{}
 	architectures, types, synthetic, total := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, k := range w.keys() {
+	for _, k := range prose.Measured(w.set) {
 		if b := strconv.Itoa(max(1, k.BatchSize)); !slices.Contains(batches, b) {
 			batches = append(batches, b)
 		}

@@ -17,12 +17,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
-	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/scaling"
 	"llmscale/internal/durable"
 )
@@ -64,6 +63,7 @@ func Write(runDir string, r *analysis.Result, figs []figure.Drawn) (Paths, error
 // writer composes the document of one Result.
 type writer struct {
 	r    *analysis.Result
+	set  *cells.Set
 	figs []figure.Drawn
 	doc  *doc.Document
 
@@ -77,14 +77,13 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	if name := doc.Clean(r.RunName + " " + r.RunID); name != "" {
 		title += ": " + name
 	}
-	w := &writer{r: r, figs: figs, doc: &doc.Document{Title: title}, placed: map[string]bool{}}
+	w := &writer{r: r, set: r.Set, figs: figs, doc: &doc.Document{Title: title}, placed: map[string]bool{}}
 	for _, a := range r.Asked {
 		w.found = append(w.found, a.Sections()...)
 	}
 	w.answer()
-	w.overviewFigures()
-	w.models()
-	w.asked("Settings compared", "Weight types", "Ceilings")
+	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(scaling.KindOverview)}}, figs)
+	w.asked("Models", "Settings compared", "Weight types", "Ceilings")
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
 	w.asked("Scaling fits", "Tails")
@@ -92,13 +91,13 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.asked("Fixed cost and growth", "From size to size", "Warm-up", "Host clock against device clock")
 	w.asked("Cross-check with Ollama", "Ollama", "What the models said")
 	last := []string{"What failed or did not fit", "Calls that do not count"}
-	w.others(last)
+	w.others(append(last, "All cells"))
 	w.asked(last...)
 	w.warnings()
 	w.limits()
 	w.facts()
 	w.repeat()
-	w.cells()
+	w.asked("All cells")
 	return w.doc
 }
 
@@ -121,54 +120,4 @@ func (w *writer) others(but []string) {
 			w.doc.AddSection(s, w.figs)
 		}
 	}
-}
-
-// figures adds the figures of a kind and reports whether there were any.
-func (w *writer) figures(kind string) bool {
-	any := false
-	for _, f := range w.figs {
-		if f.Kind == kind {
-			w.doc.Add(doc.Picture{Drawn: f})
-			any = true
-		}
-	}
-	return any
-}
-
-func (w *writer) overviewFigures() {
-	for _, f := range w.figs {
-		if f.Kind == scaling.KindOverview {
-			w.doc.Section("At a glance")
-			w.figures(scaling.KindOverview)
-			return
-		}
-	}
-}
-
-// axis is the fits' x axis in words, without its unit.
-func (w *writer) axis() string {
-	label := w.r.Axis.Label
-	if label == "" {
-		label = "total parameters"
-	}
-	if i := strings.Index(label, " ("); i > 0 {
-		label = label[:i]
-	}
-	return doc.Text(label)
-}
-
-// series names a backend at a batch size.
-func series(backend string, batch int) string { return prose.Of(backend, batch).String() }
-
-// keys lists what was measured, in the order of the aggregates.
-func (w *writer) keys() []prose.Series {
-	var out []prose.Series
-	seen := map[prose.Series]bool{}
-	for _, a := range w.r.Aggregates {
-		if k := (prose.Of(a.Backend, a.BatchSize)); !seen[k] {
-			seen[k] = true
-			out = append(out, k)
-		}
-	}
-	return out
 }

@@ -257,8 +257,18 @@ func TestAllFailed(t *testing.T) {
 	}
 }
 
+// empty is the analysis of a run without records.
+func empty(t *testing.T, run runs.Run) *analysis.Result {
+	t.Helper()
+	r, err := analysis.Analyze(&run, cells.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func TestNoCells(t *testing.T) {
-	md, _ := write(t, &analysis.Result{RunName: "empty"})
+	md, _ := write(t, empty(t, runs.Run{}))
 	for _, want := range []string{"**Unknown.** The run has no record", "no manifest", "a machine that the manifest does not name", "The command is unknown"} {
 		if !strings.Contains(md, want) {
 			t.Errorf("no cells: the report does not say %q", want)
@@ -409,7 +419,7 @@ func TestRepeat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		md, _ := write(t, &analysis.Result{Harness: runs.HarnessLLMScale, Manifest: m})
+		md, _ := write(t, empty(t, runs.Run{Harness: runs.HarnessLLMScale, Manifest: m}))
 		_, section, _ := strings.Cut(md, "## Run it again")
 		if want := "git checkout " + c.commit + "\n" + c.build + "\nbin/llmscale run\n"; !strings.Contains(section, want) || !strings.Contains(section, c.says) {
 			t.Errorf("%s: %s", c.name, section)

@@ -42,6 +42,16 @@ func Measured(c *cells.Set) []Series {
 	return out
 }
 
+// MixedLengths says which lengths the answers have that means over scenarios join; ""
+// where they have one.
+func MixedLengths(c *cells.Set) string {
+	lengths := c.AnswerLengths()
+	if len(lengths) < 2 {
+		return ""
+	}
+	return doc.Join(stats.Map(lengths, strconv.Itoa)) + " tokens"
+}
+
 // Backends is the one name, or how many there are.
 func Backends(names []string) string {
 	if len(names) == 1 {

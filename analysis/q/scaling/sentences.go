@@ -56,7 +56,7 @@ func (a *Answer) Sentences() []string {
 			f.Add(k, fmt.Sprintf("How %s "+grows+" with %s is **unknown** on this machine: %s", doc.Join(modes[cause]), prose.Some, a.axis.Short(), cause))
 		}
 	}
-	return append(known, f.List()...)
+	return slices.Concat(known, f.List(), a.fixedCostSentences())
 }
 
 func noSlope(s SlopeAnswer) bool {

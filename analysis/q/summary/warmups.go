@@ -48,12 +48,17 @@ func (a *asker) warmupRatios() {
 // Sentences has none: the summary is what the others speak of.
 func (a *Answer) Sentences() []string { return nil }
 
-// Sections compare the first calls with the steady state.
+// Sections are the models at a glance, the first calls against the steady state, and
+// every cell.
 func (a *Answer) Sections() []doc.Section {
-	if len(a.Warmups) == 0 {
-		return nil
-	}
+	return []doc.Section{a.models(), a.warmup(), a.allCells()}
+}
+
+func (a *Answer) warmup() doc.Section {
 	sec := doc.Section{Title: "Warm-up"}
+	if len(a.Warmups) == 0 {
+		return sec
+	}
 	sec.Say("Warm-up calls against the steady state of the same cell, in medians. Warm-ups are recorded and left out of everything else%s.", map[bool]string{true: ", except that this analysis was asked to include them"}[a.includesWarmups])
 	t := doc.Table{Head: []string{"<mode", "<backend", "cells", "median ratio", "largest ratio", "<where"}}
 	for _, r := range a.WarmupRatios {
@@ -70,5 +75,5 @@ func (a *Answer) Sections() []doc.Section {
 			fmt.Sprint(u.WarmupN), doc.NumberOf(u.WarmupMS), doc.NumberOf(u.MeasuredMS), doc.Fixed(u.Ratio, 2)})
 	}
 	sec.Fold(fmt.Sprintf("Each cell (%d)", len(all.Rows)), all)
-	return []doc.Section{sec}
+	return sec
 }
