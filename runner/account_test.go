@@ -10,6 +10,7 @@ import (
 	"llmscale/gguf/gguftest"
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/workertest"
@@ -26,8 +27,8 @@ func TestExpectOfAFile(t *testing.T) {
 	}
 	expected := func(path string) protocol.Expect {
 		t.Helper()
-		m := Model{File: path}
-		if err := m.describe(); err != nil {
+		m := modelfile.Model{File: path}
+		if err := m.Describe(); err != nil {
 			t.Fatal(err)
 		}
 		return m.Expect

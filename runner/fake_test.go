@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
@@ -73,7 +74,7 @@ models:
 `
 
 // testModels is shared by all tests of the process: the files are the same.
-func testModels() *Models { return &Models{Dir: os.Getenv(envModels)} }
+func testModels() *modelfile.Folder { return &modelfile.Folder{Dir: os.Getenv(envModels)} }
 
 func testPlan(t testing.TB, text string) *Plan {
 	t.Helper()
@@ -85,12 +86,12 @@ func testPlan(t testing.TB, text string) *Plan {
 }
 
 // newPlan is the plan of a machine of two cores, with any programs that were asked.
-func newPlan(cfg *config.Config, models *Models, programs *worker.Programs) (*Plan, error) {
+func newPlan(cfg *config.Config, models *modelfile.Folder, programs *worker.Programs) (*Plan, error) {
 	return planWithout(cfg, models, programs, nil)
 }
 
 // planWithout is that where some devices are missing, for these reasons.
-func planWithout(cfg *config.Config, models *Models, programs *worker.Programs, noDevice map[string]error) (*Plan, error) {
+func planWithout(cfg *config.Config, models *modelfile.Folder, programs *worker.Programs, noDevice map[string]error) (*Plan, error) {
 	facts, err := Look(context.Background(), cfg, models, programs)
 	if err != nil {
 		return nil, err

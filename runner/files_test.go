@@ -14,6 +14,7 @@ import (
 	"llmscale/gguf/gguftest"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
@@ -28,7 +29,7 @@ func ownFile(t *testing.T, path string, layers int64) {
 }
 
 // ownPlan plans a sweep of the model at path and of one that this program makes, but does not prepare it.
-func ownPlan(t *testing.T, path string) (*Plan, *Models) {
+func ownPlan(t *testing.T, path string) (*Plan, *modelfile.Folder) {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), fmt.Appendf(nil, `run_name: test
 gen_tokens: 1
@@ -309,7 +310,7 @@ func TestMadeFileThatIsAnother(t *testing.T) {
 	ms := testModels()
 	m := j.Model
 	m.Desc.NLayer++
-	if err := ms.prepare(&m); err == nil || !strings.Contains(err.Error(), "is not the model that was planned") {
+	if err := ms.Prepare(&m); err == nil || !strings.Contains(err.Error(), "is not the model that was planned") {
 		t.Errorf("%v", err)
 	}
 }

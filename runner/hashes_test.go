@@ -15,6 +15,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 	"llmscale/runner/files"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/worker"
 )
 
@@ -33,9 +34,9 @@ func sha(t *testing.T, paths ...string) string {
 }
 
 // hearing is Models in a folder that note what they do to files, once each.
-func hearing(dir string) (*Models, *[]string) {
+func hearing(dir string) (*modelfile.Folder, *[]string) {
 	did := &[]string{}
-	return &Models{Dir: dir, Progress: func(what string, done, total int64) {
+	return &modelfile.Folder{Dir: dir, Progress: func(what string, done, total int64) {
 		if n := len(*did); n == 0 || (*did)[n-1] != what {
 			*did = append(*did, what)
 		}
@@ -51,7 +52,7 @@ func age(t *testing.T) {
 	time.Sleep(files.Settled + 100*time.Millisecond)
 }
 
-func prepared(t *testing.T, ms *Models) *Plan {
+func prepared(t *testing.T, ms *modelfile.Folder) *Plan {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), []byte(testConfig))
 	if err != nil {
@@ -76,7 +77,7 @@ func prepared(t *testing.T, ms *Models) *Plan {
 // of one that was changed in between the later one hashes what is there.
 func TestHashedWhileWritten(t *testing.T) {
 	dir := t.TempDir()
-	does := func(ms *Models, did *[]string, want string, but string) *Plan {
+	does := func(ms *modelfile.Folder, did *[]string, want string, but string) *Plan {
 		t.Helper()
 		*did = nil
 		p := prepared(t, ms)
@@ -120,7 +121,7 @@ func TestKeptHashes(t *testing.T) {
 	look := func(what, want string) {
 		t.Helper()
 		ms, did := hearing(dir)
-		h, err := ms.hash(paths)
+		h, err := ms.Hash(paths)
 		if err != nil || h.SHA256 != sha(t, paths...) {
 			t.Fatalf("%s: %+v, %v", what, h, err)
 		}
@@ -128,7 +129,7 @@ func TestKeptHashes(t *testing.T) {
 			t.Errorf("%s: %q, want %s", what, *did, want)
 		}
 	}
-	kept := filepath.Join(dir, hashesFile)
+	kept := filepath.Join(dir, modelfile.HashesFile)
 	look("just written", "hashing")
 	if _, err := os.Stat(kept); err == nil {
 		t.Error("the hash of a file that may still change within a tick was kept")
@@ -154,13 +155,13 @@ func TestKeptHashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	ms, _ := hearing(dir)
-	if _, err := ms.hash(paths); err == nil {
+	if _, err := ms.Hash(paths); err == nil {
 		t.Error("a file that is gone has a hash")
 	}
-	if _, err := ms.hash(paths[:1]); err != nil {
+	if _, err := ms.Hash(paths[:1]); err != nil {
 		t.Fatal(err)
 	}
-	if left := ms.kept(); len(left) != 1 || len(left[0].Files) != 1 {
+	if left := ms.Kept(); len(left) != 1 || len(left[0].Files) != 1 {
 		t.Errorf("kept %+v, want the file that is there", left)
 	}
 }
@@ -173,8 +174,8 @@ func TestUnsureHash(t *testing.T) {
 		t.Fatal(err)
 	}
 	ms, did := hearing(dir)
-	ms.wrote(path, gguf.Written{})
-	if h, err := ms.hash([]string{path}); err != nil || h.SHA256 != sha(t, path) || len(*did) != 1 {
+	ms.Wrote(path, gguf.Written{})
+	if h, err := ms.Hash([]string{path}); err != nil || h.SHA256 != sha(t, path) || len(*did) != 1 {
 		t.Errorf("%+v, %v, %q", h, err, *did)
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 	"llmscale/gguf/ledger"
 	"llmscale/internal/paths"
-	"llmscale/runner/files"
 	"llmscale/runner/record"
 )
 
@@ -36,7 +35,7 @@ func modelFiles(p *Plan, earlier hashes) []ModelFile {
 		at := slices.IndexFunc(out, func(f ModelFile) bool { return f.Paths[0] == m.File })
 		if at < 0 {
 			at = len(out)
-			out = append(out, ModelFile{Model: m.Name, Source: m.Source, File: m.Label, Paths: m.paths(), Description: m.Desc})
+			out = append(out, ModelFile{Model: m.Name, Source: m.Source, File: m.Label, Paths: m.Paths(), Description: m.Desc})
 		}
 		f := &out[at]
 		f.Pairs = append(f.Pairs, j.Pair())
@@ -48,11 +47,6 @@ func modelFiles(p *Plan, earlier hashes) []ModelFile {
 	}
 	slices.SortFunc(out, func(a, b ModelFile) int { return strings.Compare(a.File, b.File) })
 	return out
-}
-
-// paths are those of all the model's files, of which the first may be one that is still to be made.
-func (m *Model) paths() []string {
-	return append([]string{m.File}, files.Paths(m.Files[min(1, len(m.Files)):])...)
 }
 
 // hashes are the SHA-256 of the files that earlier sessions loaded, by Job.Pair.

@@ -12,6 +12,7 @@ import (
 
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
@@ -30,7 +31,7 @@ func seededFile(t *testing.T, path string, seed uint64) {
 }
 
 // planIn plans a config that lies in dir.
-func planIn(t *testing.T, dir, text string, models *Models) *Plan {
+func planIn(t *testing.T, dir, text string, models *modelfile.Folder) *Plan {
 	t.Helper()
 	cfg, err := config.ParseAt("c.yaml", dir, []byte(text))
 	if err != nil {
@@ -65,8 +66,8 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 	}
 	prepared := func(dir string) *Plan {
 		t.Helper()
-		p := planIn(t, filepath.Join(root, dir), text, &Models{})
-		if err := p.Prepare(t.Context(), &Models{}); err != nil {
+		p := planIn(t, filepath.Join(root, dir), text, &modelfile.Folder{})
+		if err := p.Prepare(t.Context(), &modelfile.Folder{}); err != nil {
 			t.Fatal(err)
 		}
 		return p
@@ -168,16 +169,16 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:gpt2-1m"
 // was kept from removing, and nothing that was there before the run or is not its own.
 func TestDiscardOnResume(t *testing.T) {
 	root := t.TempDir()
-	var models *Models
+	var models *modelfile.Folder
 	plan := func() *Plan { // in a new process
-		models = &Models{Dir: filepath.Join(root, "models [x] ä")}
+		models = &modelfile.Folder{Dir: filepath.Join(root, "models [x] ä")}
 		p := planIn(t, root, transientConfig, models)
 		p.groupByFile()
 		return p
 	}
 	p := plan()
 	before := p.Jobs[3].Model
-	if err := models.prepare(&before); err != nil {
+	if err := models.Prepare(&before); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
@@ -188,7 +189,7 @@ func TestDiscardOnResume(t *testing.T) {
 	}
 	list := func() map[string]string {
 		left := listing(t, models.Dir)
-		delete(left, filepath.Join(models.Dir, hashesFile)) // of what was there before
+		delete(left, filepath.Join(models.Dir, modelfile.HashesFile)) // of what was there before
 		return left
 	}
 	if left := list(); len(left) != 1 || left[before.File] == "" {
@@ -232,7 +233,7 @@ func TestDiscardOnResume(t *testing.T) {
 // empty another folder.
 func TestDiscardFolderIsTheRunsOwn(t *testing.T) {
 	for _, name := range []string{"", ".", "..", "../x", "discard-", "discard-0123456789ab/.."} {
-		models := &Models{Dir: t.TempDir()}
+		models := &modelfile.Folder{Dir: t.TempDir()}
 		p := planIn(t, models.Dir, transientConfig, models)
 		kept := p.Jobs[0].Model.File
 		if err := os.WriteFile(kept, []byte("mine"), 0o666); err != nil {
@@ -264,13 +265,13 @@ backends: [{name: a, threads: 1}]
 models: [{name: m, source: own.gguf}]
 `
 	ctx, stop := context.WithCancel(t.Context())
-	r, dir := newRun(t, planIn(t, root, text, &Models{}), workertest.Command(t, ""))
-	r.Transient, r.Progress = &Models{}, &stopAfter{n: 1, stop: stop}
+	r, dir := newRun(t, planIn(t, root, text, &modelfile.Folder{}), workertest.Command(t, ""))
+	r.Transient, r.Progress = &modelfile.Folder{}, &stopAfter{n: 1, stop: stop}
 	finishUntil(t, ctx, r)
 
 	seededFile(t, file, 2)
-	later := resumeRun(t, planIn(t, root, text, &Models{}), dir, workertest.Command(t, ""))
-	later.Transient = &Models{}
+	later := resumeRun(t, planIn(t, root, text, &modelfile.Folder{}), dir, workertest.Command(t, ""))
+	later.Transient = &modelfile.Folder{}
 	if sum := finish(t, later); sum.ByStatus[record.StatusError] != 1 {
 		t.Errorf("%+v", sum)
 	}
@@ -280,8 +281,8 @@ models: [{name: m, source: own.gguf}]
 	}
 
 	seededFile(t, file, 1)
-	third := resumeRun(t, planIn(t, root, text, &Models{}), dir, workertest.Command(t, ""))
-	third.Transient = &Models{}
+	third := resumeRun(t, planIn(t, root, text, &modelfile.Folder{}), dir, workertest.Command(t, ""))
+	third.Transient = &modelfile.Folder{}
 	if sum := finish(t, third); sum.ByStatus[record.StatusOK] != 1 {
 		t.Errorf("with its content back: %+v", sum)
 	}
@@ -301,9 +302,9 @@ func TestFilesAreAbsolute(t *testing.T) {
 scenarios: [{name: s, prompt_tokens: 4}]
 backends: [{name: a, threads: 1}]
 models: [{name: o, source: "ollama:mine"}, {name: f, source: "gguf:-own.gguf"}]
-`, &Models{})
+`, &modelfile.Folder{})
 	for _, j := range p.Jobs {
-		for _, path := range append(j.Model.paths(), j.Load.ModelFile, j.Model.Files[0].Path) {
+		for _, path := range append(j.Model.Paths(), j.Load.ModelFile, j.Model.Files[0].Path) {
 			if rel, err := filepath.Rel(root, path); !filepath.IsAbs(path) || err != nil || !filepath.IsLocal(rel) {
 				t.Errorf("%s: %s (%v)", j.Model.Name, path, err)
 			}

@@ -19,6 +19,7 @@ import (
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
@@ -47,15 +48,15 @@ type Overrides struct {
 
 // Apply changes the config. Ladders have become their rungs before models are
 // chosen from it.
-func (o Overrides) Apply(cfg *config.Config, models *Models) error {
-	if err := expandLadders(cfg); err != nil {
+func (o Overrides) Apply(cfg *config.Config, models *modelfile.Folder) error {
+	if err := modelfile.ExpandLadders(cfg); err != nil {
 		return err
 	}
 	if err := cfg.Filter(o.Models, o.Backends, o.Scenarios); err != nil {
 		return err
 	}
 	if o.MaxParams != nil {
-		if err := models.leaveOutLarger(cfg, *o.MaxParams, o.Models); err != nil {
+		if err := models.LeaveOutLarger(cfg, *o.MaxParams, o.Models); err != nil {
 			return err
 		}
 	}
@@ -208,7 +209,7 @@ func (m *Manifest) modelsDir(dir string) (string, error) {
 }
 
 // config reads the config of the run in dir as it ran: the copy of the file, with the same paths and overrides.
-func (m *Manifest) config(dir string, models *Models) (*config.Config, error) {
+func (m *Manifest) config(dir string, models *modelfile.Folder) (*config.Config, error) {
 	var o Overrides
 	if err := json.Unmarshal([]byte(cmp.Or(string(m.raw["overrides"]), "null")), &o); err != nil { // not as if there were none
 		return nil, fmt.Errorf("runner: %s: overrides: %w", filepath.Join(dir, ManifestFile), err)

@@ -16,6 +16,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/files"
 	"llmscale/runner/machine"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
@@ -34,7 +35,7 @@ type Plan struct {
 
 // Job is one model under one backend, with all scenarios.
 type Job struct {
-	Model   Model
+	Model   modelfile.Model
 	Backend config.Backend
 	Load    protocol.LoadSpec
 	Program *worker.Program // whose process the worker is; nil: this one's
@@ -81,13 +82,13 @@ type Facts struct {
 
 	NoDevice map[string]error // by device: why this program cannot use it here; what servers and other programs can, they tell
 
-	models   []Model // of the config's pairs, in their order
+	models   []modelfile.Model // of the config's pairs, in their order
 	programs *worker.Programs
 }
 
 // Look finds the facts: it describes the config's models, and starts the programs that backends name to ask what they are.
 // Nothing is written. The error is interrupt.Err if ctx ended meanwhile.
-func Look(ctx context.Context, cfg *config.Config, models *Models, programs *worker.Programs) (Facts, error) {
+func Look(ctx context.Context, cfg *config.Config, models *modelfile.Folder, programs *worker.Programs) (Facts, error) {
 	if err := cfg.CheckCells(); err != nil {
 		return Facts{}, err
 	}
@@ -97,7 +98,7 @@ func Look(ctx context.Context, cfg *config.Config, models *Models, programs *wor
 	_, threads := machine.Cores()
 	cpus := machine.AllowedCPUs()
 	f := Facts{FreeBytes: machine.AvailableMemory(), Threads: threads, CPUs: cpus, Cores: machine.OnePerCore(cpus), programs: programs}
-	var described []Model
+	var described []modelfile.Model
 	err := interrupt.Await(ctx, func() error {
 		for _, pair := range cfg.Pairs() {
 			m, err := models.Resolve(pair.Model, pair.Backend)
@@ -171,7 +172,7 @@ func (p *Plan) makeBlocks() {
 }
 
 // checkPaths refuses files that a worker could not be told of.
-func checkPaths(m Model) error {
+func checkPaths(m modelfile.Model) error {
 	for _, path := range append([]string{m.File, m.Path}, files.Paths(m.Files)...) {
 		if err := text.CheckPath("model "+m.Name, path); err != nil {
 			return fmt.Errorf("runner: %w", err)
@@ -180,7 +181,7 @@ func checkPaths(m Model) error {
 	return nil
 }
 
-func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Facts, build protocol.Build) (Job, error) {
+func newJob(cfg *config.Config, m modelfile.Model, b config.Backend, longest int, facts Facts, build protocol.Build) (Job, error) {
 	if b.Threads == 0 {
 		b.Threads = threadsFor(b, facts.Threads)
 	}
@@ -252,7 +253,7 @@ func newJob(cfg *config.Config, m Model, b config.Backend, longest int, facts Fa
 
 // refusedJob is one of a model that cannot be measured: its cells go on record with the reason, and the others are
 // measured.
-func refusedJob(m Model, b config.Backend, why string) Job {
+func refusedJob(m modelfile.Model, b config.Backend, why string) Job {
 	return Job{Model: m, Backend: b, Refused: protocol.Refused(m.File, why), Load: protocol.LoadSpec{Kind: b.Kind, ModelFile: m.File, Device: b.Device}}
 }
 
@@ -302,26 +303,43 @@ func (j *Job) tried() bool { return j.Fits && j.Waived == "" && j.Refused == nil
 // Prepare writes the plan's models that are not there yet and hashes them all,
 // except those that will not be loaded. One whose files were changed or are gone by
 // now is refused, and costs its own cells. The end of ctx ends the wait for it, and should end the process.
-func (p *Plan) Prepare(ctx context.Context, models *Models) error {
+func (p *Plan) Prepare(ctx context.Context, models *modelfile.Folder) error {
 	err := interrupt.Await(ctx, func() error { return p.prepare(models) })
 	if errors.Is(err, interrupt.Err) {
-		err = errors.Join(fmt.Errorf("%w before the first measurement; models that were finished are kept, and the same command goes on", err), RemoveUnfinished(models.Dir))
+		err = errors.Join(fmt.Errorf("%w before the first measurement; models that were finished are kept, and the same command goes on", err), modelfile.RemoveUnfinished(models.Dir))
 	}
 	return err
 }
 
-func (p *Plan) prepare(models *Models) error {
-	if err := models.checkDisk(p.Jobs, false); err != nil {
+func (p *Plan) prepare(models *modelfile.Folder) error {
+	if err := models.CheckDisk(p.models(), false); err != nil {
 		return err
 	}
 	for i := range p.Jobs {
 		if j := &p.Jobs[i]; j.tried() {
-			if err := models.ready(j); err != nil && !errors.As(err, &j.Refused) {
+			if err := j.prepare(models); err != nil && !errors.As(err, &j.Refused) {
 				return fmt.Errorf("model %s: %w", j.Model.Name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// models are those that will be loaded.
+func (p *Plan) models() (out []*modelfile.Model) {
+	for i := range p.Jobs {
+		if j := &p.Jobs[i]; j.tried() {
+			out = append(out, &j.Model)
+		}
+	}
+	return out
+}
+
+// prepare makes the job's model and says what its load must find.
+func (j *Job) prepare(models *modelfile.Folder) error {
+	err := models.Prepare(&j.Model)
+	j.Load.Files, j.Load.Expect = j.Model.Files, j.Model.Expect
+	return err
 }
 
 // longestSequence bounds depth, prompt and generated tokens of any scenario: a byte-level

@@ -13,6 +13,7 @@ import (
 
 	"llmscale/gguf/gguftest"
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
@@ -106,7 +107,7 @@ func TestServedTransientModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	models := &Models{Dir: t.TempDir()}
+	models := &modelfile.Folder{Dir: t.TempDir()}
 	p, err := newPlan(cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)

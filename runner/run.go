@@ -20,6 +20,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
@@ -41,7 +42,7 @@ type Run struct {
 	// measured, and removes it when nothing more of the plan needs it, so that a
 	// sweep needs the disk of its largest model and not of all. Otherwise the plan
 	// has been prepared.
-	Transient *Models
+	Transient *modelfile.Folder
 
 	// Serve makes a server ready to measure a job of kind ollama, nil: there is no way to.
 	Serve Serve
@@ -168,7 +169,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 	if r.Transient != nil {
 		r.beginTransient()
 		defer r.emptyOwnDir()
-		if err := r.Transient.checkDisk(r.Plan.Jobs, true); err != nil {
+		if err := r.Transient.CheckDisk(r.Plan.models(), true); err != nil {
 			return Summary{}, err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/worker"
 )
 
@@ -28,7 +29,7 @@ func TestDTypesAreThoseOfSynth(t *testing.T) {
 }
 
 // resolve plans the models, given as YAML, under a backend for each dtype.
-func resolve(t *testing.T, o Overrides, models string) (*Plan, *Models, error) {
+func resolve(t *testing.T, o Overrides, models string) (*Plan, *modelfile.Folder, error) {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "c.yaml"), []byte(`
 scenarios: [{name: s, prompt_tokens: 4}, {name: long, prompt_tokens: 4, gen_tokens: 300}]
@@ -38,7 +39,7 @@ models: [`+models+"]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ms := &Models{Dir: t.TempDir()}
+	ms := &modelfile.Folder{Dir: t.TempDir()}
 	t.Cleanup(func() { ms.Close() })
 	if err := o.Apply(cfg, ms); err != nil {
 		return nil, nil, err
@@ -222,8 +223,8 @@ func TestModelInParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	paths := gguftest.SplitEvenly(t, path, dir, 3)
-	var ms Models
-	resolve := func(path string) Model {
+	var ms modelfile.Folder
+	resolve := func(path string) modelfile.Model {
 		t.Helper()
 		m, err := ms.Resolve(config.Model{Name: "m", Source: path, Kind: config.KindGGUF, Path: path}, config.Backend{})
 		if err != nil {

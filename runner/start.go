@@ -14,6 +14,7 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/worker"
 )
@@ -60,7 +61,7 @@ func inputError(err error) error {
 // Start plans a new run, takes its folder, makes its models and its manifest. What is left is Execute. The error is an
 // *InputError, interrupt.Err wrapped in words, Planned's, or one of making the models.
 func Start(ctx context.Context, s Sweep, h Host) (_ *Run, err error) {
-	models := &Models{Dir: s.ModelsDir, Progress: h.Files}
+	models := &modelfile.Folder{Dir: s.ModelsDir, Progress: h.Files}
 	if err := s.Overrides.Apply(s.Config, models); err != nil {
 		return nil, inputError(err)
 	}
@@ -98,7 +99,7 @@ func Resume(ctx context.Context, dir string, h Host) (_ *Run, err error) {
 	if err != nil {
 		return nil, inputError(err)
 	}
-	models := &Models{Progress: h.Files}
+	models := &modelfile.Folder{Progress: h.Files}
 	if models.Dir, err = m.modelsDir(dir); err != nil {
 		return nil, inputError(err)
 	}
@@ -140,7 +141,7 @@ func Resume(ctx context.Context, dir string, h Host) (_ *Run, err error) {
 }
 
 // plan makes the plan of a session. Nothing is written.
-func (h *Host) plan(ctx context.Context, cfg *config.Config, models *Models, dir string, discard bool) (*Run, error) {
+func (h *Host) plan(ctx context.Context, cfg *config.Config, models *modelfile.Folder, dir string, discard bool) (*Run, error) {
 	for what, path := range map[string]string{"the config": cfg.File(), "the run's folder": dir, "the folder of models": models.Dir} {
 		whole, err := filepath.Abs(path) // of the current folder too
 		if err == nil {
@@ -183,7 +184,7 @@ func (h *Host) plan(ctx context.Context, cfg *config.Config, models *Models, dir
 }
 
 // prepare makes the models of a session that keeps them.
-func (r *Run) prepare(ctx context.Context, models *Models) error {
+func (r *Run) prepare(ctx context.Context, models *modelfile.Folder) error {
 	if r.Transient != nil {
 		return nil
 	}

@@ -66,7 +66,7 @@ func (r *Run) emptyOwnDir() {
 func (r *Run) isPlanned(name string) bool {
 	for i := range r.Plan.Jobs {
 		m := &r.Plan.Jobs[i].Model
-		if base := filepath.Base(m.File); m.maker != nil && (name == base || durable.IsUnfinished(name, base)) {
+		if base := filepath.Base(m.File); m.Ours() && (name == base || durable.IsUnfinished(name, base)) {
 			return true
 		}
 	}
@@ -82,7 +82,7 @@ func (r *Run) writeModel(ctx context.Context, j *Job, held *cleanup) error {
 	}
 	m := &j.Model
 	r.show(Status{Cell: j.Pair(), Phase: PhaseWrite})
-	if m.maker != nil && filepath.Dir(m.File) != r.ownDir && !m.maker.made(m.File) {
+	if m.Missing() && filepath.Dir(m.File) != r.ownDir {
 		if err := os.MkdirAll(r.ownDir, 0o777); err != nil {
 			return err
 		}
@@ -93,13 +93,13 @@ func (r *Run) writeModel(ctx context.Context, j *Job, held *cleanup) error {
 			if r.needed(m.File) {
 				return nil
 			}
-			err := r.Transient.discard(m)
+			err := r.Transient.Discard(m)
 			r.place(m.File, filepath.Join(r.Transient.Dir, filepath.Base(m.File)))
 			return err
 		})
 	}
 	ready := *j // a copy: after an interrupt the writing goes on while the run's end reads the plan
-	switch err := interrupt.Await(ctx, func() error { return r.Transient.ready(&ready) }); {
+	switch err := interrupt.Await(ctx, func() error { return ready.prepare(r.Transient) }); {
 	case errors.Is(err, interrupt.Err):
 		return err
 	case err != nil:

@@ -11,6 +11,7 @@ import (
 
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
@@ -31,7 +32,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	if err != nil {
 		t.Fatal(err)
 	}
-	models := &Models{Dir: t.TempDir()}
+	models := &modelfile.Folder{Dir: t.TempDir()}
 	p, err := newPlan(cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +50,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		}
 	}
 	before := &p.Jobs[0].Model
-	if err := models.prepare(before); err != nil {
+	if err := models.Prepare(before); err != nil {
 		t.Fatal(err)
 	}
 	most := 0
@@ -64,8 +65,8 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 		t.Fatalf("%v", sum)
 	}
 	behind, _ := filepath.Glob(filepath.Join(models.Dir, "*"))
-	behind = slices.DeleteFunc(behind, func(path string) bool { return filepath.Base(path) == hashesFile })
-	if kept := models.kept(); len(kept) != 1 || kept[0].Files[0].Path != before.File {
+	behind = slices.DeleteFunc(behind, func(path string) bool { return filepath.Base(path) == modelfile.HashesFile })
+	if kept := models.Kept(); len(kept) != 1 || kept[0].Files[0].Path != before.File {
 		t.Errorf("hashes are kept of %+v, want of what stays", kept)
 	}
 	if len(behind) != 1 || behind[0] != before.File {
@@ -90,13 +91,13 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 // transient models, and all of others.
 func TestTransientModelsNeedTheLargest(t *testing.T) {
 	p := testPlan(t, testConfig)
-	models := &Models{Dir: t.TempDir()} // where none of them is
+	models := &modelfile.Folder{Dir: t.TempDir()} // where none of them is
 	for i := range p.Jobs {
 		p.Jobs[i].Model.File = filepath.Join(models.Dir, fmt.Sprint(i))
 		p.Jobs[i].Model.Desc.FileBytes = 1 << 60 / int64(len(p.Jobs))
 	}
 	for _, transient := range []bool{false, true} {
-		err := models.checkDisk(p.Jobs, transient)
+		err := models.CheckDisk(p.models(), transient)
 		want := text.Size(map[bool]int64{false: 1 << 60 / int64(len(p.Jobs)) * int64(len(p.Jobs)), true: 1 << 60 / int64(len(p.Jobs))}[transient])
 		if err == nil || !strings.Contains(err.Error(), "take "+want) {
 			t.Errorf("transient %v: %v, want %s", transient, err, want)
@@ -111,7 +112,7 @@ func TestWaivedJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	models := &Models{Dir: t.TempDir()}
+	models := &modelfile.Folder{Dir: t.TempDir()}
 	p, err := newPlan(cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"llmscale/native/backend"
 	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/worker"
 )
@@ -113,7 +114,7 @@ func profileAction(c *cli.Context) error {
 	}
 	progress := newProgress(c.App.ErrWriter)
 	defer progress.Close()
-	models := &runner.Models{Dir: c.String("models-dir"), Progress: progress.File}
+	models := &modelfile.Folder{Dir: c.String("models-dir"), Progress: progress.File}
 	plan, err := profilePlan(c, source, models)
 	if err != nil {
 		return usage(err)
@@ -189,7 +190,7 @@ var profileFlags = map[string]string{
 
 // profilePlan is the plan of a config with one cell, made of the flags: a profile is of the work that a sweep with the
 // same options times, and is checked as one.
-func profilePlan(c *cli.Context, source string, models *runner.Models) (*runner.Plan, error) {
+func profilePlan(c *cli.Context, source string, models *modelfile.Folder) (*runner.Plan, error) {
 	b := map[string]any{
 		"name": "profile", "kind": config.KindNative, "device": c.String("device"), "dtype": c.String("dtype"), "flash_attn": c.String("flash-attn"),
 		"kv_type": c.String("kv-type"),

@@ -20,6 +20,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/internal/paths"
 	"llmscale/runner"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/record"
 )
 
@@ -340,7 +341,7 @@ func writeSmallModels(t *testing.T) {
 	t.Helper()
 	for _, shape := range []string{"tiny-gpt2", "gpt2-1m"} {
 		for _, typ := range []string{"f32", "f16"} {
-			path := filepath.Join(sharedModels, fmt.Sprintf("%s-%s-seed%d.gguf", shape, typ, runner.WeightSeed))
+			path := filepath.Join(sharedModels, fmt.Sprintf("%s-%s-seed%d.gguf", shape, typ, modelfile.WeightSeed))
 			if _, err := os.Stat(path); err == nil {
 				continue
 			}

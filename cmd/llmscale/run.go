@@ -19,6 +19,7 @@ import (
 	"llmscale/native/backend"
 	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/ollama"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
@@ -151,7 +152,7 @@ func splitList(c *cli.Context, name string) []string {
 func writing(ctx context.Context, dir, interrupted string, write func() error) error {
 	err := interrupt.Await(ctx, write)
 	if errors.Is(err, interrupt.Err) {
-		return &exitError{exitInterrupted, errors.Join(errors.New(interrupted), runner.RemoveUnfinished(dir))}
+		return &exitError{exitInterrupted, errors.Join(errors.New(interrupted), modelfile.RemoveUnfinished(dir))}
 	}
 	return err
 }

@@ -12,7 +12,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/internal/output"
 	"llmscale/internal/text"
-	"llmscale/runner"
+	"llmscale/runner/modelfile"
 )
 
 // defaultType is the weight type of a model that is written, where no flag names one.
@@ -30,7 +30,7 @@ func synthCommand() *cli.Command {
 			&cli.StringFlag{Name: "o", Aliases: []string{"output"}, TakesFile: true, Usage: "`FILE` to write", DefaultText: "named after shape, type and seed"},
 			forceFlag(),
 			&cli.StringFlag{Name: "type", Usage: "weight `TYPE`: " + strings.Join(synth.Types(), ", "), DefaultText: defaultType + "; a twin has its original's"},
-			&cli.Uint64Flag{Name: "seed", Value: runner.WeightSeed, Usage: "of the weights"},
+			&cli.Uint64Flag{Name: "seed", Value: modelfile.WeightSeed, Usage: "of the weights"},
 			&cli.Int64Flag{Name: "vocab", Usage: "vocabulary of `N` tokens", DefaultText: fmt.Sprintf("the shape's own; of a ladder %d", synth.LadderVocab)},
 			&cli.Int64Flag{Name: "layers", Usage: "only `N` layers", DefaultText: "the shape's own"},
 			&cli.BoolFlag{Name: "list", Usage: "list the shapes"},
@@ -125,7 +125,7 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 	for i, m := range models {
 		paths[i] = c.String("o")
 		if paths[i] == "" || folder {
-			paths[i] = filepath.Join(paths[i], runner.SynthFileName(m, opt))
+			paths[i] = filepath.Join(paths[i], modelfile.SynthFileName(m, opt))
 		}
 		d, err := synth.Describe(m, opt)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
@@ -47,7 +48,7 @@ func planned(t *testing.T, path string) *runner.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	models := &runner.Models{Dir: t.TempDir()}
+	models := &modelfile.Folder{Dir: t.TempDir()}
 	facts, err := runner.Look(t.Context(), cfg, models, &runner.Programs{})
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-package runner
+package modelfile
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ type maker interface {
 // source finds out which file m stands for under backend b, and how it is made
 // if it is not there. It fills File, and for models that are to be made maker,
 // Desc and Positions.
-func (ms *Models) source(m *Model, b config.Backend) (err error) {
+func (ms *Folder) source(m *Model, b config.Backend) (err error) {
 	switch m.Kind {
 	case config.KindGGUF:
 		m.File, err = paths.Absolute(m.Path)
@@ -65,7 +65,7 @@ func shapeOf(m config.Model) (synth.Shape, error) {
 	return shape, err
 }
 
-func (ms *Models) synthesised(m *Model, model synth.Model, opt synth.Options) error {
+func (ms *Folder) synthesised(m *Model, model synth.Model, opt synth.Options) error {
 	f, err := synth.Preview(model, opt)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (s *synthMaker) make(path string, progress func(doneBytes, totalBytes int64
 
 // converted is for a Hugging Face folder, which is hashed to know whether it was
 // converted before.
-func (ms *Models) converted(m *Model, typ string) error {
+func (ms *Folder) converted(m *Model, typ string) error {
 	folder := ms.folders[m.Path]
 	if folder == nil {
 		var err error
@@ -142,9 +142,9 @@ func SynthFileName(m synth.Model, opt synth.Options) string {
 	return fmt.Sprintf("%s-seed%d.gguf", name, opt.Seed)
 }
 
-// expandLadders puts the rungs of a ladder in place of each model that is a
+// ExpandLadders puts the rungs of a ladder in place of each model that is a
 // whole one, named after it: "llama" becomes "llama-5m", "llama-9m", ...
-func expandLadders(cfg *config.Config) error {
+func ExpandLadders(cfg *config.Config) error {
 	return cfg.Expand(func(m config.Model) ([]config.Model, error) {
 		if m.Kind != config.KindLadder || strings.Contains(m.Preset, "/") {
 			return []config.Model{m}, nil
@@ -165,9 +165,9 @@ func expandLadders(cfg *config.Config) error {
 	})
 }
 
-// leaveOutLarger removes the models of more than max parameters. One that was
+// LeaveOutLarger removes the models of more than max parameters. One that was
 // chosen by name is an error instead.
-func (ms *Models) leaveOutLarger(cfg *config.Config, max int64, chosen []string) error {
+func (ms *Folder) LeaveOutLarger(cfg *config.Config, max int64, chosen []string) error {
 	err := cfg.Expand(func(m config.Model) ([]config.Model, error) {
 		for _, b := range cfg.Backends {
 			if !cfg.Runs(m, b) {

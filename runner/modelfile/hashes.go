@@ -1,4 +1,4 @@
-package runner
+package modelfile
 
 import (
 	"encoding/json"
@@ -14,8 +14,8 @@ import (
 	"llmscale/runner/files"
 )
 
-// hashesFile keeps hashes between runs, in the folder of models. It may be removed: then the files are hashed again.
-const hashesFile = ".hashes.json"
+// HashesFile keeps hashes between runs, in the folder of models. It may be removed: then the files are hashed again.
+const HashesFile = ".hashes.json"
 
 // keptHash is an entry of hashesFile.
 type keptHash struct {
@@ -23,10 +23,10 @@ type keptHash struct {
 	Files  []files.ID `json:"files"`
 }
 
-// hash returns the SHA-256 of the files' contents one after another, as `cat FILE... | sha256sum` does, and what was
+// Hash returns the SHA-256 of the files' contents one after another, as `cat FILE... | sha256sum` does, and what was
 // hashed. Files are hashed once, in this or an earlier run, while nothing about them changes; if something does in
 // this run, their content must be what it was. Either way the page cache has them afterwards.
-func (ms *Models) hash(paths []string) (files.Content, error) {
+func (ms *Folder) Hash(paths []string) (files.Content, error) {
 	key := hashKey(paths)
 	if h, known := ms.hashes[key]; known {
 		h, err := h.Now(ms.Progress)
@@ -52,14 +52,14 @@ func (ms *Models) hash(paths []string) (files.Content, error) {
 
 func hashKey(paths []string) string { return strings.Join(paths, "\x00") }
 
-// wrote takes over the hash of a file that was just made. One that will be removed again is not kept.
-func (ms *Models) wrote(path string, w gguf.Written) {
+// Wrote takes over the hash of a file that was just made. One that will be removed again is not kept.
+func (ms *Folder) Wrote(path string, w gguf.Written) {
 	if w.SHA256 != "" {
 		ms.remember(files.Content{SHA256: w.SHA256, Files: []files.ID{files.Identify(path, w.Info)}}, filepath.Dir(path) == ms.Dir)
 	}
 }
 
-func (ms *Models) remember(h files.Content, keep bool) {
+func (ms *Folder) remember(h files.Content, keep bool) {
 	if ms.hashes == nil {
 		ms.hashes = map[string]files.Content{}
 	}
@@ -70,8 +70,8 @@ func (ms *Models) remember(h files.Content, keep bool) {
 }
 
 // recall finds the hash that an earlier run has kept of files that are still the same.
-func (ms *Models) recall(paths []string) (files.Content, bool) {
-	for _, k := range ms.kept() {
+func (ms *Folder) recall(paths []string) (files.Content, bool) {
+	for _, k := range ms.Kept() {
 		if slices.Equal(files.Paths(k.Files), paths) && files.Check(k.Files) == nil {
 			return files.Content{SHA256: k.SHA256, Files: k.Files}, true
 		}
@@ -79,9 +79,9 @@ func (ms *Models) recall(paths []string) (files.Content, bool) {
 	return files.Content{}, false
 }
 
-// kept reads hashesFile. What cannot be read is hashed again.
-func (ms *Models) kept() []keptHash {
-	data, err := os.ReadFile(filepath.Join(ms.Dir, hashesFile))
+// Kept reads hashesFile. What cannot be read is hashed again.
+func (ms *Folder) Kept() []keptHash {
+	data, err := os.ReadFile(filepath.Join(ms.Dir, HashesFile))
 	var out []keptHash
 	if err != nil || json.Unmarshal(data, &out) != nil {
 		return nil
@@ -91,9 +91,9 @@ func (ms *Models) kept() []keptHash {
 
 // keep writes the hash beside those of other files that are still there. Two programs that do so at once lose an
 // entry, and a folder that cannot be written keeps none: both cost the time of hashing.
-func (ms *Models) keep(h files.Content) {
+func (ms *Folder) keep(h files.Content) {
 	key := hashKey(files.Paths(h.Files))
-	all := slices.DeleteFunc(ms.kept(), func(k keptHash) bool {
+	all := slices.DeleteFunc(ms.Kept(), func(k keptHash) bool {
 		return hashKey(files.Paths(k.Files)) == key || files.Check(k.Files) != nil
 	})
 	data, err := json.MarshalIndent(append(all, keptHash{h.SHA256, h.Files}), "", " ")
@@ -101,5 +101,5 @@ func (ms *Models) keep(h files.Content) {
 		return
 	}
 	// Without waiting for the disk: after a crash there are the old hashes, or none.
-	_ = durable.Quick.WriteFile(filepath.Join(ms.Dir, hashesFile), append(data, '\n'))
+	_ = durable.Quick.WriteFile(filepath.Join(ms.Dir, HashesFile), append(data, '\n'))
 }

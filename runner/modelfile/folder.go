@@ -1,4 +1,4 @@
-package runner
+package modelfile
 
 import (
 	"errors"
@@ -15,25 +15,8 @@ import (
 	"llmscale/internal/text"
 	"llmscale/runner/config"
 	"llmscale/runner/files"
-	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
-
-// Model is a config's model as a file.
-type Model struct {
-	config.Model
-	File   string // absolute path of the GGUF; of a model in several parts, of the first
-	Label  string // the file's name, with folders where another file of the plan has that name too
-	SHA256 string // of the file, of several parts one after another; "" until Prepare, and where the model is not tried
-	Desc   ledger.Description
-
-	Positions int64 // rows of a learned position table; 0: the model has none
-
-	Files  []files.ID      // all that a load reads, as they were hashed; until Prepare as they were described, nil for files to be made
-	Expect protocol.Expect // of the runtime that loads them
-
-	maker maker // nil: the file is somebody's own
-}
 
 // CheckLength refuses a sequence that is longer than the model's table of
 // positions, beyond which llama.cpp would read past it and abort.
@@ -48,8 +31,8 @@ func (m *Model) CheckLength(depth, prompt, gen int) error {
 	return nil
 }
 
-// Models finds or makes the files of a config's models.
-type Models struct {
+// Folder finds or makes the files of a config's models.
+type Folder struct {
 	Dir string // where models that are synthesised or converted are kept between runs
 
 	// Progress, if not nil, hears what is being written or hashed, or waited for, which has no size.
@@ -65,11 +48,11 @@ const WeightSeed = 42
 
 // Resolve finds the file of m for backend b and describes it; a model that is
 // to be made is described whether its file is there or not.
-func (ms *Models) Resolve(m config.Model, b config.Backend) (Model, error) {
+func (ms *Folder) Resolve(m config.Model, b config.Backend) (Model, error) {
 	out := Model{Model: m}
 	err := ms.source(&out, b)
 	if err == nil && out.maker == nil {
-		err = out.describe()
+		err = out.Describe()
 	}
 	if err != nil {
 		return Model{}, fmt.Errorf("model %s (source %q): %w", m.Name, m.Source, err)
@@ -77,8 +60,14 @@ func (ms *Models) Resolve(m config.Model, b config.Backend) (Model, error) {
 	return out, m.CheckClaim(out.Desc.ParamsTotal)
 }
 
-// describe reads the model's own file.
-func (m *Model) describe() error {
+// Ours tells whether the model's file is made by this program; otherwise it is somebody's own.
+func (m *Model) Ours() bool { return m.maker != nil }
+
+// Missing tells whether the model's file is still to be made.
+func (m *Model) Missing() bool { return m.maker != nil && !m.maker.made(m.File) }
+
+// Describe reads the model's own file.
+func (m *Model) Describe() error {
 	f, err := gguf.Open(m.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no file %s: correct the model's source", m.File)
@@ -109,18 +98,11 @@ func (m *Model) describeFile(f *gguf.File) (err error) {
 	return nil
 }
 
-// ready prepares the job's model and says what its load must find.
-func (ms *Models) ready(j *Job) error {
-	err := ms.prepare(&j.Model)
-	j.Load.Files, j.Load.Expect = j.Model.Files, j.Model.Expect
-	return err
-}
-
 // makeOnce makes a model's file unless a whole one of the same making is there. Of two
 // programs that share a models folder one waits for the other: each would replace what
 // the other has hashed. The folder itself is what is locked. A file system that locks
 // none is gone along with: then the load tells that the file was replaced.
-func (ms *Models) makeOnce(m *Model) error {
+func (ms *Folder) makeOnce(m *Model) error {
 	if m.maker.made(m.File) {
 		return nil
 	}
@@ -148,14 +130,14 @@ func (ms *Models) makeOnce(m *Model) error {
 	}
 	written, err := m.maker.make(m.File, progress)
 	if err == nil {
-		ms.wrote(m.File, written)
+		ms.Wrote(m.File, written)
 	}
 	return err
 }
 
-// prepare makes a model's file unless a whole one of the same making is there,
+// Prepare makes a model's file unless a whole one of the same making is there,
 // and hashes it.
-func (ms *Models) prepare(m *Model) error {
+func (ms *Folder) Prepare(m *Model) error {
 	if m.maker != nil {
 		if err := ms.makeOnce(m); err != nil {
 			return err
@@ -165,7 +147,7 @@ func (ms *Models) prepare(m *Model) error {
 	if err != nil {
 		return err
 	}
-	h, err := ms.hash(files.Paths(described.Files))
+	h, err := ms.Hash(files.Paths(described.Files))
 	if err != nil {
 		return err
 	}
@@ -186,7 +168,7 @@ func (m *Model) asItIs() (Model, error) {
 			return now, nil
 		}
 	}
-	err := now.describe()
+	err := now.Describe()
 	switch {
 	case err != nil && m.maker != nil:
 		return now, err
@@ -196,8 +178,8 @@ func (m *Model) asItIs() (Model, error) {
 	return now, nil
 }
 
-// discard removes a file that prepare made, or was about to make.
-func (ms *Models) discard(m *Model) error {
+// Discard removes a file that Prepare made, or was about to make.
+func (ms *Folder) Discard(m *Model) error {
 	delete(ms.hashes, m.File)
 	if err := os.Remove(m.File); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -205,24 +187,20 @@ func (ms *Models) discard(m *Model) error {
 	return nil
 }
 
-// checkDisk compares the models that are still to be written with the space that
+// CheckDisk compares the models that are still to be written with the space that
 // is free, before the first is; of transient ones, the largest.
-func (ms *Models) checkDisk(jobs []Job, transient bool) error {
+func (ms *Folder) CheckDisk(models []*Model, transient bool) error {
 	need := int64(0)
 	seen := map[string]bool{}
-	for i := range jobs {
-		m := &jobs[i].Model
-		if m.maker == nil || !jobs[i].tried() || seen[m.File] {
-			continue
+	for _, m := range models {
+		switch {
+		case seen[m.File] || !m.Missing():
+		case transient:
+			need = max(need, m.Desc.FileBytes)
+		default:
+			need += m.Desc.FileBytes
 		}
 		seen[m.File] = true
-		if !m.maker.made(m.File) {
-			if transient {
-				need = max(need, m.Desc.FileBytes)
-			} else {
-				need += m.Desc.FileBytes
-			}
-		}
 	}
 	dir := ms.Dir
 	for {
@@ -254,7 +232,7 @@ func RemoveUnfinished(dir string) error {
 }
 
 // Close closes what the models were read from.
-func (ms *Models) Close() error {
+func (ms *Folder) Close() error {
 	var errs []error
 	for _, f := range ms.folders {
 		errs = append(errs, f.Close())

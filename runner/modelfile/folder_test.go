@@ -1,4 +1,4 @@
-package runner
+package modelfile
 
 import (
 	"os"
@@ -45,7 +45,7 @@ func TestOneMakes(t *testing.T) {
 			all.Add(1)
 			go func() {
 				defer all.Done()
-				ms := &Models{Dir: dir}
+				ms := &Folder{Dir: dir}
 				errs[i] = ms.makeOnce(&Model{File: filepath.Join(dir, "m.gguf"), maker: slowMaker{&times, fail}})
 			}()
 		}
@@ -78,7 +78,7 @@ func TestMakerSaysThatItWaits(t *testing.T) {
 	}
 	var times atomic.Int32
 	said := ""
-	ms := &Models{Dir: dir, Progress: func(what string, _, _ int64) { said += what; held.Close() }}
+	ms := &Folder{Dir: dir, Progress: func(what string, _, _ int64) { said += what; held.Close() }}
 	if err := ms.makeOnce(&Model{File: filepath.Join(dir, "m.gguf"), maker: slowMaker{&times, nil}}); err != nil || times.Load() != 1 {
 		t.Errorf("%v, made %d times", err, times.Load())
 	}
