@@ -29,6 +29,16 @@ func (set *Set) ModelsOf(backend string) []*Model {
 	return set.byBackend[backend]
 }
 
+// Backends are the names of the backends, in the order of the config.
+func (set *Set) Backends() (names []string) {
+	for _, s := range set.Series {
+		if !slices.Contains(names, s.Backend) {
+			names = append(names, s.Backend)
+		}
+	}
+	return names
+}
+
 // Model is a model as a backend ran it; nil where the backend has none of that name.
 func (set *Set) Model(backend, name string) *Model { return set.byKey[ModelKey{backend, name}] }
 

@@ -1,0 +1,240 @@
+package compare
+
+import (
+	"maps"
+	"math"
+	"slices"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/runs"
+	"llmscale/analysis/stats"
+)
+
+// CellID names a cell whose backend is a side's.
+type CellID struct {
+	Model, Scenario, Mode string
+	Batch                 int
+}
+
+func (id CellID) key(backend string) cells.Key {
+	return cells.Series{Backend: backend, BatchSize: id.Batch}.Key(id.Model, id.Scenario, id.Mode)
+}
+
+// unit is what is independent of other units: a block, or a run. It has the logarithm
+// of each cell's time, in ms, or of the ratio of two.
+type unit map[CellID]float64
+
+// term is a cell's weight in what is estimated.
+type term struct {
+	CellID
+	weight float64
+}
+
+// mean weighs each model the same, and of a model each cell.
+func mean(ids []CellID) []term {
+	of := map[string]float64{}
+	for _, id := range ids {
+		of[id.Model]++
+	}
+	return stats.Map(ids, func(id CellID) term { return term{id, 1 / (of[id.Model] * float64(len(of)))} })
+}
+
+// models are those of cells, in their order.
+func models(ids []CellID) (out []string) {
+	for _, id := range ids {
+		if !slices.Contains(out, id.Model) {
+			out = append(out, id.Model)
+		}
+	}
+	return out
+}
+
+// of is the weighted sum of the unit's values; ok is false where it lacks one.
+func (u unit) of(terms []term) (sum float64, ok bool) {
+	for _, t := range terms {
+		v, has := u[t.CellID]
+		if !has {
+			return 0, false
+		}
+		sum += t.weight * v
+	}
+	return sum, true
+}
+
+func values(units []unit, terms []term) (out []float64) {
+	for _, u := range units {
+		if v, ok := u.of(terms); ok {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// sample is one run's view of a backend.
+type sample struct {
+	blocks  []unit             // one for each replicate
+	joined  unit               // their mean, of the blocks that have the cell
+	calls   map[CellID]float64 // variance of joined by the scatter of calls; of cells with one process
+	runSD   float64
+	inBlock map[int]unit // by number of the replicate
+}
+
+// look takes the medians of a backend's processes.
+func look(set *cells.Set, backend string) *sample {
+	s := &sample{joined: unit{}, calls: map[CellID]float64{}, inBlock: map[int]unit{}}
+	set.EachCell(func(k cells.Key, _ *cells.Model, g *cells.Group) {
+		if k.Backend != backend || !slices.Contains(Phases, k.Mode) || len(g.Rows) == 0 {
+			return
+		}
+		id := CellID{k.Model, k.Scenario, k.Mode, k.BatchSize}
+		replicates, rows := stats.GroupBy(g.Rows, func(r *runs.Row) int { return r.Replicate })
+		var logs []float64
+		for _, n := range replicates {
+			if s.inBlock[n] == nil {
+				s.inBlock[n] = unit{}
+			}
+			v := math.Log(stats.Median(cells.Latencies(rows[n])))
+			s.inBlock[n][id] = v
+			logs = append(logs, v)
+		}
+		s.joined[id] = sum(logs) / float64(len(logs))
+		if len(logs) == 1 {
+			if v := stats.OrderedLog(cells.Latencies(g.Rows)).Variance; v >= 0 && len(g.Rows) >= minCalls {
+				s.calls[id] = v
+			}
+		}
+	})
+	for _, n := range slices.Sorted(maps.Keys(s.inBlock)) {
+		s.blocks = append(s.blocks, s.inBlock[n])
+	}
+	return s
+}
+
+// minCalls is how many calls of one process it takes for their scatter.
+const minCalls = 3
+
+func sum(xs []float64) (out float64) {
+	for _, x := range xs {
+		out += x
+	}
+	return out
+}
+
+// estimate is that of one run: its scatter is that of its blocks, or what processes
+// are taken to differ by (stats.ProcessSD) and that of the calls; and what runs are
+// taken to differ by.
+func (s *sample) estimate(terms []term) (e stats.Estimate, ok bool) {
+	weight, byModel := 0.0, map[string]float64{}
+	for _, t := range terms {
+		weight += t.weight
+		byModel[t.Model] += t.weight
+	}
+	run := stats.Estimate{Variance: weight * weight * s.runSD * s.runSD, DF: math.Inf(1)}
+	if v := values(s.blocks, terms); len(v) > 1 {
+		e, _ = stats.MeanT(v)
+		return stats.Sum(e, run), true
+	}
+	e.DF = math.Inf(1)
+	if e.Value, ok = s.joined.of(terms); !ok {
+		return e, false
+	}
+	for _, t := range terms {
+		v, has := s.calls[t.CellID]
+		if !has {
+			return e, false
+		}
+		e.Variance += t.weight * t.weight * v
+	}
+	for _, w := range byModel { // the scenarios of a model share its process
+		e.Variance += w * w * stats.ProcessSD * stats.ProcessSD
+	}
+	return stats.Sum(e, run), true
+}
+
+// design is what there is to tell an effect from chance.
+type design struct {
+	kind        string
+	blocks      []unit // of design blocks: the ratios within each
+	base, other []*sample
+}
+
+func newDesign(base, other Side) *design {
+	d := &design{}
+	for _, set := range base.Runs {
+		d.base = append(d.base, look(set, base.Backend))
+	}
+	for _, set := range other.Runs {
+		d.other = append(d.other, look(set, other.Backend))
+	}
+	x, y := d.base[0], d.other[0]
+	switch {
+	case base.Runs[0] != other.Runs[0]:
+		d.kind = DesignRuns
+		if min(len(d.base), len(d.other)) < 2 {
+			d.kind = DesignRun
+			for _, s := range slices.Concat(d.base, d.other) {
+				s.runSD = RunSD
+			}
+		}
+	case min(len(x.blocks), len(y.blocks)) > 1:
+		d.kind = DesignBlocks
+		for _, n := range slices.Sorted(maps.Keys(x.inBlock)) {
+			ratios := unit{}
+			for id, v := range y.inBlock[n] {
+				if u, has := x.inBlock[n][id]; has {
+					ratios[id] = v - u
+				}
+			}
+			if len(ratios) > 0 {
+				d.blocks = append(d.blocks, ratios)
+			}
+		}
+	default:
+		d.kind = DesignProcess
+	}
+	return d
+}
+
+// unit is what there are several of.
+func (d *design) unit() string {
+	if d.kind == DesignBlocks {
+		return "block"
+	}
+	return "run"
+}
+
+// whole reports whether every unit has the cell.
+func (d *design) whole(id CellID) bool {
+	if d.kind == DesignBlocks {
+		return !slices.ContainsFunc(d.blocks, func(u unit) bool { _, has := u[id]; return !has })
+	}
+	return !slices.ContainsFunc(slices.Concat(d.base, d.other), func(s *sample) bool { _, has := s.joined[id]; return !has })
+}
+
+// estimate is of the weighted sum of the logarithms of other over base: in blocks the t
+// for pairs; of runs the difference of two means (Welch 1947, by Satterthwaite's
+// degrees of freedom). ok is false where nothing tells its scatter.
+func (d *design) estimate(terms []term) (stats.Estimate, bool) {
+	if d.kind == DesignBlocks {
+		return stats.MeanT(values(d.blocks, terms))
+	}
+	x, ok := d.over(d.base, terms)
+	y, also := d.over(d.other, terms)
+	return y.Minus(x), ok && also
+}
+
+// over is the mean of a side's runs. Their scatter is known where the other side's is.
+func (d *design) over(samples []*sample, terms []term) (stats.Estimate, bool) {
+	if d.kind == DesignRuns {
+		return stats.MeanT(values(stats.Map(samples, func(s *sample) unit { return s.joined }), terms))
+	}
+	var each []stats.Estimate
+	for _, s := range samples {
+		e, ok := s.estimate(terms)
+		if !ok {
+			return e, false
+		}
+		each = append(each, e)
+	}
+	return stats.Sum(each...).Times(1 / float64(len(each))), true
+}

@@ -1,0 +1,60 @@
+package compare
+
+import (
+	"fmt"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
+)
+
+// Figure shows the effect over size: whether a change helps all sizes, or small ones
+// alone. ok is false where no model's size is known.
+func (c *Comparison) Figure() (f figure.Figure, ok bool) {
+	var x figure.Span
+	for i := range c.Sizes {
+		if p := c.Sizes[i].ParamsM; p != nil && *p > 0 {
+			x.Add(*p)
+		}
+	}
+	if x.High == 0 {
+		return f, false
+	}
+	f = figure.Figure{Kind: "compare", Name: "compare", X: figure.LogAxis(cells.ParamsLabel, x),
+		Title: fmt.Sprintf("Time of %s over that of %s against model size", c.Other.name(c), c.Base.name(c))}
+	dashed := figure.Muted().Stroke(0.8, 4, 3)
+	levels := []figure.Layer{
+		{Look: figure.Ink().Stroke(0.9), Level: new(1.0)},
+		{Look: dashed, Level: new(1 / (1 + c.Threshold))},
+		{Look: dashed, Level: new(1 + c.Threshold)},
+	}
+	verdicts := ""
+	for i := range c.Phases {
+		p := &c.Phases[i]
+		y := figure.Span{}
+		y.Add(1-2*c.Threshold, 1+2*c.Threshold)
+		l := figure.Layer{Look: figure.Series(i)}
+		for j := range c.Sizes {
+			s := &c.Sizes[j]
+			if s.Mode != p.Mode || s.ParamsM == nil || !(*s.ParamsM > 0) {
+				continue
+			}
+			pt := figure.Point{Name: s.Model, X: *s.ParamsM, Y: s.Ratio, Named: true}
+			if s.RatioCI != nil {
+				pt.Low, pt.High = s.RatioCI.Low, s.RatioCI.High
+				y.Add(pt.Low, pt.High)
+			}
+			y.Add(pt.Y)
+			l.Points = append(l.Points, pt)
+		}
+		all := figure.Layer{Look: figure.Series(i).Stroke(1.2, 1.5, 2), Level: new(p.Ratio), End: "all sizes"}
+		f.Panels = append(f.Panels, figure.Panel{Y: figure.RatioAxis(PhaseName(p.Mode)+": ratio of times", y, 0.02, 0), Layers: []figure.Layer{levels[0], levels[1], levels[2], all, l}})
+		f.Legend = append(f.Legend, l.Key(PhaseName(p.Mode)))
+		verdicts += fmt.Sprintf(" · %s %s (%s)", PhaseName(p.Mode), p.Verdict, doc.Interval(p.RatioCI, 3))
+	}
+	f.Legend = append(f.Legend, levels[1].Key(fmt.Sprintf("%s off", percent(c.Threshold))))
+	f.Subtitle = c.basis() + verdicts
+	f.Caption = fmt.Sprintf("Ratio of the times, %s over %s, for each model: geometric mean over its scenarios; below 1 %s is faster. Whiskers are 95 %% intervals of each model alone. Dotted: all models together. Dashed: the smallest effect that matters, %s.",
+		c.Other.name(c), c.Base.name(c), c.Other.name(c), percent(c.Threshold))
+	return f, true
+}

@@ -1,0 +1,135 @@
+package compare_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/compare"
+	"llmscale/analysis/runs"
+	"llmscale/runner/record"
+)
+
+// noise is by how much times scatter, relative.
+type noise struct {
+	process, call float64 // standard deviation between processes, and inside one
+	rho           float64 // correlation of processes that follow each other
+	run           float64 // standard deviation between runs
+}
+
+// realistic is what was seen on a small virtual machine, but for rho: processes of one
+// model differ by 2.5 %, calls by 1.3 %.
+var realistic = noise{process: 0.025, call: 0.013}
+
+// made describes a run as the runner measures it: blocks, each of which visits every
+// model and backend once, in an order of its own, in a process of its own.
+type made struct {
+	id            string
+	sizes         []float64 // million parameters
+	backends      []string
+	scenarios     []string
+	blocks, calls int
+	noise         noise
+	effect        func(backend, model int) float64 // factor of all times; nil: 1
+	seed          uint64
+	change        func(r *record.Record) // nil: none
+}
+
+// ladder are nine sizes from 5M on.
+var ladder = []float64{5, 10, 20, 40, 80, 160, 320, 640, 1280}
+
+func twins(seed uint64, n noise) made {
+	return made{id: fmt.Sprint("r", seed), sizes: ladder, backends: []string{"a", "b"}, scenarios: []string{"short", "long"}, blocks: 5, calls: 3, noise: n, seed: seed}
+}
+
+func (m made) records() (out []record.Record) {
+	rng := rand.New(rand.NewPCG(m.seed, 15))
+	drift := [3]float64{rng.NormFloat64(), rng.NormFloat64(), rng.NormFloat64()} // of both phases, of each
+	run := [2]float64{rng.NormFloat64(), rng.NormFloat64()}
+	for block := range m.blocks {
+		for _, pair := range rng.Perm(len(m.sizes) * len(m.backends)) {
+			model, backend := pair/len(m.backends), pair%len(m.backends)
+			for i := range drift {
+				drift[i] = m.noise.rho*drift[i] + math.Sqrt(1-m.noise.rho*m.noise.rho)*rng.NormFloat64()
+			}
+			for s, scenario := range m.scenarios {
+				for call := range m.calls {
+					r := record.Record{
+						Origin:  record.Origin{SchemaVersion: 1, RunID: m.id, TaskIdx: pair*len(m.scenarios) + s},
+						Order:   record.Order{OrderIdx: len(out), Replicate: block},
+						Subject: record.Subject{Scenario: scenario, Backend: m.backends[backend], BackendKind: "native", Model: fmt.Sprintf("m%04.0f", m.sizes[model]), ParamsMillions: m.sizes[model], GenTokensTarget: 32, BatchSizeConfig: 1},
+						Outcome: record.Outcome{CallIdx: call, Rep: new(call), Status: record.StatusOK, StartedAt: float64(m.seed)},
+					}
+					r.ModelSHA256 = new(fmt.Sprintf("%064.0f", m.sizes[model]))
+					r.ParamsTotal, r.WeightType, r.Device, r.NCtx = int64(1e6*m.sizes[model]), "f16", "cpu", 1024
+					r.PromptTokensRaw, r.PromptTokensHash, r.PromptSeed = new(16<<(3*s)), new(fmt.Sprintf("%064d", call)), new(int64(call))
+					r.GenTokens, r.OutputTokensHash = new(32), new("answer")
+					if m.change != nil {
+						m.change(&r)
+					}
+					for phase, mode := range compare.Phases {
+						r.Mode = mode
+						log := m.noise.process*(drift[0]+drift[1+phase])/math.Sqrt2 + m.noise.call*rng.NormFloat64() + m.noise.run*run[phase]
+						ms := math.Pow(m.sizes[model], 0.9) * math.Exp(log)
+						if m.effect != nil {
+							ms *= m.effect(backend, model)
+						}
+						r.LatencyMS = &ms
+						out = append(out, r)
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+func (m made) set(t testing.TB) *cells.Set {
+	t.Helper()
+	run := &runs.Run{Dir: "runs/" + m.id, Harness: runs.HarnessLLMScale}
+	for i, r := range m.records() {
+		row := runs.RowOf(r)
+		row.Line = i + 1
+		run.Rows = append(run.Rows, row)
+	}
+	set, err := cells.New(run, cells.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// slower makes the second backend slower by a share.
+func slower(by float64) func(backend, model int) float64 {
+	return func(backend, _ int) float64 { return 1 + by*float64(backend) }
+}
+
+func inRun(t testing.TB, m made) *compare.Comparison {
+	t.Helper()
+	c, err := compare.InRun(m.set(t), m.backends[0], m.backends[1], compare.Options{Threshold: compare.DefaultThreshold})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// told is what a comparison said of both families.
+type told struct{ phases, cells []string }
+
+func verdicts(c *compare.Comparison) (v told) {
+	for i := range c.Phases {
+		v.phases = append(v.phases, c.Phases[i].Verdict)
+	}
+	for i := range c.Cells {
+		v.cells = append(v.cells, c.Cells[i].Verdict)
+	}
+	return v
+}
+
+// claims reports whether any of a family is FASTER or SLOWER.
+func claims(family []string) bool {
+	return slices.Contains(family, compare.Faster) || slices.Contains(family, compare.Slower)
+}

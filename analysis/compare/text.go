@@ -1,0 +1,233 @@
+package compare
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"llmscale/analysis/doc"
+	"llmscale/analysis/stats"
+	"llmscale/internal/text"
+	"llmscale/runner/record"
+)
+
+const (
+	maxLines    = 40 // of Print without all cells
+	maxSetting  = 60 // characters of a setting
+	fewestSizes = 3  // of the table by size, whatever else is said
+)
+
+// PhaseName is a mode as a reader says it.
+func PhaseName(mode string) string {
+	if mode == record.ModeDecode {
+		return "decode"
+	}
+	return mode
+}
+
+// Print writes the comparison for a terminal: 40 lines at most, or with each cell.
+func (c *Comparison) Print(w io.Writer, allCells bool) error {
+	head := c.head()
+	tail := c.tail(allCells)
+	room := maxLines - strings.Count(head, "\n") - strings.Count(tail, "\n") - 2
+	sizes := c.bySize(max(room, fewestSizes), allCells)
+	_, err := io.WriteString(w, head+"\n"+sizes+"\n"+tail)
+	return err
+}
+
+// table lays out lines of cells.
+func table(rows [][]string) string {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(stats.Map(row, text.Safe), "\t"))
+	}
+	_ = w.Flush() // into memory
+	return b.String()
+}
+
+func (c *Comparison) head() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s against %s: %s\n", text.Safe(c.Other.name(c)), text.Safe(c.Base.name(c)), c.basis())
+	rows := [][]string{}
+	for i, d := range c.Differs {
+		if i == maxNamed {
+			rows = append(rows, []string{"", fmt.Sprintf("and %d more (--json)", len(c.Differs)-maxNamed)})
+			break
+		}
+		label := ""
+		if i == 0 {
+			label = "compared:"
+		}
+		rows = append(rows, []string{label, d.Name, text.Elide(d.Base, maxSetting), text.Elide(d.Other, maxSetting)})
+	}
+	if len(c.Differs) == 0 {
+		rows = append(rows, []string{"compared: nothing that the records tell; both did the same under the same settings"})
+	}
+	b.WriteString(table(rows) + "\n")
+
+	rows = [][]string{{"all sizes", "ratio of times (95 %)", "p", "verdict", "finds", "SAME from"}}
+	for i := range c.Phases {
+		p := &c.Phases[i]
+		rows = append(rows, []string{PhaseName(p.Mode), ratio(p.Ratio, p.RatioCI), doc.PValue(p.PHolm), p.Verdict, percent(p.Findable), percent(p.SameWithin)})
+	}
+	b.WriteString(table(rows))
+	c.explain(&b)
+	return b.String()
+}
+
+// name is the backend's, and where that is no name, the run's too.
+func (s *Subject) name(c *Comparison) string {
+	if c.Base.Backend != c.Other.Backend {
+		return s.Backend
+	}
+	if len(s.Runs) > 1 {
+		return fmt.Sprintf("%s and %d more", s.Runs[0].Dir, len(s.Runs)-1)
+	}
+	return s.Runs[0].Dir
+}
+
+// basis says what the figures rest on.
+func (c *Comparison) basis() string {
+	models, size := 0, doc.Span{}
+	for i := range c.Phases {
+		models = max(models, c.Phases[i].Models)
+	}
+	for i := range c.Sizes {
+		size.Add(c.Sizes[i].ParamsM)
+	}
+	of := fmt.Sprintf("%s (%s million parameters), %s", doc.Count(models, "size", "sizes"), size.Text(doc.Size), doc.Count(c.Scenarios, "scenario", "scenarios"))
+	switch c.Design {
+	case DesignBlocks:
+		return fmt.Sprintf("%s of %s", doc.Count(c.Blocks, "block", "blocks"), of)
+	case DesignRuns:
+		return fmt.Sprintf("%d runs against %d of %s", len(c.Other.Runs), len(c.Base.Runs), of)
+	case DesignRun:
+		return fmt.Sprintf("%d against %s of %s;\nruns are taken to differ by %s, so that effects below %s are AMBIGUOUS",
+			len(c.Other.Runs), doc.Count(len(c.Base.Runs), "run", "runs"), of, percent(RunSD), percent(c.AmbiguousBelow))
+	}
+	return fmt.Sprintf("%s;\none process of each model on each side: intervals take processes to differ by %s, and verdicts are AMBIGUOUS", of, percent(stats.ProcessSD))
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+
+func ratio(r float64, ci *stats.Interval) string {
+	if ci == nil {
+		return doc.Fixed(&r, 3)
+	}
+	return fmt.Sprintf("%s (%s)", doc.Fixed(&r, 3), doc.Interval(ci, 3))
+}
+
+// explain says why verdicts are AMBIGUOUS, and how the effects change with size.
+func (c *Comparison) explain(w io.Writer) {
+	codes, of := stats.GroupBy(c.Phases, func(p Phase) string { return p.Reason })
+	for _, code := range codes {
+		if code == "" {
+			continue
+		}
+		r, needed := ReasonOf(code), 0
+		for i := range of[code] {
+			if n := of[code][i].Needed; n != nil {
+				needed = max(needed, *n)
+			}
+		}
+		names := stats.Map(of[code], func(p Phase) string { return PhaseName(p.Mode) })
+		fmt.Fprintf(w, "%s AMBIGUOUS: %s. What helps: %s", text.List(names, "and"), r.Text, r.Advice)
+		if needed > c.Blocks {
+			fmt.Fprintf(w, " (%d blocks find %s)", needed, percent(c.Threshold))
+		}
+		fmt.Fprintln(w)
+	}
+	for i := range c.Phases {
+		if p := &c.Phases[i]; p.Trend != nil {
+			fmt.Fprintf(w, "%s: %s\n", PhaseName(p.Mode), p.Trend.words())
+		}
+	}
+}
+
+// words say whether a change helps all sizes.
+func (t *Trend) words() string {
+	line := fmt.Sprintf("%s at the smallest size, %s at the largest", doc.Fixed(&t.Smallest, 3), doc.Fixed(&t.Largest, 3))
+	switch {
+	case t.P == nil:
+		return fmt.Sprintf("on a line over the sizes %s", line)
+	case *t.P < alpha:
+		return fmt.Sprintf("the effect changes with size (p %s): %s", doc.PValue(t.P), line)
+	}
+	return fmt.Sprintf("no change of the effect with size is shown (p %s)", doc.PValue(t.P))
+}
+
+// bySize is the effect on each model, of at most room lines.
+func (c *Comparison) bySize(room int, all bool) string {
+	type pair struct {
+		model  string
+		params *float64
+		ratios map[string]string
+	}
+	var models []*pair
+	for i := range c.Sizes {
+		s := &c.Sizes[i]
+		var p *pair
+		for _, m := range models {
+			if m.model == s.Model {
+				p = m
+			}
+		}
+		if p == nil {
+			p = &pair{s.Model, s.ParamsM, map[string]string{}}
+			models = append(models, p)
+		}
+		p.ratios[s.Mode] = ratio(s.Ratio, s.RatioCI)
+	}
+	rows := [][]string{{"by size", "million parameters", PhaseName(Phases[0]), PhaseName(Phases[1])}}
+	shown := models
+	if n := room - 2; !all && len(models) > room-1 {
+		shown = nil
+		for i := range n {
+			shown = append(shown, models[i*(len(models)-1)/max(n-1, 1)])
+		}
+	}
+	for _, m := range shown {
+		rows = append(rows, []string{m.model, doc.SizeOf(m.params), doc.OrPlain(m.ratios[Phases[0]]), doc.OrPlain(m.ratios[Phases[1]])})
+	}
+	if n := len(models); len(shown) < n {
+		rows = append(rows, []string{fmt.Sprintf("(%d of %d; --cells lists all)", len(shown), n)})
+	}
+	return table(rows)
+}
+
+// tail counts, or lists, the cells, and says what is missing.
+func (c *Comparison) tail(all bool) string {
+	var b strings.Builder
+	times := map[string]int{}
+	for i := range c.Cells {
+		times[c.Cells[i].Verdict]++
+	}
+	fmt.Fprintf(&b, "each of %s by itself: %d FASTER, %d SLOWER, %d SAME, %d AMBIGUOUS", doc.Count(len(c.Cells), "cell", "cells"), times[Faster], times[Slower], times[Same], times[Ambiguous])
+	if !all {
+		b.WriteString("; --cells lists them\n")
+	} else {
+		rows := [][]string{{"phase", "model", "scenario", "ratio of times (95 %)", "p", "verdict", "finds", "SAME from"}}
+		for i := range c.Cells {
+			x := &c.Cells[i]
+			rows = append(rows, []string{PhaseName(x.Mode), x.Model, CellID{Scenario: x.Scenario, Batch: x.BatchSize}.scenario(), ratio(x.Ratio, x.RatioCI), doc.PValue(x.PHolm), x.Verdict, percent(x.Findable), percent(x.SameWithin)})
+		}
+		b.WriteString("\n" + table(rows))
+	}
+	lines := func(what string, of []string) {
+		for i, l := range of {
+			if i == 3 && !all && len(of) > 4 {
+				fmt.Fprintf(&b, "%s: and %d more (--cells, --json)\n", what, len(of)-i)
+				return
+			}
+			fmt.Fprintf(&b, "%s: %s\n", what, text.Safe(l))
+		}
+	}
+	lines("not in the means over sizes", stats.Map(c.LeftOut, func(a Absent) string {
+		return fmt.Sprintf("%s of %s, %s: %s", PhaseName(a.Mode), a.Model, a.Scenario, a.Why)
+	}))
+	lines("note", c.Notes)
+	return b.String()
+}

@@ -1,0 +1,350 @@
+package compare
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/runs"
+	"llmscale/analysis/stats"
+	"llmscale/internal/text"
+)
+
+// Difference is what the sides have different values of.
+type Difference struct {
+	Name  string `json:"name"`
+	Base  string `json:"base"`
+	Other string `json:"other"`
+}
+
+// work is what both sides did.
+type work struct {
+	cells   []CellID // by phase, size of the model, scenario
+	params  map[string]*float64
+	differs []Difference
+	absent  []Absent
+	notes   []string
+}
+
+const (
+	maxNamed   = 6 // settings, or names, of a list
+	maxUnequal = 3 // differences that an error names
+)
+
+func list(names []string) string {
+	return text.List(stats.Map(names, func(n string) string { return strconv.Quote(n) }), "and")
+}
+
+func runID(set *cells.Set) string {
+	if id := set.Run.Manifest.Text("run_id"); id != "" || len(set.Run.Rows) == 0 {
+		return id
+	}
+	return set.Run.Rows[0].RunID
+}
+
+// started tells runs of one id apart: of two machines, in one second.
+func started(set *cells.Set) string {
+	if len(set.Run.Rows) == 0 {
+		return ""
+	}
+	return fmt.Sprint(set.Run.Rows[0].StartedAt)
+}
+
+// finished refuses a backend that the run has not, and a run that is not finished: what
+// was left out of a block is not left out by chance.
+func finished(set *cells.Set, backend string) error {
+	dir := text.Arg(set.Run.Dir)
+	if have := set.Backends(); !slices.Contains(have, backend) {
+		if near := text.Nearest(backend, have); near != "" {
+			return fmt.Errorf("compare: %s has no backend %q; did you mean %q? It has %s", dir, backend, near, list(have))
+		}
+		return fmt.Errorf("compare: %s has no backend %q; it has %s", dir, backend, list(have))
+	}
+	if n := set.Counts.Repetitions; n != nil && n.Missing() > 0 {
+		return fmt.Errorf("compare: %s is unfinished: %d of its %d repetitions were not made; finish it with `llmscale run --resume %s`", dir, n.Missing(), n.Planned, dir)
+	}
+	return nil
+}
+
+// commonWork finds the cells that every run of both sides has, and refuses them where
+// they are not of the same work.
+func commonWork(base, other Side) (*work, error) {
+	w := &work{params: map[string]*float64{}}
+	all := map[CellID]bool{}
+	var order []CellID
+	sides := []Side{base, other}
+	for _, s := range sides {
+		for _, set := range s.Runs {
+			set.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
+				id := CellID{k.Model, k.Scenario, k.Mode, k.BatchSize}
+				if k.Backend == s.Backend && slices.Contains(Phases, k.Mode) && len(g.Rows) > 0 && !all[id] {
+					all[id] = true
+					order = append(order, id)
+					if w.params[id.Model] == nil {
+						w.params[id.Model] = m.ParamsMillions
+					}
+				}
+			})
+		}
+	}
+	slices.SortStableFunc(order, func(x, y CellID) int {
+		return cmp.Or(slices.Index(Phases, x.Mode)-slices.Index(Phases, y.Mode), cmp.Compare(cells.OrInf(w.params[x.Model]), cells.OrInf(w.params[y.Model])))
+	})
+	for _, id := range order {
+		if lacks := lacking(id, sides); lacks != "" {
+			w.absent = append(w.absent, Absent{id.Mode, id.Model, id.scenario(), "not measured by " + lacks})
+			continue
+		}
+		w.cells = append(w.cells, id)
+	}
+	if len(w.cells) == 0 {
+		return nil, fmt.Errorf("compare: nothing that both measured: %s; %s", has(base), has(other))
+	}
+	return w, w.check(base, other)
+}
+
+// lacking names the side that has not measured a cell in one of its runs.
+func lacking(id CellID, sides []Side) string {
+	for _, s := range sides {
+		for _, set := range s.Runs {
+			if len(set.RowsOf(id.key(s.Backend).Series, id.Model, id.Scenario, id.Mode)) == 0 {
+				if len(s.Runs) > 1 || sides[0].Backend == sides[1].Backend {
+					return s.Backend + " in " + set.Run.Dir
+				}
+				return s.Backend
+			}
+		}
+	}
+	return ""
+}
+
+// has says what a side measured.
+func has(s Side) string {
+	var models, scenarios, batches []string
+	add := func(to *[]string, v string) {
+		if !slices.Contains(*to, v) {
+			*to = append(*to, v)
+		}
+	}
+	for _, set := range s.Runs {
+		set.EachCell(func(k cells.Key, _ *cells.Model, g *cells.Group) {
+			if k.Backend == s.Backend && len(g.Rows) > 0 {
+				add(&models, k.Model)
+				add(&scenarios, k.Scenario)
+				add(&batches, strconv.Itoa(k.BatchSize))
+			}
+		})
+	}
+	if len(models) == 0 {
+		return s.Backend + " has no call that counts"
+	}
+	return fmt.Sprintf("%s has the models %s, the scenarios %s, batch size %s", s.Backend, some(models), some(scenarios), text.List(batches, "and"))
+}
+
+// some are the first few of many.
+func some(names []string) string {
+	if n := len(names); n > maxNamed {
+		return strings.Join(names[:maxNamed], ", ") + fmt.Sprintf(" and %d more", n-maxNamed)
+	}
+	return text.List(names, "and")
+}
+
+// check compares what the runs of both sides did with what the first run of base did.
+func (w *work) check(base, other Side) error {
+	first := base.Runs[0]
+	var unequal []string
+	answers, same, unknownFiles := 0, 0, false
+	for _, s := range []Side{base, other} {
+		for _, set := range s.Runs {
+			var settings []Difference
+			for _, id := range w.cells {
+				x, y := first.Group(id.key(base.Backend)), set.Group(id.key(s.Backend))
+				if x == y {
+					continue
+				}
+				for _, line := range unequalWork(id, x.Rows, y.Rows) {
+					if !slices.Contains(unequal, line) {
+						unequal = append(unequal, line)
+					}
+				}
+				unknownFiles = unknownFiles || x.Rows[0].ModelSHA256 == nil || y.Rows[0].ModelSHA256 == nil
+				n, k := equalAnswers(x.Rows, y.Rows)
+				answers, same = answers+n, same+k
+				settings = merge(settings, differing(x.Rows[0], y.Rows[0]))
+			}
+			settings = merge(settings, machines(first, set))
+			if s.Backend != base.Backend || !slices.Contains(base.Runs, set) {
+				w.differs = merge(w.differs, settings)
+				continue
+			}
+			for _, d := range settings {
+				w.notes = append(w.notes, fmt.Sprintf("the runs of %s differ among themselves in %s: %s and %s", s.Backend, d.Name, d.Base, d.Other))
+			}
+		}
+	}
+	if n := len(unequal); n > 0 {
+		more := ""
+		if n > maxUnequal {
+			more = fmt.Sprintf("; and %d more", n-maxUnequal)
+		}
+		return fmt.Errorf("compare: unequal work is not compared: %s%s", strings.Join(unequal[:min(n, maxUnequal)], "; "), more)
+	}
+	if unknownFiles {
+		w.notes = append(w.notes, "records have no hash of the models' files: that both sides loaded the same is not known")
+	}
+	if answers > 0 && same < answers {
+		w.notes = append(w.notes, fmt.Sprintf("%d of %d answers are equal, token by token: what both compute differs", same, answers))
+	}
+	return nil
+}
+
+func merge(to, more []Difference) []Difference {
+	for _, d := range more {
+		if !slices.ContainsFunc(to, func(o Difference) bool { return o.Name == d.Name }) {
+			to = append(to, d)
+		}
+	}
+	return to
+}
+
+// unequalWork lists in what two cells' calls are not the same work. What one side does
+// not tell is no difference.
+func unequalWork(id CellID, xs, ys []*runs.Row) (out []string) {
+	x, y := xs[0], ys[0]
+	compare := func(what, a, b string) {
+		if a != b && a != "" && b != "" {
+			out = append(out, fmt.Sprintf("%s: %s and %s", what, a, b))
+		}
+	}
+	compare("kind", x.BackendKind, y.BackendKind) // through a server, times hold other things
+	compare("file of the model "+id.Model, file(x), file(y))
+	compare("prompt tokens of "+id.Scenario, count(x.PromptEach()), count(y.PromptEach()))
+	compare("depth of "+id.Scenario, strconv.Itoa(x.DepthTokens()), strconv.Itoa(y.DepthTokens()))
+	compare("answer tokens of "+id.Scenario, count(x.AnswerTokens()), count(y.AnswerTokens()))
+	each(xs, ys, func(x, y *runs.Row) bool {
+		if x.PromptTokensHash == nil || y.PromptTokensHash == nil || *x.PromptTokensHash == *y.PromptTokensHash {
+			return true
+		}
+		compare("prompts of "+id.Scenario, prompt(x), prompt(y))
+		return false
+	})
+	return out
+}
+
+// each calls f with the calls that both cells have under one number, until it says false.
+func each(xs, ys []*runs.Row, f func(x, y *runs.Row) bool) {
+	type call struct{ replicate, idx int }
+	of := map[call]*runs.Row{}
+	for _, x := range xs {
+		of[call{x.Replicate, x.CallIdx}] = x
+	}
+	for _, y := range ys {
+		if x := of[call{y.Replicate, y.CallIdx}]; x != nil && !f(x, y) {
+			return
+		}
+	}
+}
+
+// equalAnswers counts the calls of decode whose answers can be compared.
+func equalAnswers(xs, ys []*runs.Row) (n, same int) {
+	if xs[0].Mode != Phases[1] {
+		return 0, 0
+	}
+	each(xs, ys, func(x, y *runs.Row) bool {
+		if x.OutputTokensHash != nil && y.OutputTokensHash != nil {
+			n++
+			if *x.OutputTokensHash == *y.OutputTokensHash {
+				same++
+			}
+		}
+		return true
+	})
+	return n, same
+}
+
+func file(r *runs.Row) string {
+	if r.ModelSHA256 == nil {
+		return ""
+	}
+	return strings.TrimSpace(r.WeightType + " " + (*r.ModelSHA256)[:min(12, len(*r.ModelSHA256))])
+}
+
+func prompt(r *runs.Row) string {
+	hash := *r.PromptTokensHash
+	out := hash[:min(12, len(hash))]
+	if r.PromptSeed != nil {
+		out = fmt.Sprintf("%s (seed %d)", out, *r.PromptSeed)
+	}
+	return out
+}
+
+func count(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.Itoa(*n)
+}
+
+// differing lists the settings of two records that differ; of the program, what of it.
+func differing(x, y *runs.Row) (out []Difference) {
+	a, b := cells.SettingsOf(x), cells.SettingsOf(y)
+	add := func(name, v, u string) {
+		if v != u {
+			out = append(out, Difference{name, doc.OrPlain(v), doc.OrPlain(u)})
+		}
+	}
+	for _, name := range a.Differing(b) {
+		if name != cells.SettingProgram {
+			add(name, a.Get(name).Label, b.Get(name).Label)
+			continue
+		}
+		add(name, a.Get(name).Label, b.Get(name).Label)
+		add("llama_commit", x.LlamaCommit, y.LlamaCommit)
+		add("llama_source", x.LlamaSource, y.LlamaSource)
+		add("build_compiler", x.BuildCompiler, y.BuildCompiler)
+		add("build_flags", x.BuildFlags, y.BuildFlags)
+		add("cpu_features", x.CPUFeatures, y.CPUFeatures)
+	}
+	return out
+}
+
+// machineFacts are what of a manifest's machine and program may bear on times.
+var machineFacts = [][]string{
+	{"environment", "cpu"}, {"environment", "logical_cores"}, {"environment", "physical_cores"}, {"environment", "cpu_quota"}, {"environment", "numa_nodes"},
+	{"environment", "l3_cache_bytes"}, {"environment", "memory_bytes"}, {"environment", "cpu_governor"}, {"environment", "cpu_turbo"}, {"environment", "hypervisor"},
+	{"environment", "kernel"}, {"environment", "transparent_hugepages"}, {"llmscale", "version"},
+}
+
+// machines lists in what of these two runs differ.
+func machines(x, y *cells.Set) (out []Difference) {
+	if x == y {
+		return nil
+	}
+	for _, path := range machineFacts {
+		if a, b := x.Run.Manifest.Text(path...), y.Run.Manifest.Text(path...); a != b {
+			out = append(out, Difference{path[len(path)-1], doc.OrPlain(a), doc.OrPlain(b)})
+		}
+	}
+	return out
+}
+
+// scenarios counts the scenarios, those of another batch size apart.
+func (w *work) scenarios() int {
+	seen := map[string]bool{}
+	for _, id := range w.cells {
+		seen[id.scenario()] = true
+	}
+	return len(seen)
+}
+
+// scenario names the cell's scenario, and the batch where there is one.
+func (id CellID) scenario() string {
+	if id.Batch > 1 {
+		return fmt.Sprintf("%s, batch %d", id.Scenario, id.Batch)
+	}
+	return id.Scenario
+}
