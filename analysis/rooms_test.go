@@ -48,7 +48,7 @@ var rooms = []struct {
 	{"runner/modelfile", "runner/protocol runner/files runner/config runner/record gguf/... internal/..."},
 	{"runner/worker", "runner/protocol runner/files runner/machine runner/config runner/record runner/ceilings gguf/ledger internal/..."},
 	{"runner/ollama", "runner/protocol runner/config runner/record internal/..."},
-	{"runner", "runner/modelfile runner/worker runner/files runner/protocol runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},
+	{"runner", "analysis/stats runner/modelfile runner/worker runner/files runner/protocol runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},
 	{"internal/...", "internal/..."},
 	{"cmd/...", "analysis/... runner/... native/... cuda/... gguf/... internal/..."},
 	{"scripts/...", "gguf/... native runner/record"},

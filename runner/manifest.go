@@ -91,7 +91,8 @@ type Manifest struct {
 	CUDAAvailable bool                     `json:"cuda_available"`
 	GPUs          map[string]*protocol.GPU `json:"gpus,omitzero"` // that models were loaded on, by UUID
 
-	Replicates        int      `json:"replicates"` // 0 in old ones: there was one
+	Replicates        int      `json:"replicates"`           // blocks that were begun; 0 in old ones: there was one
+	StoppedBy         string   `json:"stopped_by,omitempty"` // of a run with target_ci: target_ci or time_budget_min
 	Repetitions       int      `json:"repetitions"`
 	WarmupRepetitions int      `json:"warmup_repetitions"`
 	GenTokens         int      `json:"gen_tokens"`
@@ -147,7 +148,7 @@ func (s *Store) newManifest(id string, p *Plan, o Overrides, modelsDir string, b
 		Argv: address.RedactAll(os.Args), ConfigPath: cfg.File(), ConfigDir: &dir, ConfigSHA256: cfg.SHA256(), Overrides: o, GitHead: gitHead(),
 		Platform:    map[string]string{"os": here.OS, "machine": here.Arch, "processor": here.CPU, "go": here.GoVersion},
 		Environment: here, Programs: programEntries(p),
-		Replicates: cfg.Replicates, Repetitions: cfg.Repetitions, WarmupRepetitions: cfg.WarmupRepetitions, GenTokens: cfg.GenTokens, Seed: strconv.FormatInt(cfg.Seed, 10),
+		Replicates: len(p.Blocks), Repetitions: cfg.Repetitions, WarmupRepetitions: cfg.WarmupRepetitions, GenTokens: cfg.GenTokens, Seed: strconv.FormatInt(cfg.Seed, 10),
 		TaskCount: p.Cells, Modes: record.Modes, RecordsExpected: p.RecordsExpected(), PlanSHA256: p.SHA256(),
 		ModelsDir: modelsDir, ModelsDirInRun: inside, ModelFiles: modelFiles(p, nil),
 	}
@@ -300,6 +301,7 @@ func (r *Run) end(sum Summary) error {
 	case len(r.outcome) < r.Plan.Cells*len(r.Plan.Blocks):
 		m.RunState = StateFailed
 	}
+	m.Replicates, m.RecordsExpected = len(r.Plan.Blocks), r.Plan.RecordsExpected()
 	m.ModelFiles = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
 	written := len(r.Previous) + sum.Records
 	m.CellsByStatus, m.RecordsWritten = sum.ByStatus, &written

@@ -31,6 +31,9 @@ type Plan struct {
 	Cells  int
 	Build  protocol.Build // of this program, whose workers measure where a backend names no other
 	Free   int64          // bytes of memory that were available; 0 unknown
+
+	random     *rand.Rand // of which each block's order is drawn
+	fileByFile bool       // see groupByFile
 }
 
 // Job is one model under one backend, with all scenarios.
@@ -156,19 +159,27 @@ func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
 // makeBlocks draws the order of each block. It must not be the order of sizes: a machine that warms up or drifts would
 // bend the fit.
 func (p *Plan) makeBlocks() {
-	r := rand.New(rand.NewPCG(uint64(p.Config.Seed), 0x6f72646572)) // "order"
-	for replicate := range p.Config.Replicates {
-		b := make(Block, len(p.Jobs))
-		for i := range p.Jobs {
-			b[i] = Visit{&p.Jobs[i], replicate, slices.Clone(p.Jobs[i].Cells)}
-		}
-		r.Shuffle(len(b), func(i, k int) { b[i], b[k] = b[k], b[i] })
-		for _, v := range b {
-			r.Shuffle(len(v.Cells), func(i, k int) { v.Cells[i], v.Cells[k] = v.Cells[k], v.Cells[i] })
-		}
-		p.bringTogether(b)
-		p.Blocks = append(p.Blocks, b)
+	p.random = rand.New(rand.NewPCG(uint64(p.Config.Seed), 0x6f72646572)) // "order"
+	for range p.Config.LeastBlocks() {
+		p.addBlock()
 	}
+}
+
+func (p *Plan) addBlock() Block {
+	b := make(Block, len(p.Jobs))
+	for i := range p.Jobs {
+		b[i] = Visit{&p.Jobs[i], len(p.Blocks), slices.Clone(p.Jobs[i].Cells)}
+	}
+	p.random.Shuffle(len(b), func(i, k int) { b[i], b[k] = b[k], b[i] })
+	for _, v := range b {
+		p.random.Shuffle(len(v.Cells), func(i, k int) { v.Cells[i], v.Cells[k] = v.Cells[k], v.Cells[i] })
+	}
+	p.bringTogether(b)
+	if p.fileByFile {
+		b.together(func(j *Job) string { return j.Model.File })
+	}
+	p.Blocks = append(p.Blocks, b)
+	return b
 }
 
 // checkPaths refuses files that a worker could not be told of.
@@ -280,6 +291,7 @@ func (j *Job) waive(reason string) { j.Waived = "device " + j.Backend.Device + "
 // groupByFile brings the visits of each block that load the same file together, so that the disk of
 // a run with transient models holds one at a time.
 func (p *Plan) groupByFile() {
+	p.fileByFile = true
 	for _, b := range p.Blocks {
 		b.together(func(j *Job) string { return j.Model.File })
 	}

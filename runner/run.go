@@ -57,6 +57,7 @@ type Run struct {
 
 	order    int // position of the next call
 	block    Block
+	scatter  scatter
 	kept     map[keptCall]bool
 	eta      eta
 	calls    int // acknowledged, in this and earlier sessions
@@ -138,6 +139,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 	r.outcome, r.checked = map[turn]string{}, map[string]protocol.LoadInfo{}
 	r.cpuQuota = machine.CPUQuota()
 	r.kept = map[keptCall]bool{}
+	r.scatter.note(r.Previous)
 	for i := range r.Previous {
 		p := &r.Previous[i]
 		r.settled.Add(p.TaskIdx, p.Replicate, &p.Outcome)
@@ -147,19 +149,11 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		}
 	}
 	for _, b := range r.Plan.Blocks {
-		for _, v := range b {
-			for _, c := range v.Cells {
-				t := v.turn(c)
-				calls := r.todo(t)
-				r.calls += len(r.Plan.Calls()) - len(calls)
-				r.eta.total += r.Plan.weight(v.Job, c.Scenario) * float64(len(calls))
-				if len(calls) == 0 {
-					r.outcome[t] = record.StatusOK
-					if r.settled.Stands(c.TaskIdx) {
-						r.outcome[t] = record.StatusOOM
-					}
-				}
-			}
+		r.expect(b)
+	}
+	for i := range r.Previous { // blocks that earlier sessions added
+		for r.Previous[i].Replicate >= len(r.Plan.Blocks) {
+			r.expect(r.Plan.addBlock())
 		}
 	}
 	r.loaded = loadedFiles(r.Manifest, r.Previous)
@@ -187,6 +181,9 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		for k := 0; err == nil && k < len(r.block); k++ {
 			err = r.visit(ctx, r.block[k])
 		}
+		if err == nil && i == len(r.Plan.Blocks)-1 && r.wantsMore() {
+			r.expect(r.Plan.addBlock())
+		}
 	}
 	sum := Summary{Cells: r.Plan.Cells, Calls: r.Plan.CallCount(), Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
 	for _, s := range r.Outcomes() {
@@ -201,6 +198,24 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		err = end
 	}
 	return sum, err
+}
+
+// expect counts the calls of a block, those that earlier sessions have made and those to come.
+func (r *Run) expect(b Block) {
+	for _, v := range b {
+		for _, c := range v.Cells {
+			t := v.turn(c)
+			calls := r.todo(t)
+			r.calls += len(r.Plan.Calls()) - len(calls)
+			r.eta.total += r.Plan.weight(v.Job, c.Scenario) * float64(len(calls))
+			if len(calls) == 0 {
+				r.outcome[t] = record.StatusOK
+				if r.settled.Stands(c.TaskIdx) {
+					r.outcome[t] = record.StatusOOM
+				}
+			}
+		}
+	}
 }
 
 // turn is a cell's in the visit.

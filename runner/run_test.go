@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -527,5 +528,42 @@ func TestBlocks(t *testing.T) {
 		if cells == 0 || sum.ByStatus[record.StatusOK] != p.Cells-cells {
 			t.Errorf("%s: %d cells failed, %+v", fault, cells, sum)
 		}
+	}
+}
+
+// TestTargetCI: blocks are added up to the target, or until the time is over; a resumed run goes on with them.
+func TestTargetCI(t *testing.T) {
+	with := func(target, budget string) string {
+		return strings.Replace(testConfig, "replicates: 1", "replicates: 2\ntarget_ci: "+target+"\ntime_budget_min: "+budget, 1)
+	}
+	p := testPlan(t, with("1", "60"))
+	dir, _, records, _ := execute(t, p, testWorker(t, ""))
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if blocks := records[len(records)-1].Replicate + 1; blocks != 6 || m.Replicates != 6 || m.StoppedBy != StoppedByTarget {
+		t.Errorf("a target of 100 %%: %d blocks, the manifest says %d, stopped by %q", blocks, m.Replicates, m.StoppedBy)
+	}
+
+	p = testPlan(t, with("1e-9", "0.02"))
+	planned := p.SHA256()
+	dir, _, records, _ = execute(t, p, testWorker(t, ""))
+	if m, err = ReadManifest(dir); err != nil {
+		t.Fatal(err)
+	}
+	blocks := records[len(records)-1].Replicate + 1
+	if blocks < 6 || m.Replicates != blocks || m.StoppedBy != StoppedByBudget || m.PlanSHA256 != planned {
+		t.Errorf("a target out of reach: %d blocks, the manifest says %d, stopped by %q", blocks, m.Replicates, m.StoppedBy)
+	}
+	if len(records) != m.RecordsExpected {
+		t.Errorf("%d records, the manifest expects %d", len(records), m.RecordsExpected)
+	}
+
+	again := testPlan(t, with("1", "60"))
+	r := &Run{Plan: again, Previous: records, Manifest: m, outcome: map[turn]string{}}
+	r.scatter.note(r.Previous)
+	if w := r.scatter.widest(); w <= 0 || math.IsNaN(w) {
+		t.Errorf("widest interval %v", w)
 	}
 }

@@ -20,6 +20,11 @@ func (d *decoder) check(c *Config) {
 	if c.RunName == "" {
 		c.RunName = runName(d.file)
 	}
+	for _, pair := range [][2]string{{"target_ci", "time_budget_min"}, {"time_budget_min", "target_ci"}} {
+		if at, ok := d.seen[pair[0]]; ok && (c.TargetCI > 0) != (c.TimeBudgetMin > 0) && d.seen[pair[1]].line == 0 {
+			d.fail(at, pair[0], "it needs %s too: blocks are added up to the target or until the time is over, since a target may be out of reach", pair[1])
+		}
+	}
 	dupes(d, "scenarios", c.Scenarios)
 	dupes(d, "backends", c.Backends)
 	dupes(d, "models", c.Models)

@@ -32,6 +32,8 @@ type Config struct {
 	RunName           string     `json:"run_name"`
 	GenTokens         int        `json:"gen_tokens"`
 	Replicates        int        `json:"replicates"`
+	TargetCI          float64    `json:"target_ci,omitempty"`       // half-width of intervals, by their median, up to which blocks are added; 0: none are
+	TimeBudgetMin     float64    `json:"time_budget_min,omitempty"` // after which none are added
 	Repetitions       int        `json:"repetitions"`
 	WarmupRepetitions int        `json:"warmup_repetitions"`
 	Seed              int64      `json:"seed"`
@@ -52,6 +54,18 @@ type Config struct {
 
 // idleDType is a backend's dtype that changes nothing, and the line that says so.
 type idleDType struct{ backend, line string }
+
+// sixBlocks are the fewest on whose interval's width a sweep may stop: looked at from three on, 95 % intervals hold the
+// truth in 91 %.
+const sixBlocks = 6
+
+// LeastBlocks is how many blocks there are in any case.
+func (c *Config) LeastBlocks() int {
+	if c.TargetCI > 0 {
+		return max(c.Replicates, sixBlocks)
+	}
+	return c.Replicates
+}
 
 // Scenario is one prompt. Exactly one of Prompt and PromptTokens is set.
 type Scenario struct {

@@ -1,0 +1,77 @@
+package runner
+
+import (
+	"math"
+	"time"
+
+	"llmscale/analysis/stats"
+	"llmscale/runner/record"
+)
+
+// What ended a run that adds blocks.
+const (
+	StoppedByTarget = "target_ci"
+	StoppedByBudget = "time_budget_min"
+)
+
+// scatter has the latencies of the calls that count, in ms, by cell and mode and there by block.
+type scatter map[cellMode]map[int][]float64
+
+type cellMode struct {
+	task int
+	mode string
+}
+
+// note takes records into account.
+func (s *scatter) note(records []record.Record) {
+	if *s == nil {
+		*s = scatter{}
+	}
+	for i := range records {
+		r := &records[i]
+		if r.IsWarmup || !r.Counts() || r.LatencyMS == nil || *r.LatencyMS <= 0 {
+			continue
+		}
+		k := cellMode{r.TaskIdx, r.Mode}
+		if (*s)[k] == nil {
+			(*s)[k] = map[int][]float64{}
+		}
+		(*s)[k][r.Replicate] = append((*s)[k][r.Replicate], *r.LatencyMS)
+	}
+}
+
+// widest is the largest relative half-width of the cells' 95 % intervals: by t on the logs of the blocks' medians. A cell
+// with one block has none.
+func (s scatter) widest() float64 {
+	widest := 0.0
+	for _, blocks := range s {
+		var logs []float64
+		for _, calls := range blocks {
+			logs = append(logs, math.Log(stats.Median(calls)))
+		}
+		half := math.Inf(1)
+		if e, ok := stats.MeanT(logs); ok {
+			half = math.Expm1(e.Half(0.05))
+		}
+		widest = max(widest, half)
+	}
+	return widest
+}
+
+// wantsMore decides, after the last block, whether another is added, and notes what ended a run that adds some.
+func (r *Run) wantsMore() bool {
+	cfg := r.Plan.Config
+	if cfg.TargetCI <= 0 {
+		return false
+	}
+	spent := time.Duration((unixNow() - r.Manifest.session().StartedAt) * float64(time.Second))
+	switch {
+	case r.scatter.widest() <= cfg.TargetCI:
+		r.Manifest.StoppedBy = StoppedByTarget
+	case spent.Minutes() >= cfg.TimeBudgetMin:
+		r.Manifest.StoppedBy = StoppedByBudget
+	default:
+		return true
+	}
+	return false
+}
