@@ -537,7 +537,7 @@ func TestTargetCI(t *testing.T) {
 		return strings.Replace(testConfig, "replicates: 1", "replicates: 2\ntarget_ci: "+target+"\ntime_budget_min: "+budget, 1)
 	}
 	p := testPlan(t, with("1", "60"))
-	dir, _, records, _ := execute(t, p, testWorker(t, ""))
+	dir, _, records, _ := execute(t, p, workertest.Command(t, ""))
 	m, err := ReadManifest(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -548,7 +548,7 @@ func TestTargetCI(t *testing.T) {
 
 	p = testPlan(t, with("1e-9", "0.02"))
 	planned := p.SHA256()
-	dir, _, records, _ = execute(t, p, testWorker(t, ""))
+	dir, _, records, _ = execute(t, p, workertest.Command(t, ""))
 	if m, err = ReadManifest(dir); err != nil {
 		t.Fatal(err)
 	}
