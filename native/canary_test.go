@@ -39,3 +39,36 @@ func TestCanary(t *testing.T) {
 		})
 	}
 }
+
+// A planted slow-down makes each step as much longer as it says, and nothing else.
+func TestSlowdown(t *testing.T) {
+	for _, path := range batchModels(t) {
+		m := load(t, path)
+		c := newContext(t, m, ContextParams{NCtx: 128, Threads: 2})
+		call := Call{Prompts: prompts(1, 1, 12, m.vocabSize()), Gen: 6}
+		plain, err := c.MeasureCall(call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		call.Slowdown = 9
+		slow, err := c.MeasureCall(call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(plain.OutputIDs, slow.OutputIDs) {
+			t.Error("another answer")
+		}
+		// Ten times as long, whatever the machine does meanwhile: a step that was disturbed is longer still.
+		if slow.PrefillNS < 3*plain.PrefillNS || slow.KVDecodeNS < 3*plain.KVDecodeNS {
+			t.Errorf("prefill %d and %d ns, decode %d and %d ns", plain.PrefillNS, slow.PrefillNS, plain.KVDecodeNS, slow.KVDecodeNS)
+		}
+	}
+	t.Setenv(EnvSlowdown, "3%")
+	if _, err := Slowdown(); err == nil {
+		t.Error("3% was taken for a share")
+	}
+	t.Setenv(EnvSlowdown, "0.03")
+	if b, err := Build(); err != nil || len(b.Warnings) == 0 {
+		t.Errorf("the build says nothing of it: %v, %v", b.Warnings, err)
+	}
+}

@@ -11,6 +11,7 @@ package native
 import "C"
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/cgo"
 	"strings"
@@ -81,6 +82,11 @@ func Build() (BuildInfo, error) {
 	}
 	if c.sanitized {
 		info.Warnings = append(info.Warnings, "the native part is instrumented by a sanitizer: its times mean nothing")
+	}
+	if share, err := Slowdown(); err != nil {
+		return info, err
+	} else if share > 0 {
+		info.Warnings = append(info.Warnings, fmt.Sprintf("%s=%v makes all times longer: a test's hook", EnvSlowdown, share))
 	}
 	return info, nil
 }

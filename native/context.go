@@ -232,7 +232,7 @@ func (c *Context) MeasureCall(call Call) (*Measurement, error) {
 		return C.ls_measure(c.c, C.ls_call{
 			n_seq: C.int32_t(sequences), n_prompt: C.int32_t(len(prompts) / sequences), n_gen: C.int32_t(call.Gen), depth: C.int32_t(len(past) / sequences),
 			prompt: ids(prompts), past: ids(past),
-			canary: C.bool(call.Canary),
+			canary: C.bool(call.Canary), slowdown: C.double(call.Slowdown),
 			hot_ns: C.int64_t(call.Hot), hot_most_ns: C.int64_t(call.HotMost), idle_ns: C.int64_t(call.Idle),
 			output_ids: ids(m.OutputIDs), token_ns: times(m.TokenNS), sampling_ns: times(m.SamplingNS), token_device_ns: times(device),
 		}, &out, cerr)

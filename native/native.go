@@ -12,6 +12,9 @@ package native
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
 	"time"
 )
 
@@ -150,11 +153,31 @@ func OnDevice(buffers []BufferMemory) (sum BufferMemory) {
 // Bytes is all of it.
 func (b BufferMemory) Bytes() int64 { return b.ModelBytes + b.ContextBytes + b.ComputeBytes }
 
+// EnvSlowdown, in the environment of a worker, makes each prefill and decode step that share longer (0.03: 3 %), by
+// computing nothing: what a program's whole chain from the clock to the verdict finds of it is what a test asks. The
+// build's warnings tell of it.
+const EnvSlowdown = "LLMSCALE_TEST_SLOWDOWN"
+
+// Slowdown is what EnvSlowdown says.
+func Slowdown() (float64, error) {
+	text := os.Getenv(EnvSlowdown)
+	if text == "" {
+		return 0, nil
+	}
+	share, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(share > 0 && share <= 10) {
+		return 0, fmt.Errorf("native: %s=%q: want a share of the time, above 0 and at most 10", EnvSlowdown, text)
+	}
+	return share, nil
+}
+
 // Call is what MeasureCall computes. All sequences have one length.
 type Call struct {
 	Prompts [][]int32 // of each sequence
 	Past    [][]int32 // of each sequence: tokens that are in the cache before, untimed; nil: none
 	Gen     int       // decode steps, each of one token of every sequence
+
+	Slowdown float64 // for tests, see EnvSlowdown
 
 	Canary bool // before all of the following, a fixed piece of work on the threads that will compute
 

@@ -33,6 +33,7 @@ type Native struct {
 	gpu *accelerator // nil on the CPU
 
 	hot, idle time.Duration // untimed work and pause before each call
+	slowdown  float64       // see native.EnvSlowdown
 }
 
 var _ protocol.Backend = (*Native)(nil)
@@ -95,6 +96,9 @@ func (n *Native) Load(spec protocol.LoadSpec, progress func(share float64)) (_ p
 	}
 	n.vocab, n.positions, n.sequences = n.model.Info().NVocab, spec.Positions, spec.Batch()
 	n.hot, n.idle = time.Duration(spec.HotMS)*time.Millisecond, time.Duration(spec.IdleMS)*time.Millisecond
+	if n.slowdown, err = native.Slowdown(); err != nil {
+		return protocol.LoadInfo{}, err
+	}
 	build, err := native.Build()
 	if err != nil {
 		return protocol.LoadInfo{}, failure(err)
@@ -181,7 +185,7 @@ func (n *Native) Measure(call protocol.CallSpec) (protocol.Sample, error) {
 	}
 	past, watch := n.past(call), machine.NewCallWatch()
 	m, err := n.ctx.MeasureCall(native.Call{
-		Prompts: prompts, Past: past, Gen: call.GenTokens, Canary: true,
+		Prompts: prompts, Past: past, Gen: call.GenTokens, Canary: true, Slowdown: n.slowdown,
 		Hot: n.hot, HotMost: protocol.HotMost, Idle: n.idle,
 	})
 	if err != nil {

@@ -172,7 +172,8 @@ typedef struct {
     const int32_t * prompt;          /* n_seq rows of n_prompt */
     const int32_t * past;            /* n_seq rows of depth */
 
-    bool canary; /* before all of the following, a fixed piece of work on the threads that will compute */
+    double slowdown; /* for tests: prefill and each step take that share longer; 0 in every measurement */
+    bool   canary;   /* before all of the following, a fixed piece of work on the threads that will compute */
 
     /* What comes right before: untimed prefills of the prompts until hot_ns have passed, broken off after hot_most_ns;
      * a pause of idle_ns; or nothing. */

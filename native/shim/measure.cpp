@@ -190,6 +190,15 @@ void idle(int64_t ns) {
     }
 }
 
+// Computes until what began at start_ns has taken `share` longer: see ls_call.slowdown.
+void linger(int64_t start_ns, double share) {
+    if (share > 0) {
+        const int64_t now = ls::now_ns(), until = now + int64_t(share * double(now - start_ns));
+        while (ls::now_ns() < until) {
+        }
+    }
+}
+
 int check(const ls_context * c, const ls_call & call, ls_error * err) {
     if (call.n_seq < 1 || call.n_seq > c->n_seq || call.n_seq > c->n_batch) {
         return ls::fail(err, LS_BAD_ARG, "measure", "%d sequences: want 1 to %d, what the context and a batch hold", call.n_seq, std::min(c->n_seq, c->n_batch));
@@ -254,6 +263,7 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
     }
     c->clock.record(prefill_done);
     llama_synchronize(c->ctx);
+    linger(prefill_start, call.slowdown);
     const int64_t prefill_end = ls::now_ns();
 
     const int64_t total = int64_t(call.n_prompt) * call.n_seq;
@@ -294,6 +304,7 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
             c->clock.record(decode_done);
         }
         llama_synchronize(c->ctx);
+        linger(t, call.slowdown);
         const int64_t decoded = ls::now_ns();
         sample(c, 1, 0, call.n_seq, next);
         const int64_t sampled = ls::now_ns();
