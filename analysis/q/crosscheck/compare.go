@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
@@ -138,7 +137,9 @@ func (a *asker) comparison(p *served, scenario, phase string) Comparison {
 		}
 	}
 	if len(native) > 0 && len(ollama) > 0 {
-		c.RecordsDiffer = recordsDiffer(native[0], ollama[0])
+		for _, t := range cells.ToldApart(native[0], ollama[0]) {
+			c.RecordsDiffer = append(c.RecordsDiffer, fmt.Sprintf("%s: native %s, Ollama %s", t.Name, t.X, t.Y))
+		}
 	}
 	return c
 }
@@ -274,27 +275,4 @@ func (c *Comparison) bench(lines []runs.LlamaBench, native *runs.Row, nativeMS [
 		}
 	}
 	c.Bench = beside(nativeMS, ms, "")
-}
-
-// recordsDiffer lists the settings in which two records differ, where both tell
-// them: what a server decides and does not tell is in ollama_settings_differ.
-func recordsDiffer(native, ollama *runs.Row) []string {
-	var out []string
-	say := func(name, n, o string) {
-		if n != "" && o != "" && o != record.ByServer && n != o {
-			out = append(out, fmt.Sprintf("%s: native %s, Ollama %s", name, n, o))
-		}
-	}
-	say("n_threads", doc.NumberText(native.Threads()), doc.NumberText(ollama.Threads()))
-	say("n_threads_batch", doc.NumberText(native.ThreadsBatch()), doc.NumberText(ollama.ThreadsBatch()))
-	say("n_gpu_layers", fmt.Sprint(runs.LayersOf(native.NGPULayers, native.NLayer+1)), fmt.Sprint(runs.LayersOf(ollama.NGPULayers, native.NLayer+1)))
-	say("flash_attn", native.FlashAttention, ollama.FlashAttention)
-	say("kv_type_k", native.KVTypeK, ollama.KVTypeK)
-	say("n_ctx", doc.NumberText(native.NCtx), doc.NumberText(ollama.NCtx))
-	say("n_batch", doc.NumberText(native.NBatch), doc.NumberText(ollama.NBatch))
-	say("n_ubatch", doc.NumberText(native.NUBatch), doc.NumberText(ollama.NUBatch))
-	say("use_mmap", fmt.Sprint(native.UseMmap), fmt.Sprint(ollama.UseMmap))
-	say("pace", native.PaceText(), ollama.PaceText())
-	say("llama.cpp", native.LlamaCommit, ollama.LlamaCommit)
-	return out
 }

@@ -15,15 +15,17 @@ type Answer struct {
 	finding.Notes
 	set *cells.Set
 
-	Cells []Cell `json:"device,omitempty"`      // device time, memory, placement and power
-	Fits  []Fit  `json:"device_fits,omitempty"` // scaling of decode by both clocks
-	Gaps  []Gap  `json:"event_gaps"`            // host clock against device clock; empty without device times
+	Cells  []Cell  `json:"device,omitempty"`        // device time, memory, placement and power
+	Models []Model `json:"device_models,omitempty"` // which cells speak for each model
+	Fits   []Fit   `json:"device_fits,omitempty"`   // scaling of decode by both clocks
+	Gaps   []Gap   `json:"event_gaps"`              // host clock against device clock; empty without device times
 }
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
 	a := &Answer{set: c}
 	a.summarise()
+	a.models()
 	a.fit()
 	a.clocks()
 	return a

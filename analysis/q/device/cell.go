@@ -47,6 +47,8 @@ type Cell struct {
 	GPU      string `json:"gpu_name" doc:"the GPU"`
 	N        int    `json:"n" unit:"calls" doc:"calls summarised"`
 
+	LongestPrompt bool `json:"longest_prompt"` // of the model's cells of this mode
+
 	HostMS        float64  `json:"host_median_ms" unit:"ms" doc:"median host time"`
 	DeviceMS      *float64 `json:"device_median_ms" unit:"ms" doc:"median time by CUDA events"`
 	GapMS         *float64 `json:"host_gap_median_ms" unit:"ms" doc:"median of host less device time"`

@@ -140,6 +140,9 @@ func TestPlacement(t *testing.T) {
 		if d := cellsOf(r, "m00", record.ModeDecode)[0]; d.Placement != want {
 			t.Errorf("%q, want %q: %+v", d.Placement, want, d)
 		}
+		if m := r.Models[0]; m.Placement != want || m.Whole != (want == PlacedWhole || want == PlacedLookup) {
+			t.Errorf("%q, want %q: %+v", m.Placement, want, m)
+		}
 		if fallback := len(warned(r, "cpu_fallback")) > 0; fallback != (want == PlacedFallback) {
 			t.Errorf("%s: warned of a fallback: %v", want, fallback)
 		}
@@ -148,6 +151,34 @@ func TestPlacement(t *testing.T) {
 	r := Ask(celltest.Set(t, celltest.GpuRun(func(r *runs.Row) { r.CPUOpsPrefill, r.CPUOpNames = new(3), []string{"GET_ROWS x 1", "ROPE x 2"} })))
 	if d, p := cellsOf(r, "m00", record.ModeDecode)[0], cellsOf(r, "m00", record.ModePrefill)[0]; d.Placement != PlacedLookup || p.Placement != PlacedFallback {
 		t.Errorf("decode %s, prefill %s", d.Placement, p.Placement)
+	}
+	if m := r.Models[0]; m.Placement != PlacedFallback || m.Whole {
+		t.Errorf("%+v", m)
+	}
+}
+
+// TestModels: of a model speak the cell with most on the CPU, the one whose memory
+// peaks highest, and of each mode the one with the longest prompt.
+func TestModels(t *testing.T) {
+	r := Ask(celltest.Set(t, celltest.GpuRun(func(r *runs.Row) {
+		r.VRAMPeakMiB = new(2000.0)
+		if r.Scenario == "b" {
+			r.CPUOpsDecode, r.PromptTokensRaw = new(5), new(4096)
+			if r.Mode == record.ModePrefill {
+				r.VRAMPeakMiB, r.TokensTotal = new(2100.0), new(4096)
+			}
+		}
+	})))
+	if len(r.Models) != 3 {
+		t.Fatalf("%d models", len(r.Models))
+	}
+	if m := r.Models[0]; m.Model != "m00" || m.PrefillScenario != "a" || m.DecodeScenario != "b" || m.PeakScenario != "b" || m.PeakMode != record.ModePrefill || *m.PeakMiB != 2100 {
+		t.Errorf("%+v", m)
+	}
+	for _, c := range r.Cells {
+		if c.LongestPrompt != (c.Scenario == "b") {
+			t.Errorf("%s %s %s: longest %v", c.Model, c.Scenario, c.Mode, c.LongestPrompt)
+		}
 	}
 }
 

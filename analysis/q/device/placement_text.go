@@ -8,7 +8,6 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	words "llmscale/internal/text"
-	"llmscale/runner/record"
 )
 
 // placementWords say what a placement is.
@@ -21,36 +20,8 @@ var placementWords = map[string]string{
 
 // placement says what the CPU computes.
 func (a *Answer) placement(sec *doc.Section) {
-	type model struct {
-		prefill, decode *Cell
-	}
-	type one struct {
-		prose.Series
-		model string
-	}
-	var order []one
-	models := map[one]*model{}
-	for i := range a.Cells {
-		d := &a.Cells[i]
-		if d.Placement == "" || d.Mode == record.ModeE2E {
-			continue
-		}
-		k := one{prose.Of(d.Backend, d.BatchSize), d.Model}
-		if models[k] == nil {
-			order = append(order, k)
-			models[k] = &model{}
-		}
-		// The cell with most on the CPU speaks for the model: a long prompt may be
-		// computed elsewhere than a short one.
-		at := &models[k].decode
-		if d.Mode == record.ModePrefill {
-			at = &models[k].prefill
-		}
-		if *at == nil || d.CPUOps != nil && ((*at).CPUOps == nil || *d.CPUOps > *(*at).CPUOps) {
-			*at = d
-		}
-	}
-	if len(order) == 0 {
+	known := slices.DeleteFunc(slices.Clone(a.Models), func(m Model) bool { return m.placed == nil })
+	if len(known) == 0 {
 		sec.Say("What the CPU computes of these models' graphs is not known.")
 		return
 	}
@@ -58,13 +29,9 @@ func (a *Answer) placement(sec *doc.Section) {
 	var other doc.Table
 	normal := 0 // models of which nothing but the lookup is on the CPU
 	all := doc.Table{Wrap: true, Head: []string{"<backend", "<model", "parameters (millions)", "layers on the GPU", "<placement", "pieces, prefill", "pieces, decode", "CPU operations, prefill", "CPU operations, decode", "their bytes, prefill", "their bytes, decode", "<operations"}}
-	for _, k := range order {
-		m := models[k]
-		d := m.decode
-		if d == nil || m.prefill != nil && m.prefill.Placement == PlacedFallback {
-			d = m.prefill
-		}
-		row := []string{k.Series.String(), doc.Text(k.model), doc.SizeOf(d.ParamsM), fmt.Sprintf("%s of %d", prose.Layers(d.GPULayers), d.Layers), placementWords[d.Placement]}
+	for _, m := range known {
+		d := m.placed
+		row := []string{prose.Series{Series: m.Series()}.String(), doc.Text(m.Model), doc.SizeOf(d.ParamsM), fmt.Sprintf("%s of %d", prose.Layers(d.GPULayers), d.Layers), placementWords[m.Placement]}
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *Cell) string { return wholeOf(d.Splits) })...)
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *Cell) string { return wholeOf(d.CPUOps) })...)
 		row = append(row, graphFacts(m.prefill, m.decode, func(d *Cell) string {
@@ -75,7 +42,7 @@ func (a *Answer) placement(sec *doc.Section) {
 		})...)
 		row = append(row, doc.OrNone(strings.Join(d.CPUNames, ", ")))
 		all.Rows = append(all.Rows, row)
-		if d.Placement == PlacedWhole || d.Placement == PlacedLookup {
+		if m.Whole {
 			normal++
 		} else {
 			other.Rows = append(other.Rows, row)
@@ -83,10 +50,10 @@ func (a *Answer) placement(sec *doc.Section) {
 	}
 	other.Wrap, other.Head = true, all.Head
 	switch {
-	case normal == len(order):
+	case normal == len(known):
 		sec.Say("Of all %s the graphs run whole on the GPU but for that.", doc.Count(normal, "pair of model and backend", "pairs of model and backend"))
 	default:
-		sec.Say("Of %d of %s the graphs run whole on the GPU but for that. The others:", normal, doc.Count(len(order), "pair of model and backend", "pairs of model and backend"))
+		sec.Say("Of %d of %s the graphs run whole on the GPU but for that. The others:", normal, doc.Count(len(known), "pair of model and backend", "pairs of model and backend"))
 		sec.FoldAbove(longTable, "What the CPU computes of them", other)
 	}
 	if normal > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -37,42 +38,16 @@ var deviceCellNames = []deviceColumn{
 	{Head: "<mode", Cell: func(d *Cell) string { return prose.Mode(d.Mode) }},
 }
 
-// longestPrompts picks of each model and mode the scenario with the longest
-// prompt, in which least of a prefill is a fixed cost. End-to-end is left to the
-// table of all cells.
-func (a *Answer) longestPrompts() (picked, all []*Cell) {
-	type one struct {
-		prose.Series
-		model, mode string
-	}
-	prompts := map[string]float64{}
-	for _, c := range a.set.Cells {
-		if n := c.PromptEach(); n != nil {
-			prompts[c.Scenario] = max(prompts[c.Scenario], *n)
-		}
-	}
-	at := map[one]int{}
+// showCells puts the table of the longest prompts, and that of all cells folded.
+func (a *Answer) showCells(sec *doc.Section, what string, columns []deviceColumn) {
+	var picked, all []*Cell // end-to-end is left to the table of all cells
 	for i := range a.Cells {
 		d := &a.Cells[i]
 		all = append(all, d)
-		if d.Mode == record.ModeE2E {
-			continue
-		}
-		k := one{prose.Of(d.Backend, d.BatchSize), d.Model, d.Mode}
-		j, seen := at[k]
-		if !seen {
-			at[k] = len(picked)
+		if d.LongestPrompt && d.Mode != record.ModeE2E {
 			picked = append(picked, d)
-		} else if prompts[d.Scenario] > prompts[picked[j].Scenario] {
-			picked[j] = d
 		}
 	}
-	return picked, all
-}
-
-// showCells puts the table of the longest prompts, and that of all cells folded.
-func (a *Answer) showCells(sec *doc.Section, what string, columns []deviceColumn) {
-	picked, all := a.longestPrompts()
 	sec.FoldAbove(longTable, what+" with the longest prompt", doc.TableOf(picked, deviceNames, deviceCellNames, columns))
 	if len(all) > len(picked) {
 		sec.Fold(fmt.Sprintf("%s of all %d cells and modes", what, len(all)), doc.TableOf(all, deviceNames, deviceCellNames, columns))
@@ -130,28 +105,6 @@ func (a *Answer) exponents(sec *doc.Section) {
 	}
 }
 
-// perModel has one cell of each model: the one whose memory peaks highest.
-func (a *Answer) perModel(of func(d *Cell) *float64) []*Cell {
-	type one struct {
-		prose.Series
-		model string
-	}
-	at := map[one]int{}
-	var out []*Cell
-	for i := range a.Cells {
-		d := &a.Cells[i]
-		k := one{prose.Of(d.Backend, d.BatchSize), d.Model}
-		j, seen := at[k]
-		if !seen {
-			at[k] = len(out)
-			out = append(out, d)
-		} else if v, was := of(d), of(out[j]); v != nil && (was == nil || *v > *was) {
-			out[j] = d
-		}
-	}
-	return out
-}
-
 func (a *Answer) memory(sec *doc.Section) {
 	known := slices.ContainsFunc(a.Cells, func(d Cell) bool {
 		return d.PeakMiB != nil || d.LoadedMiB != nil || d.WeightsMiB != nil
@@ -164,7 +117,7 @@ func (a *Answer) memory(sec *doc.Section) {
 		return deviceColumn{Head: head + " (MiB)", Cell: func(d *Cell) string { return doc.Whole(of(d)) }}
 	}
 	sec.Say("Device memory in use by all programs (and by what a vram_limit_gib holds back): before the model is loaded, after its weights, after its context, and at the peak of its calls; beside it llama.cpp's own account. The rest is the peak less what was there before and less that account: the CUDA context, pools that ggml and cuBLAS grow, and whatever else.")
-	sec.FoldAbove(longTable, "Memory of each model", doc.TableOf(a.perModel(func(d *Cell) *float64 { return d.PeakMiB }), deviceNames, []deviceColumn{
+	sec.FoldAbove(longTable, "Memory of each model", doc.TableOf(stats.Map(a.Models, func(m Model) *Cell { return m.peak }), deviceNames, []deviceColumn{
 		mib("before", func(d *Cell) *float64 { return d.BeforeMiB }),
 		mib("after load", func(d *Cell) *float64 { return d.LoadedMiB }),
 		mib("after context", func(d *Cell) *float64 { return d.ContextMiB }),
