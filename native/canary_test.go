@@ -3,6 +3,7 @@
 package native
 
 import (
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -46,21 +47,26 @@ func TestSlowdown(t *testing.T) {
 		m := load(t, path)
 		c := newContext(t, m, ContextParams{NCtx: 128, Threads: 2})
 		call := Call{Prompts: prompts(1, 1, 12, m.vocabSize()), Gen: 6}
-		plain, err := c.MeasureCall(call)
-		if err != nil {
-			t.Fatal(err)
+		// The fastest of several: a busy machine makes some calls longer, and none shorter.
+		fastest := func() (prefill, step int64, ids []int32) {
+			prefill, step = math.MaxInt64, math.MaxInt64
+			for range 5 {
+				m, err := c.MeasureCall(call)
+				if err != nil {
+					t.Fatal(err)
+				}
+				prefill, step, ids = min(prefill, m.PrefillNS), min(step, slices.Min(m.TokenNS)), m.OutputIDs
+			}
+			return prefill, step, ids
 		}
+		prefill, step, ids := fastest()
 		call.Slowdown = 9
-		slow, err := c.MeasureCall(call)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(plain.OutputIDs, slow.OutputIDs) {
+		slowPrefill, slowStep, slowIDs := fastest()
+		if !slices.Equal(ids, slowIDs) {
 			t.Error("another answer")
 		}
-		// Ten times as long, whatever the machine does meanwhile: a step that was disturbed is longer still.
-		if slow.PrefillNS < 3*plain.PrefillNS || slow.KVDecodeNS < 3*plain.KVDecodeNS {
-			t.Errorf("prefill %d and %d ns, decode %d and %d ns", plain.PrefillNS, slow.PrefillNS, plain.KVDecodeNS, slow.KVDecodeNS)
+		if slowPrefill < 2*prefill || slowStep < 2*step { // ten times, but for the machine
+			t.Errorf("prefill %d and %d ns, steps %d and %d ns", prefill, slowPrefill, step, slowStep)
 		}
 	}
 	t.Setenv(EnvSlowdown, "3%")
