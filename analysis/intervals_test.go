@@ -93,14 +93,14 @@ func TestPooledTail(t *testing.T) {
 	for _, l := range left {
 		v += .75 * (l - mean) * (l - mean)
 	}
-	e, ok := stats.PooledTail(groups, 107) // 197 values, 90 in the longest group
+	e, ok := stats.PooledTail(groups, 0.95, 107) // 197 values, 90 in the longest group
 	if !ok || math.Abs(e.Value-of(-1)) > 1e-12 || math.Abs(e.Variance-v) > 1e-12 || e.DF != 3 {
 		t.Errorf("%+v %v, want %v, variance %v", e, ok, of(-1), v)
 	}
-	if _, ok := stats.PooledTail(groups, 108); ok {
+	if _, ok := stats.PooledTail(groups, 0.95, 108); ok {
 		t.Error("too few values would remain")
 	}
-	if _, ok := stats.PooledTail(groups[:1], 1); ok {
+	if _, ok := stats.PooledTail(groups[:1], 0.95, 1); ok {
 		t.Error("one group has no jackknife")
 	}
 }

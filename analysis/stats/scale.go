@@ -15,16 +15,16 @@ const (
 	medianVariance = math.Pi / 2
 )
 
-// MedianScatter is the variance of the mean of the samples' medians, in logs, by
-// the scatter within them. One slow sample in a few does not move it, as it does
-// not move a median. The samples are taken to scatter alike.
-func MedianScatter(samples ...[]float64) Scatter {
+// callScatter is the standard deviation of logs within samples, which are taken to
+// scatter alike, by the median absolute deviation from each sample's median. share is
+// the variance of the sum of their medians over that of one value. Without a sample of
+// two values df is 0.
+func callScatter(samples [][]float64) (sd, df, share float64) {
 	var off []float64
-	share, df := 0.0, 0.0
 	for _, s := range samples {
 		n := len(s)
 		if n == 0 {
-			return Scatter{}
+			return 0, 0, 0
 		}
 		share += medianVariance / float64(n)
 		if n == 1 {
@@ -34,20 +34,27 @@ func MedianScatter(samples ...[]float64) Scatter {
 		if n < len(madFactors) {
 			factor = madFactors[n]
 		}
-		logs := make([]float64, n)
-		for i, v := range s {
-			logs[i] = math.Log(v)
-		}
-		mid := middle(logs)
+		logs := Map(s, math.Log)
+		mid := Median(logs)
 		for _, v := range logs {
 			off = append(off, 1.4826*factor*math.Abs(v-mid))
 		}
 		df += madEfficiency * float64(n-1)
 	}
 	if len(off) == 0 {
+		return 0, 0, 0
+	}
+	return middle(off), df, share
+}
+
+// MedianScatter is the variance of the mean of the samples' medians, in logs, by
+// the scatter within them. One slow sample in a few does not move it, as it does
+// not move a median. The samples are taken to scatter alike.
+func MedianScatter(samples ...[]float64) Scatter {
+	sd, df, share := callScatter(samples)
+	if df == 0 {
 		return Scatter{}
 	}
-	sd := middle(off)
 	k := float64(len(samples))
 	return Scatter{Var: sd * sd * share / (k * k), DF: df}
 }

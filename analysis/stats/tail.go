@@ -9,12 +9,12 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// PooledTail is the logarithm of p95/p50 of all values together, the quantiles by
-// Hyndman and Fan's definition 7. Values of one group are not independent, groups
+// PooledTail is the logarithm of a quantile over the median of all values together,
+// by Hyndman and Fan's definition 7. Values of one group are not independent, groups
 // are: the variance is the jackknife's (Tukey 1958) over the groups, each left out
 // once. ok is false where fewer than need values would remain, or there are fewer
 // than two groups.
-func PooledTail(groups [][]float64, need int) (e Estimate, ok bool) {
+func PooledTail(groups [][]float64, p float64, need int) (e Estimate, ok bool) {
 	type item struct {
 		v     float64
 		group int
@@ -52,7 +52,7 @@ func PooledTail(groups [][]float64, need int) (e Estimate, ok bool) {
 			low := at(int(i))
 			return low + float64(part*(at(min(int(i)+1, rest-1))-low))
 		}
-		return math.Log(quantile(0.95) / quantile(0.5))
+		return math.Log(quantile(p) / quantile(0.5))
 	}
 	n := float64(len(groups))
 	left := make([]float64, len(groups))

@@ -88,7 +88,7 @@ func (a *asker) tokens() {
 				all := tailOf(relative, false)
 				all.Scenario = cells.AllScenarios
 				all.Calls = len(calls)
-				if e, ok := stats.PooledTail(calls, stats.NeedP95); ok {
+				if e, ok := stats.PooledTail(calls, 0.95, stats.NeedP95); ok {
 					all.P95InCalls, all.P95InCallsSE = stats.Finite(math.Exp(e.Value)), stats.Finite(math.Sqrt(e.Variance))
 				}
 				mine = append(mine, all)
