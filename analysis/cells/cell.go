@@ -163,9 +163,10 @@ type Cell struct {
 	Pace        string   `json:"pace,omitempty"`  // hot or cold; "" of runs before there was either
 
 	N           int              `json:"n" unit:"calls" doc:"calls summarised"`
+	Replicates  int              `json:"replicates"`   // processes that made them, one in each block
 	LatenciesMS []float64        `json:"latencies_ms"` // raw, in run order
 	MeanMS      float64          `json:"latency_mean_ms" unit:"ms" doc:"arithmetic mean"`
-	MedianMS    float64          `json:"latency_median_ms" unit:"ms" doc:"median"`
+	MedianMS    float64          `json:"latency_median_ms" unit:"ms" doc:"median; of several replicates the geometric mean of their medians"`
 	MinMS       float64          `json:"latency_min_ms" unit:"ms" doc:"fastest call"`
 	MaxMS       float64          `json:"latency_max_ms" unit:"ms" doc:"slowest call"`
 	StdDevMS    *float64         `json:"latency_stddev_ms" unit:"ms" doc:"sample standard deviation"`
@@ -203,8 +204,8 @@ func (set *Set) summarise() {
 		c := Cell{
 			Backend: k.Backend, BackendKind: m.BackendKind, BatchSize: k.BatchSize, Model: m.Name, ModelKind: m.Kind,
 			ParamsM: m.ParamsMillions, Scenario: k.Scenario, Mode: k.Mode, Depth: g.Rows[0].DepthTokens(), Pace: g.Rows[0].PaceText(),
-			N: len(ms), LatenciesMS: ms,
-			MeanMS: stat.Mean(ms, nil), MedianMS: stats.QuantileSorted(s, 0.5), MinMS: s[0], MaxMS: s[len(s)-1],
+			N: len(ms), Replicates: len(g.Processes()), LatenciesMS: ms,
+			MeanMS: stat.Mean(ms, nil), MedianMS: g.Times().Typical(), MinMS: s[0], MaxMS: s[len(s)-1],
 			P95MS: stats.PercentileSorted(s, 0.95, stats.NeedP95), P99MS: stats.PercentileSorted(s, 0.99, stats.NeedP99),
 
 			TokensPerS: MedianField(g.Rows, func(r *runs.Row) *float64 {

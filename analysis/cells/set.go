@@ -36,6 +36,7 @@ type Set struct {
 	aggregates map[aggregateKey]*Aggregate
 	depths     map[string]int // of each scenario: positions of the KV cache in use before its calls
 	leastDepth int
+	canaries   map[Series]canary
 }
 
 // New sorts the records of run into cells. It changes nothing in run.
@@ -49,6 +50,7 @@ func New(run *runs.Run, opt Options) (*Set, error) {
 		cellsOf: map[Series][]*Cell{}, ofModel: map[Series]map[string][]*Cell{}, aggregates: map[aggregateKey]*Aggregate{}}
 	set.collect()
 	set.learnDepths()
+	set.learnCanaries()
 	set.Models = set.modelList()
 	for i := range set.Models {
 		m := &set.Models[i]

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -100,4 +101,34 @@ func (p Plan) Call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 		out = append(out, r)
 	}
 	return out
+}
+
+// Blocks makes the run's records of so many blocks, each with times of its own, by
+// which multiplies every time of a record. Calls have a canary of 2 and 3 ms.
+func (p Plan) Blocks(blocks int, by func(block int, r *runs.Row) float64) (rows []runs.Row) {
+	for b := range blocks {
+		for _, r := range p.Rows(uint64(b) + 1) {
+			r.Replicate, r.Line, r.OrderIdx = b, len(rows)+1, len(rows)/len(record.Modes)
+			r.StartedAt = 1e9 + 10*float64(r.OrderIdx)
+			r.CanaryReadMS, r.CanaryComputeMS = new(2.0), new(3.0)
+			if by != nil && r.OK() {
+				Stretch(&r, by(b, &r))
+			}
+			rows = append(rows, r)
+		}
+	}
+	return rows
+}
+
+// Stretch multiplies all times of a record.
+func Stretch(r *runs.Row, by float64) {
+	for _, ms := range []**float64{&r.LatencyMS, &r.PrefillMS, &r.KVDecodeMS, &r.E2EKVMS} {
+		if *ms != nil {
+			*ms = new(**ms * by)
+		}
+	}
+	r.TokenNS = slices.Clone(r.TokenNS) // the modes of a call share it
+	for i := range r.TokenNS {
+		r.TokenNS[i] = int64(float64(r.TokenNS[i]) * by)
+	}
 }
