@@ -134,15 +134,15 @@ func (q *quiet) failures() []string {
 func newRun(t *testing.T, p *Plan, w worker.Command) (*Run, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	store, err := CreateStore(dir, "")
+	folder, err := CreateStore(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := store.newManifest("test", p, Overrides{}, "models", nil)
+	manifest, err := newManifest(folder, "test", p, Overrides{}, "models", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Run{ID: "test", Plan: p, Store: store, Worker: w, Progress: &quiet{}, Log: discard, Manifest: manifest}, dir
+	return &Run{ID: "test", Plan: p, Store: folder, Worker: w, Progress: &quiet{}, Log: discard, Manifest: manifest}, dir
 }
 
 // resumeRun is the next session of the run in dir, of the plan with which it began.

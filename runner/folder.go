@@ -34,16 +34,17 @@ type lack struct{ what, advice string }
 
 // attemptFiles are what a run writes before its first record. ceilings.json is
 // among them, but holds measurements: it stays, and a run adds to it.
-var attemptFiles = []string{RunsFile, ManifestFile, configCopy, MetricsFile, loadFile, paramsFile, ceilings.FileName, sums.FileName}
+var attemptFiles = []string{RunsFile, ManifestFile, ConfigFile, MetricsFile, LoadsFile, ParamsFile, ceilings.FileName, sums.FileName}
 
 // CreateStore makes the folder of a new run. It refuses one that holds anything but
 // what an attempt left that ended before its first record; modelsDir, if it lies in
 // the folder, may be there too.
 func CreateStore(dir, modelsDir string) (*Store, error) {
-	return createStore(dir, modelsDir, durable.System)
+	return CreateOn(dir, modelsDir, durable.System)
 }
 
-func createStore(dir, modelsDir string, disk durable.Disk) (_ *Store, err error) {
+// CreateOn is Create on a file system that may offer less.
+func CreateOn(dir, modelsDir string, disk durable.Disk) (_ *Store, err error) {
 	models, err := inFolder(dir, modelsDir)
 	if err != nil {
 		return nil, err
@@ -83,31 +84,18 @@ func inFolder(dir, path string) (string, error) {
 	if path == "" {
 		return "", nil
 	}
-	rel, err := relative(dir, path)
-	if err != nil || rel == "" {
-		return "", err
+	rel, err := paths.Inside(dir, path)
+	if err != nil {
+		return "", fmt.Errorf("runner: %w", err)
+	}
+	if rel == "" {
+		return "", nil
 	}
 	if rel == "." {
 		return "", fmt.Errorf("runner: %s cannot be both the run's folder and that of the models: choose two", dir)
 	}
 	first, _, _ := strings.Cut(rel, string(filepath.Separator))
 	return first, nil
-}
-
-// relative is path as seen from dir, "" where it does not lie in it.
-func relative(dir, path string) (string, error) {
-	dir, err := paths.Absolute(dir)
-	if err != nil {
-		return "", fmt.Errorf("runner: %w", err)
-	}
-	if path, err = paths.Absolute(path); err != nil {
-		return "", fmt.Errorf("runner: %w", err)
-	}
-	rel, err := filepath.Rel(dir, path)
-	if err != nil || !filepath.IsLocal(rel) {
-		return "", nil
-	}
-	return rel, nil
 }
 
 // leftover lists the files of an attempt that a new one must not find. The error
@@ -241,7 +229,7 @@ func (s *Store) Discard() error {
 	}
 	var errs []error
 	if s.lock != nil {
-		for _, name := range []string{RunsFile, configCopy, lockFile} {
+		for _, name := range []string{RunsFile, ConfigFile, lockFile} {
 			if err := os.Remove(filepath.Join(s.dir, name)); !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}

@@ -11,8 +11,7 @@ import (
 	"testing"
 
 	"llmscale/internal/durable"
-	"llmscale/runner/record"
-	"llmscale/runner/workertest"
+	"llmscale/runner/config"
 )
 
 // faulty is a disk that fails in one call; folder tells those of folders from those of files.
@@ -75,7 +74,7 @@ func TestFileSystemsThatOfferLess(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			s, err := createStore(dir, "", c.disk)
+			s, err := CreateOn(dir, "", c.disk)
 			if c.want.err != "" {
 				if err == nil || !strings.Contains(err.Error(), c.want.err) || !strings.Contains(err.Error(), dir) {
 					t.Errorf("%v, want %q and the folder", err, c.want.err)
@@ -96,7 +95,7 @@ func TestFileSystemsThatOfferLess(t *testing.T) {
 			if c.want.lack == "" && len(s.lacks) > 0 || c.want.lack != "" && (len(s.lacks) != 1 || !strings.Contains(said, c.want.lack)) {
 				t.Errorf("said %s, want %q", said, c.want.lack)
 			}
-			if err := errors.Join(s.WriteManifest(&Manifest{}), s.Append(aCall(0, 0)), s.Close()); err != nil {
+			if err := errors.Join(s.WriteFile(ManifestFile, []byte("{}")), s.Append(aCall(0, 0)), s.Close()); err != nil {
 				t.Errorf("%s: %v", c.want.lack, err)
 			}
 			again, err := openStore(dir, c.disk)
@@ -108,30 +107,6 @@ func TestFileSystemsThatOfferLess(t *testing.T) {
 			}
 			again.Close()
 		}
-	}
-}
-
-// TestRunWithoutLocks: a run on such a file system is a whole one, which says so once.
-func TestRunWithoutLocks(t *testing.T) {
-	p := testPlan(t, testConfig)
-	r, dir := newRun(t, p, workertest.Command(t, ""))
-	if err := r.Store.Discard(); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if r.Store, err = createStore(dir, "", faulty(syscall.ENOTSUP, nil, syscall.EINVAL)); err != nil {
-		t.Fatal(err)
-	}
-	if sum := finish(t, r); sum.ByStatus[record.StatusOK] != 12 {
-		t.Errorf("%+v", sum)
-	}
-	m, err := ReadManifest(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept, notes := m.Warnings, r.Progress.(*quiet).notes
-	if len(kept) != 2 || kept[0].Code != "file_system" || kept[0].Where != dir || kept[1].Text == kept[0].Text || len(notes) != 2 {
-		t.Errorf("kept %+v, said %q", kept, notes)
 	}
 }
 
@@ -151,7 +126,7 @@ func TestLockThatLostItsName(t *testing.T) {
 		}
 		return durable.System.Lock(f)
 	}
-	s, err := createStore(dir, "", d)
+	s, err := CreateOn(dir, "", d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +139,10 @@ func TestLockThatLostItsName(t *testing.T) {
 // TestSecondAttempt: whatever an attempt has left that ended before its first record,
 // by whichever way, the next one with the same folder begins.
 func TestSecondAttempt(t *testing.T) {
-	p := testPlan(t, testConfig)
+	cfg, err := config.Parse("test.yaml", []byte("scenarios: [{name: s, prompt: x}]\nmodels: [{name: a, source: synth:tiny-gpt2}]\nbackends: [{name: b, dtype: f32}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	attempt := func(dir, models string) *Store {
 		t.Helper()
 		s, err := CreateStore(dir, models)
@@ -175,8 +153,7 @@ func TestSecondAttempt(t *testing.T) {
 	}
 	begun := func(s *Store) {
 		t.Helper()
-		m, err := s.newManifest("x", p, Overrides{}, "", nil)
-		if err := errors.Join(err, s.SaveConfig(p.Config), s.WriteManifest(m)); err != nil {
+		if err := errors.Join(s.SaveConfig(cfg), s.WriteFile(ManifestFile, []byte("{}"))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -206,7 +183,7 @@ func TestSecondAttempt(t *testing.T) {
 		"interrupted before the first record": func(dir, models string) {
 			s := attempt(dir, models)
 			begun(s)
-			if err := errors.Join(s.WriteMetrics(), s.WriteCSV(loadFile, nil), s.WriteCSV(paramsFile, nil), s.Discard()); err != nil {
+			if err := errors.Join(s.WriteMetrics(), s.WriteCSV(LoadsFile, nil), s.WriteCSV(ParamsFile, nil), s.Discard()); err != nil {
 				t.Error(err)
 			}
 			again, err := OpenStore(dir)

@@ -188,8 +188,16 @@ func TestDiscardOnResume(t *testing.T) {
 		t.Fatalf("%+v", sum)
 	}
 	list := func() map[string]string {
-		left := listing(t, models.Dir)
-		delete(left, filepath.Join(models.Dir, modelfile.HashesFile)) // of what was there before
+		left := map[string]string{}
+		err := filepath.WalkDir(models.Dir, func(path string, d os.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && d.Name() != modelfile.HashesFile { // which is of what was there before
+				left[path] = d.Name()
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 		return left
 	}
 	if left := list(); len(left) != 1 || left[before.File] == "" {

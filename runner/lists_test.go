@@ -136,7 +136,7 @@ func TestListsResume(t *testing.T) {
 	}
 	// In the first session every worker dies of the prompt of 5 tokens; the second measures those.
 	run, dir := newRun(t, p, workertest.Command(t, "SIGSEGV@5"))
-	if run.Manifest, err = run.Store.newManifest("lists", p, o, os.Getenv(envModels), nil); err != nil {
+	if run.Manifest, err = newManifest(run.Store, "lists", p, o, os.Getenv(envModels), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := run.Store.SaveConfig(cfg); err != nil {

@@ -137,11 +137,11 @@ type ProbeNote struct {
 
 // newManifest is that of a new run in the store's folder; build is what `llmscale version` says. modelsDir is an absolute
 // path.
-func (s *Store) newManifest(id string, p *Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
+func newManifest(s *Store, id string, p *Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
 	cfg, here, dir := p.Config, machine.This(), p.Config.Dir()
-	inside, err := relative(s.dir, modelsDir)
+	inside, err := paths.Inside(s.dir, modelsDir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("runner: %w", err)
 	}
 	m := &Manifest{
 		SchemaVersion: record.SchemaVersion, RunID: id, RunName: cfg.RunName, RunState: StateRunning, Sessions: []SessionNote{},
@@ -162,8 +162,8 @@ func (s *Store) newManifest(id string, p *Plan, o Overrides, modelsDir string, b
 	return m, err
 }
 
-// WriteManifest writes manifest.json anew, with sorted keys.
-func (s *Store) WriteManifest(m *Manifest) error {
+// write writes manifest.json anew, with sorted keys.
+func (m *Manifest) write(s *Store) error {
 	fields, err := json.Marshal(m)
 	all := maps.Clone(m.raw)
 	if err == nil {
@@ -176,7 +176,7 @@ func (s *Store) WriteManifest(m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("runner: %s: %w", ManifestFile, err)
 	}
-	return s.writeFile(ManifestFile, append(text.JSON(data), '\n'))
+	return s.WriteFile(ManifestFile, append(text.JSON(data), '\n'))
 }
 
 // ReadManifest reads manifest.json of a run folder. A field that has another form, as in some of another version, is read
@@ -215,7 +215,7 @@ func (m *Manifest) config(dir string, models *modelfile.Folder) (*config.Config,
 	if err := json.Unmarshal([]byte(cmp.Or(string(m.raw["overrides"]), "null")), &o); err != nil { // not as if there were none
 		return nil, fmt.Errorf("runner: %s: overrides: %w", filepath.Join(dir, ManifestFile), err)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, configCopy))
+	text, err := os.ReadFile(filepath.Join(dir, ConfigFile))
 	if err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
@@ -268,7 +268,7 @@ func (r *Run) begin() error {
 	r.Manifest.Sessions = append(r.Manifest.Sessions, SessionNote{StartedAt: unixNow(), Argv: address.RedactAll(os.Args), LoadAverage: machine.LoadAverage()})
 	r.Manifest.RunState = StateRunning
 	r.begun = true
-	return errors.Join(r.Store.RemoveSums(), r.Store.WriteManifest(r.Manifest))
+	return errors.Join(r.Store.RemoveSums(), r.Manifest.write(r.Store))
 }
 
 func unixNow() float64 { return float64(time.Now().UnixNano()) / 1e9 }
@@ -305,7 +305,7 @@ func (r *Run) end(sum Summary) error {
 	m.ModelFiles = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
 	written := len(r.Previous) + sum.Records
 	m.CellsByStatus, m.RecordsWritten = sum.ByStatus, &written
-	m.Results = map[string]string{"metrics_csv": MetricsFile, "runs_jsonl": RunsFile, "hf_load_ms_csv": loadFile, "resolved_model_params_csv": paramsFile}
+	m.Results = map[string]string{"metrics_csv": MetricsFile, "runs_jsonl": RunsFile, "hf_load_ms_csv": LoadsFile, "resolved_model_params_csv": ParamsFile}
 	if _, err := os.Stat(filepath.Join(r.Store.dir, ceilings.FileName)); err == nil {
 		m.Results["ceilings_json"] = ceilings.FileName
 	}
@@ -313,7 +313,7 @@ func (r *Run) end(sum Summary) error {
 		r.Store.WriteMetrics(),
 		r.writeLoads(),
 		r.writeParams(),
-		r.Store.WriteManifest(m),
+		m.write(r.Store),
 		r.Store.WriteSums())
 }
 

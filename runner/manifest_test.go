@@ -23,12 +23,12 @@ func TestManifestOfAnotherVersion(t *testing.T) {
 	if err != nil || m.RunID != "old" || m.Seed != "42" || m.ModelFiles != nil || m.ConfigDir != nil {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	s, err := createStore(filepath.Join(dir, "run"), "", faulty(nil, nil, nil))
+	s, err := CreateStore(filepath.Join(dir, "run"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.WriteManifest(m); err != nil {
+	if err := m.write(s); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "run", ManifestFile))

@@ -121,11 +121,11 @@ func TestRunMeasuresEverything(t *testing.T) {
 	if len(rows) != len(records)+1 || len(rows[0]) != len(record.Fields()) {
 		t.Errorf("metrics.csv has %d rows of %d columns", len(rows), len(rows[0]))
 	}
-	if rows := readCSV(t, filepath.Join(dir, loadFile)); len(rows) != 5 {
-		t.Errorf("%s has %d rows, want a header and 4 loads", loadFile, len(rows))
+	if rows := readCSV(t, filepath.Join(dir, LoadsFile)); len(rows) != 5 {
+		t.Errorf("%s has %d rows, want a header and 4 loads", LoadsFile, len(rows))
 	}
-	if rows := readCSV(t, filepath.Join(dir, paramsFile)); len(rows) != 5 || rows[1][3] != "0.102714" {
-		t.Errorf("%s: %v", paramsFile, rows)
+	if rows := readCSV(t, filepath.Join(dir, ParamsFile)); len(rows) != 5 || rows[1][3] != "0.102714" {
+		t.Errorf("%s: %v", ParamsFile, rows)
 	}
 }
 
@@ -375,7 +375,7 @@ func TestTooLongForTheModel(t *testing.T) {
 
 func TestResumableOnlyByTheSameBuild(t *testing.T) {
 	p := testPlan(t, testConfig)
-	made, err := (&Store{}).newManifest("test", p, Overrides{}, "models", map[string]string{"commit": "a"})
+	made, err := newManifest(&Store{}, "test", p, Overrides{}, "models", map[string]string{"commit": "a"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func Start(ctx context.Context, s Sweep, h Host) (_ *Run, err error) {
 	if err := r.Store.SaveConfig(s.Config); err != nil {
 		return nil, err
 	}
-	r.Manifest, err = r.Store.newManifest(r.ID, r.Plan, s.Overrides, s.ModelsDir, h.Version)
+	r.Manifest, err = newManifest(r.Store, r.ID, r.Plan, s.Overrides, s.ModelsDir, h.Version)
 	if err == nil {
 		r.Manifest.ModelsDiscarded = s.Discard
 	}

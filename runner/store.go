@@ -24,7 +24,7 @@ const (
 	RunsFile     = "runs.jsonl"
 	MetricsFile  = "metrics.csv"
 	ManifestFile = "manifest.json"
-	configCopy   = "config.yaml" // what a resumed run reads, not the original
+	ConfigFile   = "config.yaml" // what a resumed run reads, not the original
 	lockFile     = "run.lock"
 )
 
@@ -87,7 +87,7 @@ func (s *Store) Recover() ([]record.Record, error) {
 	}
 	if end < len(data) {
 		name := fmt.Sprintf("%s.unfinished-%s", RunsFile, time.Now().UTC().Format("20060102T150405.000"))
-		if err := s.writeFile(name, data[end:]); err != nil {
+		if err := s.WriteFile(name, data[end:]); err != nil {
 			return nil, err
 		}
 		if err := s.runs.Truncate(int64(end)); err != nil {
@@ -111,7 +111,7 @@ func (s *Store) WriteMetrics() error {
 	if err := record.WriteMetrics(&out, in); err != nil {
 		return fmt.Errorf("runner: reading %s: %w", RunsFile, err)
 	}
-	return s.writeFile(MetricsFile, out.Bytes())
+	return s.WriteFile(MetricsFile, out.Bytes())
 }
 
 // WriteCSV writes a small table of the run.
@@ -120,7 +120,7 @@ func (s *Store) WriteCSV(name string, rows [][]string) error {
 	if err := csv.NewWriter(&out).WriteAll(rows); err != nil {
 		return fmt.Errorf("runner: %s: %w", name, err)
 	}
-	return s.writeFile(name, out.Bytes())
+	return s.WriteFile(name, out.Bytes())
 }
 
 // WriteSums writes the sums of the run's files, the last thing that a session does.
@@ -154,10 +154,10 @@ func (s *Store) RemoveSums() error {
 }
 
 // SaveConfig keeps the config as it was read, without secrets.
-func (s *Store) SaveConfig(cfg *config.Config) error { return s.writeFile(configCopy, cfg.Text()) }
+func (s *Store) SaveConfig(cfg *config.Config) error { return s.WriteFile(ConfigFile, cfg.Text()) }
 
-// writeFile replaces a file of the folder as a whole.
-func (s *Store) writeFile(name string, data []byte) error {
+// WriteFile replaces a file of the folder as a whole.
+func (s *Store) WriteFile(name string, data []byte) error {
 	if err := s.disk.WriteFile(filepath.Join(s.dir, name), data); err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}

@@ -85,3 +85,19 @@ func Tell(paths []string) map[string]string {
 	}
 	return out
 }
+
+// Inside is path as seen from dir, "" where it does not lie in it.
+func Inside(dir, path string) (string, error) {
+	dir, err := Absolute(dir)
+	if err != nil {
+		return "", err
+	}
+	if path, err = Absolute(path); err != nil {
+		return "", err
+	}
+	rel, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", nil
+	}
+	return rel, nil
+}
