@@ -46,6 +46,7 @@ var rooms = []struct {
 	{"runner/files", "runner/record internal/..."},
 	{"runner/protocol", "runner/files runner/config runner/record runner/ceilings gguf gguf/ledger internal/..."},
 	{"runner/modelfile", "runner/protocol runner/files runner/config runner/record gguf/... internal/..."},
+	{"runner/store", "runner/config runner/record runner/ceilings internal/..."},
 	{"runner/worker", "runner/protocol runner/files runner/machine runner/config runner/record runner/ceilings gguf/ledger internal/..."},
 	{"runner/ollama", "runner/protocol runner/config runner/record internal/..."},
 	{"runner", "analysis/stats runner/modelfile runner/worker runner/files runner/protocol runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},

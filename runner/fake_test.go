@@ -13,6 +13,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
 	"llmscale/runner/record"
+	"llmscale/runner/store"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
 )
@@ -134,7 +135,7 @@ func (q *quiet) failures() []string {
 func newRun(t *testing.T, p *Plan, w worker.Command) (*Run, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	folder, err := CreateStore(dir, "")
+	folder, err := store.Create(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +151,7 @@ func resumeRun(t *testing.T, p *Plan, dir string, w worker.Command) *Run {
 	t.Helper()
 	r := &Run{ID: "test", Plan: p, Worker: w, Progress: &quiet{}, Log: discard}
 	var err error
-	if r.Store, err = OpenStore(dir); err != nil {
+	if r.Store, err = store.Open(dir); err != nil {
 		t.Fatal(err)
 	}
 	if r.Manifest, err = ReadManifest(dir); err != nil {
@@ -189,7 +190,7 @@ func execute(t *testing.T, p *Plan, w worker.Command) (string, Summary, []record
 
 func readRecords(t testing.TB, dir string) []record.Record {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dir, RunsFile))
+	data, err := os.ReadFile(filepath.Join(dir, store.RunsFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +205,7 @@ func parseRecords(t testing.TB, data []byte) []record.Record {
 		n++
 		var r record.Record
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatalf("%s:%d: %v", RunsFile, n, err)
+			t.Fatalf("%s:%d: %v", store.RunsFile, n, err)
 		}
 		out = append(out, r)
 	}

@@ -14,6 +14,7 @@ import (
 	"llmscale/internal/durable"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/store"
 	"llmscale/runner/workertest"
 )
 
@@ -49,7 +50,7 @@ func TestFullDisk(t *testing.T) {
 		if !failed || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "writing runs.jsonl: ") || !strings.Contains(stderr, "file too large") {
 			t.Errorf("with room for %d bytes: failed %v, %q", room, failed, stderr)
 		}
-		data, err := os.ReadFile(filepath.Join(dir, RunsFile))
+		data, err := os.ReadFile(filepath.Join(dir, store.RunsFile))
 		if err != nil || len(data) != room {
 			t.Errorf("%d bytes, want the file to be as full as it can be: %d (%v)", len(data), room, err)
 		}
@@ -66,7 +67,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	checkAcknowledged(t, dir, acknowledged)
 	checkComplete(t, p, readRecords(t, dir))
-	if aside, _ := filepath.Glob(filepath.Join(dir, RunsFile+".unfinished-*")); len(aside) < torn {
+	if aside, _ := filepath.Glob(filepath.Join(dir, store.RunsFile+".unfinished-*")); len(aside) < torn {
 		t.Errorf("%d files of what was torn, want %d at least", len(aside), torn)
 	}
 }
@@ -95,7 +96,7 @@ func TestRunWithoutLocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	var err error
-	if r.Store, err = CreateOn(dir, "", durable.Disk{
+	if r.Store, err = store.CreateOn(dir, "", durable.Disk{
 		Lock: func(*os.File) error { return syscall.ENOTSUP },
 		Sync: func(f *os.File) error {
 			if info, err := f.Stat(); err != nil || info.IsDir() {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"llmscale/internal/text"
+	"llmscale/runner/store"
 	"llmscale/runner/workertest"
 )
 
@@ -36,7 +37,7 @@ func TestHostileWords(t *testing.T) {
 	if failed == 0 || !strings.Contains(notes, reason) || text.SafeLines(notes) != notes {
 		t.Errorf("%d failed: %q", failed, notes)
 	}
-	for _, row := range readCSV(t, dir+"/"+MetricsFile) {
+	for _, row := range readCSV(t, dir+"/"+store.MetricsFile) {
 		if line := strings.Join(row, ","); text.Safe(line) != line {
 			t.Errorf("in metrics.csv: %q", line)
 		}

@@ -22,6 +22,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/record"
+	"llmscale/runner/store"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
 )
@@ -62,7 +63,7 @@ func coordinate(dir string) error {
 
 // begun starts the run in dir, or goes on with it.
 func begun(ctx context.Context, path, dir string, h Host) (*Run, error) {
-	if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, store.ManifestFile)); err == nil {
 		return Resume(ctx, dir, h)
 	}
 	cfg, err := config.Load(path)
@@ -111,7 +112,7 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 			t.Fatal("not done after 400 rounds")
 		}
 		finished := killedRound(t, random, dir, acknowledged, kills)
-		if _, err := os.Stat(filepath.Join(dir, ManifestFile)); err == nil && round%5 == 0 {
+		if _, err := os.Stat(filepath.Join(dir, store.ManifestFile)); err == nil && round%5 == 0 {
 			checkAcknowledged(t, dir, acknowledged)
 		}
 		if finished && complete(t, dir) {
@@ -146,7 +147,7 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 			t.Fatalf("%s was measured by program %q, want %q", r.CellID, r.Program, of)
 		}
 	}
-	if rows := readCSV(t, filepath.Join(dir, MetricsFile)); len(rows) != 1+len(readRecords(t, dir)) {
+	if rows := readCSV(t, filepath.Join(dir, store.MetricsFile)); len(rows) != 1+len(readRecords(t, dir)) {
 		t.Errorf("metrics.csv has %d rows, runs.jsonl %d", len(rows)-1, len(readRecords(t, dir)))
 	}
 }
@@ -241,7 +242,7 @@ func childOf(parent int) int {
 func checkAcknowledged(t *testing.T, dir string, acknowledged map[string]int) {
 	t.Helper()
 	have := map[string]int{}
-	data, err := os.ReadFile(filepath.Join(dir, RunsFile))
+	data, err := os.ReadFile(filepath.Join(dir, store.RunsFile))
 	if err != nil {
 		t.Fatal(err)
 	}

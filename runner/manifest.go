@@ -22,6 +22,7 @@ import (
 	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/store"
 )
 
 // States of a run in its manifest.
@@ -137,9 +138,9 @@ type ProbeNote struct {
 
 // newManifest is that of a new run in the store's folder; build is what `llmscale version` says. modelsDir is an absolute
 // path.
-func newManifest(s *Store, id string, p *Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
+func newManifest(s *store.Folder, id string, p *Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
 	cfg, here, dir := p.Config, machine.This(), p.Config.Dir()
-	inside, err := paths.Inside(s.dir, modelsDir)
+	inside, err := paths.Inside(s.Dir, modelsDir)
 	if err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
@@ -153,7 +154,7 @@ func newManifest(s *Store, id string, p *Plan, o Overrides, modelsDir string, bu
 		ModelsDir: modelsDir, ModelsDirInRun: inside, ModelFiles: modelFiles(p, nil),
 	}
 	if m.Build, err = json.Marshal(build); err != nil {
-		return nil, fmt.Errorf("runner: %s: %w", ManifestFile, err)
+		return nil, fmt.Errorf("runner: %s: %w", store.ManifestFile, err)
 	}
 	m.Resolved, err = json.Marshal(map[string]any{
 		"config": cfg.Resolved(), "scenarios": cfg.Scenarios, "models": cfg.Models, "backends": cfg.Backends,
@@ -163,7 +164,7 @@ func newManifest(s *Store, id string, p *Plan, o Overrides, modelsDir string, bu
 }
 
 // write writes manifest.json anew, with sorted keys.
-func (m *Manifest) write(s *Store) error {
+func (m *Manifest) write(s *store.Folder) error {
 	fields, err := json.Marshal(m)
 	all := maps.Clone(m.raw)
 	if err == nil {
@@ -174,15 +175,15 @@ func (m *Manifest) write(s *Store) error {
 		data, err = json.MarshalIndent(all, "", "  ")
 	}
 	if err != nil {
-		return fmt.Errorf("runner: %s: %w", ManifestFile, err)
+		return fmt.Errorf("runner: %s: %w", store.ManifestFile, err)
 	}
-	return s.WriteFile(ManifestFile, append(text.JSON(data), '\n'))
+	return s.WriteFile(store.ManifestFile, append(text.JSON(data), '\n'))
 }
 
 // ReadManifest reads manifest.json of a run folder. A field that has another form, as in some of another version, is read
 // as if it were not there.
 func ReadManifest(dir string) (*Manifest, error) {
-	data, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	data, err := os.ReadFile(filepath.Join(dir, store.ManifestFile))
 	if err != nil {
 		return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
 	}
@@ -195,7 +196,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 		err = json.Unmarshal(data, m)
 	}
 	if other := (*json.UnmarshalTypeError)(nil); err != nil && (m.raw == nil || !errors.As(err, &other)) {
-		return nil, fmt.Errorf("runner: %s: %w", filepath.Join(dir, ManifestFile), err)
+		return nil, fmt.Errorf("runner: %s: %w", filepath.Join(dir, store.ManifestFile), err)
 	}
 	return m, nil
 }
@@ -213,9 +214,9 @@ func (m *Manifest) modelsDir(dir string) (string, error) {
 func (m *Manifest) config(dir string, models *modelfile.Folder) (*config.Config, error) {
 	var o Overrides
 	if err := json.Unmarshal([]byte(cmp.Or(string(m.raw["overrides"]), "null")), &o); err != nil { // not as if there were none
-		return nil, fmt.Errorf("runner: %s: overrides: %w", filepath.Join(dir, ManifestFile), err)
+		return nil, fmt.Errorf("runner: %s: overrides: %w", filepath.Join(dir, store.ManifestFile), err)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, ConfigFile))
+	text, err := os.ReadFile(filepath.Join(dir, store.ConfigFile))
 	if err != nil {
 		return nil, fmt.Errorf("runner: %w", err)
 	}
@@ -305,8 +306,8 @@ func (r *Run) end(sum Summary) error {
 	m.ModelFiles = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
 	written := len(r.Previous) + sum.Records
 	m.CellsByStatus, m.RecordsWritten = sum.ByStatus, &written
-	m.Results = map[string]string{"metrics_csv": MetricsFile, "runs_jsonl": RunsFile, "hf_load_ms_csv": LoadsFile, "resolved_model_params_csv": ParamsFile}
-	if _, err := os.Stat(filepath.Join(r.Store.dir, ceilings.FileName)); err == nil {
+	m.Results = map[string]string{"metrics_csv": store.MetricsFile, "runs_jsonl": store.RunsFile, "hf_load_ms_csv": store.LoadsFile, "resolved_model_params_csv": store.ParamsFile}
+	if _, err := os.Stat(filepath.Join(r.Store.Dir, ceilings.FileName)); err == nil {
 		m.Results["ceilings_json"] = ceilings.FileName
 	}
 	return errors.Join(

@@ -5,13 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"llmscale/runner/store"
 )
 
 // TestManifestOfAnotherVersion: what a manifest holds that this version does not know is written back, and a field of
 // another form stands in nobody's way, but for the overrides, without which the plan would be another.
 func TestManifestOfAnotherVersion(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, ManifestFile)
+	path := filepath.Join(dir, store.ManifestFile)
 	put := func(text string) {
 		t.Helper()
 		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
@@ -23,7 +25,7 @@ func TestManifestOfAnotherVersion(t *testing.T) {
 	if err != nil || m.RunID != "old" || m.Seed != "42" || m.ModelFiles != nil || m.ConfigDir != nil {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	s, err := CreateStore(filepath.Join(dir, "run"), "")
+	s, err := store.Create(filepath.Join(dir, "run"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +33,7 @@ func TestManifestOfAnotherVersion(t *testing.T) {
 	if err := m.write(s); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "run", ManifestFile))
+	data, err := os.ReadFile(filepath.Join(dir, "run", store.ManifestFile))
 	if err != nil || strings.Count(string(data), "9223372036854775807") != 2 || strings.Contains(string(data), "config_dir") {
 		t.Errorf("%v:\n%s", err, data)
 	}

@@ -92,7 +92,7 @@ func (r *Run) probe(ctx context.Context) error {
 		devices = append(devices, *d)
 	}
 	if len(devices) > 0 {
-		aside, err := ceilings.Append(filepath.Join(r.Store.dir, ceilings.FileName), devices)
+		aside, err := ceilings.Append(filepath.Join(r.Store.Dir, ceilings.FileName), devices)
 		if err != nil {
 			fail(ceilings.FileName, err)
 		}

@@ -23,7 +23,7 @@ type probes []ceilings.Device
 
 // earlierProbes reads those in the run's folder. What cannot be read is measured again.
 func (r *Run) earlierProbes() probes {
-	f, err := ceilings.Load(filepath.Join(r.Store.dir, ceilings.FileName))
+	f, err := ceilings.Load(filepath.Join(r.Store.Dir, ceilings.FileName))
 	if err != nil {
 		return nil
 	}

@@ -23,6 +23,7 @@ import (
 	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/store"
 	"llmscale/runner/worker"
 )
 
@@ -30,7 +31,7 @@ import (
 type Run struct {
 	ID       string // the run folder's name
 	Plan     *Plan
-	Store    *Store
+	Store    *store.Folder
 	Worker   worker.Command
 	Progress Progress
 	Log      *slog.Logger
@@ -157,8 +158,8 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		}
 	}
 	r.loaded = loadedFiles(r.Manifest, r.Previous)
-	for _, l := range r.Store.lacks {
-		r.warn(Warning{Code: "file_system", Where: r.Store.dir, Text: l.what, Advice: l.advice})
+	for _, l := range r.Store.Lacks {
+		r.warn(Warning{Code: "file_system", Where: r.Store.Dir, Text: l.What, Advice: l.Advice})
 	}
 	if r.Transient != nil {
 		r.beginTransient()

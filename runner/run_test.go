@@ -16,6 +16,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/store"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
 )
@@ -117,15 +118,15 @@ func TestRunMeasuresEverything(t *testing.T) {
 	if m.RunState != StateCompleted || m.TaskCount != 12 {
 		t.Errorf("manifest: state %v, tasks %v", m.RunState, m.TaskCount)
 	}
-	rows := readCSV(t, filepath.Join(dir, MetricsFile))
+	rows := readCSV(t, filepath.Join(dir, store.MetricsFile))
 	if len(rows) != len(records)+1 || len(rows[0]) != len(record.Fields()) {
 		t.Errorf("metrics.csv has %d rows of %d columns", len(rows), len(rows[0]))
 	}
-	if rows := readCSV(t, filepath.Join(dir, LoadsFile)); len(rows) != 5 {
-		t.Errorf("%s has %d rows, want a header and 4 loads", LoadsFile, len(rows))
+	if rows := readCSV(t, filepath.Join(dir, store.LoadsFile)); len(rows) != 5 {
+		t.Errorf("%s has %d rows, want a header and 4 loads", store.LoadsFile, len(rows))
 	}
-	if rows := readCSV(t, filepath.Join(dir, ParamsFile)); len(rows) != 5 || rows[1][3] != "0.102714" {
-		t.Errorf("%s: %v", ParamsFile, rows)
+	if rows := readCSV(t, filepath.Join(dir, store.ParamsFile)); len(rows) != 5 || rows[1][3] != "0.102714" {
+		t.Errorf("%s: %v", store.ParamsFile, rows)
 	}
 }
 
@@ -271,7 +272,7 @@ func TestDeviceRecords(t *testing.T) {
 	if sum.ByStatus[record.StatusOK] != 12 {
 		t.Fatalf("%v", sum.ByStatus)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	data, err := os.ReadFile(filepath.Join(dir, store.ManifestFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +376,7 @@ func TestTooLongForTheModel(t *testing.T) {
 
 func TestResumableOnlyByTheSameBuild(t *testing.T) {
 	p := testPlan(t, testConfig)
-	made, err := newManifest(&Store{}, "test", p, Overrides{}, "models", map[string]string{"commit": "a"})
+	made, err := newManifest(&store.Folder{}, "test", p, Overrides{}, "models", map[string]string{"commit": "a"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -423,7 +424,7 @@ func TestInterrupt(t *testing.T) {
 	if m.RunState != StateInterrupted {
 		t.Errorf("state %v", m.RunState)
 	}
-	if rows := readCSV(t, filepath.Join(dir, MetricsFile)); len(rows) != 1+sum.Records {
+	if rows := readCSV(t, filepath.Join(dir, store.MetricsFile)); len(rows) != 1+sum.Records {
 		t.Errorf("metrics.csv has %d rows", len(rows))
 	}
 }

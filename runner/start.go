@@ -16,6 +16,7 @@ import (
 	"llmscale/runner/machine"
 	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
+	"llmscale/runner/store"
 	"llmscale/runner/worker"
 )
 
@@ -71,7 +72,7 @@ func Start(ctx context.Context, s Sweep, h Host) (_ *Run, err error) {
 	}
 	r.ID = s.ID
 	// Before gigabytes of models are written for a run that has no place.
-	if r.Store, err = CreateStore(s.Dir, s.ModelsDir); err != nil {
+	if r.Store, err = store.Create(s.Dir, s.ModelsDir); err != nil {
 		return nil, inputError(err)
 	}
 	defer func() {
@@ -117,7 +118,7 @@ func Resume(ctx context.Context, dir string, h Host) (_ *Run, err error) {
 	if err := m.resumable(r.Plan, h.Version); err != nil {
 		return nil, refuse(err)
 	}
-	if r.Store, err = OpenStore(dir); err != nil {
+	if r.Store, err = store.Open(dir); err != nil {
 		return nil, inputError(err)
 	}
 	defer func() {

@@ -6,12 +6,7 @@ import (
 	"strings"
 
 	"llmscale/runner/record"
-)
-
-// TR121's small tables, under its names.
-const (
-	LoadsFile  = "hf_load_ms.csv"
-	ParamsFile = "resolved_model_params.csv"
+	"llmscale/runner/store"
 )
 
 // writeLoads lists how long each load of this and earlier sessions took.
@@ -26,7 +21,7 @@ func (r *Run) writeLoads() error {
 	for _, l := range r.loads {
 		rows = append(rows, []string{l.model, l.device, l.dtype, formatFloat(l.ms)})
 	}
-	return r.Store.WriteCSV(LoadsFile, rows)
+	return r.Store.WriteCSV(store.LoadsFile, rows)
 }
 
 // dtype is a backend's weight type by the backend's name.
@@ -57,7 +52,7 @@ func (r *Run) writeParams() error {
 	slices.SortFunc(body, func(a, b []string) int {
 		return strings.Compare(a[0]+"\x00"+a[8], b[0]+"\x00"+b[8])
 	})
-	return r.Store.WriteCSV(ParamsFile, rows)
+	return r.Store.WriteCSV(store.ParamsFile, rows)
 }
 
 func formatFloat(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

@@ -23,6 +23,7 @@ import (
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/ollama"
+	"llmscale/runner/store"
 )
 
 // errPlanned ends a dry run.
@@ -154,7 +155,7 @@ func execute(ctx context.Context, c *cli.Context, progress *progress, run *runne
 	printSummary(c.App.Writer, c.App.ErrWriter, run, dir, sum)
 	switch {
 	case sum.Interrupted:
-		return &exitError{exitInterrupted, fmt.Errorf("interrupted: %d of %d calls are measured and kept in %s; `%s` goes on", sum.Kept, sum.Calls, filepath.Join(dir, runner.RunsFile), resume)}
+		return &exitError{exitInterrupted, fmt.Errorf("interrupted: %d of %d calls are measured and kept in %s; `%s` goes on", sum.Kept, sum.Calls, filepath.Join(dir, store.RunsFile), resume)}
 	case sum.Failed() > 0:
 		return &exitError{exitFailedCells, fmt.Errorf("%d of %s without a measurement; `%s` tries again, but not what ran out of memory", sum.Failed(), text.Counted(sum.Cells, "cell", "cells"), resume)}
 	}

@@ -19,9 +19,9 @@ import (
 	"llmscale/gguf/hf/hftest"
 	"llmscale/gguf/synth"
 	"llmscale/internal/paths"
-	"llmscale/runner"
 	"llmscale/runner/modelfile"
 	"llmscale/runner/record"
+	"llmscale/runner/store"
 )
 
 // program starts the program as a process in a folder of its own choice.
@@ -378,14 +378,14 @@ func TestFullDiskInTheProgram(t *testing.T) {
 	if code != exitFailed || !strings.Contains(stderr, "writing runs.jsonl: ") || !strings.Contains(stderr, "file too large") || !strings.Contains(stderr, "go on with `llmscale sweep --resume "+dir+"`") {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	before, err := os.ReadFile(filepath.Join(dir, runner.RunsFile))
+	before, err := os.ReadFile(filepath.Join(dir, store.RunsFile))
 	if err != nil || len(before) == 0 {
 		t.Fatal(err)
 	}
 	if code, _, stderr := llmscale("run", "--resume", dir); code != exitDone {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	after, err := os.ReadFile(filepath.Join(dir, runner.RunsFile))
+	after, err := os.ReadFile(filepath.Join(dir, store.RunsFile))
 	if err != nil {
 		t.Fatal(err)
 	}

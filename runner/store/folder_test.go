@@ -1,4 +1,4 @@
-package runner
+package store
 
 import (
 	"errors"
@@ -91,15 +91,15 @@ func TestFileSystemsThatOfferLess(t *testing.T) {
 				t.Errorf("%s: %v", c.want.lack, err)
 				continue
 			}
-			said := fmt.Sprint(s.lacks)
-			if c.want.lack == "" && len(s.lacks) > 0 || c.want.lack != "" && (len(s.lacks) != 1 || !strings.Contains(said, c.want.lack)) {
+			said := fmt.Sprint(s.Lacks)
+			if c.want.lack == "" && len(s.Lacks) > 0 || c.want.lack != "" && (len(s.Lacks) != 1 || !strings.Contains(said, c.want.lack)) {
 				t.Errorf("said %s, want %q", said, c.want.lack)
 			}
 			if err := errors.Join(s.WriteFile(ManifestFile, []byte("{}")), s.Append(aCall(0, 0)), s.Close()); err != nil {
 				t.Errorf("%s: %v", c.want.lack, err)
 			}
-			again, err := openStore(dir, c.disk)
-			if err != nil || len(again.lacks) != len(s.lacks) {
+			again, err := openOn(dir, c.disk)
+			if err != nil || len(again.Lacks) != len(s.Lacks) {
 				t.Fatalf("opened again: %v", err)
 			}
 			if records, err := again.Recover(); err != nil || len(records) != 3 {
@@ -131,7 +131,7 @@ func TestLockThatLostItsName(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := CreateStore(dir, ""); err == nil || !strings.Contains(err.Error(), "in use") || removals != 2 {
+	if _, err := Create(dir, ""); err == nil || !strings.Contains(err.Error(), "in use") || removals != 2 {
 		t.Errorf("after %d removals: %v", removals, err)
 	}
 }
@@ -143,15 +143,15 @@ func TestSecondAttempt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	attempt := func(dir, models string) *Store {
+	attempt := func(dir, models string) *Folder {
 		t.Helper()
-		s, err := CreateStore(dir, models)
+		s, err := Create(dir, models)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	begun := func(s *Store) {
+	begun := func(s *Folder) {
 		t.Helper()
 		if err := errors.Join(s.SaveConfig(cfg), s.WriteFile(ManifestFile, []byte("{}"))); err != nil {
 			t.Fatal(err)
@@ -186,7 +186,7 @@ func TestSecondAttempt(t *testing.T) {
 			if err := errors.Join(s.WriteMetrics(), s.WriteCSV(LoadsFile, nil), s.WriteCSV(ParamsFile, nil), s.Discard()); err != nil {
 				t.Error(err)
 			}
-			again, err := OpenStore(dir)
+			again, err := Open(dir)
 			if err != nil {
 				t.Fatalf("a run that had begun cannot be resumed: %v", err)
 			}
@@ -201,7 +201,7 @@ func TestSecondAttempt(t *testing.T) {
 			}
 			first(dir, models)
 			put(dir, "ceilings.json", "measured")
-			s, err := CreateStore(dir, models)
+			s, err := Create(dir, models)
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
 				continue
@@ -239,7 +239,7 @@ func TestSecondAttempt(t *testing.T) {
 		s.Close()
 		put(dir, holds.name, holds.text)
 		before := listing(t, dir)
-		_, err := CreateStore(dir, filepath.Join(t.TempDir(), "models"))
+		_, err := Create(dir, filepath.Join(t.TempDir(), "models"))
 		if err == nil || !strings.Contains(err.Error(), holds.want) {
 			t.Errorf("%s: %v, want %q", what, err, holds.want)
 		}
@@ -252,37 +252,37 @@ func TestSecondAttempt(t *testing.T) {
 	s := attempt(dir, "")
 	defer s.Close()
 	before := listing(t, dir)
-	if _, err := CreateStore(dir, ""); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := Create(dir, ""); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a folder in use: %v", err)
 	}
 	if !maps.Equal(before, listing(t, dir)) {
 		t.Errorf("a folder in use was changed: %v", listing(t, dir))
 	}
-	if _, err := CreateStore(dir, dir+"/."); err == nil || !strings.Contains(err.Error(), "choose two") {
+	if _, err := Create(dir, dir+"/."); err == nil || !strings.Contains(err.Error(), "choose two") {
 		t.Errorf("models in the run's own folder: %v", err)
 	}
 }
 
 func TestOpenRefusals(t *testing.T) {
 	_, dir := newStore(t)
-	if _, err := OpenStore(dir); err == nil || !strings.Contains(err.Error(), "in use") {
+	if _, err := Open(dir); err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a folder in use: %v", err)
 	}
 	empty := t.TempDir()
-	if _, err := OpenStore(empty); err == nil || !strings.Contains(err.Error(), "not a run folder") || len(listing(t, empty)) != 0 {
+	if _, err := Open(empty); err == nil || !strings.Contains(err.Error(), "not a run folder") || len(listing(t, empty)) != 0 {
 		t.Errorf("a folder without a manifest: %v, %v", err, listing(t, empty))
 	}
 	if err := os.WriteFile(filepath.Join(empty, ManifestFile), []byte("{}"), 0o666); err != nil { // as in results/
 		t.Fatal(err)
 	}
-	if _, err := OpenStore(empty); err == nil || !strings.Contains(err.Error(), RunsFile) || len(listing(t, empty)) != 1 {
+	if _, err := Open(empty); err == nil || !strings.Contains(err.Error(), RunsFile) || len(listing(t, empty)) != 1 {
 		t.Errorf("a folder without records: %v, %v", err, listing(t, empty))
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CreateStore(filepath.Join(file, "run"), ""); err == nil || !strings.Contains(err.Error(), "the run's folder") {
+	if _, err := Create(filepath.Join(file, "run"), ""); err == nil || !strings.Contains(err.Error(), "the run's folder") {
 		t.Errorf("a folder inside a file: %v", err)
 	}
 }
@@ -291,7 +291,7 @@ func TestOpenRefusals(t *testing.T) {
 func TestDiscard(t *testing.T) {
 	mine := t.TempDir()
 	for _, dir := range []string{mine, filepath.Join(mine, "new")} {
-		s, err := CreateStore(dir, "")
+		s, err := Create(dir, "")
 		if err != nil {
 			t.Fatal(err)
 		}

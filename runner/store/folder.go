@@ -1,4 +1,5 @@
-package runner
+// Package store keeps a run's folder: who may write it, its records, its tables.
+package store
 
 import (
 	"errors"
@@ -17,34 +18,34 @@ import (
 	"llmscale/runner/ceilings"
 )
 
-// Store is a run's folder while it is being written. Nothing in it is ever
+// Folder is a run's folder while it is being written. Nothing in it is ever
 // overwritten but by a whole new version of itself; runs.jsonl only grows, save
 // for the torn end that a killed coordinator leaves, which is moved aside.
-type Store struct {
-	dir     string
-	created bool // by CreateStore: the folder was not there
+type Folder struct {
+	Dir     string
+	created bool // by Create: the folder was not there
 	runs    *os.File
 	lock    *os.File
 	disk    durable.Disk
-	lacks   []lack // what the folder's file system does not offer
+	Lacks   []Lack // what the folder's file system does not offer
 }
 
-// lack is something that the run goes without.
-type lack struct{ what, advice string }
+// Lack is something that the run goes without.
+type Lack struct{ What, Advice string }
 
 // attemptFiles are what a run writes before its first record. ceilings.json is
 // among them, but holds measurements: it stays, and a run adds to it.
 var attemptFiles = []string{RunsFile, ManifestFile, ConfigFile, MetricsFile, LoadsFile, ParamsFile, ceilings.FileName, sums.FileName}
 
-// CreateStore makes the folder of a new run. It refuses one that holds anything but
+// Create makes the folder of a new run. It refuses one that holds anything but
 // what an attempt left that ended before its first record; modelsDir, if it lies in
 // the folder, may be there too.
-func CreateStore(dir, modelsDir string) (*Store, error) {
+func Create(dir, modelsDir string) (*Folder, error) {
 	return CreateOn(dir, modelsDir, durable.System)
 }
 
 // CreateOn is Create on a file system that may offer less.
-func CreateOn(dir, modelsDir string, disk durable.Disk) (_ *Store, err error) {
+func CreateOn(dir, modelsDir string, disk durable.Disk) (_ *Folder, err error) {
 	models, err := inFolder(dir, modelsDir)
 	if err != nil {
 		return nil, err
@@ -53,7 +54,7 @@ func CreateOn(dir, modelsDir string, disk durable.Disk) (_ *Store, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("runner: the run's folder: %w", err)
 	}
-	s := &Store{dir: dir, created: errors.Is(statErr, fs.ErrNotExist), disk: disk}
+	s := &Folder{Dir: dir, created: errors.Is(statErr, fs.ErrNotExist), disk: disk}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Discard())
@@ -126,16 +127,16 @@ func leftover(dir, models string) ([]string, error) {
 	return left, nil
 }
 
-// OpenStore opens an existing run folder to go on with it.
-func OpenStore(dir string) (*Store, error) { return openStore(dir, durable.System) }
+// Open opens an existing run folder to go on with it.
+func Open(dir string) (*Folder, error) { return openOn(dir, durable.System) }
 
-func openStore(dir string, disk durable.Disk) (*Store, error) {
+func openOn(dir string, disk durable.Disk) (*Folder, error) {
 	for _, name := range []string{ManifestFile, RunsFile} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
 		}
 	}
-	s := &Store{dir: dir, disk: disk}
+	s := &Folder{Dir: dir, disk: disk}
 	err := s.take()
 	if err == nil {
 		err = s.open()
@@ -147,8 +148,8 @@ func openStore(dir string, disk durable.Disk) (*Store, error) {
 }
 
 // take locks the folder for this process.
-func (s *Store) take() error {
-	path := filepath.Join(s.dir, lockFile)
+func (s *Folder) take() error {
+	path := filepath.Join(s.Dir, lockFile)
 	for tries := 0; ; tries++ {
 		lock, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o666)
 		made := err == nil
@@ -163,9 +164,9 @@ func (s *Store) take() error {
 		case err == nil:
 		case errors.Is(err, syscall.EWOULDBLOCK):
 			lock.Close()
-			return fmt.Errorf("runner: %s is in use by another llmscale: wait for it or stop it", s.dir)
+			return fmt.Errorf("runner: %s is in use by another llmscale: wait for it or stop it", s.Dir)
 		case durable.Unsupported(err):
-			s.lacks = append(s.lacks, lack{fmt.Sprintf("the run's folder cannot be locked: its file system does not offer it (%v)", err),
+			s.Lacks = append(s.Lacks, Lack{fmt.Sprintf("the run's folder cannot be locked: its file system does not offer it (%v)", err),
 				"start no second llmscale on this folder while this one runs: nothing would keep them apart"})
 		default:
 			lock.Close()
@@ -187,27 +188,27 @@ func (s *Store) take() error {
 }
 
 // open opens runs.jsonl, whose name itself must survive a power cut.
-func (s *Store) open() error {
+func (s *Folder) open() error {
 	var err error
-	if s.runs, err = os.OpenFile(filepath.Join(s.dir, RunsFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666); err != nil {
+	if s.runs, err = os.OpenFile(filepath.Join(s.Dir, RunsFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666); err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}
 	err = s.disk.Sync(s.runs)
 	if err == nil {
-		err = s.disk.SyncDir(s.dir)
+		err = s.disk.SyncDir(s.Dir)
 	}
 	switch {
 	case durable.Unsupported(err):
-		s.lacks = append(s.lacks, lack{fmt.Sprintf("the run's folder cannot be brought to the disk: its file system does not offer it (%v)", err),
+		s.Lacks = append(s.Lacks, Lack{fmt.Sprintf("the run's folder cannot be brought to the disk: its file system does not offer it (%v)", err),
 			"after a power cut or a crash of the machine the last records may be missing; --resume makes those calls again"})
 	case err != nil:
-		return fmt.Errorf("runner: the run's folder %s: %w", s.dir, err)
+		return fmt.Errorf("runner: the run's folder %s: %w", s.Dir, err)
 	}
 	return nil
 }
 
 // Close releases the folder.
-func (s *Store) Close() error {
+func (s *Folder) Close() error {
 	var errs []error
 	if s.runs != nil {
 		errs = append(errs, s.runs.Close())
@@ -220,24 +221,30 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// Discard closes the store and removes what CreateStore made, in a folder in which no
+// Discard closes the store and removes what Create made, in a folder in which no
 // run has begun; one that has begun stays. A store that does not hold the folder
 // leaves it to who does.
-func (s *Store) Discard() error {
-	if _, err := os.Stat(filepath.Join(s.dir, ManifestFile)); err == nil {
+func (s *Folder) Discard() error {
+	if _, err := os.Stat(filepath.Join(s.Dir, ManifestFile)); err == nil {
 		return s.Close()
 	}
 	var errs []error
 	if s.lock != nil {
 		for _, name := range []string{RunsFile, ConfigFile, lockFile} {
-			if err := os.Remove(filepath.Join(s.dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			if err := os.Remove(filepath.Join(s.Dir, name)); !errors.Is(err, fs.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
 	}
 	errs = append(errs, s.Close())
 	if s.created { // once nothing in it is open: NFS keeps open files under another name
-		_ = os.Remove(s.dir) // stays where it holds models
+		_ = os.Remove(s.Dir) // stays where it holds models
 	}
 	return errors.Join(errs...)
 }
+
+// TR121's small tables, under its names.
+const (
+	LoadsFile  = "hf_load_ms.csv"
+	ParamsFile = "resolved_model_params.csv"
+)

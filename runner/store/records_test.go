@@ -1,4 +1,4 @@
-package runner
+package store
 
 import (
 	"encoding/json"
@@ -20,10 +20,10 @@ func aCall(task, rep int) []record.Record {
 	return out
 }
 
-func newStore(t *testing.T) (*Store, string) {
+func newStore(t *testing.T) (*Folder, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
-	s, err := CreateStore(dir, "")
+	s, err := Create(dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestRecover(t *testing.T) {
 		if err := os.WriteFile(path, whole[:cut], 0o666); err != nil {
 			t.Fatal(err)
 		}
-		again, err := OpenStore(dir)
+		again, err := Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +115,7 @@ func TestBrokenLine(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	again, err := OpenStore(dir)
+	again, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package runner
+package store
 
 import (
 	"bytes"
@@ -30,7 +30,7 @@ const (
 
 // Append writes the records of one call as lines in one write and returns after
 // they are on the disk. Only then is the call acknowledged to anyone.
-func (s *Store) Append(records []record.Record) error {
+func (s *Folder) Append(records []record.Record) error {
 	var b bytes.Buffer
 	for i := range records {
 		line, err := json.Marshal(&records[i])
@@ -53,7 +53,7 @@ func (s *Store) Append(records []record.Record) error {
 // unfinished at the end of runs.jsonl (a torn line, or a call without all of its
 // modes) is moved to a file of its own beside it: it was never acknowledged, but
 // nothing is lost.
-func (s *Store) Recover() ([]record.Record, error) {
+func (s *Folder) Recover() ([]record.Record, error) {
 	data, err := io.ReadAll(s.runs)
 	if err != nil {
 		return nil, fmt.Errorf("runner: reading %s: %w", RunsFile, err)
@@ -72,7 +72,7 @@ func (s *Store) Recover() ([]record.Record, error) {
 		}
 		var r record.Record
 		if broken = json.Unmarshal(data[pos:pos+n], &r); broken != nil {
-			broken = fmt.Errorf("runner: %s:%d: %w", filepath.Join(s.dir, RunsFile), line, broken)
+			broken = fmt.Errorf("runner: %s:%d: %w", filepath.Join(s.Dir, RunsFile), line, broken)
 			break
 		}
 		records = append(records, r)
@@ -101,8 +101,8 @@ func (s *Store) Recover() ([]record.Record, error) {
 }
 
 // WriteMetrics writes metrics.csv anew from all of runs.jsonl.
-func (s *Store) WriteMetrics() error {
-	in, err := os.Open(filepath.Join(s.dir, RunsFile))
+func (s *Folder) WriteMetrics() error {
+	in, err := os.Open(filepath.Join(s.Dir, RunsFile))
 	if err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}
@@ -115,7 +115,7 @@ func (s *Store) WriteMetrics() error {
 }
 
 // WriteCSV writes a small table of the run.
-func (s *Store) WriteCSV(name string, rows [][]string) error {
+func (s *Folder) WriteCSV(name string, rows [][]string) error {
 	var out bytes.Buffer
 	if err := csv.NewWriter(&out).WriteAll(rows); err != nil {
 		return fmt.Errorf("runner: %s: %w", name, err)
@@ -124,10 +124,10 @@ func (s *Store) WriteCSV(name string, rows [][]string) error {
 }
 
 // WriteSums writes the sums of the run's files, the last thing that a session does.
-func (s *Store) WriteSums() error {
+func (s *Folder) WriteSums() error {
 	list := sums.List{About: "the run's files when its last session ended", Sums: map[string]string{}}
 	for _, name := range attemptFiles {
-		f, err := os.Open(filepath.Join(s.dir, name))
+		f, err := os.Open(filepath.Join(s.Dir, name))
 		if errors.Is(err, fs.ErrNotExist) || name == sums.FileName {
 			continue
 		}
@@ -139,26 +139,26 @@ func (s *Store) WriteSums() error {
 			return fmt.Errorf("runner: %w", err)
 		}
 	}
-	if err := list.Write(s.disk, filepath.Join(s.dir, sums.FileName)); err != nil {
+	if err := list.Write(s.disk, filepath.Join(s.Dir, sums.FileName)); err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}
 	return nil
 }
 
 // RemoveSums removes the sums, which do not hold while a session goes on.
-func (s *Store) RemoveSums() error {
-	if err := os.Remove(filepath.Join(s.dir, sums.FileName)); !errors.Is(err, fs.ErrNotExist) {
+func (s *Folder) RemoveSums() error {
+	if err := os.Remove(filepath.Join(s.Dir, sums.FileName)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
 }
 
 // SaveConfig keeps the config as it was read, without secrets.
-func (s *Store) SaveConfig(cfg *config.Config) error { return s.WriteFile(ConfigFile, cfg.Text()) }
+func (s *Folder) SaveConfig(cfg *config.Config) error { return s.WriteFile(ConfigFile, cfg.Text()) }
 
 // WriteFile replaces a file of the folder as a whole.
-func (s *Store) WriteFile(name string, data []byte) error {
-	if err := s.disk.WriteFile(filepath.Join(s.dir, name), data); err != nil {
+func (s *Folder) WriteFile(name string, data []byte) error {
+	if err := s.disk.WriteFile(filepath.Join(s.Dir, name), data); err != nil {
 		return fmt.Errorf("runner: %w", err)
 	}
 	return nil
