@@ -49,7 +49,7 @@ var rooms = []struct {
 	{"runner/store", "runner/config runner/record runner/ceilings internal/..."},
 	{"runner/worker", "runner/protocol runner/files runner/machine runner/config runner/record runner/ceilings gguf/ledger internal/..."},
 	{"runner/ollama", "runner/protocol runner/config runner/record internal/..."},
-	{"runner", "analysis/stats runner/modelfile runner/worker runner/files runner/protocol runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},
+	{"runner", "analysis/stats runner/store runner/modelfile runner/worker runner/files runner/protocol runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},
 	{"internal/...", "internal/..."},
 	{"cmd/...", "analysis/... runner/... native/... cuda/... gguf/... internal/..."},
 	{"scripts/...", "gguf/... native runner/record"},
