@@ -15,9 +15,6 @@ import (
 	"llmscale/runner/protocol"
 )
 
-// probeTimeout is how long a probe may stay silent.
-const probeTimeout = 2 * time.Minute
-
 // probeSpecs lists the devices on which calls are left to be made, and of the CPU
 // each number of threads that decodes, in the order in which they come up.
 func (r *Run) probeSpecs() []protocol.ProbeSpec {
@@ -122,17 +119,11 @@ func (r *Run) probeOne(ctx context.Context, s protocol.ProbeSpec) (*ceilings.Dev
 		return nil, err
 	}
 	defer w.Close()
-	started := time.Now()
-	rep, err := w.Ask(ctx, protocol.Request{Probe: &s}, probeTimeout, func(share float64) {
+	d, err := w.Probe(ctx, s, func(share float64) {
 		r.show(Status{Cell: s.String(), Phase: PhaseProbe, Share: share})
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		d.Session = r.Session
 	}
-	if rep.Probed == nil {
-		return nil, errors.New("runner: the worker answered a probe with something else")
-	}
-	d := rep.Probed
-	d.Session, d.Quick, d.MeasuredAt, d.WallS = r.Session, s.Quick, started.UTC(), time.Since(started).Seconds()
-	return d, nil
+	return d, err
 }

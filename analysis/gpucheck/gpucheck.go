@@ -2,6 +2,10 @@
 // expectation by expectation, what was asked of the GPU and what was measured. It
 // measures nothing and assumes nothing: what is not in the folder is "not
 // measured", and what differs from what was expected says so.
+//
+// It is part of the program, as its command gpu-report, because the machine with the
+// GPU has no Go and gets one program: with it scripts/gpu-check ends with its report
+// there. What it holds against the expectations are the answers of the analysis.
 package gpucheck
 
 import (

@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/gpucheck"
 )
 
+// gpuReportCommand is the last step of scripts/gpu-check: package gpucheck says why it is here.
 func gpuReportCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "gpu-report",

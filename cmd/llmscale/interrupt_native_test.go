@@ -72,3 +72,77 @@ func TestLastLineOfAnInterruptedRun(t *testing.T) {
 		}
 	}
 }
+
+// TestProbeThatIsStopped: the worker that probes takes nobody along when it dies, and ends with the program.
+func TestProbeThatIsStopped(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		signal syscall.Signal
+		worker bool // gets the signal
+		code   int
+		want   string
+	}{
+		"a worker that dies": {syscall.SIGKILL, true, exitFailed, "ended by SIGKILL"},
+		"an interrupt":       {syscall.SIGINT, false, exitInterrupted, "interrupted"},
+	} {
+		out, stderr := filepath.Join(t.TempDir(), "c.json"), &bytes.Buffer{}
+		cmd := exec.Command(exe, "probe", "--device", "cpu", "--threads", "1", "-o", out)
+		cmd.Env = append(os.Environ(), envMain+"=1")
+		cmd.Stderr = stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		worker := 0
+		for deadline := time.Now().Add(time.Minute); worker == 0 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			worker = childOf(t, cmd.Process.Pid)
+		}
+		if worker == 0 {
+			t.Fatalf("%s: no worker came", name)
+		}
+		target := cmd.Process.Pid
+		if c.worker {
+			target = worker
+		}
+		if err := syscall.Kill(target, c.signal); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait() // its exit code is asked for below
+		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%s: exit code %d, %s; want %d and %q", name, code, stderr, c.code, c.want)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%s: a file was written for nothing", name)
+		}
+		if syscall.Kill(worker, 0) == nil {
+			t.Errorf("%s: the worker is still there", name)
+		}
+	}
+}
+
+// childOf is the first child of a process; 0: there is none.
+func childOf(t *testing.T, parent int) int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stat := range stats {
+		data, err := os.ReadFile(stat)
+		if err != nil {
+			continue // it has ended
+		}
+		var pid, of int
+		var state string
+		if _, err := fmt.Sscanf(string(data[:bytes.IndexByte(data, ' ')]), "%d", &pid); err != nil {
+			t.Fatal(err)
+		}
+		// The name before it may hold anything, brackets too.
+		if _, err := fmt.Sscanf(string(data[bytes.LastIndexByte(data, ')')+1:]), "%s %d", &state, &of); err == nil && of == parent && state != "Z" {
+			return pid
+		}
+	}
+	return 0
+}

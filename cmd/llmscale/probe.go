@@ -1,15 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"text/tabwriter"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/interrupt"
 	"llmscale/internal/output"
 	"llmscale/internal/text"
 	"llmscale/native"
@@ -17,6 +19,8 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/protocol"
+	"llmscale/runner/record"
+	"llmscale/runner/worker"
 )
 
 // allDevices is the probe's word for every device that there is.
@@ -69,31 +73,40 @@ func probeAction(c *cli.Context) error {
 	}
 	p := newProgress(c.App.ErrWriter)
 	defer p.Close()
+	ctx, release := interrupts(c.Context)
+	defer release()
 	f := ceilings.File{SchemaVersion: ceilings.SchemaVersion, Devices: []ceilings.Device{}}
 	for _, s := range specs {
-		started := time.Now()
-		d, err := probeDevice(s, func(share float64) { p.Probe(s, share) })
+		p.Probe(s, 0)
+		d, err := worker.Probe(ctx, workerProcess(c), slog.Default(), s, func(share float64) { p.Probe(s, share) })
 		p.Clear()
+		if errors.Is(err, interrupt.Err) {
+			return &exitError{exitInterrupted, fmt.Errorf("interrupted: ceilings of %s not measured", s)}
+		}
 		if err != nil {
 			err = fmt.Errorf("ceilings of %s not measured: %w", s, err)
 			if all && s.Device == config.DeviceCUDA { // a machine need not have one
 				fmt.Fprintln(c.App.ErrWriter, oneLine(err))
 				continue
 			}
+			if failure := (*record.Failure)(nil); errors.As(err, &failure) {
+				for _, line := range failure.Stderr {
+					fmt.Fprintln(c.App.ErrWriter, line)
+				}
+			}
 			return err
 		}
-		d.Quick, d.MeasuredAt, d.WallS = s.Quick, started.UTC(), time.Since(started).Seconds()
 		if f.MeasuredAt.IsZero() {
 			f.MeasuredAt = d.MeasuredAt
 		}
-		f.Devices = append(f.Devices, d)
-	}
-	aside, err := ceilings.Append(c.String("out"), f.Devices)
-	if aside != "" {
-		fmt.Fprintf(c.App.ErrWriter, "%s could not be read; it is kept as %s\n", c.String("out"), aside)
-	}
-	if err != nil {
-		return err
+		f.Devices = append(f.Devices, *d)
+		aside, err := ceilings.Append(c.String("out"), []ceilings.Device{*d}) // before the next device can go wrong
+		if aside != "" {
+			fmt.Fprintf(c.App.ErrWriter, "%s could not be read; it is kept as %s\n", c.String("out"), aside)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, f)

@@ -53,6 +53,25 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// TestProbe: a probe that crashes or hangs ends its worker alone.
+func TestProbe(t *testing.T) {
+	spec := protocol.ProbeSpec{Device: config.DeviceCPU, Threads: 3, Quick: true}
+	share := 0.0
+	d, err := worker.Probe(t.Context(), workertest.Command(t, ""), discard, spec, func(s float64) { share = s })
+	if err != nil || d.Threads != 3 || len(d.Bandwidth) == 0 || !d.Quick || d.MeasuredAt.IsZero() || !(d.WallS > 0) || share != 0.5 {
+		t.Errorf("%+v, %v; share %g", d, err, share)
+	}
+	var f *record.Failure
+	if _, err := worker.Probe(t.Context(), workertest.Command(t, "SIGSEGV@probe"), discard, spec, nil); !errors.As(err, &f) || f.Status != record.StatusCrashed || f.Signal != "SIGSEGV" {
+		t.Errorf("%v, want a crash by SIGSEGV", err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	if _, err := worker.Probe(ctx, workertest.Command(t, "hang@probe"), discard, spec, nil); !errors.Is(err, interrupt.Err) {
+		t.Errorf("%v, want an interrupt", err)
+	}
+}
+
 const oldAnswer = `read x; echo '{"failure":{"status":"error","reason":"runner: an empty request"}}' >&3; sleep 10`
 
 // Each program that cannot measure is told with its line, before anything runs, all of them at once.
