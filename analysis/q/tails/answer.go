@@ -56,8 +56,12 @@ func (a *Answer) Overall(s cells.Series, model string) *Tail {
 
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
+	steps := 0
+	for _, t := range a.Tokens {
+		steps += len(t.MedianMS)
+	}
 	return []finding.Table{
-		finding.TableOf("token_latency.csv", "Decode time by position in the answer, over the repetitions of a cell.", a.positions(),
+		finding.TableFrom("token_latency.csv", "Decode time by position in the answer, over the repetitions of a cell.", steps, a.positions,
 			`backend batch_size model params_millions_effective scenario position n median_ms min_ms max_ms`).Always(),
 		finding.TableOf("token_tails.csv", "Slow decode steps against the middle one. For `__all__` each token is taken relative to its scenario's median, so there are ratios only.", a.Tails,
 			`backend batch_size model params_millions_effective scenario n_tokens p50_ms p90_ms p95_ms p99_ms
@@ -76,12 +80,13 @@ type position struct {
 	MaxMS    float64 `json:"max_ms" unit:"ms" doc:"slowest"`
 }
 
-func (a *Answer) positions() []position {
-	var out []position
+// positions has more rows than all else of a run.
+func (a *Answer) positions(yield func(position) bool) {
 	for _, t := range a.Tokens {
 		for i := range t.MedianMS {
-			out = append(out, position{t.Subject, t.Scenario, i, t.CountAt[i], t.MedianMS[i], t.MinMS[i], t.MaxMS[i]})
+			if !yield(position{t.Subject, t.Scenario, i, t.CountAt[i], t.MedianMS[i], t.MinMS[i], t.MaxMS[i]}) {
+				return
+			}
 		}
 	}
-	return out
 }
