@@ -19,6 +19,7 @@ import (
 	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/worker"
 )
 
 // model writes a small model of one layer less or more than three, with random weights.
@@ -49,7 +50,7 @@ func planned(t *testing.T, path string) *runner.Plan {
 		t.Fatal(err)
 	}
 	models := &modelfile.Folder{Dir: t.TempDir()}
-	facts, err := runner.Look(t.Context(), cfg, models, &runner.Programs{})
+	facts, err := runner.Look(t.Context(), cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
