@@ -193,7 +193,7 @@ func compare(base, other Side, opt Options) (*Comparison, error) {
 	if len(c.Phases) == 0 {
 		why := fmt.Sprintf("no cell was measured in every %s of both, or there is one alone", d.unit())
 		if d.kind == DesignProcess || d.kind == DesignRun {
-			why = fmt.Sprintf("it takes replicates, or %d calls of each cell", minCalls)
+			why = fmt.Sprintf("it takes replicates, or %d calls of each cell", stats.MinRatioCalls)
 		}
 		return nil, fmt.Errorf("compare: nothing tells by how much the times of %s and %s scatter: %s", base.Backend, other.Backend, why)
 	}

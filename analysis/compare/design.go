@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
 
@@ -87,19 +86,18 @@ func look(set *cells.Set, backend string) *sample {
 			return
 		}
 		id := CellID{k.Model, k.Scenario, k.Mode, k.BatchSize}
-		replicates, rows := stats.GroupBy(g.Rows, func(r *runs.Row) int { return r.Replicate })
 		var logs []float64
-		for _, n := range replicates {
-			if s.inBlock[n] == nil {
-				s.inBlock[n] = unit{}
+		for _, p := range g.Processes() {
+			if s.inBlock[p.Block] == nil {
+				s.inBlock[p.Block] = unit{}
 			}
-			v := math.Log(stats.Median(cells.Latencies(rows[n])))
-			s.inBlock[n][id] = v
+			v := math.Log(stats.Median(cells.Latencies(p.Rows)))
+			s.inBlock[p.Block][id] = v
 			logs = append(logs, v)
 		}
 		s.joined[id] = sum(logs) / float64(len(logs))
 		if len(logs) == 1 {
-			if v := stats.OrderedLog(cells.Latencies(g.Rows)).Variance; v >= 0 && len(g.Rows) >= minCalls {
+			if v := stats.OrderedLog(cells.Latencies(g.Rows)).Variance; v >= 0 && len(g.Rows) >= stats.MinRatioCalls {
 				s.calls[id] = v
 			}
 		}
@@ -109,9 +107,6 @@ func look(set *cells.Set, backend string) *sample {
 	}
 	return s
 }
-
-// minCalls is how many calls of one process it takes for their scatter.
-const minCalls = 3
 
 func sum(xs []float64) (out float64) {
 	for _, x := range xs {
