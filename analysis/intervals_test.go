@@ -150,19 +150,19 @@ func TestIntervalCoverage(t *testing.T) {
 	}
 }
 
-// intervals walks through v and gives each interval beside the estimate that it is
+// walkIntervals walks through v and gives each interval beside the estimate that it is
 // of, by the names of their fields.
-func intervals(t *testing.T, v reflect.Value, path string, f func(path string, estimate float64, ci *stats.Interval)) {
+func walkIntervals(t *testing.T, v reflect.Value, path string, f func(path string, estimate float64, ci *stats.Interval)) {
 	// What an interval's name says of its estimate's, where it is not the rest of it.
 	of := map[string]string{"SlopeT": "Slope", "SlopeBoot": "Slope", "InterceptT": "Log10Intercept", "InterceptBoot": "Log10Intercept", "TheilSen": "TheilSenSlope",
 		"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
 		"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
 		"PerTokenT": "PerTokenMS", "ShareT": "Share", "ExponentT": "Exponent", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-		"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
+		"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "Cell.CI": "MedianMS", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
-			intervals(t, v.Elem(), path, f)
+			walkIntervals(t, v.Elem(), path, f)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -170,7 +170,7 @@ func intervals(t *testing.T, v reflect.Value, path string, f func(path string, e
 			if v.Type() == reflect.TypeFor[[]Answer]() { // its fields are the result's
 				at = "Result"
 			}
-			intervals(t, v.Index(i), at, f)
+			walkIntervals(t, v.Index(i), at, f)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
@@ -180,7 +180,7 @@ func intervals(t *testing.T, v reflect.Value, path string, f func(path string, e
 			}
 			ci, ok := v.Field(i).Interface().(*stats.Interval)
 			if !ok {
-				intervals(t, v.Field(i), path+"."+field.Name, f)
+				walkIntervals(t, v.Field(i), path+"."+field.Name, f)
 				continue
 			}
 			name, ok := of[v.Type().Name()+"."+field.Name]
@@ -223,7 +223,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 			t.Fatal(err)
 		}
 		Get[crosscheck.Answer](r).Parts = nil // no intervals, but many fields
-		intervals(t, reflect.ValueOf(r), "Result", func(path string, e float64, ci *stats.Interval) {
+		walkIntervals(t, reflect.ValueOf(r), "Result", func(path string, e float64, ci *stats.Interval) {
 			name := path[1+len("Result"):]
 			kind := ""
 			for _, c := range name {

@@ -14,6 +14,7 @@ import (
 	"llmscale/analysis/q/device"
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/firstchange"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
@@ -40,6 +41,7 @@ func ask(c *cells.Set) []Answer {
 	slow, failed := tails.Ask(c), failures.Ask(c)
 	settings, beside := policy.Ask(c), crosscheck.Ask(c)
 	return []Answer{
+		intervals.Ask(c),
 		calls.Ask(c),
 		slow,
 		failed,

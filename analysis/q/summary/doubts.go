@@ -2,7 +2,6 @@ package summary
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"llmscale/analysis/cells"
@@ -10,28 +9,18 @@ import (
 
 // Thresholds of the warnings about cells.
 const (
-	medianCISamples = 6   // fewest samples whose range is a 95 % interval of the median: 1 - 2*0.5^n
 	noisySpread     = 0.2 // standard deviation over mean
 	phaseGapPercent = 1.0 // end-to-end against the sum of its phases
 )
 
 // doubts are warnings about the cells.
 func (a *asker) doubts() {
-	few, least := 0, math.MaxInt
 	for _, c := range a.Cells {
 		where := strings.Join([]string{c.Backend, c.Model, c.Scenario, c.Mode}, " ")
-		if c.N < medianCISamples {
-			few++
-			least = min(least, c.N)
-		}
 		if c.E2EGapPercent != nil && *c.E2EGapPercent > phaseGapPercent {
 			a.out.Warn("phases_do_not_add_up", where, fmt.Sprintf("end-to-end differs from prefill + decode by %.2f %% at the median", *c.E2EGapPercent),
 				"something runs between the phases: suspect a busy machine, or report it as a fault of the harness")
 		}
-	}
-	if few > 0 {
-		a.out.Warn("few_repetitions", "cells", fmt.Sprintf("%d of %d cells have fewer than %d repetitions (least: %d): their medians have no 95 %% interval", few, len(a.Cells), medianCISamples, least),
-			fmt.Sprintf("set repetitions to at least %d", medianCISamples))
 	}
 	if p := a.out.Phases; p != nil && p.MedianPercent >= phaseGapPercent {
 		a.out.Warn("phases_disagree", "run", fmt.Sprintf("over %d calls end-to-end differs from prefill + decode by %.2f %% at the median and %.2f %% at most", p.N, p.MedianPercent, p.LargestPercent),

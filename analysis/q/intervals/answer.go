@@ -1,0 +1,84 @@
+// Package intervals asks how well each cell is known: its interval by the processes
+// that measured it, what its scatter is made of, and whether what happened meanwhile
+// lets one use it.
+package intervals
+
+import (
+	"llmscale/analysis/cells"
+	"llmscale/analysis/finding"
+	"llmscale/analysis/stats"
+)
+
+// Answer has a row for each cell, and for each model over all scenarios.
+type Answer struct {
+	finding.Notes
+	set *cells.Set
+	of  map[cells.Key]int // index into Cells
+
+	Cells []Cell `json:"cell_intervals"`
+}
+
+// Cell is how well one cell is known. Figures of a cell none of whose calls counts are nil.
+type Cell struct {
+	cells.Subject
+	Scenario string          `json:"scenario" doc:"name of the scenario, or \x60__all__\x60: the geometric mean over those of the least depth"`
+	Mode     string          `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
+	Depth    int             `json:"depth" unit:"tokens" doc:"tokens in the KV cache before the call"`
+	MedianMS *float64        `json:"median_ms" unit:"ms" doc:"geometric mean of the processes' medians; of one process the median of its calls"`
+	CI       *stats.Interval `json:"ci" csv:"ci_*_ms" unit:"ms" doc:"95 % interval: t over the processes; on basis 'one process' by its calls' order statistics"`
+	Basis    string          `json:"basis" doc:"processes, or 'one process': then another process may differ by more than the interval says"`
+
+	Replicates   int      `json:"replicates" unit:"processes" doc:"processes with calls that count, one in each block"`
+	Calls        int      `json:"calls" unit:"calls" doc:"calls that count"`
+	ShareCall    *float64 `json:"share_call" doc:"share of the variance of one call's logarithm that is the call's own"`
+	ShareProcess *float64 `json:"share_process" doc:"the process's own"`
+	ShareBlock   *float64 `json:"share_block" doc:"the block's: what all cells of a mode have in common in it"`
+
+	Disturbed *int     `json:"disturbed_calls" unit:"calls" doc:"calls behind a canary far off the run's median; empty where there was no canary"`
+	Waited    *float64 `json:"cpu_wait_share" doc:"share of the computing threads' time for which they waited for a processor"`
+	Stolen    *float64 `json:"cpu_stolen_share" doc:"share of the processors' time that the hypervisor gave to others"`
+	Others    *float64 `json:"cpu_others_share" doc:"share of the computing threads' time for which others used their processors, less what ticks leave open"`
+	Throttled *float64 `json:"cpu_throttled_share" doc:"share of the time for which the control group's quota stopped it"`
+	Change    *float64 `json:"change_in_process" doc:"by how much a call's time changes from the first of a process to the last, by a line, as a share"`
+	ChangeP   *float64 `json:"change_p" doc:"p of no change: t over processes; of one process with 10 calls the rank test"`
+
+	Verdict string   `json:"verdict" doc:"VALID, AMBIGUOUS or INVALID"`
+	Reasons []string `json:"reasons" sep:" " doc:"codes of what speaks against it"`
+}
+
+// asker puts the answer together.
+type asker struct {
+	*cells.Set
+	out     *Answer
+	invalid map[cells.Key]int     // calls with the verdict INVALID
+	block   map[string]*float64   // variance of the blocks' common part, by mode
+	samples map[cells.Key]*sample // what was seen of each cell
+}
+
+// Ask asks the cells of a run.
+func Ask(c *cells.Set) *Answer {
+	a := &asker{c, &Answer{set: c, of: map[cells.Key]int{}}, map[cells.Key]int{}, map[string]*float64{}, map[cells.Key]*sample{}}
+	a.look()
+	a.blocks()
+	a.judge()
+	a.warn()
+	return a.out
+}
+
+// Cell is the row of a cell, or of AllScenarios; nil where there is none.
+func (a *Answer) Cell(k cells.Key) *Cell {
+	if i, ok := a.of[k]; ok {
+		return &a.Cells[i]
+	}
+	return nil
+}
+
+// Tables are the CSV files.
+func (a *Answer) Tables() []finding.Table {
+	return []finding.Table{
+		finding.TableOf("cell_intervals.csv", "How well each cell is known, and whether what happened meanwhile lets one use it.", a.Cells,
+			`backend backend_kind batch_size model params_millions_effective scenario mode depth median_ms ci_low_ms ci_high_ms basis replicates calls
+			share_call share_process share_block verdict reasons disturbed_calls cpu_wait_share cpu_stolen_share cpu_others_share cpu_throttled_share
+			change_in_process change_p`).Always(),
+	}
+}

@@ -1,0 +1,155 @@
+package intervals
+
+import (
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/runs"
+	"llmscale/runner/record"
+)
+
+var plan = celltest.Plan{Models: 3, Reps: 4, Gen: 4, Backends: []string{"cpu"}, Scenarios: []string{"a", "b"}, PerToken: func(m int) float64 { return float64(m + 1) }}
+
+// wobble makes processes and calls differ by about a percent, the same in each run.
+func wobble(b int, r *runs.Row) float64 {
+	return 1 + .01*math.Sin(float64(7*b+3*r.TaskIdx)) + .005*math.Cos(float64(11*r.CallIdx+5*b+r.TaskIdx))
+}
+
+// machine fills in what a machine of two processors tells of a call.
+func machine(r *runs.Row) {
+	r.CPUs, r.CPUWaitMS, r.StolenMS, r.OthersMS, r.ThrottledMS = new(2.0), new(.1), new(0.0), new(0.0), new(0.0)
+}
+
+// TestVerdicts: each reason is found where it was planted, and there alone.
+func TestVerdicts(t *testing.T) {
+	here := func(r *runs.Row) bool { return r.Model == "m01" && r.Scenario == "a" }
+	for _, c := range []struct {
+		what    string
+		blocks  int
+		spoil   func(r *runs.Row)
+		verdict string
+		reasons string
+	}{
+		{"a quiet machine", 5, func(*runs.Row) {}, record.VerdictValid, ""},
+		{"one process", 1, func(*runs.Row) {}, record.VerdictValid, ""},
+		{"one slow call", 5, func(r *runs.Row) {
+			if r.Replicate == 1 && r.CallIdx == 2 {
+				celltest.Stretch(r, 5)
+				r.CanaryReadMS = new(9.0)
+			}
+		}, record.VerdictValid, ""},
+		{"a canary that is off in each block", 5, func(r *runs.Row) {
+			if r.CallIdx >= 2 {
+				r.CanaryComputeMS = new(4.5)
+			}
+		}, record.VerdictAmbiguous, "disturbed"},
+		{"waiting", 5, func(r *runs.Row) { r.CPUWaitMS = new(.2 * *r.E2EKVMS) }, record.VerdictAmbiguous, "cpu_wait"},
+		{"starved", 5, func(r *runs.Row) { r.CPUWaitMS, r.ThrottledMS = new(1.7**r.E2EKVMS), new(.9**r.E2EKVMS) }, record.VerdictInvalid, "cpu_wait cpu_throttled"},
+		{"a busy neighbour by ticks", 5, func(r *runs.Row) { celltest.Stretch(r, 30); r.OthersMS = new(*r.E2EKVMS) }, record.VerdictAmbiguous, "cpu_others"},
+		{"steal", 5, func(r *runs.Row) { celltest.Stretch(r, 30); r.StolenMS = new(.4 * *r.E2EKVMS) }, record.VerdictAmbiguous, "cpu_stolen"},
+		{"warming up", 5, func(r *runs.Row) { celltest.Stretch(r, 1.2-.04*float64(r.CallIdx)) }, record.VerdictAmbiguous, "not_steady"},
+		{"processes that differ widely", 5, func(r *runs.Row) { celltest.Stretch(r, 1+.1*float64(r.Replicate)) }, record.VerdictAmbiguous, "wide_interval"},
+		{"calls that do not count", 5, func(r *runs.Row) {
+			if r.CallIdx%2 == 0 {
+				r.Verdict = new(record.VerdictInvalid)
+			}
+		}, record.VerdictAmbiguous, "calls_invalid"},
+		{"no call that counts", 5, func(r *runs.Row) { r.Verdict = new(record.VerdictInvalid) }, record.VerdictInvalid, "calls_invalid"},
+		{"calls in doubt", 5, func(r *runs.Row) { r.Verdict = new(record.VerdictAmbiguous) }, record.VerdictAmbiguous, "calls_ambiguous"},
+		{"two calls", 1, func(r *runs.Row) {
+			if r.CallIdx > 2 {
+				r.Status = record.StatusError
+			}
+		}, record.VerdictAmbiguous, "no_interval"},
+	} {
+		rows := plan.Blocks(c.blocks, wobble)
+		for i := range rows {
+			if machine(&rows[i]); here(&rows[i]) {
+				c.spoil(&rows[i])
+			}
+		}
+		a := Ask(celltest.Set(t, rows))
+		if len(a.Cells) != 3*3*3 {
+			t.Fatalf("%s: %d rows", c.what, len(a.Cells))
+		}
+		for _, got := range a.Cells {
+			verdict, reasons := record.VerdictValid, ""
+			if got.Model == "m01" && (got.Scenario == "a" || got.Scenario == cells.AllScenarios && !slices.Contains([]string{"no_interval", "wide_interval"}, c.reasons)) {
+				verdict, reasons = c.verdict, c.reasons
+				if c.what == "no call that counts" && got.Scenario == cells.AllScenarios { // it is of the other scenario
+					verdict, reasons = record.VerdictValid, ""
+				}
+			} else if got.Model == "m01" && got.Scenario == cells.AllScenarios {
+				continue
+			}
+			if got.Verdict != verdict || strings.Join(got.Reasons, " ") != reasons {
+				t.Errorf("%s: %s %s %s is %s %v, want %s %s; %+v", c.what, got.Model, got.Scenario, got.Mode, got.Verdict, got.Reasons, verdict, reasons, got)
+			}
+			if want := map[bool]string{true: cells.BasisOne, false: cells.BasisProcesses}[c.blocks == 1]; got.CI != nil && got.Basis != want {
+				t.Errorf("%s: basis %s", c.what, got.Basis)
+			}
+		}
+		md := celltest.Markdown(t, a.Sections()...)
+		for _, code := range strings.Fields(c.reasons) {
+			if !strings.Contains(md, "`"+code+"`: ") {
+				t.Errorf("%s: the report has no advice on %s:\n%s", c.what, code, md)
+			}
+		}
+	}
+}
+
+// TestOldRun: a run of before there were canaries has intervals and shares of nothing else.
+func TestOldRun(t *testing.T) {
+	a := Ask(celltest.Set(t, celltest.Ladder.Rows(1)))
+	for _, c := range a.Cells {
+		if c.Verdict != record.VerdictValid || c.Basis != cells.BasisOne || c.Disturbed != nil || c.Waited != nil || c.ShareProcess != nil || c.CI == nil {
+			t.Fatalf("%+v", c)
+		}
+	}
+	if got := celltest.Codes(a.Warnings()); !slices.Equal(got, []string{"one_process"}) {
+		t.Errorf("warnings: %v", got)
+	}
+}
+
+// TestShares: what the blocks of a run have in common is the block's share.
+func TestShares(t *testing.T) {
+	for _, c := range []struct {
+		block, process float64
+	}{{.1, .01}, {0, .1}} {
+		a := Ask(celltest.Set(t, plan.Blocks(5, func(b int, r *runs.Row) float64 {
+			return math.Exp(c.block*[]float64{1, -1, .5, -1, .5}[b] + c.process*math.Sin(float64(9*b+5*r.TaskIdx)))
+		})))
+		block, process := 0.0, 0.0
+		for _, x := range a.Cells {
+			if x.Scenario != cells.AllScenarios {
+				block, process = block+*x.ShareBlock/18, process+*x.ShareProcess/18
+			}
+		}
+		if (block > .8) != (c.block > 0) || (process > .7) != (c.block == 0) {
+			t.Errorf("%+v: block %.2f, process %.2f", c, block, process)
+		}
+	}
+}
+
+// TestReasonsAreDocumented: each code stands in the documentation with its condition.
+func TestReasonsAreDocumented(t *testing.T) {
+	data, err := os.ReadFile("../../../docs/statistics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, r := range Reasons() {
+		if seen[r.Code] || r.Means == "" || r.Advice == "" || ReasonOf(r.Code) != r {
+			t.Errorf("%+v", r)
+		}
+		seen[r.Code] = true
+		if !strings.Contains(string(data), "| `"+r.Code+"` | "+r.Means+" |") {
+			t.Errorf("docs/statistics.md has no line | `%s` | %s |", r.Code, r.Means)
+		}
+	}
+}

@@ -1,0 +1,297 @@
+package intervals
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/runs"
+	"llmscale/analysis/stats"
+	words "llmscale/internal/text"
+	"llmscale/runner/record"
+)
+
+// sample is what was seen of one cell.
+type sample struct {
+	times     cells.Times
+	processes [][]float64 // latencies by process, in the order of the calls
+	rows      []*runs.Row
+}
+
+func (a *asker) look() {
+	a.EachCell(func(k cells.Key, _ *cells.Model, g *cells.Group) {
+		if len(g.Rows) == 0 {
+			return
+		}
+		s := &sample{times: g.Times(), rows: g.Rows}
+		for _, p := range g.Processes() {
+			s.processes = append(s.processes, cells.Latencies(p.Rows))
+		}
+		a.samples[k] = s
+	})
+	for i := range a.Run.Rows {
+		if r := &a.Run.Rows[i]; r.OK() && r.Invalid() && !r.IsWarmup {
+			a.invalid[cells.SeriesOf(r).Key(r.Model, r.Scenario, r.Mode)]++
+		}
+	}
+}
+
+// blocks finds, for each mode, the variance of what its cells have in common in a
+// block, from the cells that were measured in as many blocks as any.
+func (a *asker) blocks() {
+	for _, mode := range a.Modes {
+		most := 0
+		for k, s := range a.samples {
+			if k.Mode == mode {
+				most = max(most, len(s.processes))
+			}
+		}
+		var y [][]float64
+		a.EachCell(func(k cells.Key, _ *cells.Model, _ *cells.Group) {
+			if s := a.samples[k]; s != nil && k.Mode == mode && len(s.processes) == most {
+				y = append(y, stats.LogMedians(s.processes))
+			}
+		})
+		if v, ok := stats.BlockVariance(y); ok {
+			a.block[mode] = &v
+		}
+	}
+}
+
+func (a *asker) judge() {
+	for _, s := range a.Series {
+		for _, m := range a.ModelsOf(s.Backend) {
+			for _, sc := range append(slices.Clone(a.Scenarios), cells.AllScenarios) {
+				for _, mode := range a.Modes {
+					k := s.Key(m.Name, sc, mode)
+					c, ok := a.one(k)
+					if sc == cells.AllScenarios {
+						c, ok = a.all(s, m.Name, mode)
+					}
+					if !ok {
+						continue
+					}
+					c.Subject, c.Scenario, c.Mode = s.Of(m), sc, mode
+					a.out.of[k] = len(a.out.Cells)
+					a.out.Cells = append(a.out.Cells, c)
+				}
+			}
+		}
+	}
+}
+
+// one judges a cell.
+func (a *asker) one(k cells.Key) (c Cell, ok bool) {
+	j := judgement{verdict: record.VerdictValid}
+	s, invalid := a.samples[k], a.invalid[k]
+	if s == nil {
+		if invalid == 0 {
+			return c, false
+		}
+		j.doubt(CallsInvalid, record.VerdictInvalid)
+		return Cell{Verdict: j.verdict, Reasons: j.reasons}, true
+	}
+	c.Replicates, c.Calls, c.Depth = len(s.processes), len(s.times.All), s.rows[0].DepthTokens()
+	c.level(s.times)
+	if call, process, ok := stats.Nested(s.processes); ok && call+process > 0 {
+		c.ShareCall, c.ShareProcess = new(call/(call+process)), new(process/(call+process))
+		if v := a.block[k.Mode]; v != nil {
+			c.ShareBlock = new(min(*v, process) / (call + process))
+			*c.ShareProcess -= *c.ShareBlock
+		}
+	}
+	if many(invalid, invalid+c.Calls) {
+		j.doubt(CallsInvalid, record.VerdictAmbiguous)
+	}
+	doubtful := 0
+	for _, r := range s.rows {
+		if r.Verdict != nil && *r.Verdict == record.VerdictAmbiguous {
+			doubtful++
+		}
+		if disturbed, known := a.Set.Disturbed(r); known {
+			if c.Disturbed == nil {
+				c.Disturbed = new(0)
+			}
+			if disturbed {
+				*c.Disturbed++
+			}
+		}
+	}
+	if many(doubtful, c.Calls) {
+		j.doubt(CallsAmbiguous, record.VerdictAmbiguous)
+	}
+	if c.Disturbed != nil && many(*c.Disturbed, c.Calls) {
+		j.doubt(Disturbed, record.VerdictAmbiguous)
+	}
+	c.interference(s.rows)
+	j.above(CPUWait, c.Waited, cpuLost)
+	j.above(CPUStolen, c.Stolen, cpuLost)
+	j.above(CPUOthers, c.Others, cpuOthers)
+	j.above(CPUThrottled, c.Throttled, cpuLost)
+	if !c.steady(s.processes) {
+		j.doubt(NotSteady, record.VerdictAmbiguous)
+	}
+	c.width(&j)
+	c.Verdict, c.Reasons = j.verdict, j.reasons
+	return c, true
+}
+
+// all judges a model over the scenarios that are joined: it is as good as the worst of
+// their cells.
+func (a *asker) all(s cells.Series, model, mode string) (c Cell, ok bool) {
+	g := a.Aggregate(s, model, mode)
+	if g == nil {
+		return c, false
+	}
+	j := judgement{verdict: record.VerdictValid}
+	var times []cells.Times
+	for _, sc := range g.Scenarios {
+		of := a.out.Cell(s.Key(model, sc, mode))
+		times = append(times, a.samples[s.Key(model, sc, mode)].times)
+		c.Calls, c.Depth = c.Calls+of.Calls, of.Depth
+		for _, code := range of.Reasons {
+			if r := ReasonOf(code); r != Wide && r != NoInterval { // this row has an interval of its own
+				j.doubt(r, of.Verdict)
+			}
+		}
+	}
+	c.Replicates = len(cells.Blocks(times...))
+	c.level(times...)
+	c.width(&j)
+	c.Verdict, c.Reasons = j.verdict, j.reasons
+	return c, true
+}
+
+// level has the figure and its interval.
+func (c *Cell) level(scenarios ...cells.Times) {
+	e, basis := cells.Level(scenarios...)
+	c.MedianMS = stats.Finite(math.Exp(e.Value))
+	if c.Basis = basis; basis != "" {
+		c.CI = cells.Interval(e)
+	}
+}
+
+func (c *Cell) width(j *judgement) {
+	switch {
+	case c.CI == nil || c.MedianMS == nil:
+		j.doubt(NoInterval, record.VerdictAmbiguous)
+	case c.CI.High / *c.MedianMS - 1 > wideReach:
+		j.doubt(Wide, record.VerdictAmbiguous)
+	}
+}
+
+// steady reports whether the calls of a process neither rise nor fall: by t over
+// processes where there are three, else by the ranks of each process's calls.
+func (c *Cell) steady(processes [][]float64) bool {
+	if len(processes) >= 3 {
+		e, ok := stats.Drift(processes)
+		if !ok {
+			return true
+		}
+		c.Change, c.ChangeP = stats.Finite(math.Expm1(e.Value)), stats.Finite(e.P())
+		return !(e.P() < stats.Alpha && math.Abs(*c.Change) >= steadyShift)
+	}
+	steady := true
+	for _, calls := range processes {
+		if len(calls) < rankCalls {
+			continue
+		}
+		p, shift, ok := stats.RankDrift(calls)
+		if ok && (c.ChangeP == nil || p < *c.ChangeP) {
+			c.Change, c.ChangeP = stats.Finite(shift), stats.Finite(p)
+		}
+		steady = steady && !(ok && p < stats.Alpha/float64(len(processes)) && math.Abs(shift) >= steadyShift)
+	}
+	return steady
+}
+
+const (
+	hotMS  = 20.0 // the untimed work of pace hot, which lies between the canary and the call
+	tickMS = 10.0 // in which the kernel counts CPU time
+)
+
+// interference sums up what took processors from the calls, as shares of time.
+func (c *Cell) interference(rows []*runs.Row) {
+	type total struct{ ms, threads, cpus float64 } // threads and cpus: their time, in ms
+	var waited, stolen, others, throttled total
+	var ticks float64 // variance of what they leave open
+	for _, r := range rows {
+		if r.E2EKVMS == nil || r.CPUs == nil || r.Threads() < 1 {
+			continue
+		}
+		wall := *r.E2EKVMS
+		for _, ms := range []*float64{r.CanaryReadMS, r.CanaryComputeMS} {
+			if ms != nil {
+				wall += *ms
+			}
+		}
+		if r.PaceText() == record.PaceHot {
+			wall += hotMS
+		}
+		threads := min(float64(max(r.Threads(), r.ThreadsBatch())), *r.CPUs)
+		add := func(t *total, ms *float64, less float64) {
+			if ms != nil {
+				t.ms, t.threads, t.cpus = t.ms+*ms-less, t.threads+wall*threads, t.cpus+wall**r.CPUs
+			}
+		}
+		add(&waited, r.CPUWaitMS, 0)
+		add(&stolen, r.StolenMS, 0)
+		add(&others, r.OthersMS, wall*(*r.CPUs-threads)) // what is idle may be used
+		add(&throttled, r.ThrottledMS, 0)
+		throttled.cpus -= wall * (*r.CPUs - 1) // all stop together
+		ticks += *r.CPUs * tickMS * tickMS / 6
+	}
+	open := 3 * math.Sqrt(ticks)
+	share := func(ms, of float64) *float64 {
+		if of <= 0 {
+			return nil
+		}
+		return new(max(0, ms/of))
+	}
+	c.Waited, c.Throttled = share(waited.ms, waited.threads), nil
+	c.Stolen, c.Others = share(stolen.ms-open, stolen.cpus), share(others.ms-open, others.threads)
+	if throttled.threads > 0 {
+		c.Throttled = share(throttled.ms, throttled.cpus)
+	}
+}
+
+// warn says how many cells are in doubt, by reason, and what intervals stand on.
+func (a *asker) warn() {
+	n, one := 0, 0
+	var codes []string
+	by := map[string][]string{}
+	for i := range a.out.Cells {
+		c := &a.out.Cells[i]
+		if c.Scenario == cells.AllScenarios {
+			continue
+		}
+		n++
+		if c.Basis == cells.BasisOne {
+			one++
+		}
+		for _, code := range c.Reasons {
+			if by[code] == nil {
+				codes = append(codes, code)
+			}
+			by[code] = append(by[code], fmt.Sprintf("%s %s %s %s", c.Backend, c.Model, c.Scenario, c.Mode))
+		}
+	}
+	if one > 0 {
+		a.out.Warn("one_process", "cells", fmt.Sprintf("the intervals of %d of %d cells are within one process", one, n),
+			"set replicates to 5: processes of one model differ by some percent, of which the calls of one process know nothing")
+	}
+	for _, r := range reasons {
+		if where := by[r.Code]; where != nil {
+			a.out.Warn("doubtful_cells", r.Code, fmt.Sprintf("%s of %d: %s (%s)", words.Counted(len(where), "cell", "cells"), n, r.Means, words.List(first(where, 3), "and")), r.Advice)
+		}
+	}
+}
+
+// first are the first k of names, and how many more there are.
+func first(names []string, k int) []string {
+	if len(names) <= k+1 {
+		return names
+	}
+	return append(slices.Clone(names[:k]), fmt.Sprintf("%d more", len(names)-k))
+}
