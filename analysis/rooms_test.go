@@ -29,6 +29,7 @@ var rooms = []struct {
 	{"analysis/q/...", "analysis/q/... analysis/cells analysis/stats analysis/finding analysis/figure analysis/doc analysis/runs runner/record runner/ceilings internal/..."},
 	{"analysis/compare", "analysis/cells analysis/runs analysis/stats analysis/figure analysis/doc runner/record internal/..."},
 	{"analysis/report", "analysis/... runner/record runner/ceilings internal/..."},
+	{"analysis/verify", "analysis analysis/report analysis/figure/draw analysis/cells analysis/runs runner/record internal/..."},
 	{"analysis/profile", ""},
 	{"analysis/gpucheck", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis", "analysis/q/... analysis/doc analysis/figure analysis/cells analysis/runs analysis/stats analysis/finding runner/record runner/ceilings internal/..."},

@@ -26,6 +26,12 @@ import (
 	"llmscale/internal/durable"
 )
 
+// Names of the files that Write writes.
+const (
+	MarkdownFile = "report.md"
+	HTMLFile     = "report.html"
+)
+
 // Paths are the files that Write wrote.
 type Paths struct {
 	Markdown string
@@ -40,7 +46,7 @@ const maxRows = 3500
 // figs say; report.md points to the PNG files relative to runDir, report.html
 // holds the SVG files' contents, or shows the PNG files where there are many.
 func Write(runDir string, r *analysis.Result, figs []figure.Drawn) (Paths, error) {
-	p := Paths{Markdown: filepath.Join(runDir, "report.md"), HTML: filepath.Join(runDir, "report.html")}
+	p := Paths{Markdown: filepath.Join(runDir, MarkdownFile), HTML: filepath.Join(runDir, HTMLFile)}
 	doc := compose(r, figs)
 	doc.Shorten(maxRows)
 	md, err := doc.Markdown(runDir)

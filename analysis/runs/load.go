@@ -143,3 +143,7 @@ const (
 	HarnessLLMScale = "llmscale"
 	HarnessTR121    = "tr121"
 )
+
+// KindLlamaBench is the kind of the backends of runs that were imported from
+// llama-bench's lines.
+const KindLlamaBench = "llama-bench"

@@ -15,6 +15,7 @@ import (
 	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/report"
 	"llmscale/analysis/runs"
+	"llmscale/analysis/verify"
 	"llmscale/internal/text"
 )
 
@@ -70,6 +71,9 @@ func analyzeCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.seal(); err != nil {
+				return err
+			}
 			fmt.Fprintln(c.App.Writer, filepath.Join(a.dir, "analysis"))
 			return a.result.Unmeasured()
 		},
@@ -97,6 +101,7 @@ func reportCommand() *cli.Command {
 // analyzed is what analyze found and where it put it.
 type analyzed struct {
 	dir     string // holds analysis/ and takes the report
+	run     *runs.Run
 	result  *analysis.Result
 	figures []figure.Drawn
 }
@@ -129,13 +134,9 @@ func analyze(c *cli.Context, dir string) (analyzed, error) {
 	if err := run.Nothing(); err != nil {
 		return analyzed{}, err
 	}
-	a := analyzed{dir: dir}
+	a := analyzed{dir: verify.Home(run), run: run}
 	if a.result, err = analysis.Analyze(run, opt); err != nil {
 		return analyzed{}, usage(err)
-	}
-	if run.Harness == runs.HarnessTR121 {
-		// The Python harness's own analysis has the same file names: keep it.
-		a.dir = filepath.Join(dir, "llmscale")
 	}
 	out := filepath.Join(a.dir, "analysis")
 	if err := os.MkdirAll(out, 0o777); err != nil {
@@ -158,5 +159,11 @@ func analyzeAndReport(c *cli.Context, dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := a.seal(); err != nil {
+		return "", err
+	}
 	return paths.HTML, a.result.Unmeasured()
 }
+
+// seal writes the sums of what the analysis read and wrote, its last file.
+func (a analyzed) seal() error { return verify.Seal(a.run, a.result.Options, programName()) }
