@@ -23,6 +23,8 @@ const (
 	envModels = "LLMSCALE_TEST_MODELS" // the folder of models that the tests of one process share
 )
 
+// The test binary plays three parts: the tests, a worker with a fake runtime,
+// and a coordinator that the tests kill.
 func TestMain(m *testing.M) {
 	workertest.Main()
 	switch os.Getenv(workertest.EnvPart) {

@@ -18,19 +18,6 @@ import (
 	"llmscale/runner/record"
 )
 
-// CheckLength refuses a sequence that is longer than the model's table of
-// positions, beyond which llama.cpp would read past it and abort.
-func (m *Model) CheckLength(depth, prompt, gen int) error {
-	if m.Positions > 0 && int64(depth+prompt+gen) > m.Positions {
-		before := ""
-		if depth > 0 {
-			before = fmt.Sprintf("a depth of %d tokens, ", depth)
-		}
-		return fmt.Errorf("model %s has %d positions: %sa prompt of %d tokens and %d decode steps do not fit", m.Name, m.Positions, before, prompt, gen)
-	}
-	return nil
-}
-
 // Folder finds or makes the files of a config's models.
 type Folder struct {
 	Dir string // where models that are synthesised or converted are kept between runs
@@ -52,7 +39,7 @@ func (ms *Folder) Resolve(m config.Model, b config.Backend) (Model, error) {
 	out := Model{Model: m}
 	err := ms.source(&out, b)
 	if err == nil && out.maker == nil {
-		err = out.Describe()
+		err = out.describe()
 	}
 	if err != nil {
 		return Model{}, fmt.Errorf("model %s (source %q): %w", m.Name, m.Source, err)
@@ -66,8 +53,8 @@ func (m *Model) Ours() bool { return m.maker != nil }
 // Missing tells whether the model's file is still to be made.
 func (m *Model) Missing() bool { return m.maker != nil && !m.maker.made(m.File) }
 
-// Describe reads the model's own file.
-func (m *Model) Describe() error {
+// describe reads the model's own file.
+func (m *Model) describe() error {
 	f, err := gguf.Open(m.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no file %s: correct the model's source", m.File)
@@ -130,7 +117,7 @@ func (ms *Folder) makeOnce(m *Model) error {
 	}
 	written, err := m.maker.make(m.File, progress)
 	if err == nil {
-		ms.Wrote(m.File, written)
+		ms.wrote(m.File, written)
 	}
 	return err
 }
@@ -147,7 +134,7 @@ func (ms *Folder) Prepare(m *Model) error {
 	if err != nil {
 		return err
 	}
-	h, err := ms.Hash(files.Paths(described.Files))
+	h, err := ms.hash(files.Paths(described.Files))
 	if err != nil {
 		return err
 	}
@@ -168,7 +155,7 @@ func (m *Model) asItIs() (Model, error) {
 			return now, nil
 		}
 	}
-	err := now.Describe()
+	err := now.describe()
 	switch {
 	case err != nil && m.maker != nil:
 		return now, err

@@ -23,10 +23,10 @@ type keptHash struct {
 	Files  []files.ID `json:"files"`
 }
 
-// Hash returns the SHA-256 of the files' contents one after another, as `cat FILE... | sha256sum` does, and what was
+// hash returns the SHA-256 of the files' contents one after another, as `cat FILE... | sha256sum` does, and what was
 // hashed. Files are hashed once, in this or an earlier run, while nothing about them changes; if something does in
 // this run, their content must be what it was. Either way the page cache has them afterwards.
-func (ms *Folder) Hash(paths []string) (files.Content, error) {
+func (ms *Folder) hash(paths []string) (files.Content, error) {
 	key := hashKey(paths)
 	if h, known := ms.hashes[key]; known {
 		h, err := h.Now(ms.Progress)
@@ -52,8 +52,8 @@ func (ms *Folder) Hash(paths []string) (files.Content, error) {
 
 func hashKey(paths []string) string { return strings.Join(paths, "\x00") }
 
-// Wrote takes over the hash of a file that was just made. One that will be removed again is not kept.
-func (ms *Folder) Wrote(path string, w gguf.Written) {
+// wrote takes over the hash of a file that was just made. One that will be removed again is not kept.
+func (ms *Folder) wrote(path string, w gguf.Written) {
 	if w.SHA256 != "" {
 		ms.remember(files.Content{SHA256: w.SHA256, Files: []files.ID{files.Identify(path, w.Info)}}, filepath.Dir(path) == ms.Dir)
 	}
@@ -71,7 +71,7 @@ func (ms *Folder) remember(h files.Content, keep bool) {
 
 // recall finds the hash that an earlier run has kept of files that are still the same.
 func (ms *Folder) recall(paths []string) (files.Content, bool) {
-	for _, k := range ms.Kept() {
+	for _, k := range ms.kept() {
 		if slices.Equal(files.Paths(k.Files), paths) && files.Check(k.Files) == nil {
 			return files.Content{SHA256: k.SHA256, Files: k.Files}, true
 		}
@@ -79,8 +79,8 @@ func (ms *Folder) recall(paths []string) (files.Content, bool) {
 	return files.Content{}, false
 }
 
-// Kept reads hashesFile. What cannot be read is hashed again.
-func (ms *Folder) Kept() []keptHash {
+// kept reads hashesFile. What cannot be read is hashed again.
+func (ms *Folder) kept() []keptHash {
 	data, err := os.ReadFile(filepath.Join(ms.Dir, HashesFile))
 	var out []keptHash
 	if err != nil || json.Unmarshal(data, &out) != nil {
@@ -93,7 +93,7 @@ func (ms *Folder) Kept() []keptHash {
 // entry, and a folder that cannot be written keeps none: both cost the time of hashing.
 func (ms *Folder) keep(h files.Content) {
 	key := hashKey(files.Paths(h.Files))
-	all := slices.DeleteFunc(ms.Kept(), func(k keptHash) bool {
+	all := slices.DeleteFunc(ms.kept(), func(k keptHash) bool {
 		return hashKey(files.Paths(k.Files)) == key || files.Check(k.Files) != nil
 	})
 	data, err := json.MarshalIndent(append(all, keptHash{h.SHA256, h.Files}), "", " ")

@@ -2,6 +2,8 @@
 package modelfile
 
 import (
+	"fmt"
+
 	"llmscale/gguf"
 	"llmscale/gguf/ledger"
 	"llmscale/runner/config"
@@ -36,4 +38,17 @@ func expect(f *gguf.File, d *ledger.Description) protocol.Expect {
 		Architecture: d.Architecture, Params: d.ParamsTotal, RopeParams: ledger.RopeElements(f), Bytes: d.WeightBytes, Tensors: len(f.Tensors), Unused: d.Unloaded(),
 		Layers: d.NLayer, NCtxTrain: d.NCtxTrain, NVocab: d.NVocab, Memory: d.MemoryKind(),
 	}
+}
+
+// CheckLength refuses a sequence that is longer than the model's table of
+// positions, beyond which llama.cpp would read past it and abort.
+func (m *Model) CheckLength(depth, prompt, gen int) error {
+	if m.Positions > 0 && int64(depth+prompt+gen) > m.Positions {
+		before := ""
+		if depth > 0 {
+			before = fmt.Sprintf("a depth of %d tokens, ", depth)
+		}
+		return fmt.Errorf("model %s has %d positions: %sa prompt of %d tokens and %d decode steps do not fit", m.Name, m.Positions, before, prompt, gen)
+	}
+	return nil
 }

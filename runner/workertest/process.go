@@ -14,11 +14,10 @@ import (
 	"llmscale/runner/worker"
 )
 
-// The test binary plays three parts: the tests, a worker with a fake runtime,
-// and a coordinator that the tests kill.
+// What a process is told of its part by the environment.
 const (
-	EnvPart     = "LLMSCALE_TEST_PART"     // worker or coordinator
-	EnvFault    = "LLMSCALE_TEST_FAULT"    // what the fake runtime does wrong, see fakeBackend
+	EnvPart     = "LLMSCALE_TEST_PART"     // "worker", or a part of the tests' own
+	EnvFault    = "LLMSCALE_TEST_FAULT"    // what the fake runtime does wrong, see backend
 	EnvRun      = "LLMSCALE_TEST_RUN"      // the coordinator's run folder
 	EnvBuild    = "LLMSCALE_TEST_BUILD"    // build flags that the worker names
 	EnvSource   = "LLMSCALE_TEST_SOURCE"   // of its llama.cpp
@@ -26,7 +25,7 @@ const (
 	EnvNoGPU    = "LLMSCALE_TEST_NOGPU"    // why it has no GPU
 )
 
-// Main is the worker, and does not return, in a process that testWorker's command has started. TestMain calls it first.
+// Main is the worker, and does not return, in a process that Command's has started. TestMain calls it first.
 func Main() {
 	if os.Getenv(EnvPart) != "worker" {
 		return

@@ -1,10 +1,9 @@
-package runner
+package modelfile
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,11 +11,8 @@ import (
 	"time"
 
 	"llmscale/gguf"
-	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 	"llmscale/runner/files"
-	"llmscale/runner/modelfile"
-	"llmscale/runner/worker"
 )
 
 // sha is a file's hash by its bytes.
@@ -34,16 +30,16 @@ func sha(t *testing.T, paths ...string) string {
 }
 
 // hearing is Models in a folder that note what they do to files, once each.
-func hearing(dir string) (*modelfile.Folder, *[]string) {
+func hearing(dir string) (*Folder, *[]string) {
 	did := &[]string{}
-	return &modelfile.Folder{Dir: dir, Progress: func(what string, done, total int64) {
+	return &Folder{Dir: dir, Progress: func(what string, done, total int64) {
 		if n := len(*did); n == 0 || (*did)[n-1] != what {
 			*did = append(*did, what)
 		}
 	}}, did
 }
 
-// age makes files older than settled, as far as can be told of a time that nobody can set back: the test waits.
+// age makes files older than files.Settled, as far as can be told of a time that nobody can set back: the test waits.
 func age(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -52,35 +48,34 @@ func age(t *testing.T) {
 	time.Sleep(files.Settled + 100*time.Millisecond)
 }
 
-func prepared(t *testing.T, ms *modelfile.Folder) *Plan {
+// prepared are a model's files of two types.
+func prepared(t *testing.T, ms *Folder) []Model {
 	t.Helper()
-	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), []byte(testConfig))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := newPlan(cfg, ms, &worker.Programs{})
-	if err == nil {
-		err = p.Prepare(t.Context(), ms)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range p.Jobs {
-		if m := &p.Jobs[i].Model; m.SHA256 != sha(t, m.File) {
-			t.Errorf("%s: the hash is %s, that of its bytes %s", m.Name, m.SHA256, sha(t, m.File))
+	var out []Model
+	for _, dtype := range []string{"f32", "f16"} {
+		m, err := ms.Resolve(config.Model{Name: "a", Kind: config.KindSynth, Preset: "tiny-gpt2"}, config.Backend{DType: dtype})
+		if err == nil {
+			err = ms.Prepare(&m)
 		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.SHA256 != sha(t, m.File) {
+			t.Errorf("%s: the hash is %s, that of its bytes %s", m.File, m.SHA256, sha(t, m.File))
+		}
+		out = append(out, m)
 	}
-	return p
+	return out
 }
 
 // TestHashedWhileWritten: a run that writes its models hashes none of them afterwards, a later one only reads them, and
 // of one that was changed in between the later one hashes what is there.
 func TestHashedWhileWritten(t *testing.T) {
 	dir := t.TempDir()
-	does := func(ms *modelfile.Folder, did *[]string, want string, but string) *Plan {
+	does := func(ms *Folder, did *[]string, want string, but string) []Model {
 		t.Helper()
 		*did = nil
-		p := prepared(t, ms)
+		made := prepared(t, ms)
 		for _, what := range *did {
 			if !strings.HasPrefix(what, want) && (but == "" || what != but) {
 				t.Errorf("%q; want only %s", what, want)
@@ -89,10 +84,10 @@ func TestHashedWhileWritten(t *testing.T) {
 		if len(*did) == 0 {
 			t.Errorf("nothing was done; want %s", want)
 		}
-		return p
+		return made
 	}
 	ms, did := hearing(dir)
-	p := does(ms, did, "writing", "")
+	made := does(ms, did, "writing", "")
 	*did = nil
 	if prepared(t, ms); len(*did) != 0 {
 		t.Errorf("the same run: %q", *did)
@@ -101,8 +96,19 @@ func TestHashedWhileWritten(t *testing.T) {
 	does(ms, did, "reading", "")
 
 	// A weight changes in place, size and time of writing do not.
-	path := p.Jobs[0].Model.File
-	changeUnseen(t, path)
+	path := made[0].File
+	st, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteAt([]byte("x"), st.Size()-1)
+		err = errors.Join(err, f.Close(), os.Chtimes(path, st.ModTime(), st.ModTime()))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	ms, did = hearing(dir)
 	does(ms, did, "reading", "hashing "+filepath.Base(path))
 }
@@ -121,7 +127,7 @@ func TestKeptHashes(t *testing.T) {
 	look := func(what, want string) {
 		t.Helper()
 		ms, did := hearing(dir)
-		h, err := ms.Hash(paths)
+		h, err := ms.hash(paths)
 		if err != nil || h.SHA256 != sha(t, paths...) {
 			t.Fatalf("%s: %+v, %v", what, h, err)
 		}
@@ -129,7 +135,7 @@ func TestKeptHashes(t *testing.T) {
 			t.Errorf("%s: %q, want %s", what, *did, want)
 		}
 	}
-	kept := filepath.Join(dir, modelfile.HashesFile)
+	kept := filepath.Join(dir, HashesFile)
 	look("just written", "hashing")
 	if _, err := os.Stat(kept); err == nil {
 		t.Error("the hash of a file that may still change within a tick was kept")
@@ -155,13 +161,13 @@ func TestKeptHashes(t *testing.T) {
 		t.Fatal(err)
 	}
 	ms, _ := hearing(dir)
-	if _, err := ms.Hash(paths); err == nil {
+	if _, err := ms.hash(paths); err == nil {
 		t.Error("a file that is gone has a hash")
 	}
-	if _, err := ms.Hash(paths[:1]); err != nil {
+	if _, err := ms.hash(paths[:1]); err != nil {
 		t.Fatal(err)
 	}
-	if left := ms.Kept(); len(left) != 1 || len(left[0].Files) != 1 {
+	if left := ms.kept(); len(left) != 1 || len(left[0].Files) != 1 {
 		t.Errorf("kept %+v, want the file that is there", left)
 	}
 }
@@ -174,47 +180,8 @@ func TestUnsureHash(t *testing.T) {
 		t.Fatal(err)
 	}
 	ms, did := hearing(dir)
-	ms.Wrote(path, gguf.Written{})
-	if h, err := ms.Hash([]string{path}); err != nil || h.SHA256 != sha(t, path) || len(*did) != 1 {
+	ms.wrote(path, gguf.Written{})
+	if h, err := ms.hash([]string{path}); err != nil || h.SHA256 != sha(t, path) || len(*did) != 1 {
 		t.Errorf("%+v, %v, %q", h, err, *did)
-	}
-}
-
-// BenchmarkHash: what a model costs that is hashed after it was written, while it is, in a later run, and that a later
-// run knows.
-func BenchmarkHash(b *testing.B) {
-	shape, err := synth.Lookup("gpt2-50m")
-	if err != nil {
-		b.Fatal(err)
-	}
-	path := filepath.Join(b.TempDir(), "m.gguf")
-	write := func(w *gguf.Written) error {
-		return synth.Write(path, shape, synth.Options{Type: "f16", Written: w})
-	}
-	if err := write(nil); err != nil {
-		b.Fatal(err)
-	}
-	known, err := files.Hash([]string{path}, nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	hash := func() error { _, err := files.Hash([]string{path}, nil); return err }
-	for _, c := range []struct {
-		name string
-		do   func() error
-	}{
-		{"later", hash},
-		{"known", func() error { return known.CopyTo(io.Discard, "", nil) }},
-		{"after writing", func() error { return cmp.Or(write(nil), hash()) }},
-		{"while writing", func() error { return write(&gguf.Written{}) }},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			b.SetBytes(known.Files[0].Size)
-			for b.Loop() {
-				if err := c.do(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }
