@@ -185,8 +185,14 @@ func compare(base, other Side, opt Options) (*Comparison, error) {
 	d := newDesign(base, other)
 	c := &Comparison{SchemaVersion: schema, Base: subject(base), Other: subject(other), Design: d.kind, Threshold: opt.Threshold,
 		Differs: w.differs, Blocks: len(d.blocks), Scenarios: w.scenarios(), LeftOut: w.absent, Notes: w.notes}
+	if c.Differs == nil {
+		c.Differs = []Difference{} // an empty list in JSON
+	}
 	if c.Notes == nil {
 		c.Notes = []string{}
+	}
+	if c.LeftOut == nil {
+		c.LeftOut = []Absent{}
 	}
 	j := judge{design: d, threshold: math.Log1p(opt.Threshold)}
 	c.phases(w, &j)

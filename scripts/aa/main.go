@@ -126,45 +126,47 @@ func main() {
 	if *quick {
 		*pairs, *busy, *blocks = 3, 1, 3
 	}
-	if err := measure(*program, *out, *models, *pairs, *busy, *blocks); err != nil {
+	if flag.NArg() > 0 || *pairs < 0 || *busy < 0 || *blocks < 2 {
+		fmt.Fprintln(os.Stderr, "aa: it takes no arguments, -sweeps and -busy from 0, -blocks from 2")
+		os.Exit(2)
+	}
+	quiet, beside, err := measure(*program, *out, *models, *pairs, *busy, *blocks)
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "aa:", err)
 		os.Exit(1)
 	}
+	fmt.Println("| machine | sweeps | FASTER or SLOWER over all sizes | on any cell | cells FASTER or SLOWER | intervals over all sizes that hold 1 | phases SAME within 1 % | found in 80 %, median |")
+	fmt.Println("|---|---:|---:|---:|---:|---:|---:|---:|")
+	fmt.Println(quiet.row())
+	fmt.Println(beside.row())
+	for _, line := range slices.Concat(quiet.named, beside.named) {
+		fmt.Println("\n" + line)
+	}
 }
 
-func measure(program, out, models string, pairs, busy, blocks int) error {
-	if flag.NArg() > 0 || pairs < 0 || busy < 0 || blocks < 2 {
-		return errors.New("no arguments; -sweeps and -busy from 0, -blocks from 2")
-	}
+// measure makes the sweeps of both conditions and counts.
+func measure(program, out, models string, pairs, busy, blocks int) (quiet, beside *tally, err error) {
+	quiet, beside = &tally{name: "quiet"}, &tally{name: "beside a busy neighbour"}
 	if err := os.MkdirAll(out, 0o777); err != nil {
-		return err
+		return nil, nil, err
 	}
 	config := filepath.Join(out, "aa.yaml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, sweep, blocks), 0o666); err != nil {
-		return err
+		return nil, nil, err
 	}
-	quiet, beside := tally{name: "quiet"}, tally{name: "beside a busy neighbour"}
 	for i := range pairs + busy {
-		t, name := &quiet, fmt.Sprintf("quiet-%02d", i+1)
+		t, name := quiet, fmt.Sprintf("quiet-%02d", i+1)
 		if i >= pairs {
-			t, name = &beside, fmt.Sprintf("busy-%02d", i-pairs+1)
+			t, name = beside, fmt.Sprintf("busy-%02d", i-pairs+1)
 		}
-		c, err := one(program, config, filepath.Join(out, name), models, i+1, t == &beside)
+		c, err := one(program, config, filepath.Join(out, name), models, i+1, t == beside)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 		t.add(name, c)
 		fmt.Fprintf(os.Stderr, "%s: %s\n", name, verdicts(c))
 	}
-	fmt.Println("| machine | sweeps | FASTER or SLOWER over all sizes | on any cell | cells FASTER or SLOWER | intervals over all sizes that hold 1 | phases SAME within 1 % | found in 80 %, median |")
-	fmt.Println("|---|---:|---:|---:|---:|---:|---:|---:|")
-	for _, t := range []*tally{&quiet, &beside} {
-		fmt.Println(t.row())
-	}
-	for _, line := range slices.Concat(quiet.named, beside.named) {
-		fmt.Println("\n" + line)
-	}
-	return nil
+	return quiet, beside, nil
 }
 
 func verdicts(c *comparison) string {
