@@ -10,12 +10,12 @@
 
 namespace {
 
-// About a millisecond each on a core of 3 GHz that reads 4 GB/s: long beside a clock reading and the meeting of the
+// Some milliseconds together on a core of 3 GHz: long beside a clock reading and the meeting of the
 // threads, short beside the untimed work that follows.
 // The memory is small, since it adds to the worker's peak.
 constexpr size_t  read_bytes = size_t(1) << 20; // of each thread, in each sweep
-constexpr int     sweeps     = 4;
-constexpr int64_t fma_steps  = 500000;
+constexpr int     sweeps     = 16;
+constexpr int64_t fma_steps  = 1000000;
 
 struct work {
     char *           memory; // read_bytes for each of `most` threads
