@@ -243,7 +243,7 @@ func newJob(cfg *config.Config, m modelfile.Model, b config.Backend, longest int
 		Load: protocol.LoadSpec{
 			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
 			Layers: int(m.Desc.NLayer), GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
-			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions), IdleMS: b.IdleMS, CPUAffinity: affinity,
+			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions), IdleMS: b.IdleMS, Nice: b.Nice(), CPUAffinity: affinity,
 			CUDAGraphs: b.CUDAGraphs, TokenEvents: b.TokenEvents, VRAMLimitGiB: b.VRAMLimitGiB, TelemetryMS: cfg.TelemetryMS,
 		},
 	}

@@ -65,7 +65,7 @@ func (r *Run) base(v Visit, c Cell, call Call, info protocol.LoadInfo, started t
 	}
 	if info.Threads != nil {
 		t := info.Threads.OfCall(j.Load, c.Scenario.PromptTokens)
-		rec.NThreads, rec.NThreadsBatch, rec.CPUAffinity = &t.Decode, &t.Prefill, notEmpty(t.Affinity)
+		rec.NThreads, rec.NThreadsBatch, rec.CPUAffinity, rec.Nice = &t.Decode, &t.Prefill, notEmpty(t.Affinity), t.Nice
 		if t.CPUs > 0 {
 			cpus := min(float64(t.CPUs), r.cpuQuota)
 			rec.CPUs = &cpus

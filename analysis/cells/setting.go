@@ -94,6 +94,12 @@ var AllSettings = []Setting{
 	{Name: "cuda_graphs", of: func(r *runs.Row) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
 	{Name: SettingPace, of: pace},
 	{Name: "cpu_affinity", of: affinity},
+	{Name: "prio", Numbers: true, of: func(r *runs.Row) Value {
+		if r.Nice == nil {
+			return number(0)
+		}
+		return number(*r.Nice)
+	}},
 	{Name: "context_tokens", Numbers: true, of: func(r *runs.Row) Value { return number(r.NCtx / r.Sequences()) }},
 	{Name: SettingVRAMLimit, Held: true, of: func(r *runs.Row) Value {
 		if r.VRAMLimitGiB == nil {

@@ -48,6 +48,12 @@ func (n *Native) Load(spec protocol.LoadSpec, progress func(share float64)) (_ p
 			n.Close()
 		}
 	}()
+	if spec.Nice != 0 {
+		// All threads that there are; those to come are started by one of them.
+		if err := machine.SetNice(spec.Nice); err != nil {
+			return protocol.LoadInfo{}, fmt.Errorf("native: prio: %w", err)
+		}
+	}
 	params := native.ModelParams{Mmap: spec.Mmap}
 	n.params = native.ContextParams{
 		NCtx: spec.NCtx, Sequences: spec.Sequences, NBatch: spec.NBatch, NUBatch: spec.NUBatch, Threads: spec.Threads, ThreadsBatch: spec.ThreadsBatch,
@@ -157,7 +163,7 @@ func (n *Native) threads(spec protocol.LoadSpec) (*protocol.Threads, error) {
 	if prefill.Threads > decode.Threads {
 		affinity = prefill.Affinity
 	}
-	return &protocol.Threads{Decode: decode.Threads, Prefill: prefill.Threads, CPUs: decode.CPUs, CPUsPrefill: prefill.CPUs, Affinity: protocol.AffinityOf(affinity)}, nil
+	return &protocol.Threads{Decode: decode.Threads, Prefill: prefill.Threads, CPUs: decode.CPUs, CPUsPrefill: prefill.CPUs, Affinity: protocol.AffinityOf(affinity), Nice: machine.Nice(decode.TIDs[0])}, nil
 }
 
 // failure keeps "did not fit" apart from other errors, and what llama.cpp said.

@@ -150,3 +150,19 @@ func TestLoadOfLyingMetadata(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A priority reaches the threads that compute.
+func TestPrio(t *testing.T) {
+	path := model(t, t.TempDir(), "m", 3)
+	for _, nice := range []int{0, 5} {
+		n := &Native{}
+		info, err := n.Load(protocol.LoadSpec{ModelFile: path, Device: "cpu", Threads: 2, NCtx: 64, NBatch: 64, NUBatch: 64, KVType: "f16", FlashAttn: "auto", Nice: nice}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Threads.Nice; got == nil || nice > 0 && *got != nice {
+			t.Errorf("nice %v, want %d", got, nice)
+		}
+		n.Close()
+	}
+}

@@ -189,7 +189,7 @@ var badFiles = []struct{ name, text, want string }{
 	{"affinity of a number", s + "backends:\n  - {name: b, dtype: f32, cpu_affinity: 3}\n" + m,
 		`x.yaml:3:41: backends[0].cpu_affinity: must be text, not the number 3; quote it: "3"`},
 	{"affinity as a YAML list", s + "backends:\n  - {name: b, dtype: f32, cpu_affinity: [0, 2]}\n" + m,
-		`x.yaml:3:41: backends[0].cpu_affinity: must be text, not a list; the keys here that take a list are dtype, batch_size, threads, threads_batch, n_gpu_layers, cuda_graphs, flash_attn, batch_tokens, ubatch_tokens, kv_type, mmap, program and pace`},
+		`x.yaml:3:41: backends[0].cpu_affinity: must be text, not a list; the keys here that take a list are dtype, batch_size, threads, threads_batch, n_gpu_layers, cuda_graphs, flash_attn, batch_tokens, ubatch_tokens, kv_type, mmap, program, pace and prio`},
 	{"import natively", s + "backends:\n  - {name: b, dtype: f32, import: true}\n" + m,
 		`x.yaml:3:35: backends[0].import: means nothing for kind native; remove it, or write kind: ollama`},
 	{"kind misspelt", s + "backends:\n  - {name: b, kind: natve, dtype: f32}\n" + m,

@@ -175,6 +175,7 @@ var ofServer = map[string]string{
 	"pace":           "what lies between two requests is the server's",
 	"idle_ms":        "what lies between two requests is the server's",
 	"cpu_affinity":   "the server's threads are its own",
+	"prio":           "the server's threads are its own",
 }
 
 // checkKind refuses keys that belong to another kind of backend.

@@ -55,6 +55,9 @@ type Config struct {
 // idleDType is a backend's dtype that changes nothing, and the line that says so.
 type idleDType struct{ backend, line string }
 
+// Nice is the backend's prio as the system counts it: llama.cpp's levels -1 (low) to 3 (realtime).
+func (b Backend) Nice() int { return map[int]int{-1: 5, 1: -5, 2: -10, 3: -20}[b.Prio] }
+
 // sixBlocks are the fewest on whose interval's width a sweep may stop: looked at from three on, 95 % intervals hold the
 // truth in 91 %.
 const sixBlocks = 6
@@ -103,6 +106,7 @@ type Backend struct {
 
 	Pace        string `json:"pace,omitempty"`         // hot, cold; "" of kind ollama
 	IdleMS      int    `json:"idle_ms,omitempty"`      // before each call; 0 where pace is not cold
+	Prio        int    `json:"prio,omitempty"`         // priority of the worker's threads, in llama-bench's levels, see Nice
 	CPUAffinity string `json:"cpu_affinity,omitempty"` // none, cores or a list of processors; "" of kind ollama
 
 	// Of kind ollama alone.

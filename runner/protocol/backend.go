@@ -54,6 +54,7 @@ type LoadSpec struct {
 
 	HotMS       int   `json:"hot_ms"`                 // untimed work before each call
 	IdleMS      int   `json:"idle_ms"`                // pause before each call
+	Nice        int   `json:"nice,omitempty"`         // of the computing threads; 0: as the worker was started
 	CPUAffinity []int `json:"cpu_affinity,omitempty"` // the processor of each thread, as many as prefill or decode has; nil: as the environment says
 
 	// Of a GPU; without meaning on the CPU.

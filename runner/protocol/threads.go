@@ -46,7 +46,8 @@ type Threads struct {
 	CPUs        int `json:"cpus"`         // that decode's threads may run on, all of them together; 0: the system does not tell
 	CPUsPrefill int `json:"cpus_prefill"` // the same of prefill's
 
-	Affinity string `json:"affinity"` // record's cpu_affinity, of prefill's threads where they are more; "": the system does not tell
+	Nice     *int   `json:"nice,omitempty"` // of decode's first thread, as the system tells; nil: it does not
+	Affinity string `json:"affinity"`       // record's cpu_affinity, of prefill's threads where they are more; "": the system does not tell
 }
 
 // OfCall is the threads that compute a call's prefill and decode. llama.cpp takes prefill's wherever it computes more than

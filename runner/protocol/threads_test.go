@@ -19,16 +19,16 @@ func TestThreadWarnings(t *testing.T) {
 		quota   float64
 		want    []string // code, and what the text says
 	}{
-		{"what was asked for", &Threads{4, 8, 8, 8, ""}, unlimited, nil},
+		{"what was asked for", &Threads{4, 8, 8, 8, nil, ""}, unlimited, nil},
 		{"a runtime that does not tell", nil, 1, nil},
-		{"a system that does not tell which processors", &Threads{4, 8, 0, 0, ""}, unlimited, nil},
-		{"fewer in prefill", &Threads{4, 6, 8, 8, ""}, unlimited, []string{"fewer_threads: prefill has 6 threads, 8 were asked for"}},
-		{"fewer in both", &Threads{2, 2, 8, 8, ""}, unlimited, []string{"fewer_threads: decode has 2 threads, 4 were asked for; prefill has 2 threads, 8"}},
-		{"pinned", &Threads{4, 8, 1, 1, ""}, unlimited, []string{"threads_share_cpus: decode has 4 threads, which may run on 1", "threads_share_cpus: prefill has 8 threads"}},
-		{"enough for decode", &Threads{4, 8, 4, 4, ""}, unlimited, []string{"threads_share_cpus: prefill has 8 threads, which may run on 4"}},
-		{"a quota below both", &Threads{4, 8, 8, 8, ""}, 1.5, []string{"threads_beyond_quota: decode has 4 threads, and the control group grants the time of 1.5 processors", "threads_beyond_quota: prefill has 8"}},
-		{"a quota of just decode's", &Threads{4, 8, 8, 8, ""}, 4, []string{"threads_beyond_quota: prefill"}},
-		{"fewer threads that share a processor", &Threads{2, 2, 1, 1, ""}, 0.5, []string{"fewer_threads: ", "threads_share_cpus: decode has 2"}},
+		{"a system that does not tell which processors", &Threads{4, 8, 0, 0, nil, ""}, unlimited, nil},
+		{"fewer in prefill", &Threads{4, 6, 8, 8, nil, ""}, unlimited, []string{"fewer_threads: prefill has 6 threads, 8 were asked for"}},
+		{"fewer in both", &Threads{2, 2, 8, 8, nil, ""}, unlimited, []string{"fewer_threads: decode has 2 threads, 4 were asked for; prefill has 2 threads, 8"}},
+		{"pinned", &Threads{4, 8, 1, 1, nil, ""}, unlimited, []string{"threads_share_cpus: decode has 4 threads, which may run on 1", "threads_share_cpus: prefill has 8 threads"}},
+		{"enough for decode", &Threads{4, 8, 4, 4, nil, ""}, unlimited, []string{"threads_share_cpus: prefill has 8 threads, which may run on 4"}},
+		{"a quota below both", &Threads{4, 8, 8, 8, nil, ""}, 1.5, []string{"threads_beyond_quota: decode has 4 threads, and the control group grants the time of 1.5 processors", "threads_beyond_quota: prefill has 8"}},
+		{"a quota of just decode's", &Threads{4, 8, 8, 8, nil, ""}, 4, []string{"threads_beyond_quota: prefill"}},
+		{"fewer threads that share a processor", &Threads{2, 2, 1, 1, nil, ""}, 0.5, []string{"fewer_threads: ", "threads_share_cpus: decode has 2"}},
 	} {
 		asked := LoadSpec{Threads: 4, ThreadsBatch: 8}
 		got := c.threads.Warnings("b", &asked, c.quota)
@@ -69,7 +69,7 @@ func TestThreadsBeyondAControlGroupsQuota(t *testing.T) {
 			t.Errorf("%v grants %g processors, want %g", c.files, quota, c.quota)
 		}
 		asked := LoadSpec{Threads: 3, ThreadsBatch: 3}
-		got := (&Threads{3, 3, 8, 8, ""}).Warnings("b", &asked, quota)
+		got := (&Threads{3, 3, 8, 8, nil, ""}).Warnings("b", &asked, quota)
 		if limited := c.quota < 3; len(got) != map[bool]int{true: 1, false: 0}[limited] || limited && !strings.Contains(got[0].Text, fmt.Sprintf("the time of %.3g processors", c.quota)) {
 			t.Errorf("%v: %+v", c.files, got)
 		}

@@ -293,6 +293,7 @@ type RuntimeFacts struct {
 	KVTypeK            string   `json:"kv_type_k" doc:"ggml type of the key cache; server where an Ollama server decides and does not tell"`
 	KVTypeV            string   `json:"kv_type_v" doc:"ggml type of the value cache; likewise"`
 	CPUAffinity        *string  `json:"cpu_affinity" doc:"processors that the computing threads may run on, as the system tells once the model is loaded: of each thread, in order (0 2-3), or one list where it is the same for all (0-3); null where n_threads is, and in records of before it was looked up"`
+	Nice               *int     `json:"nice" doc:"priority of the computing threads, as the system tells once the model is loaded: -20 first to 19 last; null where n_threads is, and in records of before it was looked up"`
 	Pace               *string  `json:"pace" doc:"what came right before the call: hot (untimed prefill of the same prompt for 20 ms) or cold (a pause of idle_ms); null where a server runs the model, and in records of before there were both: then a pause of whatever the program did between calls"`
 	IdleMS             *int     `json:"idle_ms" unit:"ms" doc:"pause before the call, of pace cold"`
 	UseMmap            bool     `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
