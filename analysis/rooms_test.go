@@ -30,6 +30,7 @@ var rooms = []struct {
 	{"analysis/compare", "analysis/cells analysis/runs analysis/stats analysis/figure analysis/doc runner/record internal/..."},
 	{"analysis/report", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis/verify", "analysis analysis/report analysis/figure/draw analysis/cells analysis/runs runner/record internal/..."},
+	{"analysis/exchange", "analysis/runs runner/record internal/..."},
 	{"analysis/profile", ""},
 	{"analysis/gpucheck", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis", "analysis/q/... analysis/doc analysis/figure analysis/cells analysis/runs analysis/stats analysis/finding runner/record runner/ceilings internal/..."},
@@ -61,6 +62,7 @@ var alone = []struct{ path, rooms string }{
 	{"C", "native cuda/..."},
 	{"gonum.org/v1/plot", "analysis/figure/draw"},
 	{"github.com/yuin/goldmark", "analysis/doc"},
+	{"github.com/parquet-go/parquet-go", "analysis/exchange"},
 	{"net/http", "runner/ollama"},
 }
 

@@ -38,6 +38,14 @@ type LlamaBench struct {
 	KVTypeK   string
 	NUBatch   int
 	UseMmap   string // true or false; "" where the line does not say
+
+	KVTypeV          string
+	NBatch           int
+	ModelType        string // architecture, size and weight type in llama.cpp's words
+	ModelBytes       int64
+	Params           int64
+	CPUInfo, GPUInfo string
+	TestTime         string // RFC 3339
 }
 
 // readLlamaBench reads the file, where the run has one. A line that is no test's is
@@ -59,7 +67,7 @@ func (run *Run) readLlamaBench() error {
 			return fmt.Errorf("analysis: %s: line %d: %w", LlamaBenchFile, line, err)
 		}
 		if data = bytes.TrimSpace(data); len(data) > 0 {
-			b, perr := parseLlamaBench(data)
+			b, perr := ParseLlamaBench(data)
 			if perr == nil {
 				b.Line = line
 				run.LlamaBench = append(run.LlamaBench, b)
@@ -118,9 +126,9 @@ func (b *LlamaBench) isOf(file string) bool {
 	return b.ModelFile == file || strings.HasSuffix(b.ModelFile, "/"+file)
 }
 
-// parseLlamaBench reads one line. llama-bench has changed flash_attn from a boolean
+// ParseLlamaBench reads one line; Line of what it returns is 0. llama-bench has changed flash_attn from a boolean
 // to a number, of which -1 is auto.
-func parseLlamaBench(data []byte) (LlamaBench, error) {
+func ParseLlamaBench(data []byte) (LlamaBench, error) {
 	var l struct {
 		Model     string          `json:"model_filename"`
 		Threads   int             `json:"n_threads"`
@@ -136,12 +144,21 @@ func parseLlamaBench(data []byte) (LlamaBench, error) {
 		NUBatch   int             `json:"n_ubatch"`
 		UseMmap   json.RawMessage `json:"use_mmap"`
 		LoadMode  string          `json:"load_mode"` // in place of use_mmap since 2026
+		TypeV     string          `json:"type_v"`
+		NBatch    int             `json:"n_batch"`
+		ModelType string          `json:"model_type"`
+		ModelSize int64           `json:"model_size"`
+		Params    int64           `json:"model_n_params"`
+		CPUInfo   string          `json:"cpu_info"`
+		GPUInfo   string          `json:"gpu_info"`
+		TestTime  string          `json:"test_time"`
 	}
 	if err := json.Unmarshal(Sanitize(data), &l); err != nil {
 		return LlamaBench{}, err
 	}
 	b := LlamaBench{ModelFile: path.Clean(filepath.ToSlash(l.Model)), Threads: l.Threads, GPULayers: l.GPULayers, Backends: l.Backends,
-		Prompt: l.Prompt, Gen: l.Gen, Depth: l.Depth, Commit: l.Commit, KVTypeK: l.TypeK, NUBatch: l.NUBatch}
+		Prompt: l.Prompt, Gen: l.Gen, Depth: l.Depth, Commit: l.Commit, KVTypeK: l.TypeK, NUBatch: l.NUBatch,
+		KVTypeV: l.TypeV, NBatch: l.NBatch, ModelType: l.ModelType, ModelBytes: l.ModelSize, Params: l.Params, CPUInfo: l.CPUInfo, GPUInfo: l.GPUInfo, TestTime: l.TestTime}
 	switch {
 	case l.Model == "":
 		return b, errors.New("no model_filename")

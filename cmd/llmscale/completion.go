@@ -9,6 +9,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/analysis/exchange"
 	"llmscale/gguf/synth"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
@@ -90,6 +91,8 @@ func values(command, flag string) []string {
 	switch {
 	case flag == "x-axis":
 		return axisNames()
+	case flag == "format" && command == "export":
+		return exchange.Formats
 	case flag == "type" && command == "synth":
 		return synth.Types()
 	case flag == "device" && command == "probe":

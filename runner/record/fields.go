@@ -63,9 +63,15 @@ func typeName(t reflect.Type) string {
 	}
 }
 
+// GoType is the field's type in Record.
+func (f Field) GoType() reflect.Type { return reflect.TypeFor[Record]().FieldByIndex(f.path).Type }
+
+// Value is the field's value in r.
+func (f Field) Value(r *Record) reflect.Value { return reflect.ValueOf(r).Elem().FieldByIndex(f.path) }
+
 // Cell renders field f of r for a CSV file: "" for null, JSON for lists and maps.
 func (f Field) Cell(r *Record) string {
-	v := reflect.ValueOf(r).Elem().FieldByIndex(f.path)
+	v := f.Value(r)
 	switch v.Kind() {
 	case reflect.Pointer:
 		if v.IsNil() {
