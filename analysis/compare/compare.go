@@ -212,21 +212,33 @@ func compare(base, other Side, opt Options) (*Comparison, error) {
 func (c *Comparison) phases(w *work, j *judge) {
 	var effects []*Effect
 	for _, mode := range Phases {
-		var whole []CellID
+		var whole, spoilt []CellID
+		var why []Absent
 		for _, id := range w.cells {
 			switch {
 			case id.Mode != mode:
-			case j.design.whole(id):
-				whole = append(whole, id)
-			default:
+			case !j.design.whole(id):
 				c.LeftOut = append(c.LeftOut, Absent{id.Mode, id.Model, id.scenario(), "not measured in every " + j.design.unit() + " of both"})
+			case w.invalid[id] != "":
+				spoilt = append(spoilt, id)
+				why = append(why, Absent{id.Mode, id.Model, id.scenario(), w.invalid[id]})
+			default:
+				whole = append(whole, id)
 			}
+		}
+		all := len(whole) == 0 // of nothing but INVALID cells the effect is given, without a verdict
+		if all {
+			whole = spoilt
+		} else {
+			c.LeftOut = append(c.LeftOut, why...)
 		}
 		e, ok := j.design.estimate(mean(whole))
 		if len(whole) == 0 || !ok {
 			continue
 		}
-		c.Phases = append(c.Phases, Phase{Mode: mode, Models: len(models(whole)), Effect: j.effect(e), Trend: w.trend(j, whole)})
+		p := Phase{Mode: mode, Models: len(models(whole)), Effect: j.effect(e), Trend: w.trend(j, whole)}
+		p.invalid = all
+		c.Phases = append(c.Phases, p)
 	}
 	for i := range c.Phases {
 		effects = append(effects, &c.Phases[i].Effect)
@@ -267,7 +279,9 @@ func (c *Comparison) perModel(w *work, j *judge) {
 func (c *Comparison) perCell(w *work, j *judge) {
 	for _, id := range w.cells {
 		if e, ok := j.design.estimate(mean([]CellID{id})); ok {
-			c.Cells = append(c.Cells, Cell{id.Mode, id.Model, w.params[id.Model], id.Scenario, id.Batch, j.effect(e)})
+			cell := Cell{id.Mode, id.Model, w.params[id.Model], id.Scenario, id.Batch, j.effect(e)}
+			cell.invalid = w.invalid[id] != ""
+			c.Cells = append(c.Cells, cell)
 		}
 	}
 	var effects []*Effect

@@ -149,6 +149,35 @@ func TestMissing(t *testing.T) {
 	}
 }
 
+// TestInvalid: a cell whose threads had no processor for most of the time is not in the
+// mean, and has no verdict; where all are so, the mean has none either.
+func TestInvalid(t *testing.T) {
+	for _, starved := range []string{"m0005", "m"} {
+		m := exact()
+		m.effect = slower(.3)
+		m.change = func(r *record.Record) {
+			if r.Backend == "b" && strings.HasPrefix(r.Model, starved) {
+				r.CPUWaitMS, r.NThreads, r.CPUs, r.E2EKVMS = new(9e9), new(1), new(2.0), new(2.0)
+			}
+		}
+		c := inRun(t, m)
+		s := printed(t, c, false)
+		if p := c.Phases[1]; starved == "m" {
+			if p.Verdict != compare.Ambiguous || p.Reason != compare.Invalid.Code || p.Models != 9 || claims(verdicts(c).cells) || len(c.LeftOut) > 0 {
+				t.Errorf("%+v\n%s", p, s)
+			}
+			continue
+		} else if p.Verdict != compare.Slower || p.Models != 8 || !strings.Contains(s, "decode of m0005, short: INVALID on b: cpu_wait") {
+			t.Errorf("%+v\n%s", p, s)
+		}
+		for i := range c.Cells {
+			if cell := &c.Cells[i]; (cell.Reason == compare.Invalid.Code) != (cell.Model == starved) {
+				t.Errorf("%+v", cell)
+			}
+		}
+	}
+}
+
 // TestOneProcess: without replicates nothing is more than AMBIGUOUS, whatever the effect.
 func TestOneProcess(t *testing.T) {
 	m := exact()

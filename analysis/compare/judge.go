@@ -23,11 +23,12 @@ type Reason struct{ Code, Text, Advice string }
 var (
 	NoReplicates = Reason{"no_replicates", "each model ran in one process on each side", "measure both in one run with `replicates: 5`"}
 	OneRun       = Reason{"one_run", "one run on a side, and runs differ by an unknown amount", "measure both in one run with `replicates: 5`, or name several runs of each side"}
+	Invalid      = Reason{"invalid", "cells of it are INVALID: what happened meanwhile spoilt them", "see cell_intervals.csv of `llmscale report` for what it was, and measure again"}
 	NotShown     = Reason{"not_shown", "the interval, with the other tests of its kind, leaves room for no effect", "measure more blocks, or several runs"}
 	TooSmall     = Reason{"too_small", "an effect is shown, and may be too small to matter", "measure more blocks, or choose another --threshold"}
 )
 
-var reasons = []Reason{NoReplicates, OneRun, NotShown, TooSmall}
+var reasons = []Reason{NoReplicates, OneRun, Invalid, NotShown, TooSmall}
 
 // ReasonOf is the reason with a code.
 func ReasonOf(code string) Reason {
@@ -51,6 +52,7 @@ type Effect struct {
 	Reason     string          `json:"reason,omitempty"` // of AMBIGUOUS: code of a Reason
 
 	estimate stats.Estimate
+	invalid  bool // of INVALID cells
 }
 
 const (
@@ -84,13 +86,14 @@ func (j *judge) verdicts(family []*Effect) {
 	for i, e := range family {
 		level := alpha / float64(len(family))
 		e.Findable = share(e.estimate.Findable(level, power))
-		if j.design.kind == DesignProcess {
-			e.Verdict, e.Reason = Ambiguous, NoReplicates.Code
-			continue
-		}
 		e.P, e.PHolm = &ps[i], &adjusted[i]
 		found := adjusted[i] < alpha
 		switch {
+		case j.design.kind == DesignProcess:
+			e.P, e.PHolm = nil, nil
+			e.Verdict, e.Reason = Ambiguous, NoReplicates.Code
+		case e.invalid:
+			e.Verdict, e.Reason = Ambiguous, Invalid.Code
 		case e.estimate.SameWithin(alpha) <= j.threshold:
 			e.Verdict = Same
 		case found && e.estimate.Value <= -j.threshold:

@@ -3,15 +3,18 @@ package compare
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
+	"llmscale/runner/record"
 )
 
 // Difference is what the sides have different values of.
@@ -27,6 +30,7 @@ type work struct {
 	params  map[string]*float64
 	differs []Difference
 	absent  []Absent
+	invalid map[CellID]string // of which the figures are not to be used: by what
 	notes   []string
 }
 
@@ -73,7 +77,7 @@ func finished(set *cells.Set, backend string) error {
 // commonWork finds the cells that every run of both sides has, and refuses them where
 // they are not of the same work.
 func commonWork(base, other Side) (*work, error) {
-	w := &work{params: map[string]*float64{}}
+	w := &work{params: map[string]*float64{}, invalid: map[CellID]string{}}
 	all := map[CellID]bool{}
 	var order []CellID
 	sides := []Side{base, other}
@@ -104,7 +108,44 @@ func commonWork(base, other Side) (*work, error) {
 	if len(w.cells) == 0 {
 		return nil, fmt.Errorf("compare: nothing that both measured: %s; %s", has(base), has(other))
 	}
+	w.judge(sides)
 	return w, w.check(base, other)
+}
+
+// judge takes over what is said of each cell by itself.
+func (w *work) judge(sides []Side) {
+	asked := map[*cells.Set]*intervals.Answer{}
+	doubtful, of := 0, 0
+	doubts := map[string]int{}
+	for _, s := range sides {
+		for _, set := range s.Runs {
+			if asked[set] == nil {
+				asked[set] = intervals.Ask(set)
+			}
+			for _, id := range w.cells {
+				c := asked[set].Cell(id.key(s.Backend))
+				if c == nil {
+					continue
+				}
+				of++
+				// That a cell alone is known badly says nothing of a difference inside blocks.
+				reasons := slices.DeleteFunc(slices.Clone(c.Reasons), func(r string) bool { return r == intervals.Wide.Code || r == intervals.NoInterval.Code })
+				switch {
+				case c.Verdict == record.VerdictInvalid:
+					w.invalid[id] = fmt.Sprintf("INVALID on %s: %s", s.Backend, text.List(c.Reasons, "and"))
+				case len(reasons) > 0:
+					doubtful++
+				}
+				for _, r := range reasons {
+					doubts[r]++
+				}
+			}
+		}
+	}
+	if doubtful > 0 {
+		codes := slices.SortedFunc(maps.Keys(doubts), func(x, y string) int { return cmp.Or(doubts[y]-doubts[x], strings.Compare(x, y)) })
+		w.notes = append(w.notes, fmt.Sprintf("%d of %d cells of both sides are AMBIGUOUS by themselves, most for %s; the report's cell_intervals.csv has them", doubtful, of, codes[0]))
+	}
 }
 
 // lacking names the side that has not measured a cell in one of its runs.

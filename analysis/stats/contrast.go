@@ -35,9 +35,10 @@ func MeanT(values []float64) (e Estimate, ok bool) {
 // SE is e's standard error.
 func (e Estimate) SE() float64 { return math.Sqrt(e.Variance) }
 
-// P is the two-sided p of what e estimates being 0, by Student's t.
+// P is the two-sided p of what e estimates being 0, by Student's t. A value of the
+// numbers' own rounding is 0.
 func (e Estimate) P() float64 {
-	if e.Value == 0 {
+	if math.Abs(e.Value) < rounding {
 		return 1
 	}
 	return twoSided(e.Value/e.SE(), e.DF)
