@@ -174,6 +174,10 @@ func TestRoomsRules(t *testing.T) {
 		{"gguf", "llmscale/gguf/ledger"},
 		{"gguf/ledger", "llmscale/gguf/synth"},
 		{"runner", "llmscale/native"},
+		{"runner/ollama", "llmscale/runner"},
+		{"runner/protocol", "llmscale/runner/worker"},
+		{"runner/store", "llmscale/runner/protocol"},
+		{"runner/worker", "llmscale/runner/workertest"},
 		{"runner", "C"},
 	} {
 		if misplaced(c[0], c[1]) == "" {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -21,10 +20,6 @@ const (
 	QueryVariable = "LLMSCALE_URL_QUERY" // what stands behind the ?
 )
 
-// urlVariable is an environment variable in an address. A bare $ may be part of a
-// password, a brace cannot.
-var urlVariable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
-
 // checkURL puts in the variables and wants an address that a request can be sent to.
 func (d *decoder) checkURL(b *Backend, path string) {
 	field := path + ".url"
@@ -33,7 +28,7 @@ func (d *decoder) checkURL(b *Backend, path string) {
 		return
 	}
 	written := string(b.URL)
-	for _, ref := range urlVariable.FindAllStringSubmatch(written, -1) {
+	for _, ref := range address.Variable.FindAllStringSubmatch(written, -1) {
 		if os.Getenv(ref[1]) != "" {
 			continue
 		}
@@ -46,7 +41,7 @@ func (d *decoder) checkURL(b *Backend, path string) {
 		}
 		d.fail(at, field, "the environment variable %s is not set; set it to %s", ref[1], what)
 	}
-	full := urlVariable.ReplaceAllStringFunc(written, func(ref string) string { return os.Getenv(ref[2 : len(ref)-1]) })
+	full := address.Variable.ReplaceAllStringFunc(written, func(ref string) string { return os.Getenv(ref[2 : len(ref)-1]) })
 	b.URL = address.Address(full)
 	u, err := url.Parse(full)
 	if d.bad[field] || err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") {
@@ -82,10 +77,10 @@ func (d *decoder) withoutSecrets(data []byte, root *yaml.Node) []byte {
 	out := data
 	for _, n := range addressNodes(root) {
 		clean := n.Value
-		if login, ok := loginOf(clean); ok && isSecret(login, ":") {
+		if login, ok := address.Login(clean); ok && address.IsSecret(login, ":") {
 			clean = strings.Replace(clean, "//"+login+"@", "//"+variable(LoginVariable, login)+"@", 1)
 		}
-		if rest, query, ok := strings.Cut(clean, "?"); ok && isSecret(query, "=") {
+		if rest, query, ok := strings.Cut(clean, "?"); ok && address.IsSecret(query, "=") {
 			clean = rest + "?" + variable(QueryVariable, query)
 		}
 		if clean == n.Value {
@@ -111,33 +106,6 @@ func (d *decoder) withoutSecrets(data []byte, root *yaml.Node) []byte {
 		}
 	}
 	return out
-}
-
-// loginOf is what stands between the slashes and the @ of an address.
-func loginOf(s string) (string, bool) {
-	_, rest, _ := strings.Cut(s, "//")
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		rest = rest[:i]
-	}
-	i := strings.LastIndexByte(rest, '@')
-	return rest[:max(i, 0)], i > 0
-}
-
-// isSecret tells whether a login or a query holds more than a name, or names, and variables: user:${PASSWORD} and
-// key=${TOKEN} may be kept as they are. by stands between name and value.
-func isSecret(s, by string) bool {
-	if !urlVariable.MatchString(s) {
-		return true
-	}
-	for part := range strings.SplitSeq(s, "&") {
-		if _, value, ok := strings.Cut(part, by); ok {
-			part = value
-		}
-		if urlVariable.ReplaceAllString(part, "") != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // addressNodes are the values of the backends' key url, in the order of the file.
