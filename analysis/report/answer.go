@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/firstchange"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
@@ -28,6 +29,9 @@ func (w *writer) answer() {
 	d.Add(doc.Paragraph(w.lead()))
 	if seen := w.disturbed(); seen != "" {
 		d.Say("**The machine was not at rest** when this run began, which bears on every figure below: %s. See “Warnings”.", seen)
+	}
+	for _, s := range analysis.Get[intervals.Answer](w.r).Sentences() {
+		d.Add(doc.Paragraph(s))
 	}
 	types := doc.List(analysis.Get[weights.Answer](w.r).Sentences())
 	if cells.OneSize(w.r.Aggregates) && len(types) > 0 { // size cannot be the answer: the types are

@@ -1,0 +1,198 @@
+package intervals
+
+import (
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/runs"
+	"llmscale/runner/record"
+)
+
+var update = flag.Bool("update", false, "write the table of docs/statistics.md")
+
+// world is how made-up calls scatter, in logs.
+type world struct {
+	name          string
+	call, process float64 // standard deviations
+	slow          float64 // share of calls that take half as long again
+	follow        float64 // correlation of a call with the one before it in its process
+	drift         float64 // correlation of a process with the one before it
+	warm          bool    // the first 5 calls of each process take a fifth longer
+}
+
+// worlds have calls of 1.3 % and processes of 2.5 %, as measured (docs/twins.md), and
+// the other way round.
+func worlds(more ...world) (out []world) {
+	for _, w := range []world{{name: "mostly between processes", call: .013, process: .025}, {name: "mostly within", call: .025, process: .013}} {
+		for _, m := range more {
+			m.name, m.call, m.process = w.name+m.name, w.call, w.process
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// process makes one process after another.
+type process struct {
+	world
+	rng  *rand.Rand
+	last float64
+}
+
+// calls are n calls of the next process, about ms.
+func (p *process) calls(ms float64, n int) []float64 {
+	p.last = p.drift*p.last + math.Sqrt(1-p.drift*p.drift)*p.rng.NormFloat64()
+	out, call := make([]float64, n), p.rng.NormFloat64()
+	for i := range out {
+		if i > 0 {
+			call = p.follow*call + math.Sqrt(1-p.follow*p.follow)*p.rng.NormFloat64()
+		}
+		out[i] = ms * math.Exp(p.process*p.last+p.world.call*call)
+		if p.rng.Float64() < p.slow {
+			out[i] *= 1.5
+		}
+		if p.warm && i < 5 {
+			out[i] *= 1.2
+		}
+	}
+	return out
+}
+
+// made collects records of decode.
+type made []runs.Row
+
+func (m *made) add(backend, model string, threads, block int, ms []float64) {
+	base := record.Record{Subject: record.Subject{Scenario: "s", Backend: backend, BackendKind: cells.KindNative, Model: model, GenTokensTarget: 1, BatchSizeConfig: 1},
+		Outcome: record.Outcome{Mode: record.ModeDecode, Status: record.StatusOK}}
+	base.Order.Replicate = block
+	base.Device, base.NThreads, base.GenTokens, base.ParamsMillions = "cpu", &threads, new(1), 1
+	for i, v := range ms {
+		base.CallIdx, base.Rep = i, new(i)
+		base.LatencyMS, base.KVDecodeMS = new(v), new(v)
+		r := runs.RowOf(base)
+		r.Line = len(*m) + 1
+		*m = append(*m, r)
+	}
+}
+
+func (w world) rng(n int) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(w.name))
+	return rand.New(rand.NewPCG(uint64(n), h.Sum64()))
+}
+
+const truthMS = 20.0
+
+// cellCoverage is the share of intervals of so many cells that hold the truth.
+func (w world) cellCoverage(t *testing.T, blocks, trials int) float64 {
+	rng := w.rng(blocks)
+	var rows made
+	for i := range trials {
+		p := process{world: w, rng: rng, last: rng.NormFloat64()}
+		for b := range blocks {
+			rows.add("cpu", fmt.Sprintf("m%04d", i), 1, b, p.calls(truthMS, 3))
+		}
+	}
+	held := 0
+	a := Ask(celltest.Set(t, rows))
+	for _, c := range a.Cells {
+		if c.Scenario == "s" && c.CI.Low <= truthMS && truthMS <= c.CI.High {
+			held++
+		}
+	}
+	return float64(held) / float64(trials)
+}
+
+// unsteady is the share of cells that are told to warm up.
+func (w world) unsteady(t *testing.T, blocks, trials int) float64 {
+	rng := w.rng(blocks)
+	var rows made
+	for i := range trials {
+		p := process{world: w, rng: rng}
+		for b := range blocks {
+			rows.add("cpu", fmt.Sprintf("m%04d", i), 1, b, p.calls(truthMS, 12))
+		}
+	}
+	found := 0
+	a := Ask(celltest.Set(t, rows))
+	for _, c := range a.Cells {
+		if c.Scenario == "s" && strings.Contains(strings.Join(c.Reasons, " "), NotSteady.Code) {
+			found++
+		}
+	}
+	return float64(found) / float64(trials)
+}
+
+// TestCoverage takes made-up processes through the analysis, from records to printed
+// intervals and verdicts, and holds what comes out against what docs/statistics.md
+// states. With -update it writes the page's table.
+func TestCoverage(t *testing.T) {
+	trials := 2000
+	if testing.Short() {
+		trials = 200
+	}
+	table := "| what | truth | 3 processes | 5 | 10 |\n|---|---|---:|---:|---:|\n"
+	for _, k := range []struct {
+		what      string
+		of        func(w world, t *testing.T, blocks, trials int) float64
+		worlds    []world
+		low, high float64
+		fewer     int // of the trials, one in so many
+	}{
+		{"a cell's interval holds the truth", world.cellCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}, world{name: ", calls follow each other (.8)", follow: .8}), .92, .98, 1},
+		{"the same where processes drift (nothing is stated)", world.cellCoverage, worlds(world{name: ", processes follow each other (.8)", drift: .8}), 0, 1, 4},
+		{"steady calls told as not steady", world.unsteady, worlds(world{}, world{name: ", calls follow each other (.8)", follow: .8}, world{name: ", 10 % of calls slow", slow: .1}), 0, .07, 4},
+		{"5 of 12 calls slower by a fifth, told as not steady", world.unsteady, worlds(world{warm: true}, world{name: ", calls follow each other (.8)", follow: .8, warm: true}), .95, 1, 4},
+	} {
+		for i, w := range k.worlds {
+			name := k.what
+			if i > 0 {
+				name = ""
+			}
+			table += fmt.Sprintf("| %s | %s |", name, w.name)
+			for _, blocks := range []int{3, 5, 10} {
+				trials := trials / k.fewer
+				got := k.of(w, t, blocks, trials)
+				table += fmt.Sprintf(" %.1f |", 100*got)
+				slack := 0.0
+				if testing.Short() {
+					slack = 5 * math.Sqrt(.05*.95/float64(trials))
+				}
+				if got < k.low-slack || got > k.high+slack {
+					t.Errorf("%s, %d processes, %s: %.1f %% of %d, stated are %.0f to %.0f %%", k.what, blocks, w.name, 100*got, trials, 100*k.low, 100*k.high)
+				}
+			}
+			table += "\n"
+		}
+	}
+	t.Log("\n" + table)
+	if testing.Short() || runtime.GOARCH != "amd64" { // elsewhere fused multiplication moves single cells
+		return
+	}
+	const file, from, to = "../../../docs/statistics.md", "<!-- coverage -->\n", "<!-- end of coverage -->\n"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(data), from)
+	old, tail, ends := strings.Cut(rest, to)
+	switch {
+	case !ok || !ends:
+		t.Fatalf("%s has no lines %s", file, from+to)
+	case *update:
+		if err := os.WriteFile(file, []byte(head+from+table+to+tail), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	case old != table:
+		t.Errorf("%s has another table; run: go test ./analysis/q/intervals -run Coverage -update\n%s", file, table)
+	}
+}
