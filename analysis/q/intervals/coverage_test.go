@@ -13,6 +13,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/policy"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -112,6 +113,36 @@ func (w world) cellCoverage(t *testing.T, blocks, trials int) float64 {
 	return float64(held) / float64(trials)
 }
 
+// contrastCoverage is the share of intervals of the ratio of two backends that hold the
+// truth. The two follow each other in each block, in an order drawn anew.
+func (w world) contrastCoverage(t *testing.T, blocks, trials int) float64 {
+	const ratio = 1.1
+	rng := w.rng(blocks)
+	var rows made
+	for i := range trials {
+		p := process{world: w, rng: rng, last: rng.NormFloat64()}
+		model, block := fmt.Sprintf("m%04d", i), 0.0
+		for b := range blocks {
+			if block = .8*block + .6*rng.NormFloat64(); w.drift == 0 {
+				block = 0
+			}
+			for _, k := range rng.Perm(2) {
+				rows.add([]string{"x", "y"}[k], model, 1+k, b, p.calls(truthMS*[]float64{1, ratio}[k]*math.Exp(.05*block), 3))
+			}
+		}
+	}
+	held, all := 0, policy.Ask(celltest.Set(t, rows)).Axes
+	for _, c := range all {
+		if c.RatioCI.Low <= ratio && ratio <= c.RatioCI.High {
+			held++
+		}
+	}
+	if len(all) != trials {
+		t.Fatalf("%d comparisons of %d", len(all), trials)
+	}
+	return float64(held) / float64(trials)
+}
+
 // unsteady is the share of cells that are told to warm up.
 func (w world) unsteady(t *testing.T, blocks, trials int) float64 {
 	rng := w.rng(blocks)
@@ -150,6 +181,8 @@ func TestCoverage(t *testing.T) {
 	}{
 		{"a cell's interval holds the truth", world.cellCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}, world{name: ", calls follow each other (.8)", follow: .8}), .92, .98, 1},
 		{"the same where processes drift (nothing is stated)", world.cellCoverage, worlds(world{name: ", processes follow each other (.8)", drift: .8}), 0, 1, 4},
+		{"a ratio's interval holds the truth", world.contrastCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}, world{name: ", calls follow each other (.8)", follow: .8},
+			world{name: ", processes follow each other (.8), blocks drift by 5 %", drift: .8}), .92, .98, 1},
 		{"steady calls told as not steady", world.unsteady, worlds(world{}, world{name: ", calls follow each other (.8)", follow: .8}, world{name: ", 10 % of calls slow", slow: .1}), 0, .07, 4},
 		{"5 of 12 calls slower by a fifth, told as not steady", world.unsteady, worlds(world{warm: true}, world{name: ", calls follow each other (.8)", follow: .8, warm: true}), .95, 1, 4},
 	} {

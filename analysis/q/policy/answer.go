@@ -55,7 +55,7 @@ func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
 		finding.TableOf("axes.csv", "Backends that differ in one setting, each with the first value of it (the least number, else the first of the plan): a row for each model, scenario and phase.", a.Axes,
 			`axis base_value value at mode scenario model params_millions_effective base_backend backend base_n n base_median_ms median_ms
-			ratio ratio_ci_low ratio_ci_high ratio_ci_within_process_low ratio_ci_within_process_high verdict`),
+			ratio ratio_ci_low ratio_ci_high ratio_ci_within_process_low ratio_ci_within_process_high verdict basis`),
 		finding.TableOf("best_threads.csv", "Each number of threads that a model was measured with, all else equal: decode by `threads`, prefill by `threads_batch`.", threads,
 			`mode scenario model params_millions_effective weight_type at best fewest_not_shown_slower backend threads n median_ms
 			ratio_to_best ratio_to_best_ci_low ratio_to_best_ci_high verdict gain_per_thread gain_per_thread_ci_low gain_per_thread_ci_high`),

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -18,13 +19,6 @@ const (
 	Unknown  = "unknown" // too few calls
 )
 
-const (
-	confidence = 0.95
-	// minCalls is how many calls either side needs for an interval of their ratio, as
-	// everywhere in the analysis.
-	minCalls = 3
-)
-
 // Interval is one of 95 %.
 type Interval = stats.Interval
 
@@ -32,9 +26,8 @@ type Interval = stats.Interval
 type Sample struct {
 	cells.Key
 	Settings   cells.Settings
-	ParamsM    *float64  // nil: unknown
-	LatencyMS  []float64 // of the calls
-	PerMS      float64   // what a latency is divided by: tokens per sequence in decode, else 1
+	ParamsM    *float64    // nil: unknown
+	Times      cells.Times // of the calls: of a prefill, or of one token of each sequence, ms
 	WeightType string
 }
 
@@ -44,25 +37,16 @@ func samples(c *cells.Set) (out []Sample) {
 		if len(g.Rows) == 0 || k.Mode == record.ModeE2E {
 			return
 		}
-		s := Sample{Key: k, Settings: g.Settings(), ParamsM: m.ParamsMillions, WeightType: m.WeightType, LatencyMS: cells.Latencies(g.Rows), PerMS: 1}
+		s := Sample{Key: k, Settings: g.Settings(), ParamsM: m.ParamsMillions, WeightType: m.WeightType, Times: g.Times()}
 		if k.Mode == record.ModeDecode {
 			cell := c.Cell(k.Series, k.Model, k.Scenario, k.Mode)
 			if cell == nil || cell.MSPerToken == nil {
 				return
 			}
-			s.PerMS = *cell.GenTokens
+			s.Times = cells.TimesOf(g.Rows, func(r *runs.Row) *float64 { return stats.Ratio(r.LatencyMS, cell.GenTokens) })
 		}
 		out = append(out, s)
 	})
-	return out
-}
-
-// ms are the calls' times for one token of each sequence, or of one prefill.
-func (s *Sample) ms() []float64 {
-	out := make([]float64, len(s.LatencyMS))
-	for i, v := range s.LatencyMS {
-		out[i] = v / s.PerMS
-	}
 	return out
 }
 
@@ -86,8 +70,9 @@ type Comparison struct {
 	MS          float64 `json:"median_ms" unit:"ms" doc:"the same of the other"`
 
 	Ratio    float64   `json:"ratio" doc:"of the times, over the first's; along batch_size of the times per sequence"`
-	RatioCI  *Interval `json:"ratio_ci" doc:"its 95 % interval, with what processes differ by"`
-	WithinCI *Interval `json:"ratio_ci_within_process" doc:"its 95 % interval from the calls alone, which are of one process each"`
+	RatioCI  *Interval `json:"ratio_ci" doc:"its 95 % interval: paired t over blocks; on basis 'one process' with what processes are taken to differ by"`
+	WithinCI *Interval `json:"ratio_ci_within_process" doc:"on basis 'one process': its 95 % interval from the calls alone"`
+	Basis    string    `json:"basis" doc:"processes, or 'one process' of each"`
 	Verdict  string    `json:"verdict" doc:"faster, slower, no difference shown (ratio_ci holds 1) or unknown (too few calls)"`
 
 	base, this cells.Key
@@ -202,42 +187,41 @@ func oneEach(k *cells.Setting, all []Sample) []Sample {
 func (g *group) compare(base, s *Sample) Comparison {
 	k := g.key.Name
 	c := Comparison{Axis: k, Base: base.Settings.Get(k).Label, Value: s.Settings.Get(k).Label, At: g.at, Mode: s.Mode, Scenario: s.Scenario, Model: s.Model, ParamsM: s.ParamsM,
-		BaseBackend: base.Backend, Backend: s.Backend, BaseN: len(base.LatencyMS), N: len(s.LatencyMS), base: base.Key, this: s.Key}
+		BaseBackend: base.Backend, Backend: s.Backend, BaseN: len(base.Times.All), N: len(s.Times.All), base: base.Key, this: s.Key}
 	if c.Base == c.Value { // two builds of one name
 		c.Base, c.Value = c.Base+" ("+base.Backend+")", c.Value+" ("+s.Backend+")"
 	}
-	x, y := base.ms(), s.ms()
-	c.BaseMS, c.MS = stats.Median(x), stats.Median(y)
+	c.BaseMS, c.MS = base.Times.Typical(), s.Times.Typical()
 	share := 1.0
 	if k == cells.SettingBatchSize {
 		share = float64(base.BatchSize) / float64(s.BatchSize)
 	}
-	c.Ratio, c.WithinCI, c.RatioCI, c.Verdict = ratio(x, y, share)
+	c.Ratio, c.WithinCI, c.RatioCI, c.Basis, c.Verdict = ratio(base.Times, s.Times, share)
 	return c
 }
 
-// ratio is median(y)/median(x)*share with its two intervals, and the verdict on y by
-// the wider one. Backends are processes of their own, and processes of one model
-// differ (stats.ProcessSD).
-func ratio(x, y []float64, share float64) (r float64, within, across *Interval, verdict string) {
-	r = stats.Median(y) / stats.Median(x) * share
-	if min(len(x), len(y)) < minCalls {
-		return r, nil, nil, Unknown
+// ratio is y's times over x's, times share, with its interval and the verdict on y by
+// it. Of one process each, within is from the calls alone, and the interval has what
+// processes of one model differ by beside (stats.ProcessSD).
+func ratio(x, y cells.Times, share float64) (r float64, within, ci *Interval, basis, verdict string) {
+	e, basis := cells.Contrast([]cells.Times{x}, []cells.Times{y})
+	e.Value += math.Log(share)
+	r = math.Exp(e.Value)
+	switch basis {
+	case "":
+		return r, nil, nil, basis, Unknown
+	case cells.BasisOne:
+		within = cells.Interval(e)
+		e = stats.Sum(e, stats.Estimate{Variance: 2 * stats.ProcessSD * stats.ProcessSD, DF: math.Inf(1)})
 	}
-	calls := stats.OrderedLog(y).Minus(stats.OrderedLog(x))
-	both := stats.Sum(calls, stats.Estimate{Variance: 2 * stats.ProcessSD * stats.ProcessSD, DF: math.Inf(1)})
-	reach := func(e stats.Estimate) *Interval {
-		f := math.Exp(e.Half(1 - confidence))
-		return &Interval{Low: r / f, High: r * f}
-	}
-	within, across, verdict = reach(calls), reach(both), NotShown
+	ci, verdict = cells.Interval(e), NotShown
 	switch {
-	case across.High < 1:
+	case ci.High < 1:
 		verdict = Faster
-	case across.Low > 1:
+	case ci.Low > 1:
 		verdict = Slower
 	}
-	return r, within, across, verdict
+	return r, within, ci, basis, verdict
 }
 
 // Span is the same verdict on sizes next to each other, from the smallest up.

@@ -27,12 +27,9 @@ func (r made) samples() (out []Sample) {
 		s := runs.RowOf(r.backends[i])
 		for _, size := range r.sizes {
 			for _, mode := range record.Modes {
-				x := Sample{Key: cells.Series{Backend: fmt.Sprintf("b%d", i), BatchSize: s.Sequences()}.Key(fmt.Sprintf("m%g", size), "p", mode), Settings: cells.SettingsOf(&s), ParamsM: &size, PerMS: 1, WeightType: s.WeightType}
-				if mode == record.ModeDecode {
-					x.PerMS = 10
-				}
+				x := Sample{Key: cells.Series{Backend: fmt.Sprintf("b%d", i), BatchSize: s.Sequences()}.Key(fmt.Sprintf("m%g", size), "p", mode), Settings: cells.SettingsOf(&s), ParamsM: &size, WeightType: s.WeightType}
 				for _, e := range []float64{-.01, .01, 0, -.005, .005} {
-					x.LatencyMS = append(x.LatencyMS, r.ms(i, size, mode)*x.PerMS*(1+e))
+					x.Times.All = append(x.Times.All, r.ms(i, size, mode)*(1+e))
 				}
 				out = append(out, x)
 			}
@@ -172,7 +169,7 @@ func TestFewCalls(t *testing.T) {
 	r := made{backends: threads(1, 2), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(10 - 5*i) }}
 	samples := r.samples()
 	for i := range samples {
-		samples[i].LatencyMS = samples[i].LatencyMS[:2]
+		samples[i].Times.All = samples[i].Times.All[:2]
 	}
 	for _, c := range compare(groups(samples)) {
 		if c.Verdict != Unknown || c.RatioCI != nil {
@@ -193,17 +190,17 @@ func TestVerdictErrs(t *testing.T) {
 		rng := rand.New(rand.NewPCG(uint64(calls), 3))
 		wrong, seen := 0, 0
 		for range draws {
-			sample := func(mean float64) (out []float64) {
+			sample := func(mean float64) (out cells.Times) {
 				mean *= math.Exp(stats.ProcessSD * rng.NormFloat64())
 				for range calls {
-					out = append(out, mean*math.Exp(.03*rng.NormFloat64()))
+					out.All = append(out.All, mean*math.Exp(.03*rng.NormFloat64()))
 				}
 				return out
 			}
-			if _, _, _, v := ratio(sample(1), sample(1), 1); v != NotShown {
+			if _, _, _, _, v := ratio(sample(1), sample(1), 1); v != NotShown {
 				wrong++
 			}
-			if _, _, _, v := ratio(sample(1), sample(.85), 1); v == Faster {
+			if _, _, _, _, v := ratio(sample(1), sample(.85), 1); v == Faster {
 				seen++
 			}
 		}

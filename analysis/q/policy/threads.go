@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/stats"
 )
 
 // ThreadCount is one of the numbers of threads that a model was measured with.
@@ -65,7 +64,7 @@ func (g *group) bestThreads() BestThreads {
 	b := BestThreads{Mode: first.Mode, Scenario: first.Scenario, Model: first.Model, ParamsM: first.ParamsM, WeightType: first.WeightType, At: g.at, Told: true}
 	best := &g.values[0]
 	for i := range g.values {
-		if stats.Median(g.values[i].ms()) < stats.Median(best.ms()) {
+		if g.values[i].Times.Typical() < best.Times.Typical() {
 			best = &g.values[i]
 		}
 	}
@@ -73,9 +72,9 @@ func (g *group) bestThreads() BestThreads {
 	b.Best = of(best)
 	for i := range g.values {
 		s := &g.values[i]
-		c := ThreadCount{Backend: s.Backend, Threads: of(s), N: len(s.LatencyMS), MS: stats.Median(s.ms()), Ratio: 1, Verdict: NotShown}
+		c := ThreadCount{Backend: s.Backend, Threads: of(s), N: len(s.Times.All), MS: s.Times.Typical(), Ratio: 1, Verdict: NotShown}
 		if s != best {
-			c.Ratio, _, c.RatioCI, c.Verdict = ratio(best.ms(), s.ms(), 1)
+			c.Ratio, _, c.RatioCI, _, c.Verdict = ratio(best.Times, s.Times, 1)
 			b.Told = b.Told && c.Verdict == Slower
 		}
 		if c.Verdict != Slower && b.Fewest == 0 {
@@ -84,7 +83,7 @@ func (g *group) bestThreads() BestThreads {
 		if i+1 < len(g.values) {
 			next := &g.values[i+1]
 			more := of(next) - c.Threads
-			r, _, ci, verdict := ratio(s.ms(), next.ms(), 1)
+			r, _, ci, _, verdict := ratio(s.Times, next.Times, 1)
 			c.Gain, c.GainVerdict = gain(r, more), verdict
 			if ci != nil {
 				c.GainCI = &Interval{Low: *gain(ci.High, more), High: *gain(ci.Low, more)}
