@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,15 +12,15 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis/profile"
-	"llmscale/internal/durable"
 	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
+	"llmscale/native/profiler"
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
-	"llmscale/runner/protocol"
+	"llmscale/runner/record"
 	"llmscale/runner/worker"
 )
 
@@ -57,44 +53,6 @@ func profileCommand() *cli.Command {
 		Action: profileAction,
 	}
 }
-
-// profileSchema counts incompatible changes of profileDoc.
-const profileSchema = 1
-
-// profileDoc is profile.json.
-type profileDoc struct {
-	Schema  int       `json:"schema"`
-	Created time.Time `json:"created"`
-	Version any       `json:"version"`
-	Method  string    `json:"method"` // how the work was recorded
-
-	Model        string        `json:"model"`
-	File         string        `json:"file"`
-	SHA256       string        `json:"sha256"`
-	Architecture string        `json:"architecture"`
-	WeightType   string        `json:"weight_type"`
-	ParamsTotal  int64         `json:"params_total"`
-	Device       string        `json:"device"`
-	GPU          *protocol.GPU `json:"gpu"` // null on the CPU
-	GPULayers    int           `json:"n_gpu_layers"`
-	CUDAGraphs   *bool         `json:"cuda_graphs"` // null on the CPU
-	Threads      int           `json:"n_threads"`
-	FlashAttn    string        `json:"flash_attn"`
-	KVType       string        `json:"kv_type"`
-	PromptTokens int           `json:"prompt_tokens"`
-	GenTokens    int           `json:"gen_tokens"`
-	Seed         int64         `json:"seed"`
-
-	UnprofiledPrefillNS []int64 `json:"unprofiled_prefill_ns"` // one for each repetition
-	UnprofiledTokenNS   []int64 `json:"unprofiled_token_ns"`   // decode steps of all repetitions
-
-	Profile *profile.Profile `json:"profile"`
-}
-
-const (
-	methodOps   = "ggml's eval callback: each operation computed and timed on its own"
-	methodCUPTI = "CUPTI activity records: kernels (of CUDA graphs too), copies, memory sets"
-)
 
 func profileAction(c *cli.Context) error {
 	source := c.String("model")
@@ -159,14 +117,15 @@ func profileAction(c *cli.Context) error {
 		return err
 	}
 	progress.Clear()
-	doc, in, err := recordProfile(ctx, c, plan)
+	doc, in, err := profiler.Record(ctx, workerProcess(c), plan, c.Int("repetitions"))
 	if err != nil {
-		return err
+		return profileError(c, err)
 	}
+	doc.Version = versionInfo()
 	if doc.Profile, err = profile.New(in); err != nil {
 		return err
 	}
-	if err := saveProfile(dir, doc, in); err != nil {
+	if err := doc.Save(dir, in); err != nil {
 		return err
 	}
 	if c.Bool("json") {
@@ -248,62 +207,19 @@ func profilePlan(c *cli.Context, source string, models *modelfile.Folder) (*runn
 	return runner.NewPlan(cfg, facts)
 }
 
-// recordProfile has the plan's only call timed and traced, in processes of their own: what profiling does to a process ends
-// with it.
-func recordProfile(ctx context.Context, c *cli.Context, plan *runner.Plan) (*profileDoc, *profile.Input, error) {
-	job := &plan.Jobs[0]
-	task := profileTask{
-		Load:        job.Load,
-		Call:        protocol.CallSpec{PromptTokens: plan.Config.Scenarios[0].PromptTokens, GenTokens: plan.Config.GenTokens, Seed: plan.Config.Seed},
-		Repetitions: c.Int("repetitions"),
-	}
-	doc := &profileDoc{
-		Schema: profileSchema, Created: time.Now().UTC().Truncate(time.Second), Version: versionInfo(),
-		Model: job.Model.Source, File: job.Model.File, SHA256: job.Model.SHA256, Architecture: job.Model.Desc.Architecture,
-		WeightType: job.Model.Desc.WeightType, ParamsTotal: job.Model.Desc.ParamsTotal, Device: job.Backend.Device,
-		Threads: job.Backend.Threads, FlashAttn: job.Backend.FlashAttn, KVType: job.Backend.KVType,
-		PromptTokens: task.Call.PromptTokens, GenTokens: task.Call.GenTokens, Seed: task.Call.Seed,
-	}
-	var timed, traced *profileAnswer
-	var err error
-	if job.Backend.Device == config.DeviceCUDA {
-		// CUPTI must be there before CUDA is, so the unprofiled times come from another process.
-		doc.Method, doc.CUDAGraphs = methodCUPTI, &job.Backend.CUDAGraphs
-		if timed, err = runProfileTask(ctx, c, task); err == nil {
-			task.Repetitions, task.Trace = 0, traceCUPTI
-			traced, err = runProfileTask(ctx, c, task)
+// profileError says of an error of profiler.Record how it ends the program.
+func profileError(c *cli.Context, err error) error {
+	switch failure := (*record.Failure)(nil); {
+	case errors.Is(err, interrupt.Err):
+		return &exitError{exitInterrupted, errors.New("interrupted: nothing was written")}
+	case !errors.As(err, &failure):
+		return fmt.Errorf("profile: %w", err)
+	case failure.Status == record.StatusWaived: // something is missing here; nothing was measured
+		return usagef("profile: %s", failure.Reason)
+	default:
+		for _, line := range failure.Stderr {
+			fmt.Fprintln(c.App.ErrWriter, line)
 		}
-	} else {
-		doc.Method = methodOps
-		task.Trace = traceOps
-		traced, err = runProfileTask(ctx, c, task)
-		timed = traced
+		return fmt.Errorf("profile: %s", failure.Reason)
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	doc.GPU, doc.GPULayers = traced.Info.GPU, traced.Info.GPULayers
-	doc.UnprofiledPrefillNS, doc.UnprofiledTokenNS = timed.PrefillNS, timed.TokenNS
-	slog.Debug("profiled", "steps", len(traced.Input.Steps), "activities", len(traced.Input.Activities))
-	in := traced.Input
-	in.UnprofiledPrefillNS, in.UnprofiledTokenNS = timed.PrefillNS, timed.TokenNS
-	return doc, in, nil
-}
-
-// saveProfile writes the two files, each whole or not at all.
-func saveProfile(dir string, doc *profileDoc, in *profile.Input) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
-	write := func(name string, content func(w io.Writer) error) error {
-		var b bytes.Buffer
-		if err := content(&b); err != nil {
-			return err
-		}
-		return durable.System.WriteFile(filepath.Join(dir, name), b.Bytes())
-	}
-	if err := write("trace.json", in.WriteTrace); err != nil {
-		return err
-	}
-	return write("profile.json", func(w io.Writer) error { return printJSON(w, doc) })
 }

@@ -11,10 +11,11 @@ import (
 
 	"llmscale/analysis/profile"
 	"llmscale/native"
+	"llmscale/native/profiler"
 )
 
 // profiled runs `llmscale profile` and returns its two files.
-func profiled(t *testing.T, args ...string) (doc profileDoc, trace []map[string]any, stdout string) {
+func profiled(t *testing.T, args ...string) (doc profiler.Document, trace []map[string]any, stdout string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")
 	code, stdout, stderr := llmscale(append([]string{"profile", "--models-dir", sharedModels, "-o", dir}, args...)...)

@@ -17,6 +17,7 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/native"
 	"llmscale/native/backend"
+	"llmscale/native/profiler"
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
@@ -187,7 +188,7 @@ func workerCommand() *cli.Command {
 			native.RouteLog(slog.Default())
 			native.EchoLog(os.Stderr)
 			native.DefaultSignals()
-			return worker.Main(openBackend, probeDevice, about, profileTasker)
+			return worker.Main(openBackend, backend.Probe, about, profiler.Serve)
 		},
 	}
 }

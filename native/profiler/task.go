@@ -1,23 +1,19 @@
-package main
+// Package profiler records where the time of a model's prefill and decode steps goes. A worker process does it, since
+// what profiling does to a process ends with it; package profile of the analysis says what follows from the records.
+package profiler
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-
-	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis/profile"
 	"llmscale/cuda/cupti"
-	"llmscale/internal/interrupt"
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
-	"llmscale/runner/worker"
 )
 
 // Ways to record what a call does.
@@ -26,36 +22,37 @@ const (
 	traceCUPTI = "cupti"
 )
 
-// profileTask is what a worker does for a profile: one warm-up call, the timed repetitions, and then, if
+// Task is what a worker does for a profile: one warm-up call, the timed repetitions, and then, if
 // Trace is set, the call once more, recorded.
-type profileTask struct {
+type Task struct {
 	Load        protocol.LoadSpec `json:"load"`
 	Call        protocol.CallSpec `json:"call"`
 	Repetitions int               `json:"repetitions"`
 	Trace       string            `json:"trace,omitempty"`
 }
 
-type profileAnswer struct {
+// Answer is what it measured. Input is null without a trace.
+type Answer struct {
 	Info      protocol.LoadInfo `json:"info"`
 	PrefillNS []int64           `json:"prefill_ns"`
 	TokenNS   []int64           `json:"token_ns"`
 	Input     *profile.Input    `json:"input,omitempty"`
 }
 
-// profileTasker is the protocol.Tasker of this program's workers.
-func profileTasker(data json.RawMessage) (json.RawMessage, error) {
-	var task profileTask
+// Serve is the protocol.Tasker of this program's workers.
+func Serve(data json.RawMessage) (json.RawMessage, error) {
+	var task Task
 	if err := json.Unmarshal(data, &task); err != nil {
 		return nil, err
 	}
-	answer, err := doProfileTask(&task)
+	answer, err := do(&task)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(answer)
 }
 
-func doProfileTask(task *profileTask) (_ *profileAnswer, err error) {
+func do(task *Task) (_ *Answer, err error) {
 	var tracer *cupti.Tracer
 	if task.Trace == traceCUPTI { // before anything touches CUDA
 		if tracer, err = cupti.Start(); err != nil {
@@ -64,7 +61,7 @@ func doProfileTask(task *profileTask) (_ *profileAnswer, err error) {
 	}
 	b := &backend.Native{}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	answer := &profileAnswer{PrefillNS: []int64{}, TokenNS: []int64{}}
+	answer := &Answer{PrefillNS: []int64{}, TokenNS: []int64{}}
 	if answer.Info, err = protocol.LoadChecked(b, task.Load, nil); err != nil {
 		return nil, err
 	}
@@ -161,25 +158,4 @@ func inputOfRecords(t *native.Trace, r *cupti.Records) *profile.Input {
 		in.Activities[i] = out
 	}
 	return in
-}
-
-// runProfileTask has a task done by a worker.
-func runProfileTask(ctx context.Context, c *cli.Context, task profileTask) (*profileAnswer, error) {
-	answer := &profileAnswer{}
-	err := worker.Do(ctx, workerProcess(c), slog.Default(), task, answer)
-	switch failure := (*record.Failure)(nil); {
-	case err == nil:
-		return answer, nil
-	case errors.Is(err, interrupt.Err):
-		return nil, &exitError{exitInterrupted, errors.New("interrupted: nothing was written")}
-	case !errors.As(err, &failure):
-		return nil, fmt.Errorf("profile: %w", err)
-	case failure.Status == record.StatusWaived: // something is missing here; nothing was measured
-		return nil, usagef("profile: %s", failure.Reason)
-	default:
-		for _, line := range failure.Stderr {
-			fmt.Fprintln(c.App.ErrWriter, line)
-		}
-		return nil, fmt.Errorf("profile: %s", failure.Reason)
-	}
 }

@@ -1,34 +1,32 @@
-package main
+package ceilings
 
 import (
 	"strings"
 	"testing"
-
-	"llmscale/runner/ceilings"
 )
 
-// TestPrintCeilings prints a GPU, which has all that there is.
-func TestPrintCeilings(t *testing.T) {
+// TestWriteTable prints a GPU, which has all that there is.
+func TestWriteTable(t *testing.T) {
 	mhz, peak := 1980.0, 3.35e12
-	d := ceilings.Device{
-		Kind: ceilings.CUDA, Name: "H100", WallS: 12.34, SMClockMHz: &mhz, MemClockMHz: &mhz, PeakBytesPerS: &peak,
-		Bandwidth: []ceilings.Bandwidth{
-			{Op: ceilings.Read, WorkingSetB: 1 << 30, BytesPerS: 2.9e12, BestBytesPerS: 3e12, Passes: 20, GridBlocks: 1},
-			{Op: ceilings.Read, WorkingSetB: 1 << 30, BytesPerS: 2.8e12, BestBytesPerS: 2.9e12, Passes: 20, GridBlocks: 2},
-			{Op: ceilings.Read, WorkingSetB: 96 << 10, BytesPerS: 5e12, BestBytesPerS: 5e12, Passes: 20, Cold: true},
-			{Op: ceilings.Triad, WorkingSetB: 3 << 20, BytesPerS: 1e12, BestBytesPerS: 2e12, Passes: 20, RelativeSpread: 0.123},
+	d := Device{
+		Kind: CUDA, Name: "H100", WallS: 12.34, SMClockMHz: &mhz, MemClockMHz: &mhz, PeakBytesPerS: &peak,
+		Bandwidth: []Bandwidth{
+			{Op: Read, WorkingSetB: 1 << 30, BytesPerS: 2.9e12, BestBytesPerS: 3e12, Passes: 20, GridBlocks: 1},
+			{Op: Read, WorkingSetB: 1 << 30, BytesPerS: 2.8e12, BestBytesPerS: 2.9e12, Passes: 20, GridBlocks: 2},
+			{Op: Read, WorkingSetB: 96 << 10, BytesPerS: 5e12, BestBytesPerS: 5e12, Passes: 20, Cold: true},
+			{Op: Triad, WorkingSetB: 3 << 20, BytesPerS: 1e12, BestBytesPerS: 2e12, Passes: 20, RelativeSpread: 0.123},
 		},
-		Compute: []ceilings.Compute{
-			{Unit: ceilings.TensorFP16, FlopPerS: 6.6e14, BestFlopPerS: 7e14, Passes: 9, PassMS: 12},
-			{Unit: ceilings.TensorFP16, FlopPerS: 6e14, BestFlopPerS: 6.1e14, Passes: 9, PassMS: 12, Sustained: true},
+		Compute: []Compute{
+			{Unit: TensorFP16, FlopPerS: 6.6e14, BestFlopPerS: 7e14, Passes: 9, PassMS: 12},
+			{Unit: TensorFP16, FlopPerS: 6e14, BestFlopPerS: 6.1e14, Passes: 9, PassMS: 12, Sustained: true},
 		},
-		MatVec:      []ceilings.MatVec{{Type: "q4_0", Rows: 4096, Columns: 11008, WeightBytes: 24 << 20, US: 12.5, BytesPerS: 2e12, Passes: 7}},
-		Launch:      []ceilings.Launch{{How: ceilings.LaunchGraph, US: 1.25, BestUS: 1.2, Count: 1000, Passes: 5}},
+		MatVec:      []MatVec{{Type: "q4_0", Rows: 4096, Columns: 11008, WeightBytes: 24 << 20, US: 12.5, BytesPerS: 2e12, Passes: 7}},
+		Launch:      []Launch{{How: LaunchGraph, US: 1.25, BestUS: 1.2, Count: 1000, Passes: 5}},
 		Wrong:       []string{"matvec f16 4096 x 4096"},
 		NotMeasured: map[string]string{"b": "second", "a": "first"},
 	}
 	var out strings.Builder
-	if err := printCeilings(&out, &d); err != nil {
+	if err := d.WriteTable(&out); err != nil {
 		t.Fatal(err)
 	}
 	want := `cuda: H100, 1980 MHz, memory 1980 MHz (12.3 s)
