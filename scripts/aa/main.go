@@ -1,10 +1,12 @@
-// Command aa measures how often `llmscale compare` says FASTER or SLOWER of two
-// backends that are the same: small sweeps, each of two equal backends in blocks, and
-// some beside a neighbour that keeps one processor busy every other second. It prints a
-// Markdown table.
+// Command aa measures what `llmscale compare` says of two backends of which the truth is
+// known: small sweeps, each of two equal backends in blocks, and some beside a neighbour
+// that keeps one processor busy every other second. With -slow, steps of the second
+// backend are made longer by that share. It prints a Markdown table.
 //
 //	make build && go run ./scripts/aa            40 sweeps and 10 beside the neighbour
 //	make build && go run ./scripts/aa -quick     3 and 1, of 3 blocks: does it work?
+//	make build && go run ./scripts/aa -slow 0.03 -nine -sweeps 20 -busy 0
+//	                                             is 3 % found over the nine GPT-2 sizes?
 //
 // Needs a machine on which nothing else runs. It leaves the runs in -out; a second call
 // with the same -out goes on where the first was stopped.
@@ -24,7 +26,8 @@ import (
 	"time"
 )
 
-// sweep is the config of one; the two backends differ in their names alone.
+// sweep is the config of one; what is missing are blocks, the second backend's further
+// keys, and models.
 const sweep = `run_name: aa
 gen_tokens: 16
 replicates: %d
@@ -35,12 +38,42 @@ scenarios:
   - {name: p128, prompt_tokens: 128}
 backends:
   - {name: a, dtype: f16}
-  - {name: b, dtype: f16}
+  - {name: b, dtype: f16%s}
 models:
-  - {name: llama-5m, source: ladder:llama/5m}
-  - {name: llama-14m, source: ladder:llama/14m}
-  - {name: llama-32m, source: ladder:llama/32m}
-`
+%s`
+
+// plan is what to measure.
+type plan struct {
+	program, out, models string
+	quiet, busy, blocks  int
+	nine                 bool    // the GPT-2 set of nine sizes in place of three
+	slow                 float64 // share by which the second backend's steps are longer
+}
+
+func (p *plan) config() []byte {
+	sources := []string{"ladder:llama/5m", "ladder:llama/14m", "ladder:llama/32m"}
+	if p.nine {
+		sources = nil
+		for _, name := range []string{"tiny-gpt2", "gpt2-5m", "gpt2-1m", "gpt2-25m", "gpt2-45m", "gpt2-50m", "gpt2-75m", "gpt2-100m", "gpt2"} {
+			sources = append(sources, "synth:"+name)
+		}
+	}
+	list := ""
+	for _, s := range sources {
+		list += fmt.Sprintf("  - {name: %s, source: %q}\n", s[strings.LastIndexAny(s, ":/")+1:], s)
+	}
+	slower := ""
+	if p.slow > 0 {
+		slower = ", program: ./slower"
+	}
+	return fmt.Appendf(nil, sweep, p.blocks, slower, list)
+}
+
+// slower is a program that is the other one but for the longer steps.
+func (p *plan) slower() ([]byte, error) {
+	path, err := filepath.Abs(p.program)
+	return fmt.Appendf(nil, "#!/bin/sh\nLLMSCALE_TEST_SLOWDOWN=%g exec '%s' \"$@\"\n", p.slow, path), err
+}
 
 // effect is what is read of an effect in compare's JSON.
 type effect struct {
@@ -56,53 +89,58 @@ type comparison struct {
 	Cells  []effect `json:"cells"`
 }
 
-// wrong reports whether two equal backends are told apart.
-func (e effect) wrong() bool { return e.Verdict == "FASTER" || e.Verdict == "SLOWER" }
-
 // tally counts over the sweeps of one condition.
 type tally struct {
-	name           string
-	sweeps         int
-	phases, cells  int // effects judged
-	held           int // intervals of phases that hold 1
-	wrongPhases    int
-	wrongCells     int
-	sweepsByPhases int // with a false verdict over all sizes
-	sweepsByCells  int // with one on any cell
-	same           int // phases
-	findable       []float64
-	named          []string
+	name     string
+	truth    float64        // of the ratios
+	sweeps   map[string]int // with such a verdict over all sizes, by verdict
+	byCell   map[string]int // with such a verdict on any cell
+	phases   map[string]int // phases of all sweeps
+	cells    map[string]int
+	all      int // sweeps
+	held     int // intervals of phases that hold the truth
+	findable []float64
+	named    []string // phases that are FASTER or SLOWER
+}
+
+func newTally(name string, truth float64) *tally {
+	return &tally{name: name, truth: truth, sweeps: map[string]int{}, byCell: map[string]int{}, phases: map[string]int{}, cells: map[string]int{}}
 }
 
 func (t *tally) add(run string, c *comparison) {
-	t.sweeps++
-	count := func(effects []effect, judged, wrong, sweeps *int) {
-		before := *wrong
+	t.all++
+	count := func(effects []effect, each, sweeps map[string]int) {
+		seen := map[string]bool{}
 		for _, e := range effects {
-			*judged++
-			if e.wrong() {
-				*wrong++
+			each[e.Verdict]++
+			if !seen[e.Verdict] {
+				sweeps[e.Verdict]++
 			}
-		}
-		if *wrong > before {
-			*sweeps++
+			seen[e.Verdict] = true
 		}
 	}
-	count(c.Phases, &t.phases, &t.wrongPhases, &t.sweepsByPhases)
-	count(c.Cells, &t.cells, &t.wrongCells, &t.sweepsByCells)
+	count(c.Phases, t.phases, t.sweeps)
+	count(c.Cells, t.cells, t.byCell)
 	for _, e := range c.Phases {
-		if e.RatioCI.Low <= 1 && e.RatioCI.High >= 1 {
+		if e.RatioCI.Low <= t.truth && e.RatioCI.High >= t.truth {
 			t.held++
 		}
-		if e.Verdict == "SAME" {
-			t.same++
-		}
-		if e.wrong() {
+		if e.Verdict == "FASTER" || e.Verdict == "SLOWER" {
 			t.named = append(t.named, fmt.Sprintf("%s: %s %s, %.3f (%.3f to %.3f)", run, e.Mode, e.Verdict, e.Ratio, e.RatioCI.Low, e.RatioCI.High))
 		}
 		t.findable = append(t.findable, e.Findable)
 	}
 }
+
+func total(of map[string]int) (n int) {
+	for _, k := range of {
+		n += k
+	}
+	return n
+}
+
+const header = "| machine | sweeps | over all sizes FASTER, SLOWER | any cell FASTER, SLOWER | phases FASTER, SLOWER, SAME, all | cells FASTER, SLOWER, SAME, all | intervals over all sizes that hold the truth | found in 80 %, median |\n" +
+	"|---|---:|---:|---:|---:|---:|---:|---:|"
 
 func (t *tally) row() string {
 	slices.Sort(t.findable)
@@ -110,33 +148,38 @@ func (t *tally) row() string {
 	if n := len(t.findable); n > 0 {
 		median = t.findable[n/2]
 	}
-	return fmt.Sprintf("| %s | %d | %d of %d | %d of %d | %d of %d | %d of %d | %d of %d | %.1f %% |", t.name, t.sweeps,
-		t.sweepsByPhases, t.sweeps, t.sweepsByCells, t.sweeps, t.wrongCells, t.cells, t.held, t.phases, t.same, t.phases, 100*median)
+	verdicts := func(of map[string]int) string {
+		return fmt.Sprintf("%d, %d, %d, %d", of["FASTER"], of["SLOWER"], of["SAME"], total(of))
+	}
+	return fmt.Sprintf("| %s | %d | %d, %d | %d, %d | %s | %s | %d of %d | %.1f %% |", t.name, t.all, t.sweeps["FASTER"], t.sweeps["SLOWER"],
+		t.byCell["FASTER"], t.byCell["SLOWER"], verdicts(t.phases), verdicts(t.cells), t.held, total(t.phases), 100*median)
 }
 
 func main() {
+	var p plan
 	quick := flag.Bool("quick", false, "3 sweeps and 1 beside the neighbour, of 3 blocks")
-	pairs := flag.Int("sweeps", 40, "sweeps on the quiet machine")
-	busy := flag.Int("busy", 10, "sweeps beside the busy neighbour")
-	blocks := flag.Int("blocks", 5, "replicates of a sweep")
-	program := flag.String("program", "bin/llmscale", "the program")
-	out := flag.String("out", "runs/aa-"+time.Now().Format("20060102_150405"), "folder for the runs")
-	models := flag.String("models-dir", "models", "folder for the models")
+	flag.IntVar(&p.quiet, "sweeps", 40, "sweeps on the quiet machine")
+	flag.IntVar(&p.busy, "busy", 10, "sweeps beside the busy neighbour")
+	flag.IntVar(&p.blocks, "blocks", 5, "replicates of a sweep")
+	flag.BoolVar(&p.nine, "nine", false, "nine GPT-2 sizes in place of three of the ladder")
+	flag.Float64Var(&p.slow, "slow", 0, "share by which each step of the second backend is made longer")
+	flag.StringVar(&p.program, "program", "bin/llmscale", "the program")
+	flag.StringVar(&p.out, "out", "runs/aa-"+time.Now().Format("20060102_150405"), "folder for the runs")
+	flag.StringVar(&p.models, "models-dir", "models", "folder for the models")
 	flag.Parse()
 	if *quick {
-		*pairs, *busy, *blocks = 3, 1, 3
+		p.quiet, p.busy, p.blocks = 3, 1, 3
 	}
-	if flag.NArg() > 0 || *pairs < 0 || *busy < 0 || *blocks < 2 {
-		fmt.Fprintln(os.Stderr, "aa: it takes no arguments, -sweeps and -busy from 0, -blocks from 2")
+	if flag.NArg() > 0 || p.quiet < 0 || p.busy < 0 || p.blocks < 2 || !(p.slow >= 0 && p.slow < 10) {
+		fmt.Fprintln(os.Stderr, "aa: it takes no arguments; -sweeps and -busy from 0, -blocks from 2, -slow from 0 to 10")
 		os.Exit(2)
 	}
-	quiet, beside, err := measure(*program, *out, *models, *pairs, *busy, *blocks)
+	quiet, beside, err := p.measure()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "aa:", err)
 		os.Exit(1)
 	}
-	fmt.Println("| machine | sweeps | FASTER or SLOWER over all sizes | on any cell | cells FASTER or SLOWER | intervals over all sizes that hold 1 | phases SAME within 1 % | found in 80 %, median |")
-	fmt.Println("|---|---:|---:|---:|---:|---:|---:|---:|")
+	fmt.Println(header)
 	fmt.Println(quiet.row())
 	fmt.Println(beside.row())
 	for _, line := range slices.Concat(quiet.named, beside.named) {
@@ -145,21 +188,30 @@ func main() {
 }
 
 // measure makes the sweeps of both conditions and counts.
-func measure(program, out, models string, pairs, busy, blocks int) (quiet, beside *tally, err error) {
-	quiet, beside = &tally{name: "quiet"}, &tally{name: "beside a busy neighbour"}
-	if err := os.MkdirAll(out, 0o777); err != nil {
+func (p *plan) measure() (quiet, beside *tally, err error) {
+	quiet, beside = newTally("quiet", 1+p.slow), newTally("beside a busy neighbour", 1+p.slow)
+	if err := os.MkdirAll(p.out, 0o777); err != nil {
 		return nil, nil, err
 	}
-	config := filepath.Join(out, "aa.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, sweep, blocks), 0o666); err != nil {
+	config := filepath.Join(p.out, "aa.yaml")
+	if err := os.WriteFile(config, p.config(), 0o666); err != nil {
 		return nil, nil, err
 	}
-	for i := range pairs + busy {
-		t, name := quiet, fmt.Sprintf("quiet-%02d", i+1)
-		if i >= pairs {
-			t, name = beside, fmt.Sprintf("busy-%02d", i-pairs+1)
+	if p.slow > 0 {
+		script, err := p.slower()
+		if err == nil {
+			err = os.WriteFile(filepath.Join(p.out, "slower"), script, 0o777)
 		}
-		c, err := one(program, config, filepath.Join(out, name), models, i+1, t == beside)
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	for i := range p.quiet + p.busy {
+		t, name := quiet, fmt.Sprintf("quiet-%02d", i+1)
+		if i >= p.quiet {
+			t, name = beside, fmt.Sprintf("busy-%02d", i-p.quiet+1)
+		}
+		c, err := one(p.program, config, filepath.Join(p.out, name), p.models, i+1, t == beside)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}

@@ -6,9 +6,9 @@ import (
 	"testing"
 )
 
-// TestTally: of two sweeps on the quiet machine one has a false verdict over all sizes and
-// on two of its four cells, the one beside the neighbour has none; a second call measures
-// nothing again that is there.
+// TestTally: of two sweeps on the quiet machine one is SLOWER in a phase and on two of its
+// four cells, by 20 % as was planted, the one beside the neighbour in none; a second call
+// measures nothing again that is there.
 func TestTally(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "llmscale")
@@ -30,14 +30,15 @@ echo "{\"phases\": [{\"mode\": \"prefill\", $same}, {\"mode\": \"kv_decode\", $w
 		t.Fatal(err)
 	}
 	for range 2 {
-		quiet, beside, err := measure(program, filepath.Join(dir, "runs"), dir, 2, 1, 3)
+		p := plan{program: program, out: filepath.Join(dir, "runs"), models: dir, quiet: 2, busy: 1, blocks: 3, slow: .2}
+		quiet, beside, err := p.measure()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := "| quiet | 2 | 1 of 2 | 1 of 2 | 2 of 8 | 3 of 4 | 3 of 4 | 1.0 % |"; quiet.row() != want {
+		if want := "| quiet | 2 | 0, 1 | 0, 1 | 0, 1, 3, 4 | 0, 2, 6, 8 | 1 of 4 | 1.0 % |"; quiet.row() != want {
 			t.Errorf("%s\nwant\n%s", quiet.row(), want)
 		}
-		if want := "| beside a busy neighbour | 1 | 0 of 1 | 0 of 1 | 0 of 4 | 2 of 2 | 2 of 2 | 1.0 % |"; beside.row() != want {
+		if want := "| beside a busy neighbour | 1 | 0, 0 | 0, 0 | 0, 0, 2, 2 | 0, 0, 4, 4 | 0 of 2 | 1.0 % |"; beside.row() != want {
 			t.Errorf("%s\nwant\n%s", beside.row(), want)
 		}
 		if len(quiet.named) != 1 || quiet.named[0] != "quiet-02: kv_decode SLOWER, 1.200 (1.100 to 1.300)" {
@@ -47,7 +48,8 @@ echo "{\"phases\": [{\"mode\": \"prefill\", $same}, {\"mode\": \"kv_decode\", $w
 	if said, err := os.ReadFile(filepath.Join(dir, "said")); err != nil || string(said) != "--out\n--out\n--out\n--resume\n--resume\n--resume\n" {
 		t.Errorf("%q, %v", said, err)
 	}
-	if _, _, err := measure(filepath.Join(dir, "nothing"), filepath.Join(dir, "more"), dir, 1, 0, 3); err == nil {
+	p := plan{program: filepath.Join(dir, "nothing"), out: filepath.Join(dir, "more"), models: dir, quiet: 1, blocks: 3}
+	if _, _, err := p.measure(); err == nil {
 		t.Error("a program that is not there measures")
 	}
 }
