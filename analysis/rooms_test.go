@@ -41,6 +41,7 @@ var rooms = []struct {
 	{"cuda/...", "cuda/... runner/ceilings internal/..."},
 	{"native", "gguf/... runner/ceilings internal/..."},
 	{"native/backend", "native cuda/... gguf/... runner/protocol runner/machine runner/config runner/record runner/ceilings internal/..."},
+	{"runner/terminal", "runner runner/protocol internal/..."},
 	{"native/profiler", "analysis/profile native native/backend cuda/cupti runner runner/worker runner/protocol runner/config runner/record internal/..."},
 	{"runner/record", "internal/..."},
 	{"runner/ceilings", "internal/..."},

@@ -12,6 +12,7 @@ import (
 	"llmscale/gguf/hf"
 	"llmscale/internal/output"
 	"llmscale/internal/text"
+	"llmscale/runner/terminal"
 )
 
 func convertCommand() *cli.Command {
@@ -65,7 +66,7 @@ func convert(c *cli.Context) error {
 	if err := cmp.Or(m.CheckTarget(path), output.Check(path, d.FileBytes, c.Bool("force"))); err != nil {
 		return usage(err)
 	}
-	p := newProgress(c.App.ErrWriter)
+	p := terminal.New(c.App.ErrWriter)
 	defer p.Close()
 	if _, err := m.ContentHash(func(done, total int64) { p.File("hashing "+c.String("hf"), done, total) }); err != nil {
 		return err

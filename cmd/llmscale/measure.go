@@ -24,6 +24,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/ollama"
 	"llmscale/runner/store"
+	"llmscale/runner/terminal"
 )
 
 // errPlanned ends a dry run.
@@ -45,7 +46,7 @@ func measure(c *cli.Context) (dir string, err error) {
 	if err != nil {
 		return "", usage(err)
 	}
-	progress := newProgress(c.App.ErrWriter)
+	progress := terminal.New(c.App.ErrWriter)
 	defer progress.Close()
 	host := runner.Host{
 		Worker: workerProcess(c), Serve: ollama.Serve, Build: ownBuild(), Version: versionInfo(), Progress: progress, Files: progress.File, Log: slog.Default(),
@@ -78,7 +79,7 @@ func measure(c *cli.Context) (dir string, err error) {
 }
 
 // planned tells of the plan, before anything is written.
-func planned(c *cli.Context, progress *progress, p *runner.Plan) error {
+func planned(c *cli.Context, progress *terminal.Progress, p *runner.Plan) error {
 	if c.Bool("dry-run") {
 		for _, w := range p.Warnings() {
 			progress.Note("warning: " + w.String())
@@ -142,7 +143,7 @@ func newSweep(c *cli.Context) (s runner.Sweep, err error) {
 }
 
 // execute measures, and says how that ended.
-func execute(ctx context.Context, c *cli.Context, progress *progress, run *runner.Run, dir string) error {
+func execute(ctx context.Context, c *cli.Context, progress *terminal.Progress, run *runner.Run, dir string) error {
 	resume := fmt.Sprintf("llmscale %s --resume %s", c.Command.Name, text.Arg(dir))
 	sum, err := run.Execute(ctx)
 	progress.Close()

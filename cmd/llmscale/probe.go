@@ -15,6 +15,7 @@ import (
 	"llmscale/runner/machine"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/terminal"
 	"llmscale/runner/worker"
 )
 
@@ -66,7 +67,7 @@ func probeAction(c *cli.Context) error {
 	if err := output.Check(c.String("out"), 0, true); err != nil {
 		return usage(err) // before half a minute of measuring
 	}
-	p := newProgress(c.App.ErrWriter)
+	p := terminal.New(c.App.ErrWriter)
 	defer p.Close()
 	ctx, release := interrupts(c.Context)
 	defer release()

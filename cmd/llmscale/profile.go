@@ -21,6 +21,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
 	"llmscale/runner/record"
+	"llmscale/runner/terminal"
 	"llmscale/runner/worker"
 )
 
@@ -70,7 +71,7 @@ func profileAction(c *cli.Context) error {
 	if c.Int("repetitions") < 1 || c.Int("rows") < 0 {
 		return usagef("profile: --repetitions must be at least 1, and --rows at least 0")
 	}
-	progress := newProgress(c.App.ErrWriter)
+	progress := terminal.New(c.App.ErrWriter)
 	defer progress.Close()
 	models := &modelfile.Folder{Dir: c.String("models-dir"), Progress: progress.File}
 	plan, err := profilePlan(c, source, models)

@@ -13,6 +13,7 @@ import (
 	"llmscale/internal/output"
 	"llmscale/internal/text"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/terminal"
 )
 
 // defaultType is the weight type of a model that is written, where no flag names one.
@@ -151,7 +152,7 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 	if err := output.Check(paths[0], total, c.Bool("force")); err != nil {
 		return usage(err)
 	}
-	p := newProgress(c.App.ErrWriter)
+	p := terminal.New(c.App.ErrWriter)
 	defer p.Close()
 	ctx, release := interrupts(c.Context)
 	defer release()

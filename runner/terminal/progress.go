@@ -1,4 +1,5 @@
-package main
+// Package terminal shows people how far a run has come.
+package terminal
 
 import (
 	"fmt"
@@ -16,10 +17,10 @@ import (
 	"llmscale/runner/protocol"
 )
 
-// progress shows a run: a bar on a terminal, a line per phase elsewhere. It draws
+// Progress shows a run: a bar on a terminal, a line per phase elsewhere. It draws
 // only when told to, between timed calls: a bar that redraws itself would run
 // beside the measurement.
-type progress struct {
+type Progress struct {
 	mu       sync.Mutex
 	out      io.Writer
 	terminal *os.File                 // out, where that is a terminal; nil otherwise
@@ -31,13 +32,14 @@ type progress struct {
 	lastFile time.Time
 }
 
-var _ runner.Progress = (*progress)(nil)
+var _ runner.Progress = (*Progress)(nil)
 
-func newProgress(out io.Writer) *progress {
+// New shows runs on out.
+func New(out io.Writer) *Progress {
 	if w, ok := out.(*text.Writer); ok {
 		out = w.Unwrap() // a bar is made of control characters; what it says is made safe here
 	}
-	p := &progress{out: out}
+	p := &Progress{out: out}
 	// A dumb terminal knows no codes that clear a line: it gets lines.
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		p.terminal = f
@@ -53,7 +55,7 @@ const (
 
 // draw shows done of total beside what, a text in at most that many columns. The library makes the bar as narrow as
 // the terminal, but never the text. A bar's scale is fixed, so that another total means another bar.
-func (p *progress) draw(what func(columns int) string, done, total int64) {
+func (p *Progress) draw(what func(columns int) string, done, total int64) {
 	columns, _, err := term.GetSize(int(p.terminal.Fd()))
 	bar := columns / 10 // that much is left for it at least
 	if err != nil || columns <= 0 {
@@ -110,7 +112,7 @@ func statusLine(s runner.Status, columns int) string {
 }
 
 // Update shows what comes next.
-func (p *progress) Update(s runner.Status) {
+func (p *Progress) Update(s runner.Status) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.terminal != nil {
@@ -126,10 +128,10 @@ func (p *progress) Update(s runner.Status) {
 }
 
 // Stored does nothing: the next Update shows the count.
-func (p *progress) Stored(string, int, int, string) {}
+func (p *Progress) Stored(string, int, int, string) {}
 
 // Note prints a line that stays.
-func (p *progress) Note(line string) {
+func (p *Progress) Note(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
@@ -137,7 +139,7 @@ func (p *progress) Note(line string) {
 }
 
 // File shows that a model is being written or hashed, sizes in bytes, or without them what is waited for.
-func (p *progress) File(what string, done, total int64) {
+func (p *Progress) File(what string, done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	what = text.Safe(what)
@@ -162,7 +164,7 @@ func (p *progress) File(what string, done, total int64) {
 }
 
 // Probe shows how far a probe has come, outside a run.
-func (p *progress) Probe(s protocol.ProbeSpec, share float64) {
+func (p *Progress) Probe(s protocol.ProbeSpec, share float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	what := "probing " + s.String()
@@ -175,17 +177,17 @@ func (p *progress) Probe(s protocol.ProbeSpec, share float64) {
 }
 
 // Clear removes the bar from the screen until the next update.
-func (p *progress) Clear() {
+func (p *Progress) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
 }
 
-func (p *progress) clear() {
+func (p *Progress) clear() {
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}
 }
 
 // Close removes the bar.
-func (p *progress) Close() { p.Clear() }
+func (p *Progress) Close() { p.Clear() }
