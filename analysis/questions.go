@@ -38,10 +38,10 @@ type Answer interface {
 // ask puts all questions to the cells of a run, in the order in which the report has
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
-	slow, failed := tails.Ask(c), failures.Ask(c)
+	known, slow, failed := intervals.Ask(c), tails.Ask(c), failures.Ask(c)
 	settings, beside := policy.Ask(c), crosscheck.Ask(c)
 	return []Answer{
-		intervals.Ask(c),
+		known,
 		calls.Ask(c),
 		slow,
 		failed,
@@ -49,7 +49,7 @@ func ask(c *cells.Set) []Answer {
 		settings,
 		summary.Ask(c),
 		weights.Ask(c),
-		scaling.Ask(c),
+		scaling.Ask(c, known),
 		ceilings.Ask(c),
 		device.Ask(c),
 		wall.Ask(c),

@@ -67,6 +67,7 @@ type Options struct {
 	Bootstrap     int    `json:"bootstrap"`      // resamples; 0 means DefaultBootstrap, negative means none
 	Seed          uint64 `json:"seed"`           // 0 means DefaultSeed
 	XAxis         string `json:"x_axis"`         // name of an Axis; "" means params_total
+	AllCells      bool   `json:"all_cells"`      // false: fits leave out what is INVALID, and AMBIGUOUS where enough is VALID
 }
 
 // Axis is a choice of what stands for a model's size.

@@ -105,6 +105,16 @@ func logOf(block int, scenarios []Times) (sum float64) {
 	return sum
 }
 
+// LogBlocks are the means over scenarios of the blocks' log medians, of the blocks that
+// have all scenarios.
+func LogBlocks(scenarios ...Times) map[int]float64 {
+	out := map[int]float64{}
+	for _, b := range Blocks(scenarios...) {
+		out[b] = logOf(b, scenarios)
+	}
+	return out
+}
+
 // Contrast is the logarithm of y's times over x's, as the mean over scenarios: paired t
 // over the blocks that measured both in all scenarios, where there are two at least;
 // else what the calls of one process say of either side, three at least.

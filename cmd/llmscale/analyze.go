@@ -24,6 +24,7 @@ func analysisFlags() []cli.Flag {
 		&cli.IntFlag{Name: "bootstrap", Value: cells.DefaultBootstrap, Usage: "`N` resamples for confidence intervals; 0 for none"},
 		&cli.Uint64Flag{Name: "analysis-seed", Value: cells.DefaultSeed, Usage: "of the bootstrap, `N` from 1"},
 		&cli.BoolFlag{Name: "include-warmup", Usage: "let warm-ups into summaries and fits"},
+		&cli.BoolFlag{Name: "all-cells", Usage: "fit AMBIGUOUS and INVALID cells too"},
 		&cli.StringFlag{Name: "x-axis", Value: axisNames()[0], Usage: "`AXIS` that stands for size: " + strings.Join(axisNames(), ", ")},
 	}
 }
@@ -39,7 +40,7 @@ func axisNames() (names []string) {
 // before it measures.
 func analysisOptions(c *cli.Context) (cells.Options, error) {
 	opt := cells.Options{
-		IncludeWarmup: c.Bool("include-warmup"), Bootstrap: c.Int("bootstrap"), Seed: c.Uint64("analysis-seed"), XAxis: c.String("x-axis"),
+		IncludeWarmup: c.Bool("include-warmup"), Bootstrap: c.Int("bootstrap"), Seed: c.Uint64("analysis-seed"), XAxis: c.String("x-axis"), AllCells: c.Bool("all-cells"),
 	}
 	switch {
 	case opt.Bootstrap < 0:

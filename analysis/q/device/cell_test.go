@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 	"llmscale/cuda/telemetry"
@@ -212,7 +213,7 @@ func TestDeviceFits(t *testing.T) {
 	if f.Mode != record.ModeDecode || !f.Device.OK || math.Abs(*f.Device.Slope-2) > 1e-9 || !(*f.Host.Slope < 1.5) {
 		t.Errorf("%+v", f)
 	}
-	fits := scaling.Ask(r.set).Fits
+	fits := scaling.Ask(r.set, intervals.Ask(r.set)).Fits
 	i := slices.IndexFunc(fits, func(f scaling.Fit) bool { return f.Mode == record.ModeDecode && f.Scenario == cells.AllScenarios })
 	if whole := fits[i]; math.Abs(*whole.Slope-*f.Host.Slope) > 1e-9 {
 		t.Errorf("the run's fit has %v, the one by the host's clock %v", *whole.Slope, *f.Host.Slope)

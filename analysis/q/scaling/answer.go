@@ -5,6 +5,7 @@ package scaling
 import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/intervals"
 )
 
 // Answer has each fit of a run.
@@ -25,12 +26,13 @@ type Answer struct {
 // asker puts the answer together.
 type asker struct {
 	*cells.Set
-	out *Answer
+	known *intervals.Answer
+	out   *Answer
 }
 
-// Ask asks the cells of a run.
-func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{set: c, axis: axis(c.Axis.Label)}}
+// Ask asks the cells of a run, of which known says what may be used.
+func Ask(c *cells.Set, known *intervals.Answer) *Answer {
+	a := &asker{c, known, &Answer{set: c, axis: axis(c.Axis.Label)}}
 	a.fits()
 	return a.out
 }

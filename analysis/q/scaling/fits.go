@@ -1,12 +1,15 @@
 package scaling
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // fits runs every fit over every series, mode and scenario.
@@ -52,12 +55,23 @@ func (a *asker) raise(fits []Fit) {
 	}
 }
 
-// points are the latencies of a series by size: cell medians, or for
-// AllScenarios the geometric means. leftOut names models without a place on the
-// axis, unequal those measured in other scenarios than most, whose mean would
-// compare different work.
-func (a *asker) points(s cells.Series, mode, scenario string) (points []Point, models []*cells.Model, leftOut, unequal []string) {
+// inFit are the models of a fit, and why others are not in it.
+type inFit struct {
+	points  []Point
+	models  []*cells.Model
+	noSize  []string // without a place on the axis
+	unequal []string // measured in other scenarios than most, so that their mean is of other work
+	invalid []string // INVALID, or AMBIGUOUS where enough are VALID
+	doubted []string // AMBIGUOUS and in the fit
+}
+
+// points are the latencies of a series by size: of the cells, or for AllScenarios
+// their geometric means. Those that are VALID, and those that are AMBIGUOUS as well where
+// fewer than three sizes, or fewer than half of the models, would be left.
+func (a *asker) points(s cells.Series, mode, scenario string) (in inFit) {
 	whole := a.WholeSet(s, mode)
+	var doubtful inFit
+	var sizes []float64
 	for _, m := range a.ModelsOf(s.Backend) {
 		ms, of := math.NaN(), []string{scenario}
 		if scenario == cells.AllScenarios {
@@ -67,39 +81,67 @@ func (a *asker) points(s cells.Series, mode, scenario string) (points []Point, m
 			case slices.Equal(g.Scenarios, whole):
 				ms = g.GeomeanMS
 			default:
-				unequal = append(unequal, m.Name)
+				in.unequal = append(in.unequal, m.Name)
 			}
-		} else if g := a.Group(s.Key(m.Name, scenario, mode)); g != nil {
-			ms = stats.Median(cells.Latencies(g.Rows))
+		} else if c := a.Cell(s, m.Name, scenario, mode); c != nil {
+			ms = c.MedianMS
 		}
 		if math.IsNaN(ms) {
 			continue
 		}
 		x, ok := a.X(m)
 		if !ok {
-			leftOut = append(leftOut, m.Name)
+			in.noSize = append(in.noSize, m.Name)
 			continue
 		}
-		points, models = append(points, Point{Model: m.Name, X: x, Y: ms, scatter: a.callScatter(s, m.Name, mode, of)}), append(models, m)
-	}
-	return points, models, leftOut, unequal
-}
-
-// callScatter is what the calls of a model say about the scatter of its medians'
-// mean over the scenarios.
-func (a *asker) callScatter(s cells.Series, model, mode string, scenarios []string) stats.Scatter {
-	var calls [][]float64
-	for _, sc := range scenarios {
-		if g := a.Group(s.Key(model, sc, mode)); g != nil {
-			calls = append(calls, cells.Latencies(g.Rows))
+		p := Point{Model: m.Name, X: x, Y: ms}
+		p.scatter, p.blocks = a.scatter(s, m.Name, mode, of)
+		known := a.known.Cell(s.Key(m.Name, scenario, mode))
+		switch {
+		case known == nil || known.Verdict == record.VerdictValid || a.Opt.AllCells:
+			in.points, in.models, sizes = append(in.points, p), append(in.models, m), append(sizes, x)
+		case known.Verdict == record.VerdictInvalid:
+			in.invalid = append(in.invalid, doubtText(known))
+		default:
+			doubtful.points, doubtful.models = append(doubtful.points, p), append(doubtful.models, m)
+			doubtful.doubted = append(doubtful.doubted, doubtText(known))
 		}
 	}
-	return stats.MedianScatter(calls...)
+	if stats.Distinct(sizes) >= stats.MinPoints && len(in.points) >= len(doubtful.points) {
+		in.invalid = append(in.invalid, doubtful.doubted...)
+		return in
+	}
+	in.points, in.models, in.doubted = append(in.points, doubtful.points...), append(in.models, doubtful.models...), doubtful.doubted
+	return in
+}
+
+func doubtText(c *intervals.Cell) string {
+	return fmt.Sprintf("%s (%s: %s)", c.Model, c.Verdict, strings.Join(c.Reasons, ", "))
+}
+
+// scatter is what is known of the scatter of a model's mean over the scenarios: by the
+// blocks that have all of them, of which it has the log10 too; else by the calls.
+func (a *asker) scatter(s cells.Series, model, mode string, scenarios []string) (stats.Scatter, map[int]float64) {
+	var times []cells.Times
+	for _, sc := range scenarios {
+		if g := a.Group(s.Key(model, sc, mode)); g != nil {
+			times = append(times, g.Times())
+		}
+	}
+	if e, basis := cells.Level(times...); basis == cells.BasisProcesses {
+		blocks := map[int]float64{}
+		for b, v := range cells.LogBlocks(times...) {
+			blocks[b] = v / math.Ln10
+		}
+		return stats.Scatter{Var: e.Variance, DF: e.DF}, blocks
+	}
+	return stats.MedianScatter(stats.Map(times, func(t cells.Times) []float64 { return t.All })...), nil
 }
 
 func (a *asker) fitSeries(s cells.Series, mode, scenario string) {
-	points, models, leftOut, unequal := a.points(s, mode, scenario)
-	if len(points)+len(leftOut)+len(unequal) == 0 {
+	in := a.points(s, mode, scenario)
+	points, models := in.points, in.models
+	if len(points)+len(in.noSize)+len(in.unequal)+len(in.invalid) == 0 {
 		return
 	}
 	kind := ""
@@ -113,7 +155,15 @@ func (a *asker) fitSeries(s cells.Series, mode, scenario string) {
 	of := Subject{s, kind, mode, scenario}
 	f := Fit{Subject: of, Aggregation: agg, Axis: a.Axis.Name}
 	FitLogLog(&f, points, a.Opt)
-	f.Doubt(a.Set, models, leftOut, unequal)
+	f.Doubt(a.Set, models, in.noSize, in.unequal)
+	if len(in.invalid) > 0 {
+		f.warn("cells_left_out", "left out of the fit: "+strings.Join(in.invalid, ", "),
+			"see cell_intervals.csv for what to do about each reason; --all-cells fits them too")
+	}
+	if len(in.doubted) > 0 {
+		f.warn("ambiguous_cells", "too few cells are VALID: in the fit are "+strings.Join(in.doubted, ", "),
+			"quote no figure of this fit without its doubts; see cell_intervals.csv for what to do about each reason")
+	}
 	a.out.Fits = append(a.out.Fits, f)
 
 	for _, form := range []string{FormLinear, FormPower} {

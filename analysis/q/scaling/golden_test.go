@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 )
@@ -213,7 +214,7 @@ func tr121Fits(t testing.TB, opt cells.Options) *Answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Ask(set)
+	return Ask(set, intervals.Ask(set))
 }
 
 func fitAlong(t testing.TB, a *Answer, backend, mode, scenario string) *Fit {

@@ -94,12 +94,15 @@ func (f *Fit) law() {
 	}
 }
 
-// scatter is that of each point by its calls, and by the process that made them.
+// scatter is that of each point by its processes; of one process by its calls, and by
+// what processes are taken to differ by.
 func (f *Fit) scatter() []stats.Scatter {
 	out := make([]stats.Scatter, len(f.Points))
 	for i, p := range f.Points {
 		out[i] = p.scatter
-		out[i].Floor = stats.ProcessSD * stats.ProcessSD
+		if p.blocks == nil {
+			out[i].Floor = stats.ProcessSD * stats.ProcessSD
+		}
 	}
 	return out
 }

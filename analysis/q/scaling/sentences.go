@@ -68,6 +68,10 @@ func (a *Answer) slopeSentence(s SlopeAnswer) string {
 	mode, x, axis := prose.Mode(s.Mode), prose.Of(s.Backend, s.BatchSize).String(), a.axis.Short()
 	models := doc.Count(s.NModels, "model", "models")
 	evidence := fmt.Sprintf("95 %% t-interval %s, R² %s, n = %s", doc.Interval(s.CI, 3), doc.Fixed(s.R2, 3), models)
+	if s.BlocksCI != nil {
+		evidence = fmt.Sprintf("95 %% interval %s by %s of these models, %s over the sizes, R² %s, n = %s",
+			doc.Interval(s.BlocksCI, 3), doc.Count(s.Blocks, "block", "blocks"), doc.Interval(s.CI, 3), doc.Fixed(s.R2, 3), models)
+	}
 	var out string
 	switch s.Verdict {
 	case LawBent:

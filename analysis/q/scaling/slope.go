@@ -15,7 +15,9 @@ type SlopeAnswer struct {
 	Mode            string          `json:"mode"`
 	NModels         int             `json:"n_models"`
 	Slope           *float64        `json:"slope"`
-	CI              *stats.Interval `json:"ci"` // the t-interval
+	CI              *stats.Interval `json:"ci"`        // the t-interval, over the sizes
+	Blocks          int             `json:"blocks"`    // that measured all models; 0: one process each
+	BlocksCI        *stats.Interval `json:"blocks_ci"` // of these models' slope, t over the blocks
 	R2              *float64        `json:"r2"`
 	Doubling        *float64        `json:"doubling_factor"` // 2^slope: latency when the size doubles
 	Verdict         string          `json:"verdict"`         // grows, shrinks, flat, bent, one_point, not_identified or unknown
@@ -31,7 +33,7 @@ type SlopeAnswer struct {
 // slopeAnswer judges a fit over all scenarios.
 func slopeAnswer(f *Fit) SlopeAnswer {
 	s := SlopeAnswer{Series: f.Series, Mode: f.Mode, NModels: f.NModels,
-		Slope: f.Slope, CI: f.SlopeT, R2: f.R2, Verdict: "unknown", Why: f.Reason}
+		Slope: f.Slope, CI: f.SlopeT, Blocks: f.Blocks, BlocksCI: f.SlopeBlocks, R2: f.R2, Verdict: "unknown", Why: f.Reason}
 	for _, w := range f.Warnings {
 		if !slices.Contains(s.WarningCodes, w.Code) {
 			s.WarningCodes = append(s.WarningCodes, w.Code)

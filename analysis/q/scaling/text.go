@@ -101,7 +101,7 @@ func (a *Answer) fixedCosts() doc.Section {
 
 // FitsShown is a table for readers. It leaves the scenario out where it is the same everywhere.
 func FitsShown(fits []Fit) doc.Table {
-	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "exponent b", "<one power law", "standard error", "95 % t-interval", "R²", "95 % bootstrap", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
+	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "exponent b", "<one power law", "standard error", "95 % t-interval", "R²", "95 % over blocks", "95 % HC3", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
 	several := false
 	for _, f := range fits {
 		several = several || f.Scenario != fits[0].Scenario
@@ -134,7 +134,7 @@ func FitsShown(fits []Fit) doc.Table {
 		if f.TheilSen != nil {
 			robust += " (" + doc.Interval(f.TheilSen, 3) + ")"
 		}
-		t.Rows = append(t.Rows, append(row, doc.Fixed(f.Slope, 3), lawShort(f), doc.Fixed(f.SlopeSE, 3), doc.Interval(f.SlopeT, 3), doc.Fixed(f.R2, 3), doc.Interval(f.SlopeBoot, 3),
+		t.Rows = append(t.Rows, append(row, doc.Fixed(f.Slope, 3), lawShort(f), doc.Fixed(f.SlopeSE, 3), doc.Interval(f.SlopeT, 3), doc.Fixed(f.R2, 3), doc.Interval(f.SlopeBlocks, 3), doc.Interval(f.SlopeHC3, 3),
 			robust, doc.Fixed(f.SpearmanRho, 2), doc.PValue(p), span, most))
 	}
 	if !several {
