@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/gguf/inspect"
 	"llmscale/gguf/synth"
 	"llmscale/internal/text"
 )
@@ -91,7 +92,7 @@ func TestHostileFiles(t *testing.T) {
 	}
 
 	code, stdout, stderr := llmscale("inspect", "--json", "--tensors", tensor)
-	var in inspection
+	var in inspect.Model
 	if err := json.Unmarshal([]byte(stdout), &in); code != exitDone || err != nil {
 		t.Fatalf("exit code %d, %v: %s", code, err, stderr)
 	}

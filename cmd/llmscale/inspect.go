@@ -3,15 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"llmscale/gguf"
+	"llmscale/gguf/inspect"
 	"llmscale/gguf/ledger"
-	"llmscale/gguf/ollamastore"
-	"llmscale/gguf/synth"
 )
 
 func inspectCommand() *cli.Command {
@@ -35,37 +33,11 @@ func inspectCommand() *cli.Command {
 			&cli.StringFlag{Name: "llama", Usage: "memory: by the rules of llama.cpp's `newest or ollama`, the older one that Ollama serves", DefaultText: "of the one in this program"},
 			&cli.BoolFlag{Name: "tensors", Usage: "list the tensors too; of several models with --json alone"},
 		},
-		Action: inspect,
+		Action: inspectAction,
 	}
 }
 
-// inspection is what inspect says of a model, and its JSON.
-type inspection struct {
-	File          string             `json:"file"`  // the first, where the model lies in several
-	Parts         []inspectedPart    `json:"parts"` // all files, in order
-	Version       uint32             `json:"gguf_version"`
-	Ollama        *ollamastore.Model `json:"ollama,omitempty"`
-	Random        string             `json:"random_weights,omitempty"` // of what, where the file says that its weights are random
-	Refusal       string             `json:"refusal,omitempty"`        // why it cannot be measured
-	Description   ledger.Description `json:"description"`
-	BitsPerWeight float64            `json:"bits_per_weight"` // of the file's bytes, over all parameters
-	Label         *ledger.Label      `json:"label"`           // null: nothing calls the file by a quantization
-	Components    []ledger.Component `json:"components"`
-	KVPerToken    int64              `json:"kv_bytes_per_token"`
-	Memory        ledger.Memory      `json:"memory"`
-	Tensors       []gguf.Tensor      `json:"tensors,omitempty"`
-
-	kvType string
-}
-
-// inspectedPart is one file of a model.
-type inspectedPart struct {
-	File    string `json:"file"`
-	Bytes   int64  `json:"file_bytes"`
-	Tensors int    `json:"n_tensor"`
-}
-
-func inspect(c *cli.Context) error {
+func inspectAction(c *cli.Context) error {
 	args := c.Args().Slice()
 	switch {
 	case len(args) == 0:
@@ -77,11 +49,11 @@ func inspect(c *cli.Context) error {
 	if err != nil {
 		return usage(err)
 	}
-	var all []*inspection
+	var all []*inspect.Model
 	var errs []error
 	seen := map[string]bool{}
 	for _, arg := range args {
-		in, err := inspectOne(arg, opt, c.Bool("tensors"))
+		in, err := inspect.Open(arg, opt, c.Bool("tensors"))
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -100,61 +72,14 @@ func inspect(c *cli.Context) error {
 	case c.Bool("json"):
 		err = printJSON(c.App.Writer, all)
 	case len(all) == 1:
-		err = all[0].print(w)
+		err = all[0].Print(w)
 	default:
-		err = printInspections(w, all)
+		err = inspect.PrintAll(w, all)
 	}
 	if err != nil {
 		return err
 	}
 	return usage(errors.Join(errs...))
-}
-
-func inspectOne(arg string, opt ledger.MemoryOptions, tensors bool) (*inspection, error) {
-	in := &inspection{kvType: opt.TypeK}
-	path := arg
-	if name, ok := strings.CutPrefix(arg, "ollama:"); ok {
-		store, err := ollamastore.Default()
-		if err != nil {
-			return nil, err
-		}
-		m, err := store.Resolve(name)
-		if err != nil {
-			return nil, err
-		}
-		path, in.Ollama = m.Path, &m
-	}
-	f, err := gguf.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	in.File, in.Version, in.Random = f.Path, f.Version, synth.Origin(f)
-	for _, p := range f.Parts() {
-		in.Parts = append(in.Parts, inspectedPart{File: p.Path, Bytes: p.Size})
-	}
-	for i := range f.Tensors {
-		in.Parts[f.Tensors[i].Part].Tensors++
-	}
-	if in.Label, err = ledger.LabelOf(f); err != nil {
-		return nil, err
-	}
-	d, err := ledger.Describe(f)
-	if err != nil {
-		return nil, err
-	}
-	in.Description, in.Components, in.Refusal = d, d.Components(), d.DecodeRefusal()
-	in.BitsPerWeight = d.BitsPerWeight()
-	if in.Memory, err = d.Memory(opt); err != nil {
-		return nil, fmt.Errorf("%s: %w", in.File, err)
-	}
-	if in.KVPerToken, err = d.KVBytesPerToken(opt.TypeK, opt.TypeV, opt.Rules); err != nil {
-		return nil, fmt.Errorf("%s: %w", in.File, err)
-	}
-	if tensors {
-		in.Tensors = f.Tensors
-	}
-	return in, nil
 }
 
 func memoryOptions(c *cli.Context) (ledger.MemoryOptions, error) {

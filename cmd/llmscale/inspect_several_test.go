@@ -11,6 +11,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/inspect"
 	"llmscale/gguf/synth"
 )
 
@@ -55,7 +56,7 @@ func TestInspectParts(t *testing.T) {
 		t.Errorf("in parts\n%s\nwhole\n%s", want, whole)
 	}
 	code, stdout, stderr := llmscale("inspect", "--json", "--tensors", parts[1])
-	var out inspection
+	var out inspect.Model
 	if err := json.Unmarshal([]byte(stdout), &out); code != exitDone || err != nil {
 		t.Fatalf("exit code %d, %v: %s", code, err, stderr)
 	}
@@ -107,7 +108,7 @@ func TestInspectSeveral(t *testing.T) {
 	}
 
 	// As JSON: an array if more than one was asked for, even if they turn out to be one.
-	decode := func(args ...string) (out []inspection) {
+	decode := func(args ...string) (out []inspect.Model) {
 		t.Helper()
 		_, stdout, stderr := llmscale(append([]string{"inspect", "--json"}, args...)...)
 		if err := json.Unmarshal([]byte(stdout), &out); err != nil {
@@ -135,7 +136,7 @@ func TestInspectSeveral(t *testing.T) {
 		t.Errorf("exit code %d, %q\n%s", code, stderr, stdout)
 	}
 	code, stdout, _ = llmscale("inspect", "--json", missing, small)
-	var one []inspection
+	var one []inspect.Model
 	if err := json.Unmarshal([]byte(stdout), &one); code != exitUsage || err != nil || len(one) != 1 {
 		t.Errorf("exit code %d, %v: %s", code, err, stdout)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"llmscale/gguf"
 	"llmscale/gguf/gguftest"
+	"llmscale/gguf/inspect"
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 )
@@ -70,7 +71,7 @@ func TestInspectOllama(t *testing.T) {
 		}
 	}
 	code, stdout, stderr = llmscale("inspect", "--json", "--context", "300", "ollama:small:f16")
-	var out inspection
+	var out inspect.Model
 	if err := json.Unmarshal([]byte(stdout), &out); code != exitDone || err != nil {
 		t.Fatalf("exit code %d, %v: %s", code, err, stderr)
 	}
@@ -104,7 +105,7 @@ func TestInspectMemory(t *testing.T) {
 	memory := func(flags ...string) ledger.Memory {
 		t.Helper()
 		code, stdout, stderr := llmscale(append(append([]string{"inspect", "--json", "--context", "4096"}, flags...), path)...)
-		var out inspection
+		var out inspect.Model
 		if err := json.Unmarshal([]byte(stdout), &out); code != exitDone || err != nil {
 			t.Fatalf("%v: exit code %d, %v: %s", flags, code, err, stderr)
 		}

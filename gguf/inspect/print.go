@@ -1,4 +1,4 @@
-package main
+package inspect
 
 import (
 	"fmt"
@@ -21,7 +21,8 @@ func line(w *tabwriter.Writer, cells ...string) {
 
 func bytesText(n int64) string { return fmt.Sprintf("%d bytes", n) }
 
-func (in *inspection) print(w *tabwriter.Writer) error {
+// Print writes a model as tables.
+func (in *Model) Print(w *tabwriter.Writer) error {
 	d := &in.Description
 	row := func(name, format string, args ...any) { line(w, name, fmt.Sprintf(format, args...)) }
 	if m := in.Ollama; m != nil {
@@ -86,13 +87,13 @@ func (in *inspection) print(w *tabwriter.Writer) error {
 }
 
 // notes are the description's, but for one that only says the refusal again.
-func (in *inspection) notes() []string {
+func (in *Model) notes() []string {
 	return slices.DeleteFunc(slices.Clone(in.Description.Notes), func(n string) bool { return in.Refusal != "" && strings.Contains(n, in.Refusal) })
 }
 
 func bits(perWeight float64) string { return fmt.Sprintf("%.2f", perWeight) }
 
-func (in *inspection) printLabel(row func(name, format string, args ...any)) {
+func (in *Model) printLabel(row func(name, format string, args ...any)) {
 	l := in.Label
 	if l == nil {
 		row("label", "none: neither general.file_type nor a name says a quantization")
@@ -105,7 +106,7 @@ func (in *inspection) printLabel(row func(name, format string, args ...any)) {
 	}
 }
 
-func (in *inspection) otherLabels() (notes []string) {
+func (in *Model) otherLabels() (notes []string) {
 	if l := in.Label; l != nil {
 		for _, o := range l.Others {
 			notes = append(notes, fmt.Sprintf("by the %s it is %s, by %s %s", o.Source, o.Name, l.Source, l.Name))
@@ -126,7 +127,7 @@ func percent(share float64) string {
 	}
 }
 
-func (in *inspection) printComponents(w *tabwriter.Writer) error {
+func (in *Model) printComponents(w *tabwriter.Writer) error {
 	fmt.Fprintln(w, "\ncomponent\tparameters\tactive\tbytes\tread per token")
 	for _, p := range in.Components {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", p.Name, p.Params, p.ParamsActive, p.Bytes, p.BytesRead)
@@ -134,7 +135,7 @@ func (in *inspection) printComponents(w *tabwriter.Writer) error {
 	return w.Flush()
 }
 
-func (in *inspection) printMemory(w *tabwriter.Writer) error {
+func (in *Model) printMemory(w *tabwriter.Writer) error {
 	m := &in.Memory
 	fmt.Fprintf(w, "\nmemory for %d tokens, %d computed at once\n", m.Context, m.UBatch)
 	part := func(name string, bytes int64, what string) { line(w, name, bytesText(bytes), text.Size(bytes), what) }
@@ -159,7 +160,7 @@ func (in *inspection) printMemory(w *tabwriter.Writer) error {
 	return w.Flush()
 }
 
-func (in *inspection) printTensors(w *tabwriter.Writer) error {
+func (in *Model) printTensors(w *tabwriter.Writer) error {
 	if len(in.Tensors) > 0 {
 		fmt.Fprintln(w)
 	}
@@ -173,8 +174,8 @@ func (in *inspection) printTensors(w *tabwriter.Writer) error {
 	return w.Flush()
 }
 
-// printInspections compares models, a line each.
-func printInspections(w *tabwriter.Writer, all []*inspection) error {
+// PrintAll compares models, a line each.
+func PrintAll(w *tabwriter.Writer, all []*Model) error {
 	line(w, "file", "architecture", "parameters", "active", "weights", "bits/weight", "label", "of its layers", "of all weights", "read/token", "KV/token", "context", "memory")
 	for _, in := range all {
 		d := &in.Description
