@@ -15,6 +15,7 @@ import (
 	"strconv"
 
 	"llmscale/analysis/runs"
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -25,6 +26,7 @@ const (
 	metricsFile  = "metrics.csv"
 	loadsFile    = "hf_load_ms.csv"
 	paramsFile   = "resolved_model_params.csv"
+	lockFile     = "run.lock" // of a run that goes on, or was killed: it holds nothing
 )
 
 // manifest holds the manifest and the config against the records and each other.
@@ -49,7 +51,7 @@ func (f *folder) manifest() error {
 		f.wrong(manifestFile, "$.schema_version", "found %d; this llmscale knows %d", *v, record.SchemaVersion)
 	}
 	want := m.Text("config_sha256")
-	switch text, err := os.ReadFile(filepath.Join(f.dir, configFile)); {
+	switch config, err := os.ReadFile(filepath.Join(f.dir, configFile)); {
 	case errors.Is(err, fs.ErrNotExist):
 		f.absent = append(f.absent, configFile)
 	case err != nil:
@@ -59,7 +61,7 @@ func (f *folder) manifest() error {
 		f.done[configFile] = true
 	default:
 		f.recomputed(configFile)
-		if sum := fmt.Sprintf("%x", sha256.Sum256(text)); sum != want {
+		if sum := fmt.Sprintf("%x", sha256.Sum256(config)); sum != want {
 			f.wrong(configFile, "", "its SHA-256 is %s, %s has %s", sum, manifestFile, want)
 		}
 	}
@@ -118,7 +120,7 @@ func (f *folder) models() error {
 		}
 	}
 	if gone > 0 {
-		f.skip(fmt.Sprintf("the files of %d models", gone), "not where the manifest says")
+		f.skip("the files of "+text.Counted(gone, "model", "models"), "not where the manifest says")
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func Seal(run *runs.Run, opt cells.Options, program string) error {
 			return err
 		}
 		for _, e := range entries {
-			if e.Type().IsRegular() && e.Name() != "run.lock" && !strings.HasPrefix(e.Name(), ".") {
+			if e.Type().IsRegular() && e.Name() != lockFile && !strings.HasPrefix(e.Name(), ".") {
 				if err := add(filepath.Join(dir, e.Name())); err != nil {
 					return err
 				}

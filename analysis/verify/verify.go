@@ -103,6 +103,8 @@ func rank(file string) int {
 	case strings.HasSuffix(file, sums.FileName):
 		return 0
 	case strings.Contains(file, "analysis"+string(filepath.Separator)) || strings.HasPrefix(filepath.Base(file), "report."):
+		return 3
+	case file == metricsFile || file == loadsFile || file == paramsFile:
 		return 2
 	}
 	return 1
@@ -248,7 +250,7 @@ func (f *folder) rest() error {
 		switch name := e.Name(); {
 		case e.IsDir() && name != "analysis" && filepath.Join(f.dir, name) != f.out:
 			f.skip(name+string(filepath.Separator), "a folder that verify does not read")
-		case !e.IsDir() && !seen(name):
+		case !e.IsDir() && name != lockFile && !seen(name):
 			f.skip(name, "not computed from the records, and no list has its sum")
 		}
 	}
