@@ -30,6 +30,14 @@ const (
 	BasisOne       = "one process" // the calls of one process: another process may differ by more
 )
 
+// Basis is what intervals of the run come from, as far as its cells allow.
+func (set *Set) Basis() string {
+	if slices.ContainsFunc(set.Cells, func(c Cell) bool { return c.Replicates > 1 }) {
+		return BasisProcesses
+	}
+	return BasisOne
+}
+
 // Times are the times of a cell's calls, whole or by token.
 type Times struct {
 	All     []float64
@@ -144,6 +152,15 @@ func Ratio(x, y []Times) (ratio float64, ci *stats.Interval, basis string) {
 func Interval(e stats.Estimate) *stats.Interval {
 	half := e.Half(1 - stats.Confidence)
 	return stats.NewInterval(math.Exp(e.Value-half), math.Exp(e.Value+half))
+}
+
+// MSPerToken is the record's time for one token of each sequence.
+func MSPerToken(r *runs.Row) *float64 {
+	n := AnswerTokens(r)
+	if r.LatencyMS == nil || n == 0 {
+		return nil
+	}
+	return new(*r.LatencyMS / float64(n))
 }
 
 // latency is a record's, if it is a time.

@@ -74,24 +74,6 @@ func OrderedLog(xs []float64) Estimate {
 	return Estimate{mid, d * d, math.Inf(1)}
 }
 
-// RatioOfMedians is the ratio of median(y[i]) to median(x[i]), as the geometric
-// mean over the strata i, and the factor by which its interval of error p reaches
-// to either side (Price and Bonett 2002; Bonett and Price 2002 for several strata).
-// x and y are independent samples of positive values.
-func RatioOfMedians(x, y [][]float64, p float64) (ratio, reach float64) {
-	ratio = 1
-	var logs []Estimate
-	for i := range x {
-		ratio *= Median(y[i]) / Median(x[i])
-		logs = append(logs, OrderedLog(y[i]).Minus(OrderedLog(x[i])))
-	}
-	k := float64(len(x))
-	if k > 1 {
-		ratio = math.Pow(ratio, 1/k)
-	}
-	return ratio, math.Exp(Sum(logs...).Times(1 / k).Half(p))
-}
-
 // Interval is a confidence interval; nil where there is none.
 type Interval struct {
 	Low  float64 `json:"low"`

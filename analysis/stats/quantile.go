@@ -144,19 +144,6 @@ func NewInterval(low, high float64) *Interval {
 // ratio. At 3 it holds the truth in 94 % (docs/statistics.md).
 const MinRatioCalls = 3
 
-// MedianRatio is the ratio of median(y[i]) to median(x[i]), as the geometric mean
-// over the scenarios i, with its 95 % interval; none where a sample has fewer than
-// MinRatioCalls. The calls of a sample are of one process, and so is the interval.
-func MedianRatio(x, y [][]float64) (ratio float64, ci *Interval) {
-	ratio, reach := RatioOfMedians(x, y, 1-Confidence)
-	for i := range x {
-		if min(len(x[i]), len(y[i])) < MinRatioCalls {
-			return ratio, nil
-		}
-	}
-	return ratio, NewInterval(ratio/reach, ratio*reach)
-}
-
 // String is the value, with all digits; "too few" where there were too few samples.
 func (p Percentile) String() string {
 	switch {

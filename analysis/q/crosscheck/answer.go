@@ -111,10 +111,10 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("ollama_crosscheck.csv", "Each phase as Ollama's HTTP API, the native backend and llama-bench measured it, for the same file (SHA-256) on the same device. Only calls that count.", a.Comparisons,
 			pair+`model params_millions_effective weight_type device native_n_threads ollama_n_threads scenario phase
 			prompt_tokens ollama_prompt_tokens gen_tokens native_n native_median_ms
-			ollama_n ollama_median_ms ollama_over_native ollama_over_native_ci_within_process_low ollama_over_native_ci_within_process_high ollama_reason
+			ollama_n ollama_median_ms ollama_over_native ollama_over_native_ci_low ollama_over_native_ci_high ollama_reason
 			native_with_sampling_median_ms
-			client_n client_median_ms client_over_native client_over_native_ci_within_process_low client_over_native_ci_within_process_high client_reason
-			llama_bench_n llama_bench_median_ms llama_bench_over_native llama_bench_over_native_ci_within_process_low llama_bench_over_native_ci_within_process_high
+			client_n client_median_ms client_over_native client_over_native_ci_low client_over_native_ci_high client_reason
+			llama_bench_n llama_bench_median_ms llama_bench_over_native llama_bench_over_native_ci_low llama_bench_over_native_ci_high
 			llama_bench_reason llama_bench_depth llama_bench_commit llama_bench_differs
 			ollama_projected_share native_invalid ollama_invalid ollama_weights_equal ollama_settings_differ records_differ`,
 			slices.Concat(
@@ -144,7 +144,7 @@ func besides(stem, what, against string, of func(*Comparison) *Beside) []finding
 		return finding.Compute(stem+name, unit, doc, func(c Comparison) any { return value(of(&c)) })
 	}
 	end := func(name string, value func(*stats.Interval) float64) finding.Computed[Comparison] {
-		return column("_over_native_ci_within_process_"+name, "", "95 % interval of the ratio, from the calls of one process on either side, "+map[string]string{"low": "lower end", "high": "upper end"}[name], func(b *Beside) any {
+		return column("_over_native_ci_"+name, "", "95 % interval of the ratio (by calls alone where the run has one process of each), "+map[string]string{"low": "lower end", "high": "upper end"}[name], func(b *Beside) any {
 			if b.RatioCI == nil {
 				return nil
 			}

@@ -53,10 +53,11 @@ type Comparison struct {
 type Beside struct {
 	N        int             `json:"n"`
 	MS       *float64        `json:"median_ms"`
-	NativeMS *float64        `json:"native_median_ms"`        // what it is compared with
-	Ratio    *float64        `json:"ratio"`                   // of the medians, to the native one
-	RatioCI  *stats.Interval `json:"ratio_ci_within_process"` // 95 %, from the calls of both, each of one process
-	Reason   string          `json:"reason"`                  // why there is no ratio, or no interval
+	NativeMS *float64        `json:"native_median_ms"` // what it is compared with
+	Ratio    *float64        `json:"ratio"`            // of the medians, to the native one
+	RatioCI  *stats.Interval `json:"ratio_ci"`         // 95 %
+	Basis    string          `json:"basis"`            // of it: processes, or the calls of one process on either side
+	Reason   string          `json:"reason"`           // why there is no ratio, or no interval
 }
 
 // BenchFact says which of llama-bench's lines were compared.
@@ -115,11 +116,11 @@ func (a *asker) comparison(p *served, scenario, phase string) Comparison {
 		compute, client, counters, wall = decodeNoSamplingMS, kvDecodeMS, decodeEquivMS, arrivalMS
 		c.Projected = projectedShare(ollama)
 	}
-	ns := cells.Values(native, compute)
-	c.NativeN, c.NativeMS = len(ns), stats.MedianOf(ns)
+	ns := cells.TimesOf(native, compute)
+	c.NativeN, c.NativeMS = len(ns.All), stats.Finite(ns.Typical())
 	unequal := c.unequal(ollama)
-	c.Counters = beside(ns, cells.Values(ollama, counters), unequal)
-	c.Client = beside(cells.Values(native, client), cells.Values(ollama, wall), unequal)
+	c.Counters = beside(ns, cells.TimesOf(ollama, counters), unequal)
+	c.Client = beside(cells.TimesOf(native, client), cells.TimesOf(ollama, wall), unequal)
 	if len(native) > 0 {
 		c.bench(a.Run.LlamaBench, native[0], ns)
 	}
@@ -207,19 +208,19 @@ func projectedShare(rows []*runs.Row) *float64 {
 }
 
 // beside compares times with native ones. unequal is why they cannot be.
-func beside(native, other []float64, unequal string) Beside {
-	b := Beside{N: len(other), MS: stats.MedianOf(other), NativeMS: stats.MedianOf(native)}
+func beside(native, other cells.Times, unequal string) Beside {
+	b := Beside{N: len(other.All), MS: stats.Finite(other.Typical()), NativeMS: stats.Finite(native.Typical())}
 	switch {
-	case len(other) == 0:
+	case len(other.All) == 0:
 		b.Reason = "no call counts that has this time"
-	case len(native) == 0:
+	case len(native.All) == 0:
 		b.Reason = "no native call counts that has this time"
 	case unequal != "":
 		b.Reason = unequal
 	default:
-		ratio, ci := stats.MedianRatio([][]float64{native}, [][]float64{other})
-		b.Ratio, b.RatioCI = stats.Finite(ratio), ci
-		if n := min(len(native), len(other)); n < stats.MinRatioCalls {
+		ratio, ci, basis := cells.Ratio([]cells.Times{native}, []cells.Times{other})
+		b.Ratio, b.RatioCI, b.Basis = stats.Finite(ratio), ci, basis
+		if n := min(len(native.All), len(other.All)); basis == "" {
 			b.Reason = fmt.Sprintf("%s on one side; an interval takes %d", words.Counted(n, "call", "calls"), stats.MinRatioCalls)
 		}
 	}
@@ -228,7 +229,7 @@ func beside(native, other []float64, unequal string) Beside {
 
 // bench adds what llama-bench measured of the same file: of several tests those
 // with the fewest settings that differ, all of their repetitions together.
-func (c *Comparison) bench(lines []runs.LlamaBench, native *runs.Row, nativeMS []float64) {
+func (c *Comparison) bench(lines []runs.LlamaBench, native *runs.Row, nativeMS cells.Times) {
 	prompt, gen := 0, 0
 	if native.PromptTokensRaw != nil {
 		prompt = *native.PromptTokensRaw
@@ -274,5 +275,5 @@ func (c *Comparison) bench(lines []runs.LlamaBench, native *runs.Row, nativeMS [
 			ms = append(ms, b.MS...)
 		}
 	}
-	c.Bench = beside(nativeMS, ms, "")
+	c.Bench = beside(nativeMS, cells.Times{All: ms}, "")
 }

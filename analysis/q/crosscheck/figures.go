@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -91,8 +92,9 @@ func ratioFigure(rows []*Comparison) figure.Figure {
 		}
 	}
 	f.Legend = append(f.Legend, levels[1].Key(fmt.Sprintf("%.0f %% off", 100*Tolerance)))
-	f.Subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval within one process%s", doc.Count(len(models), "model", "models"), calls, left)
-	f.Caption = fmt.Sprintf("Ratio of Ollama's times (its own counters, without sampling) to native ones against model size, for each scenario; above 1 Ollama is slower. Points are ratios of medians over %s calls of the side that has fewer, whiskers their 95 %% intervals, which hold within one process; points of one size stand a little beside each other. Dashed lines are %.0f %% off. "+
-		"A ratio that falls towards 1 as models grow is a fixed cost of each token or call; one that stays is a cost in proportion to the work.", calls, 100*Tolerance)
+	within := prose.Within(rows[0].Counters.Basis)
+	f.Subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval%s%s", doc.Count(len(models), "model", "models"), calls, within, left)
+	f.Caption = fmt.Sprintf("Ratio of Ollama's times (its own counters, without sampling) to native ones against model size, for each scenario; above 1 Ollama is slower. Points are ratios of medians over %s calls of the side that has fewer, whiskers their 95 %% intervals%s; points of one size stand a little beside each other. Dashed lines are %.0f %% off. "+
+		"A ratio that falls towards 1 as models grow is a fixed cost of each token or call; one that stays is a cost in proportion to the work.", calls, within, 100*Tolerance)
 	return f
 }

@@ -24,7 +24,7 @@ func (a *Answer) gapsThatStand(sec *doc.Section) {
 				continue
 			}
 			if !some {
-				sec.Say("These gaps by Ollama's own counters are larger than %s %%, and their intervals within one process exclude 1. The line over the sizes tells what is the same for all of them from what is in proportion to native's time: it says what kind of cost a gap is, not what causes it. Candidates are the settings below that differ.", doc.Size(100*Tolerance))
+				sec.Say("These gaps by Ollama's own counters are larger than %s %%, and their intervals exclude 1. The line over the sizes tells what is the same for all of them from what is in proportion to native's time: it says what kind of cost a gap is, not what causes it. Candidates are the settings below that differ.", doc.Size(100*Tolerance))
 			}
 			some = true
 			s := fmt.Sprintf("**%s**, %s", doc.Upper(prose.Mode(phase)), p.Names())
@@ -38,7 +38,7 @@ func (a *Answer) gapsThatStand(sec *doc.Section) {
 		}
 	}
 	if !some {
-		sec.Say("No gap by Ollama's own counters is larger than %s %% with an interval within one process that excludes 1.", doc.Size(100*Tolerance))
+		sec.Say("No gap by Ollama's own counters is larger than %s %% with an interval that excludes 1.", doc.Size(100*Tolerance))
 	}
 }
 
@@ -55,7 +55,7 @@ func gapLinesOf(all []*Comparison) (out doc.List) {
 		if by[c.Model] == nil {
 			models = append(models, c.Model)
 		}
-		by[c.Model] = append(by[c.Model], fmt.Sprintf("%s **%s times**%s, %s on native's %s %s", doc.Text(c.Scenario), doc.Fixed(b.Ratio, 3), prose.OfRatio(b.RatioCI, 3), signedNumber(gap), doc.Number(native), per(c.Phase)))
+		by[c.Model] = append(by[c.Model], fmt.Sprintf("%s **%s times**%s, %s on native's %s %s", doc.Text(c.Scenario), doc.Fixed(b.Ratio, 3), prose.OfRatio(b.RatioCI, b.Basis, 3), signedNumber(gap), doc.Number(native), per(c.Phase)))
 	}
 	for _, m := range models {
 		out = append(out, fmt.Sprintf("%s: %s.", doc.Text(m), strings.Join(by[m], "; ")))

@@ -191,7 +191,7 @@ func TestLlamaBenchAtDepth(t *testing.T) {
 		r := runs.RowOf(native.Record())
 		change(&r)
 		c := Comparison{Phase: record.ModeDecode}
-		c.bench(lines, &r, []float64{1})
+		c.bench(lines, &r, cells.Times{All: []float64{1}})
 		return c
 	}
 	if c := bench(func(r *runs.Row) {}, lines); c.BenchRun == nil || c.BenchRun.Depth != 9 {

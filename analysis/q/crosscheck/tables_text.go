@@ -65,7 +65,7 @@ func (a *Answer) comparisonTable(phase string) doc.Table {
 		return []doc.Column[row]{
 			{Head: name + " (ms)", Cell: func(c row) string { return per(c, of(c).MS) }},
 			{Head: "ratio", Cell: func(c row) string { return doc.Fixed(of(c).Ratio, 3) }},
-			{Head: "95 % within one process", Cell: func(c row) string { return doc.Interval(of(c).RatioCI, 3) }},
+			{Head: "95 %" + prose.Within(a.Comparisons[0].Counters.Basis), Cell: func(c row) string { return doc.Interval(of(c).RatioCI, 3) }},
 		}
 	}
 	several := len(a.pairs()) > 1

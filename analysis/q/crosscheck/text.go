@@ -18,7 +18,7 @@ func (a *Answer) Sections() []doc.Section {
 		return nil
 	}
 	sec := doc.Section{Title: "Cross-check with Ollama"}
-	sec.Say("The same files, by name and SHA-256, on the same device: measured natively, and through Ollama's HTTP API. Ratios are Ollama's time over native's. Ollama's own counters and the native times beside them hold no sampling of tokens; the client's clock and the native times beside it do. 95 %% intervals come from the calls, which are of one process on either side: they hold within one process, and another one may differ by some percent.")
+	sec.Say("The same files, by name and SHA-256, on the same device: measured natively, and through Ollama's HTTP API. Ratios are Ollama's time over native's. Ollama's own counters and the native times beside them hold no sampling of tokens; the client's clock and the native times beside it do. 95 %% intervals are by paired t over the blocks that measured both; where one process of each was measured, they come from its calls and hold within one process: another one may differ by some percent.")
 	sec.Add(a.sentences(), doc.Pictures(figureKind))
 	a.gapsThatStand(&sec)
 	if items := a.settingsThatDiffer(); len(items) > 0 {
@@ -180,13 +180,13 @@ func ratioText(all []*Comparison, phase string, of func(*Comparison) *Beside, ta
 	case intervals == 0:
 		s += ", without intervals"
 	case excludes == 0:
-		s += "; no interval within one process excludes 1"
+		s += "; no interval excludes 1"
 	default:
-		s += fmt.Sprintf("; the interval within one process excludes 1 in %d of %d", excludes, intervals)
+		s += fmt.Sprintf("; the interval excludes 1 in %d of %d", excludes, intervals)
 	}
 	b := of(far)
 	if gap, _, ok := far.Gap(b); ok {
-		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", doc.Text(far.Model), doc.Text(far.Scenario), doc.Fixed(b.Ratio, 3), prose.OfRatio(b.RatioCI, 3), signedNumber(gap), per(phase))
+		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", doc.Text(far.Model), doc.Text(far.Scenario), doc.Fixed(b.Ratio, 3), prose.OfRatio(b.RatioCI, b.Basis, 3), signedNumber(gap), per(phase))
 	}
 	if few > 0 {
 		s += fmt.Sprintf(". Left out of this for fewer than %d calls: %d", stats.MinRatioCalls, few)

@@ -58,6 +58,6 @@ func (a *Answer) Tables() []finding.Table {
 			log10_intercept exponent exponent_t_ci_low exponent_t_ci_high r2 exponent_in_range reason`),
 		finding.TableOf("decode_depth.csv", "Decode by the number of tokens in the KV cache before the call, where it varies; at equal prompts and answers.", a.DecodeDepths,
 			`backend batch_size model params_millions_effective prompt_tokens gen_tokens depth n ms_per_token_median
-			ms_per_token_ratio ms_per_token_ratio_ci_within_process_low ms_per_token_ratio_ci_within_process_high prefill_median_ms`),
+			ms_per_token_ratio ms_per_token_ratio_ci_low ms_per_token_ratio_ci_high prefill_median_ms basis`),
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
@@ -323,14 +324,12 @@ func verdictOf(f *DecodeLengthFit, rows []DecodeLength, calls map[int][]*runs.Ro
 		out.Why = fmt.Sprintf("%s of one of these lengths; a verdict takes %d", words.Counted(n, "call", "calls"), stats.MinRatioCalls)
 		return out
 	}
-	perToken := func(gen int) [][]float64 {
-		return [][]float64{stats.Map(cells.Latencies(calls[gen]), func(ms float64) float64 { return ms / float64(gen) })}
-	}
-	if out.Ratio, out.CI = stats.MedianRatio(perToken(first.GenTokens), perToken(last.GenTokens)); out.CI == nil {
+	perToken := func(gen int) []cells.Times { return []cells.Times{cells.TimesOf(calls[gen], cells.MSPerToken)} }
+	if out.Ratio, out.CI, out.Basis = cells.Ratio(perToken(first.GenTokens), perToken(last.GenTokens)); out.CI == nil {
 		out.Why = "the ratio has no interval"
 		return out
 	}
-	span := fmt.Sprintf("the ratio's 95 %% interval within one process is %.3f to %.3f", out.CI.Low, out.CI.High)
+	span := fmt.Sprintf("the ratio's 95 %% interval%s is %.3f to %.3f", prose.Within(out.Basis), out.CI.Low, out.CI.High)
 	low, high := 1-LengthTolerance, 1+LengthTolerance
 	switch {
 	case out.CI.Low >= low && out.CI.High <= high:

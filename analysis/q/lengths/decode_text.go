@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
@@ -94,10 +95,14 @@ func (a *Answer) Sentences() []string {
 	}
 	var out []string
 	for _, g := range groups {
+		within := ""
 		parts := map[string][]string{}
 		for _, v := range byGroup[g] {
 			name, change := doc.Text(v.Model), 100*(v.Ratio-1)
 			verdict := v.Verdict
+			if v.Basis == cells.BasisOne {
+				within = ", within one process"
+			}
 			switch verdict {
 			case "same":
 			case "grows", "falls":
@@ -110,7 +115,7 @@ func (a *Answer) Sentences() []string {
 					if v.Verdict == "falls" {
 						lo, hi = -hi, -lo
 					}
-					name += fmt.Sprintf(" (95 %% %s to %s within one process)", doc.Fixed(&lo, 1), doc.Fixed(&hi, 1))
+					name += fmt.Sprintf(" (95 %% %s to %s%s)", doc.Fixed(&lo, 1), doc.Fixed(&hi, 1), prose.Within(v.Basis))
 				}
 			default:
 				verdict = "unknown"
@@ -129,7 +134,7 @@ func (a *Answer) Sentences() []string {
 		}
 		s := fmt.Sprintf("From answers of %d to %d tokens at prompts of %s, decode time per token on %s", g.shortest, g.longest, doc.Count(g.prompt, "token", "tokens")+prose.AtDepth(g.depth), g.Series)
 		if len(said) > 0 {
-			s += " " + strings.Join(said, "; it ") + ", on this machine, within one process."
+			s += " " + strings.Join(said, "; it ") + ", on this machine" + within + "."
 		}
 		if p := parts["unknown"]; p != nil {
 			if len(said) > 0 {

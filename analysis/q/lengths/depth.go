@@ -26,7 +26,8 @@ type DecodeDepth struct {
 	N          int             `json:"n" unit:"calls" doc:"calls"`
 	MSPerToken float64         `json:"ms_per_token_median" unit:"ms/token" doc:"median decode step"`
 	Ratio      float64         `json:"ms_per_token_ratio" doc:"to the least depth's"`
-	RatioCI    *stats.Interval `json:"ms_per_token_ratio_ci_within_process" doc:"its 95 % interval, from the calls of one process"`
+	RatioCI    *stats.Interval `json:"ms_per_token_ratio_ci" doc:"its 95 % interval"`
+	Basis      string          `json:"basis" doc:"of the interval: processes, or 'one process'"`
 	PrefillMS  *float64        `json:"prefill_median_ms" unit:"ms" doc:"median prefill behind that depth"`
 }
 
@@ -84,14 +85,17 @@ func (a *asker) depthsOfDecode() {
 				f := DecodeDepthFit{Subject: s.Of(m), PromptTokens: w.prompt, GenTokens: w.gen, NDepths: len(decode[w])}
 				depths := slices.Sorted(maps.Keys(decode[w]))
 				var per [][]float64
+				var least cells.Times
 				for _, d := range depths {
-					ms := stats.Map(cells.Latencies(decode[w][d]), func(v float64) float64 { return v / float64(w.gen) })
-					per = append(per, ms)
+					times := cells.TimesOf(decode[w][d], cells.MSPerToken)
+					per = append(per, times.All)
+					if d == depths[0] {
+						least = times
+					}
 					row := DecodeDepth{Subject: s.Of(m), PromptTokens: w.prompt, GenTokens: w.gen, Depth: d, Scenarios: scenarios[w][d],
-						N: len(ms), MSPerToken: stats.Median(ms), PrefillMS: stats.MedianOf(cells.Latencies(prefill[w][d]))}
-					row.Ratio = row.MSPerToken / stats.Median(per[0])
-					if d != depths[0] {
-						_, row.RatioCI = stats.MedianRatio(per[:1], [][]float64{ms})
+						N: len(times.All), MSPerToken: times.Typical(), PrefillMS: stats.MedianOf(cells.Latencies(prefill[w][d]))}
+					if row.Ratio = 1; d != depths[0] {
+						row.Ratio, row.RatioCI, row.Basis = cells.Ratio([]cells.Times{least}, []cells.Times{times})
 					}
 					a.out.DecodeDepths = append(a.out.DecodeDepths, row)
 				}

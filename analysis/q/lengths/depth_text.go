@@ -1,6 +1,7 @@
 package lengths
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -14,7 +15,7 @@ func (a *Answer) depthSection() doc.Section {
 		return doc.Section{}
 	}
 	sec := doc.Section{Title: "Decode by depth"}
-	sec.Say("Decode time per token with that many tokens in the KV cache before the prompt. The ratio is to the least depth; its 95 %% interval, and that of the cost of a token of depth (a straight line over the calls), come from the calls of one process.")
+	sec.Say("Decode time per token with that many tokens in the KV cache before the prompt. The ratio is to the least depth; its 95 %% interval is one%s. That of the cost of a token of depth is of a straight line over the calls.", cmp.Or(prose.Within(a.set.Basis()), " by blocks"))
 	for _, s := range a.depthSentences() {
 		sec.Add(doc.Paragraph(s))
 	}
@@ -27,7 +28,7 @@ func (a *Answer) depthSection() doc.Section {
 		{Head: "calls", Cell: func(d DecodeDepth) string { return strconv.Itoa(d.N) }},
 		{Head: "decode (ms/token)", Cell: func(d DecodeDepth) string { return doc.Number(d.MSPerToken) }},
 		{Head: "ratio", Cell: func(d DecodeDepth) string { return doc.Fixed(&d.Ratio, 3) }},
-		{Head: "95 % within one process", Cell: func(d DecodeDepth) string { return doc.Interval(d.RatioCI, 3) }},
+		{Head: "95 %" + prose.Within(a.set.Basis()), Cell: func(d DecodeDepth) string { return doc.Interval(d.RatioCI, 3) }},
 		{Head: "prefill there (ms)", Cell: func(d DecodeDepth) string { return doc.NumberOf(d.PrefillMS) }},
 	}))
 	return sec

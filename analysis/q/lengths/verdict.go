@@ -16,8 +16,9 @@ type Verdict struct {
 	Shortest     int             `json:"shortest_gen_tokens"`
 	Longest      int             `json:"longest_gen_tokens"`
 	Ratio        float64         `json:"ms_per_token_ratio"`
-	CI           *stats.Interval `json:"ms_per_token_ratio_ci_within_process"` // 95 %
-	Tolerance    float64         `json:"tolerance"`                            // within which of 1 the ratio counts as the same
-	Verdict      string          `json:"verdict"`                              // same, grows, falls, not_identified or unknown
+	CI           *stats.Interval `json:"ms_per_token_ratio_ci"` // 95 %
+	Basis        string          `json:"basis"`                 // processes, or one process
+	Tolerance    float64         `json:"tolerance"`             // within which of 1 the ratio counts as the same
+	Verdict      string          `json:"verdict"`               // same, grows, falls, not_identified or unknown
 	Why          string          `json:"why"`
 }

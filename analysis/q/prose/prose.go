@@ -153,13 +153,21 @@ func InScenario(s string) string {
 	return "scenario " + s
 }
 
-// OfRatio is the interval of a ratio of times behind it. Its calls come from one
-// process on either side, so it says nothing of what another process would take.
-func OfRatio(i *stats.Interval, decimals int) string {
+// Within warns of an interval that comes from the calls of one process on either side:
+// it says nothing of what another process would take.
+func Within(basis string) string {
+	if basis == cells.BasisProcesses {
+		return ""
+	}
+	return " within one process"
+}
+
+// OfRatio is the interval of a ratio of times behind it.
+func OfRatio(i *stats.Interval, basis string, decimals int) string {
 	if i == nil {
 		return " (no interval)"
 	}
-	return fmt.Sprintf(" (95 %% %s within one process)", doc.Interval(i, decimals))
+	return fmt.Sprintf(" (95 %% %s%s)", doc.Interval(i, decimals), Within(basis))
 }
 
 // Layers is a number of layers, of which a negative one is all.

@@ -19,7 +19,7 @@ func (a *Answer) Sections() []doc.Section {
 		return nil
 	}
 	sec := doc.Section{Title: "Weight types"}
-	sec.Say("The same model in several weight types, on one device and with the same runtime options. Ratios are to the type that reads most bytes per token; their 95 %% intervals come from the calls of one process each: they hold within one process, and another one may differ by some percent. Decode is the geometric mean over the scenarios. “Over its bytes” is decode time against what the bytes alone would take at the rate of that type, with as large a cost per token common to all types as their times leave room for; a type whose interval lies above %s %% was bound by computing, which is dequantising, not by memory, in the process that was measured. “Off the line” is against the line over the types.", doc.Size(100*Tolerance))
+	sec.Say("The same model in several weight types, on one device and with the same runtime options. Ratios are to the type that reads most bytes per token; their 95 %% intervals are by paired t over the blocks that measured both; where each type was measured by one process they hold within one process, and another one may differ by some percent. Decode is the geometric mean over the scenarios. “Over its bytes” is decode time against what the bytes alone would take at the rate of that type, with as large a cost per token common to all types as their times leave room for; a type whose interval lies above %s %% was bound by computing, which is dequantising, not by memory. “Off the line” is against the line over the types.", doc.Size(100*Tolerance))
 	for _, s := range append(a.Sentences(), a.lineSentences()...) {
 		sec.Add(doc.Paragraph(s))
 	}
@@ -40,7 +40,8 @@ func (a *Answer) table() doc.Table {
 	for _, s := range scenarios {
 		t.Head = append(t.Head, fmt.Sprintf("prefill %s (ms)", doc.Text(s)))
 	}
-	t.Head = append(t.Head, "decode (ms/token)", "ratio", "95 % within one process", "weights read (GB/s)", "over its bytes (%)", "95 % within one process", "off the line (%)")
+	interval := "95 %" + prose.Within(a.WeightTypes[0].Types[0].All().Basis)
+	t.Head = append(t.Head, "decode (ms/token)", "ratio", interval, "weights read (GB/s)", "over its bytes (%)", interval, "off the line (%)")
 	for i := range a.WeightTypes {
 		c := &a.WeightTypes[i]
 		for j := range c.Types {
@@ -118,11 +119,11 @@ func (a *Answer) Sentences() []string {
 }
 
 func fastestSentence(a *Verdict, where string) string {
-	s := fmt.Sprintf("**Weight types** of %s (%s) %s, by the medians of one process each: decode is fastest in %s", doc.Text(a.Model), doc.Params(a.ParamsM), where, lead(&a.Decode, a.Base, a.NTypes))
+	s := fmt.Sprintf("**Weight types** of %s (%s) %s, by the medians%s: decode is fastest in %s", doc.Text(a.Model), doc.Params(a.ParamsM), where, ofOne(a.Decode.Basis), lead(&a.Decode, a.Base, a.NTypes))
 	if p := a.Prefill; p != nil {
 		s += fmt.Sprintf("; prefill of %s is fastest in %s", promptText(p.PromptTokens), lead(p, a.Base, a.NTypes))
 		if p.Slowest != a.Base && p.SlowestRatio > 1 {
-			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s%s)", doc.Text(p.Slowest), doc.Fixed(&p.SlowestRatio, 2), doc.Text(a.Base), tail(prose.OfRatio(p.SlowestRatioCI, 2)))
+			s += fmt.Sprintf(", and slowest in %s (%s times the time of %s%s)", doc.Text(p.Slowest), doc.Fixed(&p.SlowestRatio, 2), doc.Text(a.Base), tail(prose.OfRatio(p.SlowestRatioCI, p.Basis, 2)))
 		}
 	}
 	return s + "."
@@ -147,7 +148,7 @@ func lead(f *Fastest, base string, types int) string {
 		if !holdsOne(f.BaseRatioCI) {
 			by = "**" + by + "**"
 		}
-		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", by, doc.Text(base), prose.OfRatio(f.BaseRatioCI, 2))
+		s += fmt.Sprintf(", %s as fast as in %s, which reads most bytes%s", by, doc.Text(base), prose.OfRatio(f.BaseRatioCI, f.Basis, 2))
 		if types == 2 {
 			if holdsOne(f.BaseRatioCI) {
 				s += ", and the calls do not tell the two apart"
@@ -156,9 +157,9 @@ func lead(f *Fastest, base string, types int) string {
 		}
 	}
 	if holdsOne(f.NextRatioCI) {
-		return s + fmt.Sprintf(", and the calls do not tell it from %s (%s times its time%s)", doc.Text(f.Next), doc.Fixed(&f.NextRatio, 2), tail(prose.OfRatio(f.NextRatioCI, 2)))
+		return s + fmt.Sprintf(", and the calls do not tell it from %s (%s times its time%s)", doc.Text(f.Next), doc.Fixed(&f.NextRatio, 2), tail(prose.OfRatio(f.NextRatioCI, f.Basis, 2)))
 	}
-	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", doc.Fixed(&f.NextRatio, 2), doc.Text(f.Next), prose.OfRatio(f.NextRatioCI, 2))
+	return s + fmt.Sprintf(", and %s times as fast as in %s, the next%s", doc.Fixed(&f.NextRatio, 2), doc.Text(f.Next), prose.OfRatio(f.NextRatioCI, f.Basis, 2))
 }
 
 // tail puts what prose.OfRatio has in brackets behind a comma.
@@ -177,7 +178,19 @@ func names(types []string) string {
 }
 
 // withinProcess is said of every verdict that rests on the calls alone.
-const withinProcess = ", within one process of each type"
+func withinProcess(basis string) string {
+	if within := prose.Within(basis); within != "" {
+		return "," + within + " of each type"
+	}
+	return ""
+}
+
+func ofOne(basis string) string {
+	if basis == cells.BasisProcesses {
+		return ""
+	}
+	return " of one process each"
+}
 
 func bytesSentence(a *Verdict, where string) string {
 	tolerance := doc.Size(100*a.Tolerance) + " %"
@@ -185,7 +198,7 @@ func bytesSentence(a *Verdict, where string) string {
 	if a.Verdict == "unknown" {
 		return fmt.Sprintf("Whether decode time of %s follows the bytes that a token reads is **unknown** %s: %s.", doc.Text(a.Model), where, doc.Text(a.Why))
 	}
-	where += withinProcess
+	where += withinProcess(a.Decode.Basis)
 	over := func(types []string) string {
 		var parts []string
 		for _, name := range types {
@@ -288,7 +301,7 @@ func fastestOverModels(as []*Verdict, where string) string {
 		}
 		return doc.Join(parts)
 	}
-	s := fmt.Sprintf("**Weight types** %s, by the medians of one process each: decode is fastest %s", where, say(func(a *Verdict) *Fastest { return &a.Decode }))
+	s := fmt.Sprintf("**Weight types** %s, by the medians%s: decode is fastest %s", where, ofOne(as[0].Decode.Basis), say(func(a *Verdict) *Fastest { return &a.Decode }))
 	if p := say(func(a *Verdict) *Fastest { return a.Prefill }); p != "" {
 		s += "; prefill of the longest prompt " + p
 	}
@@ -310,7 +323,7 @@ func bytesOverModels(as []*Verdict, where string) string {
 			why[a.Why], reason = true, a.Why
 		}
 	}
-	tolerance, within := doc.Size(100*as[0].Tolerance)+" %", where+withinProcess
+	tolerance, within := doc.Size(100*as[0].Tolerance)+" %", where+withinProcess(as[0].Decode.Basis)
 	var parts []string
 	if len(slower) > 0 {
 		parts = append(parts, fmt.Sprintf("Decode takes longer than its bytes by more than %s in %s %s, which is dequantising, not memory.", tolerance, doc.Join(slower), within))

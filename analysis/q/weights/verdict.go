@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	words "llmscale/internal/text"
 )
@@ -32,25 +34,26 @@ type Verdict struct {
 // Fastest puts the weight types of a model in order. Ratios are of times;
 // intervals are of 95 %, from the scatter of the calls of one process each.
 type Fastest struct {
-	Scenario       string          `json:"scenario"`                     // or AllScenarios
-	PromptTokens   *float64        `json:"prompt_tokens"`                // nil over AllScenarios
-	Type           string          `json:"weight_type"`                  // the fastest
-	MS             float64         `json:"ms"`                           // decode: per token
-	BaseRatio      float64         `json:"base_ratio"`                   // of the type with most bytes to the fastest
-	BaseRatioCI    *stats.Interval `json:"base_ratio_ci_within_process"` // nil where they are the same
+	Scenario       string          `json:"scenario"`      // or AllScenarios
+	PromptTokens   *float64        `json:"prompt_tokens"` // nil over AllScenarios
+	Type           string          `json:"weight_type"`   // the fastest
+	MS             float64         `json:"ms"`            // decode: per token
+	BaseRatio      float64         `json:"base_ratio"`    // of the type with most bytes to the fastest
+	BaseRatioCI    *stats.Interval `json:"base_ratio_ci"` // nil where they are the same
 	Next           string          `json:"next_weight_type"`
 	NextRatio      float64         `json:"next_ratio"` // of the next to the fastest
-	NextRatioCI    *stats.Interval `json:"next_ratio_ci_within_process"`
+	NextRatioCI    *stats.Interval `json:"next_ratio_ci"`
 	Slowest        string          `json:"slowest_weight_type"`
 	SlowestRatio   float64         `json:"slowest_ratio"` // of the slowest to the type with most bytes
-	SlowestRatioCI *stats.Interval `json:"slowest_ratio_ci_within_process"`
+	SlowestRatioCI *stats.Interval `json:"slowest_ratio_ci"`
+	Basis          string          `json:"basis"` // of the intervals: processes, or one process of each type
 }
 
 // verdict names the fastest types and says whether decode follows the bytes.
 func (w *Comparison) verdict() Verdict {
 	out := Verdict{of: w, Work: w.Work, NTypes: w.Fit.NTypes, Base: w.Base, Tolerance: Tolerance, Verdict: "unknown"}
 	last := len(w.Types[0].Times) - 1
-	decode := w.fastest(last, func(t *Times) (*float64, [][]float64) { return &t.DecodeMS, t.decode })
+	decode := w.fastest(last, func(t *Times) (*float64, []cells.Times) { return &t.DecodeMS, t.decode })
 	out.Decode = *decode
 	// The longest prompt: prefill of a short one is decode under another name.
 	longest := -1
@@ -61,7 +64,7 @@ func (w *Comparison) verdict() Verdict {
 		}
 	}
 	if longest >= 0 {
-		out.Prefill = w.fastest(longest, func(t *Times) (*float64, [][]float64) { return t.PrefillMS, t.prefill })
+		out.Prefill = w.fastest(longest, func(t *Times) (*float64, []cells.Times) { return t.PrefillMS, t.prefill })
 	}
 	switch {
 	case out.NTypes < minVerdict:
@@ -83,27 +86,28 @@ func (w *Comparison) verdict() Verdict {
 			out.Open = append(out.Open, w.Name(t))
 		}
 	}
+	within := prose.Within(out.Decode.Basis)
 	rate := fmt.Sprintf("the rate of %s, %.3g GB/s, with at most %.3g ms per token that all types share", w.Base, w.Types[0].All().GBPerS, *w.SharedFixedMS)
 	switch {
 	case len(out.Slower) > 0:
-		out.Verdict, out.Why = "slower", fmt.Sprintf("the 95 %% interval within one process lies more than %.0f %% above what the bytes take at %s", 100*Tolerance, rate)
+		out.Verdict, out.Why = "slower", fmt.Sprintf("the 95 %% interval%s lies more than %.0f %% above what the bytes take at %s", within, 100*Tolerance, rate)
 	case len(out.Faster) > 0:
-		out.Verdict, out.Why = "faster", fmt.Sprintf("the 95 %% interval within one process lies more than %.0f %% below what the bytes take at %s: that type is not bound by memory, or the lighter ones stay in a cache", 100*Tolerance, rate)
+		out.Verdict, out.Why = "faster", fmt.Sprintf("the 95 %% interval%s lies more than %.0f %% below what the bytes take at %s: that type is not bound by memory, or the lighter ones stay in a cache", within, 100*Tolerance, rate)
 	case len(out.Open) == 0:
-		out.Verdict, out.Why = "follows", fmt.Sprintf("every type's 95 %% interval within one process lies within %.0f %% of what its bytes take at %s", 100*Tolerance, rate)
+		out.Verdict, out.Why = "follows", fmt.Sprintf("every type's 95 %% interval%s lies within %.0f %% of what its bytes take at %s", within, 100*Tolerance, rate)
 	default:
-		out.Verdict, out.Why = "not_identified", fmt.Sprintf("the interval within one process of %s reaches beyond %.0f %% of what the bytes take at %s", strings.Join(out.Open, ", "), 100*Tolerance, rate)
+		out.Verdict, out.Why = "not_identified", fmt.Sprintf("the interval%s of %s reaches beyond %.0f %% of what the bytes take at %s", within, strings.Join(out.Open, ", "), 100*Tolerance, rate)
 	}
 	return out
 }
 
 // fastest puts the types in order of one time, that of Times[at]; nil where one
 // lacks it.
-func (w *Comparison) fastest(at int, of func(*Times) (ms *float64, calls [][]float64)) *Fastest {
+func (w *Comparison) fastest(at int, of func(*Times) (ms *float64, calls []cells.Times)) *Fastest {
 	type timed struct {
 		t     *Type
 		ms    float64
-		calls [][]float64
+		calls []cells.Times
 	}
 	var all []timed
 	for i := range w.Types {
@@ -118,12 +122,12 @@ func (w *Comparison) fastest(at int, of func(*Times) (ms *float64, calls [][]flo
 	first, next, last := all[0], all[1], all[len(all)-1]
 	out := &Fastest{Scenario: w.Types[0].Times[at].Scenario, PromptTokens: w.Types[0].Times[at].PromptTokens,
 		Type: w.Name(first.t), MS: first.ms, Next: w.Name(next.t), Slowest: w.Name(last.t)}
-	out.NextRatio, out.NextRatioCI = stats.MedianRatio(first.calls, next.calls)
+	out.NextRatio, out.NextRatioCI, out.Basis = cells.Ratio(first.calls, next.calls)
 	if out.BaseRatio = 1; first.t != base.t {
-		out.BaseRatio, out.BaseRatioCI = stats.MedianRatio(first.calls, base.calls)
+		out.BaseRatio, out.BaseRatioCI, _ = cells.Ratio(first.calls, base.calls)
 	}
 	if out.SlowestRatio = 1; last.t != base.t {
-		out.SlowestRatio, out.SlowestRatioCI = stats.MedianRatio(base.calls, last.calls)
+		out.SlowestRatio, out.SlowestRatioCI, _ = cells.Ratio(base.calls, last.calls)
 	}
 	return out
 }

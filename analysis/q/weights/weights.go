@@ -59,26 +59,26 @@ type Type struct {
 // OverAll is what is known of a type over all scenarios.
 type OverAll struct {
 	OverBytes   *float64        "json:\"decode_over_bytes\" doc:\"`__all__`: decode time over what the type's bytes take at the rate of the type with most, with `shared_fixed_max_ms`\""
-	OverBytesCI *stats.Interval "json:\"decode_over_bytes_ci_within_process\" doc:\"`__all__`: its 95 % interval, from the calls of one process each, with `shared_fixed_max_ms` taken as given\""
+	OverBytesCI *stats.Interval "json:\"decode_over_bytes_ci\" doc:\"`__all__`: its 95 % interval, with `shared_fixed_max_ms` taken as given\""
 	Residual    *float64        "json:\"decode_residual\" doc:\"`__all__`: decode time over the line's, less 1\""
 }
 
 // Times are those of one type in one scenario. Over AllScenarios they are geometric
-// means. Intervals are from the scatter of the calls, which for each type come from
-// one process.
+// means. Intervals are by paired t over blocks, or from the calls of one process each.
 type Times struct {
 	Scenario       string          "json:\"scenario\" doc:\"scenario, or `__all__` (geometric means)\""
 	PromptTokens   *float64        `json:"prompt_tokens"` // nil over AllScenarios
 	N              int             "json:\"n\" unit:\"calls\" doc:\"decode calls; of `__all__` the fewest in a scenario\""
 	PrefillMS      *float64        `json:"prefill_median_ms" unit:"ms" doc:"median prefill"`
 	PrefillRatio   *float64        `json:"prefill_ratio" doc:"its ratio"`
-	PrefillRatioCI *stats.Interval `json:"prefill_ratio_ci_within_process" doc:"its 95 % interval, from the calls of one process each"`
+	PrefillRatioCI *stats.Interval `json:"prefill_ratio_ci" doc:"its 95 % interval"`
 	DecodeMS       float64         `json:"decode_ms_per_token" unit:"ms/token" doc:"median decode time per token"`
 	DecodeRatio    float64         `json:"decode_ratio" doc:"its ratio"`
-	DecodeRatioCI  *stats.Interval `json:"decode_ratio_ci_within_process" doc:"its 95 % interval, from the calls of one process each"`
+	DecodeRatioCI  *stats.Interval `json:"decode_ratio_ci" doc:"its 95 % interval"`
+	Basis          string          `json:"basis" doc:"of the intervals: processes, or 'one process' of each type: then another one may differ by more"`
 	GBPerS         float64         `json:"weights_gb_per_s" unit:"GB/s" doc:"1e9 bytes of weights read in a second of decode"`
 
-	prefill, decode [][]float64 // ms, and ms per token, of the calls of each scenario
+	prefill, decode []cells.Times // ms, and ms per token, of the calls of each scenario
 }
 
 // Fit is decode_ms_per_token = FixedMS + MSPerMB * MB read per token over the types
@@ -202,14 +202,10 @@ func (a *asker) candidate(s cells.Series, m *cells.Model) *candidate {
 		calls := a.Group(s.Key(m.Name, sc, record.ModeDecode))
 		z.settings = calls.Settings()
 		t := Times{Scenario: sc, PromptTokens: cells.MedianField(calls.Rows, func(r *runs.Row) *float64 { return cells.Float(r.PromptEach()) }), N: decode.N, DecodeMS: *decode.MSPerToken}
-		perToken := stats.Map(calls.Rows, func(r *runs.Row) float64 {
-			ms, _ := r.Latency()
-			return ms / float64(cells.AnswerTokens(r))
-		})
-		t.decode = [][]float64{perToken}
+		t.decode = []cells.Times{cells.TimesOf(calls.Rows, cells.MSPerToken)}
 		if prefill != nil {
 			t.PrefillMS = new(prefill.MedianMS)
-			t.prefill = [][]float64{prefill.LatenciesMS}
+			t.prefill = []cells.Times{a.Group(s.Key(m.Name, sc, record.ModePrefill)).Times()}
 			prefills = append(prefills, prefill.MedianMS)
 		}
 		if len(z.Times) == 0 || t.N < all.N {
@@ -281,9 +277,9 @@ func comparison(all []*candidate) Comparison {
 	for i := range w.Types {
 		for j := range w.Types[i].Times {
 			t, b := &w.Types[i].Times[j], &base.Times[j]
-			t.DecodeRatio, t.DecodeRatioCI = stats.MedianRatio(b.decode, t.decode)
+			t.DecodeRatio, t.DecodeRatioCI, t.Basis = cells.Ratio(b.decode, t.decode)
 			if t.PrefillMS != nil && b.PrefillMS != nil {
-				ratio, ci := stats.MedianRatio(b.prefill, t.prefill)
+				ratio, ci, _ := cells.Ratio(b.prefill, t.prefill)
 				t.PrefillRatio, t.PrefillRatioCI = stats.Finite(ratio), ci
 			}
 			if i == 0 { // against itself there is nothing to estimate
