@@ -15,7 +15,8 @@ type Answer struct {
 	set *cells.Set
 	of  map[cells.Key]int // index into Cells
 
-	Cells []Cell `json:"cell_intervals"`
+	Cells []Cell  `json:"cell_intervals"`
+	Audit []Audit `json:"order_audit"`
 }
 
 // Cell is how well one cell is known. Figures of a cell none of whose calls counts are nil.
@@ -61,6 +62,7 @@ func Ask(c *cells.Set) *Answer {
 	a.look()
 	a.blocks()
 	a.judge()
+	a.audit()
 	a.warn()
 	return a.out
 }
@@ -80,5 +82,7 @@ func (a *Answer) Tables() []finding.Table {
 			`backend backend_kind batch_size model params_millions_effective scenario mode depth median_ms ci_low_ms ci_high_ms basis replicates calls
 			share_call share_process share_block verdict reasons disturbed_calls cpu_wait_share cpu_stolen_share cpu_others_share cpu_throttled_share
 			change_in_process change_p`).Always(),
+		finding.TableOf("order_audit.csv", "Whether position in the block, time, the canary before the call or temperature explain times, beyond each cell's own level.", a.Audit,
+			`mode factor effect per ci_low ci_high p n over`),
 	}
 }

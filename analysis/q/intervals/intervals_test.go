@@ -153,3 +153,48 @@ func TestReasonsAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// TestAudit: what was planted is found with its size, and nothing else.
+func TestAudit(t *testing.T) {
+	for _, c := range []struct {
+		factor string
+		effect float64
+		plant  func(r *runs.Row, places int) float64
+	}{
+		{"", 0, func(*runs.Row, int) float64 { return 1 }},
+		{FactorTime, math.Pow(1.05, 5) - 1, func(r *runs.Row, _ int) float64 { return math.Pow(1.05, (r.StartedAt-1e9)/3600) }},
+		{FactorPosition, .08, func(r *runs.Row, places int) float64 {
+			return math.Pow(1.08, float64(r.OrderIdx%places*3/places)/2)
+		}},
+		{FactorCanary, .03, func(r *runs.Row, _ int) float64 {
+			slow := 1 + .1*float64((r.CallIdx*7+r.Replicate)%3)
+			r.CanaryReadMS = new(2 * slow)
+			return math.Pow(1.03, math.Log(slow)/math.Log(1.1))
+		}},
+	} {
+		rows := plan.Blocks(6, wobble)
+		places := len(rows) / 6 / len(record.Modes)
+		for i := range rows {
+			r := &rows[i]
+			r.StartedAt = 1e9 + 3600*float64(r.Replicate) + float64(r.OrderIdx%places)
+			// The order of the models is another one in each block.
+			shift := (r.Replicate*places/3 + r.OrderIdx%places) % places
+			r.OrderIdx = r.Replicate*places + shift
+			r.CanaryReadMS = new(2 + .01*math.Sin(float64(r.OrderIdx*5)))
+			celltest.Stretch(r, c.plant(r, places))
+		}
+		a := Ask(celltest.Set(t, rows))
+		if len(a.Audit) != 9 {
+			t.Fatalf("%s: %d rows: %+v", c.factor, len(a.Audit), a.Audit)
+		}
+		said := a.explains()
+		if (c.factor == "") != (len(said) == 0) {
+			t.Errorf("%s: told are %+v", c.factor, said)
+		}
+		for _, x := range said {
+			if x.Factor != c.factor || math.Abs(*x.Effect-c.effect) > .015 {
+				t.Errorf("%s in %s: %+v, effect %v, p %v", c.factor, x.Mode, x, *x.Effect, *x.P)
+			}
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
@@ -64,6 +65,7 @@ func (a *Answer) Sections() []doc.Section {
 	if len(advice) > 0 {
 		sec.Add(advice)
 	}
+	a.auditText(&sec)
 	t := doc.Table{Head: []string{"<model", "<backend", "<scenario", "<mode", "median (ms)", "95 % (ms)", "<basis", "processes", "calls", "share of the process", "of the block", "<verdict", "<reasons"}}
 	doubtful := t
 	for _, c := range a.Cells {
@@ -79,4 +81,25 @@ func (a *Answer) Sections() []doc.Section {
 	}
 	sec.Fold(fmt.Sprintf("All cells (%d)", len(t.Rows)), t)
 	return []doc.Section{sec}
+}
+
+// auditText says in one line whether the order explains times, and folds the figures.
+func (a *Answer) auditText(sec *doc.Section) {
+	if len(a.Audit) == 0 {
+		return
+	}
+	percent := func(v *float64) string { return doc.Percent(v) + " %" }
+	var said []string
+	for _, x := range a.explains() {
+		said = append(said, fmt.Sprintf("%s explains %s (%s by %s, p %s)", x.Factor, prose.Mode(x.Mode), percent(x.Effect), x.Per, doc.PValue(x.P)))
+	}
+	if len(said) == 0 {
+		said = []string{"of what was asked (position in the block, time, canary, temperature, as far as known) nothing is shown to explain times beyond each cell's level"}
+	}
+	sec.Say("**Order**: %s. Each p is held against 5 %% over all %d.", doc.Join(said), len(a.Audit))
+	t := doc.Table{Head: []string{"<mode", "<factor", "effect (%)", "<by", "95 % (%)", "p", "n", "<over"}}
+	for _, x := range a.Audit {
+		t.Rows = append(t.Rows, []string{prose.Mode(x.Mode), x.Factor, doc.Percent(x.Effect), x.Per, doc.Interval(stats.Scaled(x.CI, 100), 2), doc.PValue(x.P), fmt.Sprint(x.N), x.Over})
+	}
+	sec.Fold("Order audit", t)
 }
