@@ -167,7 +167,7 @@ func walkIntervals(t *testing.T, v reflect.Value, path string, f func(path strin
 		"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
 		"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
 		"PerTokenT": "PerTokenMS", "ShareT": "Share", "ExponentT": "Exponent", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-		"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "Cell.CI": "MedianMS", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
+		"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
@@ -202,6 +202,9 @@ func walkIntervals(t *testing.T, v reflect.Value, path string, f func(path strin
 			}
 			if ci == nil {
 				continue
+			}
+			if e.Type() == reflect.TypeFor[stats.Percentile]() {
+				e = e.FieldByName("Value")
 			}
 			if e.Kind() == reflect.Pointer {
 				if e.IsNil() {

@@ -96,7 +96,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.asked("Decode by length of the answer", "Decode by depth", "Prefill by length of the prompt")
 	w.asked("Fixed cost and growth", "From size to size", "Warm-up", "Host clock against device clock")
 	w.asked("Cross-check with Ollama", "Ollama", "What the models said")
-	last := []string{"How well each cell is known", "What failed or did not fit", "Calls that do not count"}
+	last := []string{"How well each cell is known", "Outliers", "What failed or did not fit", "Calls that do not count"}
 	w.others(append(last, "All cells"))
 	w.asked(last...)
 	w.warnings()

@@ -107,7 +107,24 @@ func spoiltSentence(cells []InvalidCell) string {
 }
 
 // Sections show an answer of each model, and list the calls that something spoilt.
-func (a *Answer) Sections() []doc.Section { return []doc.Section{a.saidSection(), a.spoiltSection()} }
+func (a *Answer) Sections() []doc.Section {
+	return []doc.Section{a.saidSection(), a.spoiltSection(), a.outlierSection()}
+}
+
+// outlierSection counts the outliers by what was behind them.
+func (a *Answer) outlierSection() doc.Section {
+	sec := doc.Section{Title: "Outliers"}
+	if len(a.Outliers) == 0 {
+		return sec
+	}
+	by := map[string]int{}
+	for _, o := range a.Outliers {
+		by[o.Cause]++
+	}
+	sec.Say("%s far from the others of their process, in one mode each, and stay in every figure. Before %d of them the canary was far off as well, so that the machine was disturbed; before %d it was not, so that the program itself was slow or fast; before %d there was none. `outliers.csv` lists them.",
+		doc.Count(len(a.Outliers), "call lies", "calls lie"), by[CauseDisturbed], by[CauseOwn], by[CauseUnknown])
+	return sec
+}
 
 // spoiltSection lists the calls that something spoilt, and why.
 func (a *Answer) spoiltSection() doc.Section {

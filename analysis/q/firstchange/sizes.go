@@ -42,7 +42,11 @@ func acrossProcesses(calls stats.Estimate) stats.Estimate {
 
 // logTail is the logarithm of p95.
 func (z *sized) logTail() stats.Estimate {
-	return acrossProcesses(stats.Estimate{Value: math.Log(*z.p95), Variance: *z.tail.P95InCallsSE * *z.tail.P95InCallsSE, DF: float64(z.tail.Calls - 1)})
+	e := stats.Estimate{Value: math.Log(*z.p95), Variance: *z.tail.P95InCallsSE * *z.tail.P95InCallsSE, DF: float64(z.tail.Groups - 1)}
+	if z.tail.Basis == cells.BasisProcesses {
+		return e
+	}
+	return acrossProcesses(e)
 }
 
 // larger reports whether z is larger than y by a step that counts as another size.
@@ -66,9 +70,11 @@ func (a *asker) sizes(s cells.Series) (out []*sized, notes []string) {
 			z.p95 = z.tail.P95InCalls
 		}
 		var medians []stats.Estimate
+		var times []cells.Times
 		for _, c := range a.CellsOfModel(s, m.Name) {
 			if c.Mode == record.ModeDecode && a.Joins(c.Scenario) {
 				medians = append(medians, stats.RobustLog(c.LatenciesMS))
+				times = append(times, a.Group(s.Key(m.Name, c.Scenario, c.Mode)).Times())
 				if z.doubt == "" {
 					z.doubt = doubtOf(c)
 				}
@@ -76,6 +82,10 @@ func (a *asker) sizes(s cells.Series) (out []*sized, notes []string) {
 		}
 		if z.decode != nil { // then these are the cells of the whole set
 			z.log = acrossProcesses(stats.Sum(medians...).Times(1 / float64(len(medians))))
+			if e, basis := cells.Level(times...); basis == cells.BasisProcesses {
+				z.log = e
+				z.log.Value = math.Log(*z.decode)
+			}
 		}
 		var reasons []string
 		where := map[string][]string{} // scenarios by reason

@@ -83,9 +83,24 @@ func (a *Answer) Sections() []doc.Section {
 	if len(t.Rows) > 0 {
 		sec.Add(t)
 	}
+	a.processText(&sec)
 	if len(per.Rows) > 0 {
 		sec.Fold("Token times per scenario", per)
 	}
 	sec.Add(doc.Pictures(KindTokens))
 	return []doc.Section{sec}
+}
+
+// processText has what is slow inside and between processes, where there are several.
+func (a *Answer) processText(sec *doc.Section) {
+	t := doc.Table{Head: []string{"<model", "<backend", "processes", "p99/p50", "95 %, approximate", "p99/p50 inside a process", "slowest process / middle one"}}
+	for _, x := range a.Tails {
+		if x.Processes > 1 {
+			t.Rows = append(t.Rows, []string{doc.Text(x.Model), prose.Of(x.Backend, x.BatchSize).String(), fmt.Sprint(x.Processes), doc.Quantile(x.P99Ratio),
+				doc.Interval(x.P99CI, 3), doc.NumberOf(x.P99Inside), doc.NumberOf(x.SlowProcess)})
+		}
+	}
+	if len(t.Rows) > 0 {
+		sec.Fold("Inside and between processes", t)
+	}
 }

@@ -1,6 +1,7 @@
 package tails
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -44,8 +45,16 @@ type Tail struct {
 	// median of its own call, so that a call that is slow as a whole is no tail. nil
 	// where a p95 has too few tokens without the longest call.
 	Calls        int      `json:"calls"`
+	Groups       int      `json:"groups"` // that the standard error is over: processes from five on, else calls
+	Basis        string   `json:"basis" doc:"\x60__all__\x60: of the standard error: processes, from five on, or the calls of one process"`
 	P95InCalls   *float64 `json:"p95_over_p50_in_calls" doc:"\x60__all__\x60: 95th percentile over the median, each token relative to the median of its call"`
-	P95InCallsSE *float64 `json:"p95_over_p50_in_calls_log_se" doc:"standard error of its logarithm, from the calls of one process"` // jackknife
+	P95InCallsSE *float64 `json:"p95_over_p50_in_calls_log_se" doc:"standard error of its logarithm, by leaving out one process, or call, at a time"`
+
+	// Over AllScenarios: what is slow inside a process, and what between processes.
+	Processes   int             `json:"processes" zero:"unknown" doc:"\x60__all__\x60: processes with token times"`
+	P99CI       *stats.Interval `json:"p99_over_p50_ci" csv:"p99_over_p50_approx_ci" doc:"\x60__all__\x60, from five processes on: 95 % interval of p99 over p50 by leaving out one process at a time; approximate"`
+	P99Inside   *float64        `json:"p99_over_p50_in_processes" doc:"\x60__all__\x60: p99 over the median, each token relative to the median of its process"`
+	SlowProcess *float64        `json:"slowest_process_over_median" doc:"\x60__all__\x60: the slowest process's median over the middle process's"`
 }
 
 // tokens gathers the decode steps of each cell, by position and pooled, and the
@@ -55,6 +64,7 @@ func (a *asker) tokens() {
 		for _, m := range a.ModelsOf(s.Backend) {
 			var relative []float64 // each token over its scenario's median
 			var calls [][]float64  // each token over the median of its call
+			inCalls, processes := map[int][]float64{}, map[int][]float64{}
 			var mine []Tail
 			for _, sc := range a.Scenarios {
 				g := a.Group(s.Key(m.Name, sc, record.ModeDecode))
@@ -76,9 +86,11 @@ func (a *asker) tokens() {
 					for _, r := range g.Rows {
 						for _, ns := range r.TokenNS {
 							relative = append(relative, float64(ns)/1e6/mid)
+							processes[r.Replicate] = append(processes[r.Replicate], float64(ns)/1e6/mid)
 						}
 						if own := withinCall(r.TokenNS); own != nil {
 							calls = append(calls, own)
+							inCalls[r.Replicate] = append(inCalls[r.Replicate], own...)
 						}
 					}
 				}
@@ -88,6 +100,12 @@ func (a *asker) tokens() {
 				all := tailOf(relative, false)
 				all.Scenario = cells.AllScenarios
 				all.Calls = len(calls)
+				all.Basis = cells.BasisOne
+				if len(inCalls) >= tailProcesses {
+					all.Basis, calls = cells.BasisProcesses, inOrder(inCalls)
+				}
+				all.Groups = len(calls)
+				all.between(inOrder(processes))
 				if e, ok := stats.PooledTail(calls, 0.95, stats.NeedP95); ok {
 					all.P95InCalls, all.P95InCallsSE = stats.Finite(math.Exp(e.Value)), stats.Finite(math.Sqrt(e.Variance))
 				}
@@ -169,4 +187,38 @@ func withinCall(ns []int64) []float64 {
 	}
 	floats.Scale(1/mid, times)
 	return times
+}
+
+// tailProcesses is the fewest processes whose jackknife says how well a tail is known.
+const tailProcesses = 5
+
+// inOrder are the groups in the order of their blocks.
+func inOrder(groups map[int][]float64) (out [][]float64) {
+	for _, b := range slices.Sorted(maps.Keys(groups)) {
+		out = append(out, groups[b])
+	}
+	return out
+}
+
+// between tells what is slow inside a process from what is between processes, whose
+// tokens are each relative to their scenario's median.
+func (t *Tail) between(processes [][]float64) {
+	t.Processes = len(processes)
+	medians := stats.Map(processes, stats.Median)
+	if len(processes) > 1 {
+		t.SlowProcess = stats.Finite(slices.Max(medians) / stats.Median(medians))
+	}
+	var inside []float64
+	for i, p := range processes {
+		for _, v := range p {
+			inside = append(inside, v/medians[i])
+		}
+	}
+	slices.Sort(inside)
+	if q := stats.PercentileSorted(inside, 0.99, stats.NeedP99); q.Value != nil {
+		t.P99Inside = stats.Finite(*q.Value / stats.QuantileSorted(inside, 0.5))
+	}
+	if e, ok := stats.PooledTail(processes, 0.99, stats.NeedP99); ok && len(processes) >= tailProcesses {
+		t.P99CI = cells.Interval(e)
+	}
 }
