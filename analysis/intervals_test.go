@@ -222,7 +222,7 @@ func walkIntervals(t *testing.T, v reflect.Value, path string, f func(path strin
 // estimate that it stands beside, whatever the calls are. Runs of few calls, heavy
 // tails, equal times, several lengths, weight types and an Ollama server.
 func TestIntervalsHoldTheirEstimates(t *testing.T) {
-	trials := 120 // of some hundred samples each
+	trials := 40 // of some hundred samples each
 	if testing.Short() {
 		trials = 12
 	}

@@ -3,6 +3,7 @@ package compare_test
 import (
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"testing"
 
@@ -10,12 +11,18 @@ import (
 	"llmscale/runner/record"
 )
 
+// envTrials, set to all, draws each case as often as docs/compare.md says: that takes minutes.
+const envTrials = "LLMSCALE_TRIALS"
+
 // trials are how often a case is drawn. With -short few are, and only gross errors show.
 func trials(n int) int {
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		return n / 20
+	case os.Getenv(envTrials) == "all":
+		return n
 	}
-	return n
+	return n / 6
 }
 
 // atMost fails where a rate is shown to be above its bound: by three standard

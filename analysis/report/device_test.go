@@ -6,8 +6,9 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/analysistest"
-	"llmscale/analysis/cells"
 	"llmscale/analysis/q/device"
+	"llmscale/analysis/runs"
+	"llmscale/runner/record"
 )
 
 // wallRun is the made-up run on a GPU, less the backends that keep does not name.
@@ -26,6 +27,7 @@ func wallRun(t *testing.T, keep ...string) *analysis.Result {
 	}
 	d := analysis.Get[device.Answer](r)
 	d.Cells = filter(d.Cells, func(d *device.Cell) bool { return named[d.Backend] })
+	d.Models = filter(d.Models, func(m *device.Model) bool { return named[m.Backend] })
 	return r
 }
 
@@ -78,11 +80,13 @@ func TestDeviceSection(t *testing.T) {
 // TestDeviceNotRead: without sensors, account and placement the report says so, and
 // a table that would be very long is folded.
 func TestDeviceNotRead(t *testing.T) {
-	r := wallRun(t)
-	all := analysis.Get[device.Answer](r).Cells
-	for i := range all {
-		d := &all[i]
-		*d = device.Cell{Subject: cells.Subject{Backend: d.Backend, BatchSize: 1, Model: d.Model}, Scenario: d.Scenario, Mode: d.Mode, N: d.N, HostMS: d.HostMS}
+	r, err := analysistest.Wall(func(r *runs.Row) {
+		*r.DeviceWindow = record.DeviceWindow{}
+		r.Costs = record.Costs{}
+		r.CUDAEventMS, r.HostGapMS, r.NLayer = nil, nil, 0
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	md, _ := write(t, r)
 	body := section(t, md, "Device time, memory and power")
