@@ -103,17 +103,6 @@ func cellField(cells []Cell, f func(*Cell) *float64) []float64 {
 	return known(out)
 }
 
-// Values are a field's, of the calls that have it as a time.
-func Values(rows []*runs.Row, field func(*runs.Row) *float64) []float64 {
-	var out []float64
-	for _, r := range rows {
-		if v := field(r); v != nil && *v > runs.MinLatencyMS && *v < runs.MaxLatencyMS {
-			out = append(out, *v)
-		}
-	}
-	return out
-}
-
 // AnswerTokens is the number of tokens per sequence that a record's decode time
 // stands for; 0 where it is unknown.
 func AnswerTokens(r *runs.Row) int {

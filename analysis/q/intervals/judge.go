@@ -259,7 +259,6 @@ func (c *Cell) interference(rows []*runs.Row) {
 // warn says how many cells are in doubt, by reason, and what intervals stand on.
 func (a *asker) warn() {
 	n, one := 0, 0
-	var codes []string
 	by := map[string][]string{}
 	for i := range a.out.Cells {
 		c := &a.out.Cells[i]
@@ -271,9 +270,6 @@ func (a *asker) warn() {
 			one++
 		}
 		for _, code := range c.Reasons {
-			if by[code] == nil {
-				codes = append(codes, code)
-			}
 			by[code] = append(by[code], fmt.Sprintf("%s %s %s %s", c.Backend, c.Model, c.Scenario, c.Mode))
 		}
 	}
