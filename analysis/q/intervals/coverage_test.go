@@ -171,8 +171,7 @@ func TestCoverage(t *testing.T) {
 	if testing.Short() {
 		trials = 200
 	}
-	table := "| what | truth | 3 processes | 5 | 10 |\n|---|---|---:|---:|---:|\n"
-	for _, k := range []struct {
+	kinds := []struct {
 		what      string
 		of        func(w world, t *testing.T, blocks, trials int) float64
 		worlds    []world
@@ -185,26 +184,38 @@ func TestCoverage(t *testing.T) {
 			world{name: ", processes follow each other (.8), blocks drift by 5 %", drift: .8}), .92, .98, 1},
 		{"steady calls told as not steady", world.unsteady, worlds(world{}, world{name: ", calls follow each other (.8)", follow: .8}, world{name: ", 10 % of calls slow", slow: .1}), 0, .07, 4},
 		{"5 of 12 calls slower by a fifth, told as not steady", world.unsteady, worlds(world{warm: true}, world{name: ", calls follow each other (.8)", follow: .8, warm: true}), .95, 1, 4},
-	} {
-		for i, w := range k.worlds {
+	}
+	blocks := []int{3, 5, 10}
+	got := make([][][3]float64, len(kinds)) // by kind, world, blocks
+	t.Run("worlds", func(t *testing.T) {
+		for i, k := range kinds {
+			got[i] = make([][3]float64, len(k.worlds))
+			for j, w := range k.worlds {
+				t.Run(k.what+", "+w.name, func(t *testing.T) {
+					t.Parallel()
+					for b := range blocks {
+						n := trials / k.fewer
+						share, slack := k.of(w, t, blocks[b], n), 0.0
+						if testing.Short() {
+							slack = 5 * math.Sqrt(.05*.95/float64(n))
+						}
+						if share < k.low-slack || share > k.high+slack {
+							t.Errorf("%d processes: %.1f %% of %d, stated are %.0f to %.0f %%", blocks[b], 100*share, n, 100*k.low, 100*k.high)
+						}
+						got[i][j][b] = share
+					}
+				})
+			}
+		}
+	})
+	table := "| what | truth | 3 processes | 5 | 10 |\n|---|---|---:|---:|---:|\n"
+	for i, k := range kinds {
+		for j, w := range k.worlds {
 			name := k.what
-			if i > 0 {
+			if j > 0 {
 				name = ""
 			}
-			table += fmt.Sprintf("| %s | %s |", name, w.name)
-			for _, blocks := range []int{3, 5, 10} {
-				trials := trials / k.fewer
-				got := k.of(w, t, blocks, trials)
-				table += fmt.Sprintf(" %.1f |", 100*got)
-				slack := 0.0
-				if testing.Short() {
-					slack = 5 * math.Sqrt(.05*.95/float64(trials))
-				}
-				if got < k.low-slack || got > k.high+slack {
-					t.Errorf("%s, %d processes, %s: %.1f %% of %d, stated are %.0f to %.0f %%", k.what, blocks, w.name, 100*got, trials, 100*k.low, 100*k.high)
-				}
-			}
-			table += "\n"
+			table += fmt.Sprintf("| %s | %s | %.1f | %.1f | %.1f |\n", name, w.name, 100*got[i][j][0], 100*got[i][j][1], 100*got[i][j][2])
 		}
 	}
 	t.Log("\n" + table)
