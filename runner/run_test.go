@@ -543,7 +543,7 @@ func TestTargetCI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if blocks := records[len(records)-1].Replicate + 1; blocks != 6 || m.Replicates != 6 || m.StoppedBy != StoppedByTarget {
+	if blocks := records[len(records)-1].Replicate + 1; blocks != 6 || m.Replicates != 6 || m.StoppedBy != record.StoppedByTarget {
 		t.Errorf("a target of 100 %%: %d blocks, the manifest says %d, stopped by %q", blocks, m.Replicates, m.StoppedBy)
 	}
 
@@ -554,7 +554,7 @@ func TestTargetCI(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := records[len(records)-1].Replicate + 1
-	if blocks < 6 || m.Replicates != blocks || m.StoppedBy != StoppedByBudget || m.PlanSHA256 != planned {
+	if blocks < 6 || m.Replicates != blocks || m.StoppedBy != record.StoppedByBudget || m.PlanSHA256 != planned {
 		t.Errorf("a target out of reach: %d blocks, the manifest says %d, stopped by %q", blocks, m.Replicates, m.StoppedBy)
 	}
 	if len(records) != m.RecordsExpected {

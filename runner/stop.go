@@ -8,12 +8,6 @@ import (
 	"llmscale/runner/record"
 )
 
-// What ended a run that adds blocks.
-const (
-	StoppedByTarget = "target_ci"
-	StoppedByBudget = "time_budget_min"
-)
-
 // scatter has the latencies of the calls that count, in ms, by cell and mode and there by block.
 type scatter map[cellMode]map[int][]float64
 
@@ -67,9 +61,9 @@ func (r *Run) wantsMore() bool {
 	spent := time.Duration((unixNow() - r.Manifest.session().StartedAt) * float64(time.Second))
 	switch {
 	case r.scatter.widest() <= cfg.TargetCI:
-		r.Manifest.StoppedBy = StoppedByTarget
+		r.Manifest.StoppedBy = record.StoppedByTarget
 	case spent.Minutes() >= cfg.TimeBudgetMin:
-		r.Manifest.StoppedBy = StoppedByBudget
+		r.Manifest.StoppedBy = record.StoppedByBudget
 	default:
 		return true
 	}

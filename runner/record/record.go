@@ -32,6 +32,12 @@ const (
 	StatusError   = "error"   // the worker said why it could not
 )
 
+// What ended a run that adds blocks, in the manifest.
+const (
+	StoppedByTarget = "target_ci"       // every interval is narrow enough
+	StoppedByBudget = "time_budget_min" // the time was over
+)
+
 // Paces: what comes right before a call.
 const (
 	PaceHot  = "hot"  // untimed work of the same kind

@@ -7,6 +7,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // Answer has a row for each cell, and for each model over all scenarios.
@@ -43,8 +44,9 @@ type Cell struct {
 	Change    *float64 `json:"change_in_process" doc:"by how much a call's time changes from the first of a process to the last, by a line, as a share"`
 	ChangeP   *float64 `json:"change_p" doc:"p of no change: t over processes; of one process with 10 calls the rank test"`
 
-	Verdict string   `json:"verdict" doc:"VALID, AMBIGUOUS or INVALID"`
-	Reasons []string `json:"reasons" sep:" " doc:"codes of what speaks against it"`
+	StoppedBy string   `json:"stopped_by" doc:"of a run that adds blocks: target_ci where the interval is narrow enough, else time_budget_min"`
+	Verdict   string   `json:"verdict" doc:"VALID, AMBIGUOUS or INVALID"`
+	Reasons   []string `json:"reasons" sep:" " doc:"codes of what speaks against it"`
 }
 
 // asker puts the answer together.
@@ -62,9 +64,25 @@ func Ask(c *cells.Set) *Answer {
 	a.look()
 	a.blocks()
 	a.judge()
+	a.stopped()
 	a.audit()
 	a.warn()
 	return a.out
+}
+
+// stopped notes, of a run that adds blocks, whether each cell's interval is as narrow as was asked.
+func (a *asker) stopped() {
+	var target float64
+	if !a.Run.Manifest.Decode(&target, "resolved", "config", "target_ci") || target <= 0 {
+		return
+	}
+	for i := range a.out.Cells {
+		c := &a.out.Cells[i]
+		c.StoppedBy = record.StoppedByBudget
+		if c.CI != nil && c.MedianMS != nil && c.CI.High <= *c.MedianMS*(1+target) {
+			c.StoppedBy = record.StoppedByTarget
+		}
+	}
 }
 
 // Cell is the row of a cell, or of AllScenarios; nil where there is none.
@@ -81,7 +99,7 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("cell_intervals.csv", "How well each cell is known, and whether what happened meanwhile lets one use it.", a.Cells,
 			`backend backend_kind batch_size model params_millions_effective scenario mode depth median_ms ci_low_ms ci_high_ms basis replicates calls
 			share_call share_process share_block verdict reasons disturbed_calls cpu_wait_share cpu_stolen_share cpu_others_share cpu_throttled_share
-			change_in_process change_p`).Always(),
+			change_in_process change_p stopped_by`).Always(),
 		finding.TableOf("order_audit.csv", "Whether position in the block, time, the canary before the call or temperature explain times, beyond each cell's own level.", a.Audit,
 			`mode factor effect per ci_low ci_high p n over`),
 	}

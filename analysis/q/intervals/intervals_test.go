@@ -116,6 +116,27 @@ func TestOldRun(t *testing.T) {
 	}
 }
 
+// TestStoppedBy: of a run that adds blocks each cell says whether it is as narrow as was asked.
+func TestStoppedBy(t *testing.T) {
+	set := celltest.Set(t, plan.Blocks(6, wobble))
+	for _, c := range Ask(set).Cells {
+		if c.StoppedBy != "" {
+			t.Fatalf("a run of a fixed number of blocks was stopped by %q", c.StoppedBy)
+		}
+	}
+	for target, want := range map[string]string{"0.5": record.StoppedByTarget, "1e-6": record.StoppedByBudget} {
+		var err error
+		if set.Run.Manifest, err = runs.ParseManifest([]byte(`{"resolved": {"config": {"target_ci": ` + target + `}}}`)); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range Ask(set).Cells {
+			if c.StoppedBy != want {
+				t.Fatalf("target %s: stopped by %q, want %q", target, c.StoppedBy, want)
+			}
+		}
+	}
+}
+
 // TestShares: what the blocks of a run have in common is the block's share.
 func TestShares(t *testing.T) {
 	for _, c := range []struct {
