@@ -62,7 +62,7 @@ def llmscale(args, group, path, seed, binary):
     scenarios = {f"p{p}_g{g}_d{d}_{i}": (p, g, d) for (p, g, d), n in calls.items() for i in range(n)}
     kinds = list(itertools.product(group.flash_attn, dict.fromkeys((t.batch, t.pace) for t in group.tests)))
     backends = {f"b{i}": (fa, batch, pace) for i, (fa, (batch, pace)) in enumerate(kinds)}
-    lines = ["run_name: peers", "repetitions: 1", "warmup_repetitions: 0", f"seed: {seed}", "probe: false",
+    lines = ["run_name: peers", "replicates: 1", "repetitions: 1", "warmup_repetitions: 0", f"seed: {seed}", "probe: false",
              "cell_timeout_s: 40",  # bounds the self-check, too: to 2 s
              "scenarios:"]
     lines += [f"  - {{name: {name}, prompt_tokens: {p}, gen_tokens: {g}{f', depth: {d}' if d else ''}}}" for name, (p, g, d) in scenarios.items()]

@@ -219,7 +219,7 @@ A model that no backend runs and a backend that runs no model are errors, becaus
 
 ## On the command line
 
-` + "`--repetitions`, `--warmup-repetitions`, `--gen-tokens` and `--seed`" + ` stand in for the file's values, under the same rules; a scenario's own
+` + "`--replicates`, `--repetitions`, `--warmup-repetitions`, `--gen-tokens` and `--seed`" + ` stand in for the file's values, under the same rules; a scenario's own
 ` + "`gen_tokens`" + ` stays. ` + "`--max-params 8B`" + ` leaves out the models that have more parameters. ` + "`--models`, `--backends` and `--scenarios`" + ` keep the named
 entries of the file, or the named ones of those that its [lists](#lists-and-ranges) make, in the file's order. Models and backends that are then left
 without a partner go too, unless they were named: that is an error.
@@ -230,7 +230,7 @@ without a partner go too, unless they were named: that is an error.
 |---|---|
 | ` + "`kind: hf`, `dtype: fp32` or `fp16`" + ` | ` + "`kind: native`, `dtype: f32` or `f16`" + ` (the old spellings of ` + "`dtype`" + ` are read too) |
 | ` + "`options`" + ` of ` + "`kind: ollama`" + ` | refused: raw prompts, temperature 0 and the native cell's settings are always sent |
-| ` + "`repetitions: 3`" + ` by default | 7 by default |
+| ` + "`repetitions: 3`" + ` by default | the same, in each of 5 processes (` + "`replicates`" + `) |
 | a model's ` + "`kind`" + ` | its ` + "`source`" + ` |
 | ` + "`batch_size`" + ` above 1 | the same, of prompts of one length: TR121 padded |
 | ` + "`gen_tokens_list`" + ` | a scenario's ` + "`gen_tokens`" + ` takes a list, or one scenario for each length (` + "`configs/decode-length.yaml`" + `) |
