@@ -92,7 +92,7 @@ type Manifest struct {
 	CUDAAvailable bool                     `json:"cuda_available"`
 	GPUs          map[string]*protocol.GPU `json:"gpus,omitzero"` // that models were loaded on, by UUID
 
-	Replicates        int      `json:"replicates"`           // blocks that were begun; 0 in old ones: there was one
+	Replicates        int      `json:"replicates"`           // blocks that are planned or were added; 0 in old ones: there was one
 	StoppedBy         string   `json:"stopped_by,omitempty"` // of a run with target_ci: target_ci or time_budget_min
 	Repetitions       int      `json:"repetitions"`
 	WarmupRepetitions int      `json:"warmup_repetitions"`
@@ -268,8 +268,12 @@ func (m *Manifest) session() *SessionNote { return &m.Sessions[len(m.Sessions)-1
 func (r *Run) begin() error {
 	r.Manifest.Sessions = append(r.Manifest.Sessions, SessionNote{StartedAt: unixNow(), Argv: address.RedactAll(os.Args), LoadAverage: machine.LoadAverage()})
 	r.Manifest.RunState = StateRunning
+	r.Manifest.StoppedBy = ""
+	if err := errors.Join(r.Store.RemoveSums(), r.Manifest.write(r.Store)); err != nil {
+		return err
+	}
 	r.begun = true
-	return errors.Join(r.Store.RemoveSums(), r.Manifest.write(r.Store))
+	return nil
 }
 
 func unixNow() float64 { return float64(time.Now().UnixNano()) / 1e9 }
@@ -289,6 +293,12 @@ func (r *Run) noteGPU(gpu *protocol.GPU) {
 	}
 }
 
+// noteBlocks notes that blocks were added, before the first call of the last: a run that is killed in it is not complete.
+func (r *Run) noteBlocks() error {
+	r.Manifest.Replicates, r.Manifest.RecordsExpected = len(r.Plan.Blocks), r.Plan.RecordsExpected()
+	return r.Manifest.write(r.Store)
+}
+
 // end completes the artifacts: metrics.csv, the small tables, the manifest.
 func (r *Run) end(sum Summary) error {
 	m := r.Manifest
@@ -302,7 +312,6 @@ func (r *Run) end(sum Summary) error {
 	case len(r.outcome) < r.Plan.Cells*len(r.Plan.Blocks):
 		m.RunState = StateFailed
 	}
-	m.Replicates, m.RecordsExpected = len(r.Plan.Blocks), r.Plan.RecordsExpected()
 	m.ModelFiles = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
 	written := len(r.Previous) + sum.Records
 	m.CellsByStatus, m.RecordsWritten = sum.ByStatus, &written

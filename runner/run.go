@@ -63,6 +63,7 @@ type Run struct {
 	eta      eta
 	calls    int // acknowledged, in this and earlier sessions
 	outcome  map[turn]string
+	ended    map[int]string               // by TaskIdx: status of cells that no further block of this session tries
 	checked  map[string]protocol.LoadInfo // by Job.Pair: what the first load of the session found out about the runtime's results
 	answers  []Answer
 	loads    []loadRow
@@ -137,7 +138,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 			err = errors.Join(err, r.Store.Discard()) // of a new run
 		}
 	}()
-	r.outcome, r.checked = map[turn]string{}, map[string]protocol.LoadInfo{}
+	r.outcome, r.ended, r.checked = map[turn]string{}, map[int]string{}, map[string]protocol.LoadInfo{}
 	r.cpuQuota = machine.CPUQuota()
 	r.kept = map[keptCall]bool{}
 	r.scatter.note(r.Previous)
@@ -184,6 +185,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		}
 		if err == nil && i == len(r.Plan.Blocks)-1 && r.wantsMore() {
 			r.expect(r.Plan.addBlock())
+			err = r.noteBlocks()
 		}
 	}
 	sum := Summary{Cells: r.Plan.Cells, Calls: r.Plan.CallCount(), Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
@@ -206,6 +208,11 @@ func (r *Run) expect(b Block) {
 	for _, v := range b {
 		for _, c := range v.Cells {
 			t := v.turn(c)
+			if status, ended := r.ended[c.TaskIdx]; ended {
+				r.outcome[t] = status
+				r.calls += len(r.Plan.Calls())
+				continue
+			}
 			calls := r.todo(t)
 			r.calls += len(r.Plan.Calls()) - len(calls)
 			r.eta.total += r.Plan.weight(v.Job, c.Scenario) * float64(len(calls))
@@ -432,6 +439,7 @@ func (r *Run) fail(v Visit, c Cell, calls []Call, base record.Record, f *record.
 	r.order++
 	r.giveUp(v.Job, c, v.turn(c), len(calls), f.Status)
 	if f.Status != record.StatusCrashed {
+		r.ended[c.TaskIdx] = f.Status
 		for t := v.turn(c); t.replicate < len(r.Plan.Blocks); t.replicate++ {
 			if left := r.todo(t); len(left) > 0 {
 				r.giveUp(v.Job, c, t, len(left), f.Status)
@@ -463,7 +471,7 @@ func (r *Run) keepAnswer(j *Job, base record.Record, m *protocol.Sample) {
 	if j.Model.Random() || m.OutputText == nil {
 		return
 	}
-	if n := len(r.answers); n > 0 && r.answers[n-1].Cell == base.CellID {
+	if slices.ContainsFunc(r.answers, func(a Answer) bool { return a.Cell == base.CellID }) {
 		return
 	}
 	r.answers = append(r.answers, Answer{base.CellID, *base.Prompt, *m.OutputText})

@@ -564,7 +564,7 @@ func TestTargetCI(t *testing.T) {
 	again := testPlan(t, with("1", "60"))
 	r := &Run{Plan: again, Previous: records, Manifest: m, outcome: map[turn]string{}}
 	r.scatter.note(r.Previous)
-	if w := r.scatter.widest(); w <= 0 || math.IsNaN(w) {
+	if w := r.scatter.widest(nil); w <= 0 || math.IsNaN(w) {
 		t.Errorf("widest interval %v", w)
 	}
 }

@@ -35,10 +35,13 @@ func (s *scatter) note(records []record.Record) {
 }
 
 // widest is the largest relative half-width of the cells' 95 % intervals: by t on the logs of the blocks' medians. A cell
-// with one block has none.
-func (s scatter) widest() float64 {
-	widest := 0.0
-	for _, blocks := range s {
+// with one block has none; those that no further block tries are left out. It is infinite where no cell is left.
+func (s scatter) widest(ended map[int]string) float64 {
+	widest := -1.0
+	for k, blocks := range s {
+		if _, ok := ended[k.task]; ok {
+			continue
+		}
 		var logs []float64
 		for _, calls := range blocks {
 			logs = append(logs, math.Log(stats.Median(calls)))
@@ -48,6 +51,9 @@ func (s scatter) widest() float64 {
 			half = math.Expm1(e.Half(0.05))
 		}
 		widest = max(widest, half)
+	}
+	if widest < 0 {
+		return math.Inf(1)
 	}
 	return widest
 }
@@ -60,7 +66,7 @@ func (r *Run) wantsMore() bool {
 	}
 	spent := time.Duration((unixNow() - r.Manifest.session().StartedAt) * float64(time.Second))
 	switch {
-	case r.scatter.widest() <= cfg.TargetCI:
+	case r.scatter.widest(r.ended) <= cfg.TargetCI:
 		r.Manifest.StoppedBy = record.StoppedByTarget
 	case spent.Minutes() >= cfg.TimeBudgetMin:
 		r.Manifest.StoppedBy = record.StoppedByBudget

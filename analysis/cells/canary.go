@@ -8,7 +8,7 @@ import (
 )
 
 // A canary is far off where it takes a quarter more or less than the median of its
-// series, and five of the run's robust standard deviations at that. Below a quarter a
+// team, and five of the run's robust standard deviations at that. Below a quarter a
 // call is hardly touched (what takes a core for one tick of four milliseconds adds as
 // much to a canary of a few), and five leave one call in a million of a machine whose
 // canaries scatter normally, however widely.
@@ -17,7 +17,7 @@ const (
 	canarySDs = 5
 )
 
-// canary is what the fixed work before the calls of a series takes.
+// canary is what the fixed work before the calls of a team takes.
 type canary struct{ read, compute level }
 
 // level is the median of times in logs, and how far off it is far.
@@ -42,8 +42,18 @@ func levelOf(rows []*runs.Row, of func(*runs.Row) *float64) level {
 func canaryRead(r *runs.Row) *float64    { return r.CanaryReadMS }
 func canaryCompute(r *runs.Row) *float64 { return r.CanaryComputeMS }
 
-// learnCanaries finds what the canary of each series takes. Backends differ in threads,
-// and so do their canaries.
+// team is the threads on which a canary runs: those of a backend that compute the
+// call's prompt, which of one token may be fewer.
+type team struct {
+	Series
+	one bool
+}
+
+func teamOf(r *runs.Row) team {
+	return team{SeriesOf(r), r.PromptTokensRaw != nil && *r.PromptTokensRaw == 1}
+}
+
+// learnCanaries finds what the canary of each team takes.
 func (set *Set) learnCanaries() {
 	var rows []*runs.Row
 	for i := range set.Run.Rows {
@@ -51,17 +61,17 @@ func (set *Set) learnCanaries() {
 			rows = append(rows, r)
 		}
 	}
-	_, of := stats.GroupBy(rows, SeriesOf)
-	set.canaries = map[Series]canary{}
-	for s, rows := range of {
-		set.canaries[s] = canary{levelOf(rows, canaryRead), levelOf(rows, canaryCompute)}
+	_, of := stats.GroupBy(rows, teamOf)
+	set.canaries = map[team]canary{}
+	for t, rows := range of {
+		set.canaries[t] = canary{levelOf(rows, canaryRead), levelOf(rows, canaryCompute)}
 	}
 }
 
-// CanaryOff is how many times the median of its series the call's canary took, that of
+// CanaryOff is how many times the median of its team the call's canary took, that of
 // its two parts that is farther off; known is false where the call had none.
 func (set *Set) CanaryOff(r *runs.Row) (times float64, known bool) {
-	c := set.canaries[SeriesOf(r)]
+	c := set.canaries[teamOf(r)]
 	times = 1
 	for _, part := range []struct {
 		ms *float64
@@ -78,11 +88,11 @@ func (set *Set) CanaryOff(r *runs.Row) (times float64, known bool) {
 	return times, known
 }
 
-// Disturbed reports whether the machine did known work far off the run's median right
+// Disturbed reports whether the machine did known work far off its team's median
 // before the call, whatever the call's own time was; known is false where it had no
 // canary.
 func (set *Set) Disturbed(r *runs.Row) (disturbed, known bool) {
-	c := set.canaries[SeriesOf(r)]
+	c := set.canaries[teamOf(r)]
 	_, known = set.CanaryOff(r)
 	return known && (c.read.off(r.CanaryReadMS) || c.compute.off(r.CanaryComputeMS)), known
 }

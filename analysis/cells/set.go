@@ -36,7 +36,7 @@ type Set struct {
 	aggregates map[aggregateKey]*Aggregate
 	depths     map[string]int // of each scenario: positions of the KV cache in use before its calls
 	leastDepth int
-	canaries   map[Series]canary
+	canaries   map[team]canary
 }
 
 // New sorts the records of run into cells. It changes nothing in run.

@@ -14,6 +14,7 @@ package compare
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
@@ -252,7 +253,7 @@ func (c *Comparison) phases(w *work, j *judge) {
 	}
 }
 
-// perModel has the effect on each model, in the order of size.
+// perModel has the effect on each model, in the order of size. INVALID cells are in it only where a model has no others.
 func (c *Comparison) perModel(w *work, j *judge) {
 	for _, mode := range Phases {
 		var of []CellID
@@ -267,6 +268,9 @@ func (c *Comparison) perModel(w *work, j *judge) {
 				if id.Model == m {
 					own = append(own, id)
 				}
+			}
+			if some := slices.DeleteFunc(slices.Clone(own), func(id CellID) bool { return w.invalid[id] != "" }); len(some) > 0 {
+				own = some
 			}
 			if e, ok := j.design.estimate(mean(own)); ok {
 				c.Sizes = append(c.Sizes, Size{mode, m, w.params[m], math.Exp(e.Value), interval(e)})

@@ -247,7 +247,7 @@ func (n *Native) Measure(call protocol.CallSpec) (protocol.Sample, error) {
 		out.Miss("canary_read_ms", "this CPU has no instruction by which a program empties its caches")
 	}
 	out.StolenMS, out.OthersMS, out.ThrottledMS, out.CPUWaitMS = use.StolenMS, use.OthersMS, use.ThrottledMS, use.WaitMS
-	out.RunQueue, out.CPUMHz = use.RunQueue, use.MHz
+	out.CPUWatchMS, out.RunQueue, out.CPUMHz = &use.WatchMS, use.RunQueue, use.MHz
 	if n.gpu != nil {
 		if !n.gpu.audited {
 			n.gpu.place(n.model, n.params, prompts[0])

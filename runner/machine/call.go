@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,7 @@ type CallWatch struct {
 // counted in the kernel's ticks of 10 ms but for WaitMS, so those of one call are coarse and may be negative; of many
 // they add up.
 type CallUse struct {
+	WatchMS     float64  // time that the others are of
 	StolenMS    *float64 // CPU time that the hypervisor gave to others
 	OthersMS    *float64 // CPU time that other programs used
 	ThrottledMS *float64 // time for which the control group's quota stopped its processes
@@ -29,7 +31,11 @@ type CallUse struct {
 }
 
 // brief has counters that grow, in seconds; negative: not known.
-type brief struct{ busy, stolen, own, throttled, wait float64 }
+type brief struct {
+	at                      time.Time
+	busy, stolen, own, wait float64
+	throttled               map[string]float64 // by control group
+}
 
 // NewCallWatch begins to watch.
 func NewCallWatch() CallWatch { return newCallWatch("/proc", "/sys", cgroupRoot) }
@@ -48,7 +54,7 @@ func newCallWatch(proc, sys, cgroups string) CallWatch {
 }
 
 func (w CallWatch) look(stat string) brief {
-	b := brief{busy: -1, stolen: -1, wait: -1}
+	b := brief{at: time.Now(), busy: -1, stolen: -1, wait: -1}
 	if stat != "" {
 		b.busy, b.stolen = cpuTimes(stat, mayRunOn())
 	}
@@ -72,7 +78,7 @@ func (w CallWatch) look(stat string) brief {
 // Use tells of the time since the watch was made.
 func (w CallWatch) Use() CallUse {
 	now := w.look(ReadText(filepath.Join(w.proc, "stat")))
-	u := CallUse{RunQueue: w.running, MHz: clockMHz(w.proc, w.sys)}
+	u := CallUse{WatchMS: 1e3 * now.at.Sub(w.begun.at).Seconds(), RunQueue: w.running, MHz: clockMHz(w.proc, w.sys)}
 	if now.busy >= 0 && w.begun.busy >= 0 {
 		u.StolenMS = new(1e3 * (now.stolen - w.begun.stolen))
 		u.OthersMS = new(1e3 * (now.busy - w.begun.busy - (now.own - w.begun.own)))
@@ -80,7 +86,9 @@ func (w CallWatch) Use() CallUse {
 	if now.wait >= 0 && w.begun.wait >= 0 {
 		u.WaitMS = new(1e3 * max(now.wait-w.begun.wait, 0)) // less where a thread has ended meanwhile
 	}
-	u.ThrottledMS = new(1e3 * (now.throttled - w.begun.throttled))
+	if s, known := throttledSince(w.begun.throttled, now.throttled); known {
+		u.ThrottledMS = new(1e3 * s)
+	}
 	return u
 }
 

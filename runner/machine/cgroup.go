@@ -94,22 +94,33 @@ func GroupCPUQuota(root, membership string) float64 {
 	return quota
 }
 
-// groupThrottled is for how many seconds so far a CPU quota has stopped the processes of this process's control groups;
-// of the group that it stopped longest.
-func groupThrottled(root, membership string) float64 {
-	longest := 0.0
+// groupThrottled is for how many seconds so far a CPU quota has stopped the processes of each of this process's control
+// groups, by folder; none where the system does not tell.
+func groupThrottled(root, membership string) map[string]float64 {
+	out := map[string]float64{}
 	for _, dir := range groupDirs(root, membership, "cpu") {
 		for line := range strings.Lines(ReadText(filepath.Join(dir, "cpu.stat"))) {
 			for key, unit := range map[string]float64{"throttled_usec": 1e-6, "throttled_time": 1e-9} { // of version 2 and 1
 				if rest, ok := strings.CutPrefix(line, key+" "); ok {
 					if n, err := strconv.ParseFloat(strings.TrimSpace(rest), 64); err == nil {
-						longest = max(longest, n*unit)
+						out[dir] = n * unit
 					}
 				}
 			}
 		}
 	}
-	return longest
+	return out
+}
+
+// throttledSince is for how many seconds quotas stopped this process between two looks: the most of any group, since what
+// stops a group stops those in it.
+func throttledSince(before, now map[string]float64) (seconds float64, known bool) {
+	for group, s := range now {
+		if was, ok := before[group]; ok {
+			seconds, known = max(seconds, s-was), true
+		}
+	}
+	return seconds, known
 }
 
 // OOMKills counts the processes that the kernel has killed for memory since it

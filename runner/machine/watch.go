@@ -43,10 +43,11 @@ func (w Watch) Use() Use { return look("/proc", cgroupRoot).since(w.begun) }
 
 // snapshot has counters that grow, in seconds but for the switches.
 type snapshot struct {
-	at                           time.Time
-	busy, stolen, own, throttled float64
-	switches                     int64
-	programs                     map[int]procTime // by process id
+	at                time.Time
+	busy, stolen, own float64
+	throttled         map[string]float64 // by control group
+	switches          int64
+	programs          map[int]procTime // by process id
 }
 
 type procTime struct {
@@ -141,7 +142,7 @@ func (s snapshot) since(t snapshot) Use {
 	}
 	u.Others = max(s.busy-t.busy-(s.own-t.own), 0) / u.Seconds
 	u.Stolen = max(s.stolen-t.stolen, 0) / u.Seconds
-	u.ThrottledS = max(s.throttled-t.throttled, 0)
+	u.ThrottledS, _ = throttledSince(t.throttled, s.throttled)
 	byName := map[string]float64{}
 	for pid, p := range s.programs {
 		// One that began meanwhile used all its time meanwhile. (A name changes: of a kernel thread with its work.)

@@ -95,7 +95,7 @@ func TestUse(t *testing.T) {
 	}
 	// A system that tells nothing.
 	nothing := look(t.TempDir(), t.TempDir())
-	if nothing.busy != 0 || nothing.stolen != 0 || nothing.throttled != 0 || len(nothing.programs) != 0 {
+	if nothing.busy != 0 || nothing.stolen != 0 || len(nothing.throttled) != 0 || len(nothing.programs) != 0 {
 		t.Errorf("%+v", nothing)
 	}
 }
@@ -111,8 +111,10 @@ func TestThrottledByVersion1(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := groupThrottled(groups, "4:cpu,cpuacct:/a\n1:memory:/x\n"); !almost(got, 1.5) {
-		t.Errorf("%g s, want those of the group that was stopped longest, 1.5", got)
+	got := groupThrottled(groups, "4:cpu,cpuacct:/a\n1:memory:/x\n")
+	since, known := throttledSince(map[string]float64{filepath.Join(groups, "cpu/a"): 1.25, filepath.Join(groups, "cpu"): 0.25}, got)
+	if len(got) != 2 || !known || !almost(since, 0.25) {
+		t.Errorf("%v s, want those of the group that was stopped longest, 1.5", got)
 	}
 }
 

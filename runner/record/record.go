@@ -239,7 +239,8 @@ type Costs struct {
 
 	CanaryReadMS    *float64 `json:"canary_read_ms" unit:"ms" doc:"right before the call, on the threads that compute it (on a GPU, on the one that launches), a fixed piece of work: reading memory beyond the caches; null where a server runs the model, and in records of before there was one"`
 	CanaryComputeMS *float64 `json:"canary_compute_ms" unit:"ms" doc:"the same: a fixed chain of multiply-adds"`
-	StolenMS        *float64 `json:"cpu_stolen_ms" unit:"ms" doc:"from the canary to the call's end: CPU time of the processors that the worker may run on that the hypervisor gave to others; counted in ticks of 10 ms, so that of one call it is coarse and may be negative"`
+	CPUWatchMS      *float64 `json:"cpu_watch_ms" unit:"ms" doc:"time from before the cache was cleared or filled to the call's end, of which the next four are: with the canary and what pace asks for"`
+	StolenMS        *float64 `json:"cpu_stolen_ms" unit:"ms" doc:"meanwhile: CPU time of the processors that the worker may run on that the hypervisor gave to others; counted in ticks of 10 ms, so that of one call it is coarse and may be negative"`
 	OthersMS        *float64 `json:"cpu_others_ms" unit:"ms" doc:"meanwhile: CPU time of these processors that other programs used, in ticks of 10 ms, so that of one call it is coarse and may be negative"`
 	ThrottledMS     *float64 `json:"cpu_throttled_ms" unit:"ms" doc:"meanwhile: time for which the control group's quota stopped its processes"`
 	CPUWaitMS       *float64 `json:"cpu_wait_ms" unit:"ms" doc:"meanwhile: time that the worker's threads were ready to run and waited for a processor, summed over threads; exact where the kernel keeps it"`

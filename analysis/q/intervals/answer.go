@@ -36,7 +36,7 @@ type Cell struct {
 	ShareProcess *float64 `json:"share_process" doc:"the process's own"`
 	ShareBlock   *float64 `json:"share_block" doc:"the block's: what all cells of a mode have in common in it"`
 
-	Disturbed *int     `json:"disturbed_calls" unit:"calls" doc:"calls behind a canary far off the run's median; empty where there was no canary"`
+	Disturbed *int     `json:"disturbed_calls" unit:"calls" doc:"calls behind a canary far off its backend's median; empty where there was no canary"`
 	Waited    *float64 `json:"cpu_wait_share" doc:"share of the computing threads' time for which they waited for a processor"`
 	Stolen    *float64 `json:"cpu_stolen_share" doc:"share of the processors' time that the hypervisor gave to others"`
 	Others    *float64 `json:"cpu_others_share" doc:"share of the computing threads' time for which others used their processors, less what ticks leave open"`
@@ -73,11 +73,16 @@ func Ask(c *cells.Set) *Answer {
 // stopped notes, of a run that adds blocks, whether each cell's interval is as narrow as was asked.
 func (a *asker) stopped() {
 	var target float64
-	if !a.Run.Manifest.Decode(&target, "resolved", "config", "target_ci") || target <= 0 {
+	var by string // what ended the run: of one that was broken off nothing is known
+	m := a.Run.Manifest
+	if !m.Decode(&target, "resolved", "config", "target_ci") || target <= 0 || !m.Decode(&by, "stopped_by") || by == "" {
 		return
 	}
 	for i := range a.out.Cells {
 		c := &a.out.Cells[i]
+		if c.Calls == 0 {
+			continue
+		}
 		c.StoppedBy = record.StoppedByBudget
 		if c.CI != nil && c.MedianMS != nil && c.CI.High <= *c.MedianMS*(1+target) {
 			c.StoppedBy = record.StoppedByTarget

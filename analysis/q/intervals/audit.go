@@ -174,7 +174,7 @@ const auditEffect = 0.01
 // explains are the factors whose effect is shown, by Bonferroni over all that were asked.
 func (a *Answer) explains() (out []Audit) {
 	for _, x := range a.Audit {
-		if x.P != nil && *x.P < stats.Alpha/float64(len(a.Audit)) && x.Mode != record.ModeE2E && math.Abs(*x.Effect) >= auditEffect {
+		if x.P != nil && x.Effect != nil && *x.P < stats.Alpha/float64(len(a.Audit)) && x.Mode != record.ModeE2E && math.Abs(*x.Effect) >= auditEffect {
 			out = append(out, x)
 		}
 	}

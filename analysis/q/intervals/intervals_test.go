@@ -126,7 +126,7 @@ func TestStoppedBy(t *testing.T) {
 	}
 	for target, want := range map[string]string{"0.5": record.StoppedByTarget, "1e-6": record.StoppedByBudget} {
 		var err error
-		if set.Run.Manifest, err = runs.ParseManifest([]byte(`{"resolved": {"config": {"target_ci": ` + target + `}}}`)); err != nil {
+		if set.Run.Manifest, err = runs.ParseManifest([]byte(`{"resolved": {"config": {"target_ci": ` + target + `}}, "stopped_by": "time_budget_min"}`)); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range Ask(set).Cells {

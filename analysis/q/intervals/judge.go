@@ -206,10 +206,7 @@ func (c *Cell) steady(processes [][]float64) bool {
 	return steady
 }
 
-const (
-	hotMS  = 20.0 // the untimed work of pace hot, which lies between the canary and the call
-	tickMS = 10.0 // in which the kernel counts CPU time
-)
+const tickMS = 10.0 // in which the kernel counts CPU time
 
 // interference sums up what took processors from the calls, as shares of time.
 func (c *Cell) interference(rows []*runs.Row) {
@@ -221,15 +218,13 @@ func (c *Cell) interference(rows []*runs.Row) {
 			continue
 		}
 		wall := *r.E2EKVMS
-		for _, ms := range []*float64{r.CanaryReadMS, r.CanaryComputeMS} {
-			if ms != nil {
-				wall += *ms
-			}
-		}
-		if r.PaceText() == record.PaceHot {
-			wall += hotMS
+		if r.CPUWatchMS != nil {
+			wall = *r.CPUWatchMS
 		}
 		threads := min(float64(max(r.Threads(), r.ThreadsBatch())), *r.CPUs)
+		if r.GPUName != nil {
+			threads = 1 // the one that launches
+		}
 		add := func(t *total, ms *float64, less float64) {
 			if ms != nil {
 				t.ms, t.threads, t.cpus = t.ms+*ms-less, t.threads+wall*threads, t.cpus+wall**r.CPUs

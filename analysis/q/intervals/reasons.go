@@ -38,7 +38,7 @@ var (
 		"see verdicts.csv for what spoilt them"})
 	CallsAmbiguous = declare(Reason{"calls_ambiguous", fmt.Sprintf("more than %.0f %% of its calls are AMBIGUOUS", 100*manyCalls),
 		"see the verdict_reasons of its records"})
-	Disturbed = declare(Reason{"disturbed", fmt.Sprintf("the canary was far off the run's median before more than %.0f %% of its calls", 100*manyCalls),
+	Disturbed = declare(Reason{"disturbed", fmt.Sprintf("the canary was far off its backend's median before more than %.0f %% of its calls", 100*manyCalls),
 		"measure again with nothing else at work on the machine; the canary did the same known work each time, so that it was the machine that changed"})
 	CPUWait = declare(Reason{"cpu_wait", fmt.Sprintf("its threads waited for a processor for more than %.0f %% of their time", 100*cpuLost),
 		"end other programs, or give the backend fewer threads than there are free processors"})
