@@ -94,7 +94,7 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	dir := filepath.Join(root, "run")
 	repetitions, enough := 9, 3
 	if testing.Short() {
-		repetitions, enough = 2, 0
+		repetitions, enough = 1, 0
 	}
 	text := strings.Replace(testConfig, "replicates: 1\nrepetitions: 3", fmt.Sprint("replicates: 4\nrepetitions: ", repetitions), 1)
 	text = strings.Replace(text, "dtype: f32, threads: 1", "dtype: f32, threads: 1, batch_size: 4", 1)
