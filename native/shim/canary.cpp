@@ -10,9 +10,8 @@
 
 namespace {
 
-// Some milliseconds together on a core of 3 GHz: long beside a clock reading and the meeting of the
-// threads, short beside the untimed work that follows.
-// The memory is small, since it adds to the worker's peak.
+// Some milliseconds together on a core of 3 GHz: long beside a clock reading and the meeting of the threads, short beside
+// the untimed work that follows. The memory is small, since it adds to the worker's peak.
 constexpr size_t  read_bytes = size_t(1) << 20; // of each thread, in each sweep
 constexpr int     sweeps     = 16;
 constexpr int64_t fma_steps  = 1000000;
@@ -36,8 +35,8 @@ void run(ggml_tensor *, const ggml_tensor *, int index, int n, void * data) {
     for (int i = 0; i < sweeps; i++) {
         ls::flush(mine, read_bytes);
         const int64_t  start = meet_at();
-        const uint64_t total = ls::sum<1>(reinterpret_cast<const ls::lanes *>(mine), read_bytes / sizeof(ls::lanes));
-        volatile uint64_t sink = total; // no load may be optimised away
+        // A volatile result, so that no load is optimised away.
+        volatile uint64_t sink = ls::sum<1>(reinterpret_cast<const ls::lanes *>(mine), read_bytes / sizeof(ls::lanes));
         (void) sink;
         const int64_t end = meet_at();
         if (index == 0 && ls::can_flush) { // else it was read from the caches
@@ -59,10 +58,10 @@ int ls::canary(ls_context * c, int64_t n_tokens, canary_times * out, ls_error * 
     // On a GPU the host's threads wait, but for the one that launches.
     const bool    batch     = n_tokens > 1;
     const int32_t n_threads = c->clock.running() ? 1 : batch ? llama_n_threads_batch(c->ctx) : llama_n_threads(c->ctx);
+    const int32_t most      = std::max(llama_n_threads(c->ctx), llama_n_threads_batch(c->ctx));
     if (!c->canary) {
-        const int32_t most  = std::max(llama_n_threads(c->ctx), llama_n_threads_batch(c->ctx));
-        const size_t  bytes = size_t(most) * read_bytes;
-        void *        p     = nullptr;
+        const size_t bytes = size_t(most) * read_bytes;
+        void *       p     = nullptr;
         if (posix_memalign(&p, 1 << 21, bytes) != 0) {
             return fail(err, LS_NO_MEMORY, "canary", "no memory for %zu bytes", bytes);
         }
@@ -74,7 +73,7 @@ int ls::canary(ls_context * c, int64_t n_tokens, canary_times * out, ls_error * 
     }
     work w;
     w.memory = c->canary.get();
-    w.most   = std::max(llama_n_threads(c->ctx), llama_n_threads_batch(c->ctx));
+    w.most   = most;
     if (const int rc = on_team(batch ? c->pool_batch : c->pool, n_threads, run, &w, err)) {
         return rc;
     }

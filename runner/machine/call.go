@@ -5,9 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // CallWatch looks at the processors around one timed call: less than Watch does, so that it takes a fraction of a millisecond.
@@ -30,11 +27,11 @@ type CallUse struct {
 	MHz         *float64 // median clock of the processors that may be used, after the call
 }
 
-// brief has counters that grow, in seconds; negative: not known.
+// brief has the counters, and what this process's threads waited for.
 type brief struct {
-	at                      time.Time
-	busy, stolen, own, wait float64
-	throttled               map[string]float64 // by control group
+	counters
+	told bool    // by /proc/stat
+	wait float64 // seconds; negative: not known
 }
 
 // NewCallWatch begins to watch.
@@ -54,15 +51,7 @@ func newCallWatch(proc, sys, cgroups string) CallWatch {
 }
 
 func (w CallWatch) look(stat string) brief {
-	b := brief{at: time.Now(), busy: -1, stolen: -1, wait: -1}
-	if stat != "" {
-		b.busy, b.stolen = cpuTimes(stat, mayRunOn())
-	}
-	var usage unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &usage) == nil {
-		b.own = float64(usage.Utime.Nano()+usage.Stime.Nano()) * 1e-9
-	}
-	b.throttled = groupThrottled(w.cgroups, ReadText(filepath.Join(w.proc, "self/cgroup")))
+	b := brief{count(w.proc, w.cgroups, stat), stat != "", -1}
 	// The second figure of each thread is the time that it waited on a run queue, in ns.
 	threads, _ := filepath.Glob(filepath.Join(w.proc, "self/task/[0-9]*/schedstat")) // the pattern is well-formed
 	for _, file := range threads {
@@ -79,7 +68,7 @@ func (w CallWatch) look(stat string) brief {
 func (w CallWatch) Use() CallUse {
 	now := w.look(ReadText(filepath.Join(w.proc, "stat")))
 	u := CallUse{WatchMS: 1e3 * now.at.Sub(w.begun.at).Seconds(), RunQueue: w.running, MHz: clockMHz(w.proc, w.sys)}
-	if now.busy >= 0 && w.begun.busy >= 0 {
+	if now.told && w.begun.told {
 		u.StolenMS = new(1e3 * (now.stolen - w.begun.stolen))
 		u.OthersMS = new(1e3 * (now.busy - w.begun.busy - (now.own - w.begun.own)))
 	}

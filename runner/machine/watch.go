@@ -41,13 +41,31 @@ func NewWatch() Watch { return Watch{look("/proc", cgroupRoot)} }
 // Use tells of the time since the watch was made.
 func (w Watch) Use() Use { return look("/proc", cgroupRoot).since(w.begun) }
 
-// snapshot has counters that grow, in seconds but for the switches.
-type snapshot struct {
+// counters grow, in seconds but for the switches; what the system does not tell is 0.
+type counters struct {
 	at                time.Time
 	busy, stolen, own float64
 	throttled         map[string]float64 // by control group
 	switches          int64
-	programs          map[int]procTime // by process id
+}
+
+// count reads the counters; stat is the text of /proc/stat.
+func count(proc, cgroups, stat string) counters {
+	c := counters{at: time.Now()}
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &usage) == nil {
+		c.own = float64(usage.Utime.Nano()+usage.Stime.Nano()) * 1e-9
+		c.switches = usage.Nivcsw
+	}
+	c.busy, c.stolen = cpuTimes(stat, mayRunOn())
+	c.throttled = groupThrottled(cgroups, ReadText(filepath.Join(proc, "self/cgroup")))
+	return c
+}
+
+// snapshot has the counters, and the time of each program.
+type snapshot struct {
+	counters
+	programs map[int]procTime // by process id
 }
 
 type procTime struct {
@@ -60,16 +78,9 @@ type procTime struct {
 // llama.cpp has kernels for.
 const tick = 0.01
 
-// look reads the counters; what the system does not tell is 0.
+// look reads the counters and the programs' times.
 func look(proc, cgroups string) snapshot {
-	s := snapshot{at: time.Now(), programs: map[int]procTime{}}
-	var usage unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &usage) == nil {
-		s.own = float64(usage.Utime.Nano()+usage.Stime.Nano()) * 1e-9
-		s.switches = usage.Nivcsw
-	}
-	s.busy, s.stolen = cpuTimes(ReadText(filepath.Join(proc, "stat")), mayRunOn())
-	s.throttled = groupThrottled(cgroups, ReadText(filepath.Join(proc, "self/cgroup")))
+	s := snapshot{count(proc, cgroups, ReadText(filepath.Join(proc, "stat"))), map[int]procTime{}}
 	dirs, _ := filepath.Glob(filepath.Join(proc, "[0-9]*")) // the pattern is well-formed
 	for _, dir := range dirs {
 		pid, err := strconv.Atoi(filepath.Base(dir))
