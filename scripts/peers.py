@@ -90,7 +90,7 @@ def llmscale(args, group, path, seed, binary):
 def llama_bench(args, group, path):
     """As few processes as its options allow: one has the same lengths at all its depths."""
     tests = {}  # by what llama-bench says that it measured: prompt, gen, depth
-    for t in group.tests:
+    for t in group.tests_of(BENCH):
         if t.phase == "prefill":
             tests[t.prompt, 0, t.depth] = t
         elif t.phase == "decode":  # all of the prompt is depth to it
@@ -209,7 +209,7 @@ def plan(args, wanted, rows):
         rng = random.Random(f"{args.seed} {rnd}")
         for g in rng.sample(wanted, len(wanted)):
             for tool in rng.sample(g.tools, len(g.tools)):
-                if rnd % g.every == 0 and (tool != OLD or rnd % g.old_every == 0) and not all((g.set, rnd, g.model, tool, str(t.at)) in done for t in g.tests):
+                if rnd % g.every == 0 and (tool != OLD or rnd % g.old_every == 0) and not all((g.set, rnd, g.model, tool, str(t.at)) in done for t in g.tests_of(tool)):
                     yield rnd, g, tool
 
 
@@ -311,11 +311,11 @@ def tables(args, wanted):
     print(f"CPU: {cpu_name()}, {os.cpu_count()} cores, {args.threads} threads. Load average before a turn: median {statistics.median(loads):.2f}, greatest {max(loads):.2f}.")
     builds = sorted({(r["tool"], r["build"]) for r in rows})
     print("Builds: " + ", ".join(" ".join(b) for b in builds) + ".")
-    bounds = {"ladder": 0.02, "batch": 0.03, "depth": 0.03}
+    bounds = {"ladder": 0.02, "batch": 0.03, "depth": 0.03, "hot": 0.05}
     for name in dict.fromkeys(g.set for g in wanted):
         of = [g for g in wanted if g.set == name]
         by_fa = name == "ladder"
-        pairs = {"ladder": [(OURS, BENCH), (OLD, OURS)], "batch": [(OURS, BATCHED)], "depth": [(OURS, BENCH)], "pace": [(OLD, OURS)],
+        pairs = {"ladder": [(OURS, BENCH), (OLD, OURS)], "batch": [(OURS, BATCHED)], "depth": [(OURS, BENCH)], "hot": [(OURS, BENCH)], "pace": [(OLD, OURS)],
                  "pytorch": [(OURS, BENCH), (OURS, TORCH)]}[name]
         print(f"\n## {name}")
         for tool in dict.fromkeys(t for g in of for t in g.tools if t in (OURS, TORCH)):

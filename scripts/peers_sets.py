@@ -1,6 +1,7 @@
 """What scripts/peers.py measures: models, tests and programs, in sets."""
 
 import dataclasses
+import itertools
 
 OURS, OLD, BENCH, BATCHED, TORCH = "llmscale", "llmscale-ollama", "llama-bench", "llama-batched-bench", "pytorch"
 EQUAL = "equal tokens"  # PyTorch's greedy ones and llmscale's, from the start
@@ -17,7 +18,7 @@ class Test:
     gen: int = 1
     depth: int = 0
     batch: int = 1
-    pace: str = ""  # keys of llmscale's backend
+    pace: str = ""  # keys of llmscale's backend; a test that has some is llmscale's alone
     warm: bool = True  # by llama-bench, with the whole of the test; llmscale breaks it off after 0.2 s
     reps: int = 1
 
@@ -37,6 +38,9 @@ class Group:
     flash_attn: tuple = ("on",)
     every: int = 1  # only in each such round
     old_every: int = 1  # and the old build only in each such one
+
+    def tests_of(self, tool):
+        return [t for t in self.tests if tool in (OURS, OLD) or not t.pace]
 
 
 def ladder(size, *reps):
@@ -65,6 +69,10 @@ def groups():
         tests = [Test("prefill", d, 64, depth=d, reps=reps) for d in (0, 256, 1024, 4096)]
         tests += [Test("decode", d, 1, 32, max(d - 1, 0), reps=reps) for d in (0, 256, 1024, 4096)]
         yield Group("depth", f"llama-{size}-q4_0", (OURS, BENCH), tuple(tests))
+    for size, dtype in itertools.product(("5m", "62m", "134m"), ("f16", "q4_0")):
+        hot = [Test("prefill", n, n, reps=r) for n, r in ((1, 20), (16, 10))]
+        cold = [Test("prefill", f"{n} cold", n, pace="pace: cold", reps=r) for n, r in ((1, 20), (16, 10))]
+        yield Group("hot", f"llama-{size}-{dtype}", (OURS, BENCH), (*hot, *cold))
     paces = {"hot": "pace: hot", "5 ms idle": "pace: cold, idle_ms: 5", "20 ms idle": "pace: cold, idle_ms: 20"}
     tests = [Test("prefill", at, 1, pace=pace, reps=20) for at, pace in paces.items()]
     yield Group("pace", "llama-62m-q4_0", (OURS, OLD), tuple(tests))
