@@ -64,7 +64,7 @@ func TestProcesses(t *testing.T) {
 }
 
 // TestCanary: a call is disturbed where the work before it took far more or less than
-// elsewhere in the run, by the thread count of its own backend.
+// elsewhere in the run, on as many threads.
 func TestCanary(t *testing.T) {
 	rows := two.Blocks(5, nil)
 	for i := range rows {
@@ -72,7 +72,7 @@ func TestCanary(t *testing.T) {
 		wobble := 1 + .02*math.Sin(float64(r.CallIdx+7*r.Replicate))
 		r.CanaryReadMS, r.CanaryComputeMS = new(2*wobble), new(3*wobble)
 		if r.Backend == "b" { // fewer threads
-			r.CanaryReadMS, r.CanaryComputeMS = new(4*wobble), nil
+			r.CanaryReadMS, r.CanaryComputeMS, r.NThreadsBatch = new(4*wobble), nil, new(1)
 		}
 		if r.Replicate == 2 && r.Rep != nil && *r.Rep == 1 {
 			*r.CanaryReadMS *= 1.4
@@ -84,7 +84,7 @@ func TestCanary(t *testing.T) {
 	set := celltest.Set(t, rows)
 	for i := range set.Run.Rows {
 		r := &set.Run.Rows[i]
-		disturbed, known := set.Disturbed(r)
+		_, disturbed, known := set.Canary(r)
 		if known != (r.Replicate != 4) || disturbed != (r.Replicate == 2 && r.Rep != nil && *r.Rep == 1) {
 			t.Errorf("block %d call %d of %s: %v %v", r.Replicate, r.CallIdx, r.Backend, disturbed, known)
 		}

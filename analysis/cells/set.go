@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/canary"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -36,7 +37,7 @@ type Set struct {
 	aggregates map[aggregateKey]*Aggregate
 	depths     map[string]int // of each scenario: positions of the KV cache in use before its calls
 	leastDepth int
-	canaries   map[team]canary
+	canaries   canary.Levels
 }
 
 // New sorts the records of run into cells. It changes nothing in run.

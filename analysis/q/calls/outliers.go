@@ -54,8 +54,7 @@ func (a *asker) outliers() {
 			}
 			o := Outlier{Subject: k.Series.Of(m), Scenario: k.Scenario, Mode: k.Mode, Replicate: r.Replicate, Rep: *r.Rep,
 				LatencyMS: *r.LatencyMS, Times: times[i], Cause: CauseUnknown}
-			if disturbed, known := a.Set.Disturbed(r); known {
-				off, _ := a.CanaryOff(r)
+			if off, disturbed, known := a.Set.Canary(r); known {
 				if o.Canary, o.Cause = &off, CauseOwn; disturbed {
 					o.Cause = CauseDisturbed
 				}

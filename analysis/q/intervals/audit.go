@@ -65,7 +65,7 @@ func (a *asker) audit() {
 			a.overTime(mode, groups)
 		}
 		a.found(mode, FactorCanary, "a canary that takes a tenth longer", over, groups, math.Log(1.1), func(c seen) (float64, bool) {
-			times, known := a.CanaryOff(c.row)
+			times, _, known := a.Canary(c.row)
 			return math.Log(times), known
 		})
 		a.found(mode, FactorTemperature, "10 °C", over, groups, 10, func(c seen) (float64, bool) {

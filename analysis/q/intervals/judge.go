@@ -109,7 +109,7 @@ func (a *asker) one(k cells.Key) (c Cell, ok bool) {
 		if r.Verdict != nil && *r.Verdict == record.VerdictAmbiguous {
 			doubtful++
 		}
-		if disturbed, known := a.Set.Disturbed(r); known {
+		if _, disturbed, known := a.Set.Canary(r); known {
 			if c.Disturbed == nil {
 				c.Disturbed = new(0)
 			}

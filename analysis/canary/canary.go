@@ -1,0 +1,118 @@
+// Package canary tells calls apart by the state of the machine: whether the fixed work before a call, its canary, took
+// what it takes before most calls of the run.
+package canary
+
+import (
+	"math"
+
+	"llmscale/analysis/stats"
+	"llmscale/runner/record"
+)
+
+// Team names threads that do the same known work, whatever model and backend they compute: backends of one team share
+// a level, so that one that was measured in another state of the machine is seen.
+type Team struct {
+	Threads  int
+	Affinity string // as records have it
+	Nice     int
+	Program  string // the build, whose code the work is
+	Device   string // cpu or cuda
+}
+
+// Call is the canary of one call; a part that was not measured is nil.
+type Call struct {
+	Team                      Team
+	ReadMS, ComputeMS, SyncNS *float64
+}
+
+// Of is the canary of a record.
+func Of(p *record.Phases, c *record.Costs, m *record.ModelFacts, f *record.RuntimeFacts) Call {
+	t := Team{Threads: f.ThreadsBatch(), Program: f.Program + "\x00" + f.BuildCompiler + "\x00" + f.BuildFlags, Device: f.Device}
+	if p.PromptTokensRaw != nil && *p.PromptTokensRaw == 1 {
+		t.Threads = f.Threads()
+	}
+	if f.Device != "cpu" && (f.NGPULayers < 0 || f.NGPULayers > m.NLayer) {
+		t.Threads = 1 // the one that launches
+	}
+	if f.CPUAffinity != nil {
+		t.Affinity = *f.CPUAffinity
+	}
+	if f.Nice != nil {
+		t.Nice = *f.Nice
+	}
+	return Call{Team: t, ReadMS: c.CanaryReadMS, ComputeMS: c.CanaryComputeMS}
+}
+
+// A part is far off where it takes a quarter more or less than most of its team's do, and five of their standard
+// deviations at that. Below a quarter a call is hardly touched (what takes a core for one tick of four milliseconds
+// adds as much to a canary of a few), and five leave one call in a million of a machine whose canaries scatter
+// normally, however widely.
+const (
+	farOff = 0.25
+	farSDs = 5
+)
+
+// level is where the majority of a part's logarithms lies, and how far off it is far.
+type level struct{ log, far float64 }
+
+const parts = 3
+
+// logs are the logarithms of the parts; NaN: not measured.
+func (c *Call) logs() (out [parts]float64) {
+	for i, v := range []*float64{c.ReadMS, c.ComputeMS, c.SyncNS} {
+		out[i] = math.NaN()
+		if v != nil && *v > 0 {
+			out[i] = math.Log(*v)
+		}
+	}
+	return out
+}
+
+// Levels are what the canary takes before most calls of each team.
+type Levels struct{ of map[Team][parts]level }
+
+// Learn finds the levels of a run.
+func Learn(calls []Call) Levels {
+	logs := map[Team]*[parts][]float64{}
+	for i := range calls {
+		all := logs[calls[i].Team]
+		if all == nil {
+			all = new([parts][]float64)
+			logs[calls[i].Team] = all
+		}
+		for p, v := range calls[i].logs() {
+			if !math.IsNaN(v) {
+				all[p] = append(all[p], v)
+			}
+		}
+	}
+	l := Levels{map[Team][parts]level{}}
+	for team, all := range logs {
+		var levels [parts]level
+		for p := range all {
+			center, sd := stats.Majority(all[p])
+			levels[p] = level{center, max(math.Log(1+farOff), farSDs*sd)}
+		}
+		l.of[team] = levels
+	}
+	return l
+}
+
+// Off is how many times the majority's the call's canary took, by the part that is farthest off, and whether a part is
+// far off: then the machine was in another state, whatever the call's own time was. known is false where the call had
+// no canary, or none of its team was learnt.
+func (l Levels) Off(c Call) (times float64, disturbed, known bool) {
+	levels, most := l.of[c.Team], 0.0
+	for p, v := range c.logs() {
+		off := v - levels[p].log
+		if math.IsNaN(off) || levels[p].far == 0 {
+			continue
+		}
+		known = true
+		disturbed = disturbed || math.Abs(off) > levels[p].far
+		if math.Abs(off) > math.Abs(most) {
+			most = off
+		}
+	}
+	return math.Exp(most), disturbed, known
+}
