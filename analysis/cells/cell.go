@@ -10,15 +10,6 @@ import (
 
 func (c *Cell) Series() Series { return Series{c.Backend, c.BatchSize} }
 
-// Spread is the standard deviation over the mean; 0 for one sample, of which
-// nothing is known.
-func (c *Cell) Spread() float64 {
-	if c.StdDevMS == nil {
-		return 0
-	}
-	return *c.StdDevMS / c.MeanMS
-}
-
 func Latencies(rows []*runs.Row) []float64 {
 	return stats.Map(rows, func(r *runs.Row) float64 { ms, _ := r.Latency(); return ms })
 }
