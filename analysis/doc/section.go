@@ -9,7 +9,16 @@ import (
 // Section is a titled part of a document.
 type Section struct {
 	Title  string // plain text
+	Place  string // by which a document's order knows it, where Title says what was found; "": by Title
 	Blocks []Block
+}
+
+// At is by which a document's order knows the section.
+func (s *Section) At() string {
+	if s.Place != "" {
+		return s.Place
+	}
+	return s.Title
 }
 
 // Pictures stands for all drawn figures of a kind.

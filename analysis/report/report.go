@@ -107,12 +107,12 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	return w.doc
 }
 
-// asked adds sections of what the questions found, by their titles.
-func (w *writer) asked(titles ...string) {
-	for _, title := range titles {
-		w.placed[title] = true
+// asked adds sections of what the questions found, by their places.
+func (w *writer) asked(places ...string) {
+	for _, place := range places {
+		w.placed[place] = true
 		for _, s := range w.found {
-			if s.Title == title {
+			if s.At() == place {
 				w.doc.AddSection(s, w.figs)
 			}
 		}
@@ -122,7 +122,7 @@ func (w *writer) asked(titles ...string) {
 // others adds the sections that no order names.
 func (w *writer) others(but []string) {
 	for _, s := range w.found {
-		if !w.placed[s.Title] && !slices.Contains(but, s.Title) {
+		if !w.placed[s.At()] && !slices.Contains(but, s.At()) {
 			w.doc.AddSection(s, w.figs)
 		}
 	}
