@@ -20,8 +20,8 @@ func TestCanary(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if plain.CanaryReadNS != 0 || plain.CanaryComputeNS != 0 {
-				t.Errorf("a canary of %d and %d ns where none was asked for", plain.CanaryReadNS, plain.CanaryComputeNS)
+			if plain.CanaryReadNS != 0 || plain.CanaryComputeNS != 0 || plain.CanarySyncNS != 0 {
+				t.Errorf("a canary of %d, %d and %v ns where none was asked for", plain.CanaryReadNS, plain.CanaryComputeNS, plain.CanarySyncNS)
 			}
 			call.Canary, call.Hot, call.HotMost = true, time.Millisecond, time.Minute
 			got, err := c.MeasureCall(call)
@@ -34,8 +34,18 @@ func TestCanary(t *testing.T) {
 			if got.CanaryReadNS <= 0 || got.CanaryComputeNS <= 0 {
 				t.Errorf("a canary of %d and %d ns", got.CanaryReadNS, got.CanaryComputeNS)
 			}
+			if got.CanarySyncNS < 5 || got.CanarySyncNS > 1e6 {
+				t.Errorf("two threads meet in %v ns", got.CanarySyncNS)
+			}
 			if got.PrefillColdNS <= 0 {
 				t.Error("no untimed prefill after the canary")
+			}
+			one, err := newContext(t, m, ContextParams{NCtx: 128, Threads: 1, Sequences: 2}).MeasureCall(call)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if one.CanarySyncNS != 0 || one.CanaryComputeNS <= 0 {
+				t.Errorf("one thread meets itself in %v ns and computes in %d", one.CanarySyncNS, one.CanaryComputeNS)
 			}
 		})
 	}

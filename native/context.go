@@ -240,7 +240,7 @@ func (c *Context) MeasureCall(call Call) (*Measurement, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.CanaryReadNS, m.CanaryComputeNS = int64(out.canary_read_ns), int64(out.canary_compute_ns)
+	m.CanaryReadNS, m.CanaryComputeNS, m.CanarySyncNS = int64(out.canary_read_ns), int64(out.canary_compute_ns), float64(out.canary_sync_ns)
 	m.PrefillColdNS, m.KVClearNS = int64(out.prefill_cold_ns), int64(out.kv_clear_ns)
 	m.PrefillNS = int64(out.prefill_ns)
 	m.FirstSamplingNS = int64(out.first_sampling_ns)

@@ -192,6 +192,7 @@ type Call struct {
 type Measurement struct {
 	// Of the canary, 0 without one: reading (also 0 where the CPU cannot empty its caches), and multiply-adds.
 	CanaryReadNS, CanaryComputeNS int64
+	CanarySyncNS                  float64 // of one meeting of the threads; 0 also of one thread
 
 	PrefillColdNS   int64 // the first untimed prefill; 0: none, or it was broken off
 	KVClearNS       int64

@@ -40,7 +40,7 @@ func Of(p *record.Phases, c *record.Costs, m *record.ModelFacts, f *record.Runti
 	if f.Nice != nil {
 		t.Nice = *f.Nice
 	}
-	return Call{Team: t, ReadMS: c.CanaryReadMS, ComputeMS: c.CanaryComputeMS}
+	return Call{Team: t, ReadMS: c.CanaryReadMS, ComputeMS: c.CanaryComputeMS, SyncNS: c.CanarySyncNS}
 }
 
 // A part is far off where it takes a quarter more or less than most of its team's do, and five of their standard

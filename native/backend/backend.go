@@ -246,6 +246,9 @@ func (n *Native) Measure(call protocol.CallSpec) (protocol.Sample, error) {
 	} else {
 		out.Miss("canary_read_ms", "this CPU has no instruction by which a program empties its caches")
 	}
+	if m.CanarySyncNS > 0 {
+		out.CanarySyncNS = &m.CanarySyncNS
+	}
 	out.StolenMS, out.OthersMS, out.ThrottledMS, out.CPUWaitMS = use.StolenMS, use.OthersMS, use.ThrottledMS, use.WaitMS
 	out.CPUWatchMS, out.RunQueue, out.CPUMHz = &use.WatchMS, use.RunQueue, use.MHz
 	if n.gpu != nil {

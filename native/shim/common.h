@@ -80,4 +80,5 @@ bool set_eval_callback(llama_context * ctx, ggml_backend_sched_eval_callback cal
 struct ls_model {
     llama_model *       model;
     const llama_vocab * vocab;
+    bool                on_gpu; // every layer and the output head: the CPU computes next to nothing
 };

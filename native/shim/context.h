@@ -97,9 +97,10 @@ using team_work = void (*)(ggml_tensor *, const ggml_tensor *, int index, int n,
 // same pool. How many come is the runtime's answer, whatever limits it (OMP_THREAD_LIMIT, OMP_DYNAMIC, ggml's own).
 int on_team(ggml_threadpool * pool, int32_t n_threads, team_work work, void * data, ls_error * err);
 
-// The canary's times of one call, ns; 0: not measured.
+// The canary's times of one call, ns; 0: not measured. sync_ns is that of one meeting.
 struct canary_times {
     int64_t read_ns, compute_ns;
+    double  sync_ns;
 };
 
 // Does a fixed piece of work on the threads that will compute the call, and times it: what the machine does to known

@@ -188,6 +188,7 @@ typedef struct {
 /* What a timed call took. kv_decode spans from before the first step to after the last. */
 typedef struct {
     int64_t canary_read_ns, canary_compute_ns; /* 0: no canary; of reading also where the CPU cannot empty its caches */
+    double  canary_sync_ns;                    /* of one meeting of the threads; 0: no canary, or one thread */
     int64_t prefill_cold_ns;   /* the first untimed prefill; 0: none, it was broken off, or it came right after the cache was filled */
     int64_t kv_clear_ns;       /* emptying the cache, or filling it to depth */
     int64_t prefill_ns;

@@ -239,7 +239,7 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
         if (const int rc = ls::canary(c, int64_t(call.n_prompt) * call.n_seq, &canary, err)) {
             return rc;
         }
-        out->canary_read_ns = canary.read_ns, out->canary_compute_ns = canary.compute_ns;
+        out->canary_read_ns = canary.read_ns, out->canary_compute_ns = canary.compute_ns, out->canary_sync_ns = canary.sync_ns;
     }
     if (call.hot_ns > 0) {
         if (const int rc = heat(c, call, filled, out, err)) {

@@ -99,7 +99,8 @@ extern "C" int ls_model_load(const char * path, ls_model_params params, ls_progr
         llama_model_free(model);
         return ls::fail(err, LS_BAD_ARG, "load", "not a decoder-only model: there is no prefill and KV-cached decode to time");
     }
-    *out = new ls_model{model, llama_model_get_vocab(model)};
+    const int32_t n_layer = llama_model_n_layer(model) + prediction_layers(model, 0);
+    *out = new ls_model{model, llama_model_get_vocab(model), mp.n_gpu_layers > n_layer};
     return LS_OK;
 }
 

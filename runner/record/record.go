@@ -237,8 +237,9 @@ type Costs struct {
 	CPUTimeMS       *float64 `json:"cpu_time_ms" unit:"ms" doc:"user and system time of the worker during the call, over all threads"`
 	LoadAverage1Min *float64 `json:"load_average_1m" doc:"system load average before the call"`
 
-	CanaryReadMS    *float64 `json:"canary_read_ms" unit:"ms" doc:"right before the call, on the threads that compute it (on a GPU, on the one that launches), a fixed piece of work: reading memory beyond the caches; null where a server runs the model, and in records of before there was one"`
+	CanaryReadMS    *float64 `json:"canary_read_ms" unit:"ms" doc:"right before the call, on the threads that compute it (where a GPU computes all layers, on the one that launches), a fixed piece of work: reading memory beyond the caches; null where a server runs the model, and in records of before there was one"`
 	CanaryComputeMS *float64 `json:"canary_compute_ms" unit:"ms" doc:"the same: a fixed chain of multiply-adds"`
+	CanarySyncNS    *float64 `json:"canary_sync_ns" unit:"ns" doc:"the same: one meeting of these threads, each spinning until all have come; the median over batches of meetings; null of one thread, and in records of before it was taken"`
 	CPUWatchMS      *float64 `json:"cpu_watch_ms" unit:"ms" doc:"time from before the cache was cleared or filled to the call's end, of which the next four are: with the canary and what pace asks for"`
 	StolenMS        *float64 `json:"cpu_stolen_ms" unit:"ms" doc:"meanwhile: CPU time of the processors that the worker may run on that the hypervisor gave to others; counted in ticks of 10 ms, so that of one call it is coarse and may be negative"`
 	OthersMS        *float64 `json:"cpu_others_ms" unit:"ms" doc:"meanwhile: CPU time of these processors that other programs used, in ticks of 10 ms, so that of one call it is coarse and may be negative"`
