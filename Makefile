@@ -65,6 +65,11 @@ test: setup ## all tests, without and with the native half (TEST_FLAGS)
 		packages=$$(grep -rlE '^//go:build .*(native|cuda)' --include='*.go' */ | xargs -n1 dirname | sort -u | sed 's,^,./,') && \
 		OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) $$packages
 
+# The tables of docs/error-rates.md, docs/statistics.md and docs/compare.md: minutes.
+.PHONY: simulations
+simulations: ## all simulations as often as the documents say, held against their tables
+	@CGO_ENABLED=0 LLMSCALE_TRIALS=all go test -timeout 60m ./analysis/...
+
 .PHONY: lint
 lint: setup ## formatting, vet, staticcheck, shellcheck
 	@scripts/lint

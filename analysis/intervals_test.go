@@ -159,15 +159,16 @@ func TestIntervalCoverage(t *testing.T) {
 	}
 }
 
+// estimateOf is what an interval's name says of its estimate's, where it is not the rest of it.
+var estimateOf = map[string]string{"SlopeT": "Slope", "SlopeBoot": "Slope", "InterceptT": "Log10Intercept", "InterceptBoot": "Log10Intercept", "TheilSen": "TheilSenSlope",
+	"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
+	"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
+	"PerTokenT": "PerTokenMS", "ShareT": "Share", "ExponentT": "Exponent", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
+	"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
+
 // walkIntervals walks through v and gives each interval beside the estimate that it is
 // of, by the names of their fields.
 func walkIntervals(t *testing.T, v reflect.Value, path string, f func(path string, estimate float64, ci *stats.Interval)) {
-	// What an interval's name says of its estimate's, where it is not the rest of it.
-	of := map[string]string{"SlopeT": "Slope", "SlopeBoot": "Slope", "InterceptT": "Log10Intercept", "InterceptBoot": "Log10Intercept", "TheilSen": "TheilSenSlope",
-		"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
-		"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
-		"PerTokenT": "PerTokenMS", "ShareT": "Share", "ExponentT": "Exponent", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-		"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
@@ -192,9 +193,9 @@ func walkIntervals(t *testing.T, v reflect.Value, path string, f func(path strin
 				walkIntervals(t, v.Field(i), path+"."+field.Name, f)
 				continue
 			}
-			name, ok := of[v.Type().Name()+"."+field.Name]
+			name, ok := estimateOf[v.Type().Name()+"."+field.Name]
 			if !ok {
-				name = of[field.Name]
+				name = estimateOf[field.Name]
 			}
 			e := v.FieldByName(name)
 			if name == "" || !e.IsValid() {

@@ -3,27 +3,13 @@ package compare_test
 import (
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"testing"
 
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/compare"
 	"llmscale/runner/record"
 )
-
-// envTrials, set to all, draws each case as often as docs/compare.md says: that takes minutes.
-const envTrials = "LLMSCALE_TRIALS"
-
-// trials are how often a case is drawn. With -short few are, and only gross errors show.
-func trials(n int) int {
-	switch {
-	case testing.Short():
-		return n / 20
-	case os.Getenv(envTrials) == "all":
-		return n
-	}
-	return n / 6
-}
 
 // atMost fails where a rate is shown to be above its bound: by three standard
 // deviations of the count.
@@ -53,7 +39,7 @@ func TestIdentical(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d blocks, %v", c.blocks, c.noise), func(t *testing.T) {
 			t.Parallel()
-			n := trials(600)
+			n := celltest.Trials(600)
 			phases, cells, outside := 0, 0, 0
 			for i := range n {
 				m := twins(uint64(i), c.noise)
@@ -86,7 +72,7 @@ func TestPlanted(t *testing.T) {
 	for _, rho := range []float64{.4, .6, .8} {
 		t.Run(fmt.Sprint(rho), func(t *testing.T) {
 			t.Parallel()
-			n := trials(600)
+			n := celltest.Trials(600)
 			var missed [2]int
 			wrong, right := 0, 0
 			for i := range n {
@@ -116,7 +102,7 @@ func TestPlanted(t *testing.T) {
 // TestSmallOnes: a change that slows small models alone is told as one that changes with
 // size; one that slows all alike is so told in 5 % of phases.
 func TestSmallOnes(t *testing.T) {
-	n := trials(500)
+	n := celltest.Trials(500)
 	missed, wrong := 0, 0
 	for i := range n {
 		m := twins(uint64(i), drifting(.6))
@@ -144,7 +130,7 @@ func TestSeparateRuns(t *testing.T) {
 	for _, k := range [][2]int{{1, 1}, {2, 2}, {3, 3}, {1, 3}, {5, 5}} {
 		t.Run(fmt.Sprint(k), func(t *testing.T) {
 			t.Parallel()
-			n := trials(500)
+			n := celltest.Trials(500)
 			phases, cells := 0, 0
 			for i := range n {
 				c, err := separate(t, i, k, shared, 0)
@@ -167,7 +153,7 @@ func TestSeparateRuns(t *testing.T) {
 		})
 	}
 	missed := 0
-	n := trials(200)
+	n := celltest.Trials(200)
 	for i := range n {
 		c, err := separate(t, i, [2]int{5, 5}, shared, .08)
 		if err != nil {
@@ -213,7 +199,7 @@ func TestSame(t *testing.T) {
 // TestDisturbed: calls that something disturbs, one in ten by half, are of no weight in
 // the medians of processes.
 func TestDisturbed(t *testing.T) {
-	n := trials(200)
+	n := celltest.Trials(200)
 	missed := 0
 	for i := range n {
 		m := twins(uint64(i), drifting(.6))

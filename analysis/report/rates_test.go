@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/stats"
 )
@@ -164,12 +165,9 @@ func (k truth) series(t testing.TB, d design, seed uint64) told {
 // TestLawRates takes made-up series through the whole analysis and the report,
 // and holds what is told of them against the rates that docs/error-rates.md
 // states. It fails where a count is less likely than 1 in 10,000 at the stated
-// rate. With -update it writes the page's table.
+// rate. With -update it draws all series and writes the page's table.
 func TestLawRates(t *testing.T) {
-	n := 300
-	if testing.Short() {
-		n = 25
-	}
+	n := celltest.Trials(300)
 	kinds := truths()
 	got := make([][][]int, len(kinds)) // kind, design, count
 	limit := make(chan bool, runtime.GOMAXPROCS(0))
@@ -206,7 +204,7 @@ func TestLawRates(t *testing.T) {
 			}
 		}
 	})
-	if testing.Short() || runtime.GOARCH != "amd64" { // elsewhere fused multiplication moves single series over a threshold
+	if !celltest.AllTrials() || runtime.GOARCH != "amd64" { // elsewhere fused multiplication moves single series over a threshold
 		return
 	}
 	var sb strings.Builder

@@ -17,6 +17,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -285,10 +286,7 @@ func simulations() (all []ladderOf) {
 // is stated. A rate fails where so many would come about in 1 of 1000 tests at the
 // stated one.
 func TestErrorRates(t *testing.T) {
-	n := 200
-	if testing.Short() {
-		n = 20
-	}
+	n := celltest.Trials(200)
 	all := simulations()
 	got := make([]rates, len(all))
 	t.Run("all", func(t *testing.T) {
@@ -327,7 +325,7 @@ func TestErrorRates(t *testing.T) {
 		fmt.Fprintf(&b, "| %s | %d | %s | %s | %s |\n", l.name, len(l.sizes), share(got[k].untrue), share(got[k].missed), share(got[k].unknown))
 	}
 	t.Log("\n" + b.String())
-	if all := !slices.ContainsFunc(got, func(r rates) bool { return r.n < n }); testing.Short() || t.Failed() || !all {
+	if all := !slices.ContainsFunc(got, func(r rates) bool { return r.n < n }); !celltest.AllTrials() || t.Failed() || !all {
 		return
 	}
 	const file, mark = "../../docs/error-rates.md", "<!-- first change -->\n"

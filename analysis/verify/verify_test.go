@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
@@ -22,11 +23,39 @@ import (
 // measured is a run that was measured, of 56 calls.
 const measured = "../../results/2026-11-30-threads-epyc-2-cores"
 
+// kept are the files of the folders that made gives, by their names.
+var kept [2]fstest.MapFS
+
 // made is a whole folder of it, with a report and everything that a run writes; fresh
-// is what its analysis wrote.
+// is what its analysis wrote. Each test gets copies: to draw the figures takes seconds.
 func made(t *testing.T) (dir, fresh string) {
 	t.Helper()
-	dir = t.TempDir()
+	dirs := [2]string{t.TempDir(), t.TempDir()}
+	if kept[0] == nil {
+		write(t, dirs[0], dirs[1])
+		for i, dir := range dirs {
+			kept[i] = fstest.MapFS{}
+			for _, name := range files(t, dir) {
+				data, err := os.ReadFile(filepath.Join(dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				kept[i][name] = &fstest.MapFile{Data: data, Mode: 0o644}
+			}
+		}
+		return dirs[0], dirs[1]
+	}
+	for i, dir := range dirs {
+		if err := os.CopyFS(dir, kept[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dirs[0], dirs[1]
+}
+
+// write makes the folders of made.
+func write(t *testing.T, dir, fresh string) {
+	t.Helper()
 	for _, name := range []string{"manifest.json", "config.yaml", "ceilings.json"} {
 		data, err := os.ReadFile(filepath.Join(measured, name))
 		if err := errors.Join(err, os.WriteFile(filepath.Join(dir, name), data, 0o644)); err != nil {
@@ -67,7 +96,7 @@ func made(t *testing.T) (dir, fresh string) {
 		}
 	}
 	opt := cells.Options{Bootstrap: 50, Seed: 7} // not the defaults: they must be found
-	if err := compute(dir, run, opt, true); err != nil {
+	if err := errors.Join(compute(fresh, run, opt, true), os.CopyFS(dir, os.DirFS(fresh))); err != nil {
 		t.Fatal(err)
 	}
 	full, _, err := opt.WithDefaults()
@@ -77,11 +106,6 @@ func made(t *testing.T) (dir, fresh string) {
 	if err := Seal(run, full, "llmscale 1.0 of a test"); err != nil {
 		t.Fatal(err)
 	}
-	fresh = t.TempDir()
-	if err := compute(fresh, run, opt, true); err != nil {
-		t.Fatal(err)
-	}
-	return dir, fresh
 }
 
 func folderOf(t *testing.T, dir string, opt Options) *Verdict {

@@ -167,10 +167,7 @@ func (w world) unsteady(t *testing.T, blocks, trials int) float64 {
 // intervals and verdicts, and holds what comes out against what docs/statistics.md
 // states. With -update it writes the page's table.
 func TestCoverage(t *testing.T) {
-	trials := 2000
-	if testing.Short() {
-		trials = 200
-	}
+	trials := celltest.Trials(2000)
 	kinds := []struct {
 		what      string
 		of        func(w world, t *testing.T, blocks, trials int) float64
@@ -196,7 +193,7 @@ func TestCoverage(t *testing.T) {
 					for b := range blocks {
 						n := trials / k.fewer
 						share, slack := k.of(w, t, blocks[b], n), 0.0
-						if testing.Short() {
+						if !celltest.AllTrials() {
 							slack = 5 * math.Sqrt(.05*.95/float64(n))
 						}
 						if share < k.low-slack || share > k.high+slack {
@@ -219,7 +216,7 @@ func TestCoverage(t *testing.T) {
 		}
 	}
 	t.Log("\n" + table)
-	if testing.Short() || runtime.GOARCH != "amd64" { // elsewhere fused multiplication moves single cells
+	if !celltest.AllTrials() || runtime.GOARCH != "amd64" { // elsewhere fused multiplication moves single cells
 		return
 	}
 	const file, from, to = "../../../docs/statistics.md", "<!-- coverage -->\n", "<!-- end of coverage -->\n"
