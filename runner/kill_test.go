@@ -47,7 +47,9 @@ func coordinate(dir string) error {
 	if err != nil {
 		return err
 	}
-	h := Host{Progress: acks{}, Log: discard, Worker: worker.Command{Path: exe, Env: []string{workertest.EnvPart + "=worker", workertest.EnvFault + "=" + os.Getenv(workertest.EnvFault)}}}
+	env := []string{workertest.EnvPart + "=worker", workertest.EnvFault + "=" + os.Getenv(workertest.EnvFault),
+		"GOTRACEBACK=crash"} // so that one killed before workertest.Main is ended by a signal too
+	h := Host{Progress: acks{}, Log: discard, Worker: worker.Command{Path: exe, Env: env}}
 	for {
 		r, err := begun(context.Background(), path, dir, h)
 		switch {

@@ -30,6 +30,7 @@ func Main() {
 	if os.Getenv(EnvPart) != "worker" {
 		return
 	}
+	resetSignals() // as real workers do
 	if err := worker.Main(open, probe, About, task); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -60,16 +61,14 @@ func WriteProgram(t testing.TB, path, flags string, lines ...string) {
 	}
 }
 
-// die sends this process a signal with its default effect, as native code would
-// die of it: Go's own handlers would turn it into an exit code.
+// die sends this process a signal, as native code would die of it.
 func die(pid int, sig syscall.Signal) {
-	resetSignals()
 	syscall.Kill(pid, sig)
 	time.Sleep(time.Minute)
 }
 
 // resetSignals gives fatal signals their default effect, as native.DefaultSignals
-// does in real workers; without cgo it takes the system call itself.
+// does in real workers: Go's own handlers would turn them into an exit code. Without cgo it takes the system call itself.
 func resetSignals() {
 	var action struct {
 		handler  uintptr // SIG_DFL
