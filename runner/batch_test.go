@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"llmscale/gguf/ledger"
 	"llmscale/runner/config"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
@@ -129,25 +128,9 @@ func TestPlanOfBatches(t *testing.T) {
 		if many.Memory.KV != 4*one.Memory.KV || many.Memory.Output != 4*one.Memory.Output || many.Memory.Resident <= one.Memory.Resident {
 			t.Errorf("%+v and %+v", one.Memory, many.Memory)
 		}
-		if told := fmt.Sprint(p.warnings(64, 64, 64)); !strings.Contains(told, c.warn) {
+		if told := fmt.Sprint(p.WarningsOn(64, 64, 64)); !strings.Contains(told, c.warn) {
 			t.Errorf("%s, want %q", told, c.warn)
 		}
-	}
-}
-
-func TestCallSecondsOfBatches(t *testing.T) {
-	j := &Job{Backend: config.Backend{UBatchTokens: 100, BatchSize: 10}, KVBytes: 1000}
-	j.Model.Desc = ledger.Description{BytesReadPerToken: 1e9 - smallModelFloor, ParamsActive: 5e8, ParamsTotal: 5e8}
-	r := Rates{ReadBytesPerS: 1e10, FlopPerS: 3e12} // a step reads for 0.1 s and computes for 0.01
-	prefill, decode := j.callSeconds(config.Scenario{PromptTokens: 20, Depth: 1000}, 2, r)
-	if !near(prefill, 0.2) || !near(decode, 2*(0.1+10*1e3*(1000+20+1)/1e10)) {
-		t.Errorf("%g and %g s", prefill, decode)
-	}
-	if fill := j.fillSeconds(config.Scenario{Depth: 1000}, r); !near(fill, 10) {
-		t.Errorf("filling takes %g s", fill)
-	}
-	if _, decode := j.callSeconds(config.Scenario{PromptTokens: 20}, 1, Rates{ReadBytesPerS: 1e10, FlopPerS: 3e10}); !near(decode, 1) {
-		t.Errorf("a step that computes longer than it reads takes %g s", decode)
 	}
 }
 

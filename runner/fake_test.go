@@ -12,6 +12,7 @@ import (
 
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/record"
 	"llmscale/runner/store"
 	"llmscale/runner/worker"
@@ -79,7 +80,7 @@ models:
 // testModels is shared by all tests of the process: the files are the same.
 func testModels() *modelfile.Folder { return &modelfile.Folder{Dir: os.Getenv(envModels)} }
 
-func testPlan(t testing.TB, text string) *Plan {
+func testPlan(t testing.TB, text string) *plan.Plan {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), []byte(text))
 	if err != nil {
@@ -89,21 +90,21 @@ func testPlan(t testing.TB, text string) *Plan {
 }
 
 // newPlan is the plan of a machine of two cores, with any programs that were asked.
-func newPlan(cfg *config.Config, models *modelfile.Folder, programs *worker.Programs) (*Plan, error) {
+func newPlan(cfg *config.Config, models *modelfile.Folder, programs *worker.Programs) (*plan.Plan, error) {
 	return planWithout(cfg, models, programs, nil)
 }
 
 // planWithout is that where some devices are missing, for these reasons.
-func planWithout(cfg *config.Config, models *modelfile.Folder, programs *worker.Programs, noDevice map[string]error) (*Plan, error) {
-	facts, err := Look(context.Background(), cfg, models, programs)
+func planWithout(cfg *config.Config, models *modelfile.Folder, programs *worker.Programs, noDevice map[string]error) (*plan.Plan, error) {
+	facts, err := plan.Look(context.Background(), cfg, models, programs)
 	if err != nil {
 		return nil, err
 	}
 	facts.Threads, facts.NoDevice = 2, noDevice
-	return NewPlan(cfg, facts)
+	return plan.New(cfg, facts)
 }
 
-func planned(t testing.TB, cfg *config.Config) *Plan {
+func planned(t testing.TB, cfg *config.Config) *plan.Plan {
 	t.Helper()
 	p, err := newPlan(cfg, testModels(), testPrograms(t))
 	if err != nil {
@@ -134,7 +135,7 @@ func (q *quiet) failures() []string {
 }
 
 // newRun is a run of a plan in a new folder, which a test may change before finish.
-func newRun(t *testing.T, p *Plan, w worker.Command) (*Run, string) {
+func newRun(t *testing.T, p *plan.Plan, w worker.Command) (*Run, string) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "run")
 	folder, err := store.Create(dir, "")
@@ -149,7 +150,7 @@ func newRun(t *testing.T, p *Plan, w worker.Command) (*Run, string) {
 }
 
 // resumeRun is the next session of the run in dir, of the plan with which it began.
-func resumeRun(t *testing.T, p *Plan, dir string, w worker.Command) *Run {
+func resumeRun(t *testing.T, p *plan.Plan, dir string, w worker.Command) *Run {
 	t.Helper()
 	r := &Run{ID: "test", Plan: p, Worker: w, Progress: &quiet{}, Log: discard}
 	var err error
@@ -183,7 +184,7 @@ func finishUntil(t *testing.T, ctx context.Context, r *Run) Summary {
 }
 
 // execute runs a plan in a new folder and returns it with its records.
-func execute(t *testing.T, p *Plan, w worker.Command) (string, Summary, []record.Record, *quiet) {
+func execute(t *testing.T, p *plan.Plan, w worker.Command) (string, Summary, []record.Record, *quiet) {
 	t.Helper()
 	r, dir := newRun(t, p, w)
 	sum := finish(t, r)

@@ -15,6 +15,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
@@ -29,7 +30,7 @@ func ownFile(t *testing.T, path string, layers int64) {
 }
 
 // ownPlan plans a sweep of the model at path and of one that this program makes, but does not prepare it.
-func ownPlan(t *testing.T, path string) (*Plan, *modelfile.Folder) {
+func ownPlan(t *testing.T, path string) (*plan.Plan, *modelfile.Folder) {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "test.yaml"), fmt.Appendf(nil, `run_name: test
 gen_tokens: 1

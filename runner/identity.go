@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"llmscale/gguf/ledger"
-	"llmscale/internal/paths"
+	"llmscale/runner/plan"
 	"llmscale/runner/record"
 )
 
@@ -22,12 +22,9 @@ type ModelFile struct {
 	Description ledger.Description `json:"description"`
 }
 
-// Pair names what loads a file, model/backend; neither name has a slash.
-func (j *Job) Pair() string { return j.Model.Name + "/" + j.Backend.Name }
-
 // modelFiles lists the plan's files. A hash that an earlier session has found stays:
 // a file that has another one since is not measured.
-func modelFiles(p *Plan, earlier hashes) []ModelFile {
+func modelFiles(p *plan.Plan, earlier hashes) []ModelFile {
 	out := []ModelFile{}
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
@@ -71,22 +68,10 @@ func loadedFiles(m *Manifest, records []record.Record) hashes {
 
 // check compares the job's file with the one that an earlier session loaded. A file
 // that did not fit then, or does not now, has no hash to compare.
-func (h hashes) check(j *Job) error {
+func (h hashes) check(j *plan.Job) error {
 	m := &j.Model
 	if was := h[j.Pair()]; was != m.SHA256 && was != "" && m.SHA256 != "" {
 		return fmt.Errorf("the content of %s, the file of model %s, has changed since the run was started: start a new run", m.File, m.Name)
 	}
 	return nil
-}
-
-// label gives each file of the jobs its name in records.
-func label(jobs []Job) {
-	var files []string
-	for i := range jobs {
-		files = append(files, jobs[i].Model.File)
-	}
-	labels := paths.Tell(files)
-	for i := range jobs {
-		jobs[i].Model.Label = labels[jobs[i].Model.File]
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
 	"llmscale/runner/workertest"
@@ -31,7 +32,7 @@ func seededFile(t *testing.T, path string, seed uint64) {
 }
 
 // planIn plans a config that lies in dir.
-func planIn(t *testing.T, dir, text string, models *modelfile.Folder) *Plan {
+func planIn(t *testing.T, dir, text string, models *modelfile.Folder) *plan.Plan {
 	t.Helper()
 	cfg, err := config.ParseAt("c.yaml", dir, []byte(text))
 	if err != nil {
@@ -64,7 +65,7 @@ models: [{name: one, source: "v 1/m.gguf"}, {name: two, source: "v 2/m.gguf"}, {
 			seededFile(t, filepath.Join(root, dir, name), uint64(i+1))
 		}
 	}
-	prepared := func(dir string) *Plan {
+	prepared := func(dir string) *plan.Plan {
 		t.Helper()
 		p := planIn(t, filepath.Join(root, dir), text, &modelfile.Folder{})
 		if err := p.Prepare(t.Context(), &modelfile.Folder{}); err != nil {
@@ -170,10 +171,10 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:gpt2-1m"
 func TestDiscardOnResume(t *testing.T) {
 	root := t.TempDir()
 	var models *modelfile.Folder
-	plan := func() *Plan { // in a new process
+	plan := func() *plan.Plan { // in a new process
 		models = &modelfile.Folder{Dir: filepath.Join(root, "models [x] ä")}
 		p := planIn(t, root, transientConfig, models)
-		p.groupByFile()
+		p.GroupByFile()
 		return p
 	}
 	p := plan()

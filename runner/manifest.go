@@ -20,6 +20,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/store"
@@ -138,7 +139,7 @@ type ProbeNote struct {
 
 // newManifest is that of a new run in the store's folder; build is what `llmscale version` says. modelsDir is an absolute
 // path.
-func newManifest(s *store.Folder, id string, p *Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
+func newManifest(s *store.Folder, id string, p *plan.Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
 	cfg, here, dir := p.Config, machine.This(), p.Config.Dir()
 	inside, err := paths.Inside(s.Dir, modelsDir)
 	if err != nil {
@@ -237,7 +238,7 @@ func (m *Manifest) config(dir string, models *modelfile.Folder) (*config.Config,
 // carried out: the same work, by the same build on the same kind of machine.
 // Anything else would mix two things in one cell. build is what newManifest got.
 // What the plan's files hold is for sameContents, once they are there.
-func (m *Manifest) resumable(p *Plan, build any) error {
+func (m *Manifest) resumable(p *plan.Plan, build any) error {
 	switch cpu := machine.This().CPU; {
 	case m.PlanSHA256 != p.SHA256():
 		return errors.New("its models or config have changed since it was started; start a new run")
@@ -251,7 +252,7 @@ func (m *Manifest) resumable(p *Plan, build any) error {
 
 // sameContents compares the content of a prepared plan's files with what the
 // manifest's run has loaded.
-func (m *Manifest) sameContents(p *Plan) error {
+func (m *Manifest) sameContents(p *plan.Plan) error {
 	loaded := loadedFiles(m, nil)
 	for i := range p.Jobs {
 		if err := loaded.check(&p.Jobs[i]); err != nil {

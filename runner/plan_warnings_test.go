@@ -40,7 +40,7 @@ func TestPlanWarnings(t *testing.T) {
 		{"a quota", 8, 1, 1.5, []string{long, "threads_beyond_quota four", "threads_beyond_quota two"}},
 	} {
 		var got []string
-		for _, w := range p.warnings(c.logical, c.physical, c.quota) {
+		for _, w := range p.WarningsOn(c.logical, c.physical, c.quota) {
 			got = append(got, w.Code+" "+w.Where)
 			if w.Text == "" || w.Advice == "" {
 				t.Errorf("%s: %+v", c.name, w)
@@ -55,7 +55,7 @@ func TestPlanWarnings(t *testing.T) {
 	for i := range p.Jobs {
 		p.Jobs[i].Fits = false
 	}
-	if got := p.warnings(1, 1, 1); got != nil {
+	if got := p.WarningsOn(1, 1, 1); got != nil {
 		t.Errorf("of what is not measured: %v", got)
 	}
 }

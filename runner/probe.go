@@ -5,40 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"llmscale/internal/interrupt"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 )
-
-// probeSpecs lists the devices on which calls are left to be made, and of the CPU
-// each number of threads that decodes, in the order in which they come up.
-func (r *Run) probeSpecs() []protocol.ProbeSpec {
-	var out []protocol.ProbeSpec
-	add := func(s protocol.ProbeSpec) {
-		if !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	for _, b := range r.Plan.Blocks {
-		for _, v := range b {
-			j := v.Job
-			pending := slices.ContainsFunc(v.Cells, func(c Cell) bool { return len(r.todo(v.turn(c))) > 0 })
-			switch {
-			case !pending || !j.tried():
-			case j.Backend.Device == config.DeviceCPU:
-				add(protocol.ProbeSpec{Device: config.DeviceCPU, Threads: j.Backend.Threads, Quick: true})
-			default:
-				add(protocol.ProbeSpec{Device: j.Backend.Device, Quick: true})
-			}
-		}
-	}
-	return out
-}
 
 // probe measures the ceilings of the run's devices before its first cell, each in
 // a process of its own as cells are, and adds them to ceilings.json: what an
@@ -49,7 +24,7 @@ func (r *Run) probe(ctx context.Context) error {
 	if !r.Plan.Config.Probe {
 		return nil
 	}
-	specs := r.probeSpecs()
+	specs := r.Plan.ProbeSpecs(r.pending)
 	if len(specs) == 0 {
 		return nil
 	}
@@ -102,13 +77,13 @@ func (r *Run) probe(ctx context.Context) error {
 }
 
 // prober is the job whose program probes a device: this program a CPU, and a GPU the first that can use it.
-func (r *Run) prober(s protocol.ProbeSpec) *Job {
+func (r *Run) prober(s protocol.ProbeSpec) *plan.Job {
 	for i := range r.Plan.Jobs {
-		if j := &r.Plan.Jobs[i]; s.Device != config.DeviceCPU && j.Backend.Device == s.Device && j.tried() {
+		if j := &r.Plan.Jobs[i]; s.Device != config.DeviceCPU && j.Backend.Device == s.Device && j.Tried() {
 			return j
 		}
 	}
-	return &Job{}
+	return &plan.Job{}
 }
 
 // probeOne measures one device.

@@ -14,6 +14,7 @@ import (
 	"llmscale/runner/ceilings"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/workertest"
 )
@@ -258,10 +259,10 @@ func (s *stopAtProbe) Update(st Status) {
 // TestProbeSpecs: only what still has calls to make, fits, and has its device here is probed.
 func TestProbeSpecs(t *testing.T) {
 	p := testPlan(t, strings.Replace(testConfig, "device: cpu, dtype: f16, threads: 1", "device: cuda, dtype: f16, threads: 1", 1))
-	r := &Run{Plan: p, outcome: map[turn]string{}}
+	r := &Run{Plan: p, outcome: map[plan.Turn]string{}}
 	names := func() string {
 		var out []string
-		for _, s := range r.probeSpecs() {
+		for _, s := range r.Plan.ProbeSpecs(r.pending) {
 			out = append(out, s.String())
 		}
 		slices.Sort(out)
@@ -278,7 +279,7 @@ func TestProbeSpecs(t *testing.T) {
 	if got := names(); got != "cuda" {
 		t.Errorf("without what does not fit: %q", got)
 	}
-	p.waive(config.DeviceCUDA, errors.New("no driver"))
+	p.Waive(config.DeviceCUDA, errors.New("no driver"))
 	if got := names(); got != "" {
 		t.Errorf("without a GPU: %q", got)
 	}
@@ -286,7 +287,7 @@ func TestProbeSpecs(t *testing.T) {
 		p.Jobs[i].Fits, p.Jobs[i].Waived = true, ""
 	}
 	for task := range p.Cells {
-		r.outcome[turn{task: task}] = "ok"
+		r.outcome[plan.Turn{Task: task}] = "ok"
 	}
 	if got := names(); got != "" {
 		t.Errorf("with nothing left: %q", got)

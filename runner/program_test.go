@@ -10,6 +10,7 @@ import (
 	"llmscale/gguf"
 	"llmscale/gguf/ledger"
 	"llmscale/runner/config"
+	"llmscale/runner/plan"
 	"llmscale/runner/record"
 	"llmscale/runner/workertest"
 )
@@ -26,7 +27,7 @@ func programConfig(t *testing.T, dir string) *config.Config {
 }
 
 // twoPrograms are in a folder with programConfig.
-func twoPrograms(t *testing.T) (dir string, p *Plan) {
+func twoPrograms(t *testing.T) (dir string, p *plan.Plan) {
 	t.Helper()
 	dir = t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o777); err != nil {
@@ -74,7 +75,7 @@ func TestSeveralPrograms(t *testing.T) {
 }
 
 // jobsOf are the positions of backends' jobs in a block by model.
-func jobsOf(b Block, backends ...string) map[string][]int {
+func jobsOf(b plan.Block, backends ...string) map[string][]int {
 	out := map[string][]int{}
 	for i, v := range b {
 		if j := v.Job; slices.Contains(backends, j.Backend.Name) {
@@ -199,7 +200,7 @@ func TestProgramsOfAPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := planned(t, cfg)
-	p.waive(config.DeviceCUDA, os.ErrNotExist)
+	p.Waive(config.DeviceCUDA, os.ErrNotExist)
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		want := map[string]string{"gpu_self": "device cuda: file does not exist", "gpu_one": "device cuda: " + dir + "/bin/one: no cuda in it"}[j.Backend.Name]
@@ -207,8 +208,8 @@ func TestProgramsOfAPlan(t *testing.T) {
 			t.Errorf("%s: waived %q, want %q", j.Pair(), j.Waived, want)
 		}
 	}
-	r := &Run{Plan: p, outcome: map[turn]string{}}
-	for _, spec := range r.probeSpecs() {
+	r := &Run{Plan: p, outcome: map[plan.Turn]string{}}
+	for _, spec := range r.Plan.ProbeSpecs(r.pending) {
 		prog := r.prober(spec).Program
 		if gpu := spec.Device == config.DeviceCUDA; gpu != (prog != nil) || gpu && prog.Path != filepath.Join(dir, "bin/two") {
 			t.Errorf("%s is probed by %+v", spec, prog)

@@ -9,6 +9,7 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/runner/config"
 	"llmscale/runner/files"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
@@ -36,8 +37,8 @@ func (c *cleanup) release() error {
 
 // provide makes what the job's worker will need: its file, and its model on a server.
 // It does so once for a job, however many workers that takes.
-func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
-	if len(held.undo) > 0 || !j.tried() {
+func (r *Run) provide(ctx context.Context, j *plan.Job, held *cleanup) error {
+	if len(held.undo) > 0 || !j.Tried() {
 		return nil
 	}
 	if err := r.writeModel(ctx, j, held); err != nil {
@@ -94,7 +95,7 @@ func (r *Run) provide(ctx context.Context, j *Job, held *cleanup) error {
 
 // confirm takes over the identity that the job's files have by now, if they hold what was hashed. If they do not, the
 // load says so.
-func (r *Run) confirm(ctx context.Context, j *Job) error {
+func (r *Run) confirm(ctx context.Context, j *plan.Job) error {
 	was := files.Content{SHA256: j.Model.SHA256, Files: j.Load.Files}
 	files := was.Files
 	err := interrupt.Await(ctx, func() error {
@@ -112,7 +113,7 @@ func (r *Run) confirm(ctx context.Context, j *Job) error {
 // sameServer compares a server with the one that earlier sessions measured the
 // backend's cells with: two versions or machines in one cell would be a mixture. The
 // port may be another.
-func (r *Run) sameServer(j *Job, now *record.OllamaServer) error {
+func (r *Run) sameServer(j *plan.Job, now *record.OllamaServer) error {
 	if now == nil {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"llmscale/gguf/gguftest"
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
@@ -112,7 +113,7 @@ func TestServedTransientModels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.groupByFile()
+	p.GroupByFile()
 	f := &fakeServer{}
 	serve := func(ctx context.Context, spec protocol.OllamaSpec, file string) (string, func() error, error) {
 		if _, err := os.Stat(file); err != nil || len(spec.SHA256) != 64 {
@@ -237,13 +238,13 @@ func TestInterruptedImport(t *testing.T) {
 // A file that changes before it is sent to the server, or on the way, is told as that; a model in several files, which
 // no server takes, is refused.
 func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
-	served := func(path string) *Plan {
+	served := func(path string) *plan.Plan {
 		t.Helper()
 		p, models := ownPlan(t, path)
 		for i := range p.Jobs {
 			b := p.Jobs[i].Backend
 			b.Kind, b.Import = config.KindOllama, true
-			job, err := newJob(p.Config, p.Jobs[i].Model, b, 64, Facts{Threads: 1}, protocol.Build{})
+			job, err := plan.NewJob(p.Config, p.Jobs[i].Model, b, 64, plan.Facts{Threads: 1}, protocol.Build{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -255,7 +256,7 @@ func TestServedFilesAreThoseThatWereHashed(t *testing.T) {
 		}
 		return p
 	}
-	run := func(p *Plan, serve Serve) (Summary, []record.Record) {
+	run := func(p *plan.Plan, serve Serve) (Summary, []record.Record) {
 		t.Helper()
 		r, dir := newRun(t, p, workertest.Command(t, ""))
 		r.Serve = serve

@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"llmscale/runner/config"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
 
 // base fills in what is known of a call before it is measured.
-func (r *Run) base(v Visit, c Cell, call Call, info protocol.LoadInfo, started time.Time) record.Record {
+func (r *Run) base(v plan.Visit, c plan.Cell, call plan.Call, info protocol.LoadInfo, started time.Time) record.Record {
 	j := v.Job
 	d := &j.Model.Desc
-	program, build := r.Plan.programOf(j)
+	program, build := r.Plan.ProgramOf(j)
 	rec := record.Record{
 		Origin: record.Origin{SchemaVersion: record.SchemaVersion,
 			RunID:   r.ID,

@@ -21,6 +21,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/store"
@@ -30,7 +31,7 @@ import (
 // Run is one session of a run, which Start or Resume has made. It is used once.
 type Run struct {
 	ID       string // the run folder's name
-	Plan     *Plan
+	Plan     *plan.Plan
 	Store    *store.Folder
 	Worker   worker.Command
 	Progress Progress
@@ -57,12 +58,12 @@ type Run struct {
 	Previous []record.Record
 
 	order    int // position of the next call
-	block    Block
+	block    plan.Block
 	scatter  scatter
 	kept     map[keptCall]bool
 	eta      eta
 	calls    int // acknowledged, in this and earlier sessions
-	outcome  map[turn]string
+	outcome  map[plan.Turn]string
 	ended    map[int]string               // by TaskIdx: status of cells that no further block of this session tries
 	checked  map[string]protocol.LoadInfo // by Job.Pair: what the first load of the session found out about the runtime's results
 	answers  []Answer
@@ -81,12 +82,9 @@ type loadRow struct {
 	ms                   float64
 }
 
-// turn names a cell's calls of one block.
-type turn struct{ task, replicate int }
-
 // keptCall names a call of the plan that was measured, in whichever session and however often.
 type keptCall struct {
-	turn
+	plan.Turn
 	idx int
 }
 
@@ -114,14 +112,14 @@ func (s Summary) Failed() int {
 
 // todo lists the calls of a cell's turn that are still to be made. A cell of which
 // repetitions are missing is warmed up again: its worker is a new process.
-func (r *Run) todo(t turn) []Call {
+func (r *Run) todo(t plan.Turn) []plan.Call {
 	if _, ok := r.outcome[t]; ok {
 		return nil // settled in this session
 	}
-	if r.settled.Stands(t.task) {
+	if r.settled.Stands(t.Task) {
 		return nil
 	}
-	calls := slices.DeleteFunc(r.Plan.Calls(), func(call Call) bool { return call.Rep >= 0 && r.settled.Done(t.task, t.replicate, call.Rep) })
+	calls := slices.DeleteFunc(r.Plan.Calls(), func(call plan.Call) bool { return call.Rep >= 0 && r.settled.Done(t.Task, t.Replicate, call.Rep) })
 	if len(calls) == r.Plan.Config.WarmupRepetitions {
 		return nil
 	}
@@ -138,7 +136,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 			err = errors.Join(err, r.Store.Discard()) // of a new run
 		}
 	}()
-	r.outcome, r.ended, r.checked = map[turn]string{}, map[int]string{}, map[string]protocol.LoadInfo{}
+	r.outcome, r.ended, r.checked = map[plan.Turn]string{}, map[int]string{}, map[string]protocol.LoadInfo{}
 	r.cpuQuota = machine.CPUQuota()
 	r.kept = map[keptCall]bool{}
 	r.scatter.note(r.Previous)
@@ -147,7 +145,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		r.settled.Add(p.TaskIdx, p.Replicate, &p.Outcome)
 		r.order = max(r.order, p.OrderIdx+1)
 		if p.Status == record.StatusOK {
-			r.kept[keptCall{turn{p.TaskIdx, p.Replicate}, p.CallIdx}] = true
+			r.kept[keptCall{plan.Turn{Task: p.TaskIdx, Replicate: p.Replicate}, p.CallIdx}] = true
 		}
 	}
 	for _, b := range r.Plan.Blocks {
@@ -155,7 +153,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 	}
 	for i := range r.Previous { // blocks that earlier sessions added
 		for r.Previous[i].Replicate >= len(r.Plan.Blocks) {
-			r.expect(r.Plan.addBlock())
+			r.expect(r.Plan.AddBlock())
 		}
 	}
 	r.loaded = loadedFiles(r.Manifest, r.Previous)
@@ -165,7 +163,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 	if r.Transient != nil {
 		r.beginTransient()
 		defer r.emptyOwnDir()
-		if err := r.Transient.CheckDisk(r.Plan.models(), true); err != nil {
+		if err := r.Transient.CheckDisk(r.Plan.Models(), true); err != nil {
 			return Summary{}, err
 		}
 	}
@@ -184,7 +182,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 			err = r.visit(ctx, r.block[k])
 		}
 		if err == nil && i == len(r.Plan.Blocks)-1 && r.wantsMore() {
-			r.expect(r.Plan.addBlock())
+			r.expect(r.Plan.AddBlock())
 			err = r.noteBlocks()
 		}
 	}
@@ -204,10 +202,10 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 }
 
 // expect counts the calls of a block, those that earlier sessions have made and those to come.
-func (r *Run) expect(b Block) {
+func (r *Run) expect(b plan.Block) {
 	for _, v := range b {
 		for _, c := range v.Cells {
-			t := v.turn(c)
+			t := v.Turn(c)
 			if status, ended := r.ended[c.TaskIdx]; ended {
 				r.outcome[t] = status
 				r.calls += len(r.Plan.Calls())
@@ -215,7 +213,7 @@ func (r *Run) expect(b Block) {
 			}
 			calls := r.todo(t)
 			r.calls += len(r.Plan.Calls()) - len(calls)
-			r.eta.total += r.Plan.weight(v.Job, c.Scenario) * float64(len(calls))
+			r.eta.total += r.Plan.Weight(v.Job, c.Scenario) * float64(len(calls))
 			if len(calls) == 0 {
 				r.outcome[t] = record.StatusOK
 				if r.settled.Stands(c.TaskIdx) {
@@ -226,12 +224,14 @@ func (r *Run) expect(b Block) {
 	}
 }
 
-// turn is a cell's in the visit.
-func (v *Visit) turn(c Cell) turn { return turn{c.TaskIdx, v.Replicate} }
+// pending tells whether calls of a visit are left to be made.
+func (r *Run) pending(v plan.Visit) bool {
+	return slices.ContainsFunc(v.Cells, func(c plan.Cell) bool { return len(r.todo(v.Turn(c))) > 0 })
+}
 
 // visit measures one model under one backend in one block. A worker that dies costs the cell
 // it was measuring; the visit's other cells get a new one.
-func (r *Run) visit(ctx context.Context, v Visit) (err error) {
+func (r *Run) visit(ctx context.Context, v plan.Visit) (err error) {
 	j := v.Job
 	var w *worker.Process
 	var held cleanup
@@ -245,7 +245,7 @@ func (r *Run) visit(ctx context.Context, v Visit) (err error) {
 	var info protocol.LoadInfo
 	fresh := false // the worker's load is not on record yet
 	for _, c := range v.Cells {
-		calls := r.todo(v.turn(c))
+		calls := r.todo(v.Turn(c))
 		if len(calls) == 0 {
 			continue
 		}
@@ -258,7 +258,7 @@ func (r *Run) visit(ctx context.Context, v Visit) (err error) {
 			}
 			if err != nil {
 				// A model that does not load fails for all scenarios alike.
-				return r.failVisit(v, j.failure(err), w != nil)
+				return r.failVisit(v, j.Failure(err), w != nil)
 			}
 			if err := r.sameServer(j, info.Ollama); err != nil {
 				return r.failVisit(v, record.AsFailure(err), true)
@@ -286,7 +286,7 @@ func (r *Run) visit(ctx context.Context, v Visit) (err error) {
 }
 
 // load starts a worker and loads the job's model in it.
-func (r *Run) load(ctx context.Context, j *Job) (*worker.Process, protocol.LoadInfo, error) {
+func (r *Run) load(ctx context.Context, j *plan.Job) (*worker.Process, protocol.LoadInfo, error) {
 	if j.Refused != nil {
 		return nil, protocol.LoadInfo{}, j.Refused
 	}
@@ -330,7 +330,7 @@ func (r *Run) load(ctx context.Context, j *Job) (*worker.Process, protocol.LoadI
 }
 
 // startWorker starts a worker of the job's program. One that is not this program says again what it is.
-func (r *Run) startWorker(ctx context.Context, j *Job) (*worker.Process, error) {
+func (r *Run) startWorker(ctx context.Context, j *plan.Job) (*worker.Process, error) {
 	as := r.Worker
 	as.CPUs = j.Load.CPUAffinity
 	if j.Program == nil {
@@ -342,7 +342,7 @@ func (r *Run) startWorker(ctx context.Context, j *Job) (*worker.Process, error) 
 
 // cell makes a cell's calls. alive is false if the worker is gone. The error is
 // one that ends the run.
-func (r *Run) cell(ctx context.Context, v Visit, c Cell, calls []Call, w *worker.Process, info protocol.LoadInfo, fresh *bool) (alive bool, err error) {
+func (r *Run) cell(ctx context.Context, v plan.Visit, c plan.Cell, calls []plan.Call, w *worker.Process, info protocol.LoadInfo, fresh *bool) (alive bool, err error) {
 	cfg, j := r.Plan.Config, v.Job
 	for i, call := range calls {
 		st := Status{Cell: j.ID(c), Phase: PhaseMeasure, Index: call.Rep + 1, Of: cfg.Repetitions}
@@ -370,7 +370,7 @@ func (r *Run) cell(ctx context.Context, v Visit, c Cell, calls []Call, w *worker
 			err = errors.New("runner: the worker answered a call with something else")
 		}
 		if err != nil {
-			f := j.failure(err)
+			f := j.Failure(err)
 			base.Attempted = true
 			if err := r.fail(v, c, calls[i:], base, f); err != nil {
 				return false, err
@@ -391,25 +391,25 @@ func (r *Run) cell(ctx context.Context, v Visit, c Cell, calls []Call, w *worker
 		if err := r.store(base, *m); err != nil {
 			return false, err
 		}
-		r.kept[keptCall{v.turn(c), call.Idx}] = true
+		r.kept[keptCall{v.Turn(c), call.Idx}] = true
 		r.keepAnswer(j, base, m)
 		if m.SeqLen != nil {
-			for _, w := range contextWarnings(j, c.Scenario, *m.SeqLen, spec.GenTokens) {
+			for _, w := range plan.ContextWarnings(j, c.Scenario, *m.SeqLen, spec.GenTokens) {
 				r.warn(w)
 			}
 		}
-		r.eta.add(r.Plan.weight(j, c.Scenario), time.Since(started))
+		r.eta.add(r.Plan.Weight(j, c.Scenario), time.Since(started))
 		r.Progress.Stored(j.ID(c), v.Replicate, call.Idx, record.StatusOK)
 	}
-	r.outcome[v.turn(c)] = record.StatusOK
+	r.outcome[v.Turn(c)] = record.StatusOK
 	return true, nil
 }
 
 // failVisit records a failure for each of the visit's remaining cells; attempted
 // says whether a worker tried.
-func (r *Run) failVisit(v Visit, f *record.Failure, attempted bool) error {
+func (r *Run) failVisit(v plan.Visit, f *record.Failure, attempted bool) error {
 	for _, c := range v.Cells {
-		calls := r.todo(v.turn(c))
+		calls := r.todo(v.Turn(c))
 		if len(calls) == 0 {
 			continue
 		}
@@ -424,7 +424,7 @@ func (r *Run) failVisit(v Visit, f *record.Failure, attempted bool) error {
 
 // fail records the first of a cell's remaining calls as failed; the block's others are not made in this session. After a
 // crash, which may have been chance, the next block tries the cell again; what else ended it would end it there too.
-func (r *Run) fail(v Visit, c Cell, calls []Call, base record.Record, f *record.Failure) error {
+func (r *Run) fail(v plan.Visit, c plan.Cell, calls []plan.Call, base record.Record, f *record.Failure) error {
 	reason := text.OneLine(f.Reason) // of a file or a server, perhaps
 	base.Status = f.Status
 	base.Error = &reason
@@ -437,10 +437,10 @@ func (r *Run) fail(v Visit, c Cell, calls []Call, base record.Record, f *record.
 		return err
 	}
 	r.order++
-	r.giveUp(v.Job, c, v.turn(c), len(calls), f.Status)
+	r.giveUp(v.Job, c, v.Turn(c), len(calls), f.Status)
 	if f.Status != record.StatusCrashed {
 		r.ended[c.TaskIdx] = f.Status
-		for t := v.turn(c); t.replicate < len(r.Plan.Blocks); t.replicate++ {
+		for t := v.Turn(c); t.Replicate < len(r.Plan.Blocks); t.Replicate++ {
 			if left := r.todo(t); len(left) > 0 {
 				r.giveUp(v.Job, c, t, len(left), f.Status)
 			}
@@ -452,9 +452,9 @@ func (r *Run) fail(v Visit, c Cell, calls []Call, base record.Record, f *record.
 }
 
 // giveUp ends a cell's turn of which some calls are left.
-func (r *Run) giveUp(j *Job, c Cell, t turn, left int, status string) {
+func (r *Run) giveUp(j *plan.Job, c plan.Cell, t plan.Turn, left int, status string) {
 	r.calls += left
-	r.eta.skip(r.Plan.weight(j, c.Scenario) * float64(left))
+	r.eta.skip(r.Plan.Weight(j, c.Scenario) * float64(left))
 	r.outcome[t] = status
 }
 
@@ -467,7 +467,7 @@ type Answer struct{ Cell, Prompt, Text string }
 func (r *Run) Answers() []Answer { return slices.Clone(r.answers) }
 
 // keepAnswer keeps a cell's first answer.
-func (r *Run) keepAnswer(j *Job, base record.Record, m *protocol.Sample) {
+func (r *Run) keepAnswer(j *plan.Job, base record.Record, m *protocol.Sample) {
 	if j.Model.Random() || m.OutputText == nil {
 		return
 	}
@@ -489,7 +489,7 @@ func (r *Run) Outcomes() map[int]string {
 	for task := range r.Plan.Cells {
 		status := record.StatusOK
 		for replicate := 0; replicate < len(r.Plan.Blocks) && status == record.StatusOK; replicate++ {
-			status = r.outcome[turn{task, replicate}]
+			status = r.outcome[plan.Turn{Task: task, Replicate: replicate}]
 		}
 		if status != "" {
 			out[task] = status

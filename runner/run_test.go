@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"llmscale/runner/config"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/store"
@@ -23,7 +24,7 @@ import (
 
 // checkComplete holds the records against the plan: every call of every cell
 // once, in all modes, and nothing else.
-func checkComplete(t *testing.T, p *Plan, records []record.Record) {
+func checkComplete(t *testing.T, p *plan.Plan, records []record.Record) {
 	t.Helper()
 	type key struct {
 		task, replicate, rep int
@@ -185,7 +186,7 @@ func TestPlanIsShuffledAndRepeatable(t *testing.T) {
 	}
 	blocks := testPlan(t, strings.Replace(testConfig, "replicates: 1", "replicates: 3", 1)).Blocks
 	var orders [][]int
-	for _, b := range append([]Block{p.Blocks[0]}, blocks...) {
+	for _, b := range append([]plan.Block{p.Blocks[0]}, blocks...) {
 		var tasks []int
 		for _, v := range b {
 			for _, c := range v.Cells {
@@ -570,7 +571,7 @@ func TestTargetCI(t *testing.T) {
 	}
 
 	again := testPlan(t, with("1", "60"))
-	r := &Run{Plan: again, Previous: records, Manifest: m, outcome: map[turn]string{}}
+	r := &Run{Plan: again, Previous: records, Manifest: m, outcome: map[plan.Turn]string{}}
 	r.scatter.note(r.Previous)
 	if w := r.scatter.widest(nil); w <= 0 || math.IsNaN(w) {
 		t.Errorf("widest interval %v", w)

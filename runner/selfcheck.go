@@ -3,6 +3,7 @@ package runner
 import (
 	"time"
 
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 )
 
@@ -15,7 +16,7 @@ const (
 )
 
 // selfCheck is the check that a load of the job makes.
-func (r *Run) selfCheck(j *Job) *protocol.SelfCheckSpec {
+func (r *Run) selfCheck(j *plan.Job) *protocol.SelfCheckSpec {
 	spec := &protocol.SelfCheckSpec{BudgetS: min(selfCheckBudget, r.Plan.Config.CellTimeout()/selfCheckShare).Seconds(), Bound: protocol.SelfCheckBound}
 	if j.Model.Desc.NExpert > 0 {
 		spec.Bound = protocol.SelfCheckBoundMixture

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"llmscale/runner/config"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/workertest"
@@ -93,7 +94,7 @@ func TestServersAreNotChecked(t *testing.T) {
 	j := &r.Plan.Jobs[0]
 	j.Backend.Kind = config.KindOllama
 	gen := 0
-	base := r.base(Visit{Job: j}, j.Cells[0], Call{Warmup: -1}, protocol.LoadInfo{}, time.Now())
+	base := r.base(plan.Visit{Job: j}, j.Cells[0], plan.Call{Warmup: -1}, protocol.LoadInfo{}, time.Now())
 	if err := r.store(base, protocol.Sample{Measurement: record.Measurement{Phases: record.Phases{GenTokensRaw: &gen}}}); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/worker"
 )
 
@@ -29,7 +30,7 @@ func TestDTypesAreThoseOfSynth(t *testing.T) {
 }
 
 // resolve plans the models, given as YAML, under a backend for each dtype.
-func resolve(t *testing.T, o Overrides, models string) (*Plan, *modelfile.Folder, error) {
+func resolve(t *testing.T, o Overrides, models string) (*plan.Plan, *modelfile.Folder, error) {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "c.yaml"), []byte(`
 scenarios: [{name: s, prompt_tokens: 4}, {name: long, prompt_tokens: 4, gen_tokens: 300}]
@@ -48,7 +49,7 @@ models: [`+models+"]\n"))
 	return p, ms, err
 }
 
-func modelNames(p *Plan) []string {
+func modelNames(p *plan.Plan) []string {
 	var out []string
 	for _, j := range p.Jobs {
 		out = append(out, j.Model.Name)

@@ -15,6 +15,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/store"
 	"llmscale/runner/worker"
@@ -33,7 +34,7 @@ type Host struct {
 	Log      *slog.Logger
 
 	// Planned, if not nil, hears of the plan before anything is written. Its error ends the start.
-	Planned func(*Plan) error
+	Planned func(*plan.Plan) error
 }
 
 // Sweep is what a new run is to do, and where.
@@ -159,7 +160,7 @@ func (h *Host) plan(ctx context.Context, cfg *config.Config, models *modelfile.F
 	for _, w := range cfg.Warnings() {
 		h.Progress.Note("warning: " + w)
 	}
-	facts, err := Look(ctx, cfg, models, &worker.Programs{Worker: h.Worker, Build: h.Build, Log: h.Log})
+	facts, err := plan.Look(ctx, cfg, models, &worker.Programs{Worker: h.Worker, Build: h.Build, Log: h.Log})
 	if errors.Is(err, interrupt.Err) {
 		return nil, fmt.Errorf("%w before anything was measured", err)
 	}
@@ -168,11 +169,11 @@ func (h *Host) plan(ctx context.Context, cfg *config.Config, models *modelfile.F
 	}
 	facts.NoDevice = h.NoDevice
 	r := &Run{Worker: h.Worker, Serve: h.Serve, Progress: h.Progress, Log: h.Log}
-	if r.Plan, err = NewPlan(cfg, facts); err != nil {
+	if r.Plan, err = plan.New(cfg, facts); err != nil {
 		return nil, inputError(err)
 	}
 	if discard {
-		r.Plan.groupByFile()
+		r.Plan.GroupByFile()
 		r.Transient = models
 	}
 	if h.Planned != nil {

@@ -14,6 +14,7 @@ import (
 
 	"llmscale/internal/durable"
 	"llmscale/internal/interrupt"
+	"llmscale/runner/plan"
 )
 
 // discardName is that of the folder, in that of the models, in which the
@@ -76,7 +77,7 @@ func (r *Run) isPlanned(name string) bool {
 // writeModel writes the job's model, if the run's models are transient and it is not
 // there, and adds what removes it again once no later job needs it. A file that
 // was there before is left alone.
-func (r *Run) writeModel(ctx context.Context, j *Job, held *cleanup) error {
+func (r *Run) writeModel(ctx context.Context, j *plan.Job, held *cleanup) error {
 	if r.Transient == nil {
 		return nil
 	}
@@ -99,7 +100,7 @@ func (r *Run) writeModel(ctx context.Context, j *Job, held *cleanup) error {
 		})
 	}
 	ready := *j // a copy: after an interrupt the writing goes on while the run's end reads the plan
-	switch err := interrupt.Await(ctx, func() error { return ready.prepare(r.Transient) }); {
+	switch err := interrupt.Await(ctx, func() error { return ready.Prepare(r.Transient) }); {
 	case errors.Is(err, interrupt.Err):
 		return err
 	case err != nil:
@@ -121,8 +122,7 @@ func (r *Run) place(from, to string) {
 // needed tells whether a visit that is still to come in this block loads the file. The next block writes it anew: what
 // all models take together may be more than the disk has.
 func (r *Run) needed(file string) bool {
-	return slices.ContainsFunc(r.block, func(v Visit) bool {
-		return v.Job.Model.File == file && v.Job.tried() &&
-			slices.ContainsFunc(v.Cells, func(c Cell) bool { return len(r.todo(v.turn(c))) > 0 })
+	return slices.ContainsFunc(r.block, func(v plan.Visit) bool {
+		return v.Job.Model.File == file && v.Job.Tried() && r.pending(v)
 	})
 }

@@ -37,7 +37,7 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.groupByFile()
+	p.GroupByFile()
 	for _, b := range p.Blocks {
 		left := map[string]bool{}
 		for i := 1; i < len(b); i++ {
@@ -98,7 +98,7 @@ func TestTransientModelsNeedTheLargest(t *testing.T) {
 		p.Jobs[i].Model.Desc.FileBytes = 1 << 60 / int64(len(p.Jobs))
 	}
 	for _, transient := range []bool{false, true} {
-		err := models.CheckDisk(p.models(), transient)
+		err := models.CheckDisk(p.Models(), transient)
 		want := text.Size(map[bool]int64{false: 1 << 60 / int64(len(p.Jobs)) * int64(len(p.Jobs)), true: 1 << 60 / int64(len(p.Jobs))}[transient])
 		if err == nil || !strings.Contains(err.Error(), "take "+want) {
 			t.Errorf("transient %v: %v, want %s", transient, err, want)
@@ -118,7 +118,7 @@ func TestWaivedJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.waive(config.DeviceCUDA, errors.New("no driver"))
+	p.Waive(config.DeviceCUDA, errors.New("no driver"))
 	if err := p.Prepare(t.Context(), models); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/ollama"
+	"llmscale/runner/plan"
 	"llmscale/runner/store"
 	"llmscale/runner/terminal"
 )
@@ -50,7 +51,7 @@ func measure(c *cli.Context) (dir string, err error) {
 	defer progress.Close()
 	host := runner.Host{
 		Worker: workerProcess(c), Serve: ollama.Serve, Build: ownBuild(), Version: versionInfo(), Progress: progress, Files: progress.File, Log: slog.Default(),
-		Planned: func(p *runner.Plan) error { return planned(c, progress, p) },
+		Planned: func(p *plan.Plan) error { return planned(c, progress, p) },
 	}
 	if err := backend.Available(); err != nil {
 		host.NoDevice = map[string]error{config.DeviceCUDA: err}
@@ -79,7 +80,7 @@ func measure(c *cli.Context) (dir string, err error) {
 }
 
 // planned tells of the plan, before anything is written.
-func planned(c *cli.Context, progress *terminal.Progress, p *runner.Plan) error {
+func planned(c *cli.Context, progress *terminal.Progress, p *plan.Plan) error {
 	if c.Bool("dry-run") {
 		for _, w := range p.Warnings() {
 			progress.Note("warning: " + w.String())

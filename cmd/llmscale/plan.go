@@ -13,11 +13,12 @@ import (
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/plan"
 	"llmscale/runner/record"
 )
 
 // printPlan is --dry-run: nothing has been written.
-func printPlan(out io.Writer, p *runner.Plan) error {
+func printPlan(out io.Writer, p *plan.Plan) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "order\tmodel\tbackend\tscenarios\tparams (M)\tweights\tKV cache\tcompute\tmemory\tfile")
 	tooLarge, waived := 0, ""
@@ -75,12 +76,12 @@ func printPlan(out io.Writer, p *runner.Plan) error {
 }
 
 // programLines say what each program of a plan with several was built from; none where this one measures alone.
-func programLines(p *runner.Plan) (out []string) {
+func programLines(p *plan.Plan) (out []string) {
 	others := p.Programs()
 	if len(others) == 0 {
 		return nil
 	}
-	if slices.ContainsFunc(p.Jobs, func(j runner.Job) bool { return j.Program == nil && j.Backend.Kind == config.KindNative }) {
+	if slices.ContainsFunc(p.Jobs, func(j plan.Job) bool { return j.Program == nil && j.Backend.Kind == config.KindNative }) {
 		out = append(out, "program self (this one): "+p.Build.String())
 	}
 	for _, prog := range others {
@@ -90,9 +91,9 @@ func programLines(p *runner.Plan) (out []string) {
 }
 
 // roughTime guesses from this machine's rates, measured now in some tens of milliseconds.
-func roughTime(p *runner.Plan) string {
+func roughTime(p *plan.Plan) string {
 	_, threads := machine.Cores()
-	var rates runner.Rates
+	var rates plan.Rates
 	var err error
 	if rates.ReadBytesPerS, err = native.MemoryReadRate(threads); err == nil {
 		rates.FlopPerS, err = native.MultiplyAddRate(threads)

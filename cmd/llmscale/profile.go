@@ -20,6 +20,7 @@ import (
 	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/record"
 	"llmscale/runner/terminal"
 	"llmscale/runner/worker"
@@ -150,7 +151,7 @@ var profileFlags = map[string]string{
 
 // profilePlan is the plan of a config with one cell, made of the flags: a profile is of the work that a sweep with the
 // same options times, and is checked as one.
-func profilePlan(c *cli.Context, source string, models *modelfile.Folder) (*runner.Plan, error) {
+func profilePlan(c *cli.Context, source string, models *modelfile.Folder) (*plan.Plan, error) {
 	b := map[string]any{
 		"name": "profile", "kind": config.KindNative, "device": c.String("device"), "dtype": c.String("dtype"), "flash_attn": c.String("flash-attn"),
 		"kv_type": c.String("kv-type"),
@@ -201,11 +202,11 @@ func profilePlan(c *cli.Context, source string, models *modelfile.Folder) (*runn
 	if len(cfg.Models) != 1 {
 		return nil, fmt.Errorf("profile: %s is %d models: choose one, for example %s", source, len(cfg.Models), cfg.Models[0].Source)
 	}
-	facts, err := runner.Look(c.Context, cfg, models, &worker.Programs{Build: ownBuild()})
+	facts, err := plan.Look(c.Context, cfg, models, &worker.Programs{Build: ownBuild()})
 	if err != nil {
 		return nil, err
 	}
-	return runner.NewPlan(cfg, facts)
+	return plan.New(cfg, facts)
 }
 
 // profileError says of an error of profiler.Record how it ends the program.

@@ -12,8 +12,8 @@ import (
 	"llmscale/analysis/profile"
 	"llmscale/internal/durable"
 	"llmscale/internal/text"
-	"llmscale/runner"
 	"llmscale/runner/config"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/worker"
 )
@@ -58,7 +58,7 @@ const (
 
 // Record has the plan's only call timed, as often as repetitions says, and traced, in worker processes of their own. The
 // Document lacks Version and Profile. The error is as that of worker.Do.
-func Record(ctx context.Context, as worker.Command, plan *runner.Plan, repetitions int) (*Document, *profile.Input, error) {
+func Record(ctx context.Context, as worker.Command, plan *plan.Plan, repetitions int) (*Document, *profile.Input, error) {
 	job := &plan.Jobs[0]
 	task := Task{
 		Load:        job.Load,

@@ -1,4 +1,4 @@
-package runner
+package plan
 
 import (
 	"bufio"
@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"strings"
 	"testing"
 
 	"llmscale/gguf/ledger"
@@ -18,6 +17,22 @@ import (
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
+
+func TestCallSecondsOfBatches(t *testing.T) {
+	j := &Job{Backend: config.Backend{UBatchTokens: 100, BatchSize: 10}, KVBytes: 1000}
+	j.Model.Desc = ledger.Description{BytesReadPerToken: 1e9 - smallModelFloor, ParamsActive: 5e8, ParamsTotal: 5e8}
+	r := Rates{ReadBytesPerS: 1e10, FlopPerS: 3e12} // a step reads for 0.1 s and computes for 0.01
+	prefill, decode := j.callSeconds(config.Scenario{PromptTokens: 20, Depth: 1000}, 2, r)
+	if !near(prefill, 0.2) || !near(decode, 2*(0.1+10*1e3*(1000+20+1)/1e10)) {
+		t.Errorf("%g and %g s", prefill, decode)
+	}
+	if fill := j.fillSeconds(config.Scenario{Depth: 1000}, r); !near(fill, 10) {
+		t.Errorf("filling takes %g s", fill)
+	}
+	if _, decode := j.callSeconds(config.Scenario{PromptTokens: 20}, 1, Rates{ReadBytesPerS: 1e10, FlopPerS: 3e10}); !near(decode, 1) {
+		t.Errorf("a step that computes longer than it reads takes %g s", decode)
+	}
+}
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-9*max(math.Abs(a), math.Abs(b)) }
 
@@ -62,49 +77,6 @@ func TestPaceSeconds(t *testing.T) {
 			t.Errorf("%+v: %g s", c, got)
 		}
 	}
-	p := testPlan(t, testConfig)
-	if got, want := p.Estimate(Rates{1e12, 1e15}).Pace, 0.02*float64(p.Cells*len(p.Calls())); !near(got, want) {
-		t.Errorf("%g s before the calls, want %g", got, want)
-	}
-}
-
-func TestEstimate(t *testing.T) {
-	p := testPlan(t, testConfig)
-	r := Rates{1e9, 1e11}
-	all := p.Estimate(r)
-	if all.Prefill <= 0 || all.Decode <= all.Prefill || all.Load <= 0 || all.WriteBytes != 0 || all.Elsewhere != 0 {
-		t.Errorf("%+v", all)
-	}
-	want := 0.0
-	for i := range p.Jobs {
-		want += float64(p.Jobs[i].Model.Desc.FileBytes) / 1e9
-	}
-	if !near(all.Load, want) {
-		t.Errorf("loading %g s, want %g", all.Load, want)
-	}
-	// What is not tried is not in it; what a GPU does is counted apart; a file that two jobs load is written once.
-	p.Jobs[0].Fits = false
-	less := p.Estimate(r)
-	if less.Decode >= all.Decode || less.Load >= all.Load {
-		t.Errorf("a model that does not fit is in the guess: %+v", less)
-	}
-	p.Jobs[0].Fits = true
-	p.Jobs[0].Backend.Device = config.DeviceCUDA
-	p.Jobs[1].Model.File, p.Jobs[0].Model.File = "/no/such/model", "/no/such/model"
-	p.Jobs[0].Model.Desc.FileBytes, p.Jobs[1].Model.Desc.FileBytes = 3<<30, 3<<30
-	other := p.Estimate(r)
-	if other.Elsewhere != 1 || other.WriteBytes != 3<<30 || !near(other.Decode, less.Decode) {
-		t.Errorf("%+v", other)
-	}
-	p.Config.Probe = false
-	if none := p.Estimate(r); none.Probe != 0 {
-		t.Errorf("a probe that is not made takes %g s", none.Probe)
-	}
-	for _, want := range []string{"rough time: ", "decode ", "prefill ", "loading ", "probe ", "at 1 GB/s", "a third of 100 Gflop/s", "writing 3 GiB of models comes on top", "what a GPU computes (1 pairs"} {
-		if !strings.Contains(other.String(), want) {
-			t.Errorf("no %q in\n%s", want, other)
-		}
-	}
 }
 
 func TestAbout(t *testing.T) {
@@ -118,7 +90,7 @@ func TestAbout(t *testing.T) {
 // TestEstimateOfAMeasuredRun holds the guess against a run in results/, from whose machine it has the rates: over all
 // cells together it is of the right size, and so are its parts.
 func TestEstimateOfAMeasuredRun(t *testing.T) {
-	const dir = "../results/2026-11-23-ollama-check-xeon-2-cores/"
+	const dir = "../../results/2026-11-23-ollama-check-xeon-2-cores/"
 	f, err := ceilings.Load(dir + ceilings.FileName)
 	if err != nil {
 		t.Fatal(err)

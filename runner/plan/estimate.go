@@ -1,4 +1,4 @@
-package runner
+package plan
 
 import (
 	"errors"
@@ -75,8 +75,8 @@ func (j *Job) paceSeconds(prefill float64) float64 {
 	return float64(j.Load.IdleMS) / 1e3
 }
 
-// weight is the work of one call of a cell in seconds of a nominal machine, for guessing the time that is left.
-func (p *Plan) weight(j *Job, s config.Scenario) float64 {
+// Weight is the work of one call of a cell in seconds of a nominal machine, for guessing the time that is left.
+func (p *Plan) Weight(j *Job, s config.Scenario) float64 {
 	prefill, decode := j.callSeconds(s, p.Config.Gen(s), nominal)
 	return j.paceSeconds(prefill) + prefill + decode + j.fillSeconds(s, nominal)/float64(len(p.Calls()))
 }
@@ -98,7 +98,7 @@ func (p *Plan) Estimate(r Rates) Estimate {
 	toWrite := map[string]bool{}
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
-		if !j.tried() {
+		if !j.Tried() {
 			continue
 		}
 		if _, err := os.Stat(j.Model.File); errors.Is(err, fs.ErrNotExist) && !toWrite[j.Model.File] {
@@ -121,7 +121,7 @@ func (p *Plan) Estimate(r Rates) Estimate {
 		}
 	}
 	if p.Config.Probe {
-		e.Probe = probeS * float64(len((&Run{Plan: p}).probeSpecs()))
+		e.Probe = probeS * float64(len(p.ProbeSpecs(func(Visit) bool { return true })))
 	}
 	return e
 }

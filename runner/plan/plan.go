@@ -1,4 +1,6 @@
-package runner
+// Package plan decides what a run will do and in which order: its jobs (a model under a backend), in blocks that visit
+// each, and about how long that takes.
+package plan
 
 import (
 	"context"
@@ -10,11 +12,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"llmscale/gguf/ledger"
 	"llmscale/internal/interrupt"
-	"llmscale/internal/text"
 	"llmscale/runner/config"
-	"llmscale/runner/files"
 	"llmscale/runner/machine"
 	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
@@ -36,20 +35,6 @@ type Plan struct {
 	fileByFile bool       // see groupByFile
 }
 
-// Job is one model under one backend, with all scenarios.
-type Job struct {
-	Model   modelfile.Model
-	Backend config.Backend
-	Load    protocol.LoadSpec
-	Program *worker.Program // whose process the worker is; nil: this one's
-	Memory  ledger.Memory
-	Fits    bool            // into the memory that was free when the plan was made
-	Waived  string          // why this machine cannot run it at all; "": it can
-	Refused *record.Failure // why no machine can measure it, or not these files; nil: nothing speaks against it
-	KVBytes int64           // per token, at this backend's cache type
-	Cells   []Cell          // in the config's order
-}
-
 // Block is one replicate of a sweep: a visit to each of the plan's jobs, in a random order of its own.
 type Block []Visit
 
@@ -66,15 +51,18 @@ type Cell struct {
 	Scenario config.Scenario
 }
 
+// Turn names a cell's calls of one block.
+type Turn struct{ Task, Replicate int }
+
+// Turn is a cell's in the visit.
+func (v *Visit) Turn(c Cell) Turn { return Turn{c.TaskIdx, v.Replicate} }
+
 // Call is one call of a cell.
 type Call struct {
 	Idx    int // in its cell, warm-ups first
 	Warmup int // index among the warm-ups; -1 for a repetition
 	Rep    int // index among the repetitions; -1 for a warm-up
 }
-
-// ID names the cell in messages.
-func (j *Job) ID(c Cell) string { return j.Pair() + "/" + c.Scenario.Name }
 
 // Facts are what a plan depends on beside its config.
 type Facts struct {
@@ -119,9 +107,9 @@ func Look(ctx context.Context, cfg *config.Config, models *modelfile.Folder, pro
 	return f, nil
 }
 
-// NewPlan pairs the config's models with its backends and scenarios: the same config and facts give the same plan. Models
+// New pairs the config's models with its backends and scenarios: the same config and facts give the same plan. Models
 // that do not fit into memory are planned, so that they end up on record. Prepare makes the files.
-func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
+func New(cfg *config.Config, facts Facts) (*Plan, error) {
 	programs := facts.programs
 	p := &Plan{Config: cfg, Build: programs.Build, Free: facts.FreeBytes}
 	longest := longestSequence(cfg)
@@ -131,7 +119,7 @@ func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
 		if err := checkPaths(m); err != nil {
 			return nil, err
 		}
-		job, err := newJob(cfg, m, pair.Backend, longest, facts, programs.BuildOf(pair.Backend))
+		job, err := NewJob(cfg, m, pair.Backend, longest, facts, programs.BuildOf(pair.Backend))
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +138,7 @@ func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
 	label(p.Jobs)
 	p.waiveElsewhere()
 	for device, reason := range facts.NoDevice {
-		p.waive(device, reason)
+		p.Waive(device, reason)
 	}
 	p.makeBlocks()
 	return p, nil
@@ -161,11 +149,11 @@ func NewPlan(cfg *config.Config, facts Facts) (*Plan, error) {
 func (p *Plan) makeBlocks() {
 	p.random = rand.New(rand.NewPCG(uint64(p.Config.Seed), 0x6f72646572)) // "order"
 	for range p.Config.LeastBlocks() {
-		p.addBlock()
+		p.AddBlock()
 	}
 }
 
-func (p *Plan) addBlock() Block {
+func (p *Plan) AddBlock() Block {
 	b := make(Block, len(p.Jobs))
 	for i := range p.Jobs {
 		b[i] = Visit{&p.Jobs[i], len(p.Blocks), slices.Clone(p.Jobs[i].Cells)}
@@ -182,103 +170,9 @@ func (p *Plan) addBlock() Block {
 	return b
 }
 
-// checkPaths refuses files that a worker could not be told of.
-func checkPaths(m modelfile.Model) error {
-	for _, path := range append([]string{m.File, m.Path}, files.Paths(m.Files)...) {
-		if err := text.CheckPath("model "+m.Name, path); err != nil {
-			return fmt.Errorf("runner: %w", err)
-		}
-	}
-	return nil
-}
-
-func newJob(cfg *config.Config, m modelfile.Model, b config.Backend, longest int, facts Facts, build protocol.Build) (Job, error) {
-	if b.Threads == 0 {
-		b.Threads = threadsFor(b, facts.Threads)
-	}
-	if b.ThreadsBatch == 0 {
-		b.ThreadsBatch = b.Threads
-	}
-	affinity, err := bind(b, facts.CPUs, facts.Cores)
-	if err != nil {
-		return Job{}, err
-	}
-	for _, s := range cfg.Scenarios {
-		if err := m.CheckLength(s.Depth, s.PromptTokens, cfg.Gen(s)); err != nil {
-			return Job{}, fmt.Errorf("runner: scenario %s: %w", s.Name, err)
-		}
-	}
-	if b.Kind == config.KindOllama {
-		b = asServed(b)
-	}
-	if why := m.Desc.DecodeRefusal(); why != "" {
-		return refusedJob(m, b, why), nil
-	}
-	if b.Kind == config.KindOllama && len(m.Files) > 1 {
-		// Of several files of weights a server loads the last alone (Ollama v0.24.0, server/images.go#L341).
-		return refusedJob(m, b, fmt.Sprintf("it lies in %d files, and an Ollama server makes a model of one: put them together with llama.cpp's llama-gguf-split --merge", len(m.Files))), nil
-	}
-	nCtx := b.Context(longest)
-	// llama.cpp takes no batch larger than the context.
-	b.BatchTokens = min(b.BatchTokens, nCtx*b.BatchSize)
-	b.UBatchTokens = min(b.UBatchTokens, b.BatchTokens)
-	rules, repack, amx := build.MemoryRules()
-	mem, err := m.Desc.Memory(ledger.MemoryOptions{
-		Rules: rules, Repack: repack, AMX: amx,
-		Context: int64(nCtx), Sequences: int64(b.BatchSize), Batch: int64(b.BatchTokens), UBatch: int64(b.UBatchTokens), TypeK: b.KVType, TypeV: b.KVType,
-		NoFlashAttention: b.FlashAttn == "off", NoMmap: !b.Mmap,
-	})
-	if err != nil {
-		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
-	}
-	if kind := m.Desc.MemoryKind(); kind != ledger.MemoryKV && slices.ContainsFunc(cfg.Scenarios, func(s config.Scenario) bool { return s.Depth > 0 }) {
-		mem.Resident += mem.State + mem.KV // a copy, since a recurrent state cannot step back
-	}
-	kv, err := m.Desc.KVBytesPerToken(b.KVType, b.KVType, rules)
-	if err != nil {
-		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
-	}
-	job := Job{
-		Model: m, Backend: b, Memory: mem, KVBytes: kv,
-		Load: protocol.LoadSpec{
-			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
-			Layers: int(m.Desc.NLayer), GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
-			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions), IdleMS: b.IdleMS, Nice: b.Nice(), CPUAffinity: affinity,
-			CUDAGraphs: b.CUDAGraphs, TokenEvents: b.TokenEvents, VRAMLimitGiB: b.VRAMLimitGiB, TelemetryMS: cfg.TelemetryMS,
-		},
-	}
-	if b.Pace == record.PaceHot {
-		job.Load.HotMS = int(protocol.Hot.Milliseconds())
-	}
-	if b.BatchSize > 1 {
-		job.Load.Sequences = b.BatchSize
-	}
-	if b.Kind == config.KindOllama {
-		job.Load.Ollama = &protocol.OllamaSpec{URL: b.URL, BanRepeats: b.BanRepeats == "on" || b.BanRepeats == "auto" && m.Random()}
-		if m.Kind == config.KindOllama {
-			job.Load.Ollama.Model = m.Preset
-		}
-	}
-	return job, nil
-}
-
-// refusedJob is one of a model that cannot be measured: its cells go on record with the reason, and the others are
-// measured.
-func refusedJob(m modelfile.Model, b config.Backend, why string) Job {
-	return Job{Model: m, Backend: b, Refused: protocol.Refused(m.File, why), Load: protocol.LoadSpec{Kind: b.Kind, ModelFile: m.File, Device: b.Device}}
-}
-
-// asServed is a backend of kind ollama with what its API makes of the settings: one
-// number of threads, one of the batch, and the server's own flash attention.
-func asServed(b config.Backend) config.Backend {
-	b.ThreadsBatch, b.BatchTokens = b.Threads, b.UBatchTokens
-	b.FlashAttn = record.ByServer
-	return b
-}
-
-// waive marks the jobs of a device that this machine or program does not have: they are put
+// Waive marks the jobs of a device that this machine or program does not have: they are put
 // on record as waived, and no file is written for them. What a server or another program has, it tells.
-func (p *Plan) waive(device string, reason error) {
+func (p *Plan) Waive(device string, reason error) {
 	for i := range p.Jobs {
 		if j := &p.Jobs[i]; j.Backend.Device == device && j.Backend.Kind == config.KindNative && j.Program == nil {
 			j.waive(reason.Error())
@@ -288,9 +182,9 @@ func (p *Plan) waive(device string, reason error) {
 
 func (j *Job) waive(reason string) { j.Waived = "device " + j.Backend.Device + ": " + reason }
 
-// groupByFile brings the visits of each block that load the same file together, so that the disk of
+// GroupByFile brings the visits of each block that load the same file together, so that the disk of
 // a run with transient models holds one at a time.
-func (p *Plan) groupByFile() {
+func (p *Plan) GroupByFile() {
 	p.fileByFile = true
 	for _, b := range p.Blocks {
 		b.together(func(j *Job) string { return j.Model.File })
@@ -309,8 +203,29 @@ func (b Block) together(key func(*Job) string) {
 	slices.SortStableFunc(b, func(v, w Visit) int { return first[key(v.Job)] - first[key(w.Job)] })
 }
 
-// tried tells whether the job's model will be loaded.
-func (j *Job) tried() bool { return j.Fits && j.Waived == "" && j.Refused == nil }
+// ProbeSpecs lists the devices of visits that are pending, and of the CPU
+// each number of threads that decodes, in the order in which they come up.
+func (p *Plan) ProbeSpecs(pending func(Visit) bool) []protocol.ProbeSpec {
+	var out []protocol.ProbeSpec
+	add := func(s protocol.ProbeSpec) {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	for _, b := range p.Blocks {
+		for _, v := range b {
+			j := v.Job
+			switch {
+			case !j.Tried() || !pending(v):
+			case j.Backend.Device == config.DeviceCPU:
+				add(protocol.ProbeSpec{Device: config.DeviceCPU, Threads: j.Backend.Threads, Quick: true})
+			default:
+				add(protocol.ProbeSpec{Device: j.Backend.Device, Quick: true})
+			}
+		}
+	}
+	return out
+}
 
 // Prepare writes the plan's models that are not there yet and hashes them all,
 // except those that will not be loaded. One whose files were changed or are gone by
@@ -324,12 +239,12 @@ func (p *Plan) Prepare(ctx context.Context, models *modelfile.Folder) error {
 }
 
 func (p *Plan) prepare(models *modelfile.Folder) error {
-	if err := models.CheckDisk(p.models(), false); err != nil {
+	if err := models.CheckDisk(p.Models(), false); err != nil {
 		return err
 	}
 	for i := range p.Jobs {
-		if j := &p.Jobs[i]; j.tried() {
-			if err := j.prepare(models); err != nil && !errors.As(err, &j.Refused) {
+		if j := &p.Jobs[i]; j.Tried() {
+			if err := j.Prepare(models); err != nil && !errors.As(err, &j.Refused) {
 				return fmt.Errorf("model %s: %w", j.Model.Name, err)
 			}
 		}
@@ -337,40 +252,15 @@ func (p *Plan) prepare(models *modelfile.Folder) error {
 	return nil
 }
 
-// models are those that will be loaded.
-func (p *Plan) models() (out []*modelfile.Model) {
+// Models are those that will be loaded.
+func (p *Plan) Models() (out []*modelfile.Model) {
 	for i := range p.Jobs {
-		if j := &p.Jobs[i]; j.tried() {
+		if j := &p.Jobs[i]; j.Tried() {
 			out = append(out, &j.Model)
 		}
 	}
 	return out
 }
-
-// prepare makes the job's model and says what its load must find.
-func (j *Job) prepare(models *modelfile.Folder) error {
-	err := models.Prepare(&j.Model)
-	j.Load.Files, j.Load.Expect = j.Model.Files, j.Model.Expect
-	return err
-}
-
-// longestSequence bounds depth, prompt and generated tokens of any scenario: a byte-level
-// tokeniser never makes more tokens of a text than it has bytes, and a few special
-// ones.
-func longestSequence(cfg *config.Config) int {
-	const special = 8
-	n := 0
-	for _, s := range cfg.Scenarios {
-		prompt := s.PromptTokens
-		if prompt == 0 {
-			prompt = boundTokens(s) + special
-		}
-		n = max(n, s.Depth+prompt+cfg.Gen(s))
-	}
-	return n
-}
-
-func boundTokens(s config.Scenario) int { return max(s.PromptTokens, len(s.Prompt)) }
 
 // Calls lists a cell's calls of one block in order.
 func (p *Plan) Calls() []Call {
