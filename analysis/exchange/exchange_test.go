@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
+	"llmscale/internal/durable"
 	"llmscale/runner/record"
 )
 
@@ -159,7 +161,7 @@ func recordsOf(t *testing.T, dir string) []byte {
 }
 
 // TestImport: the lines that llama-bench wrote beside a run have, as a run, the medians
-// of its samples.
+// of its samples. Many tests were made twice, by two invocations: they have two replicates.
 func TestImport(t *testing.T) {
 	in, err := runs.Open(results+"2026-11-23-ollama-check-xeon-2-cores", runs.LlamaBenchFile)
 	if err != nil {
@@ -178,11 +180,11 @@ func TestImport(t *testing.T) {
 	if err != nil || n != 1176 {
 		t.Fatalf("%d records: %v", n, err)
 	}
-	type test struct {
+	type key struct {
 		model                          string
 		threads, prompt, gen, depthNow int
 	}
-	want := map[test][]float64{}
+	want := map[key][][]float64{}
 	for line := range bytes.Lines(data) {
 		var l struct {
 			Model   string    `json:"model_filename"`
@@ -195,8 +197,8 @@ func TestImport(t *testing.T) {
 		if err := json.Unmarshal(line, &l); err != nil {
 			t.Fatal(err)
 		}
-		k := test{l.Model, l.Threads, l.Prompt, l.Gen, l.Depth}
-		want[k] = append(want[k], l.Samples...)
+		k := key{l.Model, l.Threads, l.Prompt, l.Gen, l.Depth}
+		want[k] = append(want[k], l.Samples)
 	}
 	set := load(t, dir)
 	if len(set.Warnings) > 0 && strings.Contains(fmt.Sprint(set.Warnings), "broken") || len(set.Cells) != len(want) {
@@ -210,11 +212,12 @@ func TestImport(t *testing.T) {
 	for i := range set.Cells {
 		c := &set.Cells[i]
 		r := rows[c.Model+"/"+c.Backend+"/"+c.Scenario+c.Mode]
-		k := test{r.ModelFile, r.Threads(), 0, r.GenTokensTarget, r.DepthTokens()}
+		k := key{r.ModelFile, r.Threads(), 0, r.GenTokensTarget, r.DepthTokens()}
 		if r.PromptTokensRaw != nil {
 			k.prompt = *r.PromptTokensRaw
 		}
-		if samples := want[k]; len(samples) != c.N || math.Abs(c.MedianMS*1e6/stats.Median(samples)-1) > 1e-12 {
+		samples := want[k] // of each line, which is a process
+		if c.Replicates != len(samples) || c.N != len(slices.Concat(samples...)) || math.Abs(c.MedianMS*1e6/stats.Geomean(stats.Map(samples, stats.Median))-1) > 1e-12 {
 			t.Errorf("%+v: %d calls of median %g ms, llama-bench's %v", k, c.N, c.MedianMS, samples)
 		}
 	}
@@ -243,6 +246,76 @@ func TestImport(t *testing.T) {
 	}
 	if _, err := Import(file, dir); err == nil || !strings.Contains(err.Error(), "is not empty") {
 		t.Errorf("into a run: %v", err)
+	}
+}
+
+// TestImportSettings: lines that differ in a setting are of two backends, also in one
+// that records have no field for.
+func TestImportSettings(t *testing.T) {
+	line := `{"model_filename":"m.gguf","model_type":"llama ?B F16","n_threads":2,"poll":%d,"n_prompt":%d,"test_time":"2026-11-23T16:22:0%dZ","samples_ns":[1000000,3000000]}` + "\n"
+	file, dir := filepath.Join(t.TempDir(), "bench.jsonl"), filepath.Join(t.TempDir(), "run")
+	text := ""
+	for i, l := range [][2]int{{0, 16}, {0, 64}, {50, 16}, {0, 16}, {0, 64}, {0, 16}} {
+		text += fmt.Sprintf(line, l[0], l[1], i)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := Import(file, dir); err != nil || n != 12 {
+		t.Fatal(n, err)
+	}
+	got := map[string]int{}
+	for _, c := range load(t, dir).Cells {
+		got[c.Backend+" "+c.Scenario] = c.Replicates
+	}
+	if want := map[string]int{"llama-bench_poll0 pp16": 3, "llama-bench_poll0 pp64": 2, "llama-bench_poll50 pp16": 1}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestImportFullDisk: whichever of its files cannot be written, no part of a run is left,
+// and a folder that was there stays.
+func TestImportFullDisk(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bench.jsonl")
+	if err := os.WriteFile(file, []byte(`{"model_filename":"m.gguf","n_prompt":16,"samples_ns":[1000000]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("no space left on device")
+	for _, there := range []bool{false, true} {
+		for good := range 8 {
+			dir, syncs := filepath.Join(t.TempDir(), "run"), 0
+			if there {
+				dir = t.TempDir()
+			}
+			_, err := importTo(durable.Disk{Lock: durable.System.Lock, Sync: func(*os.File) error {
+				if syncs++; syncs > good {
+					return full
+				}
+				return nil
+			}}, file, dir)
+			left, rerr := os.ReadDir(dir)
+			if !errors.Is(err, full) || len(left) > 0 || there != (rerr == nil) {
+				t.Errorf("sync %d of folder that is there %v: %v, left %v, %v", good, there, err, left, rerr)
+			}
+		}
+	}
+	if n, err := Import(file, filepath.Join(t.TempDir(), "run")); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+}
+
+// TestNothingToExport: a run none of whose calls counts has no lines, and says so.
+func TestNothingToExport(t *testing.T) {
+	dir := t.TempDir()
+	r := record.Record{Origin: record.Origin{SchemaVersion: record.SchemaVersion, RunID: "r"}}
+	r.Backend, r.Model, r.Scenario, r.Mode, r.Status = "b", "m", "s", record.ModePrefill, record.StatusOOM
+	line, err := json.Marshal(&r)
+	if err := errors.Join(err, os.WriteFile(filepath.Join(dir, runs.RecordsFile), line, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if _, err := Export(&b, dir, GoBench); err == nil || !strings.Contains(err.Error(), "no call of the run counts") || b.Len() > 0 {
+		t.Errorf("%v, %q", err, b.String())
 	}
 }
 

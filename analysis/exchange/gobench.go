@@ -53,6 +53,9 @@ func writeGoBench(w io.Writer, run *runs.Run) (left []string, err error) {
 		}
 		fmt.Fprintln(out)
 	}
+	if not == len(run.Rows) {
+		return nil, fmt.Errorf("no call of the run counts: its %d records are warm-ups, failed or do not count", not)
+	}
 	return leftOut(not, "records are warm-ups, failed or do not count"), out.Flush()
 }
 

@@ -1,13 +1,11 @@
 package exchange
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -27,84 +25,143 @@ import (
 // SourceFile is what was imported, in the run's folder.
 const SourceFile = "imported.jsonl"
 
+// test is one line of llama-bench's, with the settings that runs.LlamaBench has no field for.
+type test struct {
+	runs.LlamaBench
+	more map[string]string
+}
+
+// notSettings are the fields of a line that say what was tested, what came out, or have
+// a field of runs.LlamaBench.
+var notSettings = strings.Fields(`build_commit build_number backends model_filename model_type model_size model_n_params n_batch n_ubatch n_threads type_k type_v
+	n_gpu_layers flash_attn use_mmap load_mode n_prompt n_gen n_depth test_time avg_ns stddev_ns avg_ts stddev_ts samples_ns samples_ts`)
+
 // Import makes a run folder of what `llama-bench -o jsonl` has printed, and says how
 // many records it has. The folder must not be there, or be empty. A line that is no
-// test's is an error: it has a number.
-func Import(file, dir string) (records int, err error) {
+// test's is an error: it has a number. Of a test that comes again, each line is of a
+// process of its own, and so a replicate: llama-bench makes each test once.
+func Import(file, dir string) (records int, err error) { return importTo(durable.System, file, dir) }
+
+func importTo(disk durable.Disk, file, dir string) (records int, err error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return 0, err
 	}
-	var lines []runs.LlamaBench
-	r := bufio.NewReader(bytes.NewReader(data))
-	for number := 1; ; number++ {
-		line, err := r.ReadBytes('\n')
-		if line = bytes.TrimSpace(line); len(line) > 0 {
-			l, err := runs.ParseLlamaBench(line)
-			if err != nil {
-				return 0, fmt.Errorf("%s: line %d is not llama-bench's: %w; want what `llama-bench -o jsonl` prints", file, number, err)
-			}
-			l.Line = number
-			lines = append(lines, l)
-		}
-		if errors.Is(err, io.EOF) {
-			break
-		}
+	tests, err := parse(file, data)
+	if err != nil {
+		return 0, err
 	}
-	if len(lines) == 0 {
-		return 0, fmt.Errorf("%s has no line; want what `llama-bench -o jsonl` prints", file)
-	}
-	if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
+	there, err := os.ReadDir(dir)
+	if err == nil && len(there) > 0 {
 		return 0, fmt.Errorf("%s is not empty: choose a new folder", dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return 0, err
-	}
-	whole, err := filepath.Abs(dir)
-	if err != nil {
-		return 0, err
+	whole, werr := filepath.Abs(dir)
+	if werr != nil {
+		return 0, werr
 	}
 	id := filepath.Base(whole)
-	var out bytes.Buffer
-	names := backendNames(lines)
-	models := modelNames(lines)
-	for i := range lines {
-		for rep, ms := range lines[i].MS {
-			rec := recordOf(&lines[i], ms, rep)
-			rec.RunID, rec.OrderIdx, rec.TaskIdx = id, records, i
-			rec.Backend, rec.Model = names[i], models[lines[i].ModelFile]
-			rec.CellID = rec.Model + "/" + rec.Backend + "/" + rec.Scenario
-			line, err := json.Marshal(&rec)
-			if err != nil {
-				return 0, err
-			}
-			out.Write(text.JSON(line))
-			out.WriteByte('\n')
-			records++
-		}
+	lines, records, err := encode(tests, id)
+	if err != nil {
+		return 0, err
 	}
 	manifest, err := json.MarshalIndent(map[string]any{
 		"schema_version": record.SchemaVersion, "run_id": id, "run_name": "llama-bench", "run_state": "completed", "records_written": records,
-		"platform":    map[string]string{"processor": lines[0].CPUInfo},
-		"imported":    map[string]any{"from": "llama-bench", "file": filepath.Base(file), "sha256": fmt.Sprintf("%x", sha256.Sum256(data)), "lines": len(lines)},
+		"platform":    map[string]string{"processor": tests[0].CPUInfo},
+		"imported":    map[string]any{"from": "llama-bench", "file": filepath.Base(file), "sha256": fmt.Sprintf("%x", sha256.Sum256(data)), "lines": len(tests)},
 		"model_files": []string{}, "sessions": []string{},
 	}, "", "  ")
 	if err != nil {
+		return 0, err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return 0, err
 	}
 	list := sums.List{About: "the run's files when they were imported", Sums: map[string]string{}}
 	for _, f := range []struct {
 		name string
 		data []byte
-	}{{runs.RecordsFile, out.Bytes()}, {SourceFile, data}, {"manifest.json", append(text.JSON(manifest), '\n')}} {
-		if err := durable.System.WriteFile(filepath.Join(dir, f.name), f.data); err != nil {
-			return 0, err
+	}{{runs.RecordsFile, lines}, {SourceFile, data}, {"manifest.json", append(text.JSON(manifest), '\n')}} {
+		if err == nil {
+			err = disk.WriteFile(filepath.Join(dir, f.name), f.data)
 		}
 		list.Sums[f.name] = fmt.Sprintf("%x", sha256.Sum256(f.data))
 	}
-	return records, list.Write(durable.System, filepath.Join(dir, sums.FileName))
+	if err == nil {
+		err = list.Write(disk, filepath.Join(dir, sums.FileName))
+	}
+	if err == nil {
+		return records, nil
+	}
+	for name := range list.Sums { // a part of a run is none
+		_ = os.Remove(filepath.Join(dir, name)) // the first error is what counts
+	}
+	_ = os.Remove(filepath.Join(dir, sums.FileName))
+	if there == nil {
+		_ = os.Remove(dir)
+	}
+	return 0, err
+}
+
+// parse reads the lines.
+func parse(file string, data []byte) (tests []test, err error) {
+	number := 0
+	for line := range bytes.Lines(data) {
+		number++
+		if line = bytes.TrimSpace(line); len(line) == 0 {
+			continue
+		}
+		l, err := runs.ParseLlamaBench(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s: line %d is not llama-bench's: %w; want what `llama-bench -o jsonl` prints", file, number, err)
+		}
+		l.Line = number
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(runs.Sanitize(line), &fields); err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", file, number, err)
+		}
+		t := test{l, map[string]string{}}
+		for name, value := range fields {
+			if !slices.Contains(notSettings, name) {
+				t.more[name] = strings.Trim(string(value), `"`)
+			}
+		}
+		tests = append(tests, t)
+	}
+	if len(tests) == 0 {
+		return nil, fmt.Errorf("%s has no line; want what `llama-bench -o jsonl` prints", file)
+	}
+	return tests, nil
+}
+
+// encode makes the lines of the run's records.
+func encode(tests []test, id string) (lines []byte, records int, err error) {
+	type cell struct{ backend, model, scenario string }
+	var out bytes.Buffer
+	first, times := map[cell]int{}, map[cell]int{}
+	names, models := backendNames(tests), modelNames(tests)
+	for i := range tests {
+		at := cell{names[i], models[tests[i].ModelFile], testName(&tests[i].LlamaBench)}
+		if times[at] == 0 {
+			first[at] = i
+		}
+		for rep, ms := range tests[i].MS {
+			rec := recordOf(&tests[i].LlamaBench, ms, rep)
+			rec.RunID, rec.OrderIdx, rec.TaskIdx, rec.Replicate = id, records, first[at], times[at]
+			rec.Backend, rec.Model = at.backend, at.model
+			rec.CellID = rec.Model + "/" + rec.Backend + "/" + rec.Scenario
+			line, err := json.Marshal(&rec)
+			if err != nil {
+				return nil, 0, err
+			}
+			out.Write(text.JSON(line))
+			out.WriteByte('\n')
+			records++
+		}
+		times[at]++
+	}
+	return out.Bytes(), records, nil
 }
 
 // recordOf is the record of one repetition of a line's test.
@@ -185,25 +242,38 @@ func typeOf(description string) (architecture, weights string) {
 }
 
 // backendNames gives each line a backend: the settings in which the lines differ.
-func backendNames(lines []runs.LlamaBench) []string {
-	settings := func(l *runs.LlamaBench) [][2]string {
-		_, weights := typeOf(l.ModelType)
-		return [][2]string{{"", weights}, {"threads", strconv.Itoa(l.Threads)}, {"gpu_layers", strconv.Itoa(l.GPULayers)}, {"flash_attn", l.FlashAttn},
-			{"k", l.KVTypeK}, {"v", l.KVTypeV}, {"batch", strconv.Itoa(l.NBatch)}, {"ubatch", strconv.Itoa(l.NUBatch)}, {"mmap", l.UseMmap},
-			{"on", l.Backends}, {"commit", l.Commit}}
-	}
-	differs := map[int]bool{}
-	for i := range lines {
-		for j, s := range settings(&lines[i]) {
-			differs[j] = differs[j] || s != settings(&lines[0])[j]
+func backendNames(tests []test) []string {
+	var more []string
+	for i := range tests {
+		for name := range tests[i].more {
+			if !slices.Contains(more, name) {
+				more = append(more, name)
+			}
 		}
 	}
-	out := make([]string, len(lines))
-	for i := range lines {
+	slices.Sort(more)
+	settings := func(l *test) [][2]string {
+		_, weights := typeOf(l.ModelType)
+		out := [][2]string{{"", weights}, {"threads", strconv.Itoa(l.Threads)}, {"gpu_layers", strconv.Itoa(l.GPULayers)}, {"flash_attn", l.FlashAttn},
+			{"k", l.KVTypeK}, {"v", l.KVTypeV}, {"batch", strconv.Itoa(l.NBatch)}, {"ubatch", strconv.Itoa(l.NUBatch)}, {"mmap", l.UseMmap},
+			{"on", l.Backends}, {"commit", l.Commit}}
+		for _, name := range more {
+			out = append(out, [2]string{name, l.more[name]})
+		}
+		return out
+	}
+	differs := map[int]bool{}
+	for i := range tests {
+		for j, s := range settings(&tests[i]) {
+			differs[j] = differs[j] || s != settings(&tests[0])[j]
+		}
+	}
+	out := make([]string, len(tests))
+	for i := range tests {
 		out[i] = "llama-bench"
-		for j, s := range settings(&lines[i]) {
+		for j, s := range settings(&tests[i]) {
 			if differs[j] {
-				out[i] += "_" + strings.ReplaceAll(s[0]+s[1], "/", "-")
+				out[i] += "_" + strings.NewReplacer("/", "-", " ", "-").Replace(s[0]+s[1])
 			}
 		}
 	}
@@ -211,11 +281,11 @@ func backendNames(lines []runs.LlamaBench) []string {
 }
 
 // modelNames gives each file a name: its own, with its folders where two have the same.
-func modelNames(lines []runs.LlamaBench) map[string]string {
+func modelNames(tests []test) map[string]string {
 	out := map[string]string{}
 	var taken []string
-	for i := range lines {
-		file := lines[i].ModelFile
+	for i := range tests {
+		file := tests[i].ModelFile
 		if out[file] != "" {
 			continue
 		}

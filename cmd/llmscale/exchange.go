@@ -93,8 +93,8 @@ func importCommand() *cli.Command {
 		Name:      "import",
 		Usage:     "make a run folder of what llama-bench measured, which analyze, report, compare and verify read",
 		ArgsUsage: "FILE.jsonl",
-		Description: "FILE.jsonl is what `llama-bench -o jsonl` printed. Each repetition becomes a record; what llama-bench does not tell is null. A line that is\n" +
-			"not llama-bench's is an error, and nothing is written.",
+		Description: "FILE.jsonl is what `llama-bench -o jsonl` printed. Each repetition becomes a record; what llama-bench does not tell is null. A test that\n" +
+			"comes again is of another process: its next replicate. A line that is not llama-bench's is an error, and nothing is written.",
 		Flags: []cli.Flag{&cli.StringFlag{Name: "output", Aliases: []string{"o"}, TakesFile: true, Usage: "the run's folder `DIR`, a new one (required)"}},
 		Action: func(c *cli.Context) error {
 			file, err := oneArg(c, "llama-bench's JSON Lines")
