@@ -27,9 +27,9 @@ import (
 
 // Mismatch is a place at which a file is not what it should be.
 type Mismatch struct {
-	File  string // as seen from the run folder
-	Place string // line, column, row or JSON path; "" for the file as a whole
-	Text  string
+	File  string `json:"file"`  // as seen from the run folder
+	Place string `json:"place"` // line, column, row or JSON path; "" for the file as a whole
+	Text  string `json:"text"`
 }
 
 func (m Mismatch) String() string {
@@ -40,17 +40,21 @@ func (m Mismatch) String() string {
 }
 
 // Unchecked is something that was not checked, and why.
-type Unchecked struct{ What, Why string }
+type Unchecked struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
 
-// Verdict is what Folder found.
+// Verdict is what Folder found. Its lists are never nil.
 type Verdict struct {
-	Records    int
-	Recomputed []string // files that were held against the records
-	Summed     []string // files of which the sum alone was checked
-	Unchecked  []Unchecked
-	Mismatches []Mismatch
-	WrittenBy  string   // the llmscale that wrote the analysis, "" where nothing tells
-	AsWritten  []string // files with mismatches whose sum is the one that was written: another version computes otherwise
+	Matches    bool        `json:"matches"` // there is no mismatch
+	Records    int         `json:"records"`
+	Recomputed []string    `json:"recomputed"` // files that were held against the records
+	Summed     []string    `json:"summed"`     // files of which the sum alone was checked
+	Unchecked  []Unchecked `json:"unchecked"`
+	Mismatches []Mismatch  `json:"mismatches"`
+	WrittenBy  string      `json:"written_by"` // the llmscale that wrote the analysis, "" where nothing tells
+	AsWritten  []string    `json:"as_written"` // files with mismatches whose sum is the one that was written: another version computes otherwise
 }
 
 // Options of Folder.
@@ -82,7 +86,7 @@ func Folder(dir string, opt Options) (*Verdict, error) {
 	if err := run.Nothing(); err != nil {
 		return nil, err
 	}
-	f := &folder{dir: dir, out: Home(run), run: run, fresh: opt.fresh, done: map[string]bool{}}
+	f := &folder{Verdict: Verdict{Recomputed: []string{}, Summed: []string{}, Unchecked: []Unchecked{}, Mismatches: []Mismatch{}, AsWritten: []string{}}, dir: dir, out: Home(run), run: run, fresh: opt.fresh, done: map[string]bool{}}
 	f.Records = run.Counts.Records
 	if err := f.readLists(); err != nil {
 		return nil, err
@@ -93,6 +97,7 @@ func Folder(dir string, opt Options) (*Verdict, error) {
 			return nil, err
 		}
 	}
+	f.Matches = len(f.Mismatches) == 0
 	slices.SortStableFunc(f.Mismatches, func(a, b Mismatch) int { return cmp.Compare(rank(a.File), rank(b.File)) })
 	return &f.Verdict, nil
 }

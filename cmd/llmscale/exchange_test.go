@@ -1,10 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"llmscale/analysis/verify"
 )
 
 const measuredRun = "../../results/2026-11-30-threads-epyc-2-cores"
@@ -83,6 +86,11 @@ func TestExchange(t *testing.T) {
 	code, stdout, stderr := llmscale("verify", "--run-dir", "imported")
 	if code != exitFailed || !strings.HasPrefix(stdout, file[len("imported/"):]+": line ") || !strings.Contains(stderr, "imported: 1 place does not match") {
 		t.Errorf("exit code %d, %s%s", code, stdout, stderr)
+	}
+	var v verify.Verdict
+	code, stdout, stderr = llmscale("verify", "--json", "--run-dir", "imported")
+	if err := json.Unmarshal([]byte(stdout), &v); err != nil || code != exitFailed || v.Matches || len(v.Mismatches) != 1 || v.Mismatches[0].File != file[len("imported/"):] || !strings.HasPrefix(v.Mismatches[0].Place, "line ") || v.Records != 96 || len(v.Recomputed) == 0 || strings.Contains(stdout, "null") {
+		t.Errorf("exit code %d, %v, %s%s", code, err, stdout, stderr)
 	}
 	for _, format := range []string{"gobench", "parquet"} {
 		code, stdout, stderr := llmscale("export", "--run-dir", "imported", "--format", format, "-o", "-")

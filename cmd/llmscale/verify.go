@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -22,6 +23,7 @@ func verifyCommand() *cli.Command {
 		Flags: append([]cli.Flag{
 			runDirFlag(),
 			&cli.IntFlag{Name: "places", Value: 10, Usage: "name at most `N` places of a file, 0 for all"},
+			&cli.BoolFlag{Name: "json", Usage: "as JSON, with all places"},
 		}, analysisFlags()...),
 		Action: func(c *cli.Context) error {
 			dir, err := runDir(c)
@@ -44,7 +46,15 @@ func verifyCommand() *cli.Command {
 			if err != nil {
 				return usage(err)
 			}
-			printVerdict(c.App.Writer, v, c.Int("places"))
+			if c.Bool("json") {
+				data, err := json.MarshalIndent(v, "", "  ")
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(c.App.Writer, "%s\n", text.JSON(data))
+			} else {
+				printVerdict(c.App.Writer, v, c.Int("places"))
+			}
 			if n := len(v.Mismatches); n > 0 {
 				return fmt.Errorf("%s: %s", dir, text.Counted(n, "place does not match", "places do not match"))
 			}
@@ -92,7 +102,7 @@ func printVerdict(w io.Writer, v *verify.Verdict, places int) {
 	for _, u := range v.Unchecked {
 		fmt.Fprintf(w, "not checked: %s: %s\n", text.Safe(u.What), u.Why)
 	}
-	if len(v.Mismatches) == 0 {
+	if v.Matches {
 		fmt.Fprintln(w, "all that was checked matches")
 	}
 }
