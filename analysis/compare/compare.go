@@ -102,8 +102,9 @@ type Ran struct {
 
 // Phase is one backend against the other over all sizes. Each model weighs the same.
 type Phase struct {
-	Mode   string `json:"mode"`
-	Models int    `json:"n_models"`
+	Mode    string  `json:"mode"`
+	Models  int     `json:"n_models"`
+	InDoubt float64 `json:"in_doubt"` // share of its cells beside which something else went on, on either side
 	Effect
 	Needed *int   `json:"blocks_for_threshold"` // blocks in which an effect of the threshold is found in 80 %; null where there are none, or 1000 do not suffice
 	Trend  *Trend `json:"trend"`                // nil with fewer than three sizes, or where one run of each is compared
@@ -213,8 +214,8 @@ func compare(base, other Side, opt Options) (*Comparison, error) {
 func (c *Comparison) phases(w *work, j *judge) {
 	var effects []*Effect
 	for _, mode := range Phases {
-		var whole, spoilt []CellID
-		var why []Absent
+		var whole, spoilt, doubtful []CellID
+		var why, meanwhile []Absent
 		for _, id := range w.cells {
 			switch {
 			case id.Mode != mode:
@@ -223,9 +224,18 @@ func (c *Comparison) phases(w *work, j *judge) {
 			case w.invalid[id] != "":
 				spoilt = append(spoilt, id)
 				why = append(why, Absent{id.Mode, id.Model, id.scenario(), w.invalid[id]})
+			case w.meanwhile[id] != "":
+				doubtful = append(doubtful, id)
+				meanwhile = append(meanwhile, Absent{id.Mode, id.Model, id.scenario(), w.meanwhile[id]})
 			default:
 				whole = append(whole, id)
 			}
+		}
+		inDoubt := float64(len(doubtful)) / float64(max(1, len(doubtful)+len(whole)))
+		if inDoubt > maxInDoubt { // the effect is of all, without a verdict
+			whole = inOrder(w.cells, whole, doubtful)
+		} else {
+			c.LeftOut = append(c.LeftOut, meanwhile...)
 		}
 		all := len(whole) == 0 // of nothing but INVALID cells the effect is given, without a verdict
 		if all {
@@ -237,8 +247,8 @@ func (c *Comparison) phases(w *work, j *judge) {
 		if len(whole) == 0 || !ok {
 			continue
 		}
-		p := Phase{Mode: mode, Models: len(models(whole)), Effect: j.effect(e), Trend: w.trend(j, whole)}
-		p.invalid = all
+		p := Phase{Mode: mode, Models: len(models(whole)), InDoubt: inDoubt, Effect: j.effect(e), Trend: w.trend(j, whole)}
+		p.invalid, p.inDoubt = all, inDoubt > maxInDoubt
 		c.Phases = append(c.Phases, p)
 	}
 	for i := range c.Phases {
@@ -284,7 +294,7 @@ func (c *Comparison) perCell(w *work, j *judge) {
 	for _, id := range w.cells {
 		if e, ok := j.design.estimate(mean([]CellID{id})); ok {
 			cell := Cell{id.Mode, id.Model, w.params[id.Model], id.Scenario, id.Batch, j.effect(e)}
-			cell.invalid = w.invalid[id] != ""
+			cell.invalid, cell.inDoubt = w.invalid[id] != "", w.meanwhile[id] != ""
 			c.Cells = append(c.Cells, cell)
 		}
 	}

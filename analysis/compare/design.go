@@ -75,29 +75,38 @@ type sample struct {
 	joined  unit               // their mean, of the blocks that have the cell
 	calls   map[CellID]float64 // variance of joined by the scatter of calls; of cells with one process
 	runSD   float64
-	inBlock map[int]unit // by number of the replicate
+	inBlock map[int]unit            // by number of the replicate
+	made    map[int]map[CellID]bool // what each block measured: calls that something disturbed may be in no median
 }
 
 // look takes the medians of a backend's processes.
 func look(set *cells.Set, backend string) *sample {
-	s := &sample{joined: unit{}, calls: map[CellID]float64{}, inBlock: map[int]unit{}}
+	s := &sample{joined: unit{}, calls: map[CellID]float64{}, inBlock: map[int]unit{}, made: map[int]map[CellID]bool{}}
 	set.EachCell(func(k cells.Key, _ *cells.Model, g *cells.Group) {
 		if k.Backend != backend || !slices.Contains(Phases, k.Mode) || len(g.Rows) == 0 {
 			return
 		}
 		id := CellID{k.Model, k.Scenario, k.Mode, k.BatchSize}
-		var logs []float64
 		for _, p := range g.Processes() {
-			if s.inBlock[p.Block] == nil {
-				s.inBlock[p.Block] = unit{}
+			if s.made[p.Block] == nil {
+				s.made[p.Block] = map[CellID]bool{}
 			}
-			v := math.Log(stats.Median(cells.Latencies(p.Rows)))
-			s.inBlock[p.Block][id] = v
-			logs = append(logs, v)
+			s.made[p.Block][id] = true
 		}
-		s.joined[id] = sum(logs) / float64(len(logs))
+		times := g.Times()
+		logs := cells.LogBlocks(times)
+		if len(logs) == 0 {
+			return
+		}
+		for block, log := range logs {
+			if s.inBlock[block] == nil {
+				s.inBlock[block] = unit{}
+			}
+			s.inBlock[block][id] = log
+		}
+		s.joined[id] = math.Log(times.Typical())
 		if len(logs) == 1 {
-			if v := stats.OrderedLog(cells.Latencies(g.Rows)).Variance; v >= 0 && len(g.Rows) >= stats.MinRatioCalls {
+			if v := stats.OrderedLog(times.All).Variance; v >= 0 && len(times.All) >= stats.MinRatioCalls {
 				s.calls[id] = v
 			}
 		}
@@ -149,7 +158,8 @@ func (s *sample) estimate(terms []term) (e stats.Estimate, ok bool) {
 // design is what there is to tell an effect from chance.
 type design struct {
 	kind        string
-	blocks      []unit // of design blocks: the ratios within each
+	blocks      []unit            // of design blocks: the ratios within each
+	made        []map[CellID]bool // what each block measured on both sides, also where it has no ratio
 	base, other []*sample
 }
 
@@ -173,15 +183,18 @@ func newDesign(base, other Side) *design {
 		}
 	case min(len(x.blocks), len(y.blocks)) > 1:
 		d.kind = DesignBlocks
-		for _, n := range slices.Sorted(maps.Keys(x.inBlock)) {
-			ratios := unit{}
-			for id, v := range y.inBlock[n] {
-				if u, has := x.inBlock[n][id]; has {
-					ratios[id] = v - u
+		for _, n := range slices.Sorted(maps.Keys(x.made)) {
+			ratios, made := unit{}, map[CellID]bool{}
+			for id := range x.made[n] {
+				u, v := x.inBlock[n], y.inBlock[n]
+				_, has := u[id]
+				_, also := v[id]
+				if made[id] = y.made[n][id]; has && also {
+					ratios[id] = v[id] - u[id]
 				}
 			}
 			if len(ratios) > 0 {
-				d.blocks = append(d.blocks, ratios)
+				d.blocks, d.made = append(d.blocks, ratios), append(d.made, made)
 			}
 		}
 	default:
@@ -201,7 +214,7 @@ func (d *design) unit() string {
 // whole reports whether every unit has the cell.
 func (d *design) whole(id CellID) bool {
 	if d.kind == DesignBlocks {
-		return !slices.ContainsFunc(d.blocks, func(u unit) bool { _, has := u[id]; return !has })
+		return !slices.ContainsFunc(d.made, func(made map[CellID]bool) bool { return !made[id] })
 	}
 	return !slices.ContainsFunc(slices.Concat(d.base, d.other), func(s *sample) bool { _, has := s.joined[id]; return !has })
 }
@@ -211,11 +224,46 @@ func (d *design) whole(id CellID) bool {
 // degrees of freedom). ok is false where nothing tells its scatter.
 func (d *design) estimate(terms []term) (stats.Estimate, bool) {
 	if d.kind == DesignBlocks {
-		return stats.MeanT(values(d.blocks, terms))
+		return d.inBlocks(terms)
 	}
 	x, ok := d.over(d.base, terms)
 	y, also := d.over(d.other, terms)
 	return y.Minus(x), ok && also
+}
+
+// inBlocks is the t for pairs. Of a cell whose ratio a block lacks since its calls were
+// disturbed, the mean of its others stands in (Yates 1933), and the variance is that of
+// so many fewer values.
+func (d *design) inBlocks(terms []term) (e stats.Estimate, ok bool) {
+	var blocks []unit
+	for _, u := range d.blocks {
+		if slices.ContainsFunc(terms, func(t term) bool { _, has := u[t.CellID]; return has }) {
+			blocks = append(blocks, u)
+		}
+	}
+	filled := make([]float64, len(blocks))
+	lacking, weight := 0.0, 0.0
+	for _, t := range terms {
+		own := values(blocks, []term{{t.CellID, 1}})
+		if len(own) == 0 {
+			return e, false
+		}
+		mean := sum(own) / float64(len(own))
+		for i, u := range blocks {
+			v, has := u[t.CellID]
+			if !has {
+				v = mean
+				lacking += math.Abs(t.weight)
+			}
+			filled[i] += t.weight * v
+			weight += math.Abs(t.weight)
+		}
+	}
+	e, ok = stats.MeanT(filled)
+	if known := 1 - lacking/weight; ok {
+		e.Variance /= known * known
+	}
+	return e, ok
 }
 
 // over is the mean of a side's runs. Their scatter is known where the other side's is.

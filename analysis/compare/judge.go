@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"fmt"
 	"math"
 	"sort"
 
@@ -24,11 +25,12 @@ var (
 	NoReplicates = Reason{"no_replicates", "each model ran in one process on each side", "measure both in one run with `replicates: 5`"}
 	OneRun       = Reason{"one_run", "one run on a side, and runs differ by an unknown amount", "measure both in one run with `replicates: 5`, or name several runs of each side"}
 	Invalid      = Reason{"invalid", "cells of it are INVALID: what happened meanwhile spoilt them", "see cell_intervals.csv of `llmscale report` for what it was, and measure again"}
+	Interference = Reason{"interference", fmt.Sprintf("the machine did other work beside more than %.0f %% of the cells", 100*maxInDoubt), "see cell_intervals.csv of `llmscale report` for what it was, end it, and measure again"}
 	NotShown     = Reason{"not_shown", "the interval, with the other tests of its kind, leaves room for no effect", "measure more blocks, or several runs"}
 	TooSmall     = Reason{"too_small", "an effect is shown, and may be too small to matter", "measure more blocks, or choose another --threshold"}
 )
 
-var reasons = []Reason{NoReplicates, OneRun, Invalid, NotShown, TooSmall}
+var reasons = []Reason{NoReplicates, OneRun, Invalid, Interference, NotShown, TooSmall}
 
 // ReasonOf is the reason with a code.
 func ReasonOf(code string) Reason {
@@ -53,12 +55,21 @@ type Effect struct {
 
 	estimate stats.Estimate
 	invalid  bool // of INVALID cells
+	inDoubt  bool // of more cells than maxInDoubt beside which something else went on
 }
 
 const (
 	alpha     = 0.05
 	power     = 0.8
 	maxNeeded = 1000 // blocks
+
+	// Share of a phase's cells beside which something else went on: with more the verdict
+	// is withheld. docs/compare.md has how often it errs.
+
+	// Share of a phase's cells beside which something else went on. Up to it these are left
+	// out; with more nobody knows what else it hit, and the verdict is withheld.
+	// docs/compare.md has how often it errs.
+	maxInDoubt = 0.25
 )
 
 // judge gives verdicts.
@@ -94,6 +105,8 @@ func (j *judge) verdicts(family []*Effect) {
 			e.Verdict, e.Reason = Ambiguous, NoReplicates.Code
 		case e.invalid:
 			e.Verdict, e.Reason = Ambiguous, Invalid.Code
+		case e.inDoubt:
+			e.Verdict, e.Reason = Ambiguous, Interference.Code
 		case e.estimate.SameWithin(alpha) <= j.threshold:
 			e.Verdict = Same
 		case found && e.estimate.Value <= -j.threshold:

@@ -36,6 +36,45 @@ type made struct {
 	effect        func(backend, model int) float64 // factor of all times; nil: 1
 	seed          uint64
 	change        func(r *record.Record) // nil: none
+	neighbour     *neighbour             // nil: none
+}
+
+// neighbour takes a processor from time to time, for so many processes' time on the
+// average. What it hits takes longer: the call, and the canary before it.
+type neighbour struct {
+	busy, idle float64 // mean lengths, in times of one process
+	factor     float64 // of what it hits
+	one        bool    // it hits the second backend alone, as chance may have it
+}
+
+// hits says, of each process of a run, whether it hits each of so many calls.
+func (n *neighbour) hits(rng *rand.Rand, processes, calls int) [][]bool {
+	out := make([][]bool, processes)
+	on := rng.Float64() < n.busy/(n.busy+n.idle)
+	left := func() float64 { return rng.ExpFloat64() * map[bool]float64{true: n.busy, false: n.idle}[on] }
+	rest := left()
+	for i := range out {
+		for range calls {
+			for rest -= 1 / float64(calls); rest < 0; rest += left() {
+				on = !on
+			}
+			out[i] = append(out[i], on)
+		}
+	}
+	return out
+}
+
+// hit makes a call's time longer, and what the machine counts tells of it.
+func (n *neighbour) hit(r *record.Record, ms *float64, hit bool) {
+	r.CanaryReadMS, r.CanaryComputeMS = new(2.0), new(3.0)
+	r.NThreads, r.NThreadsBatch, r.CPUs = new(2), new(2), new(2.0)
+	r.CPUWaitMS = new(0.0)
+	if hit {
+		*r.CanaryReadMS, *r.CanaryComputeMS = 2*n.factor, 3*n.factor
+		*r.CPUWaitMS = *ms * (n.factor - 1) // of one thread
+		*ms *= n.factor
+	}
+	r.E2EKVMS = new(*ms)
 }
 
 // ladder are nine sizes from 5M on.
@@ -49,6 +88,11 @@ func (m made) records() (out []record.Record) {
 	rng := rand.New(rand.NewPCG(m.seed, 15))
 	drift := [3]float64{rng.NormFloat64(), rng.NormFloat64(), rng.NormFloat64()} // of both phases, of each
 	run := [2]float64{rng.NormFloat64(), rng.NormFloat64()}
+	var hit [][]bool
+	processes := 0
+	if m.neighbour != nil {
+		hit = m.neighbour.hits(rng, m.blocks*len(m.sizes)*len(m.backends), len(m.scenarios)*m.calls)
+	}
 	for block := range m.blocks {
 		for _, pair := range rng.Perm(len(m.sizes) * len(m.backends)) {
 			model, backend := pair/len(m.backends), pair%len(m.backends)
@@ -77,11 +121,15 @@ func (m made) records() (out []record.Record) {
 						if m.effect != nil {
 							ms *= m.effect(backend, model)
 						}
+						if n := m.neighbour; n != nil {
+							n.hit(&r, &ms, hit[processes][s*m.calls+call] && !(n.one && backend == 0))
+						}
 						r.LatencyMS = &ms
 						out = append(out, r)
 					}
 				}
 			}
+			processes++
 		}
 	}
 	return out

@@ -135,7 +135,7 @@ func (c *Comparison) explain(w io.Writer) {
 		}
 		names := stats.Map(of[code], func(p Phase) string { return PhaseName(p.Mode) })
 		fmt.Fprintf(w, "%s AMBIGUOUS: %s. What helps: %s", text.List(names, "and"), r.Text, r.Advice)
-		if needed > c.Blocks {
+		if needed > c.Blocks && (r == NotShown || r == TooSmall) {
 			fmt.Fprintf(w, " (%d blocks find %s)", needed, percent(c.Threshold))
 		}
 		fmt.Fprintln(w)
@@ -212,7 +212,7 @@ func (c *Comparison) tail(all bool) string {
 		rows := [][]string{{"phase", "model", "scenario", "ratio of times (95 %)", "p", "verdict", "finds", "SAME from"}}
 		for i := range c.Cells {
 			x := &c.Cells[i]
-			rows = append(rows, []string{PhaseName(x.Mode), x.Model, CellID{Scenario: x.Scenario, Batch: x.BatchSize}.scenario(), ratio(x.Ratio, x.RatioCI), doc.PValue(x.PHolm), x.Verdict, percent(x.Findable), percent(x.SameWithin)})
+			rows = append(rows, []string{PhaseName(x.Mode), x.Model, CellID{Scenario: x.Scenario, Batch: x.BatchSize}.scenario(), ratio(x.Ratio, x.RatioCI), doc.PValue(x.PHolm), strings.TrimSpace(x.Verdict + " " + x.Reason), percent(x.Findable), percent(x.SameWithin)})
 		}
 		b.WriteString("\n" + table(rows))
 	}

@@ -17,12 +17,13 @@ import (
 
 // work is what both sides did.
 type work struct {
-	cells   []CellID // by phase, size of the model, scenario
-	params  map[string]*float64
-	differs []Difference
-	absent  []Absent
-	invalid map[CellID]string // of which the figures are not to be used: by what
-	notes   []string
+	cells     []CellID // by phase, size of the model, scenario
+	params    map[string]*float64
+	differs   []Difference
+	absent    []Absent
+	invalid   map[CellID]string // of which the figures are not to be used: by what
+	meanwhile map[CellID]string // beside which something else went on, on either side: what
+	notes     []string
 }
 
 const (
@@ -68,7 +69,7 @@ func finished(set *cells.Set, backend string) error {
 // commonWork finds the cells that every run of both sides has, and refuses them where
 // they are not of the same work.
 func commonWork(base, other Side) (*work, error) {
-	w := &work{params: map[string]*float64{}, invalid: map[CellID]string{}}
+	w := &work{params: map[string]*float64{}, invalid: map[CellID]string{}, meanwhile: map[CellID]string{}}
 	all := map[CellID]bool{}
 	var order []CellID
 	sides := []Side{base, other}
@@ -119,6 +120,9 @@ func (w *work) judge(sides []Side) {
 					continue
 				}
 				of++
+				if codes := c.Meanwhile(); len(codes) > 0 {
+					w.meanwhile[id] = fmt.Sprintf("AMBIGUOUS on %s: %s", s.Backend, text.List(codes, "and"))
+				}
 				// That a cell alone is known badly says nothing of a difference inside blocks.
 				reasons := slices.DeleteFunc(slices.Clone(c.Reasons), func(r string) bool { return r == intervals.Wide.Code || r == intervals.NoInterval.Code })
 				switch {
@@ -137,6 +141,11 @@ func (w *work) judge(sides []Side) {
 		codes := slices.SortedFunc(maps.Keys(doubts), func(x, y string) int { return cmp.Or(doubts[y]-doubts[x], strings.Compare(x, y)) })
 		w.notes = append(w.notes, fmt.Sprintf("%d of %d cells of both sides are AMBIGUOUS by themselves, most for %s; the report's cell_intervals.csv has them", doubtful, of, codes[0]))
 	}
+}
+
+// inOrder joins cells, in the order of all.
+func inOrder(all, some, others []CellID) []CellID {
+	return slices.DeleteFunc(slices.Clone(all), func(id CellID) bool { return !slices.Contains(some, id) && !slices.Contains(others, id) })
 }
 
 // lacking names the side that has not measured a cell in one of its runs.

@@ -4,6 +4,8 @@
 package intervals
 
 import (
+	"slices"
+
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
@@ -96,6 +98,11 @@ func (a *Answer) Cell(k cells.Key) *Cell {
 		return &a.Cells[i]
 	}
 	return nil
+}
+
+// Meanwhile are the reasons that say what else went on on the machine.
+func (c *Cell) Meanwhile() []string {
+	return slices.DeleteFunc(slices.Clone(c.Reasons), func(code string) bool { return !ReasonOf(code).Meanwhile })
 }
 
 // Tables are the CSV files.

@@ -12,6 +12,8 @@ type Reason struct {
 	Code   string
 	Means  string // what was seen
 	Advice string // what to do about it
+
+	Meanwhile bool // it is what else went on on the machine, not how the cell was measured
 }
 
 var reasons []*Reason
@@ -35,25 +37,25 @@ const (
 // What can speak against a cell: a closed list.
 var (
 	CallsInvalid = declare(Reason{"calls_invalid", fmt.Sprintf("more than %.0f %% of its calls are INVALID, or none counts", 100*manyCalls),
-		"see verdicts.csv for what spoilt them"})
+		"see verdicts.csv for what spoilt them", false})
 	CallsAmbiguous = declare(Reason{"calls_ambiguous", fmt.Sprintf("more than %.0f %% of its calls are AMBIGUOUS", 100*manyCalls),
-		"see the verdict_reasons of its records"})
+		"see the verdict_reasons of its records", false})
 	Disturbed = declare(Reason{"disturbed", fmt.Sprintf("the canary was far off its backend's median before more than %.0f %% of its calls", 100*manyCalls),
-		"measure again with nothing else at work on the machine; the canary did the same known work each time, so that it was the machine that changed"})
+		"measure again with nothing else at work on the machine; the canary did the same known work each time, so that it was the machine that changed", true})
 	CPUWait = declare(Reason{"cpu_wait", fmt.Sprintf("its threads waited for a processor for more than %.0f %% of their time", 100*cpuLost),
-		"end other programs, or give the backend fewer threads than there are free processors"})
+		"end other programs, or give the backend fewer threads than there are free processors", true})
 	CPUStolen = declare(Reason{"cpu_stolen", fmt.Sprintf("the hypervisor gave more than %.0f %% of its processors' time to others", 100*cpuLost),
-		"measure on a machine of its own, or at another hour: nothing inside this one can help"})
+		"measure on a machine of its own, or at another hour: nothing inside this one can help", true})
 	CPUOthers = declare(Reason{"cpu_others", fmt.Sprintf("other programs used processors that its threads needed, for more than %.0f %% of their time", 100*cpuOthers),
-		"end them; `llmscale doctor` names what is at work"})
+		"end them; `llmscale doctor` names what is at work", true})
 	CPUThrottled = declare(Reason{"cpu_throttled", fmt.Sprintf("the control group's quota stopped it for more than %.0f %% of the time", 100*cpuLost),
-		"raise the quota (cpu.max), or give the backend no more threads than it grants"})
+		"raise the quota (cpu.max), or give the backend no more threads than it grants", true})
 	NotSteady = declare(Reason{"not_steady", fmt.Sprintf("its calls get faster or slower within a process, by %.0f %% or more", 100*steadyShift),
-		"raise warmup_repetitions until the first timed call is as fast as the last"})
+		"raise warmup_repetitions until the first timed call is as fast as the last", false})
 	Wide = declare(Reason{"wide_interval", fmt.Sprintf("its interval reaches more than %.0f %% to one side", 100*wideReach),
-		"add replicates, or set target_ci: a cell so uncertain tells hardly any setting from another"})
+		"add replicates, or set target_ci: a cell so uncertain tells hardly any setting from another", false})
 	NoInterval = declare(Reason{"no_interval", "too few calls for an interval: it takes two processes, or three calls",
-		"set replicates to 5"})
+		"set replicates to 5", false})
 )
 
 // Reasons are all that there are.
