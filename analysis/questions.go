@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/ceilings"
+	"llmscale/analysis/q/coldstart"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/device"
 	"llmscale/analysis/q/failures"
@@ -48,6 +49,7 @@ func ask(c *cells.Set) []Answer {
 		firstchange.Ask(c, slow, failed),
 		settings,
 		summary.Ask(c),
+		coldstart.Ask(c),
 		weights.Ask(c),
 		scaling.Ask(c, known),
 		ceilings.Ask(c),
