@@ -1,10 +1,13 @@
 // Command aa measures what `llmscale compare` says of two backends of which the truth is
 // known: small sweeps, each of two equal backends in blocks, and some beside a neighbour
-// that keeps one processor busy every other second. With -slow, steps of the second
-// backend are made longer by that share. It prints a Markdown table.
+// that keeps one processor busy. With -slow, steps of the second backend are made longer
+// by that share. It prints Markdown tables: of the verdicts of compare, and of those that
+// cells have by themselves.
 //
-//	make build && go run ./scripts/aa            40 sweeps and 10 beside the neighbour
+//	make build && go run ./scripts/aa            40 sweeps, and 10 beside a neighbour that is busy every other second
 //	make build && go run ./scripts/aa -quick     3 and 1, of 3 blocks: does it work?
+//	make build && go run ./scripts/aa -sweeps 10 -busy 10 -neighbour one
+//	                                             is a cell beside a busy process told, and no other?
 //	make build && go run ./scripts/aa -slow 0.03 -nine -sweeps 20 -busy 0
 //	                                             is 3 % found over the nine GPT-2 sizes?
 //
@@ -13,16 +16,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -46,21 +50,28 @@ models:
 type plan struct {
 	program, out, models string
 	quiet, busy, blocks  int
+	neighbour            string  // of Neighbours
 	nine                 bool    // the GPT-2 set of nine sizes in place of three
 	slow                 float64 // share by which the second backend's steps are longer
 }
 
-func (p *plan) config() []byte {
-	sources := []string{"ladder:llama/5m", "ladder:llama/14m", "ladder:llama/32m"}
-	if p.nine {
-		sources = nil
-		for _, name := range []string{"tiny-gpt2", "gpt2-5m", "gpt2-1m", "gpt2-25m", "gpt2-45m", "gpt2-50m", "gpt2-75m", "gpt2-100m", "gpt2"} {
-			sources = append(sources, "synth:"+name)
-		}
+// sources are the models', by size.
+func (p *plan) sources() (out []string) {
+	if !p.nine {
+		return []string{"ladder:llama/5m", "ladder:llama/14m", "ladder:llama/32m"}
 	}
+	for _, name := range []string{"tiny-gpt2", "gpt2-5m", "gpt2-1m", "gpt2-25m", "gpt2-45m", "gpt2-50m", "gpt2-75m", "gpt2-100m", "gpt2"} {
+		out = append(out, "synth:"+name)
+	}
+	return out
+}
+
+func nameOf(source string) string { return source[strings.LastIndexAny(source, ":/")+1:] }
+
+func (p *plan) config() []byte {
 	list := ""
-	for _, s := range sources {
-		list += fmt.Sprintf("  - {name: %s, source: %q}\n", s[strings.LastIndexAny(s, ":/")+1:], s)
+	for _, s := range p.sources() {
+		list += fmt.Sprintf("  - {name: %s, source: %q}\n", nameOf(s), s)
 	}
 	slower := ""
 	if p.slow > 0 {
@@ -160,6 +171,7 @@ func main() {
 	quick := flag.Bool("quick", false, "3 sweeps and 1 beside the neighbour, of 3 blocks")
 	flag.IntVar(&p.quiet, "sweeps", 40, "sweeps on the quiet machine")
 	flag.IntVar(&p.busy, "busy", 10, "sweeps beside the busy neighbour")
+	flag.StringVar(&p.neighbour, "neighbour", alternate, "when it is busy: "+strings.Join(neighbours, ", ")+" (beside the processes of one model of a sweep, each model in its turn)")
 	flag.IntVar(&p.blocks, "blocks", 5, "replicates of a sweep")
 	flag.BoolVar(&p.nine, "nine", false, "nine GPT-2 sizes in place of three of the ladder")
 	flag.Float64Var(&p.slow, "slow", 0, "share by which each step of the second backend is made longer")
@@ -170,32 +182,47 @@ func main() {
 	if *quick {
 		p.quiet, p.busy, p.blocks = 3, 1, 3
 	}
-	if flag.NArg() > 0 || p.quiet < 0 || p.busy < 0 || p.blocks < 2 || !(p.slow >= 0 && p.slow < 10) {
-		fmt.Fprintln(os.Stderr, "aa: it takes no arguments; -sweeps and -busy from 0, -blocks from 2, -slow from 0 to 10")
+	if flag.NArg() > 0 || p.quiet < 0 || p.busy < 0 || p.blocks < 2 || !(p.slow >= 0 && p.slow < 10) || !slices.Contains(neighbours, p.neighbour) {
+		fmt.Fprintf(os.Stderr, "aa: it takes no arguments; -sweeps and -busy from 0, -blocks from 2, -slow from 0 to 10, -neighbour %s\n", strings.Join(neighbours, ", "))
 		os.Exit(2)
 	}
-	quiet, beside, err := p.measure()
+	found, err := p.measure()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "aa:", err)
 		os.Exit(1)
 	}
-	fmt.Println(header)
-	fmt.Println(quiet.row())
-	fmt.Println(beside.row())
-	for _, line := range slices.Concat(quiet.named, beside.named) {
-		fmt.Println("\n" + line)
+	found.print(os.Stdout)
+}
+
+// result is what was found in both conditions.
+type result struct {
+	quiet, beside *tally
+	cells         []*doubts // of the quiet sweeps, and of the others
+}
+
+func (r *result) print(w io.Writer) {
+	fmt.Fprintf(w, "%s\n%s\n%s\n\n%s\n", header, r.quiet.row(), r.beside.row(), doubtsHeader)
+	for _, d := range r.cells {
+		fmt.Fprintln(w, d.row())
+	}
+	for _, line := range slices.Concat(r.quiet.named, r.beside.named) {
+		fmt.Fprintln(w, "\n"+line)
 	}
 }
 
 // measure makes the sweeps of both conditions and counts.
-func (p *plan) measure() (quiet, beside *tally, err error) {
-	quiet, beside = newTally("quiet", 1+p.slow), newTally("beside a busy neighbour", 1+p.slow)
+func (p *plan) measure() (*result, error) {
+	r := &result{quiet: newTally("quiet", 1+p.slow), beside: newTally("beside a neighbour, "+p.neighbour, 1+p.slow)}
+	quiet, hit, spared := newDoubts("quiet"), newDoubts("beside a neighbour, "+p.neighbour), newDoubts("the other models of these sweeps")
+	if r.cells = []*doubts{quiet, hit}; p.neighbour == one {
+		r.cells = append(r.cells, spared)
+	}
 	if err := os.MkdirAll(p.out, 0o777); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	config := filepath.Join(p.out, "aa.yaml")
 	if err := os.WriteFile(config, p.config(), 0o666); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if p.slow > 0 {
 		script, err := p.slower()
@@ -203,22 +230,41 @@ func (p *plan) measure() (quiet, beside *tally, err error) {
 			err = os.WriteFile(filepath.Join(p.out, "slower"), script, 0o777)
 		}
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	for i := range p.quiet + p.busy {
-		t, name := quiet, fmt.Sprintf("quiet-%02d", i+1)
+		t, name := r.quiet, fmt.Sprintf("quiet-%02d", i+1)
+		model, start := "", func(int) func() { return func() {} }
 		if i >= p.quiet {
-			t, name = beside, fmt.Sprintf("busy-%02d", i-p.quiet+1)
+			k := i - p.quiet
+			t, name = r.beside, fmt.Sprintf("busy-%02d", k+1)
+			if p.neighbour == one {
+				model = nameOf(p.sources()[k%len(p.sources())])
+			}
+			start = func(pid int) func() { return neighbour(p.neighbour, pid, model) }
 		}
-		c, err := one(p.program, config, filepath.Join(p.out, name), p.models, i+1, t == beside)
+		dir := filepath.Join(p.out, name)
+		c, err := p.sweep(config, dir, i+1, start)
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		t.add(name, c)
+		err = readDoubts(filepath.Join(dir, "analysis", "cell_intervals.csv"), func(of string) *doubts {
+			switch {
+			case t == r.quiet:
+				return quiet
+			case model == "" || of == model:
+				return hit
+			}
+			return spared
+		})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
 		fmt.Fprintf(os.Stderr, "%s: %s\n", name, verdicts(c))
 	}
-	return quiet, beside, nil
+	return r, nil
 }
 
 func verdicts(c *comparison) string {
@@ -229,22 +275,29 @@ func verdicts(c *comparison) string {
 	return strings.Join(words, ", ")
 }
 
-// one measures a sweep, unless its folder has it, and compares its backends.
-func one(program, config, dir, models string, seed int, busy bool) (*comparison, error) {
+// sweep measures one beside what start begins, unless its folder has it, compares its
+// backends and analyzes it. start is handed the process that measures.
+func (p *plan) sweep(config, dir string, seed int, start func(pid int) (stop func())) (*comparison, error) {
 	args := []string{"run", "--resume", dir}
 	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
-		args = []string{"run", "--config", config, "--models-dir", models, "--out", dir, "--seed", fmt.Sprint(seed)}
+		args = []string{"run", "--config", config, "--models-dir", p.models, "--out", dir, "--seed", fmt.Sprint(seed)}
 	}
-	stop := func() {}
-	if busy {
-		stop = neighbour()
+	var said bytes.Buffer
+	run := exec.Command(p.program, args...)
+	run.Stdout, run.Stderr = &said, &said
+	if err := run.Start(); err != nil {
+		return nil, err
 	}
-	said, err := exec.Command(program, args...).CombinedOutput()
+	stop := start(run.Process.Pid)
+	err := run.Wait()
 	stop()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, said)
+		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, &said)
 	}
-	found, err := exec.Command(program, "compare", dir, "--backends", "a,b", "--json").Output()
+	if said, err := exec.Command(p.program, "analyze", "--run-dir", dir).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("analyze: %w\n%s", err, said)
+	}
+	found, err := exec.Command(p.program, "compare", dir, "--backends", "a,b", "--json").Output()
 	if err != nil {
 		var exit *exec.ExitError
 		if errors.As(err, &exit) {
@@ -254,18 +307,4 @@ func one(program, config, dir, models string, seed int, busy bool) (*comparison,
 	}
 	c := &comparison{}
 	return c, json.Unmarshal(found, c)
-}
-
-// neighbour keeps one processor busy for every other second, in this process, until it
-// is stopped.
-func neighbour() (stop func()) {
-	var over atomic.Bool
-	go func() {
-		for !over.Load() {
-			for end := time.Now().Add(time.Second); time.Now().Before(end) && !over.Load(); {
-			}
-			time.Sleep(time.Second)
-		}
-	}()
-	return func() { over.Store(true) }
 }
