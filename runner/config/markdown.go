@@ -135,7 +135,7 @@ models:    [{name: gpt2-5m, source: synth:gpt2-5m}, {name: mine, source: models/
 
 Every model runs under every backend that fits it, with every scenario. ` + "`configs/scaling.yaml`" + ` is the default sweep, ` + "`configs/smoke.yaml`" + ` the smallest
 check, ` + "`configs/real-model.yaml`" + ` puts a trained model beside the synthetic ones; ` + "`configs/ladder.yaml`, `family.yaml`, `decode-length.yaml`" + `,
-` + "`quantization.yaml`, `threads.yaml`, `batches.yaml`, `depth.yaml`, `pace.yaml` and `builds.yaml`" + ` change one thing each.
+` + "`quantization.yaml`, `threads.yaml`, `batches.yaml`, `depth.yaml`, `pace.yaml`, `builds.yaml` and `compare-builds.yaml`" + ` change one thing each.
 
 The file is read strictly, and all that is wrong with it is told at once, each with file, line and column: unknown and duplicate keys, wrong types,
 values out of range, empty lists, names given twice, names that point nowhere. Nothing is guessed: ` + "`prompt: 5`" + ` is refused until the 5 is quoted, ` + "`010`" + `
