@@ -15,8 +15,9 @@ type Team struct {
 	Threads  int
 	Affinity string // as records have it
 	Nice     int
-	Program  string // the build, whose code the work is
 	Device   string // cpu or cuda
+
+	Program, Compiler, Flags string // the build, whose code the work is
 }
 
 // Call is the canary of one call; a part that was not measured is nil.
@@ -27,7 +28,7 @@ type Call struct {
 
 // Of is the canary of a record.
 func Of(p *record.Phases, c *record.Costs, m *record.ModelFacts, f *record.RuntimeFacts) Call {
-	t := Team{Threads: f.ThreadsBatch(), Program: f.Program + "\x00" + f.BuildCompiler + "\x00" + f.BuildFlags, Device: f.Device}
+	t := Team{Threads: f.ThreadsBatch(), Device: f.Device, Program: f.Program, Compiler: f.BuildCompiler, Flags: f.BuildFlags}
 	if p.PromptTokensRaw != nil && *p.PromptTokensRaw == 1 {
 		t.Threads = f.Threads()
 	}

@@ -1,6 +1,8 @@
 package cells
 
 import (
+	"slices"
+
 	"llmscale/analysis/canary"
 	"llmscale/analysis/runs"
 )
@@ -24,4 +26,40 @@ func (set *Set) learnCanaries() {
 // call is disturbed. known is false where it had no canary.
 func (set *Set) Canary(r *runs.Row) (times float64, disturbed, known bool) {
 	return set.canaries.Off(canaryOf(r))
+}
+
+// fewestProcesses is of how many processes a cell's figure is made without its disturbed calls; of a cell that has
+// fewer it takes all of them.
+const fewestProcesses = 3
+
+// leaveOutDisturbed takes the disturbed calls out of what medians and intervals are made of, where enough processes
+// have others. The canary ran before the call, so that no call is chosen by its own time.
+func (set *Set) leaveOutDisturbed() {
+	for _, g := range set.groups {
+		g.All = g.Rows
+		var calm []*runs.Row
+		for _, r := range g.Rows {
+			_, disturbed, known := set.Canary(r)
+			if known && g.Disturbed == nil {
+				g.Disturbed = new(0)
+			}
+			if disturbed {
+				*g.Disturbed++
+			} else {
+				calm = append(calm, r)
+			}
+		}
+		if len(calm) == len(g.All) {
+			continue
+		}
+		all, left := len(byBlock(g.All)), len(byBlock(calm))
+		g.Lost = all - left
+		if g.Kept = left < min(fewestProcesses, all); g.Kept {
+			continue
+		}
+		g.Rows = calm
+		g.Warm = slices.DeleteFunc(slices.Clone(g.Warm), func(r *runs.Row) bool { _, disturbed, _ := set.Canary(r); return disturbed })
+		set.Counts.Used -= len(g.All) - len(calm)
+		set.Counts.Disturbed += len(g.All) - len(calm)
+	}
 }

@@ -142,8 +142,9 @@ type Cell struct {
 	Depth       int      `json:"depth,omitempty"` // tokens in the KV cache before the call
 	Pace        string   `json:"pace,omitempty"`  // hot or cold; "" of runs before there was either
 
-	N           int              `json:"n" unit:"calls" doc:"calls summarised"`
-	Replicates  int              `json:"replicates"`   // processes that made them, one in each block
+	N           int              `json:"n" unit:"calls" doc:"calls that means and medians are made of"`
+	Disturbed   int              `json:"disturbed_calls,omitempty" unit:"calls" doc:"calls behind a canary far off, which are in least, greatest and percentiles, and left out of means and medians where enough processes have others"`
+	Replicates  int              `json:"replicates"`   // processes that the median is made of, one in each block
 	LatenciesMS []float64        `json:"latencies_ms"` // raw, in run order
 	MeanMS      float64          `json:"latency_mean_ms" unit:"ms" doc:"arithmetic mean"`
 	MedianMS    float64          `json:"latency_median_ms" unit:"ms" doc:"median; of several replicates the geometric mean of their medians"`
@@ -180,7 +181,7 @@ func (set *Set) summarise() {
 			return
 		}
 		ms := Latencies(g.Rows)
-		s := stats.Sorted(ms)
+		s := stats.Sorted(Latencies(g.All))
 		c := Cell{
 			Backend: k.Backend, BackendKind: m.BackendKind, BatchSize: k.BatchSize, Model: m.Name, ModelKind: m.Kind,
 			ParamsM: m.ParamsMillions, Scenario: k.Scenario, Mode: k.Mode, Depth: g.Rows[0].DepthTokens(), Pace: g.Rows[0].PaceText(),
@@ -206,6 +207,9 @@ func (set *Set) summarise() {
 			CUDAEventMS:       MedianField(g.Rows, func(r *runs.Row) *float64 { return r.CUDAEventMS }),
 			GPUPeakMB:         MedianField(g.Rows, func(r *runs.Row) *float64 { return r.GPUPeakMB }),
 			OllamaLoadMS:      MedianField(g.Rows, func(r *runs.Row) *float64 { return r.OllamaLoadMS }),
+		}
+		if g.Disturbed != nil {
+			c.Disturbed = *g.Disturbed
 		}
 		if len(ms) > 1 {
 			c.StdDevMS = stats.Finite(stat.StdDev(ms, nil))

@@ -16,9 +16,14 @@ func (set *Set) Group(k Key) *Group { return set.groups[k] }
 
 // Group holds one cell's ok records, in run order.
 type Group struct {
-	Rows []*runs.Row // what the summary is made of
+	Rows []*runs.Row // what medians and intervals are made of
+	All  []*runs.Row // these and the disturbed ones that were left out: what tails and extremes are made of
 	Cold []*runs.Row // warm-ups
-	Warm []*runs.Row // repetitions
+	Warm []*runs.Row // repetitions among Rows
+
+	Disturbed *int // of All, those behind a canary far off; nil where none had a canary
+	Lost      int  // processes with none but disturbed calls
+	Kept      bool // too few processes have others: disturbed ones are in Rows
 }
 
 // Settings are those under which the group's first call was measured.

@@ -18,6 +18,9 @@ type Process struct {
 // Processes are those whose calls the summary is made of, by block.
 func (g *Group) Processes() []Process { return byBlock(g.Rows) }
 
+// AllProcesses have the disturbed calls too.
+func (g *Group) AllProcesses() []Process { return byBlock(g.All) }
+
 func byBlock(rows []*runs.Row) []Process {
 	blocks, of := stats.GroupBy(rows, func(r *runs.Row) int { return r.Replicate })
 	slices.Sort(blocks)
@@ -125,7 +128,7 @@ func LogBlocks(scenarios ...Times) map[int]float64 {
 
 // Contrast is the logarithm of y's times over x's, as the mean over scenarios: paired t
 // over the blocks that measured both in all scenarios, where there are two at least;
-// else what the calls of one process say of either side, three at least.
+// else what either side's processes say, or the calls of one, three at least.
 func Contrast(x, y []Times) (e stats.Estimate, basis string) {
 	if blocks := Blocks(slices.Concat(x, y)...); len(blocks) >= 2 {
 		e, _ = stats.MeanT(stats.Map(blocks, func(b int) float64 { return logOf(b, y) - logOf(b, x) }))
@@ -136,7 +139,10 @@ func Contrast(x, y []Times) (e stats.Estimate, basis string) {
 	if other == "" || basis == "" {
 		return ey.Minus(ex), ""
 	}
-	return ey.Minus(ex), BasisOne
+	if other == BasisOne {
+		basis = BasisOne
+	}
+	return ey.Minus(ex), basis
 }
 
 // Ratio is a Contrast as a ratio of times, with its 95 % interval; nil where basis is "".

@@ -90,3 +90,45 @@ func TestCanary(t *testing.T) {
 		}
 	}
 }
+
+// TestDisturbedCalls: they are in no median of a cell that keeps three processes with others, and in its extremes all
+// the same; of a cell that does not, all calls stay.
+func TestDisturbedCalls(t *testing.T) {
+	for _, c := range []struct {
+		blocks, other int // of these so many in the other state, but for their first call where part
+		part          bool
+		median        float64
+		processes, n  int
+	}{
+		{5, 0, false, 10, 5, 15},
+		{5, 2, false, 10, 3, 9},
+		{5, 2, true, 10, 5, 11},
+		{5, 3, false, 10 * math.Pow(2, 3./5), 5, 15},
+		{2, 1, false, 10 * math.Sqrt2, 2, 6},
+		{1, 1, true, 10, 1, 1},
+	} {
+		rows := times(c.blocks, func(string, int, int) float64 { return 10 })
+		for i := range rows {
+			r := &rows[i]
+			r.CanaryReadMS = new(1.0)
+			if r.Backend == "a" && r.Replicate < c.other && (!c.part || r.Rep == nil || *r.Rep > 0) {
+				r.CanaryReadMS = new(.5)
+				if r.Mode == record.ModeDecode {
+					r.LatencyMS = new(20.0)
+				}
+			}
+		}
+		set := celltest.Set(t, rows)
+		s := cells.Series{Backend: "a", BatchSize: 1}
+		got, g := set.Cell(s, "m00", "s", record.ModeDecode), set.Group(s.Key("m00", "s", record.ModeDecode))
+		if math.Abs(got.MedianMS-c.median) > 1e-9 || got.Replicates != c.processes || got.N != c.n || len(g.All) != 3*c.blocks || g.Kept != (c.n == 3*c.blocks && c.other > 0) {
+			t.Errorf("%+v: median %v of %d processes and %d calls of %d, kept %v", c, got.MedianMS, got.Replicates, got.N, len(g.All), g.Kept)
+		}
+		if (got.MaxMS == 20) != (c.other > 0) {
+			t.Errorf("%+v: slowest call %v", c, got.MaxMS)
+		}
+		if set.Counts.Disturbed != 3*(3*c.blocks-c.n) {
+			t.Errorf("%+v: %d records left out", c, set.Counts.Disturbed)
+		}
+	}
+}

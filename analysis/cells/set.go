@@ -52,6 +52,7 @@ func New(run *runs.Run, opt Options) (*Set, error) {
 	set.collect()
 	set.learnDepths()
 	set.learnCanaries()
+	set.leaveOutDisturbed()
 	set.Models = set.modelList()
 	for i := range set.Models {
 		m := &set.Models[i]

@@ -239,6 +239,9 @@ func (w *writer) records() string {
 	if c.Invalid > 0 {
 		s += fmt.Sprintf("; %d INVALID", c.Invalid)
 	}
+	if c.Disturbed > 0 {
+		s += fmt.Sprintf("; %d behind a canary far off, in tails alone", c.Disturbed)
+	}
 	if c.Broken > 0 {
 		s += fmt.Sprintf("; %s broken", doc.Count(c.Broken, "line", "lines"))
 	}

@@ -1,7 +1,9 @@
 package stats
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/stat"
 )
@@ -39,34 +41,51 @@ func Nested(processes [][]float64) (call, process float64, ok bool) {
 	return call, max(0, stat.Variance(LogMedians(processes), nil)-part*call), true
 }
 
-// BlockVariance is the variance of what all cells of a block have in common.
-// y[c][b] is of cell c in block b. It is (MSB - MSE)/C, 0 at least, of the two-way
-// layout of cells and blocks, one value each: MSB the mean square of the blocks' means
-// times the number C of cells, MSE that of what cell and block together leave (Searle,
-// Casella and McCulloch 1992, section 4.6). ok is false below two cells or two blocks.
-func BlockVariance(y [][]float64) (v float64, ok bool) {
-	c := len(y)
-	if c < 2 || len(y[0]) < 2 {
+// BlockVariance is the variance of what all cells of a block have in common: the mean covariance of two cells over the
+// blocks that have both. y[c][b] is of cell c in block b; a cell may lack blocks. With all of them it is (MSB - MSE)/C
+// of the two-way layout of C cells and blocks, one value each (Searle, Casella and McCulloch 1992, section 4.6). Where
+// some are missing, the divisor is what the sum of the products of two cells' deviations, each from its own mean, holds
+// of the block's variance (method of moments). It is 0 at least. ok is false below two cells or two common blocks.
+func BlockVariance(y []map[int]float64) (v float64, ok bool) {
+	seen := map[int]bool{}
+	for _, cell := range y {
+		for b := range cell {
+			seen[b] = true
+		}
+	}
+	blocks := slices.Sorted(maps.Keys(seen))
+	mean := Map(y, func(cell map[int]float64) (m float64) {
+		for _, b := range blocks {
+			m += cell[b] / float64(len(cell))
+		}
+		return m
+	})
+	products, divisor := 0.0, 0.0
+	for _, b := range blocks {
+		n, sum, squares := 0.0, 0.0, 0.0
+		for c, cell := range y {
+			if x, ok := cell[b]; ok {
+				n, sum, squares = n+1, sum+x-mean[c], squares+(x-mean[c])*(x-mean[c])
+			}
+		}
+		products += sum*sum - squares
+		for _, other := range blocks {
+			share, squares := 0.0, 0.0 // of a cell's blocks, over the cells that have both
+			for _, cell := range y {
+				_, one := cell[b]
+				if _, two := cell[other]; one && two {
+					share, squares = share+1/float64(len(cell)), squares+1/float64(len(cell)*len(cell))
+				}
+			}
+			if divisor += share*share - squares; other == b {
+				divisor += (n - 1) * (n - 2*share)
+			}
+		}
+	}
+	if !(divisor > 1e-9) {
 		return 0, false
 	}
-	b := len(y[0])
-	block := make([]float64, b)
-	left := make([][]float64, c)
-	for i, row := range y {
-		mean := stat.Mean(row, nil)
-		left[i] = Map(row, func(v float64) float64 { return v - mean })
-		for j, v := range left[i] {
-			block[j] += v / float64(c)
-		}
-	}
-	var msb, mse float64
-	for j, m := range block {
-		msb += float64(c) * m * m / float64(b-1)
-		for i := range left {
-			mse += math.Pow(left[i][j]-m, 2) / float64((c-1)*(b-1))
-		}
-	}
-	return max(0, (msb-mse)/float64(c)), true
+	return max(0, products/divisor), true
 }
 
 // Drift is by how much the times of calls change from the first of a process to the

@@ -52,31 +52,39 @@ func TestNested(t *testing.T) {
 // TestBlockVariance against the mean squares of a table worked by hand, and its mean.
 func TestBlockVariance(t *testing.T) {
 	// Block means 1, 3, 5 about 3; all cells alike: MSB = 2*(4+0+4)/2 = 8, MSE = 0, 8/2 = 4.
-	if v, ok := BlockVariance([][]float64{{1, 3, 5}, {11, 13, 15}}); !ok || math.Abs(v-4) > 1e-12 {
+	if v, ok := BlockVariance([]map[int]float64{{0: 1, 1: 3, 2: 5}, {0: 11, 1: 13, 2: 15}}); !ok || math.Abs(v-4) > 1e-12 {
 		t.Errorf("%v %v, want 4", v, ok)
 	}
 	// The two cells go opposite ways: the blocks have nothing in common.
-	if v, _ := BlockVariance([][]float64{{1, 2, 3}, {3, 2, 1}}); v != 0 {
+	if v, _ := BlockVariance([]map[int]float64{{0: 1, 1: 2, 2: 3}, {0: 3, 1: 2, 2: 1}}); v != 0 {
 		t.Errorf("%v, want 0", v)
 	}
-	rng := rand.New(rand.NewPCG(2, 1))
-	sum := 0.0
-	for range 2000 {
-		y := make([][]float64, 6)
-		for j := range 5 {
-			block := .02 * rng.NormFloat64()
-			for i := range y {
-				if j == 0 {
-					y[i] = make([]float64, 5)
-				}
-				y[i][j] = float64(i) + block + .01*rng.NormFloat64()
-			}
-		}
-		v, _ := BlockVariance(y)
-		sum += v / 2000
+	// What two cells measured in other blocks has nothing to do with each other.
+	if v, ok := BlockVariance([]map[int]float64{{0: 1, 1: 3, 2: 5}, {3: 11, 4: 13, 5: 15}}); ok {
+		t.Errorf("%v without a common block", v)
 	}
-	if math.Abs(math.Sqrt(sum)-.02) > .001 {
-		t.Errorf("%.4f, made with .02", math.Sqrt(sum))
+	for _, missing := range []float64{0, .4} {
+		rng := rand.New(rand.NewPCG(2, 1))
+		sum := 0.0
+		for range 2000 {
+			y := make([]map[int]float64, 6)
+			for b := range 5 {
+				block := .02 * rng.NormFloat64()
+				for i := range y {
+					if b == 0 {
+						y[i] = map[int]float64{}
+					}
+					if x := float64(i) + block + .01*rng.NormFloat64(); rng.Float64() >= missing {
+						y[i][b] = x
+					}
+				}
+			}
+			v, _ := BlockVariance(y)
+			sum += v / 2000
+		}
+		if math.Abs(math.Sqrt(sum)-.02) > .001 {
+			t.Errorf("%.0f %% missing: %.4f, made with .02", 100*missing, math.Sqrt(sum))
+		}
 	}
 }
 

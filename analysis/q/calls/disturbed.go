@@ -43,7 +43,7 @@ func (a *asker) disturbed() {
 			return
 		}
 		var rows []*runs.Row
-		for _, r := range g.Warm {
+		for _, r := range g.All {
 			if r.Rep != nil && r.InvoluntaryCtx != nil {
 				rows = append(rows, r)
 			}

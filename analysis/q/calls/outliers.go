@@ -35,12 +35,12 @@ const (
 // scatter of all calls of the cell about their processes' medians.
 func (a *asker) outliers() {
 	a.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
-		if len(g.Rows) < outlierCalls {
+		if len(g.All) < outlierCalls {
 			return
 		}
 		var rows []*runs.Row
 		var times []float64
-		for _, p := range g.Processes() {
+		for _, p := range g.AllProcesses() {
 			ms := cells.Latencies(p.Rows)
 			mid := stats.Median(ms)
 			for i, r := range p.Rows {

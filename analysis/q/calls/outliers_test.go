@@ -8,8 +8,8 @@ import (
 	"llmscale/runner/record"
 )
 
-// TestOutliers: a slow call is found, with the canary's word on what made it slow; it
-// stays in the cell.
+// TestOutliers: a slow call is found, with the canary's word on what made it slow; one
+// that is disturbed is in no median.
 func TestOutliers(t *testing.T) {
 	for _, c := range []struct {
 		cause  string
@@ -38,8 +38,12 @@ func TestOutliers(t *testing.T) {
 			}
 		}
 		for _, cell := range set.Cells {
-			if cell.N != 12 {
-				t.Errorf("%s has %d calls", cell.Model, cell.N)
+			n := 12
+			if c.cause == CauseDisturbed && cell.Model == "m01" && cell.Scenario == "a" {
+				n = 11
+			}
+			if cell.N != n {
+				t.Errorf("%s: %s has %d calls", c.cause, cell.Model, cell.N)
 			}
 		}
 	}

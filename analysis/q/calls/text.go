@@ -121,7 +121,7 @@ func (a *Answer) outlierSection() doc.Section {
 	for _, o := range a.Outliers {
 		by[o.Cause]++
 	}
-	sec.Say("%s far from the others of their process, in one mode each, and stay in every figure. Before %d of them the canary was far off as well, so that the machine was disturbed; before %d it was not, so that the program itself was slow or fast; before %d there was none. `outliers.csv` lists them.",
+	sec.Say("%s far from the others of their process, in one mode each. Before %d of them the canary was far off as well, so that the machine was disturbed, and they are in no median; before %d it was not, so that the program itself was slow or fast; before %d there was none. `outliers.csv` lists them.",
 		doc.Count(len(a.Outliers), "call lies", "calls lie"), by[CauseDisturbed], by[CauseOwn], by[CauseUnknown])
 	return sec
 }

@@ -32,13 +32,13 @@ type Cell struct {
 	CI       *stats.Interval `json:"ci" csv:"ci_*_ms" unit:"ms" doc:"95 % interval: t over the processes; on basis 'one process' by its calls' order statistics"`
 	Basis    string          `json:"basis" doc:"processes, or 'one process': then another process may differ by more than the interval says"`
 
-	Replicates   int      `json:"replicates" unit:"processes" doc:"processes with calls that count, one in each block"`
-	Calls        int      `json:"calls" unit:"calls" doc:"calls that count"`
+	Replicates   int      `json:"replicates" unit:"processes" doc:"processes that the figure is made of, one in each block"`
+	Calls        int      `json:"calls" unit:"calls" doc:"calls that the figure is made of"`
 	ShareCall    *float64 `json:"share_call" doc:"share of the variance of one call's logarithm that is the call's own"`
 	ShareProcess *float64 `json:"share_process" doc:"the process's own"`
 	ShareBlock   *float64 `json:"share_block" doc:"the block's: what all cells of a mode have in common in it"`
 
-	Disturbed *int     `json:"disturbed_calls" unit:"calls" doc:"calls behind a canary far off its backend's median; empty where there was no canary"`
+	Disturbed *int     `json:"disturbed_calls" unit:"calls" doc:"calls behind a canary far off most of its team's; those of a cell that keeps three processes without them are in no figure but tails; empty where there was no canary"`
 	Waited    *float64 `json:"cpu_wait_share" doc:"share of the computing threads' time for which they waited for a processor"`
 	Stolen    *float64 `json:"cpu_stolen_share" doc:"share of the processors' time that the hypervisor gave to others"`
 	Others    *float64 `json:"cpu_others_share" doc:"share of the computing threads' time for which others used their processors, less what ticks leave open"`
@@ -58,11 +58,15 @@ type asker struct {
 	invalid map[cells.Key]int     // calls with the verdict INVALID
 	block   map[string]*float64   // variance of the blocks' common part, by mode
 	samples map[cells.Key]*sample // what was seen of each cell
+	target  float64               // target_ci of the config; 0: none
+	planned int                   // replicates of the config; 0: unknown
 }
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{set: c, of: map[cells.Key]int{}}, map[cells.Key]int{}, map[string]*float64{}, map[cells.Key]*sample{}}
+	a := &asker{c, &Answer{set: c, of: map[cells.Key]int{}}, map[cells.Key]int{}, map[string]*float64{}, map[cells.Key]*sample{}, 0, 0}
+	c.Run.Manifest.Decode(&a.target, "resolved", "config", "target_ci")
+	c.Run.Manifest.Decode(&a.planned, "resolved", "config", "replicates")
 	a.look()
 	a.blocks()
 	a.judge()
@@ -74,10 +78,8 @@ func Ask(c *cells.Set) *Answer {
 
 // stopped notes, of a run that adds blocks, whether each cell's interval is as narrow as was asked.
 func (a *asker) stopped() {
-	var target float64
 	var by string // what ended the run: of one that was broken off nothing is known
-	m := a.Run.Manifest
-	if !m.Decode(&target, "resolved", "config", "target_ci") || target <= 0 || !m.Decode(&by, "stopped_by") || by == "" {
+	if a.target <= 0 || !a.Run.Manifest.Decode(&by, "stopped_by") || by == "" {
 		return
 	}
 	for i := range a.out.Cells {
@@ -86,7 +88,7 @@ func (a *asker) stopped() {
 			continue
 		}
 		c.StoppedBy = record.StoppedByBudget
-		if c.CI != nil && c.MedianMS != nil && c.CI.High <= *c.MedianMS*(1+target) {
+		if c.within(a.target) {
 			c.StoppedBy = record.StoppedByTarget
 		}
 	}

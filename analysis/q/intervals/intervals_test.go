@@ -23,6 +23,15 @@ func wobble(b int, r *runs.Row) float64 {
 // machine fills in what a machine of two processors tells of a call.
 func machine(r *runs.Row) {
 	r.CPUs, r.CPUWaitMS, r.StolenMS, r.OthersMS, r.ThrottledMS = new(2.0), new(.1), new(0.0), new(0.0), new(0.0)
+	r.CanaryReadMS, r.CanaryComputeMS, r.CanarySyncNS = new(2.0), new(3.0), new(180.0)
+}
+
+func manifest(t *testing.T, s string) runs.Manifest {
+	m, err := runs.ParseManifest([]byte(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // TestVerdicts: each reason is found where it was planted, and there alone.
@@ -43,9 +52,21 @@ func TestVerdicts(t *testing.T) {
 				r.CanaryReadMS = new(9.0)
 			}
 		}, record.VerdictValid, ""},
-		{"a canary that is off in each block", 5, func(r *runs.Row) {
+		{"disturbed calls in each block, and others", 5, func(r *runs.Row) {
 			if r.CallIdx >= 2 {
+				celltest.Stretch(r, 2)
 				r.CanaryComputeMS = new(4.5)
+			}
+		}, record.VerdictValid, ""},
+		{"a disturbed process", 5, func(r *runs.Row) {
+			if r.Replicate == 1 {
+				celltest.Stretch(r, 2)
+				r.CanarySyncNS = new(35.0)
+			}
+		}, record.VerdictAmbiguous, "disturbed"},
+		{"two processes that are not disturbed", 5, func(r *runs.Row) {
+			if r.Replicate >= 2 {
+				r.CanaryReadMS = new(9.0)
 			}
 		}, record.VerdictAmbiguous, "disturbed"},
 		{"waiting", 5, func(r *runs.Row) { r.CPUWaitMS = new(.2 * *r.E2EKVMS) }, record.VerdictAmbiguous, "cpu_wait"},
@@ -53,7 +74,7 @@ func TestVerdicts(t *testing.T) {
 		{"a busy neighbour by ticks", 5, func(r *runs.Row) { celltest.Stretch(r, 30); r.OthersMS = new(*r.E2EKVMS) }, record.VerdictAmbiguous, "cpu_others"},
 		{"steal", 5, func(r *runs.Row) { celltest.Stretch(r, 30); r.StolenMS = new(.4 * *r.E2EKVMS) }, record.VerdictAmbiguous, "cpu_stolen"},
 		{"warming up", 5, func(r *runs.Row) { celltest.Stretch(r, 1.2-.04*float64(r.CallIdx)) }, record.VerdictAmbiguous, "not_steady"},
-		{"processes that differ widely", 5, func(r *runs.Row) { celltest.Stretch(r, 1+.1*float64(r.Replicate)) }, record.VerdictAmbiguous, "wide_interval"},
+		{"processes that differ widely", 5, func(r *runs.Row) { celltest.Stretch(r, 1+.1*float64(r.Replicate)) }, record.VerdictValid, ""},
 		{"calls that do not count", 5, func(r *runs.Row) {
 			if r.CallIdx%2 == 0 {
 				r.Verdict = new(record.VerdictInvalid)
@@ -73,13 +94,15 @@ func TestVerdicts(t *testing.T) {
 				c.spoil(&rows[i])
 			}
 		}
-		a := Ask(celltest.Set(t, rows))
+		set := celltest.Set(t, rows)
+		set.Run.Manifest = manifest(t, `{"resolved": {"config": {"replicates": 5}}}`)
+		a := Ask(set)
 		if len(a.Cells) != 3*3*3 {
 			t.Fatalf("%s: %d rows", c.what, len(a.Cells))
 		}
 		for _, got := range a.Cells {
 			verdict, reasons := record.VerdictValid, ""
-			if got.Model == "m01" && (got.Scenario == "a" || got.Scenario == cells.AllScenarios && !slices.Contains([]string{"no_interval", "wide_interval"}, c.reasons)) {
+			if got.Model == "m01" && (got.Scenario == "a" || got.Scenario == cells.AllScenarios && !slices.Contains([]string{"no_interval"}, c.reasons)) {
 				verdict, reasons = c.verdict, c.reasons
 				if c.what == "no call that counts" && got.Scenario == cells.AllScenarios { // it is of the other scenario
 					verdict, reasons = record.VerdictValid, ""
@@ -125,13 +148,10 @@ func TestStoppedBy(t *testing.T) {
 		}
 	}
 	for target, want := range map[string]string{"0.5": record.StoppedByTarget, "1e-6": record.StoppedByBudget} {
-		var err error
-		if set.Run.Manifest, err = runs.ParseManifest([]byte(`{"resolved": {"config": {"target_ci": ` + target + `}}, "stopped_by": "time_budget_min"}`)); err != nil {
-			t.Fatal(err)
-		}
+		set.Run.Manifest = manifest(t, `{"resolved": {"config": {"target_ci": `+target+`}}, "stopped_by": "time_budget_min"}`)
 		for _, c := range Ask(set).Cells {
-			if c.StoppedBy != want {
-				t.Fatalf("target %s: stopped by %q, want %q", target, c.StoppedBy, want)
+			if wide := slices.Contains(c.Reasons, Wide.Code); c.StoppedBy != want || wide != (want == record.StoppedByBudget) {
+				t.Fatalf("target %s: stopped by %q, want %q; reasons %v", target, c.StoppedBy, want, c.Reasons)
 			}
 		}
 	}

@@ -14,9 +14,9 @@ import (
 
 // sample is what was seen of one cell.
 type sample struct {
+	*cells.Group
 	times     cells.Times
 	processes [][]float64 // latencies by process, in the order of the calls
-	rows      []*runs.Row
 }
 
 func (a *asker) look() {
@@ -24,7 +24,7 @@ func (a *asker) look() {
 		if len(g.Rows) == 0 {
 			return
 		}
-		s := &sample{times: g.Times(), rows: g.Rows}
+		s := &sample{Group: g, times: g.Times()}
 		for _, p := range g.Processes() {
 			s.processes = append(s.processes, cells.Latencies(p.Rows))
 		}
@@ -37,20 +37,13 @@ func (a *asker) look() {
 	}
 }
 
-// blocks finds, for each mode, the variance of what its cells have in common in a
-// block, from the cells that were measured in as many blocks as any.
+// blocks finds, for each mode, the variance of what its cells have in common in a block.
 func (a *asker) blocks() {
 	for _, mode := range a.Modes {
-		most := 0
-		for k, s := range a.samples {
-			if k.Mode == mode {
-				most = max(most, len(s.processes))
-			}
-		}
-		var y [][]float64
+		var y []map[int]float64
 		a.EachCell(func(k cells.Key, _ *cells.Model, _ *cells.Group) {
-			if s := a.samples[k]; s != nil && k.Mode == mode && len(s.processes) == most {
-				y = append(y, stats.LogMedians(s.processes))
+			if s := a.samples[k]; s != nil && k.Mode == mode {
+				y = append(y, cells.LogBlocks(s.times))
 			}
 		})
 		if v, ok := stats.BlockVariance(y); ok {
@@ -92,7 +85,7 @@ func (a *asker) one(k cells.Key) (c Cell, ok bool) {
 		j.doubt(CallsInvalid, record.VerdictInvalid)
 		return Cell{Verdict: j.verdict, Reasons: j.reasons}, true
 	}
-	c.Replicates, c.Calls, c.Depth = len(s.processes), len(s.times.All), s.rows[0].DepthTokens()
+	c.Replicates, c.Calls, c.Depth = len(s.processes), len(s.times.All), s.Rows[0].DepthTokens()
 	c.level(s.times)
 	if call, process, ok := stats.Nested(s.processes); ok && call+process > 0 {
 		c.ShareCall, c.ShareProcess = new(call/(call+process)), new(process/(call+process))
@@ -105,26 +98,19 @@ func (a *asker) one(k cells.Key) (c Cell, ok bool) {
 		j.doubt(CallsInvalid, record.VerdictAmbiguous)
 	}
 	doubtful := 0
-	for _, r := range s.rows {
+	for _, r := range s.Rows {
 		if r.Verdict != nil && *r.Verdict == record.VerdictAmbiguous {
 			doubtful++
-		}
-		if _, disturbed, known := a.Set.Canary(r); known {
-			if c.Disturbed == nil {
-				c.Disturbed = new(0)
-			}
-			if disturbed {
-				*c.Disturbed++
-			}
 		}
 	}
 	if many(doubtful, c.Calls) {
 		j.doubt(CallsAmbiguous, record.VerdictAmbiguous)
 	}
-	if c.Disturbed != nil && many(*c.Disturbed, c.Calls) {
+	c.Disturbed = s.Group.Disturbed
+	if s.Kept || s.Lost > 0 && c.Replicates < a.planned {
 		j.doubt(Disturbed, record.VerdictAmbiguous)
 	}
-	c.interference(s.rows)
+	c.interference(s.Rows)
 	j.above(CPUWait, c.Waited, cpuLost)
 	j.above(CPUStolen, c.Stolen, cpuLost)
 	j.above(CPUOthers, c.Others, cpuOthers)
@@ -132,7 +118,7 @@ func (a *asker) one(k cells.Key) (c Cell, ok bool) {
 	if !c.steady(s.processes) {
 		j.doubt(NotSteady, record.VerdictAmbiguous)
 	}
-	c.width(&j)
+	c.width(&j, a.target)
 	c.Verdict, c.Reasons = j.verdict, j.reasons
 	return c, true
 }
@@ -158,7 +144,7 @@ func (a *asker) all(s cells.Series, model, mode string) (c Cell, ok bool) {
 	}
 	c.Replicates = len(cells.Blocks(times...))
 	c.level(times...)
-	c.width(&j)
+	c.width(&j, a.target)
 	c.Verdict, c.Reasons = j.verdict, j.reasons
 	return c, true
 }
@@ -172,13 +158,18 @@ func (c *Cell) level(scenarios ...cells.Times) {
 	}
 }
 
-func (c *Cell) width(j *judgement) {
+func (c *Cell) width(j *judgement, target float64) {
 	switch {
 	case c.CI == nil || c.MedianMS == nil:
 		j.doubt(NoInterval, record.VerdictAmbiguous)
-	case c.CI.High / *c.MedianMS - 1 > wideReach:
+	case target > 0 && !c.within(target):
 		j.doubt(Wide, record.VerdictAmbiguous)
 	}
+}
+
+// within reports whether the interval reaches no farther than target, a share of the median.
+func (c *Cell) within(target float64) bool {
+	return c.CI != nil && c.MedianMS != nil && c.CI.High <= *c.MedianMS*(1+target)
 }
 
 // steady reports whether the calls of a process neither rise nor fall: by t over

@@ -26,7 +26,6 @@ func declare(r Reason) *Reason {
 // Bounds of the reasons. docs/statistics.md says where they come from.
 const (
 	manyCalls   = 0.25 // share of a cell's calls; two of them at least
-	wideReach   = 0.15 // half-width of an interval over its figure
 	steadyShift = 0.03 // change of a call's time within a process
 	rankCalls   = 10   // calls of one process whose order can be judged alone
 	cpuLost     = 0.05 // share of the computing threads' time
@@ -40,8 +39,8 @@ var (
 		"see verdicts.csv for what spoilt them", false})
 	CallsAmbiguous = declare(Reason{"calls_ambiguous", fmt.Sprintf("more than %.0f %% of its calls are AMBIGUOUS", 100*manyCalls),
 		"see the verdict_reasons of its records", false})
-	Disturbed = declare(Reason{"disturbed", fmt.Sprintf("the canary was far off its backend's median before more than %.0f %% of its calls", 100*manyCalls),
-		"measure again with nothing else at work on the machine; the canary did the same known work each time, so that it was the machine that changed", true})
+	Disturbed = declare(Reason{"disturbed", "the machine was in another state before some of its calls, and without them fewer processes remain than replicates asks for",
+		"resume the run, or measure again: the canary did the same known work each time, so that it was the machine that changed", true})
 	CPUWait = declare(Reason{"cpu_wait", fmt.Sprintf("its threads waited for a processor for more than %.0f %% of their time", 100*cpuLost),
 		"end other programs, or give the backend fewer threads than there are free processors", true})
 	CPUStolen = declare(Reason{"cpu_stolen", fmt.Sprintf("the hypervisor gave more than %.0f %% of its processors' time to others", 100*cpuLost),
@@ -52,8 +51,8 @@ var (
 		"raise the quota (cpu.max), or give the backend no more threads than it grants", true})
 	NotSteady = declare(Reason{"not_steady", fmt.Sprintf("its calls get faster or slower within a process, by %.0f %% or more", 100*steadyShift),
 		"raise warmup_repetitions until the first timed call is as fast as the last", false})
-	Wide = declare(Reason{"wide_interval", fmt.Sprintf("its interval reaches more than %.0f %% to one side", 100*wideReach),
-		"add replicates, or set target_ci: a cell so uncertain tells hardly any setting from another", false})
+	Wide = declare(Reason{"wide_interval", "its interval reaches farther to one side than target_ci asks for",
+		"raise time_budget_min, so that blocks are added until it is as narrow", false})
 	NoInterval = declare(Reason{"no_interval", "too few calls for an interval: it takes two processes, or three calls",
 		"set replicates to 5", false})
 )

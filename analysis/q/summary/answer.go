@@ -174,7 +174,7 @@ func (a *Answer) Tables() []finding.Table {
 			gen_tokens_median gen_tokens_raw_median gen_tokens_target_median cuda_event_median_ms gpu_peak_mb_median ollama_load_ms_median
 			params_millions_config_median params_millions_measured_median latency_min_ms latency_max_ms latency_stddev_ms ms_per_token_median
 			e2e_gap_pct_median rss_peak_mib_max weight_type architecture n_layer n_embd params_total params_non_embedding params_active
-			bytes_read_per_token ttft_median_ms`,
+			bytes_read_per_token disturbed_calls ttft_median_ms`,
 			finding.Compute("params_millions_config_median", "1e6", "parameters as the config claims them", func(r cellRow) any { return r.ParamsMillionsConfig }),
 			finding.Compute("params_millions_measured_median", "1e6", "parameters as counted", func(r cellRow) any { return r.ParamsMillionsMeasured })).Always(),
 		finding.TableOf("summary_by_model_backend_mode_agg.csv", "The summary joined over scenarios: one row for each backend, model and mode.", a.set.Aggregates,

@@ -66,7 +66,7 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("token_tails.csv", "Slow decode steps against the middle one. For `__all__` each token is taken relative to its scenario's median, so there are ratios only.", a.Tails,
 			`backend batch_size model params_millions_effective scenario n_tokens p50_ms p90_ms p95_ms p99_ms
 			max_ms p90_over_p50 p95_over_p50 p99_over_p50 p95_over_p50_in_calls p95_over_p50_in_calls_log_se
-			basis processes p99_over_p50_approx_ci_low p99_over_p50_approx_ci_high p99_over_p50_in_processes slowest_process_over_median`).Always(),
+			basis processes disturbed_calls p99_over_p50_approx_ci_low p99_over_p50_approx_ci_high p99_over_p50_in_processes slowest_process_over_median`).Always(),
 	}
 }
 

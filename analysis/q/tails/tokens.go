@@ -30,16 +30,17 @@ type TokenSeries struct {
 // are quantiles of those relative times.
 type Tail struct {
 	cells.Subject
-	Scenario string           `json:"scenario" doc:"scenario, or \x60__all__\x60"`
-	N        int              `json:"n_tokens" unit:"tokens" doc:"decode steps pooled"`
-	P50MS    *float64         `json:"p50_ms" unit:"ms" doc:"median"`
-	P90MS    stats.Percentile `json:"p90_ms" unit:"ms" doc:"90th percentile; \x60too few\x60 below 64 tokens"`
-	P95MS    stats.Percentile `json:"p95_ms" unit:"ms" doc:"95th percentile; \x60too few\x60 below 130 tokens"`
-	P99MS    stats.Percentile `json:"p99_ms" unit:"ms" doc:"99th percentile; \x60too few\x60 below 662 tokens"`
-	MaxMS    *float64         `json:"max_ms" unit:"ms" doc:"slowest step"`
-	P90Ratio stats.Percentile `json:"p90_over_p50" doc:"90th percentile over the median"`
-	P95Ratio stats.Percentile `json:"p95_over_p50" doc:"95th percentile over the median"`
-	P99Ratio stats.Percentile `json:"p99_over_p50" doc:"99th percentile over the median"`
+	Scenario  string           `json:"scenario" doc:"scenario, or \x60__all__\x60"`
+	N         int              `json:"n_tokens" unit:"tokens" doc:"decode steps pooled"`
+	Disturbed *int             `json:"disturbed_calls" unit:"calls" doc:"calls among them behind a canary far off; empty where there was no canary"`
+	P50MS     *float64         `json:"p50_ms" unit:"ms" doc:"median"`
+	P90MS     stats.Percentile `json:"p90_ms" unit:"ms" doc:"90th percentile; \x60too few\x60 below 64 tokens"`
+	P95MS     stats.Percentile `json:"p95_ms" unit:"ms" doc:"95th percentile; \x60too few\x60 below 130 tokens"`
+	P99MS     stats.Percentile `json:"p99_ms" unit:"ms" doc:"99th percentile; \x60too few\x60 below 662 tokens"`
+	MaxMS     *float64         `json:"max_ms" unit:"ms" doc:"slowest step"`
+	P90Ratio  stats.Percentile `json:"p90_over_p50" doc:"90th percentile over the median"`
+	P95Ratio  stats.Percentile `json:"p95_over_p50" doc:"95th percentile over the median"`
+	P99Ratio  stats.Percentile `json:"p99_over_p50" doc:"99th percentile over the median"`
 
 	// Over AllScenarios: p95/p50 of the tokens of all calls, each relative to the
 	// median of its own call, so that a call that is slow as a whole is no tail. nil
@@ -64,6 +65,7 @@ func (a *asker) tokens() {
 		for _, m := range a.ModelsOf(s.Backend) {
 			var relative []float64 // each token over its scenario's median
 			var calls [][]float64  // each token over the median of its call
+			total, disturbed := 0, (*int)(nil)
 			inCalls, processes := map[int][]float64{}, map[int][]float64{}
 			var mine []Tail
 			for _, sc := range a.Scenarios {
@@ -71,7 +73,8 @@ func (a *asker) tokens() {
 				if g == nil {
 					continue
 				}
-				t, pool := tokenSeries(g.Rows)
+				t, _ := tokenSeries(g.Rows)
+				_, pool := tokenSeries(g.All)
 				if len(pool) == 0 {
 					continue
 				}
@@ -80,10 +83,14 @@ func (a *asker) tokens() {
 
 				slices.Sort(pool)
 				tail := tailOf(pool, true)
-				tail.Scenario = sc
+				tail.Scenario, tail.Disturbed = sc, g.Disturbed
 				mine = append(mine, tail)
 				if mid := stats.QuantileSorted(pool, 0.5); mid > 0 && a.Joins(sc) {
-					for _, r := range g.Rows {
+					if g.Disturbed != nil {
+						total += *g.Disturbed
+						disturbed = &total
+					}
+					for _, r := range g.All {
 						for _, ns := range r.TokenNS {
 							relative = append(relative, float64(ns)/1e6/mid)
 							processes[r.Replicate] = append(processes[r.Replicate], float64(ns)/1e6/mid)
@@ -98,7 +105,7 @@ func (a *asker) tokens() {
 			if len(relative) > 0 {
 				slices.Sort(relative)
 				all := tailOf(relative, false)
-				all.Scenario = cells.AllScenarios
+				all.Scenario, all.Disturbed = cells.AllScenarios, disturbed
 				all.Calls = len(calls)
 				all.Basis = cells.BasisOne
 				if len(inCalls) >= tailProcesses {
