@@ -33,43 +33,46 @@ func TestLastLineOfAnInterruptedRun(t *testing.T) {
 		t.Fatal(stderr) // the models are there now
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		dir := filepath.Join(t.TempDir(), "my runs", "it's "+sig.String())
-		stderr := &bytes.Buffer{}
-		cmd := exec.Command(exe, "run", "--config", cfg, "--models-dir", sharedModels, "--out", dir)
-		cmd.Env = append(os.Environ(), envMain+"=1")
-		cmd.Stderr = stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			if info, err := os.Stat(filepath.Join(dir, "runs.jsonl")); err == nil && info.Size() > 0 || time.Now().After(deadline) {
-				break
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel() // its models run on one thread
+			dir := filepath.Join(t.TempDir(), "my runs", "it's "+sig.String())
+			stderr := &bytes.Buffer{}
+			cmd := exec.Command(exe, "run", "--config", cfg, "--models-dir", sharedModels, "--out", dir)
+			cmd.Env = append(os.Environ(), envMain+"=1")
+			cmd.Stderr = stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
 			}
-		}
-		if err := cmd.Process.Signal(sig); err != nil {
-			t.Fatal(err)
-		}
-		cmd.Wait() // its exit code is asked for below
-		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
-			t.Fatalf("%v: exit code %d: %s", sig, code, stderr)
-		}
-		kept := map[string]bool{}
-		for _, r := range readRuns(t, dir) {
-			if r.Status == record.StatusOK {
-				kept[fmt.Sprintf("%s %d", r.CellID, r.CallIdx)] = true
+			for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+				if info, err := os.Stat(filepath.Join(dir, "runs.jsonl")); err == nil && info.Size() > 0 || time.Now().After(deadline) {
+					break
+				}
 			}
-		}
-		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-		last := lines[len(lines)-1]
-		m := regexp.MustCompile("^llmscale: interrupted: ([0-9]+) of 32 calls are measured and kept in .*/runs.jsonl; `(llmscale run --resume .*)` goes on$").FindStringSubmatch(last)
-		if m == nil || m[1] != fmt.Sprint(len(kept)) || len(kept) == 0 || len(kept) == 32 {
-			t.Fatalf("%v: %d calls are on the disk; the last line is %q", sig, len(kept), last)
-		}
-		resume := exec.Command("sh", "-c", m[2])
-		resume.Env = append(os.Environ(), envMain+"=1", "PATH="+bin+":"+os.Getenv("PATH"))
-		if out, err := resume.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v: %s", m[2], err, out)
-		}
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			cmd.Wait() // its exit code is asked for below
+			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
+				t.Fatalf("%v: exit code %d: %s", sig, code, stderr)
+			}
+			kept := map[string]bool{}
+			for _, r := range readRuns(t, dir) {
+				if r.Status == record.StatusOK {
+					kept[fmt.Sprintf("%s %d", r.CellID, r.CallIdx)] = true
+				}
+			}
+			lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
+			last := lines[len(lines)-1]
+			m := regexp.MustCompile("^llmscale: interrupted: ([0-9]+) of 32 calls are measured and kept in .*/runs.jsonl; `(llmscale run --resume .*)` goes on$").FindStringSubmatch(last)
+			if m == nil || m[1] != fmt.Sprint(len(kept)) || len(kept) == 0 || len(kept) == 32 {
+				t.Fatalf("%v: %d calls are on the disk; the last line is %q", sig, len(kept), last)
+			}
+			resume := exec.Command("sh", "-c", m[2])
+			resume.Env = append(os.Environ(), envMain+"=1", "PATH="+bin+":"+os.Getenv("PATH"))
+			if out, err := resume.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v: %s", m[2], err, out)
+			}
+		})
 	}
 }
 

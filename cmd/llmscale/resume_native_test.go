@@ -124,6 +124,7 @@ func TestMovedRun(t *testing.T) {
 		"/dev/stdin":               {"/dev/stdin", []string{"--models-dir", "mo dels", "--discard-models"}, true},
 	} {
 		t.Run(what, func(t *testing.T) {
+			t.Parallel() // its models run on one thread
 			root, text := movedWorld(t)
 			stdin := ""
 			if c.config == "-" || c.config == "/dev/stdin" {
