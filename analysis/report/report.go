@@ -22,6 +22,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/scaling"
 	"llmscale/internal/durable"
 )
@@ -89,7 +90,8 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	}
 	w.answer()
 	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(scaling.KindOverview)}}, figs)
-	w.asked("Models", "Settings compared", "Weight types", "Ceilings")
+	w.asked("Models")
+	w.asked(regimes.Place, "Ceilings", "Settings compared", "Weight types")
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
 	w.asked("Scaling fits", "Tails")
