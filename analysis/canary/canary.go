@@ -56,8 +56,6 @@ const (
 // level is where the majority of a part's logarithms lies, and how far off it is far.
 type level struct{ log, far float64 }
 
-const parts = 3
-
 // logs are the logarithms of the parts; NaN: not measured.
 func (c *Call) logs() (out [parts]float64) {
 	for i, v := range []*float64{c.ReadMS, c.ComputeMS, c.SyncNS} {
@@ -116,4 +114,58 @@ func (l Levels) Off(c Call) (times float64, disturbed, known bool) {
 		}
 	}
 	return math.Exp(most), disturbed, known
+}
+
+// Part is what a canary times.
+type Part int
+
+// The parts of a canary.
+const (
+	Read Part = iota
+	Compute
+	Meeting
+	parts
+)
+
+// States are how many calls had a canary, how many of them are disturbed, and by what the team with most of these
+// saw it: the part that is farthest off, as most calls have it and as the disturbed ones do, in ms, of Meeting in ns.
+type States struct {
+	Calls, Disturbed int
+	Part             Part
+	Most, Other      float64
+}
+
+// Seen looks for the machine's states in the calls.
+func (l Levels) Seen(calls []Call) (s States) {
+	off := map[Team][]Call{}
+	for _, c := range calls {
+		_, disturbed, known := l.Off(c)
+		if known {
+			s.Calls++
+		}
+		if disturbed {
+			s.Disturbed++
+			off[c.Team] = append(off[c.Team], c)
+		}
+	}
+	var team Team
+	for t, calls := range off {
+		if n := len(off[team]); len(calls) > n || len(calls) == n && t.Threads > team.Threads {
+			team = t
+		}
+	}
+	farthest := 0.0
+	for p, level := range l.of[team] {
+		var logs []float64
+		for _, c := range off[team] {
+			if v := c.logs()[p]; !math.IsNaN(v) {
+				logs = append(logs, v)
+			}
+		}
+		if other := stats.Median(logs); math.Abs(other-level.log) > farthest {
+			farthest = math.Abs(other - level.log)
+			s.Part, s.Most, s.Other = Part(p), math.Exp(level.log), math.Exp(other)
+		}
+	}
+	return s
 }

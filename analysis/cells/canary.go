@@ -5,6 +5,7 @@ import (
 
 	"llmscale/analysis/canary"
 	"llmscale/analysis/runs"
+	"llmscale/runner/record"
 )
 
 func canaryOf(r *runs.Row) canary.Call {
@@ -62,4 +63,15 @@ func (set *Set) leaveOutDisturbed() {
 		set.Counts.Used -= len(g.All) - len(calm)
 		set.Counts.Disturbed += len(g.All) - len(calm)
 	}
+}
+
+// States are those of the machine before the calls of the run.
+func (set *Set) States() canary.States {
+	var calls []canary.Call
+	for i := range set.Run.Rows {
+		if r := &set.Run.Rows[i]; r.OK() && r.Mode == record.ModeE2E {
+			calls = append(calls, canaryOf(r))
+		}
+	}
+	return set.canaries.Seen(calls)
 }

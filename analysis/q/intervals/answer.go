@@ -20,6 +20,8 @@ type Answer struct {
 
 	Cells []Cell  `json:"cell_intervals"`
 	Audit []Audit `json:"order_audit"`
+
+	States *States `json:"machine_states,omitempty"` // nil: one
 }
 
 // Cell is how well one cell is known. Figures of a cell none of whose calls counts are nil.
@@ -72,6 +74,7 @@ func Ask(c *cells.Set) *Answer {
 	a.judge()
 	a.stopped()
 	a.audit()
+	a.states()
 	a.warn()
 	return a.out
 }

@@ -43,6 +43,9 @@ func (a *Answer) Sentences() (out []string) {
 		}
 		out = append(out, s+". “How well each cell is known” has the reasons, and what to do about each.")
 	}
+	if a.States != nil {
+		out = append(out, "**Two states**: "+a.States.seen()+a.States.effect()+". Medians and intervals are of the state before most calls where a cell has three processes in it; tails are of all calls.")
+	}
 	if processes == 0 && n > 0 {
 		out = append(out, "Each cell was measured by **one process**: intervals say how its calls scatter, and nothing of what another process would take.")
 	}
