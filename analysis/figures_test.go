@@ -30,8 +30,6 @@ func TestFigures(t *testing.T) {
 		"scaling scaling_native_cpu_f32_kv_decode___all__",
 		"scaling scaling_native_cpu_f32_e2e_kv___all__",
 		"tokens tokens_native_cpu_f32_micro",
-		"regimes regimes_prefill_native_cpu_f32",
-		"regimes regimes_kv_decode_native_cpu_f32",
 		"bytes decode_bytes",
 		"tails tails",
 		"share decode_share_native_cpu_f32",

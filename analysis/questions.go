@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/calls"
+	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/coldstart"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/device"
@@ -18,7 +19,6 @@ import (
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
-	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/speedups"
 	"llmscale/analysis/q/summary"
@@ -52,7 +52,7 @@ func ask(c *cells.Set) []Answer {
 		coldstart.Ask(c),
 		weights.Ask(c),
 		scaling.Ask(c, known),
-		regimes.Ask(c, known),
+		ceilings.Ask(c),
 		device.Ask(c),
 		wall.Ask(c),
 		lengths.Ask(c),

@@ -248,6 +248,7 @@ func (c *Context) MeasureCall(call Call) (*Measurement, error) {
 	m.E2ENS = int64(out.e2e_ns)
 	m.MinorFaults = int64(out.minor_faults)
 	m.MajorFaults = int64(out.major_faults)
+	m.DiskReadBytes = int64(out.disk_read_bytes)
 	m.InvoluntarySwitches = int64(out.involuntary_switches)
 	m.CPUTimeNS = int64(out.cpu_time_ns)
 	m.RSSPeakBytes = int64(out.rss_peak_bytes)

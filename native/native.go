@@ -207,6 +207,7 @@ type Measurement struct {
 
 	MinorFaults         int64
 	MajorFaults         int64
+	DiskReadBytes       int64 // with what the system reads ahead
 	InvoluntarySwitches int64
 	CPUTimeNS           int64
 	RSSPeakBytes        int64

@@ -329,17 +329,6 @@ func (r *Run) load(ctx context.Context, j *plan.Job) (*worker.Process, protocol.
 	return w, info, nil
 }
 
-// startWorker starts a worker of the job's program. One that is not this program says again what it is.
-func (r *Run) startWorker(ctx context.Context, j *plan.Job) (*worker.Process, error) {
-	as := r.Worker
-	as.CPUs = j.Load.CPUAffinity
-	if j.Program == nil {
-		return worker.Start(as, r.Log)
-	}
-	w, _, err := j.Program.Start(ctx, as, r.Log, 0, false)
-	return w, err
-}
-
 // cell makes a cell's calls. alive is false if the worker is gone. The error is
 // one that ends the run.
 func (r *Run) cell(ctx context.Context, v plan.Visit, c plan.Cell, calls []plan.Call, w *worker.Process, info protocol.LoadInfo, fresh *bool) (alive bool, err error) {
@@ -384,6 +373,7 @@ func (r *Run) cell(ctx context.Context, v plan.Visit, c plan.Cell, calls []plan.
 		m := rep.Measurement
 		info.Judge(m)
 		m.LoadAverage1Min = &load
+		noteMemory(m, w)
 		if *fresh {
 			m.ModelLoadMS, m.ContextInitMS = &info.ModelLoadMS, &info.ContextInitMS
 			*fresh = false

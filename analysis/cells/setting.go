@@ -23,6 +23,7 @@ const (
 	SettingDevice       = "device"
 	SettingGPULayers    = "n_gpu_layers"
 	SettingVRAMLimit    = "vram_limit_gib"
+	SettingMemoryLimit  = "memory_limit_mib"
 )
 
 // Setting is one setting in which the backends of a run may differ.
@@ -101,6 +102,12 @@ var AllSettings = []Setting{
 		return number(*r.Nice)
 	}},
 	{Name: "context_tokens", Numbers: true, of: func(r *runs.Row) Value { return number(r.NCtx / r.Sequences()) }},
+	{Name: SettingMemoryLimit, Held: true, of: func(r *runs.Row) Value {
+		if r.MemoryLimitMiB == nil {
+			return Value{Label: "no limit"}
+		}
+		return number(*r.MemoryLimitMiB)
+	}},
 	{Name: SettingVRAMLimit, Held: true, of: func(r *runs.Row) Value {
 		if r.VRAMLimitGiB == nil {
 			return Value{Label: "the whole card"}

@@ -22,7 +22,6 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
-	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/scaling"
 	"llmscale/internal/durable"
 )
@@ -90,8 +89,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	}
 	w.answer()
 	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(scaling.KindOverview)}}, figs)
-	w.asked("Models")
-	w.asked(regimes.Place, "Ceilings", "Settings compared", "Weight types")
+	w.asked("Models", "Settings compared", "Weight types", "Ceilings")
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
 	w.asked("Scaling fits", "Tails")

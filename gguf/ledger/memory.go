@@ -96,6 +96,9 @@ type Memory struct {
 	// Resident is what has to be in memory while the model runs: Total without the mapped pages of matrices that
 	// run from their repacked copies. The kernel can drop those pages once they were copied.
 	Resident int64 `json:"resident_bytes"`
+
+	// Mapped is what of Resident are pages of the file: with too little memory the kernel drops them and reads them again.
+	Mapped int64 `json:"mapped_bytes"`
 }
 
 // Memory returns the figures, or an error if an option cannot be or a size overflows.
@@ -145,6 +148,9 @@ func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 	}
 	m.Total, err = checkedSum(m.Weights, m.Repacked, m.KV, m.State, m.Compute, m.Output)
 	m.Resident = m.Total - unused
+	if !o.NoMmap {
+		m.Mapped = m.Weights - unused
+	}
 	return m, err
 }
 

@@ -238,6 +238,7 @@ func (n *Native) Measure(call protocol.CallSpec) (protocol.Sample, error) {
 	out.LogitsFinite = &m.LogitsFinite
 	out.RSSPeakMiB = ptr(float64(m.RSSPeakBytes) / (1 << 20))
 	out.MajorFaults, out.MinorFaults = &m.MajorFaults, &m.MinorFaults
+	out.DiskReadBytes = &m.DiskReadBytes
 	out.InvoluntaryCtx = &m.InvoluntarySwitches
 	out.CPUTimeMS = ptr(ms(m.CPUTimeNS))
 	out.CanaryComputeMS = ptr(ms(m.CanaryComputeNS))

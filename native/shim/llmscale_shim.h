@@ -196,6 +196,7 @@ typedef struct {
     int64_t decode_ns;
     int64_t e2e_ns;          /* by clock readings of its own */
     int64_t minor_faults, major_faults, involuntary_switches;
+    int64_t disk_read_bytes; /* for this process, read-ahead included */
     int64_t cpu_time_ns;     /* user + system, all threads */
 
     /* Readings of CLOCK_MONOTONIC at the phases' edges. */

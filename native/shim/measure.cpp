@@ -328,6 +328,7 @@ int measure(ls_context * c, const ls_call & call, ls_measurement * out, ls_error
     out->e2e_ns               = e2e_end - e2e_start - out->priming_ns;
     out->minor_faults         = after.ru_minflt - before.ru_minflt;
     out->major_faults         = after.ru_majflt - before.ru_majflt;
+    out->disk_read_bytes      = 512 * int64_t(after.ru_inblock - before.ru_inblock); // read_bytes of /proc/PID/io, in sectors
     out->involuntary_switches = after.ru_nivcsw - before.ru_nivcsw;
     out->cpu_time_ns          = timeval_ns(after.ru_utime) + timeval_ns(after.ru_stime)
                               - timeval_ns(before.ru_utime) - timeval_ns(before.ru_stime);

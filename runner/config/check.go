@@ -134,6 +134,9 @@ func (d *decoder) checkBackend(c *Config, b *Backend, e entry) {
 			d.fail(n, path+"."+key, "means nothing on device cpu; remove it, or write device: cuda")
 		}
 	}
+	if n, ok := d.place(e, "memory_limit_mib"); ok && b.Device == DeviceCUDA && b.MemoryLimitMiB > 0 && b.Kind == KindNative {
+		d.fail(n.mark, n.field, "must be 0 on device cuda, where vram_limit_gib limits the card, not %d", b.MemoryLimitMiB)
+	}
 	d.checkKind(b, path)
 	d.checkURL(b, path)
 	d.checkProgram(b, e)
@@ -176,6 +179,8 @@ var ofServer = map[string]string{
 	"idle_ms":        "what lies between two requests is the server's",
 	"cpu_affinity":   "the server's threads are its own",
 	"prio":           "the server's threads are its own",
+
+	"memory_limit_mib": "the server is no process of this program",
 }
 
 // checkKind refuses keys that belong to another kind of backend.

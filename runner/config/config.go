@@ -104,6 +104,8 @@ type Backend struct {
 	Program       string  `json:"program,omitempty"`        // as written in the file; "": the one that runs the sweep
 	ProgramPath   string  `json:"-"`                        // variables expanded, joined to the config file's folder; "": likewise
 
+	MemoryLimitMiB int `json:"memory_limit_mib,omitempty"` // that the worker may take; 0: no limit
+
 	Pace        string `json:"pace,omitempty"`         // hot, cold; "" of kind ollama
 	IdleMS      int    `json:"idle_ms,omitempty"`      // before each call; 0 where pace is not cold
 	Prio        int    `json:"prio,omitempty"`         // priority of the worker's threads, in llama-bench's levels, see Nice

@@ -218,7 +218,7 @@ var badLists = []struct{ name, text, want string }{
 	{"a dash", oneBackend("threads: 1-8"),
 		`x.yaml:3:36: backends[0].threads: must be a whole number, not the text "1-8"; several values are written [1, 2], 1..8 or 1..4096*2`},
 	{"a key without lists", oneBackend("context_tokens: [512, 1024]"),
-		"x.yaml:3:43: backends[0].context_tokens: must be a whole number, not a list; the keys here that take a list are dtype, batch_size, threads, threads_batch, n_gpu_layers, cuda_graphs, flash_attn, batch_tokens, ubatch_tokens, kv_type, mmap, program, pace and prio"},
+		"x.yaml:3:43: backends[0].context_tokens: must be a whole number, not a list; the keys here that take a list are dtype, batch_size, threads, threads_batch, n_gpu_layers, cuda_graphs, flash_attn, batch_tokens, ubatch_tokens, kv_type, mmap, program, memory_limit_mib, pace and prio"},
 	{"prompts", "scenarios: [{name: s, prompt: [Hi, Ho]}]\n" + b + m,
 		"x.yaml:1:31: scenarios[0].prompt: must be text, not a list; the keys here that take a list are prompt_tokens, gen_tokens and depth"},
 	{"gen_tokens of the file", sbm + "gen_tokens: [8, 32]\n",

@@ -208,9 +208,9 @@ A model that no backend runs and a backend that runs no model are errors, becaus
 ## Rules between keys
 
 - A scenario has exactly one of ` + "`prompt` and `prompt_tokens`" + `.
-- ` + "`n_gpu_layers`" + ` other than 0, ` + "`cuda_graphs`, `token_events` and `vram_limit_gib`" + ` need ` + "`device: cuda`" + `.
+- ` + "`n_gpu_layers`" + ` other than 0, ` + "`cuda_graphs`, `token_events` and `vram_limit_gib`" + ` need ` + "`device: cuda`" + `, ` + "`memory_limit_mib` `device: cpu`" + `.
 - ` + "`url`, `import` and `ban_repeats`" + ` need ` + "`kind: ollama`" + `; of the other keys that kind takes no ` + "`flash_attn`, `kv_type`, `threads_batch`" + `,
-  ` + "`batch_tokens`, `cuda_graphs`, `token_events`, `vram_limit_gib` and `program`" + `: its server decides.
+  ` + "`batch_tokens`, `cuda_graphs`, `token_events`, `vram_limit_gib`, `memory_limit_mib` and `program`" + `: its server decides.
 - ` + "`ubatch_tokens`" + ` is at most ` + "`batch_tokens`" + `.
 - ` + "`kv_type: q8_0`" + ` needs ` + "`flash_attn`" + ` auto or on.
 - ` + "`batch_size`" + ` is at most ` + "`ubatch_tokens`" + `. Through Ollama it is 1, and no scenario has a ` + "`depth`" + `.

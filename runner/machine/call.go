@@ -35,7 +35,7 @@ type brief struct {
 }
 
 // NewCallWatch begins to watch.
-func NewCallWatch() CallWatch { return newCallWatch("/proc", "/sys", cgroupRoot) }
+func NewCallWatch() CallWatch { return newCallWatch("/proc", "/sys", CgroupRoot) }
 
 func newCallWatch(proc, sys, cgroups string) CallWatch {
 	w := CallWatch{proc: proc, sys: sys, cgroups: cgroups}

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// groupDirs lists the folders of this process's control group and its ancestors
-// for a controller, innermost first.
-func groupDirs(root, membership, controller string) []string {
+// GroupDirs lists the folders of this process's control group and its ancestors
+// for a controller, innermost first. membership is the text of /proc/self/cgroup.
+func GroupDirs(root, membership, controller string) []string {
 	var out []string
 	for line := range strings.Lines(membership) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -48,13 +48,14 @@ func containsWord(list, word string) bool {
 	return false
 }
 
-const cgroupRoot = "/sys/fs/cgroup"
+// CgroupRoot is where control groups lie.
+const CgroupRoot = "/sys/fs/cgroup"
 
 // groupMemoryLeft is how many bytes this process's control groups leave it;
 // math.MaxInt64 where nothing limits it.
 func groupMemoryLeft(root, membership string) int64 {
 	left := int64(math.MaxInt64)
-	for _, dir := range groupDirs(root, membership, "memory") {
+	for _, dir := range GroupDirs(root, membership, "memory") {
 		for _, names := range [][2]string{{"memory.max", "memory.current"}, {"memory.limit_in_bytes", "memory.usage_in_bytes"}} {
 			limit, err := strconv.ParseInt(ReadText(filepath.Join(dir, names[0])), 10, 64)
 			if err != nil || limit > 1<<60 {
@@ -74,13 +75,13 @@ func groupMemoryLeft(root, membership string) int64 {
 }
 
 // CPUQuota is how many CPUs' worth of time this process is granted; +Inf where nothing limits it.
-func CPUQuota() float64 { return GroupCPUQuota(cgroupRoot, ReadText("/proc/self/cgroup")) }
+func CPUQuota() float64 { return GroupCPUQuota(CgroupRoot, ReadText("/proc/self/cgroup")) }
 
 // GroupCPUQuota is how many CPUs' worth of time this process's control groups
 // grant it; +Inf where nothing limits it.
 func GroupCPUQuota(root, membership string) float64 {
 	quota := math.Inf(1)
-	for _, dir := range groupDirs(root, membership, "cpu") {
+	for _, dir := range GroupDirs(root, membership, "cpu") {
 		q, p, ok := strings.Cut(ReadText(filepath.Join(dir, "cpu.max")), " ")
 		if !ok {
 			q, p = ReadText(filepath.Join(dir, "cpu.cfs_quota_us")), ReadText(filepath.Join(dir, "cpu.cfs_period_us"))
@@ -98,7 +99,7 @@ func GroupCPUQuota(root, membership string) float64 {
 // groups, by folder; none where the system does not tell.
 func groupThrottled(root, membership string) map[string]float64 {
 	out := map[string]float64{}
-	for _, dir := range groupDirs(root, membership, "cpu") {
+	for _, dir := range GroupDirs(root, membership, "cpu") {
 		for line := range strings.Lines(ReadText(filepath.Join(dir, "cpu.stat"))) {
 			for key, unit := range map[string]float64{"throttled_usec": 1e-6, "throttled_time": 1e-9} { // of version 2 and 1
 				if rest, ok := strings.CutPrefix(line, key+" "); ok {

@@ -96,7 +96,7 @@ func Cores() (logical, physical int) {
 // 0 means unknown.
 func AvailableMemory() int64 {
 	available := meminfo("MemAvailable")
-	left := groupMemoryLeft(cgroupRoot, ReadText("/proc/self/cgroup"))
+	left := groupMemoryLeft(CgroupRoot, ReadText("/proc/self/cgroup"))
 	if left == math.MaxInt64 || available > 0 && available < left {
 		return available
 	}

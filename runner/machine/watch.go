@@ -36,10 +36,10 @@ type Program struct {
 type Watch struct{ begun snapshot }
 
 // NewWatch begins to watch.
-func NewWatch() Watch { return Watch{look("/proc", cgroupRoot)} }
+func NewWatch() Watch { return Watch{look("/proc", CgroupRoot)} }
 
 // Use tells of the time since the watch was made.
-func (w Watch) Use() Use { return look("/proc", cgroupRoot).since(w.begun) }
+func (w Watch) Use() Use { return look("/proc", CgroupRoot).since(w.begun) }
 
 // counters grow, in seconds but for the switches; what the system does not tell is 0.
 type counters struct {

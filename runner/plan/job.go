@@ -27,6 +27,8 @@ type Job struct {
 	Refused *record.Failure // why no machine can measure it, or not these files; nil: nothing speaks against it
 	KVBytes int64           // per token, at this backend's cache type
 	Cells   []Cell          // in the config's order
+
+	DiskBytesPerS float64 // see memlimit.Drop; of a job with a memory limit, once its worker was started
 }
 
 // ID names the cell in messages.
@@ -34,6 +36,23 @@ func (j *Job) ID(c Cell) string { return j.Pair() + "/" + c.Scenario.Name }
 
 // Pair names what loads a file, model/backend; neither name has a slash.
 func (j *Job) Pair() string { return j.Model.Name + "/" + j.Backend.Name }
+
+// Limit is the job's memory limit in bytes; 0: none.
+func (j *Job) Limit() int64 { return int64(j.Backend.MemoryLimitMiB) << 20 }
+
+// fit finds out whether the job can run in the memory that was free, where that is known. Under a limit it is tried with too
+// little of its own: that is what is to be measured.
+func (j *Job) fit(free int64, noLimit error) {
+	need := j.Memory.Resident
+	if limit := j.Limit(); limit > 0 {
+		need = min(need, limit)
+		if noLimit != nil {
+			j.Waived = "memory_limit_mib: " + noLimit.Error()
+		}
+	}
+	// What a GPU or a server holds this process's memory need not: there the loading itself tells.
+	j.Fits = free == 0 || j.Backend.Device != config.DeviceCPU || j.Backend.Kind == config.KindOllama || need <= free
+}
 
 // NewJob is a model under a backend on a machine with these facts; longest is the number of tokens of the longest sequence, build what
 // the job is computed by.
@@ -88,7 +107,7 @@ func NewJob(cfg *config.Config, m modelfile.Model, b config.Backend, longest int
 		Load: protocol.LoadSpec{
 			Kind: b.Kind, ModelFile: m.File, Device: b.Device, Threads: b.Threads, ThreadsBatch: b.ThreadsBatch,
 			Layers: int(m.Desc.NLayer), GPULayers: b.NGPULayers, FlashAttn: b.FlashAttn, NCtx: nCtx, NBatch: b.BatchTokens, NUBatch: b.UBatchTokens,
-			KVType: b.KVType, Mmap: b.Mmap, Positions: int(m.Positions), IdleMS: b.IdleMS, Nice: b.Nice(), CPUAffinity: affinity,
+			KVType: b.KVType, Mmap: b.Mmap, MemoryLimitMiB: b.MemoryLimitMiB, Positions: int(m.Positions), IdleMS: b.IdleMS, Nice: b.Nice(), CPUAffinity: affinity,
 			CUDAGraphs: b.CUDAGraphs, TokenEvents: b.TokenEvents, VRAMLimitGiB: b.VRAMLimitGiB, TelemetryMS: cfg.TelemetryMS,
 		},
 	}

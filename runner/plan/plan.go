@@ -15,6 +15,7 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/memlimit"
 	"llmscale/runner/modelfile"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
@@ -71,6 +72,8 @@ type Facts struct {
 	CPUs      []int // on which this process may run
 	Cores     []int // of these one for each physical core
 
+	NoMemoryLimit error // why no process can be held to a memory limit here; nil: it can, or nothing asks for it
+
 	NoDevice map[string]error // by device: why this program cannot use it here; what servers and other programs can, they tell
 
 	models   []modelfile.Model // of the config's pairs, in their order
@@ -104,6 +107,9 @@ func Look(ctx context.Context, cfg *config.Config, models *modelfile.Folder, pro
 		return Facts{}, err
 	}
 	f.models = described
+	if slices.ContainsFunc(cfg.Backends, func(b config.Backend) bool { return b.MemoryLimitMiB > 0 }) {
+		f.NoMemoryLimit = memlimit.Check()
+	}
 	return f, nil
 }
 
@@ -123,8 +129,7 @@ func New(cfg *config.Config, facts Facts) (*Plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		// What a GPU or a server holds this process's memory need not: there the loading itself tells.
-		job.Fits = p.Free == 0 || pair.Backend.Device != config.DeviceCPU || pair.Backend.Kind == config.KindOllama || job.Memory.Resident <= p.Free
+		job.fit(p.Free, facts.NoMemoryLimit)
 		for _, s := range cfg.Scenarios {
 			job.Cells = append(job.Cells, Cell{TaskIdx: p.Cells, Scenario: s})
 			p.Cells++

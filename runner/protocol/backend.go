@@ -52,6 +52,8 @@ type LoadSpec struct {
 	KVType       string `json:"kv_type"`
 	Mmap         bool   `json:"mmap"`
 
+	MemoryLimitMiB int `json:"memory_limit_mib,omitempty"` // that the coordinator holds the worker to; 0: none
+
 	HotMS       int   `json:"hot_ms"`                 // untimed work before each call
 	IdleMS      int   `json:"idle_ms"`                // pause before each call
 	Nice        int   `json:"nice,omitempty"`         // of the computing threads; 0: as the worker was started

@@ -233,6 +233,9 @@ type Costs struct {
 	RSSPeakMiB      *float64 `json:"rss_peak_mib" unit:"MiB" doc:"peak resident set of the worker since its start (VmHWM)"`
 	MajorFaults     *int64   `json:"major_page_faults" doc:"page faults that read from disk, during the call"`
 	MinorFaults     *int64   `json:"minor_page_faults" doc:"page faults served from memory, during the call"`
+	DiskReadBytes   *int64   `json:"disk_read_bytes" unit:"B" doc:"read from the disk for the worker during the call, with what the system reads ahead"`
+	GroupPeakMiB    *float64 `json:"memory_peak_mib" unit:"MiB" doc:"of a memory_limit_mib: most that the worker and the file pages that it brought into memory took, since its start"`
+	GroupAnonMiB    *float64 `json:"memory_unmapped_mib" unit:"MiB" doc:"the same after the call, without pages of files: what cannot be dropped and read again"`
 	InvoluntaryCtx  *int64   `json:"involuntary_ctx_switches" doc:"times the worker lost a core to another process during the call: noise if large"`
 	CPUTimeMS       *float64 `json:"cpu_time_ms" unit:"ms" doc:"user and system time of the worker during the call, over all threads"`
 	LoadAverage1Min *float64 `json:"load_average_1m" doc:"system load average before the call"`
@@ -305,6 +308,10 @@ type RuntimeFacts struct {
 	Pace               *string  `json:"pace" doc:"what came right before the call: hot (untimed prefill of the same prompt for 20 ms) or cold (a pause of idle_ms); null where a server runs the model, and in records of before there were both: then a pause of whatever the program did between calls"`
 	IdleMS             *int     `json:"idle_ms" unit:"ms" doc:"pause before the call, of pace cold"`
 	UseMmap            bool     `json:"use_mmap" doc:"weights mapped from the file instead of copied"`
+	MemoryLimitMiB     *int     `json:"memory_limit_mib" unit:"MiB" doc:"memory that the worker was held to; null: no limit"`
+	MemoryNeedMiB      *float64 `json:"memory_need_mib" unit:"MiB" doc:"memory that the load was reckoned to need beforehand (docs/ledger.md); null where it lies on a GPU or a server"`
+	MemoryMappedMiB    *float64 `json:"memory_need_mapped_mib" unit:"MiB" doc:"of these, pages of the mapped file: with too little memory they are dropped and read again"`
+	DiskMBPerS         *float64 `json:"disk_read_mb_per_s" unit:"MB/s" doc:"of a memory_limit_mib: how fast one reader got the first 64 MiB of the model's file from the disk, right before the load"`
 	ContextBytes       *int64   `json:"kv_cache_bytes" unit:"B" doc:"KV cache of the context: n_ctx * kv_bytes_per_token"`
 	LlamaCommit        string   `json:"llama_commit" doc:"llama.cpp commit of the build; empty where a server runs the model, as the next four"`
 	LlamaSource        string   `json:"llama_source" doc:"where that llama.cpp came from: package, ollama (the Go module) or checkout"`

@@ -26,6 +26,7 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/internal/text"
 	"llmscale/runner/machine"
+	"llmscale/runner/memlimit"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 )
@@ -35,27 +36,42 @@ const RepliesFD = 3
 
 // Command starts worker processes.
 type Command struct {
-	Path string   // executable, usually this one
-	Args []string // that make it a worker
-	Env  []string // additions to this process's environment
-	CPUs []int    // that its computing threads are bound to; nil: as this process's environment says
+	Path        string   // executable, usually this one
+	Args        []string // that make it a worker
+	Env         []string // additions to this process's environment
+	MemoryLimit int64    // bytes that it may take; 0: no limit
+	CPUs        []int    // that its computing threads are bound to; nil: as this process's environment says
 }
 
 // Process is a running worker as the coordinator sees it.
 type Process struct {
-	cmd     *exec.Cmd
-	stdin   io.WriteCloser
-	replies chan protocol.Reply // closed when the worker's pipe ends
-	stderr  *tail
-	exited  chan struct{} // closed after Wait
-	waitErr error         // valid once exited is closed
-	oomBase int64         // oomKills when it started
-	pid     int
+	cmd      *exec.Cmd
+	stdin    io.WriteCloser
+	replies  chan protocol.Reply // closed when the worker's pipe ends
+	stderr   *tail
+	exited   chan struct{}   // closed after Wait
+	waitErr  error           // valid once exited is closed
+	oomBase  int64           // oomKills when it started
+	group    *memlimit.Group // nil: it has no limit of its own
+	oomKills int64           // in the group; valid once exited is closed
+	pid      int
 }
 
 // Start starts a worker in a process group of its own, so that Ctrl-C at
 // the terminal reaches the coordinator alone, which then decides.
-func Start(c Command, log *slog.Logger) (*Process, error) {
+func Start(c Command, log *slog.Logger) (_ *Process, err error) {
+	var group *memlimit.Group
+	if c.MemoryLimit > 0 {
+		if group, err = memlimit.New(c.MemoryLimit); err != nil {
+			return nil, record.Failf(record.StatusWaived, "memory_limit_mib: %v", err)
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, group.Close())
+			}
+		}()
+		c.Path, c.Args = group.Enter(c.Path, c.Args...)
+	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("runner: worker pipe: %w", err)
@@ -66,7 +82,7 @@ func Start(c Command, log *slog.Logger) (*Process, error) {
 	cmd.Env = append(append(environment(c.CPUs), "GGML_NO_BACKTRACE=1"), c.Env...)
 	cmd.ExtraFiles = []*os.File{w}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p := &Process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan protocol.Reply), exited: make(chan struct{}), oomBase: machine.OOMKills()}
+	p := &Process{cmd: cmd, stderr: &tail{log: log}, replies: make(chan protocol.Reply), exited: make(chan struct{}), oomBase: machine.OOMKills(), group: group}
 	cmd.Stderr = p.stderr
 	cmd.Stdout = p.stderr // native code that prints: evidence, not results
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -95,9 +111,30 @@ func Start(c Command, log *slog.Logger) (*Process, error) {
 	}()
 	go func() {
 		p.waitErr = cmd.Wait()
+		p.leave()
 		close(p.exited)
 	}()
 	return p, nil
+}
+
+// leave removes the group of a worker that has ended.
+func (p *Process) leave() {
+	if p.group == nil {
+		return
+	}
+	p.oomKills = p.group.OOMKills()
+	_ = syscall.Kill(-p.pid, syscall.SIGKILL) // what it has started would keep the group
+	if err := p.group.Close(); err != nil {
+		p.stderr.log.Warn("a control group stays until the next start", "error", err)
+	}
+}
+
+// Memory is what a worker with a memory limit has taken; nothing of one without.
+func (p *Process) Memory() memlimit.Usage {
+	if p.group == nil {
+		return memlimit.Usage{}
+	}
+	return p.group.Usage()
 }
 
 // environment is a worker's environment: that of this process, in which cpus, if there are any, take the place of what
@@ -227,6 +264,9 @@ func (p *Process) died() *record.Failure {
 		f.Signal = signalName(ws.Signal())
 		f.Reason = "the worker was ended by " + f.Signal
 		switch {
+		case ws.Signal() == syscall.SIGKILL && p.oomKills > 0:
+			f.Status = record.StatusOOM
+			f.Reason += ": it needs more than its memory limit beside the pages that can be dropped"
 		case ws.Signal() == syscall.SIGKILL && p.oomBase < 0:
 			f.Reason += ", sent by someone or for want of memory: this kernel does not count what it kills (oom_kill in /proc/vmstat)"
 		case ws.Signal() == syscall.SIGKILL && machine.OOMKills() > p.oomBase:

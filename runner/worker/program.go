@@ -159,7 +159,7 @@ func (p *Program) Start(ctx context.Context, as Command, log *slog.Logger, timeo
 	if err := p.unchanged(); err != nil {
 		return nil, nil, err
 	}
-	w, err := Start(Command{Path: p.Path, Args: as.Args, Env: as.Env, CPUs: as.CPUs}, log)
+	w, err := Start(Command{Path: p.Path, Args: as.Args, Env: as.Env, MemoryLimit: as.MemoryLimit, CPUs: as.CPUs}, log)
 	if err != nil {
 		return nil, nil, record.Failf(record.StatusError, "%s cannot be started (%v): name a llmscale that was built for this machine", p.Path, cause(err))
 	}

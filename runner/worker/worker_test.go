@@ -16,6 +16,7 @@ import (
 	"llmscale/internal/interrupt"
 	"llmscale/runner/config"
 	"llmscale/runner/machine"
+	"llmscale/runner/memlimit"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
@@ -50,6 +51,23 @@ func TestDo(t *testing.T) {
 	stop()
 	if err := worker.Do(ctx, workertest.Command(t, ""), discard, "hang", &answer); !errors.Is(err, interrupt.Err) {
 		t.Errorf("%v, want an interrupt", err)
+	}
+}
+
+// TestMemoryLimit: a worker that needs more than its limit is out of memory, not crashed, and leaves no group behind.
+func TestMemoryLimit(t *testing.T) {
+	if err := memlimit.Check(); err != nil {
+		t.Skip(err)
+	}
+	limited := workertest.Command(t, "")
+	limited.MemoryLimit = 128 << 20
+	var answer string
+	if err := worker.Do(t.Context(), limited, discard, "small", &answer); err != nil || answer != "small" {
+		t.Fatalf("%q, %v", answer, err)
+	}
+	var f *record.Failure
+	if err := worker.Do(t.Context(), limited, discard, "grow", &answer); !errors.As(err, &f) || f.Status != record.StatusOOM || !strings.Contains(f.Reason, "more than its memory limit") {
+		t.Errorf("%v", err)
 	}
 }
 

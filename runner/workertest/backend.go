@@ -216,6 +216,15 @@ func task(task json.RawMessage) (json.RawMessage, error) {
 		die(syscall.Getpid(), syscall.SIGSEGV)
 	case `"hang"`:
 		select {}
+	case `"grow"`: // beyond any limit that a test has
+		for range 1 << 10 {
+			memory := make([]byte, 1<<20)
+			for i := 0; i < len(memory); i += 4096 {
+				memory[i] = 1
+			}
+			garbage = append(garbage, memory)
+		}
+		garbage = nil
 	}
 	return task, nil
 }

@@ -1,4 +1,4 @@
-package regimes
+package ceilings
 
 import (
 	"fmt"
