@@ -219,8 +219,8 @@ func (c *Comparison) phases(w *work, j *judge) {
 		for _, id := range w.cells {
 			switch {
 			case id.Mode != mode:
-			case !j.design.whole(id):
-				c.LeftOut = append(c.LeftOut, Absent{id.Mode, id.Model, id.scenario(), "not measured in every " + j.design.unit() + " of both"})
+			case j.design.lacks(id) != "":
+				c.LeftOut = append(c.LeftOut, Absent{id.Mode, id.Model, id.scenario(), j.design.lacks(id)})
 			case w.invalid[id] != "":
 				spoilt = append(spoilt, id)
 				why = append(why, Absent{id.Mode, id.Model, id.scenario(), w.invalid[id]})

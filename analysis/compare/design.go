@@ -87,7 +87,7 @@ func look(set *cells.Set, backend string) *sample {
 			return
 		}
 		id := CellID{k.Model, k.Scenario, k.Mode, k.BatchSize}
-		for _, p := range g.Processes() {
+		for _, p := range g.AllProcesses() {
 			if s.made[p.Block] == nil {
 				s.made[p.Block] = map[CellID]bool{}
 			}
@@ -211,12 +211,22 @@ func (d *design) unit() string {
 	return "run"
 }
 
-// whole reports whether every unit has the cell.
-func (d *design) whole(id CellID) bool {
-	if d.kind == DesignBlocks {
-		return !slices.ContainsFunc(d.made, func(made map[CellID]bool) bool { return !made[id] })
+// lacks says why a cell is in no mean: every unit must have measured it, and two blocks
+// at least must have a ratio. "" where it is in them.
+func (d *design) lacks(id CellID) string {
+	if d.kind != DesignBlocks {
+		if slices.ContainsFunc(slices.Concat(d.base, d.other), func(s *sample) bool { _, has := s.joined[id]; return !has }) {
+			return "not measured in every run of both"
+		}
+		return ""
 	}
-	return !slices.ContainsFunc(slices.Concat(d.base, d.other), func(s *sample) bool { _, has := s.joined[id]; return !has })
+	if slices.ContainsFunc(d.made, func(made map[CellID]bool) bool { return !made[id] }) {
+		return "not measured in every block of both"
+	}
+	if len(values(d.blocks, []term{{id, 1}})) < 2 {
+		return "fewer than two blocks measured both undisturbed"
+	}
+	return ""
 }
 
 // estimate is of the weighted sum of the logarithms of other over base: in blocks the t

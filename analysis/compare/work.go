@@ -120,7 +120,11 @@ func (w *work) judge(sides []Side) {
 					continue
 				}
 				of++
-				if codes := c.Meanwhile(); len(codes) > 0 {
+				codes := c.Meanwhile()
+				if g := set.Group(id.key(s.Backend)); g != nil && !g.Kept { // its disturbed calls are in no median
+					codes = slices.DeleteFunc(codes, func(code string) bool { return code == intervals.Disturbed.Code })
+				}
+				if len(codes) > 0 {
 					w.meanwhile[id] = fmt.Sprintf("AMBIGUOUS on %s: %s", s.Backend, text.List(codes, "and"))
 				}
 				// That a cell alone is known badly says nothing of a difference inside blocks.
