@@ -7,24 +7,13 @@
 #include <atomic>
 #include <thread>
 #include <vector>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 namespace ls {
-
-// Lets the core's other thread go first, for some cycles.
-inline void relax() {
-#if defined(__SSE2__)
-    _mm_pause();
-#elif defined(__aarch64__)
-    asm volatile("isb" ::: "memory");
-#endif
-}
 
 // Waits until all threads have arrived; spinning, since a futex would cost more
 // than a pass over a small buffer. It gives the processor away only after some
 // microseconds: the system call for it takes longer than threads take to meet.
+// Neither does it pause, whose length would be seen in that time.
 class spin_barrier {
   public:
     // Waits for n threads in all; each of them says so.
@@ -36,17 +25,15 @@ class spin_barrier {
             return;
         }
         for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; spins++) {
-            if (spins < 500) {
-                relax();
-            } else {
+            if (spins > 4000) {
                 std::this_thread::yield();
             }
         }
     }
 
   private:
-    std::atomic<int> arrived_{0};
-    std::atomic<int> phase_{0};
+    alignas(64) std::atomic<int> arrived_{0}; // with phase_ in one cache line, and nothing else
+    std::atomic<int>             phase_{0};
 };
 
 // Calls prepare(i) once and then, `passes` times, before(i), which is not timed, and
