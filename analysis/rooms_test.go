@@ -28,7 +28,7 @@ var rooms = []struct {
 	{"analysis/figure", "analysis/stats"},
 	{"analysis/figure/draw", "analysis/figure analysis/doc analysis/stats internal/..."},
 	{"analysis/doc", "analysis/figure analysis/stats internal/..."},
-	{"analysis/q/...", "analysis/q/... analysis/cells analysis/law analysis/stats analysis/finding analysis/figure analysis/doc analysis/runs runner/record runner/ceilings internal/..."},
+	{"analysis/q/...", "analysis/q/... analysis/canary analysis/cells analysis/law analysis/stats analysis/finding analysis/figure analysis/doc analysis/runs runner/record runner/ceilings internal/..."},
 	{"analysis/compare", "analysis/q/... analysis/cells analysis/runs analysis/stats analysis/figure analysis/doc runner/record internal/..."},
 	{"analysis/report", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis/verify", "analysis analysis/report analysis/figure/draw analysis/cells analysis/runs runner/record internal/..."},
