@@ -14,9 +14,9 @@ import (
 	"llmscale/gguf/gguftest"
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
-	"llmscale/runner"
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/worker"
@@ -42,7 +42,7 @@ func altered(t *testing.T, change func(values map[string]any)) string {
 }
 
 // planned plans a sweep of one cell of the model at path, and hashes it.
-func planned(t *testing.T, path string) *runner.Plan {
+func planned(t *testing.T, path string) *plan.Plan {
 	t.Helper()
 	cfg, err := config.Parse(filepath.Join(t.TempDir(), "c.yaml"), fmt.Appendf(nil,
 		"run_name: r\ngen_tokens: 4\nreplicates: 1\nrepetitions: 1\nscenarios: [{name: s, prompt_tokens: 4}]\nbackends: [{name: b, kind: native, device: cpu, threads: 1}]\nmodels: [{name: m, source: %q}]\n", path))
@@ -50,11 +50,11 @@ func planned(t *testing.T, path string) *runner.Plan {
 		t.Fatal(err)
 	}
 	models := &modelfile.Folder{Dir: t.TempDir()}
-	facts, err := runner.Look(t.Context(), cfg, models, &worker.Programs{})
+	facts, err := plan.Look(t.Context(), cfg, models, &worker.Programs{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := runner.NewPlan(cfg, facts)
+	p, err := plan.New(cfg, facts)
 	if err == nil {
 		err = p.Prepare(t.Context(), models)
 	}
