@@ -205,6 +205,18 @@ func TestIncomplete(t *testing.T) {
 			}
 		})
 	}
+	// A block that measures one model again holds its cells alone.
+	again := strings.ReplaceAll(whole, `"replicate":0`, `"replicate":1`)
+	for lines, want := range map[string]runs.Repetitions{
+		whole + again + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "ok"):                                                        {Planned: 6, Measured: 6},
+		whole + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "ok"):                                                                {Planned: 6, Measured: 4},
+		whole + strings.Replace(again, `"status":"ok"`, `"status":"oom"`, 1) + e2e(1, 0, 0, "ok") + e2e(1, 0, 1, "ok"): {Planned: 6, Measured: 5, Final: 1},
+	} {
+		run := mustLoad(t, writeRun(t, `{"task_count": 2, "repetitions": 2, "replicates": 2, "remeasured": [{"replicate": 1, "models": ["m"], "cells": 1}]}`, lines))
+		if n := run.Counts.Repetitions; n == nil || *n != want || slices.Contains(celltest.Codes(run.Warnings), "incomplete") != (n.Missing() > 0) {
+			t.Errorf("%+v, want %+v", n, want)
+		}
+	}
 	if run := mustLoad(t, writeRun(t, `{"records_expected": 9}`, whole)); run.Counts.Repetitions != nil || *run.Counts.Expected != 9 || len(run.Warnings) > 0 {
 		t.Errorf("without a plan: %+v %+v", run.Counts, run.Warnings)
 	}

@@ -107,6 +107,14 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "test.yaml"), []byte(text), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	// Every fifth process or so runs in another state of the machine: some models are measured again.
+	states := make([]byte, 1000)
+	for i := range states {
+		states[i] = "....x"[random.IntN(5)]
+	}
+	if err := os.WriteFile(statesFile(dir), states, 0o666); err != nil {
+		t.Fatal(err)
+	}
 	acknowledged := map[string]int{}
 	kills := map[string]int{}
 	for round := 0; ; round++ {
@@ -143,6 +151,19 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, again := range m.Remeasured {
+		if p.AddBlock(again.Models...); again.Replicate != len(p.Blocks)-1 {
+			t.Errorf("block %d measures %v again, after %d", again.Replicate, again.Models, len(p.Blocks)-1)
+		}
+	}
+	if len(m.Remeasured) == 0 {
+		t.Error("no block was added: the test is too weak")
+	}
+	t.Logf("measured again: %+v; %d cells lack undisturbed processes", m.Remeasured, m.DisturbedCells)
 	checkComplete(t, p, readRecords(t, dir))
 	for _, r := range readRecords(t, dir) {
 		if of := map[string]string{"cpu_f32": "", "cpu_f16": "./other"}[r.Backend]; r.Program != of {
@@ -154,6 +175,9 @@ func TestKilledRunsLoseNothing(t *testing.T) {
 	}
 }
 
+// statesFile says what the processes of a run's canaries find, see workertest.EnvStates.
+func statesFile(dir string) string { return dir + ".states" }
+
 // killedRound runs the coordinator for a while, kills it or its worker, and
 // reports whether it ended by itself.
 func killedRound(t *testing.T, random *rand.Rand, dir string, acknowledged, kills map[string]int) bool {
@@ -163,7 +187,7 @@ func killedRound(t *testing.T, random *rand.Rand, dir string, acknowledged, kill
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), workertest.EnvPart+"=coordinator", workertest.EnvRun+"="+dir)
+	cmd.Env = append(os.Environ(), workertest.EnvPart+"=coordinator", workertest.EnvRun+"="+dir, workertest.EnvStates+"="+statesFile(dir))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()

@@ -95,6 +95,8 @@ type Manifest struct {
 
 	Replicates        int      `json:"replicates"`           // blocks that are planned or were added; 0 in old ones: there was one
 	StoppedBy         string   `json:"stopped_by,omitempty"` // of a run with target_ci: target_ci or time_budget_min
+	Remeasured        []Again  `json:"remeasured,omitempty"`
+	DisturbedCells    int      `json:"disturbed_cells,omitempty"` // at its end: with fewer undisturbed processes than replicates
 	Repetitions       int      `json:"repetitions"`
 	WarmupRepetitions int      `json:"warmup_repetitions"`
 	GenTokens         int      `json:"gen_tokens"`
@@ -247,7 +249,7 @@ func (m *Manifest) resumable(p *plan.Plan, build any) error {
 	case m.Environment.CPU != cpu:
 		return fmt.Errorf("it was measured on %s, this machine is %s; start a new run", m.Environment.CPU, cpu)
 	}
-	return checkPrograms(m.Programs, p)
+	return errors.Join(m.checkAgain(p), checkPrograms(m.Programs, p))
 }
 
 // sameContents compares the content of a prepared plan's files with what the
@@ -310,12 +312,12 @@ func (r *Run) end(sum Summary) error {
 	switch {
 	case sum.Interrupted:
 		m.RunState = StateInterrupted
-	case len(r.outcome) < r.Plan.Cells*len(r.Plan.Blocks):
+	case len(r.outcome) < r.Plan.Turns():
 		m.RunState = StateFailed
 	}
 	m.ModelFiles = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
 	written := len(r.Previous) + sum.Records
-	m.CellsByStatus, m.RecordsWritten = sum.ByStatus, &written
+	m.CellsByStatus, m.RecordsWritten, m.DisturbedCells = sum.ByStatus, &written, sum.Disturbed
 	m.Results = map[string]string{"metrics_csv": store.MetricsFile, "runs_jsonl": store.RunsFile, "hf_load_ms_csv": store.LoadsFile, "resolved_model_params_csv": store.ParamsFile}
 	if _, err := os.Stat(filepath.Join(r.Store.Dir, ceilings.FileName)); err == nil {
 		m.Results["ceilings_json"] = ceilings.FileName

@@ -156,7 +156,7 @@ func (r *Run) store(base record.Record, m protocol.Sample) error {
 	if err := r.Store.Append(records); err != nil {
 		return err
 	}
-	r.scatter.note(records)
+	r.note(records)
 	r.order++
 	r.calls++
 	return nil

@@ -60,6 +60,7 @@ type Run struct {
 	order    int // position of the next call
 	block    plan.Block
 	scatter  scatter
+	canaries canaries
 	kept     map[keptCall]bool
 	eta      eta
 	calls    int // acknowledged, in this and earlier sessions
@@ -96,6 +97,9 @@ type Summary struct {
 	Kept        int            // of them, in all sessions: measured, with their records on the disk
 	Interrupted bool
 	Records     int // lines written in this session
+
+	Remeasured int // processes that blocks were added for, in all sessions
+	Disturbed  int // cells that lack undisturbed processes nevertheless
 }
 
 // Failed is the number of cells that should have been measured and were not:
@@ -139,7 +143,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 	r.outcome, r.ended, r.checked = map[plan.Turn]string{}, map[int]string{}, map[string]protocol.LoadInfo{}
 	r.cpuQuota = machine.CPUQuota()
 	r.kept = map[keptCall]bool{}
-	r.scatter.note(r.Previous)
+	r.note(r.Previous)
 	for i := range r.Previous {
 		p := &r.Previous[i]
 		r.settled.Add(p.TaskIdx, p.Replicate, &p.Outcome)
@@ -151,7 +155,14 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 	for _, b := range r.Plan.Blocks {
 		r.expect(b)
 	}
-	for i := range r.Previous { // blocks that earlier sessions added
+	// Blocks that earlier sessions added.
+	for _, again := range r.Manifest.Remeasured {
+		for len(r.Plan.Blocks) < again.Replicate {
+			r.expect(r.Plan.AddBlock())
+		}
+		r.expect(r.Plan.AddBlock(again.Models...))
+	}
+	for i := range r.Previous {
 		for r.Previous[i].Replicate >= len(r.Plan.Blocks) {
 			r.expect(r.Plan.AddBlock())
 		}
@@ -181,12 +192,12 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		for k := 0; err == nil && k < len(r.block); k++ {
 			err = r.visit(ctx, r.block[k])
 		}
-		if err == nil && i == len(r.Plan.Blocks)-1 && r.wantsMore() {
-			r.expect(r.Plan.AddBlock())
-			err = r.noteBlocks()
+		if err == nil && i == len(r.Plan.Blocks)-1 {
+			err = r.addBlock()
 		}
 	}
 	sum := Summary{Cells: r.Plan.Cells, Calls: r.Plan.CallCount(), Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
+	r.sayDisturbed(&sum)
 	for _, s := range r.Outcomes() {
 		sum.ByStatus[s]++
 	}
@@ -431,7 +442,7 @@ func (r *Run) fail(v plan.Visit, c plan.Cell, calls []plan.Call, base record.Rec
 	if f.Status != record.StatusCrashed {
 		r.ended[c.TaskIdx] = f.Status
 		for t := v.Turn(c); t.Replicate < len(r.Plan.Blocks); t.Replicate++ {
-			if left := r.todo(t); len(left) > 0 {
+			if left := r.todo(t); len(left) > 0 && r.Plan.Has(t) {
 				r.giveUp(v.Job, c, t, len(left), f.Status)
 			}
 		}
@@ -479,7 +490,9 @@ func (r *Run) Outcomes() map[int]string {
 	for task := range r.Plan.Cells {
 		status := record.StatusOK
 		for replicate := 0; replicate < len(r.Plan.Blocks) && status == record.StatusOK; replicate++ {
-			status = r.outcome[plan.Turn{Task: task, Replicate: replicate}]
+			if t := (plan.Turn{Task: task, Replicate: replicate}); r.Plan.Has(t) {
+				status = r.outcome[t]
+			}
 		}
 		if status != "" {
 			out[task] = status

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"math"
-	"time"
 
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -58,20 +57,25 @@ func (s scatter) widest(ended map[int]string) float64 {
 	return widest
 }
 
-// wantsMore decides, after the last block, whether another is added, and notes what ended a run that adds some.
+// wantsMore decides, after the last block, whether another of all models is added, and notes what ended a run that adds some.
 func (r *Run) wantsMore() bool {
 	cfg := r.Plan.Config
-	if cfg.TargetCI <= 0 {
+	if cfg.TargetCI <= 0 || r.Manifest.StoppedBy != "" {
 		return false
 	}
-	spent := time.Duration((unixNow() - r.Manifest.session().StartedAt) * float64(time.Second))
 	switch {
 	case r.scatter.widest(r.ended) <= cfg.TargetCI:
 		r.Manifest.StoppedBy = record.StoppedByTarget
-	case spent.Minutes() >= cfg.TimeBudgetMin:
+	case r.overtime():
 		r.Manifest.StoppedBy = record.StoppedByBudget
 	default:
 		return true
 	}
 	return false
+}
+
+// overtime tells whether the session has measured for as long as it may add blocks.
+func (r *Run) overtime() bool {
+	most := r.Plan.Config.TimeBudgetMin
+	return most > 0 && (unixNow()-r.Manifest.session().StartedAt)/60 >= most
 }

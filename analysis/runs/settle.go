@@ -10,22 +10,39 @@ import (
 // Settle compares the records with the plan.
 func (run *Run) Settle() {
 	tasks, reps := run.Manifest.Int("task_count"), run.Manifest.Int("repetitions")
-	if blocks := run.Manifest.Int("replicates"); reps != nil && blocks != nil && *blocks > 1 {
-		*reps *= *blocks
-	}
 	if tasks == nil || reps == nil || *tasks < 0 || *reps < 0 || *tasks > math.MaxInt32 || *reps > math.MaxInt32 {
 		return
 	}
-	var settled record.Settlement
-	for i := range run.Rows {
-		settled.Add(run.Rows[i].TaskIdx, run.Rows[i].Replicate, &run.Rows[i].Outcome)
+	// Blocks that measure some models again hold the cells of these alone.
+	var again []struct {
+		Models []string
+		Cells  int
 	}
-	n := Repetitions{Planned: *tasks * *reps}
-	for _, c := range settled.Cells {
+	run.Manifest.Decode(&again, "remeasured")
+	whole := 1
+	if blocks := run.Manifest.Int("replicates"); blocks != nil && *blocks > 1 && *blocks <= math.MaxInt32 {
+		whole = max(1, *blocks-len(again))
+	}
+	n := Repetitions{Planned: *tasks * whole * *reps}
+	ofModel := map[string]int{}
+	for _, b := range again {
+		n.Planned += b.Cells * *reps
+		for _, m := range b.Models {
+			ofModel[m]++
+		}
+	}
+	var settled record.Settlement
+	model := map[int]string{}
+	for i := range run.Rows {
+		r := &run.Rows[i]
+		settled.Add(r.TaskIdx, r.Replicate, &r.Outcome)
+		model[r.TaskIdx] = r.Model
+	}
+	for task, c := range settled.Cells {
 		counting, spoilt := c.Repetitions()
 		n.Measured += counting
 		n.Invalid += spoilt
-		switch open := max(0, *reps-counting-spoilt); {
+		switch open := max(0, (whole+ofModel[model[task]])**reps-counting-spoilt); {
 		case record.IsResult(c.Failure):
 			n.Final += open
 		case c.Failure != "":

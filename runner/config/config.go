@@ -34,6 +34,7 @@ type Config struct {
 	Replicates        int        `json:"replicates"`
 	TargetCI          float64    `json:"target_ci,omitempty"`       // half-width of intervals, by their median, up to which blocks are added; 0: none are
 	TimeBudgetMin     float64    `json:"time_budget_min,omitempty"` // after which none are added
+	RemeasureBlocks   int        `json:"remeasure_blocks"`          // most that are added for models with disturbed processes
 	Repetitions       int        `json:"repetitions"`
 	WarmupRepetitions int        `json:"warmup_repetitions"`
 	Seed              int64      `json:"seed"`

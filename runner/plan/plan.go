@@ -32,6 +32,7 @@ type Plan struct {
 	Build  protocol.Build // of this program, whose workers measure where a backend names no other
 	Free   int64          // bytes of memory that were available; 0 unknown
 
+	models     [][]string // that each block visits; nil: all
 	random     *rand.Rand // of which each block's order is drawn
 	fileByFile bool       // see groupByFile
 }
@@ -158,10 +159,13 @@ func (p *Plan) makeBlocks() {
 	}
 }
 
-func (p *Plan) AddBlock() Block {
-	b := make(Block, len(p.Jobs))
+// AddBlock adds a block that visits each job, or where models are named, each job of these.
+func (p *Plan) AddBlock(models ...string) Block {
+	var b Block
 	for i := range p.Jobs {
-		b[i] = Visit{&p.Jobs[i], len(p.Blocks), slices.Clone(p.Jobs[i].Cells)}
+		if j := &p.Jobs[i]; models == nil || slices.Contains(models, j.Model.Name) {
+			b = append(b, Visit{j, len(p.Blocks), slices.Clone(j.Cells)})
+		}
 	}
 	p.random.Shuffle(len(b), func(i, k int) { b[i], b[k] = b[k], b[i] })
 	for _, v := range b {
@@ -172,6 +176,7 @@ func (p *Plan) AddBlock() Block {
 		b.together(func(j *Job) string { return j.Model.File })
 	}
 	p.Blocks = append(p.Blocks, b)
+	p.models = append(p.models, models)
 	return b
 }
 
@@ -279,8 +284,25 @@ func (p *Plan) Calls() []Call {
 	return calls
 }
 
+// Has tells whether the plan has a turn: blocks of some models have those of their cells alone.
+func (p *Plan) Has(t Turn) bool {
+	models := p.models[t.Replicate]
+	return models == nil || slices.Contains(models, p.JobOf(t.Task).Model.Name)
+}
+
+// JobOf is the job of a cell.
+func (p *Plan) JobOf(task int) *Job { return &p.Jobs[task/len(p.Config.Scenarios)] }
+
+// Turns is how many there are, in all blocks.
+func (p *Plan) Turns() (n int) {
+	for _, b := range p.Blocks {
+		n += len(b) * len(p.Config.Scenarios)
+	}
+	return n
+}
+
 // CallCount is how many calls there are, in all blocks.
-func (p *Plan) CallCount() int { return p.Cells * len(p.Blocks) * len(p.Calls()) }
+func (p *Plan) CallCount() int { return p.Turns() * len(p.Calls()) }
 
 // RecordsExpected is how many lines runs.jsonl has when every call went well and
 // nothing was resumed.

@@ -23,6 +23,7 @@ const (
 	EnvSource   = "LLMSCALE_TEST_SOURCE"   // of its llama.cpp
 	EnvFeatures = "LLMSCALE_TEST_FEATURES" // CPU features
 	EnvNoGPU    = "LLMSCALE_TEST_NOGPU"    // why it has no GPU
+	EnvStates   = "LLMSCALE_TEST_STATES"   // a file, of which each load takes the first letter off: how long its canaries take
 )
 
 // Main is the worker, and does not return, in a process that Command's has started. TestMain calls it first.
