@@ -9,10 +9,16 @@ import (
 	"llmscale/analysis/stats"
 )
 
-// Process are the calls of a cell that one process made: its replicate in one block.
+// Process are the calls of a cell in one block, which one process made, or several where the run was resumed in mid-cell.
 type Process struct {
 	Block int // number of the replicate
 	Rows  []*runs.Row
+}
+
+// Alone are the calls of each process alone: of sessions, since a crash ends a cell for its session.
+func (p Process) Alone() [][]*runs.Row {
+	sessions, of := stats.GroupBy(p.Rows, func(r *runs.Row) int { return r.Session })
+	return stats.Map(sessions, func(s int) []*runs.Row { return of[s] })
 }
 
 // Processes are those whose calls the summary is made of, by block.

@@ -79,7 +79,7 @@ type Origin struct {
 // Order is where in the run the call was made.
 type Order struct {
 	OrderIdx  int `json:"order_idx" doc:"position of the call in the order of execution, counted over the whole run"`
-	Session   int `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume"`
+	Session   int `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume; calls of a cell that share it and replicate were made by one process"`
 	Replicate int `json:"replicate" doc:"the block of the sweep: each block measures every model and backend once, in a fresh worker process; 0 in records of before there were blocks"`
 }
 

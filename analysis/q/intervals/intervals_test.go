@@ -74,6 +74,12 @@ func TestVerdicts(t *testing.T) {
 		{"a busy neighbour by ticks", 5, func(r *runs.Row) { celltest.Stretch(r, 30); r.OthersMS = new(*r.E2EKVMS) }, record.VerdictAmbiguous, "cpu_others"},
 		{"steal", 5, func(r *runs.Row) { celltest.Stretch(r, 30); r.StolenMS = new(.4 * *r.E2EKVMS) }, record.VerdictAmbiguous, "cpu_stolen"},
 		{"warming up", 5, func(r *runs.Row) { celltest.Stretch(r, 1.2-.04*float64(r.CallIdx)) }, record.VerdictAmbiguous, "not_steady"},
+		{"resumed in each block, by slower processes", 5, func(r *runs.Row) {
+			if r.CallIdx > 3 {
+				celltest.Stretch(r, 1.2)
+				r.Session = 1
+			}
+		}, record.VerdictValid, ""},
 		{"processes that differ widely", 5, func(r *runs.Row) { celltest.Stretch(r, 1+.1*float64(r.Replicate)) }, record.VerdictValid, ""},
 		{"calls that do not count", 5, func(r *runs.Row) {
 			if r.CallIdx%2 == 0 {

@@ -16,7 +16,8 @@ import (
 type sample struct {
 	*cells.Group
 	times     cells.Times
-	processes [][]float64 // latencies by process, in the order of the calls
+	processes [][]float64 // latencies by block, in the order of the calls
+	alone     [][]float64 // the same of each process alone: a block that was resumed in mid-cell has several
 }
 
 func (a *asker) look() {
@@ -27,6 +28,9 @@ func (a *asker) look() {
 		s := &sample{Group: g, times: g.Times()}
 		for _, p := range g.Processes() {
 			s.processes = append(s.processes, cells.Latencies(p.Rows))
+			for _, rows := range p.Alone() {
+				s.alone = append(s.alone, cells.Latencies(rows))
+			}
 		}
 		a.samples[k] = s
 	})
@@ -115,7 +119,7 @@ func (a *asker) one(k cells.Key) (c Cell, ok bool) {
 	j.above(CPUStolen, c.Stolen, cpuLost)
 	j.above(CPUOthers, c.Others, cpuOthers)
 	j.above(CPUThrottled, c.Throttled, cpuLost)
-	if !c.steady(s.processes) {
+	if !c.steady(s.alone) {
 		j.doubt(NotSteady, record.VerdictAmbiguous)
 	}
 	c.width(&j, a.target)
