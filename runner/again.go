@@ -25,21 +25,23 @@ type canaries struct {
 	counts map[plan.Turn][]canary.Call // of calls that count
 }
 
-// note takes records into account.
-func (c *canaries) note(records []record.Record) {
+// note keeps what decides on more blocks.
+func (r *Run) note(records []record.Record) {
+	c := &r.canaries
 	if c.counts == nil {
 		c.counts = map[plan.Turn][]canary.Call{}
 	}
 	for i := range records {
-		r := &records[i]
-		if r.Status != record.StatusOK {
+		rec := &records[i]
+		if !rec.OK() {
 			continue
 		}
-		call := canary.Of(&r.Phases, &r.Costs, &r.ModelFacts, &r.RuntimeFacts)
+		call := canary.Of(&rec.Phases, &rec.Costs, &rec.ModelFacts, &rec.RuntimeFacts)
 		c.all = append(c.all, call)
-		if !r.IsWarmup && r.Counts() {
-			t := plan.Turn{Task: r.TaskIdx, Replicate: r.Replicate}
+		if !rec.IsWarmup && rec.Counts() {
+			t := plan.Turn{Task: rec.TaskIdx, Replicate: rec.Replicate}
 			c.counts[t] = append(c.counts[t], call)
+			r.scatter.note(rec, call)
 		}
 	}
 }
@@ -66,12 +68,6 @@ func (c *canaries) lacking(wanted int) (tasks []int) {
 	}
 	slices.Sort(tasks)
 	return tasks
-}
-
-// note keeps what decides on more blocks.
-func (r *Run) note(records []record.Record) {
-	r.scatter.note(records)
-	r.canaries.note(records)
 }
 
 // addBlock adds a block after the last one if the run wants another: of all models until the intervals are narrow, then

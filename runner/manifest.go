@@ -145,7 +145,7 @@ func newManifest(s *store.Folder, id string, p *plan.Plan, o Overrides, modelsDi
 	cfg, here, dir := p.Config, machine.This(), p.Config.Dir()
 	inside, err := paths.Inside(s.Dir, modelsDir)
 	if err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+		return nil, err
 	}
 	m := &Manifest{
 		SchemaVersion: record.SchemaVersion, RunID: id, RunName: cfg.RunName, RunState: StateRunning, Sessions: []SessionNote{},
@@ -157,7 +157,7 @@ func newManifest(s *store.Folder, id string, p *plan.Plan, o Overrides, modelsDi
 		ModelsDir: modelsDir, ModelsDirInRun: inside, ModelFiles: modelFiles(p, nil),
 	}
 	if m.Build, err = json.Marshal(build); err != nil {
-		return nil, fmt.Errorf("runner: %s: %w", store.ManifestFile, err)
+		return nil, fmt.Errorf("%s: %w", store.ManifestFile, err)
 	}
 	m.Resolved, err = json.Marshal(map[string]any{
 		"config": cfg.Resolved(), "scenarios": cfg.Scenarios, "models": cfg.Models, "backends": cfg.Backends,
@@ -178,7 +178,7 @@ func (m *Manifest) write(s *store.Folder) error {
 		data, err = json.MarshalIndent(all, "", "  ")
 	}
 	if err != nil {
-		return fmt.Errorf("runner: %s: %w", store.ManifestFile, err)
+		return fmt.Errorf("%s: %w", store.ManifestFile, err)
 	}
 	return s.WriteFile(store.ManifestFile, append(text.JSON(data), '\n'))
 }
@@ -188,7 +188,7 @@ func (m *Manifest) write(s *store.Folder) error {
 func ReadManifest(dir string) (*Manifest, error) {
 	data, err := os.ReadFile(filepath.Join(dir, store.ManifestFile))
 	if err != nil {
-		return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
+		return nil, fmt.Errorf("%s is not a run folder: %w", dir, err)
 	}
 	m := &Manifest{}
 	err = json.Unmarshal(data, &m.raw)
@@ -199,7 +199,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 		err = json.Unmarshal(data, m)
 	}
 	if other := (*json.UnmarshalTypeError)(nil); err != nil && (m.raw == nil || !errors.As(err, &other)) {
-		return nil, fmt.Errorf("runner: %s: %w", filepath.Join(dir, store.ManifestFile), err)
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, store.ManifestFile), err)
 	}
 	return m, nil
 }
@@ -217,11 +217,11 @@ func (m *Manifest) modelsDir(dir string) (string, error) {
 func (m *Manifest) config(dir string, models *modelfile.Folder) (*config.Config, error) {
 	var o Overrides
 	if err := json.Unmarshal([]byte(cmp.Or(string(m.raw["overrides"]), "null")), &o); err != nil { // not as if there were none
-		return nil, fmt.Errorf("runner: %s: overrides: %w", filepath.Join(dir, store.ManifestFile), err)
+		return nil, fmt.Errorf("%s: overrides: %w", filepath.Join(dir, store.ManifestFile), err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, store.ConfigFile))
 	if err != nil {
-		return nil, fmt.Errorf("runner: %w", err)
+		return nil, err
 	}
 	// Under its original name and from its folder, so that its run_name and relative
 	// model paths mean what they did.

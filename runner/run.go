@@ -219,11 +219,11 @@ func (r *Run) expect(b plan.Block) {
 			t := v.Turn(c)
 			if status, ended := r.ended[c.TaskIdx]; ended {
 				r.outcome[t] = status
-				r.calls += len(r.Plan.Calls())
+				r.calls += r.Plan.PerTurn()
 				continue
 			}
 			calls := r.todo(t)
-			r.calls += len(r.Plan.Calls()) - len(calls)
+			r.calls += r.Plan.PerTurn() - len(calls)
 			r.eta.total += r.Plan.Weight(v.Job, c.Scenario) * float64(len(calls))
 			if len(calls) == 0 {
 				r.outcome[t] = record.StatusOK
@@ -326,7 +326,7 @@ func (r *Run) load(ctx context.Context, j *plan.Job) (*worker.Process, protocol.
 		r.show(Status{Cell: cell, Phase: PhaseLoad, Share: share})
 	})
 	if err == nil && rep.Loaded == nil {
-		err = errors.New("runner: the worker answered a load with something else")
+		err = errors.New("the worker answered a load with something else")
 	}
 	if err != nil {
 		w.Close()
@@ -355,7 +355,7 @@ func (r *Run) cell(ctx context.Context, v plan.Visit, c plan.Cell, calls []plan.
 			spec.DepthSeed = protocol.DepthSeed(cfg.Seed)
 		}
 		if c.Scenario.PromptTokens > 0 {
-			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, protocol.PromptSeed(cfg.Seed, c.Scenario.Name, v.Replicate*len(r.Plan.Calls())+call.Idx)
+			spec.PromptTokens, spec.Seed = c.Scenario.PromptTokens, protocol.PromptSeed(cfg.Seed, c.Scenario.Name, v.Replicate*r.Plan.PerTurn()+call.Idx)
 		} else {
 			spec.Prompt = &c.Scenario.Prompt
 		}
@@ -367,7 +367,7 @@ func (r *Run) cell(ctx context.Context, v plan.Visit, c plan.Cell, calls []plan.
 		}
 		base := r.base(v, c, call, info, started)
 		if err == nil && rep.Measurement == nil {
-			err = errors.New("runner: the worker answered a call with something else")
+			err = errors.New("the worker answered a call with something else")
 		}
 		if err != nil {
 			f := j.Failure(err)

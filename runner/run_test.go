@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"llmscale/analysis/canary"
 	"llmscale/runner/config"
 	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
@@ -576,7 +577,7 @@ func TestTargetCI(t *testing.T) {
 	again := testPlan(t, with("1", "60"))
 	r := &Run{Plan: again, Previous: records, Manifest: m, outcome: map[plan.Turn]string{}}
 	r.note(r.Previous)
-	if w := r.scatter.widest(nil); w <= 0 || math.IsNaN(w) {
+	if w := r.scatter.widest(canary.Levels{}, nil); w <= 0 || math.IsNaN(w) {
 		t.Errorf("widest interval %v", w)
 	}
 }

@@ -114,7 +114,7 @@ func Resume(ctx context.Context, dir string, h Host) (_ *Run, err error) {
 		return nil, err
 	}
 	refuse := func(err error) error {
-		return inputError(fmt.Errorf("runner: %s cannot be resumed: %w", dir, err))
+		return inputError(fmt.Errorf("%s cannot be resumed: %w", dir, err))
 	}
 	if err := m.resumable(r.Plan, h.Version); err != nil {
 		return nil, refuse(err)

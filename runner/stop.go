@@ -3,53 +3,73 @@ package runner
 import (
 	"math"
 
+	"llmscale/analysis/canary"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
-// scatter has the latencies of the calls that count, in ms, by cell and mode and there by block.
-type scatter map[cellMode]map[int][]float64
+// scatter has the calls that count by cell and mode and there by block.
+type scatter map[cellMode]map[int][]timed
 
 type cellMode struct {
 	task int
 	mode string
 }
 
-// note takes records into account.
-func (s *scatter) note(records []record.Record) {
+// timed is a call's latency and what its canary was.
+type timed struct {
+	ms     float64
+	canary canary.Call
+}
+
+// note takes a record that counts into account.
+func (s *scatter) note(r *record.Record, c canary.Call) {
+	if r.LatencyMS == nil || *r.LatencyMS <= 0 {
+		return
+	}
 	if *s == nil {
 		*s = scatter{}
 	}
-	for i := range records {
-		r := &records[i]
-		if r.IsWarmup || !r.Counts() || r.LatencyMS == nil || *r.LatencyMS <= 0 {
-			continue
-		}
-		k := cellMode{r.TaskIdx, r.Mode}
-		if (*s)[k] == nil {
-			(*s)[k] = map[int][]float64{}
-		}
-		(*s)[k][r.Replicate] = append((*s)[k][r.Replicate], *r.LatencyMS)
+	k := cellMode{r.TaskIdx, r.Mode}
+	if (*s)[k] == nil {
+		(*s)[k] = map[int][]timed{}
 	}
+	(*s)[k][r.Replicate] = append((*s)[k][r.Replicate], timed{*r.LatencyMS, c})
 }
 
-// widest is the largest relative half-width of the cells' 95 % intervals: by t on the logs of the blocks' medians. A cell
-// with one block has none; those that no further block tries are left out. It is infinite where no cell is left.
-func (s scatter) widest(ended map[int]string) float64 {
+// widest is how far the widest of the cells' 95 % intervals reaches beyond its median, as a share of it: by t on the logs
+// of the blocks' medians, without disturbed calls where the analysis leaves them out. It is infinite where a cell has one
+// block. Cells that no further block tries are left out; it is infinite where no cell is left.
+func (s scatter) widest(levels canary.Levels, ended map[int]string) float64 {
 	widest := -1.0
 	for k, blocks := range s {
 		if _, ok := ended[k.task]; ok {
 			continue
 		}
-		var logs []float64
+		var all, calm []float64
 		for _, calls := range blocks {
-			logs = append(logs, math.Log(stats.Median(calls)))
+			var ms, left []float64
+			for _, c := range calls {
+				ms = append(ms, c.ms)
+				if _, disturbed, _ := levels.Off(c.canary); !disturbed {
+					left = append(left, c.ms)
+				}
+			}
+			all = append(all, math.Log(stats.Median(ms)))
+			if left != nil {
+				calm = append(calm, math.Log(stats.Median(left)))
+			}
 		}
-		half := math.Inf(1)
-		if e, ok := stats.MeanT(logs); ok {
-			half = math.Expm1(e.Half(0.05))
+		if len(calm) < min(canary.FewestProcesses, len(all)) {
+			calm = all
 		}
-		widest = max(widest, half)
+		over := math.Inf(1)
+		if e, ok := stats.MeanT(calm); ok {
+			if ci := e.ExpInterval(); ci != nil {
+				over = ci.High/math.Exp(e.Value) - 1
+			}
+		}
+		widest = max(widest, over)
 	}
 	if widest < 0 {
 		return math.Inf(1)
@@ -64,7 +84,7 @@ func (r *Run) wantsMore() bool {
 		return false
 	}
 	switch {
-	case r.scatter.widest(r.ended) <= cfg.TargetCI:
+	case r.scatter.widest(canary.Learn(r.canaries.all), r.ended) <= cfg.TargetCI:
 		r.Manifest.StoppedBy = record.StoppedByTarget
 	case r.overtime():
 		r.Manifest.StoppedBy = record.StoppedByBudget

@@ -216,7 +216,7 @@ def arguments():
     ap = argparse.ArgumentParser(prog="peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--run", type=pathlib.Path, required=True, metavar="RUN_DIR", help="folder of a finished run")
     ap.add_argument("--rounds", type=positive, help="over which the repetitions are spread (default: 3, or as many as repetitions)")
-    ap.add_argument("--repetitions", type=positive, help="of each test in all, at least one a round (default: the run's)")
+    ap.add_argument("--repetitions", type=positive, help="of each test in all, at least one a round (default: the run's, of all its processes)")
     ap.add_argument("--models", type=lambda s: s.split(","), help="only these models of the run")
     ap.add_argument("--models-dir", type=pathlib.Path, help="where the model files are (default: where the run had them)")
     ap.add_argument("--seed", type=int, help="of the order (default: the run's)")
@@ -277,7 +277,7 @@ def run(args):
         raise runfolder.Error(f"{args.run} has no calls that llama-bench could repeat: it decodes one sequence at a time")
     if cold := sorted({r["backend"] for r in calls if r.get("pace") != "hot"}):
         say(f"calls of {', '.join(cold)} came after pauses (pace cold, or a run from before there was a pace), llama-bench's follow each other: short ones are faster for that")
-    repetitions = args.repetitions or manifest["repetitions"]
+    repetitions = args.repetitions or manifest["repetitions"] * (manifest.get("replicates") or 1)
     args.rounds = args.rounds or min(3, repetitions)
     repetitions = max(repetitions, args.rounds)
     if args.seed is None:

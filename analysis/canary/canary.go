@@ -169,3 +169,7 @@ func (l Levels) Seen(calls []Call) (s States) {
 	}
 	return s
 }
+
+// FewestProcesses is of how many processes a cell's figure is made without its disturbed calls; of a cell that has
+// fewer it takes all of them.
+const FewestProcesses = 3

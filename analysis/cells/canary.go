@@ -29,10 +29,6 @@ func (set *Set) Canary(r *runs.Row) (times float64, disturbed, known bool) {
 	return set.canaries.Off(canaryOf(r))
 }
 
-// fewestProcesses is of how many processes a cell's figure is made without its disturbed calls; of a cell that has
-// fewer it takes all of them.
-const fewestProcesses = 3
-
 // leaveOutDisturbed takes the disturbed calls out of what medians and intervals are made of, where enough processes
 // have others. The canary ran before the call, so that no call is chosen by its own time.
 func (set *Set) leaveOutDisturbed() {
@@ -55,7 +51,7 @@ func (set *Set) leaveOutDisturbed() {
 		}
 		all, left := len(byBlock(g.All)), len(byBlock(calm))
 		g.Lost = all - left
-		if g.Kept = left < min(fewestProcesses, all); g.Kept {
+		if g.Kept = left < min(canary.FewestProcesses, all); g.Kept {
 			continue
 		}
 		g.Rows = calm

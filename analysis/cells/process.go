@@ -157,13 +157,7 @@ func Ratio(x, y []Times) (ratio float64, ci *stats.Interval, basis string) {
 	if ratio = math.Exp(e.Value); basis == "" {
 		return ratio, nil, basis
 	}
-	return ratio, Interval(e), basis
-}
-
-// Interval is the 95 % interval of the times whose logarithm e estimates.
-func Interval(e stats.Estimate) *stats.Interval {
-	half := e.Half(1 - stats.Confidence)
-	return stats.NewInterval(math.Exp(e.Value-half), math.Exp(e.Value+half))
+	return ratio, e.ExpInterval(), basis
 }
 
 // MSPerToken is the record's time for one token of each sequence.

@@ -47,6 +47,12 @@ func (e Estimate) Half(p float64) float64 {
 	return q * math.Sqrt(e.Variance)
 }
 
+// ExpInterval is the 95 % interval of what e estimates the logarithm of; nil where there is none.
+func (e Estimate) ExpInterval() *Interval {
+	half := e.Half(1 - Confidence)
+	return NewInterval(math.Exp(e.Value-half), math.Exp(e.Value+half))
+}
+
 // Below is a one-sided lower bound: what e estimates lies under it with probability
 // p at most.
 func (e Estimate) Below(p float64) float64 { return e.Value - e.Half(2*p) }

@@ -357,11 +357,11 @@ func (d *Description) KVBytesPerToken(typeK, typeV string, rules Rules) (int64, 
 	layer := func(l *layerShape) (int64, error) {
 		kb, err := k.RowBytes(l.k)
 		if err != nil {
-			return 0, fmt.Errorf("gguf: keys of %d heads of %d elements: %w", l.k/max(1, d.HeadDim), d.HeadDim, err)
+			return 0, fmt.Errorf("keys of %d heads of %d elements: %w", l.k/max(1, d.HeadDim), d.HeadDim, err)
 		}
 		vb, err := v.RowBytes(l.v)
 		if err != nil {
-			return 0, fmt.Errorf("gguf: values of %d heads of %d elements: %w", l.v/max(1, d.HeadDimV), d.HeadDimV, err)
+			return 0, fmt.Errorf("values of %d heads of %d elements: %w", l.v/max(1, d.HeadDimV), d.HeadDimV, err)
 		}
 		if s.keysHoldValues(rules) {
 			vb = 0
@@ -391,7 +391,7 @@ func (d *Description) KVBytesPerToken(typeK, typeV string, rules Rules) (int64, 
 	return sum, nil
 }
 
-var errTooLarge = errors.New("gguf: the size does not fit into 63 bits")
+var errTooLarge = errors.New("the size does not fit into 63 bits")
 
 func checkedMul(v ...int64) (int64, error) {
 	p := int64(1)

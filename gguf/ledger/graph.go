@@ -185,7 +185,7 @@ func (d *Description) checkWidths(s *structure, m Memory, tokens, sequences int6
 	const limit = 1 << 50
 	product := func(v ...int64) error {
 		if n, err := checkedMul(v...); err != nil || n > limit {
-			return fmt.Errorf("gguf: a result of %d tokens would take more than 2^50 bytes; want a smaller micro-batch or context", tokens)
+			return fmt.Errorf("a result of %d tokens would take more than 2^50 bytes; want a smaller micro-batch or context", tokens)
 		}
 		return nil
 	}

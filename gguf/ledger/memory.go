@@ -104,10 +104,10 @@ type Memory struct {
 // Memory returns the figures, or an error if an option cannot be or a size overflows.
 func (d *Description) Memory(o MemoryOptions) (Memory, error) {
 	if o.Context < 0 || o.Batch < 0 || o.UBatch < 0 || max(o.Context, o.Batch, o.UBatch) > 1<<40 {
-		return Memory{}, fmt.Errorf("gguf: a context of %d tokens, a batch of %d and a micro-batch of %d; want 0 to 2^40", o.Context, o.Batch, o.UBatch)
+		return Memory{}, fmt.Errorf("a context of %d tokens, a batch of %d and a micro-batch of %d; want 0 to 2^40", o.Context, o.Batch, o.UBatch)
 	}
 	if o.Sequences < 0 || o.Sequences > MaxSequences {
-		return Memory{}, fmt.Errorf("gguf: %d sequences; want 0 to %d", o.Sequences, MaxSequences)
+		return Memory{}, fmt.Errorf("%d sequences; want 0 to %d", o.Sequences, MaxSequences)
 	}
 	set := func(v *int64, preset int64) {
 		if *v == 0 {
@@ -243,11 +243,11 @@ func (d *Description) cache(s *structure, o MemoryOptions, m *Memory) error {
 		}
 		kb, err := k.RowBytes(l.k)
 		if err != nil {
-			return fmt.Errorf("gguf: keys of layer %d: %w", i, err)
+			return fmt.Errorf("keys of layer %d: %w", i, err)
 		}
 		vb, err := v.RowBytes(vWidth)
 		if err != nil {
-			return fmt.Errorf("gguf: values of layer %d: %w", i, err)
+			return fmt.Errorf("values of layer %d: %w", i, err)
 		}
 		if s.keysHoldValues(o.Rules) {
 			vb = 0

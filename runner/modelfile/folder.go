@@ -197,7 +197,7 @@ func (ms *Folder) CheckDisk(models []*Model, transient bool) error {
 		dir = filepath.Dir(dir) // it will be made in the nearest folder that exists
 	}
 	if free, ok := durable.Free(dir); ok && need > free { // where the system does not say, writing will tell
-		return fmt.Errorf("runner: the models to be written take %s, %s has %s free: choose fewer models or another --models-dir", text.Size(need), dir, text.Size(free))
+		return fmt.Errorf("the models to be written take %s, %s has %s free: choose fewer models or another --models-dir", text.Size(need), dir, text.Size(free))
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func (ms *Folder) LeaveOutLarger(cfg *config.Config, max int64, chosen []string)
 		return []config.Model{m}, nil
 	})
 	if err == nil && len(cfg.Models) == 0 {
-		err = fmt.Errorf("runner: no model has at most %d parameters: choose a larger --max-params", max)
+		err = fmt.Errorf("no model has at most %d parameters: choose a larger --max-params", max)
 	}
 	return err
 }

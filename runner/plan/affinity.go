@@ -27,7 +27,7 @@ func bind(b config.Backend, allowed, cores []int) ([]int, error) {
 		return nil, nil
 	}
 	refuse := func(format string, args ...any) ([]int, error) {
-		return nil, fmt.Errorf("runner: backend %s: cpu_affinity %s: %s", b.Name, b.CPUAffinity, fmt.Sprintf(format, args...))
+		return nil, fmt.Errorf("backend %s: cpu_affinity %s: %s", b.Name, b.CPUAffinity, fmt.Sprintf(format, args...))
 	}
 	var cpus []int
 	if b.CPUAffinity == config.AffinityCores {

@@ -78,7 +78,7 @@ func (j *Job) paceSeconds(prefill float64) float64 {
 // Weight is the work of one call of a cell in seconds of a nominal machine, for guessing the time that is left.
 func (p *Plan) Weight(j *Job, s config.Scenario) float64 {
 	prefill, decode := j.callSeconds(s, p.Config.Gen(s), nominal)
-	return j.paceSeconds(prefill) + prefill + decode + j.fillSeconds(s, nominal)/float64(len(p.Calls()))
+	return j.paceSeconds(prefill) + prefill + decode + j.fillSeconds(s, nominal)/float64(p.PerTurn())
 }
 
 // Estimate is a guess of how long a plan takes, in seconds.
@@ -110,7 +110,7 @@ func (p *Plan) Estimate(r Rates) Estimate {
 			continue
 		}
 		blocks := float64(len(p.Blocks))
-		calls := blocks * float64(len(p.Calls()))
+		calls := blocks * float64(p.PerTurn())
 		e.Load += blocks * float64(j.Model.Desc.FileBytes) / loadBytesPerS
 		for _, c := range j.Cells {
 			prefill, decode := j.callSeconds(c.Scenario, p.Config.Gen(c.Scenario), r)

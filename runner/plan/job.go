@@ -69,7 +69,7 @@ func NewJob(cfg *config.Config, m modelfile.Model, b config.Backend, longest int
 	}
 	for _, s := range cfg.Scenarios {
 		if err := m.CheckLength(s.Depth, s.PromptTokens, cfg.Gen(s)); err != nil {
-			return Job{}, fmt.Errorf("runner: scenario %s: %w", s.Name, err)
+			return Job{}, fmt.Errorf("scenario %s: %w", s.Name, err)
 		}
 	}
 	if b.Kind == config.KindOllama {
@@ -93,14 +93,14 @@ func NewJob(cfg *config.Config, m modelfile.Model, b config.Backend, longest int
 		NoFlashAttention: b.FlashAttn == "off", NoMmap: !b.Mmap,
 	})
 	if err != nil {
-		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
+		return Job{}, fmt.Errorf("model %s: %w", m.Name, err)
 	}
 	if kind := m.Desc.MemoryKind(); kind != ledger.MemoryKV && slices.ContainsFunc(cfg.Scenarios, func(s config.Scenario) bool { return s.Depth > 0 }) {
 		mem.Resident += mem.State + mem.KV // a copy, since a recurrent state cannot step back
 	}
 	kv, err := m.Desc.KVBytesPerToken(b.KVType, b.KVType, rules)
 	if err != nil {
-		return Job{}, fmt.Errorf("runner: model %s: %w", m.Name, err)
+		return Job{}, fmt.Errorf("model %s: %w", m.Name, err)
 	}
 	job := Job{
 		Model: m, Backend: b, Memory: mem, KVBytes: kv,
@@ -159,7 +159,7 @@ func (j *Job) Failure(err error) *record.Failure {
 func checkPaths(m modelfile.Model) error {
 	for _, path := range append([]string{m.File, m.Path}, files.Paths(m.Files)...) {
 		if err := text.CheckPath("model "+m.Name, path); err != nil {
-			return fmt.Errorf("runner: %w", err)
+			return err
 		}
 	}
 	return nil

@@ -272,9 +272,12 @@ func (p *Plan) Models() (out []*modelfile.Model) {
 	return out
 }
 
+// PerTurn is how many calls a cell's turn has.
+func (p *Plan) PerTurn() int { return p.Config.WarmupRepetitions + p.Config.Repetitions }
+
 // Calls lists a cell's calls of one block in order.
 func (p *Plan) Calls() []Call {
-	var calls []Call
+	calls := make([]Call, 0, p.PerTurn())
 	for i := range p.Config.WarmupRepetitions {
 		calls = append(calls, Call{Idx: len(calls), Warmup: i, Rep: -1})
 	}
@@ -302,7 +305,7 @@ func (p *Plan) Turns() (n int) {
 }
 
 // CallCount is how many calls there are, in all blocks.
-func (p *Plan) CallCount() int { return p.Turns() * len(p.Calls()) }
+func (p *Plan) CallCount() int { return p.Turns() * p.PerTurn() }
 
 // RecordsExpected is how many lines runs.jsonl has when every call went well and
 // nothing was resumed.

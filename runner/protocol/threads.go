@@ -33,7 +33,7 @@ func CheckAffinity(what string, asked []int, threads []string) error {
 		want = append(want, strconv.Itoa(cpu))
 	}
 	if !slices.Equal(slices.Sorted(slices.Values(want)), slices.Sorted(slices.Values(threads))) {
-		return fmt.Errorf("runner: cpu_affinity asks for the processors %s, and the threads of %s may run on %s: this build's runtime does not bind them",
+		return fmt.Errorf("cpu_affinity asks for the processors %s, and the threads of %s may run on %s: this build's runtime does not bind them",
 			strings.Join(want, " "), what, strings.Join(threads, " "))
 	}
 	return nil

@@ -33,9 +33,9 @@ type Folder struct {
 // Lack is something that the run goes without.
 type Lack struct{ What, Advice string }
 
-// attemptFiles are what a run writes before its first record. ceilings.json is
-// among them, but holds measurements: it stays, and a run adds to it.
-var attemptFiles = []string{RunsFile, ManifestFile, ConfigFile, MetricsFile, LoadsFile, ParamsFile, ceilings.FileName, sums.FileName}
+// ownFiles are those that a run writes into its folder. An attempt that ended before its first record leaves some of
+// them, which the next one removes; ceilings.json holds measurements: it stays, and a run adds to it.
+var ownFiles = []string{RunsFile, ManifestFile, ConfigFile, MetricsFile, LoadsFile, ParamsFile, ceilings.FileName, sums.FileName}
 
 // Create makes the folder of a new run. It refuses one that holds anything but
 // what an attempt left that ended before its first record; modelsDir, if it lies in
@@ -52,7 +52,7 @@ func CreateOn(dir, modelsDir string, disk durable.Disk) (_ *Folder, err error) {
 	}
 	_, statErr := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("runner: the run's folder: %w", err)
+		return nil, fmt.Errorf("the run's folder: %w", err)
 	}
 	s := &Folder{Dir: dir, created: errors.Is(statErr, fs.ErrNotExist), disk: disk}
 	defer func() {
@@ -73,7 +73,7 @@ func CreateOn(dir, modelsDir string, disk durable.Disk) (_ *Folder, err error) {
 	}
 	for _, name := range left {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil {
-			return nil, fmt.Errorf("runner: what an earlier attempt left: %w", err)
+			return nil, fmt.Errorf("what an earlier attempt left: %w", err)
 		}
 	}
 	return s, s.open()
@@ -87,13 +87,13 @@ func inFolder(dir, path string) (string, error) {
 	}
 	rel, err := paths.Inside(dir, path)
 	if err != nil {
-		return "", fmt.Errorf("runner: %w", err)
+		return "", err
 	}
 	if rel == "" {
 		return "", nil
 	}
 	if rel == "." {
-		return "", fmt.Errorf("runner: %s cannot be both the run's folder and that of the models: choose two", dir)
+		return "", fmt.Errorf("%s cannot be both the run's folder and that of the models: choose two", dir)
 	}
 	first, _, _ := strings.Cut(rel, string(filepath.Separator))
 	return first, nil
@@ -104,7 +104,7 @@ func inFolder(dir, path string) (string, error) {
 func leftover(dir, models string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("runner: the run's folder: %w", err)
+		return nil, fmt.Errorf("the run's folder: %w", err)
 	}
 	var left []string
 	for _, e := range entries {
@@ -113,15 +113,15 @@ func leftover(dir, models string) ([]string, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // removed meanwhile
 		case err != nil:
-			return nil, fmt.Errorf("runner: the run's folder: %w", err)
+			return nil, fmt.Errorf("the run's folder: %w", err)
 		case name == models, name == lockFile:
 		case name == RunsFile && info.Size() > 0:
-			return nil, fmt.Errorf("runner: the run's folder %s is not empty, it holds a run: choose a new one, or go on with that one: --resume %s", dir, text.Arg(dir))
+			return nil, fmt.Errorf("the run's folder %s is not empty, it holds a run: choose a new one, or go on with that one: --resume %s", dir, text.Arg(dir))
 		case name == ceilings.FileName:
-		case slices.Contains(attemptFiles, name), slices.ContainsFunc(attemptFiles, func(f string) bool { return durable.IsUnfinished(name, f) }):
+		case slices.Contains(ownFiles, name), slices.ContainsFunc(ownFiles, func(f string) bool { return durable.IsUnfinished(name, f) }):
 			left = append(left, name)
 		default:
-			return nil, fmt.Errorf("runner: the run's folder %s is not empty, it holds %q: choose a new one", dir, name)
+			return nil, fmt.Errorf("the run's folder %s is not empty, it holds %q: choose a new one", dir, name)
 		}
 	}
 	return left, nil
@@ -133,7 +133,7 @@ func Open(dir string) (*Folder, error) { return openOn(dir, durable.System) }
 func openOn(dir string, disk durable.Disk) (*Folder, error) {
 	for _, name := range []string{ManifestFile, RunsFile} {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return nil, fmt.Errorf("runner: %s is not a run folder: %w", dir, err)
+			return nil, fmt.Errorf("%s is not a run folder: %w", dir, err)
 		}
 	}
 	s := &Folder{Dir: dir, disk: disk}
@@ -157,14 +157,14 @@ func (s *Folder) take() error {
 			lock, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
 		}
 		if err != nil {
-			return fmt.Errorf("runner: the run's folder: %w", err)
+			return fmt.Errorf("the run's folder: %w", err)
 		}
 		err = s.disk.Lock(lock)
 		switch {
 		case err == nil:
 		case errors.Is(err, syscall.EWOULDBLOCK):
 			lock.Close()
-			return fmt.Errorf("runner: %s is in use by another llmscale: wait for it or stop it", s.Dir)
+			return fmt.Errorf("%s is in use by another llmscale: wait for it or stop it", s.Dir)
 		case durable.Unsupported(err):
 			s.Lacks = append(s.Lacks, Lack{fmt.Sprintf("the run's folder cannot be locked: its file system does not offer it (%v)", err),
 				"start no second llmscale on this folder while this one runs: nothing would keep them apart"})
@@ -173,7 +173,7 @@ func (s *Folder) take() error {
 			if made {
 				os.Remove(path) // the first error is what counts
 			}
-			return fmt.Errorf("runner: locking %s: %w", path, err)
+			return fmt.Errorf("locking %s: %w", path, err)
 		}
 		// Whoever gives the folder up removes the file: what was locked may have lost its name by now. Not for ever:
 		// there are file systems whose files have no lasting identity.
@@ -191,7 +191,7 @@ func (s *Folder) take() error {
 func (s *Folder) open() error {
 	var err error
 	if s.runs, err = os.OpenFile(filepath.Join(s.Dir, RunsFile), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666); err != nil {
-		return fmt.Errorf("runner: %w", err)
+		return err
 	}
 	err = s.disk.Sync(s.runs)
 	if err == nil {
@@ -202,7 +202,7 @@ func (s *Folder) open() error {
 		s.Lacks = append(s.Lacks, Lack{fmt.Sprintf("the run's folder cannot be brought to the disk: its file system does not offer it (%v)", err),
 			"after a power cut or a crash of the machine the last records may be missing; --resume makes those calls again"})
 	case err != nil:
-		return fmt.Errorf("runner: the run's folder %s: %w", s.Dir, err)
+		return fmt.Errorf("the run's folder %s: %w", s.Dir, err)
 	}
 	return nil
 }

@@ -35,16 +35,16 @@ func (s *Folder) Append(records []record.Record) error {
 	for i := range records {
 		line, err := json.Marshal(&records[i])
 		if err != nil {
-			return fmt.Errorf("runner: a record cannot be written as JSON: %w", err)
+			return fmt.Errorf("a record cannot be written as JSON: %w", err)
 		}
 		b.Write(text.JSON(line))
 		b.WriteByte('\n')
 	}
 	if _, err := s.runs.Write(b.Bytes()); err != nil {
-		return fmt.Errorf("runner: writing %s: %w", RunsFile, err)
+		return fmt.Errorf("writing %s: %w", RunsFile, err)
 	}
 	if err := s.disk.Sync(s.runs); err != nil && !durable.Unsupported(err) {
-		return fmt.Errorf("runner: writing %s to disk: %w", RunsFile, err)
+		return fmt.Errorf("writing %s to disk: %w", RunsFile, err)
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (s *Folder) Append(records []record.Record) error {
 func (s *Folder) Recover() ([]record.Record, error) {
 	data, err := io.ReadAll(s.runs)
 	if err != nil {
-		return nil, fmt.Errorf("runner: reading %s: %w", RunsFile, err)
+		return nil, fmt.Errorf("reading %s: %w", RunsFile, err)
 	}
 	var (
 		records []record.Record
@@ -72,7 +72,7 @@ func (s *Folder) Recover() ([]record.Record, error) {
 		}
 		var r record.Record
 		if broken = json.Unmarshal(data[pos:pos+n], &r); broken != nil {
-			broken = fmt.Errorf("runner: %s:%d: %w", filepath.Join(s.Dir, RunsFile), line, broken)
+			broken = fmt.Errorf("%s:%d: %w", filepath.Join(s.Dir, RunsFile), line, broken)
 			break
 		}
 		records = append(records, r)
@@ -91,10 +91,10 @@ func (s *Folder) Recover() ([]record.Record, error) {
 			return nil, err
 		}
 		if err := s.runs.Truncate(int64(end)); err != nil {
-			return nil, fmt.Errorf("runner: %w", err)
+			return nil, err
 		}
 		if err := s.disk.Sync(s.runs); err != nil && !durable.Unsupported(err) {
-			return nil, fmt.Errorf("runner: %w", err)
+			return nil, err
 		}
 	}
 	return records[:whole], nil
@@ -104,12 +104,12 @@ func (s *Folder) Recover() ([]record.Record, error) {
 func (s *Folder) WriteMetrics() error {
 	in, err := os.Open(filepath.Join(s.Dir, RunsFile))
 	if err != nil {
-		return fmt.Errorf("runner: %w", err)
+		return err
 	}
 	defer in.Close()
 	var out bytes.Buffer
 	if err := record.WriteMetrics(&out, in); err != nil {
-		return fmt.Errorf("runner: reading %s: %w", RunsFile, err)
+		return fmt.Errorf("reading %s: %w", RunsFile, err)
 	}
 	return s.WriteFile(MetricsFile, out.Bytes())
 }
@@ -118,7 +118,7 @@ func (s *Folder) WriteMetrics() error {
 func (s *Folder) WriteCSV(name string, rows [][]string) error {
 	var out bytes.Buffer
 	if err := csv.NewWriter(&out).WriteAll(rows); err != nil {
-		return fmt.Errorf("runner: %s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return s.WriteFile(name, out.Bytes())
 }
@@ -126,7 +126,7 @@ func (s *Folder) WriteCSV(name string, rows [][]string) error {
 // WriteSums writes the sums of the run's files, the last thing that a session does.
 func (s *Folder) WriteSums() error {
 	list := sums.List{About: "the run's files when its last session ended", Sums: map[string]string{}}
-	for _, name := range attemptFiles {
+	for _, name := range ownFiles {
 		f, err := os.Open(filepath.Join(s.Dir, name))
 		if errors.Is(err, fs.ErrNotExist) || name == sums.FileName {
 			continue
@@ -136,11 +136,11 @@ func (s *Folder) WriteSums() error {
 			f.Close()
 		}
 		if err != nil {
-			return fmt.Errorf("runner: %w", err)
+			return err
 		}
 	}
 	if err := list.Write(s.disk, filepath.Join(s.Dir, sums.FileName)); err != nil {
-		return fmt.Errorf("runner: %w", err)
+		return err
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (s *Folder) SaveConfig(cfg *config.Config) error { return s.WriteFile(Confi
 // WriteFile replaces a file of the folder as a whole.
 func (s *Folder) WriteFile(name string, data []byte) error {
 	if err := s.disk.WriteFile(filepath.Join(s.Dir, name), data); err != nil {
-		return fmt.Errorf("runner: %w", err)
+		return err
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ const taskTimeout = 24 * time.Hour
 func Do(ctx context.Context, as Command, log *slog.Logger, task, answer any) error {
 	data, err := json.Marshal(task)
 	if err != nil {
-		return fmt.Errorf("runner: a task: %w", err)
+		return fmt.Errorf("a task: %w", err)
 	}
 	w, err := Start(as, log)
 	if err != nil {
@@ -31,7 +31,7 @@ func Do(ctx context.Context, as Command, log *slog.Logger, task, answer any) err
 	case err != nil:
 		return err
 	case rep.Answer == nil:
-		return errors.New("runner: the worker answered a task with something else")
+		return errors.New("the worker answered a task with something else")
 	}
 	return json.Unmarshal(rep.Answer, answer)
 }

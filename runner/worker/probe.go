@@ -32,7 +32,7 @@ func (p *Process) Probe(ctx context.Context, s protocol.ProbeSpec, progress func
 		return nil, err
 	}
 	if rep.Probed == nil {
-		return nil, errors.New("runner: the worker answered a probe with something else")
+		return nil, errors.New("the worker answered a probe with something else")
 	}
 	d := rep.Probed
 	d.Quick, d.MeasuredAt, d.WallS = s.Quick, started.UTC(), time.Since(started).Seconds()

@@ -74,7 +74,7 @@ func Start(c Command, log *slog.Logger) (_ *Process, err error) {
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, fmt.Errorf("runner: worker pipe: %w", err)
+		return nil, fmt.Errorf("worker pipe: %w", err)
 	}
 	defer w.Close()
 	cmd := exec.Command(c.Path, c.Args...)
@@ -87,11 +87,11 @@ func Start(c Command, log *slog.Logger) (_ *Process, err error) {
 	cmd.Stdout = p.stderr // native code that prints: evidence, not results
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		r.Close()
-		return nil, fmt.Errorf("runner: worker pipe: %w", err)
+		return nil, fmt.Errorf("worker pipe: %w", err)
 	}
 	if err := cmd.Start(); err != nil {
 		r.Close()
-		return nil, fmt.Errorf("runner: starting a worker: %w", err)
+		return nil, fmt.Errorf("starting a worker: %w", err)
 	}
 	p.pid = cmd.Process.Pid
 	go func() {

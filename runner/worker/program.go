@@ -109,7 +109,7 @@ func (ps *Programs) Ask(ctx context.Context, cfg *config.Config) error {
 	if len(ps.named) > 0 {
 		own, err := files.Hash([]string{ps.Worker.Path}, nil)
 		if err != nil {
-			return fmt.Errorf("runner: this program: %w", err)
+			return fmt.Errorf("this program: %w", err)
 		}
 		ps.own = own.SHA256
 	}

@@ -22,7 +22,7 @@ import (
 func Main(open protocol.Opener, probe protocol.Prober, about protocol.About, do protocol.Tasker) error {
 	out := os.NewFile(RepliesFD, "replies")
 	if _, err := out.Stat(); err != nil {
-		return errors.New("runner: a worker is started by llmscale itself: file descriptor 3 is not open")
+		return errors.New("a worker is started by llmscale itself: file descriptor 3 is not open")
 	}
 	debug.SetGCPercent(-1) // nothing may disturb a timed call: garbage is collected between calls only
 	w := server{open: quietOpener(open), about: about, tasker: do}
@@ -120,14 +120,14 @@ func (w *server) answer(req protocol.Request) error {
 	case req.Task != nil && w.tasker != nil:
 		rep.Answer, err = w.tasker(req.Task)
 	default:
-		err = errors.New("runner: an empty request")
+		err = errors.New("an empty request")
 	}
 	if err != nil {
 		f := record.AsFailure(err)
 		rep = protocol.Reply{Failure: &protocol.FailureReply{Status: f.Status, Reason: f.Reason, Log: f.Stderr}}
 	}
 	if err := w.out.Encode(rep); err != nil {
-		return fmt.Errorf("runner: answering the coordinator: %w", err)
+		return fmt.Errorf("answering the coordinator: %w", err)
 	}
 	return nil
 }
@@ -148,7 +148,7 @@ func (w *server) load(spec protocol.LoadSpec) (*protocol.LoadInfo, error) {
 
 func (w *server) measure(call protocol.CallSpec) (*protocol.Sample, error) {
 	if w.backend == nil {
-		return nil, errors.New("runner: a call before a load")
+		return nil, errors.New("a call before a load")
 	}
 	m, err := w.backend.Measure(call)
 	if err != nil {
@@ -160,7 +160,7 @@ func (w *server) measure(call protocol.CallSpec) (*protocol.Sample, error) {
 // probe answers a probe request.
 func (w *server) probe(spec protocol.ProbeSpec) (*ceilings.Device, error) {
 	if w.prober == nil {
-		return nil, errors.New("runner: this worker has no probe")
+		return nil, errors.New("this worker has no probe")
 	}
 	d, err := w.prober(spec, w.sharer())
 	if err != nil {

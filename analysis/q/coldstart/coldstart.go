@@ -104,7 +104,7 @@ func over(logs []float64) (*float64, *stats.Interval) {
 	e, ok := stats.MeanT(logs)
 	switch {
 	case ok:
-		return stats.Finite(math.Exp(e.Value)), cells.Interval(e)
+		return stats.Finite(math.Exp(e.Value)), e.ExpInterval()
 	case len(logs) == 1:
 		return stats.Finite(math.Exp(logs[0])), nil
 	}

@@ -158,7 +158,7 @@ func (c *Cell) level(scenarios ...cells.Times) {
 	e, basis := cells.Level(scenarios...)
 	c.MedianMS = stats.Finite(math.Exp(e.Value))
 	if c.Basis = basis; basis != "" {
-		c.CI = cells.Interval(e)
+		c.CI = e.ExpInterval()
 	}
 }
 

@@ -211,10 +211,10 @@ func ratio(x, y cells.Times, share float64) (r float64, within, ci *Interval, ba
 	case "":
 		return r, nil, nil, basis, Unknown
 	case cells.BasisOne:
-		within = cells.Interval(e)
+		within = e.ExpInterval()
 		e = stats.Sum(e, stats.Estimate{Variance: 2 * stats.ProcessSD * stats.ProcessSD, DF: math.Inf(1)})
 	}
-	ci, verdict = cells.Interval(e), NotShown
+	ci, verdict = e.ExpInterval(), NotShown
 	switch {
 	case ci.High < 1:
 		verdict = Faster

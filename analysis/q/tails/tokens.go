@@ -226,6 +226,6 @@ func (t *Tail) between(processes [][]float64) {
 		t.P99Inside = stats.Finite(*q.Value / stats.QuantileSorted(inside, 0.5))
 	}
 	if e, ok := stats.PooledTail(processes, 0.99, stats.NeedP99); ok && len(processes) >= tailProcesses {
-		t.P99CI = cells.Interval(e)
+		t.P99CI = e.ExpInterval()
 	}
 }
