@@ -10,7 +10,7 @@ import (
 	"llmscale/analysis/analysistest"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/figuretest"
-	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/tails"
 )
 
@@ -26,16 +26,13 @@ func TestFigures(t *testing.T) {
 	want := []string{
 		"overview overview_kv_decode",
 		"overview overview_prefill",
-		"scaling scaling_native_cpu_f32_prefill___all__",
-		"scaling scaling_native_cpu_f32_kv_decode___all__",
-		"scaling scaling_native_cpu_f32_e2e_kv___all__",
+		"law law_native_cpu_f32_prefill",
+		"law law_native_cpu_f32_kv_decode",
+		"law law_native_cpu_f32_e2e_kv",
 		"tokens tokens_native_cpu_f32_micro",
 		"bytes decode_bytes",
 		"tails tails",
 		"share decode_share_native_cpu_f32",
-		"scenario scaling_native_cpu_f32_prefill_micro",
-		"scenario scaling_native_cpu_f32_kv_decode_micro",
-		"scenario scaling_native_cpu_f32_e2e_kv_micro",
 	}
 	if got := figuretest.Names(figs); !slices.Equal(got, want) {
 		t.Errorf("figures\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -70,7 +67,7 @@ func TestManyBackends(t *testing.T) {
 	for _, f := range s.Result().Figures() {
 		figuretest.Text(t, f)
 		capped := strings.Contains(f.Subtitle, " · the first 12 of 14 backends")
-		if many := slices.Contains([]string{scaling.KindOverview, tails.KindTails, "bytes"}, f.Kind); capped != many {
+		if many := slices.Contains([]string{laws.KindOverview, tails.KindTails, "bytes"}, f.Kind); capped != many {
 			t.Errorf("%s: %s", f.Name, f.Subtitle)
 		}
 		if len(f.Legend) > 2*figure.MaxSeries+3 || len(f.Panels[0].Layers) > 2*figure.MaxSeries+6 {

@@ -164,7 +164,7 @@ var estimateOf = map[string]string{"SlopeT": "Slope", "SlopeBoot": "Slope", "Int
 	"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
 	"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
 	"PerTokenT": "PerTokenMS", "ShareT": "Share", "ExponentT": "Exponent", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-	"Misfit.Without": "SlopeWithout", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "SlopeAnswer.CI": "Slope", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
+	"Sizes": "Value", "Param.Blocks": "Value", "T0CI": "T0", "T0Blocks": "T0", "ExponentCI": "Exponent", "ExponentBlocks": "Exponent", "SecondCI": "Second", "ThirdCI": "Third", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "DecodeDepthFit.CI": "NSPerToken", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope", "Verdict.CI": "Ratio", "PositionSlope.CI": "NSPer100"}
 
 // walkIntervals walks through v and gives each interval beside the estimate that it is
 // of, by the names of their fields.

@@ -16,6 +16,7 @@ import (
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
@@ -40,7 +41,7 @@ type Answer interface {
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
 	known, slow, failed := intervals.Ask(c), tails.Ask(c), failures.Ask(c)
-	settings, beside := policy.Ask(c), crosscheck.Ask(c)
+	settings, beside, limits := policy.Ask(c), crosscheck.Ask(c), ceilings.Ask(c)
 	return []Answer{
 		known,
 		calls.Ask(c),
@@ -51,8 +52,9 @@ func ask(c *cells.Set) []Answer {
 		summary.Ask(c),
 		coldstart.Ask(c),
 		weights.Ask(c),
+		laws.Ask(c, known, limits),
 		scaling.Ask(c, known),
-		ceilings.Ask(c),
+		limits,
 		device.Ask(c),
 		wall.Ask(c),
 		lengths.Ask(c),
@@ -73,8 +75,8 @@ func Get[T any](r *Result) *T {
 }
 
 // place is where a kind of figures stands; those that it does not name stand at 0.
-var place = map[string]int{scaling.KindOverview: -3, scaling.KindScaling: -2, tails.KindTokens: -1,
-	tails.KindTails: 1, summary.KindShare: 2, scaling.KindScenario: 3}
+var place = map[string]int{laws.KindOverview: -3, laws.KindLaw: -2, tails.KindTokens: -1,
+	tails.KindTails: 1, summary.KindShare: 2}
 
 // Figures are those of all answers that draw some, by their kind.
 func (r *Result) Figures() []figure.Figure {

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/failures"
 	"llmscale/analysis/q/firstchange"
+	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
@@ -36,7 +37,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	}
 	joint := func(r *Result) map[string]any {
 		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": Get[lengths.Answer](r).PrefillLengths, "prefill fits": Get[lengths.Answer](r).PrefillLengthFits, "weight types": Get[weights.Answer](r).WeightTypes,
-			"slopes": Get[scaling.Answer](r).Answers.Slopes, "tail trends": Get[tails.Answer](r).Answers.Tails, "first change": Get[firstchange.Answer](r).Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
+			"tail trends": Get[tails.Answer](r).Answers.Tails, "first change": Get[firstchange.Answer](r).Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
 			"linearity": Get[ollama.Answer](r).Ollama.Linearity, "projections": Get[ollama.Answer](r).Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
 		put := func(kind, scenario string, v any) {
 			if scenario == cells.AllScenarios {
@@ -49,6 +50,9 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		}
 		for _, f := range Get[scaling.Answer](r).OffsetFits {
 			put("offset fits", f.Scenario, f)
+		}
+		for _, f := range Get[laws.Answer](r).Answers.Laws {
+			put("laws", f.Scenario, f.Told)
 		}
 		for _, f := range Get[tails.Answer](r).Tails {
 			put("tails", f.Scenario, f)

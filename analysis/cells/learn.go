@@ -162,23 +162,25 @@ func (set *Set) completeTR121(m *Model) {
 	}
 }
 
-// X is the model's place on the axis.
-func (set *Set) X(m *Model) (float64, bool) {
-	var v float64
-	switch set.Axis.Name {
+// X is the model's place on the set's axis.
+func (set *Set) X(m *Model) (float64, bool) { return set.Axis.X(m) }
+
+// X is the model's place on the axis; ok is false where it is not known.
+func (a Axis) X(m *Model) (x float64, ok bool) {
+	switch a.Name {
 	case "params_total":
 		if m.ParamsMillions == nil {
 			return 0, false
 		}
-		v = *m.ParamsMillions
+		x = *m.ParamsMillions
 	case "params_non_embedding":
-		v = float64(m.ParamsNonEmbedding) / 1e6
+		x = float64(m.ParamsNonEmbedding) / 1e6
 	case "params_active":
-		v = float64(m.ParamsActive) / 1e6
+		x = float64(m.ParamsActive) / 1e6
 	case "bytes_per_token":
-		v = float64(m.BytesPerToken) / 1e6
+		x = float64(m.BytesPerToken) / 1e6
 	}
-	return v, v > 0
+	return x, x > 0
 }
 
 func fill[T comparable](have *T, v T) {

@@ -21,6 +21,7 @@ type Break struct {
 const (
 	drawsOfOne = 999
 	drawsOfTwo = 199
+	mostDrawn  = 500 // points: more take a second
 )
 
 // FindBreaks asks whether a series has breaks. ok is false where the sizes are too few
@@ -33,7 +34,7 @@ const (
 func FindBreaks(points []Point, rng *rand.Rand) (b Break, ok bool) {
 	b.P = [2]float64{math.NaN(), math.NaN()}
 	one, ok := Fit(OneBreak, points)
-	if !ok || len(points) > mostLeftOut {
+	if !ok || len(points) > mostDrawn {
 		return b, false
 	}
 	u, y := logs(points)

@@ -215,6 +215,9 @@ func (l *Law) params() {
 	t := stats.TQuantile(l.N - l.K)
 	for j, v := range l.spec.natural(l.theta) {
 		p := Param{Name: l.spec.names[j], Value: v}
+		if p.Name == "t0_ms" && !slices.Contains(l.free, j) {
+			p.Value = 0 // it stands at its bound, which only its logarithm needs
+		}
 		// The derivative of the natural value by each theta, for those that are no
 		// theta themselves.
 		grad := make([]float64, len(l.theta))
@@ -254,7 +257,7 @@ func (l *Law) ByBlocks(blocks [][]Point) {
 		}
 	}
 	for j := range l.Params {
-		if e, ok := stats.MeanT(values[j]); ok && len(values[j]) >= stats.MinPoints {
+		if e, ok := stats.MeanT(values[j]); ok && len(values[j]) >= stats.MinPoints && slices.Contains(l.free, j) {
 			p, half := &l.Params[j], e.Half(1-stats.Confidence)
 			p.Blocks = stats.NewInterval(p.Value-half, p.Value+half)
 		}
@@ -278,8 +281,17 @@ func (l *Law) leaveOut(points []Point) {
 	l.left, l.LOO = left, rms(left)
 }
 
-// mostLeftOut is up to how many points each is left out once.
-const mostLeftOut = 500
+// mostLeftOut is up to how many points each is left out once: its time grows with their
+// square.
+const mostLeftOut = 100
+
+// Left is ln of a point's time over what the law fitted without it says.
+func (l *Law) Left(i int) (float64, bool) {
+	if i >= len(l.left) {
+		return 0, false
+	}
+	return l.left[i], true
+}
 
 func rms(v []float64) float64 {
 	s := 0.0

@@ -12,10 +12,10 @@ import (
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
-	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/speedups"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/weights"
@@ -46,7 +46,7 @@ func (w *writer) answer() {
 	}
 	w.summary()
 	changes := analysis.Get[firstchange.Answer](w.r)
-	items := slices.Concat(settings, doc.List(changes.Sentences()), doc.List(analysis.Get[scaling.Answer](w.r).Sentences()), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
+	items := slices.Concat(settings, doc.List(changes.Sentences()), doc.List(analysis.Get[laws.Answer](w.r).Sentences()), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
 		doc.List(analysis.Get[tails.Answer](w.r).Sentences()), doc.List(changes.FeasibilitySentences()))
 	items = append(items, analysis.Get[speedups.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[crosscheck.Answer](w.r).Sentences()...)
@@ -65,7 +65,7 @@ func (w *writer) answer() {
 // summary is the answer as a table, a row for each backend; those of which nothing
 // is known share one.
 func (w *writer) summary() {
-	t := doc.Table{Wrap: true, Head: []string{"<backend", "<changes first", "<decode exponent (95 %)", "<prefill exponent (95 %)", "<tail with size", "<did not run"}}
+	t := doc.Table{Wrap: true, Head: []string{"<backend", "<changes first", "<decode law, exponent (95 %)", "<prefill law, exponent (95 %)", "<tail with size", "<did not run"}}
 	var keys []prose.Series
 	for _, c := range analysis.Get[firstchange.Answer](w.r).Answers.FirstChange {
 		k := prose.Series{Series: c.Series}
@@ -76,12 +76,10 @@ func (w *writer) summary() {
 		if c.StepRatio != nil && row[1] != "unknown" {
 			row[1] += fmt.Sprintf(" (within %s times the size)", doc.Fixed(c.StepRatio, 1))
 		}
-		for _, s := range analysis.Get[scaling.Answer](w.r).Answers.Slopes {
-			at := map[string]int{record.ModeDecode: 2, record.ModePrefill: 3}[s.Mode]
-			if s.Series != c.Series || at == 0 || s.Slope == nil || s.CI == nil {
-				continue
+		for mode, at := range map[string]int{record.ModeDecode: 2, record.ModePrefill: 3} {
+			if f := analysis.Get[laws.Answer](w.r).Main(c.Series, mode); f != nil {
+				row[at] = f.Short()
 			}
-			row[at] = s.Short()
 		}
 		for _, t := range analysis.Get[tails.Answer](w.r).Answers.Tails {
 			if t.Series == c.Series {

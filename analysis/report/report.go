@@ -22,7 +22,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
-	"llmscale/analysis/q/scaling"
+	"llmscale/analysis/q/laws"
 	"llmscale/internal/durable"
 )
 
@@ -88,13 +88,13 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 		w.found = append(w.found, a.Sections()...)
 	}
 	w.answer()
-	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(scaling.KindOverview)}}, figs)
+	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(laws.KindOverview)}}, figs)
 	w.asked("Models", "Settings compared", "Weight types", "Ceilings")
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
-	w.asked("Scaling fits", "Tails")
+	w.asked(laws.Place, "Tails")
 	w.asked("Decode by length of the answer", "Decode by depth", "Prefill by length of the prompt")
-	w.asked("Fixed cost and growth", "From size to size", "Warm-up", "Host clock against device clock")
+	w.asked("Scaling fits", "From size to size", "Warm-up", "Host clock against device clock")
 	w.asked("Cross-check with Ollama", "Ollama", "What the models said")
 	last := []string{"How well each cell is known", "Outliers", "What failed or did not fit", "Calls that do not count"}
 	w.others(append(last, "All cells"))

@@ -296,29 +296,7 @@ func TestMedianScatter(t *testing.T) {
 	}
 }
 
-func TestHinge(t *testing.T) {
-	x := []float64{0, 1, 2, 4, 5, 7}
-	y := make([]float64, len(x))
-	for i, v := range x {
-		y[i] = .3*v + .7*max(0, v-4)
-	}
-	h, ok := FitHinge(x, y)
-	if !ok || h.Knot != 3 {
-		t.Fatalf("%v %+v", ok, h)
-	}
-	close(t, "below", h.Below, .3, 1e-9)
-	close(t, "above", h.Above, 1, 1e-9)
-	if h, ok := FitHinge([]float64{0, 1, 3}, []float64{0, 1, 7}); !ok || h.Knot != 1 || math.Abs(h.Above-3) > 1e-9 {
-		t.Errorf("three points: %v %+v", ok, h)
-	}
-	for _, x := range [][]float64{{0, 1}, {0, 0, 1, 1}, {}} {
-		if h, ok := FitHinge(x, make([]float64, len(x))); ok {
-			t.Errorf("%v: %+v", x, h)
-		}
-	}
-}
-
-// TestManyPoints: of more points than a few, Regress and FitHinge go other ways to the same.
+// TestManyPoints: of more points than a few, Regress goes another way to the same.
 func TestManyPoints(t *testing.T) {
 	const n = 450
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -339,61 +317,4 @@ func TestManyPoints(t *testing.T) {
 		sum += h
 	}
 	close(t, "trace of the hat matrix", sum, 2, 1e-9)
-	if h, ok := FitHinge(x, y); !ok || h.Knot < 309 || h.Knot > 313 {
-		t.Errorf("knot %+v, want 311", h)
-	}
-}
-
-func TestRelativeLine(t *testing.T) {
-	x := []float64{5, 50, 500, 5000, 20_000}
-	var y []float64
-	for _, v := range x {
-		y = append(y, 3+.2*v)
-	}
-	l, ok := FitRelativeLine(x, y, nil)
-	if !ok {
-		t.Fatal("no line")
-	}
-	close(t, "A", l.A, 3, 1e-6)
-	close(t, "B", l.B, .2, 1e-9)
-	close(t, "R2", l.R2, 1, 1e-9)
-
-	// The largest off by 3 %: in ms that is far more than all small models together, relatively it is nothing.
-	y[4] *= .97
-	if l, _ = FitRelativeLine(x, y, nil); math.Abs(l.A-3) > .2 {
-		t.Errorf("A = %v with the largest model 3 %% off", l.A)
-	}
-	// Weights that are the fitted values': a point's own error does not weigh it down.
-	x, y = []float64{1, 1, 1, 1, 9, 9, 9, 9}, []float64{8, 9, 11, 12, 72, 81, 99, 108}
-	if l, _ = FitRelativeLine(x, y, nil); math.Abs(l.A) > 1e-6 || math.Abs(l.B-10) > 1e-6 {
-		t.Errorf("A = %v, B = %v of two means of 10 and 90", l.A, l.B)
-	}
-	// A power law is no straight line; a straight line with a fixed cost is.
-	scatter := slices.Repeat([]Scatter{{Floor: .0004, Var: .0001, DF: 10}}, 9)
-	for _, c := range []struct {
-		name     string
-		of       func(v float64) float64
-		straight bool
-	}{
-		{"3 P^.7", func(v float64) float64 { return 3 * math.Pow(v, .7) }, false},
-		{"P^1.3", func(v float64) float64 { return math.Pow(v, 1.3) }, false},
-		{"4 + P", func(v float64) float64 { return 4 + v }, true},
-		{"P", func(v float64) float64 { return v }, true},
-	} {
-		x, y = nil, nil
-		for i := range 9 {
-			x = append(x, 5*math.Pow(2, float64(i)))
-			y = append(y, c.of(x[i])*(1+.01*float64(i%3-1)))
-		}
-		if l, _ = FitRelativeLine(x, y, scatter); (l.Bend.P > .05) != c.straight {
-			t.Errorf("%s: p of a straight line %v", c.name, l.Bend.P)
-		}
-	}
-	if _, ok := FitRelativeLine([]float64{2, 2, 2}, []float64{1, 2, 3}, nil); ok {
-		t.Error("a line through one size")
-	}
-	// A line that would fall below 0 within the points.
-	if l, ok := FitRelativeLine([]float64{1, 2, 3, 4}, []float64{.01, 1, 2, 3}, nil); !ok || math.IsNaN(l.A) || math.IsInf(l.A, 0) || l.A > 0 {
-		t.Errorf("%v %+v", ok, l)
-	}
 }

@@ -1,5 +1,6 @@
-// Package scaling asks how latency grows with the size of the model: by one power law,
-// by a fixed cost and one that grows, with depth beside size.
+// Package scaling fits latency against the size of the model as TR121 did: lines in
+// log-log, a fixed cost and one that grows, depth beside size. Whether any of them
+// describes the times is asked by package laws.
 package scaling
 
 import (
@@ -18,9 +19,6 @@ type Answer struct {
 	OffsetFits    []OffsetFit       `json:"offset_fits"`    // a + b*P and a + b*P^s
 	Correlations  []Correlation     `json:"correlations"`   // Spearman of parameters, layers, width against latency
 	TwoPredictors []TwoPredictorFit `json:"two_predictors"` // ln latency on ln parameters and ln layers
-	Answers       struct {
-		Slopes []SlopeAnswer `json:"slopes"` // one for each backend x batch x mode, over all scenarios
-	} `json:"answers"`
 }
 
 // asker puts the answer together.
@@ -54,7 +52,7 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("overhead_compute_fits.csv", "Latency as a fixed part and one that grows with size.", a.OffsetFits,
 			`backend backend_kind batch_size mode scenario aggregation n_models ok fit a_ms
 			b_ms_per_million_params b a_low_ms a_high_ms s r2 overhead_fraction_at_min_model
-			overhead_fraction_at_max_model x_axis warnings reason verdict straight_p lack_of_fit_p`,
+			overhead_fraction_at_max_model x_axis reason`,
 			finding.Compute("b_ms_per_million_params", "ms per unit of x", "the growing part, of the first form", b(FormLinear)),
 			finding.Compute("b", "ms per unit of x^s", "the growing part, of the second form", b(FormPower))).Always(),
 		finding.TableOf("hf_architecture_correlations.csv", "Rank correlation of latency over all scenarios with size, depth and width.", a.Correlations,

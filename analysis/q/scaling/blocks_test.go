@@ -39,7 +39,7 @@ func TestSlopeBlocks(t *testing.T) {
 		return drawn[k]
 	}))
 	held, hc3, all := 0, 0, 0
-	for _, f := range ask(set).Fits {
+	for _, f := range Ask(set, intervals.Ask(set)).Fits {
 		if f.Mode != record.ModeDecode || f.Scenario != "p" {
 			continue
 		}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gonum.org/v1/gonum/stat"
-
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
@@ -76,13 +74,12 @@ func FitLogLog(f *Fit, points []Point, opt cells.Options) {
 	}
 	bootstrapLine(f, x, y, opt)
 	leaveOneOut(f, x, y)
-	f.law()
 }
 
 // hc3 is the slope's interval with HC3 standard errors; nil where a point alone
 // decides its line.
 func hc3(x, y []float64, slope, t float64) *stats.Interval {
-	r, ok := stats.Regress(y, ones(x), x)
+	r, ok := stats.Regress(y, slices.Repeat([]float64{1}, len(x)), x)
 	if !ok {
 		return nil
 	}
@@ -94,10 +91,10 @@ func hc3(x, y []float64, slope, t float64) *stats.Interval {
 // block is all that its error is made of, however much single sizes scatter.
 func (f *Fit) blocks(x []float64) {
 	var slopes []float64
-	for b := range f.Points[0].blocks {
+	for b := range f.Points[0].Blocks {
 		y := make([]float64, 0, len(x))
 		for _, p := range f.Points {
-			if v, ok := p.blocks[b]; ok {
+			if v, ok := p.Blocks[b]; ok {
 				y = append(y, v)
 			}
 		}
@@ -187,33 +184,6 @@ func (f *Fit) Influential() *LeaveOneOut {
 	return nil
 }
 
-// Line is the fitted latency at x, in ms; ok is false where there is no fit.
-func (f *Fit) Line(x float64) (ms float64, ok bool) {
-	if !f.OK || !(x > 0) {
-		return 0, false
-	}
-	return math.Pow(10, *f.Log10Intercept+*f.Slope*math.Log10(x)), true
-}
-
-// Band is the 95 % confidence band of the line at x, in ms: it holds the line,
-// not the next measurement. ok is false where the points give no error.
-func (f *Fit) Band(x float64) (low, high float64, ok bool) {
-	if !f.OK || !(x > 0) || f.ResidualSD == nil {
-		return 0, 0, false
-	}
-	lx, _ := logPoints(f.Points)
-	mean := stat.Mean(lx, nil)
-	var sxx float64
-	for _, v := range lx {
-		sxx += (v - mean) * (v - mean)
-	}
-	at := math.Log10(x)
-	n := float64(len(lx))
-	half := stats.TQuantile(len(lx)-2) * *f.ResidualSD * math.Sqrt(1/n+(at-mean)*(at-mean)/sxx)
-	mid := *f.Log10Intercept + *f.Slope*at
-	return math.Pow(10, mid-half), math.Pow(10, mid+half), true
-}
-
 // Aggregations of a fit's latencies.
 const (
 	AggScenario = "scenario"                 // the cell medians of one scenario
@@ -226,8 +196,8 @@ type Point struct {
 	X     float64 `json:"x"`    // in the axis's unit
 	Y     float64 `json:"y_ms"` // latency
 
-	scatter stats.Scatter   // of ln(Y), as far as what was measured tells
-	blocks  map[int]float64 // log10 of what each block measured; nil of one process
+	Scatter stats.Scatter   `json:"-"` // of ln(Y), as far as what was measured tells
+	Blocks  map[int]float64 `json:"-"` // log10 of what each block measured; nil of one process
 }
 
 // Subject is what a fit is of: the models of a series, in one mode and scenario.
@@ -279,9 +249,6 @@ type Fit struct {
 
 	LeaveOneOut     []LeaveOneOut     `json:"leave_one_out"` // in the order of Points; empty below 4 models and above 500
 	MostInfluential string            `json:"most_influential" doc:"model whose absence moves the slope most"`
-	Law             string            `json:"law" doc:"power_law, flat, bent, one_point or not_identified: whether the slope is one exponent for all sizes"`
-	Curvature       *Curvature        `json:"curvature"` // nil where the points cannot show one
-	Misfit          *Misfit           `json:"misfit"`    // nil below 4 models
 	Warnings        []finding.Warning `json:"warnings" doc:"codes of the fit's warnings"`
 }
 

@@ -21,11 +21,6 @@ func (a *asker) fits() {
 				a.fitSeries(s, mode, sc)
 			}
 			a.raise(a.out.Fits[first:])
-			for i := range a.out.Fits[first:] {
-				if f := &a.out.Fits[first+i]; f.Scenario == cells.AllScenarios {
-					a.out.Answers.Slopes = append(a.out.Answers.Slopes, slopeAnswer(f))
-				}
-			}
 		}
 	}
 }
@@ -55,22 +50,22 @@ func (a *asker) raise(fits []Fit) {
 	}
 }
 
-// inFit are the models of a fit, and why others are not in it.
-type inFit struct {
-	points  []Point
-	models  []*cells.Model
+// Selection are the models of a fit, and why others are not in it.
+type Selection struct {
+	Points  []Point
+	Models  []*cells.Model
 	noSize  []string // without a place on the axis
 	unequal []string // measured in other scenarios than most, so that their mean is of other work
 	invalid []string // INVALID, or AMBIGUOUS where enough are VALID
 	doubted []string // AMBIGUOUS and in the fit
 }
 
-// points are the latencies of a series by size: of the cells, or for AllScenarios
+// Select gives the latencies of a series by size: of the cells, or for AllScenarios
 // their geometric means. Those that are VALID, and those that are AMBIGUOUS as well where
 // fewer than three sizes, or fewer than half of the models, would be left.
-func (a *asker) points(s cells.Series, mode, scenario string) (in inFit) {
+func Select(a *cells.Set, judged *intervals.Answer, axis cells.Axis, s cells.Series, mode, scenario string) (in Selection) {
 	whole := a.WholeSet(s, mode)
-	var doubtful inFit
+	var doubtful Selection
 	var sizes []float64
 	for _, m := range a.ModelsOf(s.Backend) {
 		ms, of := math.NaN(), []string{scenario}
@@ -89,29 +84,29 @@ func (a *asker) points(s cells.Series, mode, scenario string) (in inFit) {
 		if math.IsNaN(ms) {
 			continue
 		}
-		x, ok := a.X(m)
+		x, ok := axis.X(m)
 		if !ok {
 			in.noSize = append(in.noSize, m.Name)
 			continue
 		}
 		p := Point{Model: m.Name, X: x, Y: ms}
-		p.scatter, p.blocks = a.scatter(s, m.Name, mode, of)
-		known := a.known.Cell(s.Key(m.Name, scenario, mode))
+		p.Scatter, p.Blocks = scatterOf(a, s, m.Name, mode, of)
+		known := judged.Cell(s.Key(m.Name, scenario, mode))
 		switch {
 		case known == nil || known.Verdict == record.VerdictValid || a.Opt.AllCells:
-			in.points, in.models, sizes = append(in.points, p), append(in.models, m), append(sizes, x)
+			in.Points, in.Models, sizes = append(in.Points, p), append(in.Models, m), append(sizes, x)
 		case known.Verdict == record.VerdictInvalid:
 			in.invalid = append(in.invalid, doubtText(known))
 		default:
-			doubtful.points, doubtful.models = append(doubtful.points, p), append(doubtful.models, m)
+			doubtful.Points, doubtful.Models = append(doubtful.Points, p), append(doubtful.Models, m)
 			doubtful.doubted = append(doubtful.doubted, doubtText(known))
 		}
 	}
-	if stats.Distinct(sizes) >= stats.MinPoints && len(in.points) >= len(doubtful.points) {
+	if stats.Distinct(sizes) >= stats.MinPoints && len(in.Points) >= len(doubtful.Points) {
 		in.invalid = append(in.invalid, doubtful.doubted...)
 		return in
 	}
-	in.points, in.models, in.doubted = append(in.points, doubtful.points...), append(in.models, doubtful.models...), doubtful.doubted
+	in.Points, in.Models, in.doubted = append(in.Points, doubtful.Points...), append(in.Models, doubtful.Models...), doubtful.doubted
 	return in
 }
 
@@ -119,9 +114,9 @@ func doubtText(c *intervals.Cell) string {
 	return fmt.Sprintf("%s (%s: %s)", c.Model, c.Verdict, strings.Join(c.Reasons, ", "))
 }
 
-// scatter is what is known of the scatter of a model's mean over the scenarios: by the
+// scatterOf is what is known of the scatter of a model's mean over the scenarios: by the
 // blocks that have all of them, of which it has the log10 too; else by the calls.
-func (a *asker) scatter(s cells.Series, model, mode string, scenarios []string) (stats.Scatter, map[int]float64) {
+func scatterOf(a *cells.Set, s cells.Series, model, mode string, scenarios []string) (stats.Scatter, map[int]float64) {
 	var times []cells.Times
 	for _, sc := range scenarios {
 		if g := a.Group(s.Key(model, sc, mode)); g != nil {
@@ -139,8 +134,8 @@ func (a *asker) scatter(s cells.Series, model, mode string, scenarios []string) 
 }
 
 func (a *asker) fitSeries(s cells.Series, mode, scenario string) {
-	in := a.points(s, mode, scenario)
-	points, models := in.points, in.models
+	in := Select(a.Set, a.known, a.Axis, s, mode, scenario)
+	points, models := in.Points, in.Models
 	if len(points)+len(in.noSize)+len(in.unequal)+len(in.invalid) == 0 {
 		return
 	}
@@ -169,14 +164,7 @@ func (a *asker) fitSeries(s cells.Series, mode, scenario string) {
 	for _, form := range []string{FormLinear, FormPower} {
 		o := OffsetFit{Subject: of, Aggregation: agg, Form: form, Axis: a.Axis.Name}
 		fitOffset(&o, &f)
-		raised := o.Warnings
-		if w, mixed := a.MixedLengths(s, mode, strings.Join([]string{s.Backend, mode, scenario, form}, " ")); mixed && o.OK && scenario == cells.AllScenarios {
-			o.Warnings = append(slices.Clone(raised), w) // of the run's warnings the log-log fit says it once
-		}
 		a.out.OffsetFits = append(a.out.OffsetFits, o)
-		if scenario == cells.AllScenarios {
-			a.out.Add(raised...)
-		}
 	}
 	if scenario != cells.AllScenarios {
 		return

@@ -31,10 +31,7 @@ func TestManyModels(t *testing.T) {
 	if few.TheilSen == nil || len(few.LeaveOneOut) != manyModels || said(few) {
 		t.Errorf("%d models: Theil-Sen %v, %d left out, warned %v", few.NModels, few.TheilSen, len(few.LeaveOneOut), said(few))
 	}
-	if many.TheilSenSlope != nil || many.LeaveOneOut != nil || !said(many) || slopeAnswer(many).WithoutWhy == "" {
+	if many.TheilSenSlope != nil || many.LeaveOneOut != nil || !said(many) {
 		t.Errorf("%d models: Theil-Sen %v, %d left out, warned %v", many.NModels, many.TheilSenSlope, len(many.LeaveOneOut), said(many))
-	}
-	if many.Misfit == nil || many.Misfit.Model != fmt.Sprintf("m%04d", (manyModels+1)/2) || many.Misfit.SlopeWithout == nil {
-		t.Errorf("the one model off the line: %+v", many.Misfit)
 	}
 }

@@ -13,11 +13,14 @@ import (
 	"llmscale/analysis/stats"
 )
 
-// Sections have the fits, with their figures.
-func (a *Answer) Sections() []doc.Section { return []doc.Section{a.laws(), a.fixedCosts()} }
+// Sentences has none: a line is no law.
+func (a *Answer) Sentences() []string { return nil }
 
-// laws has the power laws and their figures.
-func (a *Answer) laws() doc.Section {
+// Sections have the fits.
+func (a *Answer) Sections() []doc.Section { return []doc.Section{a.fits()} }
+
+// fits has the lines.
+func (a *Answer) fits() doc.Section {
 	sec := doc.Section{Title: "Scaling fits"}
 	var all, per []Fit
 	for _, f := range a.Fits {
@@ -30,15 +33,13 @@ func (a *Answer) laws() doc.Section {
 	if len(all)+len(per) == 0 {
 		return sec
 	}
-	sec.Say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. b is the exponent where “one power law” says yes, else the slope of a line that does not describe all sizes. “Leaving one out” is the range of b over all fits that lack one model.", a.axis.Text())
+	sec.Say("log₁₀(latency in ms) = a + b · log₁₀(%s), least squares over models, on this machine. It has a slope whatever the points are; whether that is an exponent is said under “Laws”. “Leaving one out” is the range of b over all fits that lack one model.", a.axis.Text())
 	if len(all) > 0 {
 		sec.Add(FitsShown(all))
 	}
-	sec.Add(doc.Pictures(KindScaling))
 	if len(per) > 0 {
 		sec.Fold("Fits per scenario", FitsShown(per))
 	}
-	sec.Add(doc.FoldedPictures{Summary: "Figures per scenario", Kind: KindScenario})
 	sec.Fold("Leave-one-out", leaveOneOutTable(all)...)
 	a.predictors(&sec)
 	return sec
@@ -68,40 +69,9 @@ func (a *Answer) predictors(sec *doc.Section) {
 	}
 }
 
-// fixedCosts has the fits of a fixed cost and one that grows.
-func (a *Answer) fixedCosts() doc.Section {
-	sec := doc.Section{Title: "Fixed cost and growth"}
-	t := doc.Table{Wrap: true, Head: []string{"<mode", "<backend", "<form", "models", "fixed a (ms)", "95 %", "b", "s", "R² (relative)", "a / smallest (%)", "a / largest (%)", "<a is a fixed cost"}}
-	per := doc.Table{Wrap: true, Head: slices.Insert(slices.Clone(t.Head), 2, "<scenario")}
-	for _, o := range a.OffsetFits {
-		row := []string{prose.Mode(o.Mode), prose.Of(o.Backend, o.BatchSize).String(), doc.Text(strings.ReplaceAll(o.Form, "*", "·")), fmt.Sprint(o.NModels)}
-		if o.OK {
-			row = append(row, doc.NumberOf(o.A), doc.Numbers(o.ACI), doc.NumberOf(o.B), doc.Fixed(o.S, 3), doc.Fixed(o.R2, 3), doc.Percent(o.OverheadAtMin), doc.Percent(o.OverheadAtMax), offsetShort(o))
-		} else {
-			row = append(row, "unknown: "+doc.Text(o.Reason), doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown, doc.Unknown)
-		}
-		if o.Scenario == cells.AllScenarios {
-			t.Rows = append(t.Rows, row)
-		} else {
-			per.Rows = append(per.Rows, slices.Insert(row, 2, doc.Text(o.Scenario)))
-		}
-	}
-	if len(t.Rows)+len(per.Rows) == 0 {
-		return sec
-	}
-	sec.Say("Latency as a part that every call pays and one that grows with %s (P), by least relative errors. b is in ms per unit of P, to the power s where there is one. Shares are of measured times.", a.axis.Text())
-	if len(t.Rows) > 0 {
-		sec.Add(t)
-	}
-	if len(per.Rows) > 0 {
-		sec.Fold("Per scenario", per)
-	}
-	return sec
-}
-
 // FitsShown is a table for readers. It leaves the scenario out where it is the same everywhere.
 func FitsShown(fits []Fit) doc.Table {
-	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "exponent b", "<one power law", "standard error", "95 % t-interval", "R²", "95 % over blocks", "95 % HC3", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
+	t := doc.Table{Head: []string{"<mode", "<backend", "<scenario", "models", "slope b", "standard error", "95 % t-interval", "R²", "95 % over blocks", "95 % HC3", "Theil–Sen (95 %)", "Spearman ρ", "p", "leaving one out", "<moved most by"}}
 	several := false
 	for _, f := range fits {
 		several = several || f.Scenario != fits[0].Scenario
@@ -134,7 +104,7 @@ func FitsShown(fits []Fit) doc.Table {
 		if f.TheilSen != nil {
 			robust += " (" + doc.Interval(f.TheilSen, 3) + ")"
 		}
-		t.Rows = append(t.Rows, append(row, doc.Fixed(f.Slope, 3), lawShort(f), doc.Fixed(f.SlopeSE, 3), doc.Interval(f.SlopeT, 3), doc.Fixed(f.R2, 3), doc.Interval(f.SlopeBlocks, 3), doc.Interval(f.SlopeHC3, 3),
+		t.Rows = append(t.Rows, append(row, doc.Fixed(f.Slope, 3), doc.Fixed(f.SlopeSE, 3), doc.Interval(f.SlopeT, 3), doc.Fixed(f.R2, 3), doc.Interval(f.SlopeBlocks, 3), doc.Interval(f.SlopeHC3, 3),
 			robust, doc.Fixed(f.SpearmanRho, 2), doc.PValue(p), span, most))
 	}
 	if !several {
@@ -158,35 +128,6 @@ func leaveOneOutTable(fits []Fit) []doc.Block {
 		return nil
 	}
 	return []doc.Block{t}
-}
-
-// lawShort is whether a fit's exponent holds for all of its sizes.
-func lawShort(f Fit) string {
-	switch {
-	case f.Law == LawPower:
-		return "yes"
-	case f.Law == LawFlat:
-		return "does not grow"
-	case f.Law == LawBent && f.Curvature != nil && f.Curvature.Local != nil:
-		return "no: " + hingeShort(f.Curvature.Local)
-	case f.Law == LawOnePoint && f.Misfit != nil:
-		return fmt.Sprintf("no: %s moves it", doc.Text(f.Misfit.Model))
-	case f.Law == "":
-		return doc.Unknown
-	}
-	return "unknown"
-}
-
-func offsetShort(o OffsetFit) string {
-	switch o.Verdict {
-	case "":
-		return doc.Unknown
-	case OffsetFixed:
-		return "yes"
-	case OffsetNone, OffsetNoLine:
-		return "no: " + doc.Text(o.Reason)
-	}
-	return "unknown: " + doc.Text(o.Reason)
 }
 
 // axis is the label of what the fits have on x.

@@ -87,7 +87,6 @@ func (f *Fit) Doubt(c *cells.Set, models []*cells.Model, leftOut, unequal []stri
 		f.warn("low_r2", fmt.Sprintf("R2 is %.3f: size explains less than half of the variation", *f.R2),
 			"something else decides here: look at depth, at the axis, at fixed cost per token")
 	}
-	f.lawWarnings()
 	f.oneDecides()
 	if f.BootRequested > 0 {
 		if bad := f.BootRequested - f.BootUsed; bad > 0 || float64(f.BootTwoModels) > twoModelShare*float64(f.BootRequested) {
@@ -106,13 +105,6 @@ func (f *Fit) oneDecides() {
 		f.warn("one_point_decides", fmt.Sprintf("without %s the slope's t-interval [%.3f, %.3f] holds 0", w.Dropped, w.SlopeT.Low, w.SlopeT.High),
 			"the claim that size matters here rests on this one model: measure more sizes near it")
 	}
-}
-
-func show(v *float64) string {
-	if v == nil {
-		return "unknown"
-	}
-	return fmt.Sprintf("%.3f", *v)
 }
 
 func (f *Fit) mixWarnings(models []*cells.Model) {

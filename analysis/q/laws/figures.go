@@ -1,0 +1,212 @@
+package laws
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
+	"llmscale/analysis/law"
+	"llmscale/analysis/q/prose"
+	"llmscale/analysis/stats"
+	"llmscale/internal/text"
+	"llmscale/runner/record"
+)
+
+// Kinds of the figures.
+const (
+	KindOverview = "overview" // all backends of one mode
+	KindLaw      = "law"      // one backend and mode
+)
+
+// Figures show time against size over all scenarios: all backends of decode and of
+// prefill, then each backend and mode.
+func (a *Answer) Figures() (out []figure.Figure) {
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		out = append(out, a.overview(mode)...)
+	}
+	for _, mode := range a.set.Modes {
+		for _, f := range a.Of(mode) {
+			out = append(out, a.figure(f))
+		}
+	}
+	return out
+}
+
+const (
+	curveSteps = 72
+	bandRoom   = 30 // how far beyond the points a band may stretch the axis, as a factor
+)
+
+// points are those of a finding, with the intervals of their medians.
+func (f *Finding) points() (fits, strays []figure.Point) {
+	o := &f.axes[f.at]
+	for i, p := range o.points {
+		pt := figure.Point{Name: o.models[i].Name, X: p.X, Y: p.T, Named: true}
+		e := stats.Estimate{Value: math.Log(p.T), Variance: p.Scatter.Var + p.Scatter.Floor, DF: p.Scatter.DF}
+		if half := e.Half(1 - stats.Confidence); p.Scatter.DF > 0 && half > 0 && half < math.Log(bandRoom) {
+			pt.Low, pt.High = p.T*math.Exp(-half), p.T*math.Exp(half)
+		}
+		if o.withheld && !o.whole && i == o.stray.Index {
+			pt.Hollow = true
+			strays = append(strays, pt)
+			continue
+		}
+		fits = append(fits, pt)
+	}
+	return fits, strays
+}
+
+// curve is a law between the outermost points that it is fitted to, with its band. A
+// law of more than size has a value at the points alone.
+func (f *Finding) curve() (line []figure.XY, band []figure.Range) {
+	l := f.Law
+	if l == nil {
+		return nil, nil
+	}
+	points := f.axes[f.at].told()
+	at := points
+	if l.Form != law.Reading && l.Form != law.Roof {
+		var x figure.Span
+		for _, p := range points {
+			x.Add(p.X)
+		}
+		at = nil
+		for i := range curveSteps + 1 {
+			at = append(at, law.Point{X: x.Low * math.Pow(x.High/x.Low, float64(i)/curveSteps)})
+		}
+	}
+	for _, p := range at {
+		e := l.At(p)
+		line = append(line, figure.XY{X: p.X, Y: math.Exp(e.Value)})
+		if half := e.Half(1 - stats.Confidence); !math.IsNaN(e.Variance) && half > 0 {
+			band = append(band, figure.Range{X: p.X, Low: math.Exp(e.Value - half), High: math.Exp(e.Value + half)})
+		}
+	}
+	if len(band) < len(line) {
+		band = nil
+	}
+	return line, band
+}
+
+func (a *Answer) figure(f *Finding) figure.Figure {
+	look := prose.Look(a.set, f.Series).Stroke(1.4)
+	fits, strays := f.points()
+	var x, y figure.Span
+	for _, p := range append(fits, strays...) {
+		x.Add(p.X)
+		y.Add(p.Y)
+		if p.Whisker() {
+			y.Add(p.Low, p.High)
+		}
+	}
+	points := figure.Layer{Look: look, Points: fits}
+	key := points.Key("median")
+	if key.Whisker {
+		key.Text = "median, 95 % interval"
+	}
+	layers, legend := []figure.Layer{points}, []figure.Key{key}
+	if len(strays) > 0 {
+		l := figure.Layer{Look: look, Points: strays}
+		layers, legend = append(layers, l), append(legend, l.Key("not in the law"))
+	}
+	caption := fmt.Sprintf("%s time of %s against %s. Each point is one model: the geometric mean of its scenarios' medians.", doc.Upper(prose.Mode(f.Mode)), f.Title(), short(f.over()))
+	told := "no law"
+	if line, band := f.curve(); line != nil {
+		told = name(f.Law.Form)
+		switch f.Verdict {
+		case law.Unsure:
+			told += ", not told from others"
+		case law.TooFew:
+			told += ", too few sizes to tell laws apart"
+		}
+		if band != nil {
+			lowest, highest := y.Low/bandRoom, y.High*bandRoom // three points can give a band of many decades
+			for _, r := range band {
+				y.Add(max(r.Low, lowest), min(r.High, highest))
+			}
+			l := figure.Layer{Look: look, Band: band}
+			layers, legend = append(layers, l), append(legend, l.Key("95 % band of the law"))
+		}
+		l := figure.Layer{Look: look, Line: line}
+		layers, legend = append(layers, l), append(legend, l.Key(told))
+		caption += fmt.Sprintf(" The line is %s, with the band in which the law lies; it says nothing beyond the outermost models.", told)
+	}
+	if len(strays) > 0 {
+		caption += fmt.Sprintf(" %s is not in the law.", f.Stray.Model)
+	}
+	of := ""
+	if f.Of != "" {
+		of = ", " + f.Of
+	}
+	subtitle := fmt.Sprintf("mode %s · %s · all scenarios · %s", f.Mode, text.Counted(len(f.Models), "model", "models"), told)
+	if f.Law != nil && !math.IsNaN(f.Law.LOO) {
+		subtitle += " · leave-one-out error " + percent(f.Law.LOO)
+	}
+	return figure.Figure{
+		Kind:     KindLaw,
+		Name:     strings.Join(strings.Fields("law_"+f.Backend+"_"+f.Mode+f.FileSuffix()+" "+f.Of), "_"),
+		Title:    fmt.Sprintf("%s time against model size: %s%s", doc.Upper(prose.Mode(f.Mode)), f.Title(), of),
+		Subtitle: subtitle,
+		Caption:  caption,
+		X:        figure.LogAxis(f.over().Label, x),
+		Panels:   []figure.Panel{{Y: figure.LogAxis(a.label(f.Scenario, f.Mode), y), Layers: layers}},
+		Legend:   legend,
+	}
+}
+
+// overview lays all backends of a mode over each other, on the run's axis.
+func (a *Answer) overview(mode string) []figure.Figure {
+	all, left := figure.First(a.Of(mode), "backends")
+	if len(all) == 0 {
+		return nil
+	}
+	f := figure.Figure{Kind: KindOverview, Name: "overview_" + mode, Subtitle: fmt.Sprintf("mode %s · geometric mean over scenarios of the median latency%s", mode, left)}
+	var x, y figure.Span
+	var names []string
+	named := map[string]bool{}
+	panel := figure.Panel{}
+	for _, found := range all {
+		o := &found.axes[0]
+		for i := range found.axes {
+			if found.axes[i].axis.Name == a.set.Axis.Name {
+				o = &found.axes[i]
+			}
+		}
+		l := figure.Layer{Look: prose.Look(a.set, found.Series).Stroke(1.4)}
+		for i, p := range o.points {
+			name := o.models[i].Name
+			l.Points = append(l.Points, figure.Point{Name: name, X: p.X, Y: p.T, Named: !named[name]})
+			named[name] = true
+			x.Add(p.X)
+			y.Add(p.T)
+		}
+		l.Join()
+		title := found.Title()
+		if found.Of != "" {
+			title += ", " + found.Of
+		}
+		panel.Layers, names = append(panel.Layers, l), append(names, title)
+		f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s: %s", title, text.Counted(len(o.points), "model", "models"))))
+	}
+	f.Title = fmt.Sprintf("%s time against model size: %s, all scenarios", doc.Upper(prose.Mode(mode)), prose.Backends(names))
+	f.Caption = fmt.Sprintf("%s time against model size on log-log axes, for %s. Each point is one model: the geometric mean of its scenarios' medians. Lines join them.", doc.Upper(prose.Mode(mode)), strings.Join(names, ", "))
+	f.X = figure.LogAxis(a.set.Axis.Label, x)
+	panel.Y = figure.LogAxis(a.label(cells.AllScenarios, mode), y)
+	f.Panels = []figure.Panel{panel}
+	return []figure.Figure{f}
+}
+
+// label is the y axis of a mode.
+func (a *Answer) label(scenario, mode string) string {
+	n := a.set.AnswerLength(scenario, mode)
+	switch {
+	case mode == record.ModeDecode && n > 0:
+		return fmt.Sprintf("decode of %d tokens (ms)", n)
+	case mode == record.ModeE2E && n > 0:
+		return fmt.Sprintf("prefill and decode of %d tokens (ms)", n)
+	}
+	return prose.Mode(mode) + " latency (ms)"
+}
