@@ -30,6 +30,8 @@ func TestFigures(t *testing.T) {
 		"law law_native_cpu_f32_kv_decode",
 		"law law_native_cpu_f32_e2e_kv",
 		"tokens tokens_native_cpu_f32_micro",
+		"regimes regimes_prefill_native_cpu_f32",
+		"regimes regimes_kv_decode_native_cpu_f32",
 		"bytes decode_bytes",
 		"tails tails",
 		"share decode_share_native_cpu_f32",

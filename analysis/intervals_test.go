@@ -160,7 +160,7 @@ func TestIntervalCoverage(t *testing.T) {
 }
 
 // estimateOf is what an interval's name says of its estimate's, where it is not the rest of it.
-var estimateOf = map[string]string{"SlopeT": "Slope", "SlopeBoot": "Slope", "InterceptT": "Log10Intercept", "InterceptBoot": "Log10Intercept", "TheilSen": "TheilSenSlope",
+var estimateOf = map[string]string{"SlopeT": "Slope", "FixedCI": "FixedMS", "ReadCI": "ReadMS", "ComputeCI": "ComputeMS", "SlopeBoot": "Slope", "InterceptT": "Log10Intercept", "InterceptBoot": "Log10Intercept", "TheilSen": "TheilSenSlope",
 	"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
 	"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
 	"PerTokenT": "PerTokenMS", "ShareT": "Share", "ExponentT": "Exponent", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",

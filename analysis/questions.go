@@ -9,7 +9,6 @@ import (
 	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/calls"
-	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/coldstart"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/device"
@@ -20,6 +19,7 @@ import (
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
+	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/q/speedups"
 	"llmscale/analysis/q/summary"
@@ -41,7 +41,7 @@ type Answer interface {
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
 	known, slow, failed := intervals.Ask(c), tails.Ask(c), failures.Ask(c)
-	settings, beside, limits := policy.Ask(c), crosscheck.Ask(c), ceilings.Ask(c)
+	settings, beside, bounds := policy.Ask(c), crosscheck.Ask(c), regimes.Ask(c, known)
 	return []Answer{
 		known,
 		calls.Ask(c),
@@ -52,9 +52,9 @@ func ask(c *cells.Set) []Answer {
 		summary.Ask(c),
 		coldstart.Ask(c),
 		weights.Ask(c),
-		laws.Ask(c, known, limits),
+		laws.Ask(c, known, bounds),
 		scaling.Ask(c, known),
-		limits,
+		bounds,
 		device.Ask(c),
 		wall.Ask(c),
 		lengths.Ask(c),

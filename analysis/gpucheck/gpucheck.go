@@ -22,7 +22,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/profile"
-	reading "llmscale/analysis/q/ceilings"
+	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
@@ -350,9 +350,9 @@ func (r *Report) run(dir, name, title string) {
 	}
 	r.add(f)
 
-	f = Finding{What: title + ": cells above the measured envelope", Asked: "none", Verdict: NotMeasured, Where: name + "/analysis/ceilings.csv", Why: "the run has no ceilings"}
+	f = Finding{What: title + ": cells above the measured envelope", Asked: "none", Verdict: NotMeasured, Where: name + "/analysis/regimes.csv", Why: "the run has no ceilings"}
 	highest, above := -1.0, 0
-	for _, s := range analysis.Get[reading.Answer](res).Shares {
+	for _, s := range analysis.Get[regimes.Answer](res).Budgets {
 		if s.Share == nil {
 			continue
 		}
@@ -372,10 +372,10 @@ func (r *Report) run(dir, name, title string) {
 		return
 	}
 	f = Finding{What: "decode of the 8B shape in q4_0", Asked: fmt.Sprintf("at least %.0f %% of the read ceiling in bytes per token", 100*shareOf8B),
-		Verdict: NotMeasured, Where: name + "/analysis/ceilings.csv", Why: "no such cell with a share of the ceiling"}
-	for _, s := range analysis.Get[reading.Answer](res).Shares {
-		if s.Model == eightB && s.Share != nil {
-			f.Measured, f.Verdict, f.Why = fmt.Sprintf("%.1f %% (%s, %.3g ms per token)", 100**s.Share, s.Scenario, s.MSPerToken), AsExpected, ""
+		Verdict: NotMeasured, Where: name + "/analysis/regimes.csv", Why: "no such cell with a share of the ceiling"}
+	for _, s := range analysis.Get[regimes.Answer](res).Budgets {
+		if s.Model == eightB && s.Mode == record.ModeDecode && s.Share != nil {
+			f.Measured, f.Verdict, f.Why = fmt.Sprintf("%.1f %% (%s, %.3g ms per token)", 100**s.Share, s.Scenario, *s.TimeMS), AsExpected, ""
 			if *s.Share < shareOf8B {
 				f.Verdict, f.Why = Differs, "the profile says where the rest goes: kernels that do not stream weights, gaps between kernels, the host"
 			}

@@ -23,6 +23,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/laws"
+	"llmscale/analysis/q/regimes"
 	"llmscale/internal/durable"
 )
 
@@ -89,7 +90,8 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	}
 	w.answer()
 	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(laws.KindOverview)}}, figs)
-	w.asked("Models", "Settings compared", "Weight types", "Ceilings")
+	w.asked("Models")
+	w.asked(regimes.Place, "Ceilings", "Settings compared", "Weight types")
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
 	w.asked(laws.Place, "Tails")

@@ -8,8 +8,8 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/law"
-	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/stats"
 )
@@ -93,10 +93,10 @@ func (o *onAxis) told() []law.Point {
 	return o.points
 }
 
-// Ask asks the cells of a run, of which judged says what may be used, and limits what
+// Ask asks the cells of a run, of which judged says what may be used, and bounds what
 // the machine can do at most.
-func Ask(c *cells.Set, judged *intervals.Answer, limits *ceilings.Answer) *Answer {
-	a := &asker{c, judged, limitsOf(c, limits), &Answer{set: c}}
+func Ask(c *cells.Set, judged *intervals.Answer, bounds *regimes.Answer) *Answer {
+	a := &asker{c, judged, limitsOf(c, bounds), &Answer{set: c}}
 	for _, s := range a.Series {
 		for _, mode := range a.Modes {
 			for _, scenario := range append(slices.Clone(a.Scenarios), cells.AllScenarios) {

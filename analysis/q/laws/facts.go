@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/q/ceilings"
+	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -68,16 +68,23 @@ func most(models []*cells.Model, of func(*cells.Model) float64) float64 {
 
 // limits are the times that a call takes at least at the measured ceilings.
 type limits struct {
-	set    *cells.Set
-	shares map[cells.Key]*ceilings.Share // of decode
-	found  *ceilings.Answer
+	set     *cells.Set
+	budgets map[cells.Key]*regimes.Budget
+	flops   map[string]float64 // of a kind of device, 1e12 operations a second at most
 }
 
-func limitsOf(c *cells.Set, found *ceilings.Answer) limits {
-	l := limits{c, map[cells.Key]*ceilings.Share{}, found}
-	for i := range found.Shares {
-		if s := &found.Shares[i]; s.Reached != nil && *s.Reached > 0 {
-			l.shares[s.Series().Key(s.Model, s.Scenario, record.ModeDecode)] = s
+func limitsOf(c *cells.Set, found *regimes.Answer) limits {
+	l := limits{c, map[cells.Key]*regimes.Budget{}, map[string]float64{}}
+	for i := range found.Budgets {
+		if b := &found.Budgets[i]; b.ReadMS != nil && *b.ReadMS > 0 {
+			l.budgets[b.Series().Key(b.Model, b.Scenario, b.Mode)] = b
+		}
+	}
+	for _, d := range found.Devices {
+		for _, v := range []*float64{d.FMA32, d.TensorHF} {
+			if v != nil {
+				l.flops[fmt.Sprint(d.Kind, d.Threads)] = *v
+			}
 		}
 	}
 	return l
@@ -92,51 +99,26 @@ func (l limits) of(s scaling.Subject, model string) (reads, computes float64) {
 	}
 	var r, c []float64
 	for _, scenario := range scenarios {
-		cell, share := l.set.Cell(s.Series, model, scenario, s.Mode), l.shares[s.Series.Key(model, scenario, record.ModeDecode)]
-		if cell == nil || share == nil {
+		k := s.Series.Key(model, scenario, s.Mode)
+		b, cell, m := l.budgets[k], l.set.Cell(k.Series, model, scenario, s.Mode), l.set.Model(s.Backend, model)
+		if b == nil || cell == nil || m == nil {
 			return 0, 0
 		}
-		steps, bytes, tokens := 1.0, float64(share.WeightBytes), cell.PromptTokensRaw
-		if s.Mode == record.ModeDecode {
-			tokens, bytes = cell.AnswerTokens(), float64(share.Bytes())
-			if tokens == nil {
-				return 0, 0
-			}
-			steps = *tokens
+		steps := 1.0
+		if s.Mode == record.ModeDecode && cell.GenTokens != nil {
+			steps = *cell.GenTokens
 		}
-		if s.Mode == record.ModeE2E || tokens == nil {
-			return 0, 0
-		}
-		r = append(r, steps*bytes/(*share.Reached*1e9)*1e3)
-		if m := l.set.Model(s.Backend, model); m != nil && m.ParamsActive > 0 {
-			if rate := l.rate(share); rate > 0 {
-				// A token is a multiplication and an addition for each parameter in use.
-				c = append(c, 2*float64(m.ParamsActive)**tokens*float64(s.BatchSize)/(rate*1e12)*1e3)
-			}
+		r = append(r, steps**b.ReadMS)
+		if rate := l.flops[fmt.Sprint(b.Device, b.Threads)]; rate > 0 && m.ParamsActive > 0 {
+			// A token is a multiplication and an addition for each parameter in use.
+			c = append(c, steps*2*float64(m.ParamsActive)*float64(b.Tokens)/rate/1e9)
 		}
 	}
 	if len(r) == 0 {
 		return 0, 0
 	}
-	reads = stats.Geomean(r)
-	if len(c) == len(r) {
+	if reads = stats.Geomean(r); len(c) == len(r) {
 		computes = stats.Geomean(c)
 	}
 	return reads, computes
-}
-
-// rate is what the device of a share can compute, in 1e12 operations per second; 0
-// unknown.
-func (l limits) rate(s *ceilings.Share) float64 {
-	for _, d := range l.found.Devices {
-		if d.Kind == s.Device && d.Threads == s.Threads {
-			switch {
-			case d.TensorHF != nil:
-				return *d.TensorHF
-			case d.FMA32 != nil:
-				return *d.FMA32
-			}
-		}
-	}
-	return 0
 }

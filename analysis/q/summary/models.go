@@ -6,8 +6,8 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/q/ceilings"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -121,7 +121,7 @@ func (a *Answer) models() doc.Section {
 			sec.Add(doc.TableOf(rows, modelColumns))
 		}
 	}
-	sec.Add(doc.Pictures(ceilings.BytesKind), doc.Pictures(KindShare))
+	sec.Add(doc.Pictures(regimes.BytesKind), doc.Pictures(KindShare))
 	return sec
 }
 

@@ -1,4 +1,4 @@
-package ceilings
+package regimes
 
 import (
 	"fmt"
@@ -13,6 +13,45 @@ import (
 	"llmscale/runner/record"
 )
 
+// ladder is an answer about four sizes in two scenarios, on one backend, whose decode
+// reads 5 of 10 or of 100 GB/s.
+func ladder(t *testing.T) *Answer {
+	t.Helper()
+	rows := celltest.Plan{Models: 4, Reps: 3, Gen: 10, Backends: []string{"cpu_f32"}, Scenarios: []string{"a", "b"}, PerToken: func(m int) float64 { return 4 * float64(int(1)<<m) }}.Rows(1)
+	return asked(t, rows, &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}})
+}
+
+// TestMaps: a mark for each size and number of tokens where these vary, else the parts
+// over size.
+func TestMaps(t *testing.T) {
+	w := onLadder
+	rows, _ := w.rows(t, 1)
+	figs := figuretest.Only(asked(t, rows, w.f).Figures(), MapKind)
+	if len(figs) != 2 {
+		t.Fatalf("%v", figuretest.Names(figs))
+	}
+	for _, f := range figs {
+		marks, want := 0, w.sizes*len(w.batches)
+		if strings.Contains(f.Name, record.ModePrefill) {
+			want *= len(w.prompts) // 1, 16 and 64 tokens of one sequence, 8, 128 and 512 of eight
+		}
+		for _, l := range f.Panels[0].Layers {
+			marks += len(l.Points)
+		}
+		if marks != want {
+			t.Errorf("%s: %d marks, want %d", f.Name, marks, want)
+		}
+		figuretest.Says(t, f, "What bounds", "compute (")
+	}
+	w.batches, w.prompts = []int{1}, []int{16}
+	rows, _ = w.rows(t, 1)
+	figs = figuretest.Only(asked(t, rows, w.f).Figures(), MapKind)
+	figuretest.Says(t, figs[1], "Where the time of decode goes", "residual", "reading")
+	if n := len(figs[1].Panels[0].Layers); n != 4 {
+		t.Errorf("%d lines", n)
+	}
+}
+
 func TestFigures(t *testing.T) {
 	a := ladder(t)
 	devices := func() []figure.Figure { return figuretest.Only(a.Figures(), figureKind) }
@@ -26,7 +65,7 @@ func TestFigures(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	// Without shares the device is still drawn; with one rate there is no curve.
-	a.Shares = nil
+	a.Budgets = nil
 	if c := devices()[0].Caption; !strings.Contains(c, "No decode of the run") {
 		t.Errorf("no word that decode is missing: %s", c)
 	}
@@ -54,8 +93,8 @@ func TestManyBackends(t *testing.T) {
 // constant rates, in a run without ceilings too.
 func TestBytesFigure(t *testing.T) {
 	p := celltest.Plan{Models: 4, Reps: 3, Gen: 10, Backends: []string{"cpu_f32"}, Scenarios: []string{"a", "b"}, PerToken: func(m int) float64 { return 4 * float64(int(1)<<m) }}
-	figs := asked(t, p.Rows(1), nil).Figures()
-	if len(figs) != 1 || figs[0].Kind != BytesKind {
+	figs := figuretest.Only(asked(t, p.Rows(1), nil).Figures(), BytesKind)
+	if len(figs) != 1 {
 		t.Fatalf("%v", figuretest.Names(figs))
 	}
 	figuretest.Says(t, figs[0], "cpu_f32 (4 models)", "constant rate of reading weights", "5 GB/s", "m03")

@@ -1,4 +1,4 @@
-package ceilings
+package regimes
 
 import (
 	"fmt"

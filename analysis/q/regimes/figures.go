@@ -1,4 +1,4 @@
-package ceilings
+package regimes
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // figureKind is the kind of the figures.
@@ -16,7 +18,7 @@ const figureKind = "ceilings"
 // Figures show decode time against weight bytes, and for each device what it can read
 // at each working set, and where decode lies below that.
 func (a *Answer) Figures() []figure.Figure {
-	out := a.bytesFigure()
+	out := append(a.maps(), a.bytesFigure()...)
 	for i := range a.Devices {
 		if d := &a.Devices[i]; len(d.Read) > 1 {
 			out = append(out, a.figure(d))
@@ -45,9 +47,15 @@ func (a *Answer) figure(d *Device) figure.Figure {
 	var layers []figure.Layer
 	var shown []cells.Series
 	scenarios := 0
-	series, shares := a.known()
+	var decode []*Budget
+	for i := range a.Budgets {
+		if b := &a.Budgets[i]; b.Mode == record.ModeDecode && b.Share != nil {
+			decode = append(decode, b)
+		}
+	}
+	series, of := stats.GroupBy(decode, func(b *Budget) cells.Series { return b.Series() })
 	for _, s := range series {
-		if points, n := points(d, shares[s]); n > 0 {
+		if points, n := points(d, of[s]); n > 0 {
 			layers = append(layers, figure.Layer{Look: prose.Look(a.set, s), Points: points})
 			shown = append(shown, s)
 			scenarios = max(scenarios, n)
@@ -91,10 +99,10 @@ func (a *Answer) figure(d *Device) figure.Figure {
 
 // points are a point for each model of a series that ran on d: its fastest scenario,
 // with a whisker over all. scenarios counts those of all models.
-func points(d *Device, shares []*Share) (points []figure.Point, scenarios int) {
+func points(d *Device, budgets []*Budget) (points []figure.Point, scenarios int) {
 	at := map[string]int{} // the point of each model
 	seen := map[string]bool{}
-	for _, c := range shares {
+	for _, c := range budgets {
 		if !d.is(c.Device, c.Threads) || c.GBPerS == nil {
 			continue
 		}

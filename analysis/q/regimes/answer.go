@@ -1,0 +1,61 @@
+// Package regimes asks what bounds each cell: a fixed cost, reading, computing, or weights
+// that are not in memory.
+package regimes
+
+import (
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/finding"
+	"llmscale/analysis/q/intervals"
+)
+
+// Answer has no budgets where no record says what its model reads, and no devices where
+// the run stored no ceilings of its machine.
+type Answer struct {
+	finding.Notes
+	set   *cells.Set
+	cache int64 // bytes of the last cache of a CPU; 0: not known
+
+	Devices []Device `json:"ceilings,omitempty"`
+	Budgets []Budget `json:"regimes,omitempty"` // of each cell of prefill and decode
+}
+
+// Ask makes the budget of each cell of a run. known says which cells may be used for what
+// they have in common.
+func Ask(c *cells.Set, known *intervals.Answer) *Answer {
+	a := &Answer{set: c}
+	c.Run.Manifest.Decode(&a.cache, "environment", "l3_cache_bytes")
+	if f := c.Run.Ceilings; f != nil {
+		a.join(f)
+	}
+	a.budgets(known)
+	a.aboveCeiling()
+	return a
+}
+
+// Tables are the CSV files.
+func (a *Answer) Tables() []finding.Table {
+	share := func(name, of string, ms func(*Budget) *float64) finding.Computed[Budget] {
+		return finding.Compute("share_"+name, "", of+" over time_ms", func(b Budget) any { return b.part(ms(&b)) })
+	}
+	return []finding.Table{
+		finding.TableOf("regimes.csv", "Where the time of each cell goes and what bounds it: time = host + fixed + read + compute - overlap + residual. A row for each cell of prefill and decode.", a.Budgets,
+			`backend backend_kind batch_size model params_millions_effective scenario mode tokens depth n regime between reason
+			time_ms host_ms fixed_ms fixed_ci_ms_low fixed_ci_ms_high read_ms read_range_ms_low read_range_ms_high
+			compute_ms compute_ci_ms_low compute_ci_ms_high attention_ms overlap_ms residual_ms
+			share_host share_fixed share_read share_compute share_overlap share_residual
+			device n_threads weight_bytes_read kv_bytes_read read_gb_per_s ceiling_gb_per_s ceiling_reached_gb_per_s share_of_ceiling`,
+			share("host", "host_ms", func(b *Budget) *float64 { return b.HostMS }),
+			share("fixed", "fixed_ms", func(b *Budget) *float64 { return b.FixedMS }),
+			share("read", "read_ms", func(b *Budget) *float64 { return b.ReadMS }),
+			share("compute", "compute_ms", func(b *Budget) *float64 { return b.ComputeMS }),
+			share("overlap", "overlap_ms", func(b *Budget) *float64 { return b.OverlapMS }),
+			share("residual", "residual_ms", func(b *Budget) *float64 { return b.ResidualMS })),
+	}
+}
+
+// Sentences are none: the section has them.
+func (a *Answer) Sentences() []string { return nil }
+
+// Sections are what bounds the cells, and what the devices can do.
+func (a *Answer) Sections() []doc.Section { return []doc.Section{a.section(), a.ceilings()} }

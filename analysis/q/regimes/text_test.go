@@ -1,0 +1,65 @@
+package regimes
+
+import (
+	"strings"
+	"testing"
+
+	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/runs"
+	"llmscale/runner/ceilings"
+	"llmscale/runner/record"
+)
+
+// TestSection: the title is the finding, and a sentence has the sizes of each regime.
+func TestSection(t *testing.T) {
+	if md := celltest.Markdown(t, (&Answer{}).Sections()...); md != celltest.Markdown(t) {
+		t.Errorf("a run that measured nothing says\n%s", md)
+	}
+	w := onLadder
+	w.batches, w.scatter = []int{1}, 0
+	rows, _ := w.rows(t, 1)
+	a := asked(t, rows, w.f)
+	told := map[string]int{}
+	for i := range a.Budgets {
+		if b := &a.Budgets[i]; b.Mode == record.ModeDecode {
+			told[b.Regime]++
+		}
+	}
+	md := celltest.Markdown(t, a.Sections()...)
+	for _, want := range []string{
+		"## Decode is ", "prefill is ", " cells",
+		"Decode on cpu_bs1 is **overhead-bound** ", "to m08.", "Prefill of 64 tokens on cpu_bs1 is ",
+		"| cpu with 2 threads | made up | 100.0 | 1.049 | 10.00 | 268.4 | 0.2000 | 3.000 | barrier |",
+	} {
+		if !strings.Contains(md, want) {
+			t.Errorf("no %q in\n%s", want, md)
+		}
+	}
+	if told[Memory] == 0 || told[Overhead] == 0 {
+		t.Errorf("%v", told)
+	}
+	for i := range a.Budgets {
+		a.Budgets[i].Regime, a.Budgets[i].Between = Memory, nil
+	}
+	if title := a.title(); title != "Decode is memory-bound, prefill is memory-bound" {
+		t.Errorf("all cells alike: %s", title)
+	}
+	for i := range a.Budgets {
+		a.Budgets[i].Regime = Unknown
+	}
+	if title := a.title(); title != "What bounds decode cannot be told, what bounds prefill cannot be told" {
+		t.Errorf("nothing told: %s", title)
+	}
+}
+
+// TestNothingRead: a device of which nothing was measured says why.
+func TestNothingRead(t *testing.T) {
+	a, _ := one(t, probed(), 20, func(*runs.Row) {})
+	a.Devices = append(a.Devices, Device{Kind: ceilings.CUDA, Name: "GPU", PeakGBPS: new(3350.0), PeakShare: new(0.93), TensorHF: new(660.0), Missing: map[string]string{"read": "no *memory*"}})
+	md := celltest.Markdown(t, a.Sections()...)
+	for _, want := range []string{"Of cuda nothing was read: not measured are read (no \\*memory\\*).", "share of the driver's peak", "| 93.0 |", "tensor cores", "660.0"} {
+		if !strings.Contains(md, want) {
+			t.Errorf("no %q in\n%s", want, md)
+		}
+	}
+}
