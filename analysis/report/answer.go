@@ -18,6 +18,7 @@ import (
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/speedups"
 	"llmscale/analysis/q/tails"
+	"llmscale/analysis/q/wall"
 	"llmscale/analysis/q/weights"
 	"llmscale/runner/record"
 )
@@ -43,6 +44,9 @@ func (w *writer) answer() {
 	if asked.Varied() && len(settings) > 0 { // it is what the run is for
 		d.Add(settings)
 		settings = nil
+	}
+	if walls := doc.List(analysis.Get[wall.Answer](w.r).Sentences()); len(walls) > 0 { // likewise
+		d.Add(walls)
 	}
 	w.summary()
 	changes := analysis.Get[firstchange.Answer](w.r)

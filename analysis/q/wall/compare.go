@@ -1,6 +1,7 @@
 package wall
 
 import (
+	"cmp"
 	"maps"
 	"math"
 	"slices"
@@ -30,21 +31,42 @@ func (w *Wall) ratios() {
 			whole[of(c)] = append(whole[of(c)], c)
 		}
 	}
+	for _, cs := range whole { // without a limit, or with the largest
+		slices.SortStableFunc(cs, func(x, y *Cell) int { return cmp.Compare(cells.OrInf(y.MemoryMiB), cells.OrInf(x.MemoryMiB)) })
+	}
 	for i := range w.Cells {
 		c := &w.Cells[i]
-		if !c.inPart() {
+		if !c.inPart() && (c.State != Whole || c.MemoryMiB == nil) {
 			continue
 		}
 		bySize := map[float64][]float64{}
 		for _, o := range whole[of(c)] {
-			if o.Model == c.Model && c.OverWhole == nil {
-				c.OverWhole, c.WholeIn = stats.Finite(*c.DecodeMS / *o.DecodeMS), o.Backend
+			if o.Model == c.Model && c.OverWhole == nil && (!c.host() || cells.OrInf(o.MemoryMiB) > cells.OrInf(c.MemoryMiB)) {
+				c.over(o)
 			}
 			if o.ParamsM != nil && c.ParamsM != nil && *o.ParamsM < *c.ParamsM {
 				bySize[*o.ParamsM] = append(bySize[*o.ParamsM], *o.DecodeMS)
 			}
 		}
-		c.overTrend(bySize)
+		if c.inPart() {
+			c.overTrend(bySize)
+		}
+	}
+}
+
+// over compares the cell with the same model whole.
+func (c *Cell) over(o *Cell) {
+	ratio, ci, basis := cells.Ratio(o.decodes, c.decodes)
+	c.OverWhole, c.WholeIn, c.Basis = stats.Finite(ratio), o.Backend, basis
+	if ci != nil {
+		c.OverLow, c.OverHigh = &ci.Low, &ci.High
+	}
+	if len(o.prefills) > 0 && len(o.prefills) == len(c.prefills) {
+		ratio, _, _ := cells.Ratio(o.prefills, c.prefills)
+		c.PrefillOver = stats.Finite(ratio)
+	}
+	if c.inPart() && c.host() {
+		c.explain(o)
 	}
 }
 

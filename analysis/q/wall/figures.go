@@ -14,8 +14,9 @@ import (
 // figureKind is the kind of the figures.
 const figureKind = "memory_wall"
 
-// Figures show decode time against size under each limit of device memory, and below
-// it what the models took of that memory; a figure for each weight type.
+// Figures show decode time against size under each limit of memory, and on a GPU below
+// it what the models took of that memory; a figure for each weight type. One more has
+// decode against the limit of the CPU's memory.
 func (a *Answer) Figures() []figure.Figure {
 	if a.Wall == nil {
 		return nil
@@ -26,35 +27,30 @@ func (a *Answer) Figures() []figure.Figure {
 	for _, k := range order {
 		out = append(out, figureOf(k, cellsOf[k])...)
 	}
-	return out
+	return append(out, a.Wall.limitsFigure()...)
 }
 
 // line is what one limit gave: of each model the call with the most layers on
 // the GPU.
 type line struct {
-	limit *float64
+	name  string
+	limit *float64 // GiB of device memory
 	cells []Cell
 }
 
-func (l *line) name() string {
-	if l.limit == nil {
-		return "whole card"
-	}
-	return figure.Number(*l.limit) + " GiB"
-}
-
-// linesOf sorts the cells by limit, the whole card last, and keeps of a model that
+// linesOf sorts the cells by limit, those without one last, and keeps of a model that
 // several backends tried under one limit the one that shows most: whole before partial
 // before none. Other states say nothing of memory.
 func linesOf(rows []Cell) []*line {
 	states := []string{Whole, Partial, None, TooBig}
 	rank := func(c Cell) int { return slices.Index(states, c.State) }
 	rows = slices.DeleteFunc(slices.Clone(rows), func(c Cell) bool { return rank(c) < 0 })
-	limits, byLimit := stats.GroupBy(rows, func(c Cell) float64 { return cells.OrInf(c.LimitGiB) })
+	limits, byLimit := stats.GroupBy(rows, func(c Cell) float64 { return min(cells.OrInf(c.LimitGiB), cells.OrInf(c.MemoryMiB)) })
 	slices.Sort(limits)
 	var lines []*line
 	for _, limit := range limits {
-		l := &line{limit: byLimit[limit][0].LimitGiB}
+		first := byLimit[limit][0]
+		l := &line{name: first.limitText(), limit: first.LimitGiB}
 		models, byModel := stats.GroupBy(byLimit[limit], func(c Cell) string { return c.Model })
 		for _, m := range models {
 			l.cells = append(l.cells, slices.MinFunc(byModel[m], func(x, y Cell) int { return rank(x) - rank(y) }))
@@ -71,10 +67,19 @@ func figureOf(k work, rows []Cell) []figure.Figure {
 		Name:  "memory_wall_" + k.weights + cells.Series{BatchSize: k.batch}.FileSuffix(),
 		Title: "Memory wall: decode time and device memory against size",
 	}
+	whole, part, of := "all layers on the GPU", "layers to the CPU; of a model that several backends tried under one limit, the one with the most on the GPU is drawn", "device memory"
+	if k.host {
+		f.Name, f.Title = strings.Replace(f.Name, "wall", "wall_cpu", 1), "Memory wall: decode time against size"
+		whole, part, of = "all weights in memory", "weights to the disk, from which every step reads them again", "the CPU's memory"
+	}
 	if k.weights != "" {
 		f.Title += ": " + k.weights
 	}
-	lines, left := figure.First(linesOf(rows), "limits")
+	all := linesOf(rows)
+	if k.host { // a limit that one model had says nothing of sizes
+		all = slices.DeleteFunc(all, func(l *line) bool { return len(l.cells) < 2 })
+	}
+	lines, left := figure.First(all, "limits")
 	var x, y, mem figure.Span
 	var names []string
 	var times, memory []figure.Layer
@@ -109,27 +114,30 @@ func figureOf(k work, rows []Cell) []figure.Figure {
 		times, memory = append(times, time), append(memory, took)
 		if l.limit != nil {
 			mem.Add(*l.limit)
-			memory = append(memory, figure.Layer{Look: look.Stroke(0.9, 4, 3), Level: l.limit, End: l.name()})
+			memory = append(memory, figure.Layer{Look: look.Stroke(0.9, 4, 3), Level: l.limit, End: l.name})
 		}
-		names = append(names, l.name())
-		f.Legend = append(f.Legend, figure.Key{Text: l.name(), Look: look, Line: true, Point: true})
+		names = append(names, l.name)
+		f.Legend = append(f.Legend, figure.Key{Text: l.name, Look: look, Line: true, Point: true})
 	}
 	if y.High == 0 {
 		return nil // nothing ran
 	}
 	f.X = figure.LogAxis(cells.ParamsLabel, x)
 	f.Panels = []figure.Panel{{Y: figure.LogAxis("decode (ms/token)", y), Layers: times}}
-	f.Legend = append(f.Legend, figure.Key{Text: "all layers on the GPU", Look: figure.Muted(), Point: true})
+	f.Legend = append(f.Legend, figure.Key{Text: whole, Look: figure.Muted(), Point: true})
 	if partial {
 		text := "part of the layers"
+		if k.host {
+			text = "part of the weights"
+		}
 		if none {
 			text = "part or none of the layers"
 		}
 		f.Legend = append(f.Legend, figure.Key{Text: text, Look: figure.Muted(), Point: true, Hollow: true})
 	}
-	all := strings.Join(names, ", ")
-	f.Subtitle = fmt.Sprintf("mode kv_decode · limits: %s%s · geometric mean over scenarios of the median time per token", all, left)
-	f.Caption = fmt.Sprintf("Decode time per token against model size, a line for each limit of device memory (%s). Filled points have all layers on the GPU, hollow ones leave layers to the CPU; of a model that several backends tried under one limit, the one with the most on the GPU is drawn. Where lines run together, one covers the others.", all)
+	limits := strings.Join(names, ", ")
+	f.Subtitle = fmt.Sprintf("mode kv_decode · limits: %s%s · geometric mean over scenarios of the median time per token", limits, left)
+	f.Caption = fmt.Sprintf("Decode time per token against model size, a line for each limit of %s (%s). Filled points have %s, hollow ones leave %s. Where lines run together, one covers the others.", of, limits, whole, part)
 	if failed {
 		cross := figure.Muted()
 		cross.Shape = figure.Cross

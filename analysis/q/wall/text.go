@@ -10,16 +10,22 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
+	"llmscale/runner/ceilings"
 )
 
 func (w *Wall) section() doc.Section {
 	sec := doc.Section{Title: "Memory wall"}
-	sec.Say("What changes as models outgrow the device memory. A limit (vram_limit_gib) reserves the rest of the card before the model is loaded. With all layers asked for, a model is whole on the GPU or does not fit; with “fit”, layers that have no room stay with the CPU, from the first one up. Decode is the geometric mean over the scenarios of the medians, by the host's clock.")
+	sec.Say("What changes as models outgrow memory. Decode is the geometric mean over the scenarios of the medians, by the host's clock.")
+	if slices.ContainsFunc(w.Cells, func(c Cell) bool { return !c.host() }) {
+		sec.Say("On a GPU a limit (vram_limit_gib) reserves the rest of the card before the model is loaded. With all layers asked for, a model is whole on the GPU or does not fit; with “fit”, layers that have no room stay with the CPU, from the first one up.")
+	}
+	w.limits(&sec)
 	sec.Say("On this machine, the sizes at which each thing changes first:")
 	sec.Add(w.edgeTable())
 	w.matrices(&sec)
 	sec.Add(doc.Pictures(figureKind))
 	slow := slices.DeleteFunc(slices.Clone(w.Cells), func(c Cell) bool { return c.OverWhole == nil && c.OverTrend == nil })
+	slow = slices.DeleteFunc(slow, func(c Cell) bool { return c.host() })
 	if len(slow) > 0 {
 		sec.Say("How much slower decode is where layers stay with the CPU, as measured: over the same model whole on the GPU where that ran, and over the trend of whole ones, which is the power law through the three largest smaller models that are whole and is followed to 8 times the last of them at most.")
 		sec.Add(doc.TableOf(slow, slowdownColumns))
@@ -30,22 +36,27 @@ func (w *Wall) section() doc.Section {
 	return sec
 }
 
-func limitText(limit *float64) string {
-	if limit == nil {
+func (w Way) limitText() string {
+	switch {
+	case w.MemoryMiB != nil:
+		return doc.Size(*w.MemoryMiB) + " MiB"
+	case w.Device != ceilings.CUDA:
+		return "no limit"
+	case w.LimitGiB == nil:
 		return "whole card"
 	}
-	return doc.Size(*limit) + " GiB"
+	return doc.Size(*w.LimitGiB) + " GiB"
 }
 
 // text names a backend by what it varies.
 func (w Way) text() string {
-	switch w.Asked {
-	case "":
-		return limitText(w.LimitGiB)
-	case "all", "fit":
-		return limitText(w.LimitGiB) + ", " + w.Asked
+	switch {
+	case w.Asked == "" || w.Device != ceilings.CUDA:
+		return w.limitText()
+	case w.Asked == "all" || w.Asked == "fit":
+		return w.limitText() + ", " + w.Asked
 	}
-	return limitText(w.LimitGiB) + ", " + w.Asked + " layers"
+	return w.limitText() + ", " + w.Asked + " layers"
 }
 
 // edgeTable has for each weight type and way the last size that is whole, and the
@@ -60,7 +71,7 @@ func (w *Wall) edgeTable() doc.Table {
 		}
 		return fmt.Sprintf("%s (%s)", doc.Text(name), strings.TrimSuffix(doc.Params(m), " parameters"))
 	}
-	t := doc.Table{Head: []string{"<weights", "<memory, layers", "<largest whole on the GPU", "<smallest with layers on the CPU", "<smallest that did not fit"}}
+	t := doc.Table{Head: []string{"<weights", "<memory, layers", "<largest whole in memory", "<smallest in part", "<smallest that did not fit"}}
 	for _, e := range w.Edges {
 		at := doc.Text(e.text())
 		if e.BatchSize > 1 {
@@ -75,9 +86,10 @@ func (w *Wall) edgeTable() doc.Table {
 type work struct {
 	weights string
 	batch   int
+	host    bool
 }
 
-func workOf(c Cell) work { return work{c.WeightType, c.BatchSize} }
+func workOf(c Cell) work { return work{c.WeightType, c.BatchSize, c.host()} }
 
 // matrices have a row for each model and a column for each way, a table for each
 // weight type.
@@ -114,7 +126,7 @@ func (w *Wall) matrices(sec *doc.Section) {
 		if k.batch > 1 {
 			name += fmt.Sprintf(" at batch %d", k.batch)
 		}
-		sec.Say("**%s**: decode in ms per token; where not all layers are on the GPU, how many of them are.", name)
+		sec.Say("**%s**: decode in ms per token; where a model is not whole in memory, how many of its layers are, or what is read from the disk in each pass.", name)
 		sec.Add(t)
 	}
 }
@@ -131,12 +143,15 @@ func (c Cell) decodeText() string {
 	case Whole:
 		return doc.NumberOf(c.DecodeMS)
 	}
+	if c.host() {
+		return fmt.Sprintf("%s (%s MiB)", doc.NumberOf(c.DecodeMS), doc.Whole(c.ReadMiB))
+	}
 	return fmt.Sprintf("%s (%s)", doc.NumberOf(c.DecodeMS), c.onGPU())
 }
 
 func (c Cell) onGPU() string {
 	switch {
-	case c.GPULayers == nil:
+	case c.GPULayers == nil || c.host():
 		return doc.Unknown
 	case c.Layers == 0:
 		return prose.Layers(*c.GPULayers)
@@ -165,13 +180,23 @@ var stateWords = map[string]string{
 	TooBig: "did not fit", Failed: "failed", Invalid: "no call counts",
 }
 
+func (c Cell) stateText() string {
+	switch {
+	case c.host() && c.State == Whole:
+		return "whole in memory"
+	case c.host() && c.State == Partial:
+		return "read again from the disk"
+	}
+	return stateWords[c.State]
+}
+
 var cellColumns = []doc.Column[Cell]{
 	{Head: "<backend", Cell: func(c Cell) string { return prose.Series{Series: c.Series}.String() }},
 	{Head: "<memory, layers", Cell: func(c Cell) string { return doc.Text(c.text()) }},
 	{Head: "<weights", Cell: func(c Cell) string { return doc.OrPlain(doc.Text(c.WeightType)) }},
 	{Head: "<model", Cell: func(c Cell) string { return doc.Text(c.Model) }},
 	{Head: "parameters (millions)", Cell: func(c Cell) string { return doc.SizeOf(c.ParamsM) }},
-	{Head: "<state", Cell: func(c Cell) string { return stateWords[c.State] }},
+	{Head: "<state", Cell: Cell.stateText},
 	{Head: "layers on the GPU", Cell: Cell.onGPU},
 	{Head: "decode (ms/token)", Cell: func(c Cell) string { return doc.NumberOf(c.DecodeMS) }},
 	{Head: "on the device (ms/token)", Cell: func(c Cell) string { return doc.NumberOf(c.DeviceMS) }},

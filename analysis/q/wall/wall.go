@@ -12,21 +12,23 @@ import (
 	"llmscale/runner/record"
 )
 
-// States: how a model came to lie in device memory.
+// States: how a model came to lie in memory.
 const (
-	Whole   = "whole"       // all of its layers are on the GPU
-	Partial = "partial"     // some are
+	Whole   = "whole"       // all of its layers are on the GPU; on the CPU, all of its weights in memory
+	Partial = "partial"     // some are: the CPU computes the others, or the disk gives them again and again
 	None    = "none"        // none is: the GPU was there, and had room for no layer
 	TooBig  = "did_not_fit" // status oom
 	Failed  = "failed"      // another status than ok, oom and waived
 	Invalid = "invalid"     // ran, and no call of it counts
 )
 
-// Way is what of a backend decides how models lie in device memory.
+// Way is what of a backend decides how models lie in memory.
 type Way struct {
 	cells.Series
-	LimitGiB *float64 `json:"vram_limit_gib" unit:"GiB" doc:"device memory that the card pretended to have; nothing: all of it"`
-	Asked    string   `json:"asked" doc:"layers that the config asks for: all, fit or a number"` // "" where that is not known
+	Device    string   `json:"device" doc:"whose memory it is"`
+	MemoryMiB *float64 `json:"memory_limit_mib" unit:"MiB" doc:"on the CPU: memory that the worker was held to; nothing: no limit"`
+	LimitGiB  *float64 `json:"vram_limit_gib" unit:"GiB" doc:"device memory that the card pretended to have; nothing: all of it"`
+	Asked     string   `json:"asked" doc:"layers that the config asks for: all, fit or a number"` // "" where that is not known
 }
 
 // Cell is one model as one backend held it, over all scenarios.
@@ -36,26 +38,44 @@ type Cell struct {
 	ParamsM    *float64 `json:"params_millions_effective" unit:"1e6" doc:"parameters"`
 	WeightType string   `json:"weight_type" doc:"type of the weights"`
 
-	State     string `json:"state" doc:"whole, partial or none (of its layers on the GPU), did_not_fit (status oom), failed (another status), invalid (no call counts)"`
+	State     string `json:"state" doc:"whole, partial or none (of its layers on the GPU; on the CPU, of its weights in memory: what is not there is read from the disk in every step), did_not_fit (status oom), failed (another status), invalid (no call counts)"`
 	GPULayers *int   `json:"n_gpu_layers" doc:"layers on the GPU"`
 	Layers    int    `json:"n_layers" doc:"layers that there are, the output head counted as one" zero:"unknown"`
 	Status    string `json:"status" doc:"worst status of its calls"`
 	Reason    string `json:"reason" doc:"why it did not run"`
 
-	Scenarios  int      `json:"n_scenarios" doc:"scenarios that the times are means over"`
-	DecodeMS   *float64 `json:"decode_ms_per_token" unit:"ms/token" doc:"decode by the host: geometric mean over the scenarios of the medians"`
-	DeviceMS   *float64 `json:"decode_device_ms_per_token" unit:"ms/token" doc:"the same by CUDA events"`
-	PeakMiB    *float64 `json:"vram_peak_mib" unit:"MiB" doc:"peak of device memory in use, by all programs and by what the limit holds back"`
-	OwnMiB     *float64 `json:"vram_own_mib" unit:"MiB" doc:"the same less what was in use before the model was loaded"`
-	OverWhole  *float64 `json:"times_same_model_whole" doc:"decode over that of the same model and type when whole on the GPU"`
-	WholeIn    string   `json:"same_model_whole_in_backend" doc:"where it was whole"`
-	OverTrend  *float64 `json:"times_trend_of_whole" doc:"decode over the power law through the three largest smaller models that are whole"`
-	TrendReach *float64 `json:"trend_reach" doc:"size over that of the largest of these three"`
+	Scenarios   int      `json:"n_scenarios" doc:"scenarios that the times are means over"`
+	DecodeMS    *float64 `json:"decode_ms_per_token" unit:"ms/token" doc:"decode by the host: geometric mean over the scenarios of the medians"`
+	DeviceMS    *float64 `json:"decode_device_ms_per_token" unit:"ms/token" doc:"the same by CUDA events"`
+	PeakMiB     *float64 `json:"vram_peak_mib" unit:"MiB" doc:"peak of device memory in use, by all programs and by what the limit holds back"`
+	OwnMiB      *float64 `json:"vram_own_mib" unit:"MiB" doc:"the same less what was in use before the model was loaded"`
+	PrefillMS   *float64 `json:"prefill_ms" unit:"ms" doc:"prefill by the host: geometric mean over the scenarios of the medians"`
+	NeedMiB     *float64 `json:"memory_need_mib" unit:"MiB" doc:"on the CPU: memory that the load was reckoned to need"`
+	Missing     *float64 `json:"weights_not_fitting" doc:"on the CPU: share of the mapped weights for which the limit has no room, by that reckoning"`
+	HostPeakMiB *float64 `json:"memory_peak_mib" unit:"MiB" doc:"on the CPU: most memory that the worker with a limit took"`
+	UnmappedMiB *float64 `json:"memory_unmapped_mib" unit:"MiB" doc:"on the CPU: of that, what cannot be dropped and read again"`
+	ReadMiB     *float64 `json:"disk_read_mib_per_pass" unit:"MiB" doc:"on the CPU: read from the disk for each pass through the weights (a decode step, a micro-batch of prefill), median of the calls"`
+	DiskMBPerS  *float64 `json:"disk_read_mb_per_s" unit:"MB/s" doc:"on the CPU: speed of one reader of the file, before the loads, median"`
+	Explained   *float64 `json:"share_explained_by_disk" doc:"on the CPU: time in which that speed gives the bytes read for a step, over the time by which decode is longer than whole"`
+	OverWhole   *float64 `json:"times_same_model_whole" doc:"decode over that of the same model and type when whole"`
+	OverLow     *float64 `json:"times_low" doc:"its 95 % interval"`
+	OverHigh    *float64 `json:"times_high" doc:"likewise"`
+	Basis       string   `json:"times_basis" doc:"what the interval is made of: processes (paired by blocks), or one process; nothing: too few calls for one"`
+	PrefillOver *float64 `json:"times_prefill_whole" doc:"the same of prefill"`
+	WholeIn     string   `json:"same_model_whole_in_backend" doc:"where it was whole"`
+	OverTrend   *float64 `json:"times_trend_of_whole" doc:"decode over the power law through the three largest smaller models that are whole"`
+	TrendReach  *float64 `json:"trend_reach" doc:"size over that of the largest of these three"`
 
-	settings string // all but where its layers lie
+	settings          string        // all but where it lies in memory
+	decodes, prefills []cells.Times // by scenario
+	mappedMiB, kvMiB  float64       // weights that are mapped; KV cache of one token
+	context           int           // tokens
 }
 
-// inPart is a model of which layers are with the CPU.
+// host is a model in the CPU's memory.
+func (c *Cell) host() bool { return c.Device != ceilings.CUDA }
+
+// inPart is a model that is not whole, and runs.
 func (c *Cell) inPart() bool { return c.State == Partial || c.State == None }
 
 // backend is what the config says of a backend.
@@ -83,7 +103,7 @@ func asked(layers *int) string {
 	return fmt.Sprint(*layers)
 }
 
-// collect has the models that a GPU was asked to hold.
+// collect has the models that a GPU was asked to hold, and where a limit of the CPU's memory bears on some, those of the CPU.
 func collect(c *cells.Set) (out []Cell) {
 	config := map[string]backend{}
 	var list []backend
@@ -94,9 +114,10 @@ func collect(c *cells.Set) (out []Cell) {
 		config[b.Name] = b
 	}
 	rows := map[cells.Key][]*runs.Row{} // of a series' model
+	limited := slices.ContainsFunc(c.Run.Rows, func(r runs.Row) bool { return r.MemoryLimitMiB != nil || rereads(&r) })
 	for i := range c.Run.Rows {
 		r := &c.Run.Rows[i]
-		if r.Device == ceilings.CUDA && r.Status != record.StatusWaived {
+		if (r.Device == ceilings.CUDA || limited && r.MemoryNeedMiB != nil) && r.Status != record.StatusWaived {
 			k := cells.SeriesOf(r).Key(r.Model, "", "")
 			rows[k] = append(rows[k], r)
 		}
@@ -114,8 +135,8 @@ func collect(c *cells.Set) (out []Cell) {
 // shows reports whether the run varies anything, or some model is not whole.
 func (w *Wall) shows() bool {
 	type way struct {
-		limit float64
-		asked string
+		limit, memory float64
+		asked         string
 	}
 	ways := map[way]bool{}
 	for i := range w.Cells {
@@ -123,7 +144,7 @@ func (w *Wall) shows() bool {
 		if c.inPart() || c.State == TooBig {
 			return true
 		}
-		ways[way{cells.OrInf(c.LimitGiB), c.Asked}] = true
+		ways[way{cells.OrInf(c.LimitGiB), cells.OrInf(c.MemoryMiB), c.Asked}] = true
 	}
 	return len(ways) > 1
 }
@@ -134,7 +155,9 @@ func cellOf(set *cells.Set, s cells.Series, m *cells.Model, rows []*runs.Row, la
 		c.Layers = m.NLayer + 1
 	}
 	told := rows[max(slices.IndexFunc(rows, (*runs.Row).OK), 0)] // a call that failed knows what was asked for, and not what came of it
-	c.settings = cells.SettingsOf(told).Without(cells.SettingGPULayers, cells.SettingVRAMLimit, cells.SettingDType)
+	c.settings = cells.SettingsOf(told).Without(cells.SettingGPULayers, cells.SettingVRAMLimit, cells.SettingMemoryLimit, cells.SettingDType)
+	c.Device = told.Device
+	c.inMemory(rows, m)
 	ran := false
 	var worst *runs.Row
 	for _, r := range rows {
@@ -175,9 +198,9 @@ func cellOf(set *cells.Set, s cells.Series, m *cells.Model, rows []*runs.Row, la
 		c.State = Failed
 	case c.DecodeMS == nil:
 		c.State = Invalid
-	case m.WholeOnGPU(*c.GPULayers):
+	case c.host() && cells.OrInf(c.ReadMiB) <= rereadShare*c.mappedMiB, !c.host() && m.WholeOnGPU(*c.GPULayers):
 		c.State = Whole
-	case *c.GPULayers == 0:
+	case !c.host() && *c.GPULayers == 0:
 		c.State = None
 	default:
 		c.State = Partial
@@ -187,12 +210,23 @@ func cellOf(set *cells.Set, s cells.Series, m *cells.Model, rows []*runs.Row, la
 
 // decode joins the times of the scenarios.
 func (c *Cell) decode(set *cells.Set) {
-	var host, device []float64
+	var host, device, prefill []float64
 	for _, x := range set.CellsOfModel(c.Series, c.Model) {
-		if x.Mode != record.ModeDecode || !set.Joins(x.Scenario) || x.MSPerToken == nil {
+		if !set.Joins(x.Scenario) {
+			continue
+		}
+		g := set.Group(c.Series.Key(c.Model, x.Scenario, x.Mode))
+		if x.Mode == record.ModePrefill && g != nil {
+			t := g.Times()
+			c.prefills, prefill = append(c.prefills, t), append(prefill, t.Typical())
+		}
+		if x.Mode != record.ModeDecode || x.MSPerToken == nil {
 			continue
 		}
 		host = append(host, *x.MSPerToken)
+		if g != nil {
+			c.decodes = append(c.decodes, cells.TimesOf(g.Rows, cells.MSPerToken))
+		}
 		if x.CUDAEventMS != nil && x.GenTokens != nil && *x.GenTokens > 0 {
 			device = append(device, *x.CUDAEventMS / *x.GenTokens)
 		}
@@ -202,6 +236,9 @@ func (c *Cell) decode(set *cells.Set) {
 		if len(device) == len(host) {
 			c.DeviceMS = stats.Finite(stats.Geomean(device))
 		}
+	}
+	if len(prefill) > 0 {
+		c.PrefillMS = stats.Finite(stats.Geomean(prefill))
 	}
 }
 

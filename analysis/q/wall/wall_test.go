@@ -94,7 +94,7 @@ func TestMemoryWall(t *testing.T) {
 		"all8 8 GiB all f32 m03  m04", "fit8 8 GiB fit f32 m03 m04 m05", "card whole card all f32 m05  ",
 	}
 	for i, e := range w.Edges {
-		if s := strings.Join([]string{e.Backend, limitText(e.LimitGiB), e.Asked, e.WeightType, e.LastWhole, e.FirstPartial, e.FirstTooBig}, " "); s != want[i] {
+		if s := strings.Join([]string{e.Backend, e.limitText(), e.Asked, e.WeightType, e.LastWhole, e.FirstPartial, e.FirstTooBig}, " "); s != want[i] {
 			t.Errorf("%q, want %q", s, want[i])
 		}
 	}
