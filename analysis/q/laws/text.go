@@ -223,7 +223,7 @@ func (f *Finding) outlier() string {
 // axisText says that another axis than the run's leads, or explains as well.
 func (f *Finding) axisText() string {
 	if f.AxisVerdict == law.Leads {
-		return fmt.Sprintf(" No other measure of size explains it as well.")
+		return " No other measure of size explains it as well."
 	}
 	return ""
 }

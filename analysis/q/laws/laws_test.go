@@ -1,0 +1,142 @@
+package laws
+
+import (
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/law"
+	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/regimes"
+	"llmscale/analysis/runs"
+	"llmscale/runner/record"
+)
+
+func ask(c *cells.Set) *Answer {
+	judged := intervals.Ask(c)
+	return Ask(c, judged, regimes.Ask(c, judged))
+}
+
+// asked are the laws of decode of a made-up ladder, over all scenarios.
+func asked(t *testing.T, change func(p *celltest.Plan)) []*Finding {
+	p := celltest.Ladder
+	p.Models, p.Gen, p.Reps = 10, 4, 5
+	change(&p)
+	return ask(celltest.Set(t, p.Rows(1))).Of(record.ModeDecode)
+}
+
+// TestKindsAreNotJoined: models of two weight types have a law each where they are
+// enough, and are joined with a word about it where they are not.
+func TestKindsAreNotJoined(t *testing.T) {
+	types := func(every int) func(p *celltest.Plan) {
+		return func(p *celltest.Plan) {
+			p.Facts = func(m int, f *record.ModelFacts) { f.WeightType = []string{"f32", "q8_0"}[min(1, m%every)] }
+			p.PerToken = func(m int) float64 { return math.Pow(2, .8*float64(m)) / float64(1+min(1, m%every)) }
+		}
+	}
+	found := asked(t, types(2))
+	if len(found) != 2 || found[0].Of != "f32" || found[1].Of != "q8_0" || len(found[0].Models) != 5 || len(found[0].Mixed)+len(found[0].Apart) != 0 {
+		t.Fatalf("five models of each type: %d findings, %+v", len(found), found[0])
+	}
+	for _, f := range found {
+		if f.Law == nil || f.Law.Form != law.Power || math.Abs(f.Exponent.Value-.8) > .01 {
+			t.Errorf("%s: %+v", f.Of, f.Told)
+		}
+	}
+	found = asked(t, types(5))
+	if len(found) != 1 || found[0].Of != "q8_0" || !slices.Equal(found[0].Apart, []string{"m00", "m05"}) {
+		t.Errorf("eight models and two: %+v", found[0])
+	}
+	found = asked(t, func(p *celltest.Plan) { p.Models = 6; types(2)(p) })
+	if len(found) != 1 || found[0].Of != "" || !slices.Equal(found[0].Mixed, []string{"2 weight types"}) || !strings.Contains(found[0].sentence(), "of 2 weight types") {
+		t.Errorf("three models of each type: %+v", found[0])
+	}
+}
+
+// TestAxis: times that follow the parameters without embeddings are told over these, and
+// over the run's axis where both explain them.
+func TestAxis(t *testing.T) {
+	share := []float64{.9, .5, .8, .3, .7, .4, .6, .2, .5, .1}
+	rest := func(m int, f *record.ModelFacts) {
+		f.ParamsNonEmbedding = int64(float64(f.ParamsTotal) * (1 - share[m]))
+	}
+	f := asked(t, func(p *celltest.Plan) {
+		p.Facts = rest
+		p.PerToken = func(m int) float64 { return math.Pow(2, float64(m)) * (1 - share[m]) }
+	})[0]
+	if f.Axis != "params_non_embedding" || f.AxisVerdict != law.Leads || f.Law.Form != law.Straight {
+		t.Errorf("%s %s %+v", f.Axis, f.AxisVerdict, f.Told)
+	}
+	f = asked(t, func(p *celltest.Plan) {
+		p.Facts = func(m int, f *record.ModelFacts) {
+			f.ParamsNonEmbedding = f.ParamsTotal*9/10 + int64(m%3)*f.ParamsTotal/100
+		}
+	})[0]
+	if f.Axis != "params_total" {
+		t.Errorf("%s %s", f.Axis, f.AxisVerdict)
+	}
+}
+
+// TestReasons: what sets a model apart is named.
+func TestReasons(t *testing.T) {
+	whole, part := 13, 5
+	model := func(change func(m *cells.Model)) *cells.Model {
+		m := &cells.Model{ParamsTotal: 1000, ParamsNonEmbedding: 900, ParamsActive: 1000, NLayer: 12, NEmbd: 512, WeightType: "Q4_0", Architecture: "llama", GPULayers: &whole}
+		change(m)
+		return m
+	}
+	others := []*cells.Model{model(func(*cells.Model) {}), model(func(m *cells.Model) { m.NEmbd = 768 })}
+	for want, change := range map[string]func(m *cells.Model){
+		"a mixture of experts, of which a token uses 20 %": func(m *cells.Model) { m.ParamsActive = 200 },
+		"5 of its 13 layers are on the GPU":                func(m *cells.Model) { m.GPULayers = &part },
+		"90.0 % of its parameters are embeddings":          func(m *cells.Model) { m.ParamsNonEmbedding = 100 },
+		"it is 2 wide, the others 512 at least":            func(m *cells.Model) { m.NEmbd = 2 },
+		"its weight type is MXFP4, the others' Q4_0":       func(m *cells.Model) { m.WeightType = "MXFP4" },
+	} {
+		m := model(change)
+		if got := reasons(m, append(slices.Clone(others), m)); len(got) != 1 || !strings.Contains(got[0], want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := reasons(others[0], others); len(got) != 0 {
+		t.Errorf("an ordinary model: %q", got)
+	}
+}
+
+// TestCommitted: of the committed GPT-2 runs tiny-gpt2 is named, and the law of all is
+// that of a fixed cost; the ladder is proportional to size.
+func TestCommitted(t *testing.T) {
+	of := func(dir, backend string) *Finding {
+		run, err := runs.Load(filepath.Join("..", "..", "..", "results", dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set, err := cells.New(run, cells.Options{Bootstrap: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ask(set).Main(cells.Series{Backend: backend, BatchSize: 1}, record.ModeDecode)
+	}
+	f := of("2026-11-23-xeon-2-cores", "native_cpu_f32")
+	if f.Verdict != Withheld || f.Stray.Model != "tiny-gpt2" || len(f.Stray.Reasons) == 0 || f.Law.Form != law.Line || f.Law.N != 9 {
+		t.Errorf("%s %+v", f.sentence(), f.Stray)
+	}
+	f = of("2026-11-23-ladder-xeon-2-cores", "native_cpu_q4_0")
+	if f.Verdict != law.Leads || f.Law.Form != law.Straight || !(f.Exponent.Sizes.Low < 1 && f.Exponent.Sizes.High > 1) || f.Break != "none" {
+		t.Errorf("%s", f.sentence())
+	}
+	// Without the two largest sizes its laws foretell them.
+	o := &f.axes[f.at]
+	n := len(o.points)
+	tt := law.Compete(o.points[:n-2])
+	for _, p := range o.points[n-2:] {
+		e, ok := tt.Predict(p)
+		if off := math.Abs(math.Log(p.T) - e.Value); !ok || off > e.Half(.05) {
+			t.Errorf("%g million: off by %.3f, the 95 %% interval reaches %.3f", p.X, off, e.Half(.05))
+		}
+	}
+}
