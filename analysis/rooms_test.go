@@ -30,6 +30,7 @@ var rooms = []struct {
 	{"analysis/doc", "analysis/figure analysis/stats internal/..."},
 	{"analysis/q/...", "analysis/q/... analysis/canary analysis/cells analysis/law analysis/stats analysis/finding analysis/figure analysis/doc analysis/runs runner/record runner/ceilings internal/..."},
 	{"analysis/compare", "analysis/q/... analysis/cells analysis/runs analysis/stats analysis/figure analysis/doc runner/record internal/..."},
+	{"analysis/predict", "analysis/q/... analysis/cells analysis/law analysis/runs analysis/stats analysis/doc runner/record runner/ceilings runner/protocol gguf/ledger internal/..."},
 	{"analysis/report", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis/verify", "analysis analysis/report analysis/figure/draw analysis/cells analysis/runs runner/record internal/..."},
 	{"analysis/exchange", "analysis/runs runner/record internal/..."},

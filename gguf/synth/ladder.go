@@ -48,3 +48,42 @@ func Rungs(family string, vocab int64) ([]Shape, error) {
 	}
 	return out, nil
 }
+
+// Between is the shape of a ladder's proportions that has about so many parameters: as many heads as come nearest,
+// and the feed-forward widened or narrowed by steps of 32 to what is left. From 2 million on it is within 2 % of
+// them; the shape's Params are what it has.
+func Between(family string, params int64) (Shape, error) {
+	ladder, err := Rungs(family, 0)
+	if err != nil {
+		return Shape{}, err
+	}
+	const fewest, most = 2_000_000, 200_000_000_000
+	if params < fewest || params > most {
+		return Shape{}, fmt.Errorf("synth: %d parameters; want %d to %d", params, int64(fewest), int64(most))
+	}
+	of := func(heads int64) Shape {
+		s := ladder[0]
+		s.NLayer, s.NHead, s.NHeadKV, s.NEmbd = heads, heads, heads, heads*ladderHead
+		s.NFF = s.NEmbd * 7 / 2
+		return s
+	}
+	heads := int64(1)
+	for of(heads+1).Params() <= params {
+		heads++
+	}
+	if next := of(heads + 1); next.Params()-params < params-of(heads).Params() {
+		heads++
+	}
+	s := of(heads)
+	const step = 32                       // a block of the simplest types
+	each := 3 * s.NEmbd * s.NLayer * step // a gate, up and down
+	less := (params - s.Params()) * 2
+	if less < 0 {
+		less -= each
+	} else {
+		less += each
+	}
+	s.NFF += less / (2 * each) * step
+	s.Name = fmt.Sprintf("%s/%d-parameters", family, s.Params())
+	return s, s.check()
+}
