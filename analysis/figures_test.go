@@ -87,17 +87,17 @@ func TestLengthFigure(t *testing.T) {
 		}
 		return r.Figures()
 	}
-	all := figs(8, 64)
+	all := figs(8, 256)
 	drawn := figuretest.Only(all, "lengths")
 	if len(drawn) != 1 {
 		t.Fatalf("figures of lengths: %v", figuretest.Names(drawn))
 	}
-	figuretest.Says(t, drawn[0], "decode time per token (ms)", "length of the answer (tokens decoded)", models[0].Name, models[1].Name, "prompts of 16 tokens", "median of 3 calls")
-	// Of the scenarios' names gen8 comes last; the longest answers are gen64's.
-	if got := figuretest.Names(all); !slices.Contains(got, "tokens tokens_native_cpu_q4_0_gen64") {
+	figuretest.Says(t, drawn[0], "decode step (ms)", "position in the KV cache (tokens)", models[0].Name, models[1].Name)
+	// Of the scenarios' names gen8 comes last; the longest answers are gen256's.
+	if got := figuretest.Names(all); !slices.Contains(got, "tokens tokens_native_cpu_q4_0_gen256") {
 		t.Errorf("token times are not those of the longest answers: %v", got)
 	}
 	if got := figs(64); len(figuretest.Only(got, "lengths")) > 0 {
-		t.Errorf("one length has a figure: %v", figuretest.Names(got))
+		t.Errorf("short answers have a figure: %v", figuretest.Names(got))
 	}
 }

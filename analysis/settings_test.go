@@ -2,7 +2,6 @@ package analysis
 
 import (
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -32,11 +31,11 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		rows = smallRun(rand.New(rand.NewPCG(seed, 9)))
 	}
 	without, with := analyzeRows(t, rows), analyzeRows(t, celltest.Deepened(rows, 4096))
-	if len(with.Cells) != 2*len(without.Cells) || len(Get[lengths.Answer](with).DecodeDepths) == 0 {
-		t.Fatalf("%d cells, %d without the deep ones; %d depths", len(with.Cells), len(without.Cells), len(Get[lengths.Answer](with).DecodeDepths))
+	if len(with.Cells) != 2*len(without.Cells) || len(Get[lengths.Answer](with).Laws) == 0 {
+		t.Fatalf("%d cells, %d without the deep ones; %d laws of lengths", len(with.Cells), len(without.Cells), len(Get[lengths.Answer](with).Laws))
 	}
 	joint := func(r *Result) map[string]any {
-		out := map[string]any{"aggregates": r.Aggregates, "prefill lengths": Get[lengths.Answer](r).PrefillLengths, "prefill fits": Get[lengths.Answer](r).PrefillLengthFits, "weight types": Get[weights.Answer](r).WeightTypes,
+		out := map[string]any{"aggregates": r.Aggregates, "weight types": Get[weights.Answer](r).WeightTypes,
 			"tail trends": Get[tails.Answer](r).Answers.Tails, "first change": Get[firstchange.Answer](r).Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
 			"linearity": Get[ollama.Answer](r).Ollama.Linearity, "projections": Get[ollama.Answer](r).Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
 		put := func(kind, scenario string, v any) {
@@ -67,20 +66,12 @@ func TestDepthsAreNotJoined(t *testing.T) {
 			put("length-limited fits", f.Scenario, f)
 		}
 		var shown []any
-		for i, d := range Get[lengths.Answer](r).DecodeLengths {
-			if d.Depth == 0 {
-				shown = append(shown, d)
-			}
-			if i > 0 && d.Depth != Get[lengths.Answer](r).DecodeLengths[i-1].Depth && d.Ratio != 1 {
-				t.Errorf("%+v: its ratio is to another depth", d)
+		for _, l := range Get[lengths.Answer](r).Laws {
+			if l.Mode == record.ModePrefill {
+				shown = append(shown, l)
 			}
 		}
-		for _, f := range Get[lengths.Answer](r).DecodeLengthFits {
-			if f.Depth == 0 {
-				shown = append(shown, f)
-			}
-		}
-		out["decode lengths"] = shown
+		out["prefill lengths"] = shown
 		return out
 	}
 	want, got := joint(without), joint(with)
@@ -118,47 +109,6 @@ func TestDeepFailures(t *testing.T) {
 	}
 }
 
-// TestDepthSlope: 4 ms per token and 500 ns more for each token of depth, at one
-// prompt; another prompt length is other work.
-func TestDepthSlope(t *testing.T) {
-	depths := []int{0, 512, 1024, 4096}
-	var rows []runs.Row
-	for i, depth := range depths {
-		for _, r := range celltest.LengthRun(1, []int{10, 20}, 4, func(_, gen, rep int) float64 {
-			return float64(gen) * (4 + 0.0005*float64(depth)) * (1 + 0.001*[]float64{-1, 0, 0, 1}[rep])
-		}, nil) {
-			r.Scenario, r.Depth, r.TaskIdx, r.Line = fmt.Sprintf("%s_d%d", r.Scenario, depth), depth, 10*i+r.TaskIdx, len(rows)+1
-			rows = append(rows, r)
-		}
-	}
-	res := analyzeRows(t, rows)
-	if len(Get[lengths.Answer](res).DecodeDepths) != 8 || len(Get[lengths.Answer](res).DecodeDepthFits) != 2 {
-		t.Fatalf("%d depths, %d fits", len(Get[lengths.Answer](res).DecodeDepths), len(Get[lengths.Answer](res).DecodeDepthFits))
-	}
-	for i, d := range Get[lengths.Answer](res).DecodeDepths {
-		if d.Depth != depths[i%4] || d.GenTokens != []int{10, 20}[i/4] || d.N != 4 || (d.RatioCI == nil) != (i%4 == 0) || d.PrefillMS == nil {
-			t.Errorf("%+v", d)
-		}
-		celltest.Near(t, "ms per token", &d.MSPerToken, 4+0.0005*float64(d.Depth), 1e-9)
-		celltest.Near(t, "ratio", &d.Ratio, (4+0.0005*float64(d.Depth))/4, 1e-9)
-	}
-	for _, f := range Get[lengths.Answer](res).DecodeDepthFits {
-		celltest.Near(t, "ns per token of depth", f.NSPerToken, 500, 1e-9)
-		if f.N != 16 || f.CI == nil || f.CI.Low > 500 || f.CI.High < 500 || !f.Straight() {
-			t.Errorf("%+v", f)
-		}
-	}
-	// A jump at 4096, as of a cache that is full, is no line.
-	for i := range rows {
-		if rows[i].Depth == 4096 && rows[i].LatencyMS != nil {
-			rows[i].LatencyMS = new(3 * *rows[i].LatencyMS)
-		}
-	}
-	if f := Get[lengths.Answer](analyzeRows(t, rows)).DecodeDepthFits[0]; f.Straight() {
-		t.Errorf("a jump counts as a line: %+v", f)
-	}
-}
-
 // TestOtherWaysAreNotJoined: weight types are not compared across programs, builds
 // under one name, paces, affinities or batches.
 func TestOtherWaysAreNotJoined(t *testing.T) {
@@ -180,23 +130,18 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 
 // TestPromptsOfABatch: a prompt's length is that of one sequence.
 func TestPromptsOfABatch(t *testing.T) {
-	rows := celltest.LengthRun(1, []int{10, 20}, 4, celltest.Affine(0, 1), nil)
+	rows := celltest.LengthRun(1, []int{10, 20, 40}, 4, celltest.Affine(0, 1), nil)
 	for i := range rows {
 		r := &rows[i]
-		r.BatchSize, r.PromptTokensRaw, r.SeqLen = new(8), new(8*64), new(64)
+		prompt := map[int]int{10: 64, 20: 128, 40: 256}[r.GenTokensTarget]
+		r.BatchSize, r.PromptTokensRaw, r.SeqLen = new(8), new(8*prompt), new(prompt)
 		if r.Mode == record.ModePrefill {
-			r.TokensTotal = new(8 * 64)
-			if r.GenTokensTarget == 20 {
-				r.PromptTokensRaw, r.TokensTotal = new(8*128), new(8*128)
-			}
+			r.TokensTotal = new(8 * prompt)
 		}
 	}
 	res := analyzeRows(t, rows)
-	if len(Get[lengths.Answer](res).DecodeLengths) != 2 || Get[lengths.Answer](res).DecodeLengths[0].PromptTokens != 64 {
-		t.Errorf("%+v", Get[lengths.Answer](res).DecodeLengths)
-	}
-	if len(Get[lengths.Answer](res).PrefillLengths) != 2 || Get[lengths.Answer](res).PrefillLengths[0].PromptTokens != 64 || Get[lengths.Answer](res).PrefillLengths[0].MSPerToken != 5.0/8/64 {
-		t.Errorf("%+v", Get[lengths.Answer](res).PrefillLengths)
+	if all := Get[lengths.Answer](res).Lengths; len(all) != 3 || all[0].Length != 64 || all[1].Length != 128 || all[2].Length != 256 {
+		t.Errorf("%+v", all)
 	}
 	if p := res.Cells[0].PromptEach(); p == nil || *p != 64 {
 		t.Errorf("%+v", res.Cells[0])

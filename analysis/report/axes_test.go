@@ -108,7 +108,7 @@ func TestThreadsSaid(t *testing.T) {
 	_, md := variantsRun(t, []float64{5, 134}, []int{0}, ways...)
 	says(t, md, "**Threads for decode**: **2** of 1, 2, 3 and 4 is best on llama-5m, and 1 is not shown to be slower (each thread more costs 29.", "; **3** of 1, 2, 3 and 4 is best on llama-134m (each thread more costs ", " % of the speed).",
 		"## Settings compared", "| model | phase | scenario | best threads | fewest not shown slower | 1 thread (ms) | 2 threads (ms) | 3 threads (ms) | 4 threads (ms) | each more up to 2 (%) | each more up to 3 (%) | each more up to 4 (%) |", "beyond the most threads it is not measured")
-	mustNotSay(t, md, "Each comparison", "## Decode by depth", "cold prefill", "Timed calls are", "Decode beside decode")
+	mustNotSay(t, md, "Each comparison", "Growth with the length", "cold prefill", "Timed calls are", "Decode beside decode")
 }
 
 // TestFromWhichSizeSaid: flash attention helps from 62M on, at depth more.
@@ -133,7 +133,7 @@ func TestFromWhichSizeSaid(t *testing.T) {
 // TestDepthSaid: each token of depth costs the same.
 func TestDepthSaid(t *testing.T) {
 	_, md := variantsRun(t, []float64{5, 134}, []int{0, 512, 4096}, variant{"cpu", func(*runs.Row) {}, func(size float64, depth int) float64 { return 1 + float64(depth)/4096 }})
-	says(t, md, "## Decode by depth", "On cpu each token in the KV cache adds to a decode step **", "ns** on llama-5m", "behind at most 4096 tokens")
+	says(t, md, "From 32.5 to 4128 positions, the time of a decode step on cpu grows to the power ", "Whether attention takes half of it within the measured lengths is open for llama-5m (", "behind at most 4096 tokens")
 	mustNotSay(t, md, "## Settings compared")
 }
 
@@ -180,8 +180,8 @@ func TestBuildsSaid(t *testing.T) {
 // TestNoAxes: a run of one backend says nothing of settings.
 func TestNoAxes(t *testing.T) {
 	r, md := variantsRun(t, []float64{5, 134}, []int{0}, variant{"cpu", func(*runs.Row) {}, func(float64, int) float64 { return 1 }})
-	mustNotSay(t, md, "Settings compared", "axes.csv", "Decode by depth", "stand alone")
-	if asked := analysis.Get[policy.Answer](r); asked.Axes != nil || asked.Threads != nil || asked.Batches != nil || analysis.Get[lengths.Answer](r).DecodeDepths != nil {
+	mustNotSay(t, md, "Settings compared", "axes.csv", "Growth with the length", "stand alone")
+	if asked := analysis.Get[policy.Answer](r); asked.Axes != nil || asked.Threads != nil || asked.Batches != nil || analysis.Get[lengths.Answer](r).Laws != nil {
 		t.Errorf("%+v", asked)
 	}
 }

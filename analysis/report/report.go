@@ -23,6 +23,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/laws"
+	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/regimes"
 	"llmscale/internal/durable"
 )
@@ -95,7 +96,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
 	w.asked(laws.Place, "Tails")
-	w.asked("Decode by length of the answer", "Decode by depth", "Prefill by length of the prompt")
+	w.asked(lengths.Place)
 	w.asked("Scaling fits", "From size to size", "Warm-up", "Host clock against device clock")
 	w.asked("Cross-check with Ollama", "Ollama", "What the models said")
 	last := []string{"How well each cell is known", "Outliers", "What failed or did not fit", "Calls that do not count"}

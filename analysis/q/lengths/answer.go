@@ -1,63 +1,88 @@
-// Package lengths asks how decode grows with the length of the answer and with what
-// lies in the KV cache before, and how prefill grows with the length of the prompt.
+// Package lengths asks how prefill grows with the prompt and decode with the positions in
+// the KV cache, and where attention takes over from the weights.
 package lengths
 
 import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
+	"llmscale/analysis/stats"
 )
 
-// Answer has nothing where all calls of a run have one length.
+// Answer has nothing where no model was measured at several lengths.
 type Answer struct {
 	finding.Notes
 	set *cells.Set
 
-	DecodeLengths     []DecodeLength     `json:"decode_lengths,omitempty"`
-	DecodeLengthFits  []DecodeLengthFit  `json:"decode_length_fits,omitempty"`
-	PrefillLengths    []PrefillLength    `json:"prefill_lengths,omitempty"`
-	PrefillLengthFits []PrefillLengthFit `json:"prefill_length_fits,omitempty"`
-	DecodeDepths      []DecodeDepth      `json:"decode_depths,omitempty"`
-	DecodeDepthFits   []DecodeDepthFit   `json:"decode_depth_fits,omitempty"`
-	Answers           struct {
-		DecodeLengths []Verdict `json:"decode_length,omitempty"`
-	} `json:"answers"`
+	Lengths []Length `json:"lengths,omitempty"`
+	Laws    []Law    `json:"length_laws,omitempty"`
 }
 
-// asker puts the answer together.
-type asker struct {
-	*cells.Set
-	out *Answer
+// Length is one model's time at one length.
+type Length struct {
+	cells.Subject
+	Mode   string  `json:"mode" doc:"prefill or kv_decode"`
+	Length float64 `json:"length" unit:"tokens" doc:"prefill: the prompt of one sequence; decode: mean position of the steps, over the cache before the prompt, the prompt and the answer so far"`
+	N      int     `json:"n" doc:"calls"`
+	MS     float64 `json:"time_ms" unit:"ms" doc:"prefill: median; decode: median of a step"`
 }
+
+// Law is how one model's time grows with the length:
+//
+//	prefill = fixed + token * n + attention * n^2
+//	a decode step = fixed + attention * position
+type Law struct {
+	cells.Subject
+	Mode     string  `json:"mode" doc:"prefill or kv_decode"`
+	NLengths int     `json:"n_lengths" doc:"lengths measured"`
+	Shortest float64 `json:"shortest" unit:"tokens" doc:"shortest length"`
+	Longest  float64 `json:"longest" unit:"tokens" doc:"longest length"`
+	Blocks   int     `json:"blocks" doc:"blocks that measured all lengths"`
+	Basis    string  `json:"basis" doc:"of the intervals: processes (t over fits of one block each), or 'one process' (by leaving out one length at a time)"`
+
+	Exponent    *float64        `json:"exponent" doc:"slope of log(time) over log(length), all lengths"`
+	ExponentCI  *stats.Interval `json:"exponent_ci" doc:"its 95 % interval"`
+	FixedMS     *float64        `json:"fixed_ms" unit:"ms" doc:"what does not depend on the length"`
+	TokenMS     *float64        `json:"token_ms" unit:"ms/token" doc:"prefill: what the weights cost for each token"`
+	AttentionNS *float64        `json:"attention_ns" unit:"ns" doc:"attention: of prefill for each token squared, of decode for each position"`
+	Deviation   *float64        `json:"largest_deviation" doc:"largest deviation of a length from the law, as a share"`
+	Share       *float64        `json:"attention_share" doc:"attention's share of the time at the longest length, by the law"`
+	ShareCI     *stats.Interval `json:"attention_share_ci" doc:"its 95 % interval"`
+
+	TakesOver     *float64 `json:"takes_over_at" unit:"tokens" doc:"length at which attention takes half of the time, by the law; extrapolated where it lies beyond the longest"`
+	TakesOverLow  *float64 `json:"takes_over_low" unit:"tokens" doc:"lower end of its 95 % interval"`
+	TakesOverHigh *float64 `json:"takes_over_high" unit:"tokens" doc:"upper end; empty where it has none"`
+	Verdict       string   `json:"verdict" doc:"within (the measured lengths), beyond (the longest), open (the interval holds the longest), or unknown"`
+	Reason        string   `json:"reason" doc:"why it is unknown"`
+}
+
+// Verdicts.
+const (
+	Within  = "within"
+	Beyond  = "beyond"
+	Open    = "open"
+	Unknown = "unknown"
+)
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{set: c}}
-	a.lengths()
-	a.prefillLengths()
-	a.checkLengths()
-	a.depthsOfDecode()
-	return a.out
+	a := &Answer{set: c}
+	for _, s := range c.Series {
+		for _, m := range c.ModelsOf(s.Backend) {
+			a.ask(s, m, prefills(c, s, m))
+			a.ask(s, m, decodes(c, s, m))
+		}
+	}
+	return a
 }
 
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
-		finding.TableOf("decode_length.csv", "Decode by the number of tokens decoded, where a model answers prompts of one length at several lengths.", a.DecodeLengths,
-			`backend backend_kind batch_size model params_millions_effective prompt_tokens gen_tokens scenarios n
-			kv_decode_median_ms ms_per_token_median ms_per_token_min ms_per_token_max ms_per_token_ratio e2e_kv_median_ms decode_fraction`),
-		finding.TableOf("decode_length_fits.csv", "kv_decode_ms = fixed_ms + per_token_ms * gen_tokens over the calls, weighted with 1/gen_tokens^2; and the time of one step along positions, in the longest answers.", a.DecodeLengthFits,
-			`backend backend_kind batch_size model params_millions_effective prompt_tokens n_lengths n ok
-			fixed_ms fixed_se_ms fixed_t_ci_ms_low fixed_t_ci_ms_high per_token_ms per_token_se_ms per_token_t_ci_ms_low per_token_t_ci_ms_high
-			r2 lack_of_fit_p largest_deviation position_gen_tokens position_n position_ns_per_100 position_ns_per_100_ci_low position_ns_per_100_ci_high
-			position_relative_per_100 position_reason warnings reason`),
-		finding.TableOf("prefill_lengths.csv", "Prefill by the length of the prompt.", a.PrefillLengths,
-			`backend backend_kind batch_size model params_millions_effective prompt_tokens scenarios n
-			prefill_median_ms prefill_min_ms prefill_max_ms ms_per_token_median in_fit`),
-		finding.TableOf("prefill_length_fits.csv", "log10(prefill ms) = a + exponent * log10(prompt tokens) over the medians of the prompt lengths from 64 to 1024 tokens.", a.PrefillLengthFits,
-			`backend backend_kind batch_size model params_millions_effective n_lengths n shortest_prompt_tokens longest_prompt_tokens
-			log10_intercept exponent exponent_t_ci_low exponent_t_ci_high r2 exponent_in_range reason`),
-		finding.TableOf("decode_depth.csv", "Decode by the number of tokens in the KV cache before the call, where it varies; at equal prompts and answers.", a.DecodeDepths,
-			`backend batch_size model params_millions_effective prompt_tokens gen_tokens depth n ms_per_token_median
-			ms_per_token_ratio ms_per_token_ratio_ci_low ms_per_token_ratio_ci_high prefill_median_ms basis`),
+		finding.TableOf("lengths.csv", "Prefill by the length of the prompt, and decode by the positions in the KV cache, where a model was measured at several.", a.Lengths,
+			`backend backend_kind batch_size model params_millions_effective mode length n time_ms`),
+		finding.TableOf("length_laws.csv", "How the time grows with the length, and where attention takes over from the weights: prefill = fixed + token * n + attention * n^2; a decode step = fixed + attention * position.", a.Laws,
+			`backend backend_kind batch_size model params_millions_effective mode n_lengths shortest longest blocks basis
+			exponent exponent_ci_low exponent_ci_high fixed_ms token_ms attention_ns largest_deviation
+			attention_share attention_share_ci_low attention_share_ci_high takes_over_at takes_over_low takes_over_high verdict reason`),
 	}
 }

@@ -1,81 +1,79 @@
 package lengths
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
 
 // figureKind is the kind of the figures.
 const figureKind = "lengths"
 
-// Figures show decode time per token against the length of the answer, one for each
-// backend and prompt length that has several. They are of the least depth; the table
-// has the others.
-func (a *Answer) Figures() []figure.Figure {
+// Figures show time against the length with the fitted laws, one for each series and
+// mode, and where attention takes half of it.
+func (a *Answer) Figures() (out []figure.Figure) {
 	type key struct {
 		cells.Series
-		prompt int
+		mode string
 	}
-	least := math.MaxInt
-	for _, d := range a.DecodeLengths {
-		least = min(least, d.Depth)
-	}
-	var drawn []DecodeLength
-	for _, d := range a.DecodeLengths {
-		if d.Depth == least && d.GenTokens > 0 && d.MSPerTokenMin > 0 {
-			drawn = append(drawn, d)
+	keys, laws := stats.GroupBy(a.Laws, func(l Law) key { return key{l.Series(), l.Mode} })
+	for _, k := range keys {
+		f := figure.Figure{Kind: figureKind, Name: "lengths_" + k.mode + "_" + k.Backend + k.FileSuffix(),
+			Title: fmt.Sprintf("%s against its length: %s", doc.Upper(prose.Mode(k.mode)), k.Title())}
+		shown, left := figure.Spread(laws[k], "models")
+		var layers []figure.Layer
+		var x, y figure.Span
+		over := figure.Layer{Look: figure.Ink()}
+		for i, l := range shown {
+			points := figure.Layer{Look: figure.Ramp(i, len(shown)).Stroke(1.2), End: l.Model}
+			for _, n := range a.Lengths {
+				if n.Series() == k.Series && n.Model == l.Model && n.Mode == k.mode {
+					points.Points = append(points.Points, figure.Point{Name: l.Model, X: n.Length, Y: n.MS})
+					x.Add(n.Length)
+					y.Add(n.MS)
+				}
+			}
+			g, lawful := l.growth()
+			if lawful {
+				for _, pt := range points.Points {
+					points.Line = append(points.Line, figure.XY{X: pt.X, Y: g.at(pt.X, l.Mode)})
+				}
+			} else {
+				points.Join()
+			}
+			layers = append(layers, points)
+			if l.Verdict == Within && *l.TakesOver >= l.Shortest {
+				over.Points = append(over.Points, figure.Point{Name: l.Model, X: *l.TakesOver, Y: g.at(*l.TakesOver, l.Mode), Hollow: true})
+			}
 		}
-	}
-	keys, rows := stats.GroupBy(drawn, func(d DecodeLength) key { return key{d.Series(), d.PromptTokens} })
-	prompts := map[cells.Series]int{}
-	for _, k := range keys {
-		prompts[k.Series]++
-	}
-	var out []figure.Figure
-	for _, k := range keys {
-		f := lengthFigure(k.Series, k.prompt, rows[k])
-		f.Name = "decode_length_" + k.Backend + k.FileSuffix()
-		if prompts[k.Series] > 1 {
-			f.Name += fmt.Sprintf("_p%d", k.prompt)
+		f.X = figure.LogAxis(map[bool]string{true: "position in the KV cache (tokens)", false: "length of the prompt (tokens)"}[unit(k.mode) == "positions"], x)
+		f.Panels = []figure.Panel{{Y: figure.LogAxis(map[bool]string{true: "decode step (ms)", false: "prefill (ms)"}[unit(k.mode) == "positions"], y), Layers: layers}}
+		if len(over.Points) > 0 {
+			f.Panels[0].Layers = append(f.Panels[0].Layers, over)
+			f.Legend = []figure.Key{over.Key("attention takes half of the time")}
+		}
+		f.Subtitle = fmt.Sprintf("mode %s · %s · medians, lines: the fitted law%s", k.mode, doc.Count(len(laws[k]), "model", "models"), left)
+		f.Caption = fmt.Sprintf("Time of %s on %s against its length, on log-log axes, with the fitted law of each model; the colour runs from the smallest model (dark) to the largest.", modeName(k.mode), k.Title())
+		if len(over.Points) > 0 {
+			f.Caption += " A hollow mark is where attention takes half of the time."
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-func lengthFigure(s cells.Series, prompt int, rows []DecodeLength) figure.Figure {
-	names, byName := stats.GroupBy(rows, func(d DecodeLength) string { return d.Model })
-	models := " · " + doc.Count(len(names), "model", "models")
-	names, left := figure.Spread(names, "models")
-	var layers []figure.Layer
-	var x, y, calls figure.Span
-	for i, name := range names {
-		l := figure.Layer{Look: figure.Ramp(i, len(names)).Stroke(1.2), End: name}
-		for _, d := range byName[name] {
-			gen := float64(d.GenTokens)
-			l.Points = append(l.Points, figure.Point{Name: name, X: gen, Y: d.MSPerToken, Low: d.MSPerTokenMin, High: d.MSPerTokenMax})
-			l.Line = append(l.Line, figure.XY{X: gen, Y: d.MSPerToken})
-			x.Add(gen)
-			y.Add(d.MSPerTokenMin, d.MSPerTokenMax)
-			calls.Add(float64(d.N))
-		}
-		layers = append(layers, l)
+// growth is the law as fitted over all blocks.
+func (l *Law) growth() (g growth, ok bool) {
+	if l.FixedMS == nil || l.AttentionNS == nil {
+		return g, false
 	}
-	prompts := doc.Count(prompt, "token", "tokens")
-	return figure.Figure{
-		Kind:  figureKind,
-		Title: fmt.Sprintf("Decode time per token against the length of the answer: %s", s.Title()),
-		Subtitle: fmt.Sprintf("mode kv_decode%s · prompts of %s · median of %s calls, with the fastest and the slowest",
-			cmp.Or(left, models), prompts, calls),
-		X:      figure.LogAxis("length of the answer (tokens decoded)", x),
-		Panels: []figure.Panel{{Y: figure.LogAxis("decode time per token (ms)", y), Layers: layers}},
-		Caption: fmt.Sprintf("Decode time of a call over the tokens that it decoded, against their number, for %s and prompts of %s, on log-log axes. Points are medians over the calls (%s for each), whiskers reach from the fastest to the slowest call; the colour runs from the smallest model (dark) to the largest. "+
-			"A level line is decode in proportion to its length; one that falls shows a fixed cost of each call, one that rises what a longer KV cache costs.", s.Title(), prompts, calls),
+	g.fixed, g.attention = *l.FixedMS, *l.AttentionNS/1e6
+	if l.TokenMS != nil {
+		g.token = *l.TokenMS
 	}
+	return g, true
 }

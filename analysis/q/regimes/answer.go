@@ -29,6 +29,7 @@ func Ask(c *cells.Set, known *intervals.Answer) *Answer {
 		a.join(f)
 	}
 	a.budgets(known)
+	a.profiled()
 	a.aboveCeiling()
 	return a
 }
@@ -44,7 +45,8 @@ func (a *Answer) Tables() []finding.Table {
 			time_ms host_ms fixed_ms fixed_ci_ms_low fixed_ci_ms_high read_ms read_range_ms_low read_range_ms_high
 			compute_ms compute_ci_ms_low compute_ci_ms_high attention_ms overlap_ms residual_ms
 			share_host share_fixed share_read share_compute share_overlap share_residual
-			device n_threads weight_bytes_read kv_bytes_read read_gb_per_s ceiling_gb_per_s ceiling_reached_gb_per_s share_of_ceiling`,
+			device n_threads weight_bytes_read kv_bytes_read read_gb_per_s ceiling_gb_per_s ceiling_reached_gb_per_s share_of_ceiling
+			profile_weights profile_attention profile_other profile_idle`,
 			share("host", "host_ms", func(b *Budget) *float64 { return b.HostMS }),
 			share("fixed", "fixed_ms", func(b *Budget) *float64 { return b.FixedMS }),
 			share("read", "read_ms", func(b *Budget) *float64 { return b.ReadMS }),

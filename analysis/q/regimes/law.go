@@ -163,19 +163,10 @@ func fitLaw(all []sample) *law {
 	return l
 }
 
-// interval is the jackknife's of a figure that follows from the costs: by t over the
-// fits without one model each (Efron and Stein 1981), and not below 0.
+// interval is the jackknife's of a figure that follows from the costs, over the fits
+// without one model each, and not below 0.
 func (l *law) interval(of func(*costs) float64) (v float64, ci stats.Interval) {
-	n := float64(len(l.without))
-	mean, ss := 0.0, 0.0
-	for i := range l.without {
-		mean += of(&l.without[i]) / n
-	}
-	for i := range l.without {
-		d := of(&l.without[i]) - mean
-		ss += float64(d * d)
-	}
 	v = of(&l.at)
-	half := stats.TQuantile(len(l.without)-1) * math.Sqrt((n-1)/n*ss)
+	half := stats.Jackknife(stats.Map(l.without, func(t costs) float64 { return of(&t) }))
 	return v, stats.Interval{Low: max(0, v-half), High: v + half}
 }

@@ -41,6 +41,7 @@ func (a *Answer) section() doc.Section {
 		sec.Add(doc.Paragraph(s))
 	}
 	sec.Add(doc.Pictures(MapKind))
+	a.splits(&sec)
 	sec.FoldAbove(40, "Where the time of each cell goes", doc.TableOf(a.Budgets, columns))
 	return sec
 }
@@ -79,7 +80,7 @@ func (a *Answer) title() string {
 			rest = fmt.Sprintf(" in %d and not told in %d of %s", len(of[first]), n, doc.Count(len(mine), "cell", "cells"))
 		}
 		if first == said[Unknown] {
-			parts = append(parts, fmt.Sprintf("what bounds %s cannot be told", prose.Mode(mode)))
+			parts = append(parts, fmt.Sprintf("what bounds %s is not told", prose.Mode(mode)))
 			continue
 		}
 		parts = append(parts, fmt.Sprintf("%s is %s%s", prose.Mode(mode), first, rest))
@@ -187,15 +188,17 @@ var columns = []doc.Column[Budget]{
 	{Head: "overlap (%)", Cell: func(b Budget) string { return doc.Percent(b.part(b.OverlapMS)) }},
 	{Head: "residual (%)", Cell: func(b Budget) string { return doc.Percent(b.part(b.ResidualMS)) }},
 	{Head: "of the ceiling (%)", Cell: func(b Budget) string { return doc.Percent(b.Share) }},
-	{Head: "<regime", Cell: func(b Budget) string {
-		switch {
-		case len(b.Between) > 0:
-			return strings.Join(b.Between, " or ")
-		case b.Regime == Unknown:
-			return Unknown + ": " + doc.Text(b.Reason)
-		}
-		return b.Regime
-	}},
+	{Head: "<regime", Cell: regimeText},
+}
+
+func regimeText(b Budget) string {
+	switch {
+	case len(b.Between) > 0:
+		return strings.Join(b.Between, " or ")
+	case b.Regime == Unknown:
+		return Unknown + ": " + doc.Text(b.Reason)
+	}
+	return b.Regime
 }
 
 // ceilings are what the run's devices can do.

@@ -47,7 +47,7 @@ func TestSection(t *testing.T) {
 	for i := range a.Budgets {
 		a.Budgets[i].Regime = Unknown
 	}
-	if title := a.title(); title != "What bounds decode cannot be told, what bounds prefill cannot be told" {
+	if title := a.title(); title != "What bounds decode is not told, what bounds prefill is not told" {
 		t.Errorf("nothing told: %s", title)
 	}
 }
