@@ -22,17 +22,20 @@ type CallUse struct {
 	StolenMS    *float64 // CPU time that the hypervisor gave to others
 	OthersMS    *float64 // CPU time that other programs used
 	ThrottledMS *float64 // time for which the control group's quota stopped its processes
-	WaitMS      *float64 // that this process's threads were ready to run and waited for a processor, summed over threads
+	WaitMS      *float64 // that this process's computing threads were ready to run and waited for a processor, summed over threads
 	RunQueue    *int     // threads of the whole system that ran or waited before the call, this one left out
 	MHz         *float64 // median clock of the processors that may be used, after the call
 }
 
-// brief has the counters, and what this process's threads waited for.
+// brief has the counters, and what each of this process's threads had of the processors.
 type brief struct {
 	counters
-	told bool    // by /proc/stat
-	wait float64 // seconds; negative: not known
+	told    bool             // by /proc/stat
+	threads map[string]share // by the thread's file; nil: not known
 }
+
+// share is a thread's of the processors, in seconds since it began.
+type share struct{ ran, waited float64 }
 
 // NewCallWatch begins to watch.
 func NewCallWatch() CallWatch { return newCallWatch("/proc", "/sys", CgroupRoot) }
@@ -51,17 +54,36 @@ func newCallWatch(proc, sys, cgroups string) CallWatch {
 }
 
 func (w CallWatch) look(stat string) brief {
-	b := brief{count(w.proc, w.cgroups, stat), stat != "", -1}
-	// The second figure of each thread is the time that it waited on a run queue, in ns.
+	b := brief{counters: count(w.proc, w.cgroups, stat), told: stat != ""}
+	// A thread's first two figures are the times that it ran and that it waited on a run queue, in ns.
 	threads, _ := filepath.Glob(filepath.Join(w.proc, "self/task/[0-9]*/schedstat")) // the pattern is well-formed
 	for _, file := range threads {
 		if fields := strings.Fields(ReadText(file)); len(fields) == 3 {
-			if ns, err := strconv.ParseFloat(fields[1], 64); err == nil {
-				b.wait = max(b.wait, 0) + ns*1e-9
+			ran, err := strconv.ParseFloat(fields[0], 64)
+			waited, err2 := strconv.ParseFloat(fields[1], 64)
+			if err == nil && err2 == nil {
+				if b.threads == nil {
+					b.threads = map[string]share{}
+				}
+				b.threads[file] = share{ran * 1e-9, waited * 1e-9}
 			}
 		}
 	}
 	return b
+}
+
+// waited is what the computing threads waited for since b, in seconds: those that wanted a processor for half of the
+// time at least. The others are the language's own, which wake often, find all processors computing and wait: that
+// costs the call nothing.
+func (b brief) waited(since brief) (s float64) {
+	for file, now := range b.threads {
+		was := since.threads[file]
+		ran, waited := now.ran-was.ran, now.waited-was.waited
+		if ran+waited >= b.at.Sub(since.at).Seconds()/2 {
+			s += waited
+		}
+	}
+	return s
 }
 
 // Use tells of the time since the watch was made.
@@ -72,8 +94,8 @@ func (w CallWatch) Use() CallUse {
 		u.StolenMS = new(1e3 * (now.stolen - w.begun.stolen))
 		u.OthersMS = new(1e3 * (now.busy - w.begun.busy - (now.own - w.begun.own)))
 	}
-	if now.wait >= 0 && w.begun.wait >= 0 {
-		u.WaitMS = new(1e3 * max(now.wait-w.begun.wait, 0)) // less where a thread has ended meanwhile
+	if now.threads != nil && w.begun.threads != nil {
+		u.WaitMS = new(1e3 * now.waited(w.begun))
 	}
 	if s, known := throttledSince(w.begun.throttled, now.throttled); known {
 		u.ThrottledMS = new(1e3 * s)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // A made-up machine, before and after a call.
@@ -52,6 +53,12 @@ func TestCallWatch(t *testing.T) {
 	}
 	put("sys/devices/system/cpu/"+"cpu"+cpu[3:len(cpu)-1]+"/cpufreq/scaling_cur_freq", "3200000\n")
 	near("clock by the driver", w.Use().MHz, 3200, 1e-9)
+
+	before := brief{counters: counters{at: time.Unix(0, 0)}, threads: map[string]share{"computes": {1, .5}, "starved": {1, .5}, "wakes": {1, .5}}}
+	after := brief{counters: counters{at: time.Unix(2, 0)}, threads: map[string]share{"computes": {2.75, .75}, "starved": {1.125, 2.25}, "wakes": {1.0625, 1}}}
+	if got := after.waited(before); got != .25+1.75 {
+		t.Errorf("computing threads waited %v s, want 2: one that only wakes now and then does not count", got)
+	}
 
 	empty := newCallWatch(t.TempDir(), t.TempDir(), root).Use()
 	if empty.StolenMS != nil || empty.OthersMS != nil || empty.WaitMS != nil || empty.RunQueue != nil || empty.MHz != nil {

@@ -247,7 +247,7 @@ type Costs struct {
 	StolenMS        *float64 `json:"cpu_stolen_ms" unit:"ms" doc:"meanwhile: CPU time of the processors that the worker may run on that the hypervisor gave to others; counted in ticks of 10 ms, so that of one call it is coarse and may be negative"`
 	OthersMS        *float64 `json:"cpu_others_ms" unit:"ms" doc:"meanwhile: CPU time of these processors that other programs used, in ticks of 10 ms, so that of one call it is coarse and may be negative"`
 	ThrottledMS     *float64 `json:"cpu_throttled_ms" unit:"ms" doc:"meanwhile: time for which the control group's quota stopped its processes"`
-	CPUWaitMS       *float64 `json:"cpu_wait_ms" unit:"ms" doc:"meanwhile: time that the worker's threads were ready to run and waited for a processor, summed over threads; exact where the kernel keeps it"`
+	CPUWaitMS       *float64 `json:"cpu_wait_ms" unit:"ms" doc:"meanwhile: time that the worker's computing threads were ready to run and waited for a processor, summed over threads; exact where the kernel keeps it"`
 	RunQueue        *int     `json:"run_queue" doc:"threads of the whole system that were running or waiting for a processor before the canary, the one that looked left out"`
 	CPUMHz          *float64 `json:"cpu_mhz" unit:"MHz" doc:"clock of the processors that the worker may run on after the call, median; null where the system does not tell"`
 }
