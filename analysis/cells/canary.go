@@ -49,9 +49,7 @@ func (set *Set) leaveOutDisturbed() {
 		if len(calm) == len(g.All) {
 			continue
 		}
-		all, left := len(byBlock(g.All)), len(byBlock(calm))
-		g.Lost = all - left
-		if g.Kept = left < min(canary.FewestProcesses, all); g.Kept {
+		if g.Kept = len(byBlock(calm)) < min(canary.FewestProcesses, len(byBlock(g.All))); g.Kept {
 			continue
 		}
 		g.Rows = calm

@@ -22,7 +22,6 @@ type Group struct {
 	Warm []*runs.Row // repetitions among Rows
 
 	Disturbed *int // of All, those behind a canary far off; nil where none had a canary
-	Lost      int  // processes with none but disturbed calls
 	Kept      bool // too few processes have others: disturbed ones are in Rows
 }
 

@@ -61,14 +61,12 @@ type asker struct {
 	block   map[string]*float64   // variance of the blocks' common part, by mode
 	samples map[cells.Key]*sample // what was seen of each cell
 	target  float64               // target_ci of the config; 0: none
-	planned int                   // replicates of the config; 0: unknown
 }
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{set: c, of: map[cells.Key]int{}}, map[cells.Key]int{}, map[string]*float64{}, map[cells.Key]*sample{}, 0, 0}
+	a := &asker{c, &Answer{set: c, of: map[cells.Key]int{}}, map[cells.Key]int{}, map[string]*float64{}, map[cells.Key]*sample{}, 0}
 	c.Run.Manifest.Decode(&a.target, "resolved", "config", "target_ci")
-	c.Run.Manifest.Decode(&a.planned, "resolved", "config", "replicates")
 	a.look()
 	a.blocks()
 	a.judge()

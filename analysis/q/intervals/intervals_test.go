@@ -63,7 +63,7 @@ func TestVerdicts(t *testing.T) {
 				celltest.Stretch(r, 2)
 				r.CanarySyncNS = new(35.0)
 			}
-		}, record.VerdictAmbiguous, "disturbed"},
+		}, record.VerdictValid, ""},
 		{"two processes that are not disturbed", 5, func(r *runs.Row) {
 			if r.Replicate >= 2 {
 				r.CanaryReadMS = new(9.0)

@@ -111,7 +111,7 @@ func (a *asker) one(k cells.Key) (c Cell, ok bool) {
 		j.doubt(CallsAmbiguous, record.VerdictAmbiguous)
 	}
 	c.Disturbed = s.Group.Disturbed
-	if s.Kept || s.Lost > 0 && c.Replicates < a.planned {
+	if s.Kept {
 		j.doubt(Disturbed, record.VerdictAmbiguous)
 	}
 	c.interference(s.Rows)

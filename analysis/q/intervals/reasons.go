@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"llmscale/analysis/canary"
 	"llmscale/runner/record"
 )
 
@@ -39,7 +40,7 @@ var (
 		"see verdicts.csv for what spoilt them", false})
 	CallsAmbiguous = declare(Reason{"calls_ambiguous", fmt.Sprintf("more than %.0f %% of its calls are AMBIGUOUS", 100*manyCalls),
 		"see the verdict_reasons of its records", false})
-	Disturbed = declare(Reason{"disturbed", "the machine was in another state before some of its calls, and without them fewer processes remain than replicates asks for",
+	Disturbed = declare(Reason{"disturbed", fmt.Sprintf("the machine was in another state before some of its calls, and without them fewer than %d of its processes remain", canary.FewestProcesses),
 		"resume the run, or measure again: the canary did the same known work each time, so that it was the machine that changed", true})
 	CPUWait = declare(Reason{"cpu_wait", fmt.Sprintf("its threads waited for a processor for more than %.0f %% of their time", 100*cpuLost),
 		"end other programs, or give the backend fewer threads than there are free processors", true})
