@@ -82,7 +82,8 @@ func (p *Predictor) Serve(o Objective, shape func(params int64) (*Target, error)
 	}
 	keeps := func(of func(Figure) float64, fits bool) func(*Answer) bool {
 		return func(a *Answer) bool {
-			return of(figure(a)) <= o.MS && (!fits || a.Memory == nil || a.Memory.Fits == nil || *a.Memory.Fits)
+			f := figure(a)
+			return f.CI != nil && of(f) <= o.MS && (!fits || a.Memory == nil || a.Memory.Fits == nil || *a.Memory.Fits)
 		}
 	}
 	largest := func(keeps func(*Answer) bool) (*Answer, error) {
