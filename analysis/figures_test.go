@@ -69,7 +69,7 @@ func TestManyBackends(t *testing.T) {
 	for _, f := range s.Result().Figures() {
 		figuretest.Text(t, f)
 		capped := strings.Contains(f.Subtitle, " · the first 12 of 14 backends")
-		if many := slices.Contains([]string{laws.KindOverview, tails.KindTails, "bytes"}, f.Kind); capped != many {
+		if many := slices.Contains([]string{laws.KindOverview, tails.KindTails, "bytes", "ranking"}, f.Kind); capped != many {
 			t.Errorf("%s: %s", f.Name, f.Subtitle)
 		}
 		if len(f.Legend) > 2*figure.MaxSeries+3 || len(f.Panels[0].Layers) > 2*figure.MaxSeries+6 {

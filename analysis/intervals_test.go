@@ -161,10 +161,10 @@ func TestIntervalCoverage(t *testing.T) {
 
 // estimateOf is what an interval's name says of its estimate's, where it is not the rest of it.
 var estimateOf = map[string]string{"SlopeT": "Slope", "FixedCI": "FixedMS", "ShareCI": "Share", "ReadCI": "ReadMS", "ComputeCI": "ComputeMS", "SlopeBoot": "Slope", "InterceptT": "Log10Intercept", "InterceptBoot": "Log10Intercept", "TheilSen": "TheilSenSlope",
-	"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio", "PrefillRatioCI": "PrefillRatio", "DecodeRatioCI": "DecodeRatio",
-	"OverBytesCI": "OverBytes", "BaseRatioCI": "BaseRatio", "NextRatioCI": "NextRatio", "SlowestRatioCI": "SlowestRatio", "FixedT": "FixedMS", "MBT": "MSPerMB",
+	"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio",
+	"OverCI": "OverBytes", "SmallCI": "Small", "LargeCI": "Large", "SlopeCI": "Exponent", "Rank.CI": "Ratio", "FixedT": "FixedMS",
 	"ShareT": "Share", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-	"Sizes": "Value", "Param.Blocks": "Value", "T0CI": "T0", "T0Blocks": "T0", "ExponentCI": "Exponent", "ExponentBlocks": "Exponent", "SecondCI": "Second", "ThirdCI": "Third", "WithinCI": "Ratio", "GainCI": "Gain", "StepCI": "StepRatio", "AllCI": "AllRatio", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope"}
+	"Sizes": "Value", "Param.Blocks": "Value", "T0CI": "T0", "T0Blocks": "T0", "ExponentCI": "Exponent", "ExponentBlocks": "Exponent", "SecondCI": "Second", "ThirdCI": "Third", "WithinCI": "Ratio", "StepCI": "StepRatio", "AllCI": "AllRatio", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope"}
 
 // walkIntervals walks through v and gives each interval beside the estimate that it is
 // of, by the names of their fields.
@@ -261,7 +261,7 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 			return
 		}
 	}
-	for _, want := range []string{"Fits.SlopeT", "Fits.SlopeBoot", "WeightTypes.Types.Times.DecodeRatioCI", "WeightTypes.Types.OverAll.OverBytesCI", "Answers.WeightTypes.Decode.NextRatioCI",
+	for _, want := range []string{"Fits.SlopeT", "Fits.SlopeBoot", "WeightTypes.RatioCI", "WeightTypes.OverCI", "Policies.Facts.LargeCI", "Crossings.Facts.SlopeCI", "Ranks.CI",
 		"Laws.ExponentCI", "Laws.ShareCI", "Budgets.FixedCI", "Comparisons.Counters.RatioCI", "Comparisons.Client.RatioCI", "GapLaws.FixedT"} {
 		if seen[want] == 0 {
 			t.Errorf("no run has %s; there are %v", want, seen)

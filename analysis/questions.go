@@ -19,9 +19,9 @@ import (
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
+	"llmscale/analysis/q/ranking"
 	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/scaling"
-	"llmscale/analysis/q/speedups"
 	"llmscale/analysis/q/summary"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/wall"
@@ -58,7 +58,7 @@ func ask(c *cells.Set) []Answer {
 		device.Ask(c),
 		wall.Ask(c),
 		lengths.Ask(c),
-		speedups.Ask(c, settings, beside),
+		ranking.Ask(c, settings),
 		beside,
 		ollama.Ask(c),
 	}

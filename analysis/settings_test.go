@@ -36,7 +36,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	}
 	joint := func(r *Result) map[string]any {
 		out := map[string]any{"aggregates": r.Aggregates, "weight types": Get[weights.Answer](r).WeightTypes,
-			"tail trends": Get[tails.Answer](r).Answers.Tails, "first change": Get[firstchange.Answer](r).Answers.FirstChange, "types": Get[weights.Answer](r).Answers.WeightTypes,
+			"tail trends": Get[tails.Answer](r).Answers.Tails, "first change": Get[firstchange.Answer](r).Answers.FirstChange,
 			"linearity": Get[ollama.Answer](r).Ollama.Linearity, "projections": Get[ollama.Answer](r).Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
 		put := func(kind, scenario string, v any) {
 			if scenario == cells.AllScenarios {
@@ -58,6 +58,9 @@ func TestDepthsAreNotJoined(t *testing.T) {
 		}
 		for _, f := range Get[summary.Answer](r).DecodeFractions {
 			put("decode fractions", f.Scenario, f)
+		}
+		for _, p := range Get[policy.Answer](r).Policies {
+			put("policies", p.Scenario, p)
 		}
 		for _, f := range Get[crosscheck.Answer](r).GapLaws {
 			put("gap laws", f.Scenario, f)
@@ -113,17 +116,23 @@ func TestDeepFailures(t *testing.T) {
 // under one name, paces, affinities or batches.
 func TestOtherWaysAreNotJoined(t *testing.T) {
 	for what, change := range celltest.OtherWays {
-		rows := celltest.TypeRun([]string{"f32", "f16"}, []float64{4000, 2000}, func(mb float64) float64 { return mb / 100 })
-		if r := weights.Ask(celltest.Set(t, rows)); len(r.WeightTypes) != 1 {
-			t.Fatalf("%d comparisons of two types", len(r.WeightTypes))
+		rows := celltest.TypeRun([]string{"f32", "f16", "q4_0"}, []float64{4000, 2000, 500}, func(mb float64) float64 { return mb / 100 })
+		if r := weights.Ask(celltest.Set(t, rows)); len(r.WeightTypes) != 3 {
+			t.Fatalf("%d types compared", len(r.WeightTypes))
 		}
 		for i := range rows {
 			if rows[i].WeightType == "f16" {
 				change(&rows[i])
 			}
 		}
-		if r := analyzeRows(t, rows); len(Get[weights.Answer](r).WeightTypes) != 0 || len(Get[policy.Answer](r).Axes) != 0 {
-			t.Errorf("%s: two types compared: %+v %+v", what, Get[weights.Answer](r).WeightTypes, Get[policy.Answer](r).Axes)
+		r := analyzeRows(t, rows)
+		if len(Get[weights.Answer](r).WeightTypes) != 0 {
+			t.Errorf("%s: types compared: %+v", what, Get[weights.Answer](r).WeightTypes)
+		}
+		for _, c := range Get[policy.Answer](r).Axes {
+			if c.BaseBackend == "cpu_f16" || c.Backend == "cpu_f16" {
+				t.Errorf("%s: compared: %+v", what, c)
+			}
 		}
 	}
 }

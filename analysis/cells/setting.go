@@ -32,6 +32,7 @@ type Setting struct {
 	OnlyMode string // the only mode whose time it bears on; "": all
 	Numbers  bool   // values are numbers, the least of which is the base
 	Held     bool   // has no comparison here: backends that differ in it are kept apart
+	Work     bool   // says what is done, not how: only backends that share it are ranked
 
 	of func(*runs.Row) Value
 }
@@ -62,11 +63,11 @@ const (
 
 // AllSettings are all settings, in the order in which they are spoken of.
 var AllSettings = []Setting{
-	{Name: SettingKind, Held: true, of: func(r *runs.Row) Value { return worded(r.BackendKind) }},
+	{Name: SettingKind, Held: true, Work: true, of: func(r *runs.Row) Value { return worded(r.BackendKind) }},
 	{Name: SettingProgram, of: program},
 	{Name: SettingDevice, of: func(r *runs.Row) Value { return worded(r.Device) }},
 	{Name: SettingDType, of: func(r *runs.Row) Value { return worded(r.WeightType) }},
-	{Name: SettingBatchSize, Numbers: true, of: func(r *runs.Row) Value { return number(r.Sequences()) }},
+	{Name: SettingBatchSize, Numbers: true, Work: true, of: func(r *runs.Row) Value { return number(r.Sequences()) }},
 	{Name: SettingThreads, OnlyMode: record.ModeDecode, Numbers: true, of: decodeThreads},
 	{Name: SettingThreadsBatch, OnlyMode: record.ModePrefill, Numbers: true, of: func(r *runs.Row) Value { return number(r.ThreadsBatch()) }},
 	{Name: SettingGPULayers, Numbers: true, of: gpuLayers},
@@ -93,7 +94,7 @@ var AllSettings = []Setting{
 	}},
 	{Name: "mmap", of: func(r *runs.Row) Value { return flag(r.UseMmap) }},
 	{Name: "cuda_graphs", of: func(r *runs.Row) Value { return flag(r.CUDAGraphs == nil || *r.CUDAGraphs) }}, // nil on a CPU
-	{Name: SettingPace, of: pace},
+	{Name: SettingPace, Work: true, of: pace},
 	{Name: "cpu_affinity", of: affinity},
 	{Name: "prio", Numbers: true, of: func(r *runs.Row) Value {
 		if r.Nice == nil {
@@ -102,13 +103,13 @@ var AllSettings = []Setting{
 		return number(*r.Nice)
 	}},
 	{Name: "context_tokens", Numbers: true, of: func(r *runs.Row) Value { return number(r.NCtx / r.Sequences()) }},
-	{Name: SettingMemoryLimit, Held: true, of: func(r *runs.Row) Value {
+	{Name: SettingMemoryLimit, Held: true, Work: true, of: func(r *runs.Row) Value {
 		if r.MemoryLimitMiB == nil {
 			return Value{Label: "no limit"}
 		}
 		return number(*r.MemoryLimitMiB)
 	}},
-	{Name: SettingVRAMLimit, Held: true, of: func(r *runs.Row) Value {
+	{Name: SettingVRAMLimit, Held: true, Work: true, of: func(r *runs.Row) Value {
 		if r.VRAMLimitGiB == nil {
 			return Value{Label: "the whole card"}
 		}
@@ -205,6 +206,17 @@ func (s Settings) Without(names ...string) string {
 			v.ID = v.byThreads
 		}
 		fmt.Fprintf(&b, "%s\x00", v.ID)
+	}
+	return b.String()
+}
+
+// Work identifies what is done under the settings: equal where backends may be ranked.
+func (s Settings) Work() string {
+	var b strings.Builder
+	for i, v := range s {
+		if AllSettings[i].Work {
+			fmt.Fprintf(&b, "%s\x00", v.ID)
+		}
 	}
 	return b.String()
 }

@@ -16,7 +16,7 @@ import (
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
-	"llmscale/analysis/q/speedups"
+	"llmscale/analysis/q/ranking"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/wall"
 	"llmscale/analysis/q/weights"
@@ -34,14 +34,9 @@ func (w *writer) answer() {
 	for _, s := range analysis.Get[intervals.Answer](w.r).Sentences() {
 		d.Add(doc.Paragraph(s))
 	}
-	types := doc.List(analysis.Get[weights.Answer](w.r).Sentences())
-	if cells.OneSize(w.r.Aggregates) && len(types) > 0 { // size cannot be the answer: the types are
-		d.Add(types)
-		types = nil
-	}
 	asked := analysis.Get[policy.Answer](w.r)
-	settings := doc.List(asked.Sentences())
-	if asked.Varied() && len(settings) > 0 { // it is what the run is for
+	settings := doc.List(slices.Concat(asked.Sentences(), analysis.Get[weights.Answer](w.r).Sentences()))
+	if (asked.Varied() || cells.OneSize(w.r.Aggregates)) && len(settings) > 0 { // it is what the run is for
 		d.Add(settings)
 		settings = nil
 	}
@@ -50,9 +45,9 @@ func (w *writer) answer() {
 	}
 	w.summary()
 	changes := analysis.Get[firstchange.Answer](w.r)
-	items := slices.Concat(settings, doc.List(changes.Sentences()), doc.List(analysis.Get[laws.Answer](w.r).Sentences()), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()), types,
+	items := slices.Concat(settings, doc.List(changes.Sentences()), doc.List(analysis.Get[laws.Answer](w.r).Sentences()), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()),
 		doc.List(analysis.Get[tails.Answer](w.r).Sentences()), doc.List(changes.FeasibilitySentences()))
-	items = append(items, analysis.Get[speedups.Answer](w.r).Sentences()...)
+	items = append(items, analysis.Get[ranking.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[crosscheck.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[calls.Answer](w.r).Sentences()...)
 	if len(items) == 0 {

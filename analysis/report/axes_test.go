@@ -12,7 +12,6 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/policy"
-	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -106,9 +105,9 @@ func TestThreadsSaid(t *testing.T) {
 		}})
 	}
 	_, md := variantsRun(t, []float64{5, 134}, []int{0}, ways...)
-	says(t, md, "**Threads for decode**: **2** of 1, 2, 3 and 4 is best on llama-5m, and 1 is not shown to be slower (each thread more costs 29.", "; **3** of 1, 2, 3 and 4 is best on llama-134m (each thread more costs ", " % of the speed).",
-		"## Settings compared", "| model | phase | scenario | best threads | fewest not shown slower | 1 thread (ms) | 2 threads (ms) | 3 threads (ms) | 4 threads (ms) | each more up to 2 (%) | each more up to 3 (%) | each more up to 4 (%) |", "beyond the most threads it is not measured")
-	mustNotSay(t, md, "Each comparison", "Growth with the length", "cold prefill", "Timed calls are", "Decode beside decode")
+	says(t, md, "**threads 2** against 1: decode **faster from ", "M) on** (1.0", "] times as fast at 5M, 1.8", " at 134M within one process)", "**threads 4** against 1: decode **slower up to ", ")**, **faster from ",
+		"## Settings that matter: threads and threads_batch at some sizes", "## The ranking changes with size: ", "| cpu_t3 | 3 (", " | **1** |")
+	mustNotSay(t, md, "Growth with the length", "cold prefill", "Timed calls are", "Decode on **")
 }
 
 // TestFromWhichSizeSaid: flash attention helps from 62M on, at depth more.
@@ -123,10 +122,10 @@ func TestFromWhichSizeSaid(t *testing.T) {
 		}
 		return 1.2
 	}))
-	says(t, md, "**flash_attn on** against off: decode **faster** from 62M on (1.", " times as fast), no difference shown up to 14M; prefill **faster** from 62M on", "Each comparison (10)")
-	mustNotSay(t, md, "**Threads")
+	says(t, md, "**flash_attn on** against off: decode **faster from ", "M) on** (1.0", "] times as fast at 5M, 1.2", "; prefill **faster from ", "## Settings that matter: flash_attn at some sizes")
+	mustNotSay(t, md, "**threads", "## The ranking", "Decode on **")
 	_, md = variantsRun(t, []float64{5, 14}, []int{0, 4096}, fa("off", one), fa("on", func(_ float64, depth int) float64 { return 1 + float64(depth)/4096 }))
-	says(t, md, "decode of p16_d0 no difference shown on all 2 sizes, 5M to 14M; decode of p16_d4096 **faster** on all 2 sizes, 5M to 14M (1.9",
+	says(t, md, "decode of p16_d0 within 10 % at all 2 sizes (", "; decode of p16_d4096 **faster at all 2 sizes** (",
 		"What joins scenarios, here and below, is of those at depth 0: p16_d4096 stand alone")
 }
 
@@ -134,7 +133,7 @@ func TestFromWhichSizeSaid(t *testing.T) {
 func TestDepthSaid(t *testing.T) {
 	_, md := variantsRun(t, []float64{5, 134}, []int{0, 512, 4096}, variant{"cpu", func(*runs.Row) {}, func(size float64, depth int) float64 { return 1 + float64(depth)/4096 }})
 	says(t, md, "From 32.5 to 4128 positions, the time of a decode step on cpu grows to the power ", "Whether attention takes half of it within the measured lengths is open for llama-5m (", "behind at most 4096 tokens")
-	mustNotSay(t, md, "## Settings compared")
+	mustNotSay(t, md, "## Settings that matter")
 }
 
 // TestBatchesAndPaceSaid: hot with its cold prefill beside, in a run of two batches.
@@ -144,7 +143,7 @@ func TestBatchesAndPaceSaid(t *testing.T) {
 		return variant{fmt.Sprintf("cpu_b%d", n), func(r *runs.Row) { r.BatchSize, r.BatchSizeConfig, r.Pace = &n, n, &hot }, func(float64, int) float64 { return times }}
 	}
 	_, md := variantsRun(t, []float64{5, 134}, []int{0}, batch(1, 1), batch(8, 2))
-	says(t, md, "**batch_size 8** against 1: decode **gives more tokens per second** on all 2 sizes, 5M to 134M (", "times as many)", "tokens/s of each", "cold prefill (ms)",
+	says(t, md, "**batch_size 8** against 1: decode **more tokens per second at all 2 sizes** (4.0", "] times as many at 5M, ", "tokens/s of each", "cold prefill (ms)",
 		"Timed calls are **hot**", "Batch size 1 and 8, sequences of equal length that begin together")
 }
 
@@ -169,19 +168,18 @@ func TestBuildsSaid(t *testing.T) {
 		}
 	}
 	r, md := variantsRun(t, []float64{5, 62, 134}, []int{0}, variants...)
-	says(t, md, "**program bin/llmscale-ollama** against self at dtype q4_0: decode **slower** on all 3 sizes, 5M to 134M (0.6", "| program | backends | llama.cpp | features that not all have |", "| bin/llmscale-ollama | b_f16, b_q4_0 | def | AMX |", "| self | a_f16, a_q4_0 | abc | – |",
-		"**Weight types** on this machine, native on cpu, at program bin/llmscale-ollama", "**Weight types** on this machine, native on cpu, at program self", "**dtype q4_0** against f16 at program self: decode **faster** on all 3 sizes, 5M to 134M (")
-	asked := analysis.Get[policy.Answer](r)
-	if len(asked.Builds) != 2 || len(analysis.Get[weights.Answer](r).WeightTypes) != 6 {
-		t.Errorf("%d builds, %d comparisons of weight types", len(asked.Builds), len(analysis.Get[weights.Answer](r).WeightTypes))
+	says(t, md, "**program bin/llmscale-ollama** against self at dtype q4_0: decode **slower at all 3 sizes** (0.6", "| program | backends | llama.cpp | features that not all have |", "| bin/llmscale-ollama | b_f16, b_q4_0 | def | AMX |", "| self | a_f16, a_q4_0 | abc | – |",
+		"**dtype q4_0** against f16 at program self: decode **faster at all 3 sizes** (", "## Backends are ranked alike at every size")
+	if asked := analysis.Get[policy.Answer](r); len(asked.Builds) != 2 {
+		t.Errorf("%d builds", len(asked.Builds))
 	}
 }
 
 // TestNoAxes: a run of one backend says nothing of settings.
 func TestNoAxes(t *testing.T) {
 	r, md := variantsRun(t, []float64{5, 134}, []int{0}, variant{"cpu", func(*runs.Row) {}, func(float64, int) float64 { return 1 }})
-	mustNotSay(t, md, "Settings compared", "axes.csv", "Growth with the length", "stand alone")
-	if asked := analysis.Get[policy.Answer](r); asked.Axes != nil || asked.Threads != nil || asked.Batches != nil || analysis.Get[lengths.Answer](r).Laws != nil {
+	mustNotSay(t, md, "Settings that matter", "axes.csv", "Growth with the length", "stand alone")
+	if asked := analysis.Get[policy.Answer](r); asked.Axes != nil || asked.Batches != nil || analysis.Get[lengths.Answer](r).Laws != nil {
 		t.Errorf("%+v", asked)
 	}
 }

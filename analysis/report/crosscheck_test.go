@@ -57,7 +57,7 @@ func TestCrosscheck(t *testing.T) {
 		"| sum of parts / wall |", `| differs | 2 of 4 | 0 | 2 | " a" | " an" |`)
 	says(t, section(t, md, "The answer"), "**Repeated prompts**: the server of ollama_cpu_f32 had prompts of short in its cache, so that prefill and end-to-end time of 21 repetitions are **INVALID** and left out of everything here; their decode counts",
 		"3 cells have no prefill figure",
-		"- **Cross-check** with Ollama on the same files, on this machine, by its own counters: native_cpu_f32 and ollama_cpu_f32: decode takes 1.0", "times native's time, prefill 1.28", "llama-bench takes 0.9", "the server's counter, which holds no sampling")
+		"- **Cross-check** with Ollama on the same files, on this machine, by its own counters: native_cpu_f32 and ollama_cpu_f32: decode takes 1.0", "times native's time, prefill 1.28", "llama-bench takes 0.9")
 	says(t, section(t, md, "Calls that do not count"), "- Give the scenario prompt_tokens in place of a prompt", "| short | prefill and end-to-end | 7 | 0 | 7, none in prefill and end-to-end | prefill: an earlier prompt")
 	says(t, md, "tokens, the time of prefill on native_cpu_f32 grows to the power ", "tokens, the time of prefill on ollama_cpu_f32 grows to the power ")
 	says(t, section(t, md, "Models"), "On ollama_cpu_f32 prefill and decode are the server's own counters", "means over fewer scenarios than decode")

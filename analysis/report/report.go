@@ -92,7 +92,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.answer()
 	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(laws.KindOverview)}}, figs)
 	w.asked("Models")
-	w.asked(regimes.Place, "Ceilings", "Settings compared", "Weight types")
+	w.asked(regimes.Place, "Ceilings", "Settings", "Ranking", "Weight types")
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
 	w.asked(laws.Place, "Tails")

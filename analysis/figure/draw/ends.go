@@ -31,7 +31,7 @@ func endStyle() text.Style {
 	return sty
 }
 
-// ends are the names that layers have at their right ends, from the top.
+// ends are the names that layers have at their right ends.
 func ends(layers []figure.Layer) []end {
 	var out []end
 	for _, l := range layers {
@@ -48,7 +48,6 @@ func ends(layers []figure.Layer) []end {
 		}
 		out = append(out, e)
 	}
-	slices.SortStableFunc(out, func(a, b end) int { return cmp.Compare(b.y, a.y) })
 	return out
 }
 
@@ -64,6 +63,7 @@ func (p *panel) endRoom() vg.Length {
 // drawEnds writes the names in the order of their height, pushed apart where they are
 // too close.
 func drawEnds(c *draw.Canvas, at place, ends []end) {
+	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(at.y(b.y), at.y(a.y)) })
 	want := make([]vg.Length, len(ends))
 	for i, e := range ends {
 		want[i] = at.y(e.y)

@@ -82,6 +82,9 @@ func setAxis(a *gplot.Axis, as figure.Axis) {
 	if as.Log {
 		a.Scale, a.Tick.Marker = gplot.LogScale{}, logTicks{}
 	}
+	if as.Falls {
+		a.Scale = gplot.InvertedScale{Normalizer: a.Scale}
+	}
 }
 
 func sans(points float64, bold bool) font.Font {

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -75,7 +74,8 @@ type Comparison struct {
 	Basis    string    `json:"basis" doc:"processes, or 'one process' of each"`
 	Verdict  string    `json:"verdict" doc:"faster, slower, no difference shown (ratio_ci holds 1) or unknown (too few calls)"`
 
-	base, this cells.Key
+	base, this   cells.Key
+	times, other cells.Times // of the base and of the value
 }
 
 // Speed is how many times as fast as the base it is.
@@ -187,32 +187,30 @@ func oneEach(k *cells.Setting, all []Sample) []Sample {
 func (g *group) compare(base, s *Sample) Comparison {
 	k := g.key.Name
 	c := Comparison{Axis: k, Base: base.Settings.Get(k).Label, Value: s.Settings.Get(k).Label, At: g.at, Mode: s.Mode, Scenario: s.Scenario, Model: s.Model, ParamsM: s.ParamsM,
-		BaseBackend: base.Backend, Backend: s.Backend, BaseN: len(base.Times.All), N: len(s.Times.All), base: base.Key, this: s.Key}
+		BaseBackend: base.Backend, Backend: s.Backend, BaseN: len(base.Times.All), N: len(s.Times.All), base: base.Key, this: s.Key, times: base.Times, other: s.Times}
 	if c.Base == c.Value { // two builds of one name
 		c.Base, c.Value = c.Base+" ("+base.Backend+")", c.Value+" ("+s.Backend+")"
 	}
 	c.BaseMS, c.MS = base.Times.Typical(), s.Times.Typical()
-	share := 1.0
-	if k == cells.SettingBatchSize {
-		share = float64(base.BatchSize) / float64(s.BatchSize)
-	}
-	c.Ratio, c.WithinCI, c.RatioCI, c.Basis, c.Verdict = ratio(base.Times, s.Times, share)
+	c.Ratio, c.WithinCI, c.RatioCI, c.Basis, c.Verdict = ratio(base.Times, s.Times, c.share())
 	return c
 }
 
-// ratio is y's times over x's, times share, with its interval and the verdict on y by
-// it. Of one process each, within is from the calls alone, and the interval has what
-// processes of one model differ by beside (stats.ProcessSD).
+// share makes of the ratio of the times of two steps that of one sequence in them.
+func (c *Comparison) share() float64 { return float64(c.base.BatchSize) / float64(c.this.BatchSize) }
+
+// ratio is y's times over x's, times share, with its interval and the verdict on y by it. Of one process each, within is
+// from the calls alone.
 func ratio(x, y cells.Times, share float64) (r float64, within, ci *Interval, basis, verdict string) {
-	e, basis := cells.Contrast([]cells.Times{x}, []cells.Times{y})
-	e.Value += math.Log(share)
-	r = math.Exp(e.Value)
-	switch basis {
-	case "":
+	of := Size{Base: []cells.Times{x}, Other: []cells.Times{y}, Share: share}
+	e, basis := of.contrast()
+	if r = math.Exp(e.Value); basis == "" {
 		return r, nil, nil, basis, Unknown
-	case cells.BasisOne:
-		within = e.ExpInterval()
-		e = stats.Sum(e, stats.Estimate{Variance: 2 * stats.ProcessSD * stats.ProcessSD, DF: math.Inf(1)})
+	}
+	if basis == cells.BasisOne {
+		calls, _ := cells.Contrast(of.Base, of.Other)
+		calls.Value = e.Value
+		within = calls.ExpInterval()
 	}
 	ci, verdict = e.ExpInterval(), NotShown
 	switch {
@@ -222,69 +220,4 @@ func ratio(x, y cells.Times, share float64) (r float64, within, ci *Interval, ba
 		verdict = Slower
 	}
 	return r, within, ci, basis, verdict
-}
-
-// Span is the same verdict on sizes next to each other, from the smallest up.
-type Span struct {
-	Verdict   string   `json:"verdict"`
-	From      string   `json:"from_model"`
-	FromM     *float64 `json:"from_params_millions"`
-	To        string   `json:"to_model"`
-	ToM       *float64 `json:"to_params_millions"`
-	Models    int      `json:"n_models"`
-	LeastFast float64  `json:"least_times_as_fast"` // of the models' ratios
-	MostFast  float64  `json:"most_times_as_fast"`
-}
-
-// Trend is one value of an axis against its base over the sizes of the run: from
-// which size on it is faster.
-type Trend struct {
-	Axis     string `json:"axis"`
-	Base     string `json:"base_value"`
-	Value    string `json:"value"`
-	At       string `json:"at"`
-	Mode     string `json:"mode"`
-	Scenario string `json:"scenario"`
-	Spans    []Span `json:"spans"`
-}
-
-// Trends puts the comparisons of each value, mode and scenario in the order of size.
-func Trends(all []Comparison) []Trend {
-	type of struct{ axis, base, value, at, mode, scenario string }
-	var order []of
-	by := map[of][]*Comparison{}
-	for i := range all {
-		c := &all[i]
-		k := of{c.Axis, c.Base, c.Value, c.At, c.Mode, c.Scenario}
-		if by[k] == nil {
-			order = append(order, k)
-		}
-		by[k] = append(by[k], c)
-	}
-	var out []Trend
-	for _, k := range order {
-		t := Trend{Axis: k.axis, Base: k.base, Value: k.value, At: k.at, Mode: k.mode, Scenario: k.scenario}
-		cs := by[k]
-		slices.SortStableFunc(cs, func(x, y *Comparison) int { return cmp.Compare(size(x.ParamsM), size(y.ParamsM)) })
-		for _, c := range cs {
-			n := len(t.Spans)
-			if n == 0 || t.Spans[n-1].Verdict != c.Verdict {
-				t.Spans = append(t.Spans, Span{Verdict: c.Verdict, From: c.Model, FromM: c.ParamsM, LeastFast: math.Inf(1)})
-				n++
-			}
-			s := &t.Spans[n-1]
-			s.To, s.ToM = c.Model, c.ParamsM
-			s.Models++
-			s.LeastFast, s.MostFast = min(s.LeastFast, c.Speed()), max(s.MostFast, c.Speed())
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-func size(m *float64) float64 {
-	if m == nil {
-		return math.Inf(1)
-	}
-	return *m
 }

@@ -68,57 +68,6 @@ func near(t *testing.T, what string, got, want float64) {
 	}
 }
 
-// TestBestThreads: decode gains nothing from the fourth thread on and loses with the
-// eighth, prefill gains with each. What one thread more gives is known.
-func TestBestThreads(t *testing.T) {
-	counts := []int{1, 2, 4, 8}
-	decode := []float64{100, 52, 40, 50}
-	r := made{backends: threads(counts...), sizes: []float64{62}, ms: func(i int, _ float64, mode string) float64 {
-		if mode == record.ModeDecode {
-			return decode[i]
-		}
-		return 1000 / float64(counts[i])
-	}}
-	all := bestOf(r.samples())
-	if len(all) != 2 {
-		t.Fatalf("%d answers: %+v", len(all), all)
-	}
-	for _, b := range all {
-		if len(b.Counts) != 4 || b.Counts[3].Gain != nil {
-			t.Fatalf("%+v", b)
-		}
-		switch b.Mode {
-		case record.ModeDecode:
-			if b.Best != 4 || b.Fewest != 4 || !b.Told {
-				t.Errorf("%+v", b)
-			}
-			near(t, "gain of the second thread", *b.Counts[0].Gain, 100.0/52-1)
-			near(t, "gain of the third and fourth", *b.Counts[1].Gain, math.Sqrt(52.0/40)-1)
-			near(t, "gain beyond the fourth", *b.Counts[2].Gain, math.Pow(40.0/50, .25)-1)
-			if more := b.OneMore(); more == nil || more.Threads != 4 || more.GainVerdict != Slower || more.GainCI.Low > *more.Gain || more.GainCI.High < *more.Gain || more.GainCI.High >= 0 {
-				t.Errorf("%+v", more)
-			}
-		case record.ModePrefill:
-			if b.Best != 8 || b.Fewest != 8 || !b.Told || b.OneMore() != nil {
-				t.Errorf("%+v", b)
-			}
-			near(t, "gain of the second thread", *b.Counts[0].Gain, 1)
-		}
-	}
-}
-
-// TestThreadsNotTold: 3 % lie within what processes differ by, so that fewer threads
-// are as good as is known.
-func TestThreadsNotTold(t *testing.T) {
-	decode := []float64{100, 51.5, 50, 51}
-	r := made{backends: threads(1, 2, 3, 4), sizes: []float64{62}, ms: func(i int, _ float64, _ string) float64 { return decode[i] }}
-	for _, b := range bestOf(r.samples()) {
-		if b.Best != 3 || b.Fewest != 2 || b.Told || b.Counts[0].Verdict != Slower || b.Counts[1].Verdict != NotShown || b.Counts[3].Verdict != NotShown {
-			t.Errorf("%+v", b)
-		}
-	}
-}
-
 // TestFromWhichSizeOn: a flag that helps from 62M on by 1.2 to 1.4 times, and does
 // nothing below.
 func TestFromWhichSizeOn(t *testing.T) {
@@ -145,22 +94,18 @@ func TestFromWhichSizeOn(t *testing.T) {
 			t.Errorf("%+v: %+v, %+v", c, c.WithinCI, c.RatioCI)
 		}
 	}
-	trends := Trends(cs)
-	if len(trends) != 2 {
-		t.Fatalf("%+v", trends)
-	}
-	for _, x := range trends {
-		if x.Mode == record.ModePrefill {
-			if len(x.Spans) != 1 || x.Spans[0].Verdict != NotShown || x.Spans[0].Models != 5 {
-				t.Errorf("%+v", x)
+	for _, p := range policiesOf(cs) {
+		if p.Mode == record.ModePrefill {
+			if p.Verdict != Never || p.Effect != "" || p.NSizes != 5 || p.FromM != nil {
+				t.Errorf("%+v", p)
 			}
 			continue
 		}
-		if len(x.Spans) != 2 || x.Spans[0].Verdict != NotShown || x.Spans[0].To != "m14" || x.Spans[1].Verdict != Faster || x.Spans[1].From != "m62" || x.Spans[1].Models != 3 {
-			t.Fatalf("%+v", x)
+		if p.Verdict != FromOn || p.Effect != Faster || !(14 < *p.FromM && *p.FromM < 62) || !(*p.FromLow < *p.FromM && *p.FromM < *p.FromHigh) || p.ToM != nil || p.Basis != cells.BasisOne {
+			t.Errorf("%+v", p)
 		}
-		near(t, "least", x.Spans[1].LeastFast, 1.2)
-		near(t, "most", x.Spans[1].MostFast, 1.4)
+		near(t, "the smallest", *p.Small, 1)
+		near(t, "the largest", *p.Large, 1/1.4)
 	}
 }
 
@@ -176,8 +121,10 @@ func TestFewCalls(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if b := findBestThreads(groups(samples))[0]; b.Told || b.Fewest != 1 {
-		t.Errorf("%+v", b)
+	for _, p := range policiesOf(compare(groups(samples))) {
+		if p.Verdict != Unknown || p.Reason == "" || p.NSizes != 0 {
+			t.Errorf("%+v", p)
+		}
 	}
 }
 
@@ -304,9 +251,9 @@ func TestProgramsOfOneFileName(t *testing.T) {
 	r := made{backends: with(at("/old/llmscale", "off"), at("/old/llmscale", "on"), at("/new/llmscale", "off"), at("/new/llmscale", "on")), sizes: []float64{5, 25},
 		ms: func(i int, _ float64, _ string) float64 { return float64(8 - i) }}
 	got := map[string]int{}
-	for _, tr := range Trends(compared(r.samples())) {
-		if tr.Axis == "flash_attn" {
-			got[tr.Mode+" at "+tr.At] = tr.Spans[0].Models
+	for _, p := range policiesOf(compared(r.samples())) {
+		if p.Choice == "flash_attn" {
+			got[p.Mode+" at "+p.At] = p.NSizes
 		}
 	}
 	for _, mode := range []string{record.ModePrefill, record.ModeDecode} {
@@ -366,9 +313,9 @@ func TestThreadsOfBatch(t *testing.T) {
 			}
 		}
 		got := map[string]string{}
-		for _, b := range bestOf(made{backends: ways, sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(9 - i) }}.samples()) {
-			for _, c := range b.Counts {
-				got[b.Mode] += fmt.Sprint(c.Backend, "=", c.Threads, " ")
+		for _, g := range groups(made{backends: ways, sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(9 - i) }}.samples()) {
+			for _, s := range g.values {
+				got[s.Mode] += fmt.Sprint(s.Backend, "=", s.Settings.Get(g.key.Name).Label, " ")
 			}
 		}
 		for _, mode := range []string{record.ModePrefill, record.ModeDecode} {
@@ -400,10 +347,10 @@ func TestBoundThreads(t *testing.T) {
 	}
 	r := made{backends: with(bound(1, "0"), bound(2, "0 1"), bound(4, "0 1 2 3"), bound(2, "2 3"), bound(2, "0-3"), bound(4, "0-3")), sizes: []float64{5}, ms: func(i int, _ float64, _ string) float64 { return float64(9 - i) }}
 	var got []string
-	for _, b := range bestOf(r.samples()) {
-		if b.Mode == record.ModeDecode {
-			for _, c := range b.Counts {
-				got = append(got, c.Backend)
+	for _, g := range groups(r.samples()) {
+		if g.key.Name == cells.SettingThreads {
+			for _, s := range g.values {
+				got = append(got, s.Backend)
 			}
 			got = append(got, "|")
 		}
@@ -468,4 +415,4 @@ func TestNumbersByValue(t *testing.T) {
 
 func compared(samples []Sample) []Comparison { return compare(groups(samples)) }
 
-func bestOf(samples []Sample) []BestThreads { return findBestThreads(groups(samples)) }
+func policiesOf(all []Comparison) []Policy { return (&asker{Set: &cells.Set{}}).policies(all) }

@@ -9,172 +9,149 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
-	"llmscale/runner/record"
+	"llmscale/analysis/stats"
 )
 
-// mostTrends bounds the sentences on settings: the answer is to be read in one go.
-const mostTrends = 12
+// mostChoices bounds the sentences on settings: the answer is to be read in one go.
+const mostChoices = 12
 
-// Sentences say of each value of a setting where it is faster than the first, and
-// of threads which number is best.
-func (a *Answer) Sentences() []string {
-	out := a.threadSentences()
-	type group struct{ axis, base, value, at string }
-	var order []group
-	by := map[group][]Trend{}
-	for _, t := range a.AxisTrends {
-		// The section on weight types has those of one size.
-		if t.Axis == cells.SettingThreads || t.Axis == cells.SettingThreadsBatch || t.Axis == cells.SettingDType && cells.OneSize(a.set.Aggregates) {
-			continue
+type choice struct{ setting, base, value, at string }
+
+// Sentences say of each choice from which size on it matters.
+func (a *Answer) Sentences() (out []string) {
+	order, by := stats.GroupBy(a.said(), func(p Policy) choice { return choice{p.Choice, p.Base, p.Value, p.At} })
+	for i, c := range order {
+		if i == mostChoices {
+			return append(out, doc.Count(len(order)-i, "more choice is", "more choices are")+" in policies.csv.")
 		}
-		g := group{t.Axis, t.Base, t.Value, t.At}
-		if by[g] == nil {
-			order = append(order, g)
+		s := fmt.Sprintf("**%s %s** against %s", doc.Text(c.setting), doc.Text(c.value), doc.Text(c.base))
+		if c.at != "" {
+			s += " at " + doc.Text(c.at)
 		}
-		by[g] = append(by[g], t)
-	}
-	for i, g := range order {
-		if i == mostTrends {
-			out = append(out, fmt.Sprintf("%s more of settings: see “Settings compared” and csv.", doc.Count(len(order)-i, "comparison", "comparisons")))
-			break
-		}
-		s := fmt.Sprintf("**%s %s** against %s", doc.Text(g.axis), doc.Text(g.value), doc.Text(g.base))
-		if g.at != "" {
-			s += " at " + doc.Text(g.at)
-		}
-		out = append(out, s+": "+strings.Join(trendPhrases(by[g]), "; ")+".")
+		out = append(out, s+": "+strings.Join(phrases(by[c]), "; ")+".")
 	}
 	return out
 }
 
-// trendPhrases has one for each phase, decode first, and where scenarios disagree
-// one for each of them.
-func trendPhrases(trends []Trend) (out []string) {
-	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		var alike []Trend // scenarios that say the same, joined
-		var scenarios [][]string
-		total := 0
-		for _, t := range trends {
-			if t.Mode != mode {
-				continue
-			}
-			total++
-			i := slices.IndexFunc(alike, func(o Trend) bool { return sameSpans(o, t) })
-			if i < 0 {
-				t.Spans = slices.Clone(t.Spans)
-				alike, scenarios = append(alike, t), append(scenarios, []string{doc.Text(t.Scenario)})
-				continue
-			}
-			scenarios[i] = append(scenarios[i], doc.Text(t.Scenario))
-			for j := range t.Spans {
-				s := &alike[i].Spans[j]
-				s.LeastFast, s.MostFast = min(s.LeastFast, t.Spans[j].LeastFast), max(s.MostFast, t.Spans[j].MostFast)
-			}
+// said are the policies that are told: joined over scenarios where they can be.
+func (a *Answer) said() []Policy {
+	type work struct {
+		choice
+		mode string
+	}
+	of := func(p Policy) work { return work{choice{p.Choice, p.Base, p.Value, p.At}, p.Mode} }
+	joined := map[work]bool{}
+	for _, p := range a.Policies {
+		joined[of(p)] = joined[of(p)] || p.Scenario == cells.AllScenarios
+	}
+	return slices.DeleteFunc(slices.Clone(a.Policies), func(p Policy) bool {
+		return p.Scenario != cells.AllScenarios && joined[of(p)] && a.set.Joins(p.Scenario)
+	})
+}
+
+// phrases name scenarios where there are several.
+func phrases(all []Policy) (out []string) {
+	scenarios, _ := stats.GroupBy(all, func(p Policy) string { return p.Scenario })
+	type work struct{ mode, scenario string }
+	works, of := stats.GroupBy(all, func(p Policy) work { return work{p.Mode, p.Scenario} })
+	for _, w := range works {
+		s := prose.Mode(w.mode)
+		if len(scenarios) > 1 && w.scenario != cells.AllScenarios {
+			s += " of " + doc.Text(w.scenario)
 		}
-		for i, t := range alike {
-			s := prose.Mode(mode)
-			if len(scenarios[i]) < total {
-				s += " of " + doc.Join(scenarios[i])
-			}
-			out = append(out, s+" "+spansText(t))
+		p := &of[w][0]
+		s += " " + strings.Join(stats.Map(of[w], func(p Policy) string { return p.shown() }), ", ")
+		if effects := p.effects(); effects != "" {
+			s += " (" + effects + ")"
 		}
+		out = append(out, s)
 	}
 	return out
 }
 
-func sameSpans(x, y Trend) bool {
-	return slices.EqualFunc(x.Spans, y.Spans, func(a, b Span) bool { return a.Verdict == b.Verdict && a.From == b.From && a.To == b.To })
+// shown is where, bold where more than 10 % are shown.
+func (p *Policy) shown() string {
+	if p.Effect != "" {
+		return "**" + p.where() + "**"
+	}
+	return p.where()
 }
 
-// mostSpans is how many turns along the sizes a sentence follows.
-const mostSpans = 3
-
-// spansText says from which size to which a value is faster.
-func spansText(t Trend) string {
-	faster, slower, as := "faster", "slower", "as fast"
-	if t.Axis == cells.SettingBatchSize {
-		faster, slower, as = "gives more tokens per second", "gives fewer tokens per second", "as many"
+// where says the verdict: "faster from 20M on (95 % 15M to 27M)".
+func (p *Policy) where() string {
+	effect := p.Effect
+	if p.Choice == cells.SettingBatchSize {
+		effect = map[string]string{Faster: "more tokens per second", Slower: "fewer tokens per second"}[effect]
 	}
-	var shown, open []string
-	models, last := 0, len(t.Spans)-1
-	for _, s := range t.Spans {
-		models += s.Models
+	sizes := fmt.Sprintf("at all %d sizes", p.NSizes)
+	if p.NSizes == 1 {
+		sizes = "at " + shortParams(p.SmallM)
 	}
-	if last >= mostSpans {
-		return manySpans(t.Spans, models, faster, slower, as)
-	}
-	for i, s := range t.Spans {
-		where := ""
-		switch {
-		case last == 0 && models == 1:
-		case last == 0:
-			where = fmt.Sprintf(" on all %d sizes, %s to %s", models, shortParams(s.FromM), shortParams(s.ToM))
-		case s.From == s.To:
-			where = " at " + shortParams(s.FromM)
-		case i == last:
-			where = " from " + shortParams(s.FromM) + " on"
-		case i == 0:
-			where = " up to " + shortParams(s.ToM)
-		default:
-			where = fmt.Sprintf(" from %s to %s", shortParams(s.FromM), shortParams(s.ToM))
+	from, to := reach(p.FromM, p.FromLow, p.FromHigh, "below the smallest", "at the latest"), reach(p.ToM, p.ToLow, p.ToHigh, "above the largest", "at least")
+	switch p.Verdict {
+	case Always:
+		return effect + " " + sizes
+	case FromOn:
+		return effect + " from " + from + " on"
+	case UpTo:
+		return effect + " up to " + to
+	case Between:
+		return effect + " from " + from + " to " + to
+	case Never:
+		if strings.HasPrefix(p.Reason, "identical") {
+			return "the same: it does nothing here"
 		}
-		switch s.Verdict {
-		case Faster, Slower:
-			word := faster
-			if s.Verdict == Slower {
-				word = slower
-			}
-			shown = append(shown, fmt.Sprintf("**%s**%s (%s times %s)", word, where, times(s.LeastFast, s.MostFast), as))
-		case NotShown:
-			open = append(open, "no difference shown"+where)
-		default:
-			open = append(open, "**unknown**"+where+" (fewer than 3 calls)")
-		}
+		return "within 10 % " + sizes
 	}
-	return strings.Join(append(shown, open...), ", ")
+	return "unknown: " + p.Reason
 }
 
-// manySpans counts the models of each verdict, where they take turns.
-func manySpans(spans []Span, models int, faster, slower, as string) string {
-	n, speed := map[string]int{}, map[string]*doc.Span{Faster: {}, Slower: {}, NotShown: {}, Unknown: {}}
-	for _, s := range spans {
-		n[s.Verdict] += s.Models
-		speed[s.Verdict].Add(&s.LeastFast)
-		speed[s.Verdict].Add(&s.MostFast)
-	}
-	var out []string
-	left, of := models, fmt.Sprintf(" of %d models", models)
-	on := func(verdict, text string) {
-		if n[verdict] == 0 {
-			return
+// reach is a size with its interval. Where it lies beyond the sizes measured, the bound alone is known.
+func reach(at, low, high *float64, beyond, bound string) string {
+	end := func(v *float64) string {
+		if v == nil {
+			return beyond
 		}
-		where := fmt.Sprintf(" on %d%s", n[verdict], of)
-		if left == n[verdict] {
-			where = " on the others"
-		}
-		left, of = left-n[verdict], ""
-		out = append(out, fmt.Sprintf(text, where))
+		return shortParams(v)
 	}
-	reach := func(verdict string) string {
-		return fmt.Sprintf("%%s (%s times %s)", times(speed[verdict].Lo, speed[verdict].Hi), as)
+	switch {
+	case at == nil && high != nil:
+		return shortParams(high) + " " + bound
+	case at == nil:
+		return end(low) + " " + bound
+	case low == nil:
+		return fmt.Sprintf("%s (95 %% up to %s)", shortParams(at), end(high))
+	case high == nil:
+		return fmt.Sprintf("%s (95 %% from %s)", shortParams(at), end(low))
 	}
-	on(Faster, "**"+faster+"**"+reach(Faster))
-	on(Slower, "**"+slower+"**"+reach(Slower))
-	on(NotShown, "no difference shown%s")
-	on(Unknown, "**unknown**%s (fewer than 3 calls)")
-	s := strings.Join(out, ", ")
-	if n[Faster] > 0 && n[Slower] > 0 {
-		s = "mixed over the sizes: " + s
-	}
-	return s
+	return fmt.Sprintf("%s (95 %% %s to %s)", shortParams(at), end(low), end(high))
 }
 
-// times is a range of ratios.
-func times(lo, hi float64) string {
-	if a, b := doc.Fixed(&lo, 2), doc.Fixed(&hi, 2); a != b {
-		return a + " to " + b
+// effects are the times as fast at both ends, each with its interval.
+func (p *Policy) effects() string {
+	if p.SmallCI == nil || p.LargeCI == nil || *p.Small == 1 && *p.Large == 1 {
+		return ""
 	}
-	return doc.Fixed(&lo, 2)
+	as := " times as fast"
+	if p.Choice == cells.SettingBatchSize {
+		as = " times as many"
+	}
+	s := strings.Replace(AsFast(p.Small, p.SmallCI), "[", "[95 % ", 1)
+	if p.NSizes == 1 {
+		return s + as + prose.Within(p.Basis)
+	}
+	return fmt.Sprintf("%s%s at %s, %s at %s%s", s, as, shortParams(p.SmallM), AsFast(p.Large, p.LargeCI), shortParams(p.LargeM), prose.Within(p.Basis))
+}
+
+// AsFast turns a ratio of times round, with its interval: "1.96 [1.90, 2.03]".
+func AsFast(ratio *float64, ci *Interval) string {
+	times := func(ratio float64) string {
+		if speed := 1 / ratio; speed < 1000 {
+			return doc.Fixed(&speed, 2)
+		}
+		return "over 1000"
+	}
+	return fmt.Sprintf("%s [%s to %s]", times(*ratio), times(ci.High), times(ci.Low))
 }
 
 // shortParams is a size in a list of sizes.
@@ -188,136 +165,14 @@ func shortParams(m *float64) string {
 	return strconv.FormatFloat(*m, 'g', 3, 64) + "M"
 }
 
-// threadSentences name the best number of threads of each phase, over the models and
-// scenarios, and what one thread more gives.
-func (a *Answer) threadSentences() []string {
-	type group struct{ mode, at string }
-	var order []group
-	by := map[group][]BestThreads{}
-	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		for _, b := range a.Threads {
-			g := group{mode, b.At}
-			if b.Mode != mode {
-				continue
-			}
-			if by[g] == nil {
-				order = append(order, g)
-			}
-			by[g] = append(by[g], b)
-		}
-	}
-	var out []string
-	for i, g := range order {
-		if i == mostTrends/2 {
-			out = append(out, "Threads under further settings: see the table of “Settings compared”.")
-			break
-		}
-		s := fmt.Sprintf("**Threads for %s**", prose.Mode(g.mode))
-		if g.at != "" {
-			s += " at " + doc.Text(g.at)
-		}
-		out = append(out, s+": "+strings.Join(bestPhrases(by[g]), "; ")+".")
-	}
-	return out
+// Varied reports whether a run varies more than the weight type, so that settings are what it is for.
+func (a *Answer) Varied() bool {
+	return slices.ContainsFunc(a.Policies, func(p Policy) bool { return p.Choice != cells.SettingDType })
 }
 
-// bestPhrases say which number of threads is best on which models, and what one more
-// gives there: one phrase for all that have the same answer.
-func bestPhrases(all []BestThreads) []string {
-	type answer struct {
-		best, fewest int
-		told         bool
-		more         string // verdict on one more; "": not measured
-	}
-	var order []answer
-	models := map[answer][]string{}
-	on := map[answer]map[string][]string{} // scenarios of each model
-	scenarios := map[string]int{}          // there are of it
-	costs := map[answer]*doc.Span{}
-	for _, b := range all {
-		k := answer{best: b.Best, fewest: b.Fewest, told: b.Told}
-		more := b.OneMore()
-		if more != nil {
-			k.more = more.GainVerdict
-		}
-		if costs[k] == nil {
-			order = append(order, k)
-			costs[k] = &doc.Span{}
-		}
-		if on[k] == nil {
-			on[k] = map[string][]string{}
-		}
-		name := doc.Text(b.Model)
-		if len(on[k][name]) == 0 {
-			models[k] = append(models[k], name)
-		}
-		on[k][name] = append(on[k][name], doc.Text(b.Scenario))
-		scenarios[name]++
-		if more != nil {
-			loss := -100 * *more.Gain
-			costs[k].Add(&loss)
-		}
-	}
-	var out []string
-	for _, k := range order {
-		s := fmt.Sprintf("**%d** of %s is best", k.best, measured(all))
-		if len(order)+len(models[k]) > 2 {
-			var names []string
-			for _, m := range models[k] {
-				if in := on[k][m]; len(in) < scenarios[m] {
-					m += " (" + doc.Join(in) + ")"
-				}
-				names = append(names, m)
-			}
-			if len(names) > mostTrends/2 {
-				names = []string{doc.Count(len(names), "model", "models")}
-			}
-			s += " on " + doc.Join(names)
-		}
-		switch {
-		case k.told:
-		case k.fewest < k.best:
-			s += fmt.Sprintf(", and %d is not shown to be slower", k.fewest)
-		case k.more != NotShown:
-			s += ", which is not shown of all others"
-		}
-		switch k.more {
-		case "":
-			s += fmt.Sprintf(" (what more than %d would give is not measured)", k.best)
-		case Slower:
-			s += fmt.Sprintf(" (each thread more costs %s %% of the speed)", costs[k].Text(func(v float64) string { return doc.Fixed(&v, 1) }))
-		default:
-			s += " (that one more differs is not shown)"
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-func measured(all []BestThreads) string {
-	var ns []int
-	for _, b := range all {
-		for _, c := range b.Counts {
-			if !slices.Contains(ns, c.Threads) {
-				ns = append(ns, c.Threads)
-			}
-		}
-	}
-	slices.Sort(ns)
-	var out []string
-	for _, n := range ns {
-		out = append(out, strconv.Itoa(n))
-	}
-	return doc.Join(out)
-}
-
-// Varied reports whether a comparison of settings is what the run is for.
-func (a *Answer) Varied() bool { return len(a.Threads) > 0 || len(a.compared()) > 0 }
-
-// SaysOf reports whether a sentence on settings has decode of two backends.
-func (a *Answer) SaysOf(x, y string) bool {
+// Told reports whether a sentence on settings has two backends.
+func (a *Answer) Told(x, y string) bool {
 	return slices.ContainsFunc(a.Axes, func(c Comparison) bool {
-		pair := c.BaseBackend == x && c.Backend == y || c.BaseBackend == y && c.Backend == x
-		return pair && c.Mode == record.ModeDecode && !(c.Axis == cells.SettingDType && cells.OneSize(a.set.Aggregates))
+		return c.BaseBackend == x && c.Backend == y || c.BaseBackend == y && c.Backend == x
 	})
 }

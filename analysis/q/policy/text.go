@@ -10,41 +10,81 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/stats"
 )
 
-const (
-	mostShown    = 30  // rows of a table that is not folded
-	mostCompared = 200 // rows of the folded table; axes.csv has all
-)
+const mostShown = 30 // rows of a table that is not folded
 
-// Sections have what backends that differ in one setting differ by. What follows from
-// that stands in the opening.
+// Sections have which settings matter, and from which size on.
 func (a *Answer) Sections() []doc.Section {
-	if len(a.Threads) == 0 && len(a.Batches) == 0 && len(a.Builds) == 0 && len(a.compared()) == 0 {
+	if len(a.Policies) == 0 && len(a.Batches) == 0 && len(a.Builds) == 0 {
 		return nil
 	}
-	sec := doc.Section{Title: "Settings compared"}
-	sec.Say("Backends that differ in one setting, all else equal. Each backend is one process for each model: intervals are of 95 %% and allow for what processes differ by. No difference is shown where the interval of the ratio holds 1.")
-	if len(a.Builds) > 0 {
-		sec.Say("The programs that measured, by what tells them apart:")
-		sec.Add(a.buildTable())
-	}
-	if len(a.Threads) > 0 {
-		sec.Say("Times are of one prefill, or of one decode step; the best number of threads has the least median. “Each more” is what each thread more adds to the speed; beyond the most threads it is not measured.")
-		sec.FoldAbove(mostShown, "Threads: each phase of each model", a.threadTable())
+	sec := doc.Section{Title: a.title(), Place: "Settings"}
+	if len(a.Policies) > 0 {
+		sec.Say("A choice is mandatory where more than 10 %% of a time are shown to hang on it, and optional elsewhere: sizes and ratios have 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
+		sec.FoldAbove(mostShown, "Each choice", policyTable(a.said()))
 	}
 	if len(a.Batches) > 0 {
-		sec.Say("Sequences decoded together: one step of all, and the tokens per second of all and of each.")
-		sec.FoldAbove(mostShown, "Each batch", a.batchTable())
+		sec.FoldAbove(mostShown, "Sequences decoded together", a.batchTable())
 	}
-	rows := a.compared()
-	switch n := len(rows); {
-	case n > mostCompared:
-		sec.Say("axes.csv has each of the %d comparisons.", n)
-	case n > 0:
-		sec.Fold(fmt.Sprintf("Each comparison (%d)", n), comparisonTable(rows))
+	if len(a.Builds) > 0 {
+		sec.Add(a.buildTable())
 	}
 	return []doc.Section{sec}
+}
+
+// title says which settings matter.
+func (a *Answer) title() string {
+	settings, by := stats.GroupBy(a.said(), func(p Policy) string { return p.Choice })
+	if len(settings) == 0 {
+		return "Settings"
+	}
+	sorts := map[string][]string{}
+	for _, s := range settings {
+		n := map[string]int{}
+		for _, p := range by[s] {
+			n[p.Verdict]++
+		}
+		sort := "at some sizes"
+		switch len(by[s]) {
+		case n[Always]:
+			sort = "at every size"
+		case n[Never]:
+			sort = "at none"
+		case n[Never] + n[Unknown]:
+			sort = "cannot be told"
+		}
+		sorts[sort] = append(sorts[sort], s)
+	}
+	var parts []string
+	for _, sort := range []string{"at every size", "at some sizes", "at none", "cannot be told"} {
+		if len(sorts[sort]) > 0 {
+			parts = append(parts, doc.Join(sorts[sort])+" "+sort)
+		}
+	}
+	return "Settings that matter: " + strings.Join(parts, "; ")
+}
+
+func policyTable(rows []Policy) doc.Table {
+	return doc.TableOf(rows, []doc.Column[Policy]{
+		{Head: "<choice", Cell: func(p Policy) string { return doc.Text(p.Choice + " " + p.Value) }},
+		{Head: "<against", Cell: func(p Policy) string { return doc.Text(p.Base) }},
+		{Head: "<at", Cell: func(p Policy) string { return doc.OrNone(p.At) }},
+		{Head: "<phase", Cell: func(p Policy) string { return prose.Mode(p.Mode) }},
+		{Head: "<scenario", Cell: func(p Policy) string { return prose.Scenario(p.Scenario) }},
+		{Head: "<more than 10 %", Cell: func(p Policy) string { return p.shown() }},
+		{Head: "times as fast at the smallest", Cell: func(p Policy) string { return speed(p.Small, p.SmallCI) }},
+		{Head: "at the largest", Cell: func(p Policy) string { return speed(p.Large, p.LargeCI) }},
+		{Head: "<ratio of times with size", Cell: func(p Policy) string { return p.Trend }},
+	})
+}
+
+func speed(ratio *float64, ci *Interval) string {
+	if ratio == nil || ci == nil {
+		return doc.Unknown
+	}
+	return AsFast(ratio, ci)
 }
 
 // buildTable has the columns in which the builds differ.
@@ -84,91 +124,6 @@ func features(b Build) (out []string) {
 		}
 	}
 	return out
-}
-
-// compared are those that have no table of their own.
-func (a *Answer) compared() (out []Comparison) {
-	for _, c := range a.Axes {
-		if c.Axis != cells.SettingDType && c.Axis != cells.SettingThreads && c.Axis != cells.SettingThreadsBatch {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func comparisonTable(rows []Comparison) doc.Table {
-	return doc.TableOf(rows, []doc.Column[Comparison]{
-		{Head: "<setting", Cell: func(c Comparison) string { return doc.Text(c.Axis) }},
-		{Head: "<value", Cell: func(c Comparison) string { return doc.Text(c.Value) }},
-		{Head: "<against", Cell: func(c Comparison) string { return doc.Text(c.Base) }},
-		{Head: "<at", Cell: func(c Comparison) string { return doc.OrNone(c.At) }},
-		{Head: "<phase", Cell: func(c Comparison) string { return prose.Mode(c.Mode) }},
-		{Head: "<scenario", Cell: func(c Comparison) string { return doc.Text(c.Scenario) }},
-		{Head: "<model", Cell: func(c Comparison) string { return doc.Text(c.Model) }},
-		{Head: "parameters (millions)", Cell: func(c Comparison) string { return doc.SizeOf(c.ParamsM) }},
-		{Head: "first (ms)", Cell: func(c Comparison) string { return doc.Number(c.BaseMS) }},
-		{Head: "this (ms)", Cell: func(c Comparison) string { return doc.Number(c.MS) }},
-		{Head: "ratio of times", Cell: func(c Comparison) string { return doc.Fixed(&c.Ratio, 3) }},
-		{Head: "95 %", Cell: func(c Comparison) string { return doc.Interval(c.RatioCI, 3) }},
-		{Head: "<verdict", Cell: func(c Comparison) string {
-			if c.Verdict == Faster || c.Verdict == Slower {
-				return "**" + c.Verdict + "**"
-			}
-			return c.Verdict
-		}},
-	})
-}
-
-// threadTable has a row for each phase of each model, a column for each number of
-// threads.
-func (a *Answer) threadTable() doc.Table {
-	var counts []int
-	for _, b := range a.Threads {
-		for _, c := range b.Counts {
-			if !slices.Contains(counts, c.Threads) {
-				counts = append(counts, c.Threads)
-			}
-		}
-	}
-	slices.Sort(counts)
-	columns := []doc.Column[BestThreads]{
-		{Head: "<model", Cell: func(b BestThreads) string { return doc.Text(b.Model) }},
-		{Head: "<at", Cell: func(b BestThreads) string { return doc.OrNone(b.At) }},
-		{Head: "<phase", Cell: func(b BestThreads) string { return prose.Mode(b.Mode) }},
-		{Head: "<scenario", Cell: func(b BestThreads) string { return doc.Text(b.Scenario) }},
-		{Head: "best threads", Cell: func(b BestThreads) string { return fmt.Sprintf("**%d**", b.Best) }},
-		{Head: "fewest not shown slower", Cell: func(b BestThreads) string { return strconv.Itoa(b.Fewest) }},
-	}
-	for _, n := range counts {
-		columns = append(columns, doc.Column[BestThreads]{Head: doc.Count(n, "thread", "threads") + " (ms)", Cell: func(b BestThreads) string {
-			for _, c := range b.Counts {
-				if c.Threads == n {
-					return doc.Number(c.MS)
-				}
-			}
-			return doc.Unknown
-		}})
-	}
-	for _, n := range counts[1:] {
-		columns = append(columns, doc.Column[BestThreads]{Head: fmt.Sprintf("each more up to %d (%%)", n), Cell: func(b BestThreads) string { return gainTo(&b, n) }})
-	}
-	return doc.TableOf(a.Threads, columns)
-}
-
-// gainTo says what each thread more gives, in percent of the speed, on the way to n
-// from the number measured before it.
-func gainTo(b *BestThreads, n int) string {
-	for i, c := range b.Counts {
-		if c.Gain == nil || b.Counts[i+1].Threads != n {
-			continue
-		}
-		s := doc.SignedTenth(100 * *c.Gain)
-		if c.GainVerdict == NotShown {
-			s += " (not shown)"
-		}
-		return s
-	}
-	return doc.Unknown
 }
 
 func (a *Answer) batchTable() doc.Table {

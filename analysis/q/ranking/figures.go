@@ -1,0 +1,76 @@
+package ranking
+
+import (
+	"fmt"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
+	"llmscale/analysis/q/prose"
+	"llmscale/analysis/stats"
+	"llmscale/internal/text"
+)
+
+const leastSizes = 3 // of a bump chart
+
+// groups are the ranks that have a table, those of each mode, scenario and work.
+func (a *Answer) groups() (out [][]Rank) {
+	events, of := stats.GroupBy(a.Ranks, func(r Rank) ranked { return ranked{r.Mode, r.Scenario, r.work} })
+	for _, e := range events {
+		if names, _ := stats.GroupBy(of[e], func(r Rank) cells.Series { return r.Series }); len(names) >= leastRanked && a.said(e.scenario) {
+			out = append(out, of[e])
+		}
+	}
+	return out
+}
+
+// Figures are bump charts: the place of each backend over the sizes.
+func (a *Answer) Figures() (out []figure.Figure) {
+	for _, g := range a.groups() {
+		sizes, _ := stats.GroupBy(g, func(r Rank) float64 { return cells.OrInf(r.ParamsM) })
+		if len(sizes) >= leastSizes {
+			out = append(out, a.bump(g))
+		}
+	}
+	return out
+}
+
+func (a *Answer) bump(ranks []Rank) figure.Figure {
+	backends, of := stats.GroupBy(ranks, func(r Rank) cells.Series { return r.Series })
+	shown, left := figure.First(backends, "backends")
+	var x, y figure.Span
+	var layers []figure.Layer
+	open := false
+	for i, s := range shown {
+		l := figure.Layer{Look: figure.Series(i).Stroke(1.6), End: s.Title()}
+		for _, r := range of[s] {
+			if r.ParamsM == nil || !(*r.ParamsM > 0) {
+				continue
+			}
+			pt := figure.Point{Name: r.Model, X: *r.ParamsM, Y: float64(r.Rank), Hollow: r.Rank > 1 && !r.Previous}
+			open = open || pt.Hollow
+			l.Points = append(l.Points, pt)
+			x.Add(pt.X)
+			y.Add(pt.Y)
+		}
+		l.Join()
+		layers = append(layers, l)
+	}
+	first := ranks[0]
+	f := figure.Figure{
+		Kind:  kind,
+		Name:  fmt.Sprintf("ranking_%s_%s%s", first.Mode, first.Scenario, first.FileSuffix()),
+		Title: fmt.Sprintf("Places by size: %s, %s", prose.Mode(first.Mode), prose.InScenario(first.Scenario)),
+		X:     figure.LogAxis(cells.ParamsLabel, x),
+		Panels: []figure.Panel{{
+			Y:      figure.Axis{Label: "place (1 is the fastest)", Min: y.Low - 0.4, Max: y.High + 0.4, Falls: true},
+			Layers: layers,
+		}},
+	}
+	f.Subtitle = text.Counted(len(backends), "backend", "backends") + left
+	f.Caption = doc.Upper(fmt.Sprintf("%s of %s: the place of each backend at each size, by its typical time.", prose.Mode(first.Mode), prose.InScenario(first.Scenario)))
+	if open {
+		f.Caption += " A hollow point is not shown to be slower than the next faster one."
+	}
+	return f
+}

@@ -1,0 +1,132 @@
+package ranking
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/q/policy"
+	"llmscale/analysis/stats"
+	"llmscale/runner/record"
+)
+
+// entry is one backend's times of one model in an event.
+type entry struct {
+	cells.Series
+	model    *cells.Model
+	settings cells.Settings
+	times    []cells.Times // of each scenario
+}
+
+func (e *entry) typical() float64 {
+	return stats.Geomean(stats.Map(e.times, cells.Times.Typical))
+}
+
+// event is what is ranked together: one mode and scenario, and what of the settings says what is done.
+type event struct {
+	mode, scenario string
+	entries        []entry // in the order of the plan, those of each backend by size
+}
+
+// events are those in which two backends took part.
+func events(c *cells.Set) (out []event) {
+	scenarios := [][]string{}
+	for _, s := range c.Scenarios {
+		scenarios = append(scenarios, []string{s})
+	}
+	if joined := c.Joined(); len(joined) > 1 {
+		scenarios = append(scenarios, joined)
+	}
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		for _, names := range scenarios {
+			var all []entry
+			for _, s := range c.Series {
+				for _, m := range c.ModelsOf(s.Backend) {
+					if e, ok := entryOf(c, s, m, names, mode); ok {
+						all = append(all, e)
+					}
+				}
+			}
+			works, of := stats.GroupBy(all, func(e entry) string { return e.settings.Work() })
+			for _, w := range works {
+				e := event{mode: mode, scenario: names[0], entries: of[w]}
+				if len(names) > 1 {
+					e.scenario = cells.AllScenarios
+				}
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+// entryOf joins a model's scenarios; ok is false where it lacks one.
+func entryOf(c *cells.Set, s cells.Series, m *cells.Model, scenarios []string, mode string) (e entry, ok bool) {
+	e = entry{Series: s, model: m}
+	for _, sc := range scenarios {
+		g := c.Group(s.Key(m.Name, sc, mode))
+		if g == nil || len(g.Rows) == 0 {
+			return e, false
+		}
+		t := g.Times()
+		if mode == record.ModeDecode {
+			t = cells.TimesOf(g.Rows, cells.MSPerToken)
+		}
+		if len(t.All) == 0 {
+			return e, false
+		}
+		e.settings, e.times = g.Settings(), append(e.times, t)
+	}
+	return e, true
+}
+
+// Rank is a backend's place among those that ran a model.
+type Rank struct {
+	Mode     string   `json:"mode" doc:"prefill or kv_decode"`
+	Scenario string   "json:\"scenario\" doc:\"name of the scenario, or `__all__`\""
+	Model    string   `json:"model" doc:"name of the model"`
+	ParamsM  *float64 `json:"params_millions_effective" unit:"1e6" doc:"parameters"`
+	Rank     int      `json:"rank" doc:"1 is the fastest"`
+	cells.Series
+	MS       float64         `json:"typical_ms" unit:"ms" doc:"of a prefill, or of a decode step"`
+	Ratio    float64         `json:"ratio_to_first" doc:"of the times, over the fastest's"`
+	CI       *stats.Interval `json:"ratio_to_first_ci" doc:"its 95 % interval; on basis 'one process' with what processes are taken to differ by"`
+	First    bool            `json:"told_from_first" doc:"whether it is shown to be slower than the fastest"`
+	Previous bool            `json:"told_from_previous" doc:"whether it is shown to be slower than the next faster one"`
+	Basis    string          `json:"basis" doc:"of the intervals: processes, or 'one process' of each"`
+
+	work string
+}
+
+// ranks orders the backends of each model.
+func (e *event) ranks() (out []Rank) {
+	models, of := stats.GroupBy(e.entries, func(x entry) string { return x.model.Name })
+	slices.SortStableFunc(models, func(x, y string) int {
+		return cmp.Or(cmp.Compare(cells.OrInf(of[x][0].model.ParamsMillions), cells.OrInf(of[y][0].model.ParamsMillions)), strings.Compare(x, y))
+	})
+	for _, m := range models {
+		all := slices.Clone(of[m])
+		if len(all) < 2 {
+			continue
+		}
+		slices.SortStableFunc(all, func(x, y entry) int { return cmp.Compare(x.typical(), y.typical()) })
+		for i := range all {
+			x := &all[i]
+			r := Rank{Mode: e.mode, Scenario: e.scenario, Model: m, ParamsM: x.model.ParamsMillions, Rank: i + 1, Series: x.Series, MS: x.typical(), Ratio: 1, work: x.settings.Work()}
+			if i > 0 {
+				first, basis := policy.Contrast(all[0].times, x.times)
+				r.Ratio, r.Basis = math.Exp(first.Value), basis
+				if basis != "" {
+					r.CI = first.ExpInterval()
+					r.First = r.CI.Low > 1
+					previous, _ := policy.Contrast(all[i-1].times, x.times)
+					r.Previous = previous.Value > previous.Half(1-stats.Confidence)
+				}
+			}
+			out = append(out, r)
+		}
+	}
+	return out
+}
