@@ -24,6 +24,7 @@ func small() analysistest.Shape {
 func TestFigures(t *testing.T) {
 	figs := small().Result().Figures()
 	want := []string{
+		"first_change first_change_native_cpu_f32",
 		"overview overview_kv_decode",
 		"overview overview_prefill",
 		"law law_native_cpu_f32_prefill",
@@ -39,7 +40,7 @@ func TestFigures(t *testing.T) {
 	if got := figuretest.Names(figs); !slices.Equal(got, want) {
 		t.Errorf("figures\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	figuretest.Says(t, figs[2], "total parameters (millions)", "prefill latency (ms)", "gpt2-25m", "4 models", "native_cpu_f32")
+	figuretest.Says(t, figs[3], "total parameters (millions)", "prefill latency (ms)", "gpt2-25m", "4 models", "native_cpu_f32")
 }
 
 func TestNothingToDraw(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/crosscheck"
-	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -164,7 +163,7 @@ var estimateOf = map[string]string{"SlopeT": "Slope", "FixedCI": "FixedMS", "Sha
 	"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio",
 	"OverCI": "OverBytes", "SmallCI": "Small", "LargeCI": "Large", "SlopeCI": "Exponent", "Rank.CI": "Ratio", "FixedT": "FixedMS",
 	"ShareT": "Share", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-	"Sizes": "Value", "Param.Blocks": "Value", "T0CI": "T0", "T0Blocks": "T0", "ExponentCI": "Exponent", "ExponentBlocks": "Exponent", "SecondCI": "Second", "ThirdCI": "Third", "WithinCI": "Ratio", "StepCI": "StepRatio", "AllCI": "AllRatio", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope"}
+	"TimesCI": "Times", "Between": "SizeM", "Sizes": "Value", "Param.Blocks": "Value", "T0CI": "T0", "T0Blocks": "T0", "ExponentCI": "Exponent", "ExponentBlocks": "Exponent", "SecondCI": "Second", "ThirdCI": "Third", "WithinCI": "Ratio", "StepCI": "StepRatio", "AllCI": "AllRatio", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope"}
 
 // walkIntervals walks through v and gives each interval beside the estimate that it is
 // of, by the names of their fields.
@@ -208,6 +207,9 @@ func walkIntervals(t *testing.T, v reflect.Value, path string, f func(path strin
 				e = e.FieldByName("Value")
 			}
 			if e.Kind() == reflect.Pointer {
+				if e.IsNil() && field.Name == "Between" {
+					continue // of a size that no law tells
+				}
 				if e.IsNil() {
 					t.Errorf("%s.%s: an interval without an estimate", path, field.Name)
 					continue
@@ -250,13 +252,6 @@ func TestIntervalsHoldTheirEstimates(t *testing.T) {
 				t.Errorf("seed %d: %s: %v is not in %v to %v", seed, path, e, ci.Low, ci.High)
 			}
 		})
-		for _, c := range Get[firstchange.Answer](r).Answers.FirstChange {
-			for _, s := range c.Steps {
-				if s.LatencyLow != nil && *s.LatencyLow > *s.LatencyTotal*(1+1e-12) || s.TailRiseLow != nil && *s.TailRiseLow > *s.TailRise*(1+1e-12) {
-					t.Errorf("seed %d: a bound above its estimate: %+v", seed, s)
-				}
-			}
-		}
 		if t.Failed() {
 			return
 		}

@@ -40,17 +40,17 @@ type Answer interface {
 // ask puts all questions to the cells of a run, in the order in which the report has
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
-	known, slow, failed := intervals.Ask(c), tails.Ask(c), failures.Ask(c)
+	known, slow, failed, starts := intervals.Ask(c), tails.Ask(c), failures.Ask(c), coldstart.Ask(c)
 	settings, beside, bounds := policy.Ask(c), crosscheck.Ask(c), regimes.Ask(c, known)
 	return []Answer{
 		known,
 		calls.Ask(c),
 		slow,
 		failed,
-		firstchange.Ask(c, slow, failed),
+		firstchange.Ask(c, slow, starts, failed),
 		settings,
 		summary.Ask(c),
-		coldstart.Ask(c),
+		starts,
 		weights.Ask(c),
 		laws.Ask(c, known, bounds),
 		scaling.Ask(c, known),
@@ -75,7 +75,7 @@ func Get[T any](r *Result) *T {
 }
 
 // place is where a kind of figures stands; those that it does not name stand at 0.
-var place = map[string]int{laws.KindOverview: -3, laws.KindLaw: -2, tails.KindTokens: -1,
+var place = map[string]int{firstchange.KindFirst: -4, laws.KindOverview: -3, laws.KindLaw: -2, tails.KindTokens: -1,
 	tails.KindTails: 1, summary.KindShare: 2}
 
 // Figures are those of all answers that draw some, by their kind.

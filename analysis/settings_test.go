@@ -36,8 +36,8 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	}
 	joint := func(r *Result) map[string]any {
 		out := map[string]any{"aggregates": r.Aggregates, "weight types": Get[weights.Answer](r).WeightTypes,
-			"tail trends": Get[tails.Answer](r).Answers.Tails, "first change": Get[firstchange.Answer](r).Answers.FirstChange,
-			"linearity": Get[ollama.Answer](r).Ollama.Linearity, "projections": Get[ollama.Answer](r).Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
+			"first change": Get[firstchange.Answer](r).Changes,
+			"linearity":    Get[ollama.Answer](r).Ollama.Linearity, "projections": Get[ollama.Answer](r).Ollama.Projections, "correlations": Get[scaling.Answer](r).Correlations, "two predictors": Get[scaling.Answer](r).TwoPredictors}
 		put := func(kind, scenario string, v any) {
 			if scenario == cells.AllScenarios {
 				list, _ := out[kind].([]any)
@@ -107,8 +107,8 @@ func TestDeepFailures(t *testing.T) {
 		}
 	}
 	res := analyzeRows(t, rows)
-	if c := Get[firstchange.Answer](res).Answers.FirstChange[0]; c.AmongSeen != "none" || len(Get[failures.Answer](res).Failed) != 1 {
-		t.Errorf("%s: %s; %d failed", c.AmongSeen, c.Why, len(Get[failures.Answer](res).Failed))
+	if c := Get[firstchange.Answer](res).Of(cells.Series{Backend: "cpu", BatchSize: 1}, "", "feasibility"); c.Verdict != firstchange.Never || len(Get[failures.Answer](res).Failed) != 1 {
+		t.Errorf("%+v; %d failed", c, len(Get[failures.Answer](res).Failed))
 	}
 }
 

@@ -87,7 +87,7 @@ func TestAllInvalid(t *testing.T) {
 	if len(r.Cells) != 0 || len(Get[tails.Answer](r).Tails) != 0 || len(Get[calls.Answer](r).Invalid) != 8 || r.Counts.Used != 0 {
 		t.Errorf("%d cells, %d tails, %d invalid", len(r.Cells), len(Get[tails.Answer](r).Tails), len(Get[calls.Answer](r).Invalid))
 	}
-	if a := Get[firstchange.Answer](r).Answers.Feasibility[0]; a.ModelsOK != 0 || a.ModelsFailed != 0 {
+	if a := Get[firstchange.Answer](r).Answers.First[0]; a.Verdict != firstchange.Unknown || len(a.Unknown) != 3 {
 		t.Errorf("%+v", a)
 	}
 }

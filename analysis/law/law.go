@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 
 	"llmscale/analysis/stats"
@@ -200,6 +201,14 @@ func (l *Law) At(p Point) stats.Estimate {
 	grad := make([]float64, len(l.theta))
 	v := l.spec.predict(l.theta, p, grad)
 	return stats.Estimate{Value: v, Variance: l.variance() * l.along(grad), DF: float64(l.N - l.K)}
+}
+
+// Growth is ln of the time at to over that at from by the law, with the law's own error.
+func (l *Law) Growth(from, to Point) stats.Estimate {
+	start, grad := make([]float64, len(l.theta)), make([]float64, len(l.theta))
+	before, v := l.spec.predict(l.theta, from, start), l.spec.predict(l.theta, to, grad)
+	floats.Sub(grad, start)
+	return stats.Estimate{Value: v - before, Variance: l.variance() * l.along(grad), DF: float64(l.N - l.K)}
 }
 
 // Predict is ln time of one more model at p: the law's error, and how far models lie

@@ -15,9 +15,7 @@ import (
 	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/policy"
-	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/ranking"
-	"llmscale/analysis/q/tails"
 	"llmscale/analysis/q/wall"
 	"llmscale/analysis/q/weights"
 	"llmscale/runner/record"
@@ -43,10 +41,7 @@ func (w *writer) answer() {
 	if walls := doc.List(analysis.Get[wall.Answer](w.r).Sentences()); len(walls) > 0 { // likewise
 		d.Add(walls)
 	}
-	w.summary()
-	changes := analysis.Get[firstchange.Answer](w.r)
-	items := slices.Concat(settings, doc.List(changes.Sentences()), doc.List(analysis.Get[laws.Answer](w.r).Sentences()), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()),
-		doc.List(analysis.Get[tails.Answer](w.r).Sentences()), doc.List(changes.FeasibilitySentences()))
+	items := slices.Concat(settings, doc.List(analysis.Get[firstchange.Answer](w.r).Sentences()), doc.List(analysis.Get[laws.Answer](w.r).Sentences()), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()))
 	items = append(items, analysis.Get[ranking.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[crosscheck.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[calls.Answer](w.r).Sentences()...)
@@ -55,53 +50,6 @@ func (w *writer) answer() {
 		return
 	}
 	d.Add(items)
-	judged := slices.ContainsFunc(changes.Answers.FirstChange, func(c firstchange.Change) bool { return len(c.Steps) > 0 || c.Model != "" })
-	if judged && changes.Answers.FirstChange[0].Rule != "" {
-		d.Fold("What counts as a change", doc.Paragraph(doc.Text(changes.Answers.FirstChange[0].Rule)))
-	}
-}
-
-// summary is the answer as a table, a row for each backend; those of which nothing
-// is known share one.
-func (w *writer) summary() {
-	t := doc.Table{Wrap: true, Head: []string{"<backend", "<changes first", "<decode law, exponent (95 %)", "<prefill law, exponent (95 %)", "<tail with size", "<did not run"}}
-	var keys []prose.Series
-	for _, c := range analysis.Get[firstchange.Answer](w.r).Answers.FirstChange {
-		k := prose.Series{Series: c.Series}
-		row := []string{k.String(), firstchange.Aspects(orUnknown(c.Verdict)), "unknown", "unknown", "unknown", "unknown"}
-		if row[1] == "unknown" && c.AmongSeen != "" && c.AmongSeen != "unknown" && c.AmongSeen != "none" {
-			row[1] += "; of what is known: " + firstchange.Aspects(c.AmongSeen)
-		}
-		if c.StepRatio != nil && row[1] != "unknown" {
-			row[1] += fmt.Sprintf(" (within %s times the size)", doc.Fixed(c.StepRatio, 1))
-		}
-		for mode, at := range map[string]int{record.ModeDecode: 2, record.ModePrefill: 3} {
-			if f := analysis.Get[laws.Answer](w.r).Main(c.Series, mode); f != nil {
-				row[at] = f.Short()
-			}
-		}
-		for _, t := range analysis.Get[tails.Answer](w.r).Answers.Tails {
-			if t.Series == c.Series {
-				row[4] = doc.Text(strings.ReplaceAll(orUnknown(t.Verdict), "_", " "))
-			}
-		}
-		for _, f := range analysis.Get[firstchange.Answer](w.r).Answers.Feasibility {
-			if f.Series == c.Series && f.Verdict != "unknown" {
-				row[5] = fmt.Sprintf("%d of %s", f.ModelsFailed+f.ModelsWaived, doc.Count(f.ModelsOK+f.ModelsFailed+f.ModelsWaived, "model", "models"))
-			}
-		}
-		t.Rows, keys = append(t.Rows, row), append(keys, k)
-	}
-	if t.Rows = w.foldRows(keys, t.Rows); len(t.Rows) > 0 {
-		w.doc.Add(t)
-	}
-}
-
-func orUnknown(s string) string {
-	if s == "" {
-		return "unknown"
-	}
-	return s
 }
 
 // lead says what was measured where.

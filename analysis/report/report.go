@@ -22,6 +22,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/regimes"
@@ -91,13 +92,14 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	}
 	w.answer()
 	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(laws.KindOverview)}}, figs)
+	w.asked(firstchange.Place)
 	w.asked("Models")
 	w.asked(regimes.Place, "Ceilings", "Settings", "Ranking", "Weight types")
 	w.asked("Device time, memory and power")
 	w.asked("Memory wall")
 	w.asked(laws.Place, "Tails")
 	w.asked(lengths.Place)
-	w.asked("Scaling fits", "From size to size", "Warm-up", "Host clock against device clock")
+	w.asked("Scaling fits", "Warm-up", "Host clock against device clock")
 	w.asked("Cross-check with Ollama", "Ollama", "What the models said")
 	last := []string{"How well each cell is known", "Outliers", "What failed or did not fit", "Calls that do not count"}
 	w.others(append(last, "All cells"))

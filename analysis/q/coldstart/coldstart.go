@@ -38,6 +38,9 @@ type Start struct {
 	FirstCI   *stats.Interval `json:"first_prefill_over_hot_ci" csv:"first_prefill_over_hot_*" doc:"95 % interval: t over the processes"`
 	StartMS   *float64        `json:"start_ms" unit:"ms" doc:"load, context, and what the first prefill takes longer than a hot one: by so much the first token comes later than hot"`
 	StartCI   *stats.Interval `json:"start_ci" csv:"start_*_ms" unit:"ms" doc:"95 % interval: t over the processes"`
+
+	Loads  map[int]float64 `json:"-"` // logarithm of LoadMS in each block
+	Starts map[int]float64 `json:"-"` // of StartMS
 }
 
 // Ask asks the first calls of a run's processes.
@@ -61,6 +64,7 @@ func Ask(c *cells.Set) *Answer {
 	blocks = slices.Compact(blocks)
 	for _, backend := range c.Backends() {
 		for _, m := range c.ModelsOf(backend) {
+			x := Start{Backend: backend, BackendKind: m.BackendKind, Model: m.Name, ParamsM: m.ParamsMillions, Loads: map[int]float64{}, Starts: map[int]float64{}}
 			var loads, contexts, ratios, starts []float64
 			for _, b := range blocks {
 				r := first[process{backend, m.Name, b}]
@@ -68,19 +72,24 @@ func Ask(c *cells.Set) *Answer {
 					continue
 				}
 				loads, contexts = add(loads, r.ModelLoadMS), add(contexts, r.ContextInitMS)
+				if *r.ModelLoadMS > 0 {
+					x.Loads[b] = math.Log(*r.ModelLoadMS)
+				}
 				g := c.Group(cells.SeriesOf(r).Key(m.Name, r.Scenario, r.Mode))
 				if g == nil || r.PrefillColdMS == nil || r.ContextInitMS == nil {
 					continue
 				}
 				if hot := stats.Median(g.Times().ByBlock[b]); hot > 0 {
 					ratios = add(ratios, new(*r.PrefillColdMS/hot))
-					starts = add(starts, new(*r.ModelLoadMS+*r.ContextInitMS+*r.PrefillColdMS-hot))
+					if ms := *r.ModelLoadMS + *r.ContextInitMS + *r.PrefillColdMS - hot; ms > 0 {
+						starts, x.Starts[b] = add(starts, &ms), math.Log(ms)
+					}
 				}
 			}
 			if len(loads) == 0 {
 				continue
 			}
-			x := Start{Backend: backend, BackendKind: m.BackendKind, Model: m.Name, ParamsM: m.ParamsMillions, Processes: len(loads)}
+			x.Processes = len(loads)
 			x.LoadMS, x.LoadCI = over(loads)
 			x.ContextMS, _ = over(contexts)
 			x.FirstOver, x.FirstCI = over(ratios)

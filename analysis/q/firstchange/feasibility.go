@@ -1,70 +1,115 @@
 package firstchange
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/q/failures"
+	"llmscale/analysis/stats"
+	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
-// Feasibility says what ran and what did not.
-type Feasibility struct {
-	cells.Series
-	ModelsOK       int      `json:"models_ok"`
-	ModelsFailed   int      `json:"models_failed"` // oom, crashed, timeout or error in any cell
-	ModelsWaived   int      `json:"models_waived"`
-	LargestOK      string   `json:"largest_ok"` // largest model all of whose cells ran
-	LargestOKM     *float64 `json:"largest_ok_params_millions"`
-	SmallestFailed string   `json:"smallest_failed"` // smallest that did not fit, crashed or timed out
-	SmallestFailM  *float64 `json:"smallest_failed_params_millions"`
-	Status         string   `json:"smallest_failed_status"`
-	Verdict        string   `json:"verdict"` // all_ran, some_failed, some_waived, waived or unknown
-}
-
-// infeasible reports whether a status says that the machine could not do it.
-func infeasible(status string) bool {
-	return status == record.StatusOOM || status == record.StatusCrashed || status == record.StatusTimeout
-}
-
-// failedCells are a model's failed cells, of the series.
-func (a *asker) failedCells(s cells.Series, model string) []failures.Cell {
-	return a.failed[modelOf{s, model}]
-}
-
-func (a *asker) feasibility(s cells.Series) Feasibility {
-	out := Feasibility{Series: s, Verdict: "unknown"}
-	for _, m := range a.ModelsOf(s.Backend) {
-		failed, waived := false, false
-		for _, f := range a.failedCells(s, m.Name) {
+// feasible finds the smallest model that failed for its size.
+func (a *asker) feasible(c *Change) {
+	var ran, failed *cells.Model // the largest below failed, and the smallest
+	var notes []string
+	waived := 0
+	for _, m := range a.sized(c.Series) {
+		var status string
+		n := 0
+		where := map[string][]string{} // scenarios by why it is no matter of size
+		for _, f := range a.failed[modelOf{c.Series, m.Name}] {
 			if f.Status == record.StatusWaived {
-				waived = true
+				waived++
+			}
+			if f.Status != record.StatusOOM && f.Status != record.StatusCrashed && f.Status != record.StatusTimeout || !a.Joins(f.Scenario) {
 				continue
 			}
-			failed = true
-			if infeasible(f.Status) && out.SmallestFailed == "" {
-				out.SmallestFailed, out.SmallestFailM, out.Status = m.Name, m.ParamsMillions, f.Status
+			if why := a.notOfSize(c.Series, m, f); why != "" {
+				where[why] = append(where[why], f.Scenario)
+				continue
 			}
+			n, status = n+1, f.Status
+		}
+		for _, why := range sorted(where) {
+			notes = append(notes, fmt.Sprintf("%s %s (%s), which is not a matter of size", m.Name, why, strings.Join(where[why], ", ")))
 		}
 		switch {
-		case failed:
-			out.ModelsFailed++
-		case waived:
-			out.ModelsWaived++
-		case a.Measured(s, m.Name):
-			out.ModelsOK++
-			if m.ParamsMillions != nil || out.LargestOK == "" { // by rising size; unknown sizes come last
-				out.LargestOK, out.LargestOKM = m.Name, m.ParamsMillions
+		case n > 0:
+			c.failed = append(c.failed, *m.ParamsMillions)
+			if failed == nil {
+				failed = m
+				c.Reason = fmt.Sprintf("%s of %s (%s) %s, and no larger model ran there", words.Counted(n, "cell", "cells"), m.Name, doc.Params(m.ParamsMillions), statusWord(status))
+				if ran == nil && status != record.StatusOOM {
+					c.Reason += "; it is the smallest: suspect the build or the configuration before the size"
+				} else {
+					c.Verdict = Changes
+				}
+			}
+		case a.Measured(c.Series, m.Name):
+			c.Models++
+			c.LargestM = m.ParamsMillions
+			if failed == nil {
+				ran = m
 			}
 		}
 	}
 	switch {
-	case out.ModelsFailed > 0:
-		out.Verdict = "some_failed"
-	case out.ModelsOK > 0 && out.ModelsWaived == 0:
-		out.Verdict = "all_ran"
-	case out.ModelsOK > 0:
-		out.Verdict = "some_waived"
-	case out.ModelsWaived > 0:
-		out.Verdict = "waived"
+	case c.Verdict == Changes:
+		c.SizeM = failed.ParamsMillions
+		if ran != nil {
+			c.Between = stats.NewInterval(*ran.ParamsMillions, *failed.ParamsMillions)
+		}
+	case failed != nil:
+	case ran != nil:
+		c.Verdict, c.Reason = Never, fmt.Sprintf("no model up to %s (%s) failed for its size", ran.Name, doc.Params(ran.ParamsMillions))
+	case waived > 0:
+		c.Reason = "the models were waived: this machine cannot run them"
+	default:
+		c.Reason = "no model of known size was measured"
 	}
+	c.Reason = strings.Join(append([]string{c.Reason}, notes...), "; ")
+}
+
+func sorted(where map[string][]string) (out []string) {
+	for why := range where {
+		out = append(out, why)
+	}
+	slices.Sort(out)
 	return out
+}
+
+// notOfSize says why a failed cell is no matter of size: a limit or a path in the
+// config, a damaged file, a killed process. "" if it may be one.
+func (a *asker) notOfSize(s cells.Series, m *cells.Model, f failures.Cell) string {
+	if f.OKCalls > 0 && f.Status != record.StatusOOM {
+		return statusWord(f.Status) + " after calls that went well"
+	}
+	for _, l := range a.sized(s) {
+		if l == m || sizeStep**l.ParamsMillions <= *m.ParamsMillions || a.Group(s.Key(l.Name, f.Scenario, record.ModeDecode)) == nil {
+			continue
+		}
+		if slices.ContainsFunc(a.failed[modelOf{s, l.Name}], func(x failures.Cell) bool { return x.Scenario == f.Scenario }) {
+			continue
+		}
+		if *l.ParamsMillions < sizeStep**m.ParamsMillions {
+			return fmt.Sprintf("%s where %s of the same size ran", statusWord(f.Status), l.Name)
+		}
+		return fmt.Sprintf("%s where the larger %s ran", statusWord(f.Status), l.Name)
+	}
+	return ""
+}
+
+func statusWord(status string) string {
+	switch status {
+	case record.StatusOOM:
+		return "ran out of memory"
+	case record.StatusTimeout:
+		return "timed out"
+	}
+	return status
 }

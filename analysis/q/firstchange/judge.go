@@ -3,133 +3,147 @@ package firstchange
 import (
 	"fmt"
 	"math"
+	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/stats"
+	words "llmscale/internal/text"
 )
 
-// judgement of one aspect at one model.
-type judgement struct {
-	changed bool
-	same    bool   // it was judged, and has not changed
-	open    string // why it could not be judged, or is not shown; "" if it could
-	why     string // what was seen, where changed
-}
+const (
+	// changeError is how often a change may be told that is none.
+	changeError = 0.01
+	// sizeStep is by how much sizes must differ to count as two.
+	sizeStep = 1.1
+)
 
-// errorOf is the error that each of n one-sided comparisons may have, so that all
-// together err with walkError at most (Bonferroni).
-func errorOf(n int) float64 { return walkError / float64(max(1, n)) }
-
-// judgeLatency compares z with base, one of n comparisons: has decode time grown by
-// more than latencyFactor?
-func judgeLatency(step *ChangeStep, z, base *sized, n int) judgement {
-	switch {
-	case z.empty || !z.larger(base):
-		return judgement{}
-	case step.LatencyTotal == nil || step.SizeTotal == nil:
-		return judgement{open: fmt.Sprintf("%s or %s has no decode time over all scenarios", z.model.Name, base.model.Name)}
-	}
-	x := *step.LatencyTotal
-	seen := func(bound string) string {
-		return fmt.Sprintf("decode on %s takes %.2f times%s as long as on %s, the smallest measured, at %.3g times its size", z, x, bound, base, *step.SizeTotal)
-	}
-	for _, d := range []string{base.doubt, z.doubt} {
-		if d != "" {
-			return judgement{open: seen("") + ", but " + d}
+// over is the logarithm of z's level over base's, with its bounds, either of which is
+// wrong with probability p; ok is false where nothing tells its error.
+func over(base, z level, p float64) (value, low, high float64, ok bool) {
+	value = math.Log(z.value / base.value)
+	if z.df > 0 {
+		// The scatter of processes: bounds of the difference from those of either (MOVER: Zou
+		// and Donner 2008, Stat. Med. 27, 1693), which are by chi-squared.
+		bounds := func(l level) (low, at, high float64) {
+			chi := distuv.ChiSquared{K: l.df}
+			at = z99 * l.sd
+			return at * math.Sqrt(l.df/chi.Quantile(1-p)), at, at * math.Sqrt(l.df/chi.Quantile(p))
 		}
+		zl, zs, zh := bounds(z)
+		bl, bs, bh := bounds(base)
+		return value, value - math.Hypot(zs-zl, bh-bs), value + math.Hypot(zh-zs, bs-bl), true
 	}
-	step.LatencyLow = stats.Finite(math.Exp(z.log.Minus(base.log).Below(errorOf(n))))
-	switch {
-	case x < latencyFactor:
-		return judgement{same: true}
-	case step.LatencyLow == nil || *step.LatencyLow <= latencyFactor:
-		return judgement{open: fmt.Sprintf("%s, but that it is more than %g times is not shown: %s", seen(""), latencyFactor, atLeast(step.LatencyLow))}
-	}
-	why := seen(fmt.Sprintf(" (%s)", atLeast(step.LatencyLow)))
-	if step.LatencyDoubling != nil {
-		why += fmt.Sprintf(" (%.2f times for each doubling of size)", *step.LatencyDoubling)
-	}
-	return judgement{changed: true, why: why}
-}
-
-// atLeast says a lower bound.
-func atLeast(low *float64) string {
-	if low == nil {
-		return "these calls give it no lower bound"
-	}
-	return fmt.Sprintf("at least %.2f", *low)
-}
-
-// judgeTails fills in the step's rise over the least ratio of the smaller models.
-// Any two of the models may come to be compared, so n is the number of pairs.
-func judgeTails(step *ChangeStep, z *sized, smaller []*sized, n int) judgement {
-	var least *sized
-	why, some := "", false
-	for _, y := range smaller {
-		if !z.larger(y) {
-			continue
-		}
-		some = true
-		switch {
-		case y.p95 == nil:
-			if why == "" {
-				why = tooFewTokens(y)
+	var e stats.Estimate
+	if z.alone != nil && base.alone != nil {
+		e = z.alone.Minus(*base.alone)
+	} else {
+		var apart []float64
+		for b, v := range z.byBlock {
+			if w, both := base.byBlock[b]; both {
+				apart = append(apart, v-w)
 			}
-		case y.doubt != "":
-			if why == "" {
-				why = y.doubt
-			}
-		case least == nil || *y.p95 < *least.p95:
-			least = y
+		}
+		slices.Sort(apart) // the sum must not depend on the order of a map
+		if e, ok = stats.MeanT(apart); !ok {
+			return value, 0, 0, false
 		}
 	}
-	switch {
-	case z.empty || !some:
-		return judgement{}
-	case z.p95 == nil:
-		return judgement{open: tooFewTokens(z)}
-	case least == nil:
-		return judgement{open: why}
-	}
-	rise := z.logTail().Minus(least.logTail())
-	step.TailRise, step.TailFrom = stats.Finite(math.Exp(rise.Value)), least.model.Name
-	if step.TailRise == nil {
-		return judgement{open: tooFewTokens(z)}
-	}
-	seen := func(bound string) string {
-		return fmt.Sprintf("p95/p50 of the token times within a call on %s is %.2f, %.2f times%s that of %s (%.2f), the least of the smaller models", z, *z.p95, *step.TailRise, bound, least, *least.p95)
-	}
-	if z.doubt != "" {
-		return judgement{open: seen("") + ", but " + z.doubt}
-	}
-	step.TailRiseLow = stats.Finite(math.Exp(rise.Below(errorOf(n))))
-	switch {
-	case *step.TailRise < tailFactor && *least.p95 >= unsteady && *z.p95 >= tailFactor:
-		return judgement{open: seen("") + ", but that is itself too unsteady for a rise to show"}
-	case *step.TailRise < tailFactor:
-		return judgement{same: true}
-	case step.TailRiseLow == nil || *step.TailRiseLow <= tailFactor:
-		return judgement{open: fmt.Sprintf("%s, but that it is more than %g times is not shown: %s", seen(""), tailFactor, atLeast(step.TailRiseLow))}
-	}
-	return judgement{changed: true, why: seen(fmt.Sprintf(" (%s)", atLeast(step.TailRiseLow)))}
+	half := e.Half(2 * p)
+	return e.Value, e.Value - half, e.Value + half, true
 }
 
-func tooFewTokens(z *sized) string {
-	switch {
-	case z.tail == nil && z.empty:
-		return z.model.Name + " was not measured"
-	case z.tail == nil:
-		return "no token times were recorded on " + z.model.Name
+// change is what an aspect does on a series; nil where nothing of it was recorded.
+func (a *asker) change(s cells.Series, x *aspect) *Change {
+	c := &Change{Series: s, Mode: x.mode, Aspect: x.name, Quantity: x.quantity, Unit: x.unit, Factor: x.factor, Verdict: Unknown, of: x}
+	if x.learn == nil {
+		a.feasible(c)
+		return c
 	}
-	return fmt.Sprintf("%s has too few token times (%d): a p95 takes %d, also without one call", z.model.Name, z.tail.N, stats.NeedP95)
+	x.learn(a, c)
+	if c.Models = len(c.levels); c.Models == 0 && x.topic == "" {
+		return nil
+	}
+	c.judge()
+	return c
 }
 
-func judgeFeasibility(z *sized) judgement {
-	if z.failed == 0 {
-		return judgement{same: !z.empty}
+// judge tests the levels.
+func (c *Change) judge() {
+	if c.Models == 0 {
+		c.Reason = map[string]string{"latency": "no model of known size has a time over all scenarios", "tails_in_calls": "no model of known size has enough token times"}[c.Aspect]
+		if c.Reason == "" {
+			c.Reason = "the scatter of processes takes three blocks at least"
+		}
+		return
 	}
-	cells := "cells"
-	if z.failed == 1 {
-		cells = "cell"
+	base, last := c.levels[0], c.levels[len(c.levels)-1]
+	c.Smallest, c.SmallM, c.Level, c.LargestM = base.Name, base.ParamsMillions, stats.Finite(base.value), last.ParamsMillions
+	larger := slices.DeleteFunc(slices.Clone(c.levels), func(l level) bool { return *l.ParamsMillions < sizeStep**base.ParamsMillions })
+	if len(larger) == 0 {
+		c.Reason = fmt.Sprintf("%s of one size measured; a change takes sizes that are %g times apart", words.Counted(c.Models, "model", "models"), sizeStep)
+		return
 	}
-	return judgement{changed: true, why: fmt.Sprintf("%d %s of %s %s, and no larger model ran there", z.failed, cells, z, statusWord(z.status))}
+	c.Basis = cells.BasisProcesses
+	if last.alone != nil {
+		c.Basis = cells.BasisOne
+	}
+	c.Times = stats.Finite(last.value / base.value)
+	value, low, high, ok := over(base, last, (1-stats.Confidence)/2)
+	if !ok {
+		c.Basis, c.Reason = cells.BasisOne, "of one process in one block nothing tells how far another would differ"
+		return
+	}
+	c.Times, c.TimesCI = stats.Finite(math.Exp(value)), stats.NewInterval(math.Exp(low), math.Exp(high))
+
+	// From the largest down, each at the full error: a false one is told only where those
+	// above it were true or false before it (a fixed sequence: Maurer, Hothorn and Lehmacher 1995).
+	factor, from := math.Log(c.Factor), len(larger)
+	for from > 0 {
+		if _, low, _, ok := over(base, larger[from-1], changeError); !ok || !(low > factor) {
+			break
+		}
+		from--
+	}
+	if from < len(larger) {
+		c.Verdict = Changes
+		c.locate(base, larger[:from], larger[from])
+		return
+	}
+	// Never: each of them is shown to be below; no correction, since all must be.
+	var doubt *level
+	for i := range larger {
+		if _, _, high, ok := over(base, larger[i], 1-stats.Confidence); !ok || !(high < factor) {
+			doubt = &larger[i]
+		}
+	}
+	at := fmt.Sprintf("on %s it is %s times that on %s (95 %% %s)", name(last), doc.Fixed(c.Times, 2), name(base), doc.Interval(c.TimesCI, 2))
+	switch {
+	case doubt == nil:
+		c.Verdict, c.Reason = Never, at+fmt.Sprintf("; all models are shown to be below %g times", c.Factor)
+	case doubt.Model == last.Model:
+		c.Reason = at + fmt.Sprintf(": neither more nor less than %g times is shown", c.Factor)
+	default:
+		value, _, high, _ := over(base, *doubt, (1-stats.Confidence)/2)
+		c.Reason = at + fmt.Sprintf(", and on %s %.2f times (up to %.2f): no order of size", name(*doubt), math.Exp(value), math.Exp(high))
+	}
+}
+
+func name(l level) string { return fmt.Sprintf("%s (%s)", l.Name, doc.Params(l.ParamsMillions)) }
+
+// soonest is the least size from which on it may have changed, latest the greatest.
+func (c *Change) soonest() float64 {
+	if c.Between == nil {
+		return cells.OrInf(c.SizeM)
+	}
+	return c.Between.Low
+}
+
+func (c *Change) latest() float64 {
+	if c.Between == nil {
+		return cells.OrInf(c.SizeM)
+	}
+	return c.Between.High
 }

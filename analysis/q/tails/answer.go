@@ -14,11 +14,8 @@ type Answer struct {
 	set     *cells.Set
 	overall map[cells.Key]int // index into Tails, of those over all scenarios
 
-	Tokens  []TokenSeries `json:"tokens"` // decode time by position
-	Tails   []Tail        `json:"tails"`  // decode tail ratios
-	Answers struct {
-		Tails []Trend `json:"tails"` // one for each backend x batch
-	} `json:"answers"`
+	Tokens []TokenSeries `json:"tokens"` // decode time by position
+	Tails  []Tail        `json:"tails"`  // decode tail ratios
 }
 
 // asker puts the answer together.
@@ -36,9 +33,6 @@ func Ask(c *cells.Set) *Answer {
 			a.out.overall[overallKey(t.Series(), t.Model)] = i
 		}
 	}
-	for _, s := range a.Series {
-		a.out.Answers.Tails = append(a.out.Answers.Tails, a.trend(s))
-	}
 	return a.out
 }
 
@@ -53,6 +47,9 @@ func (a *Answer) Overall(s cells.Series, model string) *Tail {
 	}
 	return nil
 }
+
+// Sentences are none: what changes first says whether tails grow with size.
+func (a *Answer) Sentences() []string { return nil }
 
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {

@@ -2,64 +2,11 @@ package tails
 
 import (
 	"fmt"
-	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 )
-
-// Sentences are one of each trend. What is unknown stands once, with the worst ratio of the
-// backends that it is about.
-func (a *Answer) Sentences() []string {
-	f := prose.Folder{Total: len(a.Answers.Tails)}
-	worst := map[string]Trend{}
-	for _, t := range a.Answers.Tails {
-		s := t.sentence()
-		f.Add(prose.Of(t.Backend, t.BatchSize), s)
-		if t.Verdict != "unknown" && t.Verdict != "" || t.WorstRatio == nil {
-			continue
-		}
-		if have, seen := worst[s]; !seen || t.Quantile == have.Quantile && *t.WorstRatio > *have.WorstRatio {
-			worst[s] = t
-		}
-	}
-	out := f.List()
-	for i, s := range f.Said {
-		t, known := worst[s]
-		if !known {
-			continue
-		}
-		out[i] += fmt.Sprintf(" The worst %s of single token times is %s, on %s", doc.Text(strings.ReplaceAll(t.Quantile, "_over_", "/")), doc.NumberOf(t.WorstRatio), doc.Text(t.WorstModel))
-		if len(f.About[s]) > 1 {
-			out[i] += " by " + prose.Of(t.Backend, t.BatchSize).String()
-		}
-		out[i] += "."
-	}
-	return out
-}
-
-// sentence leaves the worst ratio of an unknown trend to Sentences.
-func (t *Trend) sentence() string {
-	q := strings.ReplaceAll(t.Quantile, "_over_", "/")
-	if t.Verdict == "unknown" || t.Verdict == "" {
-		return fmt.Sprintf("Whether the **tail** of decode times on %s changes with total parameters is **unknown** on this machine: %s.", prose.Some, doc.Text(t.Why))
-	}
-	verb := map[string]string{"rises": "rises", "falls": "falls", "no_trend": "shows no trend"}[t.Verdict]
-	if verb == "" {
-		verb = doc.Text(t.Verdict)
-	}
-	p := t.P
-	if t.PExact != nil {
-		p = t.PExact
-	}
-	s := fmt.Sprintf("The **tail** on %s %s with total parameters on this machine: %s of single token times is %s on %s and %s on %s (Spearman ρ %s, p %s, n = %s)",
-		prose.Some, verb, doc.Text(q), doc.NumberOf(t.SmallestRatio), doc.Text(t.SmallestModel), doc.NumberOf(t.LargestRatio), doc.Text(t.LargestModel), doc.Fixed(t.Rho, 2), doc.PValue(p), doc.Count(t.NModels, "model", "models"))
-	if t.WorstRatio != nil {
-		s += fmt.Sprintf("; the worst is %s, on %s", doc.NumberOf(t.WorstRatio), doc.Text(t.WorstModel))
-	}
-	return s + "."
-}
 
 // Sections have the table and the figure of tail ratios.
 func (a *Answer) Sections() []doc.Section {

@@ -45,11 +45,13 @@ type Tail struct {
 	// Over AllScenarios: p95/p50 of the tokens of all calls, each relative to the
 	// median of its own call, so that a call that is slow as a whole is no tail. nil
 	// where a p95 has too few tokens without the longest call.
-	Calls        int      `json:"calls"`
-	Groups       int      `json:"groups"` // that the standard error is over: processes from five on, else calls
-	Basis        string   `json:"basis" doc:"\x60__all__\x60: of the standard error: processes, from five on, or the calls of one process"`
-	P95InCalls   *float64 `json:"p95_over_p50_in_calls" doc:"\x60__all__\x60: 95th percentile over the median, each token relative to the median of its call"`
-	P95InCallsSE *float64 `json:"p95_over_p50_in_calls_log_se" doc:"standard error of its logarithm, by leaving out one process, or call, at a time"`
+	Calls      int      `json:"calls"`
+	Groups     int      `json:"groups"` // that the standard error is over: processes from five on, else calls
+	Basis      string   `json:"basis" doc:"\x60__all__\x60: of the standard error: processes, from five on, or the calls of one process"`
+	P95InCalls *float64 `json:"p95_over_p50_in_calls" doc:"\x60__all__\x60: 95th percentile over the median, each token relative to the median of its call"`
+	// InCalls are these tokens, by process.
+	InCalls      map[int][]float64 `json:"-"`
+	P95InCallsSE *float64          `json:"p95_over_p50_in_calls_log_se" doc:"standard error of its logarithm, by leaving out one process, or call, at a time"`
 
 	// Over AllScenarios: what is slow inside a process, and what between processes.
 	Processes   int             `json:"processes" zero:"unknown" doc:"\x60__all__\x60: processes with token times"`
@@ -107,7 +109,7 @@ func (a *asker) tokens() {
 				all := tailOf(relative, false)
 				all.Scenario, all.Disturbed = cells.AllScenarios, disturbed
 				all.Calls = len(calls)
-				all.Basis = cells.BasisOne
+				all.Basis, all.InCalls = cells.BasisOne, inCalls
 				if len(inCalls) >= tailProcesses {
 					all.Basis, calls = cells.BasisProcesses, inOrder(inCalls)
 				}
