@@ -161,7 +161,7 @@ func (a *asker) tailsBetween(c *Change) {
 	var out []level
 	for _, l := range c.levels {
 		if n := len(l.byBlock); n >= stats.MinPoints {
-			l.sd, l.df = stat.StdDev(slices.Collect(maps.Values(l.byBlock)), nil), float64(n-1)
+			l.sd, l.df = stat.StdDev(slices.Sorted(maps.Values(l.byBlock)), nil), float64(n-1)
 			l.value, l.byBlock = math.Exp(z99*l.sd), nil
 			out = append(out, l)
 		}

@@ -2,6 +2,7 @@ package laws
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -120,9 +121,9 @@ func (a *asker) add(f Finding, axes []cells.Axis, picked []scaling.Selection, me
 				blocks[b] = append(blocks[b], at)
 			}
 		}
-		for _, points := range blocks {
-			if len(points) == len(o.points) {
-				o.blocks = append(o.blocks, points)
+		for _, b := range slices.Sorted(maps.Keys(blocks)) { // in order, so that sums end in the same digit each time
+			if len(blocks[b]) == len(o.points) {
+				o.blocks = append(o.blocks, blocks[b])
 			}
 		}
 		if len(o.points) > 0 && !slices.ContainsFunc(f.axes, func(x onAxis) bool { return proportional(x.points, o.points) }) {
