@@ -35,10 +35,13 @@ func (e Estimate) Times(c float64) Estimate { return Estimate{c * e.Value, c * c
 func (e Estimate) Minus(o Estimate) Estimate { return Sum(e, o.Times(-1)) }
 
 // Half is how far e's two-sided interval of error p reaches to either side, by
-// Student's t.
+// Student's t; without a degree of freedom endlessly.
 func (e Estimate) Half(p float64) float64 {
-	if !(e.Variance > 0) {
+	switch {
+	case !(e.Variance > 0):
 		return 0
+	case !(e.DF > 0):
+		return math.Inf(1)
 	}
 	q := distuv.UnitNormal.Quantile(1 - p/2)
 	if !math.IsInf(e.DF, 1) {

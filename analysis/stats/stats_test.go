@@ -318,3 +318,10 @@ func TestManyPoints(t *testing.T) {
 	}
 	close(t, "trace of the hat matrix", sum, 2, 1e-9)
 }
+
+// TestHalfWithoutDF: of one value nothing is known of the error.
+func TestHalfWithoutDF(t *testing.T) {
+	if e := (Estimate{Variance: 1}); !math.IsInf(e.Half(.05), 1) || e.ExpInterval() != nil {
+		t.Errorf("half-width %v, interval %v", e.Half(.05), e.ExpInterval())
+	}
+}

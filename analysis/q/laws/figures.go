@@ -46,7 +46,7 @@ func (f *Finding) points() (fits, strays []figure.Point) {
 	for i, p := range o.points {
 		pt := figure.Point{Name: o.models[i].Name, X: p.X, Y: p.T, Named: true}
 		e := stats.Estimate{Value: math.Log(p.T), Variance: p.Scatter.Var + p.Scatter.Floor, DF: p.Scatter.DF}
-		if half := e.Half(1 - stats.Confidence); p.Scatter.DF > 0 && half > 0 && half < math.Log(bandRoom) {
+		if half := e.Half(1 - stats.Confidence); half > 0 && half < math.Log(bandRoom) {
 			pt.Low, pt.High = p.T*math.Exp(-half), p.T*math.Exp(half)
 		}
 		if o.withheld && !o.whole && i == o.stray.Index {
