@@ -1,8 +1,6 @@
 package cells
 
 import (
-	"slices"
-
 	"llmscale/analysis/canary"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -53,7 +51,6 @@ func (set *Set) leaveOutDisturbed() {
 			continue
 		}
 		g.Rows = calm
-		g.Warm = slices.DeleteFunc(slices.Clone(g.Warm), func(r *runs.Row) bool { _, disturbed, _ := set.Canary(r); return disturbed })
 		set.Counts.Used -= len(g.All) - len(calm)
 		set.Counts.Disturbed += len(g.All) - len(calm)
 	}

@@ -19,10 +19,19 @@ type Group struct {
 	Rows []*runs.Row // what medians and intervals are made of
 	All  []*runs.Row // these and the disturbed ones that were left out: what tails and extremes are made of
 	Cold []*runs.Row // warm-ups
-	Warm []*runs.Row // repetitions among Rows
 
 	Disturbed *int // of All, those behind a canary far off; nil where none had a canary
 	Kept      bool // too few processes have others: disturbed ones are in Rows
+}
+
+// Warm are the repetitions among Rows, which may have warm-ups too.
+func (g *Group) Warm() (out []*runs.Row) {
+	for _, r := range g.Rows {
+		if !r.IsWarmup {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Settings are those under which the group's first call was measured.

@@ -120,8 +120,6 @@ func (set *Set) collect() {
 		if r.IsWarmup {
 			set.Counts.Warmups++
 			g.Cold = append(g.Cold, r)
-		} else {
-			g.Warm = append(g.Warm, r)
 		}
 		if !r.IsWarmup || set.Opt.IncludeWarmup {
 			set.Counts.Used++

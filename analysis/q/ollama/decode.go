@@ -26,7 +26,7 @@ func warmup(m *cells.Model, scenario string, g *cells.Group) Warmup {
 	}
 	w := Warmup{Subject: Subject{m.Backend, m.Name}, Scenario: scenario,
 		WarmupN: len(g.Cold), WarmupInferMS: cells.MedianField(g.Cold, infer), WarmupLoadMS: cells.MedianField(g.Cold, load), WarmupTotalMS: cells.MedianField(g.Cold, total),
-		MeasuredN: len(g.Warm), MeasuredInferMS: cells.MedianField(g.Warm, infer), MeasuredLoadMS: cells.MedianField(g.Warm, load), MeasuredTotalMS: cells.MedianField(g.Warm, total)}
+		MeasuredN: len(g.Warm()), MeasuredInferMS: cells.MedianField(g.Warm(), infer), MeasuredLoadMS: cells.MedianField(g.Warm(), load), MeasuredTotalMS: cells.MedianField(g.Warm(), total)}
 	w.RatioInfer, w.RatioTotal = stats.Ratio(w.WarmupInferMS, w.MeasuredInferMS), stats.Ratio(w.WarmupTotalMS, w.MeasuredTotalMS)
 	return w
 }

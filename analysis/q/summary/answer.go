@@ -122,7 +122,7 @@ func (a *asker) warmups() {
 		}
 		w := Warmup{Backend: k.Backend, BatchSize: k.BatchSize, Model: m.Name, Scenario: k.Scenario, Mode: k.Mode,
 			WarmupN: len(g.Cold), WarmupMS: stats.MedianOf(cells.Latencies(g.Cold)),
-			MeasuredN: len(g.Warm), MeasuredMS: stats.MedianOf(cells.Latencies(g.Warm))}
+			MeasuredN: len(g.Warm()), MeasuredMS: stats.MedianOf(cells.Latencies(g.Warm()))}
 		if w.WarmupMS != nil && w.MeasuredMS != nil {
 			w.Ratio = stats.Finite(*w.WarmupMS / *w.MeasuredMS)
 			w.MinusMS = stats.Finite(*w.WarmupMS - *w.MeasuredMS)
