@@ -17,7 +17,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 	"golang.org/x/perf/benchfmt"
 
-	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/internal/durable"
@@ -36,19 +36,6 @@ func export(t *testing.T, dir, format string) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
-}
-
-func load(t *testing.T, dir string) *cells.Set {
-	t.Helper()
-	run, err := runs.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := cells.New(run, cells.Options{Bootstrap: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
 }
 
 // TestGoBench: the reader of benchstat reads every line, and its samples have the
@@ -77,7 +64,7 @@ func TestGoBench(t *testing.T) {
 	if m := r.Units().Get("tokens/s", "better"); r.Err() != nil || m == nil || m.Value != "higher" {
 		t.Errorf("%v, %+v", r.Err(), m)
 	}
-	set := load(t, measured)
+	set := celltest.Load(t, measured)
 	if len(samples) != len(set.Cells) {
 		t.Errorf("%d names, %d cells", len(samples), len(set.Cells))
 	}
@@ -200,7 +187,7 @@ func TestImport(t *testing.T) {
 		k := key{l.Model, l.Threads, l.Prompt, l.Gen, l.Depth}
 		want[k] = append(want[k], l.Samples)
 	}
-	set := load(t, dir)
+	set := celltest.Load(t, dir)
 	if len(set.Warnings) > 0 && strings.Contains(fmt.Sprint(set.Warnings), "broken") || len(set.Cells) != len(want) {
 		t.Errorf("%d cells of %d tests, %v", len(set.Cells), len(want), set.Warnings)
 	}
@@ -265,7 +252,7 @@ func TestImportSettings(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	got := map[string]int{}
-	for _, c := range load(t, dir).Cells {
+	for _, c := range celltest.Load(t, dir).Cells {
 		got[c.Backend+" "+c.Scenario] = c.Replicates
 	}
 	if want := map[string]int{"llama-bench_poll0 pp16": 3, "llama-bench_poll0 pp64": 2, "llama-bench_poll50 pp16": 1}; !reflect.DeepEqual(got, want) {
@@ -327,7 +314,7 @@ func TestLlamaBench(t *testing.T) {
 	if err != nil || len(left) != 2 || !strings.Contains(left[0], "48 records are no test") {
 		t.Errorf("%q, %v", left, err)
 	}
-	set := load(t, measured)
+	set := celltest.Load(t, measured)
 	lines, counted := 0, 0
 	for line := range bytes.Lines(b.Bytes()) {
 		l, err := runs.ParseLlamaBench(line)

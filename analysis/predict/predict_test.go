@@ -10,7 +10,6 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/law"
-	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
@@ -18,19 +17,6 @@ import (
 )
 
 const ladderRun = "../../results/2026-11-23-ladder-xeon-2-cores"
-
-func loaded(t *testing.T, dir string) *cells.Set {
-	t.Helper()
-	run, err := runs.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := cells.New(run, cells.Options{Bootstrap: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
 
 // shaped is a target by the name of a shape.
 func shaped(t *testing.T, source, typ string) *Target {
@@ -67,7 +53,7 @@ func ask(t *testing.T, set *cells.Set, target *Target, asked Asked) *Answer {
 // TestHeldOut: without its two largest sizes, the committed ladder's intervals hold what
 // was measured of them, in both scenarios, of both phases and of the whole answer.
 func TestHeldOut(t *testing.T) {
-	set := loaded(t, ladderRun)
+	set := celltest.Load(t, ladderRun)
 	for _, name := range []string{"9.9b", "20b"} {
 		for _, prompt := range []int{1, 64} {
 			a := ask(t, set, shaped(t, "ladder:llama/"+name, "q4_0"), Asked{Prompt: prompt, Gen: 32, Without: []string{"llama-9.9b", "llama-20b"}})
@@ -89,7 +75,7 @@ func TestHeldOut(t *testing.T) {
 // TestEachLeftOut: of the committed ladder's sizes, each left out, the intervals hold 90
 // to 100 %.
 func TestEachLeftOut(t *testing.T) {
-	set := loaded(t, ladderRun)
+	set := celltest.Load(t, ladderRun)
 	held, all := 0, 0
 	for _, m := range set.Models {
 		for _, prompt := range []int{1, 64} {
@@ -272,7 +258,7 @@ func TestReach(t *testing.T) {
 // TestBetweenLengths: prefill of prompts that lie between two measured ones a factor of 4
 // apart is by the power law through these two as near as lengthError says.
 func TestBetweenLengths(t *testing.T) {
-	set := loaded(t, "../../results/2026-11-23-ollama-check-xeon-2-cores")
+	set := celltest.Load(t, "../../results/2026-11-23-ollama-check-xeon-2-cores")
 	var off []float64
 	for _, s := range set.Series {
 		if !strings.HasPrefix(s.Backend, "native") {
@@ -305,7 +291,7 @@ func TestBetweenLengths(t *testing.T) {
 // TestAnswer: a model of the run is told as it was measured, one between as
 // interpolated, and figures follow from each other.
 func TestAnswer(t *testing.T) {
-	set := loaded(t, ladderRun)
+	set := celltest.Load(t, ladderRun)
 	a := ask(t, set, shaped(t, "ladder:llama/1.2b", "q4_0"), Asked{PricePerHour: 2})
 	if a.Prompt != 64 || a.Gen != 32 || a.TTFT.Basis != Measured || a.Decode.Basis != Measured {
 		t.Errorf("%+v", a)
@@ -331,14 +317,14 @@ func TestAnswer(t *testing.T) {
 	if other.Decode.Basis != Extrapolated || other.FittedOf != "llama" {
 		t.Errorf("another architecture is %s of %s", other.Decode.Basis, other.FittedOf)
 	}
-	if batch := ask(t, loaded(t, "../../results/2026-11-30-builds-epyc-2-cores"), shaped(t, "ladder:llama/556m", "q4_0"), Asked{Backend: "b_q4_0_llmscale", Prompt: 16, Gen: 32}); batch.Decode.Basis != Extrapolated || len(batch.Fitted) != 6 {
+	if batch := ask(t, celltest.Load(t, "../../results/2026-11-30-builds-epyc-2-cores"), shaped(t, "ladder:llama/556m", "q4_0"), Asked{Backend: "b_q4_0_llmscale", Prompt: 16, Gen: 32}); batch.Decode.Basis != Extrapolated || len(batch.Fitted) != 6 {
 		t.Errorf("%+v", batch)
 	}
 }
 
 // TestRefused: what the run does not reach is refused, with what would help.
 func TestRefused(t *testing.T) {
-	set := loaded(t, ladderRun)
+	set := celltest.Load(t, ladderRun)
 	for _, c := range []struct {
 		source, typ string
 		asked       Asked
@@ -378,7 +364,7 @@ func TestRefused(t *testing.T) {
 // TestServe: the largest model that keeps an objective is the largest whose interval
 // does.
 func TestServe(t *testing.T) {
-	set := loaded(t, ladderRun)
+	set := celltest.Load(t, ladderRun)
 	sized := func(params int64) (*Target, error) {
 		s, err := synth.Between("llama", params)
 		if err != nil {

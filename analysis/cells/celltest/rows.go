@@ -224,6 +224,20 @@ func Set(t testing.TB, rows []runs.Row) *cells.Set {
 	return set
 }
 
+// Load has the cells of a run folder, without bootstrap.
+func Load(t testing.TB, dir string) *cells.Set {
+	t.Helper()
+	run, err := runs.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := cells.New(run, cells.Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 func Codes(ws []finding.Warning) (out []string) {
 	for _, w := range ws {
 		out = append(out, w.Code)
