@@ -27,20 +27,17 @@ func TestFigures(t *testing.T) {
 		"first_change first_change_native_cpu_f32",
 		"overview overview_kv_decode",
 		"overview overview_prefill",
-		"law law_native_cpu_f32_prefill",
 		"law law_native_cpu_f32_kv_decode",
-		"law law_native_cpu_f32_e2e_kv",
+		"law law_native_cpu_f32_prefill",
 		"tokens tokens_native_cpu_f32_micro",
-		"regimes regimes_prefill_native_cpu_f32",
 		"regimes regimes_kv_decode_native_cpu_f32",
-		"bytes decode_bytes",
+		"regimes regimes_prefill_native_cpu_f32",
 		"tails tails",
-		"share decode_share_native_cpu_f32",
 	}
 	if got := figuretest.Names(figs); !slices.Equal(got, want) {
 		t.Errorf("figures\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	figuretest.Says(t, figs[3], "total parameters (millions)", "prefill latency (ms)", "gpt2-25m", "4 models", "native_cpu_f32")
+	figuretest.Says(t, figs[4], "total parameters (millions)", "prefill latency (ms)", "gpt2-25m", "4 models", "native_cpu_f32")
 }
 
 func TestNothingToDraw(t *testing.T) {
@@ -70,7 +67,7 @@ func TestManyBackends(t *testing.T) {
 	for _, f := range s.Result().Figures() {
 		figuretest.Text(t, f)
 		capped := strings.Contains(f.Subtitle, " · the first 12 of 14 backends")
-		if many := slices.Contains([]string{laws.KindOverview, tails.KindTails, "bytes", "ranking"}, f.Kind); capped != many {
+		if many := slices.Contains([]string{laws.KindOverview, tails.KindTails, "ranking"}, f.Kind); capped != many {
 			t.Errorf("%s: %s", f.Name, f.Subtitle)
 		}
 		if len(f.Legend) > 2*figure.MaxSeries+3 || len(f.Panels[0].Layers) > 2*figure.MaxSeries+6 {

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/calls"
@@ -29,12 +28,11 @@ import (
 )
 
 // Answer is what a question found in a run. Its exported fields stand in
-// analysis.json, at the top level; a field "answers" is joined with that of others.
+// analysis.json, at the top level; a field "answers" is joined with that of others. One
+// with a method Sections has those in the report, one with Figures these.
 type Answer interface {
 	Tables() []finding.Table
 	Warnings() []finding.Warning
-	Sentences() []string     // for the opening of the report, Markdown
-	Sections() []doc.Section // those without blocks are left out
 }
 
 // ask puts all questions to the cells of a run, in the order in which the report has
@@ -76,7 +74,7 @@ func Get[T any](r *Result) *T {
 
 // place is where a kind of figures stands; those that it does not name stand at 0.
 var place = map[string]int{firstchange.KindFirst: -4, laws.KindOverview: -3, laws.KindLaw: -2, tails.KindTokens: -1,
-	tails.KindTails: 1, summary.KindShare: 2}
+	tails.KindTails: 1}
 
 // Figures are those of all answers that draw some, by their kind.
 func (r *Result) Figures() []figure.Figure {

@@ -17,6 +17,7 @@ import (
 // have gone through text.
 type Document struct {
 	Title  string
+	Page   string // its HTML's file, to which Markdown refers for what is folded; "": Markdown has it
 	blocks []Block
 }
 
@@ -52,19 +53,43 @@ func (d *Document) Fold(summary string, b ...Block) {
 	}
 }
 
+// FoldAll adds the sections of another document, each closed.
+func (d *Document) FoldAll(other *Document) {
+	for i, b := range other.blocks {
+		title, is := b.(heading)
+		if !is {
+			continue
+		}
+		body := other.blocks[i+1:]
+		if end := slices.IndexFunc(body, func(b Block) bool { _, next := b.(heading); return next }); end >= 0 {
+			body = body[:end]
+		}
+		d.Fold(string(title), body...)
+	}
+}
+
 // Markdown is the document as GitHub-flavoured Markdown; figures are links
 // relative to dir.
 func (d *Document) Markdown(dir string) (string, error) {
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "# %s\n", Text(d.Title))
-	if err := writeMarkdown(&sb, d.blocks, dir); err != nil {
+	if err := d.writeMarkdown(&sb, d.blocks, dir); err != nil {
 		return "", err
 	}
 	return words.SafeLines(sb.String()), nil
 }
 
-func writeMarkdown(sb *strings.Builder, blocks []Block, dir string) error {
-	for _, b := range blocks {
+func (d *Document) writeMarkdown(sb *strings.Builder, blocks []Block, dir string) error {
+	var folded []string
+	for i, b := range blocks {
+		if fold, is := b.(details); is && d.Page != "" {
+			folded = append(folded, Text(fold.summary))
+			if i+1 == len(blocks) || !isFold(blocks[i+1]) {
+				fmt.Fprintf(sb, "\nIn [%s](%s): %s.\n", Text(d.Page), (&url.URL{Path: d.Page}).EscapedPath(), strings.Join(folded, " · "))
+				folded = nil
+			}
+			continue
+		}
 		sb.WriteString("\n")
 		switch b := b.(type) {
 		case Picture:
@@ -75,7 +100,7 @@ func writeMarkdown(sb *strings.Builder, blocks []Block, dir string) error {
 			fmt.Fprintf(sb, "![%s](%s)\n\n*%s*\n", Text(b.Title), target, Text(b.Caption))
 		case details:
 			fmt.Fprintf(sb, "<details>\n<summary>%s</summary>\n", html.EscapeString(Clean(b.summary)))
-			if err := writeMarkdown(sb, b.blocks, dir); err != nil {
+			if err := d.writeMarkdown(sb, b.blocks, dir); err != nil {
 				return err
 			}
 			sb.WriteString("\n</details>\n")
@@ -86,6 +111,11 @@ func writeMarkdown(sb *strings.Builder, blocks []Block, dir string) error {
 		}
 	}
 	return nil
+}
+
+func isFold(b Block) bool {
+	_, is := b.(details)
+	return is
 }
 
 // relative is the link from a file in dir to file.

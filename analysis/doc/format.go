@@ -42,7 +42,11 @@ func Fixed(v *float64, decimals int) string {
 	if v == nil || math.IsNaN(*v) || math.IsInf(*v, 0) {
 		return Unknown
 	}
-	return strconv.FormatFloat(*v, 'f', decimals, 64)
+	s := strconv.FormatFloat(*v, 'f', decimals, 64)
+	if strings.Trim(s, "-0.") == "" {
+		return strings.TrimPrefix(s, "-")
+	}
+	return s
 }
 
 // Whole has no decimals from 10 on: MiB, MHz, degrees, which are not known to less.
@@ -234,4 +238,16 @@ func SignedTenth(v float64) string {
 		return "+" + s
 	}
 	return s
+}
+
+// Millions is a size in millions of parameters in three digits: 2.83M, 1.17B.
+func Millions(m float64) string {
+	unit := "M"
+	if m >= 1000 {
+		m, unit = m/1000, "B"
+	}
+	if v, err := strconv.ParseFloat(strconv.FormatFloat(m, 'g', 3, 64), 64); err == nil {
+		m = v
+	}
+	return strconv.FormatFloat(m, 'f', -1, 64) + unit
 }

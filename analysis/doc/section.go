@@ -2,14 +2,17 @@ package doc
 
 import (
 	"fmt"
+	"slices"
 
 	"llmscale/analysis/figure"
 )
 
-// Section is a titled part of a document.
+// Section is a titled part of a document. What is folded comes last in it, and so do
+// all figures but the first.
 type Section struct {
-	Title  string // plain text
-	Place  string // by which a document's order knows it, where Title says what was found; "": by Title
+	Title  string   // plain text, which says what was found
+	Place  string   // by which a document's order knows it, where Title says what was found; "": by Title
+	Warned []string // codes of the warnings that concern it, the gravest first
 	Blocks []Block
 }
 
@@ -23,12 +26,6 @@ func (s *Section) At() string {
 
 // Pictures stands for all drawn figures of a kind.
 type Pictures string
-
-// FoldedPictures are Pictures that are closed until a reader opens them.
-type FoldedPictures struct {
-	Summary string // their number stands behind it
-	Kind    string
-}
 
 // Add adds blocks.
 func (s *Section) Add(b ...Block) { s.Blocks = append(s.Blocks, b...) }
@@ -52,28 +49,32 @@ func (s *Section) FoldAbove(rows int, summary string, t Table) {
 	s.Add(t)
 }
 
-// AddSection adds a section, with the drawn figures that its Pictures stand for.
-// One without blocks is left out.
-func (d *Document) AddSection(s Section, drawn []figure.Drawn) {
-	var blocks []Block
+// AddSection adds a section, with the drawn figures that its Pictures stand for; under
+// stands below its open blocks. One without blocks is left out.
+func (d *Document) AddSection(s Section, drawn []figure.Drawn, under ...Block) {
+	var open, folded, further []Block
 	for _, b := range s.Blocks {
 		switch b := b.(type) {
 		case Pictures:
-			blocks = append(blocks, pictures(drawn, string(b))...)
-		case FoldedPictures:
-			all := pictures(drawn, b.Kind)
-			if len(all) == 0 {
-				continue
+			all := pictures(drawn, string(b))
+			if first := !slices.ContainsFunc(open, isPicture); first && len(all) > 0 {
+				open, all = append(open, all[0]), all[1:]
 			}
-			blocks = append(blocks, details{fmt.Sprintf("%s (%d)", b.Summary, len(all)), all})
+			further = append(further, all...)
+		case details:
+			folded = append(folded, b)
 		default:
-			blocks = append(blocks, b)
+			open = append(open, b)
 		}
 	}
-	if len(blocks) > 0 {
-		d.Section(s.Title)
-		d.Add(blocks...)
+	if len(further) > 0 {
+		folded = append(folded, details{fmt.Sprintf("Further figures (%d)", len(further)), further})
 	}
+	if len(open)+len(folded) == 0 {
+		return
+	}
+	d.Section(s.Title)
+	d.Add(slices.Concat(open, under, folded)...)
 }
 
 // pictures are the drawn figures of a kind.
@@ -84,4 +85,9 @@ func pictures(drawn []figure.Drawn, kind string) (out []Block) {
 		}
 	}
 	return out
+}
+
+func isPicture(b Block) bool {
+	_, is := b.(Picture)
+	return is
 }

@@ -69,3 +69,36 @@ func TestDrawings(t *testing.T) {
 		t.Errorf("%d drawings in %d bytes", n, len(page))
 	}
 }
+
+// TestFolded: Markdown names what is folded where there is a page that has it, and has it else.
+func TestFolded(t *testing.T) {
+	end := &Document{}
+	end.Section("End")
+	end.Say("last words")
+	end.Fold("Inner", Paragraph("inmost"))
+	end.Section("Empty")
+	d := &Document{Title: "T"}
+	figures := []figure.Drawn{{Kind: "k", Caption: "one", PNGPath: "1.png"}, {Kind: "k", Caption: "two", PNGPath: "2.png"}}
+	s := Section{Title: "S"}
+	s.Fold("More", Paragraph("hidden"))
+	s.Add(Pictures("k"), Paragraph("open"))
+	d.AddSection(s, figures, Paragraph("under"))
+	d.AddSection(Section{Title: "Nothing", Blocks: []Block{Pictures("none")}}, figures, Paragraph("under"))
+	d.FoldAll(end)
+	full, err := d.Markdown(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Page = "page.html"
+	short, err := d.Markdown(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const open = "# T\n\n## S\n\n![](1.png)\n\n*one*\n\nopen\n\nunder\n"
+	if want := open + "\nIn [page.html](page.html): More · Further figures (1) · End.\n"; short != want {
+		t.Errorf("%q, want %q", short, want)
+	}
+	if !strings.HasPrefix(full, open) || strings.Count(full, "<details>") != 4 || strings.Count(full, "</details>") != 4 || !strings.Contains(full, "inmost") || !strings.Contains(full, "*two*") {
+		t.Error(full)
+	}
+}

@@ -10,10 +10,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/crosscheck"
-	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/intervals"
-	"llmscale/analysis/q/laws"
-	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/ranking"
 	"llmscale/analysis/q/wall"
@@ -41,8 +38,7 @@ func (w *writer) answer() {
 	if walls := doc.List(analysis.Get[wall.Answer](w.r).Sentences()); len(walls) > 0 { // likewise
 		d.Add(walls)
 	}
-	items := slices.Concat(settings, doc.List(analysis.Get[firstchange.Answer](w.r).Sentences()), doc.List(analysis.Get[laws.Answer](w.r).Sentences()), doc.List(analysis.Get[lengths.Answer](w.r).Sentences()))
-	items = append(items, analysis.Get[ranking.Answer](w.r).Sentences()...)
+	items := append(settings, analysis.Get[ranking.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[crosscheck.Answer](w.r).Sentences()...)
 	items = append(items, analysis.Get[calls.Answer](w.r).Sentences()...)
 	if len(items) == 0 {

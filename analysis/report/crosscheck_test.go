@@ -59,8 +59,7 @@ func TestCrosscheck(t *testing.T) {
 		"3 cells have no prefill figure",
 		"- **Cross-check** with Ollama on the same files, on this machine, by its own counters: native_cpu_f32 and ollama_cpu_f32: decode takes 1.0", "times native's time, prefill 1.28", "llama-bench takes 0.9")
 	says(t, section(t, md, "Calls that do not count"), "- Give the scenario prompt_tokens in place of a prompt", "| short | prefill and end-to-end | 7 | 0 | 7, none in prefill and end-to-end | prefill: an earlier prompt")
-	says(t, md, "tokens, the time of prefill on native_cpu_f32 grows to the power ", "tokens, the time of prefill on ollama_cpu_f32 grows to the power ")
-	says(t, section(t, md, "Models"), "On ollama_cpu_f32 prefill and decode are the server's own counters", "means over fewer scenarios than decode")
+	says(t, section(t, md, "Models"), "On ollama_cpu_f32 prefill and decode are the server's own counters")
 	says(t, section(t, md, "Ollama"), "is INVALID, and in no figure")
 	if strings.Contains(md, "may be times of one token") || strings.Contains(md, "phases_d") {
 		t.Error("the report says what does not hold here")
@@ -80,7 +79,7 @@ func TestCrosscheckAgrees(t *testing.T) {
 			t.Errorf("the report says %q", not)
 		}
 	}
-	if md, _ = write(t, small().Result()); strings.Contains(md, "Cross-check") || strings.Contains(md, "the time of prefill") {
+	if md, _ = write(t, small().Result()); strings.Contains(md, "Cross-check") {
 		t.Error("a cross-check without Ollama")
 	}
 }

@@ -14,7 +14,7 @@ func (w *writer) warnings() {
 	var kinds []kind
 	byKind := map[kind][]finding.Warning{}
 	seen := map[finding.Warning]bool{}
-	for _, x := range w.r.Warnings {
+	for _, x := range w.left() {
 		if seen[x] {
 			continue
 		}

@@ -16,10 +16,8 @@ func unlabelled(t *testing.T, md string) {
 			t.Errorf("an interval without its label: %s", s)
 		}
 	}
-	for _, word := range []string{"significant", "cannot be told"} {
-		if strings.Contains(md, word) {
-			t.Errorf("the report says %q", word)
-		}
+	if strings.Contains(md, "significant") {
+		t.Error("the report says significant")
 	}
 }
 

@@ -22,9 +22,11 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/regimes"
 	"llmscale/internal/durable"
 )
@@ -78,38 +80,69 @@ type writer struct {
 
 	found  []doc.Section // what the questions found
 	placed map[string]bool
+	warned map[string]bool // codes of warnings that stand under a section
 }
 
-// compose puts the sections in the order in which a reader needs them.
+// compose puts the sections in the order in which a reader needs them. What explains or
+// backs them is closed, at the end.
 func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	title := "Model scaling"
 	if name := doc.Clean(r.RunName + " " + r.RunID); name != "" {
 		title += ": " + name
 	}
-	w := &writer{r: r, set: r.Set, figs: figs, doc: &doc.Document{Title: title}, placed: map[string]bool{}}
+	w := &writer{r: r, set: r.Set, figs: figs, doc: &doc.Document{Title: title, Page: HTMLFile}, placed: map[string]bool{}, warned: map[string]bool{}}
 	for _, a := range r.Asked {
-		w.found = append(w.found, a.Sections()...)
+		if s, says := a.(interface{ Sections() []doc.Section }); says {
+			w.found = append(w.found, s.Sections()...)
+		}
 	}
 	w.answer()
-	w.doc.AddSection(doc.Section{Title: "At a glance", Blocks: []doc.Block{doc.Pictures(laws.KindOverview)}}, figs)
-	w.asked(firstchange.Place)
-	w.asked("Models")
-	w.asked(regimes.Place, "Ceilings", "Settings", "Ranking", "Weight types")
-	w.asked("Device time, memory and power")
-	w.asked("Memory wall")
-	w.asked(laws.Place, "Tails")
-	w.asked(lengths.Place)
-	w.asked("Scaling fits", "Warm-up", "Host clock against device clock")
+	w.asked(firstchange.Place, laws.Place, regimes.Place)
+	w.asked("Settings", "Ranking", "Weight types")
+	w.asked(lengths.Place, "Tails")
+	w.asked("Memory wall", "Device time, memory and power", "What failed or did not fit")
 	w.asked("Cross-check with Ollama", "Ollama", "What the models said")
-	last := []string{"How well each cell is known", "Outliers", "What failed or did not fit", "Calls that do not count"}
-	w.others(append(last, "All cells"))
-	w.asked(last...)
+	trust := []string{"How well each cell is known", "Outliers", "Calls that do not count"}
+	last := []string{"Models", "Host clock against device clock", "Ceilings"}
+	w.others(slices.Concat(trust, last))
+	w.asked(trust...)
 	w.warnings()
-	w.limits()
-	w.facts()
-	w.repeat()
-	w.asked("All cells")
+	w.folded(func() {
+		w.asked(last...)
+		w.limits()
+		w.facts()
+		w.repeat()
+	})
 	return w.doc
+}
+
+// folded adds the sections that write adds, each closed.
+func (w *writer) folded(write func()) {
+	whole := w.doc
+	w.doc = &doc.Document{}
+	write()
+	whole.FoldAll(w.doc)
+	w.doc = whole
+}
+
+// add adds a section with the warnings that concern it.
+func (w *writer) add(s doc.Section) {
+	if len(s.Blocks) == 0 {
+		return
+	}
+	line, all := prose.Concerns(w.r.Warnings, s.Warned...)
+	if n := len(all.Rows); n > 0 {
+		s.Fold(fmt.Sprintf("Warnings (%d)", n), all)
+	}
+	w.doc.AddSection(s, w.figs, line...)
+	for _, code := range s.Warned {
+		w.warned[code] = true
+	}
+}
+
+// left are the warnings that stand under no section.
+func (w *writer) left() []finding.Warning {
+	return slices.DeleteFunc(slices.Clone(w.r.Warnings), func(x finding.Warning) bool { return w.warned[x.Code] })
 }
 
 // asked adds sections of what the questions found, by their places.
@@ -118,7 +151,7 @@ func (w *writer) asked(places ...string) {
 		w.placed[place] = true
 		for _, s := range w.found {
 			if s.At() == place {
-				w.doc.AddSection(s, w.figs)
+				w.add(s)
 			}
 		}
 	}
@@ -128,7 +161,7 @@ func (w *writer) asked(places ...string) {
 func (w *writer) others(but []string) {
 	for _, s := range w.found {
 		if !w.placed[s.At()] && !slices.Contains(but, s.At()) {
-			w.doc.AddSection(s, w.figs)
+			w.add(s)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -125,6 +124,3 @@ func (a *Answer) Tables() []finding.Table {
 		`backend backend_kind model params_millions_effective processes load_ms load_low_ms load_high_ms context_ms
 		first_prefill_over_hot first_prefill_over_hot_low first_prefill_over_hot_high start_ms start_low_ms start_high_ms`)}
 }
-
-func (a *Answer) Sentences() []string     { return nil }
-func (a *Answer) Sections() []doc.Section { return nil }

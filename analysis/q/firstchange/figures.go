@@ -3,19 +3,26 @@ package firstchange
 import (
 	"fmt"
 	"math"
-	"strconv"
+	"slices"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
 
 // KindFirst is the kind of the figures.
 const KindFirst = "first_change"
 
-// Figures show for each series all aspects over size, against the smallest model's.
+// Figures show for each series all aspects over size, against the smallest model's; that
+// of the one that leads comes first.
 func (a *Answer) Figures() (out []figure.Figure) {
-	for _, f := range a.Answers.First {
+	lead, _ := prose.Lead(a.set)
+	firsts := slices.Clone(a.Answers.First)
+	slices.SortStableFunc(firsts, func(x, y First) int {
+		return map[bool]int{true: 1}[x.Series != lead.Series] - map[bool]int{true: 1}[y.Series != lead.Series]
+	})
+	for _, f := range firsts {
 		if fig := f.figure(); len(fig.Legend) > 0 {
 			out = append(out, fig)
 		}
@@ -65,7 +72,7 @@ func (f *First) figure() figure.Figure {
 	fig.X, fig.Panels = figure.LogAxis(cells.ParamsLabel, x), []figure.Panel{{Y: axis, Layers: layers}}
 	fig.Title = "What changes first as models grow: " + f.Title()
 	fig.Subtitle = "each aspect over its level on the smallest model · whiskers: 95 % · ring and bar: the size of the change and its 95 % interval, at the factor that counts"
-	fig.Caption = fmt.Sprintf("Each aspect of %s over its level on the smallest model, against size; dashed is %g times. Hollow points stand at the factor that counts as a change, where the law over all models crosses it; the thick line is the 95 %% interval of that size. Crosses along the upper edge are models that failed for their size.", f.Title(), Twice)
+	fig.Caption = fmt.Sprintf("Each aspect of %s over its level on the smallest model. Ring and bar: the size of the change and its 95 %% interval.", f.Title())
 	return fig
 }
 
@@ -75,13 +82,4 @@ func (c *Change) title() string {
 		return "failed"
 	}
 	return fmt.Sprintf("%s (%g)", c.of.says, c.Factor)
-}
-
-// round is a size to three digits.
-func round(v float64) float64 {
-	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
-	if err != nil {
-		return v
-	}
-	return r
 }

@@ -22,12 +22,12 @@ const (
 )
 
 // Figures show time against size over all scenarios: all backends of decode and of
-// prefill, then each backend and mode.
+// prefill, then each backend of either.
 func (a *Answer) Figures() (out []figure.Figure) {
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 		out = append(out, a.overview(mode)...)
 	}
-	for _, mode := range a.set.Modes {
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 		for _, f := range a.Of(mode) {
 			out = append(out, a.figure(f))
 		}
@@ -112,7 +112,7 @@ func (a *Answer) figure(f *Finding) figure.Figure {
 		l := figure.Layer{Look: look, Points: strays}
 		layers, legend = append(layers, l), append(legend, l.Key("not in the law"))
 	}
-	caption := fmt.Sprintf("%s time of %s against %s. Each point is one model: the geometric mean of its scenarios' medians.", doc.Upper(prose.Mode(f.Mode)), f.Title(), short(f.over()))
+	caption := fmt.Sprintf("%s time of %s against %s, over all scenarios.", doc.Upper(prose.Mode(f.Mode)), f.Title(), short(f.over()))
 	told := "no law"
 	if line, band := f.curve(); line != nil {
 		told = name(f.Law.Form)
@@ -132,7 +132,7 @@ func (a *Answer) figure(f *Finding) figure.Figure {
 		}
 		l := figure.Layer{Look: look, Line: line}
 		layers, legend = append(layers, l), append(legend, l.Key(told))
-		caption += fmt.Sprintf(" The line is %s, with the band in which the law lies; it says nothing beyond the outermost models.", told)
+		caption += fmt.Sprintf(" The line: %s.", told)
 	}
 	if len(strays) > 0 {
 		caption += fmt.Sprintf(" %s is not in the law.", f.Stray.Model)
@@ -192,7 +192,7 @@ func (a *Answer) overview(mode string) []figure.Figure {
 		f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s: %s", title, text.Counted(len(o.points), "model", "models"))))
 	}
 	f.Title = fmt.Sprintf("%s time against model size: %s, all scenarios", doc.Upper(prose.Mode(mode)), prose.Backends(names))
-	f.Caption = fmt.Sprintf("%s time against model size on log-log axes, for %s. Each point is one model: the geometric mean of its scenarios' medians. Lines join them.", doc.Upper(prose.Mode(mode)), strings.Join(names, ", "))
+	f.Caption = fmt.Sprintf("%s time against model size, over all scenarios.", doc.Upper(prose.Mode(mode)))
 	f.X = figure.LogAxis(a.set.Axis.Label, x)
 	panel.Y = figure.LogAxis(a.label(cells.AllScenarios, mode), y)
 	f.Panels = []figure.Panel{panel}

@@ -52,7 +52,7 @@ func TestKindsAreNotJoined(t *testing.T) {
 		t.Errorf("eight models and two: %+v", found[0])
 	}
 	found = asked(t, func(p *celltest.Plan) { p.Models = 6; types(2)(p) })
-	if len(found) != 1 || found[0].Of != "" || !slices.Equal(found[0].Mixed, []string{"2 weight types"}) || !strings.Contains(found[0].sentence(), "of 2 weight types") {
+	if len(found) != 1 || found[0].Of != "" || !slices.Equal(found[0].Mixed, []string{"2 weight types"}) {
 		t.Errorf("three models of each type: %+v", found[0])
 	}
 }
@@ -123,11 +123,11 @@ func TestCommitted(t *testing.T) {
 	}
 	f := of("2026-11-23-xeon-2-cores", "native_cpu_f32")
 	if f.Verdict != Withheld || f.Stray.Model != "tiny-gpt2" || len(f.Stray.Reasons) == 0 || f.Law.Form != law.Line || f.Law.N != 9 {
-		t.Errorf("%s %+v", f.sentence(), f.Stray)
+		t.Errorf("%s %+v", f.Says("Decode"), f.Stray)
 	}
 	f = of("2026-11-23-ladder-xeon-2-cores", "native_cpu_q4_0")
 	if f.Verdict != law.Leads || f.Law.Form != law.Straight || !(f.Exponent.Sizes.Low < 1 && f.Exponent.Sizes.High > 1) || f.Break != "none" {
-		t.Errorf("%s", f.sentence())
+		t.Errorf("%s", f.Says("Decode"))
 	}
 	// Without the two largest sizes its laws foretell them.
 	o := &f.axes[f.at]

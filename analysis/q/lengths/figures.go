@@ -57,9 +57,9 @@ func (a *Answer) Figures() (out []figure.Figure) {
 			f.Legend = []figure.Key{over.Key("attention takes half of the time")}
 		}
 		f.Subtitle = fmt.Sprintf("mode %s · %s · medians, lines: the fitted law%s", k.mode, doc.Count(len(laws[k]), "model", "models"), left)
-		f.Caption = fmt.Sprintf("Time of %s on %s against its length, on log-log axes, with the fitted law of each model; the colour runs from the smallest model (dark) to the largest.", modeName(k.mode), k.Title())
+		f.Caption = fmt.Sprintf("Time of %s on %s against its length, with each model's law.", modeName(k.mode), k.Title())
 		if len(over.Points) > 0 {
-			f.Caption += " A hollow mark is where attention takes half of the time."
+			f.Caption += " Hollow: attention takes half."
 		}
 		out = append(out, f)
 	}

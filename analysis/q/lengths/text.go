@@ -1,8 +1,9 @@
 package lengths
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
+	"slices"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
@@ -14,101 +15,15 @@ import (
 // Place is the name under which a report finds the section, whose title is the finding.
 const Place = "Lengths"
 
+// mostRows is how many series and modes the table has before it is folded.
+const mostRows = 8
+
 // unit is what a length of a mode counts.
 func unit(mode string) string {
 	if mode == record.ModeDecode {
 		return "positions"
 	}
 	return "tokens"
-}
-
-// Sections say how time grows with the length, and where attention takes over.
-func (a *Answer) Sections() []doc.Section {
-	if len(a.Laws) == 0 {
-		return nil
-	}
-	sec := doc.Section{Place: Place, Title: a.title()}
-	sec.Say("Prefill is taken apart into a fixed cost, a cost of each token (the weights) and one of each token squared (attention), a decode step into a fixed cost (the weights) and one of each position in the KV cache (attention); attention has taken over where it is half of the time.")
-	for _, s := range a.growth() {
-		sec.Add(doc.Paragraph(s))
-	}
-	sec.Add(doc.FoldedPictures{Summary: "Time against the length", Kind: figureKind})
-	sec.FoldAbove(20, "Growth with the length", doc.TableOf(a.Laws, columns))
-	sec.FoldAbove(20, "Each length", doc.TableOf(a.Lengths, lengthColumns))
-	return []doc.Section{sec}
-}
-
-// title is the finding over all models.
-func (a *Answer) title() string {
-	_, of := stats.GroupBy(a.Laws, func(l Law) string { return l.Verdict })
-	switch n := len(of[Within]); {
-	case len(of[Unknown]) == len(a.Laws):
-		return "Where attention takes over from the weights is not told"
-	case n == len(a.Laws):
-		return "Attention takes over from the weights within the measured lengths"
-	case n > 0:
-		return fmt.Sprintf("Attention takes over from the weights within the measured lengths in %d of %d cases", n, len(a.Laws))
-	case len(of[Beyond]) == len(a.Laws):
-		return "Attention does not take over from the weights within the measured lengths"
-	}
-	return "No case shows that attention takes over from the weights within the measured lengths"
-}
-
-// Sentences say where attention takes over first, where it does.
-func (a *Answer) Sentences() []string {
-	var first *Law
-	n := 0
-	for i := range a.Laws {
-		if l := &a.Laws[i]; l.Verdict == Within {
-			n++
-			if first == nil || *l.TakesOver < *first.TakesOver {
-				first = l
-			}
-		}
-	}
-	if first == nil {
-		return nil
-	}
-	return []string{fmt.Sprintf("**Attention** takes half of the time within the measured lengths in %d of %s; first in %s on %s, from %s.",
-		n, doc.Count(len(a.Laws), "case", "cases"), modeName(first.Mode), prose.Series{Series: first.Series()}, first.told())}
-}
-
-// growth says for each series and mode how time grows, and where attention takes over.
-func (a *Answer) growth() (out []string) {
-	type key struct {
-		cells.Series
-		mode string
-	}
-	keys, of := stats.GroupBy(a.Laws, func(l Law) key { return key{l.Series(), l.Mode} })
-	for _, k := range keys {
-		var exponents doc.Span
-		said := map[string][]string{}
-		least, most := of[k][0].Shortest, 0.0
-		for _, l := range of[k] {
-			exponents.Add(l.Exponent)
-			least, most = min(least, l.Shortest), max(most, l.Longest)
-			said[l.Verdict] = append(said[l.Verdict], l.told())
-		}
-		s := fmt.Sprintf("From %s to %s %s, the time of %s on %s grows to the power %s.", doc.Size(least), doc.Size(most), unit(k.mode), modeName(k.mode), prose.Series{Series: k.Series}, exponents.Three())
-		for _, v := range []struct{ verdict, before, after string }{
-			{Within, "Attention takes half of it from ", ""},
-			{Beyond, "It does not within the measured lengths of ", ""},
-			{Open, "Whether it does within the measured lengths is open for ", ""},
-			{Unknown, "Where it does is not told for ", ""},
-		} {
-			if models := said[v.verdict]; models != nil {
-				before := v.before
-				if v.verdict != Within && said[Within] == nil {
-					before = strings.Replace(before, "It does not within", "Attention does not take half of it within", 1)
-					before = strings.Replace(before, "Whether it does", "Whether attention takes half of it", 1)
-					before = strings.Replace(before, "Where it does", "Where attention takes half of it", 1)
-				}
-				s += " " + before + doc.Join(models) + v.after + "."
-			}
-		}
-		out = append(out, s)
-	}
-	return out
 }
 
 func modeName(mode string) string {
@@ -118,18 +33,60 @@ func modeName(mode string) string {
 	return "prefill"
 }
 
-// told is the law's model, with what its verdict rests on.
-func (l *Law) told() string {
-	name := doc.Text(l.Model)
-	switch l.Verdict {
-	case Within:
-		return fmt.Sprintf("**%s %s** on %s (95 %%%s %s)", doc.Number(*l.TakesOver), unit(l.Mode), name, prose.Within(l.Basis), l.interval())
-	case Beyond:
-		return fmt.Sprintf("%s (%s %% at %s)", name, doc.Percent(l.Share), doc.Size(l.Longest))
-	case Open:
-		return fmt.Sprintf("%s (%s)", name, l.interval())
+// group are the laws of a series in a mode.
+type group struct {
+	prose.Series
+	mode string
+	laws []Law
+}
+
+func (a *Answer) groups() (out []group) {
+	type key struct {
+		cells.Series
+		mode string
 	}
-	return fmt.Sprintf("%s (%s)", name, doc.Text(l.Reason))
+	keys, of := stats.GroupBy(a.Laws, func(l Law) key { return key{l.Series(), l.Mode} })
+	for _, k := range keys {
+		out = append(out, group{prose.Series{Series: k.Series}, k.mode, of[k]})
+	}
+	return out
+}
+
+// Sections say how time grows with the length, and where attention takes over.
+func (a *Answer) Sections() []doc.Section {
+	if len(a.Laws) == 0 {
+		return nil
+	}
+	sec := doc.Section{Place: Place, Title: a.title()}
+	sec.Add(doc.Pictures(figureKind))
+	sec.FoldAbove(mostRows, "Growth with the length", doc.TableOf(a.groups(), groupColumns))
+	sec.Fold(fmt.Sprintf("The law of each model (%d)", len(a.Laws)),
+		doc.Paragraph("Prefill is a fixed cost, one of each token (the weights) and one of each token squared (attention); a decode step is a fixed cost (the weights) and one of each position in the KV cache (attention). lengths.csv has each length."),
+		doc.TableOf(a.Laws, columns))
+	return []doc.Section{sec}
+}
+
+// first is the law whose attention takes over at the shortest length; nil without one.
+func first(laws []Law) (out *Law) {
+	for i := range laws {
+		if l := &laws[i]; l.Verdict == Within && (out == nil || *l.TakesOver < *out.TakesOver) {
+			out = l
+		}
+	}
+	return out
+}
+
+// title is the finding over all models.
+func (a *Answer) title() string {
+	if l := first(a.Laws); l != nil {
+		return fmt.Sprintf("Attention takes half of %s from %s %s on (%s), of %s on %s", modeName(l.Mode), doc.Number(*l.TakesOver), unit(l.Mode), l.interval(), l.Model, prose.Series{Series: l.Series()}.Title())
+	}
+	_, of := stats.GroupBy(a.Laws, func(l Law) string { return l.Verdict })
+	longest := slices.MaxFunc(a.Laws, func(x, y Law) int { return cmp.Compare(x.Longest, y.Longest) }).Longest
+	if len(of[Beyond]) == len(a.Laws) {
+		return fmt.Sprintf("Up to %s tokens attention takes less than half of the time", doc.Size(longest))
+	}
+	return fmt.Sprintf("Whether attention takes half of the time up to %s tokens cannot be told", doc.Size(longest))
 }
 
 // interval is that of where attention takes over.
@@ -140,24 +97,62 @@ func (l *Law) interval() string {
 	return doc.NumberOf(l.TakesOverLow) + " to " + doc.NumberOf(l.TakesOverHigh)
 }
 
+func spanOf(laws []Law, of func(*Law) *float64) (s doc.Span) {
+	for i := range laws {
+		s.Add(of(&laws[i]))
+	}
+	return s
+}
+
+var groupColumns = []doc.Column[group]{
+	{Head: "<mode", Cell: func(g group) string { return prose.Mode(g.mode) }},
+	{Head: "<backend", Cell: func(g group) string { return g.Series.String() }},
+	{Head: "<lengths", Cell: func(g group) string {
+		least := spanOf(g.laws, func(l *Law) *float64 { return &l.Shortest })
+		most := spanOf(g.laws, func(l *Law) *float64 { return &l.Longest })
+		return fmt.Sprintf("%s to %s %s", doc.Size(least.Lo), doc.Size(most.Hi), unit(g.mode))
+	}},
+	{Head: "exponent", Cell: func(g group) string { return spanOf(g.laws, func(l *Law) *float64 { return l.Exponent }).Three() }},
+	{Head: "attention at the longest (%)", Cell: func(g group) string {
+		s := spanOf(g.laws, func(l *Law) *float64 { return l.Share })
+		if !s.Known {
+			return doc.Unknown
+		}
+		return s.Percent()
+	}},
+	{Head: "<attention takes half (95 %)", Cell: func(g group) string {
+		if l := first(g.laws); l != nil {
+			return fmt.Sprintf("from %s on (%s), %s", doc.Number(*l.TakesOver), l.interval(), doc.Text(l.Model))
+		}
+		if slices.ContainsFunc(g.laws, func(l Law) bool { return l.Verdict != Beyond }) {
+			return "cannot tell"
+		}
+		return "not up to the longest"
+	}},
+}
+
 var columns = []doc.Column[Law]{
 	{Head: "<backend", Cell: func(l Law) string { return prose.Of(l.Backend, l.BatchSize).String() }},
 	{Head: "<model", Cell: func(l Law) string { return doc.Text(l.Model) }},
 	{Head: "<mode", Cell: func(l Law) string { return prose.Mode(l.Mode) }},
-	{Head: "lengths", Cell: func(l Law) string { return fmt.Sprint(l.NLengths) }},
-	{Head: "from", Cell: func(l Law) string { return doc.Size(l.Shortest) }},
-	{Head: "to", Cell: func(l Law) string { return doc.Size(l.Longest) }},
-	{Head: "exponent", Cell: func(l Law) string { return doc.Fixed(l.Exponent, 3) }},
-	{Head: "95 %", Cell: func(l Law) string { return doc.Interval(l.ExponentCI, 3) }},
+	{Head: "lengths", Cell: func(l Law) string {
+		return fmt.Sprintf("%d, %s to %s", l.NLengths, doc.Size(l.Shortest), doc.Size(l.Longest))
+	}},
+	{Head: "exponent (95 %)", Cell: func(l Law) string {
+		if l.ExponentCI == nil {
+			return doc.Fixed(l.Exponent, 3)
+		}
+		return fmt.Sprintf("%s (%s)", doc.Fixed(l.Exponent, 3), doc.Interval(l.ExponentCI, 3))
+	}},
 	{Head: "fixed (ms)", Cell: func(l Law) string { return doc.NumberOf(l.FixedMS) }},
 	{Head: "each token (ms)", Cell: func(l Law) string { return doc.NumberOf(l.TokenMS) }},
 	{Head: "attention (ns)", Cell: func(l Law) string { return doc.NumberOf(l.AttentionNS) }},
 	{Head: "off the law (%)", Cell: func(l Law) string { return doc.Percent(l.Deviation) }},
 	{Head: "attention at the longest (%)", Cell: func(l Law) string { return doc.Percent(l.Share) }},
-	{Head: "<takes over", Cell: func(l Law) string {
+	{Head: "<takes half", Cell: func(l Law) string {
 		switch l.Verdict {
 		case Within:
-			return fmt.Sprintf("**%s** (%s)", doc.NumberOf(l.TakesOver), l.interval())
+			return fmt.Sprintf("%s (%s)", doc.NumberOf(l.TakesOver), l.interval())
 		case Beyond:
 			return "beyond, " + l.interval()
 		case Open:
@@ -165,13 +160,4 @@ var columns = []doc.Column[Law]{
 		}
 		return "unknown: " + doc.Text(l.Reason)
 	}},
-}
-
-var lengthColumns = []doc.Column[Length]{
-	{Head: "<backend", Cell: func(l Length) string { return prose.Of(l.Backend, l.BatchSize).String() }},
-	{Head: "<model", Cell: func(l Length) string { return doc.Text(l.Model) }},
-	{Head: "<mode", Cell: func(l Length) string { return prose.Mode(l.Mode) }},
-	{Head: "length (tokens)", Cell: func(l Length) string { return doc.Size(l.Length) }},
-	{Head: "calls", Cell: func(l Length) string { return fmt.Sprint(l.N) }},
-	{Head: "time (ms)", Cell: func(l Length) string { return doc.Number(l.MS) }},
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"llmscale/analysis/doc"
-	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/runs"
 )
 
@@ -23,9 +22,6 @@ func (a *Answer) Sections() []doc.Section {
 		cached = "Prefill of prompts that the server may have had in its cache is INVALID, and in no figure."
 	}
 	sec.Say("Ollama may stop before the wanted number of tokens; its decode time is then scaled in proportion. These tables say how often that happened and how far it may be off. %s", cached)
-	if len(o.LengthLimited) > 0 {
-		sec.Fold("Fits over answers of full length only", scaling.FitsShown(o.LengthLimited))
-	}
 	stops := doc.Table{Head: []string{"<model", "<backend", "<scenario", "calls", "wanted (tokens)", "median answer (tokens)", "stopped early (%)", "<reason, most often"}}
 	for _, e := range o.EarlyStops {
 		stops.Rows = append(stops.Rows, []string{doc.Text(e.Model), doc.Text(e.Backend), doc.Text(e.Scenario), fmt.Sprint(e.N), doc.Plain(e.Target), doc.Plain(e.RawMedian), doc.Percent(e.EarlyStopRate), doc.OrNone(e.DoneReasonMode)})

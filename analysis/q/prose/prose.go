@@ -42,6 +42,24 @@ func Measured(c *cells.Set) []Series {
 	return out
 }
 
+// Lead is the series that a report tells of where several differ: of those with the most
+// models the first. ok is false where nothing was measured.
+func Lead(c *cells.Set) (lead Series, ok bool) {
+	most := 0
+	for _, s := range Measured(c) {
+		n := 0
+		for _, m := range c.ModelsOf(s.Backend) {
+			if c.Measured(s.Series, m.Name) {
+				n++
+			}
+		}
+		if n > most {
+			lead, most = s, n
+		}
+	}
+	return lead, most > 0
+}
+
 // MixedLengths says which lengths the answers have that means over scenarios join; ""
 // where they have one.
 func MixedLengths(c *cells.Set) string {

@@ -56,8 +56,5 @@ func (a *Answer) Tables() []finding.Table {
 	}
 }
 
-// Sentences are none: the section has them.
-func (a *Answer) Sentences() []string { return nil }
-
 // Sections are what bounds the cells, and what the devices can do.
 func (a *Answer) Sections() []doc.Section { return []doc.Section{a.section(), a.ceilings()} }

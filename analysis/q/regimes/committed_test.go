@@ -90,7 +90,7 @@ func TestCommitted(t *testing.T) {
 				within++
 			}
 		}
-		t.Logf("%s: %v; the law is within 20 %% of decode at %d of %d sizes; %s", d.Name(), told, within, all, a.title())
+		t.Logf("%s: %v; the law is within 20 %% of decode at %d of %d sizes; %s", d.Name(), told, within, all, a.title(a.rows()))
 		if strings.Contains(d.Name(), "-ladder-") && (all == 0 || 5*within < 4*all) {
 			t.Errorf("%s: the law is within 20 %% of decode at %d of %d sizes", d.Name(), within, all)
 		}

@@ -2,7 +2,6 @@ package regimes
 
 import (
 	"fmt"
-	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
@@ -15,10 +14,10 @@ import (
 // figureKind is the kind of the figures.
 const figureKind = "ceilings"
 
-// Figures show decode time against weight bytes, and for each device what it can read
-// at each working set, and where decode lies below that.
+// Figures show what bounds the cells, and for each device what it can read at each
+// working set, and where decode lies below that.
 func (a *Answer) Figures() []figure.Figure {
-	out := append(a.maps(), a.bytesFigure()...)
+	out := a.maps()
 	for i := range a.Devices {
 		if d := &a.Devices[i]; len(d.Read) > 1 {
 			out = append(out, a.figure(d))
@@ -62,13 +61,11 @@ func (a *Answer) figure(d *Device) figure.Figure {
 		}
 	}
 	layers, left := figure.First(layers, "backends")
-	var plain []string
 	for i := range layers {
 		for _, pt := range layers[i].Points {
 			x.Add(pt.X)
 			y.Add(pt.Low, pt.High)
 		}
-		plain = append(plain, shown[i].Title())
 		f.Legend = append(f.Legend, layers[i].Key(fmt.Sprintf("decode, %s (%s)", shown[i].Title(), doc.Count(len(layers[i].Points), "model", "models"))))
 	}
 	f.X = figure.LogAxis("bytes that a step, or a pass of the probe, reads (MB)", x)
@@ -88,11 +85,11 @@ func (a *Answer) figure(d *Device) figure.Figure {
 		f.Subtitle += fmt.Sprintf(", fastest of %d scenarios, whisker over all", scenarios)
 	}
 	f.Subtitle += left
-	f.Caption = fmt.Sprintf("Rate of reading against the bytes that are read again and again, on %s. Grey points are the probe's best rates at each working set; the line is the ceiling that shares are taken of, which never rises and between two working sets is that of the smaller one. ", d.title())
-	if len(plain) > 0 {
-		f.Caption += fmt.Sprintf("Coloured points are decode on %s: what a step reads over its time. Near the line, decode is bound by reading; far below it, by something else.", strings.Join(plain, ", "))
+	f.Caption = fmt.Sprintf("Rate of reading by the bytes that are read again and again, on %s.", d.title())
+	if len(layers) > 0 {
+		f.Caption += " Decode near the line is bound by reading."
 	} else {
-		f.Caption += "No decode of the run could be compared with it."
+		f.Caption += " No decode of the run could be compared with it."
 	}
 	return f
 }

@@ -2,7 +2,6 @@ package regimes
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 
@@ -46,8 +45,8 @@ func TestMaps(t *testing.T) {
 	w.batches, w.prompts = []int{1}, []int{16}
 	rows, _ = w.rows(t, 1)
 	figs = figuretest.Only(asked(t, rows, w.f).Figures(), MapKind)
-	figuretest.Says(t, figs[1], "Where the time of decode goes", "residual", "reading")
-	if n := len(figs[1].Panels[0].Layers); n != 4 {
+	figuretest.Says(t, figs[0], "Where the time of decode goes", "residual", "reading")
+	if n := len(figs[0].Panels[0].Layers); n != 4 {
 		t.Errorf("%d lines", n)
 	}
 }
@@ -82,36 +81,7 @@ func TestManyBackends(t *testing.T) {
 		p.Backends = append(p.Backends, fmt.Sprintf("b%02d", i))
 	}
 	figs := asked(t, p.Rows(1), &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}).Figures()
-	for i, others := range []int{1, 3} {
-		if f := figs[i]; !strings.Contains(f.Subtitle, " · the first 12 of 14 backends") || len(f.Legend) != figure.MaxSeries+others {
-			t.Errorf("%s: %d entries in the legend: %s", f.Name, len(f.Legend), f.Subtitle)
-		}
-	}
-}
-
-// TestBytesFigure: decode that is in proportion to the bytes runs along the lines of
-// constant rates, in a run without ceilings too.
-func TestBytesFigure(t *testing.T) {
-	p := celltest.Plan{Models: 4, Reps: 3, Gen: 10, Backends: []string{"cpu_f32"}, Scenarios: []string{"a", "b"}, PerToken: func(m int) float64 { return 4 * float64(int(1)<<m) }}
-	figs := figuretest.Only(asked(t, p.Rows(1), nil).Figures(), BytesKind)
-	if len(figs) != 1 {
-		t.Fatalf("%v", figuretest.Names(figs))
-	}
-	figuretest.Says(t, figs[0], "cpu_f32 (4 models)", "constant rate of reading weights", "5 GB/s", "m03")
-	var rates []string
-	for _, l := range figs[0].Panels[0].Layers {
-		if len(l.Line) == 2 {
-			rates = append(rates, l.OnLine)
-			if gbPerS := l.Line[1].X / l.Line[1].Y; figure.Number(math.Round(gbPerS*1e9)/1e9)+" GB/s" != l.OnLine {
-				t.Errorf("the line of %s is at %g", l.OnLine, gbPerS)
-			}
-		}
-	}
-	if len(rates) < 3 {
-		t.Errorf("guides at %v", rates)
-	}
-	p.PerToken, p.Fails = nil, func(int) string { return record.StatusOOM }
-	if figs := asked(t, p.Rows(1), nil).Figures(); len(figs) != 0 {
-		t.Errorf("a run without decode draws %v", figuretest.Names(figs))
+	if f := figs[0]; !strings.Contains(f.Subtitle, " · the first 12 of 14 backends") || len(f.Legend) != figure.MaxSeries+3 {
+		t.Errorf("%s: %d entries in the legend: %s", f.Name, len(f.Legend), f.Subtitle)
 	}
 }

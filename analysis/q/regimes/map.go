@@ -3,6 +3,7 @@ package regimes
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
@@ -38,6 +39,7 @@ func (a *Answer) maps() (out []figure.Figure) {
 		}
 	}
 	keys, of := stats.GroupBy(all, func(b *Budget) key { return key{b.settings, b.Mode} })
+	slices.SortStableFunc(keys, func(x, y key) int { return strings.Compare(x.mode, y.mode) }) // decode first
 	for _, k := range keys {
 		mine := of[k]
 		if len(out) == maxMaps {
@@ -103,7 +105,7 @@ func regimeMap(f *figure.Figure, mine []*Budget) {
 	f.Panels = []figure.Panel{panel}
 	f.Title = fmt.Sprintf("What bounds %s: %s", prose.Mode(mine[0].Mode), names(mine))
 	f.Subtitle = fmt.Sprintf("mode %s · the largest part of the time at each size and number of tokens", mine[0].Mode)
-	f.Caption = fmt.Sprintf("The regime of %s on %s, by size and %s: what takes the largest part of a cell's time. A hollow mark is a cell of which two parts lie within each other's uncertainty, or whose scenarios differ.", prose.Mode(mine[0].Mode), names(mine), axis)
+	f.Caption = fmt.Sprintf("The largest part of the time of %s on %s, by size and %s. Hollow: cannot tell, or scenarios differ.", prose.Mode(mine[0].Mode), names(mine), axis)
 }
 
 func label(regime string) string {
@@ -158,7 +160,7 @@ func shareLines(f *figure.Figure, mine []*Budget) {
 	scenarios, _ := stats.GroupBy(mine, func(b *Budget) string { return b.Scenario })
 	f.Title = fmt.Sprintf("Where the time of %s goes: %s", prose.Mode(mine[0].Mode), names(mine))
 	f.Subtitle = fmt.Sprintf("mode %s · median over %s, whisker over all", mine[0].Mode, doc.Count(len(scenarios), "scenario", "scenarios"))
-	f.Caption = fmt.Sprintf("Parts of the time of %s on %s over size. Reading and computing run side by side, so they may exceed 100 %% together; without a probe, reading is part of computing. The residual is what all parts leave.", prose.Mode(mine[0].Mode), names(mine))
+	f.Caption = fmt.Sprintf("Parts of the time of %s on %s. Reading and computing run side by side: together they may exceed 100 %%.", prose.Mode(mine[0].Mode), names(mine))
 }
 
 func sum(x, y *float64) *float64 {

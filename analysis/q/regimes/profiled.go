@@ -1,6 +1,7 @@
 package regimes
 
 import (
+	"fmt"
 	"strings"
 
 	"llmscale/analysis/cells"
@@ -92,8 +93,7 @@ func (a *Answer) splits(sec *doc.Section) {
 	if len(rows) == 0 {
 		return
 	}
-	sec.Say("Profiles in the run folder say what the steps of these models are made of. Shares are of the operations' time; a profiled step is longer than a timed one.")
-	sec.Add(doc.TableOf(rows, []doc.Column[Budget]{
+	sec.Fold(fmt.Sprintf("What profiled steps are made of (%d)", len(rows)), doc.Paragraph("Shares are of the operations' time; a profiled step is longer than a timed one."), doc.TableOf(rows, []doc.Column[Budget]{
 		{Head: "<backend", Cell: func(b Budget) string { return prose.Of(b.Backend, b.BatchSize).String() }},
 		{Head: "<model", Cell: func(b Budget) string { return doc.Text(b.Model) }},
 		{Head: "<mode", Cell: func(b Budget) string { return prose.Mode(b.Mode) }},

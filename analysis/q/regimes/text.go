@@ -20,72 +20,47 @@ const Place = "Regimes"
 
 // said is how a sentence calls a regime.
 var said = map[string]string{Overhead: "overhead-bound", Cache: "bound by reading the cache", Memory: "memory-bound", Compute: "compute-bound",
-	Weights: "bound by the weights", Wall: "behind the memory wall", Unknown: "not told"}
+	Weights: "bound by the weights", Wall: "behind the memory wall"}
 
-// word is a budget's regime in a sentence.
-func word(b *Budget) string { return said[b.Regime] }
+// mixed stands for a model whose scenarios have several regimes.
+const mixed = "by scenario"
 
-// section says which regime dominates at which sizes.
+// mostRows is how many backends and modes the table has before it is folded.
+const mostRows = 8
+
+// section says which regime holds at which sizes.
 func (a *Answer) section() doc.Section {
-	sec := doc.Section{Place: Place}
 	if len(a.Budgets) == 0 {
-		return sec
+		return doc.Section{}
 	}
-	sec.Title = a.title()
-	s := "Each cell's time is split into a fixed cost (on a GPU also the host's part), reading at the rate that the probe measured, computing, and a residual; the largest part is the regime, unless another may be as large."
-	if !slices.ContainsFunc(a.Budgets, func(b Budget) bool { return b.ReadMS != nil }) {
-		s = "Each cell's time is split into a fixed cost, computing (which holds reading the weights, as no probe tells them apart), and a residual; the largest part is the regime, unless another may be as large."
+	rows := a.rows()
+	sec := doc.Section{Title: a.title(rows), Place: Place, Warned: []string{"above_ceiling", "broken_ceilings", "broken_profile"}}
+	longest := map[cells.Series]int{}
+	for _, r := range rows {
+		longest[r.Series.Series] = max(longest[r.Series.Series], r.tokens)
 	}
-	sec.Add(doc.Paragraph(s))
-	for _, s := range a.ranges() {
-		sec.Add(doc.Paragraph(s))
-	}
+	main := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.mode == record.ModePrefill && r.tokens != longest[r.Series.Series] })
 	sec.Add(doc.Pictures(MapKind))
+	sec.FoldAbove(mostRows, "Each backend", rowTable(main))
+	if len(main) < len(rows) {
+		sec.Fold(fmt.Sprintf("Each length of the prompt (%d)", len(rows)), rowTable(rows))
+	}
 	a.splits(&sec)
-	sec.FoldAbove(40, "Where the time of each cell goes", doc.TableOf(a.Budgets, columns))
+	how := "Each cell's time is a fixed cost (on a GPU with the host's part), reading at the rate that the probe measured, computing, and a residual. The largest part is the regime, unless another may be as large."
+	if !slices.ContainsFunc(a.Budgets, func(b Budget) bool { return b.ReadMS != nil }) {
+		how = "Each cell's time is a fixed cost, computing (no probe tells it from reading the weights), and a residual. The largest part is the regime, unless another may be as large."
+	}
+	sec.Fold(fmt.Sprintf("Where the time of each cell goes (%d)", len(a.Budgets)), doc.Paragraph(how), doc.TableOf(a.Budgets, columns))
 	return sec
 }
 
-// title is the finding over all backends: the regimes of most cells of each mode.
-func (a *Answer) title() string {
-	var parts []string
-	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		var mine []*Budget
-		for i := range a.Budgets {
-			if b := &a.Budgets[i]; b.Mode == mode {
-				mine = append(mine, b)
-			}
-		}
-		if len(mine) == 0 {
-			continue
-		}
-		regimes, of := stats.GroupBy(mine, word)
-		slices.SortStableFunc(regimes, func(x, y string) int {
-			told := func(s string) int {
-				if s == said[Unknown] { // comes last
-					return -1
-				}
-				return len(of[s])
-			}
-			return told(y) - told(x)
-		})
-		first, rest := regimes[0], ""
-		if len(regimes) > 1 {
-			rest = fmt.Sprintf(" in %d of %s", len(of[first]), doc.Count(len(mine), "cell", "cells"))
-			if next := regimes[1]; 2*len(of[first]) <= len(mine) && next != said[Unknown] {
-				rest = fmt.Sprintf(" in %d and %s in %d of %s", len(of[first]), next, len(of[next]), doc.Count(len(mine), "cell", "cells"))
-			}
-		}
-		if n := len(of[said[Unknown]]); first != said[Unknown] && n > len(of[first]) {
-			rest = fmt.Sprintf(" in %d and not told in %d of %s", len(of[first]), n, doc.Count(len(mine), "cell", "cells"))
-		}
-		if first == said[Unknown] {
-			parts = append(parts, fmt.Sprintf("what bounds %s is not told", prose.Mode(mode)))
-			continue
-		}
-		parts = append(parts, fmt.Sprintf("%s is %s%s", prose.Mode(mode), first, rest))
-	}
-	return doc.Upper(strings.Join(parts, ", "))
+// row is what bounds a series in a mode at one length of the prompt.
+type row struct {
+	prose.Series
+	mode   string
+	tokens int // of a sequence's prompt, of prefill
+	spans  []span
+	share  doc.Span // of the ceiling, at the largest size
 }
 
 // span is neighbouring sizes with one regime.
@@ -95,52 +70,26 @@ type span struct {
 	models   int
 }
 
-// agreed is the regime of a model's cells in words: that of those of which one is told,
-// if they are most and agree.
-func agreed(all []*Budget) string {
-	regimes, of := stats.GroupBy(all, word)
-	for _, r := range regimes {
-		if r != said[Unknown] && len(regimes) <= 2 && len(of[r])+len(of[said[Unknown]]) == len(all) && 2*len(of[r]) > len(all) {
-			return r
-		}
-	}
-	if len(regimes) == 1 {
-		return regimes[0]
-	}
-	regimes = slices.DeleteFunc(regimes, func(r string) bool { return r == said[Unknown] })
-	if len(regimes) < 2 {
-		return said[Unknown]
-	}
-	return doc.Join(regimes) + ", by the scenario"
-}
-
-// ranges say for each series, mode and number of tokens which regime holds at which
-// sizes.
-func (a *Answer) ranges() []string {
+// rows are those of decode first.
+func (a *Answer) rows() (out []row) {
 	type key struct {
 		cells.Series
 		mode   string
 		tokens int
 	}
 	var all []*Budget
-	prompts := map[int]bool{}
 	for i := range a.Budgets {
 		all = append(all, &a.Budgets[i])
-		if b := &a.Budgets[i]; b.Mode == record.ModePrefill {
-			prompts[b.Tokens/b.BatchSize] = true
-		}
 	}
 	keys, of := stats.GroupBy(all, func(b *Budget) key {
-		k := key{b.Series(), b.Mode, 0}
-		if b.Mode == record.ModePrefill && len(prompts) > 1 {
-			k.tokens = b.Tokens / b.BatchSize
+		if b.Mode == record.ModePrefill {
+			return key{b.Series(), b.Mode, b.Tokens / b.BatchSize}
 		}
-		return k
+		return key{b.Series(), b.Mode, 0}
 	})
 	slices.SortStableFunc(keys, func(x, y key) int { return cmp.Or(strings.Compare(x.mode, y.mode), x.tokens-y.tokens) })
-	fold := prose.Folder{Total: len(prose.Measured(a.set))}
 	for _, k := range keys {
-		var spans []span
+		r := row{Series: prose.Series{Series: k.Series}, mode: k.mode, tokens: k.tokens}
 		models, byModel := stats.GroupBy(of[k], func(b *Budget) string { return b.Model })
 		slices.SortStableFunc(models, func(x, y string) int {
 			return cmp.Compare(cells.OrInf(byModel[x][0].ParamsM), cells.OrInf(byModel[y][0].ParamsM))
@@ -148,30 +97,116 @@ func (a *Answer) ranges() []string {
 		for _, m := range models {
 			mine := byModel[m]
 			w := agreed(mine)
-			if n := len(spans); n > 0 && spans[n-1].regime == w {
-				spans[n-1].to, spans[n-1].models = mine[0], spans[n-1].models+1
-				continue
+			if n := len(r.spans); n > 0 && r.spans[n-1].regime == w {
+				r.spans[n-1].to, r.spans[n-1].models = mine[0], r.spans[n-1].models+1
+			} else {
+				r.spans = append(r.spans, span{w, mine[0], mine[0], 1})
 			}
-			spans = append(spans, span{w, mine[0], mine[0], 1})
-		}
-		var parts []string
-		for _, s := range spans {
-			where := "at " + doc.Text(s.from.Model)
-			if s.models > 1 {
-				where = fmt.Sprintf("from %s to %s", doc.Text(s.from.Model), doc.Text(s.to.Model))
+			r.share = doc.Span{}
+			for _, b := range mine {
+				r.share.Add(b.Share)
 			}
-			if len(spans) == 1 {
-				where = "at all sizes"
-			}
-			parts = append(parts, fmt.Sprintf("**%s** %s", s.regime, where))
 		}
-		what := doc.Upper(prose.Mode(k.mode))
-		if k.tokens > 0 {
-			what += " of " + doc.Count(k.tokens, "token", "tokens")
-		}
-		fold.Add(prose.Series{Series: k.Series}, fmt.Sprintf("%s on %s is %s.", what, prose.Some, doc.Join(parts)))
+		out = append(out, r)
 	}
-	return fold.List()
+	return out
+}
+
+// agreed is the regime of a model's cells: that of those of which one is told, if they
+// are most and agree.
+func agreed(all []*Budget) string {
+	regimes, of := stats.GroupBy(all, func(b *Budget) string { return b.Regime })
+	regimes = slices.DeleteFunc(regimes, func(r string) bool { return r == Unknown })
+	switch {
+	case len(regimes) > 1:
+		return mixed
+	case len(regimes) == 1 && 2*len(of[regimes[0]]) > len(all):
+		return regimes[0]
+	}
+	return Unknown
+}
+
+// size is a model's in millions, or its name where that is not known.
+func size(b *Budget) string {
+	if b.ParamsM == nil {
+		return b.Model
+	}
+	return doc.Millions(*b.ParamsM)
+}
+
+// title is the finding about decode of the series that leads.
+func (a *Answer) title(rows []row) string {
+	r, several := rows[0], false
+	lead, _ := prose.Lead(a.set)
+	for _, x := range rows {
+		if x.Series == lead && x.mode == r.mode && r.Series != lead {
+			r = x
+		}
+		several = several || x.Series != rows[0].Series
+	}
+	of := doc.Upper(prose.Mode(r.mode))
+	if several {
+		of += " on " + r.Title()
+	}
+	last := len(r.spans) - 1
+	for last >= 0 && said[r.spans[last].regime] == "" { // not told, or by scenario
+		last--
+	}
+	if last < 0 {
+		return "What bounds " + strings.ToLower(of[:1]) + of[1:] + " cannot be told"
+	}
+	s := r.spans[last]
+	where := "from " + size(s.from) + " parameters on"
+	switch {
+	case len(r.spans) == 1:
+		where = "at all sizes"
+	case last < len(r.spans)-1 && s.models == 1:
+		where = "at " + size(s.from) + " parameters, beyond that it cannot be told"
+	case last < len(r.spans)-1:
+		where = fmt.Sprintf("from %s to %s parameters, beyond that it cannot be told", size(s.from), size(s.to))
+	case s.models == 1:
+		where = "at " + size(s.from) + " parameters"
+	}
+	out := fmt.Sprintf("%s is %s %s", of, said[s.regime], where)
+	if (s.regime == Memory || s.regime == Cache) && last == len(r.spans)-1 && r.share.Known {
+		out += fmt.Sprintf(", and reads at %s %% of the ceiling", r.share.Percent())
+	}
+	return out
+}
+
+// rowTable has the sizes of each regime in a column.
+func rowTable(rows []row) doc.Table {
+	columns := []doc.Column[row]{
+		{Head: "<mode", Cell: func(r row) string {
+			if r.tokens > 0 {
+				return fmt.Sprintf("%s, %s", prose.Mode(r.mode), doc.Count(r.tokens, "token", "tokens"))
+			}
+			return prose.Mode(r.mode)
+		}},
+		{Head: "<backend", Cell: func(r row) string { return r.Series.String() }},
+	}
+	for _, regime := range append(slices.Clone(colours), mixed) {
+		columns = append(columns, doc.Column[row]{Head: "<" + regime, Cell: func(r row) string {
+			var parts []string
+			for _, s := range r.spans {
+				if s.regime != regime {
+					continue
+				}
+				at := doc.Text(size(s.from))
+				if s.models > 1 {
+					at += " to " + doc.Text(size(s.to))
+				}
+				parts = append(parts, at)
+			}
+			return doc.OrPlain(strings.Join(parts, ", "))
+		}})
+	}
+	return doc.TableOf(rows, append(columns, doc.Column[row]{Head: "of the ceiling, at the largest (%)", Cell: func(r row) string {
+		if !r.share.Known {
+			return doc.Unknown
+		}
+		return r.share.Percent()
+	}}))
 }
 
 var columns = []doc.Column[Budget]{
@@ -207,7 +242,7 @@ func (a *Answer) ceilings() doc.Section {
 		return doc.Section{}
 	}
 	sec := doc.Section{Title: "Ceilings"}
-	sec.Say("What this machine could do at most, measured before the first cell. Between two measured sizes the ceiling is that of the smaller, so that nothing honest exceeds it.")
+	sec.Say("The most that this machine did before the first cell. Between two measured sizes the ceiling is that of the smaller.")
 	sec.Add(doc.TableOf(a.Devices, deviceColumns))
 	for _, d := range a.Devices {
 		if m := d.Missing; len(d.Read) == 0 && len(m) > 0 {

@@ -12,8 +12,6 @@ import (
 // Answer has each fit of a run.
 type Answer struct {
 	finding.Notes
-	set  *cells.Set
-	axis axis
 
 	Fits          []Fit             `json:"fits"`           // log-log, per scenario and over all
 	OffsetFits    []OffsetFit       `json:"offset_fits"`    // a + b*P and a + b*P^s
@@ -30,7 +28,7 @@ type asker struct {
 
 // Ask asks the cells of a run, of which known says what may be used.
 func Ask(c *cells.Set, known *intervals.Answer) *Answer {
-	a := &asker{c, known, &Answer{set: c, axis: axis(c.Axis.Label)}}
+	a := &asker{c, known, &Answer{}}
 	a.fits()
 	return a.out
 }

@@ -17,8 +17,7 @@ import (
 // Answer sums up the calls of a run as a whole.
 type Answer struct {
 	finding.Notes
-	set             *cells.Set
-	includesWarmups bool
+	set *cells.Set
 
 	DecodeFractions []DecodeFraction `json:"decode_fractions"` // share of decode in end-to-end
 	Warmups         []Warmup         `json:"warmups"`          // warm-up against steady state
@@ -34,7 +33,7 @@ type asker struct {
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{set: c, includesWarmups: c.Opt.IncludeWarmup}}
+	a := &asker{c, &Answer{set: c}}
 	a.decodeFractions()
 	a.warmups()
 	a.warmupRatios()

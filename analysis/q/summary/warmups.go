@@ -1,11 +1,7 @@
 package summary
 
 import (
-	"fmt"
-
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
-	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
 
@@ -43,37 +39,4 @@ func (a *asker) warmupRatios() {
 			}
 		}
 	}
-}
-
-// Sentences has none: the summary is what the others speak of.
-func (a *Answer) Sentences() []string { return nil }
-
-// Sections are the models at a glance, the first calls against the steady state, and
-// every cell.
-func (a *Answer) Sections() []doc.Section {
-	return []doc.Section{a.models(), a.warmup(), a.allCells()}
-}
-
-func (a *Answer) warmup() doc.Section {
-	sec := doc.Section{Title: "Warm-up"}
-	if len(a.Warmups) == 0 {
-		return sec
-	}
-	sec.Say("Warm-up calls against the steady state of the same cell, in medians. Warm-ups are recorded and left out of everything else%s.", map[bool]string{true: ", except that this analysis was asked to include them"}[a.includesWarmups])
-	t := doc.Table{Head: []string{"<mode", "<backend", "cells", "median ratio", "largest ratio", "<where"}}
-	for _, r := range a.WarmupRatios {
-		u := r.Largest
-		t.Rows = append(t.Rows, []string{prose.Mode(r.Mode), prose.Series{Series: r.Series}.String(), fmt.Sprint(r.N), doc.Fixed(&r.Median, 2), doc.Fixed(u.Ratio, 2),
-			fmt.Sprintf("%s, %s: %s ms against %s ms", doc.Text(u.Model), doc.Text(u.Scenario), doc.NumberOf(u.WarmupMS), doc.NumberOf(u.MeasuredMS))})
-	}
-	if len(t.Rows) > 0 {
-		sec.Add(t)
-	}
-	all := doc.Table{Head: []string{"<model", "<backend", "<scenario", "<mode", "warm-ups", "warm-up (ms)", "steady (ms)", "ratio"}}
-	for _, u := range a.Warmups {
-		all.Rows = append(all.Rows, []string{doc.Text(u.Model), prose.Of(u.Backend, u.BatchSize).String(), doc.Text(u.Scenario), prose.Mode(u.Mode),
-			fmt.Sprint(u.WarmupN), doc.NumberOf(u.WarmupMS), doc.NumberOf(u.MeasuredMS), doc.Fixed(u.Ratio, 2)})
-	}
-	sec.Fold(fmt.Sprintf("Each cell (%d)", len(all.Rows)), all)
-	return sec
 }

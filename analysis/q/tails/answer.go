@@ -48,9 +48,6 @@ func (a *Answer) Overall(s cells.Series, model string) *Tail {
 	return nil
 }
 
-// Sentences are none: what changes first says whether tails grow with size.
-func (a *Answer) Sentences() []string { return nil }
-
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
 	steps := 0

@@ -82,10 +82,9 @@ func tokenFigure(s cells.Series, scenario string, lines []TokenSeries) figure.Fi
 		Title: fmt.Sprintf("Decode time token by token: %s, %s", s.Title(), prose.InScenario(scenario)),
 		Subtitle: fmt.Sprintf("mode kv_decode%s · lines: median over %s calls at each position · bands: fastest to slowest call",
 			cmp.Or(left, models), calls),
-		Caption: fmt.Sprintf("Decode time by position in the answer, for %s in %s. Lines are medians over the calls (%s for each model), bands reach from the fastest to the slowest call at that position; the colour runs from the smallest model (dark) to the largest. "+
-			"A line that rises shows what a longer KV cache costs; one that falls at the start shows warming up.", s.Title(), prose.InScenario(scenario), calls),
-		X:      figure.LinearAxis("position in the answer (tokens decoded)", x, 2, 0, x.High),
-		Panels: []figure.Panel{{Y: figure.LogAxis("decode time of one token (ms)", y), Layers: layers}},
+		Caption: fmt.Sprintf("Decode time by position in the answer, for %s in %s: median, fastest and slowest call.", s.Title(), prose.InScenario(scenario)),
+		X:       figure.LinearAxis("position in the answer (tokens decoded)", x, 2, 0, x.High),
+		Panels:  []figure.Panel{{Y: figure.LogAxis("decode time of one token (ms)", y), Layers: layers}},
 	}
 }
 
@@ -166,10 +165,9 @@ func (a *Answer) tailFigure() []figure.Figure {
 	f.Panels = []figure.Panel{{Y: figure.RatioAxis("token time relative to the median token", y, 0.05, 1), Layers: layers}}
 	f.Title = "Tail of the decode time per token against model size: " + prose.Backends(plain) + ", all scenarios"
 	f.Subtitle = fmt.Sprintf("mode kv_decode · quantiles over %s tokens for each model, each taken relative to its scenario's median · 1 = no tail%s", tokens, left)
-	f.Caption = "How much slower than the median token the slow ones are, against model size, for " + strings.Join(plain, ", ") + ". 1 is no tail at all. " +
-		"p95 takes 130 tokens, p99 takes 662."
+	f.Caption = "How much slower than the median token the slow ones are, against model size. 1 is no tail."
 	if len(missing) > 0 {
-		f.Caption += " Not drawn: " + strings.Join(missing, "; ") + "."
+		f.Subtitle += " · not drawn: " + strings.Join(missing, "; ")
 	}
 	return []figure.Figure{f}
 }
