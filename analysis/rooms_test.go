@@ -57,9 +57,12 @@ var rooms = []struct {
 	{"runner/store", "runner/config runner/record runner/ceilings internal/..."},
 	{"runner/worker", "runner/protocol runner/files runner/memlimit runner/machine runner/config runner/record runner/ceilings gguf/ledger internal/..."},
 	{"runner/plan", "runner/modelfile runner/worker runner/files runner/protocol runner/memlimit runner/machine runner/config runner/record gguf/ledger internal/..."},
+	{"runner/sources", "runner/config gguf/... internal/..."},
+	{"runner/request", "configs runner/sources runner/plan runner/worker runner/modelfile runner/protocol runner/config internal/..."},
 	{"runner/ollama", "runner/protocol runner/config runner/record internal/..."},
 	{"runner", "analysis/stats analysis/canary runner/store runner/plan runner/modelfile runner/worker runner/files runner/protocol runner/memlimit runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},
 	{"internal/...", "internal/..."},
+	{"configs", ""},
 	{"cmd/...", "analysis/... runner/... native/... cuda/... gguf/... internal/..."},
 	{"scripts/...", "gguf/... native runner/record"},
 }

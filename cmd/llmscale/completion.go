@@ -13,6 +13,7 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/sources"
 )
 
 // The library's completion is left out: it knows no values, offers the same for an argument as for the value of a
@@ -103,11 +104,11 @@ func values(command, flag string) []string {
 	return ofBackend(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// ofBackend lists the values of a choice among a config's backend keys; nil for any other name.
+// ofBackend lists the values of a choice among a config's backend keys, by the key or its flag; nil for any other name.
 func ofBackend(key string) []string {
 	for _, t := range config.Tables() {
 		for _, f := range t.Fields {
-			if t.Name == "backends" && f.Key == key {
+			if t.Name == "backends" && (f.Key == key || f.Flag == key) {
 				return slices.Clone(f.Values)
 			}
 		}
@@ -179,6 +180,19 @@ func candidates(app *cli.App, words []string) (out []string) {
 	case command.Name == "completion":
 		for _, shell := range shells {
 			offer(shell, "")
+		}
+	case command.Name == "sweep" || command.Name == "run":
+		word, known := last, 0
+		if last == ":" { // where bash breaks words too
+			word, last = before+":", ""
+			known = len(word)
+		} else if before == ":" && len(words) > 2 {
+			word = words[len(words)-3] + ":"
+			known = len(word)
+			word += last
+		}
+		for _, s := range sources.Complete(word) {
+			offer(s[known:], "")
 		}
 	case command.Name == "help":
 		for _, c := range app.VisibleCommands() {

@@ -34,7 +34,7 @@ func TestHelpTellsDefaults(t *testing.T) {
 	}
 	_, help, _ := llmscale("sweep", "some argument", "--help") // of the command, whatever else stands there
 	for _, want := range []string{
-		`--repetitions value .*\(default: the config's, or 3 where it has none\)`, `--seed value .*or 42 where`, `--bootstrap N .*\(default: 1000\)`,
+		`--repetitions value, -r value .*\(default: the config's, or 3 where it has none\)`, `--seed value .*or 42 where`, `--bootstrap N .*\(default: 1000\)`,
 		`--x-axis AXIS .*\(default: "params_total"\)`, `--models-dir DIR .*\(default: "models"\)`,
 	} {
 		if !regexp.MustCompile(want).MatchString(help) {
@@ -100,6 +100,14 @@ func TestCandidates(t *testing.T) {
 		{[]string{"sweep", "--x-axis=by"}, []string{"--x-axis=bytes_per_token"}, []string{"--x-axis=params_total", "bytes_per_token"}},
 		{[]string{"probe", "--device", ""}, []string{"all", "cpu", "cuda"}, nil},
 		{[]string{"profile", "--device", ""}, []string{"cpu", "cuda"}, []string{"all"}},
+		{[]string{"sweep", "sha"}, []string{"shape:llama3.2-1b"}, []string{"ladder:llama"}},
+		{[]string{"sweep", "ladder:l"}, []string{"ladder:llama"}, nil},
+		{[]string{"sweep", "ladder", ":", "l"}, []string{"llama"}, []string{"ladder:llama"}}, // as bash breaks it
+		{[]string{"sweep", "shape", ":"}, []string{"llama3.2-1b"}, nil},
+		{[]string{"sweep", "-fa", ""}, []string{"auto", "on", "off"}, nil},
+		{[]string{"sweep", "--types", "q4"}, []string{"q4_0", "q4_K"}, []string{"f16"}},
+		{[]string{"sweep", "-ng"}, nil, nil},
+		{[]string{"sweep", "--ng"}, []string{"--ngl"}, nil},
 		{[]string{"synth", "--type", "q4"}, []string{"q4_0", "q4_K"}, []string{"f32"}},
 		{[]string{"completion", ""}, []string{"bash", "fish", "zsh"}, nil},
 		{[]string{"help", "swe"}, []string{"sweep"}, []string{"run"}},

@@ -108,6 +108,7 @@ func Main(args []string, stdout, stderr io.Writer) int {
 
 func runApp(args []string, stdout, stderr io.Writer) int {
 	app := newApp(stdout, stderr)
+	app.Metadata = map[string]any{"args": args[min(1, len(args)):]}
 	err := app.Run(flagsFirst(app, args))
 	if err == nil {
 		return exitDone
@@ -136,6 +137,7 @@ func oneLine(err error) string {
 }
 
 func newApp(stdout, stderr io.Writer) *cli.App {
+	cli.FlagStringer = flagHelp
 	app := &cli.App{
 		Name:            "llmscale",
 		Usage:           "measure how language-model inference scales with model size",
@@ -295,10 +297,8 @@ func helpCommand() *cli.Command {
 func noArgs(c *cli.Context) error {
 	if c.Args().Present() {
 		hint := "; see"
-		for _, f := range []string{"config", "run-dir"} { // what is left out most often
-			if slices.Contains(flagNames(c.Command.Flags), f) && !c.IsSet(f) && !c.IsSet("resume") {
-				hint = fmt.Sprintf("; did you mean --%s %s? See", f, text.Arg(c.Args().First()))
-			}
+		if f := "run-dir"; slices.Contains(flagNames(c.Command.Flags), f) && !c.IsSet(f) { // what is left out most often
+			hint = fmt.Sprintf("; did you mean --%s %s? See", f, text.Arg(c.Args().First()))
 		}
 		return usagef("%s takes no argument %q%s `llmscale %s --help`", c.Command.Name, c.Args().First(), hint, c.Command.Name)
 	}

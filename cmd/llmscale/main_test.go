@@ -13,6 +13,7 @@ import (
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
 	"llmscale/native"
+	"llmscale/runner/machine"
 )
 
 // envMain makes the test binary behave as llmscale: runs started by the tests
@@ -105,8 +106,8 @@ func TestBadInput(t *testing.T) {
 		{"negative repetitions in the file", []string{"run", "--config", writeFile(t, "c.yaml", strings.Replace(sweepOf("synth:tiny-gpt2"), "repetitions: 2", "repetitions: -2", 1))}, "c.yaml:2:14"},
 		{"unknown model name", []string{"run", "--config", good, "--models", "n"}, "m"},
 		{"unwritable folder", []string{"run", "--config", good, "--out", inFile}, "is a file; want a folder"},
-		{"neither config nor resume", []string{"run"}, "--config FILE or --resume DIR"},
-		{"both config and resume", []string{"run", "--config", good, "--resume", "x"}, "--config FILE or --resume DIR"},
+		{"both config and resume", []string{"run", "--config", good, "--resume", "x"}, "--config cannot be changed on --resume"},
+		{"sources on resume", []string{"run", "--resume", "x", "y.gguf"}, "y.gguf and --resume, which says what is measured"},
 		{"changing a resumed run", []string{"run", "--resume", "x", "--seed", "3"}, "--seed cannot be changed"},
 		{"resuming nothing", []string{"run", "--resume", t.TempDir()}, "not a run folder"},
 		{"unknown flag", []string{"run", "--cofnig", good}, "no flag --cofnig; did you mean --config? See `llmscale run --help`"},
@@ -116,7 +117,7 @@ func TestBadInput(t *testing.T) {
 		{"seed beyond numbers", []string{"run", "--config", good, "--seed", "99999999999999999999"}, `--seed "99999999999999999999": want a whole number; see`},
 		{"negative seed of the bootstrap", []string{"analyze", "--run-dir", ".", "--analysis-seed", "-4"}, `--analysis-seed "-4": want a whole number of 0 or more; see`},
 		{"a switch with a value", []string{"run", "--config", good, "--dry-run=maybe"}, `--dry-run "maybe": want true or false`},
-		{"config without its flag", []string{"sweep", "my sweep.yaml"}, `no argument "my sweep.yaml"; did you mean --config 'my sweep.yaml'? See`},
+		{"config without its flag", []string{"sweep", "my sweep.yaml"}, `a config is no source; did you mean --config 'my sweep.yaml'?`},
 		{"run folder without its flag", []string{"report", "runs/1"}, `no argument "runs/1"; did you mean --run-dir runs/1? See`},
 		{"empty config", []string{"run", "--config", ""}, "--config is empty: name a path"},
 		{"empty folder of models", []string{"run", "--config", good, "--models-dir", ""}, "--models-dir is empty"},
@@ -124,7 +125,27 @@ func TestBadInput(t *testing.T) {
 		{"empty resume", []string{"run", "--resume", ""}, "--resume is empty"},
 		{"models into a file", []string{"run", "--config", good, "--models-dir", good}, "good.yaml is a file; want a folder"},
 		{"models below a file", []string{"run", "--config", good, "--dry-run", "--models-dir", good + "/models"}, "good.yaml is a file, and no folder"},
-		{"stray argument", []string{"run", "--config", good, "extra"}, `no argument "extra"`},
+		{"a source beside a config", []string{"run", "--config", good, "extra"}, "extra and --config, which says what is measured"},
+		{"a flag of sources beside a config", []string{"run", "--config", good, "-t", "2"}, "--threads is for a sweep without --config"},
+		{"quick beside a config", []string{"run", "--config", good, "--quick"}, "--quick is for a sweep without --config"},
+		{"several lengths beside a config", []string{"run", "--config", good, "-n", "1,2"}, `--gen-tokens "1,2": want a whole number beside --config`},
+		{"names of a config without one", []string{"run", "--models", "a", "ladder:llama"}, "--models chooses from a config"},
+		{"a source that is not there", []string{"run", "absent.gguf"}, "there is no absent.gguf"},
+		{"a source that is no model", []string{"run", "gguf:" + good}, "this is no GGUF file"},
+		{"a truncated source", []string{"run", truncated(t)}, "truncated.gguf"},
+		{"a folder without models", []string{"run", t.TempDir()}, "this folder has no GGUF file"},
+		{"a source that does not exist", []string{"run", "ladder:llama/6m"}, "llama/5m"},
+		{"no prompt", []string{"run", "-p", "0", "ladder:llama/5m"}, "-p, --prompt-tokens: must be at least 1, not 0"},
+		{"a negative answer", []string{"run", "ladder:llama/5m", "-n", "-1"}, "-n, --gen-tokens: must be at least 1, not -1"},
+		{"threads in words", []string{"run", "-t", "all", "ladder:llama/5m"}, `-t, --threads: must be a whole number, not the text "all"`},
+		{"a type that there is not", []string{"run", "ladder:llama/5m", "--types", "q8"}, "--types, --dtype: must be f32"},
+		{"types of a file", []string{"run", "--types", "q8_0", filepath.Join(tinyFolder(t), "tiny.gguf")}, "no model here has to be written"},
+		{"one type of the cache", []string{"run", "ladder:llama/5m", "-ctk", "q8_0"}, "give -ctk and -ctv the same"},
+		{"two forms of a flag", []string{"run", "ladder:llama/5m", "-t", "1", "--threads", "2"}, "two forms of the same flag"},
+		{"layers of a GPU on the CPU", []string{"run", "ladder:llama/5m", "--device", "cpu", "-ngl", "3"}, "-ngl, --n-gpu-layers: must be 0 on device cpu"},
+		{"an empty flag", []string{"run", "ladder:llama/5m", "-t", ""}, "-t, --threads is empty"},
+		{"the same threads twice", []string{"run", "ladder:llama/5m", "-t", fmt.Sprintf("0,%d", cores())}, "would do the same work"},
+		{"more cells than a plan has", []string{"run", "ladder:llama/5m", "-p", "1..600", "-t", "1,2"}, "1200 cells: 1 model x 2 backends x 600 scenarios, more than 1000; backend cpu_f16 makes 2"},
 		{"unknown command", []string{"swep"}, "no command \"swep\"; did you mean sweep? See `llmscale --help`"},
 		{"unknown command like none", []string{"xyzzy"}, "no command \"xyzzy\"; see `llmscale --help`"},
 		{"a hidden command is not suggested", []string{"workr"}, "no command \"workr\"; see"},
@@ -145,6 +166,7 @@ func TestBadInput(t *testing.T) {
 		{"synth an unknown rung", []string{"synth", "ladder:llama/6m"}, "llama/5m, llama/9m"},
 		{"synth too small a vocabulary", []string{"synth", "ladder:llama", "--vocab", "100", "--dry-run"}, "want 257 to"},
 		{"max-params no number", []string{"run", "--config", good, "--max-params", "8 billion"}, "8B, 500M"},
+		{"max-params too few for sources", []string{"run", "ladder:llama", "--max-params", "10"}, "choose a larger --max-params"},
 		{"max-params too few", []string{"run", "--config", good, "--max-params", "10"}, "no model has at most 10 parameters"},
 		{"synth an unknown preset", []string{"synth", "gpt3"}, "gpt3"},
 		{"probe an unknown device", []string{"probe", "--device", "tpu"}, "want cpu, cuda or all"},
@@ -169,6 +191,26 @@ func TestBadInput(t *testing.T) {
 	if left, err := filepath.Glob("runs/*"); err != nil || len(left) > 0 {
 		t.Errorf("bad input left run folders behind: %v, %v", left, err)
 	}
+}
+
+// tinyFolder is a folder with the model tiny.gguf.
+func tinyFolder(t *testing.T) string {
+	t.Helper()
+	s, err := synth.Lookup("tiny-gpt2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := synth.Write(filepath.Join(dir, "tiny.gguf"), s, synth.Options{Type: "f32"}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// cores is how many threads a backend takes without a number.
+func cores() int {
+	_, n := machine.Cores()
+	return n
 }
 
 // withModels keeps a run's models out of the repository.

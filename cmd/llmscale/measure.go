@@ -24,6 +24,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/ollama"
 	"llmscale/runner/plan"
+	"llmscale/runner/request"
 	"llmscale/runner/store"
 	"llmscale/runner/terminal"
 )
@@ -37,27 +38,31 @@ func measure(c *cli.Context) (dir string, err error) {
 		return "", err
 	}
 	resumed := c.String("resume") != ""
+	progress := terminal.New(c.App.ErrWriter)
+	defer progress.Close()
+	ctx, release := interrupts(c.Context)
+	defer release()
 	var sweep runner.Sweep
+	explain := func(err error) error { return err }
 	if resumed {
 		dir, err = paths.Clean(c.String("resume"))
 	} else {
-		sweep, err = newSweep(c)
+		err = interrupt.Await(ctx, func() (err error) {
+			sweep, explain, err = newSweep(ctx, c, progress)
+			return err
+		})
 		dir = sweep.Dir
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, interrupt.Err):
+		return "", &exitError{exitInterrupted, fmt.Errorf("%w before anything was measured", interrupt.Err)}
+	case err != nil:
 		return "", usage(err)
 	}
-	progress := terminal.New(c.App.ErrWriter)
-	defer progress.Close()
 	host := runner.Host{
-		Worker: workerProcess(c), Serve: ollama.Serve, Build: ownBuild(), Version: versionInfo(), Progress: progress, Files: progress.File, Log: slog.Default(),
+		Worker: workerProcess(c), Serve: ollama.Serve, Build: ownBuild(), Version: versionInfo(), Progress: progress, Files: progress.File, Log: slog.Default(), NoDevice: noDevice(),
 		Planned: func(p *plan.Plan) error { return planned(c, progress, p) },
 	}
-	if err := backend.Available(); err != nil {
-		host.NoDevice = map[string]error{config.DeviceCUDA: err}
-	}
-	ctx, release := interrupts(c.Context)
-	defer release()
 	var run *runner.Run
 	if resumed {
 		run, err = runner.Resume(ctx, dir, host)
@@ -68,7 +73,7 @@ func measure(c *cli.Context) (dir string, err error) {
 	case errors.Is(err, errPlanned):
 		return dir, nil
 	case errors.As(err, &input):
-		return "", usage(err)
+		return "", usage(explain(err))
 	case errors.Is(err, interrupt.Err):
 		return "", &exitError{exitInterrupted, err}
 	case err != nil:
@@ -85,16 +90,16 @@ func planned(c *cli.Context, progress *terminal.Progress, p *plan.Plan) error {
 		for _, w := range p.Warnings() {
 			progress.Note("warning: " + w.String())
 		}
-		return cmp.Or(printPlan(c.App.Writer, p), errPlanned)
+		return cmp.Or(p.Print(c.App.Writer, roughTime(p)), errPlanned)
 	}
 	if !native.Built {
 		return usage(native.ErrNotBuilt)
 	}
-	if cfg := p.Config; len(cfg.Lists()) > 0 { // which multiply
+	if cfg := p.Config; len(cfg.Lists()) > 0 || !c.IsSet("config") && !c.IsSet("resume") { // lists multiply
 		about, _, _ := strings.Cut(roughTime(p), "\n")
 		progress.Note(cfg.Product() + "; " + about)
 	}
-	for _, line := range programLines(p) {
+	for _, line := range p.ProgramLines() {
 		progress.Note(line)
 	}
 	// A file that may grow no further (ulimit -f) is an error of writing, as on a full disk.
@@ -104,43 +109,69 @@ func planned(c *cli.Context, progress *terminal.Progress, p *plan.Plan) error {
 	return nil
 }
 
-func checkRunFlags(c *cli.Context) error {
-	if err := noArgs(c); err != nil {
-		return err
+// noDevice says which devices this program cannot use here.
+func noDevice() map[string]error {
+	if err := backend.Available(); err != nil {
+		return map[string]error{config.DeviceCUDA: err}
 	}
+	return nil
+}
+
+func checkRunFlags(c *cli.Context) error {
 	for _, f := range []string{"config", "resume", "out", "models-dir"} {
 		if c.IsSet(f) && c.String(f) == "" { // most often a variable of the shell that is not set
 			return usagef("--%s is empty: name a path, or leave the flag out", f)
 		}
 	}
-	resumed := c.String("resume") != ""
-	if resumed == c.IsSet("config") {
-		return usagef("%s needs either --config FILE or --resume DIR", c.Command.Name)
+	for _, f := range []string{"config", "resume"} {
+		if c.IsSet(f) && c.Args().Present() {
+			return usagef("%s and --%s, which says what is measured: leave one of the two out", text.Arg(c.Args().First()), f)
+		}
 	}
-	if resumed {
-		for _, f := range []string{"out", "models", "backends", "scenarios", "max-params", "replicates", "repetitions", "warmup-repetitions", "gen-tokens", "seed", "models-dir", "discard-models"} {
-			if c.IsSet(f) {
-				return usagef("--%s cannot be changed on --resume: a run goes on as it began", f)
+	if c.IsSet("resume") {
+		for _, f := range flagNames(runFlags()) {
+			if c.IsSet(f) && f != "resume" && f != "dry-run" {
+				return usagef("%s cannot be changed on --resume: a run goes on as it began", dashed(f))
 			}
+		}
+		return nil
+	}
+	if c.IsSet("config") {
+		for _, f := range append(request.Flags(), request.Flag{Name: "quick", Key: "quick"}) {
+			if c.IsSet(f.Name) && f.Key != "gen_tokens" {
+				return usagef("--%s is for a sweep without --config: the config says that itself", f.Name)
+			}
+		}
+		return nil
+	}
+	for _, f := range []string{"models", "backends", "scenarios"} {
+		if c.IsSet(f) {
+			return usagef("--%s chooses from a config: add --config FILE, or name each SOURCE that you want", f)
 		}
 	}
 	return nil
 }
 
-// newSweep reads the flags and the config of a new run.
-func newSweep(c *cli.Context) (s runner.Sweep, err error) {
+// newSweep reads the flags and the config of a new run, or makes one; explain words errors of the latter.
+func newSweep(ctx context.Context, c *cli.Context, progress *terminal.Progress) (s runner.Sweep, explain func(error) error, err error) {
+	explain = func(err error) error { return err }
 	if s.ModelsDir, err = paths.Absolute(c.String("models-dir")); err != nil {
-		return s, err
+		return s, nil, err
 	}
 	if s.Overrides, err = overrides(c); err != nil {
-		return s, err
+		return s, nil, err
 	}
-	if s.Config, err = config.Load(c.String("config")); err != nil {
-		return s, err
+	if c.IsSet("config") {
+		s.Config, err = config.Load(c.String("config"))
+	} else {
+		s.Config, explain, err = requested(ctx, c, &s, progress.Note)
+	}
+	if err != nil {
+		return s, nil, err
 	}
 	s.Discard = c.Bool("discard-models")
 	s.Dir, s.ID, err = newRunDir(c.String("out"))
-	return s, err
+	return s, explain, err
 }
 
 // execute measures, and says how that ended.

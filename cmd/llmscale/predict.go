@@ -12,6 +12,7 @@ import (
 	"llmscale/gguf/inspect"
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
+	"llmscale/internal/text"
 )
 
 func predictCommand() *cli.Command {
@@ -107,7 +108,7 @@ func predicted(c *cli.Context) (any, error) {
 	}
 	var target *predict.Target
 	if c.IsSet("params") {
-		n, err := parseCount(c.String("params"))
+		n, err := text.ParseCount(c.String("params"))
 		if err != nil {
 			return nil, fmt.Errorf("--params: %w", err)
 		}

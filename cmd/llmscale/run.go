@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/internal/interrupt"
+	"llmscale/internal/text"
 	"llmscale/native"
 	"llmscale/native/backend"
 	"llmscale/native/profiler"
@@ -24,38 +25,49 @@ import (
 	"llmscale/runner/ollama"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
+	"llmscale/runner/request"
 	"llmscale/runner/worker"
 )
 
 // defaultModelsDir is where models that the program writes are kept.
 const defaultModelsDir = "models"
 
+// sweepKeys are keys of a config that a flag replaces.
+var sweepKeys = []string{"replicates", "repetitions", "warmup_repetitions", "seed"}
+
 func runFlags() []cli.Flag {
 	flags := []cli.Flag{
-		&cli.StringFlag{Name: "config", TakesFile: true, Usage: "sweep to run, a YAML `FILE` (docs/config.md); - reads standard input"},
+		&cli.StringFlag{Name: "config", TakesFile: true, Usage: "sweep to run, a YAML `FILE` (docs/config.md), instead of SOURCE; - reads standard input"},
 		&cli.StringFlag{Name: "out", TakesFile: true, Usage: "the run's `DIR`, new, empty or of an attempt that measured nothing", DefaultText: "runs/YYYYmmdd_HHMMSS"},
-		&cli.StringSliceFlag{Name: "models", Usage: "only these models, `a,b`"},
-		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends, `a,b`; the name of one with lists is all that they make"},
-		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios, `a,b`; likewise"},
+		&cli.BoolFlag{Name: "quick", Usage: "an answer in two minutes: shorter prompts and answers, three blocks, without what takes too long"},
+		&cli.StringSliceFlag{Name: "models", Usage: "only these models of the config, `a,b`"},
+		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends of the config, `a,b`; the name of one with lists is all that they make"},
+		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios of the config, `a,b`; likewise"},
 		&cli.StringFlag{Name: "max-params", Usage: "leave out models of more parameters than `N`, for example 8B or 500M"},
 	}
-	for _, name := range []string{"replicates", "repetitions", "warmup-repetitions", "gen-tokens", "seed"} {
-		help, byDefault := config.Help(strings.ReplaceAll(name, "-", "_"))
-		flags = append(flags, &cli.Int64Flag{Name: name, Usage: help, DefaultText: byDefault})
+	for _, key := range sweepKeys {
+		help, byDefault := config.Help(key)
+		flags = append(flags, &cli.Int64Flag{Name: strings.ReplaceAll(key, "_", "-"), Aliases: request.Short(key), Usage: help, DefaultText: byDefault})
 	}
-	return append(flags,
+	return slices.Concat(flags, []cli.Flag{
 		&cli.StringFlag{Name: "models-dir", TakesFile: true, Value: defaultModelsDir, Usage: "`DIR` where synthesised models are kept between runs"},
 		&cli.BoolFlag{Name: "discard-models", Usage: "write each model just before it is measured and remove it afterwards: the disk holds one at a time (and an Ollama server's store a second copy, while that measures it)"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the cells, the memory each model needs and a rough time; measure nothing"},
 		&cli.StringFlag{Name: "resume", TakesFile: true, Usage: "go on with the run in `DIR`: what is missing or failed is measured"},
-	)
+	}, requestFlags())
 }
+
+const aboutSources = "SOURCE is a GGUF file, a folder of them, ollama:NAME (ollama: for all in its store), hf:FOLDER, ladder:llama or one of its\n" +
+	"rungs, shape:NAME, or like:FILE for a file's twin. Without SOURCE and --config, models are looked for where programs keep\n" +
+	"them (docs/sources.md). -r counts calls in one process, --replicates processes, of which intervals are made."
 
 func runCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "run",
-		Usage: "measure every cell of a config and keep each record",
-		Flags: runFlags(),
+		Name:        "run",
+		Usage:       "measure models and keep each record",
+		Description: aboutSources,
+		ArgsUsage:   "[SOURCE...]",
+		Flags:       runFlags(),
 		Action: func(c *cli.Context) error {
 			_, err := measure(c)
 			return err
@@ -65,9 +77,11 @@ func runCommand() *cli.Command {
 
 func sweepCommand() *cli.Command {
 	return &cli.Command{
-		Name:  "sweep",
-		Usage: "run, analyze and report in one: the main job",
-		Flags: append(runFlags(), analysisFlags()...),
+		Name:        "sweep",
+		Usage:       "run, analyze and report in one: the main job",
+		Description: aboutSources,
+		ArgsUsage:   "[SOURCE...]",
+		Flags:       append(runFlags(), analysisFlags()...),
 		Action: func(c *cli.Context) error {
 			if _, err := analysisOptions(c); err != nil {
 				return err // now, and not after hours of measuring
@@ -107,35 +121,27 @@ func overrides(c *cli.Context) (runner.Overrides, error) {
 		return &v
 	}
 	o.Replicates = number("replicates")
-	o.Repetitions, o.WarmupRepetitions, o.GenTokens = number("repetitions"), number("warmup-repetitions"), number("gen-tokens")
+	o.Repetitions, o.WarmupRepetitions = number("repetitions"), number("warmup-repetitions")
+	if c.IsSet("gen-tokens") && c.IsSet("config") {
+		given := strings.Join(c.StringSlice("gen-tokens"), ",")
+		n, err := strconv.Atoi(given)
+		if err != nil {
+			return o, usagef("--gen-tokens %q: want a whole number beside --config", given)
+		}
+		o.GenTokens = &n
+	}
 	if c.IsSet("seed") {
 		v := c.Int64("seed")
 		o.Seed = &v
 	}
 	if c.IsSet("max-params") {
-		v, err := parseCount(c.String("max-params"))
+		v, err := text.ParseCount(c.String("max-params"))
 		if err != nil {
 			return o, usagef("--max-params: %w", err)
 		}
 		o.MaxParams = &v
 	}
 	return o, nil
-}
-
-// parseCount reads a number of parameters as people write it: 8B, 1.5b, 500M, 124439808.
-func parseCount(s string) (int64, error) {
-	scale := 1.0
-	digits := s
-	for suffix, v := range map[string]float64{"K": 1e3, "M": 1e6, "B": 1e9} {
-		if cut, ok := strings.CutSuffix(strings.ToUpper(s), suffix); ok {
-			digits, scale = cut, v
-		}
-	}
-	n, err := strconv.ParseFloat(digits, 64)
-	if err != nil || !(n*scale >= 1 && n*scale <= 1e15) {
-		return 0, fmt.Errorf("%q is no number of parameters; write for example 8B, 500M or 124439808", s)
-	}
-	return int64(math.Round(n * scale)), nil
 }
 
 func splitList(c *cli.Context, name string) []string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -42,7 +41,7 @@ func synthCommand() *cli.Command {
 				if err := noArgs(c); err != nil {
 					return err
 				}
-				return listShapes(c)
+				return synth.List(c.App.Writer)
 			}
 			source, err := oneArg(c, "a shape (see --list) or like:FILE.gguf")
 			if err != nil {
@@ -166,36 +165,4 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 		fmt.Fprintln(c.App.Writer, path)
 	}
 	return nil
-}
-
-func listShapes(c *cli.Context) error {
-	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "source\tparameters\tlayers\twidth\theads\tkv heads\thead size\tfeed-forward\tvocabulary\texperts\tf16 file\tq4_0 file\t")
-	lists := [][]synth.Shape{synth.Presets(), synth.Shapes()}
-	for _, family := range synth.Ladders() {
-		rungs, err := synth.Rungs(family, 0)
-		if err != nil {
-			return err
-		}
-		lists = append(lists, rungs)
-	}
-	for _, list := range lists {
-		for _, s := range list {
-			experts := "-"
-			if s.NExpert > 0 {
-				experts = fmt.Sprintf("%d of %d", s.NExpertUsed, s.NExpert)
-			}
-			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t", s.Source(), s.Params(), s.NLayer, s.NEmbd, s.NHead, s.NHeadKV,
-				s.HeadDim, s.NFF, s.NVocab, experts)
-			for _, typ := range []string{"f16", "q4_0"} {
-				size, err := synth.FileBytes(s, synth.Options{Type: typ})
-				if err != nil {
-					return err
-				}
-				fmt.Fprintf(w, "%s\t", text.Size(size))
-			}
-			fmt.Fprintln(w)
-		}
-	}
-	return w.Flush()
 }

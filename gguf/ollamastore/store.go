@@ -32,6 +32,9 @@ type Store struct {
 	root string
 }
 
+// ErrNone is Default's where there is no store and none is named.
+var ErrNone = errors.New("no Ollama store")
+
 // Open returns the store in the folder root. It fails where there is none.
 func Open(root string) (*Store, error) {
 	manifests := filepath.Join(root, "manifests")
@@ -72,7 +75,7 @@ func first(env, home, service string) (*Store, error) {
 			return Open(root)
 		}
 	}
-	return nil, fmt.Errorf("ollamastore: no Ollama store at %s; set OLLAMA_MODELS to the folder that holds \"manifests\" and \"blobs\"", strings.Join(tried, " nor at "))
+	return nil, fmt.Errorf("ollamastore: %w at %s; set OLLAMA_MODELS to the folder that holds \"manifests\" and \"blobs\"", ErrNone, strings.Join(tried, " nor at "))
 }
 
 // Root returns the store's folder.

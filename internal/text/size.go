@@ -1,6 +1,8 @@
 package text
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -35,4 +37,20 @@ func scaled(v, step float64, units []string) string {
 		}
 		return s + units[0]
 	}
+}
+
+// ParseCount reads a number of parameters as people write it: 8B, 1.5b, 500M, 124439808.
+func ParseCount(s string) (int64, error) {
+	scale := 1.0
+	digits := s
+	for suffix, v := range map[string]float64{"K": 1e3, "M": 1e6, "B": 1e9} {
+		if cut, ok := strings.CutSuffix(strings.ToUpper(s), suffix); ok {
+			digits, scale = cut, v
+		}
+	}
+	n, err := strconv.ParseFloat(digits, 64)
+	if err != nil || !(n*scale >= 1 && n*scale <= 1e15) {
+		return 0, fmt.Errorf("%q is no number of parameters; write for example 8B, 500M or 124439808", s)
+	}
+	return int64(math.Round(n * scale)), nil
 }

@@ -14,6 +14,7 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -318,6 +319,15 @@ func (b Backend) Context(longest int) int {
 		return b.ContextTokens
 	}
 	return (longest + 255) / 256 * 256
+}
+
+// ParseSource takes a source apart as that of a model in a config whose folder is dir.
+func ParseSource(source, dir string) (Model, error) {
+	m := Model{Source: source}
+	if msg := m.resolve(dir); msg != "" {
+		return m, errors.New(msg)
+	}
+	return m, nil
 }
 
 // CheckClaim compares params_millions with the parameters counted from the

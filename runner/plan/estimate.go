@@ -34,8 +34,8 @@ const (
 	smallModelFloor = 2e5
 )
 
-// nominal rates are the unit of Job.weight: those of no machine, in about the proportion that CPUs have.
-var nominal = Rates{ReadBytesPerS: 10e9, FlopPerS: 130e9}
+// Nominal rates are the unit of Job.weight: those of no machine, in about the proportion that CPUs have.
+var Nominal = Rates{ReadBytesPerS: 10e9, FlopPerS: 130e9}
 
 // promptSeconds guesses how long it takes to evaluate tokens that are known: they read the weights once for each ubatch,
 // or are computed, whichever takes longer.
@@ -77,8 +77,8 @@ func (j *Job) paceSeconds(prefill float64) float64 {
 
 // Weight is the work of one call of a cell in seconds of a nominal machine, for guessing the time that is left.
 func (p *Plan) Weight(j *Job, s config.Scenario) float64 {
-	prefill, decode := j.callSeconds(s, p.Config.Gen(s), nominal)
-	return j.paceSeconds(prefill) + prefill + decode + j.fillSeconds(s, nominal)/float64(p.PerTurn())
+	prefill, decode := j.callSeconds(s, p.Config.Gen(s), Nominal)
+	return j.paceSeconds(prefill) + prefill + decode + j.fillSeconds(s, Nominal)/float64(p.PerTurn())
 }
 
 // Estimate is a guess of how long a plan takes, in seconds.
@@ -126,15 +126,18 @@ func (p *Plan) Estimate(r Rates) Estimate {
 	return e
 }
 
+// Seconds is the guess.
+func (e Estimate) Seconds() float64 { return e.Probe + e.Load + e.Pace + e.Prefill + e.Decode + e.Fill }
+
 // String says what the guess is and what is in it.
 func (e Estimate) String() string {
 	filling := ""
 	if e.Fill > 0 {
-		filling = fmt.Sprintf("filling caches %s, ", about(e.Fill))
+		filling = fmt.Sprintf("filling caches %s, ", About(e.Fill))
 	}
 	out := fmt.Sprintf("rough time: %s: decode %s, prefill %s, %suntimed before each call %s, loading %s, probe %s\na guess: each token reads its weights and cache at %.3g GB/s, "+
 		"a prompt is computed at a third of %.3g Gflop/s (both measured just now), files are loaded at %.3g GB/s",
-		about(e.Probe+e.Load+e.Pace+e.Prefill+e.Decode+e.Fill), about(e.Decode), about(e.Prefill), filling, about(e.Pace), about(e.Load), about(e.Probe),
+		About(e.Seconds()), About(e.Decode), About(e.Prefill), filling, About(e.Pace), About(e.Load), About(e.Probe),
 		e.ReadBytesPerS/1e9, e.FlopPerS/1e9, loadBytesPerS/1e9)
 	if e.WriteBytes > 0 {
 		out += "; writing " + text.Size(e.WriteBytes) + " of models comes on top"
@@ -145,8 +148,8 @@ func (e Estimate) String() string {
 	return out
 }
 
-// about writes seconds as coarsely as they are known.
-func about(s float64) string {
+// About writes seconds as coarsely as they are known.
+func About(s float64) string {
 	d := time.Duration(s * float64(time.Second))
 	switch {
 	case s >= 600:

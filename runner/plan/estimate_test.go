@@ -81,7 +81,7 @@ func TestPaceSeconds(t *testing.T) {
 
 func TestAbout(t *testing.T) {
 	for s, want := range map[float64]string{0: "0s", 0.04: "0s", 1.26: "1.3s", 12.4: "12s", 60: "1m", 119.7: "2m", 725: "12m", 3600: "1h", 5400: "1h30m", 86400: "24h"} {
-		if got := about(s); got != want {
+		if got := About(s); got != want {
 			t.Errorf("%g s: %s, want %s", s, got, want)
 		}
 	}
