@@ -33,7 +33,7 @@ func predictCommand() *cli.Command {
 			&cli.StringFlag{Name: "backend", Usage: "by the models that `NAME` measured", DefaultText: "the only one of the weight type"},
 			&cli.StringFlag{Name: "without", Usage: "leave `MODELS` of the run out of all laws, a comma between two: what it measured of them stands beside their prediction"},
 			&cli.StringFlag{Name: "slo", Usage: "the largest model that keeps `TIME`: 50ms/token, or 2s/first for the first token"},
-			&cli.Float64Flag{Name: "price-per-hour", Usage: "of the machine, `PRICE` in any currency: what tokens cost then", DefaultText: "no costs"},
+			&cli.Float64Flag{Name: "price-per-hour", Usage: "of the machine, `PRICE` in any currency: what tokens cost then", DefaultText: "price_per_hour of the run's config"},
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
 		},
 		Action: predictAction,
@@ -83,6 +83,9 @@ func predicted(c *cli.Context) (any, error) {
 		return nil, err
 	}
 	asked := predict.Asked{Prompt: c.Int("prompt"), Gen: c.Int("gen"), Batch: c.Int("batch"), Backend: c.String("backend"), PricePerHour: c.Float64("price-per-hour")}
+	if !c.IsSet("price-per-hour") {
+		run.Run.Manifest.Decode(&asked.PricePerHour, "resolved", "config", "price_per_hour")
+	}
 	if c.IsSet("without") {
 		asked.Without = strings.Split(c.String("without"), ",")
 	}

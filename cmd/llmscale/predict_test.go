@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,6 +40,29 @@ func TestPredict(t *testing.T) {
 	}
 	if code, stdout, _ = llmscale("predict", "--run-dir", committedLadder, "shape:qwen2.5-0.5b", "--prompt", "512"); code != exitDone || !strings.Contains(stdout, "measure a scenario with prompt_tokens: 512") || !strings.Contains(stdout, "by how much qwen2 differs") {
 		t.Errorf("exit code %d\n%s", code, stdout)
+	}
+}
+
+// TestPriceOfTheConfig: what an hour of the machine costs may stand in the run's config.
+func TestPriceOfTheConfig(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(committedLadder)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "manifest.json")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const before = `"gen_tokens": 32,`
+	i := strings.Index(string(data), `"resolved"`)
+	priced := string(data[:i]) + strings.Replace(string(data[i:]), before, before+` "price_per_hour": 0.1,`, 1)
+	if err := os.WriteFile(path, []byte(priced), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, want, _ := llmscale("predict", "--run-dir", committedLadder, "--params", "3B", "--price-per-hour", "0.1")
+	if code, stdout, stderr := llmscale("predict", "--run-dir", dir, "--params", "3B"); code != exitDone || stdout != want || !strings.Contains(stdout, "price of a million tokens") {
+		t.Errorf("exit code %d\n%s%s\nwant\n%s", code, stdout, stderr, want)
 	}
 }
 

@@ -40,9 +40,10 @@ type Config struct {
 	WarmupRepetitions int        `json:"warmup_repetitions"`
 	Seed              int64      `json:"seed"`
 	CellTimeoutS      float64    `json:"cell_timeout_s"`
-	TelemetryMS       int        `json:"telemetry_ms"` // between two readings of a GPU's sensors; 0: none
-	Probe             bool       `json:"probe"`        // measure the machine's ceilings before the first cell
-	MaxCells          int        `json:"max_cells"`    // a larger plan is refused, see CheckCells
+	TelemetryMS       int        `json:"telemetry_ms"`             // between two readings of a GPU's sensors; 0: none
+	Probe             bool       `json:"probe"`                    // measure the machine's ceilings before the first cell
+	PricePerHour      float64    `json:"price_per_hour,omitempty"` // of the machine, in any currency; 0: unknown
+	MaxCells          int        `json:"max_cells"`                // a larger plan is refused, see CheckCells
 	Scenarios         []Scenario `json:"scenarios"`
 	Backends          []Backend  `json:"backends"`
 	Models            []Model    `json:"models"`
