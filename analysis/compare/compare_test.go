@@ -149,6 +149,23 @@ func TestMissing(t *testing.T) {
 	}
 }
 
+// TestAddedBlock: a block that visits some models again leaves the others in the mean.
+func TestAddedBlock(t *testing.T) {
+	m := exact()
+	m.effect = slower(.1)
+	m.blocks, m.added = m.blocks+1, map[string]bool{"m0020": true, "m1280": true}
+	c := inRun(t, m)
+	if len(c.LeftOut) > 0 || c.Blocks != m.blocks {
+		t.Errorf("%d blocks, left out: %+v", c.Blocks, c.LeftOut)
+	}
+	for _, p := range c.Phases {
+		if p.Models != 9 {
+			t.Errorf("%s over %d models", p.Mode, p.Models)
+		}
+		near(t, p.Mode, p.Ratio, 1.1)
+	}
+}
+
 // TestInvalid: a cell whose threads had no processor for most of the time is not in the
 // mean, and has no verdict; where all are so, the mean has none either.
 func TestInvalid(t *testing.T) {

@@ -160,6 +160,7 @@ type design struct {
 	kind        string
 	blocks      []unit            // of design blocks: the ratios within each
 	made        []map[CellID]bool // what each block measured on both sides, also where it has no ratio
+	visited     []map[string]bool // models that each block measured on either side: blocks that were added measure some
 	base, other []*sample
 }
 
@@ -184,8 +185,12 @@ func newDesign(base, other Side) *design {
 	case min(len(x.blocks), len(y.blocks)) > 1:
 		d.kind = DesignBlocks
 		for _, n := range slices.Sorted(maps.Keys(x.made)) {
-			ratios, made := unit{}, map[CellID]bool{}
+			ratios, made, visited := unit{}, map[CellID]bool{}, map[string]bool{}
+			for id := range y.made[n] {
+				visited[id.Model] = true
+			}
 			for id := range x.made[n] {
+				visited[id.Model] = true
 				u, v := x.inBlock[n], y.inBlock[n]
 				_, has := u[id]
 				_, also := v[id]
@@ -194,7 +199,7 @@ func newDesign(base, other Side) *design {
 				}
 			}
 			if len(ratios) > 0 {
-				d.blocks, d.made = append(d.blocks, ratios), append(d.made, made)
+				d.blocks, d.made, d.visited = append(d.blocks, ratios), append(d.made, made), append(d.visited, visited)
 			}
 		}
 	default:
@@ -211,8 +216,8 @@ func (d *design) unit() string {
 	return "run"
 }
 
-// lacks says why a cell is in no mean: every unit must have measured it, and two blocks
-// at least must have a ratio. "" where it is in them.
+// lacks says why a cell is in no mean: every run, and every block with its model, must
+// have measured it, and two blocks at least must have a ratio. "" where it is in them.
 func (d *design) lacks(id CellID) string {
 	if d.kind != DesignBlocks {
 		if slices.ContainsFunc(slices.Concat(d.base, d.other), func(s *sample) bool { _, has := s.joined[id]; return !has }) {
@@ -220,8 +225,10 @@ func (d *design) lacks(id CellID) string {
 		}
 		return ""
 	}
-	if slices.ContainsFunc(d.made, func(made map[CellID]bool) bool { return !made[id] }) {
-		return "not measured in every block of both"
+	for i, made := range d.made {
+		if d.visited[i][id.Model] && !made[id] {
+			return "not measured in every block of both"
+		}
 	}
 	if len(values(d.blocks, []term{{id, 1}})) < 2 {
 		return "fewer than two blocks measured both undisturbed"
@@ -242,7 +249,7 @@ func (d *design) estimate(terms []term) (stats.Estimate, bool) {
 }
 
 // inBlocks is the t for pairs. Of a cell whose ratio a block lacks since its calls were
-// disturbed, the mean of its others stands in (Yates 1933), and the variance is that of
+// disturbed, or since the block did not visit its model, the mean of its others stands in (Yates 1933), and the variance is that of
 // so many fewer values.
 func (d *design) inBlocks(terms []term) (e stats.Estimate, ok bool) {
 	var blocks []unit

@@ -36,6 +36,7 @@ type made struct {
 	effect        func(backend, model int) float64 // factor of all times; nil: 1
 	seed          uint64
 	change        func(r *record.Record) // nil: none
+	added         map[string]bool        // models of which alone the last block is; nil: it is of all
 	neighbour     *neighbour             // nil: none
 }
 
@@ -84,6 +85,8 @@ func twins(seed uint64, n noise) made {
 	return made{id: fmt.Sprint("r", seed), sizes: ladder, backends: []string{"a", "b"}, scenarios: []string{"short", "long"}, blocks: 5, calls: 3, noise: n, seed: seed}
 }
 
+func modelName(size float64) string { return fmt.Sprintf("m%04.0f", size) }
+
 func (m made) records() (out []record.Record) {
 	rng := rand.New(rand.NewPCG(m.seed, 15))
 	drift := [3]float64{rng.NormFloat64(), rng.NormFloat64(), rng.NormFloat64()} // of both phases, of each
@@ -96,6 +99,9 @@ func (m made) records() (out []record.Record) {
 	for block := range m.blocks {
 		for _, pair := range rng.Perm(len(m.sizes) * len(m.backends)) {
 			model, backend := pair/len(m.backends), pair%len(m.backends)
+			if m.added != nil && block == m.blocks-1 && !m.added[modelName(m.sizes[model])] {
+				continue
+			}
 			for i := range drift {
 				drift[i] = m.noise.rho*drift[i] + math.Sqrt(1-m.noise.rho*m.noise.rho)*rng.NormFloat64()
 			}
@@ -104,7 +110,7 @@ func (m made) records() (out []record.Record) {
 					r := record.Record{
 						Origin:  record.Origin{SchemaVersion: 1, RunID: m.id, TaskIdx: pair*len(m.scenarios) + s},
 						Order:   record.Order{OrderIdx: len(out), Replicate: block},
-						Subject: record.Subject{Scenario: scenario, Backend: m.backends[backend], BackendKind: "native", Model: fmt.Sprintf("m%04.0f", m.sizes[model]), ParamsMillions: m.sizes[model], GenTokensTarget: 32, BatchSizeConfig: 1},
+						Subject: record.Subject{Scenario: scenario, Backend: m.backends[backend], BackendKind: "native", Model: modelName(m.sizes[model]), ParamsMillions: m.sizes[model], GenTokensTarget: 32, BatchSizeConfig: 1},
 						Outcome: record.Outcome{CallIdx: call, Rep: new(call), Status: record.StatusOK, StartedAt: float64(m.seed)},
 					}
 					r.ModelSHA256 = new(fmt.Sprintf("%064.0f", m.sizes[model]))
