@@ -190,22 +190,6 @@ func OrPlain(s string) string {
 	return s
 }
 
-func Hundredfold(v *float64) *float64 {
-	if v == nil {
-		return nil
-	}
-	x := 100 * *v
-	return &x
-}
-
-func Signed(v float64) string {
-	s := Fixed(&v, 2)
-	if v > 0 {
-		return "+" + s
-	}
-	return s
-}
-
 // OrNone is text, or a dash.
 func OrNone(s string) string {
 	if s == "" {

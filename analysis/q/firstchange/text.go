@@ -152,7 +152,7 @@ func timesText(c *Change) string {
 	if c.TimesCI == nil {
 		return doc.NumberOf(c.Times)
 	}
-	return fmt.Sprintf("%s (%s)", doc.NumberOf(c.Times), doc.Interval(c.TimesCI, 2))
+	return fmt.Sprintf("%s (%s)", doc.NumberOf(c.Times), doc.Numbers(c.TimesCI))
 }
 
 // Sections have the table and the figure.

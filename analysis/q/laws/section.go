@@ -75,9 +75,12 @@ var columns = []doc.Column[*Finding]{
 		if f.Exponent == nil {
 			return doc.Unknown
 		}
+		if f.Verdict == Withheld {
+			return known(f.Exponent, 3, "") + ", without " + doc.Text(f.Stray.Model)
+		}
 		return known(f.Exponent, 3, "")
 	}},
-	{Head: "error", Cell: func(f *Finding) string {
+	{Head: "leave-one-out error", Cell: func(f *Finding) string {
 		if f.Law == nil || math.IsNaN(f.Law.LOO) {
 			return doc.Unknown
 		}

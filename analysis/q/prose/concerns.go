@@ -20,7 +20,6 @@ const (
 // where there are none.
 func Concerns(all []finding.Warning, codes ...string) (line []doc.Block, table doc.Table) {
 	var said []string
-	further := 0
 	table = doc.Table{Wrap: true, Head: []string{"<warning", "<where", "<seen", "<what to do"}}
 	for _, code := range codes {
 		var seen []finding.Warning
@@ -30,11 +29,7 @@ func Concerns(all []finding.Warning, codes ...string) (line []doc.Block, table d
 				table.Rows = append(table.Rows, []string{doc.Text(code), doc.OrNone(w.Where), doc.Text(w.Text), doc.OrNone(w.Advice)})
 			}
 		}
-		switch {
-		case len(seen) == 0:
-			continue
-		case len(said) == mostKinds:
-			further += len(seen)
+		if len(seen) == 0 || len(said) == mostKinds {
 			continue
 		}
 		words := strings.Fields(strings.ReplaceAll(strings.TrimPrefix(seen[0].Where+": "+seen[0].Text, ": "), " __all__", ""))
@@ -49,9 +44,6 @@ func Concerns(all []finding.Warning, codes ...string) (line []doc.Block, table d
 	}
 	if len(said) == 0 {
 		return nil, table
-	}
-	if further > 0 {
-		said = append(said, fmt.Sprintf("%d further", further))
 	}
 	return []doc.Block{doc.Paragraph("**Mind:** " + strings.Join(said, "; ") + ".")}, table
 }

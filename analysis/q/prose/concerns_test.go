@@ -18,7 +18,7 @@ func TestConcerns(t *testing.T) {
 	}{
 		{[]string{"none"}, "", 0},
 		{[]string{"none", "outlier"}, "**Mind:** cpu kv_decode: m_1 takes 10.7 times what the line says (outlier, 2 times).", 2},
-		{[]string{"third", "wordy", "outlier"}, "**Mind:** x (third); " + strings.Repeat("word ", mostWords) + "… (wordy); 2 further.", 4},
+		{[]string{"third", "wordy", "outlier"}, "**Mind:** x (third); " + strings.Repeat("word ", mostWords) + "… (wordy).", 4},
 	} {
 		got := ""
 		line, table := Concerns(all, c.codes...)
