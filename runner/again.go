@@ -73,6 +73,9 @@ func (c *canaries) lacking(wanted int) (tasks []int) {
 // addBlock adds a block after the last one if the run wants another: of all models until the intervals are narrow, then
 // of those whose processes were disturbed.
 func (r *Run) addBlock() error {
+	if r.Plan.Whole != nil {
+		return nil // a shard has the blocks that are its, and sees too little of the run to want more
+	}
 	if r.wantsMore() {
 		r.expect(r.Plan.AddBlock())
 		return r.noteBlocks()
@@ -106,7 +109,7 @@ func (r *Run) addBlock() error {
 // sayDisturbed says how many processes were measured again, and what is disturbed nevertheless.
 func (r *Run) sayDisturbed(sum *Summary) {
 	cfg := r.Plan.Config
-	if cfg.Replicates < 2 {
+	if cfg.Replicates < 2 || r.Plan.Whole != nil {
 		return
 	}
 	for _, again := range r.Manifest.Remeasured {

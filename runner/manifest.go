@@ -31,7 +31,8 @@ const (
 	StateRunning     = "running" // or killed: a finished coordinator writes another
 	StateCompleted   = "completed"
 	StateInterrupted = "interrupted"
-	StateFailed      = "failed" // the run as a whole; failed cells leave it completed
+	StateFailed      = "failed"     // the run as a whole; failed cells leave it completed
+	StateIncomplete  = "incomplete" // merged of shards that lack calls, or of which some were not there
 )
 
 // Overrides are what the command line changed in the config, kept so that
@@ -89,7 +90,7 @@ type Manifest struct {
 	Platform      map[string]string        `json:"platform"`
 	Environment   machine.Machine          `json:"environment"`
 	Build         json.RawMessage          `json:"llmscale"` // what `llmscale version` says
-	Programs      []programEntry           `json:"programs"` // that backends name
+	Programs      []ProgramEntry           `json:"programs"` // that backends name
 	CUDAAvailable bool                     `json:"cuda_available"`
 	GPUs          map[string]*protocol.GPU `json:"gpus,omitzero"` // that models were loaded on, by UUID
 
@@ -105,6 +106,9 @@ type Manifest struct {
 	Modes             []string `json:"modes"`
 	RecordsExpected   int      `json:"records_expected"`
 	PlanSHA256        string   `json:"plan_sha256"`
+
+	Shard  *ShardNote `json:"shard,omitempty"`  // nil: all of the plan
+	Merged *MergeNote `json:"merged,omitempty"` // nil: one run measured it
 
 	ModelsDir       string      `json:"models_dir"`        // absolute
 	ModelsDirInRun  string      `json:"models_dir_in_run"` // as seen from the run's folder, "" where it does not lie in it
@@ -139,6 +143,30 @@ type ProbeNote struct {
 	NotMeasured map[string]string `json:"not_measured"`
 }
 
+// ShardNote says which part of a plan a run has measured. What the manifest says of blocks, cells and records is of this part.
+type ShardNote struct {
+	plan.Shard
+	plan.Whole
+}
+
+// MergeNote says of which shards a run was merged.
+type MergeNote struct {
+	PlanSHA256 string        `json:"whole_plan_sha256"`
+	Of         int           `json:"of"`
+	Split      string        `json:"split"`
+	Shards     []MergedShard `json:"shards"`
+	Missing    []int         `json:"missing"` // shards that were not there
+}
+
+// MergedShard is one of them.
+type MergedShard struct {
+	Shard   int    `json:"shard"`
+	Folder  string `json:"folder"` // its name
+	State   string `json:"run_state"`
+	Records int    `json:"records"`
+	Lacking int    `json:"lacking"` // planned repetitions that a resumed session would make
+}
+
 // newManifest is that of a new run in the store's folder; build is what `llmscale version` says. modelsDir is an absolute
 // path.
 func newManifest(s *store.Folder, id string, p *plan.Plan, o Overrides, modelsDir string, build any) (*Manifest, error) {
@@ -152,9 +180,12 @@ func newManifest(s *store.Folder, id string, p *plan.Plan, o Overrides, modelsDi
 		Argv: address.RedactAll(os.Args), ConfigPath: cfg.File(), ConfigDir: &dir, ConfigSHA256: cfg.SHA256(), Overrides: o, GitHead: gitHead(),
 		Platform:    map[string]string{"os": here.OS, "machine": here.Arch, "processor": here.CPU, "go": here.GoVersion},
 		Environment: here, Programs: programEntries(p),
-		Replicates: len(p.Blocks), Repetitions: cfg.Repetitions, WarmupRepetitions: cfg.WarmupRepetitions, GenTokens: cfg.GenTokens, Seed: strconv.FormatInt(cfg.Seed, 10),
-		TaskCount: p.Cells, Modes: record.Modes, RecordsExpected: p.RecordsExpected(), PlanSHA256: p.SHA256(),
+		Replicates: len(p.Own()), Repetitions: cfg.Repetitions, WarmupRepetitions: cfg.WarmupRepetitions, GenTokens: cfg.GenTokens, Seed: strconv.FormatInt(cfg.Seed, 10),
+		TaskCount: p.OwnCells(), Modes: record.Modes, RecordsExpected: p.RecordsExpected(), PlanSHA256: p.SHA256(),
 		ModelsDir: modelsDir, ModelsDirInRun: inside, ModelFiles: modelFiles(p, nil),
+	}
+	if p.Whole != nil {
+		m.Shard = &ShardNote{p.Shard, *p.Whole}
 	}
 	if m.Build, err = json.Marshal(build); err != nil {
 		return nil, fmt.Errorf("%s: %w", store.ManifestFile, err)
@@ -166,8 +197,8 @@ func newManifest(s *store.Folder, id string, p *plan.Plan, o Overrides, modelsDi
 	return m, err
 }
 
-// write writes manifest.json anew, with sorted keys.
-func (m *Manifest) write(s *store.Folder) error {
+// Write writes manifest.json anew, with sorted keys.
+func (m *Manifest) Write(s *store.Folder) error {
 	fields, err := json.Marshal(m)
 	all := maps.Clone(m.raw)
 	if err == nil {
@@ -202,6 +233,15 @@ func ReadManifest(dir string) (*Manifest, error) {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, store.ManifestFile), err)
 	}
 	return m, nil
+}
+
+// Whole is the manifest of the run that a shard is a part of, as far as the shard tells.
+func (m *Manifest) Whole() *Manifest {
+	out := *m
+	out.raw = maps.Clone(m.raw)
+	delete(out.raw, "shard")
+	out.Shard, out.Replicates, out.TaskCount, out.RecordsExpected = nil, m.Shard.Blocks, m.Shard.Cells, m.Shard.Records
+	return &out
 }
 
 // modelsDir is where the run in dir keeps its models: where they were, or, if that is
@@ -272,7 +312,7 @@ func (r *Run) begin() error {
 	r.Manifest.Sessions = append(r.Manifest.Sessions, SessionNote{StartedAt: unixNow(), Argv: address.RedactAll(os.Args), LoadAverage: machine.LoadAverage()})
 	r.Manifest.RunState = StateRunning
 	r.Manifest.StoppedBy = ""
-	if err := errors.Join(r.Store.RemoveSums(), r.Manifest.write(r.Store)); err != nil {
+	if err := errors.Join(r.Store.RemoveSums(), r.Manifest.Write(r.Store)); err != nil {
 		return err
 	}
 	r.begun = true
@@ -299,7 +339,7 @@ func (r *Run) noteGPU(gpu *protocol.GPU) {
 // noteBlocks notes that blocks were added, before the first call of the last: a run that is killed in it is not complete.
 func (r *Run) noteBlocks() error {
 	r.Manifest.Replicates, r.Manifest.RecordsExpected = len(r.Plan.Blocks), r.Plan.RecordsExpected()
-	return r.Manifest.write(r.Store)
+	return r.Manifest.Write(r.Store)
 }
 
 // end completes the artifacts: metrics.csv, the small tables, the manifest.
@@ -318,7 +358,7 @@ func (r *Run) end(sum Summary) error {
 	m.ModelFiles = modelFiles(r.Plan, r.loaded) // hashes of transient models are known only now
 	written := len(r.Previous) + sum.Records
 	m.CellsByStatus, m.RecordsWritten, m.DisturbedCells = sum.ByStatus, &written, sum.Disturbed
-	m.Results = map[string]string{"metrics_csv": store.MetricsFile, "runs_jsonl": store.RunsFile, "hf_load_ms_csv": store.LoadsFile, "resolved_model_params_csv": store.ParamsFile}
+	m.Results = Results()
 	if _, err := os.Stat(filepath.Join(r.Store.Dir, ceilings.FileName)); err == nil {
 		m.Results["ceilings_json"] = ceilings.FileName
 	}
@@ -326,8 +366,13 @@ func (r *Run) end(sum Summary) error {
 		r.Store.WriteMetrics(),
 		r.writeLoads(),
 		r.writeParams(),
-		m.write(r.Store),
+		m.Write(r.Store),
 		r.Store.WriteSums())
+}
+
+// Results are the names of the files that every run has.
+func Results() map[string]string {
+	return map[string]string{"metrics_csv": store.MetricsFile, "runs_jsonl": store.RunsFile, "hf_load_ms_csv": store.LoadsFile, "resolved_model_params_csv": store.ParamsFile}
 }
 
 // gitHead is the commit of the working directory's checkout, with "-dirty" if it

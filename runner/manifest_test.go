@@ -30,7 +30,7 @@ func TestManifestOfAnotherVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := m.write(s); err != nil {
+	if err := m.Write(s); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "run", store.ManifestFile))

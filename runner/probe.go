@@ -73,7 +73,7 @@ func (r *Run) probe(ctx context.Context) error {
 		}
 	}
 	r.Manifest.session().Ceilings = &ProbeNote{time.Since(started).Seconds(), len(devices), reused, failed}
-	return r.Manifest.write(r.Store)
+	return r.Manifest.Write(r.Store)
 }
 
 // prober is the job whose program probes a device: this program a CPU, and a GPU the first that can use it.

@@ -9,26 +9,26 @@ import (
 	"llmscale/runner/protocol"
 )
 
-// programEntry is a program that backends name, as the manifest has it.
-type programEntry struct {
+// ProgramEntry is a program that backends name, as the manifest has it.
+type ProgramEntry struct {
 	Program string         `json:"program"` // as in the config
 	Path    string         `json:"path"`
 	SHA256  string         `json:"sha256"`
 	Build   protocol.Build `json:"build"`
 }
 
-func programEntries(p *plan.Plan) []programEntry {
-	out := []programEntry{}
+func programEntries(p *plan.Plan) []ProgramEntry {
+	out := []ProgramEntry{}
 	for _, prog := range p.Programs() {
-		out = append(out, programEntry{prog.Name, prog.Path, prog.SHA256(), prog.Build})
+		out = append(out, ProgramEntry{prog.Name, prog.Path, prog.SHA256(), prog.Build})
 	}
 	return out
 }
 
 // checkPrograms compares the plan's programs with those that a run began with.
-func checkPrograms(began []programEntry, p *plan.Plan) error {
+func checkPrograms(began []ProgramEntry, p *plan.Plan) error {
 	for _, now := range programEntries(p) {
-		i := slices.IndexFunc(began, func(e programEntry) bool { return e.Program == now.Program })
+		i := slices.IndexFunc(began, func(e ProgramEntry) bool { return e.Program == now.Program })
 		switch {
 		case i < 0:
 			return fmt.Errorf("it was begun without the program %s", now.Program)

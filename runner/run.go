@@ -171,7 +171,7 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 			err = r.addBlock()
 		}
 	}
-	sum := Summary{Cells: r.Plan.Cells, Calls: r.Plan.CallCount(), Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
+	sum := Summary{Cells: r.Plan.OwnCells(), Calls: r.Plan.CallCount(), Kept: len(r.kept), ByStatus: map[string]int{}, Records: (r.order - before) * len(record.Modes)}
 	r.sayDisturbed(&sum)
 	for _, s := range r.Outcomes() {
 		sum.ByStatus[s]++
@@ -463,6 +463,9 @@ func (r *Run) show(s Status) {
 func (r *Run) Outcomes() map[int]string {
 	out := map[int]string{}
 	for task := range r.Plan.Cells {
+		if r.Plan.JobOf(task).Elsewhere {
+			continue
+		}
 		status := record.StatusOK
 		for replicate := 0; replicate < len(r.Plan.Blocks) && status == record.StatusOK; replicate++ {
 			if t := (plan.Turn{Task: task, Replicate: replicate}); r.Plan.Has(t) {

@@ -45,6 +45,8 @@ type Sweep struct {
 	Dir       string // its folder
 	ModelsDir string // absolute
 	Discard   bool   // write each model just before it is measured, and remove it then
+
+	Shard plan.Shard // what of the plan is measured; the zero value: all
 }
 
 // InputError is one of what a run was asked to do: nothing was measured.
@@ -67,11 +69,14 @@ func Start(ctx context.Context, s Sweep, h Host) (_ *Run, err error) {
 	if err := s.Overrides.Apply(s.Config, models); err != nil {
 		return nil, inputError(err)
 	}
-	r, err := h.plan(ctx, s.Config, models, s.Dir, s.Discard)
+	r, err := h.plan(ctx, s.Config, models, s.Dir, s.Discard, s.Shard)
 	if err != nil {
 		return nil, err
 	}
 	r.ID = s.ID
+	if r.Plan.Whole != nil {
+		r.ID = "plan-" + r.Plan.Whole.PlanSHA256[:12] // of all shards, and of what is merged of them
+	}
 	// Before gigabytes of models are written for a run that has no place.
 	if r.Store, err = store.Create(s.Dir, s.ModelsDir); err != nil {
 		return nil, inputError(err)
@@ -101,6 +106,13 @@ func Resume(ctx context.Context, dir string, h Host) (_ *Run, err error) {
 	if err != nil {
 		return nil, inputError(err)
 	}
+	if m.Merged != nil {
+		return nil, inputError(fmt.Errorf("%s cannot be resumed: it was merged of shards; resume those that lack calls, and merge again", dir))
+	}
+	var shard plan.Shard
+	if m.Shard != nil {
+		shard = m.Shard.Shard
+	}
 	models := &modelfile.Folder{Progress: h.Files}
 	if models.Dir, err = m.modelsDir(dir); err != nil {
 		return nil, inputError(err)
@@ -109,7 +121,7 @@ func Resume(ctx context.Context, dir string, h Host) (_ *Run, err error) {
 	if err != nil {
 		return nil, inputError(err)
 	}
-	r, err := h.plan(ctx, cfg, models, dir, m.ModelsDiscarded)
+	r, err := h.plan(ctx, cfg, models, dir, m.ModelsDiscarded, shard)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +155,7 @@ func Resume(ctx context.Context, dir string, h Host) (_ *Run, err error) {
 }
 
 // plan makes the plan of a session. Nothing is written.
-func (h *Host) plan(ctx context.Context, cfg *config.Config, models *modelfile.Folder, dir string, discard bool) (*Run, error) {
+func (h *Host) plan(ctx context.Context, cfg *config.Config, models *modelfile.Folder, dir string, discard bool, shard plan.Shard) (*Run, error) {
 	for what, path := range map[string]string{"the config": cfg.File(), "the run's folder": dir, "the folder of models": models.Dir} {
 		whole, err := filepath.Abs(path) // of the current folder too
 		if err == nil {
@@ -175,6 +187,11 @@ func (h *Host) plan(ctx context.Context, cfg *config.Config, models *modelfile.F
 	if discard {
 		r.Plan.GroupByFile()
 		r.Transient = models
+	}
+	if shard != (plan.Shard{}) {
+		if err := r.Plan.Cut(shard); err != nil {
+			return nil, inputError(err)
+		}
 	}
 	if h.Planned != nil {
 		if err := h.Planned(r.Plan); err != nil {

@@ -9,9 +9,23 @@ import (
 	"llmscale/runner/store"
 )
 
+// Columns of the run's small tables.
+var (
+	LoadsColumns  = []string{"model", "device", "dtype", "hf_load_ms"}
+	ParamsColumns = []string{"model", "kind", "params_millions_config", "params_millions_measured", "parameter_size_raw",
+		"quantization_level", "family", "device", "dtype"}
+)
+
+// SortParams brings rows with ParamsColumns into their order.
+func SortParams(rows [][]string) {
+	slices.SortStableFunc(rows, func(a, b []string) int {
+		return strings.Compare(a[0]+"\x00"+a[8], b[0]+"\x00"+b[8])
+	})
+}
+
 // writeLoads lists how long each load of this and earlier sessions took.
 func (r *Run) writeLoads() error {
-	rows := [][]string{{"model", "device", "dtype", "hf_load_ms"}}
+	rows := [][]string{LoadsColumns}
 	for i := range r.Previous {
 		p := &r.Previous[i]
 		if p.ModelLoadMS != nil && p.Mode == record.ModePrefill {
@@ -36,8 +50,7 @@ func (r *Run) dtype(backend string) string {
 
 // writeParams lists each model's parameters, claimed and counted.
 func (r *Run) writeParams() error {
-	rows := [][]string{{"model", "kind", "params_millions_config", "params_millions_measured", "parameter_size_raw",
-		"quantization_level", "family", "device", "dtype"}}
+	rows := [][]string{ParamsColumns}
 	for i := range r.Plan.Jobs {
 		j := &r.Plan.Jobs[i]
 		claim := ""
@@ -48,10 +61,7 @@ func (r *Run) writeParams() error {
 			strconv.FormatInt(j.Model.Desc.ParamsTotal, 10), j.Model.Desc.WeightType, j.Model.Desc.Architecture,
 			j.Backend.Device, j.Backend.DType})
 	}
-	body := rows[1:]
-	slices.SortFunc(body, func(a, b []string) int {
-		return strings.Compare(a[0]+"\x00"+a[8], b[0]+"\x00"+b[8])
-	})
+	SortParams(rows[1:])
 	return r.Store.WriteCSV(store.ParamsFile, rows)
 }
 

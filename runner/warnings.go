@@ -26,7 +26,7 @@ func (r *Run) warn(w Warning) {
 	r.Manifest.Warnings = append(r.Manifest.Warnings, w)
 	if r.begun {
 		// A run that is killed must not lose its doubts. The run's end writes the manifest again, and reports an error.
-		_ = r.Manifest.write(r.Store)
+		_ = r.Manifest.Write(r.Store)
 	}
 }
 

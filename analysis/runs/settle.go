@@ -51,9 +51,12 @@ func (run *Run) Settle() {
 	}
 	run.Counts.Repetitions = &n
 	if missing := max(0, n.Missing()); missing+n.Failed > 0 {
+		advice := "finish the run with `llmscale run --resume`, which makes those calls and tries failed cells again; until then they are simply absent"
+		if _, merged := run.Manifest.Raw("merged"); merged {
+			advice = "resume the shards that lack calls, measure those that are missing, and merge again (`llmscale merge` names them)"
+		}
 		run.warn("incomplete", "runs.jsonl",
-			fmt.Sprintf("of %d planned repetitions (of all cells) %d were not made, and %d belong to cells that crashed, timed out or gave an error", n.Planned, missing, n.Failed),
-			"finish the run with `llmscale run --resume`, which makes those calls and tries failed cells again; until then they are simply absent")
+			fmt.Sprintf("of %d planned repetitions (of all cells) %d were not made, and %d belong to cells that crashed, timed out or gave an error", n.Planned, missing, n.Failed), advice)
 	}
 }
 

@@ -1,9 +1,8 @@
 package main
 
 import (
+	"embed"
 	"fmt"
-	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,39 +12,19 @@ import (
 	"llmscale/gguf/synth"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
+	"llmscale/runner/plan"
 	"llmscale/runner/sources"
 )
 
 // The library's completion is left out: it knows no values, offers the same for an argument as for the value of a
 // flag, and its fish script gives -o and --output letters that fish refuses. Here each shell asks the hidden command
 // `complete` for what may come next, and offers files where it has no answer.
-var completionScripts = map[string]string{
-	// Bash breaks words at "=" and ":" too, and completes the last piece alone; complete knows.
-	"bash": `_llmscale() {
-    local IFS=$'\n'
-    COMPREPLY=($("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | cut -f1))
-}
-complete -o default -F _llmscale llmscale
-`,
-	"zsh": `#compdef llmscale
-_llmscale() {
-    local -a found
-    found=(${(f)"$("${words[1]}" complete "${(@)words[2,CURRENT]}" 2>/dev/null | cut -f1)"})
-    if (( $#found )); then compadd -- $found; else _files; fi
-}
-compdef _llmscale llmscale
-`,
-	// Where there is an answer, fish must not mix files into it.
-	"fish": `function __llmscale_next
-    set -l w (commandline -opc) (commandline -ct)
-    $w[1] complete $w[2..-1] 2>/dev/null
-end
-complete -c llmscale -f -n 'count (__llmscale_next) >/dev/null' -a '(__llmscale_next)'
-`,
-}
+//
+//go:embed completion
+var completionScripts embed.FS
 
 // shells are those that completionScripts has.
-var shells = slices.Sorted(maps.Keys(completionScripts))
+var shells = []string{"bash", "fish", "zsh"}
 
 func completionCommand() *cli.Command {
 	return &cli.Command{
@@ -63,7 +42,10 @@ func completionCommand() *cli.Command {
 			if !slices.Contains(shells, shell) {
 				return usagef("no completion for the shell %q; there are %s", shell, text.List(shells, "and"))
 			}
-			_, err = io.WriteString(c.App.Writer, completionScripts[shell])
+			script, err := completionScripts.ReadFile("completion/" + shell)
+			if err == nil {
+				_, err = c.App.Writer.Write(script)
+			}
 			return err
 		},
 	}
@@ -92,6 +74,8 @@ func values(command, flag string) []string {
 	switch {
 	case flag == "x-axis":
 		return axisNames()
+	case flag == "split":
+		return plan.Splits
 	case flag == "format" && command == "export":
 		return exchange.Formats
 	case flag == "type" && command == "synth":

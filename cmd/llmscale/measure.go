@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,6 +24,7 @@ import (
 	"llmscale/runner/ollama"
 	"llmscale/runner/plan"
 	"llmscale/runner/request"
+	"llmscale/runner/slurm"
 	"llmscale/runner/store"
 	"llmscale/runner/terminal"
 )
@@ -59,10 +59,7 @@ func measure(c *cli.Context) (dir string, err error) {
 	case err != nil:
 		return "", usage(err)
 	}
-	host := runner.Host{
-		Worker: workerProcess(c), Serve: ollama.Serve, Build: ownBuild(), Version: versionInfo(), Progress: progress, Files: progress.File, Log: slog.Default(), NoDevice: noDevice(),
-		Planned: func(p *plan.Plan) error { return planned(c, progress, p) },
-	}
+	host := newHost(c, progress)
 	var run *runner.Run
 	if resumed {
 		run, err = runner.Resume(ctx, dir, host)
@@ -82,6 +79,14 @@ func measure(c *cli.Context) (dir string, err error) {
 	defer run.Close() // of a file that was synced with each record
 	progress.Clear()
 	return dir, execute(ctx, c, progress, run, dir)
+}
+
+// newHost is this program as what starts runs.
+func newHost(c *cli.Context, progress *terminal.Progress) runner.Host {
+	return runner.Host{
+		Worker: workerProcess(c), Serve: ollama.Serve, Build: ownBuild(), Version: versionInfo(), Progress: progress, Files: progress.File, Log: slog.Default(), NoDevice: noDevice(),
+		Planned: func(p *plan.Plan) error { return planned(c, progress, p) },
+	}
 }
 
 // planned tells of the plan, before anything is written.
@@ -118,7 +123,7 @@ func noDevice() map[string]error {
 }
 
 func checkRunFlags(c *cli.Context) error {
-	for _, f := range []string{"config", "resume", "out", "models-dir"} {
+	for _, f := range []string{"config", "resume", "out", "models-dir", "shard"} {
 		if c.IsSet(f) && c.String(f) == "" { // most often a variable of the shell that is not set
 			return usagef("--%s is empty: name a path, or leave the flag out", f)
 		}
@@ -170,7 +175,15 @@ func newSweep(ctx context.Context, c *cli.Context, progress *terminal.Progress) 
 		return s, nil, err
 	}
 	s.Discard = c.Bool("discard-models")
-	s.Dir, s.ID, err = newRunDir(c.String("out"))
+	switch {
+	case c.IsSet("shard"):
+		if s.Shard, err = slurm.ParseShard(c.String("shard"), c.String("split"), os.Getenv); err != nil {
+			return s, nil, err
+		}
+	case c.IsSet("split"):
+		return s, nil, errors.New("--split says how --shard is made: give both")
+	}
+	s.Dir, s.ID, err = store.NewDir(c.String("out"), "runs")
 	return s, explain, err
 }
 
@@ -185,7 +198,7 @@ func execute(ctx context.Context, c *cli.Context, progress *terminal.Progress, r
 		}
 		return err
 	}
-	printSummary(c.App.Writer, c.App.ErrWriter, run, dir, sum)
+	terminal.PrintSummary(c.App.Writer, c.App.ErrWriter, run, dir, sum)
 	switch {
 	case sum.Interrupted:
 		return &exitError{exitInterrupted, fmt.Errorf("interrupted: %d of %d calls are measured and kept in %s; `%s` goes on", sum.Kept, sum.Calls, filepath.Join(dir, store.RunsFile), resume)}
@@ -193,23 +206,4 @@ func execute(ctx context.Context, c *cli.Context, progress *terminal.Progress, r
 		return &exitError{exitFailedCells, fmt.Errorf("%d of %s without a measurement; `%s` tries again, but not what ran out of memory", sum.Failed(), text.Counted(sum.Cells, "cell", "cells"), resume)}
 	}
 	return nil
-}
-
-// newRunDir is the folder of a new run and the name that the run takes from it.
-func newRunDir(out string) (dir, id string, err error) {
-	if out != "" {
-		if dir, err = paths.Clean(out); err != nil {
-			return "", "", err
-		}
-		abs, err := filepath.Abs(dir) // "." is a folder with a name too
-		return dir, filepath.Base(abs), err
-	}
-	base := filepath.Join("runs", time.Now().Format("20060102_150405"))
-	dir = base
-	for n := 2; ; n++ { // two runs may start within a second
-		if _, err := os.Stat(dir); err != nil {
-			return dir, filepath.Base(dir), nil
-		}
-		dir = fmt.Sprintf("%s-%d", base, n)
-	}
 }

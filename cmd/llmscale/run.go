@@ -23,6 +23,7 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
 	"llmscale/runner/ollama"
+	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/request"
@@ -52,6 +53,8 @@ func runFlags() []cli.Flag {
 	return slices.Concat(flags, []cli.Flag{
 		&cli.StringFlag{Name: "models-dir", TakesFile: true, Value: defaultModelsDir, Usage: "`DIR` where synthesised models are kept between runs"},
 		&cli.BoolFlag{Name: "discard-models", Usage: "write each model just before it is measured and remove it afterwards: the disk holds one at a time (and an Ollama server's store a second copy, while that measures it)"},
+		&cli.StringFlag{Name: "shard", Usage: "measure only part `I/N` of the plan; slurm: as the job array's task (docs/cluster.md)"},
+		&cli.StringFlag{Name: "split", Value: plan.Splits[0], Usage: "what --shard deals out: " + text.List(plan.Splits, "or")},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the cells, the memory each model needs and a rough time; measure nothing"},
 		&cli.StringFlag{Name: "resume", TakesFile: true, Usage: "go on with the run in `DIR`: what is missing or failed is measured"},
 	}, requestFlags())
@@ -194,6 +197,7 @@ func workerCommand() *cli.Command {
 			native.RouteLog(slog.Default())
 			native.EchoLog(os.Stderr)
 			native.DefaultSignals()
+			signal.Ignore(syscall.SIGTERM) // of a scheduler that ends the job: the coordinator decides
 			return worker.Main(openBackend, backend.Probe, about, profiler.Serve)
 		},
 	}

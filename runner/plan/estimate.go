@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,7 +110,12 @@ func (p *Plan) Estimate(r Rates) Estimate {
 			e.Elsewhere++
 			continue
 		}
-		blocks := float64(len(p.Blocks))
+		blocks := 0.0
+		for _, b := range p.Blocks {
+			if slices.ContainsFunc(b, func(v Visit) bool { return v.Job == j }) {
+				blocks++
+			}
+		}
 		calls := blocks * float64(p.PerTurn())
 		e.Load += blocks * float64(j.Model.Desc.FileBytes) / loadBytesPerS
 		for _, c := range j.Cells {

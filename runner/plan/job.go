@@ -28,6 +28,8 @@ type Job struct {
 	KVBytes int64           // per token, at this backend's cache type
 	Cells   []Cell          // in the config's order
 
+	Elsewhere bool // another shard measures it
+
 	DiskBytesPerS float64 // see memlimit.Drop; of a job with a memory limit, once its worker was started
 }
 
@@ -141,7 +143,7 @@ func asServed(b config.Backend) config.Backend {
 }
 
 // Tried tells whether the job's model will be loaded.
-func (j *Job) Tried() bool { return j.Fits && j.Waived == "" && j.Refused == nil }
+func (j *Job) Tried() bool { return !j.Elsewhere && j.Fits && j.Waived == "" && j.Refused == nil }
 
 // Failure gives an error of the job's worker a status. Of a worker that crashed it says whether the model's files have
 // changed: a mapped file that is cut ends whoever reads it.

@@ -32,6 +32,9 @@ type Plan struct {
 	Build  protocol.Build // of this program, whose workers measure where a backend names no other
 	Free   int64          // bytes of memory that were available; 0 unknown
 
+	Shard Shard  // what Cut left of it; the zero value: all
+	Whole *Whole // what it was before; nil: as it is
+
 	models     [][]string // that each block visits; nil: all
 	random     *rand.Rand // of which each block's order is drawn
 	fileByFile bool       // see groupByFile
@@ -311,10 +314,26 @@ func (p *Plan) CallCount() int { return p.Turns() * p.PerTurn() }
 // nothing was resumed.
 func (p *Plan) RecordsExpected() int { return p.CallCount() * len(record.Modes) }
 
-// SHA256 identifies the plan: what is measured, how, in which order. Model files are
+// SHA256 identifies the plan, of a shard the whole: what is measured, how, in which order. Model files are
 // not in it: where they lie is nothing to the figures, and what they hold is for
 // CheckResumable.
 func (p *Plan) SHA256() string {
+	if p.Whole != nil {
+		return p.Whole.onThisMachine
+	}
+	return p.hash(false)
+}
+
+// SharedSHA256 identifies the plan on any machine, whatever `threads: 0` and cpu_affinity come to there.
+func (p *Plan) SharedSHA256() string {
+	if p.Whole != nil {
+		return p.Whole.PlanSHA256
+	}
+	return p.hash(true)
+}
+
+// hash is SHA256, or if shared, SharedSHA256.
+func (p *Plan) hash(shared bool) string {
 	type cell struct {
 		Task           int
 		Model, Backend string
@@ -322,6 +341,11 @@ func (p *Plan) SHA256() string {
 		Load           protocol.LoadSpec // how it runs, threads of this machine included
 		Params         int64
 		Program        string `json:",omitempty"` // what it holds is for CheckResumable
+		Affinity       string `json:",omitempty"` // as written, of a shared one
+	}
+	asWritten := map[string]config.Backend{}
+	for _, b := range p.Config.Backends {
+		asWritten[b.Name] = b
 	}
 	var cells []cell
 	for _, b := range p.Blocks {
@@ -329,8 +353,12 @@ func (p *Plan) SHA256() string {
 			j := v.Job
 			load := j.Load
 			load.ModelFile, load.Files, load.Expect = "", nil, protocol.Expect{}
+			affinity := ""
+			if b := asWritten[j.Backend.Name]; shared {
+				load.Threads, load.ThreadsBatch, load.CPUAffinity, affinity = b.Threads, b.ThreadsBatch, nil, b.CPUAffinity
+			}
 			for _, c := range v.Cells {
-				cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal, j.Backend.Program})
+				cells = append(cells, cell{c.TaskIdx, j.Model.Name, j.Backend.Name, c.Scenario, load, j.Model.Desc.ParamsTotal, j.Backend.Program, affinity})
 			}
 		}
 	}

@@ -18,7 +18,7 @@ func (p *Plan) Print(out io.Writer, roughTime string) error {
 	fmt.Fprintln(w, "order\tmodel\tbackend\tscenarios\tparams (M)\tweights\tKV cache\tcompute\tmemory\tfile")
 	tooLarge, waived := 0, ""
 	var refused []string
-	for i, v := range p.Blocks[0] {
+	for i, v := range p.Own()[0] {
 		j := v.Job
 		var scenarios []string
 		for _, c := range v.Cells {
@@ -55,7 +55,7 @@ func (p *Plan) Print(out io.Writer, roughTime string) error {
 		fmt.Fprintln(out, line)
 	}
 	fmt.Fprintf(out, "%s\n%s, the others in orders of their own; in each %s of a cell (%d warm-up, %d measured), gen %d tokens: %d records\n", p.Config.Product(),
-		text.Counted(len(p.Blocks), "block", "blocks"), text.Counted(len(p.Calls()), "call", "calls"), p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens,
+		text.Counted(len(p.Own()), "block", "blocks"), text.Counted(len(p.Calls()), "call", "calls"), p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens,
 		p.RecordsExpected())
 	if p.Free > 0 {
 		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", text.Size(p.Free), tooLarge, len(p.Jobs))

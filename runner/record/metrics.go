@@ -11,13 +11,8 @@ import (
 
 // WriteMetrics writes the lines of a runs.jsonl as CSV, a column for each field.
 func WriteMetrics(w io.Writer, runs io.Reader) error {
-	out := csv.NewWriter(w)
-	row := make([]string, len(fields))
-	for i, f := range fields {
-		row[i] = f.Name
-	}
-	// An error of the writer is kept until the end.
-	_ = out.Write(row)
+	out := NewMetrics(w)
+	out.Header()
 	dec := json.NewDecoder(bufio.NewReader(runs))
 	for line := 1; ; line++ {
 		var r Record
@@ -26,11 +21,38 @@ func WriteMetrics(w io.Writer, runs io.Reader) error {
 		} else if err != nil {
 			return fmt.Errorf("record %d: %w", line, err)
 		}
-		for i, f := range fields {
-			row[i] = f.Cell(&r)
-		}
-		_ = out.Write(row)
+		out.Write(&r)
 	}
-	out.Flush()
-	return out.Error()
+	return out.Flush()
+}
+
+// Metrics writes records as CSV. An error is kept until Flush.
+type Metrics struct {
+	out *csv.Writer
+	row []string
+}
+
+// NewMetrics writes to w.
+func NewMetrics(w io.Writer) *Metrics { return &Metrics{csv.NewWriter(w), make([]string, len(fields))} }
+
+// Header writes the names of the columns.
+func (m *Metrics) Header() {
+	for i, f := range fields {
+		m.row[i] = f.Name
+	}
+	_ = m.out.Write(m.row)
+}
+
+// Write writes a row.
+func (m *Metrics) Write(r *Record) {
+	for i, f := range fields {
+		m.row[i] = f.Cell(r)
+	}
+	_ = m.out.Write(m.row)
+}
+
+// Flush writes what is left.
+func (m *Metrics) Flush() error {
+	m.out.Flush()
+	return m.out.Error()
 }

@@ -70,7 +70,7 @@ type Record struct {
 // Origin says which cell of which run a record is of.
 type Origin struct {
 	SchemaVersion int    `json:"schema_version" doc:"version of this table"`
-	RunID         string `json:"run_id" doc:"the run's folder name, YYYYmmdd_HHMMSS"`
+	RunID         string `json:"run_id" doc:"the run's folder name, YYYYmmdd_HHMMSS; of shards and of what is merged of them, plan- and the beginning of the plan's hash"`
 
 	TaskIdx int    `json:"task_idx" doc:"index of the cell (model x backend x scenario) in the plan, before shuffling"`
 	CellID  string `json:"cell_id" doc:"the cell's name: model/backend/scenario"`
@@ -78,8 +78,8 @@ type Origin struct {
 
 // Order is where in the run the call was made.
 type Order struct {
-	OrderIdx  int `json:"order_idx" doc:"position of the call in the order of execution, counted over the whole run"`
-	Session   int `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume; calls of a cell that share it and replicate were made by one process"`
+	OrderIdx  int `json:"order_idx" doc:"position of the call in the order of execution, counted over the whole run; of a merged run, one shard after another"`
+	Session   int `json:"session_idx" doc:"0 for the run's first session, k for its k-th --resume; of a merged run counted on from shard to shard; calls of a cell that share it and replicate were made by one process"`
 	Replicate int `json:"replicate" doc:"the block of the sweep: each block measures every model and backend once, in a fresh worker process; 0 in records of before there were blocks"`
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"llmscale/internal/durable"
 	"llmscale/internal/paths"
@@ -77,6 +78,25 @@ func CreateOn(dir, modelsDir string, disk durable.Disk) (_ *Folder, err error) {
 		}
 	}
 	return s, s.open()
+}
+
+// NewDir is the folder of a new run, out or one in parent that is called by the time, and the name that the run takes from it.
+func NewDir(out, parent string) (dir, id string, err error) {
+	if out != "" {
+		if dir, err = paths.Clean(out); err != nil {
+			return "", "", err
+		}
+		abs, err := filepath.Abs(dir) // "." is a folder with a name too
+		return dir, filepath.Base(abs), err
+	}
+	base := filepath.Join(parent, time.Now().Format("20060102_150405"))
+	dir = base
+	for n := 2; ; n++ { // two runs may start within a second
+		if _, err := os.Stat(dir); err != nil {
+			return dir, filepath.Base(dir), nil
+		}
+		dir = fmt.Sprintf("%s-%d", base, n)
+	}
 }
 
 // inFolder returns the name in dir that leads to path, "" where path lies elsewhere

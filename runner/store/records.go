@@ -156,6 +156,11 @@ func (s *Folder) RemoveSums() error {
 // SaveConfig keeps the config as it was read, without secrets.
 func (s *Folder) SaveConfig(cfg *config.Config) error { return s.WriteFile(ConfigFile, cfg.Text()) }
 
+// Begin begins a file of the folder, which takes the place of one of that name as a whole.
+func (s *Folder) Begin(name string) (*durable.File, error) {
+	return s.disk.Create(filepath.Join(s.Dir, name))
+}
+
 // WriteFile replaces a file of the folder as a whole.
 func (s *Folder) WriteFile(name string, data []byte) error {
 	if err := s.disk.WriteFile(filepath.Join(s.Dir, name), data); err != nil {

@@ -1,0 +1,261 @@
+package merge
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"llmscale/internal/text"
+	"llmscale/runner/record"
+	"llmscale/runner/store"
+)
+
+// pieceCalls is how many calls are read, made and written together: about two megabytes.
+const pieceCalls = 100
+
+// piece is a run of whole calls of one shard.
+type piece struct {
+	source *source
+	first  int // the first call's number in the merged run
+	line   int // the first line's number in the shard
+	data   []byte
+	ends   bool // the shard's records
+	done   chan made
+}
+
+// made is what comes of a piece.
+type made struct {
+	lines, metrics []byte
+	outcomes       []outcome
+	loads          [][]string
+	params         map[pair][]string
+	left           int // bytes of what a killed coordinator left unfinished
+	err            error
+}
+
+// outcome is a record without what it measured.
+type outcome struct {
+	task, replicate int
+	model           string
+	record.Outcome
+}
+
+// pair is a model under a backend.
+type pair struct{ model, backend string }
+
+// each reads the calls of shards in their order, makes merged records of them on all processors, and hands them on in that
+// order.
+func each(all []*source, take func(*source, *made) error) error {
+	workers := runtime.GOMAXPROCS(0)
+	work, order := make(chan *piece), make(chan *piece, 2*workers)
+	stop := make(chan struct{})
+	var wait sync.WaitGroup
+	for range workers {
+		wait.Go(func() {
+			for p := range work {
+				p.done <- p.make()
+			}
+		})
+	}
+	var readErr error
+	wait.Go(func() {
+		defer close(order)
+		defer close(work)
+		readErr = readAll(all, func(p *piece) bool {
+			select {
+			case <-stop:
+				return false
+			case work <- p:
+				order <- p // has room for all that are being made
+				return true
+			}
+		})
+	})
+	var err error
+	for p := range order {
+		m := <-p.done
+		if err != nil {
+			continue
+		}
+		if err = m.err; err == nil {
+			err = take(p.source, &m)
+		}
+		if err != nil {
+			close(stop)
+		}
+	}
+	wait.Wait()
+	if err == nil {
+		err = readErr
+	}
+	return err
+}
+
+// readAll cuts the records of shards into pieces, until send wants no more.
+func readAll(all []*source, send func(*piece) bool) error {
+	calls := 0
+	for _, s := range all {
+		n, more, err := s.read(calls, send)
+		if err != nil || !more {
+			return err
+		}
+		calls += n
+	}
+	return nil
+}
+
+// read cuts the records of one shard into pieces. What follows the last whole call goes with the last of them.
+func (s *source) read(calls int, send func(*piece) bool) (n int, more bool, err error) {
+	in, err := os.Open(filepath.Join(s.dir, store.RunsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, fmt.Errorf("%s is no shard: it has no %s", s.dir, store.RunsFile)
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	defer in.Close()
+	r := bufio.NewReaderSize(in, 1<<20)
+	next := func(line int) (*piece, error) {
+		p := &piece{source: s, first: calls + n, line: line, done: make(chan made, 1)}
+		for range pieceCalls * len(record.Modes) {
+			l, err := r.ReadSlice('\n')
+			for errors.Is(err, bufio.ErrBufferFull) {
+				p.data = append(p.data, l...)
+				l, err = r.ReadSlice('\n')
+			}
+			p.data = append(p.data, l...)
+			if err != nil {
+				p.ends = true
+				if errors.Is(err, io.EOF) {
+					err = nil
+				}
+				return p, err
+			}
+		}
+		_, err := r.Peek(1)
+		p.ends = errors.Is(err, io.EOF)
+		return p, nil
+	}
+	for line := 1; ; line += pieceCalls * len(record.Modes) {
+		p, err := next(line)
+		if err != nil {
+			return n, false, fmt.Errorf("reading %s: %w", in.Name(), err)
+		}
+		ends := p.ends
+		n += bytes.Count(p.data, []byte{'\n'}) / len(record.Modes)
+		if !send(p) {
+			return n, false, nil
+		}
+		if ends {
+			return n, true, nil
+		}
+	}
+}
+
+// make makes merged records. What a killed coordinator left unfinished at the shard's end is left out, as a resumed run
+// moves it aside: a torn line, or a call without all of its modes.
+func (p *piece) make() (m made) {
+	s := p.source
+	m.params = map[pair][]string{}
+	var lines, csv bytes.Buffer
+	metrics := record.NewMetrics(&csv)
+	rest, n := p.data, 0
+	for ; ; n++ {
+		call, end := cutCall(rest)
+		if call == nil {
+			break
+		}
+		records := make([]record.Record, len(record.Modes))
+		broken := -1
+		for i := range records {
+			if err := json.Unmarshal(call[i], &records[i]); err != nil {
+				broken, m.err = i, s.wrong(p.line+n*len(record.Modes)+i, "%v; mend or remove that line by hand", err)
+				break
+			}
+		}
+		if broken >= 0 {
+			if p.ends && broken == len(call)-1 && end == len(rest) { // torn, and closed by a later line end
+				m.err = nil
+				break
+			}
+			return m
+		}
+		for i := range records {
+			r := &records[i]
+			if m.err = s.own(p.line+n*len(record.Modes)+i, r); m.err != nil {
+				return m
+			}
+			r.OrderIdx, r.Session = p.first+n, r.Session+s.sessions
+			line, err := json.Marshal(r)
+			if err != nil {
+				m.err = err
+				return m
+			}
+			lines.Write(text.JSON(line))
+			lines.WriteByte('\n')
+			metrics.Write(r)
+			m.note(r)
+		}
+		rest = rest[end:]
+	}
+	m.left = len(rest)
+	if m.left > 0 && !p.ends {
+		m.err = s.wrong(p.line+n*len(record.Modes), "a call without all of its modes")
+	}
+	m.err = errors.Join(m.err, metrics.Flush())
+	m.lines, m.metrics = lines.Bytes(), csv.Bytes()
+	return m
+}
+
+// cutCall is the first call of some lines, and where it ends; nil where there is none that is whole.
+func cutCall(data []byte) (lines [][]byte, end int) {
+	for range record.Modes {
+		n := bytes.IndexByte(data[end:], '\n')
+		if n < 0 {
+			return nil, 0
+		}
+		lines = append(lines, data[end:end+n])
+		end += n + 1
+	}
+	return lines, end
+}
+
+func (s *source) wrong(line int, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %w", filepath.Join(s.dir, store.RunsFile), line, fmt.Errorf(format, args...))
+}
+
+// own refuses a record that is none of the shard's.
+func (s *source) own(line int, r *record.Record) error {
+	switch parts := s.shard().Parts; {
+	case r.RunID != s.m.RunID:
+		return s.wrong(line, "a record of run %q, where %s belong", r.RunID, s.m.RunID)
+	case r.Session < 0 || r.Session >= max(len(s.m.Sessions), 1):
+		return s.wrong(line, "a record of session %d, of %d in the manifest", r.Session, len(s.m.Sessions))
+	default:
+		for i := range parts {
+			if parts[i].Has(r.Replicate, r.Model) {
+				return nil
+			}
+		}
+		return s.wrong(line, "a record of block %d, model %s, which are not of shard %s", r.Replicate, r.Model, s.shard().Shard)
+	}
+}
+
+// note keeps what the run's small files tell of a record.
+func (m *made) note(r *record.Record) {
+	m.outcomes = append(m.outcomes, outcome{r.TaskIdx, r.Replicate, r.Model, r.Outcome})
+	if r.ModelLoadMS != nil && r.Mode == record.ModePrefill {
+		m.loads = append(m.loads, []string{r.Model, r.Device, r.Backend, number(*r.ModelLoadMS)})
+	}
+	if k := (pair{r.Model, r.Backend}); m.params[k] == nil {
+		m.params[k] = paramsRow(r)
+	}
+}
