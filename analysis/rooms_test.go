@@ -45,6 +45,7 @@ var rooms = []struct {
 	{"native", "gguf/... runner/ceilings internal/..."},
 	{"native/backend", "native cuda/... gguf/... runner/protocol runner/machine runner/config runner/record runner/ceilings internal/..."},
 	{"runner/terminal", "runner runner/protocol runner/record internal/..."},
+	{"native/doctor", "native native/backend runner/ollama runner/machine runner/record internal/..."},
 	{"native/profiler", "analysis/profile native native/backend cuda/cupti runner runner/plan runner/worker runner/protocol runner/config runner/record internal/..."},
 	{"runner/record", "internal/..."},
 	{"runner/ceilings", "internal/..."},
