@@ -104,7 +104,7 @@ func TestSynthInterrupted(t *testing.T) {
 		}
 		dir := t.TempDir()
 		stderr := &bytes.Buffer{}
-		cmd := exec.Command(exe, "synth", "shape:llama3.1-8b", "--layers", "4", "--type", "f32", "-o", filepath.Join(dir, "m.gguf"))
+		cmd := exec.Command(exe, "synth", "shape:llama3.2-1b", "--layers", "4", "--type", "f32", "-o", filepath.Join(dir, "m.gguf"))
 		cmd.Env = append(os.Environ(), envMain+"=1")
 		cmd.Stderr = stderr
 		if err := cmd.Start(); err != nil {
