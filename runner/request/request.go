@@ -172,7 +172,7 @@ func nameText(name string) string {
 }
 
 // field takes apart where an error of a config is.
-var field = regexp.MustCompile(`^(?:(\w+)\[(\d+)\]\.?)?(\w+)?`)
+var field = regexp.MustCompile(`^(?:(\w+)\[(\d+)\](?:$|\.))?(\w*)(?:\[\d+\])?$`)
 
 // Explain makes an error of the config one of the command line: it names the flag or the argument, and no line of a file that
 // nobody wrote.
@@ -204,6 +204,9 @@ func (q *Request) Explain(err error) error {
 
 func (q *Request) where(at string) string {
 	sub := field.FindStringSubmatch(at)
+	if sub == nil {
+		return "flags"
+	}
 	if i, err := strconv.Atoi(sub[2]); err == nil && sub[1] == "models" && i < len(q.Models) {
 		if m := q.Models[i]; m.Arg != "" {
 			return text.Arg(m.Arg)

@@ -130,6 +130,14 @@ func TestErrorsNameFlags(t *testing.T) {
 			t.Errorf("%s: %v; want %q", values, err, want)
 		}
 	}
+	for field, want := range map[string]string{
+		"backends[1]": "flags", "backends[1].threads[0]": "-t, --threads", "replicates": "--replicates", "backend cpu": "flags", "": "flags",
+		"models[0].source": "ladder:llama", "models[1]": "mine.gguf", "models[7]": "flags",
+	} {
+		if got := request("", made, file).where(field); got != want {
+			t.Errorf("%s: %s, want %s", field, got, want)
+		}
+	}
 	q := request("", made)
 	q.Sweep = map[string]int64{"repetitions": 0}
 	if _, err := q.Config(); err == nil || err.Error() != "-r, --repetitions: must be at least 1, not 0" {
