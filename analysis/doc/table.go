@@ -1,6 +1,9 @@
 package doc
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Column is a table's column that is left out where no row has a value.
 type Column[T any] struct {
@@ -27,4 +30,27 @@ func TableOf[T any](rows []T, columns ...[]Column[T]) Table {
 		}
 	}
 	return t
+}
+
+// shownRows is how many rows of a table stand open in a section.
+const shownRows = 8
+
+// Show adds a table's first rows. The others are in a file of analysis/, or, without
+// one, folded.
+func (s *Section) Show(t Table, file string) {
+	first := t
+	further := len(t.Rows) - shownRows
+	if further > 0 {
+		first.Rows = t.Rows[:shownRows]
+	}
+	if len(t.Rows) > 0 {
+		s.Add(first)
+	}
+	switch {
+	case further <= 0:
+	case file == "":
+		s.Fold(fmt.Sprintf("All rows (%d)", len(t.Rows)), t)
+	default:
+		s.Say("%s: analysis/%s.", Count(further, "further row", "further rows"), file)
+	}
 }

@@ -2,10 +2,13 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"llmscale/analysis/doc"
+	"llmscale/analysis/runs"
 )
 
 // built is what a program was built from, as manifests have it.
@@ -93,4 +96,54 @@ func (w *writer) build() (commands, further string) {
 		}
 	}
 	return commands, further
+}
+
+// repeat gives the command that makes the same run.
+func (w *writer) repeat() {
+	m := w.r.Manifest
+	w.doc.Section("Run it again")
+	var argv []string
+	if !m.Decode(&argv, "argv") || len(argv) == 0 {
+		w.doc.Say("The command is unknown: the manifest does not have it.")
+		return
+	}
+	quoted := make([]string, len(argv))
+	for i, a := range argv {
+		quoted[i] = shellQuote(a)
+	}
+	var sb strings.Builder
+	commit, modified := w.commit()
+	if commit != "" {
+		fmt.Fprintf(&sb, "git checkout %s\n", shellQuote(commit))
+	}
+	further := ""
+	if w.r.Harness == runs.HarnessLLMScale {
+		var build string
+		build, further = w.build()
+		sb.WriteString(build)
+	}
+	var openmp map[string]string
+	m.Decode(&openmp, "environment", "openmp_variables")
+	for _, k := range slices.Sorted(maps.Keys(openmp)) {
+		fmt.Fprintf(&sb, "export %s=%s\n", doc.Clean(k), shellQuote(openmp[k]))
+	}
+	sb.WriteString(strings.Join(quoted, " ") + "\n")
+	w.doc.Add(doc.Code(sb.String()))
+	s := "Times differ by noise, and on another machine altogether."
+	if modified {
+		s = "The program had changes that this commit does not hold. " + s
+	}
+	w.doc.Add(doc.Paragraph(s + further))
+}
+
+// shellQuote makes one word of s for a POSIX shell, on one line.
+func shellQuote(s string) string {
+	s = doc.Clean(s)
+	plain := s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,+@%", r))
+	}) < 0
+	if plain {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -101,12 +101,10 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	w.asked("Settings", "Ranking", "Weight types")
 	w.asked(lengths.Place, "Tails")
 	w.asked("Memory wall", "Device time, memory and power", "What failed or did not fit")
-	w.asked("Cross-check with Ollama", "Ollama", "What the models said")
-	trust := []string{"How well each cell is known", "Outliers", "Calls that do not count"}
-	last := []string{"Models", "Host clock against device clock", "Ceilings"}
-	w.others(slices.Concat(trust, last))
-	w.asked(trust...)
-	w.warnings()
+	w.asked("Cross-check with Ollama", "Ollama")
+	last := []string{"Models", "Ceilings"}
+	w.others(last)
+	w.trust()
 	w.folded(func() {
 		w.asked(last...)
 		w.limits()

@@ -94,7 +94,6 @@ func ratioFigure(rows []*Comparison) figure.Figure {
 	f.Legend = append(f.Legend, levels[1].Key(fmt.Sprintf("%.0f %% off", 100*Tolerance)))
 	within := prose.Within(rows[0].Counters.Basis)
 	f.Subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval%s%s", doc.Count(len(models), "model", "models"), calls, within, left)
-	f.Caption = fmt.Sprintf("Ratio of Ollama's times (its own counters, without sampling) to native ones against model size, for each scenario; above 1 Ollama is slower. Points are ratios of medians over %s calls of the side that has fewer, whiskers their 95 %% intervals%s; points of one size stand a little beside each other. Dashed lines are %.0f %% off. "+
-		"A ratio that falls towards 1 as models grow is a fixed cost of each token or call; one that stays is a cost in proportion to the work.", calls, within, 100*Tolerance)
+	f.Caption = fmt.Sprintf("Ollama's time (its counters) over native's, 95 %% intervals%s; dashed: %.0f %% off. What falls towards 1 is a fixed cost.", within, 100*Tolerance)
 	return f
 }

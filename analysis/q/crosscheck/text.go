@@ -2,10 +2,10 @@ package crosscheck
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
@@ -17,38 +17,49 @@ func (a *Answer) Sections() []doc.Section {
 	if len(a.Comparisons) == 0 {
 		return nil
 	}
-	sec := doc.Section{Title: "Cross-check with Ollama"}
-	sec.Say("The same files, by name and SHA-256, on the same device: measured natively, and through Ollama's HTTP API. Ratios are Ollama's time over native's. Ollama's own counters and the native times beside them hold no sampling of tokens; the client's clock and the native times beside it do. 95 %% intervals are by paired t over the blocks that measured both; where one process of each was measured, they come from its calls and hold within one process: another one may differ by some percent.")
-	sec.Add(a.sentences(), doc.Pictures(figureKind))
-	a.gapsThatStand(&sec)
-	if items := a.settingsThatDiffer(); len(items) > 0 {
-		sec.Say("Settings that are not, or not known to be, the same:")
-		sec.Add(items)
-	}
-	for _, phase := range textPhases {
-		if t := a.comparisonTable(phase); len(t.Rows) > 0 {
-			sec.Say("**%s**, medians", doc.Upper(phaseUnit(phase)))
-			sec.Add(t)
+	sec := doc.Section{Title: a.title(), Place: "Cross-check with Ollama"}
+	said := []string{fmt.Sprintf("The same files through both, 95 %% intervals%s.", prose.Within(a.Comparisons[0].Counters.Basis)), a.greedyText(), a.otherFiles()}
+	sec.Add(doc.Paragraph(strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), " ")), doc.Pictures(figureKind))
+	sec.Show(a.ratioTable(), "ollama_crosscheck.csv")
+	var walls doc.List
+	for _, p := range a.pairs() {
+		if s := a.wallText(p); s != "" {
+			walls = append(walls, s)
 		}
 	}
-	a.lawTable(&sec)
-	a.partsTable(&sec)
-	a.greedyTable(&sec)
+	if len(walls) > 0 {
+		sec.Fold("Where the time of a call goes: ollama_gap.csv", walls)
+	}
+	if items := a.settingsThatDiffer(); len(items) > 0 {
+		sec.Fold("Settings that are not, or not known to be, the same", items)
+	}
 	return []doc.Section{sec}
+}
+
+// title says what Ollama's own counters came to.
+func (a *Answer) title() string {
+	var said []string
+	for _, phase := range textPhases {
+		var all []*Comparison
+		for _, p := range a.pairs() {
+			all = append(all, a.comparisons(p, phase)...)
+		}
+		if s := ratios(all, func(c *Comparison) *Beside { return &c.Counters }); s.Known {
+			times := ""
+			if len(said) == 0 {
+				times = " times as long as native"
+			}
+			said = append(said, s.Text(func(v float64) string { return doc.Fixed(&v, 2) })+times+" in "+prose.Mode(phase))
+		}
+	}
+	if len(said) == 0 {
+		return "Ollama cannot be compared with native"
+	}
+	return "Ollama takes " + strings.Join(said, ", ")
 }
 
 // textPhases are the phases in the order in which they are spoken of.
 var textPhases = []string{record.ModeDecode, record.ModePrefill}
-
-// phaseUnit is what a phase's gap is counted in.
-func phaseUnit(phase string) string { return prose.Mode(phase) + ", " + per(phase) }
-
-func per(phase string) string {
-	if phase == record.ModeDecode {
-		return "ms per token"
-	}
-	return "ms per call"
-}
 
 // pairs lists the pairs in the order of the comparisons.
 func (a *Answer) pairs() []Pair {
@@ -65,39 +76,6 @@ func (a *Answer) comparisons(p Pair, phase string) (out []*Comparison) {
 	return out
 }
 
-// Sentences say for the opening of the report what the cross-check came to.
-func (a *Answer) Sentences() []string {
-	var parts []string
-	for _, p := range a.pairs() {
-		var said []string
-		var bench doc.Span
-		takes := " takes " // said once
-		for _, phase := range textPhases {
-			all := a.comparisons(p, phase)
-			if s := ratios(all, func(c *Comparison) *Beside { return &c.Counters }); s.Known {
-				said = append(said, prose.Mode(phase)+takes+s.Three()+" times native's time")
-				takes = " "
-			}
-			if s := ratios(all, func(c *Comparison) *Beside { return &c.Bench }); s.Known {
-				bench.Add(&s.Lo)
-				bench.Add(&s.Hi)
-			}
-		}
-		if len(said) == 0 {
-			continue
-		}
-		s := p.Names() + ": " + strings.Join(said, ", ")
-		if bench.Known {
-			s += "; llama-bench takes " + bench.Three()
-		}
-		parts = append(parts, s)
-	}
-	if len(parts) == 0 {
-		return nil
-	}
-	return []string{"**Cross-check** with Ollama on the same files, on this machine, by its own counters: " + strings.Join(parts, "; ") + ". See “Cross-check with Ollama”."}
-}
-
 // ratios is the range of the ratios of one clock, of those with calls enough.
 func ratios(all []*Comparison, of func(*Comparison) *Beside) (s doc.Span) {
 	for _, c := range all {
@@ -108,206 +86,161 @@ func ratios(all []*Comparison, of func(*Comparison) *Beside) (s doc.Span) {
 	return s
 }
 
-func (a *Answer) sentences() (out doc.List) {
+// ofPhase is what a pair's comparisons of one phase came to.
+type ofPhase struct {
+	Pair
+	phase string
+	all   []*Comparison
+	law   *GapLaw
+}
+
+// ratioTable has a row for each pair and phase.
+func (a *Answer) ratioTable() doc.Table {
+	var rows []ofPhase
 	for _, p := range a.pairs() {
 		for _, phase := range textPhases {
-			all := a.comparisons(p, phase)
-			if len(all) == 0 {
-				continue
+			if all := a.comparisons(p, phase); len(all) > 0 {
+				rows = append(rows, ofPhase{p, phase, all, a.law(p, phase)})
 			}
-			s := fmt.Sprintf("**%s**, %s: %s", doc.Upper(prose.Mode(phase)), p.Names(), ratioText(all, phase, func(c *Comparison) *Beside { return &c.Counters }, "by Ollama's own counters Ollama takes"))
-			if t := ratioText(all, phase, func(c *Comparison) *Beside { return &c.Client }, "By the client's clock, with scheduling, sampling and HTTP, it takes"); t != "" {
-				s += " " + t
-			}
-			if t := ratioText(all, phase, func(c *Comparison) *Beside { return &c.Bench }, "llama-bench takes"); t != "" {
-				s += " " + t
-			}
-			out = append(out, s)
-		}
-		if s := a.wallSentence(p); s != "" {
-			out = append(out, s)
-		}
-		if s := a.greedySentence(p); s != "" {
-			out = append(out, s)
-		}
-		if s := a.sameFileSentence(p); s != "" {
-			out = append(out, s)
 		}
 	}
-	return out
+	column := func(head string, of func(*Comparison) *Beside) doc.Column[ofPhase] {
+		return doc.Column[ofPhase]{Head: head, Cell: func(r ofPhase) string {
+			if s := ratios(r.all, of); s.Known {
+				return s.Three()
+			}
+			return doc.Unknown
+		}}
+	}
+	return doc.TableOf(rows, []doc.Column[ofPhase]{
+		{Head: "<backends", Cell: func(r ofPhase) string { return r.Names() }},
+		{Head: "<phase", Cell: func(r ofPhase) string { return prose.Mode(r.phase) }},
+		column("Ollama's counters, times native", func(c *Comparison) *Beside { return &c.Counters }),
+		{Head: fmt.Sprintf("off by more than %.0f %%", 100*Tolerance), Cell: func(r ofPhase) string {
+			n := 0
+			for _, c := range r.all {
+				if c.Counters.Stands() {
+					n++
+				}
+			}
+			return fmt.Sprintf("%d of %d", n, len(r.all))
+		}},
+		column("client's clock", func(c *Comparison) *Beside { return &c.Client }),
+		column("llama-bench", func(c *Comparison) *Beside { return &c.Bench }),
+		{Head: "<the gap is", Cell: func(r ofPhase) string { return r.law.text() }},
+	})
 }
 
-// ratioText says over what the ratios of one clock run, and where the largest gap is.
-func ratioText(all []*Comparison, phase string, of func(*Comparison) *Beside, takes string) string {
-	var far *Comparison
-	sizes, scenarios := map[string]bool{}, map[string]bool{}
-	n, intervals, excludes, invalid, left, few := 0, 0, 0, 0, 0, 0
-	for _, c := range all {
-		b := of(c)
-		invalid += c.InvalidOllama
-		if b.Ratio == nil {
-			left++
-			continue
-		}
-		if c.Few(b) {
-			few++
-			continue
-		}
-		n++
-		sizes[c.Model], scenarios[c.Scenario] = true, true
-		if b.RatioCI != nil {
-			intervals++
-		}
-		if b.Excludes() {
-			excludes++
-		}
-		if far == nil || math.Abs(math.Log(*b.Ratio)) > math.Abs(math.Log(*of(far).Ratio)) {
-			far = c
+// law is what the sizes of a pair say of a phase: over all scenarios where there are
+// several.
+func (a *Answer) law(p Pair, phase string) (found *GapLaw) {
+	for i := range a.GapLaws {
+		l := &a.GapLaws[i]
+		if l.Pair == p && l.Phase == phase && l.Clock == ClockCounters && (found == nil || l.Scenario == cells.AllScenarios) {
+			found = l
 		}
 	}
-	counters := of(all[0]) == &all[0].Counters
-	if n == 0 {
-		switch {
-		case few > 0:
-			return fmt.Sprintf("%s an unknown multiple of native's time: no comparison has %d calls or more on both sides.", takes, stats.MinRatioCalls)
-		case !counters:
-			return ""
-		}
-		return fmt.Sprintf("no comparison is possible: %s (%s INVALID).", doc.Text(of(all[0]).Reason), doc.Count(invalid, "repetition", "repetitions"))
-	}
-	s := fmt.Sprintf("%s %s times native's time over %s and %s (%s)", takes, ratios(all, of).Three(), doc.Count(len(sizes), "model", "models"), doc.Count(len(scenarios), "scenario", "scenarios"), doc.Count(n, "comparison", "comparisons"))
-	switch {
-	case intervals == 0:
-		s += ", without intervals"
-	case excludes == 0:
-		s += "; no interval excludes 1"
-	default:
-		s += fmt.Sprintf("; the interval excludes 1 in %d of %d", excludes, intervals)
-	}
-	b := of(far)
-	if gap, _, ok := far.Gap(b); ok {
-		s += fmt.Sprintf(". Farthest off: %s, %s: %s times%s, %s %s", doc.Text(far.Model), doc.Text(far.Scenario), doc.Fixed(b.Ratio, 3), prose.OfRatio(b.RatioCI, b.Basis, 3), signedNumber(gap), per(phase))
-	}
-	if few > 0 {
-		s += fmt.Sprintf(". Left out of this for fewer than %d calls: %d", stats.MinRatioCalls, few)
-	}
-	if counters && left > 0 {
-		s += fmt.Sprintf(". Not comparable: %d", left)
-		if invalid > 0 {
-			s += fmt.Sprintf(" (%s INVALID)", doc.Count(invalid, "repetition is", "repetitions are"))
-		}
-	}
-	return s + "."
+	return found
 }
 
-// signedNumber is a number that shows a plus.
-func signedNumber(v float64) string {
-	if v > 0 {
-		return "+" + doc.Number(v)
+// text says what the sizes show about a gap.
+func (l *GapLaw) text() string {
+	if l == nil {
+		return doc.Unknown
 	}
-	return doc.Number(v)
+	per := map[string]string{record.ModeDecode: "ms per token", record.ModePrefill: "ms per call"}[l.Phase]
+	fixed := func() string { return fmt.Sprintf("%s %s [%s]", doc.NumberOf(l.FixedMS), per, doc.Numbers(l.FixedT)) }
+	share := func() string {
+		return fmt.Sprintf("%s %% of native's time [%s to %s]", doc.SignedPercent(l.Share), doc.SignedPercent(&l.ShareT.Low), doc.SignedPercent(&l.ShareT.High))
+	}
+	switch l.Verdict {
+	case "fixed":
+		return "a fixed cost: " + fixed()
+	case "proportional":
+		return "in proportion to the work: " + share()
+	case "both":
+		return "both: " + fixed() + ", and " + share()
+	case "not_identified":
+		return "not told from none"
+	}
+	return "unknown: " + doc.Text(l.Why)
 }
 
-// wallSentence says what of a call's wall time is not computing.
-func (a *Answer) wallSentence(p Pair) string {
-	n := 0
-	var http, load, rest, added, compute, around, perToken, share doc.Span
+// wallText says what of a call's wall time is not computing.
+func (a *Answer) wallText(p Pair) string {
+	var http, load, rest, added, compute, around doc.Span
 	for i := range a.Parts {
-		g := &a.Parts[i]
-		if g.Pair != p || g.WallMS == nil {
-			continue
+		if g := &a.Parts[i]; g.Pair == p && g.WallMS != nil {
+			http.Add(g.HTTPMS)
+			load.Add(g.LoadMS)
+			rest.Add(g.RestMS)
+			added.Add(g.AddedMS)
+			compute.Add(g.ComputeAddedMS)
+			around.Add(g.AroundAddedMS)
 		}
-		n++
-		http.Add(g.HTTPMS)
-		load.Add(g.LoadMS)
-		rest.Add(g.RestMS)
-		added.Add(g.AddedMS)
-		compute.Add(g.ComputeAddedMS)
-		around.Add(g.AroundAddedMS)
-		perToken.Add(g.RestPerToken)
-		beside := (*g.WallMS - *g.PromptEvalMS - *g.EvalMS) / *g.WallMS
-		share.Add(&beside)
 	}
-	if n == 0 {
+	if !http.Known {
 		return ""
 	}
-	s := fmt.Sprintf("**Wall time** of a call through %s, at the client, over %s: HTTP and the client take %s ms, scheduling and reading the metadata of the file again %s ms, and sampling, making text and the way between the server's processes %s ms; together with tokenising that is %s %% of the wall time, the rest is prefill and decode.",
-		p.server(), doc.Count(n, "model and scenario", "models and scenarios"), http, load, rest, share.Percent())
+	s := fmt.Sprintf("%s: HTTP and the client take %s ms, scheduling %s ms, sampling and text %s ms.", p.server(), http, load, rest)
 	if added.Known {
-		s += fmt.Sprintf(" Against native's end-to-end time a call takes %s ms more: %s ms in prefill and decode, %s ms around them (HTTP and what each token costs beside computing: %s ms per token).", added, compute, around, perToken)
+		s += fmt.Sprintf(" Against native's end-to-end time a call takes %s ms more: %s ms in prefill and decode, %s ms around them.", added, compute, around)
 	}
 	return s
 }
 
-func (a *Answer) greedySentence(p Pair) string {
-	all, by := 0, map[string]int{}
-	var first *Greedy
-	varied := 0
-	for i := range a.Greedy {
-		g := &a.Greedy[i]
-		if g.Pair != p {
-			continue
-		}
-		all++
+// greedyText counts the answers by greedy decoding that are the same.
+func (a *Answer) greedyText() string {
+	by := map[string]int{}
+	for _, g := range a.Greedy {
 		by[g.Verdict]++
-		if g.FirstDiffering != nil && (first == nil || *g.FirstDiffering < *first.FirstDiffering) {
-			first = g
-		}
-		if g.NativeAnswers > 1 || g.OllamaAnswers > 1 {
-			varied++
-		}
 	}
-	if all == 0 {
-		return ""
-	}
-	s := fmt.Sprintf("**Greedy answers** of %s to %s of text: equal in %d", p.Names(), doc.Count(all, "prompt", "prompts"), by[GreedyEqual])
-	if n := by[GreedyDiffers]; n > 0 {
-		s += fmt.Sprintf(", different in %d (earliest: %s, %s, from token %d on)", n, doc.Text(first.Model), doc.Text(first.Scenario), *first.FirstDiffering)
+	var said []string
+	if n := by[GreedyEqual] + by[GreedyDiffers]; n > 0 {
+		said = append(said, fmt.Sprintf("equal in %d of %s", by[GreedyEqual], doc.Count(n, "prompt", "prompts")))
 	}
 	if n := by[GreedyNotComparable]; n > 0 {
-		s += fmt.Sprintf(", not comparable in %d, where Ollama was told to repeat no token", n)
+		said = append(said, fmt.Sprintf("not comparable in %d, where Ollama was told to repeat no token", n))
 	}
-	if n := by[GreedyUnknown]; n > 0 {
-		s += fmt.Sprintf(", unknown in %d", n)
-	}
-	if varied > 0 {
-		s += fmt.Sprintf("; in %d the calls of one side did not all answer the same", varied)
-	}
-	return s + "."
-}
-
-// sameFileSentence says whether the server loads the very file.
-func (a *Answer) sameFileSentence(p Pair) string {
-	same, other, unsaid := []string{}, []string{}, []string{}
-	for i := range a.Comparisons {
-		c := &a.Comparisons[i]
-		to := &unsaid
-		switch {
-		case c.Pair != p || c.NativeN == 0 && c.Counters.N == 0:
-			continue
-		case c.SameWeights != nil && *c.SameWeights:
-			to = &same
-		case c.SameWeights != nil:
-			to = &other
-		case c.Counters.N == 0: // what counts for nothing tells nothing
-			continue
-		}
-		if name := doc.Text(c.Model); !slices.Contains(*to, name) {
-			*to = append(*to, name)
-		}
-	}
-	var parts []string
-	if len(same) > 0 {
-		parts = append(parts, fmt.Sprintf("it loads the very file that native measured for %s", doc.Count(len(same), "model", "models")))
-	}
-	if len(other) > 0 {
-		parts = append(parts, "it loads **another file** for "+doc.Join(other))
-	}
-	if len(unsaid) > 0 {
-		parts = append(parts, "it does not say which file it loads for "+doc.Join(unsaid))
-	}
-	if len(parts) == 0 {
+	if len(said) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("**Weights**: the server of %s says that %s.", p.server(), doc.Join(parts))
+	return "Greedy answers are " + doc.Join(said) + "."
+}
+
+// otherFiles names the models of which the server loads another file; "" where it loads the same.
+func (a *Answer) otherFiles() string {
+	var other []string
+	for _, c := range a.Comparisons {
+		if name := doc.Text(c.Model); c.SameWeights != nil && !*c.SameWeights && !slices.Contains(other, name) {
+			other = append(other, name)
+		}
+	}
+	if len(other) == 0 {
+		return ""
+	}
+	return "The server loads **another file** for " + doc.Join(other) + "."
+}
+
+// settingsThatDiffer lists each once.
+func (a *Answer) settingsThatDiffer() (out doc.List) {
+	add := func(differ ...string) {
+		for _, d := range differ {
+			if s := doc.Text(d); !slices.Contains(out, s) {
+				out = append(out, s)
+			}
+		}
+	}
+	for _, c := range a.Comparisons {
+		add(c.Differ...)
+		add(c.RecordsDiffer...)
+		if c.BenchRun == nil {
+			continue
+		}
+		add(c.BenchRun.Differ...)
+		if c.Phase == record.ModeDecode && c.BenchRun.Depth == 0 && c.PromptTokens != nil && *c.PromptTokens > 0 {
+			add("llama-bench: decode from an empty cache, natively behind the prompt")
+		}
+	}
+	return out
 }

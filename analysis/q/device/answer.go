@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 )
 
@@ -46,12 +45,6 @@ func (a *Answer) Tables() []finding.Table {
 			"backend mode is_warmup n rel_gap_median rel_gap_p95 abs_gap_ms_median abs_gap_ms_p95"),
 	}
 }
-
-// Sentences are none: the sections have them.
-func (a *Answer) Sentences() []string { return nil }
-
-// Sections are what the GPU says, and the two clocks side by side.
-func (a *Answer) Sections() []doc.Section { return []doc.Section{a.section(), a.gapSection()} }
 
 // GPUs names the cards.
 func (a *Answer) GPUs() []string {

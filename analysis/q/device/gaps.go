@@ -1,11 +1,8 @@
 package device
 
 import (
-	"fmt"
 	"math"
 
-	"llmscale/analysis/doc"
-	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
 
@@ -54,27 +51,4 @@ func (a *Answer) clocks() {
 			}
 		}
 	}
-}
-
-// gapSection compares the clocks, where there is a device clock.
-func (a *Answer) gapSection() doc.Section {
-	if len(a.Gaps) == 0 {
-		return doc.Section{}
-	}
-	sec := doc.Section{Title: "Host clock against device clock"}
-	t := doc.Table{Head: []string{"<backend", "<mode", "<calls", "n", "median gap (%)", "p95 gap (%)", "median gap (ms)", "p95 gap (ms)"}}
-	for _, g := range a.Gaps {
-		kind := "repetitions"
-		if g.IsWarmup {
-			kind = "warm-ups"
-		}
-		rel := g.RelP95
-		if rel.Value != nil {
-			v := 100 * *rel.Value
-			rel.Value = &v
-		}
-		t.Rows = append(t.Rows, []string{doc.Text(g.Backend), prose.Mode(g.Mode), kind, fmt.Sprint(g.N), doc.Number(100 * g.RelMedian), doc.Quantile(rel), doc.Number(g.AbsMedianMS), doc.Quantile(g.AbsP95MS)})
-	}
-	sec.Add(t)
-	return sec
 }

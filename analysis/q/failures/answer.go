@@ -6,14 +6,12 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
-	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
 // Answer has nothing where all calls gave one.
 type Answer struct {
 	finding.Notes
-	counts runs.Counts
 
 	Failed []Cell `json:"failed"` // cells with calls that gave no measurement
 }
@@ -26,7 +24,7 @@ type asker struct {
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{counts: c.Counts}}
+	a := &asker{c, &Answer{}}
 	a.failures()
 	for _, f := range a.out.Failed {
 		if f.Status == record.StatusError {
@@ -39,6 +37,3 @@ func Ask(c *cells.Set) *Answer {
 
 // Tables are none: the report has them.
 func (a *Answer) Tables() []finding.Table { return nil }
-
-// Sentences are for the opening of the report.
-func (a *Answer) Sentences() []string { return nil }

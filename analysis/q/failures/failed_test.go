@@ -47,7 +47,7 @@ func TestFailed(t *testing.T) {
 		t.Errorf("warnings %+v", ws)
 	}
 	page := celltest.Markdown(t, a.Sections()...)
-	for _, want := range []string{"m01", "crashed", "the worker died; signal segmentation fault; exit code 139", "no such tensor", "ggml <b>: no room"} {
+	for _, want := range []string{"## 1 cell crashed, 1 cell gave an error", "| m01 |", "| crashed | 2 | 2 | a | the worker died; signal segmentation fault; exit code 139 |", "no such tensor", "ggml <b>: no room"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the section lacks %q:\n%s", want, page)
 		}

@@ -6,43 +6,66 @@ import (
 
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
+
+// statuses in the order in which the title has them, and what it says of cells.
+var statuses = []struct{ status, says string }{
+	{record.StatusOOM, "did not fit in memory"},
+	{record.StatusCrashed, "crashed"},
+	{record.StatusTimeout, "timed out"},
+	{record.StatusError, "gave an error"},
+	{record.StatusWaived, "cannot run on this machine"},
+}
+
+// failure is what several cells have in common.
+type failure struct {
+	prose.Series
+	model, status, why string
+}
+
+func failureOf(f Cell) failure {
+	why := doc.Clean(f.Reason)
+	if f.Signal != "" {
+		why += "; signal " + f.Signal
+	}
+	if f.ExitCode != nil {
+		why += fmt.Sprintf("; exit code %d", *f.ExitCode)
+	}
+	return failure{prose.Of(f.Backend, f.BatchSize), f.Model, f.Status, strings.TrimPrefix(why, "; ")}
+}
 
 // Sections list what did not run, with reasons.
 func (a *Answer) Sections() []doc.Section {
-	sec := doc.Section{Title: "What failed or did not fit"}
 	if len(a.Failed) == 0 {
-		if a.counts.Used == 0 {
-			sec.Say("Unknown: no record says that a cell ran or failed.")
-			return []doc.Section{sec}
-		}
-		if a.counts.Invalid > 0 {
-			sec.Say("Nothing: every cell with a record ran. Calls that something spoilt are listed below.")
-			return []doc.Section{sec}
-		}
-		sec.Say("Nothing: every cell with a record gave measurements.")
-		return []doc.Section{sec}
+		return nil
 	}
-	t := doc.Table{Wrap: true, Head: []string{"<model", "<backend", "parameters (millions)", "<scenario", "<status", "failed calls", "ok calls", "<reason"}}
+	_, by := stats.GroupBy(a.Failed, func(f Cell) string { return f.Status })
+	var title []string
+	for _, s := range statuses {
+		if n := len(by[s.status]); n > 0 {
+			title = append(title, fmt.Sprintf("%s %s", doc.Count(n, "cell", "cells"), s.says))
+		}
+	}
+	sec := doc.Section{Title: strings.Join(title, ", "), Place: "What failed or did not fit"}
+	failures, of := stats.GroupBy(a.Failed, failureOf)
+	t := doc.Table{Wrap: true, Head: []string{"<model", "parameters (millions)", "<backend", "<status", "failed calls", "ok calls", "<scenarios", "<reason"}}
+	for _, f := range failures {
+		failed, ok := 0, 0
+		var scenarios []string
+		for _, c := range of[f] {
+			failed, ok, scenarios = failed+c.Calls, ok+c.OKCalls, append(scenarios, c.Scenario)
+		}
+		t.Rows = append(t.Rows, []string{doc.Text(f.model), doc.SizeOf(of[f][0].ParamsM), f.String(), doc.Text(f.status), fmt.Sprint(failed), fmt.Sprint(ok), doc.Text(strings.Join(scenarios, ", ")), doc.OrNone(f.why)})
+	}
+	sec.Show(t, "")
 	var stderr strings.Builder
 	for _, f := range a.Failed {
-		reason := doc.Clean(f.Reason)
-		if f.Signal != "" {
-			reason = strings.TrimPrefix(reason+"; signal "+f.Signal, "; ")
-		}
-		if f.ExitCode != nil {
-			reason = strings.TrimPrefix(fmt.Sprintf("%s; exit code %d", reason, *f.ExitCode), "; ")
-		}
-		t.Rows = append(t.Rows, []string{doc.Text(f.Model), prose.Of(f.Backend, f.BatchSize).String(), doc.SizeOf(f.ParamsM), doc.Text(f.Scenario), doc.Text(f.Status), fmt.Sprint(f.Calls), fmt.Sprint(f.OKCalls), doc.OrNone(reason)})
 		if len(f.Stderr) > 0 {
-			fmt.Fprintf(&stderr, "%s / %s / %s\n", doc.Clean(f.Model), doc.Clean(f.Backend), doc.Clean(f.Scenario))
-			for _, line := range f.Stderr {
-				fmt.Fprintf(&stderr, "    %s\n", doc.Clean(line))
-			}
+			fmt.Fprintf(&stderr, "%s / %s / %s\n    %s\n", doc.Clean(f.Model), doc.Clean(f.Backend), doc.Clean(f.Scenario), strings.Join(stats.Map(f.Stderr, doc.Clean), "\n    "))
 		}
 	}
-	sec.Say("A cell that did not fit in memory is a result, not an error. “waived” is what this machine cannot run at all.")
-	sec.Add(t)
 	if stderr.Len() > 0 {
 		sec.Fold("Last lines of the workers' error output", doc.Code(stderr.String()))
 	}

@@ -20,6 +20,7 @@ type Answer struct {
 
 	Cells []Cell  `json:"cell_intervals"`
 	Audit []Audit `json:"order_audit"`
+	Sum   Sum     `json:"cells_judged"`
 
 	States *States `json:"machine_states,omitempty"` // nil: one
 }
@@ -73,7 +74,7 @@ func Ask(c *cells.Set) *Answer {
 	a.stopped()
 	a.audit()
 	a.states()
-	a.warn()
+	a.sum()
 	return a.out
 }
 

@@ -1,14 +1,12 @@
 package intervals
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
-	words "llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -244,40 +242,4 @@ func (c *Cell) interference(rows []*runs.Row) {
 	if throttled.threads > 0 {
 		c.Throttled = share(throttled.ms, throttled.cpus)
 	}
-}
-
-// warn says how many cells are in doubt, by reason, and what intervals stand on.
-func (a *asker) warn() {
-	n, one := 0, 0
-	by := map[string][]string{}
-	for i := range a.out.Cells {
-		c := &a.out.Cells[i]
-		if c.Scenario == cells.AllScenarios {
-			continue
-		}
-		n++
-		if c.Basis == cells.BasisOne {
-			one++
-		}
-		for _, code := range c.Reasons {
-			by[code] = append(by[code], fmt.Sprintf("%s %s %s %s", c.Backend, c.Model, c.Scenario, c.Mode))
-		}
-	}
-	if one > 0 {
-		a.out.Warn("one_process", "cells", fmt.Sprintf("the intervals of %d of %d cells are within one process", one, n),
-			"set replicates to 5: processes of one model differ by some percent, of which the calls of one process know nothing")
-	}
-	for _, r := range reasons {
-		if where := by[r.Code]; where != nil {
-			a.out.Warn("doubtful_cells", r.Code, fmt.Sprintf("%s of %d: %s (%s)", words.Counted(len(where), "cell", "cells"), n, r.Means, words.List(first(where, 3), "and")), r.Advice)
-		}
-	}
-}
-
-// first are the first k of names, and how many more there are.
-func first(names []string, k int) []string {
-	if len(names) <= k+1 {
-		return names
-	}
-	return append(slices.Clone(names[:k]), fmt.Sprintf("%d more", len(names)-k))
 }

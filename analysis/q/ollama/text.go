@@ -1,54 +1,36 @@
 package ollama
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"llmscale/analysis/doc"
 	"llmscale/analysis/runs"
 )
 
-// Sentences are none: the opening of a report speaks of times.
-func (a *Answer) Sentences() []string { return nil }
-
-// Sections are the report's.
+// Sections tell of answers that ended early, whose time was scaled.
 func (a *Answer) Sections() []doc.Section {
-	o := a.Ollama
-	if o == nil {
+	if a.Ollama == nil {
 		return nil
 	}
-	sec := doc.Section{Title: "Ollama"}
-	cached := "Its prefill is fast where the server still holds the same prompt's cache, so prefill times here may be times of one token."
-	if a.harness == runs.HarnessLLMScale {
-		cached = "Prefill of prompts that the server may have had in its cache is INVALID, and in no figure."
+	early := slices.DeleteFunc(slices.Clone(a.Ollama.EarlyStops), func(e EarlyStop) bool { return e.EarlyStopRate == nil || *e.EarlyStopRate == 0 })
+	sec := doc.Section{Title: fmt.Sprintf("Ollama ended answers early in %d of %d cells", len(early), len(a.Ollama.EarlyStops)), Place: "Ollama", Warned: []string{"other_models"}}
+	if a.harness != runs.HarnessLLMScale {
+		sec.Say("Prefill may be of one token: the server may hold the same prompt's cache.")
 	}
-	sec.Say("Ollama may stop before the wanted number of tokens; its decode time is then scaled in proportion. These tables say how often that happened and how far it may be off. %s", cached)
-	stops := doc.Table{Head: []string{"<model", "<backend", "<scenario", "calls", "wanted (tokens)", "median answer (tokens)", "stopped early (%)", "<reason, most often"}}
-	for _, e := range o.EarlyStops {
-		stops.Rows = append(stops.Rows, []string{doc.Text(e.Model), doc.Text(e.Backend), doc.Text(e.Scenario), fmt.Sprint(e.N), doc.Plain(e.Target), doc.Plain(e.RawMedian), doc.Percent(e.EarlyStopRate), doc.OrNone(e.DoneReasonMode)})
-	}
-	if len(stops.Rows) > 0 {
-		sec.Fold("Answers that stopped early", stops)
-	}
-	linear := doc.Table{Head: []string{"<model", "<backend", "calls", "fixed (ms)", "per token (ms)", "R²", "at the wanted length (ms)"}}
-	for _, l := range o.Linearity {
-		linear.Rows = append(linear.Rows, []string{doc.Text(l.Model), doc.Text(l.Backend), fmt.Sprint(l.N), doc.NumberOf(l.A), doc.NumberOf(l.B), doc.Fixed(l.R2, 3), doc.NumberOf(l.AffineMS)})
-	}
-	if len(linear.Rows) > 0 {
-		sec.Fold("Decode time against answer length", linear)
-	}
-	errs := doc.Table{Head: []string{"<model", "<backend", "calls", "median (ms)", "p95 (ms)", "smallest (ms)", "largest (ms)"}}
-	for _, p := range o.Projections {
-		errs.Rows = append(errs.Rows, []string{doc.Text(p.Model), doc.Text(p.Backend), fmt.Sprint(p.N), doc.NumberOf(p.MedianMS), doc.Quantile(p.P95MS), doc.NumberOf(p.MinMS), doc.NumberOf(p.MaxMS)})
-	}
-	if len(errs.Rows) > 0 {
-		sec.Fold("Error of scaling in proportion", errs)
-	}
-	warm := doc.Table{Head: []string{"<model", "<backend", "<scenario", "warm-up prefill (ms)", "warm-up load (ms)", "steady prefill (ms)", "steady load (ms)", "ratio, inference", "ratio, with load"}}
-	for _, u := range o.Warmups {
-		warm.Rows = append(warm.Rows, []string{doc.Text(u.Model), doc.Text(u.Backend), doc.Text(u.Scenario), doc.NumberOf(u.WarmupInferMS), doc.NumberOf(u.WarmupLoadMS), doc.NumberOf(u.MeasuredInferMS), doc.NumberOf(u.MeasuredLoadMS), doc.Fixed(u.RatioInfer, 2), doc.Fixed(u.RatioTotal, 2)})
-	}
-	if len(warm.Rows) > 0 {
-		sec.Fold("Warm-up of prefill and model load", warm)
+	if len(early) > 0 {
+		sec.Say("Decode of such answers is scaled to the wanted length in proportion; ollama_decode_projection_error.csv says how far that may be off.")
+		slices.SortStableFunc(early, func(x, y EarlyStop) int { return cmp.Compare(*y.EarlyStopRate, *x.EarlyStopRate) })
+		sec.Show(doc.TableOf(early, []doc.Column[EarlyStop]{
+			{Head: "<model", Cell: func(e EarlyStop) string { return doc.Text(e.Model) }},
+			{Head: "<backend", Cell: func(e EarlyStop) string { return doc.Text(e.Backend) }},
+			{Head: "<scenario", Cell: func(e EarlyStop) string { return doc.Text(e.Scenario) }},
+			{Head: "calls", Cell: func(e EarlyStop) string { return fmt.Sprint(e.N) }},
+			{Head: "wanted (tokens)", Cell: func(e EarlyStop) string { return doc.Plain(e.Target) }},
+			{Head: "median answer (tokens)", Cell: func(e EarlyStop) string { return doc.Plain(e.RawMedian) }},
+			{Head: "ended early (%)", Cell: func(e EarlyStop) string { return doc.Percent(e.EarlyStopRate) }},
+		}), "ollama_early_stop_summary.csv")
 	}
 	return []doc.Section{sec}
 }

@@ -3,8 +3,8 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"llmscale/analysis/cells"
@@ -13,23 +13,23 @@ import (
 	"llmscale/analysis/stats"
 )
 
-const mostShown = 30 // rows of a table that is not folded
-
 // Sections have which settings matter, and from which size on.
 func (a *Answer) Sections() []doc.Section {
-	if len(a.Policies) == 0 && len(a.Batches) == 0 && len(a.Builds) == 0 {
+	if len(a.Policies) == 0 && len(a.Builds) == 0 {
 		return nil
 	}
-	sec := doc.Section{Title: a.title(), Place: "Settings"}
+	sec := doc.Section{Title: a.title(), Place: "Settings", Warned: []string{"mixed_settings"}}
 	if len(a.Policies) > 0 {
-		sec.Say("A choice is mandatory where more than 10 %% of a time are shown to hang on it, and optional elsewhere: sizes and ratios have 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
-		sec.FoldAbove(mostShown, "Each choice", policyTable(a.said()))
+		sec.Say("A choice is mandatory where more than 10 %% of a time are shown to hang on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
+		rows := a.told()
+		sec.Title += rows[0].finding()
+		sec.Show(a.policyTable(rows), "policies.csv")
 	}
 	if len(a.Batches) > 0 {
-		sec.FoldAbove(mostShown, "Sequences decoded together", a.batchTable())
+		sec.Say("Steps, tokens per second and answers of each batch: analysis/batches.csv.")
 	}
 	if len(a.Builds) > 0 {
-		sec.Add(a.buildTable())
+		sec.Fold("What the programs were built from", a.buildTable())
 	}
 	return []doc.Section{sec}
 }
@@ -66,25 +66,76 @@ func (a *Answer) title() string {
 	return "Settings that matter: " + strings.Join(parts, "; ")
 }
 
-func policyTable(rows []Policy) doc.Table {
-	return doc.TableOf(rows, []doc.Column[Policy]{
-		{Head: "<choice", Cell: func(p Policy) string { return doc.Text(p.Choice + " " + p.Value) }},
-		{Head: "<against", Cell: func(p Policy) string { return doc.Text(p.Base) }},
-		{Head: "<at", Cell: func(p Policy) string { return doc.OrNone(p.At) }},
-		{Head: "<phase", Cell: func(p Policy) string { return prose.Mode(p.Mode) }},
-		{Head: "<scenario", Cell: func(p Policy) string { return prose.Scenario(p.Scenario) }},
-		{Head: "<more than 10 %", Cell: func(p Policy) string { return p.shown() }},
-		{Head: "times as fast at the smallest", Cell: func(p Policy) string { return speed(p.Small, p.SmallCI) }},
-		{Head: "at the largest", Cell: func(p Policy) string { return speed(p.Large, p.LargeCI) }},
-		{Head: "<ratio of times with size", Cell: func(p Policy) string { return p.Trend }},
+// told is a choice in one phase: a row for each stretch of sizes at which it matters.
+type told []Policy
+
+// strength orders choices: first those that are shown to matter, by the ratio at the largest size.
+func (t told) strength() float64 {
+	s := 0.0
+	if p := t[0]; p.Large != nil {
+		s = math.Abs(math.Log(*p.Large))
+	}
+	if t[0].Effect != "" {
+		s += 1e3
+	}
+	return s
+}
+
+// finding is what a choice that matters comes to, to stand in a title.
+func (t told) finding() string {
+	p := t[0]
+	if p.Effect == "" || p.LargeCI == nil {
+		return ""
+	}
+	speed := 1 / *p.Large
+	return fmt.Sprintf(" (%s %s: %s %s times as fast as %s at %s)", p.Choice, p.Value, prose.Mode(p.Mode), doc.Fixed(&speed, 2), p.Base, shortParams(p.LargeM))
+}
+
+// told are the choices, the strongest first.
+func (a *Answer) told() []told {
+	type work struct {
+		choice
+		mode, scenario string
+	}
+	works, of := stats.GroupBy(a.said(), func(p Policy) work { return work{choice{p.Choice, p.Base, p.Value, p.At}, p.Mode, p.Scenario} })
+	rows := stats.Map(works, func(w work) told { return of[w] })
+	slices.SortStableFunc(rows, func(x, y told) int { return cmp.Compare(y.strength(), x.strength()) })
+	return rows
+}
+
+func (a *Answer) policyTable(rows []told) doc.Table {
+	scenarios, _ := stats.GroupBy(a.said(), func(p Policy) string { return p.Scenario })
+	column := func(head string, of func(p *Policy) string) doc.Column[told] {
+		return doc.Column[told]{Head: head, Cell: func(t told) string { return of(&t[0]) }}
+	}
+	return doc.TableOf(rows, []doc.Column[told]{
+		column("<choice", func(p *Policy) string { return doc.Text(p.Choice + " " + p.Value) }),
+		column("<instead of", func(p *Policy) string { return doc.Text(p.Base) }),
+		column("<at", func(p *Policy) string { return doc.OrNone(p.At) }),
+		column("<phase", func(p *Policy) string {
+			if len(scenarios) > 1 && p.Scenario != cells.AllScenarios {
+				return prose.Mode(p.Mode) + " of " + doc.Text(p.Scenario)
+			}
+			return prose.Mode(p.Mode)
+		}),
+		column("times as fast at the smallest", func(p *Policy) string {
+			if p.NSizes == 1 {
+				return doc.Unknown
+			}
+			return speed(p.Small, p.SmallCI, p.SmallM)
+		}),
+		column("at the largest", func(p *Policy) string { return speed(p.Large, p.LargeCI, p.LargeM) }),
+		{Head: "<by more than 10 %", Cell: func(t told) string {
+			return strings.Join(stats.Map(t, func(p Policy) string { return p.shown() }), ", ")
+		}},
 	})
 }
 
-func speed(ratio *float64, ci *Interval) string {
+func speed(ratio *float64, ci *Interval, size *float64) string {
 	if ratio == nil || ci == nil {
 		return doc.Unknown
 	}
-	return AsFast(ratio, ci)
+	return AsFast(ratio, ci) + " at " + shortParams(size)
 }
 
 // buildTable has the columns in which the builds differ.
@@ -124,41 +175,4 @@ func features(b Build) (out []string) {
 		}
 	}
 	return out
-}
-
-func (a *Answer) batchTable() doc.Table {
-	times := func(v *float64, ci *Interval) string {
-		if v == nil {
-			return doc.Unknown
-		}
-		if ci == nil {
-			return doc.Fixed(v, 2)
-		}
-		return doc.Fixed(v, 2) + " (" + doc.Interval(ci, 2) + ")"
-	}
-	rows := slices.Clone(a.Batches)
-	slices.SortStableFunc(rows, func(x, y Batch) int {
-		return cmp.Or(cmp.Compare(cells.OrInf(x.ParamsM), cells.OrInf(y.ParamsM)), strings.Compare(x.Model, y.Model), strings.Compare(x.Scenario, y.Scenario))
-	})
-	return doc.TableOf(rows, []doc.Column[Batch]{
-		{Head: "<model", Cell: func(b Batch) string { return doc.Text(b.Model) }},
-		{Head: "<backend", Cell: func(b Batch) string { return doc.Text(b.Backend) }},
-		{Head: "<scenario", Cell: func(b Batch) string { return doc.Text(b.Scenario) }},
-		{Head: "sequences", Cell: func(b Batch) string { return strconv.Itoa(b.BatchSize) }},
-		{Head: "step (ms)", Cell: func(b Batch) string { return doc.Number(b.StepMS) }},
-		{Head: "times the first's (95 %)", Cell: func(b Batch) string { return times(b.StepRatio, b.StepCI) }},
-		{Head: "tokens/s of all", Cell: func(b Batch) string { return doc.Number(b.TokensPerS) }},
-		{Head: "times the first's (95 %)", Cell: func(b Batch) string { return times(b.AllRatio, b.AllCI) }},
-		{Head: "tokens/s of each", Cell: func(b Batch) string { return doc.Number(b.EachPerS) }},
-		{Head: "prefill of all prompts (ms)", Cell: func(b Batch) string { return doc.NumberOf(b.PrefillMS) }},
-		{Head: "answers as the first's", Cell: func(b Batch) string {
-			switch {
-			case b.Compared == 0:
-				return doc.Unknown
-			case b.FirstDifference != nil:
-				return fmt.Sprintf("%d of %d, from token %d on", b.Same, b.Compared, *b.FirstDifference)
-			}
-			return fmt.Sprintf("%d of %d", b.Same, b.Compared)
-		}},
-	})
 }

@@ -134,14 +134,6 @@ func (f *Folder) Names(all []Series) string {
 	return doc.Join(names)
 }
 
-// AtDepth stands behind a prompt's length, where there is a depth.
-func AtDepth(depth int) string {
-	if depth == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" at depth %d", depth)
-}
-
 // Mode is what a reader calls a mode.
 func Mode(mode string) string {
 	switch mode {
@@ -178,20 +170,4 @@ func Within(basis string) string {
 		return ""
 	}
 	return " within one process"
-}
-
-// OfRatio is the interval of a ratio of times behind it.
-func OfRatio(i *stats.Interval, basis string, decimals int) string {
-	if i == nil {
-		return " (no interval)"
-	}
-	return fmt.Sprintf(" (95 %% %s%s)", doc.Interval(i, decimals), Within(basis))
-}
-
-// Layers is a number of layers, of which a negative one is all.
-func Layers(n int) string {
-	if n < 0 {
-		return "all"
-	}
-	return strconv.Itoa(n)
 }

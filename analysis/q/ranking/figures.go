@@ -24,15 +24,26 @@ func (a *Answer) groups() (out [][]Rank) {
 	return out
 }
 
-// Figures are bump charts: the place of each backend over the sizes.
+// Figures are bump charts: the place of each backend over the sizes, where some change places.
 func (a *Answer) Figures() (out []figure.Figure) {
 	for _, g := range a.groups() {
 		sizes, _ := stats.GroupBy(g, func(r Rank) float64 { return cells.OrInf(r.ParamsM) })
-		if len(sizes) >= leastSizes {
+		if len(sizes) >= leastSizes && moves(g) {
 			out = append(out, a.bump(g))
 		}
 	}
 	return out
+}
+
+func moves(ranks []Rank) bool {
+	first := map[cells.Series]int{}
+	for _, r := range ranks {
+		if at, seen := first[r.Series]; seen && at != r.Rank {
+			return true
+		}
+		first[r.Series] = r.Rank
+	}
+	return false
 }
 
 func (a *Answer) bump(ranks []Rank) figure.Figure {
@@ -68,9 +79,9 @@ func (a *Answer) bump(ranks []Rank) figure.Figure {
 		}},
 	}
 	f.Subtitle = text.Counted(len(backends), "backend", "backends") + left
-	f.Caption = doc.Upper(fmt.Sprintf("%s of %s: the place of each backend at each size, by its typical time.", prose.Mode(first.Mode), prose.InScenario(first.Scenario)))
+	f.Caption = doc.Upper(fmt.Sprintf("%s of %s: places by the typical time at each size.", prose.Mode(first.Mode), prose.InScenario(first.Scenario)))
 	if open {
-		f.Caption += " A hollow point is not shown to be slower than the next faster one."
+		f.Caption += " Hollow: not shown to be slower than the next faster one."
 	}
 	return f
 }

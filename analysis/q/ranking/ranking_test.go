@@ -88,7 +88,7 @@ func TestCrossing(t *testing.T) {
 		t.Errorf("%v", places)
 	}
 	md := celltest.Markdown(t, a.Sections()...)
-	for _, want := range []string{"## The ranking changes with size: 1 pair of backends crosses", "| decode | s | b0 | b1 |", "| b2 | 3 ("} {
+	for _, want := range []string{"## The ranking changes with size: 1 pair of backends crosses", "| decode | s | b0 | b1 |", "| backend | decode of m00 | decode of m05 | prefill of m00 | prefill of m05 |", "| b2 | 3 ("} {
 		if !strings.Contains(md, want) {
 			t.Errorf("no %q in\n%s", want, md)
 		}

@@ -1,14 +1,11 @@
 package ranking
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -17,56 +14,80 @@ import (
 // kind of the figures.
 const kind = "ranking"
 
-const (
-	leastRanked = 3 // backends in a table of ranks: two have a sentence
-	mostPairs   = 4 // in the opening
-	mostTables  = 4 // that are not folded
-)
+const leastRanked = 3 // backends in a table of ranks: what there is to say of two, settings say
 
 // said reports whether what is of a scenario is told: joined over scenarios where they can be.
 func (a *Answer) said(scenario string) bool {
 	return scenario == cells.AllScenarios || len(a.set.Joined()) < 2 || !a.set.Joins(scenario)
 }
 
-// Sentences say of the first backend and each other whether they cross, where they differ in more than one setting.
-func (a *Answer) Sentences() (out []string) {
-	for i := range a.Crossings {
-		if c := &a.Crossings[i]; c.Mode == record.ModeDecode && a.said(c.Scenario) && c.NSizes > 1 && c.Base == a.set.Series[0].Backend && !a.settings.Told(c.Base, c.Backend) {
-			if len(out) == mostPairs {
-				return append(out, "Further pairs of backends are in crossings.csv.")
-			}
-			out = append(out, c.sentence())
+// Sections have the ranks by size and the pairs that cross.
+func (a *Answer) Sections() []doc.Section {
+	groups := a.groups()
+	if len(groups) == 0 {
+		return nil
+	}
+	sec := doc.Section{Title: a.title(), Place: "Ranking"}
+	sec.Add(doc.Pictures(kind))
+	if crossed := a.crossed(); len(crossed) > 0 {
+		sec.Show(crossingTable(crossed), "crossings.csv")
+	}
+	sec.Say("Places%s, with times as long as the first; “=” is not shown to be slower than the next faster one.", inScenario(groups[0][0].Scenario))
+	sec.Show(rankTable(groups), "ranks.csv")
+	return []doc.Section{sec}
+}
+
+// inScenario says of which scenario ranks are, where they join not all.
+func inScenario(s string) string {
+	if s == cells.AllScenarios {
+		return ""
+	}
+	return " in " + doc.Text(s)
+}
+
+// title says whether the ranking changes with size, or which backend is the fastest.
+func (a *Answer) title() string {
+	if crossed := a.crossed(); len(crossed) > 0 {
+		pairs, _ := stats.GroupBy(crossed, func(c Crossing) [2]string { return [2]string{c.Base, c.Backend} })
+		return "The ranking changes with size: " + doc.Count(len(pairs), "pair of backends crosses", "pairs of backends cross")
+	}
+	decode, prefill := a.fastest(record.ModeDecode), a.fastest(record.ModePrefill)
+	switch {
+	case decode != "" && decode == prefill:
+		return decode + " is shown to be the fastest, for decode and prefill"
+	case decode != "" && prefill != "":
+		return decode + " is shown to be the fastest for decode, " + prefill + " for prefill"
+	case decode != "":
+		return decode + " is shown to be the fastest for decode, none for prefill"
+	case prefill != "":
+		return prefill + " is shown to be the fastest for prefill, none for decode"
+	}
+	return "No backend is shown to be the fastest"
+}
+
+// fastest is the backend that is shown to be faster than each other one, at every size; "" where there is none.
+func (a *Answer) fastest(mode string) (first string) {
+	lost := map[string]bool{}
+	var all []string
+	for _, c := range a.Crossings {
+		if c.Mode != mode || !a.said(c.Scenario) {
+			continue
+		}
+		all = append(all, c.Base, c.Backend)
+		for _, s := range []string{c.Base, c.Backend} {
+			lost[s] = lost[s] || c.Verdict != OneFaster || c.Above != s
 		}
 	}
-	return out
-}
-
-func (c *Crossing) sentence() string {
-	s := fmt.Sprintf("Decode on **%s** against %s on this machine (%s)", prose.Series{Series: c.Series}, doc.Text(c.Base), c.differ())
-	if c.SmallCI != nil && c.LargeCI != nil {
-		s += fmt.Sprintf(": %s times as fast at %s, %s at %s%s", strings.Replace(policy.AsFast(c.Small, c.SmallCI), "[", "[95 % ", 1), doc.Params(c.SmallM), policy.AsFast(c.Large, c.LargeCI), doc.Params(c.LargeM), prose.Within(c.Basis))
+	for _, s := range all {
+		switch {
+		case lost[s] || s == first:
+		case first != "": // of other work than the first
+			return ""
+		default:
+			first = s
+		}
 	}
-	return s + ": " + c.where() + "."
-}
-
-func (c *Crossing) differ() string {
-	if len(c.Differ) == 0 {
-		return "the same settings"
-	}
-	return "they differ in " + doc.Text(strings.Join(c.Differ, ", "))
-}
-
-// where says the verdict.
-func (c *Crossing) where() string {
-	switch {
-	case c.Verdict == Crosses && c.SizeM != nil:
-		return fmt.Sprintf("**they cross at %s** (%s), %s is faster below and %s above", doc.Params(c.SizeM), c.interval(), doc.Text(c.Below), doc.Text(c.Above))
-	case c.Verdict == Crosses:
-		return "they cross more than once"
-	case c.Verdict == OneFaster:
-		return doc.Text(c.Above) + " is faster at every size"
-	}
-	return "no crossing is shown: " + doc.Text(c.Reason)
+	return first
 }
 
 func (c *Crossing) interval() string {
@@ -76,52 +97,7 @@ func (c *Crossing) interval() string {
 		}
 		return doc.Size(*v)
 	}
-	return "95 % " + end(c.Low, "below the smallest") + " to " + end(c.High, "above the largest")
-}
-
-// Sections have the ranks by size and the pairs that cross.
-func (a *Answer) Sections() []doc.Section {
-	tables := a.rankTables()
-	if len(tables) == 0 {
-		return nil
-	}
-	sec := doc.Section{Title: a.title(), Place: "Ranking"}
-	sec.Say("Places of the backends at each size, and behind them how many times as long as the first they take; “=” is not shown to be slower than the next faster one.")
-	sec.Add(doc.Pictures(kind))
-	if crossed := a.crossed(); len(crossed) > 0 {
-		sec.FoldAbove(2*mostTables, "Pairs that cross", crossingTable(crossed))
-	}
-	var rest []doc.Block
-	for i, t := range tables {
-		if i < mostTables {
-			sec.Add(doc.Paragraph(t.of), t.Table)
-		} else {
-			rest = append(rest, doc.Paragraph(t.of), t.Table)
-		}
-	}
-	sec.Fold("Further scenarios", rest...)
-	return []doc.Section{sec}
-}
-
-// title says whether backends are ranked alike at every size.
-func (a *Answer) title() string {
-	crossed, open := a.crossed(), 0
-	for _, c := range a.Crossings {
-		if a.said(c.Scenario) && c.Verdict == NoneShown {
-			open++
-		}
-	}
-	sizes := slices.ContainsFunc(a.Crossings, func(c Crossing) bool { return c.NSizes > 1 })
-	switch n := len(crossed); {
-	case !sizes:
-		return "Backends in their order"
-	case n > 0:
-		pairs, _ := stats.GroupBy(crossed, func(c Crossing) [2]string { return [2]string{c.Base, c.Backend} })
-		return "The ranking changes with size: " + doc.Count(len(pairs), "pair of backends crosses", "pairs of backends cross")
-	case open == 0:
-		return "Backends are ranked alike at every size"
-	}
-	return "No change of rank is shown"
+	return end(c.Low, "below the smallest") + " to " + end(c.High, "above the largest")
 }
 
 func (a *Answer) crossed() []Crossing {
@@ -139,39 +115,42 @@ func crossingTable(rows []Crossing) doc.Table {
 			if c.SizeM == nil {
 				return doc.Unknown
 			}
-			return strings.TrimPrefix(c.interval(), "95 % ")
+			return c.interval()
 		}},
 	})
-}
-
-type rankTable struct {
-	of string
-	doc.Table
 }
 
 type ranked struct {
 	mode, scenario, work string
 }
 
-// rankTables have a row for each backend and a column for each size.
-func (a *Answer) rankTables() (out []rankTable) {
-	for _, g := range a.groups() {
-		backends, of := stats.GroupBy(g, func(r Rank) cells.Series { return r.Series })
-		models, _ := stats.GroupBy(g, func(r Rank) string { return r.Model })
-		columns := []doc.Column[cells.Series]{{Head: "<backend", Cell: func(s cells.Series) string { return prose.Series{Series: s}.String() }}}
+// rankTable has a row for each backend, of the first scenario: its places at the smallest size and at the largest.
+func rankTable(groups [][]Rank) doc.Table {
+	var columns []doc.Column[cells.Series]
+	var backends []cells.Series
+	first := groups[0][0]
+	for _, g := range groups {
+		if g[0].Scenario != first.Scenario || g[0].work != first.work {
+			continue
+		}
+		models, of := stats.GroupBy(g, func(r Rank) string { return r.Model })
+		if len(models) > 2 {
+			models = []string{models[0], models[len(models)-1]}
+		}
+		if backends == nil {
+			backends = stats.Map(of[models[len(models)-1]], func(r Rank) cells.Series { return r.Series })
+			columns = append(columns, doc.Column[cells.Series]{Head: "<backend", Cell: func(s cells.Series) string { return prose.Series{Series: s}.String() }})
+		}
 		for _, m := range models {
-			columns = append(columns, doc.Column[cells.Series]{Head: doc.Text(m), Cell: func(s cells.Series) string {
-				for _, r := range of[s] {
-					if r.Model == m {
-						return r.place()
-					}
+			columns = append(columns, doc.Column[cells.Series]{Head: prose.Mode(g[0].Mode) + " of " + doc.Text(m), Cell: func(s cells.Series) string {
+				if i := slices.IndexFunc(of[m], func(r Rank) bool { return r.Series == s }); i >= 0 {
+					return of[m][i].place()
 				}
 				return doc.Unknown
 			}})
 		}
-		out = append(out, rankTable{doc.Upper(prose.Mode(g[0].Mode)) + ", " + doc.Text(prose.InScenario(g[0].Scenario)) + ":", doc.TableOf(backends, columns)})
 	}
-	return out
+	return doc.TableOf(backends, columns)
 }
 
 // place is a rank in a table: "1", "2= (1.03)".

@@ -67,10 +67,10 @@ func figureOf(k work, rows []Cell) []figure.Figure {
 		Name:  "memory_wall_" + k.weights + cells.Series{BatchSize: k.batch}.FileSuffix(),
 		Title: "Memory wall: decode time and device memory against size",
 	}
-	whole, part, of := "all layers on the GPU", "layers to the CPU; of a model that several backends tried under one limit, the one with the most on the GPU is drawn", "device memory"
+	whole, part, of := "all layers on the GPU", "layers to the CPU", "device memory"
 	if k.host {
 		f.Name, f.Title = strings.Replace(f.Name, "wall", "wall_cpu", 1), "Memory wall: decode time against size"
-		whole, part, of = "all weights in memory", "weights to the disk, from which every step reads them again", "the CPU's memory"
+		whole, part, of = "all weights in memory", "weights to the disk", "the CPU's memory"
 	}
 	if k.weights != "" {
 		f.Title += ": " + k.weights
@@ -137,16 +137,15 @@ func figureOf(k work, rows []Cell) []figure.Figure {
 	}
 	limits := strings.Join(names, ", ")
 	f.Subtitle = fmt.Sprintf("mode kv_decode · limits: %s%s · geometric mean over scenarios of the median time per token", limits, left)
-	f.Caption = fmt.Sprintf("Decode time per token against model size, a line for each limit of %s (%s). Filled points have %s, hollow ones leave %s. Where lines run together, one covers the others.", of, limits, whole, part)
+	f.Caption = fmt.Sprintf("Decode against size, a line for each limit of %s. Hollow points leave %s.", of, part)
 	if failed {
 		cross := figure.Muted()
 		cross.Shape = figure.Cross
 		f.Legend = append(f.Legend, figure.Key{Text: "did not fit", Look: cross, Point: true})
-		f.Caption += " Crosses at the upper edge are models that did not fit under that limit."
 	}
 	if memoryKnown {
 		f.Panels = append(f.Panels, figure.Panel{Y: figure.LogAxis("device memory taken (GiB)", mem), Layers: memory})
-		f.Caption += " Below, the peak of what a model took of device memory, less what was in use before it was loaded; dashed lines are the limits. The CUDA context comes on top of each point, so that a model fails, or leaves layers to the CPU, somewhat below its line."
+		f.Caption += " Below, the model's own peak."
 	}
 	return []figure.Figure{f}
 }

@@ -1,40 +1,61 @@
 package wall
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
-	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
 )
 
 func (w *Wall) section() doc.Section {
-	sec := doc.Section{Title: "Memory wall"}
-	sec.Say("What changes as models outgrow memory. Decode is the geometric mean over the scenarios of the medians, by the host's clock.")
+	sec := doc.Section{Title: w.title(), Place: "Memory wall"}
+	if len(w.Cliffs) > 0 {
+		sec.Say("Weights are mapped from the file: those without room are read from the disk again in every step. Decode has left its level where it surely takes 1.5 times as long.")
+		sec.Add(doc.Pictures(limitsKind))
+		sec.Show(doc.TableOf(w.Cliffs, cliffColumns), "memory_wall_limits.csv")
+	}
 	if slices.ContainsFunc(w.Cells, func(c Cell) bool { return !c.host() }) {
-		sec.Say("On a GPU a limit (vram_limit_gib) reserves the rest of the card before the model is loaded. With all layers asked for, a model is whole on the GPU or does not fit; with “fit”, layers that have no room stay with the CPU, from the first one up.")
+		sec.Say("With all layers asked for, a model is whole on the GPU or does not fit; with “fit”, layers without room stay with the CPU.")
+		sec.Show(w.edgeTable(), "memory_wall_edges.csv")
 	}
-	w.limits(&sec)
-	sec.Say("On this machine, the sizes at which each thing changes first:")
-	sec.Add(w.edgeTable())
-	w.matrices(&sec)
 	sec.Add(doc.Pictures(figureKind))
-	slow := slices.DeleteFunc(slices.Clone(w.Cells), func(c Cell) bool { return c.OverWhole == nil && c.OverTrend == nil })
-	slow = slices.DeleteFunc(slow, func(c Cell) bool { return c.host() })
-	if len(slow) > 0 {
-		sec.Say("How much slower decode is where layers stay with the CPU, as measured: over the same model whole on the GPU where that ran, and over the trend of whole ones, which is the power law through the three largest smaller models that are whole and is followed to 8 times the last of them at most.")
-		sec.Add(doc.TableOf(slow, slowdownColumns))
+	if len(w.Feasible) > 0 {
+		sec.Fold("Largest size that fits, by memory and context", w.feasibleTables()...)
 	}
-	all := doc.TableOf(w.Cells, cellColumns)
-	all.Wrap = true
-	sec.Fold(fmt.Sprintf("Each model under each limit (%d)", len(w.Cells)), all)
 	return sec
 }
+
+// title says where the wall stands.
+func (w *Wall) title() string {
+	found := slices.DeleteFunc(slices.Clone(w.Cliffs), func(l Cliff) bool { return l.Verdict != Found })
+	var times doc.Span
+	for _, l := range found {
+		times.Add(l.Times)
+	}
+	longer := func() string {
+		return times.Text(func(v float64) string { return fmt.Sprintf("%.1f", v) }) + " times as long"
+	}
+	switch {
+	case len(found) == 1:
+		return fmt.Sprintf("The memory wall of %s stands between %s and %s MiB: decode takes %s", found[0].Model, doc.Whole(found[0].SlowMiB), doc.Whole(found[0].HoldsMiB), longer())
+	case len(found) > 1:
+		return fmt.Sprintf("%d of %d models meet the memory wall: decode takes %s behind it", len(found), len(w.Cliffs), longer())
+	case len(w.Cliffs) > 0 && !slices.ContainsFunc(w.Cliffs, func(l Cliff) bool { return l.Verdict != NotReached }):
+		return "No model meets a memory wall at these limits"
+	case len(w.Cliffs) > 0:
+		return "Where the memory wall stands cannot be told"
+	}
+	if i := slices.IndexFunc(w.Edges, func(e Edge) bool { return e.FirstPartial+e.FirstTooBig != "" && e.LastWhole != "" }); i >= 0 {
+		e := w.Edges[i]
+		return fmt.Sprintf("With %s of memory %s (%s) is the largest model that is whole in it", e.limitText(), e.LastWhole, shortSize(e.LastWholeM))
+	}
+	return "No model outgrows the memory"
+}
+
+func shortSize(m *float64) string { return strings.TrimSuffix(doc.Params(m), " parameters") }
 
 func (w Way) limitText() string {
 	switch {
@@ -60,7 +81,7 @@ func (w Way) text() string {
 }
 
 // edgeTable has for each weight type and way the last size that is whole, and the
-// first that is not.
+// first that is not, with what it costs that the CPU computes its layers.
 func (w *Wall) edgeTable() doc.Table {
 	sized := func(name string, m *float64) string {
 		switch {
@@ -69,20 +90,69 @@ func (w *Wall) edgeTable() doc.Table {
 		case m == nil:
 			return doc.Text(name)
 		}
-		return fmt.Sprintf("%s (%s)", doc.Text(name), strings.TrimSuffix(doc.Params(m), " parameters"))
+		return fmt.Sprintf("%s (%s)", doc.Text(name), shortSize(m))
 	}
-	t := doc.Table{Head: []string{"<weights", "<memory, layers", "<largest whole in memory", "<smallest in part", "<smallest that did not fit"}}
-	for _, e := range w.Edges {
-		at := doc.Text(e.text())
-		if e.BatchSize > 1 {
-			at += fmt.Sprintf(", batch %d", e.BatchSize)
-		}
-		t.Rows = append(t.Rows, []string{doc.OrPlain(doc.Text(e.WeightType)), at, sized(e.LastWhole, e.LastWholeM), sized(e.FirstPartial, e.FirstPartialM), sized(e.FirstTooBig, e.FirstTooBigM)})
-	}
-	return t
+	return doc.TableOf(w.Edges, []doc.Column[Edge]{
+		{Head: "<weights", Cell: func(e Edge) string { return doc.OrNone(e.WeightType) }},
+		{Head: "<memory, layers", Cell: func(e Edge) string {
+			if e.BatchSize > 1 {
+				return fmt.Sprintf("%s, batch %d", doc.Text(e.text()), e.BatchSize)
+			}
+			return doc.Text(e.text())
+		}},
+		{Head: "<largest whole in memory", Cell: func(e Edge) string { return sized(e.LastWhole, e.LastWholeM) }},
+		{Head: "<smallest in part", Cell: func(e Edge) string { return sized(e.FirstPartial, e.FirstPartialM) }},
+		{Head: "its decode, times whole", Cell: func(e Edge) string { return w.slower(e) }},
+		{Head: "<smallest that did not fit", Cell: func(e Edge) string { return sized(e.FirstTooBig, e.FirstTooBigM) }},
+	})
 }
 
-// work is what one table or figure of the wall compares.
+// slower is how many times as long the smallest model in part takes as whole, else as the trend of whole ones.
+func (w *Wall) slower(e Edge) string {
+	i := slices.IndexFunc(w.Cells, func(c Cell) bool {
+		return c.Series == e.Series && c.WeightType == e.WeightType && c.Model == e.FirstPartial
+	})
+	switch {
+	case i < 0:
+		return doc.Unknown
+	case w.Cells[i].OverWhole != nil:
+		return doc.NumberOf(w.Cells[i].OverWhole)
+	case w.Cells[i].OverTrend != nil:
+		return doc.NumberOf(w.Cells[i].OverTrend) + " (by the trend)"
+	}
+	return doc.Unknown
+}
+
+// cliffColumns are what a limit of the CPU's memory does to each model.
+var cliffColumns = []doc.Column[Cliff]{
+	{Head: "<model", Cell: func(l Cliff) string { return doc.Text(l.name()) }},
+	{Head: "needs, reckoned (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.NeedMiB) }},
+	{Head: "took, whole (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.PeakMiB) }},
+	{Head: "holds its level at (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.HoldsMiB) }},
+	{Head: "has left it at (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.SlowMiB) }},
+	{Head: "decode there, times whole", Cell: func(l Cliff) string {
+		if l.Times == nil {
+			return doc.Unknown
+		}
+		return fmt.Sprintf("%s [%s to %s]", doc.NumberOf(l.Times), doc.NumberOf(l.Low), doc.NumberOf(l.High))
+	}},
+	{Head: "read again in each pass (%)", Cell: func(l Cliff) string { return doc.Percent(l.Reread) }},
+	{Head: "does not run at (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.DiesMiB) }},
+	{Head: "<verdict", Cell: func(l Cliff) string { return doc.Text(strings.ReplaceAll(l.Verdict, "_", " ")) }},
+}
+
+func (l *Cliff) name() string {
+	out := l.Model
+	if l.WeightType != "" {
+		out += " in " + l.WeightType
+	}
+	if l.BatchSize > 1 {
+		out += fmt.Sprintf(" at batch %d", l.BatchSize)
+	}
+	return out
+}
+
+// work is what one figure of the wall compares.
 type work struct {
 	weights string
 	batch   int
@@ -91,117 +161,34 @@ type work struct {
 
 func workOf(c Cell) work { return work{c.WeightType, c.BatchSize, c.host()} }
 
-// matrices have a row for each model and a column for each way, a table for each
-// weight type.
-func (w *Wall) matrices(sec *doc.Section) {
-	order, cellsOf := stats.GroupBy(w.Cells, workOf)
+// feasibleTables have the largest size, in millions of parameters, that fits: a row for each memory, a column for each context.
+func (w *Wall) feasibleTables() (out []doc.Block) {
+	out = append(out, doc.Paragraph("Millions of parameters, by what this run's sizes were reckoned to need; between two of them on a line through the logarithms. The program and the system come on top."))
+	order, by := stats.GroupBy(w.Feasible, func(f Feasible) work { return work{f.WeightType, f.BatchSize, true} })
 	for _, k := range order {
-		t := doc.Table{Head: []string{"<model", "parameters (millions)"}}
-		backends, byBackend := stats.GroupBy(cellsOf[k], func(c Cell) string { return c.Backend })
-		for _, b := range backends {
-			head := byBackend[b][0].text()
-			if again := slices.ContainsFunc(cellsOf[k], func(o Cell) bool { return o.Backend != b && o.text() == head }); again {
-				head += " (" + b + ")"
-			}
-			t.Head = append(t.Head, doc.Text(head))
-		}
-		bySize := slices.Clone(cellsOf[k])
-		slices.SortStableFunc(bySize, func(x, y Cell) int { return cmp.Compare(cells.OrInf(x.ParamsM), cells.OrInf(y.ParamsM)) })
-		models, byModel := stats.GroupBy(bySize, func(c Cell) string { return c.Model })
-		for _, m := range models {
-			row := []string{doc.Text(m), doc.SizeOf(byModel[m][0].ParamsM)}
-			for _, b := range backends {
-				at := doc.Unknown
-				if i := slices.IndexFunc(byModel[m], func(c Cell) bool { return c.Backend == b }); i >= 0 {
-					at = byModel[m][i].decodeText()
+		t := doc.Table{Head: []string{"memory (MiB), " + doc.OrNone(k.weights)}}
+		memories, at := stats.GroupBy(by[k], func(f Feasible) float64 { return f.MemoryMiB })
+		for _, m := range memories {
+			row := []string{doc.Size(m)}
+			for _, f := range at[m] {
+				if len(t.Rows) == 0 {
+					t.Head = append(t.Head, fmt.Sprintf("context %d", f.Context))
 				}
-				row = append(row, at)
+				row = append(row, f.text())
 			}
 			t.Rows = append(t.Rows, row)
 		}
-		name := "weights of unknown type"
-		if k.weights != "" {
-			name = doc.Text(k.weights)
-		}
-		if k.batch > 1 {
-			name += fmt.Sprintf(" at batch %d", k.batch)
-		}
-		sec.Say("**%s**: decode in ms per token; where a model is not whole in memory, how many of its layers are, or what is read from the disk in each pass.", name)
-		sec.Add(t)
+		out = append(out, t)
 	}
+	return out
 }
 
-// decodeText is one cell of a matrix.
-func (c Cell) decodeText() string {
-	switch c.State {
-	case TooBig:
-		return "did not fit"
-	case Failed:
-		return doc.Text(c.Status)
-	case Invalid:
-		return "no call counts"
-	case Whole:
-		return doc.NumberOf(c.DecodeMS)
-	}
-	if c.host() {
-		return fmt.Sprintf("%s (%s MiB)", doc.NumberOf(c.DecodeMS), doc.Whole(c.ReadMiB))
-	}
-	return fmt.Sprintf("%s (%s)", doc.NumberOf(c.DecodeMS), c.onGPU())
-}
-
-func (c Cell) onGPU() string {
+func (f *Feasible) text() string {
 	switch {
-	case c.GPULayers == nil || c.host():
-		return doc.Unknown
-	case c.Layers == 0:
-		return prose.Layers(*c.GPULayers)
-	case *c.GPULayers < 0:
-		return fmt.Sprintf("%d of %d", c.Layers, c.Layers)
+	case f.ParamsM == nil:
+		return "none of these"
+	case f.Beyond:
+		return doc.SizeOf(f.ParamsM) + " and more"
 	}
-	return fmt.Sprintf("%d of %d", *c.GPULayers, c.Layers)
-}
-
-var slowdownColumns = []doc.Column[Cell]{
-	{Head: "<weights", Cell: func(c Cell) string { return doc.OrPlain(doc.Text(c.WeightType)) }},
-	{Head: "<memory, layers", Cell: func(c Cell) string { return doc.Text(c.text()) }},
-	{Head: "<model", Cell: func(c Cell) string { return doc.Text(c.Model) }},
-	{Head: "parameters (millions)", Cell: func(c Cell) string { return doc.SizeOf(c.ParamsM) }},
-	{Head: "layers on the GPU", Cell: Cell.onGPU},
-	{Head: "decode (ms/token)", Cell: func(c Cell) string { return doc.NumberOf(c.DecodeMS) }},
-	{Head: "times the same model whole", Cell: func(c Cell) string { return doc.NumberOf(c.OverWhole) }},
-	{Head: "<whole on", Cell: func(c Cell) string { return doc.OrNone(c.WholeIn) }},
-	{Head: "times the trend", Cell: func(c Cell) string { return doc.NumberOf(c.OverTrend) }},
-	{Head: "trend followed to (times)", Cell: func(c Cell) string { return doc.Fixed(c.TrendReach, 1) }},
-}
-
-// stateWords say what a state is, in the table of all cells.
-var stateWords = map[string]string{
-	Whole: "whole on the GPU", Partial: "partial", None: "all layers on the CPU",
-	TooBig: "did not fit", Failed: "failed", Invalid: "no call counts",
-}
-
-func (c Cell) stateText() string {
-	switch {
-	case c.host() && c.State == Whole:
-		return "whole in memory"
-	case c.host() && c.State == Partial:
-		return "read again from the disk"
-	}
-	return stateWords[c.State]
-}
-
-var cellColumns = []doc.Column[Cell]{
-	{Head: "<backend", Cell: func(c Cell) string { return prose.Series{Series: c.Series}.String() }},
-	{Head: "<memory, layers", Cell: func(c Cell) string { return doc.Text(c.text()) }},
-	{Head: "<weights", Cell: func(c Cell) string { return doc.OrPlain(doc.Text(c.WeightType)) }},
-	{Head: "<model", Cell: func(c Cell) string { return doc.Text(c.Model) }},
-	{Head: "parameters (millions)", Cell: func(c Cell) string { return doc.SizeOf(c.ParamsM) }},
-	{Head: "<state", Cell: Cell.stateText},
-	{Head: "layers on the GPU", Cell: Cell.onGPU},
-	{Head: "decode (ms/token)", Cell: func(c Cell) string { return doc.NumberOf(c.DecodeMS) }},
-	{Head: "on the device (ms/token)", Cell: func(c Cell) string { return doc.NumberOf(c.DeviceMS) }},
-	{Head: "peak in use (MiB)", Cell: func(c Cell) string { return doc.Whole(c.PeakMiB) }},
-	{Head: "the model's own (MiB)", Cell: func(c Cell) string { return doc.Whole(c.OwnMiB) }},
-	{Head: "<status", Cell: func(c Cell) string { return doc.Text(c.Status) }},
-	{Head: "<reason", Cell: func(c Cell) string { return doc.OrNone(c.Reason) }},
+	return doc.Number(*f.ParamsM)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
@@ -15,38 +16,47 @@ func (a *Answer) Sections() []doc.Section {
 	if len(a.WeightTypes) == 0 {
 		return nil
 	}
-	sec := doc.Section{Title: a.title(), Place: "Weight types"}
-	basis := a.WeightTypes[len(a.WeightTypes)-1].Basis
-	sec.Say("“Over its bytes” is decode time against what the bytes alone take at the rate of the type that reads most, with as large a cost per token common to all types as their times leave room for; what lies more than %s %% above was bound by computing, which is dequantising, not by memory.", doc.Size(100*Tolerance))
-	interval := "95 %" + prose.Within(basis)
-	sec.FoldAbove(30, "Each type", doc.TableOf(a.WeightTypes, []doc.Column[Type]{
+	sec := doc.Section{Title: a.title(), Place: "Weight types", Warned: []string{"unequal_scenarios"}}
+	within := prose.Within(a.WeightTypes[len(a.WeightTypes)-1].Basis)
+	sec.Say("“Over its bytes” is decode against what the type's bytes take at the rate of the heaviest type. Above +%s %% computing binds, which is dequantising. 95 %% intervals%s.", doc.Size(100*Tolerance), within)
+	sec.Show(doc.TableOf(a.largestFirst(), []doc.Column[Type]{
 		{Head: "<model", Cell: func(t Type) string { return doc.Text(t.Model) }},
 		{Head: "<at", Cell: func(t Type) string { return doc.OrNone(t.At) }},
-		{Head: "<backend", Cell: func(t Type) string { return prose.Of(t.Backend, t.batch).String() }},
 		{Head: "<weights", Cell: func(t Type) string { return doc.Text(t.WeightType) }},
 		{Head: "read per token (MB)", Cell: func(t Type) string { return doc.Number(float64(t.BytesPerToken) / 1e6) }},
 		{Head: "decode (ms/token)", Cell: func(t Type) string { return doc.Number(t.MS) }},
-		{Head: "ratio", Cell: func(t Type) string { return doc.Fixed(&t.Ratio, 3) }},
-		{Head: interval, Cell: func(t Type) string { return doc.Interval(t.RatioCI, 3) }},
-		{Head: "weights read (GB/s)", Cell: func(t Type) string { return doc.Number(t.GBPerS) }},
-		{Head: "over its bytes (%)", Cell: func(t Type) string { return excess(t.OverBytes) }},
-		{Head: interval, Cell: func(t Type) string {
+		{Head: "times as fast", Cell: func(t Type) string {
+			if t.RatioCI == nil {
+				return doc.Unknown
+			}
+			return policy.AsFast(&t.Ratio, t.RatioCI)
+		}},
+		{Head: "over its bytes (%)", Cell: func(t Type) string {
 			if t.OverCI == nil {
 				return doc.Unknown
 			}
-			return excess(&t.OverCI.Low) + " to " + excess(&t.OverCI.High)
+			return fmt.Sprintf("%s [%s to %s]", doc.SignedPercent(over(t.OverBytes)), doc.SignedPercent(over(&t.OverCI.Low)), doc.SignedPercent(over(&t.OverCI.High)))
 		}},
 		{Head: "<verdict", Cell: func(t Type) string { return t.Verdict }},
-	}))
+	}), "weight_types.csv")
 	return []doc.Section{sec}
 }
 
-// excess is a ratio as a signed percentage above 1.
-func excess(ratio *float64) string {
-	if ratio == nil {
-		return doc.Unknown
+// largestFirst are the types by falling size of their models.
+func (a *Answer) largestFirst() (out []Type) {
+	models, of := stats.GroupBy(a.WeightTypes, func(t Type) [2]string { return [2]string{t.Model, t.At} })
+	for _, m := range slices.Backward(models) {
+		out = append(out, of[m]...)
 	}
-	return doc.SignedTenth(100 * (*ratio - 1))
+	return out
+}
+
+// over is by how much a ratio exceeds 1.
+func over(ratio *float64) *float64 {
+	if ratio == nil {
+		return nil
+	}
+	return new(*ratio - 1)
 }
 
 func (a *Answer) of(verdict string) []Type {
