@@ -108,9 +108,10 @@ type Predictor struct {
 	memory   *memoryLaw
 }
 
-// New finds the models of the run that tell of a target, and their laws.
-func New(set *cells.Set, describe Describe, target *Target, asked Asked) (*Predictor, error) {
-	p := &Predictor{set: set, judged: intervals.Ask(set), describe: describe, asked: asked}
+// New finds the models of the run that tell of a target, and their laws. judged says
+// which cells may be used.
+func New(set *cells.Set, judged *intervals.Answer, describe Describe, target *Target, asked Asked) (*Predictor, error) {
+	p := &Predictor{set: set, judged: judged, describe: describe, asked: asked}
 	p.asked.Batch = max(1, asked.Batch)
 	for _, name := range asked.Without {
 		if !slices.ContainsFunc(set.Models, func(m cells.Model) bool { return m.Name == name }) {

@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/law"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/stats"
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
@@ -21,25 +22,16 @@ const ladderRun = "../../results/2026-11-23-ladder-xeon-2-cores"
 // shaped is a target by the name of a shape.
 func shaped(t *testing.T, source, typ string) *Target {
 	t.Helper()
-	d, ok := describe(source, typ)
-	if !ok {
-		t.Fatalf("no shape %s", source)
-	}
-	return &Target{Name: source, Desc: d}
-}
-
-func describe(source, typ string) (ledger.Description, bool) {
-	s, err := synth.Lookup(source)
+	target, err := Shape(source, typ)
 	if err != nil {
-		return ledger.Description{}, false
+		t.Fatal(err)
 	}
-	d, err := synth.Describe(s, synth.Options{Type: typ})
-	return d, err == nil
+	return target
 }
 
 func ask(t *testing.T, set *cells.Set, target *Target, asked Asked) *Answer {
 	t.Helper()
-	p, err := New(set, describe, target, asked)
+	p, err := New(set, intervals.Ask(set), DescribeShape, target, asked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -337,7 +329,7 @@ func TestRefused(t *testing.T) {
 		{"ladder:llama/1.2b", "q4_0", Asked{Without: []string{"llama-5m", "llama-9m", "llama-14m", "llama-32m", "llama-62m", "llama-134m", "llama-296m", "llama-556m", "llama-1.2b"}}, "a law takes 5 sizes"},
 		{"shape:gpt-oss-20b", "q4_0", Asked{}, "too few mixtures of experts"},
 	} {
-		if _, err := New(set, describe, shaped(t, c.source, c.typ), c.asked); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := New(set, intervals.Ask(set), DescribeShape, shaped(t, c.source, c.typ), c.asked); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v, want %q", c, err, c.want)
 		}
 	}
@@ -365,15 +357,8 @@ func TestRefused(t *testing.T) {
 // does.
 func TestServe(t *testing.T) {
 	set := celltest.Load(t, ladderRun)
-	sized := func(params int64) (*Target, error) {
-		s, err := synth.Between("llama", params)
-		if err != nil {
-			return nil, err
-		}
-		d, err := synth.Describe(s, synth.Options{Type: "q4_0"})
-		return &Target{Desc: d}, err
-	}
-	p, err := New(set, describe, shaped(t, "ladder:llama/1.2b", "q4_0"), Asked{})
+	sized := func(params int64) (*Target, error) { return Ladder(params, "q4_0") }
+	p, err := New(set, intervals.Ask(set), DescribeShape, shaped(t, "ladder:llama/1.2b", "q4_0"), Asked{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"llmscale/analysis"
+	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/report"
@@ -183,7 +184,8 @@ func compute(dir string, run *runs.Run, opt cells.Options, withReport bool) erro
 	if err != nil {
 		return err
 	}
-	if err := analysis.Write(filepath.Join(dir, "analysis"), r); err != nil || !withReport {
+	tables := filepath.Join(dir, "analysis")
+	if err := cmp.Or(analysis.Write(tables, r), answer.Of(r).Write(tables)); err != nil || !withReport {
 		return err
 	}
 	figs, err := draw.Write(filepath.Join(dir, "analysis", "plots"), r.Figures())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/draw"
@@ -90,7 +92,7 @@ func reportCommand() *cli.Command {
 			if err := noArgs(c); err != nil {
 				return err
 			}
-			path, err := analyzeAndReport(c, c.String("run-dir"))
+			path, _, err := analyzeAndReport(c, c.String("run-dir"))
 			if path != "" {
 				fmt.Fprintln(c.App.Writer, path)
 			}
@@ -99,11 +101,12 @@ func reportCommand() *cli.Command {
 	}
 }
 
-// analyzed is what analyze found and where it put it.
-type analyzed struct {
+// found is what analyze found and where it put it.
+type found struct {
 	dir     string // holds analysis/ and takes the report
 	run     *runs.Run
 	result  *analysis.Result
+	answer  *answer.Answer
 	figures []figure.Drawn
 }
 
@@ -119,52 +122,38 @@ func boundMemory() {
 }
 
 // analyze computes the run's result and writes its tables and plots.
-func analyze(c *cli.Context, dir string) (analyzed, error) {
-	if dir == "" {
-		return analyzed{}, usagef("%s needs --run-dir DIR, a run's folder", c.Command.Name)
-	}
-	opt, err := analysisOptions(c)
+func analyze(c *cli.Context, dir string) (found, error) {
+	run, result, err := analyzed(c, dir)
 	if err != nil {
-		return analyzed{}, err
+		return found{}, err
 	}
-	boundMemory()
-	run, err := runs.Load(dir)
-	if err != nil {
-		return analyzed{}, usage(err)
-	}
-	if err := run.Nothing(); err != nil {
-		return analyzed{}, err
-	}
-	a := analyzed{dir: verify.Home(run), run: run}
-	if a.result, err = analysis.Analyze(run, opt); err != nil {
-		return analyzed{}, usage(err)
-	}
+	a := found{dir: verify.Home(run), run: run, result: result, answer: answer.Of(result)}
 	out := filepath.Join(a.dir, "analysis")
 	if err := os.MkdirAll(out, 0o777); err != nil {
-		return analyzed{}, err
+		return found{}, err
 	}
-	if err := analysis.Write(out, a.result); err != nil {
-		return analyzed{}, err
+	if err := cmp.Or(analysis.Write(out, a.result), a.answer.Write(out)); err != nil {
+		return found{}, err
 	}
 	a.figures, err = draw.Write(filepath.Join(out, "plots"), a.result.Figures())
 	return a, err
 }
 
 // analyzeAndReport returns the HTML report's path, also beside the error that nothing in it is a figure.
-func analyzeAndReport(c *cli.Context, dir string) (string, error) {
+func analyzeAndReport(c *cli.Context, dir string) (string, *answer.Answer, error) {
 	a, err := analyze(c, dir)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	paths, err := report.Write(a.dir, a.result, a.figures)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := a.seal(); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return paths.HTML, a.result.Unmeasured()
+	return paths.HTML, a.answer, a.result.Unmeasured()
 }
 
 // seal writes the sums of what the analysis read and wrote, its last file.
-func (a analyzed) seal() error { return verify.Seal(a.run, a.result.Options, programName()) }
+func (a found) seal() error { return verify.Seal(a.run, a.result.Options, programName()) }

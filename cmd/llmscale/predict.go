@@ -9,6 +9,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/predict"
+	"llmscale/analysis/q/intervals"
 	"llmscale/gguf/inspect"
 	"llmscale/gguf/ledger"
 	"llmscale/gguf/synth"
@@ -93,7 +94,7 @@ func predicted(c *cli.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sized := func(params int64) (*predict.Target, error) { return ladderTarget(params, typ) }
+	sized := func(params int64) (*predict.Target, error) { return predict.Ladder(params, typ) }
 	if c.IsSet("slo") {
 		o, err := predict.ParseObjective(c.String("slo"))
 		if err != nil {
@@ -103,7 +104,7 @@ func predicted(c *cli.Context) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		p, err := predict.New(run, describeSource, like, asked)
+		p, err := predict.New(run, intervals.Ask(run), describeSource, like, asked)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +123,7 @@ func predicted(c *cli.Context) (any, error) {
 	} else if target, err = targetOf(c.Args().First(), typ, run); err != nil {
 		return nil, err
 	}
-	p, err := predict.New(run, describeSource, target, asked)
+	p, err := predict.New(run, intervals.Ask(run), describeSource, target, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -147,29 +148,6 @@ func typeOf(c *cli.Context, run *cells.Set) (string, error) {
 	return synth.ParseType(types[0])
 }
 
-func ladderTarget(params int64, typ string) (*predict.Target, error) {
-	s, err := synth.Between("llama", params)
-	if err != nil {
-		return nil, err
-	}
-	t, err := shapeTarget(s, typ)
-	if err == nil {
-		t.Name = fmt.Sprintf("a shape of the ladder's proportions (%d layers, width %d)", s.NLayer, s.NEmbd)
-	}
-	return t, err
-}
-
-func shapeTarget(s synth.Shape, typ string) (*predict.Target, error) {
-	if typ == "" {
-		return nil, fmt.Errorf("the run has several weight types: say which is meant, with --type or --backend")
-	}
-	d, err := synth.Describe(s, synth.Options{Type: typ})
-	if err != nil {
-		return nil, err
-	}
-	return &predict.Target{Name: s.Source(), Desc: d}, nil
-}
-
 // targetOf is a model by its source, or by its name in the run.
 func targetOf(source, typ string, run *cells.Set) (*predict.Target, error) {
 	if i := slices.IndexFunc(run.Models, func(m cells.Model) bool { return m.Name == source && m.Source != "" }); i >= 0 {
@@ -185,11 +163,7 @@ func targetOf(source, typ string, run *cells.Set) (*predict.Target, error) {
 	}
 	kind, _, named := strings.Cut(source, ":")
 	if named && slices.Contains([]string{"shape", "ladder", "synth"}, kind) {
-		s, err := synth.Lookup(source)
-		if err != nil {
-			return nil, err
-		}
-		return shapeTarget(s, typ)
+		return predict.Shape(source, typ)
 	}
 	m, err := inspect.Open(source, ledger.MemoryOptions{TypeK: "f16", TypeV: "f16"}, false)
 	if err != nil {

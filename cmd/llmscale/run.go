@@ -98,9 +98,12 @@ func sweepCommand() *cli.Command {
 				return nil
 			}
 			// Failed cells are part of the report, and of the exit code.
-			path, reportErr := analyzeAndReport(c, dir)
+			path, found, reportErr := analyzeAndReport(c, dir)
 			if path == "" {
 				return reportErr
+			}
+			if err := tell(c.App.Writer, found, ""); err != nil {
+				return err
 			}
 			fmt.Fprintln(c.App.Writer, path)
 			if err == nil {

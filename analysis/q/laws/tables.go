@@ -29,6 +29,7 @@ type Row struct {
 	T0Blocks *stats.Interval `json:"t0_blocks_ci_ms" csv:"t0_blocks_*_ms" unit:"ms" doc:"95 % of these models measured again: one fit for each block, t over the blocks"`
 	A        *float64        `json:"a" unit:"ms per unit of x^exponent" doc:"factor of the power; of constant the time"`
 	B        *float64        `json:"b" unit:"ms per unit of x" doc:"factor of x"`
+	BCI      *stats.Interval `json:"b_ci" csv:"b" unit:"ms per unit of x" doc:"95 % over sizes"`
 
 	Exponent       *float64        `json:"exponent" doc:"of x; below the first break, where there is one"`
 	ExponentCI     *stats.Interval `json:"exponent_ci" csv:"exponent" doc:"95 % over sizes"`
@@ -69,7 +70,7 @@ func (f *Finding) row(o *onAxis, t *law.Tournament, l *law.Law) *Row {
 		case "a":
 			r.A = v
 		case "b":
-			r.B = v
+			r.B, r.BCI = v, p.Sizes
 		case "exponent", "exponent_1":
 			r.Exponent, r.ExponentCI, r.ExponentBlocks = v, p.Sizes, p.Blocks
 		case "exponent_2":
@@ -145,7 +146,7 @@ func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
 		finding.TableOf("laws.csv", "Each law that was fitted, for each backend, mode, scenario and axis; over all scenarios all axes, of single scenarios the run's.", a.rows(),
 			`backend backend_kind batch_size mode scenario of x_axis axis_leads n_models left_out law verdict loo_error aicc weight
-			t0_ms t0_low_ms t0_high_ms t0_blocks_low_ms t0_blocks_high_ms a b exponent exponent_low exponent_high exponent_blocks_low exponent_blocks_high
+			t0_ms t0_low_ms t0_high_ms t0_blocks_low_ms t0_blocks_high_ms a b b_low b_high exponent exponent_low exponent_high exponent_blocks_low exponent_blocks_high
 			exponent_2 exponent_2_low exponent_2_high exponent_3 exponent_3_low exponent_3_high break_1 break_2 p`).Always(),
 		finding.TableOf("breaks.csv", "Whether the exponent changes at a size, over all scenarios, on the axis that leads; six sizes at least.", a.breaks(),
 			`backend backend_kind batch_size mode scenario of x_axis n_models verdict breaks p_one p_two break_1 break_1_low break_1_high break_2 break_2_low break_2_high`),

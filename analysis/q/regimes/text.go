@@ -96,7 +96,7 @@ func (a *Answer) rows() (out []row) {
 		})
 		for _, m := range models {
 			mine := byModel[m]
-			w := agreed(mine)
+			w := Agreed(mine)
 			if n := len(r.spans); n > 0 && r.spans[n-1].regime == w {
 				r.spans[n-1].to, r.spans[n-1].models = mine[0], r.spans[n-1].models+1
 			} else {
@@ -112,9 +112,9 @@ func (a *Answer) rows() (out []row) {
 	return out
 }
 
-// agreed is the regime of a model's cells: that of those of which one is told, if they
+// Agreed is the regime of a model's cells: that of those of which one is told, if they
 // are most and agree.
-func agreed(all []*Budget) string {
+func Agreed(all []*Budget) string {
 	regimes, of := stats.GroupBy(all, func(b *Budget) string { return b.Regime })
 	regimes = slices.DeleteFunc(regimes, func(r string) bool { return r == Unknown })
 	switch {

@@ -1,0 +1,112 @@
+package answer
+
+import (
+	"fmt"
+	"strings"
+
+	"llmscale/analysis/doc"
+)
+
+// mostWords is how long the answer is on the page, before its figure.
+const mostWords = 120
+
+// Opening is the answer without what to change: what was measured, verdict, law, doubts.
+func (a *Answer) Opening() (out []doc.Block) {
+	words := 0
+	put := func(b doc.Block, s string) {
+		words += len(strings.Fields(s))
+		out = append(out, b)
+	}
+	put(doc.Paragraph(doc.Text(a.Of.Text)+"."), a.Of.Text)
+	put(doc.Paragraph("**"+doc.Text(a.said())+"**"), a.said())
+	if a.Law != nil {
+		law := a.Law.Text + " Brackets hold 95 % intervals."
+		put(doc.Paragraph(doc.Text(law)), law)
+	}
+	var doubts doc.List
+	for _, c := range a.Caveats {
+		if n := len(strings.Fields(c.Text)); words+n <= mostWords {
+			doubts, words = append(doubts, doc.Text(c.Text)+"."), words+n
+		}
+	}
+	if len(doubts) > 0 {
+		out = append(out, doubts)
+	}
+	return out
+}
+
+// told is the doubt with its advice.
+func (c *Caveat) told() string { return c.Text + ". " + doc.Upper(c.Advice) + "." }
+
+// Changed is what to change, and the largest model within the objective.
+func (a *Answer) Changed() (out []doc.Block) {
+	if a.Advice != nil {
+		out = append(out, doc.Paragraph(doc.Text(a.Advice.Text)))
+	}
+	var items doc.List
+	for _, c := range a.Changes {
+		items = append(items, doc.Text(c.Text)+".")
+	}
+	if len(items) > 0 {
+		out = append(out, items)
+	}
+	return append(out, doc.Paragraph(doc.Text(a.Goal.Text)))
+}
+
+// Markdown is the answer to be pasted into an issue.
+func (a *Answer) Markdown() (string, error) {
+	title := "llmscale"
+	if n := doc.Clean(a.Run.Name); n != "" {
+		title += " " + n
+	}
+	d := &doc.Document{Title: title}
+	d.Say("%s.", doc.Text(a.Of.Text))
+	d.Section("The answer")
+	d.Say("%s", doc.Text(a.said()))
+	if a.Law != nil {
+		d.Say("%s", doc.Text(a.Law.Text))
+	}
+	d.Section("What to change")
+	d.Add(a.Changed()...)
+	if len(a.Table.Rows) > 0 {
+		d.Section("What was measured")
+		t := doc.Table{}
+		for _, c := range a.Table.columns() {
+			head := "<" + c.head
+			if c.right {
+				head = c.head
+			}
+			t.Head = append(t.Head, head)
+		}
+		for _, r := range a.Table.Rows {
+			var row []string
+			for _, c := range a.Table.columns() {
+				row = append(row, doc.OrNone(c.cell(r)))
+			}
+			t.Rows = append(t.Rows, row)
+		}
+		d.Add(t)
+		if n := a.Table.Of - len(a.Table.Rows); n > 0 {
+			d.Say("%s: analysis/%s.", doc.Count(n, "further row", "further rows"), a.Table.File)
+		}
+	}
+	if len(a.Caveats) > 0 {
+		d.Section("Mind")
+		var items doc.List
+		for _, c := range a.Caveats {
+			items = append(items, doc.Text(c.told()))
+		}
+		d.Add(items)
+	}
+	d.Section("How it was measured")
+	var how doc.List
+	for _, x := range []struct{ what, is string }{{"machine", a.Run.Machine}, {"llmscale", a.Run.LLMScale}, {"llama.cpp", a.Run.LlamaCpp}, {"command", a.Run.Command}, {"run", a.Run.ID}} {
+		if x.is != "" {
+			how = append(how, fmt.Sprintf("%s: %s", x.what, doc.Text(x.is)))
+		}
+	}
+	if len(how) > 0 {
+		d.Add(how)
+	}
+	return d.Markdown("")
+}

@@ -1,0 +1,189 @@
+package answer
+
+import (
+	"cmp"
+	"slices"
+
+	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/q/crosscheck"
+	"llmscale/analysis/q/policy"
+	"llmscale/analysis/q/wall"
+	"llmscale/internal/text"
+	"llmscale/runner/record"
+)
+
+func listed(words []string, conjunction string) string { return text.List(words, conjunction) }
+
+// settings says what the setting with the largest effect on decode does, else on prefill.
+func (a *asker) settings() Sentence {
+	if len(a.effects) == 0 {
+		if slices.ContainsFunc(a.policy.Policies, func(p policy.Policy) bool { return p.Verdict != policy.Never }) {
+			return say("No setting that was varied is shown to change a time by more than 10 %%.")
+		}
+		return say("No setting that was varied changes a time by more than 10 %%.")
+	}
+	all := slices.Clone(a.effects)
+	prefill := func(c Change) int {
+		if c.mode == record.ModePrefill {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(all, func(x, y Change) int { return cmp.Or(prefill(x)-prefill(y), cmp.Compare(y.Times, x.Times)) })
+	c := all[0]
+	var slower []Sentence // at the same size
+	_, _, _, there, _ := reached(c.best)
+	for _, p := range a.told() {
+		if ratio, _, _, end, ok := reached(p); ok && end == there && !c.Keep && p.Choice == c.Setting && p.Base == c.Base && p.At == c.At && p.Mode == c.mode && p.Value != c.Value && p.Effect == policy.Slower {
+			slower = append(slower, say("with %s %s times", name(p.Value), times(ratio, policies+" ratio_"+end)))
+		}
+	}
+	if len(slower) == 0 || len(slower) > 3 {
+		return say("Of what was varied, %s matters most: %s.", name(c.Setting), c.main)
+	}
+	return say("Of what was varied, %s matters most: %s, %s.", name(c.Setting), c.main, join(slower, "and"))
+}
+
+// walled is whether the run is for where models stop fitting into memory.
+func (a *asker) walled() bool {
+	w := a.wall.Wall
+	if w == nil {
+		return false
+	}
+	return len(w.Cliffs) > 0 || slices.ContainsFunc(w.Edges, func(e wall.Edge) bool { return e.FirstPartial != "" || len(w.Edges) > 1 && e.FirstTooBig != "" })
+}
+
+const (
+	limitsFile = "memory_wall_limits.csv"
+	edgesFile  = "memory_wall_edges.csv"
+	wallFile   = "memory_wall.csv"
+)
+
+// wallFigure is that of limits, where there are some.
+func (a *asker) wallFigure() string {
+	if len(a.wall.Wall.Cliffs) > 0 {
+		return "memory_wall_limits"
+	}
+	return "memory_wall"
+}
+
+func mib(v float64, from string) Number { return Number{text.Size(int64(v * (1 << 20))), v, from} }
+
+// whereWall says where the wall stands, and what is behind it.
+func (a *asker) whereWall() []Sentence {
+	if len(a.wall.Wall.Cliffs) == 0 {
+		return a.edge()
+	}
+	var best *wall.Cliff // of the largest model of which it is told
+	var open []string
+	for i := range a.wall.Wall.Cliffs {
+		switch l := &a.wall.Wall.Cliffs[i]; {
+		case l.Verdict == wall.Found && l.HoldsMiB != nil && l.SlowMiB != nil:
+			if best == nil || cells.OrInf(l.ParamsM) >= cells.OrInf(best.ParamsM) {
+				best = l
+			}
+		case l.Verdict == wall.CannotTell:
+			open = add(open, name(l.Model))
+		}
+	}
+	var rest Sentence
+	if len(open) > 0 {
+		rest = say("Where that of %s stands cannot be told.", listed(open, "and"))
+	}
+	if best == nil {
+		if len(open) > 0 {
+			return []Sentence{say("Where the memory wall of %s stands cannot be told: no two limits surely lie on either side of it.", listed(open, "and"))}
+		}
+		return []Sentence{say("No limit of memory makes decode surely slower: the wall lies below all of them.")}
+	}
+	reads := say("")
+	if best.Reread != nil {
+		reads = say(", as each pass reads %s of the weights from the disk", percent(*best.Reread, limitsFile+" slow_weights_reread"))
+	}
+	need := say("")
+	if best.NeedMiB != nil {
+		need = say(" (reckoned: %s)", mib(*best.NeedMiB, limitsFile+" memory_need_mib"))
+	}
+	over := say("longer")
+	if best.Times != nil && best.Low != nil && best.High != nil {
+		over = say("%s times as long [%s to %s]", digits(*best.Times, limitsFile+" slow_times"), digits(*best.Low, limitsFile+" slow_times_low"), digits(*best.High, limitsFile+" slow_times_high"))
+	}
+	return []Sentence{say("The memory wall of %s stands between %s and %s%s: below it decode takes %s%s.", name(best.Model),
+		mib(*best.SlowMiB, limitsFile+" slow_mib"), mib(*best.HoldsMiB, limitsFile+" holds_mib"), need, over, reads), rest}
+}
+
+// edge says of a GPU up to which model all layers are on it.
+func (a *asker) edge() []Sentence {
+	for _, e := range a.wall.Wall.Edges {
+		if e.FirstPartial == "" && e.FirstTooBig == "" {
+			continue
+		}
+		whole := say("no model is whole in its memory")
+		if e.LastWhole != "" {
+			whole = say("models are whole in its memory up to %s%s", name(e.LastWhole), atSize(e.LastWholeM, edgesFile+" last_whole_params_millions"))
+		}
+		var beyond []Sentence
+		if e.FirstPartial != "" {
+			slower := say("")
+			for i := range a.wall.Wall.Cells {
+				if c := &a.wall.Wall.Cells[i]; c.Series == e.Series && c.Model == e.FirstPartial && c.OverWhole != nil {
+					slower = say(", where decode takes %s times as long as whole", digits(*c.OverWhole, wallFile+" times_same_model_whole"))
+				}
+			}
+			beyond = append(beyond, say("%s%s is the first with layers elsewhere%s", name(e.FirstPartial), atSize(e.FirstPartialM, edgesFile+" first_partial_params_millions"), slower))
+		}
+		if e.FirstTooBig != "" {
+			beyond = append(beyond, say("%s%s does not fit", name(e.FirstTooBig), atSize(e.FirstTooBigM, edgesFile+" first_did_not_fit_params_millions")))
+		}
+		return []Sentence{say("On %s %s; %s.", name(e.Title()), whole, join(beyond, "and"))}
+	}
+	return nil
+}
+
+const crossFile = "ollama_crosscheck.csv"
+
+// engines says what Ollama takes, over native.
+func (a *asker) engines() Sentence {
+	clocks := []struct {
+		of     func(*crosscheck.Comparison) *crosscheck.Beside
+		column string
+		by     string
+	}{
+		{func(c *crosscheck.Comparison) *crosscheck.Beside { return &c.Counters }, "ollama_over_native", "by its own counters"},
+		{func(c *crosscheck.Comparison) *crosscheck.Beside { return &c.Client }, "client_over_native", "by the client's clock"},
+	}
+	for _, clock := range clocks {
+		var largest *crosscheck.Comparison
+		for i := range a.beside.Comparisons {
+			if c := &a.beside.Comparisons[i]; clock.of(c).Ratio != nil && !c.Few(clock.of(c)) && (largest == nil || cells.OrInf(c.ParamsM) > cells.OrInf(largest.ParamsM)) {
+				largest = c
+			}
+		}
+		if largest == nil {
+			continue
+		}
+		from := crossFile + " " + clock.column
+		var there, anywhere []Sentence
+		for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+			var of, all doc.Span
+			for i := range a.beside.Comparisons {
+				c := &a.beside.Comparisons[i]
+				if b := clock.of(c); c.Phase == mode && b.Ratio != nil && !c.Few(b) {
+					all.Add(b.Ratio)
+					if c.Model == largest.Model {
+						of.Add(b.Ratio)
+					}
+				}
+			}
+			if of.Known {
+				there = append(there, say("%s to %s times native's time in %s", fixed(of.Lo, 2, from), fixed(of.Hi, 2, from), phase(mode)))
+			}
+			if all.Known {
+				anywhere = append(anywhere, say("%s times in %s", fixed(all.Hi, 2, from), phase(mode)))
+			}
+		}
+		return say("Through Ollama %s%s takes %s; the most of any model is %s (%s).", name(largest.Model), atSize(largest.ParamsM, crossFile+" params_millions_effective"), join(there, "and"), join(anywhere, "and"), clock.by)
+	}
+	return say("Whether Ollama is slower than native cannot be told: no phase has enough calls on both sides.")
+}
