@@ -41,7 +41,7 @@ func TestSourcesPlan(t *testing.T) {
 		{nil, []string{"gpt2-100m native_cpu_f32 medium,short,micro"}, "this is the default sweep"},
 		{[]string{"-t", "1"}, []string{"gpt2-100m cpu_f16 p512"}, "this is the default sweep"},
 		{[]string{"-r", "7"}, []string{"gpt2-100m native_cpu_f32", "7 measured"}, "this is the default sweep"},
-		{[]string{"--quick", "ladder:llama"}, []string{"llama-5m cpu_f16 p128", "3 blocks", "gen 32 tokens"}, "llama-1.2b: it takes about"},
+		{[]string{"--quick", "ladder:llama"}, []string{"llama-5m cpu_f16 p128", "(1 warm-up, 2 measured), gen 32 tokens"}, "llama-1.2b: it takes about"},
 	} {
 		code, stdout, stderr := llmscale(append([]string{"sweep", "--dry-run"}, c.args...)...)
 		printed := strings.Join(strings.Fields(stdout), " ")

@@ -40,7 +40,7 @@ func runFlags() []cli.Flag {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "config", TakesFile: true, Usage: "sweep to run, a YAML `FILE` (docs/config.md), instead of SOURCE; - reads standard input"},
 		&cli.StringFlag{Name: "out", TakesFile: true, Usage: "the run's `DIR`, new, empty or of an attempt that measured nothing", DefaultText: "runs/YYYYmmdd_HHMMSS"},
-		&cli.BoolFlag{Name: "quick", Usage: "an answer in two minutes: shorter prompts and answers, three blocks, without what takes too long"},
+		&cli.BoolFlag{Name: "quick", Usage: "an answer in two minutes: shorter prompts and answers, three to five blocks, without what takes too long"},
 		&cli.StringSliceFlag{Name: "models", Usage: "only these models of the config, `a,b`"},
 		&cli.StringSliceFlag{Name: "backends", Usage: "only these backends of the config, `a,b`; the name of one with lists is all that they make"},
 		&cli.StringSliceFlag{Name: "scenarios", Usage: "only these scenarios of the config, `a,b`; likewise"},

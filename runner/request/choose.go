@@ -28,9 +28,10 @@ type Host struct {
 }
 
 const (
-	// quickSeconds is what --quick takes by its own guess. A machine reaches less than its rates, and the report takes some
-	// seconds, so that two minutes need this room.
-	quickSeconds = 75
+	// quickSeconds is what --quick takes by its own guess, which leaves room for the report, and for the guess to err.
+	quickSeconds = 100
+	// Blocks of --quick: as many as an interval takes, and where there is time for more, as the default.
+	fewestBlocks, mostBlocks = 3, 5
 	// Rates of what a guess of a plan leaves out, on slow machines.
 	hashBytesPerS  = 1e9
 	writeBytesPerS = 3e8
@@ -38,9 +39,10 @@ const (
 
 // weighed is what one model of a request comes to.
 type weighed struct {
-	seconds float64 // without the probe
-	probe   float64
-	why     string // it cannot be measured; "": it can
+	seconds float64 // of its blocks
+	once    float64 // seconds before them: hashing, writing
+	probe   float64 // seconds, once for all models
+	why     string  // it cannot be measured; "": it can
 }
 
 // Choose takes out of the request's models those that were found, not chosen, and cannot be measured here, and for --quick
@@ -75,15 +77,18 @@ func (q *Request) Choose(ctx context.Context, h Host) ([]sources.LeftOut, error)
 	stay = all
 	if q.Quick {
 		stay = nil
-		slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.seconds, b.seconds) })
-		total := all[0].probe
+		slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.seconds+a.once, b.seconds+b.once) })
+		once, seconds := all[0].probe, 0.0
 		for _, c := range all {
-			if total += c.seconds; total > quickSeconds && stay != nil {
-				left = append(left, sources.LeftOut{What: c.Name, Why: fmt.Sprintf("it takes about %s, which --quick has no time for", plan.About(c.seconds))})
-				total -= c.seconds
+			if stay != nil && once+seconds+c.once+c.seconds > quickSeconds {
+				left = append(left, sources.LeftOut{What: c.Name, Why: fmt.Sprintf("it takes about %s, which --quick has no time for", plan.About(c.once+c.seconds))})
 				continue
 			}
+			once, seconds = once+c.once, seconds+c.seconds
 			stay = append(stay, c)
+		}
+		if fit := int((quickSeconds - once) / seconds * fewestBlocks); fit > fewestBlocks {
+			q.blocks = min(fit, mostBlocks)
 		}
 	}
 	q.Models = slices.DeleteFunc(slices.Clone(q.Models), func(m sources.Model) bool {
@@ -128,7 +133,7 @@ func (q *Request) weigh(ctx context.Context, h Host, m sources.Model) (w weighed
 			tried++
 			if !files[j.Model.File] {
 				files[j.Model.File] = true
-				w.seconds += float64(j.Model.Desc.FileBytes) / hashBytesPerS
+				w.once += float64(j.Model.Desc.FileBytes) / hashBytesPerS
 			}
 		case j.Refused != nil:
 			w.why = j.Refused.Reason
@@ -142,7 +147,7 @@ func (q *Request) weigh(ctx context.Context, h Host, m sources.Model) (w weighed
 		w.why = ""
 	}
 	e := p.Estimate(h.Rates)
-	w.probe = e.Probe
-	w.seconds += e.Seconds() - e.Probe + float64(e.WriteBytes)/writeBytesPerS
+	w.probe, w.seconds = e.Probe, e.Seconds()-e.Probe
+	w.once += float64(e.WriteBytes) / writeBytesPerS
 	return w, nil
 }

@@ -29,10 +29,12 @@ type Request struct {
 	Quick  bool
 	Models []sources.Model // set by Make
 
+	blocks int // that --quick has time for; 0: no more than it must have
+
 	MaxParams *int64 // larger models are left out; nil: none is
 }
 
-// quick has what --quick puts in the place of defaults: three blocks are the fewest that an interval takes.
+// quick has what --quick puts in the place of defaults; Choose may find time for more blocks.
 var quick = map[string]string{"prompt_tokens": "128", "gen_tokens": "32", "replicates": "3", "repetitions": "2", "remeasure_blocks": "0"}
 
 // values of a key: the flag's, or the default of this request; nil: the config's own.
@@ -42,6 +44,9 @@ func (q *Request) values(key string) []string {
 	}
 	if v, ok := q.Sweep[key]; ok {
 		return []string{strconv.FormatInt(v, 10)}
+	}
+	if key == "replicates" && q.blocks > 0 {
+		return []string{strconv.Itoa(q.blocks)}
 	}
 	if v, ok := quick[key]; ok && q.Quick {
 		return []string{v}

@@ -265,7 +265,7 @@ func TestQuick(t *testing.T) {
 			}
 		}
 		cfg, err := q.Config()
-		if err != nil || cfg.Replicates != 3 || cfg.Repetitions != 2 || cfg.RemeasureBlocks != 0 {
+		if err != nil || cfg.Replicates < 3 || cfg.Replicates > 5 || cfg.Repetitions != 2 || cfg.RemeasureBlocks != 0 {
 			t.Fatalf("%+v, %v", cfg, err)
 		}
 		if s := cfg.Scenarios[0]; values == "" && (s.PromptTokens != 128 || cfg.GenTokens != 32) {
@@ -277,8 +277,17 @@ func TestQuick(t *testing.T) {
 	if n := kept(slow, ""); n != 1 {
 		t.Errorf("a machine that is too slow for any model measures %d", n)
 	}
+	few := request("", found.Models[0])
+	few.Quick = true
+	if _, err := few.Choose(t.Context(), host(t)); err != nil || few.blocks != 5 {
+		t.Errorf("%d blocks of a model that takes no time: %v", few.blocks, err)
+	}
+	few.Sweep = map[string]int64{"replicates": 4}
+	if cfg, err := few.Config(); err != nil || cfg.Replicates != 4 {
+		t.Errorf("%+v, %v", cfg, err)
+	}
 	n := kept(plan.Nominal, "")
-	if n < 3 || n > 9 {
+	if n < 3 || n > 10 {
 		t.Errorf("%d rungs in two minutes", n)
 	}
 	if fewer := kept(plan.Nominal, "prompt_tokens=1024 gen_tokens=512"); fewer >= n || fewer < 1 {
