@@ -53,6 +53,36 @@ func (a *Answer) Changed() (out []doc.Block) {
 	return append(out, doc.Paragraph(doc.Text(a.Goal.Text)))
 }
 
+// Within is the table of the largest models within times per token; nothing where none is
+// predicted.
+func (a *Answer) Within() []doc.Block {
+	g := &a.Goal
+	if len(g.Budgets) == 0 {
+		return nil
+	}
+	t := doc.Table{Head: []string{fmt.Sprintf("<largest model on %s in %s that decodes a token in", doc.Text(g.Backend), doc.Text(g.WeightType))}}
+	surely, guessed := []string{"surely (95 %)"}, []string{"by the best guess"}
+	for _, b := range g.Budgets {
+		t.Head = append(t.Head, doc.Size(b.MS)+" ms")
+		surely, guessed = append(surely, b.size(b.SurelyM)), append(guessed, b.size(b.GuessedM))
+	}
+	t.Rows = [][]string{surely, guessed}
+	return []doc.Block{t}
+}
+
+// size says a number of parameters, and what keeps it from being more.
+func (b *Budget) size(m *float64) string {
+	switch {
+	case m == nil:
+		return "none that can be told of"
+	case b.Memory:
+		return doc.Millions(*m) + ", all that fits"
+	case b.Ends:
+		return doc.Millions(*m) + " or more"
+	}
+	return doc.Millions(*m)
+}
+
 // Markdown is the answer to be pasted into an issue.
 func (a *Answer) Markdown() (string, error) {
 	title := "llmscale"

@@ -11,6 +11,18 @@ import (
 // objectiveMS is what a reader is asked to wait for each token, at most.
 const objectiveMS = 50
 
+// budgets are the times per token that the table beside the laws has, in ms.
+var budgets = []float64{10, objectiveMS, 100}
+
+// Budget is the largest model within a time per token, as predicted.
+type Budget struct {
+	MS       float64  `json:"ms_per_token"`
+	SurelyM  *float64 `json:"surely_millions"`  // as in Goal; null: none that can be told of
+	GuessedM *float64 `json:"guessed_millions"` // likewise
+	Ends     bool     `json:"ends"`             // larger ones may keep it: predictions end there
+	Memory   bool     `json:"memory"`           // larger ones do not fit into memory
+}
+
 // Goal is the largest model that keeps an objective.
 type Goal struct {
 	Sentence
@@ -26,6 +38,7 @@ type Goal struct {
 	Basis    string          `json:"basis"`        // measured, interpolated, extrapolated or cannot tell
 	Beyond   float64         `json:"times_beyond"` // of extrapolated: work over that of the largest model
 	Why      string          `json:"why"`          // there is no prediction
+	Budgets  []Budget        `json:"budgets"`      // null without predictions
 }
 
 const goalPath = "answer.json objective."
@@ -86,17 +99,25 @@ func (a *asker) served(s cells.Series) (why string) {
 	if err != nil {
 		return err.Error()
 	}
-	found, err := p.Serve(predict.Objective{MS: objectiveMS}, shape)
-	if err != nil {
-		return err.Error()
-	}
-	g.Prompt = found.Smallest.Prompt
 	millions := func(x *predict.Answer) *float64 {
 		if x == nil {
 			return nil
 		}
 		return new(float64(x.Params) / 1e6)
 	}
+	var found *predict.Served
+	var all []Budget
+	for _, ms := range budgets {
+		within, err := p.Serve(predict.Objective{MS: ms}, shape)
+		if err != nil {
+			return err.Error()
+		}
+		all = append(all, Budget{ms, millions(within.Surely), millions(within.Guessed), within.Ends, within.Memory})
+		if ms == objectiveMS {
+			found = within
+		}
+	}
+	g.Budgets, g.Prompt = all, found.Smallest.Prompt
 	g.SurelyM, g.GuessedM = millions(found.Surely), millions(found.Guessed)
 	of := found.Smallest
 	switch {

@@ -40,15 +40,6 @@ func (s *Section) Fold(summary string, b ...Block) {
 	}
 }
 
-// FoldAbove adds a table, closed where it has more than so many rows.
-func (s *Section) FoldAbove(rows int, summary string, t Table) {
-	if len(t.Rows) > rows {
-		s.Fold(fmt.Sprintf("%s (%d)", summary, len(t.Rows)), t)
-		return
-	}
-	s.Add(t)
-}
-
 // AddSection adds a section, with the drawn figures that its Pictures stand for; under
 // stands below its open blocks. One without blocks is left out.
 func (d *Document) AddSection(s Section, drawn []figure.Drawn, under ...Block) {

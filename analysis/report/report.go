@@ -19,6 +19,7 @@ import (
 	"slices"
 
 	"llmscale/analysis"
+	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
@@ -97,6 +98,11 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 		}
 	}
 	w.answer()
+	for i := range w.found {
+		if s := &w.found[i]; s.At() == laws.Place {
+			s.Add(answer.Of(r).Within()...)
+		}
+	}
 	w.asked(firstchange.Place, laws.Place, regimes.Place)
 	w.asked("Settings", "Ranking", "Weight types")
 	w.asked(lengths.Place, "Tails")

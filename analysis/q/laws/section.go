@@ -15,9 +15,6 @@ import (
 // Place is by which the report knows the section.
 const Place = "Laws"
 
-// mostRows is how many backends a table has before it is folded.
-const mostRows = 8
-
 // Sections have the laws of decode and of prefill.
 func (a *Answer) Sections() []doc.Section {
 	found := append(a.Of(record.ModeDecode), a.Of(record.ModePrefill)...)
@@ -28,7 +25,7 @@ func (a *Answer) Sections() []doc.Section {
 		"narrow_range", "few_sizes", "too_few_points", "axis_missing", "unequal_scenarios", "mixed_offload", "mixed_weight_types", "mixed_architectures", "mixed_runtimes", "mixed_threads",
 		"uneven_shapes", "embedding_share", "bootstrap_degenerate", "many_models"}}
 	sec.Add(doc.Pictures(KindLaw))
-	sec.FoldAbove(mostRows, "The law of each backend", doc.TableOf(found, columns))
+	sec.Show(doc.TableOf(found, columns), "")
 	for _, f := range found {
 		if len(f.Apart) > 0 && f.Mode == record.ModeDecode {
 			sec.Say("Of %s no law holds %s: too few of their kind.", prose.Of(f.Backend, f.BatchSize), doc.Text(strings.Join(f.Apart, ", ")))

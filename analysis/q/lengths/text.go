@@ -15,9 +15,6 @@ import (
 // Place is the name under which a report finds the section, whose title is the finding.
 const Place = "Lengths"
 
-// mostRows is how many series and modes the table has before it is folded.
-const mostRows = 8
-
 // unit is what a length of a mode counts.
 func unit(mode string) string {
 	if mode == record.ModeDecode {
@@ -59,7 +56,7 @@ func (a *Answer) Sections() []doc.Section {
 	}
 	sec := doc.Section{Place: Place, Title: a.title()}
 	sec.Add(doc.Pictures(figureKind))
-	sec.FoldAbove(mostRows, "Growth with the length", doc.TableOf(a.groups(), groupColumns))
+	sec.Show(doc.TableOf(a.groups(), groupColumns), "")
 	sec.Fold(fmt.Sprintf("The law of each model (%d)", len(a.Laws)),
 		doc.Paragraph("Prefill is a fixed cost, one of each token (the weights) and one of each token squared (attention); a decode step is a fixed cost (the weights) and one of each position in the KV cache (attention). lengths.csv has each length."),
 		doc.TableOf(a.Laws, columns))

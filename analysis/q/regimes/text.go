@@ -25,9 +25,6 @@ var said = map[string]string{Overhead: "overhead-bound", Cache: "bound by readin
 // mixed stands for a model whose scenarios have several regimes.
 const mixed = "by scenario"
 
-// mostRows is how many backends and modes the table has before it is folded.
-const mostRows = 8
-
 // section says which regime holds at which sizes.
 func (a *Answer) section() doc.Section {
 	if len(a.Budgets) == 0 {
@@ -41,7 +38,7 @@ func (a *Answer) section() doc.Section {
 	}
 	main := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.mode == record.ModePrefill && r.tokens != longest[r.Series.Series] })
 	sec.Add(doc.Pictures(MapKind))
-	sec.FoldAbove(mostRows, "Each backend", rowTable(main))
+	sec.Show(rowTable(main), "")
 	if len(main) < len(rows) {
 		sec.Fold(fmt.Sprintf("Each length of the prompt (%d)", len(rows)), rowTable(rows))
 	}

@@ -8,9 +8,6 @@ import (
 	"llmscale/analysis/stats"
 )
 
-// mostRows is how many backends the table has before it is folded.
-const mostRows = 8
-
 // group are the tails of a series over all scenarios, by size.
 type group struct {
 	prose.Series
@@ -87,14 +84,14 @@ func (a *Answer) Sections() []doc.Section {
 	}
 	sec := doc.Section{Title: a.title(all), Place: "Tails", Warned: []string{"disturbed_calls", "graph_captured"}}
 	sec.Add(doc.Pictures(KindTails))
-	sec.FoldAbove(mostRows, "Each backend", doc.TableOf(all, []doc.Column[group]{
+	sec.Show(doc.TableOf(all, []doc.Column[group]{
 		{Head: "<backend", Cell: func(g group) string { return g.Series.String() }},
 		{Head: "models", Cell: func(g group) string { return fmt.Sprint(len(g.tails)) }},
 		{Head: "p95/p50", Cell: func(g group) string { return g.ratio(p95) }},
 		{Head: "p99/p50", Cell: func(g group) string { return g.ratio(p99) }},
 		{Head: "p95/p50 within calls", Cell: func(g group) string { return g.ratio(func(t *Tail) *float64 { return t.P95InCalls }) }},
 		{Head: "slowest process over the middle one", Cell: func(g group) string { return g.ratio(func(t *Tail) *float64 { return t.SlowProcess }) }},
-	}))
+	}), "")
 	var each []*Tail
 	for _, g := range all {
 		each = append(each, g.tails...)

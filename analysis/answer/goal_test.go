@@ -1,0 +1,43 @@
+package answer
+
+import (
+	"path/filepath"
+	"testing"
+
+	"llmscale/analysis/doc"
+	"llmscale/analysis/runs"
+)
+
+// TestBudgets: a longer time has a larger model, and that of the objective is the
+// answer's.
+func TestBudgets(t *testing.T) {
+	run, err := runs.Load(filepath.Join("..", "..", "results", "2026-11-23-ladder-xeon-2-cores"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, a := ask(t, run)
+	g := &a.Goal
+	if len(g.Budgets) != len(budgets) || *g.Budgets[1].SurelyM != *g.SurelyM || *g.Budgets[1].GuessedM != *g.GuessedM {
+		t.Fatalf("%+v", g)
+	}
+	for i, b := range g.Budgets {
+		if *b.SurelyM > *b.GuessedM || i > 0 && !(*b.SurelyM > *g.Budgets[i-1].SurelyM) {
+			t.Errorf("within %g ms: %g surely, %g guessed", b.MS, *b.SurelyM, *b.GuessedM)
+		}
+	}
+	if rows := a.Within()[0].(doc.Table).Rows; len(rows) != 2 || rows[0][2] != doc.Millions(*g.SurelyM) {
+		t.Errorf("%v", rows)
+	}
+	m := 128.0
+	for want, b := range map[string]Budget{"128M": {}, "128M or more": {Ends: true}, "128M, all that fits": {Memory: true, Ends: true}} {
+		if got := b.size(&m); got != want {
+			t.Errorf("%+v: %s, want %s", b, got, want)
+		}
+	}
+	if got := (&Budget{}).size(nil); got != "none that can be told of" {
+		t.Error(got)
+	}
+	if (&Answer{}).Within() != nil {
+		t.Error("a table without predictions")
+	}
+}
