@@ -29,7 +29,9 @@ func (a *Answer) Figures() (out []figure.Figure) {
 	}
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 		for _, f := range a.Of(mode) {
-			out = append(out, a.figure(f))
+			if f.Exponent != nil {
+				out = append(out, a.figure(f))
+			}
 		}
 	}
 	return out

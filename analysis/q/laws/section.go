@@ -25,7 +25,8 @@ func (a *Answer) Sections() []doc.Section {
 		"narrow_range", "few_sizes", "too_few_points", "axis_missing", "unequal_scenarios", "mixed_offload", "mixed_weight_types", "mixed_architectures", "mixed_runtimes", "mixed_threads",
 		"uneven_shapes", "embedding_share", "bootstrap_degenerate", "many_models"}}
 	sec.Add(doc.Pictures(KindLaw))
-	sec.Show(doc.TableOf(found, columns), "")
+	told := slices.DeleteFunc(slices.Clone(found), func(f *Finding) bool { return f.Exponent == nil }) // of fewer sizes there is nothing to tell
+	sec.Show(doc.TableOf(told, columns), "")
 	for _, f := range found {
 		if len(f.Apart) > 0 && f.Mode == record.ModeDecode {
 			sec.Say("Of %s no law holds %s: too few of their kind.", prose.Of(f.Backend, f.BatchSize), doc.Text(strings.Join(f.Apart, ", ")))

@@ -36,11 +36,13 @@ func (a *Answer) section() doc.Section {
 	for _, r := range rows {
 		longest[r.Series.Series] = max(longest[r.Series.Series], r.tokens)
 	}
-	main := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.mode == record.ModePrefill && r.tokens != longest[r.Series.Series] })
+	main := slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
+		return r.mode == record.ModePrefill && r.tokens != longest[r.Series.Series] || len(r.spans) == 1 && r.spans[0].regime == Unknown
+	})
 	sec.Add(doc.Pictures(MapKind))
-	sec.Show(rowTable(main), "")
+	sec.Show(rowTable(main), "regimes.csv")
 	if len(main) < len(rows) {
-		sec.Fold(fmt.Sprintf("Each length of the prompt (%d)", len(rows)), rowTable(rows))
+		sec.Fold(fmt.Sprintf("Each backend and length of the prompt (%d)", len(rows)), rowTable(rows))
 	}
 	a.splits(&sec)
 	how := "Each cell's time is a fixed cost (on a GPU with the host's part), reading at the rate that the probe measured, computing, and a residual. The largest part is the regime, unless another may be as large."
@@ -189,11 +191,11 @@ func rowTable(rows []row) doc.Table {
 				if s.regime != regime {
 					continue
 				}
-				at := doc.Text(size(s.from))
-				if s.models > 1 {
-					at += " to " + doc.Text(size(s.to))
+				at := size(s.from)
+				if to := size(s.to); to != at {
+					at += " to " + to
 				}
-				parts = append(parts, at)
+				parts = append(parts, doc.Text(at))
 			}
 			return doc.OrPlain(strings.Join(parts, ", "))
 		}})
