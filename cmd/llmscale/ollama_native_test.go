@@ -106,7 +106,7 @@ func TestServerCrossCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Cross-check with Ollama", "INVALID"} {
+	for _, want := range []string{"times as long as native in decode", "INVALID"} {
 		if !strings.Contains(string(report), want) {
 			t.Errorf("the report does not say %q", want)
 		}
