@@ -53,7 +53,7 @@ func TestCrosscheck(t *testing.T) {
 	says(t, section(t, md, "The answer"), "**Repeated prompts**: the server of ollama_cpu_f32 had prompts of short in its cache, so that prefill and end-to-end time of 21 repetitions are **INVALID** and left out of everything here; their decode counts",
 		"3 cells have no prefill figure",
 		"- **Cross-check** with Ollama on the same files, on this machine, by its own counters: native_cpu_f32 and ollama_cpu_f32: decode takes 1.0", "times native's time, prefill 1.28", "llama-bench takes 0.9")
-	says(t, md, "| INVALID: prefill: an earlier prompt", "| 3 cells | give the scenario prompt_tokens in place of a prompt")
+	says(t, md, "| INVALID: prompt cached | 3 cells | prefill: an earlier prompt", "| give the scenario prompt_tokens in place of a prompt")
 	says(t, section(t, md, "Models"), "On ollama_cpu_f32 prefill and decode are the server's own counters")
 	if strings.Contains(md, "may be times of one token") || strings.Contains(md, "phases_d") {
 		t.Error("the report says what does not hold here")

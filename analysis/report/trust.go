@@ -61,16 +61,16 @@ func (w *writer) lost(spoilt *calls.Answer) string {
 
 // doubts has a row for each kind of doubt, the gravest first.
 func (w *writer) doubts(known *intervals.Answer, spoilt *calls.Answer) doc.Table {
-	t := doc.Table{Wrap: true, Head: []string{"<what", "<how often", "<what to do"}}
-	add := func(what, often, advice string) {
-		t.Rows = append(t.Rows, []string{doc.Text(what), often, doc.OrNone(advice)})
+	t := doc.Table{Wrap: true, Head: []string{"<doubt", "<how often", "<seen", "<what to do"}}
+	add := func(code, often, seen, advice string) {
+		t.Rows = append(t.Rows, []string{doc.Text(strings.ReplaceAll(code, "_", " ")), often, doc.Text(seen), doc.OrNone(advice)})
 	}
 	for _, s := range spoilt.Spoilt() {
-		add("INVALID: "+s.Seen, doc.Count(s.Cells, "cell", "cells"), s.Advice)
+		add("INVALID: "+s.Code, doc.Count(s.Cells, "cell", "cells"), s.Seen, s.Advice)
 	}
 	for _, d := range known.Sum.Doubts {
 		if r := intervals.ReasonOf(d.Reason); r != intervals.CallsInvalid {
-			add(strings.ReplaceAll(r.Code, "_", " ")+": "+r.Means, fmt.Sprintf("%d of %s", d.Cells, doc.Count(known.Sum.Cells, "cell", "cells")), r.Advice)
+			add(r.Code, fmt.Sprintf("%d of %s", d.Cells, doc.Count(known.Sum.Cells, "cell", "cells")), r.Means, r.Advice)
 		}
 	}
 	rest := slices.DeleteFunc(w.left(), func(x finding.Warning) bool { return slices.Contains(saidHere, x.Code) })
@@ -78,7 +78,7 @@ func (w *writer) doubts(known *intervals.Answer, spoilt *calls.Answer) doc.Table
 	kinds, of := stats.GroupBy(rest, func(x finding.Warning) kind { return kind{x.Code, x.Advice} })
 	for _, k := range kinds {
 		first := of[k][0]
-		add(about(first), doc.Count(len(of[k]), "time", "times"), k.advice)
+		add(k.code, doc.Count(len(of[k]), "time", "times"), about(first), k.advice)
 	}
 	return t
 }

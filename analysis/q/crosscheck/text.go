@@ -112,7 +112,7 @@ func (a *Answer) ratioTable() doc.Table {
 			return doc.Unknown
 		}}
 	}
-	return doc.TableOf(rows, []doc.Column[ofPhase]{
+	t := doc.TableOf(rows, []doc.Column[ofPhase]{
 		{Head: "<backends", Cell: func(r ofPhase) string { return r.Names() }},
 		{Head: "<phase", Cell: func(r ofPhase) string { return prose.Mode(r.phase) }},
 		column("Ollama's counters, times native", func(c *Comparison) *Beside { return &c.Counters }),
@@ -129,6 +129,8 @@ func (a *Answer) ratioTable() doc.Table {
 		column("llama-bench", func(c *Comparison) *Beside { return &c.Bench }),
 		{Head: "<the gap is", Cell: func(r ofPhase) string { return r.law.text() }},
 	})
+	t.Wrap = true
+	return t
 }
 
 // law is what the sizes of a pair say of a phase: over all scenarios where there are

@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // Sections have which settings matter, and from which size on.
@@ -22,7 +23,7 @@ func (a *Answer) Sections() []doc.Section {
 	if len(a.Policies) > 0 {
 		sec.Say("A choice is mandatory where more than 10 %% of a time are shown to hang on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
 		rows := a.told()
-		sec.Title += rows[0].finding()
+		sec.Title += best(rows).finding()
 		sec.Show(a.policyTable(rows), "policies.csv")
 	}
 	if len(a.Batches) > 0 {
@@ -81,6 +82,16 @@ func (t told) strength() float64 {
 	return s
 }
 
+// best is the choice that makes the largest size faster most, decode before prefill; else the strongest.
+func best(rows []told) told {
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		if i := slices.IndexFunc(rows, func(t told) bool { return t[0].Mode == mode && t[0].Large != nil && *t[0].Large < 1/Matters }); i >= 0 {
+			return rows[i]
+		}
+	}
+	return rows[0]
+}
+
 // finding is what a choice that matters comes to, to stand in a title.
 func (t told) finding() string {
 	p := t[0]
@@ -108,7 +119,7 @@ func (a *Answer) policyTable(rows []told) doc.Table {
 	column := func(head string, of func(p *Policy) string) doc.Column[told] {
 		return doc.Column[told]{Head: head, Cell: func(t told) string { return of(&t[0]) }}
 	}
-	return doc.TableOf(rows, []doc.Column[told]{
+	t := doc.TableOf(rows, []doc.Column[told]{
 		column("<choice", func(p *Policy) string { return doc.Text(p.Choice + " " + p.Value) }),
 		column("<instead of", func(p *Policy) string { return doc.Text(p.Base) }),
 		column("<at", func(p *Policy) string { return doc.OrNone(p.At) }),
@@ -118,17 +129,19 @@ func (a *Answer) policyTable(rows []told) doc.Table {
 			}
 			return prose.Mode(p.Mode)
 		}),
+		{Head: "<by more than 10 %", Cell: func(t told) string {
+			return strings.Join(stats.Map(t, func(p Policy) string { return p.shown() }), ", ")
+		}},
 		column("times as fast at the smallest", func(p *Policy) string {
 			if p.NSizes == 1 {
 				return doc.Unknown
 			}
 			return speed(p.Small, p.SmallCI, p.SmallM)
 		}),
-		column("at the largest", func(p *Policy) string { return speed(p.Large, p.LargeCI, p.LargeM) }),
-		{Head: "<by more than 10 %", Cell: func(t told) string {
-			return strings.Join(stats.Map(t, func(p Policy) string { return p.shown() }), ", ")
-		}},
+		column("times as fast at the largest", func(p *Policy) string { return speed(p.Large, p.LargeCI, p.LargeM) }),
 	})
+	t.Wrap = true
+	return t
 }
 
 func speed(ratio *float64, ci *Interval, size *float64) string {
