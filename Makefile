@@ -96,6 +96,10 @@ test-ollama: setup ## tests against a real Ollama server, which it builds
 	@scripts/ollama build >/dev/null
 	@$(with_native) && LLMSCALE_TEST_OLLAMA=1 OLLAMA_DEBUG=1 OMP_WAIT_POLICY=passive scripts/ollama run -- go test -p 1 -count=1 -run '^TestServer' $(TEST_FLAGS) ./runner/ollama/ ./cmd/llmscale/
 
+.PHONY: test-slurm
+test-slurm: setup ## a sweep on a real Slurm on this machine, which it starts and stops (root; installs Debian's slurm-wlm and munge)
+	@$(with_native) && LLMSCALE_TEST_SLURM=1 OMP_WAIT_POLICY=passive scripts/slurm run -- go test -count=1 -run '^TestSlurm' $(TEST_FLAGS) ./cmd/llmscale/
+
 .PHONY: peers
 peers: ## compare with llama-bench, llama-batched-bench and PyTorch on the same files; RUN=DIR: llama-bench on the files of that run
 	@scripts/setup python

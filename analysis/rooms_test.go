@@ -63,7 +63,7 @@ var rooms = []struct {
 	{"runner/request", "configs runner/sources runner/plan runner/worker runner/modelfile runner/protocol runner/config internal/..."},
 	{"runner/ollama", "runner/protocol runner/config runner/record internal/..."},
 	{"runner/merge", "runner runner/store runner/plan runner/record runner/ceilings internal/..."},
-	{"runner/slurm", "runner/plan internal/..."},
+	{"runner/slurm", "runner runner/merge runner/plan runner/store internal/..."},
 	{"runner", "analysis/stats analysis/canary runner/store runner/plan runner/modelfile runner/worker runner/files runner/protocol runner/memlimit runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},
 	{"internal/...", "internal/..."},
 	{"configs", ""},

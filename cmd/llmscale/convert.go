@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/gguf/hf"
+	"llmscale/internal/interrupt"
 	"llmscale/internal/output"
 	"llmscale/internal/text"
 	"llmscale/runner/terminal"
@@ -71,7 +72,7 @@ func convert(c *cli.Context) error {
 	if _, err := m.ContentHash(func(done, total int64) { p.File("hashing "+c.String("hf"), done, total) }); err != nil {
 		return err
 	}
-	ctx, release := interrupts(c.Context)
+	ctx, release := interrupt.Signals(c.Context)
 	defer release()
 	err = writing(ctx, filepath.Dir(path), "interrupted: "+path+" was not written", func() error {
 		return m.Write(path, hf.Options{Type: typ, Progress: func(done, total int64) { p.File("writing "+path, done, total) }})

@@ -172,7 +172,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 		Commands: []*cli.Command{
-			sweepCommand(), runCommand(), mergeCommand(), answerCommand(), analyzeCommand(), reportCommand(), compareCommand(), predictCommand(), verifyCommand(), exportCommand(), importCommand(),
+			sweepCommand(), runCommand(), slurmCommand(), mergeCommand(), answerCommand(), analyzeCommand(), reportCommand(), compareCommand(), predictCommand(), verifyCommand(), exportCommand(), importCommand(),
 			synthCommand(), convertCommand(), inspectCommand(), profileCommand(), probeCommand(), gpuReportCommand(), doctorCommand(), versionCommand(), schemaCommand(),
 			helpCommand(), completionCommand(), completeCommand(), workerCommand(),
 		},

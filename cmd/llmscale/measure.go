@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -40,7 +39,7 @@ func measure(c *cli.Context) (dir string, err error) {
 	resumed := c.String("resume") != ""
 	progress := terminal.New(c.App.ErrWriter)
 	defer progress.Close()
-	ctx, release := interrupts(c.Context)
+	ctx, release := interrupt.Signals(c.Context)
 	defer release()
 	var sweep runner.Sweep
 	explain := func(err error) error { return err }
@@ -175,13 +174,8 @@ func newSweep(ctx context.Context, c *cli.Context, progress *terminal.Progress) 
 		return s, nil, err
 	}
 	s.Discard = c.Bool("discard-models")
-	switch {
-	case c.IsSet("shard"):
-		if s.Shard, err = slurm.ParseShard(c.String("shard"), c.String("split"), os.Getenv); err != nil {
-			return s, nil, err
-		}
-	case c.IsSet("split"):
-		return s, nil, errors.New("--split says how --shard is made: give both")
+	if s.Shard, err = slurm.ShardOf(c); err != nil {
+		return s, nil, err
 	}
 	s.Dir, s.ID, err = store.NewDir(c.String("out"), "runs")
 	return s, explain, err

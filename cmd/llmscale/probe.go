@@ -69,7 +69,7 @@ func probeAction(c *cli.Context) error {
 	}
 	p := terminal.New(c.App.ErrWriter)
 	defer p.Close()
-	ctx, release := interrupts(c.Context)
+	ctx, release := interrupt.Signals(c.Context)
 	defer release()
 	f := ceilings.File{SchemaVersion: ceilings.SchemaVersion, Devices: []ceilings.Device{}}
 	for _, s := range specs {

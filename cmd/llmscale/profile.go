@@ -105,7 +105,7 @@ func profileAction(c *cli.Context) error {
 		}
 	}
 
-	ctx, release := interrupts(c.Context)
+	ctx, release := interrupt.Signals(c.Context)
 	defer release()
 	if err := plan.Prepare(ctx, models); errors.Is(err, interrupt.Err) {
 		return &exitError{exitInterrupted, err}

@@ -23,10 +23,10 @@ import (
 	"llmscale/runner/config"
 	"llmscale/runner/modelfile"
 	"llmscale/runner/ollama"
-	"llmscale/runner/plan"
 	"llmscale/runner/protocol"
 	"llmscale/runner/record"
 	"llmscale/runner/request"
+	"llmscale/runner/slurm"
 	"llmscale/runner/worker"
 )
 
@@ -53,11 +53,9 @@ func runFlags() []cli.Flag {
 	return slices.Concat(flags, []cli.Flag{
 		&cli.StringFlag{Name: "models-dir", TakesFile: true, Value: defaultModelsDir, Usage: "`DIR` where synthesised models are kept between runs"},
 		&cli.BoolFlag{Name: "discard-models", Usage: "write each model just before it is measured and remove it afterwards: the disk holds one at a time (and an Ollama server's store a second copy, while that measures it)"},
-		&cli.StringFlag{Name: "shard", Usage: "measure only part `I/N` of the plan; slurm: as the job array's task (docs/cluster.md)"},
-		&cli.StringFlag{Name: "split", Value: plan.Splits[0], Usage: "what --shard deals out: " + text.List(plan.Splits, "or")},
 		&cli.BoolFlag{Name: "dry-run", Usage: "print the cells, the memory each model needs and a rough time; measure nothing"},
 		&cli.StringFlag{Name: "resume", TakesFile: true, Usage: "go on with the run in `DIR`: what is missing or failed is measured"},
-	}, requestFlags())
+	}, slurm.ShardFlags(), requestFlags())
 }
 
 const aboutSources = "SOURCE is a GGUF file, a folder of them, ollama:NAME (ollama: for all in its store), hf:FOLDER, ladder:llama or one of its\n" +
@@ -168,18 +166,6 @@ func writing(ctx context.Context, dir, interrupted string, write func() error) e
 		return &exitError{exitInterrupted, errors.Join(errors.New(interrupted), modelfile.RemoveUnfinished(dir))}
 	}
 	return err
-}
-
-// interrupts returns a context that ends with the first Ctrl-C, SIGTERM, or SIGHUP of a terminal that was closed, unless
-// that is ignored (nohup). A second one ends the process at once, as if there were no handler.
-func interrupts(parent context.Context) (ctx context.Context, release func()) {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
-	}
-	ctx, release = signal.NotifyContext(parent, signals...)
-	context.AfterFunc(ctx, release)
-	return ctx, release
 }
 
 // workerProcess is this program as a worker.

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/gguf/synth"
+	"llmscale/internal/interrupt"
 	"llmscale/internal/output"
 	"llmscale/internal/text"
 	"llmscale/runner/modelfile"
@@ -153,7 +154,7 @@ func writeSynth(c *cli.Context, models []synth.Model, opt synth.Options, folder 
 	}
 	p := terminal.New(c.App.ErrWriter)
 	defer p.Close()
-	ctx, release := interrupts(c.Context)
+	ctx, release := interrupt.Signals(c.Context)
 	defer release()
 	for i, m := range models {
 		path := paths[i]

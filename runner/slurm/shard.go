@@ -1,4 +1,4 @@
-// Package slurm knows what a job array of Slurm tells its tasks.
+// Package slurm hands a sweep to Slurm: which shard a task of a job array is, the scripts of the jobs, and what is left to submit.
 package slurm
 
 import (

@@ -41,3 +41,10 @@ func TestParseShard(t *testing.T) {
 		}
 	}
 }
+func TestArray(t *testing.T) {
+	for want, list := range map[string][]int{"1": {1}, "1-3": {1, 2, 3}, "1,3-4,9": {1, 3, 4, 9}, "2,4": {2, 4}} {
+		if got := array(list); got != want {
+			t.Errorf("%v: %s", list, got)
+		}
+	}
+}
