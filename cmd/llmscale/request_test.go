@@ -35,7 +35,7 @@ func TestSourcesPlan(t *testing.T) {
 	}{
 		{[]string{file, "-p", "1,8", "-n", "4", "-t", "1", "-r", "2", "--replicates", "4"},
 			[]string{"tiny cpu prompt_p", "1 model x 1 backend x 2 scenarios", "4 blocks", "gen 4 tokens", "(1 warm-up, 2 measured)"}, ""},
-		{[]string{"-p", "8", "-n", "4,5", "-d", "0,16", filepath.Dir(file)}, []string{"p8_g4_d0", "p8_g5_d16", "1 model x 1 backend x 4 scenarios"}, "tiny  103 K parameters  f32"},
+		{[]string{"-p", "8", "-n", "4,5", "-d", "0,16", filepath.Dir(file)}, []string{"p8_g4_d0", "p8_g5_d16", "1 model x 1 backend x 4 scenarios"}, "tiny  103 K parameters  F32"},
 		{[]string{"ladder:llama", "--max-params", "10M", "--types", "f16,q8_0", file}, []string{"llama-5m cpu_f16 p512", "llama-9m cpu_q8_0 p512", "tiny cpu p512", "5 pairs of model and backend"}, "llama-9m"},
 		{[]string{"ladder:llama/5m", "-b", "64", "-ub", "32", "-fa", "1", "-ctk", "q8_0", "-ctv", "q8_0", "-mmp", "0"}, []string{"llama-5m cpu_f16 p512"}, ""},
 		{nil, []string{"gpt2-100m native_cpu_f32 medium,short,micro"}, "this is the default sweep"},

@@ -33,7 +33,7 @@ type Model struct {
 
 	Params int64
 	Bytes  int64  // of the file; 0 for what is made
-	Type   string // that holds most weight bytes; "" for what is made
+	Type   string // the file's label ("Q4_K_M"), else the type that holds most weight bytes; "" for what is made
 
 	path string // of the file, or the first of several
 	base string // what its name is made of
@@ -284,9 +284,16 @@ func (m *Model) describe() error {
 	if why := d.DecodeRefusal(); why != "" && !m.Chosen { // else the plan tells, and the run keeps the reason
 		return fmt.Errorf("%s cannot be measured: %s", m.path, why)
 	}
+	label, err := ledger.LabelOf(file)
+	if err != nil {
+		return err
+	}
 	m.path = file.Path
 	m.base = filepath.Base(gguf.Stem(m.path))
 	m.Params, m.Bytes, m.Type = d.ParamsTotal, d.FileBytes, d.WeightType
+	if label != nil {
+		m.Type = label.Name
+	}
 	return nil
 }
 

@@ -102,7 +102,7 @@ func TestFiles(t *testing.T) {
 	here, err := os.Getwd()
 	must(t, err)
 	for i, want := range []string{"a.gguf", "b.gguf", "parts/p-00001-of-00003.gguf"} {
-		if m := found.Models[i]; !strings.HasSuffix(m.Source, "/"+want) || !filepath.IsAbs(m.Source) || !m.Chosen || m.Made || m.Bytes == 0 || m.Type != "f32" {
+		if m := found.Models[i]; !strings.HasSuffix(m.Source, "/"+want) || !filepath.IsAbs(m.Source) || !m.Chosen || m.Made || m.Bytes == 0 || !strings.EqualFold(m.Type, "f32") {
 			t.Errorf("%s: %+v (in %s)", want, m, here)
 		}
 	}
