@@ -85,7 +85,7 @@ func (t told) strength() float64 {
 // best is the choice that makes the largest size faster most, decode before prefill; else the strongest.
 func best(rows []told) told {
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		if i := slices.IndexFunc(rows, func(t told) bool { return t[0].Mode == mode && t[0].Large != nil && *t[0].Large < 1/Matters }); i >= 0 {
+		if i := slices.IndexFunc(rows, func(t told) bool { return t[0].Mode == mode && t[0].Effect == Faster && *t[0].Large < 1/Matters }); i >= 0 {
 			return rows[i]
 		}
 	}
@@ -123,7 +123,7 @@ func (a *Answer) policyTable(rows []told) doc.Table {
 		column("<choice", func(p *Policy) string { return doc.Text(p.Choice + " " + p.Value) }),
 		column("<instead of", func(p *Policy) string { return doc.Text(p.Base) }),
 		column("<at", func(p *Policy) string { return doc.OrNone(p.At) }),
-		column("<phase", func(p *Policy) string {
+		column("phase", func(p *Policy) string {
 			if len(scenarios) > 1 && p.Scenario != cells.AllScenarios {
 				return prose.Mode(p.Mode) + " of " + doc.Text(p.Scenario)
 			}
