@@ -168,11 +168,15 @@ func (a *Answer) Sections() []doc.Section {
 	}
 	if len(a.Answers.First) > 1 {
 		columns = append(columns, doc.Column[row]{Head: "<backend", Cell: func(r row) string {
-			f := prose.Folder{Total: len(a.Answers.First)}
-			return f.Names(stats.Map(r.of, func(c *Change) prose.Series { return prose.Series{Series: c.Series} }))
+			if len(r.of) == len(a.Answers.First) {
+				return "all"
+			}
+			return doc.Join(stats.Map(r.of, func(c *Change) string { return prose.Series{Series: c.Series}.String() }))
 		}})
 	}
-	sec.Add(doc.Pictures(KindFirst), doc.TableOf(a.rows(), columns))
+	t := doc.TableOf(a.rows(), columns)
+	t.Wrap = true
+	sec.Add(doc.Pictures(KindFirst), t)
 	sec.Fold(fmt.Sprintf("Each aspect of each backend (%d)", len(a.Changes)),
 		doc.Paragraph("From the largest model down, each is tested to be beyond the change until one is not; the size is where the law over all of them crosses it. first_change.csv has the reasons, docs/statistics.md the tests."),
 		doc.TableOf(a.Changes, []doc.Column[*Change]{

@@ -26,14 +26,16 @@ func (a *Answer) Sections() []doc.Section {
 		"uneven_shapes", "embedding_share", "bootstrap_degenerate", "many_models"}}
 	sec.Add(doc.Pictures(KindLaw))
 	told := slices.DeleteFunc(slices.Clone(found), func(f *Finding) bool { return f.Exponent == nil }) // of fewer sizes there is nothing to tell
-	sec.Show(doc.TableOf(told, columns), "")
+	t := doc.TableOf(told, columns)
+	t.Wrap = true
+	sec.Show(t, "")
 	for _, f := range found {
 		if len(f.Apart) > 0 && f.Mode == record.ModeDecode {
 			sec.Say("Of %s no law holds %s: too few of their kind.", prose.Of(f.Backend, f.BatchSize), doc.Text(strings.Join(f.Apart, ", ")))
 		}
 	}
-	if t := axesTable(found); len(t.Rows) > 0 {
-		sec.Fold(fmt.Sprintf("Which measure of size (%d)", len(t.Rows)), doc.Paragraph("The least leave-one-out error leads where it is shown to be less than the error over the run's own axis. laws.csv has every law, breaks.csv the breaks; docs/statistics.md says how they compete."), t)
+	if x := axesTable(found); len(x.Rows) > 0 {
+		sec.Fold(fmt.Sprintf("Which measure of size (%d)", len(x.Rows)), doc.Paragraph("The least leave-one-out error leads where it is shown to be less than the error over the run's own axis. laws.csv has every law, breaks.csv the breaks; docs/statistics.md says how they compete."), x)
 	}
 	sec.Add(doc.Pictures(KindOverview))
 	return []doc.Section{sec}

@@ -1,12 +1,11 @@
-// Package prose has what the sentences of several questions share: how a series is
-// named, and how what holds for several of them is said once. Its texts are Markdown.
+// Package prose has what the sections of several questions share: how a series is named,
+// and the warnings that concern a section. Its texts are Markdown.
 package prose
 
 import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
@@ -81,57 +80,6 @@ func Backends(names []string) string {
 // Look is the series' look in all figures of a run.
 func Look(c *cells.Set, s cells.Series) figure.Look {
 	return figure.Series(slices.Index(Measured(c), Series{s}))
-}
-
-// Some stands in a sentence for the series that it is about. Foreign text cannot
-// hold it: doc.Text takes control characters away.
-const Some = "\x00"
-
-// many is the number of series from which on "all" stands for their names.
-const many = 4
-
-// Folder says once what holds for several series in the same words.
-type Folder struct {
-	Total int // series of the run
-
-	Said  []string // sentences with Some for the series
-	About map[string][]Series
-}
-
-// Add notes a sentence about a series; an empty one says nothing.
-func (f *Folder) Add(s Series, sentence string) {
-	if sentence == "" {
-		return
-	}
-	if f.About[sentence] == nil {
-		f.Said = append(f.Said, sentence)
-	}
-	if f.About == nil {
-		f.About = map[string][]Series{}
-	}
-	f.About[sentence] = append(f.About[sentence], s)
-}
-
-// List has the sentences in the order in which they were first said.
-func (f *Folder) List() doc.List {
-	var out doc.List
-	for _, s := range f.Said {
-		out = append(out, strings.ReplaceAll(s, Some, f.Names(f.About[s])))
-	}
-	return out
-}
-
-// Names names series: "all 7 backends" where none of the run's is missing.
-func (f *Folder) Names(all []Series) string {
-	batches := slices.ContainsFunc(all, func(s Series) bool { return s.BatchSize > 1 })
-	if n := len(all); n >= many && n == f.Total && !batches {
-		return fmt.Sprintf("all %d backends", n)
-	}
-	var names []string
-	for _, s := range all {
-		names = append(names, s.String())
-	}
-	return doc.Join(names)
 }
 
 // Mode is what a reader calls a mode.
