@@ -39,14 +39,14 @@ type Answer interface {
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
 	known, slow, failed, starts := intervals.Ask(c), tails.Ask(c), failures.Ask(c), coldstart.Ask(c)
-	settings, beside, bounds := policy.Ask(c), crosscheck.Ask(c), regimes.Ask(c, known)
+	bounds := regimes.Ask(c, known)
 	return []Answer{
 		known,
 		calls.Ask(c),
 		slow,
 		failed,
 		firstchange.Ask(c, slow, starts, failed),
-		settings,
+		policy.Ask(c),
 		summary.Ask(c),
 		starts,
 		weights.Ask(c),
@@ -56,8 +56,8 @@ func ask(c *cells.Set) []Answer {
 		device.Ask(c),
 		wall.Ask(c),
 		lengths.Ask(c),
-		ranking.Ask(c, settings),
-		beside,
+		ranking.Ask(c),
+		crosscheck.Ask(c),
 		ollama.Ask(c),
 	}
 }

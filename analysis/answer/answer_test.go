@@ -199,7 +199,7 @@ func TestKinds(t *testing.T) {
 	t.Run("engines", func(t *testing.T) {
 		a := Of(served)
 		check(t, served, a)
-		if got := a.Terminal(false, ""); a.Kind != Engines || !strings.Contains(got, "Through Ollama gpt2-45m") {
+		if got := a.Terminal(false, ""); a.Kind != Engines || !strings.Contains(got, "Through Ollama, of gpt2-45m") {
 			t.Errorf("%s:\n%s", a.Kind, got)
 		}
 	})

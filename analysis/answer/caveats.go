@@ -71,55 +71,28 @@ func (a *asker) notAtRest() *Caveat {
 	return &Caveat{say("The machine was not at rest (%s%s)", semicolons(seen), further), "not_at_rest", "`llmscale doctor` says what to end; then measure again"}
 }
 
-const cellsFile = "cell_intervals.csv"
-
 // doubtful counts the cells that are not VALID, with the commonest reason.
 func (a *asker) doubtful() *Caveat {
-	n, bad := 0, map[string]int{}
-	var codes []string
-	by := map[string]int{}
-	for i := range a.known.Cells {
-		c := &a.known.Cells[i]
-		if c.Scenario == cells.AllScenarios {
-			continue
-		}
-		n++
-		bad[c.Verdict]++
-		for _, code := range c.Reasons {
-			codes = add(codes, code)
-			by[code]++
-		}
-	}
-	if bad[record.VerdictAmbiguous]+bad[record.VerdictInvalid] == 0 || len(codes) == 0 {
+	sum := &a.known.Sum
+	if sum.Ambiguous+sum.Invalid == 0 || len(sum.Doubts) == 0 {
 		return nil
 	}
-	commonest := slices.MaxFunc(codes, func(x, y string) int { return by[x] - by[y] })
+	commonest := slices.MaxFunc(sum.Doubts, func(x, y intervals.Doubt) int { return x.Cells - y.Cells }).Reason
 	if commonest == intervals.CallsInvalid.Code && len(a.calls.Invalid) > 0 {
 		return nil // which wrong or spoilt tell
 	}
-	rows := "rows of " + cellsFile + " scenario!=" + cells.AllScenarios
 	var parts []Sentence
-	for _, v := range []string{record.VerdictAmbiguous, record.VerdictInvalid} {
-		if bad[v] > 0 {
-			parts = append(parts, say("%s %s", count(float64(bad[v]), rows+";verdict="+v), v))
-		}
+	if sum.Ambiguous > 0 {
+		parts = append(parts, say("%s AMBIGUOUS", count(float64(sum.Ambiguous), "analysis.json cells_judged.ambiguous")))
 	}
-	s := say("Of %s %s (most often: %s)", counted(float64(n), rows, "cell", "cells"), isAre(join(parts, "and"), bad[record.VerdictAmbiguous]+bad[record.VerdictInvalid]), words(commonest))
-	if 2*bad[record.VerdictInvalid] > n {
-		s = say("Do not use these numbers: of %s %s (most often: %s)", counted(float64(n), rows, "cell", "cells"), isAre(join(parts, "and"), n), words(commonest))
+	if sum.Invalid > 0 {
+		parts = append(parts, say("%s INVALID", count(float64(sum.Invalid), "analysis.json cells_judged.invalid")))
+	}
+	s := say("Of %s, %s (most often: %s)", counted(float64(sum.Cells), "analysis.json cells_judged.cells", "cell", "cells"), join(parts, "and"), words(commonest))
+	if 2*sum.Invalid > sum.Cells {
+		s = say("Do not use these numbers. %s", s)
 	}
 	return &Caveat{s, commonest, brief(intervals.ReasonOf(commonest).Advice)}
-}
-
-// isAre is "1 is X", "2 are X and 3 Y": parts begin with a number.
-func isAre(parts Sentence, n int) Sentence {
-	verb := "are"
-	if n == 1 {
-		verb = "is"
-	}
-	first, rest, _ := strings.Cut(parts.Text, " ")
-	parts.Text = first + " " + verb + " " + rest
-	return parts
 }
 
 // lost are cells without a measurement.
@@ -206,12 +179,7 @@ func (a *asker) aboveCeiling() *Caveat {
 
 // oneProcess is of runs that cannot say what another process would take.
 func (a *asker) oneProcess() *Caveat {
-	for _, c := range a.known.Cells {
-		if c.Basis == cells.BasisProcesses {
-			return nil
-		}
-	}
-	if len(a.known.Cells) == 0 {
+	if sum := &a.known.Sum; sum.Cells == 0 || sum.OneProcess < sum.Cells {
 		return nil
 	}
 	return &Caveat{say("One process measured each cell: intervals do not hold for another one, which may differ by some percent"), "one_process", "set replicates to 5 in the config"}

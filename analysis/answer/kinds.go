@@ -177,13 +177,13 @@ func (a *asker) engines() Sentence {
 				}
 			}
 			if of.Known {
-				there = append(there, say("%s to %s times native's time in %s", fixed(of.Lo, 2, from), fixed(of.Hi, 2, from), phase(mode)))
+				there = append(there, say("%s takes %s to %s times", phase(mode), fixed(of.Lo, 2, from), fixed(of.Hi, 2, from)))
 			}
 			if all.Known {
-				anywhere = append(anywhere, say("%s times in %s", fixed(all.Hi, 2, from), phase(mode)))
+				anywhere = append(anywhere, say("%s", fixed(all.Hi, 2, from)))
 			}
 		}
-		return say("Through Ollama %s%s takes %s; the most of any model is %s (%s).", name(largest.Model), atSize(largest.ParamsM, crossFile+" params_millions_effective"), join(there, "and"), join(anywhere, "and"), clock.by)
+		return say("Through Ollama, of %s%s, %s native's time; of any model %s at most (%s).", name(largest.Model), atSize(largest.ParamsM, crossFile+" params_millions_effective"), join(there, "and"), join(anywhere, "and"), clock.by)
 	}
 	return say("Whether Ollama is slower than native cannot be told: no phase has enough calls on both sides.")
 }

@@ -34,7 +34,9 @@ func (a *asker) verdict() {
 			s = a.lead
 		}
 		put(a.settings(), a.bound(s))
-		out.Figure = laws.KindOverview
+		if !cells.OneSize(a.r.Aggregates) {
+			out.Figure = laws.KindOverview
+		}
 	case OneModel:
 		put(a.speed(), a.bound(a.lead))
 	default:

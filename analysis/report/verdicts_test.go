@@ -38,7 +38,7 @@ func TestAnswerOfAMachineThatWasNotAtRest(t *testing.T) {
 		finding.Warning{Code: "cpu_quota", Where: record.ThisMachine, Text: "CPU quota: 1.5 of 2"})
 	md, _ := write(t, r)
 	answer := section(t, md, "The answer")
-	if want := `**The machine was not at rest** when this run began, which bears on every figure below: load: other programs used 1.7 CPUs (a\|b 1.6); CPU quota: 1.5 of 2. See`; !strings.Contains(answer, want) {
+	if want := `- The machine was not at rest (load: other programs used 1.7 CPUs (a\|b 1.6); CPU quota: 1.5 of 2).`; !strings.Contains(answer, want) {
 		t.Errorf("the answer does not say %q:\n%s", want, answer)
 	}
 }
@@ -51,7 +51,7 @@ func TestWrongResults(t *testing.T) {
 	}
 	r.Counts.Invalid = 42
 	md, _ := write(t, r)
-	says(t, section(t, md, "The answer"), "**Wrong results**", "(gpt2-5m on cpu_q4_0)", "**INVALID**")
+	says(t, section(t, md, "The answer"), "- This build computes wrong results for gpt2-5m")
 	if strings.Contains(md, "spoilt on this machine") {
 		t.Error("the machine is blamed for it")
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/stats"
 )
 
 // TestVerdictsOverSizes: each way in which a choice can matter over the sizes is told, with its reason and its words.
@@ -17,13 +18,13 @@ func TestVerdictsOverSizes(t *testing.T) {
 		effect []string // effect and verdict of each row
 		says   string
 	}{
-		{func(float64) float64 { return .5 }, []string{"faster always"}, "**faster at all 9 sizes** (2.0"},
-		{func(float64) float64 { return 2 }, []string{"slower always"}, "**slower at all 9 sizes** (0."},
+		{func(float64) float64 { return .5 }, []string{"faster always"}, "**faster at all 9 sizes**"},
+		{func(float64) float64 { return 2 }, []string{"slower always"}, "**slower at all 9 sizes**"},
 		{func(m float64) float64 { return math.Pow(m/5, -.1) }, []string{"faster from"}, "**faster from 1"},
 		{func(m float64) float64 { return math.Pow(m/1280, -.1) }, []string{"slower up_to"}, "**slower up to 4"},
 		{func(m float64) float64 { return math.Pow(m/80, -.2) }, []string{"slower up_to", "faster from"}, "M)**, **faster from "},
 		{hill, []string{"faster between"}, "**faster from "},
-		{func(float64) float64 { return 1.02 }, []string{" never"}, "within 10 % at all 9 sizes (0.9"},
+		{func(float64) float64 { return 1.02 }, []string{" never"}, "within 10 % at all 9 sizes"},
 		{func(float64) float64 { return 1.1 }, []string{" unknown"}, "unknown: slower at all 9 sizes, but 10 % are neither shown nor excluded"},
 	} {
 		w := world{sizes: 9, blocks: 5, ratio: c.ratio, process: .005, drift: .1}
@@ -40,7 +41,7 @@ func TestVerdictsOverSizes(t *testing.T) {
 			t.Errorf("told %q, want %q: %+v", got, c.effect, rows)
 			continue
 		}
-		if s := strings.Join(phrases(rows), "; "); !strings.Contains(s, c.says) {
+		if s := strings.Join(stats.Map(rows, func(p Policy) string { return p.shown() }), ", "); !strings.Contains(s, c.says) {
 			t.Errorf("no %q in %s", c.says, s)
 		}
 	}
@@ -58,7 +59,7 @@ func TestIdenticalTimes(t *testing.T) {
 	if p.Verdict != Never || !strings.HasPrefix(p.Reason, "identical") || p.Trend != "does not grow" || *p.Large != 1 {
 		t.Errorf("%+v", p)
 	}
-	if s := phrases([]Policy{p}); s[0] != " the same: it does nothing here" {
+	if s := p.shown(); s != "the same: it does nothing here" {
 		t.Errorf("%q", s)
 	}
 }

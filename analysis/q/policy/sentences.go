@@ -8,30 +8,9 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/q/prose"
-	"llmscale/analysis/stats"
 )
 
-// mostChoices bounds the sentences on settings: the answer is to be read in one go.
-const mostChoices = 12
-
 type choice struct{ setting, base, value, at string }
-
-// Sentences say of each choice from which size on it matters.
-func (a *Answer) Sentences() (out []string) {
-	order, by := stats.GroupBy(a.said(), func(p Policy) choice { return choice{p.Choice, p.Base, p.Value, p.At} })
-	for i, c := range order {
-		if i == mostChoices {
-			return append(out, doc.Count(len(order)-i, "more choice is", "more choices are")+" in policies.csv.")
-		}
-		s := fmt.Sprintf("**%s %s** against %s", doc.Text(c.setting), doc.Text(c.value), doc.Text(c.base))
-		if c.at != "" {
-			s += " at " + doc.Text(c.at)
-		}
-		out = append(out, s+": "+strings.Join(phrases(by[c]), "; ")+".")
-	}
-	return out
-}
 
 // said are the policies that are told: joined over scenarios where they can be.
 func (a *Answer) said() []Policy {
@@ -47,26 +26,6 @@ func (a *Answer) said() []Policy {
 	return slices.DeleteFunc(slices.Clone(a.Policies), func(p Policy) bool {
 		return p.Scenario != cells.AllScenarios && joined[of(p)] && a.set.Joins(p.Scenario)
 	})
-}
-
-// phrases name scenarios where there are several.
-func phrases(all []Policy) (out []string) {
-	scenarios, _ := stats.GroupBy(all, func(p Policy) string { return p.Scenario })
-	type work struct{ mode, scenario string }
-	works, of := stats.GroupBy(all, func(p Policy) work { return work{p.Mode, p.Scenario} })
-	for _, w := range works {
-		s := prose.Mode(w.mode)
-		if len(scenarios) > 1 && w.scenario != cells.AllScenarios {
-			s += " of " + doc.Text(w.scenario)
-		}
-		p := &of[w][0]
-		s += " " + strings.Join(stats.Map(of[w], func(p Policy) string { return p.shown() }), ", ")
-		if effects := p.effects(); effects != "" {
-			s += " (" + effects + ")"
-		}
-		out = append(out, s)
-	}
-	return out
 }
 
 // shown is where, bold where more than 10 % are shown.
@@ -125,22 +84,6 @@ func reach(at, low, high *float64, beyond, bound string) string {
 		return fmt.Sprintf("%s (95 %% from %s)", shortParams(at), end(low))
 	}
 	return fmt.Sprintf("%s (95 %% %s to %s)", shortParams(at), end(low), end(high))
-}
-
-// effects are the times as fast at both ends, each with its interval.
-func (p *Policy) effects() string {
-	if p.SmallCI == nil || p.LargeCI == nil || *p.Small == 1 && *p.Large == 1 {
-		return ""
-	}
-	as := " times as fast"
-	if p.Choice == cells.SettingBatchSize {
-		as = " times as many"
-	}
-	s := strings.Replace(AsFast(p.Small, p.SmallCI), "[", "[95 % ", 1)
-	if p.NSizes == 1 {
-		return s + as + prose.Within(p.Basis)
-	}
-	return fmt.Sprintf("%s%s at %s, %s at %s%s", s, as, shortParams(p.SmallM), AsFast(p.Large, p.LargeCI), shortParams(p.LargeM), prose.Within(p.Basis))
 }
 
 // AsFast turns a ratio of times round, with its interval: "1.96 [1.90, 2.03]".

@@ -5,22 +5,20 @@ package ranking
 import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
-	"llmscale/analysis/q/policy"
 )
 
 // Answer is empty where no two backends did the same work.
 type Answer struct {
 	finding.Notes
-	set      *cells.Set
-	settings *policy.Answer
+	set *cells.Set
 
 	Ranks     []Rank     `json:"ranks,omitempty"`
 	Crossings []Crossing `json:"crossings,omitempty"`
 }
 
-// Ask ranks the backends of a run. What settings say of two of them is not said again.
-func Ask(c *cells.Set, settings *policy.Answer) *Answer {
-	a := &Answer{set: c, settings: settings}
+// Ask ranks the backends of a run.
+func Ask(c *cells.Set) *Answer {
+	a := &Answer{set: c}
 	for _, e := range events(c) {
 		a.Ranks = append(a.Ranks, e.ranks()...)
 		a.Crossings = append(a.Crossings, e.crossings()...)

@@ -3,7 +3,6 @@ package weights
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/policy"
@@ -76,27 +75,4 @@ func (a *Answer) title() string {
 		return fmt.Sprintf("Decode follows the bytes in %d of %d cases, and in none is it shown to take longer", follow, lighter)
 	}
 	return "Whether decode follows the bytes of weight types cannot be told"
-}
-
-// Sentences say which types computing binds, and on which models.
-func (a *Answer) Sentences() []string {
-	slower := a.of(Slower)
-	if len(slower) == 0 {
-		return nil
-	}
-	names, by := stats.GroupBy(slower, func(t Type) string { return t.WeightType })
-	var parts []string
-	for _, name := range names {
-		var over doc.Span
-		for i := range by[name] {
-			over.Add(new(100 * (*by[name][i].OverBytes - 1)))
-		}
-		models, _ := stats.GroupBy(by[name], func(t Type) string { return t.Model })
-		on := doc.Join(stats.Map(models, doc.Text))
-		if len(models) > 3 {
-			on = fmt.Sprintf("%d models", len(models))
-		}
-		parts = append(parts, fmt.Sprintf("%s on %s (%s %%)", doc.Text(name), on, over.Text(doc.SignedTenth)))
-	}
-	return []string{fmt.Sprintf("Decode **takes longer than its bytes** in %s%s: dequantising binds it, not memory.", strings.Join(parts, ", "), prose.Within(slower[0].Basis))}
 }
