@@ -160,48 +160,60 @@ func (s *source) read(calls int, send func(*piece) bool) (n int, more bool, err 
 	}
 }
 
+// needed are the fields of a record that a merge reads.
+var needed = record.Places("run_id", "task_idx", "session_idx", "replicate", "backend", "model", "model_kind", "params_millions", "params_millions_config", "is_warmup", "rep", "mode",
+	"status", "attempted", "verdict", "verdict_reasons", "model_load_ms", "weight_type", "architecture", "params_total", "device")
+
 // make makes merged records. What a killed coordinator left unfinished at the shard's end is left out, as a resumed run
 // moves it aside: a torn line, or a call without all of its modes.
 func (p *piece) make() (m made) {
 	s := p.source
 	m.params = map[pair][]string{}
-	var lines, csv bytes.Buffer
-	metrics := record.NewMetrics(&csv)
+	var (
+		csv     bytes.Buffer
+		metrics = record.NewMetrics(&csv)
+		lines   = make([]byte, 0, len(p.data)+len(p.data)/16)
+		l       record.Line
+	)
 	rest, n := p.data, 0
 	for ; ; n++ {
 		call, end := cutCall(rest)
 		if call == nil {
 			break
 		}
-		records := make([]record.Record, len(record.Modes))
-		broken := -1
-		for i := range records {
-			if err := json.Unmarshal(call[i], &records[i]); err != nil {
-				broken, m.err = i, s.wrong(p.line+n*len(record.Modes)+i, "%v; mend or remove that line by hand", err)
-				break
-			}
+		if p.ends && end == len(rest) && !json.Valid(call[len(call)-1]) {
+			break // torn, and closed by a later line end
 		}
-		if broken >= 0 {
-			if p.ends && broken == len(call)-1 && end == len(rest) { // torn, and closed by a later line end
-				m.err = nil
-				break
+		for i, data := range call {
+			line := p.line + n*len(record.Modes) + i
+			r, cut := &record.Record{}, l.Cut(data)
+			var err error
+			if cut {
+				err = l.Decode(r, needed)
+			} else {
+				err = json.Unmarshal(data, r)
 			}
-			return m
-		}
-		for i := range records {
-			r := &records[i]
-			if m.err = s.own(p.line+n*len(record.Modes)+i, r); m.err != nil {
-				return m
-			}
-			r.OrderIdx, r.Session = p.first+n, r.Session+s.sessions
-			line, err := json.Marshal(r)
 			if err != nil {
-				m.err = err
+				m.err = s.wrong(line, "%v; mend or remove that line by hand", err)
 				return m
 			}
-			lines.Write(text.JSON(line))
-			lines.WriteByte('\n')
-			metrics.Write(r)
+			if m.err = s.own(line, r); m.err != nil {
+				return m
+			}
+			if r.OrderIdx, r.Session = p.first+n, r.Session+s.sessions; cut {
+				lines = l.Moved(lines, r.OrderIdx, r.Session)
+				err = metrics.WriteLine(&l, r.OrderIdx, r.Session)
+			} else {
+				metrics.Write(r)
+				if data, err = json.Marshal(r); err == nil {
+					lines = append(lines, text.JSON(data)...)
+				}
+			}
+			if err != nil {
+				m.err = s.wrong(line, "%v", err)
+				return m
+			}
+			lines = append(lines, '\n')
 			m.note(r)
 		}
 		rest = rest[end:]
@@ -211,7 +223,7 @@ func (p *piece) make() (m made) {
 		m.err = s.wrong(p.line+n*len(record.Modes), "a call without all of its modes")
 	}
 	m.err = errors.Join(m.err, metrics.Flush())
-	m.lines, m.metrics = lines.Bytes(), csv.Bytes()
+	m.lines, m.metrics = lines, csv.Bytes()
 	return m
 }
 
