@@ -6,6 +6,7 @@
 #   PORTABLE=1            build for x86-64-v3 instead of this machine's CPU
 #   CUDA=1                build for the GPU; CUDA_ARCHITECTURES=90 (default: the GPUs that are here), CUDA_HOME=/path
 #   BIN=bin/llmscale      where `make build` puts the program
+#   CHARTS=0              build without the chart library of the pages, which the first build fetches from npm
 # Each such configuration has a build folder of its own, so that switching rebuilds nothing.
 SHELL       := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,7 +19,7 @@ TEST_FLAGS   ?=
 BENCH        ?= .
 FUZZ_SECONDS ?= 600
 
-export LLAMA LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS CUDA CUDA_ARCHITECTURES CUDA_HOME
+export LLAMA LLAMA_CPP_DIR PORTABLE CMAKE_FLAGS CHARTS CUDA CUDA_ARCHITECTURES CUDA_HOME
 
 # Builds the native half and loads the settings with which Go links it.
 with_native = native=$$(scripts/native) && . "$$native/go.env"
@@ -41,8 +42,12 @@ cuda-toolkit: ## fetch a CUDA toolkit without root, where there is none (CUDA=1 
 	@scripts/setup python
 	@scripts/cuda-toolkit
 
+.PHONY: charts
+charts: ## fetch the chart library that the program embeds
+	@scripts/charts
+
 .PHONY: build
-build: ## build bin/llmscale
+build: charts ## build bin/llmscale
 	@$(with_native) && go build -o $(BIN) ./cmd/llmscale
 
 .PHONY: builds
@@ -59,7 +64,7 @@ sweep: setup ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
 # Tests measure nothing, so there the threads sleep instead. The second pass is of the
 # packages that have files for it: the others are the same.
 .PHONY: test
-test: setup ## all tests, without and with the native half (TEST_FLAGS)
+test: setup charts ## all tests, without and with the native half (TEST_FLAGS)
 	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test $(TEST_FLAGS) ./...
 	@$(with_native) && echo 'go test -tags native' && go build ./... && \
 		packages=$$(grep -rlE '^//go:build .*(native|cuda)' --include='*.go' */ | xargs -n1 dirname | sort -u | sed 's,^,./,') && \

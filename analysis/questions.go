@@ -1,11 +1,7 @@
 package analysis
 
 import (
-	"cmp"
-	"slices"
-
 	"llmscale/analysis/cells"
-	"llmscale/analysis/figure"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/calls"
 	"llmscale/analysis/q/coldstart"
@@ -70,20 +66,4 @@ func Get[T any](r *Result) *T {
 		}
 	}
 	return new(T)
-}
-
-// place is where a kind of figures stands; those that it does not name stand at 0.
-var place = map[string]int{firstchange.KindFirst: -4, laws.KindOverview: -3, laws.KindLaw: -2, tails.KindTokens: -1,
-	tails.KindTails: 1}
-
-// Figures are those of all answers that draw some, by their kind.
-func (r *Result) Figures() []figure.Figure {
-	var out []figure.Figure
-	for _, a := range r.Asked {
-		if d, draws := a.(interface{ Figures() []figure.Figure }); draws {
-			out = append(out, d.Figures()...)
-		}
-	}
-	slices.SortStableFunc(out, func(x, y figure.Figure) int { return cmp.Compare(place[x.Kind], place[y.Kind]) })
-	return out
 }

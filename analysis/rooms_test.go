@@ -33,7 +33,7 @@ var rooms = []struct {
 	{"analysis/predict", "analysis/q/... analysis/cells analysis/law analysis/runs analysis/stats analysis/doc runner/record runner/ceilings runner/protocol gguf/ledger gguf/synth internal/..."},
 	{"analysis/answer", "analysis analysis/q/... analysis/predict analysis/cells analysis/law analysis/stats analysis/doc runner/record gguf/synth internal/..."},
 	{"analysis/report", "analysis/... runner/record runner/ceilings internal/..."},
-	{"analysis/verify", "analysis analysis/answer analysis/report analysis/figure/draw analysis/cells analysis/runs runner/record internal/..."},
+	{"analysis/verify", "analysis analysis/answer analysis/report analysis/doc analysis/figure analysis/figure/draw analysis/cells analysis/runs runner/record internal/..."},
 	{"analysis/exchange", "analysis/runs runner/record internal/..."},
 	{"analysis/profile", ""},
 	{"analysis/gpucheck", "analysis/... runner/record runner/ceilings internal/..."},

@@ -8,6 +8,9 @@ import (
 	"llmscale/analysis/figure"
 )
 
+// figureKind is the kind of the figure.
+const figureKind = "compare"
+
 // Figure shows the effect over size: whether a change helps all sizes, or small ones
 // alone. ok is false where no model's size is known.
 func (c *Comparison) Figure() (f figure.Figure, ok bool) {
@@ -20,20 +23,20 @@ func (c *Comparison) Figure() (f figure.Figure, ok bool) {
 	if x.High == 0 {
 		return f, false
 	}
-	f = figure.Figure{Kind: "compare", Name: "compare", X: figure.LogAxis(cells.ParamsLabel, x),
+	f = figure.Figure{Kind: figureKind, Name: figureKind, X: figure.LogAxis(cells.ParamsLabel, x),
 		Title: fmt.Sprintf("Time of %s over that of %s against model size", c.Other.name(c), c.Base.name(c))}
-	dashed := figure.Muted().Stroke(0.8, 4, 3)
+	dashed, off := figure.Muted().Stroke(0.8, 4, 3), percent(c.Threshold)+" off"
 	levels := []figure.Layer{
 		{Look: figure.Ink().Stroke(0.9), Level: new(1.0)},
-		{Look: dashed, Level: new(1 / (1 + c.Threshold))},
-		{Look: dashed, Level: new(1 + c.Threshold)},
+		{Name: off, Look: dashed, Level: new(1 / (1 + c.Threshold))},
+		{Name: off, Look: dashed, Level: new(1 + c.Threshold)},
 	}
 	verdicts := ""
 	for i := range c.Phases {
 		p := &c.Phases[i]
 		y := figure.Span{}
 		y.Add(1-2*c.Threshold, 1+2*c.Threshold)
-		l := figure.Layer{Look: figure.Series(i)}
+		l := figure.Layer{Name: PhaseName(p.Mode), Look: figure.Series(i)}
 		for j := range c.Sizes {
 			s := &c.Sizes[j]
 			if s.Mode != p.Mode || s.ParamsM == nil || !(*s.ParamsM > 0) {
@@ -52,7 +55,7 @@ func (c *Comparison) Figure() (f figure.Figure, ok bool) {
 		f.Legend = append(f.Legend, l.Key(PhaseName(p.Mode)))
 		verdicts += fmt.Sprintf(" · %s %s (%s)", PhaseName(p.Mode), p.Verdict, doc.Interval(p.RatioCI, 3))
 	}
-	f.Legend = append(f.Legend, levels[1].Key(fmt.Sprintf("%s off", percent(c.Threshold))))
+	f.Legend = append(f.Legend, levels[1].Key(off))
 	f.Subtitle = c.basis() + verdicts
 	f.Caption = fmt.Sprintf("Ratio of the times, %s over %s, for each model: geometric mean over its scenarios; below 1 %s is faster. Whiskers are 95 %% intervals of each model alone. Dotted: all models together. Dashed: the smallest effect that matters, %s.",
 		c.Other.name(c), c.Base.name(c), c.Other.name(c), percent(c.Threshold))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -18,6 +19,10 @@ const (
 	maxSetting  = 60 // characters of a setting
 	fewestSizes = 3  // of the table by size, whatever else is said
 )
+
+func (a Absent) String() string {
+	return fmt.Sprintf("%s of %s, %s: %s", PhaseName(a.Mode), a.Model, a.Scenario, a.Why)
+}
 
 // PhaseName is a mode as a reader says it.
 func PhaseName(mode string) string {
@@ -159,29 +164,24 @@ func (t *Trend) words() string {
 	return fmt.Sprintf("no change of the effect with size is shown (p %s)", doc.PValue(t.P))
 }
 
-// bySize is the effect on each model, of at most room lines.
-func (c *Comparison) bySize(room int, all bool) string {
-	type pair struct {
-		model  string
-		params *float64
-		ratios map[string]string
-	}
-	var models []*pair
+// sizeRows are the effects on each model: its name, parameters, and ratio in each phase.
+func (c *Comparison) sizeRows() (rows [][]string) {
 	for i := range c.Sizes {
 		s := &c.Sizes[i]
-		var p *pair
-		for _, m := range models {
-			if m.model == s.Model {
-				p = m
-			}
+		at := slices.IndexFunc(rows, func(r []string) bool { return r[0] == s.Model })
+		if at < 0 {
+			at = len(rows)
+			rows = append(rows, []string{s.Model, doc.SizeOf(s.ParamsM), doc.Unknown, doc.Unknown})
 		}
-		if p == nil {
-			p = &pair{s.Model, s.ParamsM, map[string]string{}}
-			models = append(models, p)
-		}
-		p.ratios[s.Mode] = ratio(s.Ratio, s.RatioCI)
+		rows[at][2+slices.Index(Phases, s.Mode)] = ratio(s.Ratio, s.RatioCI)
 	}
+	return rows
+}
+
+// bySize is the effect on each model, of at most room lines.
+func (c *Comparison) bySize(room int, all bool) string {
 	rows := [][]string{{"by size", "million parameters", PhaseName(Phases[0]), PhaseName(Phases[1])}}
+	models := c.sizeRows()
 	shown := models
 	if n := room - 2; !all && len(models) > room-1 {
 		shown = nil
@@ -189,32 +189,41 @@ func (c *Comparison) bySize(room int, all bool) string {
 			shown = append(shown, models[i*(len(models)-1)/max(n-1, 1)])
 		}
 	}
-	for _, m := range shown {
-		rows = append(rows, []string{m.model, doc.SizeOf(m.params), doc.OrPlain(m.ratios[Phases[0]]), doc.OrPlain(m.ratios[Phases[1]])})
-	}
+	rows = append(rows, shown...)
 	if n := len(models); len(shown) < n {
 		rows = append(rows, []string{fmt.Sprintf("(%d of %d; --cells lists all)", len(shown), n)})
 	}
 	return table(rows)
 }
 
-// tail counts, or lists, the cells, and says what is missing.
-func (c *Comparison) tail(all bool) string {
-	var b strings.Builder
+// cellHead and cellRows are a table of all cells.
+var cellHead = []string{"phase", "model", "scenario", "ratio of times (95 %)", "p", "verdict", "finds", "SAME from"}
+
+func (c *Comparison) cellRows() (rows [][]string) {
+	for i := range c.Cells {
+		x := &c.Cells[i]
+		rows = append(rows, []string{PhaseName(x.Mode), x.Model, CellID{Scenario: x.Scenario, Batch: x.BatchSize}.scenario(), ratio(x.Ratio, x.RatioCI), doc.PValue(x.PHolm), strings.TrimSpace(x.Verdict + " " + x.Reason), percent(x.Findable), percent(x.SameWithin)})
+	}
+	return rows
+}
+
+// verdicts counts those of the cells.
+func (c *Comparison) verdicts() string {
 	times := map[string]int{}
 	for i := range c.Cells {
 		times[c.Cells[i].Verdict]++
 	}
-	fmt.Fprintf(&b, "each of %s by itself: %d FASTER, %d SLOWER, %d SAME, %d AMBIGUOUS", doc.Count(len(c.Cells), "cell", "cells"), times[Faster], times[Slower], times[Same], times[Ambiguous])
+	return fmt.Sprintf("each of %s by itself: %d FASTER, %d SLOWER, %d SAME, %d AMBIGUOUS", doc.Count(len(c.Cells), "cell", "cells"), times[Faster], times[Slower], times[Same], times[Ambiguous])
+}
+
+// tail counts, or lists, the cells, and says what is missing.
+func (c *Comparison) tail(all bool) string {
+	var b strings.Builder
+	b.WriteString(c.verdicts())
 	if !all {
 		b.WriteString("; --cells lists them\n")
 	} else {
-		rows := [][]string{{"phase", "model", "scenario", "ratio of times (95 %)", "p", "verdict", "finds", "SAME from"}}
-		for i := range c.Cells {
-			x := &c.Cells[i]
-			rows = append(rows, []string{PhaseName(x.Mode), x.Model, CellID{Scenario: x.Scenario, Batch: x.BatchSize}.scenario(), ratio(x.Ratio, x.RatioCI), doc.PValue(x.PHolm), strings.TrimSpace(x.Verdict + " " + x.Reason), percent(x.Findable), percent(x.SameWithin)})
-		}
-		b.WriteString("\n" + table(rows))
+		b.WriteString("\n" + table(slices.Concat([][]string{cellHead}, c.cellRows())))
 	}
 	lines := func(what string, of []string) {
 		for i, l := range of {
@@ -225,9 +234,7 @@ func (c *Comparison) tail(all bool) string {
 			fmt.Fprintf(&b, "%s: %s\n", what, text.Safe(l))
 		}
 	}
-	lines("not in the means over sizes", stats.Map(c.LeftOut, func(a Absent) string {
-		return fmt.Sprintf("%s of %s, %s: %s", PhaseName(a.Mode), a.Model, a.Scenario, a.Why)
-	}))
+	lines("not in the means over sizes", stats.Map(c.LeftOut, Absent.String))
 	lines("note", c.Notes)
 	return b.String()
 }

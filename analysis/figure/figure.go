@@ -27,7 +27,8 @@ type Figure struct {
 	Subtitle string  `json:"subtitle"`
 	Caption  string  `json:"caption"` // plain text, whole sentences
 	X        Axis    `json:"x"`
-	Panels   []Panel `json:"panels"` // from the top: one, or two over the same x
+	Other    *Axis   `json:"other,omitempty"` // that x can be switched to: points have their Other on it
+	Panels   []Panel `json:"panels"`          // from the top: one, or two over the same x
 	Legend   []Key   `json:"legend,omitempty"`
 }
 
@@ -40,12 +41,14 @@ type Panel struct {
 // Layer is one thing in a panel. The points of all layers lie over the bands and
 // lines of all, else a later layer lies over an earlier one.
 type Layer struct {
+	Name   string    `json:"name,omitempty"` // of the legend's entry that hides and shows it; "": it always shows
 	Look   Look      `json:"look"`
 	Band   []Range   `json:"band,omitempty"`
 	Line   []XY      `json:"line,omitempty"`
 	OnLine string    `json:"on_line,omitempty"` // written on the line, near its start
 	Level  *float64  `json:"level,omitempty"`   // y of a line through the whole panel
 	Points []Point   `json:"points,omitempty"`
+	Reach  string    `json:"reach,omitempty"`  // what the points' whiskers are; "": 95 % intervals
 	Beyond []float64 `json:"beyond,omitempty"` // x of crosses along the upper edge, in a row for each layer
 	End    string    `json:"end,omitempty"`    // written beside the axes, at the right end of the line or level
 }
@@ -73,13 +76,17 @@ type Range struct {
 
 // Point is a mark, with a whisker from Low to High where High is above Low.
 type Point struct {
-	Name   string  `json:"name"`
-	X      float64 `json:"x"`
-	Y      float64 `json:"y"`
-	Low    float64 `json:"low,omitempty"`
-	High   float64 `json:"high,omitempty"`
-	Named  bool    `json:"named,omitempty"` // its name stands beside it, if there is room
-	Hollow bool    `json:"hollow,omitempty"`
+	Name    string  `json:"name"`
+	X       float64 `json:"x"`
+	Other   float64 `json:"other,omitempty"` // on the figure's other axis; 0: it has no place there
+	Y       float64 `json:"y"`
+	Low     float64 `json:"low,omitempty"`
+	High    float64 `json:"high,omitempty"`
+	Named   bool    `json:"named,omitempty"` // its name stands beside it, if there is room
+	Hollow  bool    `json:"hollow,omitempty"`
+	N       int     `json:"n,omitempty"` // Of these its value is made; 0: not told
+	Of      string  `json:"of,omitempty"`
+	Verdict string  `json:"verdict,omitempty"` // of its cell
 }
 
 // Whisker reports whether the point has one.
@@ -96,8 +103,10 @@ type Key struct {
 	Hollow  bool   `json:"hollow,omitempty"`
 }
 
-// Key is the legend's entry of a layer, with a sample of all that the layer has.
+// Key is the legend's entry of a layer, with a sample of all that the layer has. It
+// gives the layer its name.
 func (l *Layer) Key(text string) Key {
+	l.Name = text
 	k := Key{Text: text, Look: l.Look, Band: len(l.Band) > 0, Line: len(l.Line) > 0 || l.Level != nil}
 	for _, p := range l.Points {
 		k.Point, k.Whisker, k.Hollow = true, k.Whisker || p.Whisker(), p.Hollow
@@ -111,6 +120,16 @@ type Drawn struct {
 	Name    string // file name without its extension
 	Title   string
 	Caption string // the figure's, and which names found no room
-	PNGPath string
+	PNGPath string // "": it lies nowhere that a page could name
 	SVGPath string
+	Figure  *Figure // from which a page draws; nil: the page shows the file
+}
+
+// OnPaper are the drawings without what a page would draw itself.
+func OnPaper(figs []Drawn) []Drawn {
+	figs = slices.Clone(figs)
+	for i := range figs {
+		figs[i].Figure = nil
+	}
+	return figs
 }

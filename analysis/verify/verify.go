@@ -20,6 +20,8 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/report"
 	"llmscale/analysis/runs"
@@ -161,8 +163,20 @@ func (f *folder) analysis() error {
 			return err
 		}
 		defer os.RemoveAll(fresh)
-		if err := compute(fresh, f.run, f.opt, exists(plots) || slices.ContainsFunc(reports, exists)); err != nil {
+		page, err := os.ReadFile(reports[1])
+		if err != nil && !os.IsNotExist(err) {
 			return err
+		}
+		live := doc.Live(page)
+		if err := compute(fresh, f.run, f.opt, live, exists(plots) || slices.ContainsFunc(reports, exists)); err != nil {
+			return err
+		}
+		if live && doc.Charts() == "" {
+			if err := os.Remove(filepath.Join(fresh, report.HTMLFile)); err != nil {
+				return err
+			}
+			f.skip(f.name(reports[1]), "it draws its figures itself, and this program has no chart library: build it with `make build`")
+			f.done[f.name(reports[1])] = true
 		}
 		f.fresh = fresh
 	}
@@ -178,8 +192,9 @@ func (f *folder) analysis() error {
 	})
 }
 
-// compute writes the analysis of a run into dir, and its report.
-func compute(dir string, run *runs.Run, opt cells.Options, withReport bool) error {
+// compute writes the analysis of a run into dir, and its report, whose page draws its
+// figures itself if live.
+func compute(dir string, run *runs.Run, opt cells.Options, live, withReport bool) error {
 	r, err := analysis.Analyze(run, opt)
 	if err != nil {
 		return err
@@ -191,6 +206,9 @@ func compute(dir string, run *runs.Run, opt cells.Options, withReport bool) erro
 	figs, err := draw.Write(filepath.Join(dir, "analysis", "plots"), r.Figures())
 	if err != nil {
 		return err
+	}
+	if !live {
+		figs = figure.OnPaper(figs)
 	}
 	_, err = report.Write(dir, r, figs)
 	return err

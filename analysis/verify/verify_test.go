@@ -96,7 +96,7 @@ func write(t *testing.T, dir, fresh string) {
 		}
 	}
 	opt := cells.Options{Bootstrap: 50, Seed: 7} // not the defaults: they must be found
-	if err := errors.Join(compute(fresh, run, opt, true), os.CopyFS(dir, os.DirFS(fresh))); err != nil {
+	if err := errors.Join(compute(fresh, run, opt, false, true), os.CopyFS(dir, os.DirFS(fresh))); err != nil {
 		t.Fatal(err)
 	}
 	full, _, err := opt.WithDefaults()

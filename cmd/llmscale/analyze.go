@@ -13,6 +13,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/report"
@@ -87,7 +88,7 @@ func reportCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "report",
 		Usage: "analyze a run and write report.md and report.html",
-		Flags: append([]cli.Flag{runDirFlag()}, analysisFlags()...),
+		Flags: append([]cli.Flag{runDirFlag(), figuresFlag()}, analysisFlags()...),
 		Action: func(c *cli.Context) error {
 			if err := noArgs(c); err != nil {
 				return err
@@ -139,13 +140,43 @@ func analyze(c *cli.Context, dir string) (found, error) {
 	return a, err
 }
 
+// Ways in which a page has its figures.
+const (
+	figuresLive  = "live"
+	figuresDrawn = "drawn"
+)
+
+func figuresFlag() cli.Flag {
+	return &cli.StringFlag{Name: "figures", Usage: "in the page `live`: to point at, switch and filter; or drawn: without the chart library", DefaultText: "live, where the library is in the program"}
+}
+
+// pageFigures are the figures as the page that --figures asks for takes them.
+func pageFigures(c *cli.Context, figs []figure.Drawn) ([]figure.Drawn, error) {
+	switch way := c.String("figures"); {
+	case way == figuresLive && doc.Charts() == "":
+		return nil, usagef("--figures live: this program has no chart library: build it with `make build`")
+	case way == figuresLive || way == "":
+		return figs, nil
+	case way != figuresDrawn:
+		return nil, usagef("--figures %q: want live or drawn", way)
+	}
+	return figure.OnPaper(figs), nil
+}
+
 // analyzeAndReport returns the HTML report's path, also beside the error that nothing in it is a figure.
 func analyzeAndReport(c *cli.Context, dir string) (string, *answer.Answer, error) {
+	if _, err := pageFigures(c, nil); err != nil {
+		return "", nil, err // before minutes of computing
+	}
 	a, err := analyze(c, dir)
 	if err != nil {
 		return "", nil, err
 	}
-	paths, err := report.Write(a.dir, a.result, a.figures)
+	figs, err := pageFigures(c, a.figures)
+	if err != nil {
+		return "", nil, err
+	}
+	paths, err := report.Write(a.dir, a.result, figs)
 	if err != nil {
 		return "", nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/draw"
 	"llmscale/analysis/runs"
+	"llmscale/internal/durable"
 	"llmscale/internal/text"
 )
 
@@ -32,12 +33,22 @@ func compareCommand() *cli.Command {
 			&cli.StringFlag{Name: "threshold", Value: strconv.FormatFloat(100*compare.DefaultThreshold, 'g', -1, 64), Usage: "smallest effect that matters, in `PERCENT`"},
 			&cli.BoolFlag{Name: "cells", Usage: "list each cell"},
 			&cli.BoolFlag{Name: "json", Usage: "as JSON"},
+			&cli.StringFlag{Name: "html", TakesFile: true, Usage: "write a page into `FILE`"},
+			figuresFlag(),
 			&cli.StringFlag{Name: "plot", Usage: "draw the effect over size into `DIR`: compare.png and compare.svg"},
 		},
 		Action: func(c *cli.Context) error {
+			if _, err := pageFigures(c, nil); err != nil {
+				return err
+			}
 			found, err := compareRuns(c)
 			if err != nil {
 				return usage(err)
+			}
+			if file := c.String("html"); file != "" {
+				if err := comparisonPage(c, file, found); err != nil {
+					return err
+				}
 			}
 			if dir := c.String("plot"); dir != "" {
 				if err := plotComparison(dir, found); err != nil {
@@ -55,6 +66,30 @@ func compareCommand() *cli.Command {
 			return err
 		},
 	}
+}
+
+// comparisonPage writes the page, whose figure is inside.
+func comparisonPage(c *cli.Context, file string, found *compare.Comparison) error {
+	var figs []figure.Drawn
+	if f, ok := found.Figure(); ok {
+		dir, err := os.MkdirTemp("", "llmscale-compare-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(dir)
+		if figs, err = draw.Write(dir, []figure.Figure{f}); err != nil {
+			return err
+		}
+		if figs, err = pageFigures(c, figs); err != nil {
+			return err
+		}
+		figs[0].PNGPath = "" // which goes with dir
+	}
+	page, err := found.Page(figs).HTML(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return durable.Quick.WriteFile(file, page)
 }
 
 func plotComparison(dir string, found *compare.Comparison) error {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/analysis/doc"
 	"llmscale/internal/text"
 	"llmscale/native/backend"
 	"llmscale/native/doctor"
@@ -30,7 +31,7 @@ func doctorCommand() *cli.Command {
 				fmt.Fprintln(c.App.Writer, "models can run on the GPU")
 				return nil
 			}
-			findings := doctor.Examine()
+			findings := append(doctor.Examine(), charts())
 			if c.Bool("json") {
 				return printJSON(c.App.Writer, findings)
 			}
@@ -44,4 +45,12 @@ func doctorCommand() *cli.Command {
 			return w.Flush()
 		},
 	}
+}
+
+// charts says whether pages can draw their figures.
+func charts() doctor.Finding {
+	if name := doc.Charts(); name != "" {
+		return doctor.Finding{State: "ok", What: "charts", Found: name}
+	}
+	return doctor.Finding{State: "missing", What: "charts", Found: "not in this binary: a page's figures are drawings", Do: "run `make build`"}
 }

@@ -82,10 +82,13 @@ func sweepCommand() *cli.Command {
 		Usage:       "run, analyze and report in one: the main job",
 		Description: aboutSources,
 		ArgsUsage:   "[SOURCE...]",
-		Flags:       append(runFlags(), analysisFlags()...),
+		Flags:       append(append(runFlags(), figuresFlag()), analysisFlags()...),
 		Action: func(c *cli.Context) error {
 			if _, err := analysisOptions(c); err != nil {
 				return err // now, and not after hours of measuring
+			}
+			if _, err := pageFigures(c, nil); err != nil {
+				return err
 			}
 			dir, err := measure(c)
 			var exit *exitError

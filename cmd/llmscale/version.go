@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis"
+	"llmscale/analysis/doc"
 	"llmscale/gguf/ledger"
 	"llmscale/internal/text"
 	"llmscale/native"
@@ -28,10 +30,11 @@ type versionFacts struct {
 	CUDA      *string           `json:"cuda"`   // toolkit; null in a build without CUDA
 	Reason    string            `json:"native_missing,omitempty"`
 	BuildTags string            `json:"build_tags"`
+	Charts    string            `json:"charts,omitempty"` // library of the pages; left out where figures are drawings
 }
 
 func versionInfo() versionFacts {
-	v := versionFacts{Version: "devel", Go: runtime.Version()}
+	v := versionFacts{Version: "devel", Go: runtime.Version(), Charts: doc.Charts()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.Version = info.Main.Version
 		for _, s := range info.Settings {
@@ -96,7 +99,7 @@ func versionCommand() *cli.Command {
 			if c.Bool("json") {
 				return printJSON(c.App.Writer, v)
 			}
-			fmt.Fprintf(c.App.Writer, "llmscale     %s %s\ngo           %s\n", v.Version, v.Commit, v.Go)
+			fmt.Fprintf(c.App.Writer, "llmscale     %s %s\ngo           %s\ncharts       %s\n", v.Version, v.Commit, v.Go, cmp.Or(v.Charts, "not in this binary: a page's figures are drawings; run `make build`"))
 			if v.Native == nil {
 				fmt.Fprintln(c.App.Writer, "llama.cpp    not in this binary: run `make build`")
 				return nil

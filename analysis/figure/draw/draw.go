@@ -87,7 +87,7 @@ func clean(f figure.Figure) figure.Figure {
 // write draws f on both kinds of canvas and writes the two files.
 func write(dir string, f figure.Figure) (figure.Drawn, error) {
 	d := figure.Drawn{Kind: f.Kind, Name: f.Name, Title: f.Title,
-		PNGPath: filepath.Join(dir, f.Name+".png"), SVGPath: filepath.Join(dir, f.Name+".svg")}
+		PNGPath: filepath.Join(dir, f.Name+".png"), SVGPath: filepath.Join(dir, f.Name+".svg"), Figure: &f}
 	s, err := newSheet(f)
 	if err != nil {
 		return d, err

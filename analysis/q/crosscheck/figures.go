@@ -51,25 +51,25 @@ func ratioFigure(rows []*Comparison) figure.Figure {
 	}
 	scenarios, left := figure.First(scenarios, "scenarios")
 	f := figure.Figure{Kind: figureKind, X: figure.LogAxis(cells.ParamsLabel, x)}
-	dashed := figure.Muted().Stroke(0.8, 4, 3)
+	dashed, off := figure.Muted().Stroke(0.8, 4, 3), fmt.Sprintf("%.0f %% off", 100*Tolerance)
 	levels := []figure.Layer{
 		{Look: figure.Ink().Stroke(0.9), Level: new(1.0)},
-		{Look: dashed, Level: new(1 - Tolerance)},
-		{Look: dashed, Level: new(1 + Tolerance)},
+		{Name: off, Look: dashed, Level: new(1 - Tolerance)},
+		{Name: off, Look: dashed, Level: new(1 + Tolerance)},
 	}
 	for _, phase := range textPhases {
 		var y figure.Span
 		var layers []figure.Layer
 		named := map[string]bool{}
 		for i, sc := range scenarios {
-			l := figure.Layer{Look: figure.Series(i)}
+			l := figure.Layer{Name: sc, Look: figure.Series(i)}
 			// Scenarios stand a little beside each other, so that no interval covers another.
 			shift := math.Pow(f.X.Max/f.X.Min, 0.011*(float64(i)-float64(len(scenarios)-1)/2))
 			for _, c := range rows {
 				if c.Phase != phase || c.Scenario != sc {
 					continue
 				}
-				pt := figure.Point{Name: c.Model, X: *c.ParamsM * shift, Y: *c.Counters.Ratio, Named: !named[c.Model]}
+				pt := figure.Point{Name: c.Model, X: *c.ParamsM * shift, Y: *c.Counters.Ratio, Named: !named[c.Model], N: min(c.NativeN, c.Counters.N), Of: "calls of the side with fewer"}
 				named[c.Model] = true
 				if ci := c.Counters.RatioCI; ci != nil {
 					pt.Low, pt.High = ci.Low, ci.High
@@ -91,7 +91,7 @@ func ratioFigure(rows []*Comparison) figure.Figure {
 			f.Panels = append(f.Panels, figure.Panel{Y: figure.RatioAxis(label, y, 0.3, 0), Layers: append(slices.Clone(levels), layers...)})
 		}
 	}
-	f.Legend = append(f.Legend, levels[1].Key(fmt.Sprintf("%.0f %% off", 100*Tolerance)))
+	f.Legend = append(f.Legend, levels[1].Key(off))
 	within := prose.Within(rows[0].Counters.Basis)
 	f.Subtitle = fmt.Sprintf("Ollama's own counters against native without sampling · %s · ratio of medians over %s calls or more, 95 %% interval%s%s", doc.Count(len(models), "model", "models"), calls, within, left)
 	f.Caption = fmt.Sprintf("Ollama's time (its counters) over native's, 95 %% intervals%s; dashed: %.0f %% off. What falls towards 1 is a fixed cost.", within, 100*Tolerance)

@@ -37,7 +37,7 @@ func (f *First) figure() figure.Figure {
 	layers := []figure.Layer{{Look: figure.Muted().Stroke(1, 3, 2), Level: new(Twice)}}
 	fig := figure.Figure{Kind: KindFirst, Name: KindFirst + "_" + f.Backend + f.FileSuffix()}
 	for i, c := range f.Changes {
-		l := figure.Layer{Look: figure.Series(i)}
+		l := figure.Layer{Name: c.title(), Look: figure.Series(i)}
 		for _, z := range c.levels {
 			value, low, high, ok := over(c.levels[0], z, (1-stats.Confidence)/2)
 			p := figure.Point{Name: z.Name, X: *z.ParamsMillions, Y: math.Exp(value)}
@@ -58,8 +58,8 @@ func (f *First) figure() figure.Figure {
 		layers = append(layers, l)
 		fig.Legend = append(fig.Legend, l.Key(c.title()))
 		if c.Between != nil && c.SizeM != nil && c.Factor > 0 { // the size of the change, with its interval, on the factor
-			layers = append(layers, figure.Layer{Look: figure.Series(i).Stroke(3), Line: []figure.XY{{X: c.Between.Low, Y: c.Factor}, {X: c.Between.High, Y: c.Factor}},
-				Points: []figure.Point{{X: *c.SizeM, Y: c.Factor, Hollow: true}}})
+			layers = append(layers, figure.Layer{Name: c.title(), Look: figure.Series(i).Stroke(3), Line: []figure.XY{{X: c.Between.Low, Y: c.Factor}, {X: c.Between.High, Y: c.Factor}},
+				Points: []figure.Point{{Name: "size of the change", X: *c.SizeM, Y: c.Factor, Hollow: true}}})
 		}
 	}
 	axis := figure.LogAxis("times the smallest model's", y)

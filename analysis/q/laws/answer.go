@@ -17,7 +17,8 @@ import (
 // Answer has the laws of a run.
 type Answer struct {
 	finding.Notes
-	set *cells.Set
+	set   *cells.Set
+	known *intervals.Answer
 
 	Answers struct {
 		Laws []Finding `json:"laws"` // for each series, mode and scenario, and over all scenarios
@@ -96,7 +97,7 @@ func (o *onAxis) told() []law.Point {
 // Ask asks the cells of a run, of which judged says what may be used, and bounds what
 // the machine can do at most.
 func Ask(c *cells.Set, judged *intervals.Answer, bounds *regimes.Answer) *Answer {
-	a := &asker{c, judged, limitsOf(c, bounds), &Answer{set: c}}
+	a := &asker{c, judged, limitsOf(c, bounds), &Answer{set: c, known: judged}}
 	for _, s := range a.Series {
 		for _, mode := range a.Modes {
 			for _, scenario := range append(slices.Clone(a.Scenarios), cells.AllScenarios) {

@@ -3,6 +3,7 @@ package laws
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"llmscale/analysis/cells"
@@ -43,10 +44,11 @@ const (
 )
 
 // points are those of a finding, with the intervals of their medians.
-func (f *Finding) points() (fits, strays []figure.Point) {
+func (a *Answer) points(f *Finding) (fits, strays []figure.Point) {
 	o := &f.axes[f.at]
 	for i, p := range o.points {
 		pt := figure.Point{Name: o.models[i].Name, X: p.X, Y: p.T, Named: true}
+		a.known.Mark(&pt, f.Key(pt.Name, f.Scenario, f.Mode))
 		e := stats.Estimate{Value: math.Log(p.T), Variance: p.Scatter.Var + p.Scatter.Floor, DF: p.Scatter.DF}
 		if half := e.Half(1 - stats.Confidence); half > 0 && half < math.Log(bandRoom) {
 			pt.Low, pt.High = p.T*math.Exp(-half), p.T*math.Exp(half)
@@ -95,7 +97,7 @@ func (f *Finding) curve() (line []figure.XY, band []figure.Range) {
 
 func (a *Answer) figure(f *Finding) figure.Figure {
 	look := prose.Look(a.set, f.Series).Stroke(1.4)
-	fits, strays := f.points()
+	fits, strays := a.points(f)
 	var x, y figure.Span
 	for _, p := range append(fits, strays...) {
 		x.Add(p.X)
@@ -104,15 +106,16 @@ func (a *Answer) figure(f *Finding) figure.Figure {
 			y.Add(p.Low, p.High)
 		}
 	}
-	points := figure.Layer{Look: look, Points: fits}
-	key := points.Key("median")
-	if key.Whisker {
-		key.Text = "median, 95 % interval"
+	says := "median"
+	if slices.ContainsFunc(fits, figure.Point.Whisker) {
+		says = "median, 95 % interval"
 	}
-	layers, legend := []figure.Layer{points}, []figure.Key{key}
+	var layers []figure.Layer
+	var legend []figure.Key
+	add := func(says string, l figure.Layer) { legend, layers = append(legend, l.Key(says)), append(layers, l) }
+	add(says, figure.Layer{Look: look, Points: fits})
 	if len(strays) > 0 {
-		l := figure.Layer{Look: look, Points: strays}
-		layers, legend = append(layers, l), append(legend, l.Key("not in the law"))
+		add("not in the law", figure.Layer{Look: look, Points: strays})
 	}
 	caption := fmt.Sprintf("%s time of %s against %s, over all scenarios.", doc.Upper(prose.Mode(f.Mode)), f.Title(), short(f.over()))
 	told := "no law"
@@ -129,11 +132,9 @@ func (a *Answer) figure(f *Finding) figure.Figure {
 			for _, r := range band {
 				y.Add(max(r.Low, lowest), min(r.High, highest))
 			}
-			l := figure.Layer{Look: look, Band: band}
-			layers, legend = append(layers, l), append(legend, l.Key("95 % band of the law"))
+			add("95 % band of the law", figure.Layer{Look: look, Band: band})
 		}
-		l := figure.Layer{Look: look, Line: line}
-		layers, legend = append(layers, l), append(legend, l.Key(told))
+		add(told, figure.Layer{Look: look, Line: line})
 		caption += fmt.Sprintf(" The line: %s.", told)
 	}
 	if len(strays) > 0 {
@@ -180,7 +181,9 @@ func (a *Answer) overview(mode string) []figure.Figure {
 		l := figure.Layer{Look: prose.Look(a.set, found.Series).Stroke(1.4)}
 		for i, p := range o.points {
 			name := o.models[i].Name
-			l.Points = append(l.Points, figure.Point{Name: name, X: p.X, Y: p.T, Named: !named[name]})
+			pt := figure.Point{Name: name, X: p.X, Y: p.T, Named: !named[name]}
+			a.known.Mark(&pt, found.Key(name, cells.AllScenarios, mode))
+			l.Points = append(l.Points, pt)
 			named[name] = true
 			x.Add(p.X)
 			y.Add(p.T)
@@ -190,8 +193,8 @@ func (a *Answer) overview(mode string) []figure.Figure {
 		if found.Of != "" {
 			title += ", " + found.Of
 		}
-		panel.Layers, names = append(panel.Layers, l), append(names, title)
 		f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s: %s", title, text.Counted(len(o.points), "model", "models"))))
+		panel.Layers, names = append(panel.Layers, l), append(names, title)
 	}
 	f.Title = fmt.Sprintf("%s time against model size: %s, all scenarios", doc.Upper(prose.Mode(mode)), prose.Backends(names))
 	f.Caption = fmt.Sprintf("%s time against model size, over all scenarios.", doc.Upper(prose.Mode(mode)))

@@ -53,8 +53,8 @@ func (a *Answer) Figures() (out []figure.Figure) {
 		f.X = figure.LogAxis(map[bool]string{true: "position in the KV cache (tokens)", false: "length of the prompt (tokens)"}[unit(k.mode) == "positions"], x)
 		f.Panels = []figure.Panel{{Y: figure.LogAxis(map[bool]string{true: "decode step (ms)", false: "prefill (ms)"}[unit(k.mode) == "positions"], y), Layers: layers}}
 		if len(over.Points) > 0 {
-			f.Panels[0].Layers = append(f.Panels[0].Layers, over)
 			f.Legend = []figure.Key{over.Key("attention takes half of the time")}
+			f.Panels[0].Layers = append(f.Panels[0].Layers, over)
 		}
 		f.Subtitle = fmt.Sprintf("mode %s · %s · medians, lines: the fitted law%s", k.mode, doc.Count(len(laws[k]), "model", "models"), left)
 		f.Caption = fmt.Sprintf("Time of %s on %s against its length, with each model's law.", modeName(k.mode), k.Title())

@@ -38,7 +38,7 @@ func (a *Answer) figure(d *Device) figure.Figure {
 	var x, y figure.Span
 	measured := figure.Layer{Look: figure.Muted()}
 	for _, r := range d.Read {
-		pt := figure.Point{X: float64(r.WorkingSetB) / 1e6, Y: r.BytesPerS / 1e9}
+		pt := figure.Point{Name: "best of the probe", X: float64(r.WorkingSetB) / 1e6, Y: r.BytesPerS / 1e9}
 		measured.Points = append(measured.Points, pt)
 		x.Add(pt.X)
 		y.Add(pt.Y)
@@ -55,7 +55,7 @@ func (a *Answer) figure(d *Device) figure.Figure {
 	series, of := stats.GroupBy(decode, func(b *Budget) cells.Series { return b.Series() })
 	for _, s := range series {
 		if points, n := points(d, of[s]); n > 0 {
-			layers = append(layers, figure.Layer{Look: prose.Look(a.set, s), Points: points})
+			layers = append(layers, figure.Layer{Look: prose.Look(a.set, s), Points: points, Reach: "over all scenarios"})
 			shown = append(shown, s)
 			scenarios = max(scenarios, n)
 		}
@@ -70,11 +70,11 @@ func (a *Answer) figure(d *Device) figure.Figure {
 	}
 	f.X = figure.LogAxis("bytes that a step, or a pass of the probe, reads (MB)", x)
 	steps, half := lines(d, f.X)
+	f.Legend = append(f.Legend, measured.Key("best rate measured"), steps.Key("ceiling"), half.Key("half of it"))
 	f.Panels = []figure.Panel{{
 		Y:      figure.LogAxis("reading (GB/s)", y),
 		Layers: append([]figure.Layer{half, steps, measured}, layers...),
 	}}
-	f.Legend = append(f.Legend, measured.Key("best rate measured"), steps.Key("ceiling"), half.Key("half of it"))
 
 	what := "best of all passes"
 	if d.Sessions > 1 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/prose"
@@ -94,12 +95,12 @@ func regimeMap(f *figure.Figure, mine []*Budget) {
 		x.Add(p.params)
 		y.Add(float64(p.tokens))
 	}
-	f.X = figure.LogAxis("parameters (millions)", x)
+	f.X = figure.LogAxis(cells.ParamsLabel, x)
 	panel := figure.Panel{Y: figure.LogAxis(axis, y)}
 	for _, regime := range colours {
 		if l := layers[regime]; l != nil {
-			panel.Layers = append(panel.Layers, *l)
 			f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s (%d)", label(regime), len(l.Points))))
+			panel.Layers = append(panel.Layers, *l)
 		}
 	}
 	f.Panels = []figure.Panel{panel}
@@ -132,7 +133,7 @@ func shareLines(f *figure.Figure, mine []*Budget) {
 	var x, y figure.Span
 	var layers []figure.Layer
 	for _, p := range parts {
-		l := figure.Layer{Look: p.look}
+		l := figure.Layer{Look: p.look, Reach: "over all scenarios"}
 		for _, m := range models {
 			var shares []float64
 			for _, b := range of[m] {
@@ -143,7 +144,7 @@ func shareLines(f *figure.Figure, mine []*Budget) {
 			if len(shares) == 0 {
 				continue
 			}
-			pt := figure.Point{Name: m, X: *of[m][0].ParamsM, Y: stats.Median(shares), Low: slices.Min(shares), High: slices.Max(shares)}
+			pt := figure.Point{Name: m, X: *of[m][0].ParamsM, N: len(shares), Of: "scenarios", Y: stats.Median(shares), Low: slices.Min(shares), High: slices.Max(shares)}
 			l.Points = append(l.Points, pt)
 			x.Add(pt.X)
 			y.Add(pt.Low, pt.High)
@@ -152,10 +153,10 @@ func shareLines(f *figure.Figure, mine []*Budget) {
 			continue
 		}
 		l.Join()
-		layers = append(layers, l)
 		f.Legend = append(f.Legend, l.Key(p.name))
+		layers = append(layers, l)
 	}
-	f.X = figure.LogAxis("parameters (millions)", x)
+	f.X = figure.LogAxis(cells.ParamsLabel, x)
 	f.Panels = []figure.Panel{{Y: figure.LinearAxis("share of the time (%)", y, 0, -100, 200), Layers: layers}}
 	scenarios, _ := stats.GroupBy(mine, func(b *Budget) string { return b.Scenario })
 	f.Title = fmt.Sprintf("Where the time of %s goes: %s", prose.Mode(mine[0].Mode), names(mine))

@@ -136,7 +136,7 @@ func (a *Answer) tailFigure() []figure.Figure {
 					continue
 				}
 				tokens.Add(float64(t.N))
-				l.Points = append(l.Points, figure.Point{Name: t.Model, X: *t.ParamsM, Y: *r.Value, Hollow: q.hollow})
+				l.Points = append(l.Points, figure.Point{Name: t.Model, X: *t.ParamsM, Y: *r.Value, N: t.N, Of: "tokens", Hollow: q.hollow})
 			}
 			if short > 0 {
 				missing = append(missing, fmt.Sprintf("%s of %s for %s (at most %d tokens, %d needed)", q.name, s.Title(), text.Counted(short, "model", "models"), had, need))
@@ -152,7 +152,8 @@ func (a *Answer) tailFigure() []figure.Figure {
 				x.Add(pt.X)
 				y.Add(pt.Y)
 			}
-			layers, f.Legend = append(layers, l), append(f.Legend, l.Key(fmt.Sprintf("%s / p50, %s", q.name, s.Title())))
+			f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s / p50, %s", q.name, s.Title())))
+			layers = append(layers, l)
 			if !slices.Contains(plain, s.Title()) {
 				plain = append(plain, s.Title())
 			}

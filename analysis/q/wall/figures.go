@@ -88,7 +88,7 @@ func figureOf(k work, rows []Cell) []figure.Figure {
 	for i, l := range lines {
 		look := figure.Series(i)
 		look.Shape = figure.Circle // how the model lay in memory is told by points being hollow, the limit by the colour
-		time, took := figure.Layer{Look: look}, figure.Layer{Look: look}
+		time, took := figure.Layer{Name: l.name, Look: look}, figure.Layer{Name: l.name, Look: look}
 		for _, c := range l.cells {
 			x.Add(*c.ParamsM)
 			if c.State == TooBig {
@@ -114,7 +114,7 @@ func figureOf(k work, rows []Cell) []figure.Figure {
 		times, memory = append(times, time), append(memory, took)
 		if l.limit != nil {
 			mem.Add(*l.limit)
-			memory = append(memory, figure.Layer{Look: look.Stroke(0.9, 4, 3), Level: l.limit, End: l.name})
+			memory = append(memory, figure.Layer{Name: l.name, Look: look.Stroke(0.9, 4, 3), Level: l.limit, End: l.name})
 		}
 		names = append(names, l.name)
 		f.Legend = append(f.Legend, figure.Key{Text: l.name, Look: look, Line: true, Point: true})

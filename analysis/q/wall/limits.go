@@ -24,7 +24,7 @@ func (w *Wall) limitsFigure() []figure.Figure {
 	order, left := figure.First(order, "models")
 	for i, k := range order {
 		look := figure.Series(i)
-		time, took := figure.Layer{Look: look}, figure.Layer{Look: look}
+		time, took := figure.Layer{Name: k, Look: look}, figure.Layer{Name: k, Look: look}
 		for _, c := range by[k] {
 			p := figure.Point{Name: c.Model, X: 100 * *c.MemoryMiB / *c.NeedMiB, Y: *c.OverWhole, Hollow: c.State != Whole}
 			if c.OverLow != nil {

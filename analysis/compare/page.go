@@ -1,0 +1,73 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"llmscale/analysis/doc"
+	"llmscale/analysis/figure"
+	"llmscale/analysis/stats"
+)
+
+// fewSizes are the rows of a page's table of sizes before the rest is folded.
+const fewSizes = 8
+
+// Page is the comparison as a document: the verdict first, the effect over size, and the
+// rest folded.
+func (c *Comparison) Page(figs []figure.Drawn) *doc.Document {
+	base, other := c.Base.name(c), c.Other.name(c)
+	d := &doc.Document{Title: other + " against " + base}
+	first := doc.Section{Title: c.finding()}
+	first.Say("Ratio of the times, %s over %s: below 1 %s is faster. From %s.", doc.Text(other), doc.Text(base), doc.Text(other), doc.Text(c.basis()))
+	verdicts := doc.Table{Head: []string{"<all sizes", "<ratio of times (95 %)", "p", "<verdict", "finds", "SAME from"}}
+	for i := range c.Phases {
+		p := &c.Phases[i]
+		verdicts.Rows = append(verdicts.Rows, []string{PhaseName(p.Mode), ratio(p.Ratio, p.RatioCI), doc.PValue(p.PHolm), p.Verdict, percent(p.Findable), percent(p.SameWithin)})
+	}
+	first.Add(verdicts, doc.Pictures(figureKind))
+	var why strings.Builder
+	c.explain(&why)
+	for line := range strings.Lines(why.String()) {
+		first.Say("%s", doc.Text(doc.Upper(line)))
+	}
+	d.AddSection(first, figs)
+
+	sizes := doc.Section{Title: "By size"}
+	sizes.FoldAbove(fewSizes, "All sizes", tableOf([]string{"<model", "million parameters", "<" + PhaseName(Phases[0]), "<" + PhaseName(Phases[1])}, c.sizeRows()))
+	d.AddSection(sizes, figs)
+
+	rest := doc.Section{Title: "What this rests on"}
+	differs := stats.Map(c.Differs, func(d Difference) []string { return []string{d.Name, d.Base, d.Other} })
+	if len(differs) == 0 {
+		rest.Say("Nothing that the records tell differs: both did the same under the same settings.")
+	} else {
+		rest.FoldAbove(fewSizes, "What differs", tableOf([]string{"<setting", "<" + doc.Text(base), "<" + doc.Text(other)}, differs))
+	}
+	rest.Fold(doc.Upper(c.verdicts()), tableOf(stats.Map(cellHead, func(s string) string { return "<" + s }), c.cellRows()))
+	foldList(&rest, "Not in the means over sizes", stats.Map(c.LeftOut, Absent.String))
+	foldList(&rest, "Notes", c.Notes)
+	d.AddSection(rest, figs)
+	return d
+}
+
+// finding says each phase's verdict.
+func (c *Comparison) finding() string {
+	says := map[string]string{Faster: "is faster", Slower: "is slower", Same: "takes the same time", Ambiguous: "cannot be told"}
+	return doc.Upper(strings.Join(stats.Map(c.Phases, func(p Phase) string { return PhaseName(p.Mode) + " " + says[p.Verdict] }), ", "))
+}
+
+// tableOf has plain texts in its cells.
+func tableOf(head []string, rows [][]string) doc.Table {
+	t := doc.Table{Head: head, Wrap: true}
+	for _, row := range rows {
+		t.Rows = append(t.Rows, stats.Map(row, doc.Text))
+	}
+	return t
+}
+
+func foldList(s *doc.Section, summary string, items []string) {
+	if len(items) > 0 {
+		s.Fold(fmt.Sprintf("%s (%d)", summary, len(items)), doc.List(stats.Map(slices.Clone(items), doc.Text)))
+	}
+}
