@@ -188,6 +188,8 @@ func TestBrowser(t *testing.T) {
 	ctx, wrong := browser(t)
 	url, tables := livePage(t)
 	do(t, ctx, chromedp.Navigate(url))
+	act(t, ctx, `document.querySelectorAll("details").forEach(d => d.open = true)`)
+	frame(t, ctx)
 
 	// A figure of all backends, in which each point has a name.
 	const box = `[...document.querySelectorAll("figure.chart")].find(f => f.textContent.includes("all scenarios") && f.querySelector("script").textContent.includes('"overview_kv_decode"'))`
