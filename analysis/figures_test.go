@@ -40,6 +40,40 @@ func TestFigures(t *testing.T) {
 	figuretest.Says(t, figs[4], "total parameters (millions)", "prefill latency (ms)", "gpt2-25m", "4 models", "native_cpu_f32")
 }
 
+// TestLegends: what the legend hides is in it, and what a point is can be told.
+func TestLegends(t *testing.T) {
+	other := 0
+	for _, f := range analysistest.GPT2().Result().Figures() {
+		if f.Other != nil {
+			other++
+		}
+		hidden := map[string]bool{}
+		for _, p := range f.Panels {
+			for _, l := range p.Layers {
+				if hidden[l.Name] = true; l.Name != "" && !slices.ContainsFunc(f.Legend, func(k figure.Key) bool { return k.Text == l.Name }) {
+					t.Errorf("%s: the legend has no %q", f.Name, l.Name)
+				}
+				for _, pt := range l.Points {
+					if pt.Name == "" {
+						t.Errorf("%s: a point of %q has no name", f.Name, l.Name)
+					}
+					if f.Kind == laws.KindLaw && (pt.N == 0 || pt.Of == "" || pt.Verdict == "" || pt.Other == 0) {
+						t.Errorf("%s: of %s all is known, and the point has %+v", f.Name, pt.Name, pt)
+					}
+				}
+			}
+		}
+		for _, k := range f.Legend {
+			if !hidden[k.Text] {
+				t.Errorf("%s: %q hides nothing", f.Name, k.Text)
+			}
+		}
+	}
+	if other < 5 {
+		t.Errorf("%d figures have another axis of size", other)
+	}
+}
+
 func TestNothingToDraw(t *testing.T) {
 	for name, shape := range map[string]analysistest.Shape{
 		"no models": {Backends: []analysistest.Backend{{Name: "b"}}, Scenarios: []analysistest.Scenario{{Name: "s"}}, Reps: 1, GenTokens: 4},

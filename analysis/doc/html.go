@@ -188,12 +188,16 @@ func (r *renderer) picture(n *node, b Picture) (err error) {
 	return nil
 }
 
+// longCell is one of a table whose text has to break into lines.
+var longCell = regexp.MustCompile(`<td>(.{45,})</td>`)
+
 // converted is what Markdown says of a block.
 func converted(b Block) (template.HTML, error) {
 	var w bytes.Buffer
 	err := md.Convert([]byte(blockMarkdown(b)), &w)
 	// Foreign text has no quotes and no brackets of its own in HTML.
-	return template.HTML(strings.NewReplacer(` style="text-align:right"`, ` class="r"`, "<thead", "<thead", "<th", `<th scope="col"`).Replace(w.String())), err
+	text := longCell.ReplaceAllString(w.String(), `<td class="long">$1</td>`)
+	return template.HTML(strings.NewReplacer(` style="text-align:right"`, ` class="r"`, "<thead", "<thead", "<th", `<th scope="col"`).Replace(text)), err
 }
 
 var (

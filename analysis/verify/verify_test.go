@@ -16,6 +16,8 @@ import (
 	"testing/fstest"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/report"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -290,6 +292,45 @@ func TestDerived(t *testing.T) {
 
 // TestOtherFolders: packed records, a folder without an analysis, a model's file that
 // is another one by now, a torn line, and a file that nobody knows.
+// TestLive: a page that draws its figures is computed as one, or not at all where the
+// chart library is missing.
+func TestLive(t *testing.T) {
+	dir, _ := made(t)
+	path := filepath.Join(dir, report.HTMLFile)
+	run, err := runs.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt, _, err := cells.Options{Bootstrap: 50, Seed: 7}.WithDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := t.TempDir()
+	if err := compute(fresh, run, opt, true, true); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(fresh, report.HTMLFile))
+	if doc.Charts() == "" { // the like of what another program wrote
+		page = bytes.Replace(page, []byte("<title>"), []byte(`<meta name="figures" content="live">`+"\n<title>"), 1)
+	}
+	if err := errors.Join(err, os.WriteFile(path, page, 0o644), Seal(run, opt, "llmscale 1.0 of a test")); err != nil {
+		t.Fatal(err)
+	}
+	v := folderOf(t, dir, Options{})
+	if checked := slices.Contains(v.Recomputed, report.HTMLFile); !v.Matches || checked != (doc.Charts() != "") {
+		t.Errorf("charts %q: checked %v: %v, %v", doc.Charts(), checked, v.Mismatches, v.Unchecked)
+	}
+	if doc.Charts() == "" {
+		return
+	}
+	if err := os.WriteFile(path, bytes.Replace(page, []byte("const dark"), []byte("const dusk"), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if v := folderOf(t, dir, Options{}); v.Matches {
+		t.Error("a changed script passed")
+	}
+}
+
 func TestOtherFolders(t *testing.T) {
 	// What a change of the analysis makes of results/ is for `scripts/results verify`.
 	v := folderOf(t, measured, Options{})

@@ -65,6 +65,19 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	file := filepath.Join(t.TempDir(), "compare.html")
+	if code, _, stderr := llmscale("compare", run, "--backends", "old,new", "--html", file, "--figures", "drawn"); code != exitDone || stderr != "" {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<h2 id=\"prefill-is-slower-decode-is-slower\">Prefill is slower, decode is slower</h2>", "<svg", "SLOWER", "<td>m1</td>", "each of 4 cells"} {
+		if !strings.Contains(strings.ReplaceAll(string(page), "Each of", "each of"), want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
 	code, stdout, stderr = llmscale("compare", "--json", "--backends", "new,old", "--threshold", "2%", run)
 	var c compare.Comparison
 	if err := json.Unmarshal([]byte(stdout), &c); err != nil || code != exitDone || c.Threshold != .02 || len(c.Phases) != 2 || c.Phases[1].Verdict != compare.Faster || len(c.Cells) != 4 {

@@ -32,7 +32,7 @@ func (a *Answer) Figures() (out []figure.Figure) {
 			points := figure.Layer{Look: figure.Ramp(i, len(shown)).Stroke(1.2), End: l.Model}
 			for _, n := range a.Lengths {
 				if n.Series() == k.Series && n.Model == l.Model && n.Mode == k.mode {
-					points.Points = append(points.Points, figure.Point{Name: l.Model, X: n.Length, Y: n.MS})
+					points.Points = append(points.Points, figure.Point{Name: l.Model, X: n.Length, Y: n.MS, N: n.N, Of: "calls"})
 					x.Add(n.Length)
 					y.Add(n.MS)
 				}
