@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/stats"
+	"llmscale/internal/text"
 )
 
 // fewSizes are the rows of a page's table of sizes before the rest is folded.
@@ -51,10 +52,24 @@ func (c *Comparison) Page(figs []figure.Drawn) *doc.Document {
 	return d
 }
 
-// finding says each phase's verdict.
+// finding says the verdicts, phases of one verdict together.
 func (c *Comparison) finding() string {
-	says := map[string]string{Faster: "is faster", Slower: "is slower", Same: "takes the same time", Ambiguous: "cannot be told"}
-	return doc.Upper(strings.Join(stats.Map(c.Phases, func(p Phase) string { return PhaseName(p.Mode) + " " + says[p.Verdict] }), ", "))
+	verdicts, of := stats.GroupBy(c.Phases, func(p Phase) string { return p.Verdict })
+	return doc.Upper(strings.Join(stats.Map(verdicts, func(v string) string {
+		phases, is := text.List(stats.Map(of[v], func(p Phase) string { return PhaseName(p.Mode) }), "and"), "is"
+		if len(of[v]) > 1 {
+			is = "are"
+		}
+		switch v {
+		case Faster:
+			return fmt.Sprintf("%s %s faster", phases, is)
+		case Slower:
+			return fmt.Sprintf("%s %s slower", phases, is)
+		case Same:
+			return fmt.Sprintf("%s %s as fast", phases, is)
+		}
+		return fmt.Sprintf("whether %s %s faster or slower cannot be told", phases, is)
+	}), "; "))
 }
 
 // tableOf has plain texts in its cells.
