@@ -57,7 +57,6 @@ func (c *Comparison) Figure() (f figure.Figure, ok bool) {
 	}
 	f.Legend = append(f.Legend, levels[1].Key(off))
 	f.Subtitle = c.basis() + verdicts
-	f.Caption = fmt.Sprintf("Ratio of the times, %s over %s, for each model: geometric mean over its scenarios; below 1 %s is faster. Whiskers are 95 %% intervals of each model alone. Dotted: all models together. Dashed: the smallest effect that matters, %s.",
-		c.Other.name(c), c.Base.name(c), c.Other.name(c), percent(c.Threshold))
+	f.Caption = fmt.Sprintf("Ratio of the times on each model; below 1 %s is faster. Dotted: all models together. Dashed: the smallest effect that matters.", c.Other.name(c))
 	return f, true
 }

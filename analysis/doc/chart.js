@@ -254,7 +254,7 @@ class Chart {
             this.shown.push({ series, index: i, panel, layer, point: p, x: this.pointX(p) });
             return { value: place(this.pointX(p), p.y), itemStyle: markStyle(layer.look, color, p.hollow, theme), label: { show: Boolean(p.named) && !narrow, position: this.nearEnd(this.pointX(p)) ? "left" : "right", formatter: () => p.name } };
           }),
-          label: { distance: 6, color: theme.ink, fontSize: 10.5 }, labelLayout: { hideOverlap: true },
+          label: { distance: 6, color: theme.ink, fontSize: 10.5, textBorderColor: theme.paper, textBorderWidth: 2 }, labelLayout: { hideOverlap: true },
         });
       }
       if (layer.beyond) {
