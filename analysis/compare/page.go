@@ -11,9 +11,6 @@ import (
 	"llmscale/internal/text"
 )
 
-// fewSizes are the rows of a page's table of sizes before the rest is folded.
-const fewSizes = 8
-
 // Page is the comparison as a document: the verdict first, the effect over size, and the
 // rest folded.
 func (c *Comparison) Page(figs []figure.Drawn) *doc.Document {
@@ -35,7 +32,7 @@ func (c *Comparison) Page(figs []figure.Drawn) *doc.Document {
 	d.AddSection(first, figs)
 
 	sizes := doc.Section{Title: "By size"}
-	sizes.FoldAbove(fewSizes, "All sizes", tableOf([]string{"<model", "million parameters", "<" + PhaseName(Phases[0]), "<" + PhaseName(Phases[1])}, c.sizeRows()))
+	sizes.Show(tableOf([]string{"<model", "million parameters", "<" + PhaseName(Phases[0]), "<" + PhaseName(Phases[1])}, c.sizeRows()), "")
 	d.AddSection(sizes, figs)
 
 	rest := doc.Section{Title: "What this rests on"}
@@ -43,7 +40,7 @@ func (c *Comparison) Page(figs []figure.Drawn) *doc.Document {
 	if len(differs) == 0 {
 		rest.Say("Nothing that the records tell differs: both did the same under the same settings.")
 	} else {
-		rest.FoldAbove(fewSizes, "What differs", tableOf([]string{"<setting", "<" + doc.Text(base), "<" + doc.Text(other)}, differs))
+		rest.Show(tableOf([]string{"<setting", "<" + doc.Text(base), "<" + doc.Text(other)}, differs), "")
 	}
 	rest.Fold(doc.Upper(c.verdicts()), tableOf(stats.Map(cellHead, func(s string) string { return "<" + s }), c.cellRows()))
 	foldList(&rest, "Not in the means over sizes", stats.Map(c.LeftOut, Absent.String))
