@@ -100,15 +100,9 @@ func (a *asker) verdicts() {
 	})
 }
 
-// Repeated reports whether a server had prompts of these calls in its cache, as it
-// does where the same prompt is sent again.
-func (c *InvalidCell) Repeated() bool { return c.has(record.PromptCached) }
-
 // Wrong reports whether the build that made these calls failed its self-check.
-func (c *InvalidCell) Wrong() bool { return c.has(record.WrongResults) }
-
-func (c *InvalidCell) has(r *record.Reason) bool {
-	return slices.ContainsFunc(c.Reasons, func(text string) bool { return record.ReasonOf(text) == r })
+func (c *InvalidCell) Wrong() bool {
+	return slices.ContainsFunc(c.Reasons, func(text string) bool { return record.ReasonOf(text) == record.WrongResults })
 }
 
 // Advice says what to do about the reasons, once for each kind.

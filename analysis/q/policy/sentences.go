@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"llmscale/analysis/cells"
@@ -99,13 +98,10 @@ func AsFast(ratio *float64, ci *Interval) string {
 
 // shortParams is a size in a list of sizes.
 func shortParams(m *float64) string {
-	switch {
-	case m == nil:
+	if m == nil {
 		return "unknown size"
-	case *m >= 1000:
-		return strconv.FormatFloat(*m/1000, 'g', 3, 64) + "B"
 	}
-	return strconv.FormatFloat(*m, 'g', 3, 64) + "M"
+	return doc.Millions(*m)
 }
 
 // Varied reports whether a run varies more than the weight type, so that settings are what it is for.
