@@ -88,7 +88,7 @@ func (a *asker) doubtful() *Caveat {
 	if sum.Invalid > 0 {
 		parts = append(parts, say("%s INVALID", count(float64(sum.Invalid), "analysis.json cells_judged.invalid")))
 	}
-	s := say("Of %s, %s (most often: %s)", counted(float64(sum.Cells), "analysis.json cells_judged.cells", "cell", "cells"), join(parts, "and"), words(commonest))
+	s := say("Cells in doubt: %s of %s (most often: %s)", join(parts, "and"), count(float64(sum.Cells), "analysis.json cells_judged.cells"), words(commonest))
 	if 2*sum.Invalid > sum.Cells {
 		s = say("Do not use these numbers. %s", s)
 	}

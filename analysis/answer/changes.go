@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/ranking"
 	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/wall"
 	"llmscale/analysis/stats"
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -248,7 +250,7 @@ func behind(at string) string {
 	if at == "" {
 		return ""
 	}
-	return " at " + name(at)
+	return " at " + text.Elide(doc.Clean(at), longestMachine)
 }
 
 // as is what a ratio of times is called.

@@ -206,7 +206,7 @@ func checkNumbers(t *testing.T, r *analysis.Result, a *Answer) {
 		names = append(names, name(s.Title()))
 	}
 	for _, p := range analysis.Get[policy.Answer](r).Policies {
-		names = append(names, name(p.Value), name(p.Base), name(p.At), p.Choice)
+		names = append(names, name(p.Value), name(p.Base), strings.TrimPrefix(behind(p.At), " at "), p.Choice)
 	}
 	slices.SortFunc(names, func(x, y string) int { return len(y) - len(x) })
 	seen := 0
