@@ -59,16 +59,16 @@ sweep: setup ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
 	@$(MAKE) --no-print-directory build
 	@$(BIN) sweep --config $(CONFIG) $(SWEEP_FLAGS)
 
-# One package at a time where llama.cpp runs: its threads spin while they wait for
-# each other, so that two programs on the same cores slow each other down a hundredfold.
-# Tests measure nothing, so there the threads sleep instead. The second pass is of the
+# llama.cpp's threads spin while they wait for each other, so that two programs on the
+# same cores slow each other down a hundredfold. Tests measure nothing, so there the
+# threads sleep instead, and two packages run at a time. The second pass is of the
 # packages that have files for it: the others are the same.
 .PHONY: test
 test: setup charts ## all tests, without and with the native half (TEST_FLAGS)
 	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test $(TEST_FLAGS) ./...
 	@$(with_native) && echo 'go test -tags native' && go build ./... && \
 		packages=$$(grep -rlE '^//go:build .*(native|cuda)' --include='*.go' */ | xargs -n1 dirname | sort -u | sed 's,^,./,') && \
-		OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) $$packages
+		OMP_WAIT_POLICY=passive go test -p 2 $(TEST_FLAGS) $$packages
 
 # The tables of docs/error-rates.md, docs/statistics.md and docs/compare.md: minutes.
 .PHONY: simulations
@@ -93,7 +93,7 @@ update-llama: setup ## move to the newest llama.cpp that PyPI holds, test it, an
 
 .PHONY: test-ollama-llama
 test-ollama-llama: setup ## native tests against the llama.cpp that Ollama serves (LLAMA=ollama)
-	@export LLAMA=ollama LLAMA_CPP_DIR= && $(with_native) && OMP_WAIT_POLICY=passive go test -p 1 $(TEST_FLAGS) ./native/...
+	@export LLAMA=ollama LLAMA_CPP_DIR= && $(with_native) && OMP_WAIT_POLICY=passive go test -p 2 $(TEST_FLAGS) ./native/...
 
 # -count=1: what the server does is no input that Go knows of.
 .PHONY: test-ollama

@@ -31,11 +31,12 @@ func TestProbeCPU(t *testing.T) {
 			if b.Op != ceilings.Read || b.BytesPerPass%b.WorkingSetB != 0 || b.WorkingSetB > 1<<20 || b.WorkingSetB < 64<<10-int64(threads)*4096 {
 				t.Errorf("%+v", b)
 			}
-			if !(b.BytesPerS > 1e8 && b.BestBytesPerS >= b.BytesPerS && b.BestBytesPerS < 1e14) || b.Passes < 5 || b.RelativeSpread < 0 {
+			// On a busy machine three threads on two processors wait for each other for milliseconds.
+			if !(b.BytesPerS > 1e5 && b.BestBytesPerS >= b.BytesPerS && b.BestBytesPerS < 1e14) || b.Passes < 5 || b.RelativeSpread < 0 {
 				t.Errorf("%d threads: %+v cannot be", threads, b)
 			}
 		}
-		if len(d.Compute) != 1 || !(d.Compute[0].FlopPerS > 1e8 && d.Compute[0].BestFlopPerS < 1e15) || d.Compute[0].Unit != ceilings.FMA32 {
+		if len(d.Compute) != 1 || !(d.Compute[0].FlopPerS > 1e6 && d.Compute[0].BestFlopPerS < 1e15) || d.Compute[0].Unit != ceilings.FMA32 {
 			t.Errorf("%+v", d.Compute)
 		}
 		if threads == 1 {
