@@ -29,11 +29,10 @@ func (a *asker) verdict() {
 		put(a.engines(), a.bound(a.lead))
 		out.Figure = "crosscheck"
 	case Settings:
-		s, ok := a.fastest()
-		if !ok {
-			s = a.lead
+		if s, ok := a.fastest(); ok {
+			a.lead = s
 		}
-		put(a.settings(), a.bound(s))
+		put(a.settings(), a.bound(a.lead))
 		if !cells.OneSize(a.r.Aggregates) {
 			out.Figure = laws.KindOverview
 		}
