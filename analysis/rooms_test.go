@@ -67,7 +67,8 @@ var rooms = []struct {
 	{"runner", "analysis/stats analysis/canary runner/store runner/plan runner/modelfile runner/worker runner/files runner/protocol runner/memlimit runner/machine runner/config runner/record runner/ceilings gguf/... internal/..."},
 	{"internal/...", "internal/..."},
 	{"configs", ""},
-	{"cmd/...", "analysis/... runner/... native/... cuda/... gguf/... internal/..."},
+	{"cmd/llmscale/completion", ""},
+	{"cmd/...", "cmd/llmscale/completion analysis/... runner/... native/... cuda/... gguf/... internal/..."},
 	{"scripts/...", "gguf/... native runner/record"},
 }
 

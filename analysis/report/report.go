@@ -88,7 +88,11 @@ type writer struct {
 // backs them is closed, at the end.
 func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 	title := "Model scaling"
-	if name := doc.Clean(r.RunName + " " + r.RunID); name != "" {
+	name := r.RunName
+	if r.RunID != r.RunName {
+		name += " " + r.RunID
+	}
+	if name = doc.Clean(name); name != "" {
 		title += ": " + name
 	}
 	w := &writer{r: r, set: r.Set, figs: figs, doc: &doc.Document{Title: title, Page: HTMLFile}, placed: map[string]bool{}, warned: map[string]bool{}}

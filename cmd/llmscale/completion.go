@@ -1,7 +1,6 @@
 package main
 
 import (
-	"embed"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"llmscale/analysis/exchange"
+	"llmscale/cmd/llmscale/completion"
 	"llmscale/gguf/synth"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
@@ -16,36 +16,24 @@ import (
 	"llmscale/runner/sources"
 )
 
-// The library's completion is left out: it knows no values, offers the same for an argument as for the value of a
-// flag, and its fish script gives -o and --output letters that fish refuses. Here each shell asks the hidden command
-// `complete` for what may come next, and offers files where it has no answer.
-//
-//go:embed completion
-var completionScripts embed.FS
-
-// shells are those that completionScripts has.
-var shells = []string{"bash", "fish", "zsh"}
-
 func completionCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "completion",
-		Usage:     "print the completion script of a shell: " + text.List(shells, "or"),
+		Usage:     "print the completion script of a shell: " + text.List(completion.Shells, "or"),
 		ArgsUsage: "SHELL",
 		Description: "bash: source <(llmscale completion bash)      in ~/.bashrc\n" +
 			"zsh:  source <(llmscale completion zsh)       in ~/.zshrc, after compinit\n" +
 			"fish: llmscale completion fish | source       in ~/.config/fish/config.fish",
 		Action: func(c *cli.Context) error {
-			shell, err := oneArg(c, text.List(shells, "or"))
+			shell, err := oneArg(c, text.List(completion.Shells, "or"))
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(shells, shell) {
-				return usagef("no completion for the shell %q; there are %s", shell, text.List(shells, "and"))
+			script, ok := completion.Script(shell)
+			if !ok {
+				return usagef("no completion for the shell %q; there are %s", shell, text.List(completion.Shells, "and"))
 			}
-			script, err := completionScripts.ReadFile("completion/" + shell)
-			if err == nil {
-				_, err = c.App.Writer.Write(script)
-			}
+			_, err = c.App.Writer.Write(script)
 			return err
 		},
 	}
@@ -59,7 +47,7 @@ func completeCommand() *cli.Command {
 		Hidden:          true,
 		SkipFlagParsing: true,
 		Action: func(c *cli.Context) error {
-			for _, w := range candidates(c.App, c.Args().Slice()) {
+			for _, w := range completion.Candidates(c.App, c.Args().Slice(), arguments, values) {
 				if _, err := fmt.Fprintln(c.App.Writer, w); err != nil {
 					return err
 				}
@@ -67,6 +55,25 @@ func completeCommand() *cli.Command {
 			return nil
 		},
 	}
+}
+
+// arguments lists what a command's argument can become.
+func arguments(app *cli.App, command, word string) (out []completion.Word) {
+	switch command {
+	case "completion":
+		for _, shell := range completion.Shells {
+			out = append(out, completion.Word{Text: shell})
+		}
+	case "sweep", "run":
+		for _, s := range sources.Complete(word) {
+			out = append(out, completion.Word{Text: s})
+		}
+	case "help":
+		for _, c := range app.VisibleCommands() {
+			out = append(out, completion.Word{Text: c.Name, Meaning: c.Usage})
+		}
+	}
+	return out
 }
 
 // values lists what a command's flag takes, where that is one of a few words.
@@ -98,90 +105,4 @@ func ofBackend(key string) []string {
 		}
 	}
 	return nil
-}
-
-// candidates lists what the last of words can become, each with its meaning behind a tab; nil where files may.
-func candidates(app *cli.App, words []string) (out []string) {
-	if len(words) == 0 {
-		words = []string{""}
-	}
-	last, written := words[len(words)-1], "" // written: what of the word stands before the part that is asked for
-	offer := func(name, meaning string) {
-		if strings.HasPrefix(name, last) {
-			out = append(out, strings.TrimSuffix(written+name+"\t"+strings.ReplaceAll(meaning, "`", ""), "\t"))
-		}
-	}
-	offerFlags := func(flags []cli.Flag) {
-		if !slices.Contains(flags, cli.HelpFlag) { // which the library adds when a command runs
-			flags = append(slices.Clone(flags), cli.HelpFlag)
-		}
-		for _, f := range flags {
-			for _, name := range f.Names() {
-				offer(dashed(name), f.(cli.DocGenerationFlag).GetUsage())
-			}
-		}
-	}
-	at := slices.IndexFunc(words[:len(words)-1], func(w string) bool { return !strings.HasPrefix(w, "-") })
-	if at < 0 {
-		if strings.HasPrefix(last, "-") {
-			offerFlags(app.Flags)
-			return out
-		}
-		for _, c := range app.VisibleCommands() {
-			offer(c.Name, c.Usage)
-		}
-		return out
-	}
-	command := app.Command(words[at])
-	if command == nil {
-		return nil
-	}
-	// The flag whose value is wanted: the word before, or of --flag=value what stands before the sign, which bash
-	// hands over in pieces.
-	before := words[len(words)-2]
-	switch {
-	case last == "=":
-		last = ""
-	case before == "=" && len(words) > 2:
-		before = words[len(words)-3]
-	case strings.HasPrefix(last, "-") && strings.Contains(last, "="):
-		before, last, _ = strings.Cut(last, "=")
-		written = before + "="
-	}
-	if name := strings.TrimLeft(before, "-"); name != before {
-		for _, f := range command.Flags {
-			if d := f.(cli.DocGenerationFlag); d.TakesValue() && slices.Contains(f.Names(), name) {
-				for _, v := range values(command.Name, name) {
-					offer(v, "")
-				}
-				return out
-			}
-		}
-	}
-	switch {
-	case strings.HasPrefix(last, "-"):
-		offerFlags(command.Flags)
-	case command.Name == "completion":
-		for _, shell := range shells {
-			offer(shell, "")
-		}
-	case command.Name == "sweep" || command.Name == "run":
-		word, known := last, 0
-		if last == ":" { // where bash breaks words too
-			word, last = before+":", ""
-			known = len(word)
-		} else if before == ":" && len(words) > 2 {
-			word = words[len(words)-3] + ":"
-			known = len(word)
-			word += last
-		}
-		for _, s := range sources.Complete(word) {
-			offer(s[known:], "")
-		}
-	case command.Name == "help":
-		for _, c := range app.VisibleCommands() {
-			offer(c.Name, c.Usage)
-		}
-	}
-	return out
 }

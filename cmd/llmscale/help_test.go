@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"llmscale/cmd/llmscale/completion"
 )
 
 // TestHelpTellsDefaults reads the help of every command: each flag has at most one default, never the zero that
@@ -114,7 +116,7 @@ func TestCandidates(t *testing.T) {
 		{[]string{"run", "--dry-run", ""}, nil, nil}, // takes no value
 	} {
 		var names []string
-		for _, line := range candidates(app, c.words) {
+		for _, line := range completion.Candidates(app, c.words, arguments, values) {
 			name, _, _ := strings.Cut(line, "\t")
 			names = append(names, name)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/cmd/llmscale/completion"
 	"llmscale/internal/paths"
 	"llmscale/internal/text"
 	"llmscale/runner/config"
@@ -205,9 +206,9 @@ func badUsage(flags []cli.Flag) cli.OnUsageErrorFunc {
 		}
 		if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); ok {
 			if near := text.Nearest(name, flagNames(flags)); near != "" {
-				return usagef("no flag %s; did you mean %s? See `%s`", dashed(name), dashed(near), help)
+				return usagef("no flag %s; did you mean %s? See `%s`", completion.Dashed(name), completion.Dashed(near), help)
 			}
-			return usagef("no flag %s; see `%s`", dashed(name), help)
+			return usagef("no flag %s; see `%s`", completion.Dashed(name), help)
 		}
 		return usagef("%s; see `%s`", wrongValue(flags, err), help)
 	}
@@ -222,13 +223,13 @@ var (
 // wrongValue says which value of a flag is wrong and what would be right.
 func wrongValue(flags []cli.Flag, err error) string {
 	if m := noValue.FindStringSubmatch(err.Error()); m != nil {
-		return dashed(m[1]) + " has no value behind it"
+		return completion.Dashed(m[1]) + " has no value behind it"
 	}
 	m := invalidValue.FindStringSubmatch(err.Error())
 	if m == nil {
 		return err.Error()
 	}
-	value := dashed(m[2]) + " " + m[1]
+	value := completion.Dashed(m[2]) + " " + m[1]
 	for _, f := range flags {
 		if !slices.Contains(f.Names(), m[2]) {
 			continue
@@ -250,14 +251,6 @@ func flagNames(flags []cli.Flag) (names []string) {
 		names = append(names, f.Names()...)
 	}
 	return names
-}
-
-// dashed is a flag as it is written.
-func dashed(name string) string {
-	if len(name) == 1 {
-		return "-" + name
-	}
-	return "--" + name
 }
 
 // noCommand answers the name of a command that there is not.

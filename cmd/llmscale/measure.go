@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/cmd/llmscale/completion"
 	"llmscale/internal/interrupt"
 	"llmscale/internal/paths"
 	"llmscale/internal/text"
@@ -135,7 +136,7 @@ func checkRunFlags(c *cli.Context) error {
 	if c.IsSet("resume") {
 		for _, f := range flagNames(runFlags()) {
 			if c.IsSet(f) && f != "resume" && f != "dry-run" {
-				return usagef("%s cannot be changed on --resume: a run goes on as it began", dashed(f))
+				return usagef("%s cannot be changed on --resume: a run goes on as it began", completion.Dashed(f))
 			}
 		}
 		return nil
