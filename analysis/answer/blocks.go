@@ -25,9 +25,11 @@ func (a *Answer) Opening() (out []doc.Block) {
 	}
 	var doubts doc.List
 	for _, c := range a.Caveats {
-		if n := len(strings.Fields(c.Text)); words+n <= mostWords {
-			doubts, words = append(doubts, doc.Text(c.Text)+"."), words+n
+		n := len(strings.Fields(c.Text))
+		if words+n > mostWords { // no lesser one in place of a graver
+			break
 		}
+		doubts, words = append(doubts, doc.Text(c.Text)+"."), words+n
 	}
 	if len(doubts) > 0 {
 		out = append(out, doubts)
@@ -74,10 +76,10 @@ func (a *Answer) Within() []doc.Block {
 func (b *Budget) size(m *float64) string {
 	switch {
 	case m == nil:
-		return "none that can be told of"
+		return "none that can be predicted"
 	case b.Memory:
 		return doc.Millions(*m) + ", all that fits"
-	case b.Ends:
+	case b.Ends && m == b.SurelyM, b.GuessEnds && m == b.GuessedM:
 		return doc.Millions(*m) + " or more"
 	}
 	return doc.Millions(*m)

@@ -75,13 +75,13 @@ func (a *asker) bound(s cells.Series) Sentence {
 	if last.regime == "" {
 		reads := say("")
 		if share != nil {
-			reads = say("; it reads at %s of the measured ceiling", percent(*share, regimesFile+" share_of_ceiling"))
+			reads = say("; it reads at %s of the measured bandwidth", percent(*share, regimesFile+" share_of_ceiling"))
 		}
 		return say("What bounds decode%s%s cannot be told%s%s.", a.about(s), where, why(last.cells), reads)
 	}
 	reads, below := say(""), say("")
 	if share != nil {
-		reads = say(" (it reads at %s of the measured ceiling)", percent(*share, regimesFile+" share_of_ceiling"))
+		reads = say(" (it reads at %s of the measured bandwidth)", percent(*share, regimesFile+" share_of_ceiling"))
 	}
 	switch first := all[0]; {
 	case from == 0:

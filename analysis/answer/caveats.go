@@ -22,7 +22,7 @@ type Caveat struct {
 
 // caveats lists them, the gravest first.
 func (a *asker) caveats() {
-	for _, of := range []func() *Caveat{a.wrong, a.notAtRest, a.doubtful, a.lost, a.states, a.spoilt, a.mixed, a.aboveCeiling, a.oneProcess} {
+	for _, of := range []func() *Caveat{a.wrong, a.states, a.doubtful, a.lost, a.aboveCeiling, a.spoilt, a.mixed, a.notAtRest, a.oneProcess} {
 		if c := of(); c != nil && len(a.out.Caveats) < mostCaveats {
 			a.out.Caveats = append(a.out.Caveats, *c)
 		}

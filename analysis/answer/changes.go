@@ -273,8 +273,12 @@ func effect(mode string, stretches []*policy.Policy) phased {
 			out.where = say("%s (%s)", out.where, where(p))
 		}
 	}
-	for _, p := range stretches[1:] {
-		out.where = say("%s, but %s", out.where, where(p))
+	for _, s := range stretches[1:] {
+		but := "but"
+		if s.Effect == stretches[0].Effect {
+			but = "and"
+		}
+		out.where = say("%s, %s %s", out.where, but, where(s))
 	}
 	return out
 }

@@ -16,11 +16,12 @@ var budgets = []float64{10, objectiveMS, 100}
 
 // Budget is the largest model within a time per token, as predicted.
 type Budget struct {
-	MS       float64  `json:"ms_per_token"`
-	SurelyM  *float64 `json:"surely_millions"`  // as in Goal; null: none that can be told of
-	GuessedM *float64 `json:"guessed_millions"` // likewise
-	Ends     bool     `json:"ends"`             // larger ones may keep it: predictions end there
-	Memory   bool     `json:"memory"`           // larger ones do not fit into memory
+	MS        float64  `json:"ms_per_token"`
+	SurelyM   *float64 `json:"surely_millions"`  // as in Goal; null: none that can be predicted
+	GuessedM  *float64 `json:"guessed_millions"` // likewise
+	Ends      bool     `json:"ends"`             // larger ones than surely may keep it: predictions end there
+	GuessEnds bool     `json:"guess_ends"`       // larger ones than guessed may, likewise
+	Memory    bool     `json:"memory"`           // larger ones do not fit into memory
 }
 
 // Goal is the largest model that keeps an objective.
@@ -112,7 +113,7 @@ func (a *asker) served(s cells.Series) (why string) {
 		if err != nil {
 			return err.Error()
 		}
-		all = append(all, Budget{ms, millions(within.Surely), millions(within.Guessed), within.Ends, within.Memory})
+		all = append(all, Budget{ms, millions(within.Surely), millions(within.Guessed), within.Ends, within.GuessEnds, within.Memory})
 		if ms == objectiveMS {
 			found = within
 		}
@@ -152,20 +153,22 @@ func (a *asker) tell(found *predict.Served) {
 	}
 	switch {
 	case g.GuessedM == nil:
-		g.Sentence = say("No model that can be told of decodes within 50 ms per token (%s).", basis)
+		g.Sentence = say("No model that can be predicted decodes within 50 ms per token (%s).", basis)
 	case g.SurelyM == nil:
 		g.Sentence = say("Within 50 ms per token: none for sure; by the best guess %s parameters %s (%s).", size(*g.GuessedM, goalPath+"guessed_millions"), of, basis)
 	default:
-		further := say("")
+		begins, further := "Largest model within 50 ms per token:", say("")
 		switch {
 		case found.Memory:
 			further = say("; larger ones do not fit into memory")
 		case found.Ends:
-			further = say("; predictions end there")
+			begins, further = "Within 50 ms per token: at least", say("; predictions end there")
+		case found.GuessEnds:
+			further = say("; by the best guess %s parameters or more", size(*g.GuessedM, goalPath+"guessed_millions"))
 		case *g.GuessedM > *g.SurelyM:
 			further = say("; by the best guess %s parameters", size(*g.GuessedM, goalPath+"guessed_millions"))
 		}
-		g.Sentence = say("Largest model within 50 ms per token: %s parameters %s: %s%s%s.", size(*g.SurelyM, goalPath+"surely_millions"), of, reading, basis, further)
+		g.Sentence = say("%s %s parameters %s: %s%s%s.", begins, size(*g.SurelyM, goalPath+"surely_millions"), of, reading, basis, further)
 	}
 }
 

@@ -29,12 +29,15 @@ func TestBudgets(t *testing.T) {
 		t.Errorf("%v", rows)
 	}
 	m := 128.0
-	for want, b := range map[string]Budget{"128M": {}, "128M or more": {Ends: true}, "128M, all that fits": {Memory: true, Ends: true}} {
-		if got := b.size(&m); got != want {
-			t.Errorf("%+v: %s, want %s", b, got, want)
+	for want, b := range map[string]Budget{"128M": {GuessEnds: true}, "128M or more": {Ends: true}, "128M, all that fits": {Memory: true, Ends: true}} {
+		if b.SurelyM = &m; b.size(b.SurelyM) != want {
+			t.Errorf("%+v: %s, want %s", b, b.size(b.SurelyM), want)
+		}
+		if b = (Budget{GuessedM: &m, GuessEnds: true}); b.size(b.GuessedM) != "128M or more" {
+			t.Errorf("%+v: %s", b, b.size(b.GuessedM))
 		}
 	}
-	if got := (&Budget{}).size(nil); got != "none that can be told of" {
+	if got := (&Budget{}).size(nil); got != "none that can be predicted" {
 		t.Error(got)
 	}
 	if (&Answer{}).Within() != nil {

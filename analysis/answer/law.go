@@ -75,7 +75,7 @@ func (a *asker) lawOf(f *laws.Finding) Sentence {
 	case laws.Unclear:
 		return say("Whether %s grows with %s cannot be told: the exponent is %s%s.", lower(time), over, exponent(f.Exponent, "exponent"), n)
 	case law.TooFew:
-		return say("Which law %s follows cannot be told of so few sizes%s%s.", lower(time), power, n)
+		return say("Which law %s follows cannot be told: too few sizes%s%s.", lower(time), power, n)
 	case law.Unsure:
 		return say("Which law %s follows cannot be told: several fit alike%s%s.", lower(time), power, n)
 	}

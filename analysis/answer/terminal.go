@@ -64,7 +64,7 @@ func (a *Answer) Terminal(bold bool, page string) string {
 		}
 	}
 	if page != "" {
-		below = append(below, "", text.Elide(doc.Clean("The page: "+page), Columns))
+		below = append(below, "", doc.Clean("The page: "+page)) // whole, however long: it is to be opened
 	}
 	const around = 4 // blank line, title, head, and the line that says that there are more
 	if room := Lines - len(out) - len(below) - around; len(a.Table.Rows) > 0 {
@@ -122,7 +122,7 @@ func (t *Table) columns() (out []column) {
 		{"weights", false, func(r Row) string { return doc.Clean(r.WeightType) }},
 		{"prefill t/s", true, func(r Row) string { return doc.SizeOf(r.Prefill) }},
 		{"decode t/s", true, func(r Row) string { return doc.SizeOf(r.Decode) }},
-		{"of ceiling", true, func(r Row) string {
+		{"of bandwidth", true, func(r Row) string {
 			if r.Share == nil {
 				return doc.Unknown
 			}

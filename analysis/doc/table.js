@@ -8,8 +8,8 @@ const longTable = 12; // rows above which a table has a filter
 function valueOf(cell, numbers) {
   const text = cell ? cell.textContent.trim() : "";
   if (!numbers) return text === "–" ? "" : text;
-  const m = /[-+−]?[\d,]*\.?\d+(e[-+]?\d+)?/i.exec(text);
-  return m ? Number(m[0].replace(/,/g, "").replace("−", "-")) : NaN;
+  const m = /^[<>±]?\s*[-+−]?[\d,]*\.?\d+(e[-+]?\d+)?/i.exec(text);
+  return m ? Number(m[0].replace(/[,<>±\s]/g, "").replace("−", "-")) : NaN;
 }
 
 // compared puts what is not known last, whichever way the others go.

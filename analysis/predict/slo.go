@@ -38,11 +38,12 @@ func (o Objective) String() string {
 // Served are the largest models of the ladder that keep an objective.
 type Served struct {
 	Objective string  `json:"objective"`
-	Surely    *Answer `json:"surely"`   // the 95 % interval lies within it; null: no model that can be told of
-	Guessed   *Answer `json:"guessed"`  // the best guess does; null likewise
-	Ends      bool    `json:"ends"`     // surely is where predictions or the ladder end, not where the objective does
-	Memory    bool    `json:"memory"`   // surely is the largest that fits into memory
-	Smallest  *Answer `json:"smallest"` // that can be told of
+	Surely    *Answer `json:"surely"`     // the 95 % interval lies within it; null: no model that can be told of
+	Guessed   *Answer `json:"guessed"`    // the best guess does; null likewise
+	Ends      bool    `json:"ends"`       // surely is where predictions or the ladder end, not where the objective does
+	GuessEnds bool    `json:"guess_ends"` // guessed is, likewise
+	Memory    bool    `json:"memory"`     // surely is the largest that fits into memory
+	Smallest  *Answer `json:"smallest"`   // that can be told of
 }
 
 // Serve finds them. shape makes a target of about so many parameters.
@@ -99,8 +100,9 @@ func (p *Predictor) Serve(o Objective, shape func(params int64) (*Target, error)
 	if s.Guessed, err = largest(keeps(func(f Figure) float64 { return *f.Value }, true)); err != nil {
 		return nil, err
 	}
+	ends := func(a *Answer) bool { return a != nil && float64(a.Params) > .97*last }
+	s.Ends, s.GuessEnds = ends(s.Surely), ends(s.Guessed)
 	if s.Surely != nil {
-		s.Ends = float64(s.Surely.Params) > .97*last
 		bare, err := largest(keeps(upper, false))
 		if err != nil {
 			return nil, err

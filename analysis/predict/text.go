@@ -110,7 +110,7 @@ func (s *Served) Print(w io.Writer) error {
 	a := s.Smallest
 	fmt.Fprintf(&b, "the largest model that %s serves within %s, batch %d, prompt %d, answer %d tokens, %s:\n", a.Backend, s.Objective, a.Batch, a.Prompt, a.Gen, a.WeightType)
 	if s.Guessed == nil {
-		fmt.Fprintf(&b, "none: the smallest that can be told of has %s\n\n", size(a))
+		fmt.Fprintf(&b, "none: the smallest that can be predicted has %s\n\n", size(a))
 		if err := write(w, &b); err != nil {
 			return err
 		}

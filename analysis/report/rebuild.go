@@ -21,6 +21,7 @@ type built struct {
 
 // What scripts/amx.cmake adds where the compiler needs it, and the options of CMakeLists.txt that were set.
 var (
+	variable   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	amxFlags   = regexp.MustCompile(` \(amx/mmq\.cpp: [^)]*\)`)
 	offOptions = regexp.MustCompile(` \(([A-Z]+=OFF(?: [A-Z]+=OFF)*)\)`)
 )
@@ -125,7 +126,9 @@ func (w *writer) repeat() {
 	var openmp map[string]string
 	m.Decode(&openmp, "environment", "openmp_variables")
 	for _, k := range slices.Sorted(maps.Keys(openmp)) {
-		fmt.Fprintf(&sb, "export %s=%s\n", doc.Clean(k), shellQuote(openmp[k]))
+		if variable.MatchString(k) { // a foreign folder's manifest may hold anything
+			fmt.Fprintf(&sb, "export %s=%s\n", k, shellQuote(openmp[k]))
+		}
 	}
 	sb.WriteString(strings.Join(quoted, " ") + "\n")
 	w.doc.Add(doc.Code(sb.String()))

@@ -41,6 +41,9 @@ func compareCommand() *cli.Command {
 			if _, err := pageFigures(c, nil); err != nil {
 				return err
 			}
+			if err := checkPage(c); err != nil {
+				return err
+			}
 			found, err := compareRuns(c)
 			if err != nil {
 				return usage(err)
@@ -66,6 +69,24 @@ func compareCommand() *cli.Command {
 			return err
 		},
 	}
+}
+
+// checkPage refuses a page's file that cannot be written, before anything is computed.
+func checkPage(c *cli.Context) error {
+	if !c.IsSet("html") {
+		return nil
+	}
+	file := c.String("html")
+	if file == "" {
+		return usagef("--html is empty: name a file, or leave the flag out")
+	}
+	if st, err := os.Stat(file); err == nil && st.IsDir() {
+		return usagef("--html %s is a folder: name a file in it", text.Arg(file))
+	}
+	if _, err := os.Stat(filepath.Dir(file)); err != nil {
+		return usagef("--html %s: there is no folder %s", text.Arg(file), text.Arg(filepath.Dir(file)))
+	}
+	return nil
 }
 
 // comparisonPage writes the page, whose figure is inside.

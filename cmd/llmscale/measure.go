@@ -123,7 +123,7 @@ func noDevice() map[string]error {
 }
 
 func checkRunFlags(c *cli.Context) error {
-	for _, f := range []string{"config", "resume", "out", "models-dir", "shard"} {
+	for _, f := range []string{"config", "resume", "out", "models-dir"} {
 		if c.IsSet(f) && c.String(f) == "" { // most often a variable of the shell that is not set
 			return usagef("--%s is empty: name a path, or leave the flag out", f)
 		}
@@ -148,6 +148,9 @@ func checkRunFlags(c *cli.Context) error {
 			}
 		}
 		return nil
+	}
+	if c.IsSet("shard") {
+		return usagef("--shard needs --config FILE, the same for all shards: a command line writes a config of its own each time")
 	}
 	for _, f := range []string{"models", "backends", "scenarios"} {
 		if c.IsSet(f) {

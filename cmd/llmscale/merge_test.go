@@ -13,7 +13,7 @@ func TestShardFlags(t *testing.T) {
 	t.Setenv("SLURM_ARRAY_TASK_ID", "")
 	t.Chdir(t.TempDir())
 	for _, c := range []struct{ flags, want string }{
-		{"--shard 4/3", "want I/N"}, {"--shard three", "want I/N"}, {"--shard slurm", "SLURM_ARRAY_TASK_ID is not set"}, {"--shard=", "--shard is empty"},
+		{"--shard 4/3", "want I/N"}, {"--shard three", "want I/N"}, {"--shard slurm", "SLURM_ARRAY_TASK_ID is not set"}, {"--shard=", "want I/N"},
 		{"--shard 1/4", "4 shards: the plan has 3 blocks to split; --split models makes up to 3"}, {"--shard 1/4 --split models", "3 models of blocks"},
 		{"--shard 1/2 --split sizes", `no split "sizes"`}, {"--split models", "give both"},
 	} {

@@ -39,7 +39,7 @@ func TestSourcesPlan(t *testing.T) {
 		{[]string{"ladder:llama", "--max-params", "10M", "--types", "f16,q8_0", file}, []string{"llama-5m cpu_f16 p512", "llama-9m cpu_q8_0 p512", "tiny cpu p512", "5 pairs of model and backend"}, "llama-9m"},
 		{[]string{"ladder:llama/5m", "-b", "64", "-ub", "32", "-fa", "1", "-ctk", "q8_0", "-ctv", "q8_0", "-mmp", "0"}, []string{"llama-5m cpu_f16 p512"}, ""},
 		{nil, []string{"gpt2-100m native_cpu_f32 medium,short,micro"}, "this is the default sweep"},
-		{[]string{"-t", "1"}, []string{"gpt2-100m cpu_f16 p512"}, "this is the default sweep"},
+		{[]string{"-t", "1"}, []string{"gpt2-100m cpu_f16 p512"}, "the default sweep's models"},
 		{[]string{"-r", "7"}, []string{"gpt2-100m native_cpu_f32", "7 measured"}, "this is the default sweep"},
 		{[]string{"--quick", "ladder:llama"}, []string{"llama-5m cpu_f16 p128", "(1 warm-up, 2 measured), gen 32 tokens"}, "llama-1.2b: it takes about"},
 	} {

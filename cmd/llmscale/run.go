@@ -103,9 +103,7 @@ func sweepCommand() *cli.Command {
 			if path == "" {
 				return reportErr
 			}
-			if err := tell(c.App.Writer, found, ""); err != nil {
-				return err
-			}
+			_ = tell(c.App.Writer, found, "") // to a reader that may have gone, as the path: the report is there
 			fmt.Fprintln(c.App.Writer, path)
 			if err == nil {
 				err = reportErr

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"llmscale/internal/text"
 	"llmscale/runner"
 	"llmscale/runner/plan"
 	"llmscale/runner/slurm"
@@ -32,7 +33,7 @@ func slurmCommand() *cli.Command {
 			case err != nil:
 				return usage(err)
 			case len(s.Only) == 0:
-				fmt.Fprintf(c.App.ErrWriter, "no shard in %s lacks calls\n", s.Dir)
+				fmt.Fprintf(c.App.ErrWriter, "no shard in %[1]s lacks calls; to merge them anew: llmscale merge %[1]s/shard-* -o %[1]s/run\n", text.Arg(s.Dir))
 				return nil
 			case !c.Bool("submit"):
 				_, err := fmt.Fprint(c.App.Writer, s.Script())
@@ -50,6 +51,9 @@ func slurmCommand() *cli.Command {
 
 // left plans the sweep and looks which shards lack calls.
 func left(c *cli.Context, s *slurm.Sweep) error {
+	if err := checkRunFlags(c); err != nil { // as each task would
+		return err
+	}
 	progress := terminal.New(c.App.ErrWriter)
 	defer progress.Close()
 	sweep, _, err := newSweep(c.Context, c, progress)

@@ -21,7 +21,7 @@ func TestSlurmScript(t *testing.T) {
 	for _, want := range []string{
 		"#SBATCH --array=1-3\n", "#SBATCH --partition=big\n#SBATCH --time=1:00:00\n#SBATCH --gpus=a100:2\n", "#SBATCH --exclusive\n", "#SBATCH --requeue\n", "#SBATCH --signal=B:USR1@120\n",
 		"#SBATCH --chdir=" + dir + "\n", `"--output=` + filepath.Join(dir, "my sweep", "slurm-%A_%a.log") + `"`, " --config " + good + " ", "--shard $SLURM_ARRAY_TASK_ID/3 --split blocks ",
-		"--seed 5", "--models m", "--discard-models", "--dependency=\"afterany:", "llmscale-merge\n", "merge '" + filepath.Join(dir, "my sweep") + "'/shard-* -o",
+		"--seed 5", "--models m", "--discard-models=true", "--dependency=\"afterany:", "llmscale-merge\n", "in '" + filepath.Join(dir, "my sweep") + "'/shard-*/manifest.json", "merge \"${shards[@]}\" -o",
 	} {
 		if !strings.Contains(script, want) {
 			t.Errorf("no %q in\n%s", want, script)

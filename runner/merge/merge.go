@@ -117,12 +117,8 @@ type writer struct {
 	params         map[pair][]string
 }
 
-// begin says in the manifest what the folder is, so that a merge that ends early can be made again, and begins the large files.
+// begin begins the large files, beside those that are there.
 func (w *writer) begin() (err error) {
-	w.manifest.RunState = runner.StateRunning
-	if err := errors.Join(w.folder.RemoveSums(), w.manifest.Write(w.folder)); err != nil {
-		return err
-	}
 	if w.lines, err = w.folder.Begin(store.RunsFile); err != nil {
 		return err
 	}
@@ -154,8 +150,13 @@ func (w *writer) take(s *source, m *made) error {
 	return err
 }
 
-// end completes the folder.
+// end completes the folder. The manifest says first that it is not complete, so that a merge that ends here can be made
+// again.
 func (w *writer) end() (*Result, error) {
+	w.manifest.RunState = runner.StateRunning
+	if err := errors.Join(w.folder.RemoveSums(), w.manifest.Write(w.folder)); err != nil {
+		return nil, errors.Join(err, w.lines.Discard(), w.metrics.Discard())
+	}
 	for _, f := range []*durable.File{w.lines, w.metrics} {
 		if _, err := f.Commit(); err != nil {
 			return nil, err

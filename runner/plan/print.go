@@ -18,8 +18,13 @@ func (p *Plan) Print(out io.Writer, roughTime string) error {
 	fmt.Fprintln(w, "order\tmodel\tbackend\tscenarios\tparams (M)\tweights\tKV cache\tcompute\tmemory\tfile")
 	tooLarge, waived := 0, ""
 	var refused []string
-	for i, v := range p.Own()[0] {
+	seen := map[*Job]bool{} // blocks of a shard may have different models
+	for _, v := range slices.Concat(p.Own()...) {
 		j := v.Job
+		if seen[j] {
+			continue
+		}
+		seen[j] = true
 		var scenarios []string
 		for _, c := range v.Cells {
 			scenarios = append(scenarios, c.Scenario.Name)
@@ -40,7 +45,7 @@ func (p *Plan) Print(out io.Writer, roughTime string) error {
 		case err != nil:
 			note = "  to be written"
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%.6g\t%s\t%s\t%s\t%s\t%s%s\n", i+1, j.Model.Name, j.Backend.Name, strings.Join(scenarios, ","),
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%.6g\t%s\t%s\t%s\t%s\t%s%s\n", len(seen), j.Model.Name, j.Backend.Name, strings.Join(scenarios, ","),
 			float64(j.Model.Desc.ParamsTotal)/1e6, text.Size(j.Memory.Weights), text.Size(j.Memory.KV), text.Size(j.Memory.Compute),
 			text.Size(j.Memory.Resident), text.Safe(j.Model.File), note)
 	}
@@ -58,7 +63,7 @@ func (p *Plan) Print(out io.Writer, roughTime string) error {
 		text.Counted(len(p.Own()), "block", "blocks"), text.Counted(len(p.Calls()), "call", "calls"), p.Config.WarmupRepetitions, p.Config.Repetitions, p.Config.GenTokens,
 		p.RecordsExpected())
 	if p.Free > 0 {
-		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", text.Size(p.Free), tooLarge, len(p.Jobs))
+		fmt.Fprintf(out, "memory free: %s; %d of %d pairs do not fit\n", text.Size(p.Free), tooLarge, len(seen))
 	}
 	if waived != "" {
 		fmt.Fprintln(out, "waived:", waived)

@@ -87,6 +87,9 @@ func (q *Request) Choose(ctx context.Context, h Host) ([]sources.LeftOut, error)
 			once, seconds = once+c.once, seconds+c.seconds
 			stay = append(stay, c)
 		}
+		if once+seconds > quickSeconds {
+			h.Note(fmt.Sprintf("even the smallest takes about %s, more than --quick's two minutes", plan.About(once+seconds)))
+		}
 		if fit := int((quickSeconds - once) / seconds * fewestBlocks); fit > fewestBlocks {
 			q.blocks = min(fit, mostBlocks)
 		}

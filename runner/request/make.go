@@ -25,7 +25,11 @@ func (q *Request) Make(ctx context.Context, args []string, h Host) (*config.Conf
 		for _, l := range found.LeftOut {
 			h.Note(l.String())
 		}
-		h.Note("no model was found in " + text.List(found.Places, "or") + ": this is the default sweep, of GPT-2 shapes with random weights")
+		what := "this is the default sweep, of GPT-2 shapes with random weights"
+		if len(q.Values) > 0 || q.Quick {
+			what = "the default sweep's models, GPT-2 shapes with random weights, are measured as the flags say"
+		}
+		h.Note("no model was found in " + text.List(found.Places, "or") + ": " + what)
 		cfg, err := q.defaultConfig()
 		if err != nil || len(q.Values) == 0 && !q.Quick {
 			return cfg, err

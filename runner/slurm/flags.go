@@ -89,13 +89,13 @@ func FromFlags(c *cli.Context, run []cli.Flag) (*Sweep, error) {
 		if !c.IsSet(name) || slices.Contains(given, name) {
 			continue
 		}
-		s.Flags = append(s.Flags, "--"+name)
 		switch v := c.Value(name).(type) {
 		case bool:
+			s.Flags = append(s.Flags, fmt.Sprintf("--%s=%t", name, v))
 		case cli.StringSlice:
-			s.Flags = append(s.Flags, strings.Join(v.Value(), ","))
+			s.Flags = append(s.Flags, "--"+name, strings.Join(v.Value(), ","))
 		default:
-			s.Flags = append(s.Flags, fmt.Sprint(v))
+			s.Flags = append(s.Flags, "--"+name, fmt.Sprint(v))
 		}
 	}
 	var err error

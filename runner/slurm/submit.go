@@ -45,7 +45,7 @@ func (s *Sweep) Submit(ctx context.Context) (array, merge string, err error) {
 		return array, "", fmt.Errorf("job %s is submitted, but %w", array, err)
 	}
 	if merge, err = sbatch(ctx, s.mergeScript(), "--dependency=afterany:"+array); err != nil {
-		return array, "", fmt.Errorf("job %s is submitted, but not the one that merges: %w", array, err)
+		return array, "", fmt.Errorf("job %s is submitted, but not the one that merges: %w; once it has ended: llmscale merge %[3]s/shard-* -o %[3]s/run", array, err, text.Arg(s.Dir))
 	}
 	return array, merge, nil
 }
@@ -60,9 +60,16 @@ func (s *Sweep) busy(ctx context.Context) (string, error) {
 		return "", err
 	}
 	id := strings.TrimSpace(string(data))
-	// squeue fails for an id that Slurm has forgotten.
 	out, err := exec.CommandContext(ctx, "squeue", "--noheader", "--jobs="+id, "--format=%i").Output()
-	if err != nil || len(bytes.TrimSpace(out)) == 0 {
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && bytes.Contains(exit.Stderr, []byte("Invalid job id")): // which Slurm has forgotten
+		return "", nil
+	case errors.As(err, &exit):
+		return "", fmt.Errorf("whether job %s still measures into %s cannot be told: squeue: %s", id, s.Dir, text.OneLine(string(exit.Stderr)))
+	case err != nil:
+		return "", err
+	case len(bytes.TrimSpace(out)) == 0:
 		return "", nil
 	}
 	return id, nil

@@ -137,9 +137,11 @@ exit "$status"
 func (s *Sweep) mergeScript() string {
 	options := []string{"--job-name=llmscale-merge", "--output=" + filepath.Join(s.Dir, "slurm-%j.log"), "--chdir=" + s.WorkDir, "--nodes=1", "--ntasks=1"}
 	program, dir := text.Arg(s.Program), text.Arg(s.Dir)
-	return head(append(options, s.merge...)) + fmt.Sprintf(`%[1]s merge %[2]s/shard-* -o %[2]s/%[3]s || [ $? = 3 ] || exit # 3: of what is there
+	return head(append(options, s.merge...)) + fmt.Sprintf(`shards=() # a task that was lost at its beginning has left a folder without a manifest
+for manifest in %[2]s/shard-*/%[4]s; do [ -s "$manifest" ] && shards+=("${manifest%%/*}"); done
+%[1]s merge "${shards[@]}" -o %[2]s/%[3]s || [ $? = 3 ] || exit # 3: of what is there
 %[1]s report --run-dir %[2]s/%[3]s
-`, program, dir, merged)
+`, program, dir, merged, store.ManifestFile)
 }
 
 // head is a script's beginning. sbatch reads options up to the first command.

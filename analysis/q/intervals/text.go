@@ -46,7 +46,7 @@ func (s *Sum) Widths() string {
 // Explained says what explains times though it should not; "" where nothing does.
 func (a *Answer) Explained() string {
 	said := stats.Map(a.explains(), func(x Audit) string {
-		return fmt.Sprintf("%s explains %s (%s %% by %s)", x.Factor, prose.Mode(x.Mode), doc.SignedPercent(x.Effect), x.Per)
+		return fmt.Sprintf("%s explains %s (%s %%, %s)", x.Factor, prose.Mode(x.Mode), doc.SignedPercent(x.Effect), x.Per)
 	})
 	if len(said) == 0 {
 		return ""

@@ -115,7 +115,7 @@ func (f *Finding) Says(of string) string {
 	axis := short(f.over())
 	switch f.Verdict {
 	case Withheld:
-		return fmt.Sprintf("No exponent of %s: %s alone makes it, with %s times the time that the others foretell", lower(of), f.Stray.Model, doc.Number(f.Stray.Times))
+		return fmt.Sprintf("No exponent of %s: %s alone makes it, with %s times the time that the others predict", lower(of), f.Stray.Model, doc.Number(f.Stray.Times))
 	case Flat:
 		if f.Exponent.Sizes.High-f.Exponent.Sizes.Low < 1e-6 {
 			return fmt.Sprintf("%s does not grow with %s: all models take the same time", of, axis)

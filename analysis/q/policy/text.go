@@ -21,7 +21,7 @@ func (a *Answer) Sections() []doc.Section {
 	}
 	sec := doc.Section{Title: a.title(), Place: "Settings", Warned: []string{"mixed_settings"}}
 	if len(a.Policies) > 0 {
-		sec.Say("A choice is mandatory where more than 10 %% of a time are shown to hang on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
+		sec.Say("A choice is mandatory where more than 10 %% of a time are shown to depend on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
 		rows := a.told()
 		sec.Title += best(rows).finding()
 		sec.Show(a.policyTable(rows), "policies.csv")
@@ -98,8 +98,11 @@ func (t told) finding() string {
 	if p.Effect == "" || p.LargeCI == nil {
 		return ""
 	}
-	speed := 1 / *p.Large
-	return fmt.Sprintf(" (%s %s: %s %s times as fast as %s at %s)", p.Choice, p.Value, prose.Mode(p.Mode), doc.Fixed(&speed, 2), p.Base, shortParams(p.LargeM))
+	speed, as := 1 / *p.Large, "times as fast as"
+	if p.Choice == cells.SettingBatchSize {
+		as = "times the tokens per second of"
+	}
+	return fmt.Sprintf(" (%s %s: %s %s %s %s at %s)", p.Choice, p.Value, prose.Mode(p.Mode), doc.Fixed(&speed, 2), as, p.Base, shortParams(p.LargeM))
 }
 
 // told are the choices, the strongest first.

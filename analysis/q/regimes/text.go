@@ -168,7 +168,7 @@ func (a *Answer) title(rows []row) string {
 	}
 	out := fmt.Sprintf("%s is %s %s", of, said[s.regime], where)
 	if (s.regime == Memory || s.regime == Cache) && last == len(r.spans)-1 && r.share.Known {
-		out += fmt.Sprintf(", and reads at %s %% of the ceiling", r.share.Percent())
+		out += fmt.Sprintf(", and reads at %s %% of the bandwidth", r.share.Percent())
 	}
 	return out
 }
@@ -200,7 +200,7 @@ func rowTable(rows []row) doc.Table {
 			return doc.OrPlain(strings.Join(parts, ", "))
 		}})
 	}
-	return doc.TableOf(rows, append(columns, doc.Column[row]{Head: "of the ceiling, at the largest (%)", Cell: func(r row) string {
+	return doc.TableOf(rows, append(columns, doc.Column[row]{Head: "of the bandwidth, at the largest (%)", Cell: func(r row) string {
 		if !r.share.Known {
 			return doc.Unknown
 		}
@@ -221,7 +221,7 @@ var columns = []doc.Column[Budget]{
 	{Head: "computing (%)", Cell: func(b Budget) string { return doc.Percent(b.part(b.ComputeMS)) }},
 	{Head: "overlap (%)", Cell: func(b Budget) string { return doc.Percent(b.part(b.OverlapMS)) }},
 	{Head: "residual (%)", Cell: func(b Budget) string { return doc.Percent(b.part(b.ResidualMS)) }},
-	{Head: "of the ceiling (%)", Cell: func(b Budget) string { return doc.Percent(b.Share) }},
+	{Head: "of the bandwidth (%)", Cell: func(b Budget) string { return doc.Percent(b.Share) }},
 	{Head: "<regime", Cell: regimeText},
 }
 

@@ -27,7 +27,7 @@ func TestSection(t *testing.T) {
 	}
 	md := celltest.Markdown(t, a.Sections()...)
 	for _, want := range []string{
-		"## Decode is memory-bound from ", " parameters on, and reads at ", "| mode | backend |", " | overhead | ", "| of the ceiling, at the largest (%) |", "| decode | cpu_bs1 |", "| prefill, 64 tokens | cpu_bs1 |",
+		"## Decode is memory-bound from ", " parameters on, and reads at ", "| mode | backend |", " | overhead | ", "| of the bandwidth, at the largest (%) |", "| decode | cpu_bs1 |", "| prefill, 64 tokens | cpu_bs1 |",
 		"| cpu with 2 threads | made up | 100.0 | 1.049 | 10.00 | 268.4 | 0.2000 | 3.000 | barrier |",
 	} {
 		if !strings.Contains(md, want) {

@@ -54,7 +54,7 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("memory_wall_edges.csv", "The sizes at which that changes, for each backend and weight type.", w.Edges,
 			`backend batch_size device memory_limit_mib vram_limit_gib asked weight_type last_whole last_whole_params_millions
 			first_partial first_partial_params_millions first_did_not_fit first_did_not_fit_params_millions`),
-		finding.TableOf("memory_wall_limits.csv", "The limit of the CPU's memory at which a model's decode leaves its level, against what was reckoned.", w.Cliffs,
+		finding.TableOf("memory_wall_limits.csv", "The limit of the CPU's memory at which a model's decode leaves its level, against what was estimated.", w.Cliffs,
 			`model params_millions_effective weight_type batch_size verdict holds_mib slow_mib slow_times slow_times_low slow_times_high
 			slow_weights_not_fitting slow_weights_reread did_not_fit_mib memory_need_mib memory_peak_mib memory_need_unmapped_mib memory_unmapped_mib`),
 		finding.TableOf("memory_feasible.csv", "The largest size that fits into the CPU's memory with a context, by what the run's sizes need; where there is a wall.", w.Feasible,

@@ -85,7 +85,7 @@ type Cliff struct {
 	Reread     *float64 `json:"slow_weights_reread" doc:"bytes read from the disk in each pass there, over the mapped weights"`
 	DiesMiB    *float64 `json:"did_not_fit_mib" unit:"MiB" doc:"largest limit at which it did not run"`
 
-	NeedMiB     *float64 `json:"memory_need_mib" unit:"MiB" doc:"memory that the load was reckoned to need: where the wall should stand"`
+	NeedMiB     *float64 `json:"memory_need_mib" unit:"MiB" doc:"memory that the load was estimated to need: where the wall should stand"`
 	PeakMiB     *float64 `json:"memory_peak_mib" unit:"MiB" doc:"most that it took where it was whole"`
 	LeastMiB    *float64 `json:"memory_need_unmapped_mib" unit:"MiB" doc:"of the need, what cannot be dropped and read again: below that nothing runs"`
 	UnmappedMiB *float64 `json:"memory_unmapped_mib" unit:"MiB" doc:"the same, as measured"`

@@ -11,7 +11,7 @@ import (
 // limitsKind is the kind of the figure of limits.
 const limitsKind = "memory_wall_limits"
 
-// limitsFigure shows decode, and what was read from the disk, against the limit over what the model was reckoned to need.
+// limitsFigure shows decode, and what was read from the disk, against the limit over what the model was estimated to need.
 func (w *Wall) limitsFigure() []figure.Figure {
 	limited := slices.DeleteFunc(slices.Clone(w.Cells), func(c Cell) bool {
 		return !c.host() || c.MemoryMiB == nil || c.NeedMiB == nil || c.OverWhole == nil
@@ -50,7 +50,7 @@ func (w *Wall) limitsFigure() []figure.Figure {
 	}
 	x.Add(100)
 	read.Add(0)
-	f.X = figure.LogAxis("limit over what the model was reckoned to need (%)", x)
+	f.X = figure.LogAxis("limit over what the model was estimated to need (%)", x)
 	f.Panels = []figure.Panel{
 		{Y: figure.LogAxis("decode, times whole", y), Layers: append(times, wallAt(y))},
 		{Y: figure.LinearAxis("read in each pass (%)", read, 100, 0, math.NaN()), Layers: append(reads, wallAt(read))},

@@ -74,7 +74,7 @@ func TestLimits(t *testing.T) {
 	md := celltest.Markdown(t, (&Answer{Wall: w}).Sections()...)
 	for _, want := range []string{
 		"## 2 of 3 models meet the memory wall: decode takes 10.0 times as long behind it",
-		"| model | needs, reckoned (MiB) | took, whole (MiB) | holds its level at (MiB) | has left it at (MiB) | decode there, times whole | read again in each pass (%) | does not run at (MiB) | verdict |",
+		"| model | needs, estimated (MiB) | took, whole (MiB) | holds its level at (MiB) | has left it at (MiB) | decode there, times whole | read again in each pass (%) | does not run at (MiB) | verdict |",
 		"| m00 in f32 | 100 | 101 | 150 | – | – | – | 5.0 | not reached |",
 		"| m01 in f32 | 200 | 201 | 250 | 150 | ", "] | 50.0 | 5.0 | found |",
 	} {

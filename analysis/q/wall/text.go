@@ -126,7 +126,7 @@ func (w *Wall) slower(e Edge) string {
 // cliffColumns are what a limit of the CPU's memory does to each model.
 var cliffColumns = []doc.Column[Cliff]{
 	{Head: "<model", Cell: func(l Cliff) string { return doc.Text(l.name()) }},
-	{Head: "needs, reckoned (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.NeedMiB) }},
+	{Head: "needs, estimated (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.NeedMiB) }},
 	{Head: "took, whole (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.PeakMiB) }},
 	{Head: "holds its level at (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.HoldsMiB) }},
 	{Head: "has left it at (MiB)", Cell: func(l Cliff) string { return doc.Whole(l.SlowMiB) }},
@@ -163,7 +163,7 @@ func workOf(c Cell) work { return work{c.WeightType, c.BatchSize, c.host()} }
 
 // feasibleTables have the largest size, in millions of parameters, that fits: a row for each memory, a column for each context.
 func (w *Wall) feasibleTables() (out []doc.Block) {
-	out = append(out, doc.Paragraph("Millions of parameters, by what this run's sizes were reckoned to need; between two of them on a line through the logarithms. The program and the system come on top."))
+	out = append(out, doc.Paragraph("Millions of parameters, by what this run's sizes were estimated to need; between two of them on a line through the logarithms. The program and the system come on top."))
 	order, by := stats.GroupBy(w.Feasible, func(f Feasible) work { return work{f.WeightType, f.BatchSize, true} })
 	for _, k := range order {
 		t := doc.Table{Head: []string{"memory (MiB), " + doc.OrNone(k.weights)}}

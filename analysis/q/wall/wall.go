@@ -50,7 +50,7 @@ type Cell struct {
 	PeakMiB     *float64 `json:"vram_peak_mib" unit:"MiB" doc:"peak of device memory in use, by all programs and by what the limit holds back"`
 	OwnMiB      *float64 `json:"vram_own_mib" unit:"MiB" doc:"the same less what was in use before the model was loaded"`
 	PrefillMS   *float64 `json:"prefill_ms" unit:"ms" doc:"prefill by the host: geometric mean over the scenarios of the medians"`
-	NeedMiB     *float64 `json:"memory_need_mib" unit:"MiB" doc:"on the CPU: memory that the load was reckoned to need"`
+	NeedMiB     *float64 `json:"memory_need_mib" unit:"MiB" doc:"on the CPU: memory that the load was estimated to need"`
 	Missing     *float64 `json:"weights_not_fitting" doc:"on the CPU: share of the mapped weights for which the limit has no room, by that reckoning"`
 	HostPeakMiB *float64 `json:"memory_peak_mib" unit:"MiB" doc:"on the CPU: most memory that the worker with a limit took"`
 	UnmappedMiB *float64 `json:"memory_unmapped_mib" unit:"MiB" doc:"on the CPU: of that, what cannot be dropped and read again"`
