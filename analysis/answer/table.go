@@ -10,6 +10,9 @@ import (
 // mostRows is how many rows the table has.
 const mostRows = 12
 
+// cannotTell is the regime where scenarios differ.
+const cannotTell = "cannot tell"
+
 // Table has what was measured.
 type Table struct {
 	Rows []Row  `json:"rows"`
@@ -28,7 +31,7 @@ type Row struct {
 	Decode     *float64 `json:"decode_tokens_per_s"`  // likewise
 	MSPerToken *float64 `json:"decode_ms_per_token"`
 	Share      *float64 `json:"share_of_ceiling"` // of decode, in the scenario that reads fastest
-	Regime     string   `json:"regime"`           // of decode; "cannot tell" where scenarios differ
+	Regime     string   `json:"regime"`           // of decode; cannotTell where scenarios differ
 	Verdict    string   `json:"verdict"`          // of decode; of a run without it, of prefill
 }
 
@@ -79,7 +82,7 @@ func (a *asker) rows(s cells.Series) (out []Row) {
 		if i := slices.IndexFunc(bounds, func(b bounded) bool { return b.Name == m.Name }); i >= 0 {
 			b := &bounds[i]
 			if r.Share, r.Regime = b.share(), b.regime; r.Regime == "" {
-				r.Regime = "cannot tell"
+				r.Regime = cannotTell
 			}
 		}
 		if c := a.known.Cell(s.Key(m.Name, cells.AllScenarios, mode)); c != nil {

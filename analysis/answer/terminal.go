@@ -122,13 +122,13 @@ func (t *Table) columns() (out []column) {
 		{"weights", false, func(r Row) string { return doc.Clean(r.WeightType) }},
 		{"prefill t/s", true, func(r Row) string { return doc.SizeOf(r.Prefill) }},
 		{"decode t/s", true, func(r Row) string { return doc.SizeOf(r.Decode) }},
-		{"of bandwidth", true, func(r Row) string {
+		{"bandwidth", true, func(r Row) string {
 			if r.Share == nil {
 				return doc.Unknown
 			}
 			return percent(*r.Share, "").Shown
 		}},
-		{"bound by", false, func(r Row) string { return r.Regime }},
+		{"bound by", false, func(r Row) string { return strings.Replace(r.Regime, cannotTell, "unknown", 1) }}, // columns are dear
 		{"verdict", false, func(r Row) string { return r.Verdict }},
 	}
 	backends := map[string]bool{}
