@@ -191,6 +191,12 @@ func change(best *policy.Policy, all []*policy.Policy) Change {
 		if len(stretches) == 0 {
 			continue
 		}
+		every := slices.Clone(stretches)
+		stretches = slices.DeleteFunc(stretches, func(p *policy.Policy) bool { // one that lies in another says nothing
+			return p.Verdict == policy.Between && slices.ContainsFunc(every, func(o *policy.Policy) bool {
+				return o.Verdict == policy.FromOn && o.Effect == p.Effect && o.FromM != nil && p.FromM != nil && *o.FromM <= *p.FromM
+			})
+		})
 		slices.SortStableFunc(stretches, func(x, y *policy.Policy) int { return cmp.Compare(leads(y, best), leads(x, best)) })
 		e := effect(mode, stretches)
 		if c.phases = append(c.phases, e); mode == best.Mode {

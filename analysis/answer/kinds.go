@@ -103,7 +103,7 @@ func (a *asker) whereWall() []Sentence {
 	}
 	need := say("")
 	if best.NeedMiB != nil {
-		need = say(" (reckoned: %s)", mib(*best.NeedMiB, limitsFile+" memory_need_mib"))
+		need = say(" (estimated: %s)", mib(*best.NeedMiB, limitsFile+" memory_need_mib"))
 	}
 	over := say("longer")
 	if best.Times != nil && best.Low != nil && best.High != nil {

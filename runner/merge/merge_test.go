@@ -206,6 +206,9 @@ func analysed(t *testing.T, dir string) []string {
 // TestMergedIsOneRun: what is merged has the calls of a run of the whole plan, each once, and the same analysis but for its times;
 // it is a run folder like any other; its bytes do not depend on the order of the shards.
 func TestMergedIsOneRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many runs; TestIncomplete merges some")
+	}
 	root := t.TempDir()
 	whole := measure(t, root, "whole", sweep, plan.Shard{})
 	var want []string
