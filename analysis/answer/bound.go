@@ -3,6 +3,7 @@ package answer
 import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/q/regimes"
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -112,7 +113,7 @@ func why(all []*regimes.Budget) Sentence {
 		}
 	}
 	if len(between) > 1 {
-		return say(" (%s)", listed(between, "or"))
+		return say(" (%s)", text.List(between, "or"))
 	}
 	for _, b := range all {
 		if b.Reason != "" {

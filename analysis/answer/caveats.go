@@ -7,6 +7,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/stats"
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -48,7 +49,7 @@ func few(names []string) string {
 	if len(names) > 3 {
 		names = append(slices.Clone(names[:2]), "others")
 	}
-	return listed(names, "and")
+	return text.List(names, "and")
 }
 
 // notAtRest is what else the machine did when the run began.
@@ -83,12 +84,12 @@ func (a *asker) doubtful() *Caveat {
 	}
 	var parts []Sentence
 	if sum.Ambiguous > 0 {
-		parts = append(parts, say("%s AMBIGUOUS", count(float64(sum.Ambiguous), "analysis.json cells_judged.ambiguous")))
+		parts = append(parts, say("%s AMBIGUOUS", digits(float64(sum.Ambiguous), "analysis.json cells_judged.ambiguous")))
 	}
 	if sum.Invalid > 0 {
-		parts = append(parts, say("%s INVALID", count(float64(sum.Invalid), "analysis.json cells_judged.invalid")))
+		parts = append(parts, say("%s INVALID", digits(float64(sum.Invalid), "analysis.json cells_judged.invalid")))
 	}
-	s := say("Cells in doubt: %s of %s (most often: %s)", join(parts, "and"), count(float64(sum.Cells), "analysis.json cells_judged.cells"), words(commonest))
+	s := say("Cells in doubt: %s of %s (most often: %s)", join(parts, "and"), digits(float64(sum.Cells), "analysis.json cells_judged.cells"), words(commonest))
 	if 2*sum.Invalid > sum.Cells {
 		s = say("Do not use these numbers. %s", s)
 	}
@@ -127,7 +128,7 @@ func (a *asker) states() *Caveat {
 	if s.Low != nil && s.High != nil {
 		apart = say(", where times are %s to %s times the others", fixed(*s.Low, 2, "analysis.json machine_states.times_others_low"), fixed(*s.High, 2, "analysis.json machine_states.times_others_high"))
 	}
-	return &Caveat{say("The machine was in another state before %s of %s calls%s", count(float64(s.Disturbed), "analysis.json machine_states.disturbed_calls"), count(float64(s.Calls), "analysis.json machine_states.calls"), apart),
+	return &Caveat{say("The machine was in another state before %s of %s calls%s", digits(float64(s.Disturbed), "analysis.json machine_states.disturbed_calls"), digits(float64(s.Calls), "analysis.json machine_states.calls"), apart),
 		"two_states", "resume the run, or measure on processors of your own"}
 }
 

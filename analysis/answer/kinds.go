@@ -13,8 +13,6 @@ import (
 	"llmscale/runner/record"
 )
 
-func listed(words []string, conjunction string) string { return text.List(words, conjunction) }
-
 // settings says what the setting with the largest effect on decode does, else on prefill.
 func (a *asker) settings() Sentence {
 	if len(a.effects) == 0 {
@@ -89,11 +87,11 @@ func (a *asker) whereWall() []Sentence {
 	}
 	var rest Sentence
 	if len(open) > 0 {
-		rest = say("Where that of %s stands cannot be told.", listed(open, "and"))
+		rest = say("Where that of %s stands cannot be told.", text.List(open, "and"))
 	}
 	if best == nil {
 		if len(open) > 0 {
-			return []Sentence{say("Where the memory wall of %s stands cannot be told: no two limits surely lie on either side of it.", listed(open, "and"))}
+			return []Sentence{say("Where the memory wall of %s stands cannot be told: no two limits surely lie on either side of it.", text.List(open, "and"))}
 		}
 		return []Sentence{say("No limit of memory makes decode surely slower: the wall lies below all of them.")}
 	}

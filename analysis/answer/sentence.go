@@ -107,15 +107,12 @@ func percent(share float64, from string) Number {
 	return Number{doc.Fixed(new(100*share), 0) + " %", share, from}
 }
 
-// count is a number of things.
-func count(n float64, from string) Number { return Number{doc.Size(n), n, from} }
-
 func counted(n float64, from, one, many string) Sentence {
 	what := many
 	if n == 1 {
 		what = one
 	}
-	return say("%s %s", count(n, from), what)
+	return say("%s %s", digits(n, from), what)
 }
 
 // between is an interval in brackets; "" where it is not known.

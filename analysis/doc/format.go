@@ -7,11 +7,14 @@ import (
 	"strings"
 
 	"llmscale/analysis/stats"
-	words "llmscale/internal/text" // Unknown stands in a table for what is not known.
+	words "llmscale/internal/text"
 )
 
-const Unknown = "–" // Number has four significant digits, all digits before the point, and no
-// exponent unless it is tiny.
+// Unknown stands in a table for what is not known.
+const Unknown = "–"
+
+// Number has four significant digits, all digits before the point, and no exponent
+// unless it is tiny.
 func Number(v float64) string {
 	a := math.Abs(v)
 	switch {

@@ -9,7 +9,7 @@ import (
 )
 
 // answer opens the report: what was found, the figure that shows it, what to change.
-func (w *writer) answer() {
+func (w *writer) answer() *answer.Answer {
 	a := answer.Of(w.r)
 	opening := doc.Section{Title: "The answer", Blocks: a.Opening()}
 	var shown []figure.Drawn
@@ -20,4 +20,5 @@ func (w *writer) answer() {
 	}
 	w.doc.AddSection(opening, shown)
 	w.doc.AddSection(doc.Section{Title: "What to change", Blocks: a.Changed()}, nil)
+	return a
 }

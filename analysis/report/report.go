@@ -19,7 +19,6 @@ import (
 	"slices"
 
 	"llmscale/analysis"
-	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
@@ -101,10 +100,10 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 			w.found = append(w.found, s.Sections()...)
 		}
 	}
-	w.answer()
+	opening := w.answer()
 	for i := range w.found {
 		if s := &w.found[i]; s.At() == laws.Place {
-			s.Add(answer.Of(r).Within()...)
+			s.Add(opening.Within()...)
 		}
 	}
 	w.asked(firstchange.Place, laws.Place, regimes.Place)

@@ -21,8 +21,7 @@ type Flag struct {
 	Usage string
 	Help  string // its default
 	Key   string
-	Table string // of the key: scenarios or backends
-	List  bool   // it takes several values
+	List  bool // it takes several values
 
 	field config.Field
 }
@@ -44,7 +43,7 @@ func Flags() (out []Flag) {
 	for _, t := range config.Tables() {
 		for _, f := range t.Fields {
 			if f.Axis && f.Type != config.Text || t.Name == "backends" && f.Key == "device" {
-				out = append(out, flagOf(t.Name, f))
+				out = append(out, flagOf(f))
 			}
 		}
 	}
@@ -79,8 +78,8 @@ func Find(all []Flag, name string) Flag {
 // inDocs is what a text for a page has beside its words: marks, and links to other pages.
 var inDocs = regexp.MustCompile("`| \\(\\[[^]]*\\]\\([^)]*\\)\\)")
 
-func flagOf(table string, f config.Field) Flag {
-	out := Flag{Name: strings.ReplaceAll(f.Key, "_", "-"), Short: f.Flag, Key: f.Key, Table: table, List: f.Axis, field: f}
+func flagOf(f config.Field) Flag {
+	out := Flag{Name: strings.ReplaceAll(f.Key, "_", "-"), Short: f.Flag, Key: f.Key, List: f.Axis, field: f}
 	doc, _, _ := strings.Cut(inDocs.ReplaceAllString(f.Doc, ""), ". ")
 	doc = strings.TrimSuffix(doc, ".")
 	if f.Unit != "" {
