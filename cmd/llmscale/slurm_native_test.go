@@ -21,15 +21,16 @@ import (
 	"llmscale/runner/record"
 )
 
+// A shard of it takes seconds, also on a fast machine: it is still measured when the test's scancel arrives.
 const slurmSweepText = `run_name: cluster
-gen_tokens: 8
+gen_tokens: 32
 replicates: 6
-repetitions: 20
+repetitions: 30
 warmup_repetitions: 1
 seed: 3
 cell_timeout_s: 120
 probe: false
-scenarios: [{name: p64, prompt_tokens: 64}]
+scenarios: [{name: p256, prompt_tokens: 256}]
 backends: [{name: cpu, dtype: f32, threads: 1}]
 models:
   - {name: gpt2-1m, source: "synth:gpt2-1m"}
