@@ -82,9 +82,14 @@ func Named(args []string) (Found, error) {
 // finder collects models and knows those that it has.
 type finder struct {
 	Found
-	seen  map[string]bool // keys of models
-	infos []os.FileInfo   // of their files
-	again int             // models that were named or found once more
+	seen  map[string]int // keys of models, of which these are the places in Models
+	infos []info         // of their files
+	again int            // models that were named or found once more
+}
+
+type info struct {
+	os.FileInfo
+	model int
 }
 
 var yamlName = regexp.MustCompile(`\.ya?ml$`)
@@ -304,9 +309,10 @@ func (f *finder) leaveOut(what string, err error) {
 // blob is how Ollama and the Hugging Face hub call a file: by the hash of what it holds.
 var blob = regexp.MustCompile(`^(?:sha256-)?([0-9a-f]{64})$`)
 
-// add adds a model unless it is there already, under whatever name.
+// add adds a model unless it is there already, under whatever name. One that a folder has and that is named itself too is
+// chosen.
 func (f *finder) add(m Model) {
-	keys := []string{m.Source}
+	keys, at := []string{m.Source}, len(f.Models)
 	if m.path != "" && !m.Made {
 		kind, _, _ := strings.Cut(m.Source, ":")
 		twin := map[bool]string{true: "like:"}[kind == config.KindLike]
@@ -319,21 +325,27 @@ func (f *finder) add(m Model) {
 			keys = append(keys, twin+sub[1])
 		}
 		if st, err := os.Stat(real); err == nil && twin == "" {
-			if slices.ContainsFunc(f.infos, func(other os.FileInfo) bool { return os.SameFile(st, other) }) {
-				keys = append(keys, "") // which is always there
+			if i := slices.IndexFunc(f.infos, func(other info) bool { return os.SameFile(st, other.FileInfo) }); i >= 0 {
+				at = f.infos[i].model
 			}
-			f.infos = append(f.infos, st)
+			f.infos = append(f.infos, info{st, at})
 		}
 	}
-	if f.seen == nil {
-		f.seen = map[string]bool{"": true}
+	for _, k := range keys {
+		if i, ok := f.seen[k]; ok {
+			at = i
+		}
 	}
-	if slices.ContainsFunc(keys, func(k string) bool { return f.seen[k] }) {
+	if at < len(f.Models) {
 		f.again++
+		f.Models[at].Chosen = f.Models[at].Chosen || m.Chosen
 		return
 	}
+	if f.seen == nil {
+		f.seen = map[string]int{}
+	}
 	for _, k := range keys {
-		f.seen[k] = true
+		f.seen[k] = at
 	}
 	f.Models = append(f.Models, m)
 }

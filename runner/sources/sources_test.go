@@ -108,6 +108,21 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestChosen: a file that is named itself is chosen, whether or not its folder is named too.
+func TestChosen(t *testing.T) {
+	t.Chdir(t.TempDir())
+	model(t, "m/a.gguf", 300)
+	model(t, "m/b.gguf", 400)
+	must(t, os.Link("m/b.gguf", "hard.gguf"))
+	for _, args := range [][]string{{"m", "m/b.gguf"}, {"m/b.gguf", "m"}, {"m", "hard.gguf"}} {
+		found, err := Named(args)
+		must(t, err)
+		if len(found.Models) != 2 || found.Models[0].Chosen || !found.Models[1].Chosen {
+			t.Errorf("%v: %+v", args, found.Models)
+		}
+	}
+}
+
 // TestFolder: a folder stands for its own files, or where it has none for those below it.
 func TestFolder(t *testing.T) {
 	dir := t.TempDir()
