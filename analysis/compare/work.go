@@ -61,7 +61,7 @@ func finished(set *cells.Set, backend string) error {
 		return fmt.Errorf("compare: %s has no backend %q; it has %s", dir, backend, list(have))
 	}
 	if n := set.Counts.Repetitions; n != nil && n.Missing() > 0 {
-		return fmt.Errorf("compare: %s is unfinished: %d of its %d repetitions were not made; finish it with `llmscale run --resume %s`", dir, n.Missing(), n.Planned, dir)
+		return fmt.Errorf("compare: %s is unfinished: %d of its %d repetitions were not made; %s", dir, n.Missing(), n.Planned, set.Run.Finish())
 	}
 	return nil
 }

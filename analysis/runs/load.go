@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"llmscale/analysis/finding"
-	"llmscale/internal/text"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -137,7 +136,7 @@ func (run *Run) Nothing() error {
 	}
 	again := "start a new run"
 	if run.Manifest.Text("plan_sha256") != "" { // of ours, not of the Python harness
-		again = fmt.Sprintf("measure with `llmscale run --resume %s`, or %s", text.Arg(run.Dir), again)
+		again = run.Finish() + ", or " + again
 	}
 	return fmt.Errorf("analysis: %s has no usable record: nothing was measured yet; %s", file, again)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
@@ -52,12 +53,26 @@ func (run *Run) Settle() {
 	run.Counts.Repetitions = &n
 	if missing := max(0, n.Missing()); missing+n.Failed > 0 {
 		advice := "finish the run with `llmscale run --resume`, which makes those calls and tries failed cells again; until then they are simply absent"
-		if _, merged := run.Manifest.Raw("merged"); merged {
-			advice = "resume the shards that lack calls, measure those that are missing, and merge again (`llmscale merge` names them)"
+		if run.merged() {
+			advice = run.Finish()
 		}
 		run.warn("incomplete", "runs.jsonl",
 			fmt.Sprintf("of %d planned repetitions (of all cells) %d were not made, and %d belong to cells that crashed, timed out or gave an error", n.Planned, missing, n.Failed), advice)
 	}
+}
+
+// merged tells whether the run was merged of shards, and cannot be resumed.
+func (run *Run) merged() bool {
+	_, merged := run.Manifest.Raw("merged")
+	return merged
+}
+
+// Finish says how what the run lacks is measured.
+func (run *Run) Finish() string {
+	if run.merged() {
+		return "resume the shards that lack calls, measure those that are missing (`llmscale slurm --submit` does both), and merge again (`llmscale merge` names them)"
+	}
+	return fmt.Sprintf("finish it with `llmscale run --resume %s`", text.Arg(run.Dir))
 }
 
 // cellKey says which cell of the plan a record is of.

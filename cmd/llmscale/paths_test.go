@@ -85,7 +85,7 @@ func TestPlanSaysItsDoubts(t *testing.T) {
 func TestNothingToAnalyze(t *testing.T) {
 	const manifest = `{"schema_version": 1, "run_id": "r", "plan_sha256": "0"}`
 	for _, c := range []struct{ name, manifest, runs, want string }{
-		{"begun", manifest, "", "nothing was measured yet; measure with `llmscale run --resume "},
+		{"begun", manifest, "", "nothing was measured yet; finish it with `llmscale run --resume "},
 		{"no manifest", "", "\n\n", "nothing was measured yet; start a new run"},
 		{"torn", manifest, `{"schema_version": 1, "backend": "cp`, "has no usable record: 1 lines, none of which can be read (runs.jsonl:1: "},
 		{"something else", manifest, "a,b\n1,2\n", "2 lines, none of which can be read"},
