@@ -19,13 +19,16 @@ func TestSlurmScript(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	for _, want := range []string{
-		"#SBATCH --array=1-3\n", "#SBATCH --partition=big\n#SBATCH --time=1:00:00\n#SBATCH --gpus=a100:2\n", "#SBATCH --exclusive\n", "#SBATCH --requeue\n", "#SBATCH --signal=B:USR1@120\n",
+		"#SBATCH --array=1-3\n", "#SBATCH --partition=big\n#SBATCH --time=1:00:00\n#SBATCH --gpus=a100:2\n", "#SBATCH --exclusive\n#SBATCH --mem=0\n", "#SBATCH --requeue\n", "--ntasks=1\n#SBATCH --partition=big\n#SBATCH --time=1:00:00\nshards=", "#SBATCH --signal=B:USR1@120\n",
 		"#SBATCH --chdir=" + dir + "\n", `"--output=` + filepath.Join(dir, "my sweep", "slurm-%A_%a.log") + `"`, " --config " + good + " ", "--shard $SLURM_ARRAY_TASK_ID/3 --split blocks ",
 		"--seed 5", "--models m", "--discard-models=true", "--dependency=\"afterany:", "llmscale-merge\n", "in '" + filepath.Join(dir, "my sweep") + "'/shard-*/manifest.json", "merge \"${shards[@]}\" -o",
 	} {
 		if !strings.Contains(script, want) {
 			t.Errorf("no %q in\n%s", want, script)
 		}
+	}
+	if _, script, _ := llmscale("slurm", "--config", good, "--out", "d", "--shards", "3", "--mem", "8G"); strings.Count(script, "--mem=8G\n") != 2 || strings.Contains(script, "--mem=0") {
+		t.Errorf("--mem is of both jobs:\n%s", script)
 	}
 	cmd := exec.Command("bash", "-n")
 	cmd.Stdin = strings.NewReader(script)

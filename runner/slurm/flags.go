@@ -14,10 +14,10 @@ import (
 	"llmscale/runner/plan"
 )
 
-// Options of sbatch that are handed on: of where the jobs run to both, the others to the array.
+// Options of sbatch that are handed on: of where and how long jobs run to both, the others to the array.
 var (
-	places = []string{"partition", "account", "qos"}
-	shares = []string{"time", "gpus", "constraint", "nodelist", "exclude", "cpus-per-task", "mem"}
+	places = []string{"partition", "account", "qos", "time", "mem"}
+	shares = []string{"gpus", "constraint", "nodelist", "exclude", "cpus-per-task"}
 )
 
 // Of the flags of `llmscale run`, those that mean nothing here, and those that the scripts give themselves.

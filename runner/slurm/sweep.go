@@ -108,6 +108,11 @@ func (s *Sweep) measureScript() string {
 		"--nodes=1", "--ntasks=1", "--requeue", fmt.Sprintf("--signal=B:USR1@%d", s.BeforeEndS)}
 	if !s.Share {
 		options = append(options, "--exclusive")
+		// That is all processors and GPUs of the node, but of its memory only what a job asks for; 0 asks for all of it
+		// (sbatch(1), --exclusive).
+		if !slices.ContainsFunc(s.array, func(o string) bool { return strings.HasPrefix(o, "--mem=") }) {
+			options = append(options, "--mem=0")
+		}
 	}
 	run := []string{text.Arg(s.Program), "run", "--config", text.Arg(s.Config), "--shard", fmt.Sprintf("$SLURM_ARRAY_TASK_ID/%d", s.Of), "--split", s.Split, "--out", `"$shard"`}
 	for _, f := range s.Flags {
