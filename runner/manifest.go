@@ -86,13 +86,14 @@ type Manifest struct {
 	Resolved     json.RawMessage `json:"resolved"`
 	Overrides    Overrides       `json:"overrides"`
 
-	GitHead       string                   `json:"git_head"`
-	Platform      map[string]string        `json:"platform"`
-	Environment   machine.Machine          `json:"environment"`
-	Build         json.RawMessage          `json:"llmscale"` // what `llmscale version` says
-	Programs      []ProgramEntry           `json:"programs"` // that backends name
-	CUDAAvailable bool                     `json:"cuda_available"`
-	GPUs          map[string]*protocol.GPU `json:"gpus,omitzero"` // that models were loaded on, by UUID
+	GitHead       string                    `json:"git_head"`
+	Platform      map[string]string         `json:"platform"`
+	Environment   machine.Machine           `json:"environment"`       // of the first session
+	Machines      map[string]record.Machine `json:"machines,omitzero"` // that measured, by record.MachineID
+	Build         json.RawMessage           `json:"llmscale"`          // what `llmscale version` says
+	Programs      []ProgramEntry            `json:"programs"`          // that backends name
+	CUDAAvailable bool                      `json:"cuda_available"`
+	GPUs          map[string]*protocol.GPU  `json:"gpus,omitzero"` // that models were loaded on, by UUID
 
 	Replicates        int      `json:"replicates"`           // blocks that are planned or were added; 0 in old ones: there was one
 	StoppedBy         string   `json:"stopped_by,omitempty"` // of a run with target_ci: target_ci or time_budget_min
@@ -312,11 +313,30 @@ func (r *Run) begin() error {
 	r.Manifest.Sessions = append(r.Manifest.Sessions, SessionNote{StartedAt: unixNow(), Argv: address.RedactAll(os.Args), LoadAverage: machine.LoadAverage()})
 	r.Manifest.RunState = StateRunning
 	r.Manifest.StoppedBy = ""
+	here := thisMachine(r.Plan.Config)
+	r.machine = new(here.ID())
+	if r.Manifest.Machines == nil {
+		r.Manifest.Machines = map[string]record.Machine{}
+	}
+	r.Manifest.Machines[*r.machine] = here
 	if err := errors.Join(r.Store.RemoveSums(), r.Manifest.Write(r.Store)); err != nil {
 		return err
 	}
 	r.begun = true
 	return nil
+}
+
+// thisMachine is what records and manifest tell of the machine.
+func thisMachine(cfg *config.Config) record.Machine {
+	here := machine.This()
+	m := record.Machine{CPU: here.CPU, Cores: machine.Processors(), MemoryGiB: machine.NominalMemoryGiB(here.MemoryBytes), Node: machine.Node()}
+	if m.GPUs, m.Driver = machine.GPUs(); m.GPUs == nil {
+		m.GPUs = []string{}
+	}
+	if cfg.NodeNames != config.NodeNamesPlain {
+		m.Node = record.HashedNode(m.Node)
+	}
+	return m
 }
 
 func unixNow() float64 { return float64(time.Now().UnixNano()) / 1e9 }
@@ -367,7 +387,7 @@ func (r *Run) end(sum Summary) error {
 		r.writeLoads(),
 		r.writeParams(),
 		m.Write(r.Store),
-		r.Store.WriteSums())
+		r.Store.WriteSums(nil))
 }
 
 // Results are the names of the files that every run has.

@@ -51,6 +51,7 @@ func (r *Run) base(v plan.Visit, c plan.Cell, call plan.Call, info protocol.Load
 			rec.VRAMLimitGiB = &j.Backend.VRAMLimitGiB
 		}
 	}
+	rec.MachineID = r.machine
 	noteNeed(&rec, j)
 	rec.Pace = notEmpty(j.Backend.Pace)
 	if j.Backend.Pace == record.PaceCold {

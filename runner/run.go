@@ -76,6 +76,7 @@ type Run struct {
 	warned   map[Warning]bool  // said in this session
 	begun    bool              // the session is in the manifest on the disk
 	cpuQuota float64           // CPUs of time that the control groups grant
+	machine  *string           // on which the session measures, as records name it
 }
 
 type loadRow struct {

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"llmscale/internal/paths"
+	"llmscale/runner"
 	"llmscale/runner/merge"
 )
 
@@ -30,8 +32,11 @@ func mergeCommand() *cli.Command {
 				return usage(err)
 			}
 			result, err := merge.Merge(c.Args().Slice(), out)
-			if err != nil {
+			if input := (*runner.InputError)(nil); errors.As(err, &input) {
 				return usage(err)
+			}
+			if err != nil {
+				return err
 			}
 			for _, line := range result.Notes() {
 				fmt.Fprintln(c.App.ErrWriter, line)

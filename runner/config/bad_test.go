@@ -31,7 +31,7 @@ var badFiles = []struct{ name, text, want string }{
 	{"unknown key", sbm + "gen_token: 5\n",
 		`x.yaml:4:1: gen_token: unknown key "gen_token"; did you mean gen_tokens?`},
 	{"unknown key of no known sort", sbm + "zzz: 5\n",
-		`x.yaml:4:1: zzz: unknown key "zzz"; the keys here are run_name, gen_tokens, replicates, target_ci, time_budget_min, remeasure_blocks, repetitions, warmup_repetitions, seed, cell_timeout_s, telemetry_ms, probe, price_per_hour, max_cells, scenarios, backends and models`},
+		`x.yaml:4:1: zzz: unknown key "zzz"; the keys here are run_name, gen_tokens, replicates, target_ci, time_budget_min, remeasure_blocks, repetitions, warmup_repetitions, seed, cell_timeout_s, telemetry_ms, probe, price_per_hour, node_names, max_cells, scenarios, backends and models`},
 	{"key of another table", sbm + "dtype: f32\n",
 		`x.yaml:4:1: dtype: unknown key "dtype"; it belongs to a backend`},
 	{"TR121's list", sbm + "gen_tokens_list: [8, 32]\n",
@@ -106,8 +106,8 @@ var badFiles = []struct{ name, text, want string }{
 	{"unknown alias", sbm + "run_name: *abc\n",
 		"x.yaml:4:11: YAML aliases (*abc) are not read here; write the value out. Text that starts with * needs quotes"},
 	{"alias bomb", sbm + "a: &a [x,x]\nb: &b [*a,*a]\n",
-		`x.yaml:4:1: a: unknown key "a"; the keys here are run_name, gen_tokens, replicates, target_ci, time_budget_min, remeasure_blocks, repetitions, warmup_repetitions, seed, cell_timeout_s, telemetry_ms, probe, price_per_hour, max_cells, scenarios, backends and models` + "\n" +
-			`x.yaml:5:1: b: unknown key "b"; the keys here are run_name, gen_tokens, replicates, target_ci, time_budget_min, remeasure_blocks, repetitions, warmup_repetitions, seed, cell_timeout_s, telemetry_ms, probe, price_per_hour, max_cells, scenarios, backends and models`},
+		`x.yaml:4:1: a: unknown key "a"; the keys here are run_name, gen_tokens, replicates, target_ci, time_budget_min, remeasure_blocks, repetitions, warmup_repetitions, seed, cell_timeout_s, telemetry_ms, probe, price_per_hour, node_names, max_cells, scenarios, backends and models` + "\n" +
+			`x.yaml:5:1: b: unknown key "b"; the keys here are run_name, gen_tokens, replicates, target_ci, time_budget_min, remeasure_blocks, repetitions, warmup_repetitions, seed, cell_timeout_s, telemetry_ms, probe, price_per_hour, node_names, max_cells, scenarios, backends and models`},
 	{"merge key", sbm + "<<: {seed: 1}\n",
 		"x.yaml:4:1: <<: YAML merge keys (<<) are not read here; write the keys out"},
 	{"tag", sbm + "seed: !!int 5\n",

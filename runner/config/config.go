@@ -43,6 +43,7 @@ type Config struct {
 	TelemetryMS       int        `json:"telemetry_ms"`             // between two readings of a GPU's sensors; 0: none
 	Probe             bool       `json:"probe"`                    // measure the machine's ceilings before the first cell
 	PricePerHour      float64    `json:"price_per_hour,omitempty"` // of the machine, in any currency; 0: unknown
+	NodeNames         string     `json:"node_names"`               // how machines are named in records: hashed or plain
 	MaxCells          int        `json:"max_cells"`                // a larger plan is refused, see CheckCells
 	Scenarios         []Scenario `json:"scenarios"`
 	Backends          []Backend  `json:"backends"`
@@ -170,9 +171,11 @@ func (c *Config) Gen(s Scenario) int {
 	return c.GenTokens
 }
 
-// Kinds of backend and of model source, devices, paces, the values of NGPULayers
+// The other value of NodeNames; kinds of backend and of model source, devices, paces, the values of NGPULayers
 // that are no number of layers, and those of CPUAffinity that are no list.
 const (
+	NodeNamesPlain = "plain"
+
 	KindNative = "native"
 	KindSynth  = "synth"  // a GPT-2 shape with random weights
 	KindShape  = "shape"  // a published model's shape with random weights

@@ -147,7 +147,7 @@ models: [{name: a, source: synth:gpt2}]
 		BatchTokens: 2048, UBatchTokens: 512, KVType: "f16", Mmap: true, Pace: record.PaceHot, CPUAffinity: AffinityNone, at: mark{3, 12}}
 	gpu := Backend{Name: "gpu", Kind: "native", Device: "cuda", DType: "f16", BatchSize: 1, CUDAGraphs: true, FlashAttn: "on", NGPULayers: AllLayers,
 		BatchTokens: 256, UBatchTokens: 256, KVType: "f16", Mmap: true, Pace: record.PaceHot, CPUAffinity: AffinityNone, at: mark{3, 38}}
-	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Replicates: 5, RemeasureBlocks: 3, Repetitions: 3, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true, MaxCells: 1000,
+	want := &Config{RunName: "my-sweep.v2", GenTokens: 64, Replicates: 5, RemeasureBlocks: 3, Repetitions: 3, WarmupRepetitions: 1, Seed: 42, CellTimeoutS: 600, TelemetryMS: 20, Probe: true, NodeNames: "hashed", MaxCells: 1000,
 		Scenarios: []Scenario{{Name: "micro", Prompt: "Hello"}}, Backends: []Backend{cpu, gpu},
 		Models: []Model{{Name: "a", Source: "synth:gpt2", Kind: "synth", Preset: "gpt2", at: mark{4, 10}}},
 		file:   "some/where/my sweep.v2.yaml", dir: "some/where", text: data}

@@ -3,7 +3,6 @@ package merge
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -15,7 +14,6 @@ import (
 
 	"llmscale/runner"
 	"llmscale/runner/ceilings"
-	"llmscale/runner/plan"
 	"llmscale/runner/record"
 	"llmscale/runner/store"
 )
@@ -27,7 +25,8 @@ func wholeManifest(all []*source) *runner.Manifest {
 	m.Merged = &runner.MergeNote{PlanSHA256: first.PlanSHA256, Of: first.Of, Split: first.Split, Shards: []runner.MergedShard{}, Missing: missing(all)}
 	m.Argv = withoutShard(m.Argv)
 	m.ModelFiles, m.ModelsDirInRun = modelFiles(all), ""
-	m.Sessions, m.Warnings, m.GPUs, m.Results, m.StoppedBy = nil, nil, nil, runner.Results(), ""
+	m.Sessions, m.Warnings, m.GPUs, m.Machines, m.Results, m.StoppedBy = nil, nil, nil, nil, runner.Results(), ""
+	machines := map[string]record.Machine{}
 	for _, s := range all {
 		s.sessions = len(m.Sessions)
 		m.Sessions = append(m.Sessions, s.m.Sessions...)
@@ -42,12 +41,12 @@ func wholeManifest(all []*source) *runner.Manifest {
 			}
 			m.GPUs[uuid] = gpu
 		}
+		for id, machine := range s.m.Machines {
+			if machines[id] = machine; m.Machines == nil {
+				m.Machines = machines
+			}
+		}
 		m.CUDAAvailable = m.CUDAAvailable || s.m.CUDAAvailable
-	}
-	if first.Split == plan.SplitModels {
-		m.Warnings = append(m.Warnings, runner.Warning{Code: "split_models", Where: fmt.Sprintf("%d shards", first.Of),
-			Text:   "the models of a block were dealt out to shards: where these ran on different nodes, a difference of nodes looks like one of sizes",
-			Advice: "measure blocks whole (without --split models) before an exponent counts"})
 	}
 	return m
 }

@@ -2,8 +2,13 @@ package merge
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +26,8 @@ type Result struct {
 	Shards  []Shard
 	Missing []int // shards that were not there
 	Of      int
+
+	Machines map[string]record.Machine // that measured; shards of before it was told name none
 }
 
 // Shard is one of those that were merged.
@@ -49,7 +56,20 @@ func (r *Result) Notes() (out []string) {
 	if n := len(r.Missing); n > 0 {
 		out = append(out, fmt.Sprintf("%d of %d shards are missing: %s", n, r.Of, numbers(r.Missing)))
 	}
+	if types := r.types(); len(types) > 1 {
+		out = append(out, fmt.Sprintf("measured on %d types of machine: %s; the analysis keeps them apart", len(types), text.List(types, "and")))
+	}
 	return append(out, fmt.Sprintf("%s of %s", text.Counted(r.Records, "record", "records"), text.Counted(len(r.Shards), "shard", "shards")))
+}
+
+// types are those of the machines, by their hardware.
+func (r *Result) types() []string {
+	types := map[string]string{}
+	for id, m := range r.Machines {
+		kind := record.MachineType(id)
+		types[kind] = fmt.Sprintf("%s (%s)", cmp.Or(strings.Join(m.GPUs, ", "), m.CPU, "unknown"), kind)
+	}
+	return slices.Sorted(maps.Values(types))
 }
 
 // numbers lists some numbers, of many the first.
@@ -65,15 +85,16 @@ func numbers(list []int) string {
 	return strings.Join(words, ", ")
 }
 
-// Merge writes a run folder of shards. One that was merged before of shards of the same plan is written anew.
+// Merge writes a run folder of shards. One that was merged before of shards of the same plan is written anew. Shards and
+// a folder that it refuses are a *runner.InputError.
 func Merge(dirs []string, out string) (_ *Result, err error) {
 	all, err := openAll(dirs)
 	if err != nil {
-		return nil, err
+		return nil, &runner.InputError{Err: err}
 	}
 	folder, err := place(out, all[0])
 	if err != nil {
-		return nil, err
+		return nil, &runner.InputError{Err: err}
 	}
 	defer func() {
 		if err != nil {
@@ -86,7 +107,7 @@ func Merge(dirs []string, out string) (_ *Result, err error) {
 	if err := w.begin(); err != nil {
 		return nil, err
 	}
-	if err := each(all, w.take); err != nil {
+	if err := each(all, false, w.take); err != nil {
 		return nil, errors.Join(err, w.lines.Discard(), w.metrics.Discard())
 	}
 	return w.end()
@@ -112,6 +133,7 @@ type writer struct {
 	all            []*source
 	manifest       *runner.Manifest
 	lines, metrics *durable.File
+	sums           map[string]hash.Hash // of both, as they are written
 	states         []*state
 	loads          [][]string
 	params         map[pair][]string
@@ -125,7 +147,8 @@ func (w *writer) begin() (err error) {
 	if w.metrics, err = w.folder.Begin(store.MetricsFile); err != nil {
 		return errors.Join(err, w.lines.Discard())
 	}
-	header := record.NewMetrics(w.metrics)
+	w.sums = map[string]hash.Hash{store.RunsFile: sha256.New(), store.MetricsFile: sha256.New()}
+	header := record.NewMetrics(io.MultiWriter(w.metrics, w.sums[store.MetricsFile]))
 	header.Header()
 	if err := header.Flush(); err != nil {
 		return errors.Join(err, w.lines.Discard(), w.metrics.Discard())
@@ -143,6 +166,8 @@ func (w *writer) take(s *source, m *made) error {
 	for k, row := range m.params {
 		w.params[k] = row
 	}
+	w.sums[store.RunsFile].Write(m.lines)
+	w.sums[store.MetricsFile].Write(m.metrics)
 	_, err := w.lines.Write(m.lines)
 	if err == nil {
 		_, err = w.metrics.Write(m.metrics)
@@ -162,19 +187,22 @@ func (w *writer) end() (*Result, error) {
 			return nil, err
 		}
 	}
-	result := w.conclude()
+	result, known := w.conclude(), map[string]string{}
+	for name, sum := range w.sums {
+		known[name] = hex.EncodeToString(sum.Sum(nil))
+	}
 	return result, errors.Join(
 		w.copyConfig(),
 		w.writeCeilings(),
 		w.writeTables(),
 		w.manifest.Write(w.folder),
-		w.folder.WriteSums())
+		w.folder.WriteSums(known))
 }
 
 // conclude says in the manifest what was merged.
 func (w *writer) conclude() *Result {
 	note := w.manifest.Merged
-	result := &Result{Of: note.Of, Missing: note.Missing}
+	result := &Result{Of: note.Of, Missing: note.Missing, Machines: w.manifest.Machines}
 	failed, cells := map[int]string{}, map[int]bool{}
 	for _, s := range w.states {
 		lacking, status := s.lacking()

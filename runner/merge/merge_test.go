@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -32,6 +33,13 @@ var modelsDir string
 
 func TestMain(m *testing.M) {
 	workertest.Main()
+	if os.Getenv(workertest.EnvPart) == "task" {
+		if err := task(os.Getenv(workertest.EnvRun)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	var err error
 	if modelsDir, err = os.MkdirTemp("", "llmscale-models-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -63,9 +71,13 @@ models:
 // host is a program whose workers are fake runtimes.
 func host(t *testing.T, fault string, p runner.Progress) runner.Host {
 	t.Helper()
-	build, _ := workertest.About(false)
 	w := workertest.Command(t, fault)
-	return runner.Host{Worker: worker.Command{Path: w.Path, Env: w.Env}, Build: build, Version: map[string]any{"version": "test", "native": map[string]any{"flags": "-O3", "system_info": "AVX"}},
+	return hostOf(w.Path, w.Env, p)
+}
+
+func hostOf(program string, env []string, p runner.Progress) runner.Host {
+	build, _ := workertest.About(false)
+	return runner.Host{Worker: worker.Command{Path: program, Env: env}, Build: build, Version: map[string]any{"version": "test", "native": map[string]any{"flags": "-O3", "system_info": "AVX"}},
 		Progress: p, Log: slog.New(slog.DiscardHandler)}
 }
 
@@ -484,6 +496,75 @@ func TestRefusals(t *testing.T) {
 	if _, err := Merge([]string{filepath.Join(root, "seed")}, merged); err == nil || !strings.Contains(err.Error(), "another plan") {
 		t.Errorf("into a run of another plan: %v", err)
 	}
+}
+
+// TestMachines: a merged run knows all machines of its shards, and says where these are of several types; input that is refused
+// is told from a disk that fails.
+func TestMachines(t *testing.T) {
+	root := t.TempDir()
+	var dirs []string
+	for i, node := range []string{"n1", "n1", "n2", "n3"} {
+		t.Setenv("SLURMD_NODENAME", node)
+		dirs = append(dirs, measure(t, root, fmt.Sprint("shard-", i+1), sweep, plan.Shard{Index: i + 1, Of: 4, Split: plan.SplitBlocks}))
+	}
+	out := filepath.Join(root, "merged")
+	result, err := Merge(dirs, out)
+	if err != nil || len(result.Machines) != 3 || len(result.Notes()) != 1 {
+		t.Fatalf("%+v, %v: %v", result, result.Notes(), err)
+	}
+	m, err := runner.ReadManifest(out)
+	if err != nil || len(m.Machines) != 3 || !slices.Contains(slices.Collect(maps.Keys(m.Machines)), *records(t, out)[0].MachineID) {
+		t.Errorf("%+v, %v", m.Machines, err)
+	}
+	for id, machine := range m.Machines {
+		if id != machine.ID() || machine.Node == "n1" || machine.CPU == "" || machine.Cores < 1 || machine.MemoryGiB <= 0 || record.MachineType(id) != record.MachineType(*records(t, out)[0].MachineID) {
+			t.Errorf("%s: %+v", id, machine)
+		}
+	}
+	set, err := cells.New(must(runs.Load(out)), cells.Options{Bootstrap: -1})
+	if err != nil || len(set.Machines) != 3 || slices.Contains(set.Backends(), "cpu_f32@") {
+		t.Errorf("%+v, %v", set.Machines, err)
+	}
+	// The fourth shard from a machine of another type.
+	was := m.Machines[*records(t, dirs[3])[0].MachineID]
+	now := was
+	now.CPU = "AMD EPYC 9575F 64-Core Processor"
+	for _, file := range []string{store.ManifestFile, store.RunsFile} {
+		path := filepath.Join(dirs[3], file)
+		data, err := os.ReadFile(path)
+		if err == nil {
+			data = bytes.ReplaceAll(data, []byte(was.ID()), []byte(now.ID()))
+			err = os.WriteFile(path, bytes.ReplaceAll(data, []byte(was.CPU), []byte(now.CPU)), 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	result, err = Merge(dirs, out)
+	if err != nil || len(result.Notes()) != 2 || !strings.HasPrefix(result.Notes()[0], "measured on 2 types of machine: ") || !strings.Contains(result.Notes()[0], now.CPU) {
+		t.Errorf("%v, %v", result.Notes(), err)
+	}
+	if set, err = cells.New(must(runs.Load(out)), cells.Options{Bootstrap: -1}); err != nil || !slices.Contains(set.Backends(), "cpu_f32@EPYC-9575F") || len(set.Backends()) != 4 {
+		t.Errorf("%v, %v", set.Backends(), err)
+	}
+	check(t, out)
+	var input *runner.InputError
+	if _, err := Merge([]string{root}, out); !errors.As(err, &input) {
+		t.Errorf("a folder that is no shard: %v", err)
+	}
+	if _, err := Merge(dirs, filepath.Join(dirs[0], store.RunsFile, "out")); !errors.As(err, &input) {
+		t.Errorf("no folder: %v", err)
+	}
+	if _, err := Merge(dirs, "/proc/llmscale"); err == nil {
+		t.Error("into /proc")
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 func TestWithoutShard(t *testing.T) {

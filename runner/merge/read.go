@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"llmscale/internal/text"
+	"llmscale/runner"
 	"llmscale/runner/record"
 	"llmscale/runner/store"
 )
@@ -28,7 +29,9 @@ type piece struct {
 	line   int // the first line's number in the shard
 	data   []byte
 	ends   bool // the shard's records
-	done   chan made
+
+	counted bool // and not written
+	done    chan made
 }
 
 // made is what comes of a piece.
@@ -52,8 +55,8 @@ type outcome struct {
 type pair struct{ model, backend string }
 
 // each reads the calls of shards in their order, makes merged records of them on all processors, and hands them on in that
-// order.
-func each(all []*source, take func(*source, *made) error) error {
+// order. Where they are counted alone nothing is written.
+func each(all []*source, counted bool, take func(*source, *made) error) error {
 	workers := runtime.GOMAXPROCS(0)
 	work, order := make(chan *piece), make(chan *piece, 2*workers)
 	stop := make(chan struct{})
@@ -70,6 +73,7 @@ func each(all []*source, take func(*source, *made) error) error {
 		defer close(order)
 		defer close(work)
 		readErr = readAll(all, func(p *piece) bool {
+			p.counted = counted
 			select {
 			case <-stop:
 				return false
@@ -116,15 +120,16 @@ func readAll(all []*source, send func(*piece) bool) error {
 func (s *source) read(calls int, send func(*piece) bool) (n int, more bool, err error) {
 	in, err := os.Open(filepath.Join(s.dir, store.RunsFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, false, fmt.Errorf("%s is no shard: it has no %s", s.dir, store.RunsFile)
+		return 0, false, &runner.InputError{Err: fmt.Errorf("%s is no shard: it has no %s", s.dir, store.RunsFile)}
 	}
 	if err != nil {
 		return 0, false, err
 	}
 	defer in.Close()
 	r := bufio.NewReaderSize(in, 1<<20)
+	size := 0 // of the piece before
 	next := func(line int) (*piece, error) {
-		p := &piece{source: s, first: calls + n, line: line, done: make(chan made, 1)}
+		p := &piece{source: s, first: calls + n, line: line, data: make([]byte, 0, size+size/8), done: make(chan made, 1)}
 		for range pieceCalls * len(record.Modes) {
 			l, err := r.ReadSlice('\n')
 			for errors.Is(err, bufio.ErrBufferFull) {
@@ -150,6 +155,7 @@ func (s *source) read(calls int, send func(*piece) bool) (n int, more bool, err 
 			return n, false, fmt.Errorf("reading %s: %w", in.Name(), err)
 		}
 		ends := p.ends
+		size = len(p.data)
 		n += bytes.Count(p.data, []byte{'\n'}) / len(record.Modes)
 		if !send(p) {
 			return n, false, nil
@@ -169,12 +175,10 @@ var needed = record.Places("run_id", "task_idx", "session_idx", "replicate", "ba
 func (p *piece) make() (m made) {
 	s := p.source
 	m.params = map[pair][]string{}
-	var (
-		csv     bytes.Buffer
-		metrics = record.NewMetrics(&csv)
-		lines   = make([]byte, 0, len(p.data)+len(p.data)/16)
-		l       record.Line
-	)
+	if !p.counted {
+		m.lines, m.metrics = make([]byte, 0, len(p.data)+len(p.data)/16), make([]byte, 0, len(p.data)+len(p.data)/8)
+	}
+	var l record.Line
 	rest, n := p.data, 0
 	for ; ; n++ {
 		call, end := cutCall(rest)
@@ -200,21 +204,15 @@ func (p *piece) make() (m made) {
 			if m.err = s.own(line, r); m.err != nil {
 				return m
 			}
-			if r.OrderIdx, r.Session = p.first+n, r.Session+s.sessions; cut {
-				lines = l.Moved(lines, r.OrderIdx, r.Session)
-				err = metrics.WriteLine(&l, r.OrderIdx, r.Session)
-			} else {
-				metrics.Write(r)
-				if data, err = json.Marshal(r); err == nil {
-					lines = append(lines, text.JSON(data)...)
-				}
+			m.note(r)
+			if p.counted {
+				continue
 			}
-			if err != nil {
+			r.OrderIdx, r.Session = p.first+n, r.Session+s.sessions
+			if err := m.write(r, &l, cut); err != nil {
 				m.err = s.wrong(line, "%v", err)
 				return m
 			}
-			lines = append(lines, '\n')
-			m.note(r)
 		}
 		rest = rest[end:]
 	}
@@ -222,9 +220,27 @@ func (p *piece) make() (m made) {
 	if m.left > 0 && !p.ends {
 		m.err = s.wrong(p.line+n*len(record.Modes), "a call without all of its modes")
 	}
-	m.err = errors.Join(m.err, metrics.Flush())
-	m.lines, m.metrics = lines, csv.Bytes()
 	return m
+}
+
+// write writes a record at its place in the merged run: the line that was cut, or one of another version anew.
+func (m *made) write(r *record.Record, l *record.Line, cut bool) (err error) {
+	if cut {
+		m.lines = append(l.Moved(m.lines, r.OrderIdx, r.Session), '\n')
+		m.metrics, err = l.AppendRow(m.metrics, r.OrderIdx, r.Session)
+		return err
+	}
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	m.lines = append(append(m.lines, text.JSON(data)...), '\n')
+	var row bytes.Buffer
+	metrics := record.NewMetrics(&row)
+	metrics.Write(r)
+	err = metrics.Flush()
+	m.metrics = append(m.metrics, row.Bytes()...)
+	return err
 }
 
 // cutCall is the first call of some lines, and where it ends; nil where there is none that is whole.
@@ -241,7 +257,7 @@ func cutCall(data []byte) (lines [][]byte, end int) {
 }
 
 func (s *source) wrong(line int, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %w", filepath.Join(s.dir, store.RunsFile), line, fmt.Errorf(format, args...))
+	return &runner.InputError{Err: fmt.Errorf("%s:%d: %w", filepath.Join(s.dir, store.RunsFile), line, fmt.Errorf(format, args...))}
 }
 
 // own refuses a record that is none of the shard's.

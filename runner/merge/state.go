@@ -68,7 +68,7 @@ func Lacking(dir string) (int, error) {
 		return 0, err
 	}
 	st := newState(s)
-	if err := each([]*source{s}, func(_ *source, m *made) error { st.add(m); return nil }); err != nil {
+	if err := each([]*source{s}, true, func(_ *source, m *made) error { st.add(m); return nil }); err != nil {
 		return 0, err
 	}
 	n, _ := st.lacking()

@@ -45,6 +45,7 @@ func TestLine(t *testing.T) {
 		odd.LatencyMS, odd.TokensPerS = new(v), new(-v)
 		odd.Error = new("a \"quoted\" \\ <b>\u202e\x00\n, ü\u2028\ufffd")
 		odd.Stderr = []string{"x, \"y\"", "[{"}
+		odd.Model, odd.Backend, odd.Scenario, odd.ModelSource = " leading", `\.`, "a,b", `say "x"`
 		odd.Nulls = map[string]string{"b": "}", "a": "\t"}
 		all = append(all, odd)
 	}
@@ -64,19 +65,17 @@ func TestLine(t *testing.T) {
 			t.Errorf("%+v, %v", some.Outcome, err)
 		}
 		var fast, slow bytes.Buffer
-		m := NewMetrics(&fast)
-		if err := m.WriteLine(&l, 77, 5); err != nil {
+		row, err := l.AppendRow(nil, 77, 5)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Flush(); err != nil {
-			t.Fatal(err)
-		}
+		fast.Write(row)
 		var again Record
 		if err := json.Unmarshal(line, &again); err != nil {
 			t.Fatal(err)
 		}
 		again.OrderIdx, again.Session = 77, 5
-		m = NewMetrics(&slow)
+		m := NewMetrics(&slow)
 		m.Write(&again)
 		if err := m.Flush(); err != nil {
 			t.Fatal(err)
@@ -103,5 +102,38 @@ func TestLine(t *testing.T) {
 		if new(Line).Cut([]byte(other)) {
 			t.Errorf("cut: %.200s", other)
 		}
+	}
+}
+
+// TestValueEnd: what is taken for a value is what json.Valid takes for one, but for blanks; of lines of which a byte was changed or
+// that were cut off, and of such as try the grammar's corners.
+func TestValueEnd(t *testing.T) {
+	r := Record{Nulls: map[string]string{"a": "\u00fc\\"}}
+	r.TokenNS, r.Stderr, r.LatencyMS, r.Prompt = []int64{1, -20, 0}, []string{"x\n", ""}, new(-1.5e-9), new("é\u2028\"")
+	line, err := json.Marshal(&r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(data []byte) {
+		t.Helper()
+		valid := json.Valid(data) && !bytes.ContainsAny(data, " \t\r\n")
+		if got := valueEnd(data, 0, maxDepth) == len(data); got != valid {
+			t.Fatalf("%v, want %v: %q", got, valid, data)
+		}
+	}
+	for _, s := range []string{"", "-", "0", "-0", "00", "01", "1.", ".5", "1.5", "1e", "1e+", "1E-5", "1e5", "+1", "0x1", "nul", "null", "true", "tru", "false", "[", "[]", "[,]", "[1,]", "[1,2]", "[1 ,2]", "{", "{}", "{,}", `{"a"}`, `{"a":}`, `{"a":1,}`,
+		`{"a":1,"b":[{}]}`, `{1:2}`, `"`, `""`, `"\`, `"\"`, `"\\"`, `"\u"`, `"\u12"`, `"\u12G4"`, `"\u12aF"`, `"\x"`, `"\/"`, "\"\x01\"", "\"\xff\"", "]", "}", "[1}", `{"a":1]`, "1 ", "nullx"} {
+		check([]byte(s))
+	}
+	for i := range line {
+		check(line[:i])
+		for _, c := range []byte("\"\\,:{}[]019.-eEx\x00\x1fu") {
+			changed := bytes.Clone(line)
+			changed[i] = c
+			check(changed)
+		}
+	}
+	if valueEnd(bytes.Repeat([]byte("["), 1e6), 0, maxDepth) >= 0 {
+		t.Error("a million lists in each other")
 	}
 }

@@ -330,4 +330,6 @@ type RuntimeFacts struct {
 	VRAMLimitGiB *float64 `json:"vram_limit_gib" unit:"GiB" doc:"device memory that the card pretended to have; null: all of it"`
 	GPUName      *string  `json:"gpu_name" doc:"the GPU's name as its driver tells it; null on the CPU"`
 	GPUUUID      *string  `json:"gpu_uuid" doc:"the GPU's UUID; null on the CPU"`
+
+	MachineID *string `json:"machine_id" doc:"the machine that measured: its type (a hash of processor, cores, memory, GPUs and their driver), a dash, and its node, hashed unless node_names is plain; manifest.json has its facts under machines; null in records of before it was told"`
 }
