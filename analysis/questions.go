@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/machines"
 	"llmscale/analysis/q/ollama"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/ranking"
@@ -38,6 +39,7 @@ func ask(c *cells.Set) []Answer {
 	bounds := regimes.Ask(c, known)
 	return []Answer{
 		known,
+		machines.Ask(c),
 		calls.Ask(c),
 		slow,
 		failed,

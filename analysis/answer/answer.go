@@ -127,9 +127,12 @@ func (a *asker) run() {
 	} else if gpu != "" {
 		run.Machine = gpu
 	}
-	on := text.Elide(run.Machine, longestMachine)
-	if on == "" {
-		on = "a machine that the manifest does not name"
+	on := say("%s", text.Elide(run.Machine, longestMachine))
+	switch n := len(a.set.Machines); {
+	case n > 0:
+		on = counted(float64(n), "rows of machines.csv", "machine", "machines")
+	case run.Machine == "":
+		on = say("a machine that the manifest does not name")
 	}
 	var models, threads []string
 	var low, high *float64

@@ -12,6 +12,7 @@ import (
 // Team names threads that do the same known work, whatever model and backend they compute: backends of one team share
 // a level, so that one that was measured in another state of the machine is seen.
 type Team struct {
+	Machine  string // a machine's state is told by itself, and not by others
 	Threads  int
 	Affinity string // as records have it
 	Nice     int
@@ -40,6 +41,9 @@ func Of(p *record.Phases, c *record.Costs, m *record.ModelFacts, f *record.Runti
 	}
 	if f.Nice != nil {
 		t.Nice = *f.Nice
+	}
+	if f.MachineID != nil {
+		t.Machine = *f.MachineID
 	}
 	return Call{Team: t, ReadMS: c.CanaryReadMS, ComputeMS: c.CanaryComputeMS, SyncNS: c.CanarySyncNS}
 }

@@ -18,7 +18,7 @@ func (set *Set) modelList() []Model {
 		out = append(out, *m)
 	}
 	slices.SortFunc(out, func(x, y Model) int {
-		return cmp.Or(backendAt(x.Backend)-backendAt(y.Backend), strings.Compare(x.Backend, y.Backend),
+		return cmp.Or(backendAt(set.Configured(x.Backend))-backendAt(set.Configured(y.Backend)), strings.Compare(x.Backend, y.Backend),
 			cmp.Compare(OrInf(x.ParamsMillions), OrInf(y.ParamsMillions)), strings.Compare(x.Name, y.Name))
 	})
 	return out
@@ -32,6 +32,9 @@ func (set *Set) learn(r *runs.Row) {
 	if m == nil {
 		m = &Model{Backend: r.Backend, BackendKind: r.BackendKind, Name: r.Model, Kind: r.ModelKind, Source: r.ModelSource}
 		set.byKey[k] = m
+	}
+	if at, seen := slices.BinarySearch(m.Machines, r.Machine()); len(set.Machines) > 0 && !seen {
+		m.Machines = slices.Insert(m.Machines, at, r.Machine())
 	}
 	fill(&m.File, r.ModelFile)
 	fill(&m.Device, r.Device)

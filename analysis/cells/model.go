@@ -42,6 +42,8 @@ type Model struct {
 	Threads      int    `json:"n_threads"`
 	LlamaCommit  string `json:"llama_commit"`
 	GPULayers    *int   `json:"n_gpu_layers,omitempty"` // as loaded; nil where it ran on no GPU
+
+	Machines []string `json:"machines,omitempty"` // that measured it, of a run of several
 }
 
 // WholeOnGPU reports whether the GPU computes all layers when it is given so many,

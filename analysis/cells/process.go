@@ -37,6 +37,11 @@ func byBlock(rows []*runs.Row) []Process {
 const (
 	BasisProcesses = "processes"   // processes of the cell, one in each block
 	BasisOne       = "one process" // the calls of one process: another process may differ by more
+
+	// Of runs of several machines. What the names above are told of is over machines too where BasisNodes is.
+	BasisNodes    = "nodes"
+	BasisOneNode  = "processes on one node" // another machine may differ by more
+	BasisTwoNodes = "processes on two nodes"
 )
 
 // Basis is what intervals of the run come from, as far as its cells allow.
@@ -47,7 +52,8 @@ func (set *Set) Basis() string {
 	return BasisOne
 }
 
-// Times are the times of a cell's calls, whole or by token.
+// Times are the times of a cell's calls, whole or by token. Where intervals are over machines (runs.Row.Unit), a machine
+// stands for its blocks here and in all that is made of Times.
 type Times struct {
 	All     []float64
 	ByBlock map[int][]float64
@@ -59,7 +65,7 @@ func TimesOf(rows []*runs.Row, field func(*runs.Row) *float64) Times {
 	for _, r := range rows {
 		if v := field(r); v != nil && *v > runs.MinLatencyMS && *v < runs.MaxLatencyMS {
 			t.All = append(t.All, *v)
-			t.ByBlock[r.Replicate] = append(t.ByBlock[r.Replicate], *v)
+			t.ByBlock[r.Unit()] = append(t.ByBlock[r.Unit()], *v)
 		}
 	}
 	return t

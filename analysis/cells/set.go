@@ -14,9 +14,9 @@ import (
 
 // Set is the cells of a run, with look-ups. Questions read it and add warnings.
 type Set struct {
-	Run  *runs.Run
-	Opt  Options // with the defaults filled in
-	Axis Axis    // what stands for a model's size
+	Run  *runs.Run // of several machines a copy, see apart
+	Opt  Options   // with the defaults filled in
+	Axis Axis      // what stands for a model's size
 
 	Models     []Model     // one for each backend x model that was planned or measured: by backend, then size
 	Cells      []Cell      // one for each backend x model x scenario x mode with ok rows
@@ -27,7 +27,9 @@ type Set struct {
 	Series    []Series // in the order of the config
 	Scenarios []string
 	Modes     []string
+	Machines  []Machine // that measured, where there are several
 
+	configured map[string]string // names of backends in the config, of those that have another here
 	byKey      map[ModelKey]*Model
 	byBackend  map[string][]*Model // by size, those of unknown size last
 	groups     map[Key]*Group
@@ -49,6 +51,7 @@ func New(run *runs.Run, opt Options) (*Set, error) {
 	set := &Set{Run: run, Opt: opt, Axis: axis, Counts: run.Counts, Warnings: slices.Clone(run.Warnings),
 		byKey: map[ModelKey]*Model{}, byBackend: map[string][]*Model{}, groups: map[Key]*Group{}, cells: map[Key]int{},
 		cellsOf: map[Series][]*Cell{}, ofModel: map[Series]map[string][]*Cell{}, aggregates: map[aggregateKey]*Aggregate{}}
+	set.apart()
 	set.collect()
 	set.learnDepths()
 	set.learnCanaries()
@@ -137,7 +140,7 @@ func (set *Set) collect() {
 	// order where it has one, else the names'.
 	backendAt, scenarioAt := set.manifestOrder("backends"), set.manifestOrder("scenarios")
 	slices.SortFunc(set.Series, func(x, y Series) int {
-		return cmp.Or(backendAt(x.Backend)-backendAt(y.Backend), strings.Compare(x.Backend, y.Backend), x.BatchSize-y.BatchSize)
+		return cmp.Or(backendAt(set.Configured(x.Backend))-backendAt(set.Configured(y.Backend)), strings.Compare(x.Backend, y.Backend), x.BatchSize-y.BatchSize)
 	})
 	slices.SortFunc(set.Scenarios, func(x, y string) int {
 		return cmp.Or(scenarioAt(x)-scenarioAt(y), strings.Compare(x, y))

@@ -24,6 +24,7 @@ const (
 	SettingGPULayers    = "n_gpu_layers"
 	SettingVRAMLimit    = "vram_limit_gib"
 	SettingMemoryLimit  = "memory_limit_mib"
+	SettingMachine      = "machine" // of a merged run: the type of machine, which is no key of a config
 )
 
 // Setting is one setting in which the backends of a run may differ.
@@ -63,6 +64,7 @@ const (
 
 // AllSettings are all settings, in the order in which they are spoken of.
 var AllSettings = []Setting{
+	{Name: SettingMachine, Held: true, Work: true, of: func(r *runs.Row) Value { return worded(r.MachineType) }},
 	{Name: SettingKind, Held: true, Work: true, of: func(r *runs.Row) Value { return worded(r.BackendKind) }},
 	{Name: SettingProgram, of: program},
 	{Name: SettingDevice, of: func(r *runs.Row) Value { return worded(r.Device) }},

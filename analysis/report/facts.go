@@ -36,6 +36,9 @@ func (w *writer) facts() {
 	}
 	add("run", w.r.RunName, w.r.RunID, m.Text("run_state"))
 	add("started", w.started())
+	if n := len(w.set.Machines); n > 0 {
+		add("machines", fmt.Sprintf("%d, see machines.csv; of the first:", n))
+	}
 	add("processor", firstText(m, []string{"environment", "cpu"}, []string{"platform", "processor"}), w.count("logical cores", "environment", "logical_cores"), w.count("physical", "environment", "physical_cores"))
 	if b, ok := intAt(m, "environment", "memory_bytes"); ok {
 		add("memory", words.Size(int64(b)))
@@ -189,6 +192,9 @@ func (w *writer) native(name string) string {
 func (w *writer) limits() {
 	r := w.r
 	items := doc.List{"One machine, one run: another machine, build or day may differ."}
+	if n := len(w.set.Machines); n > 0 {
+		items[0] = fmt.Sprintf("%d machines, one run: another machine, build or day may differ.", n)
+	}
 	prompt, answer, synthetic := 0.0, 0.0, 0
 	device, e2e := false, len(r.Cells) == 0
 	for _, c := range r.Cells {

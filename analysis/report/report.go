@@ -26,6 +26,7 @@ import (
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/lengths"
+	"llmscale/analysis/q/machines"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/regimes"
 	"llmscale/internal/durable"
@@ -107,7 +108,7 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 		}
 	}
 	w.asked(firstchange.Place, laws.Place, regimes.Place)
-	w.asked("Settings", "Ranking", "Weight types")
+	w.asked(machines.Place, "Settings", "Ranking", "Weight types")
 	w.asked(lengths.Place, "Tails")
 	w.asked("Memory wall", "Device time, memory and power", "What failed or did not fit")
 	w.asked("Cross-check with Ollama", "Ollama")

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"llmscale/runner/record"
 )
 
 // Manifest is manifest.json as it was found: every field is kept, known or not,
@@ -73,6 +75,12 @@ func (m Manifest) Int(path ...string) *int {
 	}
 	n := int(f)
 	return &n
+}
+
+// Machines are those that measured, by the id that records have.
+func (m Manifest) Machines() (out map[string]record.Machine) {
+	m.Decode(&out, "machines")
+	return out
 }
 
 // Empty reports whether there was no manifest.

@@ -19,6 +19,28 @@ type Row struct {
 	*Facts
 
 	ParamsMillionsMeasured *float64
+
+	// Of a run of several machines (cells.New fills them in): the type of the record's machine, as readers know it, where
+	// there are several types; and its number, from 1, where machines are what intervals are over.
+	MachineType string
+	Node        int
+}
+
+// Machine is the id of the one that measured; "" in records of before it was told.
+func (r *Row) Machine() string {
+	if r.MachineID == nil {
+		return ""
+	}
+	return *r.MachineID
+}
+
+// Unit tells independent measurements of a cell apart, over which intervals are: blocks, or machines, since the blocks of
+// one machine have its ways in common.
+func (r *Row) Unit() int {
+	if r.Node > 0 {
+		return -r.Node
+	}
+	return r.Replicate
 }
 
 // Cell is what the records of a cell have in common.

@@ -29,7 +29,7 @@ type Start struct {
 	Model       string   `json:"model" doc:"name of the model"`
 	ParamsM     *float64 `json:"params_millions_effective" unit:"1e6" doc:"parameters: measured where known, else the config's"`
 
-	Processes int             `json:"processes" unit:"processes" doc:"processes that loaded it, one in each block"`
+	Processes int             `json:"processes" unit:"processes" doc:"processes that loaded it, one in each block; of three machines of one type and more the first on each"`
 	LoadMS    *float64        `json:"load_ms" unit:"ms" doc:"loading the model, its file in the page cache: geometric mean over the processes"`
 	LoadCI    *stats.Interval `json:"load_ci" csv:"load_*_ms" unit:"ms" doc:"95 % interval: t over the processes"`
 	ContextMS *float64        `json:"context_ms" unit:"ms" doc:"creating the context"`
@@ -53,10 +53,10 @@ func Ask(c *cells.Set) *Answer {
 	var blocks []int
 	for i := range c.Run.Rows {
 		r := &c.Run.Rows[i]
-		p := process{r.Backend, r.Model, r.Replicate}
+		p := process{r.Backend, r.Model, r.Unit()}
 		if r.OK() && r.ModelLoadMS != nil && r.Mode == record.ModePrefill && first[p] == nil {
 			first[p] = r
-			blocks = append(blocks, r.Replicate)
+			blocks = append(blocks, r.Unit())
 		}
 	}
 	slices.Sort(blocks)

@@ -202,8 +202,8 @@ func (a *asker) peak(c *Change, field func(*runs.Row) *float64) {
 			}
 			for _, r := range a.Group(c.Key(m.Name, cell.Scenario, cell.Mode)).All {
 				if v := field(r); v != nil && *v > 0 {
-					if have, seen := byBlock[r.Replicate]; !seen || math.Log(*v) > have {
-						byBlock[r.Replicate] = math.Log(*v)
+					if have, seen := byBlock[r.Unit()]; !seen || math.Log(*v) > have {
+						byBlock[r.Unit()] = math.Log(*v)
 					}
 				}
 			}

@@ -28,6 +28,7 @@ type world struct {
 	follow        float64 // correlation of a call with the one before it in its process
 	drift         float64 // correlation of a process with the one before it
 	warm          bool    // the first 5 calls of each process take a fifth longer
+	node          float64 // standard deviation of machines
 }
 
 // worlds have calls of 1.3 % and processes of 2.5 %, as measured (docs/twins.md), and
@@ -106,6 +107,37 @@ func (w world) cellCoverage(t *testing.T, blocks, trials int) float64 {
 	held := 0
 	a := Ask(celltest.Set(t, rows))
 	for _, c := range a.Cells {
+		if c.Scenario == "s" && c.CI.Low <= truthMS && truthMS <= c.CI.High {
+			held++
+		}
+	}
+	return float64(held) / float64(trials)
+}
+
+// nodeCoverage is cellCoverage of cells that were measured on so many machines, with one, two or three blocks each.
+func (w world) nodeCoverage(t *testing.T, nodes, trials int) float64 {
+	rng := w.rng(nodes)
+	var rows made
+	for i := range trials {
+		p := process{world: w, rng: rng}
+		block := 0
+		for n := range nodes {
+			effect := math.Exp(w.node * rng.NormFloat64())
+			for range 1 + n%3 {
+				at := len(rows)
+				rows.add("cpu", fmt.Sprintf("m%04d", i), 1, block, p.calls(truthMS*effect, 3))
+				for k := at; k < len(rows); k++ {
+					rows[k].MachineID = new(fmt.Sprintf("type-%d", n))
+				}
+				block++
+			}
+		}
+	}
+	held := 0
+	for _, c := range Ask(celltest.Set(t, rows)).Cells {
+		if c.Basis != cells.BasisNodes || *c.Nodes != nodes {
+			t.Fatalf("basis %s of %d machines", c.Basis, *c.Nodes)
+		}
 		if c.Scenario == "s" && c.CI.Low <= truthMS && truthMS <= c.CI.High {
 			held++
 		}
@@ -228,6 +260,7 @@ func TestCoverage(t *testing.T) {
 	}{
 		{"a cell's interval holds the truth", world.cellCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}, world{name: ", calls follow each other (.8)", follow: .8}), .92, .98, 1},
 		{"the same where processes drift (nothing is stated)", world.cellCoverage, worlds(world{name: ", processes follow each other (.8)", drift: .8}), 0, 1, 4},
+		{"the same over machines (3, 5 and 10 of them, of one to three blocks)", world.nodeCoverage, worlds(world{}, world{name: ", machines scatter by 3 %", node: .03}), .92, .98, 1},
 		{"a ratio's interval holds the truth", world.contrastCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}, world{name: ", calls follow each other (.8)", follow: .8},
 			world{name: ", processes follow each other (.8), blocks drift by 5 %", drift: .8}), .92, .98, 1},
 		{"a machine in two states: a cell's interval holds the level before most calls", world.stateCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}), .92, .98, 1},

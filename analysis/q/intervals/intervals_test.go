@@ -1,6 +1,7 @@
 package intervals
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -183,6 +184,49 @@ func TestShares(t *testing.T) {
 		}
 		if (block > .8) != (c.block > 0) || (process > .7) != (c.block == 0) {
 			t.Errorf("%+v: block %.2f, process %.2f", c, block, process)
+		}
+	}
+}
+
+// TestNodes: what the processes of a machine have in common is the machine's share; an interval is over machines where
+// there are three, and says so where there are fewer.
+func TestNodes(t *testing.T) {
+	for _, c := range []struct {
+		nodes, blocks        int // blocks of each machine
+		node, block, process float64
+		basis                string
+	}{
+		{4, 3, .1, 0, .02, cells.BasisNodes}, {4, 3, 0, .1, .02, cells.BasisNodes}, {4, 3, 0, 0, .1, cells.BasisNodes}, {3, 1, .1, 0, .02, cells.BasisNodes},
+		{2, 3, .1, 0, .02, cells.BasisTwoNodes}, {1, 6, 0, .1, .02, cells.BasisProcesses},
+	} {
+		rows := plan.Blocks(c.nodes*c.blocks, func(b int, r *runs.Row) float64 {
+			return math.Exp(c.node*[]float64{1, -1, .5, -.5}[b/c.blocks] + c.block*math.Cos(float64(5*b)) + c.process*math.Sin(float64(9*b+5*r.TaskIdx)))
+		})
+		for i := range rows {
+			rows[i].MachineID = new(fmt.Sprintf("type-%d", rows[i].Replicate/c.blocks))
+		}
+		node, block, process := 0.0, 0.0, 0.0
+		for _, x := range Ask(celltest.Set(t, rows)).Cells {
+			if x.Basis != c.basis || *x.Nodes != c.nodes || x.Replicates != c.nodes*c.blocks {
+				t.Fatalf("%+v: basis %s, %d machines, %d processes", c, x.Basis, *x.Nodes, x.Replicates)
+			}
+			if x.Scenario == cells.AllScenarios {
+				continue
+			}
+			if x.ShareNode != nil {
+				node += *x.ShareNode / 18
+			}
+			if x.ShareBlock != nil {
+				block += *x.ShareBlock / 18
+			}
+			process += *x.ShareProcess / 18
+			if sum := *x.ShareCall + *x.ShareProcess; x.ShareNode != nil && math.Abs(sum+*x.ShareNode+*x.ShareBlock-1) > 1e-9 {
+				t.Errorf("%+v: shares %+v", c, x)
+			}
+		}
+		known := c.nodes > 1 && c.blocks > 1
+		if (node > .7) != (known && c.node > 0) || (block > .7) != (c.block > 0) || (process > .7) != (c.process == .1 || !known && c.node > 0) {
+			t.Errorf("%+v: node %.2f, block %.2f, process %.2f", c, node, block, process)
 		}
 	}
 }

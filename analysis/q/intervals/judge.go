@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat"
+
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -16,6 +18,8 @@ type sample struct {
 	times     cells.Times
 	processes [][]float64 // latencies by block, in the order of the calls
 	alone     [][]float64 // the same of each process alone: a block that was resumed in mid-cell has several
+	blocks    []int       // of the processes
+	machines  []string    // on which they ran
 }
 
 func (a *asker) look() {
@@ -26,6 +30,7 @@ func (a *asker) look() {
 		s := &sample{Group: g, times: g.Times()}
 		for _, p := range g.Processes() {
 			s.processes = append(s.processes, cells.Latencies(p.Rows))
+			s.blocks, s.machines = append(s.blocks, p.Block), append(s.machines, p.Rows[0].Machine())
 			for _, rows := range p.Alone() {
 				s.alone = append(s.alone, cells.Latencies(rows))
 			}
@@ -39,17 +44,31 @@ func (a *asker) look() {
 	}
 }
 
-// blocks finds, for each mode, the variance of what its cells have in common in a block.
+// blocks finds, for each mode, the variance of the machines, and that of what its cells have in common in a block.
 func (a *asker) blocks() {
 	for _, mode := range a.Modes {
 		var y []map[int]float64
+		var nodes []float64
 		a.EachCell(func(k cells.Key, _ *cells.Model, _ *cells.Group) {
-			if s := a.samples[k]; s != nil && k.Mode == mode {
-				y = append(y, cells.LogBlocks(s.times))
+			s := a.samples[k]
+			if s == nil || k.Mode != mode {
+				return
 			}
+			logs := stats.LogMedians(s.processes)
+			if _, node, ok := stats.OneWay(logs, s.machines); ok {
+				nodes = append(nodes, node)
+			}
+			blocks := map[int]float64{}
+			for i, v := range stats.OffGroups(logs, s.machines) {
+				blocks[s.blocks[i]] = v
+			}
+			y = append(y, blocks)
 		})
 		if v, ok := stats.BlockVariance(y); ok {
 			a.block[mode] = &v
+		}
+		if len(nodes) > 0 {
+			a.node[mode] = new(max(0, stat.Mean(nodes, nil)))
 		}
 	}
 }
@@ -89,13 +108,8 @@ func (a *asker) one(k cells.Key) (c Cell, ok bool) {
 	}
 	c.Replicates, c.Calls, c.Depth = len(s.processes), len(s.times.All), s.Rows[0].DepthTokens()
 	c.level(s.times)
-	if call, process, ok := stats.Nested(s.processes); ok && call+process > 0 {
-		c.ShareCall, c.ShareProcess = new(call/(call+process)), new(process/(call+process))
-		if v := a.block[k.Mode]; v != nil {
-			c.ShareBlock = new(min(*v, process) / (call + process))
-			*c.ShareProcess -= *c.ShareBlock
-		}
-	}
+	c.machines(s.Rows, len(a.Machines) > 0)
+	a.shares(&c, s, k.Mode)
 	if many(invalid, invalid+c.Calls) {
 		j.doubt(CallsInvalid, record.VerdictAmbiguous)
 	}
@@ -134,9 +148,16 @@ func (a *asker) all(s cells.Series, model, mode string) (c Cell, ok bool) {
 	}
 	j := judgement{verdict: record.VerdictValid}
 	var times []cells.Times
+	var rows []*runs.Row
+	in := map[int]int{} // scenarios that a block has
 	for _, sc := range g.Scenarios {
-		of := a.out.Cell(s.Key(model, sc, mode))
-		times = append(times, a.samples[s.Key(model, sc, mode)].times)
+		of, sample := a.out.Cell(s.Key(model, sc, mode)), a.samples[s.Key(model, sc, mode)]
+		times, rows = append(times, sample.times), append(rows, sample.Rows...)
+		for _, b := range sample.blocks {
+			if in[b]++; in[b] == len(g.Scenarios) {
+				c.Replicates++
+			}
+		}
 		c.Calls, c.Depth = c.Calls+of.Calls, of.Depth
 		for _, code := range of.Reasons {
 			if r := ReasonOf(code); r != Wide && r != NoInterval { // this row has an interval of its own
@@ -144,11 +165,38 @@ func (a *asker) all(s cells.Series, model, mode string) (c Cell, ok bool) {
 			}
 		}
 	}
-	c.Replicates = len(cells.Blocks(times...))
 	c.level(times...)
+	c.machines(rows, len(a.Machines) > 0)
 	c.width(&j, a.target)
 	c.Verdict, c.Reasons = j.verdict, j.reasons
 	return c, true
+}
+
+// shares are those of the variance of one call. The variance of process medians lacks a part of the machines' where these
+// have several.
+func (a *asker) shares(c *Cell, s *sample, mode string) {
+	call, process, ok := stats.Nested(s.processes)
+	node := a.node[mode]
+	if len(distinct(s.machines)) < 2 {
+		node = nil
+	}
+	if ok && node != nil {
+		process = max(process+*node*stats.MissingBetween(s.machines), *node)
+	}
+	if !ok || !(call+process > 0) {
+		return
+	}
+	all := call + process
+	share := func(v float64) *float64 { return new(v / all) }
+	c.ShareCall = share(call)
+	if node != nil {
+		c.ShareNode = share(*node)
+		process -= *node
+	}
+	c.ShareProcess = share(process)
+	if v := a.block[mode]; v != nil {
+		c.ShareBlock, c.ShareProcess = share(min(*v, process)), share(process-min(*v, process))
+	}
 }
 
 // level has the figure and its interval.
@@ -159,6 +207,27 @@ func (c *Cell) level(scenarios ...cells.Times) {
 		c.CI = e.ExpInterval()
 	}
 }
+
+// machines says on how many the cell was measured, and of a run of several what its interval is of.
+func (c *Cell) machines(rows []*runs.Row, several bool) {
+	ids := distinct(stats.Map(rows, (*runs.Row).Machine))
+	if len(ids) > 1 || ids[0] != "" {
+		c.Nodes = new(len(ids))
+	}
+	if c.Basis != cells.BasisProcesses || !several {
+		return
+	}
+	switch {
+	case rows[0].Node > 0:
+		c.Basis = cells.BasisNodes
+	case len(ids) == 1:
+		c.Basis = cells.BasisOneNode
+	default:
+		c.Basis = cells.BasisTwoNodes
+	}
+}
+
+func distinct(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
 
 func (c *Cell) width(j *judgement, target float64) {
 	switch {

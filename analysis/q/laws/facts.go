@@ -70,8 +70,10 @@ func most(models []*cells.Model, of func(*cells.Model) float64) float64 {
 type limits struct {
 	set     *cells.Set
 	budgets map[cells.Key]*regimes.Budget
-	flops   map[string]float64 // of a kind of device, 1e12 operations a second at most
+	flops   map[string]float64 // of a device, 1e12 operations a second at most
 }
+
+func device(machine, kind string, threads int) string { return fmt.Sprint(machine, kind, threads) }
 
 func limitsOf(c *cells.Set, found *regimes.Answer) limits {
 	l := limits{c, map[cells.Key]*regimes.Budget{}, map[string]float64{}}
@@ -83,7 +85,7 @@ func limitsOf(c *cells.Set, found *regimes.Answer) limits {
 	for _, d := range found.Devices {
 		for _, v := range []*float64{d.FMA32, d.TensorHF} {
 			if v != nil {
-				l.flops[fmt.Sprint(d.Kind, d.Threads)] = *v
+				l.flops[device(d.Machine, d.Kind, d.Threads)] = *v
 			}
 		}
 	}
@@ -109,7 +111,7 @@ func (l limits) of(s scaling.Subject, model string) (reads, computes float64) {
 			steps = *cell.GenTokens
 		}
 		r = append(r, steps**b.ReadMS)
-		if rate := l.flops[fmt.Sprint(b.Device, b.Threads)]; rate > 0 && m.ParamsActive > 0 {
+		if rate := l.flops[device(b.Machine, b.Device, b.Threads)]; rate > 0 && m.ParamsActive > 0 {
 			// A token is a multiplication and an addition for each parameter in use.
 			c = append(c, steps*2*float64(m.ParamsActive)*float64(b.Tokens)/rate/1e9)
 		}

@@ -22,7 +22,7 @@ func (a *Answer) Sections() []doc.Section {
 		return nil
 	}
 	sec := doc.Section{Title: a.title(found), Place: Place, Warned: []string{"one_point_moves", "mixed_lengths", "outlier", "one_point_decides", "cells_left_out", "ambiguous_cells", "ci_crosses_zero", "low_r2",
-		"narrow_range", "few_sizes", "too_few_points", "axis_missing", "unequal_scenarios", "mixed_offload", "mixed_weight_types", "mixed_architectures", "mixed_runtimes", "mixed_threads",
+		"narrow_range", "few_sizes", "too_few_points", "axis_missing", "unequal_scenarios", "mixed_machines", "mixed_offload", "mixed_weight_types", "mixed_architectures", "mixed_runtimes", "mixed_threads",
 		"uneven_shapes", "embedding_share", "bootstrap_degenerate", "many_models"}}
 	sec.Add(doc.Pictures(KindLaw))
 	told := slices.DeleteFunc(slices.Clone(found), func(f *Finding) bool { return f.Exponent == nil }) // of fewer sizes there is nothing to tell

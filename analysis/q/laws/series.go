@@ -135,6 +135,9 @@ func (a *asker) add(f Finding, axes []cells.Axis, picked []scaling.Selection, me
 	}
 	f.steps = float64(a.AnswerLength(f.Scenario, f.Mode))
 	f.Models = stats.Map(f.axes[0].models, func(m *cells.Model) string { return m.Name })
+	if n := cells.MachineSets(f.axes[0].models); n > 1 {
+		f.Mixed = append(f.Mixed, fmt.Sprintf("%d sets of machines", n))
+	}
 	if f.Scenario != cells.AllScenarios { // of single scenarios one axis is enough
 		f.axes = f.axes[:1]
 	}

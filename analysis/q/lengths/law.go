@@ -47,7 +47,7 @@ func prefills(c *cells.Set, s cells.Series, m *cells.Model) series {
 		for _, r := range c.RowsOf(s, m.Name, sc, record.ModePrefill) {
 			if n := r.PromptEach(); n != nil && *n > 0 {
 				ms, _ := r.Latency()
-				out.add(float64(*n), r.Replicate, ms)
+				out.add(float64(*n), r.Unit(), ms)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func decodes(c *cells.Set, s cells.Series, m *cells.Model) series {
 					ms = *v
 				}
 				if ms > 0 {
-					out.add(start+float64(from+to+1)/2, r.Replicate, ms)
+					out.add(start+float64(from+to+1)/2, r.Unit(), ms)
 				}
 			}
 		}

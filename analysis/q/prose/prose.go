@@ -114,8 +114,11 @@ func InScenario(s string) string {
 // Within warns of an interval that comes from the calls of one process on either side:
 // it says nothing of what another process would take.
 func Within(basis string) string {
-	if basis == cells.BasisProcesses {
+	switch basis {
+	case cells.BasisOne, "":
+		return " within one process"
+	case cells.BasisProcesses, cells.BasisNodes:
 		return ""
 	}
-	return " within one process"
+	return " of " + basis // on one node or two
 }

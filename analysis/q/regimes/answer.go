@@ -7,6 +7,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/intervals"
+	"llmscale/runner/ceilings"
 )
 
 // Answer has no budgets where no record says what its model reads, and no devices where
@@ -14,7 +15,9 @@ import (
 type Answer struct {
 	finding.Notes
 	set   *cells.Set
-	cache int64 // bytes of the last cache of a CPU; 0: not known
+	cache int64 // bytes of the last cache of a CPU; 0: not known, or several types of machine
+
+	probed map[string]*ceilings.File // by type of machine; "": there is one
 
 	Devices []Device `json:"ceilings,omitempty"`
 	Budgets []Budget `json:"regimes,omitempty"` // of each cell of prefill and decode
@@ -23,11 +26,11 @@ type Answer struct {
 // Ask makes the budget of each cell of a run. known says which cells may be used for what
 // they have in common.
 func Ask(c *cells.Set, known *intervals.Answer) *Answer {
-	a := &Answer{set: c}
-	c.Run.Manifest.Decode(&a.cache, "environment", "l3_cache_bytes")
-	if f := c.Run.Ceilings; f != nil {
-		a.join(f)
+	a := &Answer{set: c, probed: byMachine(c)}
+	if len(c.Machines) == 0 || c.Machines[0].Type == "" {
+		c.Run.Manifest.Decode(&a.cache, "environment", "l3_cache_bytes")
 	}
+	a.join()
 	a.budgets(known)
 	a.profiled()
 	a.aboveCeiling()

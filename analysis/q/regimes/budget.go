@@ -43,6 +43,7 @@ type Budget struct {
 	OverlapMS   *float64        `json:"overlap_ms" unit:"ms" doc:"the shorter of reading and computing, which run side by side"`
 	ResidualMS  *float64        `json:"residual_ms" unit:"ms" doc:"what the parts leave of the time; negative where they exceed it"`
 
+	Machine     string   `json:"machine,omitempty"` // its type, where several measured the run
 	Device      string   `json:"device" doc:"device whose ceilings these are"`
 	Threads     int      `json:"n_threads" doc:"threads of a CPU's ceilings" zero:"unknown"`
 	WeightBytes int64    `json:"weight_bytes_read" unit:"B" doc:"weights that one pass reads" zero:"unknown"`
@@ -75,7 +76,7 @@ func (b *Budget) part(ms *float64) *float64 {
 // of fills in the budget of a cell, as far as it needs no fit.
 func (a *Answer) of(f *ceilings.File, m *cells.Model, c *cells.Cell, g *cells.Group) Budget {
 	row := g.Rows[0]
-	b := Budget{Subject: c.Series().Of(m), Scenario: c.Scenario, Mode: c.Mode, Depth: c.Depth, N: c.N, Device: m.Device, Threads: m.Threads}
+	b := Budget{Subject: c.Series().Of(m), Scenario: c.Scenario, Mode: c.Mode, Depth: c.Depth, N: c.N, Machine: row.MachineType, Device: m.Device, Threads: m.Threads}
 	if m.Device != ceilings.CPU {
 		b.Threads = 0
 	} else if n := row.ThreadsBatch(); n > 0 && (c.Mode == record.ModePrefill || c.BatchSize > 1) {
@@ -176,7 +177,7 @@ func (a *Answer) budgets(known *intervals.Answer) {
 		if c == nil || k.Mode == record.ModeE2E {
 			return
 		}
-		b := a.of(a.set.Run.Ceilings, m, c, g)
+		b := a.of(a.probed[g.Rows[0].MachineType], m, c, g)
 		b.settings = g.Settings().Without(cells.SettingBatchSize)
 		if v := known.Cell(k); v != nil && v.Verdict == record.VerdictInvalid {
 			b.left = true

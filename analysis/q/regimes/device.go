@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
 )
@@ -14,7 +15,8 @@ import (
 // Device is what a device of the run could do at most, the best of what its sessions
 // measured.
 type Device struct {
-	Kind      string            `json:"kind"` // cpu or cuda
+	Machine   string            `json:"machine,omitempty"` // its type, where several measured the run
+	Kind      string            `json:"kind"`              // cpu or cuda
 	Name      string            `json:"name"`
 	Threads   int               `json:"n_threads"` // of a CPU; 0 on a GPU
 	Sessions  int               `json:"measurements"`
@@ -29,14 +31,19 @@ type Device struct {
 	Missing   map[string]string `json:"not_measured"` // of the last measurement
 }
 
-// is reports whether the ceilings are those of a device of a kind; of a CPU with
-// that number of threads.
-func (d *Device) is(kind string, threads int) bool {
-	return d.Kind == kind && (kind != ceilings.CPU || d.Threads == threads)
+// is reports whether the ceilings are those of a device of a kind on a type of machine; of a
+// CPU with that number of threads.
+func (d *Device) is(machine, kind string, threads int) bool {
+	return d.Machine == machine && d.Kind == kind && (kind != ceilings.CPU || d.Threads == threads)
 }
 
 // title names the device as sentences do.
-func (d *Device) title() string { return deviceTitle(d.Kind, d.Threads) }
+func (d *Device) title() string {
+	if d.Machine != "" {
+		return deviceTitle(d.Kind, d.Threads) + " of " + d.Machine
+	}
+	return deviceTitle(d.Kind, d.Threads)
+}
 
 func deviceTitle(kind string, threads int) string {
 	switch {
@@ -48,11 +55,37 @@ func deviceTitle(kind string, threads int) string {
 	return fmt.Sprintf("%s with %d threads", kind, threads)
 }
 
+// byMachine are the ceilings that the run stored, by the type of the machine on which they were measured: that of the
+// records of their session.
+func byMachine(c *cells.Set) map[string]*ceilings.File {
+	out, of := map[string]*ceilings.File{}, map[int]string{}
+	if c.Run.Ceilings == nil {
+		return out
+	}
+	for i := range c.Run.Rows {
+		r := &c.Run.Rows[i]
+		of[r.Session] = r.MachineType
+	}
+	for _, d := range c.Run.Ceilings.Devices {
+		f := out[of[d.Session]]
+		if f == nil {
+			f = &ceilings.File{}
+			out[of[d.Session]] = f
+		}
+		f.Devices = append(f.Devices, d)
+	}
+	return out
+}
+
 // join makes one Device of all measurements of each.
-func (a *Answer) join(f *ceilings.File) {
-	for _, d := range f.Devices {
-		if !slices.ContainsFunc(a.Devices, func(o Device) bool { return o.is(d.Kind, d.Threads) }) {
-			a.Devices = append(a.Devices, best(f.Of(d.Kind, d.Threads)))
+func (a *Answer) join() {
+	for _, machine := range slices.Sorted(maps.Keys(a.probed)) {
+		f := a.probed[machine]
+		for _, d := range f.Devices {
+			if !slices.ContainsFunc(a.Devices, func(o Device) bool { return o.is(machine, d.Kind, d.Threads) }) {
+				a.Devices = append(a.Devices, best(f.Of(d.Kind, d.Threads)))
+				a.Devices[len(a.Devices)-1].Machine = machine
+			}
 		}
 	}
 }

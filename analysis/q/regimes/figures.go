@@ -35,6 +35,9 @@ func (a *Answer) figure(d *Device) figure.Figure {
 	if d.Threads > 0 {
 		f.Name += fmt.Sprintf("_%d_threads", d.Threads)
 	}
+	if d.Machine != "" {
+		f.Name += "_" + d.Machine
+	}
 	var x, y figure.Span
 	measured := figure.Layer{Look: figure.Muted()}
 	for _, r := range d.Read {
@@ -100,7 +103,7 @@ func points(d *Device, budgets []*Budget) (points []figure.Point, scenarios int)
 	at := map[string]int{} // the point of each model
 	seen := map[string]bool{}
 	for _, c := range budgets {
-		if !d.is(c.Device, c.Threads) || c.GBPerS == nil {
+		if !d.is(c.Machine, c.Device, c.Threads) || c.GBPerS == nil {
 			continue
 		}
 		seen[c.Scenario] = true

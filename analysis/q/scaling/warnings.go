@@ -151,6 +151,10 @@ func (f *Fit) mixWarnings(models []*cells.Model) {
 			f.warn(c.code, fmt.Sprintf("%d %s in one fit: %s", len(values), c.what, strings.Join(values, ", ")), c.advice)
 		}
 	}
+	if n := cells.MachineSets(models); n > 1 {
+		f.warn("mixed_machines", fmt.Sprintf("%d sets of machines in one fit: a difference of machines looks like one of sizes", n),
+			"quote no exponent: measure blocks whole on a machine (without --split models), and those that are missing")
+	}
 }
 
 // shapeWarnings looks at what hides behind the size: embeddings that no token

@@ -95,11 +95,11 @@ func (a *asker) tokens() {
 					for _, r := range g.All {
 						for _, ns := range r.TokenNS {
 							relative = append(relative, float64(ns)/1e6/mid)
-							processes[r.Replicate] = append(processes[r.Replicate], float64(ns)/1e6/mid)
+							processes[r.Unit()] = append(processes[r.Unit()], float64(ns)/1e6/mid)
 						}
 						if own := withinCall(r.TokenNS); own != nil {
 							calls = append(calls, own)
-							inCalls[r.Replicate] = append(inCalls[r.Replicate], own...)
+							inCalls[r.Unit()] = append(inCalls[r.Unit()], own...)
 						}
 					}
 				}

@@ -125,7 +125,7 @@ func collect(c *cells.Set) (out []Cell) {
 	for _, s := range c.Series {
 		for _, m := range c.ModelsOf(s.Backend) {
 			if mine := rows[s.Key(m.Name, "", "")]; len(mine) > 0 {
-				out = append(out, cellOf(c, s, m, mine, asked(config[s.Backend].Layers)))
+				out = append(out, cellOf(c, s, m, mine, asked(config[c.Configured(s.Backend)].Layers)))
 			}
 		}
 	}
