@@ -35,8 +35,8 @@ type Answer interface {
 // ask puts all questions to the cells of a run, in the order in which the report has
 // their answers. A question that builds on another's answer is handed it.
 func ask(c *cells.Set) []Answer {
-	known, slow, failed, starts := intervals.Ask(c), tails.Ask(c), failures.Ask(c), coldstart.Ask(c)
-	bounds := regimes.Ask(c, known)
+	known, slow, failed, starts, types := intervals.Ask(c), tails.Ask(c), failures.Ask(c), coldstart.Ask(c), weights.Ask(c)
+	bounds := regimes.Ask(c, known, types)
 	return []Answer{
 		known,
 		machines.Ask(c),
@@ -47,7 +47,7 @@ func ask(c *cells.Set) []Answer {
 		policy.Ask(c),
 		summary.Ask(c),
 		starts,
-		weights.Ask(c),
+		types,
 		laws.Ask(c, known, bounds),
 		scaling.Ask(c, known),
 		bounds,

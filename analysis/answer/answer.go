@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
@@ -51,17 +52,18 @@ const (
 
 // Answer is what a run comes to.
 type Answer struct {
-	Run     Run        `json:"run"`
-	Of      Sentence   `json:"measured"` // what was measured, and on which machine
-	Kind    string     `json:"kind"`
-	Figure  string     `json:"figure"` // kind of figures of which the first shows it; "": none does
-	Verdict []Sentence `json:"verdict"`
-	Law     *Sentence  `json:"law"` // null where one size was measured
-	Changes []Change   `json:"changes"`
-	Advice  *Sentence  `json:"advice"` // in place of changes: what to try
-	Goal    Goal       `json:"objective"`
-	Table   Table      `json:"table"`
-	Caveats []Caveat   `json:"caveats"`
+	Run     Run              `json:"run"`
+	Of      prose.Sentence   `json:"measured"` // what was measured, and on which machine
+	Kind    string           `json:"kind"`
+	Figure  string           `json:"figure"` // kind of figures of which the first shows it; "": none does
+	Verdict []prose.Sentence `json:"verdict"`
+	Law     *prose.Sentence  `json:"law"` // null where one size was measured
+	Changes []Change         `json:"changes"`
+	Advice  []prose.Sentence `json:"advice"` // of threads and weight types that have no change: why not, or what to try
+	Goal    Goal             `json:"objective"`
+	Trust   prose.Sentence   `json:"trust"` // whether anything failed, and how far the figures may be used
+	Table   Table            `json:"table"`
+	Caveats []Caveat         `json:"caveats"`
 }
 
 // Run says how the run was made.
@@ -90,7 +92,7 @@ type asker struct {
 	failed *failures.Answer
 	calls  *calls.Answer
 
-	lead    cells.Series // that sentences are about
+	lead    cells.Series // that sentences are about: prose.Lead
 	effects []Change     // of settings, the largest first
 	out     *Answer
 }
@@ -101,15 +103,15 @@ func Of(r *analysis.Result) *Answer {
 		known: analysis.Get[intervals.Answer](r), first: analysis.Get[firstchange.Answer](r), laws: analysis.Get[laws.Answer](r), bounds: analysis.Get[regimes.Answer](r),
 		policy: analysis.Get[policy.Answer](r), weight: analysis.Get[weights.Answer](r), wall: analysis.Get[wall.Answer](r), ranks: analysis.Get[ranking.Answer](r),
 		beside: analysis.Get[crosscheck.Answer](r), failed: analysis.Get[failures.Answer](r), calls: analysis.Get[calls.Answer](r)}
-	if lead, ok := prose.Lead(a.set); ok {
-		a.lead = lead.Series
-	}
+	lead, ok := prose.Lead(a.set)
+	a.lead = lead.Series
 	a.run()
 	a.changes()
 	a.verdict()
 	a.law()
-	a.goal()
+	a.goal(ok)
 	a.table()
+	a.trust()
 	a.caveats()
 	return a.out
 }
@@ -127,12 +129,12 @@ func (a *asker) run() {
 	} else if gpu != "" {
 		run.Machine = gpu
 	}
-	on := say("%s", text.Elide(run.Machine, longestMachine))
+	on := prose.Say("%s", text.Elide(run.Machine, longestMachine))
 	switch n := len(a.set.Machines); {
 	case n > 0:
-		on = counted(float64(n), "rows of machines.csv", "machine", "machines")
+		on = prose.Counted(float64(n), "rows of machines.csv", "machine", "machines")
 	case run.Machine == "":
-		on = say("a machine that the manifest does not name")
+		on = prose.Say("a machine that the manifest does not name")
 	}
 	var models, threads []string
 	var low, high *float64
@@ -151,18 +153,33 @@ func (a *asker) run() {
 			threads = add(threads, fmt.Sprint(m.Threads))
 		}
 	}
-	with := say("")
+	with := prose.Say("")
 	if len(threads) == 1 {
-		with = say(", %s", counted(float64(a.threads()), "analysis.json models[].n_threads", "thread", "threads"))
+		with = prose.Say(", %s", prose.Counted(float64(a.threads()), "analysis.json models[].n_threads", "thread", "threads"))
 	}
-	what := say("%s", counted(float64(len(models)), "different model of "+aggregates, "model", "models"))
+	const sizes = aggregates + " params_millions_effective"
+	what := prose.Counted(float64(len(models)), "different model of "+aggregates, "model", "models")
 	switch {
 	case len(models) == 1:
-		what = say("%s%s", name(models[0]), atSize(low, aggregates+" params_millions_effective"))
+		what = prose.Sized(models[0], low, sizes)
 	case low != nil && *low < *high:
-		what = say("%s of %s to %s parameters", what, size(*low, aggregates+" params_millions_effective"), size(*high, aggregates+" params_millions_effective"))
+		what = prose.Say("%s of %s to %s parameters", what, prose.Size(*low, sizes), prose.Size(*high, sizes))
 	}
-	a.out.Of = say("%s on %s%s", what, on, with)
+	a.out.Of = prose.Say("%s on %s%s", what, on, with)
+}
+
+// aggregates is the file that most is taken from.
+const aggregates = "summary_by_model_backend_mode_agg.csv"
+
+// longestMachine is how many columns of a terminal a machine's name may take.
+const longestMachine = 48
+
+// add appends what is not there.
+func add(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
 }
 
 // threads is the number of the first model that has one.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 	"llmscale/analysis/analysistest"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/runs"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
@@ -92,10 +95,12 @@ func TestCommitted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, a := ask(t, run)
+			r, a := ask(t, run)
 			if a.Kind != c.kind {
 				t.Errorf("it is for %s, want %s", a.Kind, c.kind)
 			}
+			questions(t, a)
+			oneLead(t, r, a)
 			file, got := filepath.Join("testdata", c.dir+".txt"), a.Terminal(false, "report.html")
 			if *update {
 				if err := os.WriteFile(file, []byte(got), 0o666); err != nil {
@@ -110,6 +115,82 @@ func TestCommitted(t *testing.T) {
 				t.Errorf("it says\n%s\nand not, as in %s,\n%s", got, file, want)
 			}
 		})
+	}
+}
+
+// questions holds a terminal's answer to the six that readers ask: which regime, how many
+// threads, what a smaller type would buy, the largest model within the objective, what
+// went wrong, and whether figures can be trusted.
+func questions(t *testing.T, a *Answer) {
+	t.Helper()
+	flat := strings.Join(strings.Fields(a.Terminal(false, "")), " ")
+	opens := func(what, s string) {
+		if words := strings.Fields(s); len(words) == 0 || !strings.Contains(flat, strings.Join(words[:min(len(words), 9)], " ")) {
+			t.Errorf("%s: no %q in\n%s", what, s, flat)
+		}
+	}
+	if !strings.Contains(a.said(), "bound") && !strings.Contains(a.said(), "memory wall") {
+		t.Errorf("no regime: %s", a.said())
+	}
+	opens("objective", a.Goal.Text)
+	opens("trust", a.Trust.Text)
+	for setting, word := range map[string]string{cells.SettingThreads: "threads", cells.SettingDType: "weight types"} {
+		answered := false
+		for _, c := range a.Changes {
+			if c.Setting == setting && !answered {
+				answered = true
+				opens(setting, c.Text)
+			}
+		}
+		for _, s := range a.Advice {
+			if strings.Contains(s.Text, word) || strings.HasPrefix(s.Text, "Of what can be set otherwise") {
+				answered = true
+				opens(setting, s.Text)
+			}
+		}
+		if !answered {
+			t.Errorf("nothing on %s: %+v, %+v", setting, a.Changes, a.Advice)
+		}
+	}
+}
+
+var ofBackend = regexp.MustCompile(` on ([A-Za-z][^ :(;.,]*_[^ :(;.,]*)`)
+
+// oneLead holds every heading that names a backend, and the answer, to the one that leads.
+func oneLead(t *testing.T, r *analysis.Result, a *Answer) {
+	t.Helper()
+	lead, _ := prose.Lead(r.Set)
+	said := []string{a.said(), a.Goal.Text}
+	if a.Law != nil {
+		said = append(said, a.Law.Text)
+	}
+	for _, q := range r.Asked {
+		if s, ok := q.(interface{ Sections() []doc.Section }); ok {
+			for _, sec := range s.Sections() {
+				said = append(said, sec.Title)
+			}
+		}
+	}
+	for _, s := range said {
+		for _, m := range ofBackend.FindAllStringSubmatch(s, -1) {
+			if m[1] != lead.Title() {
+				t.Errorf("%s leads, and it says: %s", lead.Title(), s)
+			}
+		}
+	}
+}
+
+// TestPriceOfABatch: beside the tokens per second of a batch stands what each sequence
+// pays for them.
+func TestPriceOfABatch(t *testing.T) {
+	run, err := runs.Load("../../results/2026-11-30-batches-epyc-2-cores")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, a := ask(t, run)
+	const price = ", each sequence waiting "
+	if !strings.Contains(a.Changes[0].Text, price) || !strings.Contains(a.said(), price) {
+		t.Errorf("%s\n%s", a.Changes[0].Text, a.said())
 	}
 }
 
@@ -167,13 +248,13 @@ func TestKinds(t *testing.T) {
 		says []string
 		not  []string
 	}{
-		{"sizes", ladder, Sizes, []string{"Latency changes first as models grow: decode takes twice", "would have the exponent 0.800", "No setting was varied"}, nil},
-		{"a model that did not fit", full, Sizes, []string{"behind the memory wall at m07", "2 cells gave no measurement, such as m07 (oom). That is a result"}, nil},
+		{"sizes", ladder, Sizes, []string{"Latency changes first as models grow: decode time per token doubles from", "power law over total parameters has the exponent 0.800", "Not varied: threads (try `-t 1,2,4`) and weight types (try `--types f32,f16,q8_0,q4_0`)", "Nothing failed. All 48 cells are VALID; 95 % intervals reach"}, nil},
+		{"a model that did not fit", full, Sizes, []string{"m07 (640M) did not fit into memory", "2 cells gave no measurement, such as m07 on cpu (did not fit into memory). That is a result"}, []string{"behind the memory wall", "(oom)", "Nothing failed"}},
 		{"nothing", dead, Unmeasured, []string{"Nothing was measured that counts", "crashed"}, []string{"What was measured"}},
-		{"one model", threads(1, map[int]float64{1: 1}), OneModel, []string{"m00 decodes a token in", "No setting was varied"}, []string{"Which law"}},
-		{"threads that help", threads(1, map[int]float64{1: 1, 2: 1.8}), Settings, []string{"Of what was varied, threads matters most: with threads 2 decode is 1.80 times as fast [", "- threads 2 instead of 1: decode 1.80 times as fast [", "], prefill 1.80 times"}, []string{"Keep"}},
-		{"threads that harm", threads(1, map[int]float64{1: 1, 2: .5}), Settings, []string{"Keep threads 1: with threads 2 decode is 0.50 times as fast ["}, []string{"instead of"}},
-		{"threads that do nothing", threads(1, map[int]float64{1: 1, 2: 1}), Settings, []string{"No setting that was varied changes a time by more than 10 %", "nothing that was varied is shown"}, []string{"instead of"}},
+		{"one model", threads(1, map[int]float64{1: 1}), OneModel, []string{"m00 decodes a token in", "Not varied: threads", "others are not predicted (cpu_t1 has too few models of one architecture in f32)"}, []string{"Which law"}},
+		{"threads that help", threads(1, map[int]float64{1: 1, 2: 1.8}), Settings, []string{"Of what was varied, threads matters most: with threads 2 decode is 1.80 times as fast as with 1 [", "- threads 2 instead of 1: decode 1.80 times as fast [", "], prefill 1.80 times"}, []string{"Keep"}},
+		{"threads that harm", threads(1, map[int]float64{1: 1, 2: .5}), Settings, []string{"Keep threads 1: with threads 2 decode is 0.50 times as fast as with 1 ["}, []string{"instead of"}},
+		{"threads that do nothing", threads(1, map[int]float64{1: 1, 2: 1}), Settings, []string{"No setting that was varied changes a time by more than 10 %", "nothing that was varied is shown", "Not varied: weight types"}, []string{"instead of"}},
 		{"threads at several sizes", threads(4, map[int]float64{1: 1, 2: 1.8}), Settings, []string{"at 40M (faster at all 4 sizes)"}, nil},
 		{"layers on the CPU", gpu, Wall, []string{"models are whole in its memory up to m01", "m02 (20M) is the first with layers elsewhere"}, nil},
 	} {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/doc"
+	"llmscale/analysis/stats"
 )
 
 // mostWords is how long the answer is on the page, before its figure.
@@ -23,7 +24,8 @@ func (a *Answer) Opening() (out []doc.Block) {
 		law := a.Law.Text + " Brackets hold 95 % intervals."
 		put(doc.Paragraph(doc.Text(law)), law)
 	}
-	var doubts doc.List
+	words += len(strings.Fields(a.Trust.Text))
+	doubts := doc.List{doc.Text(a.Trust.Text)}
 	for _, c := range a.Caveats {
 		n := len(strings.Fields(c.Text))
 		if words+n > mostWords { // no lesser one in place of a graver
@@ -31,10 +33,7 @@ func (a *Answer) Opening() (out []doc.Block) {
 		}
 		doubts, words = append(doubts, doc.Text(c.Text)+"."), words+n
 	}
-	if len(doubts) > 0 {
-		out = append(out, doubts)
-	}
-	return out
+	return append(out, doubts)
 }
 
 // told is the doubt with its advice.
@@ -42,15 +41,11 @@ func (c *Caveat) told() string { return c.Text + ". " + doc.Upper(c.Advice) + ".
 
 // Changed is what to change, and the largest model within the objective.
 func (a *Answer) Changed() (out []doc.Block) {
-	if a.Advice != nil {
-		out = append(out, doc.Paragraph(doc.Text(a.Advice.Text)))
+	if items := a.changes(); len(items) > 0 {
+		out = append(out, doc.List(stats.Map(items, doc.Text)))
 	}
-	var items doc.List
-	for _, c := range a.Changes {
-		items = append(items, doc.Text(c.Text)+".")
-	}
-	if len(items) > 0 {
-		out = append(out, items)
+	for _, s := range a.Advice {
+		out = append(out, doc.Paragraph(doc.Text(s.Text)))
 	}
 	return append(out, doc.Paragraph(doc.Text(a.Goal.Text)))
 }
@@ -122,14 +117,8 @@ func (a *Answer) Markdown() (string, error) {
 			d.Say("%s: analysis/%s.", doc.Count(n, "further row", "further rows"), a.Table.File)
 		}
 	}
-	if len(a.Caveats) > 0 {
-		d.Section("Mind")
-		var items doc.List
-		for _, c := range a.Caveats {
-			items = append(items, doc.Text(c.told()))
-		}
-		d.Add(items)
-	}
+	d.Section("Trust")
+	d.Add(doc.List(stats.Map(a.doubts(), doc.Text)))
 	d.Section("How it was measured")
 	var how doc.List
 	for _, x := range []struct{ what, is string }{{"machine", a.Run.Machine}, {"llmscale", a.Run.LLMScale}, {"llama.cpp", a.Run.LlamaCpp}, {"command", a.Run.Command}, {"run", a.Run.ID}} {

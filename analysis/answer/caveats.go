@@ -5,7 +5,9 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
@@ -16,14 +18,14 @@ const mostCaveats = 4
 
 // Caveat is a doubt that bears on the answer, with what to do about it.
 type Caveat struct {
-	Sentence
+	prose.Sentence
 	Code   string `json:"code"`
 	Advice string `json:"advice"`
 }
 
 // caveats lists them, the gravest first.
 func (a *asker) caveats() {
-	for _, of := range []func() *Caveat{a.wrong, a.states, a.doubtful, a.lost, a.aboveCeiling, a.spoilt, a.mixed, a.notAtRest, a.oneProcess} {
+	for _, of := range []func() *Caveat{a.wrong, a.states, a.lost, a.aboveCeiling, a.spoilt, a.mixed, a.notAtRest, a.oneProcess} {
 		if c := of(); c != nil && len(a.out.Caveats) < mostCaveats {
 			a.out.Caveats = append(a.out.Caveats, *c)
 		}
@@ -35,13 +37,13 @@ func (a *asker) wrong() *Caveat {
 	var models []string
 	for _, c := range a.calls.Invalid {
 		if c.Wrong() {
-			models = add(models, name(c.Model))
+			models = add(models, prose.Name(c.Model))
 		}
 	}
 	if len(models) == 0 {
 		return nil
 	}
-	return &Caveat{say("This build computes wrong results for %s: their calls count for nothing", few(models)), record.WrongResults.Code, "build against another llama.cpp, or with PORTABLE=1"}
+	return &Caveat{prose.Say("This build computes wrong results for %s: their calls count for nothing", few(models)), record.WrongResults.Code, "build against another llama.cpp, or with PORTABLE=1"}
 }
 
 // few names some of many.
@@ -54,46 +56,43 @@ func few(names []string) string {
 
 // notAtRest is what else the machine did when the run began.
 func (a *asker) notAtRest() *Caveat {
-	var seen []Sentence
+	var seen []prose.Sentence
 	var codes []string
 	for _, x := range a.r.Warnings {
 		if x.Where == record.ThisMachine && !slices.Contains(codes, x.Code) {
 			codes = append(codes, x.Code)
-			seen = append(seen, say("%s", quote(x.Text, "warnings.json [].text")))
+			seen = append(seen, prose.Say("%s", prose.Quoted(x.Text, "warnings.json [].text")))
 		}
 	}
 	if len(seen) == 0 {
 		return nil
 	}
-	further := say("")
+	further := prose.Say("")
 	if len(seen) > 2 {
-		seen, further = seen[:2], say(" and more")
+		seen, further = seen[:2], prose.Say(" and more")
 	}
-	return &Caveat{say("The machine was not at rest (%s%s)", semicolons(seen), further), "not_at_rest", "`llmscale doctor` says what to end; then measure again"}
+	return &Caveat{prose.Say("The machine was not at rest (%s%s)", prose.Semicolons(seen), further), "not_at_rest", "`llmscale doctor` says what to end; then measure again"}
 }
 
-// doubtful counts the cells that are not VALID, with the commonest reason.
-func (a *asker) doubtful() *Caveat {
+// trust says whether anything failed, how many cells may be used, what to do about the
+// others, and how far intervals reach.
+func (a *asker) trust() {
 	sum := &a.known.Sum
-	if sum.Ambiguous+sum.Invalid == 0 || len(sum.Doubts) == 0 {
-		return nil
+	s := sum.Says()
+	if len(a.failed.Failed)+len(a.calls.Invalid) == 0 && sum.Cells > 0 {
+		s = prose.Say("Nothing failed. %s", s)
 	}
-	commonest := slices.MaxFunc(sum.Doubts, func(x, y intervals.Doubt) int { return x.Cells - y.Cells }).Reason
-	if commonest == intervals.CallsInvalid.Code && len(a.calls.Invalid) > 0 {
-		return nil // which wrong or spoilt tell
+	if reach := sum.Reach(); reach.Text != "" {
+		s = prose.Say("%s; %s", s, reach)
 	}
-	var parts []Sentence
-	if sum.Ambiguous > 0 {
-		parts = append(parts, say("%s AMBIGUOUS", digits(float64(sum.Ambiguous), "analysis.json cells_judged.ambiguous")))
+	s = ended(s)
+	if len(sum.Doubts) > 0 {
+		commonest := slices.MaxFunc(sum.Doubts, func(x, y intervals.Doubt) int { return x.Cells - y.Cells }).Reason
+		if r := intervals.ReasonOf(commonest); r != intervals.CallsInvalid { // of which wrong or spoilt tell
+			s = prose.Say("%s %s.", s, doc.Upper(brief(r.Advice)))
+		}
 	}
-	if sum.Invalid > 0 {
-		parts = append(parts, say("%s INVALID", digits(float64(sum.Invalid), "analysis.json cells_judged.invalid")))
-	}
-	s := say("Cells in doubt: %s of %s (most often: %s)", join(parts, "and"), digits(float64(sum.Cells), "analysis.json cells_judged.cells"), words(commonest))
-	if 2*sum.Invalid > sum.Cells {
-		s = say("Do not use these numbers. %s", s)
-	}
-	return &Caveat{s, commonest, brief(intervals.ReasonOf(commonest).Advice)}
+	a.out.Trust = s
 }
 
 // lost are cells without a measurement.
@@ -108,14 +107,16 @@ func (a *asker) lost() *Caveat {
 		}
 	}
 	advice := "the page says why; `--resume` tries again what did not run out of memory"
+	why := prose.Say("%s", worst.Status)
 	if worst.Status == record.StatusOOM {
-		advice = "that is a result: it did not fit into memory"
+		why, advice = prose.Say("did not fit into memory"), "that is a result: give it more memory, or take fewer bits per weight"
 	}
 	example := ", such as"
 	if len(a.failed.Failed) == 1 {
 		example = ":"
 	}
-	return &Caveat{say("%s gave no measurement%s %s (%s)", counted(float64(len(a.failed.Failed)), "rows of analysis.json failed", "cell", "cells"), example, name(worst.Model), worst.Status), "failed", advice}
+	on := worst.Series()
+	return &Caveat{prose.Say("%s gave no measurement%s %s on %s (%s)", prose.Counted(float64(len(a.failed.Failed)), "rows of analysis.json failed", "cell", "cells"), example, prose.Name(worst.Model), prose.Name(on.Title()), why), "failed", advice}
 }
 
 // states is a machine that was in two.
@@ -124,11 +125,11 @@ func (a *asker) states() *Caveat {
 	if s == nil {
 		return nil
 	}
-	apart := say("")
+	apart := prose.Say("")
 	if s.Low != nil && s.High != nil {
-		apart = say(", where times are %s to %s times the others", fixed(*s.Low, 2, "analysis.json machine_states.times_others_low"), fixed(*s.High, 2, "analysis.json machine_states.times_others_high"))
+		apart = prose.Say(", where times are %s to %s times the others", prose.Fixed(*s.Low, 2, "analysis.json machine_states.times_others_low"), prose.Fixed(*s.High, 2, "analysis.json machine_states.times_others_high"))
 	}
-	return &Caveat{say("The machine was in another state before %s of %s calls%s", digits(float64(s.Disturbed), "analysis.json machine_states.disturbed_calls"), digits(float64(s.Calls), "analysis.json machine_states.calls"), apart),
+	return &Caveat{prose.Say("The machine was in another state before %s of %s calls%s", prose.Digits(float64(s.Disturbed), "analysis.json machine_states.disturbed_calls"), prose.Digits(float64(s.Calls), "analysis.json machine_states.calls"), apart),
 		"two_states", "resume the run, or measure on processors of your own"}
 }
 
@@ -146,7 +147,7 @@ func (a *asker) spoilt() *Caveat {
 	if n == 0 {
 		return nil
 	}
-	return &Caveat{say("%s calls that count for nothing in some phase", counted(float64(n), "rows of verdicts.csv", "cell has", "cells have")), "invalid_calls", brief(a.calls.Invalid[0].Advice())}
+	return &Caveat{prose.Say("%s calls that count for nothing in some phase", prose.Counted(float64(n), "rows of verdicts.csv", "cell has", "cells have")), "invalid_calls", brief(a.calls.Invalid[0].Advice())}
 }
 
 // brief is the first clause of an advice.
@@ -163,8 +164,10 @@ func (a *asker) mixed() *Caveat {
 	if f == nil || f.Law == nil || len(f.Mixed) == 0 {
 		return nil
 	}
-	kinds := stats.Map(f.Mixed, func(s string) Sentence { return say("%s", quote(s, "analysis.json answers.laws[].mixed[]")) })
-	return &Caveat{say("The law joins models of %s", join(kinds, "and")), "mixed", "read it as a trend, or measure one kind"}
+	kinds := stats.Map(f.Mixed, func(s string) prose.Sentence {
+		return prose.Say("%s", prose.Quoted(s, "analysis.json answers.laws[].mixed[]"))
+	})
+	return &Caveat{prose.Say("The law joins models of %s", prose.Join(kinds, "and")), "mixed", "read it as a trend, or measure one kind"}
 }
 
 // aboveCeiling are cells that read faster than the machine was found to.
@@ -172,7 +175,7 @@ func (a *asker) aboveCeiling() *Caveat {
 	for _, w := range a.r.Warnings {
 		if w.Code == "above_ceiling" {
 			text, _, _ := strings.Cut(w.Text, ";")
-			return &Caveat{say("%s", quote(text, "warnings.json [].text")), w.Code, "probe again while nothing else runs (`llmscale probe`)"}
+			return &Caveat{prose.Say("%s", prose.Quoted(text, "warnings.json [].text")), w.Code, "probe again while nothing else runs (`llmscale probe`)"}
 		}
 	}
 	return nil
@@ -183,5 +186,5 @@ func (a *asker) oneProcess() *Caveat {
 	if sum := &a.known.Sum; sum.Cells == 0 || sum.OneProcess < sum.Cells {
 		return nil
 	}
-	return &Caveat{say("One process measured each cell: intervals do not hold for another one, which may differ by some percent"), "one_process", "set replicates to 5 in the config"}
+	return &Caveat{prose.Say("One process measured each cell: intervals do not hold for another one, which may differ by some percent"), "one_process", "set replicates to 5 in the config"}
 }

@@ -1,18 +1,19 @@
 package answer
 
 import (
+	"slices"
+	"strings"
+
 	"llmscale/analysis/cells"
 	"llmscale/analysis/predict"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/gguf/synth"
 	"llmscale/runner/record"
 )
 
-// objectiveMS is what a reader is asked to wait for each token, at most.
-const objectiveMS = 50
-
-// budgets are the times per token that the table beside the laws has, in ms.
-var budgets = []float64{10, objectiveMS, 100}
+// budgets are the times per token that the table beside the laws has, over the objective.
+var budgets = []float64{0.2, 1, 2}
 
 // Budget is the largest model within a time per token, as predicted.
 type Budget struct {
@@ -26,7 +27,7 @@ type Budget struct {
 
 // Goal is the largest model that keeps an objective.
 type Goal struct {
-	Sentence
+	prose.Sentence
 	ObjectiveMS float64 `json:"ms_per_token"`
 	Backend     string  `json:"backend"`
 	WeightType  string  `json:"weight_type"`
@@ -44,40 +45,25 @@ type Goal struct {
 
 const goalPath = "answer.json objective."
 
-// goal asks the laws of the series whose largest model decodes fastest, as
-// `llmscale predict --slo` does; without laws, the models measured.
-func (a *asker) goal() {
+// goal asks the laws of the series that leads, as `llmscale predict --slo` does; without
+// laws, the models measured.
+func (a *asker) goal(measured bool) {
 	g := &a.out.Goal
-	g.ObjectiveMS, g.Basis = objectiveMS, "cannot tell"
-	s, ok := a.fastest()
-	if !ok {
-		g.Sentence = say("Which model keeps 50 ms per token cannot be told: no decode was measured.")
+	g.ObjectiveMS, g.Basis = a.r.Options.SLO.MS, "cannot tell"
+	g.Backend = a.lead.Backend
+	if !measured || !slices.ContainsFunc(a.r.Aggregates, func(x cells.Aggregate) bool { return x.Mode == record.ModeDecode && x.MSPerToken != nil }) {
+		g.Sentence = prose.Say("Which model keeps %s cannot be told: no decode was measured.", a.within())
 		return
 	}
-	g.Backend = s.Backend
-	if why := a.served(s); why != "" {
+	if why := a.served(a.lead); why != "" {
 		g.Why = why
-		a.largestMeasured(s)
+		a.largestMeasured(a.lead)
 	}
 }
 
-// fastest is the series of one sequence, or else of fewest, that decodes its largest
-// model fastest, of those that measured most models.
-func (a *asker) fastest() (best cells.Series, ok bool) {
-	var most int
-	var least float64
-	for _, s := range a.set.Series {
-		n, ms := 0, 0.0
-		for _, m := range a.set.ModelsOf(s.Backend) {
-			if g := a.set.Aggregate(s, m.Name, record.ModeDecode); g != nil && g.MSPerToken != nil {
-				n, ms = n+1, *g.MSPerToken
-			}
-		}
-		if n > 0 && (!ok || s.BatchSize < best.BatchSize || s.BatchSize == best.BatchSize && (n > most || n == most && ms < least)) {
-			best, most, least, ok = s, n, ms, true
-		}
-	}
-	return best, ok
+// within is the objective: "50 ms per token".
+func (a *asker) within() prose.Sentence {
+	return prose.Say("%s ms per token", prose.Digits(a.out.Goal.ObjectiveMS, goalPath+"ms_per_token"))
 }
 
 // served predicts; why says what is lacking.
@@ -108,13 +94,14 @@ func (a *asker) served(s cells.Series) (why string) {
 	}
 	var found *predict.Served
 	var all []Budget
-	for _, ms := range budgets {
-		within, err := p.Serve(predict.Objective{MS: ms}, shape)
+	for _, share := range budgets {
+		ms := share * g.ObjectiveMS
+		within, err := p.Serve(cells.Objective{MS: ms}, shape)
 		if err != nil {
 			return err.Error()
 		}
 		all = append(all, Budget{ms, millions(within.Surely), millions(within.Guessed), within.Ends, within.GuessEnds, within.Memory})
-		if ms == objectiveMS {
+		if share == 1 {
 			found = within
 		}
 	}
@@ -135,74 +122,82 @@ func (a *asker) served(s cells.Series) (why string) {
 // tell says what was predicted.
 func (a *asker) tell(found *predict.Served) {
 	g := &a.out.Goal
-	behind := say("")
+	behind := prose.Say("")
 	if g.Prompt > 0 {
-		behind = say(", prompt of %s", counted(float64(g.Prompt), goalPath+"prompt_tokens", "token", "tokens"))
+		behind = prose.Say(", prompt of %s", prose.Counted(float64(g.Prompt), goalPath+"prompt_tokens", "token", "tokens"))
 	}
-	of := say("in %s%s", name(g.WeightType), behind)
-	basis := say("%s", g.Basis)
+	of := prose.Say("in %s%s", prose.Name(g.WeightType), behind)
+	basis := prose.Say("%s", g.Basis)
 	if g.Basis == predict.Extrapolated && g.Beyond >= 1.05 {
-		basis = say("extrapolated %s times", fixed(g.Beyond, 1, goalPath+"times_beyond"))
+		basis = prose.Say("extrapolated %s times", prose.Fixed(g.Beyond, 1, goalPath+"times_beyond"))
 	}
 	if g.Basis == predict.Extrapolated && found.Smallest.FittedOf != found.Smallest.Architecture {
-		basis = say("%s from %s", basis, name(found.Smallest.FittedOf))
+		basis = prose.Say("%s from %s", basis, prose.Name(found.Smallest.FittedOf))
 	}
-	reading := say("")
+	reading := prose.Say("")
 	if g.CI != nil && g.MS != nil {
-		reading = say("%s ms [%s to %s], ", digits(*g.MS, goalPath+"decode_ms_per_token"), digits(g.CI.Low, goalPath+"decode_ms_per_token_ci.low"), digits(g.CI.High, goalPath+"decode_ms_per_token_ci.high"))
+		reading = prose.Say("%s, ", a.takes(*g.MS, g.CI))
 	}
+	guessed := func() prose.Number { return prose.Size(*g.GuessedM, goalPath+"guessed_millions") }
 	switch {
 	case g.GuessedM == nil:
-		g.Sentence = say("No model that can be predicted decodes within 50 ms per token (%s).", basis)
+		g.Sentence = prose.Say("No model that can be predicted decodes within %s (%s).", a.within(), basis)
 	case g.SurelyM == nil:
-		g.Sentence = say("Within 50 ms per token: none for sure; by the best guess %s parameters %s (%s).", size(*g.GuessedM, goalPath+"guessed_millions"), of, basis)
+		g.Sentence = prose.Say("Within %s: none for sure; by the best guess %s parameters %s (%s).", a.within(), guessed(), of, basis)
 	default:
-		begins, further := "Largest model within 50 ms per token:", say("")
+		begins, further := prose.Say("Largest model within %s:", a.within()), prose.Say("")
 		switch {
 		case found.Memory:
-			further = say("; larger ones do not fit into memory")
+			further = prose.Say("; larger ones do not fit into memory")
 		case found.Ends:
-			begins, further = "Within 50 ms per token: at least", say("; predictions end there")
+			begins, further = prose.Say("Within %s: at least", a.within()), prose.Say("; predictions end there")
 		case found.GuessEnds:
-			further = say("; by the best guess %s parameters or more", size(*g.GuessedM, goalPath+"guessed_millions"))
+			further = prose.Say("; by the best guess %s parameters or more", guessed())
 		case *g.GuessedM > *g.SurelyM:
-			further = say("; by the best guess %s parameters", size(*g.GuessedM, goalPath+"guessed_millions"))
+			further = prose.Say("; by the best guess %s parameters", guessed())
 		}
-		g.Sentence = say("%s %s parameters %s: %s%s%s.", begins, size(*g.SurelyM, goalPath+"surely_millions"), of, reading, basis, further)
+		g.Sentence = prose.Say("%s %s parameters %s: %s%s%s.", begins, prose.Size(*g.SurelyM, goalPath+"surely_millions"), of, reading, basis, further)
 	}
 }
 
-// largestMeasured is the largest model of the series whose interval keeps the objective.
+// takes is the objective's model's time with its interval.
+func (a *asker) takes(ms float64, ci *stats.Interval) prose.Sentence {
+	const path = goalPath + "decode_ms_per_token"
+	return prose.Say("%s ms%s", prose.Digits(ms, path), prose.Between(ci, prose.Digits, path+"_ci.low", path+"_ci.high"))
+}
+
+// largestMeasured is the largest model of the series whose interval keeps the objective,
+// of a run of which nothing is predicted.
 func (a *asker) largestMeasured(s cells.Series) {
 	g := &a.out.Goal
-	var best, largest *cells.Model
+	var best, larger *cells.Model // larger is the next that has figures
+	var largerMS *float64
 	for _, m := range a.set.ModelsOf(s.Backend) {
 		agg, known := a.set.Aggregate(s, m.Name, record.ModeDecode), a.known.Cell(s.Key(m.Name, cells.AllScenarios, record.ModeDecode))
 		if agg == nil || agg.MSPerToken == nil {
 			continue
 		}
-		largest = m
-		if known == nil || known.CI == nil || known.MedianMS == nil || known.Verdict == record.VerdictInvalid {
-			continue
+		if known != nil && known.CI != nil && known.MedianMS != nil && known.Verdict != record.VerdictInvalid {
+			// The interval of the answer's time, for a token.
+			if ci := stats.Scaled(known.CI, *agg.MSPerToken / *known.MedianMS); ci.High <= g.ObjectiveMS {
+				best, larger, g.MS, g.CI = m, nil, agg.MSPerToken, ci
+				continue
+			}
 		}
-		// The interval of the answer's time, for a token.
-		ci := stats.Scaled(known.CI, *agg.MSPerToken / *known.MedianMS)
-		if ci.High <= objectiveMS {
-			best, g.MS, g.CI = m, agg.MSPerToken, ci
+		if larger == nil {
+			larger, largerMS = m, agg.MSPerToken
 		}
 	}
-	switch {
-	case best == nil:
-		g.Sentence = say("No model measured decodes surely within 50 ms per token.")
+	next := prose.Say("")
+	if larger != nil {
+		next = prose.Say("; %s takes %s ms", prose.Sized(larger.Name, larger.ParamsMillions, aggregates+" params_millions_effective"), prose.Digits(*largerMS, "analysis.json aggregates[].ms_per_token_geomean"))
+	}
+	because, _, _ := strings.Cut(g.Why, ": ") // what would help is in the JSON
+	why := prose.Say("; others are not predicted (%s)", prose.Quoted(because, goalPath+"why"))
+	if best == nil {
+		g.Sentence = prose.Say("No measured model is shown to keep %s%s%s.", a.within(), next, why)
 		return
-	case best.ParamsMillions != nil:
-		g.SurelyM = best.ParamsMillions
 	}
-	g.Basis, g.WeightType = predict.Measured, best.WeightType
-	further := "; of larger ones these models cannot tell"
-	if best != largest {
-		further = "; larger ones take longer"
-	}
-	g.Sentence = say("Largest measured model within 50 ms per token: %s%s at %s ms [%s to %s]%s.", name(best.Name), atSize(g.SurelyM, goalPath+"surely_millions"),
-		digits(*g.MS, goalPath+"decode_ms_per_token"), digits(g.CI.Low, goalPath+"decode_ms_per_token_ci.low"), digits(g.CI.High, goalPath+"decode_ms_per_token_ci.high"), further)
+	g.SurelyM, g.Basis, g.WeightType = best.ParamsMillions, predict.Measured, best.WeightType
+	g.Sentence = prose.Say("Largest measured model within %s: %s at %s%s%s.", a.within(), prose.Sized(best.Name, g.SurelyM, goalPath+"surely_millions"), a.takes(*g.MS, g.CI), next, why)
 }

@@ -1,9 +1,13 @@
 package answer
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"llmscale/analysis"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/runs"
 )
@@ -42,5 +46,30 @@ func TestBudgets(t *testing.T) {
 	}
 	if (&Answer{}).Within() != nil {
 		t.Error("a table without predictions")
+	}
+}
+
+// TestObjective: the objective is the run's, and is told.
+func TestObjective(t *testing.T) {
+	run, err := runs.Load(filepath.Join("..", "..", "results", "2026-11-23-ladder-xeon-2-cores"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	largest := 0.0
+	for _, ms := range []float64{20, 50, 200} {
+		r, err := analysis.Analyze(run, cells.Options{Bootstrap: -1, SLO: cells.Objective{MS: ms}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := Of(r)
+		check(t, r, a)
+		g := &a.Goal
+		if want := fmt.Sprintf("within %g ms per token", ms); !strings.Contains(g.Text, want) || g.Budgets[1].MS != ms || g.SurelyM == nil || !(*g.SurelyM > largest) || !(g.CI.High <= ms) {
+			t.Errorf("%g ms: %+v", ms, g)
+		}
+		largest = *g.SurelyM
+	}
+	if _, err := analysis.Analyze(run, cells.Options{SLO: cells.Objective{MS: 5, First: true}}); err == nil || !strings.Contains(err.Error(), "50ms/token") {
+		t.Errorf("a time to the first token: %v", err)
 	}
 }

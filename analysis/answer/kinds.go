@@ -8,18 +8,19 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/policy"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/wall"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
 // settings says what the setting with the largest effect on decode does, else on prefill.
-func (a *asker) settings() Sentence {
+func (a *asker) settings() prose.Sentence {
 	if len(a.effects) == 0 {
 		if slices.ContainsFunc(a.policy.Policies, func(p policy.Policy) bool { return p.Verdict != policy.Never }) {
-			return say("No setting that was varied is shown to change a time by more than 10 %%.")
+			return prose.Say("No setting that was varied is shown to change a time by more than 10 %%.")
 		}
-		return say("No setting that was varied changes a time by more than 10 %%.")
+		return prose.Say("No setting that was varied changes a time by more than 10 %%.")
 	}
 	all := slices.Clone(a.effects)
 	prefill := func(c Change) int {
@@ -30,17 +31,17 @@ func (a *asker) settings() Sentence {
 	}
 	slices.SortStableFunc(all, func(x, y Change) int { return cmp.Or(prefill(x)-prefill(y), cmp.Compare(y.Times, x.Times)) })
 	c := all[0]
-	var slower []Sentence // at the same size
+	var slower []prose.Sentence // at the same size
 	_, _, _, there, _ := reached(c.best)
 	for _, p := range a.told() {
 		if ratio, _, _, end, ok := reached(p); ok && end == there && !c.Keep && p.Choice == c.Setting && p.Base == c.Base && p.At == c.At && p.Mode == c.mode && p.Value != c.Value && p.Effect == policy.Slower {
-			slower = append(slower, say("with %s %s times", name(p.Value), times(ratio, policies+" ratio_"+end)))
+			slower = append(slower, prose.Say("with %s %s times", prose.Name(p.Value), prose.Times(ratio, policy.File+" ratio_"+end)))
 		}
 	}
 	if len(slower) == 0 || len(slower) > 3 {
-		return say("Of what was varied, %s matters most: %s.", name(c.Setting), c.main)
+		return prose.Say("Of what was varied, %s matters most: %s.", prose.Name(c.Setting), c.main)
 	}
-	return say("Of what was varied, %s matters most: %s, %s.", name(c.Setting), c.main, join(slower, "and"))
+	return prose.Say("Of what was varied, %s matters most: %s, %s.", prose.Name(c.Setting), c.main, prose.Join(slower, "and"))
 }
 
 // walled is whether the run is for where models stop fitting into memory.
@@ -66,10 +67,12 @@ func (a *asker) wallFigure() string {
 	return "memory_wall"
 }
 
-func mib(v float64, from string) Number { return Number{text.Size(int64(v * (1 << 20))), v, from} }
+func mib(v float64, from string) prose.Number {
+	return prose.Number{Shown: text.Size(int64(v * (1 << 20))), Value: v, From: from}
+}
 
 // whereWall says where the wall stands, and what is behind it.
-func (a *asker) whereWall() []Sentence {
+func (a *asker) whereWall() []prose.Sentence {
 	if len(a.wall.Wall.Cliffs) == 0 {
 		return a.edge()
 	}
@@ -82,59 +85,59 @@ func (a *asker) whereWall() []Sentence {
 				best = l
 			}
 		case l.Verdict == wall.CannotTell:
-			open = add(open, name(l.Model))
+			open = add(open, prose.Name(l.Model))
 		}
 	}
-	var rest Sentence
+	var rest prose.Sentence
 	if len(open) > 0 {
-		rest = say("Where that of %s stands cannot be told.", text.List(open, "and"))
+		rest = prose.Say("Where that of %s stands cannot be told.", text.List(open, "and"))
 	}
 	if best == nil {
 		if len(open) > 0 {
-			return []Sentence{say("Where the memory wall of %s stands cannot be told: no two limits surely lie on either side of it.", text.List(open, "and"))}
+			return []prose.Sentence{prose.Say("Where the memory wall of %s stands cannot be told: no two limits surely lie on either side of it.", text.List(open, "and"))}
 		}
-		return []Sentence{say("No limit of memory makes decode surely slower: the wall lies below all of them.")}
+		return []prose.Sentence{prose.Say("No limit of memory makes decode surely slower: the wall lies below all of them.")}
 	}
-	reads := say("")
+	reads := prose.Say("")
 	if best.Reread != nil {
-		reads = say(", as each pass reads %s of the weights from the disk", percent(*best.Reread, limitsFile+" slow_weights_reread"))
+		reads = prose.Say(", as each pass reads %s of the weights from the disk", prose.Percent(*best.Reread, limitsFile+" slow_weights_reread"))
 	}
-	need := say("")
+	need := prose.Say("")
 	if best.NeedMiB != nil {
-		need = say(" (estimated: %s)", mib(*best.NeedMiB, limitsFile+" memory_need_mib"))
+		need = prose.Say(" (estimated: %s)", mib(*best.NeedMiB, limitsFile+" memory_need_mib"))
 	}
-	over := say("longer")
+	over := prose.Say("longer")
 	if best.Times != nil && best.Low != nil && best.High != nil {
-		over = say("%s times as long [%s to %s]", digits(*best.Times, limitsFile+" slow_times"), digits(*best.Low, limitsFile+" slow_times_low"), digits(*best.High, limitsFile+" slow_times_high"))
+		over = prose.Say("%s times as long [%s to %s]", prose.Digits(*best.Times, limitsFile+" slow_times"), prose.Digits(*best.Low, limitsFile+" slow_times_low"), prose.Digits(*best.High, limitsFile+" slow_times_high"))
 	}
-	return []Sentence{say("The memory wall of %s stands between %s and %s%s: below it decode takes %s%s.", name(best.Model),
+	return []prose.Sentence{prose.Say("The memory wall of %s stands between %s and %s%s: below it decode takes %s%s.", prose.Name(best.Model),
 		mib(*best.SlowMiB, limitsFile+" slow_mib"), mib(*best.HoldsMiB, limitsFile+" holds_mib"), need, over, reads), rest}
 }
 
 // edge says of a GPU up to which model all layers are on it.
-func (a *asker) edge() []Sentence {
+func (a *asker) edge() []prose.Sentence {
 	for _, e := range a.wall.Wall.Edges {
 		if e.FirstPartial == "" && e.FirstTooBig == "" {
 			continue
 		}
-		whole := say("no model is whole in its memory")
+		whole := prose.Say("no model is whole in its memory")
 		if e.LastWhole != "" {
-			whole = say("models are whole in its memory up to %s%s", name(e.LastWhole), atSize(e.LastWholeM, edgesFile+" last_whole_params_millions"))
+			whole = prose.Say("models are whole in its memory up to %s", prose.Sized(e.LastWhole, e.LastWholeM, edgesFile+" last_whole_params_millions"))
 		}
-		var beyond []Sentence
+		var beyond []prose.Sentence
 		if e.FirstPartial != "" {
-			slower := say("")
+			slower := prose.Say("")
 			for i := range a.wall.Wall.Cells {
 				if c := &a.wall.Wall.Cells[i]; c.Series == e.Series && c.Model == e.FirstPartial && c.OverWhole != nil {
-					slower = say(", where decode takes %s times as long as whole", digits(*c.OverWhole, wallFile+" times_same_model_whole"))
+					slower = prose.Say(", where decode takes %s times as long as whole", prose.Digits(*c.OverWhole, wallFile+" times_same_model_whole"))
 				}
 			}
-			beyond = append(beyond, say("%s%s is the first with layers elsewhere%s", name(e.FirstPartial), atSize(e.FirstPartialM, edgesFile+" first_partial_params_millions"), slower))
+			beyond = append(beyond, prose.Say("%s is the first with layers elsewhere%s", prose.Sized(e.FirstPartial, e.FirstPartialM, edgesFile+" first_partial_params_millions"), slower))
 		}
 		if e.FirstTooBig != "" {
-			beyond = append(beyond, say("%s%s does not fit", name(e.FirstTooBig), atSize(e.FirstTooBigM, edgesFile+" first_did_not_fit_params_millions")))
+			beyond = append(beyond, prose.Say("%s does not fit", prose.Sized(e.FirstTooBig, e.FirstTooBigM, edgesFile+" first_did_not_fit_params_millions")))
 		}
-		return []Sentence{say("On %s %s; %s.", name(e.Title()), whole, join(beyond, "and"))}
+		return []prose.Sentence{prose.Say("On %s %s; %s.", prose.Name(e.Title()), whole, prose.Join(beyond, "and"))}
 	}
 	return nil
 }
@@ -142,7 +145,7 @@ func (a *asker) edge() []Sentence {
 const crossFile = "ollama_crosscheck.csv"
 
 // engines says what Ollama takes, over native.
-func (a *asker) engines() Sentence {
+func (a *asker) engines() prose.Sentence {
 	clocks := []struct {
 		of     func(*crosscheck.Comparison) *crosscheck.Beside
 		column string
@@ -162,7 +165,7 @@ func (a *asker) engines() Sentence {
 			continue
 		}
 		from := crossFile + " " + clock.column
-		var there, anywhere []Sentence
+		var there, anywhere []prose.Sentence
 		for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 			var of, all doc.Span
 			for i := range a.beside.Comparisons {
@@ -175,13 +178,13 @@ func (a *asker) engines() Sentence {
 				}
 			}
 			if of.Known {
-				there = append(there, say("%s takes %s to %s times", phase(mode), fixed(of.Lo, 2, from), fixed(of.Hi, 2, from)))
+				there = append(there, prose.Say("%s takes %s to %s times", prose.Mode(mode), prose.Fixed(of.Lo, 2, from), prose.Fixed(of.Hi, 2, from)))
 			}
 			if all.Known {
-				anywhere = append(anywhere, say("%s", fixed(all.Hi, 2, from)))
+				anywhere = append(anywhere, prose.Say("%s", prose.Fixed(all.Hi, 2, from)))
 			}
 		}
-		return say("Through Ollama, of %s%s, %s native's time; of any model %s at most (%s).", name(largest.Model), atSize(largest.ParamsM, crossFile+" params_millions_effective"), join(there, "and"), join(anywhere, "and"), clock.by)
+		return prose.Say("Through Ollama, of %s, %s native's time; of any model %s at most (%s).", prose.Sized(largest.Model, largest.ParamsM, crossFile+" params_millions_effective"), prose.Join(there, "and"), prose.Join(anywhere, "and"), clock.by)
 	}
-	return say("Whether Ollama is slower than native cannot be told: no phase has enough calls on both sides.")
+	return prose.Say("Whether Ollama is slower than native cannot be told: no phase has enough calls on both sides.")
 }

@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/policy"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
 )
@@ -100,7 +101,7 @@ func atPath(v any, path string) []any {
 }
 
 // find looks for a value where it is said to stand.
-func (f *files) find(n Number) bool {
+func (f *files) find(n prose.Number) bool {
 	same := func(v float64) bool { return math.Abs(v-n.Value) <= 1e-12*math.Abs(n.Value) }
 	if what, is := strings.CutPrefix(n.From, "rows of "); is {
 		file, where, _ := strings.Cut(what, " ")
@@ -145,7 +146,7 @@ func hashes(values []string) (out []float64) {
 var shownNumber = regexp.MustCompile(`^(over )?(-?[0-9]+(?:\.([0-9]+))?) ?(.*)$`)
 
 // rounded is whether a number is shown to the digits that it has.
-func rounded(n Number) bool {
+func rounded(n prose.Number) bool {
 	m := shownNumber.FindStringSubmatch(n.Shown)
 	if m == nil {
 		return false
@@ -159,13 +160,11 @@ func rounded(n Number) bool {
 }
 
 // sentences are all of an answer.
-func (a *Answer) sentences() (out []Sentence) {
-	out = append(out, a.Of, a.Goal.Sentence)
-	out = append(out, a.Verdict...)
-	for _, s := range []*Sentence{a.Law, a.Advice} {
-		if s != nil {
-			out = append(out, *s)
-		}
+func (a *Answer) sentences() (out []prose.Sentence) {
+	out = append(out, a.Of, a.Goal.Sentence, a.Trust)
+	out = append(append(out, a.Verdict...), a.Advice...)
+	if a.Law != nil {
+		out = append(out, *a.Law)
 	}
 	for _, c := range a.Changes {
 		out = append(out, c.Sentence)
@@ -187,11 +186,12 @@ func without(s, number string, times int) string {
 }
 
 // constants are numbers of this program and no result.
-var constants = []string{"10 %", "95 %", "50 ms per token"}
+var constants = []string{"10 %", "95 %"}
 
 var (
 	digit = regexp.MustCompile(`[0-9]`)
 	plain = regexp.MustCompile(`^[0-9]+$`) // a name that is a number
+	typed = regexp.MustCompile("`[^`]*`")  // what a reader is to type
 )
 
 // checkNumbers walks every number of an answer.
@@ -200,13 +200,13 @@ func checkNumbers(t *testing.T, r *analysis.Result, a *Answer) {
 	f := filesOf(t, r, a)
 	names := []string{text.Elide(a.Run.Machine, longestMachine)}
 	for _, m := range r.Models {
-		names = append(names, name(m.Name), name(m.Backend), name(m.WeightType), name(m.Architecture))
+		names = append(names, prose.Name(m.Name), prose.Name(m.Backend), prose.Name(m.WeightType), prose.Name(m.Architecture))
 	}
 	for _, s := range r.Set.Series {
-		names = append(names, name(s.Title()))
+		names = append(names, prose.Name(s.Title()))
 	}
 	for _, p := range analysis.Get[policy.Answer](r).Policies {
-		names = append(names, name(p.Value), name(p.Base), strings.TrimPrefix(behind(p.At), " at "), p.Choice)
+		names = append(names, prose.Name(p.Value), prose.Name(p.Base), strings.TrimPrefix(behind(p.At), " at "), p.Choice)
 	}
 	slices.SortFunc(names, func(x, y string) int { return len(y) - len(x) })
 	seen := 0
@@ -230,6 +230,7 @@ func checkNumbers(t *testing.T, r *analysis.Result, a *Answer) {
 				rest = strings.ReplaceAll(rest, n, "")
 			}
 		}
+		rest = typed.ReplaceAllString(rest, "")
 		for _, c := range constants {
 			rest = strings.ReplaceAll(rest, c, "")
 		}
@@ -257,12 +258,12 @@ func checkNumbers(t *testing.T, r *analysis.Result, a *Answer) {
 	}
 	for _, row := range a.Table.Rows {
 		for from, v := range map[string]*float64{aggregates + " params_millions_effective": row.ParamsM, aggregates + " tokens_per_s_geomean": row.Decode,
-			"analysis.json aggregates[].ms_per_token_geomean": row.MSPerToken, regimesFile + " share_of_ceiling": row.Share} {
-			if v != nil && !f.find(Number{Value: *v, From: from}) {
+			"analysis.json aggregates[].ms_per_token_geomean": row.MSPerToken, "regimes.csv share_of_ceiling": row.Share} {
+			if v != nil && !f.find(prose.Number{Value: *v, From: from}) {
 				t.Errorf("%s: %v is not %s", row.Model, *v, from)
 			}
 		}
-		if row.Prefill != nil && !f.find(Number{Value: *row.Prefill, From: aggregates + " tokens_per_s_geomean"}) {
+		if row.Prefill != nil && !f.find(prose.Number{Value: *row.Prefill, From: aggregates + " tokens_per_s_geomean"}) {
 			t.Errorf("%s: %v is no rate of prefill", row.Model, *row.Prefill)
 		}
 	}

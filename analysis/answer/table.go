@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/regimes"
 	"llmscale/runner/record"
 )
 
@@ -65,7 +66,7 @@ func thinned(rows []Row, most int) []Row {
 }
 
 func (a *asker) rows(s cells.Series) (out []Row) {
-	bounds := a.boundsOf(s, record.ModeDecode)
+	bounds := a.bounds.Models(s, record.ModeDecode)
 	for _, m := range a.set.ModelsOf(s.Backend) {
 		prefill, decode := a.set.Aggregate(s, m.Name, record.ModePrefill), a.set.Aggregate(s, m.Name, record.ModeDecode)
 		if prefill == nil && decode == nil {
@@ -79,9 +80,9 @@ func (a *asker) rows(s cells.Series) (out []Row) {
 		if decode != nil {
 			r.Decode, r.MSPerToken, mode = decode.TokensPerS, decode.MSPerToken, record.ModeDecode
 		}
-		if i := slices.IndexFunc(bounds, func(b bounded) bool { return b.Name == m.Name }); i >= 0 {
+		if i := slices.IndexFunc(bounds, func(b regimes.Bounded) bool { return b.Name == m.Name }); i >= 0 {
 			b := &bounds[i]
-			if r.Share, r.Regime = b.share(), b.regime; r.Regime == "" {
+			if r.Share, r.Regime = b.Share(), b.Regime; r.Regime == "" {
 				r.Regime = cannotTell
 			}
 		}

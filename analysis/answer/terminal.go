@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
+	"llmscale/analysis/stats"
 	"llmscale/internal/text"
 )
 
@@ -15,10 +17,10 @@ const (
 
 // How many lines a part may take.
 const (
-	verdictLines = 4
+	verdictLines = 5
 	lineLines    = 2 // of any other sentence
-	changeLines  = 9
-	caveatLines  = 6
+	changeLines  = 9 // advice among them
+	trustLines   = 6
 )
 
 // Terminal is the answer as text of Lines lines of Columns columns at most. bold makes
@@ -31,7 +33,7 @@ func (a *Answer) Terminal(bold bool, page string) string {
 		return s
 	}
 	head := "llmscale"
-	if n := name(a.Run.Name); n != "" {
+	if n := prose.Name(a.Run.Name); n != "" {
 		head += " " + n
 	}
 	out := wrapped(head+": "+a.Of.Text, "", "  ", lineLines)
@@ -43,26 +45,13 @@ func (a *Answer) Terminal(bold bool, page string) string {
 	}
 	out = append(out, wrapped(a.Goal.Text, "  ", "  ", lineLines)...)
 	out = append(out, "", title("What to change (95 % intervals in brackets)"))
-	if a.Advice != nil {
-		out = append(out, wrapped(a.Advice.Text, "  ", "  ", lineLines)...)
+	var advice []string
+	for _, s := range a.Advice {
+		advice = append(advice, wrapped(s.Text, "  ", "  ", lineLines)...)
 	}
-	var changes []string
-	for _, c := range a.Changes {
-		if more := wrapped(c.Text+".", "  - ", "    ", lineLines+1); len(changes)+len(more) <= changeLines {
-			changes = append(changes, more...)
-		}
-	}
-	out = append(out, changes...)
-	var below []string
-	if len(a.Caveats) > 0 {
-		below = append(below, "", title("Mind"))
-	}
-	n := 0
-	for _, c := range a.Caveats {
-		if more := wrapped(c.told(), "  - ", "    ", lineLines); n+len(more) <= caveatLines {
-			below, n = append(below, more...), n+len(more)
-		}
-	}
+	out = append(out, fitting(a.changes(), changeLines-len(advice), lineLines+1)...)
+	out = append(out, advice...)
+	below := append([]string{"", title("Trust")}, fitting(a.doubts(), trustLines, lineLines+1)...)
 	if page != "" {
 		below = append(below, "", doc.Clean("The page: "+page)) // whole, however long: it is to be opened
 	}
@@ -72,6 +61,26 @@ func (a *Answer) Terminal(bold bool, page string) string {
 		out = append(out, a.Table.lines(room)...)
 	}
 	return strings.Join(append(out, below...), "\n") + "\n"
+}
+
+// changes are what to change, as items of a list.
+func (a *Answer) changes() []string {
+	return stats.Map(a.Changes, func(c Change) string { return c.Text + "." })
+}
+
+// doubts are what is to be known before figures are used, as items of a list.
+func (a *Answer) doubts() []string {
+	return append([]string{a.Trust.Text}, stats.Map(a.Caveats, func(c Caveat) string { return c.told() })...)
+}
+
+// fitting are the items that have room in so many lines, each of a few at most.
+func fitting(items []string, room, each int) (out []string) {
+	for _, s := range items {
+		if more := wrapped(s, "  - ", "    ", each); len(out)+len(more) <= room {
+			out = append(out, more...)
+		}
+	}
+	return out
 }
 
 // said is the verdict as one text.
@@ -126,7 +135,7 @@ func (t *Table) columns() (out []column) {
 			if r.Share == nil {
 				return doc.Unknown
 			}
-			return percent(*r.Share, "").Shown
+			return prose.Percent(*r.Share, "").Shown
 		}},
 		{"bound by", false, func(r Row) string { return strings.Replace(r.Regime, cannotTell, "unknown", 1) }}, // columns are dear
 		{"verdict", false, func(r Row) string { return r.Verdict }},
@@ -153,7 +162,7 @@ func sizeText(m *float64) string {
 	if m == nil {
 		return doc.Unknown
 	}
-	return size(*m, "").Shown
+	return prose.Size(*m, "").Shown
 }
 
 // cellGap is between columns.

@@ -2,12 +2,11 @@ package answer
 
 import (
 	"slices"
-	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/laws"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -16,9 +15,10 @@ import (
 func (a *asker) verdict() {
 	out := a.out
 	out.Kind = a.kind()
-	put := func(all ...Sentence) {
-		out.Verdict = slices.DeleteFunc(all, func(s Sentence) bool { return s.Text == "" })
+	put := func(all ...prose.Sentence) {
+		out.Verdict = slices.DeleteFunc(all, func(s prose.Sentence) bool { return s.Text == "" })
 	}
+	bound := ended(a.bounds.Says(a.lead, record.ModeDecode))
 	switch out.Kind {
 	case Unmeasured:
 		put(a.nothing())
@@ -26,21 +26,54 @@ func (a *asker) verdict() {
 		put(a.whereWall()...)
 		out.Figure = a.wallFigure()
 	case Engines:
-		put(a.engines(), a.bound(a.lead))
+		put(a.engines(), bound)
 		out.Figure = "crosscheck"
 	case Settings:
-		if s, ok := a.fastest(); ok {
-			a.lead = s
-		}
-		put(a.settings(), a.bound(a.lead))
+		put(a.settings(), bound)
 		if !cells.OneSize(a.r.Aggregates) {
 			out.Figure = laws.KindOverview
 		}
 	case OneModel:
-		put(a.speed(), a.bound(a.lead))
+		put(a.speed(), bound)
 	default:
-		put(a.changesFirst(), a.bound(a.lead))
+		put(a.changesFirst(), bound)
 		out.Figure = laws.KindOverview
+	}
+}
+
+// ended is a sentence with its full stop.
+func ended(s prose.Sentence) prose.Sentence {
+	if s.Text == "" {
+		return s
+	}
+	return prose.Say("%s.", s)
+}
+
+// changesFirst says what changes first as models grow.
+func (a *asker) changesFirst() prose.Sentence {
+	f := a.first.First(a.lead)
+	if f == nil {
+		return prose.Say("")
+	}
+	s := f.Says(a.on())
+	if why := f.Why(); why.Text != "" {
+		s = prose.Say("%s: %s", s, why)
+	}
+	return ended(s)
+}
+
+// law tells the law of decode, of a run without decode that of prefill.
+func (a *asker) law() {
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		f := a.laws.Main(a.lead, mode)
+		if f == nil {
+			continue
+		}
+		if len(f.Models) > 1 && a.out.Kind != OneModel {
+			s := ended(f.Says(doc.Upper(prose.Mode(mode)) + a.on()))
+			a.out.Law = &s
+		}
+		return
 	}
 }
 
@@ -64,90 +97,18 @@ func (a *asker) kind() string {
 }
 
 // nothing says why there is no figure.
-func (a *asker) nothing() Sentence {
+func (a *asker) nothing() prose.Sentence {
 	if err := a.r.Unmeasured(); err == nil {
-		return say("No model fitted into memory: there is no time to tell of.")
+		return prose.Say("No model fitted into memory: there is no time to tell of.")
 	}
-	return say("Nothing was measured that counts: no call gave a time.")
+	return prose.Say("Nothing was measured that counts: no call gave a time.")
 }
 
-// about names the series that a sentence is about, where there are several.
-func (a *asker) about(s cells.Series) string {
-	if len(a.set.Series) < 2 {
-		return ""
-	}
-	return " on " + name(s.Title())
-}
-
-const firstFile = "first_change.csv"
-
-// changesFirst says what changes first as models grow.
-func (a *asker) changesFirst() Sentence {
-	i := slices.IndexFunc(a.first.Answers.First, func(f firstchange.First) bool { return f.Series == a.lead })
-	if i < 0 {
-		return say("")
-	}
-	f := &a.first.Answers.First[i]
-	topics := strings.Split(f.Verdict, "+")
-	switch f.Verdict {
-	case firstchange.Unknown:
-		for _, c := range f.Changes {
-			if c.Verdict == firstchange.Unknown && c.Reason != "" {
-				return say("What changes first as models grow%s cannot be told: %s.", a.about(a.lead), quote(c.Reason, firstFile+" reason"))
-			}
-		}
-		return say("What changes first as models grow%s cannot be told.", a.about(a.lead))
-	case "none":
-		return say("Within the measured sizes neither latency nor tails nor what runs changes%s.", a.about(a.lead))
-	}
-	parts := map[string][]Sentence{}
-	for _, c := range f.Changes {
-		if c.Verdict != firstchange.Changes {
-			continue
-		}
-		switch c.Aspect {
-		case "latency":
-			if c.Mode == record.ModeDecode {
-				parts["latency"] = []Sentence{say("decode takes twice the smallest model's time from %s on", from(c))}
-			}
-		case "tails_in_calls":
-			parts["tails"] = append(parts["tails"], say("the tail in a call is %s times the smallest model's from %s on", digits(c.Factor, firstFile+" factor"), from(c)))
-		case "tails_between_processes":
-			parts["tails"] = append(parts["tails"], say("the tail between processes is %s times the smallest model's from %s on", digits(c.Factor, firstFile+" factor"), from(c)))
-		case "feasibility":
-			parts["feasibility"] = []Sentence{say("%s", quote(c.Reason, firstFile+" reason"))}
-		}
-	}
-	var said []Sentence
-	for _, t := range topics {
-		said = append(said, parts[t]...)
-	}
-	verb := " changes first as models grow"
-	switch {
-	case len(topics) > 1:
-		verb = " changes first as models grow (the run cannot tell which)"
-	case len(f.Unknown) > 0:
-		verb = " is the first that is shown to change as models grow"
-	}
-	return say("%s%s%s: %s.", doc.Upper(strings.Join(topics, " or ")), verb, a.about(a.lead), join(said, "and"))
-}
-
-// from is the size of a change.
-func from(c *firstchange.Change) Sentence {
-	low, high := firstFile+" low_millions", firstFile+" high_millions"
-	switch {
-	case c.SizeM == nil && c.Between == nil:
-		return say("a size that is not known")
-	case c.SizeM == nil:
-		return say("somewhere between %s and %s parameters", size(c.Between.Low, low), size(c.Between.High, high))
-	case c.Between == nil:
-		return say("%s parameters", size(*c.SizeM, firstFile+" size_millions"))
-	}
-	return say("%s parameters [%s to %s]", size(*c.SizeM, firstFile+" size_millions"), size(c.Between.Low, low), size(c.Between.High, high))
-}
+// on names the series that sentences are about, where there are several.
+func (a *asker) on() string { return prose.On(a.set, a.lead) }
 
 // speed is what one model does.
-func (a *asker) speed() Sentence {
+func (a *asker) speed() prose.Sentence {
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 		for _, m := range a.set.ModelsOf(a.lead.Backend) {
 			g := a.set.Aggregate(a.lead, m.Name, mode)
@@ -155,21 +116,10 @@ func (a *asker) speed() Sentence {
 				continue
 			}
 			if g.MSPerToken != nil {
-				return say("%s decodes a token in %s ms%s.", name(m.Name), digits(*g.MSPerToken, "analysis.json aggregates[].ms_per_token_geomean"), a.about(a.lead))
+				return prose.Say("%s decodes a token in %s ms%s.", prose.Name(m.Name), prose.Digits(*g.MSPerToken, "analysis.json aggregates[].ms_per_token_geomean"), a.on())
 			}
-			return say("%s takes %s ms for %s%s.", name(m.Name), digits(g.GeomeanMS, aggregates+" latency_geomean_ms"), phase(mode), a.about(a.lead))
+			return prose.Say("%s takes %s ms for %s%s.", prose.Name(m.Name), prose.Digits(g.GeomeanMS, aggregates+" latency_geomean_ms"), prose.Mode(mode), a.on())
 		}
 	}
-	return say("")
-}
-
-// phase is what a reader calls a mode.
-func phase(mode string) string {
-	switch mode {
-	case record.ModeDecode:
-		return "decode"
-	case record.ModePrefill:
-		return "prefill"
-	}
-	return "a whole answer"
+	return prose.Say("")
 }

@@ -30,6 +30,11 @@ func (set *Set) Canary(r *runs.Row) (times float64, disturbed, known bool) {
 // leaveOutDisturbed takes the disturbed calls out of what medians and intervals are made of, where enough processes
 // have others. The canary ran before the call, so that no call is chosen by its own time.
 func (set *Set) leaveOutDisturbed() {
+	type call struct {
+		ScenarioKey
+		CallID
+	}
+	left := map[call]bool{}
 	for _, g := range set.groups {
 		g.All = g.Rows
 		var calm []*runs.Row
@@ -50,10 +55,16 @@ func (set *Set) leaveOutDisturbed() {
 		if g.Kept = len(byBlock(calm)) < min(canary.FewestProcesses, len(byBlock(g.All))); g.Kept {
 			continue
 		}
+		for _, r := range g.Rows {
+			if _, disturbed, _ := set.Canary(r); disturbed {
+				left[call{ScenarioKeyOf(r), CallIDOf(r)}] = true
+			}
+		}
 		g.Rows = calm
 		set.Counts.Used -= len(g.All) - len(calm)
 		set.Counts.Disturbed += len(g.All) - len(calm)
 	}
+	set.Counts.DisturbedCalls = len(left)
 }
 
 // States are those of the machine before the calls of the run.

@@ -48,6 +48,12 @@ func (o Options) WithDefaults() (Options, Axis, error) {
 	if o.XAxis == "" {
 		o.XAxis = sizeAxes[0].Name
 	}
+	if o.SLO == (Objective{}) {
+		o.SLO = DefaultSLO
+	}
+	if o.SLO.First {
+		return o, Axis{}, fmt.Errorf("analysis: objective %s: want a time for each token, as %s; `llmscale predict --slo` has those to the first one", o.SLO, DefaultSLO)
+	}
 	var names []string
 	for _, a := range sizeAxes {
 		if a.Name == o.XAxis {
@@ -63,11 +69,12 @@ func (o Options) WithDefaults() (Options, Axis, error) {
 
 // Options of Analyze. The zero value is what TR121 did.
 type Options struct {
-	IncludeWarmup bool   `json:"include_warmup"` // false: warm-ups stay out of summaries and fits
-	Bootstrap     int    `json:"bootstrap"`      // resamples; 0 means DefaultBootstrap, negative means none
-	Seed          uint64 `json:"seed"`           // 0 means DefaultSeed
-	XAxis         string `json:"x_axis"`         // name of an Axis; "" means params_total
-	AllCells      bool   `json:"all_cells"`      // false: fits leave out what is INVALID, and AMBIGUOUS where enough is VALID
+	IncludeWarmup bool      `json:"include_warmup"` // false: warm-ups stay out of summaries and fits
+	Bootstrap     int       `json:"bootstrap"`      // resamples; 0 means DefaultBootstrap, negative means none
+	Seed          uint64    `json:"seed"`           // 0 means DefaultSeed
+	XAxis         string    `json:"x_axis"`         // name of an Axis; "" means params_total
+	SLO           Objective `json:"slo"`            // time for each token, within which the answer has the largest model; zero means DefaultSLO
+	AllCells      bool      `json:"all_cells"`      // false: fits leave out what is INVALID, and AMBIGUOUS where enough is VALID
 }
 
 // Axis is a choice of what stands for a model's size.

@@ -157,6 +157,16 @@ func Contrast(x, y []Times) (e stats.Estimate, basis string) {
 	return ey.Minus(ex), basis
 }
 
+// ProcessContrast is a Contrast with what processes of one model differ by
+// (stats.ProcessSD) where either side is one process.
+func ProcessContrast(x, y []Times) (stats.Estimate, string) {
+	e, basis := Contrast(x, y)
+	if basis == BasisOne {
+		e = stats.Sum(e, stats.Estimate{Variance: 2 * stats.ProcessSD * stats.ProcessSD, DF: math.Inf(1)})
+	}
+	return e, basis
+}
+
 // Ratio is a Contrast as a ratio of times, with its 95 % interval; nil where basis is "".
 func Ratio(x, y []Times) (ratio float64, ci *stats.Interval, basis string) {
 	e, basis := Contrast(x, y)
@@ -180,3 +190,6 @@ func latency(r *runs.Row) *float64 { return r.LatencyMS }
 
 // Times are the latencies of the group's calls, in ms.
 func (g *Group) Times() Times { return TimesOf(g.Rows, latency) }
+
+// StepTimes are those for one token of each sequence, of decode.
+func (g *Group) StepTimes() Times { return TimesOf(g.Rows, MSPerToken) }

@@ -130,5 +130,8 @@ func TestDisturbedCalls(t *testing.T) {
 		if set.Counts.Disturbed != 3*(3*c.blocks-c.n) {
 			t.Errorf("%+v: %d records left out", c, set.Counts.Disturbed)
 		}
+		if set.Counts.DisturbedCalls != 3*c.blocks-c.n {
+			t.Errorf("%+v: %d calls left out", c, set.Counts.DisturbedCalls)
+		}
 	}
 }

@@ -363,7 +363,7 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	serve := func(objective string) *Served {
-		o, err := ParseObjective(objective)
+		o, err := cells.ParseObjective(objective)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -395,7 +395,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("a microsecond: %+v", s)
 	}
 	for _, wrong := range []string{"", "50", "50ms", "50/token", "-1ms/token", "0ms/token", "50ms/tokens"} {
-		if o, err := ParseObjective(wrong); err == nil {
+		if o, err := cells.ParseObjective(wrong); err == nil {
 			t.Errorf("%q is %v", wrong, o)
 		}
 	}

@@ -3,37 +3,9 @@ package predict
 import (
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
-	"time"
+
+	"llmscale/analysis/cells"
 )
-
-// Objective is a time that a service promises.
-type Objective struct {
-	MS    float64 // at most
-	First bool    // to the first token, else for each further one
-}
-
-// ParseObjective reads 50ms/token or 2s/first.
-func ParseObjective(s string) (Objective, error) {
-	for suffix, first := range map[string]bool{"/token": false, "/first": true} {
-		if d, ok := strings.CutSuffix(s, suffix); ok {
-			if t, err := time.ParseDuration(strings.TrimSpace(d)); err == nil && t > 0 {
-				return Objective{MS: float64(t) / 1e6, First: first}, nil
-			}
-		}
-	}
-	return Objective{}, fmt.Errorf("%q: want a time for each token, as 50ms/token, or to the first one, as 2s/first", s)
-}
-
-// String is as ParseObjective reads it.
-func (o Objective) String() string {
-	what := "/token"
-	if o.First {
-		what = "/first"
-	}
-	return strconv.FormatFloat(o.MS, 'g', -1, 64) + "ms" + what
-}
 
 // Served are the largest models of the ladder that keep an objective.
 type Served struct {
@@ -47,7 +19,7 @@ type Served struct {
 }
 
 // Serve finds them. shape makes a target of about so many parameters.
-func (p *Predictor) Serve(o Objective, shape func(params int64) (*Target, error)) (*Served, error) {
+func (p *Predictor) Serve(o cells.Objective, shape func(params int64) (*Target, error)) (*Served, error) {
 	of := func(params float64) (*Answer, error) {
 		t, err := shape(int64(params))
 		if err != nil {

@@ -9,8 +9,7 @@ import (
 )
 
 // answer opens the report: what was found, the figure that shows it, what to change.
-func (w *writer) answer() *answer.Answer {
-	a := answer.Of(w.r)
+func (w *writer) answer(a *answer.Answer) {
 	opening := doc.Section{Title: "The answer", Blocks: a.Opening()}
 	var shown []figure.Drawn
 	if i := slices.IndexFunc(w.figs, func(f figure.Drawn) bool { return f.Kind == a.Figure }); i >= 0 { // no other section has it again
@@ -20,5 +19,4 @@ func (w *writer) answer() *answer.Answer {
 	}
 	w.doc.AddSection(opening, shown)
 	w.doc.AddSection(doc.Section{Title: "What to change", Blocks: a.Changed()}, nil)
-	return a
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/lengths"
@@ -68,7 +69,7 @@ func variantsRun(t *testing.T, sizes []float64, depths []int, ways ...variant) (
 	}
 	md := unfolded(t, r, "", nil)
 	if dir := os.Getenv("LLMSCALE_LOOK"); dir != "" { // the page, to be looked at
-		page, err := compose(r, nil).HTML("")
+		page, err := compose(r, answer.Of(r), nil).HTML("")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +103,7 @@ func TestThreadsSaid(t *testing.T) {
 		}})
 	}
 	_, md := variantsRun(t, []float64{5, 134}, []int{0}, ways...)
-	says(t, md, "| threads 2 | 1 | decode | **faster from ", "** | 1.0", "] at 5M | 1.8", "] at 134M |", "95 % intervals within one process.", "| threads 4 | 1 | decode | **slower up to ", ")**, **faster from ", "** | 0.5",
+	says(t, md, "| threads 2 | 1 | decode | **faster from ", "** | 1.0", "] at 5M | 1.8", "] at 134M |", "95 % intervals within one process.", "| threads 4 | 1 | decode | **slower up to ", "\\]**, **faster from ", "** | 0.5",
 		"## Settings that matter: threads and threads_batch at some sizes", "## The ranking changes with size: ", "| cpu_t3 | 3 (", " | **1** |")
 	mustNotSay(t, md, "The law of each model", "cold prefill", "Timed calls are", "Decode on **")
 }

@@ -19,6 +19,7 @@ import (
 	"slices"
 
 	"llmscale/analysis"
+	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
@@ -48,12 +49,12 @@ type Paths struct {
 // all, so that its page stays below 2 MiB.
 const maxRows = 3500
 
-// Write makes report.md and report.html in runDir. The figures must lie where
+// Write makes report.md and report.html in runDir, of a result and its answer. The figures must lie where
 // figs say; report.md points to the PNG files relative to runDir, report.html
 // holds the SVG files' contents, or shows the PNG files where there are many.
-func Write(runDir string, r *analysis.Result, figs []figure.Drawn) (Paths, error) {
+func Write(runDir string, r *analysis.Result, a *answer.Answer, figs []figure.Drawn) (Paths, error) {
 	p := Paths{Markdown: filepath.Join(runDir, MarkdownFile), HTML: filepath.Join(runDir, HTMLFile)}
-	doc := compose(r, figs)
+	doc := compose(r, a, figs)
 	doc.Shorten(maxRows)
 	md, err := doc.Markdown(runDir)
 	if err != nil {
@@ -86,7 +87,7 @@ type writer struct {
 
 // compose puts the sections in the order in which a reader needs them. What explains or
 // backs them is closed, at the end.
-func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
+func compose(r *analysis.Result, a *answer.Answer, figs []figure.Drawn) *doc.Document {
 	title := "Model scaling"
 	name := r.RunName
 	if r.RunID != r.RunName {
@@ -96,15 +97,15 @@ func compose(r *analysis.Result, figs []figure.Drawn) *doc.Document {
 		title += ": " + name
 	}
 	w := &writer{r: r, set: r.Set, figs: figs, doc: &doc.Document{Title: title, Page: HTMLFile}, placed: map[string]bool{}, warned: map[string]bool{}}
-	for _, a := range r.Asked {
-		if s, says := a.(interface{ Sections() []doc.Section }); says {
+	for _, q := range r.Asked {
+		if s, says := q.(interface{ Sections() []doc.Section }); says {
 			w.found = append(w.found, s.Sections()...)
 		}
 	}
-	opening := w.answer()
+	w.answer(a)
 	for i := range w.found {
 		if s := &w.found[i]; s.At() == laws.Place {
-			s.Add(opening.Within()...)
+			s.Add(a.Within()...)
 		}
 	}
 	w.asked(firstchange.Place, laws.Place, regimes.Place)

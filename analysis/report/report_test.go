@@ -14,6 +14,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/analysistest"
+	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
@@ -64,7 +65,7 @@ func writeDrawn(t *testing.T, r *analysis.Result) (md, page, file string) {
 // unfolded is the report as Markdown with all that report.md leaves to the page.
 func unfolded(t testing.TB, r *analysis.Result, dir string, figs []figure.Drawn) string {
 	t.Helper()
-	d := compose(r, figs)
+	d := compose(r, answer.Of(r), figs)
 	d.Page = ""
 	md, err := d.Markdown(dir)
 	if err != nil {
@@ -75,7 +76,7 @@ func unfolded(t testing.TB, r *analysis.Result, dir string, figs []figure.Drawn)
 
 func writeWith(t *testing.T, dir string, r *analysis.Result, figs []figure.Drawn) (md, page string) {
 	t.Helper()
-	paths, err := Write(dir, r, figs)
+	paths, err := Write(dir, r, answer.Of(r), figs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,10 +231,10 @@ func TestOpensWithTheAnswer(t *testing.T) {
 	md, _ := write(t, small().Result())
 	for _, want := range []string{
 		"5 models of 0.103M to 45.2M parameters on Made-up CPU @ 2.0 GHz, 2 threads.",
-		"**Latency is the first that is shown to change as models grow on native_cpu_f32: decode takes twice the smallest model's time from ",
+		"**Latency is the first shown to change as models grow on native_cpu_f16: decode time per token doubles from ",
 		"native_cpu_f16 instead of native_cpu_f32: decode 1.",
-		"## Latency shown to change first on native_cpu_f32: decode time per token doubles from ",
-		"## Decode on native_cpu_f32 grows with total parameters to the power 0.",
+		"## Latency is the first shown to change as models grow on native_cpu_f16: decode time per token doubles from ",
+		"## Decode on native_cpu_f16 grows with total parameters to the power 0.",
 		"| prefill | native_cpu_f16 | 5 | power law | ",
 	} {
 		if !strings.Contains(md, want) {
@@ -247,8 +248,8 @@ func TestOneModel(t *testing.T) {
 	s.Models = s.Models[:1]
 	md, _ := write(t, s.Result())
 	for _, want := range []string{
-		"## What changes first on native_cpu_f32 as models grow cannot be told",
-		"## How decode on native_cpu_f32 grows with total parameters cannot be told: too few for a law: 1 size",
+		"## What changes first as models grow on native_cpu_f16 cannot be told",
+		"## How decode on native_cpu_f16 grows with total parameters cannot be told: too few for a law: 1 size",
 		"| cannot tell | 1 model of one size measured",
 	} {
 		if !strings.Contains(md, want) {
@@ -267,7 +268,7 @@ func TestAllFailed(t *testing.T) {
 	}
 	md, page := write(t, s.Result())
 	for _, want := range []string{
-		"Feasibility shown to change first on native_cpu_f32: models fail from 0.103M parameters on", "needs 9.3 GiB, 7.1 GiB are free; signal killed",
+		"Feasibility is the first shown to change as models grow on native_cpu_f32: models fail from 0.103M parameters on", "needs 9.3 GiB, 7.1 GiB are free; signal killed",
 		"ggml_aligned_malloc: insufficient memory",
 	} {
 		if !strings.Contains(md, want) {
@@ -367,11 +368,11 @@ func TestTR121(t *testing.T) {
 	}
 	md, _ := write(t, r)
 	for _, want := range []string{
-		"| decode | hf_cpu_fp32 | ", "| power law | 0.291 (",
+		"| decode | hf_cpu_fp32 | ", "| power law | 0.291 [",
 		"| cannot tell whether it grows | ",
-		"gpt-oss-20b:latest", "| 0.515 (",
+		"gpt-oss-20b:latest", "| 0.515 [",
 		"## Ollama", "TR121 harness",
-		"## Latency shown to change first on hf_cpu_fp32: ", "| hf_gpu_fp16 | decode time per token doubles | 3.515 ms/token | cannot tell | ",
+		"## What changes first as models grow on hf_gpu_fp16 cannot be told\n", "| hf_gpu_fp16 | decode time per token doubles | 3.515 ms/token | cannot tell | ",
 	} {
 		if !strings.Contains(md, want) {
 			t.Errorf("the report of the Python harness's run does not say %q", want)
@@ -381,11 +382,11 @@ func TestTR121(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	r := small().Result()
-	if _, err := Write(filepath.Join(t.TempDir(), "missing"), r, nil); err == nil || !strings.HasPrefix(err.Error(), "report: ") {
+	if _, err := Write(filepath.Join(t.TempDir(), "missing"), r, answer.Of(r), nil); err == nil || !strings.HasPrefix(err.Error(), "report: ") {
 		t.Errorf("a missing folder: %v", err)
 	}
 	dir := t.TempDir()
-	if _, err := Write(dir, r, []figure.Drawn{{Kind: tails.KindTails, PNGPath: filepath.Join(dir, "x.png"), SVGPath: filepath.Join(dir, "x.svg")}}); err == nil {
+	if _, err := Write(dir, r, answer.Of(r), []figure.Drawn{{Kind: tails.KindTails, PNGPath: filepath.Join(dir, "x.png"), SVGPath: filepath.Join(dir, "x.svg")}}); err == nil {
 		t.Error("a figure that is not there gave no error")
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {

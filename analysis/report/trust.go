@@ -22,10 +22,10 @@ var saidHere = []string{"doubtful_cells", "invalid_calls", "failed_cell"}
 // section has.
 func (w *writer) trust() {
 	known, spoilt := analysis.Get[intervals.Answer](w.r), analysis.Get[calls.Answer](w.r)
-	sec := doc.Section{Title: known.Sum.Title()}
+	sec := doc.Section{Title: known.Sum.Says().Text}
 	said := []string{w.lost(spoilt), known.Sum.Widths(), known.Explained()}
-	if n := w.r.Counts.Disturbed; n > 0 {
-		said = append(said, fmt.Sprintf("%s came while the machine was in another state, and count in tails alone.", doc.Count(n, "record", "records")))
+	if n := w.r.Counts.DisturbedCalls; n > 0 {
+		said = append(said, fmt.Sprintf("%s in tails alone: before them the machine was in another state.", doc.Count(n, "call counts", "calls count")))
 	}
 	said = slices.DeleteFunc(said, func(s string) bool { return s == "" })
 	sec.Add(doc.Paragraph(strings.Join(said, " ")))
@@ -52,7 +52,7 @@ func (w *writer) lost(spoilt *calls.Answer) string {
 	case w.r.Counts.Records == 0:
 		return "No record says that a cell ran or failed."
 	case invalid > 0:
-		return fmt.Sprintf("%s INVALID and left out: verdicts.csv.", doc.Count(invalid, "repetition is", "repetitions are"))
+		return fmt.Sprintf("%s INVALID and left out: verdicts.csv.", doc.Count(invalid, "call is", "calls are"))
 	case failed == 0:
 		return "Nothing failed, and no call is INVALID."
 	}

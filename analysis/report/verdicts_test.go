@@ -22,7 +22,7 @@ func TestInvalidCalls(t *testing.T) {
 		{Subject: cells.Subject{Backend: "gpu", Model: "gpt2-5m", ParamsM: &size}, Scenario: "short", Modes: record.Modes, Repetitions: 7, Reasons: []string{"x", "y"}},
 	}
 	md, _ := write(t, r)
-	says(t, md, "9 repetitions are INVALID and left out: verdicts.csv.", "| INVALID: other program | 1 cell | another program uses the GPU: process 4711 (a\\|b) | end what disturbed them", "CUDA_VISIBLE_DEVICES", "| INVALID: disturbed | 1 cell | x |")
+	says(t, md, "9 calls are INVALID and left out: verdicts.csv.", "| INVALID: other program | 1 cell | another program uses the GPU: process 4711 (a\\|b) | end what disturbed them", "CUDA_VISIBLE_DEVICES", "| INVALID: disturbed | 1 cell | x |")
 }
 
 // TestAnswerOfAMachineThatWasNotAtRest: who reads the answer alone learns what disturbed the run, each kind once.

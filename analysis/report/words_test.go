@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"llmscale/analysis"
+	"llmscale/analysis/answer"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
@@ -49,7 +50,7 @@ func wordsOf(md string) (n int) {
 // open of it.
 func TestWords(t *testing.T) {
 	r, drawn := committed(t, "2026-11-30-blocks-epyc-2-cores")
-	md, err := compose(r, drawn).Markdown("")
+	md, err := compose(r, answer.Of(r), drawn).Markdown("")
 	if err != nil {
 		t.Fatal(err)
 	}

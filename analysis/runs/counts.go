@@ -2,17 +2,18 @@ package runs
 
 // Counts says what became of the lines of runs.jsonl.
 type Counts struct {
-	Lines      int            `json:"lines"`               // non-empty lines in the file
-	Broken     int            `json:"broken"`              // lines that could not be read, the torn last line included
-	Records    int            `json:"records"`             // lines that could
-	Superseded int            `json:"superseded"`          // records replaced by a later session's, or duplicates
-	Warmups    int            `json:"warmups"`             // ok records of warm-ups among those kept
-	Used       int            `json:"used"`                // ok records that the summaries are made of
-	Unusable   int            `json:"unusable"`            // ok records without a positive finite latency
-	Invalid    int            `json:"invalid,omitempty"`   // ok records with the verdict INVALID, used for nothing
-	Disturbed  int            `json:"disturbed,omitempty"` // ok records behind a canary far off: in tails alone
-	ByStatus   map[string]int `json:"by_status"`           // records kept, by status
-	Expected   *int           `json:"expected"`            // the manifest's records_expected
+	Lines          int            `json:"lines"`                     // non-empty lines in the file
+	Broken         int            `json:"broken"`                    // lines that could not be read, the torn last line included
+	Records        int            `json:"records"`                   // lines that could
+	Superseded     int            `json:"superseded"`                // records replaced by a later session's, or duplicates
+	Warmups        int            `json:"warmups"`                   // ok records of warm-ups among those kept
+	Used           int            `json:"used"`                      // ok records that the summaries are made of
+	Unusable       int            `json:"unusable"`                  // ok records without a positive finite latency
+	Invalid        int            `json:"invalid,omitempty"`         // ok records with the verdict INVALID, used for nothing
+	Disturbed      int            `json:"disturbed,omitempty"`       // ok records behind a canary far off: in tails alone
+	DisturbedCalls int            `json:"disturbed_calls,omitempty"` // calls of these records
+	ByStatus       map[string]int `json:"by_status"`                 // records kept, by status
+	Expected       *int           `json:"expected"`                  // the manifest's records_expected
 
 	Repetitions *Repetitions `json:"repetitions"` // nil where the manifest has no plan
 }

@@ -200,7 +200,8 @@ func compute(dir string, run *runs.Run, opt cells.Options, live, withReport bool
 		return err
 	}
 	tables := filepath.Join(dir, "analysis")
-	if err := cmp.Or(analysis.Write(tables, r), answer.Of(r).Write(tables)); err != nil || !withReport {
+	a := answer.Of(r)
+	if err := cmp.Or(analysis.Write(tables, r), a.Write(tables)); err != nil || !withReport {
 		return err
 	}
 	figs, err := draw.Write(filepath.Join(dir, "analysis", "plots"), r.Figures())
@@ -210,7 +211,7 @@ func compute(dir string, run *runs.Run, opt cells.Options, live, withReport bool
 	if !live {
 		figs = figure.OnPaper(figs)
 	}
-	_, err = report.Write(dir, r, figs)
+	_, err = report.Write(dir, r, a, figs)
 	return err
 }
 

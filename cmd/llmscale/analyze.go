@@ -28,6 +28,7 @@ func analysisFlags() []cli.Flag {
 		&cli.Uint64Flag{Name: "analysis-seed", Value: cells.DefaultSeed, Usage: "of the bootstrap, `N` from 1"},
 		&cli.BoolFlag{Name: "include-warmup", Usage: "let warm-ups into summaries and fits"},
 		&cli.BoolFlag{Name: "all-cells", Usage: "fit AMBIGUOUS and INVALID cells too"},
+		&cli.StringFlag{Name: "slo", Value: cells.DefaultSLO.String(), Usage: "the answer names the largest model that decodes a token within `TIME`"},
 		&cli.StringFlag{Name: "x-axis", Value: axisNames()[0], Usage: "`AXIS` that stands for size: " + strings.Join(axisNames(), ", ")},
 	}
 }
@@ -45,7 +46,13 @@ func analysisOptions(c *cli.Context) (cells.Options, error) {
 	opt := cells.Options{
 		IncludeWarmup: c.Bool("include-warmup"), Bootstrap: c.Int("bootstrap"), Seed: c.Uint64("analysis-seed"), XAxis: c.String("x-axis"), AllCells: c.Bool("all-cells"),
 	}
+	var err error
+	if opt.SLO, err = cells.ParseObjective(c.String("slo")); err != nil {
+		return opt, usagef("--slo %w", err)
+	}
 	switch {
+	case opt.SLO.First:
+		return opt, usagef("--slo %s: want a time for each token here, as %s", opt.SLO, cells.DefaultSLO)
 	case opt.Bootstrap < 0:
 		return opt, usagef("--bootstrap %d: want a number of resamples, or 0 for none", opt.Bootstrap)
 	case opt.Seed == 0: // the option's zero value is the default
@@ -176,7 +183,7 @@ func analyzeAndReport(c *cli.Context, dir string) (string, *answer.Answer, error
 	if err != nil {
 		return "", nil, err
 	}
-	paths, err := report.Write(a.dir, a.result, figs)
+	paths, err := report.Write(a.dir, a.result, a.answer, figs)
 	if err != nil {
 		return "", nil, err
 	}

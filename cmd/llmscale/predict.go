@@ -96,7 +96,7 @@ func predicted(c *cli.Context) (any, error) {
 	}
 	sized := func(params int64) (*predict.Target, error) { return predict.Ladder(params, typ) }
 	if c.IsSet("slo") {
-		o, err := predict.ParseObjective(c.String("slo"))
+		o, err := cells.ParseObjective(c.String("slo"))
 		if err != nil {
 			return nil, fmt.Errorf("--slo %w", err)
 		}

@@ -153,7 +153,7 @@ func (a *Answer) Of(s cells.Series, mode, aspect string) *Change {
 
 // Tables are the CSV file.
 func (a *Answer) Tables() []finding.Table {
-	return []finding.Table{finding.TableOf("first_change.csv", "From which size on each aspect is more than so many times what it is on the smallest model.", a.Changes,
+	return []finding.Table{finding.TableOf(file, "From which size on each aspect is more than so many times what it is on the smallest model.", a.Changes,
 		`backend batch_size mode aspect quantity unit factor models smallest_model smallest_millions smallest_level largest_millions largest_times
 		largest_times_low largest_times_high verdict size_millions low_millions high_millions law basis reason`)}
 }

@@ -63,24 +63,24 @@ func TestFirst(t *testing.T) {
 		heading string
 		why     string // the reason of one of the verdicts
 	}{
-		{"latency", func(p *celltest.Plan) {}, "latency", "latency", "Latency changes first: decode time per token doubles from ", "shown from m0"},
-		{"nothing", func(p *celltest.Plan) { p.PerToken = slowly }, "none", Unknown, "Neither latency nor tails nor feasibility change within", "all models are shown to be below 2 times"},
+		{"latency", func(p *celltest.Plan) {}, "latency", "latency", "Latency changes first as models grow: decode time per token doubles from ", "shown from m0"},
+		{"nothing", func(p *celltest.Plan) { p.PerToken = slowly }, "none", Unknown, "Neither latency nor tails nor feasibility change as models grow, within", "all models are shown to be below 2 times"},
 		{"tails", func(p *celltest.Plan) {
 			p.PerToken = slowly
 			p.Tail = func(m int) float64 { return []float64{1, 1, 1, 2, 2, 2, 2, 2}[m] }
-		}, "tails", "tails", "Tails change first: the tail in a call grows by 25 % from ", "shown from m03"},
+		}, "tails", "tails", "Tails change first as models grow: the tail in a call grows to 1.25 times from ", "shown from m03"},
 		{"tails fall", func(p *celltest.Plan) {
 			p.PerToken, p.Tail = slowly, func(m int) float64 { return 2 - .1*float64(m) }
 		}, "none", Unknown, "Neither latency", "all models are shown to be below 1.25 times"},
 		{"feasibility", func(p *celltest.Plan) { p.PerToken, p.Fails = slowly, from(6, record.StatusOOM) }, "feasibility", "feasibility",
-			"Feasibility changes first: models fail from 320M parameters on", "2 cells of m06 (320 million parameters) ran out of memory, and no larger model ran there"},
-		{"no model fits", func(p *celltest.Plan) { p.Fails = from(0, record.StatusOOM) }, "feasibility", "feasibility", "Feasibility shown to change first: models fail from 5M", "2 cells of m00"},
+			"Feasibility changes first as models grow: models fail from 320M parameters [", "2 cells of m06 (320 million parameters) ran out of memory, and no larger model ran there"},
+		{"no model fits", func(p *celltest.Plan) { p.Fails = from(0, record.StatusOOM) }, "feasibility", "feasibility", "Feasibility is the first shown to change as models grow: models fail from 5M", "2 cells of m00"},
 		{"all crash", func(p *celltest.Plan) { p.Fails = from(0, record.StatusCrashed) }, Unknown, Unknown, "What changes first as models grow cannot be told", "suspect the build or the configuration"},
 		{"all waived", func(p *celltest.Plan) { p.Fails = from(0, record.StatusWaived) }, Unknown, Unknown, "What changes first as models grow cannot", "waived: this machine cannot run them"},
 		{"the middle crashes", func(p *celltest.Plan) {
 			p.PerToken, p.Fails = slowly, func(m int) string { return map[int]string{3: record.StatusCrashed}[m] }
 		}, "none", Unknown, "Neither latency", "m03 crashed where the larger m04 ran"},
-		{"few tokens", func(p *celltest.Plan) { p.Gen, p.Reps = 8, 3 }, "latency", "latency", "Latency shown to change first: ", "no model of known size has enough token times"},
+		{"few tokens", func(p *celltest.Plan) { p.Gen, p.Reps = 8, 3 }, "latency", "latency", "Latency is the first shown to change as models grow: ", "no model of known size has enough token times"},
 	} {
 		p := celltest.Ladder
 		k.change(&p)
@@ -265,4 +265,25 @@ func atMost(n int, p float64) int {
 	for b := (distuv.Binomial{N: float64(n), P: p}); k < n && b.CDF(float64(k)) < 0.999; k++ {
 	}
 	return k
+}
+
+// TestSpans: an interval of 95 % stands in brackets; what a row has of several backends is
+// a span over them, and says so.
+func TestSpans(t *testing.T) {
+	p := celltest.Ladder
+	p.Backends = []string{"a", "b"}
+	a, _ := asked(t, p.Blocks(6, func(b int, r *runs.Row) float64 {
+		return 1 + .01*float64((b+int(r.Model[2]))%3)
+	}))
+	page, _, _ := strings.Cut(celltest.Markdown(t, a.Sections()...), "<details>")
+	for _, want := range []string{"a span without them is over backends", "| largest over smallest | "} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+	for line := range strings.Lines(page) {
+		if strings.HasSuffix(strings.TrimSpace(line), "| all |") && strings.ContainsAny(line, "([") {
+			t.Errorf("an interval of several backends: %s", line)
+		}
+	}
 }

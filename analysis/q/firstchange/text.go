@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
@@ -13,71 +14,87 @@ import (
 // Place is where a report has the section.
 const Place = "What changes first"
 
-// Says is the finding in one line of plain text; on is "" or names the series, as " on
-// cpu". Sizes have 95 % intervals.
-func (f *First) Says(on string) string {
-	var shown []*Change // what the verdict rests on
+const file = "first_change.csv"
+
+// Says is the finding in one line; on is "" or names the series, as " on cpu". Sizes have
+// 95 % intervals.
+func (f *First) Says(on string) prose.Sentence {
+	on = " as models grow" + on
+	topics := strings.Split(f.Verdict, "+")
+	var shown []prose.Sentence // what the verdict rests on
 	for _, c := range f.Changes {
-		if c.Verdict == Changes && slices.Contains(strings.Split(f.Verdict, "+"), c.of.topic) {
-			shown = append(shown, c)
+		if c.Verdict == Changes && slices.Contains(topics, c.of.topic) {
+			shown = append(shown, prose.Say("%s %s", c.becomes(), c.from()))
 		}
 	}
 	switch {
 	case f.Verdict == Unknown:
-		return "What changes first" + on + " as models grow cannot be told"
+		return prose.Say("What changes first%s cannot be told", on)
 	case f.Verdict == "none":
-		return "Neither latency nor tails nor feasibility change" + on + " within the measured sizes"
+		return prose.Say("Neither latency nor tails nor feasibility change%s, within the measured sizes", on)
 	}
-	said := doc.Upper(strings.ReplaceAll(f.Verdict, "+", " or "))
+	changes, is := " changes", " is"
+	if f.Verdict == "tails" || len(topics) > 1 {
+		changes, is = " change", " are"
+	}
+	said := doc.Upper(strings.Join(topics, " or ")) + changes + " first" + on
 	switch {
-	case strings.Contains(f.Verdict, "+"):
-		said += " change first" + on + ", and which of them cannot be told"
+	case len(topics) > 1:
+		said += " (which of them cannot be told)"
 	case len(f.Unknown) > 0:
-		said += " shown to change first" + on
-	case f.Verdict == "tails":
-		said += " change first" + on
-	default:
-		said += " changes first" + on
+		said = doc.Upper(topics[0]) + is + " the first shown to change" + on
 	}
-	return said + ": " + strings.Join(stats.Map(shown, func(c *Change) string { return c.becomes() + " " + c.from() }), "; ")
+	return prose.Say("%s: %s", said, prose.Semicolons(shown))
+}
+
+// Why says, of what cannot be told, why; "" of what can.
+func (f *First) Why() prose.Sentence {
+	i := slices.IndexFunc(f.Changes, func(c *Change) bool { return c.Verdict == Unknown && c.of.topic != "" && c.Reason != "" })
+	if f.Verdict != Unknown || i < 0 {
+		return prose.Say("")
+	}
+	return prose.Say("%s", prose.Quoted(f.Changes[i].Reason, file+" reason"))
 }
 
 // becomes says what counts as the change.
-func (c *Change) becomes() string {
+func (c *Change) becomes() prose.Sentence {
 	switch c.Factor {
 	case 0:
-		return "models fail"
+		return prose.Say("models fail")
 	case Twice:
-		return c.of.says + " doubles"
+		return prose.Say("%s doubles", c.of.says)
 	}
-	return fmt.Sprintf("%s grows by %g %%", c.of.says, 100*(c.Factor-1))
+	return prose.Say("%s grows to %s times", c.of.says, prose.Digits(c.Factor, file+" factor"))
 }
 
-// from is the size of a change, in words.
-func (c *Change) from() string {
+// from is the size of a change.
+func (c *Change) from() prose.Sentence {
+	low, high := file+" low_millions", file+" high_millions"
 	switch {
 	case c.SizeM == nil:
-		return fmt.Sprintf("between %s and %s", doc.Millions(c.Between.Low), doc.Millions(c.Between.High))
+		return prose.Say("between %s and %s parameters", prose.Size(c.Between.Low, low), prose.Size(c.Between.High, high))
 	case c.Between == nil:
-		return "from " + doc.Millions(*c.SizeM) + " parameters on"
+		return prose.Say("from %s parameters on", prose.Size(*c.SizeM, file+" size_millions"))
 	}
-	return fmt.Sprintf("from %s parameters on (%s to %s)", doc.Millions(*c.SizeM), doc.Millions(c.Between.Low), doc.Millions(c.Between.High))
+	return prose.Say("from %s parameters [%s to %s] on", prose.Size(*c.SizeM, file+" size_millions"), prose.Size(c.Between.Low, low), prose.Size(c.Between.High, high))
+}
+
+// First is what changes first on a series; nil where the run has none of it.
+func (a *Answer) First(s cells.Series) *First {
+	if i := slices.IndexFunc(a.Answers.First, func(f First) bool { return f.Series == s }); i >= 0 {
+		return &a.Answers.First[i]
+	}
+	return nil
 }
 
 // title is what was found of the series that leads.
 func (a *Answer) title() string {
-	first := &a.Answers.First[0]
-	if lead, ok := prose.Lead(a.set); ok {
-		for i := range a.Answers.First {
-			if f := &a.Answers.First[i]; f.Series == lead.Series {
-				first = f
-			}
-		}
+	lead, _ := prose.Lead(a.set)
+	first := a.First(lead.Series)
+	if first == nil {
+		first = &a.Answers.First[0]
 	}
-	if len(a.Answers.First) == 1 {
-		return first.Says("")
-	}
-	return first.Says(" on " + first.Title())
+	return first.Says(prose.On(a.set, first.Series)).Text
 }
 
 // row is an aspect, of all series where they agree, else of the one that leads.
@@ -100,13 +117,12 @@ func (a *Answer) rows() (out []row) {
 			at := max(0, slices.IndexFunc(all, func(c *Change) bool { return c.Series == lead.Series }))
 			all = all[at : at+1]
 		}
-		out = append(out, row{all[0].becomes(), all})
+		out = append(out, row{all[0].becomes().Text, all})
 	}
 	return out
 }
 
-// found says of a row what its changes have in common: sizes are those of the first and
-// of the last.
+// found says of a row what its changes have in common.
 func (r row) found() string {
 	switch {
 	case r.of[0].Verdict == Unknown:
@@ -114,23 +130,20 @@ func (r row) found() string {
 	case r.of[0].Verdict == Never:
 		return "not within the measured sizes"
 	case len(r.of) == 1:
-		return r.of[0].from()
+		return r.of[0].from().Text
 	}
-	var size, low, high doc.Span
+	var size, between doc.Span
 	for _, c := range r.of {
 		size.Add(c.SizeM)
 		if c.Between != nil {
-			low.Add(&c.Between.Low)
-			high.Add(&c.Between.High)
+			between.Add(&c.Between.Low)
+			between.Add(&c.Between.High)
 		}
 	}
-	switch {
-	case !size.Known:
-		return fmt.Sprintf("between %s and %s", doc.Millions(low.Lo), doc.Millions(high.Hi))
-	case !low.Known:
-		return fmt.Sprintf("from %s parameters on", size.Text(doc.Millions))
+	if !size.Known {
+		return fmt.Sprintf("between %s and %s parameters", doc.Millions(between.Lo), doc.Millions(between.Hi))
 	}
-	return fmt.Sprintf("from %s parameters on (%s to %s)", size.Text(doc.Millions), doc.Millions(low.Lo), doc.Millions(high.Hi))
+	return fmt.Sprintf("from %s parameters on", size.Text(doc.Millions))
 }
 
 // times is how often the smallest model's level the largest one has.
@@ -152,7 +165,7 @@ func timesText(c *Change) string {
 	if c.TimesCI == nil {
 		return doc.NumberOf(c.Times)
 	}
-	return fmt.Sprintf("%s (%s)", doc.NumberOf(c.Times), doc.Numbers(c.TimesCI))
+	return fmt.Sprintf("%s [%s]", doc.NumberOf(c.Times), doc.Numbers(c.TimesCI))
 }
 
 // Sections have the table and the figure.
@@ -161,10 +174,14 @@ func (a *Answer) Sections() []doc.Section {
 		return nil
 	}
 	sec := doc.Section{Title: a.title(), Place: Place}
+	brackets := "Brackets hold 95 % intervals"
+	if len(a.Answers.First) > 1 {
+		brackets += "; a span without them is over backends"
+	}
 	columns := []doc.Column[row]{
 		{Head: "<as models grow", Cell: func(r row) string { return r.what }},
 		{Head: "<changes", Cell: row.found},
-		{Head: "largest over smallest (95 %)", Cell: row.times},
+		{Head: "largest over smallest", Cell: row.times},
 	}
 	if len(a.Answers.First) > 1 {
 		columns = append(columns, doc.Column[row]{Head: "<backend", Cell: func(r row) string {
@@ -176,17 +193,17 @@ func (a *Answer) Sections() []doc.Section {
 	}
 	t := doc.TableOf(a.rows(), columns)
 	t.Wrap = true
-	sec.Add(doc.Pictures(KindFirst), t)
+	sec.Add(doc.Pictures(KindFirst), doc.Paragraph(brackets+"."), t)
 	sec.Fold(fmt.Sprintf("Each aspect of each backend (%d)", len(a.Changes)),
 		doc.Paragraph("From the largest model down, each is tested to be beyond the change until one is not; the size is where the law over all of them crosses it. first_change.csv has the reasons, docs/statistics.md the tests."),
 		doc.TableOf(a.Changes, []doc.Column[*Change]{
 			{Head: "<backend", Cell: func(c *Change) string { return prose.Series{Series: c.Series}.String() }},
-			{Head: "<aspect", Cell: func(c *Change) string { return c.becomes() }},
+			{Head: "<aspect", Cell: func(c *Change) string { return c.becomes().Text }},
 			{Head: "smallest model's", Cell: func(c *Change) string {
 				return strings.TrimSpace(doc.NumberOf(c.Level) + " " + c.Unit)
 			}},
 			{Head: "<changes", Cell: func(c *Change) string { return row{of: []*Change{c}}.found() }},
-			{Head: "largest over smallest (95 %)", Cell: timesText},
+			{Head: "largest over smallest [95 %]", Cell: timesText},
 			{Head: "<why not", Cell: func(c *Change) string {
 				if c.Verdict != Unknown {
 					return doc.Unknown

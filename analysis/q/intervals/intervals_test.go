@@ -130,7 +130,7 @@ func TestVerdicts(t *testing.T) {
 			}
 		}
 		doubtful := len(a.Doubtful().Rows)
-		title := a.Sum.Title()
+		title := a.Sum.Says().Text
 		if a.Sum.Cells != 18 || doubtful != a.Sum.Ambiguous+a.Sum.Invalid || (doubtful == 0) != (title == "All 18 cells are VALID") || doubtful == 3 && !strings.HasPrefix(title, "15 of 18 cells are VALID, 3 ") {
 			t.Errorf("%s: %s: %+v", c.what, title, a.Sum)
 		}

@@ -13,6 +13,7 @@ import (
 // Sum is what the verdicts and intervals of all cells come to; a mean over scenarios is none of them.
 type Sum struct {
 	Cells      int     `json:"cells"`
+	Valid      int     `json:"valid"`
 	Ambiguous  int     `json:"ambiguous"`
 	Invalid    int     `json:"invalid"`
 	OneProcess int     `json:"one_process"` // whose interval is of one process's calls
@@ -46,6 +47,8 @@ func (a *asker) sum() {
 			s.Ambiguous++
 		case record.VerdictInvalid:
 			s.Invalid++
+		default:
+			s.Valid++
 		}
 		if c.Basis == cells.BasisOne {
 			s.OneProcess++

@@ -12,25 +12,43 @@ import (
 	"llmscale/runner/record"
 )
 
-// Title says how many cells may be used.
-func (s *Sum) Title() string {
-	codes := strings.ReplaceAll(strings.Join(stats.Map(s.Doubts, func(d Doubt) string { return d.Reason }), ", "), "_", " ")
+const sum = "analysis.json cells_judged."
+
+// Says is how many cells may be used, and what speaks against the others.
+func (s *Sum) Says() prose.Sentence {
+	var codes []prose.Sentence
+	for _, d := range s.Doubts {
+		codes = append(codes, prose.Say("%s", strings.ReplaceAll(d.Reason, "_", " ")))
+	}
+	count := func(n int, path string) prose.Number { return prose.Digits(float64(n), sum+path) }
+	all := count(s.Cells, "cells")
 	switch {
 	case s.Cells == 0:
-		return "No call gave a figure"
+		return prose.Say("No call gave a figure")
 	case 2*s.Invalid > s.Cells:
-		return fmt.Sprintf("Do not use these numbers: %d of %d cells are INVALID (%s)", s.Invalid, s.Cells, codes)
-	case s.Ambiguous+s.Invalid == 0:
-		return fmt.Sprintf("All %s VALID", doc.Count(s.Cells, "cell is", "cells are"))
+		return prose.Say("Do not use these numbers: %s of %s cells are INVALID (%s)", count(s.Invalid, "invalid"), all, prose.Join(codes, "and"))
+	case s.Valid == s.Cells && s.Cells == 1:
+		return prose.Say("The one cell is VALID")
+	case s.Valid == s.Cells:
+		return prose.Say("All %s cells are VALID", all)
 	}
-	var doubts []string
+	var doubts []prose.Sentence
 	if s.Ambiguous > 0 {
-		doubts = append(doubts, fmt.Sprintf("%d AMBIGUOUS", s.Ambiguous))
+		doubts = append(doubts, prose.Say("%s AMBIGUOUS", count(s.Ambiguous, "ambiguous")))
 	}
 	if s.Invalid > 0 {
-		doubts = append(doubts, fmt.Sprintf("%d INVALID", s.Invalid))
+		doubts = append(doubts, prose.Say("%s INVALID", count(s.Invalid, "invalid")))
 	}
-	return fmt.Sprintf("%d of %d cells are VALID, %s (%s)", s.Cells-s.Ambiguous-s.Invalid, s.Cells, doc.Join(doubts), codes)
+	return prose.Say("%s of %s cells are VALID, %s (%s)", count(s.Valid, "valid"), all, prose.Join(doubts, "and"), prose.Join(codes, "and"))
+}
+
+// Reach says how far intervals reach at the median; "" where there are none.
+func (s *Sum) Reach() prose.Sentence {
+	if s.widest == nil {
+		return prose.Say("")
+	}
+	half := prose.Number{Shown: doc.Percent(s.Half) + " %", Value: *s.Half, From: sum + "half_width_median"}
+	return prose.Say("95 %% intervals%s reach ±%s at the median", prose.Within(s.widest.Basis), half)
 }
 
 // Widths says how wide intervals are; "" where there are none.
@@ -39,8 +57,7 @@ func (s *Sum) Widths() string {
 		return ""
 	}
 	c := s.widest
-	return fmt.Sprintf("95 %% intervals%s reach ±%s %% at the median, ±%s %% at the widest (%s of %s, %s, %s).", prose.Within(c.Basis),
-		doc.Percent(s.Half), doc.Percent(s.Widest), prose.Mode(c.Mode), doc.Text(c.Model), doc.Text(c.Scenario), prose.Of(c.Backend, c.BatchSize))
+	return fmt.Sprintf("%s, ±%s %% at the widest (%s of %s, %s, %s).", s.Reach(), doc.Percent(s.Widest), prose.Mode(c.Mode), doc.Text(c.Model), doc.Text(c.Scenario), prose.Of(c.Backend, c.BatchSize))
 }
 
 // Explained says what explains times though it should not; "" where nothing does.

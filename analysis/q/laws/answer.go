@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis/finding"
 	"llmscale/analysis/law"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/q/scaling"
 	"llmscale/analysis/stats"
@@ -108,12 +109,18 @@ func Ask(c *cells.Set, judged *intervals.Answer, bounds *regimes.Answer) *Answer
 	return a.out
 }
 
-// Of are the findings of a mode over all scenarios; those of the most models first in
-// each series.
-func (a *Answer) Of(mode string) []*Finding {
-	var out []*Finding
+// Of are the findings of a mode over all scenarios, those of the series that leads first.
+func (a *Answer) Of(mode string) (out []*Finding) {
+	lead, _ := prose.Lead(a.set)
+	leads := 0
 	for i := range a.Answers.Laws {
-		if f := &a.Answers.Laws[i]; f.Mode == mode && f.Scenario == cells.AllScenarios {
+		f := &a.Answers.Laws[i]
+		switch {
+		case f.Mode != mode || f.Scenario != cells.AllScenarios:
+		case f.Series == lead.Series:
+			out = slices.Insert(out, leads, f)
+			leads++
+		default:
 			out = append(out, f)
 		}
 	}

@@ -12,13 +12,14 @@ import (
 	"llmscale/analysis/law"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/regimes"
+	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
 
 func ask(c *cells.Set) *Answer {
 	judged := intervals.Ask(c)
-	return Ask(c, judged, regimes.Ask(c, judged))
+	return Ask(c, judged, regimes.Ask(c, judged, weights.Ask(c)))
 }
 
 // asked are the laws of decode of a made-up ladder, over all scenarios.
@@ -123,11 +124,11 @@ func TestCommitted(t *testing.T) {
 	}
 	f := of("2026-11-23-xeon-2-cores", "native_cpu_f32")
 	if f.Verdict != Withheld || f.Stray.Model != "tiny-gpt2" || len(f.Stray.Reasons) == 0 || f.Law.Form != law.Line || f.Law.N != 9 {
-		t.Errorf("%s %+v", f.Says("Decode"), f.Stray)
+		t.Errorf("%s %+v", f.Says("Decode").Text, f.Stray)
 	}
 	f = of("2026-11-23-ladder-xeon-2-cores", "native_cpu_q4_0")
 	if f.Verdict != law.Leads || f.Law.Form != law.Straight || !(f.Exponent.Sizes.Low < 1 && f.Exponent.Sizes.High > 1) || f.Break != "none" {
-		t.Errorf("%s", f.Says("Decode"))
+		t.Errorf("%s", f.Says("Decode").Text)
 	}
 	// Without the two largest sizes its laws foretell them.
 	o := &f.axes[f.at]
@@ -137,6 +138,47 @@ func TestCommitted(t *testing.T) {
 		e, ok := tt.Predict(p)
 		if off := math.Abs(math.Log(p.T) - e.Value); !ok || off > e.Half(.05) {
 			t.Errorf("%g million: off by %.3f, the 95 %% interval reaches %.3f", p.X, off, e.Half(.05))
+		}
+	}
+}
+
+// TestNoMoreThanTheTable: what laws.csv calls too few sizes, or one of several laws, no
+// sentence tells as a law: neither over all models nor without one of them.
+func TestNoMoreThanTheTable(t *testing.T) {
+	run, err := runs.Load(filepath.Join("..", "..", "..", "results", "2026-11-23-ollama-check-xeon-2-cores"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := cells.New(run, cells.Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := map[string]int{}
+	for _, f := range ask(set).Of(record.ModeDecode) {
+		if f.Told == nil || f.Told.Verdict != law.TooFew || f.Verdict == Flat || f.Verdict == Unclear {
+			continue
+		}
+		few[f.Verdict]++
+		if said := f.Says("Decode").Text; strings.Contains(said, "has the exponent") || strings.Contains(said, "to the power") {
+			t.Errorf("%s: %s", f.Backend, said)
+		}
+		if said := f.lawText(); !strings.Contains(said, "too few sizes") {
+			t.Errorf("%s: %s", f.Backend, said)
+		}
+	}
+	if few[law.TooFew] == 0 || few[Withheld] == 0 {
+		t.Errorf("the run has none of a kind: %v", few)
+	}
+	for _, f := range asked(t, func(p *celltest.Plan) { // eight on two lines, and one that takes ten times as long
+		p.PerToken = func(m int) float64 {
+			if m == 0 {
+				return 10
+			}
+			return math.Pow(2, .8*float64(m))
+		}
+	}) {
+		if leads := strings.HasPrefix(f.lawText(), "cannot tell"); f.Verdict == Withheld && leads != (f.Told.Verdict == law.Unsure) {
+			t.Errorf("%s: the table has %s: %s", f.Backend, f.Told.Verdict, f.lawText())
 		}
 	}
 }

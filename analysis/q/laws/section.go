@@ -49,11 +49,7 @@ func (a *Answer) title(found []*Finding) string {
 			f = m
 		}
 	}
-	of := doc.Upper(prose.Mode(f.Mode))
-	if slices.ContainsFunc(found, func(o *Finding) bool { return o.Series != f.Series }) {
-		of += " on " + f.Title()
-	}
-	return f.Says(of)
+	return f.Says(doc.Upper(prose.Mode(f.Mode)) + prose.On(a.set, f.Series)).Text
 }
 
 var columns = []doc.Column[*Finding]{
@@ -76,9 +72,9 @@ var columns = []doc.Column[*Finding]{
 			return doc.Unknown
 		}
 		if f.Verdict == Withheld {
-			return known(f.Exponent, 3, "") + ", without " + doc.Text(f.Stray.Model)
+			return exponent(f.Exponent, "exponent").Text + ", without " + doc.Text(f.Stray.Model)
 		}
-		return known(f.Exponent, 3, "")
+		return exponent(f.Exponent, "exponent").Text
 	}},
 	{Head: "leave-one-out error", Cell: func(f *Finding) string {
 		if f.Law == nil || math.IsNaN(f.Law.LOO) {

@@ -54,7 +54,7 @@ func (f *Finding) row(o *onAxis, t *law.Tournament, l *law.Law) *Row {
 		r.Weight = stats.Finite(l.Weight)
 	}
 	switch {
-	case o.withheld && t == o.all:
+	case o.withheld && t == o.all && !(o.whole && l == t.Leader()): // a law of all is told all the same
 		r.Verdict = Withheld
 	case t.Verdict != law.TooFew && l != t.Leader() && !slices.Contains(t.Rivals, l.Form):
 		r.Verdict = behind
@@ -144,7 +144,7 @@ func (a *Answer) breaks() (out []breakRow) {
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
-		finding.TableOf("laws.csv", "Each law that was fitted, for each backend, mode, scenario and axis; over all scenarios all axes, of single scenarios the run's.", a.rows(),
+		finding.TableOf(file, "Each law that was fitted, for each backend, mode, scenario and axis; over all scenarios all axes, of single scenarios the run's.", a.rows(),
 			`backend backend_kind batch_size mode scenario of x_axis axis_leads n_models left_out law verdict loo_error aicc weight
 			t0_ms t0_low_ms t0_high_ms t0_blocks_low_ms t0_blocks_high_ms a b b_low b_high exponent exponent_low exponent_high exponent_blocks_low exponent_blocks_high
 			exponent_2 exponent_2_low exponent_2_high exponent_3 exponent_3_low exponent_3_high break_1 break_2 p`).Always(),

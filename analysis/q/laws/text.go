@@ -3,11 +3,13 @@ package laws
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/law"
+	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
@@ -27,75 +29,68 @@ func (f *Finding) over() cells.Axis {
 	return cells.Axes()[0]
 }
 
-// known is a parameter with its interval; decimals below 0 take what the number needs.
-func known(p *law.Param, decimals int, unit string) string {
-	show := func(v float64) string {
-		if decimals < 0 {
-			return doc.Number(v)
-		}
-		return doc.Fixed(&v, decimals)
-	}
-	i := p.Sizes
-	if i == nil {
-		i = p.Blocks
-	}
-	if i == nil {
-		return show(p.Value) + unit
-	}
-	return fmt.Sprintf("%s%s (%s to %s)", show(p.Value), unit, show(i.Low), show(i.High))
+const file = "laws.csv"
+
+// param is a law's parameter with its interval over the sizes, as laws.csv has both.
+func param(p *law.Param, column, ends string, number func(v float64, from string) prose.Number) prose.Sentence {
+	from := func(part string) string { return file + " " + strings.Replace(ends, "*", part, 1) }
+	return prose.Say("%s%s", number(p.Value, file+" "+column), prose.Between(p.Sizes, number, from("low"), from("high")))
 }
 
-// does is what a time does by a law, for a sentence.
-func (f *Finding) does(l *law.Law) string {
+func exponent(p *law.Param, column string) prose.Sentence {
+	return param(p, column, column+"_*", prose.Decimals(3))
+}
+
+// does is what a time does by the law that is told.
+func (f *Finding) does() prose.Sentence {
+	l := f.Law
 	axis := short(f.over())
-	exponent := func(name string, decimals int) string { return known(l.Param(name), decimals, "") }
-	ms := func(name string) string { return known(l.Param(name), -1, " ms") }
+	t0 := func() prose.Sentence { return param(l.Param("t0_ms"), "t0_ms", "t0_*_ms", prose.Digits) }
+	each := func() prose.Sentence {
+		return prose.Say("%s ms per %s", param(l.Param("b"), "b", "b_*", prose.Digits), strings.TrimPrefix(f.over().Unit, "1 "))
+	}
 	switch l.Form {
 	case law.Constant:
-		return "stays at " + ms("a")
+		return prose.Say("stays at %s ms", prose.Digits(l.Param("a").Value, file+" a"))
 	case law.Straight:
-		s := "grows in proportion to " + axis + f.rate(l)
-		if f.Exponent != nil && f.Exponent.Sizes != nil {
-			s += "; the exponent of a power law is " + known(f.Exponent, 3, "")
-		}
-		return s
+		return prose.Say("grows in proportion to %s, %s%s", axis, each(), f.power("; a power law has the exponent "))
 	case law.Power:
 		verb := "grows"
 		if l.Param("exponent").Value < 0 {
 			verb = "shrinks"
 		}
-		return fmt.Sprintf("%s with %s to the power %s", verb, axis, exponent("exponent", 3))
+		return prose.Say("%s with %s to the power %s", verb, axis, exponent(l.Param("exponent"), "exponent"))
 	case law.Line:
-		return fmt.Sprintf("takes a fixed %s and %s%s", ms("t0_ms"), known(l.Param("b"), -1, " ms per "+strings.TrimPrefix(f.over().Unit, "1 ")), f.rate(l))
+		return prose.Say("takes a fixed %s ms and %s", t0(), each())
 	case law.Offset:
-		return fmt.Sprintf("takes a fixed %s and a part that grows with %s to the power %s", ms("t0_ms"), axis, exponent("exponent", 3))
+		return prose.Say("takes a fixed %s ms and a part that grows with %s to the power %s", t0(), axis, exponent(l.Param("exponent"), "exponent"))
 	case law.Reading:
-		return fmt.Sprintf("takes a fixed %s and its bytes over the measured bandwidth", ms("t0_ms"))
+		return prose.Say("takes a fixed %s ms and its bytes over the measured bandwidth", t0())
 	case law.Roof:
-		return fmt.Sprintf("takes a fixed %s and what reading and computing take at the measured ceilings", ms("t0_ms"))
+		return prose.Say("takes a fixed %s ms and what reading and computing take at the measured ceilings", t0())
 	}
-	parts := []string{fmt.Sprintf("grows with %s to the power %s", axis, exponent("exponent_1", 2))}
+	s := prose.Say("grows with %s to the power %s", axis, exponent(l.Param("exponent_1"), "exponent"))
 	for i := 1; l.Param(fmt.Sprintf("break_%d", i)) != nil; i++ {
-		at := doc.Number(l.Param(fmt.Sprintf("break_%d", i)).Value)
-		if b := f.Breaks; b != nil && len(b.At) == breaksOf(l.Form) && b.CI[i-1] != nil {
-			at += " (" + doc.Numbers(b.CI[i-1]) + ")"
+		column, next := fmt.Sprintf("break_%d", i), fmt.Sprintf("exponent_%d", i+1)
+		at := prose.Say("%s", prose.Digits(l.Param(column).Value, file+" "+column))
+		if b := f.Breaks; b != nil && len(b.At) == breaksOf(l.Form) {
+			at = prose.Say("%s%s", at, prose.Between(b.CI[i-1], prose.Digits, "breaks.csv "+column+"_low", "breaks.csv "+column+"_high"))
 		}
-		parts = append(parts, fmt.Sprintf("from %s %s on %s", at, f.over().Unit, exponent(fmt.Sprintf("exponent_%d", i+1), 2)))
+		s = prose.Say("%s, from %s %s on %s", s, at, f.over().Unit, exponent(l.Param(next), next))
 	}
-	return strings.Join(parts, ", ")
+	return s
+}
+
+// power is the exponent of a power law behind a text; nothing where it has no interval.
+func (f *Finding) power(before string) prose.Sentence {
+	if f.Exponent == nil || f.Exponent.Sizes == nil {
+		return prose.Say("")
+	}
+	return prose.Say("%s%s", before, exponent(f.Exponent, "exponent"))
 }
 
 // breaksOf is how many breaks a law has.
 func breaksOf(form law.Form) int { return map[law.Form]int{law.OneBreak: 1, law.TwoBreak: 2}[form] }
-
-// rate says at which rate bytes are read by a law of decode that is straight in them.
-func (f *Finding) rate(l *law.Law) string {
-	b := l.Param("b")
-	if f.Axis != "bytes_per_token" || f.Mode != record.ModeDecode || b == nil || f.steps == 0 || !(b.Value > 0) {
-		return ""
-	}
-	return fmt.Sprintf(", %s GB/s", doc.Number(f.steps/b.Value)) // MB per ms are GB/s
-}
 
 // name is a law in a few words.
 func name(form law.Form) string {
@@ -109,64 +104,72 @@ func percent(loo float64) string {
 	return doc.Percent(&v) + " %"
 }
 
-// Says is the finding in one line of plain text; of is what it is about, as "Decode on
-// cpu". Intervals are of 95 %, over the sizes.
-func (f *Finding) Says(of string) string {
+// Says is the finding in one line; of is what it is about, as "Decode on cpu".
+func (f *Finding) Says(of string) prose.Sentence {
 	axis := short(f.over())
+	if f.Law == nil {
+		return prose.Say("How %s grows with %s cannot be told: %s", prose.Lower(of), axis, prose.Quoted(f.Why, "analysis.json answers.laws[].why"))
+	}
 	switch f.Verdict {
 	case Withheld:
-		return fmt.Sprintf("No exponent of %s: %s alone makes it, with %s times the time that the others predict", lower(of), f.Stray.Model, doc.Number(f.Stray.Times))
+		s := prose.Say("No exponent of %s: %s alone makes it, with %s times the time that the others predict", prose.Lower(of), prose.Name(f.Stray.Model), prose.Digits(f.Stray.Times, "analysis.json answers.laws[].stray.times_the_line"))
+		if f.axes[f.at].rest.Verdict == law.TooFew {
+			return s
+		}
+		return prose.Say("%s%s", s, f.power("; without it a power law has the exponent "))
+	case law.TooFew:
+		return prose.Say("Which law %s follows cannot be told: %s are too few", prose.Lower(of), prose.Counted(float64(f.Law.N), file+" n_models", "size", "sizes"))
+	}
+	n := prose.Say(" (%s)", prose.Counted(float64(f.Law.N), file+" n_models", "model", "models"))
+	switch f.Verdict {
 	case Flat:
 		if f.Exponent.Sizes.High-f.Exponent.Sizes.Low < 1e-6 {
-			return fmt.Sprintf("%s does not grow with %s: all models take the same time", of, axis)
+			return prose.Say("%s does not grow with %s: all models take the same time", of, axis)
 		}
-		return fmt.Sprintf("%s does not grow with %s: the exponent is %s", of, axis, doc.Interval(f.Exponent.Sizes, 3))
+		return prose.Say("%s does not grow with %s: the exponent is %s%s", of, axis, exponent(f.Exponent, "exponent"), n)
 	case Unclear:
-		return fmt.Sprintf("Whether %s grows with %s cannot be told: the exponent is %s", lower(of), axis, doc.Interval(f.Exponent.Sizes, 3))
-	case law.Leads:
-		return of + f.tokens() + " " + f.does(f.Law)
+		return prose.Say("Whether %s grows with %s cannot be told: the exponent is %s%s", prose.Lower(of), axis, exponent(f.Exponent, "exponent"), n)
 	case law.Unsure:
-		s := fmt.Sprintf("Which law %s follows cannot be told", lower(of))
-		if f.Exponent != nil && f.Exponent.Sizes != nil {
-			s += fmt.Sprintf("; the exponent of a power law is %s", known(f.Exponent, 3, ""))
+		laws := append([]law.Form{f.Law.Form}, f.Rivals...)
+		fit, power := "several fit alike", prose.Say("")
+		if len(laws) < 4 {
+			fit = text.List(stats.Map(laws, name), "or")
 		}
-		return s
+		if slices.Contains(laws, law.Power) {
+			power = f.power(fmt.Sprintf("; a power law over %s has the exponent ", axis))
+		}
+		return prose.Say("Which law %s follows cannot be told: %s%s%s", prose.Lower(of), fit, power, n)
 	}
-	if f.Law == nil {
-		return fmt.Sprintf("How %s grows with %s cannot be told: %s", lower(of), axis, f.Why)
-	}
-	return fmt.Sprintf("Which law %s follows cannot be told: %s are too few", lower(of), doc.Count(f.Law.N, "size", "sizes"))
+	return prose.Say("%s%s %s%s", of, f.tokens(), f.does(), n)
 }
 
 // tokens says of which answers a law in milliseconds is.
-func (f *Finding) tokens() string {
-	if f.Mode != record.ModeDecode || f.steps == 0 || f.Law.Param("t0_ms") == nil && f.Law.Form != law.Constant {
-		return ""
+func (f *Finding) tokens() prose.Sentence {
+	if f.Mode != record.ModeDecode || f.steps == 0 || f.Law.Param("t0_ms") == nil && f.Law.Param("b") == nil && f.Law.Form != law.Constant {
+		return prose.Say("")
 	}
-	return fmt.Sprintf(" of %.0f tokens", f.steps)
+	return prose.Say(" of %s", prose.Counted(f.steps, "analysis.json cells[].gen_tokens_median", "token", "tokens"))
 }
 
-func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
-
-// lawText is the law as a table's cell says it.
+// lawText is the law as a table's cell says it: no more than laws.csv has it.
 func (f *Finding) lawText() string {
-	switch f.Verdict {
-	case Flat:
+	switch {
+	case f.Verdict == Flat:
 		return "does not grow"
-	case Unclear:
+	case f.Verdict == Unclear:
 		return "cannot tell whether it grows"
-	case law.TooFew:
+	case f.Law == nil:
 		return "too few sizes"
-	case Withheld:
-		if f.Law == nil {
-			return "none: " + doc.Text(f.Stray.Model) + " alone makes an exponent"
-		}
-		if f.axes[f.at].whole {
-			return name(f.Law.Form)
-		}
-		return name(f.Law.Form) + ", without " + doc.Text(f.Stray.Model)
-	case law.Unsure:
-		return "cannot tell: " + text.List(append([]string{name(f.Law.Form)}, stats.Map(f.Rivals, name)...), "or")
 	}
-	return name(f.Law.Form)
+	s := name(f.Law.Form)
+	switch f.axes[f.at].best().Verdict {
+	case law.TooFew:
+		s = "too few sizes"
+	case law.Unsure:
+		s = "cannot tell: " + text.List(append([]string{s}, stats.Map(f.Rivals, name)...), "or")
+	}
+	if f.Verdict == Withheld && !f.axes[f.at].whole {
+		s += ", without " + doc.Text(f.Stray.Model)
+	}
+	return s
 }

@@ -7,7 +7,6 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
-	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -51,7 +50,7 @@ func (a *Answer) sizes() {
 				}
 				if first == nil {
 					first, base = times, kind
-				} else if e, basis := policy.Contrast(first, times); basis != "" {
+				} else if e, basis := cells.ProcessContrast(first, times); basis != "" {
 					x.Ratio, x.RatioCI, x.Basis = stats.Finite(math.Exp(e.Value)), e.ExpInterval(), basis
 				}
 				x.First = base

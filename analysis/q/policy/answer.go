@@ -41,7 +41,7 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("axes.csv", "Backends that differ in one setting, each with the first value of it (the least number, else the first of the plan): a row for each model, scenario and phase.", a.Axes,
 			`axis base_value value at mode scenario model params_millions_effective base_backend backend base_n n base_median_ms median_ms
 			ratio ratio_ci_low ratio_ci_high ratio_ci_within_process_low ratio_ci_within_process_high verdict basis`),
-		finding.TableOf("policies.csv", "From which size on a choice changes a time by more than 10 %: backends that differ in one setting, over the sizes that both measured. A ratio is of the times, `to` over `from`; along batch_size of the times per sequence.", a.Policies,
+		finding.TableOf(File, "From which size on a choice changes a time by more than 10 %: backends that differ in one setting, over the sizes that both measured. A ratio is of the times, `to` over `from`; along batch_size of the times per sequence.", a.Policies,
 			`choice from to at base_backend backend mode scenario effect verdict size_from_millions size_from_ci_low size_from_ci_high
 			size_to_millions size_to_ci_low size_to_ci_high n_sizes smallest_millions ratio_smallest ratio_smallest_ci_low ratio_smallest_ci_high
 			largest_millions ratio_largest ratio_largest_ci_low ratio_largest_ci_high trend ratio_exponent ratio_exponent_ci_low ratio_exponent_ci_high

@@ -85,17 +85,8 @@ func (o *Over) blocks() (out [][]float64) {
 
 // contrast is the log ratio at one size.
 func (s *Size) contrast() (stats.Estimate, string) {
-	e, basis := Contrast(s.Base, s.Other)
+	e, basis := cells.ProcessContrast(s.Base, s.Other)
 	e.Value += math.Log(s.Share)
-	return e, basis
-}
-
-// Contrast is cells.Contrast, with what processes of one model differ by (stats.ProcessSD) where either side is one process.
-func Contrast(x, y []cells.Times) (stats.Estimate, string) {
-	e, basis := cells.Contrast(x, y)
-	if basis == cells.BasisOne {
-		e = stats.Sum(e, stats.Estimate{Variance: 2 * stats.ProcessSD * stats.ProcessSD, DF: math.Inf(1)})
-	}
 	return e, basis
 }
 

@@ -22,7 +22,7 @@ func TestVerdictsOverSizes(t *testing.T) {
 		{func(float64) float64 { return 2 }, []string{"slower always"}, "**slower at all 9 sizes**"},
 		{func(m float64) float64 { return math.Pow(m/5, -.1) }, []string{"faster from"}, "**faster from 1"},
 		{func(m float64) float64 { return math.Pow(m/1280, -.1) }, []string{"slower up_to"}, "**slower up to 4"},
-		{func(m float64) float64 { return math.Pow(m/80, -.2) }, []string{"slower up_to", "faster from"}, "M)**, **faster from "},
+		{func(m float64) float64 { return math.Pow(m/80, -.2) }, []string{"slower up_to", "faster from"}, "M\\]**, **faster from "},
 		{hill, []string{"faster between"}, "**faster from "},
 		{func(float64) float64 { return 1.02 }, []string{" never"}, "within 10 % at all 9 sizes"},
 		{func(float64) float64 { return 1.1 }, []string{" unknown"}, "unknown: slower at all 9 sizes, but 10 % are neither shown nor excluded"},

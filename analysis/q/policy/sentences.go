@@ -1,107 +1,107 @@
 package policy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
+	"llmscale/analysis/q/prose"
 )
+
+// File has the policies.
+const File = "policies.csv"
 
 type choice struct{ setting, base, value, at string }
 
-// said are the policies that are told: joined over scenarios where they can be.
-func (a *Answer) said() []Policy {
+// Said are the policies that are told: joined over scenarios where they can be.
+func (a *Answer) Said() (out []*Policy) {
 	type work struct {
 		choice
 		mode string
 	}
-	of := func(p Policy) work { return work{choice{p.Choice, p.Base, p.Value, p.At}, p.Mode} }
+	of := func(p *Policy) work { return work{choice{p.Choice, p.Base, p.Value, p.At}, p.Mode} }
 	joined := map[work]bool{}
-	for _, p := range a.Policies {
+	for i := range a.Policies {
+		p := &a.Policies[i]
 		joined[of(p)] = joined[of(p)] || p.Scenario == cells.AllScenarios
 	}
-	return slices.DeleteFunc(slices.Clone(a.Policies), func(p Policy) bool {
-		return p.Scenario != cells.AllScenarios && joined[of(p)] && a.set.Joins(p.Scenario)
-	})
-}
-
-// shown is where, bold where more than 10 % are shown.
-func (p *Policy) shown() string {
-	if p.Effect != "" {
-		return "**" + p.where() + "**"
+	for i := range a.Policies {
+		if p := &a.Policies[i]; p.Scenario == cells.AllScenarios || !joined[of(p)] || !a.set.Joins(p.Scenario) {
+			out = append(out, p)
+		}
 	}
-	return p.where()
+	return out
 }
 
-// where says the verdict: "faster from 20M on (95 % 15M to 27M)".
-func (p *Policy) where() string {
+// Where says the verdict: "faster from 20M [15M to 27M] on".
+func (p *Policy) Where() prose.Sentence {
 	effect := p.Effect
 	if p.Choice == cells.SettingBatchSize {
 		effect = map[string]string{Faster: "more tokens per second", Slower: "fewer tokens per second"}[effect]
 	}
-	sizes := fmt.Sprintf("at all %d sizes", p.NSizes)
-	if p.NSizes == 1 {
-		sizes = "at " + shortParams(p.SmallM)
+	switch {
+	case p.Effect != "":
+		return prose.Say("%s %s", effect, p.Reach())
+	case p.Verdict == Never && strings.HasPrefix(p.Reason, "identical"):
+		return prose.Say("the same: it does nothing here")
+	case p.Verdict == Never:
+		return prose.Say("within 10 %% %s", p.everywhere())
 	}
-	from, to := reach(p.FromM, p.FromLow, p.FromHigh, "below the smallest", "at the latest"), reach(p.ToM, p.ToLow, p.ToHigh, "above the largest", "at least")
+	return prose.Say("unknown: %s", prose.Quoted(p.Reason, File+" reason"))
+}
+
+// Reach says at which sizes more than 10 % are shown.
+func (p *Policy) Reach() prose.Sentence {
+	from := reach(p.FromM, p.FromLow, p.FromHigh, "size_from", p.FromHigh, "at the latest")
+	to := reach(p.ToM, p.ToLow, p.ToHigh, "size_to", p.ToLow, "at least")
 	switch p.Verdict {
-	case Always:
-		return effect + " " + sizes
 	case FromOn:
-		return effect + " from " + from + " on"
+		return prose.Say("from %s on", from)
 	case UpTo:
-		return effect + " up to " + to
+		return prose.Say("up to %s", to)
 	case Between:
-		return effect + " from " + from + " to " + to
-	case Never:
-		if strings.HasPrefix(p.Reason, "identical") {
-			return "the same: it does nothing here"
-		}
-		return "within 10 % " + sizes
+		return prose.Say("from %s to %s", from, to)
 	}
-	return "unknown: " + p.Reason
+	return p.everywhere()
+}
+
+func (p *Policy) everywhere() prose.Sentence {
+	switch {
+	case p.NSizes != 1:
+		return prose.Say("at all %s", prose.Counted(float64(p.NSizes), File+" n_sizes", "size", "sizes"))
+	case p.SmallM == nil:
+		return prose.Say("at a size that is not known")
+	}
+	return prose.Say("at %s", prose.Size(*p.SmallM, File+" smallest_millions"))
 }
 
 // reach is a size with its interval. Where it lies beyond the sizes measured, the bound alone is known.
-func reach(at, low, high *float64, beyond, bound string) string {
-	end := func(v *float64) string {
-		if v == nil {
-			return beyond
-		}
-		return shortParams(v)
-	}
+func reach(at, low, high *float64, column string, end *float64, bound string) prose.Sentence {
+	size := func(v *float64, part string) prose.Number { return prose.Size(*v, File+" "+column+part) }
+	const below, above = "_ci_low", "_ci_high"
 	switch {
-	case at == nil && high != nil:
-		return shortParams(high) + " " + bound
+	case at == nil && end == nil:
+		return prose.Say("a size that is not known")
 	case at == nil:
-		return end(low) + " " + bound
-	case low == nil:
-		return fmt.Sprintf("%s (95 %% up to %s)", shortParams(at), end(high))
-	case high == nil:
-		return fmt.Sprintf("%s (95 %% from %s)", shortParams(at), end(low))
-	}
-	return fmt.Sprintf("%s (95 %% %s to %s)", shortParams(at), end(low), end(high))
-}
-
-// AsFast turns a ratio of times round, with its interval: "1.96 [1.90, 2.03]".
-func AsFast(ratio *float64, ci *Interval) string {
-	times := func(ratio float64) string {
-		if speed := 1 / ratio; speed < 1000 {
-			return doc.Fixed(&speed, 2)
+		part := above
+		if end == low {
+			part = below
 		}
-		return "over 1000"
+		return prose.Say("%s %s", size(end, part), bound)
+	case low != nil && high != nil:
+		return prose.Say("%s [%s to %s]", size(at, "_millions"), size(low, below), size(high, above))
+	case high != nil:
+		return prose.Say("%s [up to %s]", size(at, "_millions"), size(high, above))
+	case low != nil:
+		return prose.Say("%s [from %s]", size(at, "_millions"), size(low, below))
 	}
-	return fmt.Sprintf("%s [%s to %s]", times(*ratio), times(ci.High), times(ci.Low))
+	return prose.Say("%s", size(at, "_millions"))
 }
 
-// shortParams is a size in a list of sizes.
-func shortParams(m *float64) string {
-	if m == nil {
-		return "unknown size"
-	}
-	return doc.Millions(*m)
+// AsFast turns a ratio of times round, with its interval: "1.96 [1.90 to 2.03]". column
+// is where the ratio stands.
+func AsFast(ratio float64, ci *Interval, column string) prose.Sentence {
+	return prose.Say("%s [%s to %s]", prose.Times(ratio, column), prose.Times(ci.High, column+"_ci_high"), prose.Times(ci.Low, column+"_ci_low"))
 }
 
 // Varied reports whether a run varies more than the weight type, so that settings are what it is for.

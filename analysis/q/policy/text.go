@@ -24,7 +24,7 @@ func (a *Answer) Sections() []doc.Section {
 		sec.Say("A choice is mandatory where more than 10 %% of a time are shown to depend on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
 		rows := a.told()
 		sec.Title += best(rows).finding()
-		sec.Show(a.policyTable(rows), "policies.csv")
+		sec.Show(a.policyTable(rows), File)
 	}
 	if len(a.Batches) > 0 {
 		sec.Say("Steps, tokens per second and answers of each batch: analysis/batches.csv.")
@@ -37,7 +37,7 @@ func (a *Answer) Sections() []doc.Section {
 
 // title says which settings matter.
 func (a *Answer) title() string {
-	settings, by := stats.GroupBy(a.said(), func(p Policy) string { return p.Choice })
+	settings, by := stats.GroupBy(a.Said(), func(p *Policy) string { return p.Choice })
 	if len(settings) == 0 {
 		return "Settings"
 	}
@@ -68,7 +68,7 @@ func (a *Answer) title() string {
 }
 
 // told is a choice in one phase: a row for each stretch of sizes at which it matters.
-type told []Policy
+type told []*Policy
 
 // strength orders choices: first those that are shown to matter, by the ratio at the largest size.
 func (t told) strength() float64 {
@@ -98,11 +98,12 @@ func (t told) finding() string {
 	if p.Effect == "" || p.LargeCI == nil {
 		return ""
 	}
-	speed, as := 1 / *p.Large, "times as fast as"
+	as := "times as fast as with"
 	if p.Choice == cells.SettingBatchSize {
 		as = "times the tokens per second of"
 	}
-	return fmt.Sprintf(" (%s %s: %s %s %s %s at %s)", p.Choice, p.Value, prose.Mode(p.Mode), doc.Fixed(&speed, 2), as, p.Base, shortParams(p.LargeM))
+	const column = File + " ratio_largest"
+	return fmt.Sprintf(" (%s %s: %s %s %s %s%s)", p.Choice, p.Value, prose.Mode(p.Mode), prose.Times(*p.Large, column), as, p.Base, prose.AtSize(p.LargeM, column))
 }
 
 // told are the choices, the strongest first.
@@ -111,16 +112,16 @@ func (a *Answer) told() []told {
 		choice
 		mode, scenario string
 	}
-	works, of := stats.GroupBy(a.said(), func(p Policy) work { return work{choice{p.Choice, p.Base, p.Value, p.At}, p.Mode, p.Scenario} })
+	works, of := stats.GroupBy(a.Said(), func(p *Policy) work { return work{choice{p.Choice, p.Base, p.Value, p.At}, p.Mode, p.Scenario} })
 	rows := stats.Map(works, func(w work) told { return of[w] })
 	slices.SortStableFunc(rows, func(x, y told) int { return cmp.Compare(y.strength(), x.strength()) })
 	return rows
 }
 
 func (a *Answer) policyTable(rows []told) doc.Table {
-	scenarios, _ := stats.GroupBy(a.said(), func(p Policy) string { return p.Scenario })
+	scenarios, _ := stats.GroupBy(a.Said(), func(p *Policy) string { return p.Scenario })
 	column := func(head string, of func(p *Policy) string) doc.Column[told] {
-		return doc.Column[told]{Head: head, Cell: func(t told) string { return of(&t[0]) }}
+		return doc.Column[told]{Head: head, Cell: func(t told) string { return of(t[0]) }}
 	}
 	t := doc.TableOf(rows, []doc.Column[told]{
 		column("<choice", func(p *Policy) string { return doc.Text(p.Choice + " " + p.Value) }),
@@ -133,25 +134,33 @@ func (a *Answer) policyTable(rows []told) doc.Table {
 			return prose.Mode(p.Mode)
 		}),
 		{Head: "<by more than 10 %", Cell: func(t told) string {
-			return strings.Join(stats.Map(t, func(p Policy) string { return p.shown() }), ", ")
+			return strings.Join(stats.Map(t, (*Policy).shown), ", ")
 		}},
 		column("times as fast at the smallest", func(p *Policy) string {
 			if p.NSizes == 1 {
 				return doc.Unknown
 			}
-			return speed(p.Small, p.SmallCI, p.SmallM)
+			return speed(p.Small, p.SmallCI, p.SmallM, "smallest")
 		}),
-		column("times as fast at the largest", func(p *Policy) string { return speed(p.Large, p.LargeCI, p.LargeM) }),
+		column("times as fast at the largest", func(p *Policy) string { return speed(p.Large, p.LargeCI, p.LargeM, "largest") }),
 	})
 	t.Wrap = true
 	return t
 }
 
-func speed(ratio *float64, ci *Interval, size *float64) string {
+// shown is the verdict, bold where more than 10 % are shown.
+func (p *Policy) shown() string {
+	if p.Effect != "" {
+		return "**" + doc.Text(p.Where().Text) + "**"
+	}
+	return doc.Text(p.Where().Text)
+}
+
+func speed(ratio *float64, ci *Interval, size *float64, end string) string {
 	if ratio == nil || ci == nil {
 		return doc.Unknown
 	}
-	return AsFast(ratio, ci) + " at " + shortParams(size)
+	return AsFast(*ratio, ci, File+" ratio_"+end).Text + prose.AtSize(size, File+" "+end+"_millions").Text
 }
 
 // buildTable has the columns in which the builds differ.

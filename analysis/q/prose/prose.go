@@ -30,6 +30,14 @@ func (s Series) String() string {
 	return doc.Text(s.Backend)
 }
 
+// On is " on cpu", the series that a sentence is of, where a run has several.
+func On(c *cells.Set, s cells.Series) string {
+	if len(c.Series) < 2 {
+		return ""
+	}
+	return " on " + Name(s.Title())
+}
+
 // Measured lists the series that gave a measurement, in the order of the set.
 func Measured(c *cells.Set) []Series {
 	var out []Series
@@ -39,24 +47,6 @@ func Measured(c *cells.Set) []Series {
 		}
 	}
 	return out
-}
-
-// Lead is the series that a report tells of where several differ: of those with the most
-// models the first. ok is false where nothing was measured.
-func Lead(c *cells.Set) (lead Series, ok bool) {
-	most := 0
-	for _, s := range Measured(c) {
-		n := 0
-		for _, m := range c.ModelsOf(s.Backend) {
-			if c.Measured(s.Series, m.Name) {
-				n++
-			}
-		}
-		if n > most {
-			lead, most = s, n
-		}
-	}
-	return lead, most > 0
 }
 
 // MixedLengths says which lengths the answers have that means over scenarios join; ""

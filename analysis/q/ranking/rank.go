@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/q/policy"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -72,7 +71,7 @@ func entryOf(c *cells.Set, s cells.Series, m *cells.Model, scenarios []string, m
 		}
 		t := g.Times()
 		if mode == record.ModeDecode {
-			t = cells.TimesOf(g.Rows, cells.MSPerToken)
+			t = g.StepTimes()
 		}
 		if len(t.All) == 0 {
 			return e, false
@@ -116,12 +115,12 @@ func (e *event) ranks() (out []Rank) {
 			x := &all[i]
 			r := Rank{Mode: e.mode, Scenario: e.scenario, Model: m, ParamsM: x.model.ParamsMillions, Rank: i + 1, Series: x.Series, MS: x.typical(), Ratio: 1, work: x.settings.Work()}
 			if i > 0 {
-				first, basis := policy.Contrast(all[0].times, x.times)
+				first, basis := cells.ProcessContrast(all[0].times, x.times)
 				r.Ratio, r.Basis = math.Exp(first.Value), basis
 				if basis != "" {
 					r.CI = first.ExpInterval()
 					r.First = r.CI.Low > 1
-					previous, _ := policy.Contrast(all[i-1].times, x.times)
+					previous, _ := cells.ProcessContrast(all[i-1].times, x.times)
 					r.Previous = previous.Value > previous.Half(1-stats.Confidence)
 				}
 			}

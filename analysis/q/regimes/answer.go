@@ -7,6 +7,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/weights"
 	"llmscale/runner/ceilings"
 )
 
@@ -24,14 +25,15 @@ type Answer struct {
 }
 
 // Ask makes the budget of each cell of a run. known says which cells may be used for what
-// they have in common.
-func Ask(c *cells.Set, known *intervals.Answer) *Answer {
+// they have in common, types which of them take as long as their bytes.
+func Ask(c *cells.Set, known *intervals.Answer, types *weights.Answer) *Answer {
 	a := &Answer{set: c, probed: byMachine(c)}
 	if len(c.Machines) == 0 || c.Machines[0].Type == "" {
 		c.Run.Manifest.Decode(&a.cache, "environment", "l3_cache_bytes")
 	}
 	a.join()
 	a.budgets(known)
+	a.heed(types)
 	a.profiled()
 	a.aboveCeiling()
 	return a
@@ -43,7 +45,7 @@ func (a *Answer) Tables() []finding.Table {
 		return finding.Compute("share_"+name, "", of+" over time_ms", func(b Budget) any { return b.part(ms(&b)) })
 	}
 	return []finding.Table{
-		finding.TableOf("regimes.csv", "Where the time of each cell goes and what bounds it: time = host + fixed + read + compute - overlap + residual. A row for each cell of prefill and decode.", a.Budgets,
+		finding.TableOf(file, "Where the time of each cell goes and what bounds it: time = host + fixed + read + compute - overlap + residual. A row for each cell of prefill and decode.", a.Budgets,
 			`backend backend_kind batch_size model params_millions_effective scenario mode tokens depth n regime between reason
 			time_ms host_ms fixed_ms fixed_ci_ms_low fixed_ci_ms_high read_ms read_range_ms_low read_range_ms_high
 			compute_ms compute_ci_ms_low compute_ci_ms_high attention_ms overlap_ms residual_ms

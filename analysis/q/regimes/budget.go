@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
@@ -27,9 +28,9 @@ type Budget struct {
 	Depth    int    `json:"depth" unit:"tokens" doc:"tokens in the KV cache before the call"`
 	N        int    `json:"n" unit:"calls" doc:"calls"`
 
-	Regime  string   `json:"regime" doc:"what takes the largest part of the time: overhead, cache or memory (reading), compute, weights (reading or computing: no probe tells which), wall (weights that are not in the device's memory), or 'cannot tell'"`
+	Regime  string   `json:"regime" doc:"what takes the largest part of the time: overhead, cache or memory (reading), compute, weights (reading or computing: nothing tells which), wall (weights that are not in the device's memory), or 'cannot tell'"`
 	Between []string `json:"between" sep:" or " doc:"of 'cannot tell': the parts that lie within each other's uncertainty"`
-	Reason  string   "json:\"reason\" doc:\"of `wall` and 'cannot tell': why\""
+	Reason  string   "json:\"reason\" doc:\"of `wall`, 'cannot tell' and some of weights: why\""
 
 	TimeMS      *float64        `json:"time_ms" unit:"ms" doc:"median of a decode step, or of a prefill"`
 	HostMS      *float64        `json:"host_ms" unit:"ms" doc:"on a GPU: the host's time less the device's, measured"`
@@ -254,6 +255,20 @@ func (a *Answer) oom() {
 		b := Budget{Subject: k.Series.Of(m), Scenario: r.Scenario, Mode: r.Mode, Depth: r.DepthTokens(), Device: r.Device}
 		b.wall("it did not fit into memory")
 		a.Budgets = append(a.Budgets, b)
+	}
+}
+
+// heed takes "compute" back where decode takes as long as the bytes of several weight
+// types: computing that grows with the bytes is not told from reading them.
+func (a *Answer) heed(types *weights.Answer) {
+	for i := range a.Budgets {
+		b := &a.Budgets[i]
+		if b.Mode != record.ModeDecode || b.Regime != Compute || !a.set.Joins(b.Scenario) {
+			continue
+		}
+		if other := types.Follows(b.Series(), b.Model); other != "" {
+			b.Regime, b.Reason = Weights, "decode follows the bytes of "+other+", by which computing is not told from reading"
+		}
 	}
 }
 

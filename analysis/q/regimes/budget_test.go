@@ -12,6 +12,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
@@ -44,7 +45,7 @@ func asked(t testing.TB, rows []runs.Row, f *ceilings.File) *Answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Ask(c, intervals.Ask(c))
+	return Ask(c, intervals.Ask(c), weights.Ask(c))
 }
 
 // world makes runs of a ladder whose cells take what known costs say.

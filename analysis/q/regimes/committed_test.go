@@ -11,6 +11,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -28,7 +29,7 @@ func committed(t *testing.T, dir string) *Answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Ask(set, intervals.Ask(set))
+	return Ask(set, intervals.Ask(set), weights.Ask(set))
 }
 
 // TestCommitted: on each run under results/ every cell has a regime, the parts add up to
@@ -90,9 +91,35 @@ func TestCommitted(t *testing.T) {
 				within++
 			}
 		}
-		t.Logf("%s: %v; the law is within 20 %% of decode at %d of %d sizes; %s", d.Name(), told, within, all, a.title(a.rows()))
+		t.Logf("%s: %v; the law is within 20 %% of decode at %d of %d sizes; %s", d.Name(), told, within, all, a.title())
 		if strings.Contains(d.Name(), "-ladder-") && (all == 0 || 5*within < 4*all) {
 			t.Errorf("%s: the law is within 20 %% of decode at %d of %d sizes", d.Name(), within, all)
 		}
+	}
+}
+
+// TestFollowsItsBytes: of a model whose decode takes as long as the bytes of several
+// weight types nothing says that it computes.
+func TestFollowsItsBytes(t *testing.T) {
+	run, err := runs.Load(filepath.Join(results, "2026-11-30-policies-epyc-2-cores"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := cells.New(run, cells.Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := weights.Ask(set)
+	follow := 0
+	for _, b := range Ask(set, intervals.Ask(set), types).Budgets {
+		if b.Mode != record.ModeDecode || types.Follows(b.Series(), b.Model) == "" {
+			continue
+		}
+		if follow++; b.Regime == Compute {
+			t.Errorf("%s %s is told to be %s", b.Backend, b.Model, b.Regime)
+		}
+	}
+	if follow < 2 {
+		t.Errorf("%d cells follow their bytes", follow)
 	}
 }

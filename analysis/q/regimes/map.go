@@ -1,6 +1,7 @@
 package regimes
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,7 +41,14 @@ func (a *Answer) maps() (out []figure.Figure) {
 		}
 	}
 	keys, of := stats.GroupBy(all, func(b *Budget) key { return key{b.settings, b.Mode} })
-	slices.SortStableFunc(keys, func(x, y key) int { return strings.Compare(x.mode, y.mode) }) // decode first
+	lead, _ := prose.Lead(a.set)
+	behind := func(k key) int {
+		if slices.ContainsFunc(of[k], func(b *Budget) bool { return b.Series() == lead.Series }) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(keys, func(x, y key) int { return cmp.Or(strings.Compare(x.mode, y.mode), behind(x)-behind(y)) }) // decode first, of the series that leads
 	for _, k := range keys {
 		mine := of[k]
 		if len(out) == maxMaps {

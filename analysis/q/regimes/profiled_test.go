@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/profile"
 	"llmscale/analysis/q/intervals"
+	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -48,7 +49,7 @@ func TestProfiled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := Ask(set, intervals.Ask(set))
+	a := Ask(set, intervals.Ask(set), weights.Ask(set))
 	for _, b := range a.Budgets {
 		if (b.Weights != nil) != (b.Model == "m03") {
 			t.Errorf("%s %s: %+v", b.Model, b.Mode, b.Split)

@@ -18,10 +18,6 @@ import (
 // Place is the name under which a report finds the section, whose title is the finding.
 const Place = "Regimes"
 
-// said is how a sentence calls a regime.
-var said = map[string]string{Overhead: "overhead-bound", Cache: "bound by reading the cache", Memory: "memory-bound", Compute: "compute-bound",
-	Weights: "bound by the weights", Wall: "behind the memory wall"}
-
 // mixed stands for a model whose scenarios have several regimes.
 const mixed = "by scenario"
 
@@ -31,7 +27,7 @@ func (a *Answer) section() doc.Section {
 		return doc.Section{}
 	}
 	rows := a.rows()
-	sec := doc.Section{Title: a.title(rows), Place: Place, Warned: []string{"above_ceiling", "broken_ceilings", "broken_profile"}}
+	sec := doc.Section{Title: a.title(), Place: Place, Warned: []string{"above_ceiling", "broken_ceilings", "broken_profile"}}
 	longest := map[cells.Series]int{}
 	for _, r := range rows {
 		longest[r.Series.Series] = max(longest[r.Series.Series], r.tokens)
@@ -133,44 +129,18 @@ func size(b *Budget) string {
 	return doc.Millions(*b.ParamsM)
 }
 
-// title is the finding about decode of the series that leads.
-func (a *Answer) title(rows []row) string {
-	r, several := rows[0], false
-	lead, _ := prose.Lead(a.set)
-	for _, x := range rows {
-		if x.Series == lead && x.mode == r.mode && r.Series != lead {
-			r = x
+// title is the finding about decode, else prefill, of the series that leads.
+func (a *Answer) title() string {
+	s := a.Budgets[0].Series()
+	if lead, ok := prose.Lead(a.set); ok {
+		s = lead.Series
+	}
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		if said := a.Says(s, mode); said.Text != "" {
+			return said.Text
 		}
-		several = several || x.Series != rows[0].Series
 	}
-	of := doc.Upper(prose.Mode(r.mode))
-	if several {
-		of += " on " + r.Title()
-	}
-	last := len(r.spans) - 1
-	for last >= 0 && said[r.spans[last].regime] == "" { // not told, or by scenario
-		last--
-	}
-	if last < 0 {
-		return "What bounds " + strings.ToLower(of[:1]) + of[1:] + " cannot be told"
-	}
-	s := r.spans[last]
-	where := "from " + size(s.from) + " parameters on"
-	switch {
-	case len(r.spans) == 1:
-		where = "at all sizes"
-	case last < len(r.spans)-1 && s.models == 1:
-		where = "at " + size(s.from) + " parameters, beyond that it cannot be told"
-	case last < len(r.spans)-1:
-		where = fmt.Sprintf("from %s to %s parameters, beyond that it cannot be told", size(s.from), size(s.to))
-	case s.models == 1:
-		where = "at " + size(s.from) + " parameters"
-	}
-	out := fmt.Sprintf("%s is %s %s", of, said[s.regime], where)
-	if (s.regime == Memory || s.regime == Cache) && last == len(r.spans)-1 && r.share.Known {
-		out += fmt.Sprintf(", and reads at %s %% of the bandwidth", r.share.Percent())
-	}
-	return out
+	return "Regimes"
 }
 
 // rowTable has the sizes of each regime in a column.
@@ -231,6 +201,8 @@ func regimeText(b Budget) string {
 		return strings.Join(b.Between, " or ")
 	case b.Regime == Unknown:
 		return Unknown + ": " + doc.Text(b.Reason)
+	case b.Regime == Wall:
+		return Wall + ": " + doc.Text(b.Reason)
 	}
 	return b.Regime
 }

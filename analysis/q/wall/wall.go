@@ -225,7 +225,7 @@ func (c *Cell) decode(set *cells.Set) {
 		}
 		host = append(host, *x.MSPerToken)
 		if g != nil {
-			c.decodes = append(c.decodes, cells.TimesOf(g.Rows, cells.MSPerToken))
+			c.decodes = append(c.decodes, g.StepTimes())
 		}
 		if x.CUDAEventMS != nil && x.GenTokens != nil && *x.GenTokens > 0 {
 			device = append(device, *x.CUDAEventMS / *x.GenTokens)

@@ -11,11 +11,14 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
 	"llmscale/analysis/stats"
+	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
 
 // Tolerance is by how much a type may take longer than its bytes before it counts as slower than they are.
 const Tolerance = 0.10
+
+const file = "weight_types.csv"
 
 const minTypes = 3 // before dequantising can be told from a fixed cost of each token
 
@@ -23,7 +26,7 @@ const minTypes = 3 // before dequantising can be told from a fixed cost of each 
 const (
 	Base    = "base"    // reads most bytes
 	Follows = "follows" // its bytes, within Tolerance
-	Slower  = "slower"  // than its bytes: computing (dequantising) binds it
+	Slower  = "slower"  // than its bytes: unpacking them costs time
 	Faster  = "faster"  // than its bytes: the base is not bound by memory, or this type stays in a cache
 	Unknown = "unknown"
 )
@@ -51,7 +54,7 @@ type Type struct {
 	SharedFixedMS *float64        `json:"shared_fixed_max_ms" unit:"ms/token" doc:"largest cost per token, the same for all types, that their times leave room for"`
 	OverBytes     *float64        `json:"decode_over_bytes" doc:"decode time over what the type's bytes take at the rate of the type with most, with shared_fixed_max_ms"`
 	OverCI        *stats.Interval `json:"decode_over_bytes_ci" doc:"its 95 % interval, with shared_fixed_max_ms taken as given"`
-	Verdict       string          `json:"verdict" doc:"base (the type with most bytes), follows (within 10 % of its bytes), slower (computing binds it), faster, or unknown"`
+	Verdict       string          `json:"verdict" doc:"base (the type with most bytes), follows (within 10 % of its bytes), slower (unpacking costs time), faster, or unknown"`
 
 	batch     int
 	settings  cells.Settings
@@ -119,7 +122,7 @@ func typeOf(c *cells.Set, s cells.Series, m *cells.Model) *Type {
 		if g == nil {
 			continue
 		}
-		if times := cells.TimesOf(g.Rows, cells.MSPerToken); len(times.All) > 0 {
+		if times := g.StepTimes(); len(times.All) > 0 {
 			t.settings, t.scenarios, t.times = g.Settings(), append(t.scenarios, sc), append(t.times, times)
 		}
 	}
@@ -192,10 +195,39 @@ func compare(types []*Type) {
 	}
 }
 
+// Follows are the weight types by which a model's decode is shown to take as long as its
+// bytes, on a series that measured one of them; "" where that is not shown.
+func (a *Answer) Follows(s cells.Series, model string) string {
+	for i := range a.WeightTypes { // of each model and setting the base comes first
+		base := &a.WeightTypes[i]
+		if base.Verdict != Base || base.Model != model {
+			continue
+		}
+		types := []string{base.WeightType}
+		among := base.Series() == s
+		for _, t := range a.WeightTypes[i+1:] {
+			if t.Verdict == Base {
+				break
+			}
+			if t.Verdict == Follows {
+				types = append(types, t.WeightType)
+				among = among || t.Series() == s
+			}
+		}
+		if among && len(types) > 1 {
+			return text.List(types, "and")
+		}
+	}
+	return ""
+}
+
+// Series is the type's.
+func (t *Type) Series() cells.Series { return cells.Series{Backend: t.Backend, BatchSize: t.batch} }
+
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
-		finding.TableOf("weight_types.csv", "The weight types of one model, where there are three: decode against the bytes that a token reads, over the scenarios.", a.WeightTypes,
+		finding.TableOf(file, "The weight types of one model, where there are three: decode against the bytes that a token reads, over the scenarios.", a.WeightTypes,
 			`model params_millions_effective at backend weight_type bits_per_weight bytes_read_per_token decode_ms_per_token
 			decode_ratio decode_ratio_ci_low decode_ratio_ci_high weights_gb_per_s shared_fixed_max_ms
 			decode_over_bytes decode_over_bytes_ci_low decode_over_bytes_ci_high verdict basis`),

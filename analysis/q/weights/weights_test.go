@@ -17,7 +17,7 @@ var types, megabytes = []string{"f32", "f16", "q8_0", "q4_0"}, []float64{4000, 2
 func TestTypesThatFollowTheirBytes(t *testing.T) {
 	law := func(mb float64) float64 { return 2 + 0.01*mb }
 	a := ask(t, celltest.TypeRun(types, megabytes, law))
-	if len(a.WeightTypes) != 4 || a.title() != "Decode follows the bytes of every weight type" {
+	if len(a.WeightTypes) != 4 || a.title() != "Decode follows the bytes of every weight type, at all sizes measured" {
 		t.Fatalf("%s: %+v", a.title(), a.WeightTypes)
 	}
 	near := func(what string, got, want float64) {
@@ -53,7 +53,7 @@ func TestTypeThatIsSlowerThanItsBytes(t *testing.T) {
 		}
 	}
 	md := celltest.Markdown(t, a.Sections()...)
-	for _, want := range []string{"## Decode takes longer than the bytes of q8_0", "95 % intervals within one process", "| q8_0 | 1000 | 15.0", "| slower |"} {
+	for _, want := range []string{"## Decode takes longer than its bytes in q8_0 (", "95 % intervals within one process", "| q8_0 | 1000 | 15.0", "| slower |"} {
 		if !strings.Contains(md, want) {
 			t.Errorf("no %q in\n%s", want, md)
 		}
