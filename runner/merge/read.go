@@ -64,7 +64,9 @@ func each(all []*source, counted bool, take func(*source, *made) error) error {
 	for range workers {
 		wait.Go(func() {
 			for p := range work {
-				p.done <- p.make()
+				m := p.make()
+				free(p.data)
+				p.done <- m
 			}
 		})
 	}
@@ -92,6 +94,8 @@ func each(all []*source, counted bool, take func(*source, *made) error) error {
 		if err = m.err; err == nil {
 			err = take(p.source, &m)
 		}
+		free(m.lines)
+		free(m.metrics)
 		if err != nil {
 			close(stop)
 		}
@@ -101,6 +105,23 @@ func each(all []*source, counted bool, take func(*source, *made) error) error {
 		err = readErr
 	}
 	return err
+}
+
+// rooms are used again: a fifth of a merge would go into clearing new ones.
+var rooms sync.Pool
+
+// room is an empty slice with room for n bytes.
+func room(n int) []byte {
+	if b, ok := rooms.Get().(*[]byte); ok && cap(*b) >= n {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, n)
+}
+
+func free(b []byte) {
+	if b != nil {
+		rooms.Put(&b)
+	}
 }
 
 // readAll cuts the records of shards into pieces, until send wants no more.
@@ -129,7 +150,7 @@ func (s *source) read(calls int, send func(*piece) bool) (n int, more bool, err 
 	r := bufio.NewReaderSize(in, 1<<20)
 	size := 0 // of the piece before
 	next := func(line int) (*piece, error) {
-		p := &piece{source: s, first: calls + n, line: line, data: make([]byte, 0, size+size/8), done: make(chan made, 1)}
+		p := &piece{source: s, first: calls + n, line: line, data: room(size + size/8), done: make(chan made, 1)}
 		for range pieceCalls * len(record.Modes) {
 			l, err := r.ReadSlice('\n')
 			for errors.Is(err, bufio.ErrBufferFull) {
@@ -176,7 +197,7 @@ func (p *piece) make() (m made) {
 	s := p.source
 	m.params = map[pair][]string{}
 	if !p.counted {
-		m.lines, m.metrics = make([]byte, 0, len(p.data)+len(p.data)/16), make([]byte, 0, len(p.data)+len(p.data)/8)
+		m.lines, m.metrics = room(len(p.data)+len(p.data)/16), room(len(p.data)+len(p.data)/8)
 	}
 	var l record.Line
 	rest, n := p.data, 0

@@ -260,7 +260,7 @@ func TestCoverage(t *testing.T) {
 	}{
 		{"a cell's interval holds the truth", world.cellCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}, world{name: ", calls follow each other (.8)", follow: .8}), .92, .98, 1},
 		{"the same where processes drift (nothing is stated)", world.cellCoverage, worlds(world{name: ", processes follow each other (.8)", drift: .8}), 0, 1, 4},
-		{"the same over machines (3, 5 and 10 of them, of one to three blocks)", world.nodeCoverage, worlds(world{}, world{name: ", machines scatter by 3 %", node: .03}), .92, .98, 1},
+		{"a cell's interval over 3, 5 and 10 machines, of one to three blocks, holds the truth", world.nodeCoverage, worlds(world{}, world{name: ", machines scatter by 3 %", node: .03}), .92, .98, 1},
 		{"a ratio's interval holds the truth", world.contrastCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}, world{name: ", calls follow each other (.8)", follow: .8},
 			world{name: ", processes follow each other (.8), blocks drift by 5 %", drift: .8}), .92, .98, 1},
 		{"a machine in two states: a cell's interval holds the level before most calls", world.stateCoverage, worlds(world{}, world{name: ", 10 % of calls slow", slow: .1}), .92, .98, 1},

@@ -16,8 +16,8 @@ import (
 	"llmscale/runner/record"
 )
 
-// slower is by how much a machine is slower at least before it is named: what is less bears on no figure.
-const slower = 0.03
+// slower is by how much a machine is slower at least before it is named: machines of one type differ by a percent or so.
+const slower = 0.05
 
 // machines lists them, each compared with the others of its type.
 func (a *Answer) machines() {
