@@ -386,3 +386,25 @@ func TestAboveCeiling(t *testing.T) {
 		t.Errorf("%+v, %+v", b, a.Devices)
 	}
 }
+
+// TestCeilingsByMachine: each type of machine has the ceilings that its own sessions measured.
+func TestCeilingsByMachine(t *testing.T) {
+	f := &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1), readsAt("cpu", 2, 2), readsAt("cpu", 2, 4)}}
+	f.Devices[1].Session, f.Devices[2].Session = 1, 2 // which has no record
+	a, _ := one(t, f, 22.9, func(r *runs.Row) {
+		r.Session, r.Replicate = *r.Rep%2, *r.Rep%2
+		r.MachineID = new([]string{"aaaa-n1", "bbbb-n2"}[*r.Rep%2])
+	})
+	got := map[string]float64{}
+	for _, b := range a.Budgets {
+		if b.Ceiling != nil {
+			got[b.Backend+" "+b.Machine] = *b.Ceiling
+		}
+	}
+	if len(got) != 2 || got["cpu@unnamed-aaaa unnamed-aaaa"] != 10 || got["cpu@unnamed-bbbb unnamed-bbbb"] != 20 {
+		t.Errorf("%v", got)
+	}
+	if len(a.Devices) != 2 || a.Devices[0].title() != "cpu with 2 threads of unnamed-aaaa" || a.Devices[1].Sessions != 1 {
+		t.Errorf("%+v", a.Devices)
+	}
+}

@@ -58,21 +58,26 @@ func deviceTitle(kind string, threads int) string {
 // byMachine are the ceilings that the run stored, by the type of the machine on which they were measured: that of the
 // records of their session.
 func byMachine(c *cells.Set) map[string]*ceilings.File {
-	out, of := map[string]*ceilings.File{}, map[int]string{}
 	if c.Run.Ceilings == nil {
-		return out
+		return nil
 	}
+	if len(c.Machines) == 0 || c.Machines[0].Type == "" {
+		return map[string]*ceilings.File{"": c.Run.Ceilings}
+	}
+	out, of := map[string]*ceilings.File{}, map[int]string{}
 	for i := range c.Run.Rows {
 		r := &c.Run.Rows[i]
 		of[r.Session] = r.MachineType
 	}
 	for _, d := range c.Run.Ceilings.Devices {
-		f := out[of[d.Session]]
-		if f == nil {
-			f = &ceilings.File{}
-			out[of[d.Session]] = f
+		machine, ok := of[d.Session]
+		if !ok {
+			continue // a session without a record: nobody knows whose
 		}
-		f.Devices = append(f.Devices, d)
+		if out[machine] == nil {
+			out[machine] = &ceilings.File{}
+		}
+		out[machine].Devices = append(out[machine].Devices, d)
 	}
 	return out
 }
