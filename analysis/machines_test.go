@@ -53,7 +53,7 @@ func TestTypesAreNotMixed(t *testing.T) {
 	}
 	r := clusterAnalysis(t, rows)
 	for _, f := range Get[scaling.Answer](r).Fits {
-		want := map[bool]float64{true: .8, false: .4}[strings.Contains(f.Backend, "@unnamed-0typ")]
+		want := map[bool]float64{true: .8, false: .4}[strings.Contains(f.Backend, "@unnamed-0type")]
 		if f.Scenario != cells.AllScenarios || f.Mode != record.ModeDecode {
 			continue
 		}

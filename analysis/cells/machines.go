@@ -103,11 +103,14 @@ func MachineSets(models []*Model) int {
 // Configured is the name that the config has for a backend.
 func (set *Set) Configured(backend string) string { return cmp.Or(set.configured[backend], backend) }
 
+// longestType is how many letters the name of a type has at most.
+const longestType = 32
+
 // notInNames are marks that names of backends, and of files made of them, do without.
 var notInNames = regexp.MustCompile(`[^A-Za-z0-9.]+`)
 
 // typeNames has short names for types of machines: of their GPUs where these differ, else of their processors; of several
-// that have one name with the beginning of the type.
+// that have one name with the type.
 func typeNames(types []string, of func(kind string) record.Machine) map[string]string {
 	name := func(kind string, byGPU bool) string {
 		m := of(kind)
@@ -127,8 +130,8 @@ func typeNames(types []string, of func(kind string) record.Machine) map[string]s
 		times[out[kind]]++
 	}
 	for kind, short := range out {
-		if times[short] > 1 {
-			out[kind] = short + "-" + kind[:min(len(kind), 4)]
+		if times[short] > 1 && kind != "" {
+			out[kind] = short + "-" + notInNames.ReplaceAllString(kind, "-")
 		}
 	}
 	return out
@@ -138,5 +141,6 @@ func typeNames(types []string, of func(kind string) record.Machine) map[string]s
 var said = regexp.MustCompile(`\((R|TM|r|tm)\)|@.*|\b(Intel|AMD|NVIDIA|CPU|Processor|\d+-Core)\b`)
 
 func shortened(name string) string {
-	return strings.Trim(notInNames.ReplaceAllString(said.ReplaceAllString(name, " "), "-"), "-")
+	name = strings.Trim(notInNames.ReplaceAllString(said.ReplaceAllString(name, " "), "-"), "-")
+	return name[:min(len(name), longestType)]
 }

@@ -62,7 +62,9 @@ func (a *asker) blocks() {
 			for i, v := range stats.OffGroups(logs, s.machines) {
 				blocks[s.blocks[i]] = v
 			}
-			y = append(y, blocks)
+			if len(blocks) > 0 {
+				y = append(y, blocks)
+			}
 		})
 		if v, ok := stats.BlockVariance(y); ok {
 			a.block[mode] = &v
