@@ -148,9 +148,8 @@ func (r *Run) Execute(ctx context.Context) (_ Summary, err error) {
 		r.warn(Warning{Code: "file_system", Where: r.Store.Dir, Text: l.What, Advice: l.Advice})
 	}
 	if r.Transient != nil {
-		r.beginTransient()
 		defer r.emptyOwnDir()
-		if err := r.Transient.CheckDisk(r.Plan.Models(), true); err != nil {
+		if err := r.beginTransient(); err != nil {
 			return Summary{}, err
 		}
 	}

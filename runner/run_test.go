@@ -224,9 +224,12 @@ func TestFailures(t *testing.T) {
 		"exit@one":                    {record.StatusCrashed, "", "exited with code 7", 4},
 		"error@5":                     {record.StatusError, "", "fake: error", 4},
 		"CUDA error: out of memory@5": {record.StatusOOM, "SIGABRT", "the GPU's memory is full", 4},
-		"oom@5":                       {record.StatusOOM, "", "did not fit", 4},
-		"SIGSEGV@load":                {record.StatusCrashed, "SIGSEGV", "ended by SIGSEGV", 12},
-		"error@load":                  {record.StatusError, "", "fake: error", 12},
+		// What cuBLAS says of CUBLAS_STATUS_ALLOC_FAILED, and of CUBLAS_STATUS_INTERNAL_ERROR.
+		"CUDA error: the resource allocation failed@5": {record.StatusOOM, "SIGABRT", "the GPU's memory is full", 4},
+		"CUDA error: an internal operation failed@5":   {record.StatusCrashed, "SIGABRT", "ended by SIGABRT", 4},
+		"oom@5":        {record.StatusOOM, "", "did not fit", 4},
+		"SIGSEGV@load": {record.StatusCrashed, "SIGSEGV", "ended by SIGSEGV", 12},
+		"error@load":   {record.StatusError, "", "fake: error", 12},
 	} {
 		t.Run(fault, func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ import (
 	"llmscale/internal/durable"
 	"llmscale/internal/interrupt"
 	"llmscale/runner/plan"
+	"llmscale/runner/record"
 )
 
 // discardName is that of the folder, in that of the models, in which the
@@ -23,18 +24,23 @@ import (
 // later session, and what was there before the run is never touched.
 var discardName = regexp.MustCompile(`^discard-[0-9a-f]{12}$`)
 
-// beginTransient names the folder, or empties that of a session that was killed.
-func (r *Run) beginTransient() {
-	name := r.Manifest.DiscardDir
-	if discardName.MatchString(name) {
+// beginTransient names the folder, or empties that of a session that was killed, and leaves out models that will never
+// fit into it. The error is that none does.
+func (r *Run) beginTransient() error {
+	if name := r.Manifest.DiscardDir; discardName.MatchString(name) {
 		r.ownDir = filepath.Join(r.Transient.Dir, name)
 		r.emptyOwnDir()
-		return
+	} else {
+		var tag [6]byte
+		rand.Read(tag[:])
+		name = "discard-" + hex.EncodeToString(tag[:])
+		r.Manifest.DiscardDir, r.ownDir = name, filepath.Join(r.Transient.Dir, name)
 	}
-	var tag [6]byte
-	rand.Read(tag[:])
-	name = "discard-" + hex.EncodeToString(tag[:])
-	r.Manifest.DiscardDir, r.ownDir = name, filepath.Join(r.Transient.Dir, name)
+	left, err := r.Plan.WaiveTooLarge(r.Transient)
+	for _, why := range left {
+		r.warn(Warning{Code: "model_too_large", Where: record.ThisMachine, Text: "not measured: " + why, Advice: "choose another --models-dir, or make room there"})
+	}
+	return err
 }
 
 // emptyOwnDir removes the plan's models, whole or begun, from the folder, and it if

@@ -88,21 +88,77 @@ models: [{name: m, source: "synth:tiny-gpt2"}, {name: n, source: "synth:tiny-gpt
 	}
 }
 
-// TestTransientModelsNeedTheLargest: what must fit on the disk is the largest of
-// transient models, and all of others.
-func TestTransientModelsNeedTheLargest(t *testing.T) {
+// TestModelsThatDoNotFit: of models that are kept all must fit on the disk together; of transient ones each that does not
+// costs its own cells, and a run of which none fits is refused.
+func TestModelsThatDoNotFit(t *testing.T) {
 	p := testPlan(t, testConfig)
 	models := &modelfile.Folder{Dir: t.TempDir()} // where none of them is
-	for i := range p.Jobs {
+	file := func(i int, bytes int64) {
 		p.Jobs[i].Model.File = filepath.Join(models.Dir, fmt.Sprint(i))
-		p.Jobs[i].Model.Desc.FileBytes = 1 << 60 / int64(len(p.Jobs))
+		p.Jobs[i].Model.Desc.FileBytes = bytes
 	}
-	for _, transient := range []bool{false, true} {
-		err := models.CheckDisk(p.Models(), transient)
-		want := text.Size(map[bool]int64{false: 1 << 60 / int64(len(p.Jobs)) * int64(len(p.Jobs)), true: 1 << 60 / int64(len(p.Jobs))}[transient])
-		if err == nil || !strings.Contains(err.Error(), "take "+want) {
-			t.Errorf("transient %v: %v, want %s", transient, err, want)
+	const much = 1 << 60
+	each := int64(much / len(p.Jobs))
+	for i := range p.Jobs {
+		file(i, each)
+	}
+	want := text.Size(each * int64(len(p.Jobs)))
+	if err := models.CheckDisk(p.Models()); err == nil || !strings.Contains(err.Error(), "take "+want) {
+		t.Errorf("all that are kept: %v, want %s", err, want)
+	}
+	for i := range p.Jobs {
+		file(i, 1)
+	}
+	file(1, much)
+	left, err := p.WaiveTooLarge(models)
+	if err != nil || len(left) != 1 || !strings.Contains(left[0], p.Jobs[1].Model.Name+": its file takes "+text.Size(much)) {
+		t.Errorf("%q, %v", left, err)
+	}
+	for i := range p.Jobs {
+		if j := &p.Jobs[i]; j.Tried() != (i != 1) {
+			t.Errorf("job %d of a file of %d bytes is tried: %v", i, j.Model.Desc.FileBytes, j.Tried())
 		}
+	}
+	for i := range p.Jobs {
+		file(i, much)
+	}
+	if _, err := p.WaiveTooLarge(models); err == nil || !strings.Contains(err.Error(), "no model can be written") {
+		t.Errorf("none fits: %v", err)
+	}
+}
+
+// TestTooLargeModelCostsItsCells: the others of a run with transient models are measured.
+func TestTooLargeModelCostsItsCells(t *testing.T) {
+	cfg, err := config.Parse("c.yaml", []byte(testConfig))
+	if err != nil {
+		t.Fatal(err)
+	}
+	models := &modelfile.Folder{Dir: t.TempDir()}
+	p, err := newPlan(cfg, models, &worker.Programs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.GroupByFile()
+	large, cells := p.Jobs[0].Model.File, 0
+	for i := range p.Jobs {
+		if j := &p.Jobs[i]; j.Model.File == large {
+			j.Model.Desc.FileBytes = 1 << 60
+			cells += len(j.Cells)
+		}
+	}
+	r, dir := newRun(t, p, workertest.Command(t, ""))
+	r.Transient = models
+	sum := finish(t, r)
+	if sum.ByStatus[record.StatusWaived] != cells || sum.ByStatus[record.StatusOK] != 12-cells || sum.Failed() != 0 {
+		t.Fatalf("%v", sum.ByStatus)
+	}
+	for _, rec := range readRecords(t, dir) {
+		if rec.Status == record.StatusWaived && (rec.Backend != "cpu_f32" || !strings.Contains(*rec.Error, "its file takes")) {
+			t.Errorf("%s is waived: %s", rec.CellID, *rec.Error)
+		}
+	}
+	if w := r.Manifest.Warnings; len(w) == 0 || w[0].Code != "model_too_large" {
+		t.Errorf("warnings %+v", w)
 	}
 }
 

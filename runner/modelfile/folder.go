@@ -175,31 +175,42 @@ func (ms *Folder) Discard(m *Model) error {
 }
 
 // CheckDisk compares the models that are still to be written with the space that
-// is free, before the first is; of transient ones, the largest.
-func (ms *Folder) CheckDisk(models []*Model, transient bool) error {
+// is free, before the first is.
+func (ms *Folder) CheckDisk(models []*Model) error {
 	need := int64(0)
 	seen := map[string]bool{}
 	for _, m := range models {
-		switch {
-		case seen[m.File] || !m.Missing():
-		case transient:
-			need = max(need, m.Desc.FileBytes)
-		default:
+		if !seen[m.File] && m.Missing() {
 			need += m.Desc.FileBytes
 		}
 		seen[m.File] = true
 	}
-	dir := ms.Dir
+	if free, dir, ok := ms.free(); ok && need > free {
+		return fmt.Errorf("the models to be written take %s, %s has %s free: choose fewer models or another --models-dir", text.Size(need), dir, text.Size(free))
+	}
+	return nil
+}
+
+// NoRoom says why a model that is still to be written cannot be, were it the only one; "" where it can, or the system
+// does not say.
+func (ms *Folder) NoRoom(m *Model) string {
+	if free, dir, ok := ms.free(); ok && m.Desc.FileBytes > free && m.Missing() {
+		return fmt.Sprintf("its file takes %s, %s has %s free", text.Size(m.Desc.FileBytes), dir, text.Size(free))
+	}
+	return ""
+}
+
+// free is the space for models, and the folder that has it: the nearest that exists.
+func (ms *Folder) free() (bytes int64, dir string, ok bool) {
+	dir = ms.Dir
 	for {
 		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
 			break
 		}
-		dir = filepath.Dir(dir) // it will be made in the nearest folder that exists
+		dir = filepath.Dir(dir)
 	}
-	if free, ok := durable.Free(dir); ok && need > free { // where the system does not say, writing will tell
-		return fmt.Errorf("the models to be written take %s, %s has %s free: choose fewer models or another --models-dir", text.Size(need), dir, text.Size(free))
-	}
-	return nil
+	bytes, ok = durable.Free(dir)
+	return bytes, dir, ok
 }
 
 // RemoveUnfinished removes the beginnings of models that this process was

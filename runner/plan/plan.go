@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"llmscale/internal/interrupt"
 	"llmscale/runner/config"
@@ -193,6 +194,31 @@ func (p *Plan) Waive(device string, reason error) {
 	}
 }
 
+// WaiveTooLarge marks the jobs whose file the folder has no room for, and says of each model why: what fits is measured all
+// the same. The error is that nothing does.
+func (p *Plan) WaiveTooLarge(models *modelfile.Folder) (left []string, err error) {
+	why := map[string]string{} // by file
+	tried := len(p.Models())
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		if !j.Tried() {
+			continue
+		}
+		reason, known := why[j.Model.File]
+		if !known {
+			if reason = models.NoRoom(&j.Model); reason != "" {
+				left = append(left, j.Model.Name+": "+reason)
+			}
+			why[j.Model.File] = reason
+		}
+		j.Waived = reason
+	}
+	if tried > 0 && len(p.Models()) == 0 {
+		return nil, fmt.Errorf("no model can be written: %s: choose smaller ones or another --models-dir", strings.Join(left, "; "))
+	}
+	return left, nil
+}
+
 func (j *Job) waive(reason string) { j.Waived = "device " + j.Backend.Device + ": " + reason }
 
 // GroupByFile brings the visits of each block that load the same file together, so that the disk of
@@ -252,7 +278,7 @@ func (p *Plan) Prepare(ctx context.Context, models *modelfile.Folder) error {
 }
 
 func (p *Plan) prepare(models *modelfile.Folder) error {
-	if err := models.CheckDisk(p.Models(), false); err != nil {
+	if err := models.CheckDisk(p.Models()); err != nil {
 		return err
 	}
 	for i := range p.Jobs {

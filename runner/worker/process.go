@@ -301,10 +301,11 @@ func joinLog(log, stderr []string) []string {
 	return out
 }
 
-// deviceMemoryFull tells whether a line is CUDA's word for a full device.
+// deviceMemoryFull tells whether a line is CUDA's word for a full device, or that of cuBLAS, which allocates for itself.
 func deviceMemoryFull(line string) bool {
 	line = strings.ToLower(line)
-	return strings.Contains(line, "cuda") && strings.Contains(line, "out of memory")
+	return strings.Contains(line, "cuda") && strings.Contains(line, "out of memory") ||
+		strings.Contains(line, "cuda error: the resource allocation failed")
 }
 
 func signalName(s syscall.Signal) string {

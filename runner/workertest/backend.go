@@ -49,7 +49,7 @@ func (f *backend) fault(where string) error {
 	fmt.Fprintln(os.Stderr, "fake runtime: about to fail by", what)
 	self := os.Getpid()
 	switch what {
-	case "CUDA error: out of memory":
+	case "CUDA error: out of memory", "CUDA error: the resource allocation failed", "CUDA error: an internal operation failed":
 		die(self, syscall.SIGABRT)
 	case "SIGSEGV", "SIGABRT", "SIGKILL":
 		sig := map[string]syscall.Signal{"SIGSEGV": syscall.SIGSEGV, "SIGABRT": syscall.SIGABRT, "SIGKILL": syscall.SIGKILL}[what]
