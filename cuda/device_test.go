@@ -6,9 +6,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
+	"llmscale/cuda/internal/emulator"
 	"llmscale/cuda/kernels"
 )
 
@@ -216,5 +218,21 @@ func TestClose(t *testing.T) {
 		if !errors.Is(err, ErrClosed) {
 			t.Errorf("%s on a closed device: %v", what, err)
 		}
+	}
+}
+
+// TestSerialLaunches: under what waits for every launch, as ncu does, a stream that is held back is let go by its timeout
+// alone and its passes are thrown away; with LLMSCALE_NEVER_HOLD none is held back.
+func TestSerialLaunches(t *testing.T) {
+	if os.Getenv(emulator.Serial) == "" {
+		t.Skip("this driver does not wait for every launch")
+	}
+	d := open(t)
+	times, err := d.Time(Timing{Work: Work{Kernel: kernel(t, d, "ls_empty"), Grid: 1, Block: 32}, Passes: 1})
+	switch {
+	case neverHold && (err != nil || len(times.Seconds) != 1):
+		t.Errorf("not held back: %+v, %v", times, err)
+	case !neverHold && (err == nil || !strings.Contains(err.Error(), "none of 1 passes could be held back")):
+		t.Errorf("held back: %+v, %v", times, err)
 	}
 }

@@ -15,5 +15,8 @@ func TestEmulatedGPU(t *testing.T) {
 	if os.Getenv(emulator.Variable) != "" {
 		t.Skip("this is the emulated GPU")
 	}
-	emulator.Build(t, "kernels").Run(t, nil, "TestFacts", "TestReserve", "TestCopyAndRun", "TestTime", "TestClose")
+	driver := emulator.Build(t, "kernels")
+	driver.Run(t, nil, "TestFacts", "TestReserve", "TestCopyAndRun", "TestTime", "TestClose")
+	driver.Run(t, []string{emulator.Serial + "=1"}, "TestSerialLaunches")
+	driver.Run(t, []string{emulator.Serial + "=1", "LLMSCALE_NEVER_HOLD=1"}, "TestSerialLaunches")
 }

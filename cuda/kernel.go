@@ -115,10 +115,10 @@ func (w Work) c() (C.ls_work, error) {
 	return out, nil
 }
 
-// neverHold lets streams run as they come. compute-sanitizer may wait for every
-// launch before the next, and a stream that is held back would run into its
-// timeout. What is timed without holding means nothing; only answers count there.
-var neverHold = os.Getenv("LLMSCALE_SANITIZER") != ""
+// neverHold lets streams run as they come. ncu and compute-sanitizer wait for every
+// launch before the next: the host would never come to let a stream go that is held
+// back. What is timed without holding means nothing; only answers count there.
+var neverHold = os.Getenv("LLMSCALE_NEVER_HOLD") != ""
 
 // Time times work by events. In each pass the stream is held back until all of it is
 // queued, so that the events see the GPU at work and not the host at launching.

@@ -18,6 +18,8 @@ import (
 	"unsafe"
 
 	"github.com/ianlancetaylor/demangle"
+
+	"llmscale/cuda/driver"
 )
 
 // Tracer records the GPU's work, from Start to Stop. A process has one at most.
@@ -60,8 +62,7 @@ func asError(e *C.ls_cupti_error) error { return errors.New("cupti: " + C.GoStri
 // headers is the major version of CUDA whose CUPTI this program was built for; 0: without.
 func headers() int { return int(C.ls_cupti_headers()) }
 
-// open loads the first CUPTI that there is. One of another CUDA than the program's is refused, not passed over: it is
-// the one that CUDA_HOME or the loader's path names.
+// open loads the first CUPTI that there is of the program's own CUDA.
 func open() error {
 	var cerr C.ls_cupti_error
 	if headers() == 0 {
@@ -87,37 +88,14 @@ func open() error {
 	return fmt.Errorf("cupti: there is no libcupti.so.%d: install the CUPTI part of CUDA %d and set CUDA_HOME to that toolkit", headers(), headers())
 }
 
-// candidates are the places of CUPTI's library: the toolkit that the environment names, a folder beside the program,
-// the loader's path, and where toolkits usually are. A name without a folder is for the loader.
-func candidates(major int) []string {
-	others := []int{major}
-	for _, m := range []int{13, 12} { // of another CUDA: found so that the error can say so
-		if m != major {
-			others = append(others, m)
+// candidates are the places of CUPTI's library. Those of another CUDA come last: found so that the error can say so.
+func candidates(major int) (out []string) {
+	out = driver.LibraryPaths(fmt.Sprintf("libcupti.so.%d", major))
+	for _, other := range []int{13, 12} {
+		if other != major {
+			out = append(out, driver.LibraryPaths(fmt.Sprintf("libcupti.so.%d", other))...)
 		}
 	}
-	var out []string
-	add := func(root string, folders ...string) {
-		for _, m := range others {
-			for _, f := range folders {
-				out = append(out, filepath.Join(root, f, fmt.Sprintf("libcupti.so.%d", m)))
-			}
-		}
-	}
-	toolkit := []string{"extras/CUPTI/lib64", "lib64", "lib", "targets/x86_64-linux/lib"}
-	for _, name := range []string{"CUDA_HOME", "CUDA_PATH"} {
-		if root, err := filepath.Abs(os.Getenv(name)); err == nil && os.Getenv(name) != "" {
-			add(root, toolkit...)
-		}
-	}
-	if exe, err := os.Executable(); err == nil {
-		add(filepath.Dir(exe), "lib")
-	}
-	for _, m := range others {
-		out = append(out, fmt.Sprintf("libcupti.so.%d", m))
-	}
-	add(fmt.Sprintf("/usr/local/cuda-%d", major), toolkit...)
-	add("/usr/local/cuda", toolkit...)
 	return out
 }
 

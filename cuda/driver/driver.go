@@ -8,11 +8,15 @@ package driver
 
 // #include "driver.h"
 // #include <cuda.h>
+// #include <limits.h>
+// #include <stdlib.h>
 import "C"
 
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"unsafe"
 )
 
 // Status initialises the driver, once, and returns nil where it works and has a
@@ -33,6 +37,27 @@ func CuBLAS() error {
 		return errors.New(C.GoString(why))
 	}
 	return nil
+}
+
+// major is the version of CUDA that this program was built with.
+const major = C.CUDA_VERSION / 1000
+
+// LibraryPaths lists the places to look for a library of CUDA's in, in this order. A name without a folder is for the
+// loader.
+func LibraryPaths(name string) (out []string) {
+	cname := C.CString(name)
+	defer C.free(unsafe.Pointer(cname))
+	var path [2 * C.PATH_MAX]C.char
+	for i := C.int(0); ; i++ {
+		switch C.ls_library_path(i, cname, &path[0], C.size_t(len(path))) {
+		case -1:
+			return out
+		case 1:
+			if p := C.GoString(&path[0]); !slices.Contains(out, p) {
+				out = append(out, p)
+			}
+		}
+	}
 }
 
 // Version is the newest CUDA version that the driver serves, as 1000 * major +

@@ -8,6 +8,8 @@
 #ifndef LLMSCALE_DRIVER_H
 #define LLMSCALE_DRIVER_H
 
+#include <stddef.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -24,6 +26,12 @@ enum { LS_DRIVER_NO_LIBRARY = -1 };
 /* Whether cuBLAS can be loaded; 0, or -1 and one sentence. Loads it (about 0.5 GB
  * of address space), so only for what is about to compute, or for `doctor`. */
 int ls_cublas_status(const char ** why);
+
+/* The i-th place to look for a library of CUDA's in, counted from 0: the toolkits that
+ * CUDA_HOME and CUDA_PATH name, beside the program, the loader's own path (the name
+ * alone), where toolkits usually are. Returns 1 with the path, 0 where there is no such
+ * place here, -1 after the last. */
+int ls_library_path(int i, const char * name, char * path, size_t size);
 
 #ifdef __cplusplus
 }

@@ -4,9 +4,11 @@ package driver
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,10 +48,11 @@ func build(t *testing.T, dir, name, source string) {
 	}
 }
 
-func statuses(t *testing.T, dir string) []string {
+func statuses(t *testing.T, dir string, env ...string) []string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "LLMSCALE_DRIVER_TEST=1", "LD_LIBRARY_PATH="+dir, "CUDA_HOME=", "CUDA_PATH=")
+	cmd.Env = append(cmd.Env, env...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
@@ -107,5 +110,38 @@ func TestNoDriver(t *testing.T) {
 	// What is called all the same answers with an error, and does not crash.
 	if lines[2] != "cuDriverGetVersion: CUDA error 801" {
 		t.Errorf("cuDriverGetVersion without a driver: %s", lines[2])
+	}
+}
+
+// TestLibraries: a library is found in each folder of a toolkit's layouts, and of NVIDIA's pip packages, with CUDA_HOME or
+// without: a copy on the loader's path.
+func TestLibraries(t *testing.T) {
+	for _, folder := range []string{"lib64", "lib", "targets/x86_64-linux/lib"} {
+		root := t.TempDir()
+		dir := filepath.Join(root, folder)
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		build(t, dir, fmt.Sprintf("libcublas.so.%d", major), `
+			#include <stdio.h>
+			#include <stdlib.h>
+			__attribute__((constructor)) static void loaded(void) { fclose(fopen(getenv("LOADED"), "w")); }
+			int cublasCreate_v2(void ** h) { return 0; }
+		`)
+		for how, env := range map[string]string{"CUDA_HOME": "CUDA_HOME=" + root, "CUDA_PATH": "CUDA_PATH=" + root, "the loader": "LD_LIBRARY_PATH=" + dir} {
+			note := filepath.Join(t.TempDir(), "loaded")
+			lines := statuses(t, t.TempDir(), env, "LOADED="+note)
+			if _, err := os.Stat(note); err != nil || lines[1] != "ok" {
+				t.Errorf("in %s, by %s: %s, %v", folder, how, lines[1], err)
+			}
+		}
+	}
+	t.Setenv("CUDA_HOME", "/opt/toolkit")
+	got := LibraryPaths("libcupti.so.13")
+	if got[0] != "/opt/toolkit/lib64/libcupti.so.13" || !slices.Contains(got, "/opt/toolkit/extras/CUPTI/lib64/libcupti.so.13") || !slices.Contains(got, "/usr/local/cuda/extras/CUPTI/lib64/libcupti.so.13") {
+		t.Errorf("%q", got)
+	}
+	if loader, usual := slices.Index(got, "libcupti.so.13"), slices.Index(got, "/usr/local/cuda/lib64/libcupti.so.13"); loader < 0 || usual < loader {
+		t.Errorf("the loader's own path comes at %d, the usual toolkit at %d", loader, usual)
 	}
 }

@@ -83,7 +83,7 @@ func TestShippedConfigs(t *testing.T) {
 	t.Setenv("LLMSCALE_TWINS_GPT2", gemma)
 	for name, want := range map[string]struct{ pairs, scenarios int }{
 		"ladder": {1, 2}, "family": {10, 2}, "decode-length": {4, 5}, "quantization": {7, 2}, "twins": {40, 1},
-		"scaling-gpu": {27, 4}, "ladder-gpu": {3, 2}, "gpu-check": {9, 2}, "memory-wall": {84, 1}, "memory-wall-cpu": {16, 1}, "ollama-check": {24, 7},
+		"scaling-gpu": {27, 4}, "ladder-gpu": {3, 2}, "gpu-check": {5, 2}, "gpu-8b": {1, 2}, "gpu-modes": {28, 3}, "memory-wall": {84, 1}, "memory-wall-cpu": {16, 1}, "ollama-check": {24, 7},
 	} {
 		c := load(t, root+"configs/"+name+".yaml")
 		if len(c.Pairs()) != want.pairs || len(c.Scenarios) != want.scenarios || len(c.Warnings()) != 0 {

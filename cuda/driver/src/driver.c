@@ -102,41 +102,50 @@ int ls_driver_status(const char ** why) {
 static void * cublas;
 static char   cublas_why[768];
 
-/* Tries the loader's own path, then lib/ near the program, then where a toolkit
- * usually is. */
+/* Folders of a toolkit, and of NVIDIA's pip packages, that hold libraries. */
+static const char * const library_folders[] = { "lib64", "lib", "targets/x86_64-linux/lib", "extras/CUPTI/lib64" };
+enum { n_folders = sizeof library_folders / sizeof *library_folders };
+
+int ls_library_path(int i, const char * name, char * path, size_t size) {
+    const char * const named[] = { getenv("CUDA_HOME"), getenv("CUDA_PATH") };
+    const char * const usual[] = { "/usr/local/cuda-" LS_CUDA_MAJOR, "/usr/local/cuda", LS_CUDA_ROOT /* what the program was built with */ };
+    const char * const beside[] = { "lib", "../lib", "../../lib" }; /* the program; the last is a bundle's, of its tests */
+    enum { n_named = 2, n_usual = 3, n_beside = 3 };
+    int written = -1;
+    if (i < n_named * n_folders) {
+        const char * root = named[i / n_folders];
+        written = root && *root ? snprintf(path, size, "%s/%s/%s", root, library_folders[i % n_folders], name) : -1;
+    } else if ((i -= n_named * n_folders) < n_beside) {
+        char          exe[PATH_MAX];
+        const ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
+        if (len > 0) {
+            exe[len]     = '\0';
+            char * slash = strrchr(exe, '/');
+            if (slash) {
+                *slash  = '\0';
+                written = snprintf(path, size, "%s/%s/%s", exe, beside[i], name);
+            }
+        }
+    } else if ((i -= n_beside) < 1) {
+        written = snprintf(path, size, "%s", name);
+    } else if ((i -= 1) < n_usual * n_folders) {
+        written = snprintf(path, size, "%s/%s/%s", usual[i / n_folders], library_folders[i % n_folders], name);
+    } else {
+        return -1;
+    }
+    return written >= 0 && (size_t) written < size;
+}
+
 static void load_cublas(void) {
-    char dirs[12][PATH_MAX] = { "" };
-    int  n                  = 1; /* the first is the loader's path: no folder */
-
-    char          exe[PATH_MAX];
-    const ssize_t len = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (len > 0) {
-        exe[len]     = '\0';
-        char * slash = strrchr(exe, '/');
-        if (slash) {
-            *slash = '\0';
-            snprintf(dirs[n++], PATH_MAX, "%.*s/../lib/", PATH_MAX - 16, exe);
-            snprintf(dirs[n++], PATH_MAX, "%.*s/../../lib/", PATH_MAX - 16, exe); /* of a bundle's tests */
-        }
-    }
-    for (const char * const * var = (const char * const[]){ "CUDA_HOME", "CUDA_PATH", NULL }; *var; var++) {
-        const char * root = getenv(*var);
-        if (root && *root) {
-            snprintf(dirs[n++], PATH_MAX, "%.*s/lib64/", PATH_MAX - 16, root);
-            snprintf(dirs[n++], PATH_MAX, "%.*s/lib/", PATH_MAX - 16, root); /* NVIDIA's pip packages */
-        }
-    }
-    snprintf(dirs[n++], PATH_MAX, "/usr/local/cuda/lib64/");
-    snprintf(dirs[n++], PATH_MAX, "%s/", LS_CUDA_LIBRARY_DIR); /* of the toolkit that this program was built with */
-
-    for (int i = 0; i < n && !cublas; i++) {
-        char path[PATH_MAX];
-        if (snprintf(path, sizeof path, "%s%s", dirs[i], LS_CUBLAS_LIBRARY) >= (int) sizeof path) {
+    char path[2 * PATH_MAX];
+    int  there;
+    for (int i = 0; !cublas && (there = ls_library_path(i, LS_CUBLAS_LIBRARY, path, sizeof path)) >= 0; i++) {
+        if (!there) {
             continue;
         }
         cublas = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         const char * error = cublas ? NULL : dlerror();
-        if (i == 0 && error) {
+        if (error && !strchr(path, '/')) {
             snprintf(cublas_why, sizeof cublas_why, "%s cannot be loaded (%.400s): install cuBLAS, or set CUDA_HOME to a CUDA toolkit", LS_CUBLAS_LIBRARY, error);
         }
     }

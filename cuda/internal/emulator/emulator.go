@@ -68,3 +68,6 @@ const Variable = "LLMSCALE_EMULATED_GPU"
 
 // Fault is the variable that names a kernel which shall do nothing.
 const Fault = "LLMSCALE_EMULATED_FAULT"
+
+// Serial is the variable with which every launch is waited for before the next, as profilers do.
+const Serial = "LLMSCALE_EMULATED_SERIAL"

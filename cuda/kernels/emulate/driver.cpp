@@ -373,6 +373,9 @@ CUresult cuLaunchKernel(CUfunction f, unsigned grid_x, unsigned grid_y, unsigned
         captured.launches.push_back(l);
     } else {
         enqueue([l] { run(l); });
+        if (getenv("LLMSCALE_EMULATED_SERIAL")) {
+            return drain();
+        }
     }
     return sticky;
 }
