@@ -127,7 +127,7 @@ ggml-cuda: setup ## compile llama.cpp's CUDA backend: a quarter of an hour for o
 	@CUDA=1 scripts/native
 
 .PHONY: gpu-check
-gpu-check: setup ## all tests and measurements that need a GPU, in ten minutes, into results/DATE-GPU
+gpu-check: setup ## all tests and measurements that need a GPU, in a quarter of an hour, into results/DATE-GPU
 	@$(MAKE) --no-print-directory CUDA=1 build
 	@CUDA=1 scripts/gpu-tests >/dev/null
 	@gpu=$$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n1 | tr 'A-Z ' 'a-z-'); scripts/gpu-check "results/$$(date +%F)-$${gpu:-gpu}"

@@ -16,28 +16,34 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
-	"llmscale/analysis"
-	"llmscale/analysis/cells"
 	"llmscale/analysis/profile"
-	"llmscale/analysis/q/regimes"
-	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
-	"llmscale/runner/record"
 )
 
 // Names of what scripts/gpu-check puts into its folder.
 const (
 	StepsFile      = "steps.tsv" // name, exit code, seconds of each step
 	TestsDir       = "tests"     // output of each test program
-	ScalingDir     = "scaling"   // run folders
-	LadderDir      = "ladder"
 	MemoryWallDir  = "memory-wall"
 	ProfileFile    = "profile/profile.json"
 	SanitizerFiles = "sanitizer-*.txt"
+	TorchFile      = "torch.jsonl" // scripts/gpu_torch.py writes these two
+	TorchCeilings  = "torch-ceilings.json"
+	BenchFile      = "llama-bench.jsonl"
 )
+
+// sweeps are the run folders. Some have no ceilings of their own.
+var sweeps = []struct {
+	dir, title string
+	ceilings   bool
+}{
+	{eightB, "8B shape", true}, {"gpt2", "GPT-2 set", true}, {"ladder", "ladder", true}, {"f16", "f16 rungs", true}, {"f16-20b", "20B in f16", true},
+	{"modes", "modes", false}, {batches, "batches", false}, {"pace", "hot and cold", false},
+}
+
+const eightB, batches = "8b", "batches"
 
 // Verdicts of a Finding.
 const (
@@ -81,11 +87,16 @@ func Read(dir string) (*Report, error) {
 	r := &Report{Steps: steps}
 	r.failures(dir)
 	r.tests(dir)
-	r.probe(dir)
-	r.run(dir, ScalingDir, "GPT-2 set")
-	r.run(dir, LadderDir, "ladder")
-	r.memoryWall(dir)
+	r.eightB(dir)
 	r.profile(dir)
+	r.probe(dir)
+	r.llamaBench(dir)
+	r.torch(dir)
+	for _, sweep := range sweeps {
+		r.run(dir, sweep.dir, sweep.title, sweep.ceilings)
+	}
+	r.batches(dir)
+	r.memoryWall(dir)
 	r.sanitizer(dir)
 	return r, nil
 }
@@ -185,235 +196,6 @@ func (r *Report) tests(dir string) {
 	}
 }
 
-// probe holds the card's ceilings against what is known of such cards.
-func (r *Report) probe(dir string) {
-	const readShare, launchUS = 0.92, 3.0 // docs/gpu.md has the sources
-	askedRead := fmt.Sprintf("at least %.0f %% of the card's peak", 100*readShare)
-	askedLaunch := fmt.Sprintf("near 2 us, at most %g", launchUS)
-	f, err := ceilings.Load(filepath.Join(dir, ceilings.FileName))
-	if err == nil {
-		for i := range f.Devices {
-			if f.Devices[i].Kind == ceilings.CUDA {
-				r.Device = &f.Devices[i]
-			}
-		}
-		if r.Device == nil {
-			err = errors.New("the probe has no GPU in it")
-		}
-	}
-	if err != nil {
-		r.missing("read bandwidth", askedRead, ceilings.FileName, err)
-		r.missing("back-to-back launch", askedLaunch, ceilings.FileName, err)
-		return
-	}
-	best := map[string]ceilings.Bandwidth{} // by operation, over working sets that no cache holds
-	const beyondCaches = 1 << 30
-	for _, b := range r.Device.Bandwidth {
-		if b.WorkingSetB >= beyondCaches && b.BytesPerS > best[b.Op].BytesPerS {
-			best[b.Op] = b
-		}
-	}
-	for _, op := range []string{ceilings.Read, ceilings.Write, ceilings.Copy, ceilings.Triad} {
-		b, ok := best[op]
-		finding := Finding{What: op + " bandwidth", Where: ceilings.FileName, Verdict: Stated}
-		if op == ceilings.Read {
-			finding.Asked = askedRead
-		}
-		if !ok {
-			finding.Verdict, finding.Why = NotMeasured, "no working set of 1 GiB or more: "+r.Device.NotMeasured["bandwidth"]
-			r.add(finding)
-			continue
-		}
-		finding.Measured = fmt.Sprintf("%.0f GB/s", b.BytesPerS/1e9)
-		if peak := r.Device.PeakBytesPerS; peak != nil && *peak > 0 {
-			finding.Measured += fmt.Sprintf(", %.1f %% of %.0f", 100*b.BytesPerS / *peak, *peak/1e9)
-			if op == ceilings.Read {
-				finding.Verdict = AsExpected
-				if b.BytesPerS < readShare**peak {
-					finding.Verdict, finding.Why = Differs, "below what tuned read kernels reach on such cards: the kernel, its launch shape, or the memory clock (in the file)"
-				}
-			}
-		} else if op == ceilings.Read {
-			finding.Verdict, finding.Why = NotMeasured, "the driver gives no memory clock to reckon the peak from"
-		}
-		r.add(finding)
-	}
-	for _, how := range []string{ceilings.LaunchBackToBack, ceilings.LaunchGraph, ceilings.LaunchIsolated} {
-		finding := Finding{What: "launch, " + strings.ReplaceAll(how, "_", " "), Where: ceilings.FileName, Verdict: NotMeasured, Why: "not in the file"}
-		if how == ceilings.LaunchBackToBack {
-			finding.Asked = askedLaunch
-		}
-		for _, l := range r.Device.Launch {
-			if l.How == how {
-				finding.Measured, finding.Verdict, finding.Why = fmt.Sprintf("%.2f us", l.US), Stated, ""
-				if how == ceilings.LaunchBackToBack {
-					finding.Verdict = AsExpected
-					if l.US > launchUS {
-						finding.Verdict, finding.Why = Differs, "a slower driver path or host than those the expectation comes from"
-					}
-				}
-			}
-		}
-		r.add(finding)
-	}
-	if len(r.Device.Wrong) > 0 {
-		r.add(Finding{What: "kernels' answers", Asked: "right", Measured: "wrong: " + strings.Join(r.Device.Wrong, ", "), Verdict: Differs, Where: ceilings.FileName,
-			Why: "their figures are left out"})
-	} else {
-		r.add(Finding{What: "kernels' answers", Asked: "right", Measured: "all right", Verdict: AsExpected, Where: ceilings.FileName})
-	}
-}
-
-// load reads and analyses one of the check's runs.
-func load(dir string) (*runs.Run, *analysis.Result, error) {
-	run, err := runs.Load(dir)
-	if err != nil {
-		return nil, nil, err
-	}
-	res, err := analysis.Analyze(run, cells.Options{})
-	return run, res, err
-}
-
-// run looks at device times, captures and the share of the ceilings in one sweep.
-func (r *Report) run(dir, name, title string) {
-	const (
-		gapShare   = 0.03 // of prefill's host time
-		longMS     = 10   // a prefill that is shorter is as much the host's work as the GPU's
-		shareOf8B  = 0.60 // of the read ceiling
-		eightB     = "llama3.1-8b"
-		longPrompt = 512 // below it a launch is as long as the phase
-	)
-	askedGap := fmt.Sprintf("event and host time within %.0f %%, from %d ms on", 100*gapShare, longMS)
-	run, res, err := load(filepath.Join(dir, name))
-	if err != nil {
-		r.missing(title+": sweep", "", name, err)
-		return
-	}
-	ok, all := 0, map[string]bool{}
-	gaps, short := map[string][]float64{}, map[string]bool{}
-	var captured []string
-	for i := range run.Rows {
-		row := &run.Rows[i]
-		if row.Device != "cuda" {
-			continue
-		}
-		if !all[row.CellID] {
-			all[row.CellID] = true
-			if row.Status == record.StatusOK {
-				ok++
-			}
-		}
-		if row.Status != record.StatusOK || row.IsWarmup {
-			continue
-		}
-		if row.Mode == record.ModePrefill && row.SeqLen != nil && *row.SeqLen >= longPrompt && row.HostGapMS != nil && row.LatencyMS != nil {
-			if *row.LatencyMS < longMS {
-				short[row.CellID] = true
-				continue
-			}
-			gaps[row.CellID] = append(gaps[row.CellID], *row.HostGapMS / *row.LatencyMS)
-		}
-		if row.GraphCaptures != nil && *row.GraphCaptures > 0 && !slices.Contains(captured, row.CellID) {
-			captured = append(captured, row.CellID)
-		}
-	}
-	r.add(Finding{What: title + ": cells measured", Measured: fmt.Sprintf("%d of %d", ok, len(all)), Verdict: Stated, Where: name + "/report.html"})
-	if ok == 0 {
-		return
-	}
-	f := Finding{What: title + ": prefill of 512 tokens", Asked: askedGap, Where: name + "/analysis/device.csv", Verdict: AsExpected}
-	if len(gaps) == 0 {
-		f.Verdict, f.Why = NotMeasured, fmt.Sprintf("no such cell has device times; %d are shorter than %d ms", len(short), longMS)
-	} else {
-		worst, cell, wide := 0.0, "", 0
-		for id, g := range gaps {
-			slices.Sort(g)
-			m := g[len(g)/2]
-			if m > gapShare || m < -gapShare {
-				wide++
-			}
-			if m > worst || cell == "" {
-				worst, cell = m, id
-			}
-		}
-		f.Measured = fmt.Sprintf("largest gap %.1f %% (%s); %d of %d cells beyond; %d shorter", 100*worst, cell, wide, len(gaps), len(short))
-		if wide > 0 {
-			f.Verdict, f.Why = Differs, "the host's part of the prefill, building the graph and submitting it, is larger than that: see the cells"
-		}
-	}
-	r.add(f)
-	f = Finding{What: title + ": CUDA graphs captured in timed repetitions", Asked: "0", Measured: "0", Verdict: AsExpected, Where: name + "/runs.jsonl"}
-	if len(captured) > 0 {
-		slices.Sort(captured)
-		f.Measured, f.Verdict = fmt.Sprintf("in %d cells: %s", len(captured), strings.Join(captured, ", ")), Differs
-		f.Why = "the KV cache passed a multiple of 256 positions in these cells, or a graph changes with every step: token_ns shows which"
-	}
-	r.add(f)
-
-	f = Finding{What: title + ": cells above the measured envelope", Asked: "none", Verdict: NotMeasured, Where: name + "/analysis/regimes.csv", Why: "the run has no ceilings"}
-	highest, above := -1.0, 0
-	for _, s := range analysis.Get[regimes.Answer](res).Budgets {
-		if s.Share == nil {
-			continue
-		}
-		highest = max(highest, *s.Share)
-		if *s.Share > 1 {
-			above++
-		}
-	}
-	if highest >= 0 {
-		f.Measured, f.Verdict, f.Why = fmt.Sprintf("%d; the highest reaches %.1f %%", above, 100*highest), AsExpected, ""
-		if above > 0 {
-			f.Verdict, f.Why = Differs, "a roof that can be exceeded is no roof: the read probe is too slow at that working set"
-		}
-	}
-	r.add(f)
-	if name != LadderDir {
-		return
-	}
-	f = Finding{What: "decode of the 8B shape in q4_0", Asked: fmt.Sprintf("at least %.0f %% of the read ceiling in bytes per token", 100*shareOf8B),
-		Verdict: NotMeasured, Where: name + "/analysis/regimes.csv", Why: "no such cell with a share of the ceiling"}
-	for _, s := range analysis.Get[regimes.Answer](res).Budgets {
-		if s.Model == eightB && s.Mode == record.ModeDecode && s.Share != nil {
-			f.Measured, f.Verdict, f.Why = fmt.Sprintf("%.1f %% (%s, %.3g ms per token)", 100**s.Share, s.Scenario, *s.TimeMS), AsExpected, ""
-			if *s.Share < shareOf8B {
-				f.Verdict, f.Why = Differs, "the profile says where the rest goes: kernels that do not stream weights, gaps between kernels, the host"
-			}
-			break // the shortest prompt's comes first
-		}
-	}
-	r.add(f)
-}
-
-// memoryWall says which ways of running its sweep saw.
-func (r *Report) memoryWall(dir string) {
-	const what, asked = "memory wall", "full offload, partial offload and failure all show"
-	run, err := runs.Load(filepath.Join(dir, MemoryWallDir))
-	if err != nil {
-		r.missing(what, asked, MemoryWallDir, err)
-		return
-	}
-	full, partial, failed := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for i := range run.Rows {
-		row := &run.Rows[i]
-		switch {
-		case row.Status == record.StatusOOM:
-			failed[row.Model+"/"+row.Backend] = true
-		case row.Status != record.StatusOK:
-		case row.NGPULayers > row.NLayer:
-			full[row.Model+"/"+row.Backend] = true
-		default:
-			partial[row.Model+"/"+row.Backend] = true
-		}
-	}
-	f := Finding{What: what, Asked: asked, Where: MemoryWallDir + "/report.html", Verdict: AsExpected,
-		Measured: fmt.Sprintf("%d pairs of model and backend whole on the GPU, %d in part, %d did not fit", len(full), len(partial), len(failed))}
-	if len(full) == 0 || len(partial) == 0 || len(failed) == 0 {
-		f.Verdict, f.Why = Differs, "one of the three does not show: the card, the limits or the models that were chosen"
-	}
-	r.add(f)
-}
-
 // profile quotes kernels per token.
 func (r *Report) profile(dir string) {
 	const what, asked = "profile by CUPTI", "kernels recorded in every decode step"
@@ -436,6 +218,9 @@ func (r *Report) profile(dir string) {
 	d := &doc.Profile.Phases[1]
 	f := Finding{What: what, Asked: asked, Where: ProfileFile, Verdict: AsExpected,
 		Measured: fmt.Sprintf("%d to %d kernels per token of %s, GPU busy %.1f %% of the profiled steps", d.PerStepMin, d.PerStepMax, doc.Model, 100*d.BusyShare)}
+	if most := d.Rows; len(most) > 0 && d.WorkNS > 0 {
+		f.Measured += fmt.Sprintf("; %s takes %.1f %% of the work", most[0].Name, 100*float64(most[0].TotalNS)/float64(d.WorkNS))
+	}
 	if d.PerStepMin == 0 || !doc.Profile.Complete {
 		f.Verdict, f.Why = Differs, "records are missing: "+strings.Join(doc.Profile.Warnings, "; ")
 	}
