@@ -134,7 +134,7 @@ func questions(t *testing.T, a *Answer) {
 	}
 	opens("objective", a.Goal.Text)
 	opens("trust", a.Trust.Text)
-	for setting, word := range map[string]string{cells.SettingThreads: "threads", cells.SettingDType: "weight types"} {
+	for setting, word := range map[string]string{cells.SettingThreads: "threads", cells.SettingDType: "weight"} {
 		answered := false
 		for _, c := range a.Changes {
 			if c.Setting == setting && !answered {

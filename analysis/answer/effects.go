@@ -229,7 +229,7 @@ func (a *asker) try(setting string) string {
 	case last.WeightType == "":
 		return ""
 	case len(smaller) == 0:
-		return "weight types (" + prose.Name(last.WeightType) + " is the smallest made here; try a file in `q3_K` or `q2_K`)"
+		return "weights below " + prose.Name(last.WeightType) + " (try a file in `q3_K` or `q2_K`)"
 	case last.Kind == "gguf" || last.Kind == cells.KindOllama:
 		return "weight types (try a file in `" + strings.Join(smaller, "` or `") + "`)"
 	}

@@ -1,5 +1,6 @@
-// Package prose has what the sections of several questions share: how a series is named,
-// and the warnings that concern a section. Its texts are Markdown.
+// Package prose has what the sentences of several questions share: sentences that know
+// where their numbers stand, which series leads and how it is named, and the warnings
+// that concern a section. Sentences are plain text, all else is Markdown.
 package prose
 
 import (
