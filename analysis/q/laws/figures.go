@@ -121,7 +121,7 @@ func (a *Answer) figure(f *Finding) figure.Figure {
 	told := "no law"
 	if line, band := f.curve(); line != nil {
 		told = name(f.Law.Form)
-		switch f.Verdict {
+		switch f.axes[f.at].best().Verdict {
 		case law.Unsure:
 			told += ", not told from others"
 		case law.TooFew:
