@@ -63,6 +63,7 @@ func TestAnalysisFlagsComeFirst(t *testing.T) {
 		{"--x-axis", "size", "no x axis \"size\""}, {"--x-axis", "parms_total", "did you mean params_total?"}, {"--x-axis", "", "--x-axis is empty"},
 		{"--bootstrap", "-3", "--bootstrap -3: want"}, {"--bootstrap", "1000000000", "want at most 1000000"}, {"--bootstrap", "many", "many"},
 		{"--analysis-seed", "0", "--analysis-seed 0: want 1 or more"}, {"--analysis-seed", "-1", "-1"},
+		{"--slo", "2s/first", "want a time for each token here, as 50ms/token"}, {"--slo", "50", `--slo "50": want a time for each token`},
 	} {
 		for _, start := range [][]string{
 			{"sweep", "--config", good}, {"sweep", "--config", good, "--dry-run"}, {"sweep", "--resume", "absent"},
