@@ -114,9 +114,10 @@ func TestShippedConfigs(t *testing.T) {
 	if got := backendNames(c); !reflect.DeepEqual(got, []string{"cpu_bs1", "cpu_bs2", "cpu_bs4", "cpu_bs8", "cpu_bs16", "cpu_bs32"}) || len(c.Models) != 3 {
 		t.Errorf("batches: %v, %d models", got, len(c.Models))
 	}
-	c = load(t, root+"configs/depth.yaml")
-	if got := scenarioNames(c); !reflect.DeepEqual(got, []string{"p16_d0", "p16_d256", "p16_d512", "p16_d1024", "p16_d2048", "p16_d4096"}) || c.Scenarios[5].Depth != 4096 || len(c.Models) != 2 {
-		t.Errorf("depth: %v, %d models", got, len(c.Models))
+	c = load(t, root+"configs/lengths.yaml")
+	if got := scenarioNames(c); !reflect.DeepEqual(got, []string{"prompt_p1", "prompt_p4", "prompt_p16", "prompt_p64", "prompt_p256", "prompt_p1024", "prompt_p4096",
+		"depth_d0", "depth_d512", "depth_d1024", "depth_d2048", "depth_d4096", "depth_d8192"}) || c.Scenarios[12].Depth != 8192 || len(c.Models) != 2 {
+		t.Errorf("lengths: %v, %d models", got, len(c.Models))
 	}
 	c = load(t, root+"configs/decode-length.yaml")
 	if got := c.Gen(c.Scenarios[4]); got != 256 {
