@@ -27,14 +27,10 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := testPlan(t, testConfig)
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	acknowledged := map[string]int{}
 	session := func(room int) (stderr string, failed bool) {
 		t.Helper()
-		cmd := exec.Command(exe)
+		cmd := exec.Command(workertest.Program())
 		cmd.Env = append(os.Environ(), workertest.EnvPart+"=coordinator", workertest.EnvRun+"="+dir, fmt.Sprintf("%s=%d", envRoom, room))
 		var out, errs strings.Builder
 		cmd.Stdout, cmd.Stderr = &out, &errs

@@ -43,13 +43,9 @@ func coordinate(dir string) error {
 		}
 	}
 	path := filepath.Join(filepath.Dir(dir), "test.yaml")
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	env := []string{workertest.EnvPart + "=worker", workertest.EnvFault + "=" + os.Getenv(workertest.EnvFault),
 		"GOTRACEBACK=crash"} // so that one killed before workertest.Main is ended by a signal too
-	h := Host{Progress: acks{}, Log: discard, Worker: worker.Command{Path: exe, Env: env}}
+	h := Host{Progress: acks{}, Log: discard, Worker: worker.Command{Path: workertest.Program(), Env: env}}
 	for {
 		r, err := begun(context.Background(), path, dir, h)
 		switch {
@@ -183,11 +179,7 @@ func statesFile(dir string) string { return dir + ".states" }
 // reports whether it ended by itself.
 func killedRound(t *testing.T, random *rand.Rand, dir string, acknowledged, kills map[string]int) bool {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(exe)
+	cmd := exec.Command(workertest.Program())
 	cmd.Env = append(os.Environ(), workertest.EnvPart+"=coordinator", workertest.EnvRun+"="+dir, workertest.EnvStates+"="+statesFile(dir))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -31,11 +31,7 @@ models: [{name: a, source: "synth:tiny-gpt2"}]
 		if err := os.WriteFile(filepath.Join(root, "test.yaml"), []byte(config), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		exe, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(exe)
+		cmd := exec.Command(workertest.Program())
 		cmd.Env = append(os.Environ(), workertest.EnvPart+"=coordinator", workertest.EnvRun+"="+dir, workertest.EnvFault+"=nap@one")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

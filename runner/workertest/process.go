@@ -23,6 +23,7 @@ const (
 	EnvSource   = "LLMSCALE_TEST_SOURCE"   // of its llama.cpp
 	EnvFeatures = "LLMSCALE_TEST_FEATURES" // CPU features
 	EnvNoGPU    = "LLMSCALE_TEST_NOGPU"    // why it has no GPU
+	EnvProgram  = "LLMSCALE_TEST_PROGRAM"  // a test binary of runner without the race detector, which starts ten times as fast
 	EnvStates   = "LLMSCALE_TEST_STATES"   // a file, of which each load takes the first letter off: how long its canaries take
 )
 
@@ -39,24 +40,27 @@ func Main() {
 	os.Exit(0)
 }
 
-// Command starts this test binary as a worker with a fault.
-func Command(t testing.TB, fault string) worker.Command {
-	t.Helper()
+// Program is the test binary that is started as a worker or a coordinator: this one, or the one that the environment names.
+func Program() string {
+	if path := os.Getenv(EnvProgram); path != "" {
+		return path
+	}
 	exe, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
-	return worker.Command{Path: exe, Env: []string{EnvPart + "=worker", EnvFault + "=" + fault}}
+	return exe
+}
+
+// Command starts the test binary as a worker with a fault.
+func Command(t testing.TB, fault string) worker.Command {
+	return worker.Command{Path: Program(), Env: []string{EnvPart + "=worker", EnvFault + "=" + fault}}
 }
 
 // WriteProgram makes a program of which the workers are fake runtimes with these build flags, after lines of shell.
 func WriteProgram(t testing.TB, path, flags string, lines ...string) {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := append([]string{"#!/bin/sh", "export " + EnvBuild + "='" + flags + "'"}, append(lines, "exec '"+exe+"'")...)
+	script := append([]string{"#!/bin/sh", "export " + EnvBuild + "='" + flags + "'"}, append(lines, "exec '"+Program()+"'")...)
 	if err := os.WriteFile(path, []byte(strings.Join(script, "\n")+"\n"), 0o777); err != nil {
 		t.Fatal(err)
 	}
