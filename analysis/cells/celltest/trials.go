@@ -17,7 +17,7 @@ func AllTrials() bool {
 	return !testing.Short() && (os.Getenv(EnvTrials) == "all" || update != nil && update.Value.String() == "true")
 }
 
-// Trials are how often a case is drawn that the documents state of n: a sixth of it
+// Trials are how often a case is drawn that the documents state of n: a twelfth of it
 // without AllTrials. With -short few are, and only gross errors show.
 func Trials(n int) int {
 	switch {
@@ -26,5 +26,5 @@ func Trials(n int) int {
 	case AllTrials():
 		return n
 	}
-	return n / 6
+	return n / 12
 }
