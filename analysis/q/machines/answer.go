@@ -33,7 +33,7 @@ type Machine struct {
 
 	Times   *float64        `json:"times_others" doc:"its times over those of the other machines of its type: geometric mean over these cells"`
 	TimesCI *stats.Interval `json:"times_others_ci" doc:"95 % interval, by the scatter of blocks on a machine; of machines of one block each by the scatter of the others"`
-	P       *float64        `json:"p" doc:"p of its not being slower, one-sided"`
+	P       *float64        `json:"p" doc:"p of its being as fast as the others"`
 	Slow    bool            `json:"slow" doc:"5 % slower and more, and shown to be slower: p below 5 % over the number of machines"`
 
 	CanaryRead    *float64 `json:"canary_read_times_others" doc:"the same of the known reading before each call, by medians"`

@@ -52,6 +52,7 @@ func TestSlow(t *testing.T) {
 	for i, c := range []cluster{
 		{machines: 5, blocks: 2, call: .013, process: .025}, {machines: 5, blocks: 2, call: .025, process: .013}, {machines: 2, blocks: 3, call: .013, process: .025},
 		{machines: 6, blocks: 1, call: .013, process: .025}, {machines: 12, blocks: 1, call: .013, process: .025}, {machines: 5, blocks: 2, call: .013, process: .025, node: .01},
+		{machines: 5, blocks: 2, call: .03, process: .15}, {machines: 6, blocks: 1, call: .03, process: .15},
 		{machines: 5, blocks: 2, call: .013, process: .025, slow: .1}, {machines: 2, blocks: 3, call: .013, process: .025, slow: .1}, {machines: 6, blocks: 1, call: .013, process: .025, slow: .1},
 	} {
 		rng := rand.New(rand.NewPCG(uint64(i), 7))

@@ -71,17 +71,9 @@ func (a *Answer) machines() {
 			}
 			continue
 		}
-		m.TimesCI, m.P = e.ExpInterval(), stats.Finite(oneSided(e))
+		m.TimesCI, m.P = e.ExpInterval(), stats.Finite(e.P())
 		m.Slow = *m.Times >= 1+slower && *m.P < stats.Alpha/float64(len(a.Machines))
 	}
-}
-
-// oneSided is the p of what e estimates not being above 0.
-func oneSided(e stats.Estimate) float64 {
-	if e.Value > 0 {
-		return e.P() / 2
-	}
-	return 1 - e.P()/2
 }
 
 // beside is the logarithm of machine i's times over those of the others of its type. Its error is by the scatter of blocks
