@@ -2,16 +2,19 @@ package analysis_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"llmscale/analysis"
 	"llmscale/analysis/analysistest"
+	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/figuretest"
 	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/tails"
+	"llmscale/analysis/runs"
 )
 
 // small is a run that draws quickly.
@@ -71,6 +74,55 @@ func TestLegends(t *testing.T) {
 	}
 	if other < 5 {
 		t.Errorf("%d figures have another axis of size", other)
+	}
+}
+
+// TestPoints: on the figures of runs with replicates each point tells of how many it is
+// made, or of what else; a time has its interval.
+func TestPoints(t *testing.T) {
+	kinds := map[string]bool{}
+	for _, name := range []string{"2026-11-30-blocks-epyc-2-cores", "2026-11-30-memory-wall-epyc-2-cores", "2026-11-30-threads-epyc-2-cores", "2026-11-23-ollama-check-xeon-2-cores", "2026-11-30-batches-epyc-2-cores"} {
+		run, err := runs.Load(filepath.Join("..", "results", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := analysis.Analyze(run, cells.Options{Bootstrap: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		points := 0
+		for _, f := range r.Figures() {
+			for i, p := range f.Panels {
+				for _, l := range p.Layers {
+					for _, pt := range l.Points {
+						points++
+						kinds[f.Kind] = true
+						where := fmt.Sprintf("%s: %s, %s of %q: %+v", name, f.Name, pt.Name, l.Name, pt)
+						if counted := slices.Contains([]string{"", "calls", "processes", "blocks", "scenarios", "tokens"}, pt.Of); pt.Of == "" || counted && pt.N == 0 {
+							t.Errorf("neither n nor why there is none: %s", where)
+						}
+						if timed := slices.Contains([]string{laws.KindOverview, laws.KindLaw, "lengths", "memory_wall", "crosscheck"}, f.Kind) && i == 0; timed && pt.N > 2 && !pt.Whisker() {
+							t.Errorf("no interval: %s", where)
+						}
+						if celled := slices.Contains([]string{laws.KindOverview, laws.KindLaw, "ranking", "memory_wall", "regimes", "tails", "crosscheck"}, f.Kind); celled && pt.Verdict == "" {
+							t.Errorf("no verdict: %s", where)
+						}
+						if pt.Note != "" && !strings.Contains(pt.Note, ": ") {
+							t.Errorf("a note without a name: %s", where)
+						}
+					}
+				}
+			}
+		}
+		all := analysis.Tables(r)
+		if csv := all[len(all)-1]; csv.File != "figures.csv" || csv.Len() != points || points < 20 {
+			t.Errorf("%s: %s has %d rows, the figures %d points", name, csv.File, csv.Len(), points)
+		}
+	}
+	for _, k := range []string{laws.KindOverview, laws.KindLaw, "first_change", "regimes", "ceilings", "tails", "ranking", "memory_wall", "memory_wall_limits", "lengths", "crosscheck"} {
+		if !kinds[k] {
+			t.Errorf("no point of %s was looked at", k)
+		}
 	}
 }
 

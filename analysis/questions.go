@@ -26,7 +26,8 @@ import (
 
 // Answer is what a question found in a run. Its exported fields stand in
 // analysis.json, at the top level; a field "answers" is joined with that of others. One
-// with a method Sections has those in the report, one with Figures these.
+// with a method Sections has those in the report. One with Figures has these, whose points
+// take verdicts and counts from how well their cells are known.
 type Answer interface {
 	Tables() []finding.Table
 	Warnings() []finding.Warning

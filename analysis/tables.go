@@ -12,7 +12,7 @@ func Tables(r *Result) []finding.Table {
 	for _, a := range r.Asked {
 		out = append(out, a.Tables()...)
 	}
-	return out
+	return append(out, r.shown())
 }
 
 // Declared lists all CSV files without rows.

@@ -126,6 +126,7 @@ type Size struct {
 	ParamsM *float64        `json:"params_millions_effective"`
 	Ratio   float64         `json:"ratio"`
 	RatioCI *stats.Interval `json:"ratio_ci"` // of 95 %; nil where nothing tells the scatter
+	N       int             `json:"n"`        // blocks; else runs of the side with fewer
 }
 
 // Cell is the effect on one model in one scenario and phase.
@@ -283,7 +284,7 @@ func (c *Comparison) perModel(w *work, j *judge) {
 				own = some
 			}
 			if e, ok := j.design.estimate(mean(own)); ok {
-				c.Sizes = append(c.Sizes, Size{mode, m, w.params[m], math.Exp(e.Value), interval(e)})
+				c.Sizes = append(c.Sizes, Size{mode, m, w.params[m], math.Exp(e.Value), interval(e), j.design.count(own)})
 			}
 		}
 	}

@@ -216,6 +216,20 @@ func (d *design) unit() string {
 	return "run"
 }
 
+// count is how many blocks have a ratio of one of cells at least, or the runs of the side
+// with fewer.
+func (d *design) count(ids []CellID) (n int) {
+	if d.kind != DesignBlocks {
+		return min(len(d.base), len(d.other))
+	}
+	for _, u := range d.blocks {
+		if slices.ContainsFunc(ids, func(id CellID) bool { _, has := u[id]; return has }) {
+			n++
+		}
+	}
+	return n
+}
+
 // lacks says why a cell is in no mean: every run, and every block with its model, must
 // have measured it, and two blocks at least must have a ratio. "" where it is in them.
 func (d *design) lacks(id CellID) string {

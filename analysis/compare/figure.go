@@ -2,14 +2,30 @@ package compare
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/stats"
 )
 
 // figureKind is the kind of the figure.
 const figureKind = "compare"
+
+// verdictsOf are the verdicts on a model's cells in a mode, with how many have each where
+// they are several.
+func (c *Comparison) verdictsOf(s *Size) string {
+	mine := slices.DeleteFunc(slices.Clone(c.Cells), func(x Cell) bool { return x.Mode != s.Mode || x.Model != s.Model })
+	verdicts, of := stats.GroupBy(mine, func(x Cell) string { return x.Verdict })
+	if len(mine) == 1 {
+		return verdicts[0]
+	}
+	return strings.Join(stats.Map(verdicts, func(v string) string {
+		return fmt.Sprintf("%s in %s", v, doc.Count(len(of[v]), "cell", "cells"))
+	}), ", ")
+}
 
 // Figure shows the effect over size: whether a change helps all sizes, or small ones
 // alone. ok is false where no model's size is known.
@@ -42,7 +58,10 @@ func (c *Comparison) Figure() (f figure.Figure, ok bool) {
 			if s.Mode != p.Mode || s.ParamsM == nil || !(*s.ParamsM > 0) {
 				continue
 			}
-			pt := figure.Point{Name: s.Model, X: *s.ParamsM, Y: s.Ratio, Named: true}
+			pt := figure.Point{Name: s.Model, X: *s.ParamsM, Y: s.Ratio, Named: true, N: s.N, Of: "runs of the side with fewer", Verdict: c.verdictsOf(s)}
+			if c.Design == DesignBlocks {
+				pt.Of = "blocks"
+			}
 			if s.RatioCI != nil {
 				pt.Low, pt.High = s.RatioCI.Low, s.RatioCI.High
 				y.Add(pt.Low, pt.High)

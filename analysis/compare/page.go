@@ -16,7 +16,7 @@ import (
 func (c *Comparison) Page(figs []figure.Drawn) *doc.Document {
 	base, other := c.Base.name(c), c.Other.name(c)
 	d := &doc.Document{Title: other + " against " + base}
-	first := doc.Section{Title: c.finding()}
+	first := doc.Section{Title: c.finding(), Place: "Verdict"}
 	first.Say("Ratio of the times, %s over %s: below 1 %s is faster. From %s.", doc.Text(other), doc.Text(base), doc.Text(other), doc.Text(c.basis()))
 	verdicts := doc.Table{Head: []string{"<all sizes", "<ratio of times (95 %)", "p", "<verdict", "finds", "SAME from"}}
 	for i := range c.Phases {

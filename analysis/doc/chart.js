@@ -132,14 +132,22 @@ class Chart {
     this.pairs = new Set(points.filter(p => p.other > 0 && p.x > 0).map(p => p.x)).size;
     this.controls();
     this.chart = null;
-    this.cursor = -1; // of the keyboard, into this.shown
+    this.at = null; // the point on which the keyboard stands
+    // An application: a screen reader hands its arrows on to it.
+    for (const [k, v] of [["tabindex", 0], ["role", "application"], ["aria-roledescription", "chart"], ["aria-label", this.plot.getAttribute("aria-label") + " The arrow keys go from point to point."]])
+      this.plot.setAttribute(k, v);
     this.plot.addEventListener("keydown", e => this.key(e));
+    this.plot.addEventListener("blur", () => this.chart?.dispatchAction({ type: "hideTip" }));
     new ResizeObserver(() => this.draw()).observe(this.plot); // of a fold: when it opens
   }
 
   // controls are the legend, whose entries hide and show layers, and the axes' switches.
   controls() {
     const legend = element("div", "legend"), tools = element("div", "tools");
+    for (const [e, name] of [[legend, "Legend"], [tools, "Axes"]]) {
+      e.setAttribute("role", "group");
+      e.setAttribute("aria-label", name);
+    }
     const names = new Set(this.figure.panels.flatMap(p => p.layers.map(l => l.name)));
     this.samples = [];
     for (const key of this.figure.legend || []) {
@@ -163,7 +171,7 @@ class Chart {
       if (logable(p.y)) button(which, this.logY[i], on => this.logY[i] = on);
     });
     if (this.figure.other && this.pairs > 1) button("over " + unitOf(this.figure.other.label)[0], false, on => this.overOther = on);
-    this.plot.before(tools);
+    if (tools.childElementCount) this.plot.before(tools);
     if (legend.childElementCount) this.plot.after(legend);
   }
 
@@ -249,10 +257,10 @@ class Chart {
       if (points.length) {
         const series = option.series.length;
         option.series.push({
-          ...axes, type: "scatter", z: 5, symbol: symbols[layer.look.shape] || "circle", symbolSize: layer.look.shape === "triangle" ? 10 : 8.5, cursor: "default",
+          ...axes, type: "scatter", z: 5, symbol: symbols[layer.look.shape] || "circle", symbolSize: layer.look.shape === "triangle" ? 10 : 8.5, cursor: "pointer",
           data: points.map((p, i) => {
             this.shown.push({ series, index: i, panel, layer, point: p, x: this.pointX(p) });
-            return { value: place(this.pointX(p), p.y), itemStyle: markStyle(layer.look, color, p.hollow, theme), label: { show: Boolean(p.named) && !narrow, position: this.nearEnd(this.pointX(p)) ? "left" : "right", formatter: () => p.name } };
+            return { value: place(this.pointX(p), p.y), itemStyle: markStyle(layer.look, color, p.hollow, theme), label: { show: Boolean(p.named) && !narrow, ...this.nameAt(this.pointX(p)), formatter: () => p.name } };
           }),
           label: { distance: 6, color: theme.ink, fontSize: 10.5, textBorderColor: theme.paper, textBorderWidth: 2 }, labelLayout: { hideOverlap: true },
         });
@@ -269,8 +277,12 @@ class Chart {
     this.shown.sort((a, b) => a.x - b.x);
   }
 
-  // nearEnd says that a name would not fit on the right.
-  nearEnd(x) { return (this.x.at(x) - this.x.at(this.x.min)) / (this.x.at(this.x.max) - this.x.at(this.x.min)) > 0.85; }
+  // nameAt puts a name beside a point: below a line that rises to the right, or above it
+  // to the left where there is no room on the right.
+  nameAt(x) {
+    const end = (this.x.at(x) - this.x.at(this.x.min)) / (this.x.at(this.x.max) - this.x.at(this.x.min)) > 0.85;
+    return end ? { position: "left", offset: [0, -7] } : { position: "right", offset: [0, 7] };
+  }
 
   // bands are drawn over the axes, once these have their places.
   bands(theme) {
@@ -309,19 +321,22 @@ class Chart {
     out.push([y, number(p.y) + unit]);
     if ((p.high || 0) > (p.low || 0)) out.push([layer.reach || "95 % interval", `${number(p.low || 0)} to ${number(p.high)}${unit}`]);
     out.push([x, number(this.pointX(p)) + unitX]);
-    if (p.n) out.push(["from", `${p.n} ${p.of}`]);
+    if (p.n) out.push([p.of, p.n]);
+    else if (p.of) out.push(["from", p.of]);
     if (p.verdict) out.push(["verdict", p.verdict]);
+    if (p.note) out.push(p.note.split(/: (.*)/).slice(0, 2));
     return out;
   }
 
-  // key lets the arrows walk over the points, in the order of x.
+  // key lets the arrows walk over the points that show, in the order of x.
   key(e) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
     if (e.key === "Escape") this.chart.dispatchAction({ type: "hideTip" });
-    if (!step || !this.shown.length) return;
+    const n = this.shown.length, was = this.shown.findIndex(s => s.point === this.at);
+    const to = { ArrowRight: was + 1, ArrowLeft: was < 0 ? n - 1 : was - 1, Home: 0, End: n - 1 }[e.key];
+    if (to === undefined || !n) return;
     e.preventDefault();
-    this.cursor = (this.cursor + step + this.shown.length) % this.shown.length;
-    const s = this.shown[this.cursor];
+    const s = this.shown[(to + n) % n];
+    this.at = s.point;
     this.chart.dispatchAction({ type: "showTip", seriesIndex: s.series, dataIndex: s.index });
     this.box.querySelector(".said").textContent = this.facts(s).map(([k, v]) => k ? `${k} ${v}` : v).join(", ");
   }
@@ -334,7 +349,7 @@ function between(line, share) {
 
 function markStyle(look, color, hollow, theme) {
   if (look.shape === "cross") return { color: "transparent", borderColor: color, borderWidth: hollow ? 1 : 1.8 };
-  return hollow ? { color: theme.paper, borderColor: color, borderWidth: 1.7 } : { color, borderColor: color, borderWidth: 0 };
+  return { opacity: 1, borderColor: color, ...(hollow ? { color: theme.paper, borderWidth: 1.7 } : { color, borderWidth: 0 }) };
 }
 
 function element(tag, className) {

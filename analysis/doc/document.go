@@ -25,7 +25,7 @@ type Document struct {
 type Block interface{}
 
 type (
-	heading   string // of a section, plain text
+	heading   struct{ title, place string } // of a section, plain text
 	Paragraph string
 	List      []string
 	Code      string // verbatim
@@ -43,7 +43,8 @@ type (
 
 func (d *Document) Add(b ...Block) { d.blocks = append(d.blocks, b...) }
 
-func (d *Document) Section(title string) { d.Add(heading(title)) }
+// Section begins a section whose title does not change with what is found.
+func (d *Document) Section(title string) { d.Add(heading{title, title}) }
 
 func (d *Document) Say(format string, a ...any) { d.Add(Paragraph(fmt.Sprintf(format, a...))) }
 
@@ -56,7 +57,7 @@ func (d *Document) Fold(summary string, b ...Block) {
 // FoldAll adds the sections of another document, each closed.
 func (d *Document) FoldAll(other *Document) {
 	for i, b := range other.blocks {
-		title, is := b.(heading)
+		h, is := b.(heading)
 		if !is {
 			continue
 		}
@@ -64,7 +65,7 @@ func (d *Document) FoldAll(other *Document) {
 		if end := slices.IndexFunc(body, func(b Block) bool { _, next := b.(heading); return next }); end >= 0 {
 			body = body[:end]
 		}
-		d.Fold(string(title), body...)
+		d.Fold(h.title, body...)
 	}
 }
 
@@ -105,7 +106,7 @@ func (d *Document) writeMarkdown(sb *strings.Builder, blocks []Block, dir string
 			}
 			sb.WriteString("\n</details>\n")
 		case heading:
-			fmt.Fprintf(sb, "## %s\n", Text(string(b)))
+			fmt.Fprintf(sb, "## %s\n", Text(b.title))
 		default:
 			sb.WriteString(blockMarkdown(b))
 		}

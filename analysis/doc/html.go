@@ -38,6 +38,7 @@ var md = goldmark.New(goldmark.WithExtensions(extension.NewTable(
 // node is a block as the page's template takes it.
 type node struct {
 	ID       string // of a section, or of a heading in a fold
+	Place    string // of a section, as links to it read
 	Text     string // of a heading, summary or caption
 	Class    string // of a table's box
 	Section  bool
@@ -135,7 +136,7 @@ func (r *renderer) nodes(blocks []Block, top bool) ([]node, error) {
 func (r *renderer) node(b Block) (n node, err error) {
 	switch b := b.(type) {
 	case heading:
-		n.ID, n.Text = anchor(string(b), r.ids), Clean(string(b))
+		n.ID, n.Place, n.Text = anchor(b.place, r.ids), Clean(b.place), Clean(b.title)
 	case Picture:
 		n.Text = Clean(b.Caption)
 		err = r.picture(&n, b)
@@ -223,8 +224,8 @@ func InlineSVG(f Picture) (template.HTML, error) {
 	return template.HTML(tag + strings.TrimSpace(string(data[at[1]:]))), nil
 }
 
-// anchor makes an id of a heading, and tells equal headings apart.
-func anchor(title string, taken map[string]int) string {
+// anchor makes an id of a section's place, and tells equal ones apart.
+func anchor(place string, taken map[string]int) string {
 	id := strings.Trim(strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'A' && r <= 'Z':
@@ -233,7 +234,7 @@ func anchor(title string, taken map[string]int) string {
 			return r
 		}
 		return '-'
-	}, title), "-")
+	}, place), "-")
 	taken[id]++
 	if n := taken[id]; n > 1 {
 		return fmt.Sprintf("%s-%d", id, n)

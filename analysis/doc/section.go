@@ -11,12 +11,12 @@ import (
 // all figures but the first.
 type Section struct {
 	Title  string   // plain text, which says what was found
-	Place  string   // by which a document's order knows it, where Title says what was found; "": by Title
+	Place  string   // by which a document's order and its links know it, where Title says what was found; "": by Title
 	Warned []string // codes of the warnings that concern it, the gravest first
 	Blocks []Block
 }
 
-// At is by which a document's order knows the section.
+// At is by which a document's order and its links know the section.
 func (s *Section) At() string {
 	if s.Place != "" {
 		return s.Place
@@ -64,7 +64,7 @@ func (d *Document) AddSection(s Section, drawn []figure.Drawn, under ...Block) {
 	if len(open)+len(folded) == 0 {
 		return
 	}
-	d.Section(s.Title)
+	d.Add(heading{s.Title, s.At()})
 	d.Add(slices.Concat(open, under, folded)...)
 }
 

@@ -15,6 +15,7 @@ package figure
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -84,9 +85,18 @@ type Point struct {
 	High    float64 `json:"high,omitempty"`
 	Named   bool    `json:"named,omitempty"` // its name stands beside it, if there is room
 	Hollow  bool    `json:"hollow,omitempty"`
-	N       int     `json:"n,omitempty"` // Of these its value is made; 0: not told
+	N       int     `json:"n,omitempty"` // of how many of Of its value is made; 0: Of says what it is made of
 	Of      string  `json:"of,omitempty"`
 	Verdict string  `json:"verdict,omitempty"` // of its cell
+	Note    string  `json:"note,omitempty"`    // what else is known of it, as "share of the ceiling: 83 %"
+}
+
+// Within gives the point a whisker of half a logarithm to either side, where half is a
+// positive number.
+func (p *Point) Within(half float64) {
+	if half > 0 && !math.IsInf(half, 1) {
+		p.Low, p.High = p.Y*math.Exp(-half), p.Y*math.Exp(half)
+	}
 }
 
 // Whisker reports whether the point has one.

@@ -183,6 +183,56 @@ rows:
 	return ""
 }
 
+// TestSort: cells sort by what they say, whatever unit, suffix or comma they have. What is
+// not known comes last, up and down.
+func TestSort(t *testing.T) {
+	ctx, _ := browser(t)
+	d := &doc.Document{Title: "sorted"}
+	columns := []struct {
+		head   string
+		sorted []string
+	}{
+		{"<size", []string{"900k", "1.2M", "1.1B", "1.79B or more"}},
+		{"<time", []string{"800 µs", "12 ms", "1.2 s", "2 min"}},
+		{"calls", []string{"12", "900", "1,024", "1,000,000"}},
+		{"<memory", []string{"512 B", "300 kB", "512 MiB", "2 GiB"}},
+		{"<ratio (95 %)", []string{"-1.5 (-2 to -1)", "0.891 (0.8 to 0.95)", "1.02", "10.5 (9 to 11)"}},
+		{"p", []string{"< 0.001", "0.02", "0.3", "1"}},
+		{"<name", []string{"7b-chat", "13b-chat", "2026-11-30", "m"}},
+		{"rate", []string{"1e-05", "0.5", "3 %", "40 %"}},
+	}
+	table := doc.Table{Rows: [][]string{nil, nil, nil, nil, nil}}
+	for _, c := range columns {
+		table.Head = append(table.Head, c.head)
+		for i, row := range []string{c.sorted[2], doc.Unknown, c.sorted[0], c.sorted[3], c.sorted[1]} {
+			table.Rows[i] = append(table.Rows[i], row)
+		}
+	}
+	d.Add(table)
+	page, err := d.HTML("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), HTMLFile)
+	if err := os.WriteFile(file, page, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	do(t, ctx, chromedp.Navigate("file://"+file))
+	for i, c := range columns {
+		click := func() []string {
+			return js[[]string](t, ctx, `(t => (t.tHead.rows[0].cells[%[1]d].querySelector("button").click(), [...t.tBodies[0].rows].map(r => r.cells[%[1]d].textContent)))(document.querySelector("table"))`, i)
+		}
+		if got, want := click(), append(slices.Clone(c.sorted), doc.Unknown); !slices.Equal(got, want) {
+			t.Errorf("%s up: %q, want %q", c.head, got, want)
+		}
+		down := slices.Clone(c.sorted)
+		slices.Reverse(down)
+		if got, want := click(), append(down, doc.Unknown); !slices.Equal(got, want) {
+			t.Errorf("%s down: %q, want %q", c.head, got, want)
+		}
+	}
+}
+
 // TestBrowser opens a page in a real browser, from its file and without a network.
 func TestBrowser(t *testing.T) {
 	ctx, wrong := browser(t)
@@ -213,11 +263,43 @@ func TestBrowser(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, want := range []string{model, doc.Number(ms) + " ms", "native_cpu_f32", "total parameters"} {
+			point := func(name string) string {
+				return column(t, filepath.Join(tables, "figures.csv"), name, map[string]string{"figure": "overview_kv_decode", "series": "native_cpu_f32: 6 models", "point": model})
+			}
+			shown := func(name string) string {
+				v, err := strconv.ParseFloat(point(name), 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return doc.Number(v)
+			}
+			for _, want := range []string{model, doc.Number(ms) + " ms", "native_cpu_f32", "total parameters", "95 % interval: " + shown("low") + " to " + shown("high") + " ms", "calls: " + point("n"), "verdict: " + point("verdict")} {
 				if !strings.Contains(said, want) {
 					t.Errorf("the tooltip says %q, want %q in it", said, want)
 				}
 			}
+		}
+	})
+	t.Run("what answers to the mouse shows it", func(t *testing.T) {
+		over := func(what string) string {
+			return js[string](t, ctx, `getComputedStyle(%s).cursor`, what)
+		}
+		if c := over(box + `.querySelector(".plot > div")`); c != "pointer" { // the mouse is on a point still
+			t.Errorf("the cursor on a point is %s", c)
+		}
+		do(t, ctx, chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 2, 2))
+		if c := over(box + `.querySelector(".legend button")`); c != "pointer" {
+			t.Errorf("the cursor on an entry of the legend is %s", c)
+		}
+	})
+	t.Run("a chart is an application, the legend's entries are switches", func(t *testing.T) {
+		plot := js[[]string](t, ctx, `(p => [p.getAttribute("role"), p.getAttribute("tabindex"), p.getAttribute("aria-roledescription"), p.getAttribute("aria-label")])(%s.querySelector(".plot"))`, box)
+		if !slices.Equal(plot[:3], []string{"application", "0", "chart"}) || !strings.Contains(plot[3], "Decode time against model size") || !strings.HasSuffix(plot[3], "The arrow keys go from point to point.") {
+			t.Errorf("the plot is %q", plot)
+		}
+		entry := js[[]string](t, ctx, `(e => (e.focus(), [e.tagName, e.getAttribute("aria-pressed"), e.parentElement.getAttribute("role"), e.parentElement.getAttribute("aria-label"), String(document.activeElement === e)]))(%s.querySelector(".legend .key"))`, box)
+		if !slices.Equal(entry, []string{"BUTTON", "true", "group", "Legend", "true"}) {
+			t.Errorf("an entry of the legend is %q", entry)
 		}
 	})
 	t.Run("arrows walk over the points", func(t *testing.T) {
@@ -227,13 +309,17 @@ func TestBrowser(t *testing.T) {
 		if !strings.Contains(said, " ms") || !strings.Contains(said, "total parameters") {
 			t.Errorf("the second point is told as %q", said)
 		}
+		do(t, ctx, chromedp.KeyEvent(kb.End), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
+		if again := js[string](t, ctx, `%s.querySelector(".said").textContent`, box); again != said {
+			t.Errorf("the second point from the end on is told as %q, from the start on as %q", again, said)
+		}
 	})
 	t.Run("the legend hides a series", func(t *testing.T) {
 		const drawn = chart + `.getOption().series.length`
 		all := js[int](t, ctx, drawn)
 		const entry = box + `.querySelector(".legend button")`
 		act(t, ctx, entry+`.click()`)
-		if n := js[int](t, ctx, drawn); n != all-2 { // its line and its points
+		if n := js[int](t, ctx, drawn); n != all-3 { // its line, whiskers and points
 			t.Errorf("%d series of %d are left", n, all)
 		}
 		if pressed := js[string](t, ctx, entry+`.getAttribute("aria-pressed")`); pressed != "false" {

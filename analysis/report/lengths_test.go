@@ -57,7 +57,7 @@ func TestLengths(t *testing.T) {
 			t.Errorf("the report does not say %q", want)
 		}
 	}
-	if !strings.Contains(page, "attention-takes-less-than-half-of-the-time\"") {
+	if !strings.Contains(page, `<h2 id="lengths">Up to `) {
 		t.Error("report.html lacks the section")
 	}
 }

@@ -22,7 +22,7 @@ var saidHere = []string{"doubtful_cells", "invalid_calls", "failed_cell"}
 // section has.
 func (w *writer) trust() {
 	known, spoilt := analysis.Get[intervals.Answer](w.r), analysis.Get[calls.Answer](w.r)
-	sec := doc.Section{Title: known.Sum.Says().Text}
+	sec := doc.Section{Title: known.Sum.Says().Text, Place: "Trust"}
 	said := []string{w.lost(spoilt), known.Sum.Widths(), known.Explained()}
 	if n := w.r.Counts.DisturbedCalls; n > 0 {
 		said = append(said, fmt.Sprintf("%s in tails alone: before them the machine was in another state.", doc.Count(n, "call counts", "calls count")))

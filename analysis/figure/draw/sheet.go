@@ -45,8 +45,8 @@ func newSheet(f figure.Figure) (*sheet, error) {
 	rows := len(legendRows(f.Legend, sheetWidth-2*margin))
 	s.height += vg.Length(max(0, rows-legendRoom)) * legendRow
 	for i := range f.Panels {
-		p := &panel{layers: f.Panels[i].Layers}
 		y := f.Panels[i].Y
+		p := &panel{layers: clipped(f.Panels[i].Layers, y)}
 		if rows := p.beyondRows(); rows > 0 {
 			share := (float64(rows)*beyondRow + 14) / leastPanel
 			y.Max *= math.Pow(y.Max/y.Min, share/(1-share))
@@ -54,6 +54,20 @@ func newSheet(f figure.Figure) (*sheet, error) {
 		s.panels, s.plots = append(s.panels, p), append(s.plots, newPlot(f.X, y, p))
 	}
 	return s, nil
+}
+
+// clipped has the whiskers end at the axis's ends.
+func clipped(layers []figure.Layer, y figure.Axis) []figure.Layer {
+	layers = slices.Clone(layers)
+	for i := range layers {
+		layers[i].Points = slices.Clone(layers[i].Points)
+		for k := range layers[i].Points {
+			if pt := &layers[i].Points[k]; pt.Whisker() {
+				pt.Low, pt.High = max(pt.Low, y.Min), min(pt.High, y.Max)
+			}
+		}
+	}
+	return layers
 }
 
 // newPlot has the axes' fonts and colours set, without their labels: gonum leaves wrong

@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -18,7 +19,7 @@ const figureKind = "crosscheck"
 
 // Figures show for each native and Ollama backend the ratio of their times against
 // size: decode above, prefill below.
-func (a *Answer) Figures() []figure.Figure {
+func (a *Answer) Figures(known *intervals.Answer) []figure.Figure {
 	var drawn []*Comparison
 	for i := range a.Comparisons {
 		if c := &a.Comparisons[i]; c.Counters.Ratio != nil && c.ParamsM != nil && *c.ParamsM > 0 {
@@ -28,7 +29,7 @@ func (a *Answer) Figures() []figure.Figure {
 	pairs, rows := stats.GroupBy(drawn, func(c *Comparison) Pair { return c.Pair })
 	var out []figure.Figure
 	for _, p := range pairs {
-		f := ratioFigure(rows[p])
+		f := ratioFigure(rows[p], known)
 		s := cells.Series{Backend: p.Ollama, BatchSize: p.BatchSize}
 		f.Name = "crosscheck_" + p.Native + "_" + p.Ollama + s.FileSuffix()
 		f.Title = fmt.Sprintf("Ollama's time over native's against model size: %s, %s", s.Title(), p.Native)
@@ -37,7 +38,12 @@ func (a *Answer) Figures() []figure.Figure {
 	return out
 }
 
-func ratioFigure(rows []*Comparison) figure.Figure {
+// of is the cell of one of the two backends.
+func (c *Comparison) of(backend string) cells.Key {
+	return cells.Series{Backend: backend, BatchSize: c.BatchSize}.Key(c.Model, c.Scenario, c.Phase)
+}
+
+func ratioFigure(rows []*Comparison, known *intervals.Answer) figure.Figure {
 	var scenarios []string
 	var x, calls figure.Span
 	models := map[string]bool{}
@@ -69,7 +75,9 @@ func ratioFigure(rows []*Comparison) figure.Figure {
 				if c.Phase != phase || c.Scenario != sc {
 					continue
 				}
-				pt := figure.Point{Name: c.Model, X: *c.ParamsM * shift, Y: *c.Counters.Ratio, Named: !named[c.Model], N: min(c.NativeN, c.Counters.N), Of: "calls of the side with fewer"}
+				pt := figure.Point{Name: c.Model, X: *c.ParamsM * shift, Y: *c.Counters.Ratio, Named: !named[c.Model]}
+				known.Mark(&pt, c.of(c.Native), c.of(c.Ollama))
+				pt.N, pt.Of = min(c.NativeN, c.Counters.N), "calls of the side with fewer"
 				named[c.Model] = true
 				if ci := c.Counters.RatioCI; ci != nil {
 					pt.Low, pt.High = ci.Low, ci.High

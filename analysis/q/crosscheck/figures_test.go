@@ -5,6 +5,7 @@ import (
 
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/figure/figuretest"
+	"llmscale/analysis/q/intervals"
 	"llmscale/runner/record"
 )
 
@@ -14,7 +15,7 @@ func TestFigures(t *testing.T) {
 	p := celltest.ServedPlan
 	p.GapMS = func(string, int) float64 { return 0.4 }
 	r := ask(t, p)
-	figs := r.Figures()
+	figs := r.Figures(new(intervals.Answer))
 	if len(figs) != 1 || figs[0].Name != "crosscheck_native_ollama" {
 		t.Fatalf("%v", figuretest.Names(figs))
 	}
@@ -24,11 +25,11 @@ func TestFigures(t *testing.T) {
 			c.Counters.Ratio = nil
 		}
 	}
-	if figs = r.Figures(); len(figs) != 1 || len(figs[0].Panels) != 1 {
+	if figs = r.Figures(new(intervals.Answer)); len(figs) != 1 || len(figs[0].Panels) != 1 {
 		t.Errorf("%v", figuretest.Names(figs))
 	}
 	r.Comparisons = nil
-	if figs = r.Figures(); len(figs) != 0 {
+	if figs = r.Figures(new(intervals.Answer)); len(figs) != 0 {
 		t.Errorf("%v", figuretest.Names(figs))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/q/coldstart"
 	"llmscale/analysis/q/failures"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
@@ -110,8 +111,8 @@ func TestSize(t *testing.T) {
 	if m := verdicts(f)["memory"]; m.Verdict != Never || *m.Times != 1 {
 		t.Errorf("%+v", m)
 	}
-	if len(a.Figures()) != 1 {
-		t.Errorf("%d figures", len(a.Figures()))
+	if len(a.Figures(new(intervals.Answer))) != 1 {
+		t.Errorf("%d figures", len(a.Figures(new(intervals.Answer))))
 	}
 }
 

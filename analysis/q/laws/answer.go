@@ -18,8 +18,7 @@ import (
 // Answer has the laws of a run.
 type Answer struct {
 	finding.Notes
-	set   *cells.Set
-	known *intervals.Answer
+	set *cells.Set
 
 	Answers struct {
 		Laws []Finding `json:"laws"` // for each series, mode and scenario, and over all scenarios
@@ -98,7 +97,7 @@ func (o *onAxis) told() []law.Point {
 // Ask asks the cells of a run, of which judged says what may be used, and bounds what
 // the machine can do at most.
 func Ask(c *cells.Set, judged *intervals.Answer, bounds *regimes.Answer) *Answer {
-	a := &asker{c, judged, limitsOf(c, bounds), &Answer{set: c, known: judged}}
+	a := &asker{c, judged, limitsOf(c, bounds), &Answer{set: c}}
 	for _, s := range a.Series {
 		for _, mode := range a.Modes {
 			for _, scenario := range append(slices.Clone(a.Scenarios), cells.AllScenarios) {

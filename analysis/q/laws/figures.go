@@ -10,6 +10,7 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/law"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
@@ -24,14 +25,14 @@ const (
 
 // Figures show time against size over all scenarios: all backends of decode and of
 // prefill, then each backend of either.
-func (a *Answer) Figures() (out []figure.Figure) {
+func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-		out = append(out, a.overview(mode)...)
+		out = append(out, a.overview(mode, known)...)
 	}
 	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
 		for _, f := range a.Of(mode) {
 			if f.Exponent != nil {
-				out = append(out, a.figure(f))
+				out = append(out, a.figure(f, known))
 			}
 		}
 	}
@@ -43,16 +44,24 @@ const (
 	bandRoom   = 30 // how far beyond the points a band may stretch the axis, as a factor
 )
 
-// points are those of a finding, with the intervals of their medians.
-func (a *Answer) points(f *Finding) (fits, strays []figure.Point) {
-	o := &f.axes[f.at]
+// points are those of a finding on an axis, with the intervals of their medians.
+func (f *Finding) points(o *onAxis, known *intervals.Answer) (out []figure.Point) {
 	for i, p := range o.points {
 		pt := figure.Point{Name: o.models[i].Name, X: p.X, Y: p.T, Named: true}
-		a.known.Mark(&pt, f.Key(pt.Name, f.Scenario, f.Mode))
+		known.Mark(&pt, f.Key(pt.Name, f.Scenario, f.Mode))
 		e := stats.Estimate{Value: math.Log(p.T), Variance: p.Scatter.Var + p.Scatter.Floor, DF: p.Scatter.DF}
-		if half := e.Half(1 - stats.Confidence); half > 0 && half < math.Log(bandRoom) {
-			pt.Low, pt.High = p.T*math.Exp(-half), p.T*math.Exp(half)
+		if half := e.Half(1 - stats.Confidence); half < math.Log(bandRoom) {
+			pt.Within(half)
 		}
+		out = append(out, pt)
+	}
+	return out
+}
+
+// strays parts the points of a finding from the one that its law leaves out.
+func (f *Finding) strays(known *intervals.Answer) (fits, strays []figure.Point) {
+	o := &f.axes[f.at]
+	for i, pt := range f.points(o, known) {
 		if o.withheld && !o.whole && i == o.stray.Index {
 			pt.Hollow = true
 			strays = append(strays, pt)
@@ -95,9 +104,9 @@ func (f *Finding) curve() (line []figure.XY, band []figure.Range) {
 	return line, band
 }
 
-func (a *Answer) figure(f *Finding) figure.Figure {
+func (a *Answer) figure(f *Finding, known *intervals.Answer) figure.Figure {
 	look := prose.Look(a.set, f.Series).Stroke(1.4)
-	fits, strays := a.points(f)
+	fits, strays := f.strays(known)
 	var x, y figure.Span
 	for _, p := range append(fits, strays...) {
 		x.Add(p.X)
@@ -161,7 +170,7 @@ func (a *Answer) figure(f *Finding) figure.Figure {
 }
 
 // overview lays all backends of a mode over each other, on the run's axis.
-func (a *Answer) overview(mode string) []figure.Figure {
+func (a *Answer) overview(mode string, known *intervals.Answer) []figure.Figure {
 	all, left := figure.First(a.Of(mode), "backends")
 	if len(all) == 0 {
 		return nil
@@ -179,14 +188,14 @@ func (a *Answer) overview(mode string) []figure.Figure {
 			}
 		}
 		l := figure.Layer{Look: prose.Look(a.set, found.Series).Stroke(1.4)}
-		for i, p := range o.points {
-			name := o.models[i].Name
-			pt := figure.Point{Name: name, X: p.X, Y: p.T, Named: !named[name]}
-			a.known.Mark(&pt, found.Key(name, cells.AllScenarios, mode))
+		for _, pt := range found.points(o, known) {
+			pt.Named = !named[pt.Name]
+			named[pt.Name] = true
 			l.Points = append(l.Points, pt)
-			named[name] = true
-			x.Add(p.X)
-			y.Add(p.T)
+			x.Add(pt.X)
+			if y.Add(pt.Y); pt.Whisker() {
+				y.Add(pt.Low, pt.High)
+			}
 		}
 		l.Join()
 		title := found.Title()

@@ -20,10 +20,11 @@ type Answer struct {
 // Length is one model's time at one length.
 type Length struct {
 	cells.Subject
-	Mode   string  `json:"mode" doc:"prefill or kv_decode"`
-	Length float64 `json:"length" unit:"tokens" doc:"prefill: the prompt of one sequence; decode: mean position of the steps, over the cache before the prompt, the prompt and the answer so far"`
-	N      int     `json:"n" doc:"calls"`
-	MS     float64 `json:"time_ms" unit:"ms" doc:"prefill: median; decode: median of a step"`
+	Mode   string          `json:"mode" doc:"prefill or kv_decode"`
+	Length float64         `json:"length" unit:"tokens" doc:"prefill: the prompt of one sequence; decode: mean position of the steps, over the cache before the prompt, the prompt and the answer so far"`
+	N      int             `json:"n" doc:"calls"`
+	MS     float64         `json:"time_ms" unit:"ms" doc:"prefill: median; decode: median of a step"`
+	CI     *stats.Interval `json:"time_ci_ms" csv:"time_*_ms" unit:"ms" doc:"its 95 % interval: t over the processes, or of one by the calls' order statistics"`
 }
 
 // Law is how one model's time grows with the length:
@@ -79,7 +80,7 @@ func Ask(c *cells.Set) *Answer {
 func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
 		finding.TableOf("lengths.csv", "Prefill by the length of the prompt, and decode by the positions in the KV cache, where a model was measured at several.", a.Lengths,
-			`backend backend_kind batch_size model params_millions_effective mode length n time_ms`),
+			`backend backend_kind batch_size model params_millions_effective mode length n time_ms time_low_ms time_high_ms`),
 		finding.TableOf("length_laws.csv", "How the time grows with the length, and where attention takes over from the weights: prefill = fixed + token * n + attention * n^2; a decode step = fixed + attention * position.", a.Laws,
 			`backend backend_kind batch_size model params_millions_effective mode n_lengths shortest longest blocks basis
 			exponent exponent_ci_low exponent_ci_high fixed_ms token_ms attention_ns largest_deviation

@@ -6,6 +6,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 )
@@ -15,7 +16,7 @@ const figureKind = "lengths"
 
 // Figures show time against the length with the fitted laws, one for each series and
 // mode, and where attention takes half of it.
-func (a *Answer) Figures() (out []figure.Figure) {
+func (a *Answer) Figures(*intervals.Answer) (out []figure.Figure) {
 	type key struct {
 		cells.Series
 		mode string
@@ -32,7 +33,12 @@ func (a *Answer) Figures() (out []figure.Figure) {
 			points := figure.Layer{Look: figure.Ramp(i, len(shown)).Stroke(1.2), End: l.Model}
 			for _, n := range a.Lengths {
 				if n.Series() == k.Series && n.Model == l.Model && n.Mode == k.mode {
-					points.Points = append(points.Points, figure.Point{Name: l.Model, X: n.Length, Y: n.MS, N: n.N, Of: "calls"})
+					pt := figure.Point{Name: l.Model, X: n.Length, Y: n.MS, N: n.N, Of: "calls"}
+					if n.CI != nil {
+						pt.Low, pt.High = n.CI.Low, n.CI.High
+						y.Add(pt.Low, pt.High)
+					}
+					points.Points = append(points.Points, pt)
 					x.Add(n.Length)
 					y.Add(n.MS)
 				}
@@ -47,7 +53,11 @@ func (a *Answer) Figures() (out []figure.Figure) {
 			}
 			layers = append(layers, points)
 			if l.Verdict == Within && *l.TakesOver >= l.Shortest {
-				over.Points = append(over.Points, figure.Point{Name: l.Model, X: *l.TakesOver, Y: g.at(*l.TakesOver, l.Mode), Hollow: true})
+				pt := figure.Point{Name: l.Model, X: *l.TakesOver, Y: g.at(*l.TakesOver, l.Mode), Hollow: true, Of: fmt.Sprintf("the law of %d lengths", l.NLengths)}
+				if l.TakesOverLow != nil && l.TakesOverHigh != nil {
+					pt.Note = fmt.Sprintf("95 %% interval of the length: %s to %s", doc.Number(*l.TakesOverLow), doc.Number(*l.TakesOverHigh))
+				}
+				over.Points = append(over.Points, pt)
 			}
 		}
 		f.X = figure.LogAxis(map[bool]string{true: "position in the KV cache (tokens)", false: "length of the prompt (tokens)"}[unit(k.mode) == "positions"], x)

@@ -124,7 +124,11 @@ func (a *Answer) ask(s cells.Series, m *cells.Model, times series) {
 			whole[b]++
 		}
 		y = append(y, all.Typical())
-		a.Lengths = append(a.Lengths, Length{s.Of(m), times.mode, n, len(all.All), all.Typical()})
+		at := Length{s.Of(m), times.mode, n, len(all.All), all.Typical(), nil}
+		if e, basis := cells.Level(all); basis != "" {
+			at.CI = e.ExpInterval()
+		}
+		a.Lengths = append(a.Lengths, at)
 	}
 	var blocks [][]float64
 	for _, b := range slices.Sorted(maps.Keys(whole)) {

@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/figure/figuretest"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -205,7 +206,7 @@ func TestParts(t *testing.T) {
 func TestShort(t *testing.T) {
 	g := long
 	g.prompts, g.depths = []int{1, 9, 17}, nil
-	if a := Ask(celltest.Set(t, g.rows(1))); len(a.Laws) != 0 || len(a.Sections()) != 0 || len(a.Figures()) != 0 {
+	if a := Ask(celltest.Set(t, g.rows(1))); len(a.Laws) != 0 || len(a.Sections()) != 0 || len(a.Figures(new(intervals.Answer))) != 0 {
 		t.Errorf("%+v", a.Laws)
 	}
 	rows := long.rows(1)
@@ -228,7 +229,7 @@ func TestSection(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, md)
 		}
 	}
-	figs := a.Figures()
+	figs := a.Figures(new(intervals.Answer))
 	if len(figs) != 2 {
 		t.Fatalf("%v", figuretest.Names(figs))
 	}

@@ -6,6 +6,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
@@ -25,11 +26,11 @@ func (a *Answer) groups() (out [][]Rank) {
 }
 
 // Figures are bump charts: the place of each backend over the sizes, where some change places.
-func (a *Answer) Figures() (out []figure.Figure) {
+func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 	for _, g := range a.groups() {
 		sizes, _ := stats.GroupBy(g, func(r Rank) float64 { return cells.OrInf(r.ParamsM) })
 		if len(sizes) >= leastSizes && moves(g) {
-			out = append(out, a.bump(g))
+			out = append(out, a.bump(g, known))
 		}
 	}
 	return out
@@ -46,7 +47,7 @@ func moves(ranks []Rank) bool {
 	return false
 }
 
-func (a *Answer) bump(ranks []Rank) figure.Figure {
+func (a *Answer) bump(ranks []Rank, known *intervals.Answer) figure.Figure {
 	backends, of := stats.GroupBy(ranks, func(r Rank) cells.Series { return r.Series })
 	shown, left := figure.First(backends, "backends")
 	var x, y figure.Span
@@ -60,6 +61,10 @@ func (a *Answer) bump(ranks []Rank) figure.Figure {
 			}
 			pt := figure.Point{Name: r.Model, X: *r.ParamsM, Y: float64(r.Rank), Hollow: r.Rank > 1 && !r.Previous}
 			open = open || pt.Hollow
+			known.Mark(&pt, r.Key(r.Model, r.Scenario, r.Mode))
+			if pt.Note = "time over the fastest: " + doc.Fixed(&r.Ratio, 3); r.CI != nil {
+				pt.Note += " (95 % " + doc.Interval(r.CI, 3) + ")"
+			}
 			l.Points = append(l.Points, pt)
 			x.Add(pt.X)
 			y.Add(pt.Y)

@@ -66,6 +66,9 @@ type Budget struct {
 // Bytes is what one pass reads.
 func (b *Budget) Bytes() int64 { return b.WeightBytes + b.KVBytes }
 
+// key is the budget's cell.
+func (b *Budget) key() cells.Key { return b.Series().Key(b.Model, b.Scenario, b.Mode) }
+
 // part is what a part of the budget takes of the time.
 func (b *Budget) part(ms *float64) *float64 {
 	if ms == nil || b.TimeMS == nil {

@@ -6,6 +6,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -16,17 +17,17 @@ const figureKind = "ceilings"
 
 // Figures show what bounds the cells, and for each device what it can read at each
 // working set, and where decode lies below that.
-func (a *Answer) Figures() []figure.Figure {
-	out := a.maps()
+func (a *Answer) Figures(known *intervals.Answer) []figure.Figure {
+	out := a.maps(known)
 	for i := range a.Devices {
 		if d := &a.Devices[i]; len(d.Read) > 1 {
-			out = append(out, a.figure(d))
+			out = append(out, a.figure(d, known))
 		}
 	}
 	return out
 }
 
-func (a *Answer) figure(d *Device) figure.Figure {
+func (a *Answer) figure(d *Device, known *intervals.Answer) figure.Figure {
 	f := figure.Figure{
 		Kind:  figureKind,
 		Name:  "ceilings_" + d.Kind,
@@ -41,7 +42,7 @@ func (a *Answer) figure(d *Device) figure.Figure {
 	var x, y figure.Span
 	measured := figure.Layer{Look: figure.Muted()}
 	for _, r := range d.Read {
-		pt := figure.Point{Name: "best of the probe", X: float64(r.WorkingSetB) / 1e6, Y: r.BytesPerS / 1e9}
+		pt := figure.Point{Name: "best of the probe", X: float64(r.WorkingSetB) / 1e6, Y: r.BytesPerS / 1e9, Of: "the fastest of all passes"}
 		measured.Points = append(measured.Points, pt)
 		x.Add(pt.X)
 		y.Add(pt.Y)
@@ -57,7 +58,7 @@ func (a *Answer) figure(d *Device) figure.Figure {
 	}
 	series, of := stats.GroupBy(decode, func(b *Budget) cells.Series { return b.Series() })
 	for _, s := range series {
-		if points, n := points(d, of[s]); n > 0 {
+		if points, n := points(d, of[s], known); n > 0 {
 			layers = append(layers, figure.Layer{Look: prose.Look(a.set, s), Points: points, Reach: "over all scenarios"})
 			shown = append(shown, s)
 			scenarios = max(scenarios, n)
@@ -99,7 +100,7 @@ func (a *Answer) figure(d *Device) figure.Figure {
 
 // points are a point for each model of a series that ran on d: its fastest scenario,
 // with a whisker over all. scenarios counts those of all models.
-func points(d *Device, budgets []*Budget) (points []figure.Point, scenarios int) {
+func points(d *Device, budgets []*Budget, known *intervals.Answer) (points []figure.Point, scenarios int) {
 	at := map[string]int{} // the point of each model
 	seen := map[string]bool{}
 	for _, c := range budgets {
@@ -108,6 +109,10 @@ func points(d *Device, budgets []*Budget) (points []figure.Point, scenarios int)
 		}
 		seen[c.Scenario] = true
 		pt := figure.Point{Name: c.Model, X: float64(c.Bytes()) / 1e6, Y: *c.GBPerS, Low: *c.GBPerS, High: *c.GBPerS, Named: true}
+		known.Mark(&pt, c.key())
+		if c.Share != nil {
+			pt.Note = fmt.Sprintf("share of the ceiling: %.0f %%", 100**c.Share)
+		}
 		k, have := at[c.Model]
 		if !have {
 			at[c.Model] = len(points)
@@ -115,10 +120,11 @@ func points(d *Device, budgets []*Budget) (points []figure.Point, scenarios int)
 			continue
 		}
 		best := &points[k]
+		low, high := min(best.Low, pt.Low), max(best.High, pt.High)
 		if pt.Y > best.Y {
-			best.X, best.Y = pt.X, pt.Y
+			*best = pt
 		}
-		best.Low, best.High = min(best.Low, pt.Low), max(best.High, pt.High)
+		best.Low, best.High = low, high
 	}
 	return points, len(seen)
 }

@@ -8,6 +8,7 @@ import (
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/figuretest"
+	"llmscale/analysis/q/intervals"
 	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
@@ -25,7 +26,7 @@ func ladder(t *testing.T) *Answer {
 func TestMaps(t *testing.T) {
 	w := onLadder
 	rows, _ := w.rows(t, 1)
-	figs := figuretest.Only(asked(t, rows, w.f).Figures(), MapKind)
+	figs := figuretest.Only(asked(t, rows, w.f).Figures(new(intervals.Answer)), MapKind)
 	if len(figs) != 2 {
 		t.Fatalf("%v", figuretest.Names(figs))
 	}
@@ -44,7 +45,7 @@ func TestMaps(t *testing.T) {
 	}
 	w.batches, w.prompts = []int{1}, []int{16}
 	rows, _ = w.rows(t, 1)
-	figs = figuretest.Only(asked(t, rows, w.f).Figures(), MapKind)
+	figs = figuretest.Only(asked(t, rows, w.f).Figures(new(intervals.Answer)), MapKind)
 	figuretest.Says(t, figs[0], "Where the time of decode goes", "residual", "reading")
 	if n := len(figs[0].Panels[0].Layers); n != 4 {
 		t.Errorf("%d lines", n)
@@ -53,7 +54,7 @@ func TestMaps(t *testing.T) {
 
 func TestFigures(t *testing.T) {
 	a := ladder(t)
-	devices := func() []figure.Figure { return figuretest.Only(a.Figures(), figureKind) }
+	devices := func() []figure.Figure { return figuretest.Only(a.Figures(new(intervals.Answer)), figureKind) }
 	figs := devices()
 	if len(figs) != 1 || figs[0].Name != "ceilings_cpu_2_threads" {
 		t.Fatalf("%+v", figs)
@@ -80,7 +81,7 @@ func TestManyBackends(t *testing.T) {
 	for i := range 14 {
 		p.Backends = append(p.Backends, fmt.Sprintf("b%02d", i))
 	}
-	figs := asked(t, p.Rows(1), &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}).Figures()
+	figs := asked(t, p.Rows(1), &ceilings.File{Devices: []ceilings.Device{readsAt("cpu", 2, 1)}}).Figures(new(intervals.Answer))
 	if f := figs[0]; !strings.Contains(f.Subtitle, " · the first 12 of 14 backends") || len(f.Legend) != figure.MaxSeries+3 {
 		t.Errorf("%s: %d entries in the legend: %s", f.Name, len(f.Legend), f.Subtitle)
 	}

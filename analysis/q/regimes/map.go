@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -32,7 +33,7 @@ func look(regime string) figure.Look {
 
 // maps are the regimes over size and the tokens that are computed together, where these
 // vary; else the parts of the time over size.
-func (a *Answer) maps() (out []figure.Figure) {
+func (a *Answer) maps(known *intervals.Answer) (out []figure.Figure) {
 	type key struct{ settings, mode string }
 	var all []*Budget
 	for i := range a.Budgets {
@@ -60,9 +61,9 @@ func (a *Answer) maps() (out []figure.Figure) {
 		tokens, _ := stats.GroupBy(mine, func(b *Budget) int { return b.Tokens })
 		f := figure.Figure{Kind: MapKind, Name: "regimes_" + k.mode + "_" + mine[0].Backend}
 		if len(tokens) > 1 {
-			regimeMap(&f, mine)
+			regimeMap(&f, mine, known)
 		} else {
-			shareLines(&f, mine)
+			shareLines(&f, mine, known)
 		}
 		out = append(out, f)
 	}
@@ -74,7 +75,7 @@ func names(mine []*Budget) string {
 	return prose.Backends(backends)
 }
 
-func regimeMap(f *figure.Figure, mine []*Budget) {
+func regimeMap(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
 	var x, y figure.Span
 	axis := "length of the prompt (tokens)"
 	if mine[0].Mode == record.ModeDecode {
@@ -90,16 +91,21 @@ func regimeMap(f *figure.Figure, mine []*Budget) {
 	places, at := stats.GroupBy(mine, func(b *Budget) place { return place{*b.ParamsM, b.Tokens} })
 	layers := map[string]*figure.Layer{}
 	for _, p := range places {
-		regime := at[p][0].Regime
-		if slices.ContainsFunc(at[p], func(b *Budget) bool { return b.Regime != regime }) {
-			regime = Unknown
+		pt := figure.Point{Name: at[p][0].Model, X: p.params, Y: float64(p.tokens)}
+		known.Mark(&pt, stats.Map(at[p], (*Budget).key)...)
+		regime, between := at[p][0].Regime, at[p][0].Between
+		if all, _ := stats.GroupBy(at[p], func(b *Budget) string { return b.Regime }); len(all) > 1 {
+			regime, between = Unknown, all
+		}
+		if pt.Hollow = regime == Unknown; len(between) > 0 {
+			pt.Note = "between: " + strings.Join(between, ", ")
 		}
 		l := layers[regime]
 		if l == nil {
 			l = &figure.Layer{Look: look(regime)}
 			layers[regime] = l
 		}
-		l.Points = append(l.Points, figure.Point{Name: at[p][0].Model, X: p.params, Y: float64(p.tokens), Hollow: regime == Unknown})
+		l.Points = append(l.Points, pt)
 		x.Add(p.params)
 		y.Add(float64(p.tokens))
 	}
@@ -126,7 +132,7 @@ func label(regime string) string {
 }
 
 // shareLines are the parts of the time over size.
-func shareLines(f *figure.Figure, mine []*Budget) {
+func shareLines(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
 	parts := []struct {
 		name string
 		look figure.Look
@@ -152,7 +158,10 @@ func shareLines(f *figure.Figure, mine []*Budget) {
 			if len(shares) == 0 {
 				continue
 			}
-			pt := figure.Point{Name: m, X: *of[m][0].ParamsM, N: len(shares), Of: "scenarios", Y: stats.Median(shares), Low: slices.Min(shares), High: slices.Max(shares)}
+			pt := figure.Point{Name: m, X: *of[m][0].ParamsM, Y: stats.Median(shares), Low: slices.Min(shares), High: slices.Max(shares)}
+			if known.Mark(&pt, stats.Map(of[m], (*Budget).key)...); len(shares) > 1 {
+				pt.N, pt.Of = len(shares), "scenarios"
+			}
 			l.Points = append(l.Points, pt)
 			x.Add(pt.X)
 			y.Add(pt.Low, pt.High)

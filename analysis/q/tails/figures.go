@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
@@ -21,7 +23,9 @@ const (
 )
 
 // Figures show decode time along the answer, and the slow tokens against size.
-func (a *Answer) Figures() []figure.Figure { return append(a.tokenFigures(), a.tailFigure()...) }
+func (a *Answer) Figures(known *intervals.Answer) []figure.Figure {
+	return append(a.tokenFigures(), a.tailFigure(known)...)
+}
 
 // tokenFigures show decode time by position in the answer, one figure for each
 // backend, for the scenario that most models have; among equals the one with
@@ -97,7 +101,7 @@ func value(p *float64) float64 {
 
 // tailFigure shows how much slower than the middle token the slow ones are,
 // against size, for all backends. A quantile with too few tokens is not drawn.
-func (a *Answer) tailFigure() []figure.Figure {
+func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 	bySeries := map[cells.Series][]*Tail{}
 	var shown []cells.Series
 	for _, s := range a.set.Series {
@@ -136,7 +140,13 @@ func (a *Answer) tailFigure() []figure.Figure {
 					continue
 				}
 				tokens.Add(float64(t.N))
-				l.Points = append(l.Points, figure.Point{Name: t.Model, X: *t.ParamsM, Y: *r.Value, N: t.N, Of: "tokens", Hollow: q.hollow})
+				pt := figure.Point{Name: t.Model, X: *t.ParamsM, Y: *r.Value, Hollow: q.hollow}
+				known.Mark(&pt, s.Key(t.Model, cells.AllScenarios, record.ModeDecode))
+				pt.N, pt.Of = t.N, "tokens"
+				if q.hollow && t.P99CI != nil {
+					pt.Note = "95 % interval, approximate: " + doc.Interval(t.P99CI, 3)
+				}
+				l.Points = append(l.Points, pt)
 			}
 			if short > 0 {
 				missing = append(missing, fmt.Sprintf("%s of %s for %s (at most %d tokens, %d needed)", q.name, s.Title(), text.Counted(short, "model", "models"), had, need))

@@ -8,7 +8,9 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // figureKind is the kind of the figures.
@@ -17,7 +19,7 @@ const figureKind = "memory_wall"
 // Figures show decode time against size under each limit of memory, and on a GPU below
 // it what the models took of that memory; a figure for each weight type. One more has
 // decode against the limit of the CPU's memory.
-func (a *Answer) Figures() []figure.Figure {
+func (a *Answer) Figures(known *intervals.Answer) []figure.Figure {
 	if a.Wall == nil {
 		return nil
 	}
@@ -25,9 +27,9 @@ func (a *Answer) Figures() []figure.Figure {
 	order, cellsOf := stats.GroupBy(sized, workOf)
 	var out []figure.Figure
 	for _, k := range order {
-		out = append(out, figureOf(k, cellsOf[k])...)
+		out = append(out, figureOf(k, cellsOf[k], known)...)
 	}
-	return append(out, a.Wall.limitsFigure()...)
+	return append(out, a.Wall.limitsFigure(known)...)
 }
 
 // line is what one limit gave: of each model the call with the most layers on
@@ -61,7 +63,12 @@ func linesOf(rows []Cell) []*line {
 	return lines
 }
 
-func figureOf(k work, rows []Cell) []figure.Figure {
+// decodeKey is the cell of the model's decode over all scenarios.
+func (c *Cell) decodeKey() cells.Key {
+	return c.Key(c.Model, cells.AllScenarios, record.ModeDecode)
+}
+
+func figureOf(k work, rows []Cell, known *intervals.Answer) []figure.Figure {
 	f := figure.Figure{
 		Kind:  figureKind,
 		Name:  "memory_wall_" + k.weights + cells.Series{BatchSize: k.batch}.FileSuffix(),
@@ -101,10 +108,18 @@ func figureOf(k work, rows []Cell) []figure.Figure {
 			pt := figure.Point{Name: c.Model, X: *c.ParamsM, Y: *c.DecodeMS, Named: !named[c.Model], Hollow: c.State != Whole}
 			named[c.Model] = true
 			partial, none = partial || pt.Hollow, none || c.State == None
+			known.Mark(&pt, c.decodeKey())
+			if len(c.decodes) > 0 {
+				if e, basis := cells.Level(c.decodes...); basis != "" {
+					pt.Within(e.Half(1 - stats.Confidence))
+				}
+			}
 			time.Points = append(time.Points, pt)
-			y.Add(pt.Y)
+			if y.Add(pt.Y); pt.Whisker() {
+				y.Add(pt.Low, pt.High)
+			}
 			if c.OwnMiB != nil && *c.OwnMiB > 0 {
-				pt.Y, pt.Named = *c.OwnMiB/1024, false
+				pt.Y, pt.Named, pt.Low, pt.High = *c.OwnMiB/1024, false, 0, 0
 				took.Points = append(took.Points, pt)
 				mem.Add(pt.Y)
 				memoryKnown = true

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/figure/figuretest"
+	"llmscale/analysis/q/intervals"
 )
 
 func TestFigures(t *testing.T) {
@@ -16,7 +17,7 @@ func TestFigures(t *testing.T) {
 			a.Wall.Cells = append(a.Wall.Cells, c)
 		}
 	}
-	figs := a.Figures()
+	figs := a.Figures(new(intervals.Answer))
 	if len(figs) != 2 || figs[0].Name != "memory_wall_f32" || figs[1].Name != "memory_wall_f16" {
 		t.Fatalf("%v", figuretest.Names(figs))
 	}
@@ -31,14 +32,14 @@ func TestFigures(t *testing.T) {
 
 	// All layers or nothing: what did not fit is marked.
 	a.Wall.Cells = slices.DeleteFunc(a.Wall.Cells, func(c Cell) bool { return c.Asked != "all" || c.WeightType != "f32" })
-	f := a.Figures()[0]
+	f := a.Figures(new(intervals.Answer))[0]
 	figuretest.Says(t, f, "did not fit", "whole card")
 
 	// Without memory figures there is one drawing alone.
 	for i := range a.Wall.Cells {
 		a.Wall.Cells[i].OwnMiB = nil
 	}
-	if f := a.Figures()[0]; len(f.Panels) != 1 {
+	if f := a.Figures(new(intervals.Answer))[0]; len(f.Panels) != 1 {
 		t.Error("an empty drawing of memory")
 	}
 
@@ -46,7 +47,7 @@ func TestFigures(t *testing.T) {
 	for i := range a.Wall.Cells {
 		a.Wall.Cells[i].State, a.Wall.Cells[i].DecodeMS = TooBig, nil
 	}
-	if figs := append(a.Figures(), (&Answer{}).Figures()...); len(figs) != 0 {
+	if figs := append(a.Figures(new(intervals.Answer)), (&Answer{}).Figures(new(intervals.Answer))...); len(figs) != 0 {
 		t.Errorf("%v", figuretest.Names(figs))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/stats"
 )
 
@@ -12,7 +13,7 @@ import (
 const limitsKind = "memory_wall_limits"
 
 // limitsFigure shows decode, and what was read from the disk, against the limit over what the model was estimated to need.
-func (w *Wall) limitsFigure() []figure.Figure {
+func (w *Wall) limitsFigure(known *intervals.Answer) []figure.Figure {
 	limited := slices.DeleteFunc(slices.Clone(w.Cells), func(c Cell) bool {
 		return !c.host() || c.MemoryMiB == nil || c.NeedMiB == nil || c.OverWhole == nil
 	})
@@ -27,6 +28,7 @@ func (w *Wall) limitsFigure() []figure.Figure {
 		time, took := figure.Layer{Name: k, Look: look}, figure.Layer{Name: k, Look: look}
 		for _, c := range by[k] {
 			p := figure.Point{Name: c.Model, X: 100 * *c.MemoryMiB / *c.NeedMiB, Y: *c.OverWhole, Hollow: c.State != Whole}
+			known.Mark(&p, c.decodeKey())
 			if c.OverLow != nil {
 				p.Low, p.High = *c.OverLow, *c.OverHigh
 				y.Add(p.Low, p.High)
@@ -35,9 +37,9 @@ func (w *Wall) limitsFigure() []figure.Figure {
 			y.Add(p.Y)
 			time.Points = append(time.Points, p)
 			if c.ReadMiB != nil && c.mappedMiB > 0 {
-				share := 100 * *c.ReadMiB / c.mappedMiB
-				read.Add(share)
-				took.Points = append(took.Points, figure.Point{Name: c.Model, X: p.X, Y: share, Hollow: p.Hollow})
+				p.Y, p.Low, p.High = 100**c.ReadMiB/c.mappedMiB, 0, 0
+				read.Add(p.Y)
+				took.Points = append(took.Points, p)
 			}
 		}
 		time.Join()

@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/figure/figuretest"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -82,7 +83,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, md)
 		}
 	}
-	figs := (&Answer{Wall: w}).Figures()
+	figs := (&Answer{Wall: w}).Figures(new(intervals.Answer))
 	if len(figs) != 2 || figs[0].Name != "memory_wall_cpu_f32" || figs[1].Name != limitsKind {
 		t.Fatalf("%v", figuretest.Names(figs))
 	}
