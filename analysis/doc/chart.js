@@ -90,7 +90,7 @@ class Scale {
     let step = 0;
     for (let e = -12; !step; e++)
       for (const m of [1, 2, 5])
-        if (!step && (this.max - this.min) / Number(m + "e" + e) <= 7) step = Number(m + "e" + e);
+        if (!step && (this.max - this.min) / Number(m + "e" + e) <= 7 && !(this.falls && e < 0)) step = Number(m + "e" + e); // places are whole
     const found = [];
     for (let k = Math.ceil(this.min / step - 1e-9); k * step <= this.max + step * 1e-9; k++) found.push(Number((k * step).toPrecision(12)));
     return found;
@@ -200,6 +200,7 @@ class Chart {
     this.samples.forEach(f => f());
     this.x = new Scale(this.overOther ? f.other : f.x, this.logX);
     this.shown = [];
+    this.lines = [];
     const ends = f.panels.flatMap(p => p.layers.map(l => l.end || ""));
     const right = 14 + Math.min(textWidth(ends.reduce((a, b) => a.length > b.length ? a : b, "")), width * 0.3);
     const option = { animation: false, backgroundColor: "transparent", textStyle: { fontFamily: "inherit" }, grid: [], xAxis: [], yAxis: [], series: [], tooltip: this.tooltip(theme), graphic: [] };
@@ -218,17 +219,17 @@ class Chart {
       });
       option.xAxis.push(axis(this.x, last ? (this.overOther ? f.other : f.x).label : "", 28));
       option.yAxis.push(axis(this.y[i], panel.y.label, left - 20));
-      this.layers(option, panel, i, theme, narrow);
+      this.layers(option, panel, i, theme);
     });
     this.chart.setOption(option, { notMerge: true });
-    this.bands(theme);
+    this.chart.setOption({ graphic: [...this.bands(theme), ...(narrow ? [] : this.names(theme))] });
     // The library's drawing takes the width that print gives it.
     const svg = this.plot.querySelector("svg");
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   }
 
   // layers adds the series of a panel: lines, then whiskers, then points over all.
-  layers(option, panel, at, theme, narrow) {
+  layers(option, panel, at, theme) {
     const y = this.y[at], axes = { xAxisIndex: at, yAxisIndex: at, emphasis: { disabled: true } };
     const place = (x, v) => [this.x.at(x), y.at(v)];
     let row = 0; // of crosses along the upper edge
@@ -238,6 +239,7 @@ class Chart {
       let line = this.lineOf(layer).map(p => place(...p));
       if (layer.level !== undefined) line = [this.x.min, this.x.max].map(x => place(x, layer.level));
       if (line.length) {
+        this.lines.push({ at, line });
         option.series.push({
           ...axes, type: "line", data: line, silent: true, showSymbol: false, z: 3, clip: true, lineStyle: { color, width, type: dashOf(layer.look) },
           endLabel: { show: Boolean(layer.end), formatter: () => layer.end, color: layer.level !== undefined ? theme.muted : color, fontSize: 11, width: 200, overflow: "truncate" },
@@ -259,10 +261,9 @@ class Chart {
         option.series.push({
           ...axes, type: "scatter", z: 5, symbol: symbols[layer.look.shape] || "circle", symbolSize: layer.look.shape === "triangle" ? 10 : 8.5, cursor: "pointer",
           data: points.map((p, i) => {
-            this.shown.push({ series, index: i, panel, layer, point: p, x: this.pointX(p) });
-            return { value: place(this.pointX(p), p.y), itemStyle: markStyle(layer.look, color, p.hollow, theme), label: { show: Boolean(p.named) && !narrow, ...this.nameAt(this.pointX(p)), formatter: () => p.name } };
+            this.shown.push({ at, series, index: i, panel, layer, point: p, x: this.pointX(p) });
+            return { value: place(this.pointX(p), p.y), itemStyle: markStyle(layer.look, color, p.hollow, theme) };
           }),
-          label: { distance: 6, color: theme.ink, fontSize: 10.5, textBorderColor: theme.paper, textBorderWidth: 2 }, labelLayout: { hideOverlap: true },
         });
       }
       if (layer.beyond) {
@@ -277,11 +278,41 @@ class Chart {
     this.shown.sort((a, b) => a.x - b.x);
   }
 
-  // nameAt puts a name beside a point: below a line that rises to the right, or above it
-  // to the left where there is no room on the right.
-  nameAt(x) {
-    const end = (this.x.at(x) - this.x.at(this.x.min)) / (this.x.at(this.x.max) - this.x.at(this.x.min)) > 0.85;
-    return end ? { position: "left", offset: [0, -7] } : { position: "right", offset: [0, 7] };
+  // pixel is where a place of a panel's axes lies.
+  pixel(at, place) { return this.chart.convertToPixel({ xAxisIndex: at, yAxisIndex: at }, place); }
+
+  // names are those of points that have room beside them: over no point, whisker or other
+  // name, and over no line if that can be.
+  names(theme) {
+    const out = [];
+    this.y.forEach((y, at) => {
+      const [left, bottom] = this.pixel(at, [this.x.at(this.x.min), y.at(y.min)]), [right, top] = this.pixel(at, [this.x.at(this.x.max), y.at(y.max)]);
+      const mine = this.shown.filter(s => s.at === at), taken = [];
+      for (const s of mine) {
+        const [x, py] = this.pixel(at, [this.x.at(s.x), y.at(s.point.y)]);
+        s.pixel = [x, py];
+        taken.push([x - 5, py - 5, x + 5, py + 5]);
+        if ((s.point.high || 0) > (s.point.low || 0)) taken.push([x - 3, this.pixel(at, [this.x.at(s.x), y.within(s.point.high)])[1], x + 3, this.pixel(at, [this.x.at(s.x), y.within(s.point.low || 0)])[1]]);
+      }
+      const lines = this.lines.filter(l => l.at === at).map(l => l.line.map(p => this.pixel(at, p)));
+      for (const { point, pixel: [x, py] } of mine) {
+        if (!point.named) continue;
+        const w = 0.95 * textWidth(point.name), h = 11;
+        let best = null, least = Infinity;
+        beside.forEach(([dx, dy], i) => {
+          for (const far of [7, 16]) {
+            const cx = x + dx * (far + w / 2), cy = py + dy * (far + h / 2 - 3), box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2];
+            if (box[0] < left || box[2] > right || box[1] < top || box[3] > bottom || taken.some(t => meet(box, t))) continue;
+            const cost = i + far + 30 * lines.filter(l => crosses(l, box)).length;
+            if (cost < least) [best, least] = [box, cost];
+          }
+        });
+        if (!best) continue;
+        taken.push(best);
+        out.push({ type: "text", silent: true, z: 6, x: best[0], y: best[1], style: { text: point.name, fill: theme.ink, fontSize: 10.5, fontFamily: "inherit", stroke: theme.paper, lineWidth: 2 } });
+      }
+    });
+    return out;
   }
 
   // bands are drawn over the axes, once these have their places.
@@ -290,7 +321,7 @@ class Chart {
     this.figure.panels.forEach((panel, at) => {
       for (const layer of panel.layers) {
         if (!layer.band || this.hidden.has(layer.name)) continue;
-        const pixel = (x, v) => this.chart.convertToPixel({ xAxisIndex: at, yAxisIndex: at }, [this.x.within(x), this.y[at].within(v)]);
+        const pixel = (x, v) => this.pixel(at, [this.x.within(x), this.y[at].within(v)]);
         const band = layer.band.map(r => [this.placeX(r.x), r.low, r.high]);
         graphic.push({
           type: "polygon", silent: true, z: 1,
@@ -299,7 +330,7 @@ class Chart {
         });
       }
     });
-    if (graphic.length) this.chart.setOption({ graphic });
+    return graphic;
   }
 
   tooltip(theme) {
@@ -340,6 +371,27 @@ class Chart {
     this.chart.dispatchAction({ type: "showTip", seriesIndex: s.series, dataIndex: s.index });
     this.box.querySelector(".said").textContent = this.facts(s).map(([k, v]) => k ? `${k} ${v}` : v).join(", ");
   }
+}
+
+// beside are the directions in which a name is tried, the best first.
+const beside = [[1, 1], [1, 0], [1, -1], [-1, -1], [-1, 0], [-1, 1], [0, -1], [0, 1]];
+
+// meet is whether two boxes of left, top, right and bottom lie over each other.
+const meet = (a, b) => a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+
+// crosses is whether a line runs through a box (Liang and Barsky 1984).
+function crosses(line, [left, top, right, bottom]) {
+  return line.some(([x, y], i) => {
+    if (!i) return false;
+    const [x0, y0] = line[i - 1], dx = x - x0, dy = y - y0;
+    let from = 0, to = 1;
+    for (const [p, q] of [[-dx, x0 - left], [dx, right - x0], [-dy, y0 - top], [dy, bottom - y0]]) {
+      if (p === 0 && q < 0) return false;
+      if (p < 0) from = Math.max(from, q / p);
+      if (p > 0) to = Math.min(to, q / p);
+    }
+    return from <= to;
+  });
 }
 
 function between(line, share) {

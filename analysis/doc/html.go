@@ -136,7 +136,7 @@ func (r *renderer) nodes(blocks []Block, top bool) ([]node, error) {
 func (r *renderer) node(b Block) (n node, err error) {
 	switch b := b.(type) {
 	case heading:
-		n.ID, n.Place, n.Text = anchor(b.place, r.ids), Clean(b.place), Clean(b.title)
+		n.ID, n.Place, n.Text = anchor(b.place, r.ids), Clean(b.place), together(Clean(b.title))
 	case Picture:
 		n.Text = Clean(b.Caption)
 		err = r.picture(&n, b)
@@ -189,6 +189,11 @@ func (r *renderer) picture(n *node, b Picture) (err error) {
 	return nil
 }
 
+var percent = regexp.MustCompile(`([0-9]) %`)
+
+// together keeps a number and its percent sign on one line.
+func together(s string) string { return percent.ReplaceAllString(s, "$1\u00a0%") }
+
 // longCell is one of a table whose text has to break into lines.
 var longCell = regexp.MustCompile(`<td>(.{45,})</td>`)
 
@@ -197,7 +202,7 @@ func converted(b Block) (template.HTML, error) {
 	var w bytes.Buffer
 	err := md.Convert([]byte(blockMarkdown(b)), &w)
 	// Foreign text has no quotes and no brackets of its own in HTML.
-	text := longCell.ReplaceAllString(w.String(), `<td class="long">$1</td>`)
+	text := longCell.ReplaceAllString(together(w.String()), `<td class="long">$1</td>`)
 	return template.HTML(strings.NewReplacer(` style="text-align:right"`, ` class="r"`, "<thead", "<thead", "<th", `<th scope="col"`).Replace(text)), err
 }
 

@@ -97,7 +97,7 @@ func setAxis(a *gplot.Axis, as figure.Axis) {
 		a.Scale, a.Tick.Marker = gplot.LogScale{}, logTicks{}
 	}
 	if as.Falls {
-		a.Scale = gplot.InvertedScale{Normalizer: a.Scale}
+		a.Scale, a.Tick.Marker = gplot.InvertedScale{Normalizer: a.Scale}, linearTicks{whole: true}
 	}
 }
 

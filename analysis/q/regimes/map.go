@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
@@ -177,7 +176,9 @@ func shareLines(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
 	f.Panels = []figure.Panel{{Y: figure.LinearAxis("share of the time (%)", y, 0, -100, 200), Layers: layers}}
 	scenarios, _ := stats.GroupBy(mine, func(b *Budget) string { return b.Scenario })
 	f.Title = fmt.Sprintf("Where the time of %s goes: %s", prose.Mode(mine[0].Mode), names(mine))
-	f.Subtitle = fmt.Sprintf("mode %s · median over %s, whisker over all", mine[0].Mode, doc.Count(len(scenarios), "scenario", "scenarios"))
+	if f.Subtitle = "mode " + mine[0].Mode + " · " + prose.InScenario(scenarios[0]); len(scenarios) > 1 {
+		f.Subtitle = fmt.Sprintf("mode %s · median over %d scenarios, whisker over all", mine[0].Mode, len(scenarios))
+	}
 	f.Caption = fmt.Sprintf("Parts of the time of %s on %s. Reading and computing run side by side: together they may exceed 100 %%.", prose.Mode(mine[0].Mode), names(mine))
 }
 
