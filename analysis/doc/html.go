@@ -195,7 +195,7 @@ var percent = regexp.MustCompile(`([0-9]) %`)
 func together(s string) string { return percent.ReplaceAllString(s, "$1\u00a0%") }
 
 // longCell is one of a table whose text has to break into lines.
-var longCell = regexp.MustCompile(`<td>(.{45,})</td>`)
+var longCell = regexp.MustCompile(`<td>(.{30,})</td>`)
 
 // converted is what Markdown says of a block.
 func converted(b Block) (template.HTML, error) {

@@ -220,7 +220,7 @@ func TestSort(t *testing.T) {
 	do(t, ctx, chromedp.Navigate("file://"+file))
 	for i, c := range columns {
 		click := func() []string {
-			return js[[]string](t, ctx, `(t => (t.tHead.rows[0].cells[%[1]d].querySelector("button").click(), [...t.tBodies[0].rows].map(r => r.cells[%[1]d].textContent)))(document.querySelector("table"))`, i)
+			return js[[]string](t, ctx, `(t => (t.tHead.rows[0].cells[%[1]d].querySelector("button").click(), [...t.tBodies[0].rows].map(r => r.cells[%[1]d].textContent.replace("\u00a0", " "))))(document.querySelector("table"))`, i)
 		}
 		if got, want := click(), append(slices.Clone(c.sorted), doc.Unknown); !slices.Equal(got, want) {
 			t.Errorf("%s up: %q, want %q", c.head, got, want)

@@ -205,6 +205,9 @@ func (a *Answer) overview(mode string, known *intervals.Answer) []figure.Figure 
 		f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s: %s", title, text.Counted(len(o.points), "model", "models"))))
 		panel.Layers, names = append(panel.Layers, l), append(names, title)
 	}
+	if !(x.High > x.Low) { // one size shows nothing of growth
+		return nil
+	}
 	f.Title = fmt.Sprintf("%s time against model size: %s, all scenarios", doc.Upper(prose.Mode(mode)), prose.Backends(names))
 	f.Caption = fmt.Sprintf("%s time against model size, over all scenarios.", doc.Upper(prose.Mode(mode)))
 	f.X = figure.LogAxis(a.set.Axis.Label, x)

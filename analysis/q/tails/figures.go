@@ -117,7 +117,8 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 	shown, left := figure.First(shown, "backends")
 	f := figure.Figure{Kind: KindTails, Name: "tails"}
 	var x, y, tokens figure.Span
-	var plain, missing []string
+	var plain []string
+	var missing []lacking
 	var layers []figure.Layer
 	named := map[string]bool{}
 	for _, s := range shown {
@@ -149,7 +150,7 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 				l.Points = append(l.Points, pt)
 			}
 			if short > 0 {
-				missing = append(missing, fmt.Sprintf("%s of %s for %s (at most %d tokens, %d needed)", q.name, s.Title(), text.Counted(short, "model", "models"), had, need))
+				missing = append(missing, lacking{q.name, s.Title(), short, had, need})
 			}
 			if len(l.Points) == 0 {
 				continue
@@ -177,8 +178,32 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 	f.Title = "Tail of the decode time per token against model size: " + prose.Backends(plain) + ", all scenarios"
 	f.Subtitle = fmt.Sprintf("mode kv_decode · quantiles over %s tokens for each model, each taken relative to its scenario's median · 1 = no tail%s", tokens, left)
 	f.Caption = "How much slower than the median token the slow ones are, against model size. 1 is no tail."
-	if len(missing) > 0 {
-		f.Subtitle += " · not drawn: " + strings.Join(missing, "; ")
-	}
+	f.Subtitle += notDrawn(missing)
 	return []figure.Figure{f}
+}
+
+// lacking is a quantile of a series for which models have too few tokens.
+type lacking struct {
+	quantile, series  string
+	models, had, need int // had: tokens at most
+}
+
+// notDrawn says which quantiles are left out, series together.
+func notDrawn(all []lacking) string {
+	var said []string
+	quantiles, of := stats.GroupBy(all, func(l lacking) string { return l.quantile })
+	for _, q := range quantiles {
+		whose, models, had := of[q][0].series, 0, 0
+		if n := len(of[q]); n > 1 {
+			whose = fmt.Sprintf("%d backends", n)
+		}
+		for _, l := range of[q] {
+			models, had = max(models, l.models), max(had, l.had)
+		}
+		said = append(said, fmt.Sprintf("%s of %s for %s (at most %d tokens, %d needed)", q, whose, text.Counted(models, "model", "models"), had, of[q][0].need))
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return " · not drawn: " + strings.Join(said, "; ")
 }
