@@ -3,6 +3,7 @@ package analysis_test
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/figure/figuretest"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
@@ -89,6 +91,15 @@ func TestPoints(t *testing.T) {
 		r, err := analysis.Analyze(run, cells.Options{Bootstrap: -1})
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, a := range r.Asked {
+			if _, has := reflect.TypeOf(a).MethodByName("Figures"); has {
+				if _, draws := a.(interface {
+					Figures(*intervals.Answer) []figure.Figure
+				}); !draws {
+					t.Errorf("the figures of %T are not those that are asked for", a)
+				}
+			}
 		}
 		points := 0
 		for _, f := range r.Figures() {

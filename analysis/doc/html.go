@@ -138,7 +138,7 @@ func (r *renderer) node(b Block) (n node, err error) {
 	case heading:
 		n.ID, n.Place, n.Text = anchor(b.place, r.ids), Clean(b.place), together(Clean(b.title))
 	case Picture:
-		n.Text = Clean(b.Caption)
+		n.Text = together(Clean(b.Caption))
 		err = r.picture(&n, b)
 	case details:
 		n.Text = Clean(b.summary)
@@ -170,7 +170,7 @@ func (r *renderer) picture(n *node, b Picture) (err error) {
 		}
 		if len(n.Data) <= r.left {
 			r.left -= len(n.Data)
-			n.Text, n.Subtitle = Clean(b.Figure.Caption), Clean(b.Figure.Subtitle)
+			n.Text, n.Subtitle = together(Clean(b.Figure.Caption)), together(Clean(b.Figure.Subtitle))
 			return nil
 		}
 		n.Data, r.left = "", 0

@@ -10,6 +10,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -90,7 +91,7 @@ func TestOneMachine(t *testing.T) {
 			rows[i].MachineID = id
 		}
 		a := Ask(celltest.Set(t, rows))
-		if len(a.Machines)+len(a.Sizes)+len(a.Sections())+len(a.Figures()) > 0 || len(a.set.Machines) > 0 {
+		if len(a.Machines)+len(a.Sizes)+len(a.Sections())+len(a.Figures(new(intervals.Answer))) > 0 || len(a.set.Machines) > 0 {
 			t.Errorf("%+v", a)
 		}
 	}
@@ -138,7 +139,7 @@ func TestTypes(t *testing.T) {
 		}
 	}
 	md := celltest.Markdown(t, a.Sections()...)
-	if len(a.Figures()) != 4 || !strings.Contains(md, "EPYC-9575F decodes m07 2.0") || !strings.Contains(md, "11112222-n1") {
-		t.Errorf("%d figures\n%s", len(a.Figures()), md)
+	if len(a.Figures(new(intervals.Answer))) != 4 || !strings.Contains(md, "EPYC-9575F decodes m07 2.0") || !strings.Contains(md, "11112222-n1") {
+		t.Errorf("%d figures\n%s", len(a.Figures(new(intervals.Answer))), md)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/figure"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
@@ -64,7 +65,7 @@ func (a *Answer) sizes() {
 const kind = "machines"
 
 // Figures have the types side by side over size, decode and prefill of each backend.
-func (a *Answer) Figures() (out []figure.Figure) {
+func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 	type event struct {
 		cells.Series
 		mode string
@@ -84,6 +85,7 @@ func (a *Answer) Figures() (out []figure.Figure) {
 					continue
 				}
 				pt := figure.Point{Name: s.Model, X: *s.ParamsM, Y: s.MS}
+				known.Mark(&pt, cells.Series{Backend: s.Backend + "@" + t, BatchSize: s.BatchSize}.Key(s.Model, cells.AllScenarios, e.mode))
 				if s.CI != nil {
 					pt.Low, pt.High = s.CI.Low, s.CI.High
 				}

@@ -172,6 +172,7 @@ func shareLines(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
 		f.Legend = append(f.Legend, l.Key(p.name))
 		layers = append(layers, l)
 	}
+	y.Add(0)
 	f.X = figure.LogAxis(cells.ParamsLabel, x)
 	f.Panels = []figure.Panel{{Y: figure.LinearAxis("share of the time (%)", y, 0, -100, 200), Layers: layers}}
 	scenarios, _ := stats.GroupBy(mine, func(b *Budget) string { return b.Scenario })

@@ -170,7 +170,7 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 			}
 		}
 	}
-	if len(layers) == 0 {
+	if !(x.High > x.Low) { // nothing, or one size
 		return nil
 	}
 	f.X = figure.LogAxis(cells.ParamsLabel, x)
