@@ -245,10 +245,6 @@ class Chart {
           endLabel: { show: Boolean(layer.end), formatter: () => layer.end, color: layer.level !== undefined ? theme.muted : color, fontSize: 11, width: 200, overflow: "truncate" },
           labelLayout: { moveOverlap: "shiftY" },
         });
-        if (layer.on_line) option.series.push({
-          ...axes, type: "scatter", silent: true, z: 3, symbolSize: 0, data: [between(line, 0.12)],
-          label: { show: true, formatter: () => layer.on_line, position: "top", color: theme.muted, fontSize: 10 }, labelLayout: { hideOverlap: true },
-        });
       }
       const points = (layer.points || []).filter(p => p.y > 0 || !y.log);
       const whiskers = points.filter(p => (p.high || 0) > (p.low || 0));
@@ -392,11 +388,6 @@ function crosses(line, [left, top, right, bottom]) {
     }
     return from <= to;
   });
-}
-
-function between(line, share) {
-  const [a, b] = [line[0], line[line.length - 1]];
-  return [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])];
 }
 
 function markStyle(look, color, hollow, theme) {

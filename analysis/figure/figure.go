@@ -46,8 +46,7 @@ type Layer struct {
 	Look   Look      `json:"look"`
 	Band   []Range   `json:"band,omitempty"`
 	Line   []XY      `json:"line,omitempty"`
-	OnLine string    `json:"on_line,omitempty"` // written on the line, near its start
-	Level  *float64  `json:"level,omitempty"`   // y of a line through the whole panel
+	Level  *float64  `json:"level,omitempty"` // y of a line through the whole panel
 	Points []Point   `json:"points,omitempty"`
 	Reach  string    `json:"reach,omitempty"`  // what the points' whiskers are; "": 95 % intervals
 	Beyond []float64 `json:"beyond,omitempty"` // x of crosses along the upper edge, in a row for each layer

@@ -11,7 +11,7 @@ import (
 func TestJSON(t *testing.T) {
 	f := Figure{Kind: "k", Name: "n", Title: "t", Subtitle: "s", Caption: "c.", X: LogAxis("size (MB)", Span{1, 10}),
 		Panels: []Panel{{Y: LinearAxis("time (ms)", Span{0, 1}, 0, 0, math.NaN()), Layers: []Layer{
-			{Look: Series(3).Stroke(1.2, 4, 3), Line: []XY{{1, 0}, {10, 1}}, OnLine: "1 GB/s", End: "m"},
+			{Look: Series(3).Stroke(1.2, 4, 3), Line: []XY{{1, 0}, {10, 1}}, End: "m"},
 			{Look: Ramp(1, 3), Points: []Point{{Name: "m", X: 2, Y: 0.5, Low: 0.4, High: 0.6, Named: true, Hollow: true}}, Beyond: []float64{9}},
 			{Look: Muted(), Band: []Range{{1, 0.1, 0.2}}, Level: new(0.0)},
 		}}}}

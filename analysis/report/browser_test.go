@@ -249,7 +249,7 @@ func TestBrowser(t *testing.T) {
 		for _, model := range []string{"gpt2-25m", hostile} {
 			at := js[[]float64](t, ctx, `(() => {
 				const figure = JSON.parse(%[1]s.querySelector("script").textContent), chart = %[2]s;
-				const p = figure.panels[0].layers[0].points.find(p => p.name === %[3]s);
+				const p = figure.panels[0].layers.find(l => l.name.startsWith("native_cpu_f32")).points.find(p => p.name === %[3]s);
 				%[1]s.scrollIntoView();
 				const at = chart.convertToPixel({ xAxisIndex: 0, yAxisIndex: 0 }, [Math.log10(p.x), Math.log10(p.y)]);
 				const box = chart.getDom().getBoundingClientRect();

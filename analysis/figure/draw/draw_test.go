@@ -18,7 +18,7 @@ import (
 
 // all is a figure of two panels with all that a figure can have.
 func all() figure.Figure {
-	line := figure.Layer{Look: figure.Series(0), Line: []figure.XY{{X: 1, Y: 1}, {X: 100, Y: 90}}, OnLine: "on the line", End: "the line's end"}
+	line := figure.Layer{Look: figure.Series(0), Line: []figure.XY{{X: 1, Y: 1}, {X: 100, Y: 90}}, End: "the line's end"}
 	points := figure.Layer{Look: figure.Series(1), Points: []figure.Point{
 		{Name: "filled", X: 2, Y: 50, Low: 40, High: 60, Named: true}, {Name: "hollow", X: 30, Y: 5, Named: true, Hollow: true}, {Name: "silent", X: 40, Y: 40}}}
 	band := figure.Layer{Look: figure.Ramp(0, 2), Band: []figure.Range{{X: 1, Low: 2, High: 3}, {X: 100, Low: 20, High: 30}}}
@@ -91,7 +91,7 @@ func TestWrite(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	svg := string(read(t, d.SVGPath))
-	for _, text := range []string{f.Title, f.Subtitle, "size (MB)", "time (ms)", "share", "filled", "hollow", "on the line", "the line's end", "the level", "a line", "points", "a band", "a level", "Arial"} {
+	for _, text := range []string{f.Title, f.Subtitle, "size (MB)", "time (ms)", "share", "filled", "hollow", "the line's end", "the level", "a line", "points", "a band", "a level", "Arial"} {
 		if !strings.Contains(svg, strings.ReplaceAll(text, "'", "&#39;")) {
 			t.Errorf("the drawing does not say %q", text)
 		}

@@ -1,7 +1,6 @@
 package draw
 
 import (
-	"image/color"
 	"math"
 	"slices"
 
@@ -21,7 +20,7 @@ type labels struct {
 	points   []figure.Point
 	own      []vg.Rectangle // each point with its whisker
 	segments [][2]vg.Point  // of lines, better not crossed
-	taken    []vg.Rectangle // by text
+	taken    []vg.Rectangle // by points and text
 }
 
 func newLabels(at place, layers []figure.Layer) *labels {
@@ -43,26 +42,6 @@ func newLabels(at place, layers []figure.Layer) *labels {
 	return l
 }
 
-// drawOnLine writes on a straight line, as near to its start as the frame, the points
-// and other text allow, if there is room at all.
-func (l *labels) drawOnLine(c *draw.Canvas, start, end vg.Point, label string) {
-	sty := textStyle(8.5, false, muted)
-	sty.XAlign, sty.YAlign = text.XCenter, text.YCenter
-	w, h := sty.Width(label)+6, vg.Length(11)
-	for f := max((w/2+2)/(end.X-start.X), (h/2+2)/(end.Y-start.Y)); f < 0.9; f += 0.04 {
-		at := vg.Point{X: start.X + f*(end.X-start.X), Y: start.Y + f*(end.Y-start.Y)}
-		box := vg.Rectangle{Min: vg.Point{X: at.X - w/2, Y: at.Y - h/2}, Max: vg.Point{X: at.X + w/2, Y: at.Y + h/2}}
-		if overlapsAny(box, l.taken) || overlapsAny(grow(box, 2), l.own) {
-			continue
-		}
-		c.SetColor(color.White)
-		c.Fill(box.Path())
-		c.FillText(sty, at, label)
-		l.taken = append(l.taken, box)
-		return
-	}
-}
-
 // directions from a point, and rings around it, in which a name is tried. The first
 // that is free wins.
 var (
@@ -80,7 +59,7 @@ const maxNames = 100
 func (l *labels) draw(c *draw.Canvas) (dropped []string) {
 	sty := textStyle(9, false, ink)
 	sty.XAlign, sty.YAlign = text.XCenter, text.YCenter
-	l.taken = append(slices.Clone(l.own), l.taken...)
+	l.taken = slices.Clone(l.own)
 	named := 0
 	for _, pt := range l.points {
 		if pt.Named {

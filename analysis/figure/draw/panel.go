@@ -5,7 +5,6 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 )
 
@@ -50,7 +49,7 @@ func (p *panel) Plot(c draw.Canvas, axes *gplot.Plot) {
 	at.x, at.y = axes.Transforms(&c)
 	l := newLabels(at, p.layers)
 	for i := range p.layers {
-		drawLines(&c, at, &p.layers[i], l)
+		drawLines(&c, at, &p.layers[i])
 	}
 	row := 0
 	for _, layer := range p.layers {
@@ -74,7 +73,7 @@ func (p *panel) Plot(c draw.Canvas, axes *gplot.Plot) {
 }
 
 // drawLines draws what lies under the points.
-func drawLines(c *draw.Canvas, at place, layer *figure.Layer, l *labels) {
+func drawLines(c *draw.Canvas, at place, layer *figure.Layer) {
 	if len(layer.Band) > 1 {
 		var around []vg.Point
 		for _, r := range layer.Band {
@@ -90,10 +89,6 @@ func drawLines(c *draw.Canvas, at place, layer *figure.Layer, l *labels) {
 		c.StrokeLines(strokeOf(layer.Look), c.ClipLinesXY([]vg.Point{{X: c.Min.X, Y: y}, {X: c.Max.X, Y: y}})...)
 	}
 	if len(layer.Line) > 0 {
-		pts := at.line(layer.Line)
-		c.StrokeLines(strokeOf(layer.Look), c.ClipLinesXY(pts)...)
-		if layer.OnLine != "" {
-			l.drawOnLine(c, pts[0], pts[len(pts)-1], doc.Clean(layer.OnLine))
-		}
+		c.StrokeLines(strokeOf(layer.Look), c.ClipLinesXY(at.line(layer.Line))...)
 	}
 }
