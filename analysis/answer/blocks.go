@@ -2,6 +2,7 @@ package answer
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"llmscale/analysis/doc"
@@ -45,9 +46,17 @@ func (a *Answer) Changed() (out []doc.Block) {
 		out = append(out, doc.List(stats.Map(items, doc.Text)))
 	}
 	for _, s := range a.Advice {
-		out = append(out, doc.Paragraph(doc.Text(s.Text)))
+		out = append(out, doc.Paragraph(withCode(s.Text)))
 	}
 	return append(out, doc.Paragraph(doc.Text(a.Goal.Text)))
+}
+
+// code is what Text made of words between backticks.
+var code = regexp.MustCompile("\\\\`.*?\\\\`")
+
+// withCode is Text that keeps words between backticks as code. No setting has a backslash in it.
+func withCode(s string) string {
+	return code.ReplaceAllStringFunc(doc.Text(s), func(escaped string) string { return strings.ReplaceAll(escaped, `\`, "") })
 }
 
 // Within is the table of the largest models within times per token; nothing where none is

@@ -114,7 +114,7 @@ func (a *Answer) ratioTable() doc.Table {
 	}
 	t := doc.TableOf(rows, []doc.Column[ofPhase]{
 		{Head: "<backends", Cell: func(r ofPhase) string { return r.Names() }},
-		{Head: "phase", Cell: func(r ofPhase) string { return prose.Mode(r.phase) }},
+		{Head: "<phase", Cell: func(r ofPhase) string { return prose.Mode(r.phase) }},
 		column("Ollama's counters, times native", func(c *Comparison) *Beside { return &c.Counters }),
 		{Head: fmt.Sprintf("off by more than %.0f %%", 100*Tolerance), Cell: func(r ofPhase) string {
 			n := 0

@@ -99,8 +99,15 @@ func name(form law.Form) string {
 		law.OneBreak: "power law with a break", law.TwoBreak: "power law with two breaks"}[form]
 }
 
+// mostLOO is the largest error that is told: of a handful of sizes a law may miss the one left out by any factor.
+const mostLOO = 10.
+
+// percent is a leave-one-out error.
 func percent(loo float64) string {
 	v := math.Expm1(loo)
+	if v > mostLOO {
+		return fmt.Sprintf("above %g %%", 100*mostLOO)
+	}
 	return doc.Percent(&v) + " %"
 }
 

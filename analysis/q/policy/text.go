@@ -127,7 +127,7 @@ func (a *Answer) policyTable(rows []told) doc.Table {
 		column("<choice", func(p *Policy) string { return doc.Text(p.Choice + " " + p.Value) }),
 		column("<instead of", func(p *Policy) string { return doc.Text(p.Base) }),
 		column("<at", func(p *Policy) string { return doc.OrNone(p.At) }),
-		column("phase", func(p *Policy) string {
+		column("<phase", func(p *Policy) string {
 			if len(scenarios) > 1 && p.Scenario != cells.AllScenarios {
 				return prose.Mode(p.Mode) + " of " + doc.Text(p.Scenario)
 			}

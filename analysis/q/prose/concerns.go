@@ -12,7 +12,7 @@ import (
 // Limits of the line of warnings under a section: their list has all of each.
 const (
 	mostKinds = 2
-	mostWords = 14
+	mostWords = 24
 )
 
 // Concerns is what a section says of the warnings of these codes: in a line each kind
@@ -32,7 +32,8 @@ func Concerns(all []finding.Warning, codes ...string) (line []doc.Block, table d
 		if len(seen) == 0 || len(said) == mostKinds {
 			continue
 		}
-		words := strings.Fields(strings.ReplaceAll(strings.TrimPrefix(seen[0].Where+": "+seen[0].Text, ": "), " __all__", ""))
+		what, _, _ := strings.Cut(seen[0].Text, ": ") // behind a colon is why, or what follows
+		words := strings.Fields(strings.ReplaceAll(strings.TrimPrefix(seen[0].Where+": "+what, ": "), " __all__", ""))
 		if len(words) > mostWords {
 			words = append(words[:mostWords:mostWords], "…")
 		}
