@@ -245,26 +245,34 @@ func sortedKeys(m map[string]string) (out []string) {
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
-// dtype adds a backend's weight type, which the config alone has, to a row.
-func (f *folder) dtype(row map[string]string, backend string) map[string]string {
+// dtypes are the weight types of backends, which the config alone has.
+func (f *folder) dtypes() map[string]string {
 	var backends []struct {
 		Name  string `json:"name"`
 		DType string `json:"dtype"`
 	}
 	f.run.Manifest.Decode(&backends, "resolved", "backends")
+	out := map[string]string{}
 	for _, b := range backends {
-		if b.Name == backend {
-			row["dtype"] = b.DType
-		}
+		out[b.Name] = b.DType
+	}
+	return out
+}
+
+// addDType adds a backend's weight type, where it is known, to a row.
+func addDType(row, dtypes map[string]string, backend string) map[string]string {
+	if dtype, known := dtypes[backend]; known {
+		row["dtype"] = dtype
 	}
 	return row
 }
 
 // loads are the rows of hf_load_ms.csv that the records tell.
 func (f *folder) loads() (out []map[string]string) {
+	dtypes := f.dtypes()
 	for i := range f.run.Rows {
 		if r := &f.run.Rows[i]; r.ModelLoadMS != nil && r.Mode == record.ModePrefill {
-			out = append(out, f.dtype(map[string]string{"model": r.Model, "device": r.Device, "hf_load_ms": number(*r.ModelLoadMS)}, r.Backend))
+			out = append(out, addDType(map[string]string{"model": r.Model, "device": r.Device, "hf_load_ms": number(*r.ModelLoadMS)}, dtypes, r.Backend))
 		}
 	}
 	return out
@@ -272,6 +280,7 @@ func (f *folder) loads() (out []map[string]string) {
 
 // params are those of resolved_model_params.csv.
 func (f *folder) params() (out []map[string]string) {
+	dtypes := f.dtypes()
 	type key struct{ model, backend string }
 	seen := map[key]bool{}
 	for i := range f.run.Rows {
@@ -282,8 +291,8 @@ func (f *folder) params() (out []map[string]string) {
 			if r.ParamsMillionsConfig != nil {
 				claim = number(*r.ParamsMillionsConfig)
 			}
-			out = append(out, f.dtype(map[string]string{"model": r.Model, "kind": r.ModelKind, "params_millions_config": claim, "params_millions_measured": number(float64(r.ParamsTotal) / 1e6),
-				"parameter_size_raw": strconv.FormatInt(r.ParamsTotal, 10), "quantization_level": r.WeightType, "family": r.Architecture, "device": r.Device}, r.Backend))
+			out = append(out, addDType(map[string]string{"model": r.Model, "kind": r.ModelKind, "params_millions_config": claim, "params_millions_measured": number(float64(r.ParamsTotal) / 1e6),
+				"parameter_size_raw": strconv.FormatInt(r.ParamsTotal, 10), "quantization_level": r.WeightType, "family": r.Architecture, "device": r.Device}, dtypes, r.Backend))
 		}
 	}
 	return out
