@@ -61,6 +61,33 @@ func (l *Layer) Join() {
 	}
 }
 
+// Spans are what the points of layers take of both axes, with whiskers, levels and crosses.
+func Spans(layers ...Layer) (x, y Span) {
+	for _, l := range layers {
+		if x.Add(l.Beyond...); l.Level != nil {
+			y.Add(*l.Level)
+		}
+		for _, p := range l.Points {
+			x.Add(p.X)
+			if y.Add(p.Y); p.Whisker() {
+				y.Add(p.Low, p.High)
+			}
+		}
+	}
+	return x, y
+}
+
+// NameOnce has each name stand beside the first of the points that have it.
+func NameOnce(layers []Layer) {
+	named := map[string]bool{}
+	for _, l := range layers {
+		for i := range l.Points {
+			p := &l.Points[i]
+			p.Named, named[p.Name] = !named[p.Name], true
+		}
+	}
+}
+
 // XY is a place in the axes' units.
 type XY struct {
 	X float64 `json:"x"`

@@ -64,9 +64,7 @@ func ratioFigure(rows []*Comparison, known *intervals.Answer) figure.Figure {
 		{Name: off, Look: dashed, Level: new(1 + Tolerance)},
 	}
 	for _, phase := range textPhases {
-		var y figure.Span
 		var layers []figure.Layer
-		named := map[string]bool{}
 		for i, sc := range scenarios {
 			l := figure.Layer{Name: sc, Look: figure.Series(i)}
 			// Scenarios stand a little beside each other, so that no interval covers another.
@@ -75,15 +73,12 @@ func ratioFigure(rows []*Comparison, known *intervals.Answer) figure.Figure {
 				if c.Phase != phase || c.Scenario != sc {
 					continue
 				}
-				pt := figure.Point{Name: c.Model, X: *c.ParamsM * shift, Y: *c.Counters.Ratio, Named: !named[c.Model]}
+				pt := figure.Point{Name: c.Model, X: *c.ParamsM * shift, Y: *c.Counters.Ratio}
 				known.Mark(&pt, c.of(c.Native), c.of(c.Ollama))
 				pt.N, pt.Of = min(c.NativeN, c.Counters.N), "calls of the side with fewer"
-				named[c.Model] = true
 				if ci := c.Counters.RatioCI; ci != nil {
 					pt.Low, pt.High = ci.Low, ci.High
-					y.Add(pt.Low, pt.High)
 				}
-				y.Add(pt.Y)
 				l.Points = append(l.Points, pt)
 			}
 			if len(l.Points) == 0 {
@@ -95,6 +90,8 @@ func ratioFigure(rows []*Comparison, known *intervals.Answer) figure.Figure {
 			}
 		}
 		if len(layers) > 0 {
+			figure.NameOnce(layers)
+			_, y := figure.Spans(layers...)
 			label := map[string]string{record.ModeDecode: "decode: Ollama / native", record.ModePrefill: "prefill: Ollama / native"}[phase]
 			f.Panels = append(f.Panels, figure.Panel{Y: figure.RatioAxis(label, y, 0.3, 0), Layers: append(slices.Clone(levels), layers...)})
 		}

@@ -116,11 +116,10 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 	}
 	shown, left := figure.First(shown, "backends")
 	f := figure.Figure{Kind: KindTails, Name: "tails"}
-	var x, y, tokens figure.Span
+	var tokens figure.Span
 	var plain []string
 	var missing []lacking
 	var layers []figure.Layer
-	named := map[string]bool{}
 	for _, s := range shown {
 		for _, q := range []struct {
 			name   string
@@ -156,13 +155,6 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 				continue
 			}
 			l.Join()
-			for k := range l.Points {
-				pt := &l.Points[k]
-				pt.Named = !named[pt.Name]
-				named[pt.Name] = true
-				x.Add(pt.X)
-				y.Add(pt.Y)
-			}
 			f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s / p50, %s", q.name, s.Title())))
 			layers = append(layers, l)
 			if !slices.Contains(plain, s.Title()) {
@@ -170,9 +162,11 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 			}
 		}
 	}
+	x, y := figure.Spans(layers...)
 	if !(x.High > x.Low) { // nothing, or one size
 		return nil
 	}
+	figure.NameOnce(layers)
 	f.X = figure.LogAxis(cells.ParamsLabel, x)
 	f.Panels = []figure.Panel{{Y: figure.RatioAxis("token time relative to the median token", y, 0.05, 1), Layers: layers}}
 	f.Title = "Tail of the decode time per token against model size: " + prose.Backends(plain) + ", all scenarios"

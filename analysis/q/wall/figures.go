@@ -87,26 +87,22 @@ func figureOf(k work, rows []Cell, known *intervals.Answer) []figure.Figure {
 		all = slices.DeleteFunc(all, func(l *line) bool { return len(l.cells) < 2 })
 	}
 	lines, left := figure.First(all, "limits")
-	var x, y, mem figure.Span
 	var names []string
 	var times, memory []figure.Layer
-	named := map[string]bool{}
-	memoryKnown, partial, none, failed := false, false, false, false
+	partial, none := false, false
 	for i, l := range lines {
 		look := figure.Series(i)
 		look.Shape = figure.Circle // how the model lay in memory is told by points being hollow, the limit by the colour
 		time, took := figure.Layer{Name: l.name, Look: look}, figure.Layer{Name: l.name, Look: look}
 		for _, c := range l.cells {
-			x.Add(*c.ParamsM)
 			if c.State == TooBig {
-				time.Beyond, failed = append(time.Beyond, *c.ParamsM), true
+				time.Beyond = append(time.Beyond, *c.ParamsM)
 				continue
 			}
 			if c.DecodeMS == nil {
 				continue
 			}
-			pt := figure.Point{Name: c.Model, X: *c.ParamsM, Y: *c.DecodeMS, Named: !named[c.Model], Hollow: c.State != Whole}
-			named[c.Model] = true
+			pt := figure.Point{Name: c.Model, X: *c.ParamsM, Y: *c.DecodeMS, Hollow: c.State != Whole}
 			partial, none = partial || pt.Hollow, none || c.State == None
 			known.Mark(&pt, c.decodeKey())
 			if len(c.decodes) > 0 {
@@ -115,28 +111,24 @@ func figureOf(k work, rows []Cell, known *intervals.Answer) []figure.Figure {
 				}
 			}
 			time.Points = append(time.Points, pt)
-			if y.Add(pt.Y); pt.Whisker() {
-				y.Add(pt.Low, pt.High)
-			}
 			if c.OwnMiB != nil && *c.OwnMiB > 0 {
-				pt.Y, pt.Named, pt.Low, pt.High = *c.OwnMiB/1024, false, 0, 0
+				pt.Y, pt.Low, pt.High = *c.OwnMiB/1024, 0, 0
 				took.Points = append(took.Points, pt)
-				mem.Add(pt.Y)
-				memoryKnown = true
 			}
 		}
 		time.Join()
 		times, memory = append(times, time), append(memory, took)
 		if l.limit != nil {
-			mem.Add(*l.limit)
 			memory = append(memory, figure.Layer{Name: l.name, Look: look.Stroke(0.9, 4, 3), Level: l.limit, End: l.name})
 		}
 		names = append(names, l.name)
 		f.Legend = append(f.Legend, figure.Key{Text: l.name, Look: look, Line: true, Point: true})
 	}
+	x, y := figure.Spans(times...)
 	if y.High == 0 {
 		return nil // nothing ran
 	}
+	figure.NameOnce(times)
 	f.X = figure.LogAxis(cells.ParamsLabel, x)
 	f.Panels = []figure.Panel{{Y: figure.LogAxis("decode (ms/token)", y), Layers: times}}
 	f.Legend = append(f.Legend, figure.Key{Text: whole, Look: figure.Muted(), Point: true})
@@ -153,12 +145,13 @@ func figureOf(k work, rows []Cell, known *intervals.Answer) []figure.Figure {
 	limits := strings.Join(names, ", ")
 	f.Subtitle = fmt.Sprintf("mode kv_decode · limits: %s%s · geometric mean over scenarios of the median time per token", limits, left)
 	f.Caption = fmt.Sprintf("Decode against size, a line for each limit of %s. Hollow points leave %s.", of, part)
-	if failed {
+	if slices.ContainsFunc(times, func(l figure.Layer) bool { return len(l.Beyond) > 0 }) {
 		cross := figure.Muted()
 		cross.Shape = figure.Cross
 		f.Legend = append(f.Legend, figure.Key{Text: "did not fit", Look: cross, Point: true})
 	}
-	if memoryKnown {
+	if slices.ContainsFunc(memory, func(l figure.Layer) bool { return len(l.Points) > 0 }) {
+		_, mem := figure.Spans(memory...)
 		f.Panels = append(f.Panels, figure.Panel{Y: figure.LogAxis("device memory taken (GiB)", mem), Layers: memory})
 		f.Caption += " Below, the model's own peak."
 	}

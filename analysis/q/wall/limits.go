@@ -20,7 +20,6 @@ func (w *Wall) limitsFigure(known *intervals.Answer) []figure.Figure {
 	order, by := stats.GroupBy(limited, func(c Cell) string { return c.Model + " " + c.WeightType })
 	f := figure.Figure{Kind: limitsKind, Name: limitsKind, Title: "Memory wall: decode against the limit of memory",
 		Subtitle: "mode kv_decode · over decode without a limit · 95 % intervals over processes"}
-	var x, y, read figure.Span
 	var times, reads []figure.Layer
 	order, left := figure.First(order, "models")
 	for i, k := range order {
@@ -31,14 +30,10 @@ func (w *Wall) limitsFigure(known *intervals.Answer) []figure.Figure {
 			known.Mark(&p, c.decodeKey())
 			if c.OverLow != nil {
 				p.Low, p.High = *c.OverLow, *c.OverHigh
-				y.Add(p.Low, p.High)
 			}
-			x.Add(p.X)
-			y.Add(p.Y)
 			time.Points = append(time.Points, p)
 			if c.ReadMiB != nil && c.mappedMiB > 0 {
 				p.Y, p.Low, p.High = 100**c.ReadMiB/c.mappedMiB, 0, 0
-				read.Add(p.Y)
 				took.Points = append(took.Points, p)
 			}
 		}
@@ -50,6 +45,8 @@ func (w *Wall) limitsFigure(known *intervals.Answer) []figure.Figure {
 	if len(limited) < 2 {
 		return nil
 	}
+	x, y := figure.Spans(times...)
+	_, read := figure.Spans(reads...)
 	x.Add(100)
 	read.Add(0)
 	f.X = figure.LogAxis("limit over what the model was estimated to need (%)", x)
