@@ -208,6 +208,29 @@ func TestPhases(t *testing.T) {
 	}
 }
 
+// TestSameCall: what stands beside a cell's time is of the same typical call, also where
+// processes differ: no rate that disagrees with the time, no first token before its prefill.
+func TestSameCall(t *testing.T) {
+	plan := celltest.Ladder
+	plan.Reps = 4 // of an even number of calls the median is none of them
+	rows := plan.Blocks(3, func(b int, _ *runs.Row) float64 { return []float64{1, 1, 4}[b] })
+	for i := range rows {
+		if r := &rows[i]; r.Rep != nil {
+			r.TTFTMS = new(*r.PrefillMS * 1.001)
+		}
+	}
+	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Cells {
+		celltest.Near(t, "tokens/s of "+c.Mode, c.TokensPerS, 1000**c.TokensTotal/c.MedianMS, 1e-9**c.TokensPerS)
+		if c.Mode == record.ModePrefill {
+			celltest.Near(t, "first token", c.TTFTMS, 1.001*c.MedianMS, 1e-9*c.MedianMS)
+		}
+	}
+}
+
 func TestTTFT(t *testing.T) {
 	rows := celltest.Ladder.Rows(1)
 	for i := range rows {

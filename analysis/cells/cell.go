@@ -25,6 +25,26 @@ func MedianField(rows []*runs.Row, field func(*runs.Row) *float64) *float64 {
 	return stats.MedianOf(xs)
 }
 
+// typical is what a time of the records is typically, as Times.Typical has it, so that
+// it can stand beside a cell's latency.
+func typical(rows []*runs.Row, field func(*runs.Row) *float64) *float64 {
+	return stats.Finite(TimesOf(rows, field).Typical())
+}
+
+// typicalRate is the rate at which the typical call runs: that of its time.
+func typicalRate(rows []*runs.Row, perSecond func(*runs.Row) *float64) *float64 {
+	ms := typical(rows, func(r *runs.Row) *float64 {
+		if v := perSecond(r); v != nil {
+			return new(1000 / *v)
+		}
+		return nil
+	})
+	if ms == nil {
+		return nil
+	}
+	return new(1000 / *ms)
+}
+
 func Float(v *int) *float64 {
 	if v == nil {
 		return nil
@@ -154,7 +174,7 @@ type Cell struct {
 	P95MS       stats.Percentile `json:"latency_p95_ms" unit:"ms" doc:"95th percentile; 'too few' below 130 calls"`
 	P99MS       stats.Percentile `json:"latency_p99_ms" unit:"ms" doc:"99th percentile; 'too few' below 662 calls"`
 
-	TokensPerS        *float64 `json:"tokens_per_s_median" unit:"tokens/s" doc:"median throughput"`
+	TokensPerS        *float64 `json:"tokens_per_s_median" unit:"tokens/s" doc:"throughput of the typical call: tokens over latency_median_ms where all calls have as many"`
 	TokensPerSCompute *float64 `json:"tokens_per_s_compute_median" unit:"tokens/s" doc:"the same, counting padding"`
 	TokensTotal       *float64 `json:"tokens_total_median" unit:"tokens" doc:"tokens of the mode, over the batch"`
 	TokensCompute     *float64 `json:"tokens_total_compute_median" unit:"tokens" doc:"the same, counting padding"`
@@ -164,13 +184,13 @@ type Cell struct {
 	GenTokens         *float64 `json:"gen_tokens_median" unit:"tokens" doc:"tokens that the latency stands for, per sequence"`
 	GenTokensRaw      *float64 `json:"gen_tokens_raw_median" unit:"tokens" doc:"tokens really decoded, per sequence"`
 	GenTokensTarget   *float64 `json:"gen_tokens_target_median" unit:"tokens" doc:"tokens asked for"`
-	CUDAEventMS       *float64 `json:"cuda_event_median_ms" unit:"ms" doc:"median device time"`
+	CUDAEventMS       *float64 `json:"cuda_event_median_ms" unit:"ms" doc:"device time, as latency_median_ms"`
 	GPUPeakMB         *float64 `json:"gpu_peak_mb_median" unit:"MiB" doc:"peak device memory"`
 	OllamaLoadMS      *float64 `json:"ollama_load_ms_median" unit:"ms" doc:"Ollama's load_duration"`
 	E2EGapPercent     *float64 `json:"e2e_gap_pct_median" unit:"%" doc:"end-to-end against prefill + decode; not through Ollama, where HTTP and sampling lie between (see ollama_gap.csv)"`
 	RSSPeakMiB        *float64 `json:"rss_peak_mib_max" unit:"MiB" doc:"peak resident set of the worker"`
 	MSPerToken        *float64 `json:"ms_per_token_median" unit:"ms/token" doc:"decode: median latency over the tokens it stands for"`
-	TTFTMS            *float64 `json:"ttft_ms_median" csv:"ttft_median_ms" unit:"ms" doc:"prefill: median time to the first token, which is prefill and the first argmax"`
+	TTFTMS            *float64 `json:"ttft_ms_median" csv:"ttft_median_ms" unit:"ms" doc:"prefill: time to the first token, which is prefill and the first argmax; as latency_median_ms"`
 
 	PrefillColdMS *float64 `json:"prefill_cold_ms_median,omitempty"` // prefill rows of pace hot: the first prefill after the pause between calls
 }
@@ -189,13 +209,13 @@ func (set *Set) summarise() {
 			MeanMS: stat.Mean(ms, nil), MedianMS: g.Times().Typical(), MinMS: s[0], MaxMS: s[len(s)-1],
 			P95MS: stats.PercentileSorted(s, 0.95, stats.NeedP95), P99MS: stats.PercentileSorted(s, 0.99, stats.NeedP99),
 
-			TokensPerS: MedianField(g.Rows, func(r *runs.Row) *float64 {
+			TokensPerS: typicalRate(g.Rows, func(r *runs.Row) *float64 {
 				if r.TokensPerS != nil {
 					return r.TokensPerS
 				}
 				return rate(Float(r.TokensTotal), r)
 			}),
-			TokensPerSCompute: MedianField(g.Rows, func(r *runs.Row) *float64 { return rate(tokensCompute(r), r) }),
+			TokensPerSCompute: typicalRate(g.Rows, func(r *runs.Row) *float64 { return rate(tokensCompute(r), r) }),
 			TokensTotal:       MedianField(g.Rows, func(r *runs.Row) *float64 { return Float(r.TokensTotal) }),
 			TokensCompute:     MedianField(g.Rows, tokensCompute),
 			PromptTokens:      MedianField(g.Rows, promptTokens),
@@ -204,7 +224,7 @@ func (set *Set) summarise() {
 			GenTokens:         MedianField(g.Rows, func(r *runs.Row) *float64 { return Float(r.AnswerTokens()) }),
 			GenTokensRaw:      MedianField(g.Rows, RawTokens),
 			GenTokensTarget:   MedianField(g.Rows, Target),
-			CUDAEventMS:       MedianField(g.Rows, func(r *runs.Row) *float64 { return r.CUDAEventMS }),
+			CUDAEventMS:       typical(g.Rows, func(r *runs.Row) *float64 { return r.CUDAEventMS }),
 			GPUPeakMB:         MedianField(g.Rows, func(r *runs.Row) *float64 { return r.GPUPeakMB }),
 			OllamaLoadMS:      MedianField(g.Rows, func(r *runs.Row) *float64 { return r.OllamaLoadMS }),
 		}
@@ -218,8 +238,8 @@ func (set *Set) summarise() {
 			c.E2EGapPercent = MedianField(g.Rows, func(r *runs.Row) *float64 { return r.E2EGapPercent })
 		}
 		if k.Mode == record.ModePrefill {
-			c.TTFTMS = MedianField(g.Rows, func(r *runs.Row) *float64 { return r.TTFTMS })
-			c.PrefillColdMS = MedianField(g.Rows, func(r *runs.Row) *float64 { return r.PrefillColdMS })
+			c.TTFTMS = typical(g.Rows, func(r *runs.Row) *float64 { return r.TTFTMS })
+			c.PrefillColdMS = typical(g.Rows, func(r *runs.Row) *float64 { return r.PrefillColdMS })
 		}
 		for _, r := range g.Rows {
 			if v := r.RSSPeakMiB; v != nil && (c.RSSPeakMiB == nil || *v > *c.RSSPeakMiB) {

@@ -92,20 +92,45 @@ func (a *Answer) Says(s cells.Series, mode string) prose.Sentence {
 	case from > 0:
 		where = prose.Say(" from %s on", all[from].text())
 	}
-	reads := prose.Say("")
-	if share := last.Share(); share != nil {
-		reads = prose.Say("it reads at %s of the measured bandwidth", prose.Percent(*share, file+" share_of_ceiling"))
-	}
+	reads := last.reads(from < len(all)-1)
 	if last.Regime == "" {
 		if reads.Text != "" {
 			reads = prose.Say("; %s", reads)
 		}
 		return prose.Say("What bounds %s%s cannot be told%s%s%s", of, where, why(last.cells), reads, unfit)
 	}
+	if last.Regime == Weights {
+		const blind = "reading them is not told from computing"
+		if reads.Text == "" {
+			reads = prose.Say(blind)
+		} else {
+			reads = prose.Say(blind+"; %s", reads)
+		}
+	}
 	if reads.Text != "" {
 		reads = prose.Say(" (%s)", reads)
 	}
 	return prose.Say("%s is %s%s%s%s%s", doc.Upper(of), said[last.Regime], where, reads, below(all, from), unfit)
+}
+
+// reads says what reading has to do with the time of the model, whose size the sentence has if named.
+func (b *Bounded) reads(named bool) prose.Sentence {
+	share := b.Share()
+	if share == nil {
+		return prose.Say("")
+	}
+	at := prose.Say("")
+	if named {
+		at = prose.AtSize(b.ParamsMillions, file+" params_millions_effective")
+	}
+	percent := prose.Percent(*share, file+" share_of_ceiling")
+	switch {
+	case *share >= 1:
+		return prose.Say("it reads as fast as the probe did%s", at)
+	case b.Regime == Compute || b.Regime == Overhead:
+		return prose.Say("reading alone would take %s of the time%s", percent, at)
+	}
+	return prose.Say("it reads at %s of the measured bandwidth%s", percent, at)
 }
 
 // below says what bounds the models that are smaller than those of the last regime.

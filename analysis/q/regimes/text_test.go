@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/ceilings"
@@ -27,7 +28,7 @@ func TestSection(t *testing.T) {
 	}
 	md := celltest.Markdown(t, a.Sections()...)
 	for _, want := range []string{
-		"## Decode is memory-bound from ", " on (it reads at ", " of the measured bandwidth)", "| mode | backend |", " | overhead | ", "| of the bandwidth, at the largest (%) |", "| decode | cpu_bs1 |", "| prefill, 64 tokens | cpu_bs1 |",
+		"## Decode is memory-bound from ", " on (it reads at ", " of the measured bandwidth at ", "| mode | backend |", " | overhead | ", "| of the bandwidth, at the largest (%) |", "| decode | cpu_bs1 |", "| prefill, 64 tokens | cpu_bs1 |",
 		"| cpu with 2 threads | made up | 100.0 | 1.049 | 10.00 | 268.4 | 0.2000 | 3.000 | barrier |",
 	} {
 		if !strings.Contains(md, want) {
@@ -48,6 +49,27 @@ func TestSection(t *testing.T) {
 	}
 	if title := a.title(); !strings.HasPrefix(title, "What bounds decode at all sizes cannot be told") {
 		t.Errorf("nothing told: %s", title)
+	}
+}
+
+// TestReads: the share is of one size, says what it means for the regime, and is never more than all.
+func TestReads(t *testing.T) {
+	for _, x := range []struct {
+		regime string
+		share  float64
+		named  bool
+		want   string
+	}{
+		{Compute, 0.83, true, "reading alone would take 83 % of the time at 2.34B"},
+		{Memory, 0.95, true, "it reads at 95 % of the measured bandwidth at 2.34B"},
+		{Memory, 0.95, false, "it reads at 95 % of the measured bandwidth"},
+		{"", 0.5, true, "it reads at 50 % of the measured bandwidth at 2.34B"},
+		{Memory, 1.02, false, "it reads as fast as the probe did"},
+	} {
+		b := &Bounded{Model: &cells.Model{ParamsMillions: new(2343.0)}, Regime: x.regime, cells: []*Budget{{Share: &x.share}}}
+		if got := b.reads(x.named).Text; got != x.want {
+			t.Errorf("%s at %v: %q", x.regime, x.share, got)
+		}
 	}
 }
 

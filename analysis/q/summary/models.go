@@ -80,7 +80,7 @@ func (a *Answer) Sections() []doc.Section {
 	if len(sec.Blocks) == 0 {
 		return nil
 	}
-	said := "Times are geometric means over the scenarios of the medians over the calls. summary_by_model_backend_mode.csv has every cell."
+	said := "Times are geometric means over the scenarios of the processes' medians. summary_by_model_backend_mode.csv has every cell."
 	if slices.ContainsFunc(a.set.Cells, func(c cells.Cell) bool { return c.PrefillColdMS != nil }) {
 		said += " A cold prefill is the first after a pause."
 	}
