@@ -64,6 +64,8 @@ type Answer struct {
 	Trust   prose.Sentence   `json:"trust"` // whether anything failed, and how far the figures may be used
 	Table   Table            `json:"table"`
 	Caveats []Caveat         `json:"caveats"`
+
+	places []string // of the sections with the evidence for Verdict's sentences
 }
 
 // Run says how the run was made.

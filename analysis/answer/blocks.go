@@ -6,11 +6,13 @@ import (
 	"strings"
 
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/laws"
 	"llmscale/analysis/stats"
 )
 
-// mostWords is how long the answer is on the page, before its figure.
-const mostWords = 120
+// mostWords is how long the answer is on the page, before its figure, but for its gravest
+// doubt.
+const mostWords = 150
 
 // Opening is the answer without what to change: what was measured, verdict, law, doubts.
 func (a *Answer) Opening() (out []doc.Block) {
@@ -20,16 +22,20 @@ func (a *Answer) Opening() (out []doc.Block) {
 		out = append(out, b)
 	}
 	put(doc.Paragraph(doc.Text(a.Of.Text)+"."), a.Of.Text)
-	put(doc.Paragraph("**"+doc.Text(a.said())+"**"), a.said())
+	var verdict doc.Cited
+	for i, s := range a.Verdict {
+		verdict = append(verdict, doc.Citation{Text: "**" + doc.Text(s.Text) + "**", Place: a.places[i]})
+	}
+	put(verdict, a.said())
 	if a.Law != nil {
-		law := a.Law.Text + " Brackets hold 95 % intervals."
-		put(doc.Paragraph(doc.Text(law)), law)
+		const brackets = "Brackets hold 95 % intervals."
+		put(doc.Cited{{Text: doc.Text(a.Law.Text), Place: laws.Place}, {Text: brackets}}, a.Law.Text+" "+brackets)
 	}
 	words += len(strings.Fields(a.Trust.Text))
 	doubts := doc.List{doc.Text(a.Trust.Text)}
 	for _, c := range a.Caveats {
 		n := len(strings.Fields(c.Text))
-		if words+n > mostWords { // no lesser one in place of a graver
+		if words+n > mostWords && len(doubts) > 1 { // the gravest always, and no lesser one in place of a graver
 			break
 		}
 		doubts, words = append(doubts, doc.Text(c.Text)+"."), words+n

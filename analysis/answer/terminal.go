@@ -17,7 +17,7 @@ const (
 
 // How many lines a part may take.
 const (
-	verdictLines = 5
+	verdictLines = 6
 	lineLines    = 2 // of any other sentence
 	changeLines  = 9 // advice among them
 	trustLines   = 6

@@ -1,42 +1,51 @@
 package answer
 
 import (
-	"slices"
-
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/laws"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
-// verdict says in two sentences at most what was found.
+// verdict says in three sentences at most what was found.
 func (a *asker) verdict() {
 	out := a.out
 	out.Kind = a.kind()
-	put := func(all ...prose.Sentence) {
-		out.Verdict = slices.DeleteFunc(all, func(s prose.Sentence) bool { return s.Text == "" })
+	out.Verdict = []prose.Sentence{}
+	put := func(place string, all ...prose.Sentence) {
+		for _, s := range all {
+			if s.Text != "" {
+				out.Verdict, out.places = append(out.Verdict, s), append(out.places, place)
+			}
+		}
 	}
-	bound := ended(a.bounds.Says(a.lead, record.ModeDecode))
+	bound := func() { put(regimes.Place, ended(a.bounds.Says(a.lead, record.ModeDecode))) }
 	switch out.Kind {
 	case Unmeasured:
-		put(a.nothing())
+		put("", a.nothing())
 	case Wall:
-		put(a.whereWall()...)
+		put("Memory wall", a.whereWall()...)
 		out.Figure = a.wallFigure()
 	case Engines:
-		put(a.engines(), bound)
+		put("Cross-check with Ollama", a.engines())
+		bound()
 		out.Figure = "crosscheck"
 	case Settings:
-		put(a.settings(), bound)
+		put("Settings", a.settings())
+		bound()
 		if !cells.OneSize(a.r.Aggregates) {
 			out.Figure = laws.KindOverview
 		}
 	case OneModel:
-		put(a.speed(), bound)
+		put("Models", a.speed())
+		bound()
 	default:
-		put(a.changesFirst(), bound)
+		put(firstchange.Place, a.changesFirst(), a.rest())
+		bound()
 		out.Figure = laws.KindOverview
 	}
 }
@@ -60,6 +69,14 @@ func (a *asker) changesFirst() prose.Sentence {
 		s = prose.Say("%s: %s", s, why)
 	}
 	return ended(s)
+}
+
+// rest says of latency, tails and feasibility what does not change first.
+func (a *asker) rest() prose.Sentence {
+	if f := a.first.First(a.lead); f != nil {
+		return ended(f.Rest())
+	}
+	return prose.Say("")
 }
 
 // law tells the law of decode, of a run without decode that of prefill.

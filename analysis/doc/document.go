@@ -34,12 +34,17 @@ type (
 		summary string // plain text
 		blocks  []Block
 	}
+	// Cited are sentences; a page links each to the section that has its evidence.
+	Cited []Citation
 	Table struct {
 		Head []string // a leading "<" aligns the column to the left, else right
 		Rows [][]string
 		Wrap bool // has long texts, which may break into lines
 	}
 )
+
+// Citation is a sentence in Markdown, and where a document has the section behind it.
+type Citation struct{ Text, Place string }
 
 func (d *Document) Add(b ...Block) { d.blocks = append(d.blocks, b...) }
 
@@ -141,6 +146,8 @@ func blockMarkdown(b Block) string {
 	switch b := b.(type) {
 	case Paragraph:
 		fmt.Fprintf(&sb, "%s\n", b)
+	case Cited:
+		fmt.Fprintf(&sb, "%s\n", b.linked(nil))
 	case List:
 		for _, item := range b {
 			fmt.Fprintf(&sb, "- %s\n", item)
@@ -162,6 +169,21 @@ func blockMarkdown(b Block) string {
 		}
 		for _, row := range slices.Concat([][]string{titles, rule}, b.Rows) {
 			fmt.Fprintf(&sb, "| %s |\n", strings.Join(row, " | "))
+		}
+	}
+	return sb.String()
+}
+
+// linked are the sentences as one text, with links to the sections that have an id.
+func (c Cited) linked(ids map[string]string) string {
+	var sb strings.Builder
+	for i, x := range c {
+		if i > 0 {
+			sb.WriteByte(' ')
+		}
+		sb.WriteString(x.Text)
+		if id := ids[x.Place]; id != "" && (i+1 == len(c) || c[i+1].Place != x.Place) { // of neighbours the last has the link
+			fmt.Fprintf(&sb, " [%s](#%s)", Text(x.Place), id)
 		}
 	}
 	return sb.String()

@@ -64,7 +64,7 @@ const (
 // Figures are drawn by the page where their data and the chart library are there.
 func (d *Document) HTML(dir string) ([]byte, error) {
 	live := hasLive(d.blocks)
-	r := renderer{dir: dir, left: maxDrawings, ids: map[string]int{}, classes: map[string]int{}}
+	r := renderer{dir: dir, left: maxDrawings, ids: map[string]int{}, classes: map[string]int{}, places: places(d.blocks)}
 	scripts := []string{tableScript}
 	if live {
 		r.left = maxChartData
@@ -113,6 +113,20 @@ type renderer struct {
 	drawn   bool           // there is a figure that the page does not draw
 	ids     map[string]int // how often each was taken
 	classes map[string]int // of the drawings' styles
+	places  map[string]string
+}
+
+// places are the ids of the sections, by their places.
+func places(blocks []Block) map[string]string {
+	ids, taken := map[string]string{}, map[string]int{}
+	for _, b := range blocks {
+		if h, is := b.(heading); is {
+			if id := anchor(h.place, taken); ids[h.place] == "" {
+				ids[h.place] = id
+			}
+		}
+	}
+	return ids
 }
 
 // nodes are those of blocks; at the top, what follows a heading is its section.
@@ -143,6 +157,8 @@ func (r *renderer) node(b Block) (n node, err error) {
 	case details:
 		n.Text = Clean(b.summary)
 		n.Nodes, err = r.nodes(b.blocks, false)
+	case Cited:
+		n.Body, err = converted(Paragraph(b.linked(r.places)))
 	case Table:
 		n.Class = "table"
 		if b.Wrap {

@@ -104,7 +104,7 @@ func TestThreadsSaid(t *testing.T) {
 	}
 	_, md := variantsRun(t, []float64{5, 134}, []int{0}, ways...)
 	says(t, md, "| threads 2 | 1 | decode | **faster from ", "** | 1.0", "] at 5M | 1.8", "] at 134M |", "95 % intervals within one process.", "| threads 4 | 1 | decode | **slower up to ", "\\]**, **faster from ", "** | 0.5",
-		"## Settings that matter: threads and threads_batch at some sizes", "## The ranking changes with size: ", "| cpu_t3 | 3 (", " | **1** |")
+		"## Settings that matter: threads and threads_batch at ", "## The ranking changes with size: ", "| cpu_t3 | 3 (", " | **1** |")
 	mustNotSay(t, md, "The law of each model", "cold prefill", "Timed calls are", "Decode on **")
 }
 

@@ -231,9 +231,9 @@ func TestOpensWithTheAnswer(t *testing.T) {
 	md, _ := write(t, small().Result())
 	for _, want := range []string{
 		"5 models of 0.103M to 45.2M parameters on Made-up CPU @ 2.0 GHz, 2 threads.",
-		"**Latency is the first shown to change as models grow on native_cpu_f16: decode time per token doubles from ",
+		"**Latency is the first shown to change as models grow on native_cpu_f16: decode time per token is twice that at 0.103M from ",
 		"native_cpu_f16 instead of native_cpu_f32: decode 1.",
-		"## Latency is the first shown to change as models grow on native_cpu_f16: decode time per token doubles from ",
+		"## Latency is the first shown to change as models grow on native_cpu_f16: decode time per token is twice that at 0.103M from ",
 		"## Decode on native_cpu_f16 grows with total parameters to the power 0.",
 		"| prefill | native_cpu_f16 | 5 | power law | ",
 	} {

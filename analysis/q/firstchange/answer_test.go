@@ -64,12 +64,12 @@ func TestFirst(t *testing.T) {
 		heading string
 		why     string // the reason of one of the verdicts
 	}{
-		{"latency", func(p *celltest.Plan) {}, "latency", "latency", "Latency changes first as models grow: decode time per token doubles from ", "shown from m0"},
+		{"latency", func(p *celltest.Plan) {}, "latency", "latency", "Latency changes first as models grow: decode time per token is twice that at 5M from ", "shown from m0"},
 		{"nothing", func(p *celltest.Plan) { p.PerToken = slowly }, "none", Unknown, "Neither latency nor tails nor feasibility change as models grow, within", "all models are shown to be below 2 times"},
 		{"tails", func(p *celltest.Plan) {
 			p.PerToken = slowly
 			p.Tail = func(m int) float64 { return []float64{1, 1, 1, 2, 2, 2, 2, 2}[m] }
-		}, "tails", "tails", "Tails change first as models grow: the tail in a call grows to 1.25 times from ", "shown from m03"},
+		}, "tails", "tails", "Tails change first as models grow: the tail in a call is 1.25 times that at 5M from ", "shown from m03"},
 		{"tails fall", func(p *celltest.Plan) {
 			p.PerToken, p.Tail = slowly, func(m int) float64 { return 2 - .1*float64(m) }
 		}, "none", Unknown, "Neither latency", "all models are shown to be below 1.25 times"},
@@ -95,6 +95,28 @@ func TestFirst(t *testing.T) {
 		_, f = asked(t, p.Rows(1))
 		if f.Verdict != k.one {
 			t.Errorf("%s, one process: %s, want %s", k.name, f.Verdict, k.one)
+		}
+	}
+}
+
+// TestRest: what does not change first is told too, also where it cannot be known.
+func TestRest(t *testing.T) {
+	_, blocks := asked(t, celltest.Ladder.Blocks(6, nil))
+	_, one := asked(t, celltest.Ladder.Rows(1))
+	failing := celltest.Ladder
+	failing.PerToken, failing.Fails = slowly, from(6, record.StatusOOM)
+	_, late := asked(t, failing.Blocks(6, nil))
+	for _, x := range []struct {
+		of   *First
+		want string
+	}{
+		{&blocks, "Up to 640M the tail in a call grows less than 1.25 times, the tail between processes grows less than 1.25 times and no model fails"},
+		{&one, "Up to 640M the tail in a call grows less than 1.25 times and no model fails; not told: the tail between processes"},
+		{&late, "Up to 160M decode time per token grows less than 2 times, the tail in a call grows less than 1.25 times and the tail between processes grows less than 1.25 times"},
+		{&First{Verdict: Unknown, Changes: blocks.Changes}, ""},
+	} {
+		if got := x.of.Rest().Text; got != x.want {
+			t.Errorf("%q, want %q", got, x.want)
 		}
 	}
 }

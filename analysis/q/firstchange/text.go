@@ -24,7 +24,7 @@ func (f *First) Says(on string) prose.Sentence {
 	var shown []prose.Sentence // what the verdict rests on
 	for _, c := range f.Changes {
 		if c.Verdict == Changes && slices.Contains(topics, c.of.topic) {
-			shown = append(shown, prose.Say("%s %s", c.becomes(), c.from()))
+			shown = append(shown, prose.Say("%s %s", c.outgrows(), c.from()))
 		}
 	}
 	switch {
@@ -54,6 +54,55 @@ func (f *First) Why() prose.Sentence {
 		return prose.Say("")
 	}
 	return prose.Say("%s", prose.Quoted(f.Changes[i].Reason, file+" reason"))
+}
+
+// Rest says of what does not change first whether it changes at all; "" where nothing is
+// shown to change.
+func (f *First) Rest() prose.Sentence {
+	if f.Verdict == Unknown || f.Verdict == "none" {
+		return prose.Say("")
+	}
+	var known, unknown []prose.Sentence
+	largest := 0.0
+	for _, c := range f.Changes {
+		switch {
+		case c.of.topic == "" || c.Verdict == Changes && slices.Contains(strings.Split(f.Verdict, "+"), c.of.topic):
+		case c.Verdict == Changes:
+			known = append(known, prose.Say("%s %s", c.outgrows(), c.from()))
+		case c.Verdict == Unknown:
+			unknown = append(unknown, prose.Say("%s", c.of.says))
+		case c.Factor == 0:
+			known = append(known, prose.Say("no model fails"))
+		default:
+			known = append(known, prose.Say("%s grows less than %s times", c.of.says, prose.Digits(c.Factor, file+" factor")))
+		}
+		if c.LargestM != nil {
+			largest = max(largest, *c.LargestM)
+		}
+	}
+	said := prose.Say("")
+	if len(known) > 0 && largest > 0 {
+		said = prose.Say("Up to %s %s", prose.Size(largest, file+" largest_millions"), prose.Join(known, "and"))
+	}
+	switch {
+	case len(unknown) == 0:
+		return said
+	case said.Text == "":
+		return prose.Say("Not told: %s", prose.Join(unknown, "and"))
+	}
+	return prose.Say("%s; not told: %s", said, prose.Join(unknown, "and"))
+}
+
+// outgrows says the change against the smallest model.
+func (c *Change) outgrows() prose.Sentence {
+	if c.Factor == 0 || c.SmallM == nil {
+		return c.becomes()
+	}
+	times := prose.Say("%s times", prose.Digits(c.Factor, file+" factor"))
+	if c.Factor == Twice {
+		times = prose.Say("twice")
+	}
+	return prose.Say("%s is %s that at %s", c.of.says, times, prose.Size(*c.SmallM, file+" smallest_millions"))
 }
 
 // becomes says what counts as the change.

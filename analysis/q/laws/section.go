@@ -91,7 +91,7 @@ func axesTable(found []*Finding) doc.Table {
 		for i := range f.axes {
 			o := &f.axes[i]
 			l := o.all.Leader()
-			if len(f.axes) < 2 || l == nil || math.IsNaN(l.LOO) {
+			if len(f.axes) < 2 || l == nil || math.IsNaN(l.LOO) || o.all.Verdict == law.TooFew {
 				continue
 			}
 			told := "no"

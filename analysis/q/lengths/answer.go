@@ -25,6 +25,8 @@ type Length struct {
 	N      int             `json:"n" doc:"calls"`
 	MS     float64         `json:"time_ms" unit:"ms" doc:"prefill: median; decode: median of a step"`
 	CI     *stats.Interval `json:"time_ci_ms" csv:"time_*_ms" unit:"ms" doc:"its 95 % interval: t over the processes, or of one by the calls' order statistics"`
+
+	scenarios []string // that it is made of
 }
 
 // Law is how one model's time grows with the length:

@@ -16,7 +16,7 @@ const figureKind = "lengths"
 
 // Figures show time against the length with the fitted laws, one for each series and
 // mode, and where attention takes half of it.
-func (a *Answer) Figures(*intervals.Answer) (out []figure.Figure) {
+func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 	type key struct {
 		cells.Series
 		mode string
@@ -37,6 +37,9 @@ func (a *Answer) Figures(*intervals.Answer) (out []figure.Figure) {
 					if n.CI != nil {
 						pt.Low, pt.High = n.CI.Low, n.CI.High
 						y.Add(pt.Low, pt.High)
+					}
+					for _, sc := range n.scenarios {
+						known.Mark(&pt, k.Series.Key(l.Model, sc, k.mode))
 					}
 					points.Points = append(points.Points, pt)
 					x.Add(n.Length)

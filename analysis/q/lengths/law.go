@@ -25,29 +25,33 @@ const (
 	mostAttention = 1e6  // longest over takes_over_at where nothing else is left
 )
 
-// series are a model's times by length, for each block.
+// series are a model's times by length, for each block, and the scenarios that they are of.
 type series struct {
 	mode  string
 	times map[float64]map[int][]float64 // ms
+	of    map[float64][]string
 }
 
-func (s *series) add(length float64, block int, ms float64) {
+func (s *series) add(length float64, r *runs.Row, ms float64) {
 	if s.times[length] == nil {
 		s.times[length] = map[int][]float64{}
 	}
-	s.times[length][block] = append(s.times[length][block], ms)
+	s.times[length][r.Unit()] = append(s.times[length][r.Unit()], ms)
+	if !slices.Contains(s.of[length], r.Scenario) {
+		s.of[length] = append(s.of[length], r.Scenario)
+	}
 }
 
 func (s *series) lengths() []float64 { return slices.Sorted(maps.Keys(s.times)) }
 
 // prefills are by the length of the prompt, from the least depth.
 func prefills(c *cells.Set, s cells.Series, m *cells.Model) series {
-	out := series{record.ModePrefill, map[float64]map[int][]float64{}}
+	out := series{record.ModePrefill, map[float64]map[int][]float64{}, map[float64][]string{}}
 	for _, sc := range c.Joined() {
 		for _, r := range c.RowsOf(s, m.Name, sc, record.ModePrefill) {
 			if n := r.PromptEach(); n != nil && *n > 0 {
 				ms, _ := r.Latency()
-				out.add(float64(*n), r.Unit(), ms)
+				out.add(float64(*n), r, ms)
 			}
 		}
 	}
@@ -58,7 +62,7 @@ func prefills(c *cells.Set, s cells.Series, m *cells.Model) series {
 // lengths of their own, without the fixed cost of a call. Else answers of one length
 // alone are taken: a fixed cost of each call is less of a long answer's time per token.
 func decodes(c *cells.Set, s cells.Series, m *cells.Model) series {
-	out := series{record.ModeDecode, map[float64]map[int][]float64{}}
+	out := series{record.ModeDecode, map[float64]map[int][]float64{}, map[float64][]string{}}
 	byGen := map[int][]*runs.Row{}
 	timed := true
 	for _, sc := range c.Scenarios {
@@ -99,7 +103,7 @@ func decodes(c *cells.Set, s cells.Series, m *cells.Model) series {
 					ms = *v
 				}
 				if ms > 0 {
-					out.add(start+float64(from+to+1)/2, r.Unit(), ms)
+					out.add(start+float64(from+to+1)/2, r, ms)
 				}
 			}
 		}
@@ -124,7 +128,7 @@ func (a *Answer) ask(s cells.Series, m *cells.Model, times series) {
 			whole[b]++
 		}
 		y = append(y, all.Typical())
-		at := Length{s.Of(m), times.mode, n, len(all.All), all.Typical(), nil}
+		at := Length{Subject: s.Of(m), Mode: times.mode, Length: n, N: len(all.All), MS: all.Typical(), scenarios: times.of[n]}
 		if e, basis := cells.Level(all); basis != "" {
 			at.CI = e.ExpInterval()
 		}

@@ -222,16 +222,24 @@ func TestShort(t *testing.T) {
 
 // TestSection: title, sentences and the figure.
 func TestSection(t *testing.T) {
-	a := Ask(celltest.Set(t, long.rows(1)))
+	set := celltest.Set(t, long.rows(1))
+	a := Ask(set)
 	md := celltest.Markdown(t, a.Sections()...)
 	for _, want := range []string{"## Attention takes half of ", " on (", ", of m00 on cpu", "| prefill | cpu | 1 to 4096 tokens | ", " on (", "), m00 |", "<summary>The law of each model (", "| m00 | "} {
 		if !strings.Contains(md, want) {
 			t.Errorf("no %q in\n%s", want, md)
 		}
 	}
-	figs := a.Figures(new(intervals.Answer))
+	figs := a.Figures(intervals.Ask(set))
 	if len(figs) != 2 {
 		t.Fatalf("%v", figuretest.Names(figs))
+	}
+	for _, f := range figs {
+		for _, p := range f.Panels[0].Layers[0].Points {
+			if p.Verdict == "" {
+				t.Errorf("%s: the cells of %s at %v have a verdict, the point has none", f.Name, p.Name, p.X)
+			}
+		}
 	}
 	figuretest.Says(t, figs[0], "Prefill against its length: cpu", "attention takes half of the time", "length of the prompt")
 	figuretest.Says(t, figs[1], "Decode against its length: cpu", "position in the KV cache")

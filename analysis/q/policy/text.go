@@ -21,7 +21,7 @@ func (a *Answer) Sections() []doc.Section {
 	}
 	sec := doc.Section{Title: a.title(), Place: "Settings", Warned: []string{"mixed_settings"}}
 	if len(a.Policies) > 0 {
-		sec.Say("A choice is mandatory where more than 10 %% of a time are shown to depend on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
+		sec.Say("A choice matters where more than 10 %% of a time are shown to depend on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
 		rows := a.told()
 		sec.Title += best(rows).finding()
 		sec.Show(a.policyTable(rows), File)
@@ -48,12 +48,12 @@ func (a *Answer) title() string {
 			n[p.Verdict]++
 		}
 		sort := "at some sizes"
-		switch len(by[s]) {
-		case n[Always]:
+		switch {
+		case n[Always] > 0: // one value in one phase is enough
 			sort = "at every size"
-		case n[Never]:
+		case n[Never] == len(by[s]):
 			sort = "at none"
-		case n[Never] + n[Unknown]:
+		case n[Never]+n[Unknown] == len(by[s]):
 			sort = "cannot be told"
 		}
 		sorts[sort] = append(sorts[sort], s)
@@ -133,9 +133,7 @@ func (a *Answer) policyTable(rows []told) doc.Table {
 			}
 			return prose.Mode(p.Mode)
 		}),
-		{Head: "<by more than 10 %", Cell: func(t told) string {
-			return strings.Join(stats.Map(t, (*Policy).shown), ", ")
-		}},
+		{Head: "<by more than 10 %", Cell: told.shown},
 		column("times as fast at the smallest", func(p *Policy) string {
 			if p.NSizes == 1 {
 				return doc.Unknown
@@ -146,6 +144,19 @@ func (a *Answer) policyTable(rows []told) doc.Table {
 	})
 	t.Wrap = true
 	return t
+}
+
+// shown are the verdicts of all stretches of sizes; an effect that they share is said once.
+func (t told) shown() string {
+	s := t[0].shown()
+	for i, p := range t[1:] {
+		if p.Effect != "" && p.Effect == t[i].Effect {
+			s += " and **" + doc.Text(p.Reach().Text) + "**"
+		} else {
+			s += ", " + p.shown()
+		}
+	}
+	return s
 }
 
 // shown is the verdict, bold where more than 10 % are shown.

@@ -228,6 +228,8 @@ func (t *Tail) between(processes [][]float64) {
 		t.P99Inside = stats.Finite(*q.Value / stats.QuantileSorted(inside, 0.5))
 	}
 	if e, ok := stats.PooledTail(processes, 0.99, stats.NeedP99); ok && len(processes) >= tailProcesses {
-		t.P99CI = e.ExpInterval()
+		if t.P99CI = e.ExpInterval(); t.P99CI != nil {
+			t.P99CI.Low = max(t.P99CI.Low, 1) // a p99 is no less than the median
+		}
 	}
 }
