@@ -227,6 +227,11 @@ func (c *Context) MeasureCall(call Call) (*Measurement, error) {
 	if c.tokenEvents {
 		device = make([]int64, call.Gen)
 	}
+	counters := make([]int32, len(call.Energy))
+	for i, f := range call.Energy {
+		counters[i] = int32(f.Fd())
+	}
+	energy := make([]int64, len(m.EnergyUJ)*len(counters))
 	var out C.ls_measurement
 	err = c.run(func(cerr *C.ls_error) C.int {
 		return C.ls_measure(c.c, C.ls_call{
@@ -235,8 +240,10 @@ func (c *Context) MeasureCall(call Call) (*Measurement, error) {
 			canary: C.bool(call.Canary), slowdown: C.double(call.Slowdown),
 			hot_ns: C.int64_t(call.Hot), hot_most_ns: C.int64_t(call.HotMost), idle_ns: C.int64_t(call.Idle),
 			output_ids: ids(m.OutputIDs), token_ns: times(m.TokenNS), sampling_ns: times(m.SamplingNS), token_device_ns: times(device),
+			n_counters: C.int32_t(len(counters)), counters: ids(counters), energy_uj: times(energy),
 		}, &out, cerr)
 	})
+	runtime.KeepAlive(call.Energy)
 	if err != nil {
 		return nil, err
 	}
@@ -253,6 +260,9 @@ func (c *Context) MeasureCall(call Call) (*Measurement, error) {
 	m.CPUTimeNS = int64(out.cpu_time_ns)
 	m.RSSPeakBytes = int64(out.rss_peak_bytes)
 	m.LogitsFinite = bool(out.logits_finite)
+	for i := range m.EnergyUJ {
+		m.EnergyUJ[i] = energy[i*len(counters) : (i+1)*len(counters)]
+	}
 	m.PrefillStartNS, m.PrefillEndNS = int64(out.prefill_start_ns), int64(out.prefill_end_ns)
 	m.DecodeStartNS, m.DecodeEndNS = int64(out.decode_start_ns), int64(out.decode_end_ns)
 	if out.device {

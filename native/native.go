@@ -181,6 +181,9 @@ type Call struct {
 
 	Canary bool // before all of the following, a fixed piece of work on the threads that will compute
 
+	// Energy are open files that hold energy counters, in microjoules: see Measurement.EnergyUJ.
+	Energy []*os.File
+
 	// What comes right before the timed part: untimed prefills of the prompts until Hot has passed, broken off after
 	// HotMost, or a pause of Idle.
 	Hot, HotMost, Idle time.Duration
@@ -212,6 +215,10 @@ type Measurement struct {
 	CPUTimeNS           int64
 	RSSPeakBytes        int64
 	LogitsFinite        bool
+
+	// EnergyUJ is what the call's energy counters said before prefill, between the phases and after decode, microjoules;
+	// -1 where one could not be read.
+	EnergyUJ [3][]int64
 
 	// CLOCK_MONOTONIC at the phases' edges, ns.
 	PrefillStartNS, PrefillEndNS int64

@@ -32,6 +32,10 @@ type Native struct {
 	}
 	gpu *accelerator // nil on the CPU
 
+	powercap string          // for tests: where the energy counters are shown
+	energy   *machine.Energy // of the CPU; nil where there is none: noEnergy says why
+	noEnergy error
+
 	hot, idle time.Duration // untimed work and pause before each call
 	slowdown  float64       // see native.EnvSlowdown
 }
@@ -68,6 +72,8 @@ func (n *Native) Load(spec protocol.LoadSpec, progress func(share float64)) (_ p
 		if params.GPULayers, err = n.gpu.layers(spec, params, n.params); err != nil {
 			return protocol.LoadInfo{}, failure(err)
 		}
+	} else {
+		n.openEnergy()
 	}
 	if progress != nil {
 		params.Progress = func(share float32) bool { progress(float64(share)); return true }
@@ -192,7 +198,7 @@ func (n *Native) Measure(call protocol.CallSpec) (protocol.Sample, error) {
 	past, watch := n.past(call), machine.NewCallWatch()
 	m, err := n.ctx.MeasureCall(native.Call{
 		Prompts: prompts, Past: past, Gen: call.GenTokens, Canary: true, Slowdown: n.slowdown,
-		Hot: n.hot, HotMost: protocol.HotMost, Idle: n.idle,
+		Hot: n.hot, HotMost: protocol.HotMost, Idle: n.idle, Energy: n.counters(),
 	})
 	if err != nil {
 		return protocol.Sample{}, failure(err)
@@ -259,6 +265,8 @@ func (n *Native) Measure(call protocol.CallSpec) (protocol.Sample, error) {
 		if err := n.gpu.note(&out, m); err != nil {
 			return protocol.Sample{}, err
 		}
+	} else {
+		n.noteEnergy(&out, m)
 	}
 	if n.hot > 0 && out.PrefillColdMS == nil {
 		reason := fmt.Sprintf("the untimed prefill was broken off after %v", protocol.HotMost)
@@ -341,6 +349,10 @@ func (n *Native) Close() error {
 	if n.gpu != nil {
 		errs = append(errs, n.gpu.Close())
 		n.gpu = nil
+	}
+	if n.energy != nil {
+		errs = append(errs, n.energy.Close())
+		n.energy = nil
 	}
 	return errors.Join(errs...)
 }

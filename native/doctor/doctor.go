@@ -63,8 +63,18 @@ func Examine() []Finding {
 	if free, ok := durable.Free("."); ok {
 		check(free > 5<<30, "disk", text.Size(free)+" free here", "the default sweep's models take 3 GiB; --models-dir puts them elsewhere")
 	}
-	out = append(out, examineGPU(), examineOllama(), examineTools())
+	out = append(out, examineGPU(), examineEnergy(), examineOllama(), examineTools())
 	return out
+}
+
+// examineEnergy says whether energy_j can be measured on the CPU.
+func examineEnergy() Finding {
+	e, err := machine.OpenEnergy(machine.PowercapRoot)
+	if err != nil {
+		return Finding{"ok", "energy", err.Error() + "; energy_j of CPU backends stays null", ""}
+	}
+	defer e.Close()
+	return Finding{"ok", "energy", fmt.Sprintf("counters of %d processor packages", len(e.Files)), ""}
 }
 
 // examineOllama says whether there is an Ollama server where its own tools look for

@@ -183,6 +183,12 @@ typedef struct {
     int64_t * token_ns;        /* n_gen, as the following */
     int64_t * sampling_ns;
     int64_t * token_device_ns; /* NULL: no events around single steps; untouched where ls_measurement.device is false */
+
+    /* Energy counters, each a file that holds a number in microjoules: read before prefill, between the phases and after
+     * decode, at no phase's cost. */
+    int32_t         n_counters;
+    const int32_t * counters;   /* open files */
+    int64_t *       energy_uj;  /* 3 rows of n_counters; -1 where a file could not be read */
 } ls_call;
 
 /* What a timed call took. kv_decode spans from before the first step to after the last. */
@@ -194,7 +200,7 @@ typedef struct {
     int64_t prefill_ns;
     int64_t first_sampling_ns;
     int64_t decode_ns;
-    int64_t e2e_ns;          /* by clock readings of its own */
+    int64_t e2e_ns;          /* by clock readings of its own, less what stands between the phases: priming_ns, and the reading of energy counters */
     int64_t minor_faults, major_faults, involuntary_switches;
     int64_t disk_read_bytes; /* for this process, read-ahead included */
     int64_t cpu_time_ns;     /* user + system, all threads */

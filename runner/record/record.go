@@ -252,14 +252,14 @@ type Costs struct {
 	CPUMHz          *float64 `json:"cpu_mhz" unit:"MHz" doc:"clock of the processors that the worker may run on after the call, median; null where the system does not tell"`
 }
 
-// DeviceWindow is what the GPU's sensors said during this mode's phase. All of it
+// DeviceWindow is what the GPU's sensors said during this mode's phase. All of it but the energy
 // is null on the CPU, and where the sensors are not read (telemetry_ms: 0).
 type DeviceWindow struct {
 	TelemetrySamples   *int     `json:"telemetry_samples" doc:"readings of the GPU's sensors inside this mode's phase"`
 	TelemetryReadUS    *float64 `json:"telemetry_read_us" unit:"us" doc:"median time that one reading of the sensors takes, on a thread of its own: what watching costs"`
 	VRAMPeakMiB        *float64 `json:"vram_peak_mib" unit:"MiB" doc:"peak device memory in use during this mode's phase, by all programs"`
 	PowerMeanW         *float64 `json:"power_mean_w" unit:"W" doc:"mean power of the card"`
-	EnergyJ            *float64 `json:"energy_j" unit:"J" doc:"energy by the card's counter; null where the phase is shorter than a few of its ticks"`
+	EnergyJ            *float64 `json:"energy_j" unit:"J" doc:"energy by the card's counter, on the CPU by those of all processor packages, idling and other programs included; null where the phase is shorter than a few ticks, or no counter is shown"`
 	EnergyUncertaintyJ *float64 `json:"energy_uncertainty_j" unit:"J" doc:"energy of one tick of the counter"`
 	SMClockMedianMHz   *float64 `json:"sm_clock_median_mhz" unit:"MHz" doc:"clock of the multiprocessors, median"`
 	SMClockMinMHz      *float64 `json:"sm_clock_min_mhz" unit:"MHz" doc:"the same, least"`
