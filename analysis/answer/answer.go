@@ -27,6 +27,7 @@ import (
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/laws"
+	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/ranking"
@@ -46,6 +47,7 @@ const (
 	Settings   = "settings"    // which of several settings is faster
 	Wall       = "memory_wall" // where models stop fitting into memory
 	Engines    = "engines"     // Ollama against native
+	Lengths    = "lengths"     // how time grows with the prompt and what came before it
 	OneModel   = "one_size"    // how fast one model is
 	Unmeasured = "nothing"     // no record counts
 )
@@ -80,19 +82,20 @@ type Run struct {
 
 // asker puts the answer together.
 type asker struct {
-	r      *analysis.Result
-	set    *cells.Set
-	known  *intervals.Answer
-	first  *firstchange.Answer
-	laws   *laws.Answer
-	bounds *regimes.Answer
-	policy *policy.Answer
-	weight *weights.Answer
-	wall   *wall.Answer
-	ranks  *ranking.Answer
-	beside *crosscheck.Answer
-	failed *failures.Answer
-	calls  *calls.Answer
+	r       *analysis.Result
+	set     *cells.Set
+	known   *intervals.Answer
+	first   *firstchange.Answer
+	laws    *laws.Answer
+	bounds  *regimes.Answer
+	policy  *policy.Answer
+	weight  *weights.Answer
+	wall    *wall.Answer
+	ranks   *ranking.Answer
+	lengths *lengths.Answer
+	beside  *crosscheck.Answer
+	failed  *failures.Answer
+	calls   *calls.Answer
 
 	lead    cells.Series // that sentences are about: prose.Lead
 	effects []Change     // of settings, the largest first
@@ -103,7 +106,7 @@ type asker struct {
 func Of(r *analysis.Result) *Answer {
 	a := &asker{r: r, set: r.Set, out: &Answer{},
 		known: analysis.Get[intervals.Answer](r), first: analysis.Get[firstchange.Answer](r), laws: analysis.Get[laws.Answer](r), bounds: analysis.Get[regimes.Answer](r),
-		policy: analysis.Get[policy.Answer](r), weight: analysis.Get[weights.Answer](r), wall: analysis.Get[wall.Answer](r), ranks: analysis.Get[ranking.Answer](r),
+		policy: analysis.Get[policy.Answer](r), weight: analysis.Get[weights.Answer](r), wall: analysis.Get[wall.Answer](r), ranks: analysis.Get[ranking.Answer](r), lengths: analysis.Get[lengths.Answer](r),
 		beside: analysis.Get[crosscheck.Answer](r), failed: analysis.Get[failures.Answer](r), calls: analysis.Get[calls.Answer](r)}
 	lead, ok := prose.Lead(a.set)
 	a.lead = lead.Series

@@ -285,6 +285,18 @@ func TestKinds(t *testing.T) {
 			}
 		})
 	}
+	t.Run("lengths", func(t *testing.T) {
+		r, err := analysistest.Lengths([]analysistest.Model{{Name: "llama-32m", ParamsM: 32, TokenMS: 2.5, MBPerToken: 18}, {Name: "llama-62m", ParamsM: 62, TokenMS: 5, MBPerToken: 35}},
+			[]int{64, 256, 1024, 2048}, 6, 3, 0.002, 0.004)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := Of(r)
+		check(t, r, a)
+		if got := strings.Join(strings.Fields(a.Terminal(false, "")), " "); a.Kind != Lengths || !strings.Contains(got, "Attention takes half of a decode step from 485 positions on [484.2 to 485.9], of llama-32m (32M).") || strings.Contains(got, "What changes first") {
+			t.Errorf("%s:\n%s", a.Kind, got)
+		}
+	})
 	t.Run("engines", func(t *testing.T) {
 		a := Of(served)
 		check(t, served, a)

@@ -3,8 +3,10 @@ package answer
 import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/law"
 	"llmscale/analysis/q/firstchange"
 	"llmscale/analysis/q/laws"
+	"llmscale/analysis/q/lengths"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/q/regimes"
 	"llmscale/analysis/stats"
@@ -43,6 +45,10 @@ func (a *asker) verdict() {
 	case OneModel:
 		put("Models", a.speed())
 		bound()
+	case Lengths:
+		put(lengths.Place, a.lengths.Says(a.lead))
+		bound()
+		out.Figure = lengths.KindLengths
 	default:
 		put(firstchange.Place, a.changesFirst(), a.rest())
 		bound()
@@ -86,7 +92,7 @@ func (a *asker) law() {
 		if f == nil {
 			continue
 		}
-		if len(f.Models) > 1 && a.out.Kind != OneModel {
+		if len(f.Models) > 1 && a.out.Kind != OneModel && a.out.Kind != Lengths {
 			s := ended(f.Says(doc.Upper(prose.Mode(mode)) + a.on()))
 			a.out.Law = &s
 		}
@@ -107,10 +113,22 @@ func (a *asker) kind() string {
 		return Engines
 	case len(a.policy.Policies) > 0 && (oneSize || a.policy.Varied()):
 		return Settings
+	case a.lengths.Says(a.lead).Text != "" && a.tooFewSizes():
+		return Lengths
 	case oneSize:
 		return OneModel
 	}
 	return Sizes
+}
+
+// tooFewSizes is whether no law of size can be told, for want of sizes.
+func (a *asker) tooFewSizes() bool {
+	for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
+		if f := a.laws.Main(a.lead, mode); f != nil && f.Verdict != law.TooFew {
+			return false
+		}
+	}
+	return true
 }
 
 // nothing says why there is no figure.

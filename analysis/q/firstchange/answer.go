@@ -51,6 +51,8 @@ type Change struct {
 	of     *aspect
 	levels []level
 	failed []float64 // sizes of models that failed, in millions
+
+	without int // models that have no VALID time in some scenario
 }
 
 // First is what changes first on a series.

@@ -150,6 +150,15 @@ func TestOneSize(t *testing.T) {
 	}
 }
 
+// TestNotInAllScenarios: models that lack a scenario are told of where they leave too few.
+func TestNotInAllScenarios(t *testing.T) {
+	rows := slices.DeleteFunc(celltest.Ladder.Blocks(6, nil), func(r runs.Row) bool { return r.Model != "m00" && r.Scenario == celltest.Ladder.Scenarios[0] })
+	_, f := asked(t, rows)
+	if c := verdicts(f)["latency"]; c.Verdict != Unknown || !strings.Contains(c.Reason, "1 of 8 models VALID in all scenarios") {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestFallsAgain: a middle model beyond the factor and a largest that is not are no
 // order of size.
 func TestFallsAgain(t *testing.T) {

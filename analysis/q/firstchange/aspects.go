@@ -44,7 +44,7 @@ var aspects = []aspect{
 		func(a *asker, c *Change) { a.peak(c, func(r *runs.Row) *float64 { return r.RSSPeakMiB }) }},
 	{"device_memory", "", "", "device memory", "peak device memory", "MiB", Twice,
 		func(a *asker, c *Change) { a.peak(c, func(r *runs.Row) *float64 { return r.GPUPeakMB }) }},
-	{"energy", record.ModeDecode, "", "energy per token", "energy of the card per decoded token, idle power included", "J/token", Twice,
+	{"energy", record.ModeDecode, "", "energy per token", "energy of the card (on the CPU of the processor packages) per decoded token, idle power included", "J/token", Twice,
 		func(a *asker, c *Change) { a.times(c, joules) }},
 }
 
@@ -94,6 +94,7 @@ func (a *asker) times(c *Change, field func(*runs.Row) *float64) {
 	whole := a.WholeSet(c.Series, c.Mode)
 	for _, m := range a.sized(c.Series) {
 		if g := a.Aggregate(c.Series, m.Name, c.Mode); g == nil || !slices.Equal(g.Scenarios, whole) {
+			c.without++
 			continue
 		}
 		var times []cells.Times

@@ -82,6 +82,10 @@ func (c *Change) judge() {
 	base, last := c.levels[0], c.levels[len(c.levels)-1]
 	c.Smallest, c.SmallM, c.Level, c.LargestM = base.Name, base.ParamsMillions, stats.Finite(base.value), last.ParamsMillions
 	larger := slices.DeleteFunc(slices.Clone(c.levels), func(l level) bool { return *l.ParamsMillions < sizeStep**base.ParamsMillions })
+	if len(larger) == 0 && c.without > 0 {
+		c.Reason = fmt.Sprintf("%d of %s VALID in all scenarios; a change takes sizes that are %g times apart", c.Models, words.Counted(c.Models+c.without, "model", "models"), sizeStep)
+		return
+	}
 	if len(larger) == 0 {
 		c.Reason = fmt.Sprintf("%s of one size measured; a change takes sizes that are %g times apart", words.Counted(c.Models, "model", "models"), sizeStep)
 		return

@@ -11,8 +11,8 @@ import (
 	"llmscale/analysis/stats"
 )
 
-// figureKind is the kind of the figures.
-const figureKind = "lengths"
+// KindLengths is the kind of the figures.
+const KindLengths = "lengths"
 
 // Figures show time against the length with the fitted laws, one for each series and
 // mode, and where attention takes half of it.
@@ -23,7 +23,7 @@ func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 	}
 	keys, laws := stats.GroupBy(a.Laws, func(l Law) key { return key{l.Series(), l.Mode} })
 	for _, k := range keys {
-		f := figure.Figure{Kind: figureKind, Name: "lengths_" + k.mode + "_" + k.Backend + k.FileSuffix(),
+		f := figure.Figure{Kind: KindLengths, Name: "lengths_" + k.mode + "_" + k.Backend + k.FileSuffix(),
 			Title: fmt.Sprintf("%s against its length: %s", doc.Upper(prose.Mode(k.mode)), k.Title())}
 		shown, left := figure.Spread(laws[k], "models")
 		var layers []figure.Layer

@@ -55,7 +55,7 @@ func (a *Answer) Sections() []doc.Section {
 		return nil
 	}
 	sec := doc.Section{Place: Place, Title: a.title()}
-	sec.Add(doc.Pictures(figureKind))
+	sec.Add(doc.Pictures(KindLengths))
 	sec.Show(doc.TableOf(a.groups(), groupColumns), "")
 	sec.Fold(fmt.Sprintf("The law of each model (%d)", len(a.Laws)),
 		doc.Paragraph("Prefill is a fixed cost, one of each token (the weights) and one of each token squared (attention); a decode step is a fixed cost (the weights) and one of each position in the KV cache (attention). lengths.csv has each length."),
@@ -71,6 +71,39 @@ func first(laws []Law) (out *Law) {
 		}
 	}
 	return out
+}
+
+// Says tells of a backend where attention takes half of prefill, and half of a decode step, of the model where that is
+// soonest; "" where no model was measured at several lengths.
+func (a *Answer) Says(of cells.Series) prose.Sentence {
+	var all []prose.Sentence
+	for _, g := range a.groups() {
+		if g.Series.Series == of {
+			all = append(all, g.says())
+		}
+	}
+	if len(all) == 0 {
+		return prose.Say("")
+	}
+	return prose.Say("Attention takes %s.", prose.Semicolons(all))
+}
+
+func (g group) says() prose.Sentence {
+	at := func(v float64, column string) prose.Number { return prose.Digits(v, lawsFile+" "+column) }
+	l := first(g.laws)
+	switch {
+	case l != nil:
+		ends := prose.Say("%s or more", at(*l.TakesOverLow, "takes_over_low"))
+		if l.TakesOverHigh != nil {
+			ends = prose.Say("%s to %s", at(*l.TakesOverLow, "takes_over_low"), at(*l.TakesOverHigh, "takes_over_high"))
+		}
+		return prose.Say("half of %s from %s %s on [%s], of %s", modeName(g.mode), at(*l.TakesOver, "takes_over_at"), unit(g.mode), ends,
+			prose.Sized(l.Model, l.ParamsM, lawsFile+" params_millions_effective"))
+	case !slices.ContainsFunc(g.laws, func(l Law) bool { return l.Verdict != Beyond }):
+		shortest := slices.MinFunc(g.laws, func(x, y Law) int { return cmp.Compare(x.Longest, y.Longest) })
+		return prose.Say("less than half of %s up to %s %s", modeName(g.mode), at(shortest.Longest, "longest"), unit(g.mode))
+	}
+	return prose.Say("a share of %s that cannot be told", modeName(g.mode))
 }
 
 // title is the finding over all models.
