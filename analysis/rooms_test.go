@@ -36,7 +36,6 @@ var rooms = []struct {
 	{"analysis/verify", "analysis analysis/answer analysis/report analysis/doc analysis/figure analysis/figure/draw analysis/cells analysis/runs runner/record internal/..."},
 	{"analysis/exchange", "analysis/runs runner/record internal/..."},
 	{"analysis/profile", ""},
-	{"analysis/gpucheck", "analysis/... runner/record runner/ceilings internal/..."},
 	{"analysis", "analysis/q/... analysis/doc analysis/figure analysis/cells analysis/runs analysis/stats analysis/finding runner/record runner/ceilings internal/..."},
 
 	{"gguf", "internal/..."},

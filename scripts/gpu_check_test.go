@@ -106,7 +106,7 @@ func TestGPUCheckOrder(t *testing.T) {
 		program, rest, _ := strings.Cut(line, " ")
 		ld := regexp.MustCompile(`LD=(\S*)`).FindStringSubmatch(line)[1]
 		found := strings.Contains(ld, g.home+"/lib:") && strings.Contains(ld, g.home+"/extras/CUPTI/lib64")
-		if python := program == "python3"; found == python && !regexp.MustCompile(`^(synth|gpu-report)`).MatchString(rest) {
+		if python := program == "python3"; found == python && !regexp.MustCompile(`^(synth|analyze)`).MatchString(rest) {
 			t.Errorf("with libraries in %q: %s", ld, line)
 		}
 		// What waits for every launch must not meet a stream that is held back.

@@ -174,7 +174,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		},
 		Commands: []*cli.Command{
 			sweepCommand(), runCommand(), slurmCommand(), mergeCommand(), answerCommand(), analyzeCommand(), reportCommand(), compareCommand(), predictCommand(), verifyCommand(), exportCommand(), importCommand(),
-			synthCommand(), convertCommand(), inspectCommand(), profileCommand(), probeCommand(), gpuReportCommand(), doctorCommand(), versionCommand(), schemaCommand(),
+			synthCommand(), convertCommand(), inspectCommand(), profileCommand(), probeCommand(), doctorCommand(), versionCommand(), schemaCommand(),
 			helpCommand(), completionCommand(), completeCommand(), workerCommand(),
 		},
 	}

@@ -155,17 +155,17 @@ func TestWhatIsWrongWithAPath(t *testing.T) {
 	}
 	commands := map[string][]string{
 		"inspect": {"inspect"}, "profile": {"profile"}, "twin": {"synth", "-o", "out.gguf", "like:"}, "convert": {"convert", "-o", "out.gguf", "--hf"},
-		"config": {"run", "--config"}, "resume": {"run", "--resume"}, "analyze": {"analyze", "--run-dir"}, "report": {"report", "--run-dir"}, "gpu-report": {"gpu-report"},
+		"config": {"run", "--config"}, "resume": {"run", "--resume"}, "analyze": {"analyze", "--run-dir"}, "report": {"report", "--run-dir"},
 		"compare": {"compare"},
 	}
 	const none, noFolder, isFolder = "there is no ", "is a file, and no folder", "is a folder"
 	wants := map[string]map[string]string{
 		"absent":   {"": none, "profile": "is no source"},
-		"link":     {"": "is a link to nowhere, which is not there", "profile": "is no source", "resume": "not a run folder", "gpu-report": "not a folder of gpu-check"},
+		"link":     {"": "is a link to nowhere, which is not there", "profile": "is no source", "resume": "not a run folder"},
 		"text/x":   {"": noFolder},
-		"text":     {"": "this is no GGUF file", "convert": "it is no folder; want the folder", "config": "text:1:1: ", "resume": noFolder, "analyze": noFolder, "report": noFolder, "compare": noFolder, "gpu-report": noFolder},
-		"empty":    {"": "is empty", "convert": "it is no folder; want the folder", "config": "the file is empty", "resume": noFolder, "analyze": noFolder, "report": noFolder, "compare": noFolder, "gpu-report": noFolder},
-		"folder":   {"": isFolder, "convert": "there is no folder/config.json", "resume": "folder is not a run folder: there is no folder/manifest.json", "analyze": "no runs.jsonl", "report": "no runs.jsonl", "compare": "no runs.jsonl", "gpu-report": "not a folder of gpu-check"},
+		"text":     {"": "this is no GGUF file", "convert": "it is no folder; want the folder", "config": "text:1:1: ", "resume": noFolder, "analyze": noFolder, "report": noFolder, "compare": noFolder},
+		"empty":    {"": "is empty", "convert": "it is no folder; want the folder", "config": "the file is empty", "resume": noFolder, "analyze": noFolder, "report": noFolder, "compare": noFolder},
+		"folder":   {"": isFolder, "convert": "there is no folder/config.json", "resume": "folder is not a run folder: there is no folder/manifest.json", "analyze": "no runs.jsonl", "report": "no runs.jsonl", "compare": "no runs.jsonl"},
 		"no/where": {"": none},
 	}
 	for path, want := range wants {
