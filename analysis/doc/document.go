@@ -59,21 +59,6 @@ func (d *Document) Fold(summary string, b ...Block) {
 	}
 }
 
-// FoldAll adds the sections of another document, each closed.
-func (d *Document) FoldAll(other *Document) {
-	for i, b := range other.blocks {
-		h, is := b.(heading)
-		if !is {
-			continue
-		}
-		body := other.blocks[i+1:]
-		if end := slices.IndexFunc(body, func(b Block) bool { _, next := b.(heading); return next }); end >= 0 {
-			body = body[:end]
-		}
-		d.Fold(h.title, body...)
-	}
-}
-
 // Markdown is the document as GitHub-flavoured Markdown; figures are links
 // relative to dir.
 func (d *Document) Markdown(dir string) (string, error) {

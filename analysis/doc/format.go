@@ -33,12 +33,15 @@ func Number(v float64) string {
 	return strconv.FormatFloat(v, 'f', max(0, 3-int(math.Floor(math.Log10(rounded)))), 64)
 }
 
-func NumberOf(v *float64) string {
+// known is a value as f prints it, or a dash.
+func known[T any](v *T, f func(T) string) string {
 	if v == nil {
 		return Unknown
 	}
-	return Number(*v)
+	return f(*v)
 }
+
+func NumberOf(v *float64) string { return known(v, Number) }
 
 // Fixed has a set number of decimals: slopes, R², ratios.
 func Fixed(v *float64, decimals int) string {
@@ -61,17 +64,11 @@ func Whole(v *float64) string {
 }
 
 func Percent(fraction *float64) string {
-	if fraction == nil {
-		return Unknown
-	}
-	return strconv.FormatFloat(100**fraction, 'f', 1, 64)
+	return known(fraction, func(v float64) string { return strconv.FormatFloat(100*v, 'f', 1, 64) })
 }
 
 func Interval(i *stats.Interval, decimals int) string {
-	if i == nil {
-		return Unknown
-	}
-	return Fixed(&i.Low, decimals) + " to " + Fixed(&i.High, decimals)
+	return known(i, func(i stats.Interval) string { return Fixed(&i.Low, decimals) + " to " + Fixed(&i.High, decimals) })
 }
 
 // PValue never claims more than three decimals.
@@ -105,12 +102,7 @@ func Size(v float64) string {
 	return s
 }
 
-func SizeOf(v *float64) string {
-	if v == nil {
-		return Unknown
-	}
-	return Size(*v)
-}
+func SizeOf(v *float64) string { return known(v, Size) }
 
 // Params is a size in millions, as a sentence says it.
 func Params(m *float64) string {
@@ -179,10 +171,7 @@ func NumberText(n int) string {
 
 // Numbers prints an interval with the digits of number.
 func Numbers(i *stats.Interval) string {
-	if i == nil {
-		return Unknown
-	}
-	return Number(i.Low) + " to " + Number(i.High)
+	return known(i, func(i stats.Interval) string { return Number(i.Low) + " to " + Number(i.High) })
 }
 
 // OrPlain is text that is escaped already, or a dash.
@@ -202,29 +191,17 @@ func OrNone(s string) string {
 }
 
 // Plain prints a count that went through a median.
-func Plain(v *float64) string {
-	if v == nil {
-		return Unknown
-	}
-	return strings.TrimSuffix(Fixed(v, 1), ".0")
-}
+func Plain(v *float64) string { return strings.TrimSuffix(Fixed(v, 1), ".0") }
 
-// SignedPercent is a share as a percentage that shows its sign.
-func SignedPercent(v *float64) string {
-	if v == nil {
-		return Unknown
-	}
-	return SignedTenth(100 * *v)
-}
-
-// SignedTenth has one decimal and shows a plus.
-func SignedTenth(v float64) string {
-	v = math.Round(10*v)/10 + 0 // never -0
-	s := Fixed(&v, 1)
-	if v > 0 {
-		return "+" + s
-	}
-	return s
+// SignedPercent is a share as a percentage with one decimal that shows its sign.
+func SignedPercent(share *float64) string {
+	return known(share, func(v float64) string {
+		v = math.Round(1000*v)/10 + 0 // never -0
+		if v > 0 {
+			return "+" + Fixed(&v, 1)
+		}
+		return Fixed(&v, 1)
+	})
 }
 
 // Millions is a size in millions of parameters in three digits: 2.83M, 1.17B.

@@ -13,6 +13,7 @@ type Section struct {
 	Title  string   // plain text, which says what was found
 	Place  string   // by which a document's order and its links know it, where Title says what was found; "": by Title
 	Warned []string // codes of the warnings that concern it, the gravest first
+	Closed bool     // until a reader opens it
 	Blocks []Block
 }
 
@@ -64,8 +65,13 @@ func (d *Document) AddSection(s Section, drawn []figure.Drawn, under ...Block) {
 	if len(open)+len(folded) == 0 {
 		return
 	}
+	all := slices.Concat(open, under, folded)
+	if s.Closed {
+		d.Fold(s.Title, all...)
+		return
+	}
 	d.Add(heading{s.Title, s.At()})
-	d.Add(slices.Concat(open, under, folded)...)
+	d.Add(all...)
 }
 
 // pictures are the drawn figures of a kind.

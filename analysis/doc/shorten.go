@@ -4,41 +4,17 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+
+	"llmscale/analysis/stats"
 )
 
 // maxText bounds a table's cell, an item or a paragraph, in bytes: names of a
 // thousand models are no sentence.
 const maxText = 2000
 
-// Shorten leaves the tables and lists of a document at most so many rows and items
-// together. The longest are cut, all to the same length, and say so.
-func (d *Document) Shorten(rows int) {
-	lengths := lengthsOf(d.blocks, nil)
-	slices.Sort(lengths)
-	longest, left := 0, rows
-	for i, n := range lengths {
-		if longest = left / (len(lengths) - i); n > longest {
-			d.blocks = shortened(d.blocks, longest)
-			return
-		}
-		left -= n
-	}
-	d.blocks = shortened(d.blocks, rows)
-}
-
-func lengthsOf(blocks []Block, lengths []int) []int {
-	for _, b := range blocks {
-		switch b := b.(type) {
-		case Table:
-			lengths = append(lengths, len(b.Rows))
-		case List:
-			lengths = append(lengths, len(b))
-		case details:
-			lengths = lengthsOf(b.blocks, lengths)
-		}
-	}
-	return lengths
-}
+// Shorten leaves each table and list of a document at most so many rows or items. Those that
+// are cut say so.
+func (d *Document) Shorten(longest int) { d.blocks = shortened(d.blocks, longest) }
 
 func shortened(blocks []Block, longest int) (out []Block) {
 	for _, b := range blocks {
@@ -50,12 +26,12 @@ func shortened(blocks []Block, longest int) (out []Block) {
 			further = max(0, len(x.Rows)-longest)
 			x.Rows = slices.Clone(x.Rows[:len(x.Rows)-further])
 			for i, row := range x.Rows {
-				x.Rows[i] = mapped(row, shortText)
+				x.Rows[i] = stats.Map(row, shortText)
 			}
 			b = x
 		case List:
 			further = max(0, len(x)-longest)
-			b = List(mapped(x[:len(x)-further], shortText))
+			b = List(stats.Map(x[:len(x)-further], shortText))
 		case details:
 			b = details{x.summary, shortened(x.blocks, longest)}
 		}
@@ -63,14 +39,6 @@ func shortened(blocks []Block, longest int) (out []Block) {
 		if further > 0 {
 			out = append(out, Paragraph(fmt.Sprintf("%d further rows are not shown: the CSV files in analysis/ have all.", further)))
 		}
-	}
-	return out
-}
-
-func mapped(texts []string, f func(string) string) []string {
-	out := make([]string, len(texts))
-	for i, s := range texts {
-		out[i] = f(s)
 	}
 	return out
 }

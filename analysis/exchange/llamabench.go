@@ -16,30 +16,18 @@ import (
 // benchLine is a line of llama-bench's: one test of one model. What a record does not
 // tell is null.
 type benchLine struct {
+	runs.LlamaBench
 	BuildCommit *string   `json:"build_commit"`
 	BuildNumber *int      `json:"build_number"`
 	CPUInfo     *string   `json:"cpu_info"`
 	GPUInfo     *string   `json:"gpu_info"`
 	Backends    *string   `json:"backends"`
-	ModelFile   string    `json:"model_filename"`
 	ModelType   *string   `json:"model_type"`
-	ModelSize   int64     `json:"model_size"`
-	Params      int64     `json:"model_n_params"`
-	NBatch      int       `json:"n_batch"`
-	NUBatch     int       `json:"n_ubatch"`
-	Threads     int       `json:"n_threads"`
 	CPUMask     *string   `json:"cpu_mask"`
 	CPUStrict   *bool     `json:"cpu_strict"`
 	Poll        *int      `json:"poll"`
-	TypeK       string    `json:"type_k"`
-	TypeV       string    `json:"type_v"`
-	GPULayers   int       `json:"n_gpu_layers"`
 	FlashAttn   int       `json:"flash_attn"`
 	UseMmap     bool      `json:"use_mmap"`
-	Prompt      int       `json:"n_prompt"`
-	Gen         int       `json:"n_gen"`
-	Depth       int       `json:"n_depth"`
-	TestTime    string    `json:"test_time"`
 	AvgNS       int64     `json:"avg_ns"`
 	StddevNS    int64     `json:"stddev_ns"`
 	AvgTS       float64   `json:"avg_ts"`
@@ -95,13 +83,9 @@ func writeLlamaBench(w io.Writer, run *runs.Run) (left []string, err error) {
 		}
 		k := cell{r.Backend, r.Model, r.Scenario, r.Mode, l.Prompt, l.Gen, l.Depth}
 		if lines[k] == nil {
-			cpu, gpu := run.Manifest.Text("platform", "processor"), ""
-			if r.GPUName != nil {
-				gpu = *r.GPUName
-			}
-			l.BuildCommit, l.CPUInfo, l.GPUInfo = known(r.LlamaCommit), known(cpu), known(gpu)
-			l.ModelFile, l.ModelSize, l.Params = r.ModelFile, r.WeightBytes, r.ParamsTotal
-			l.NBatch, l.NUBatch, l.TypeK, l.TypeV, l.GPULayers, l.UseMmap = r.NBatch, r.NUBatch, r.KVTypeK, r.KVTypeV, r.NGPULayers, r.UseMmap
+			l.BuildCommit, l.CPUInfo, l.GPUInfo = known(r.LlamaCommit), known(run.Manifest.Text("platform", "processor")), r.GPUName
+			l.ModelFile, l.ModelBytes, l.Params = r.ModelFile, r.WeightBytes, r.ParamsTotal
+			l.NBatch, l.NUBatch, l.KVTypeK, l.KVTypeV, l.GPULayers, l.UseMmap = r.NBatch, r.NUBatch, r.KVTypeK, r.KVTypeV, r.NGPULayers, r.UseMmap
 			l.FlashAttn = map[string]int{"on": 1, "off": 0}[r.FlashAttention]
 			if r.FlashAttention == "auto" {
 				l.FlashAttn = -1

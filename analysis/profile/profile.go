@@ -96,11 +96,10 @@ func (in *Input) assign() (steps []stepWork, outside int) {
 }
 
 func (in *Input) phase(name string, steps []stepWork, unprofiled []int64) Phase {
-	ph := Phase{Name: name, Steps: len(steps), TokensPerStep: steps[0].step.Tokens, Rows: []Row{}, Copies: []Copy{}}
+	ph := Phase{Name: name, Steps: len(steps), TokensPerStep: steps[0].step.Tokens, Rows: []Row{}, Copies: []Copy{}, Gaps: Gaps{Longest: []Gap{}}}
 	rows := map[[3]string]*Row{}
 	copies := map[[2]string]*Copy{}
 	var work []int64
-	gaps := newGapCounter()
 	for i := range steps {
 		s := &steps[i]
 		length := s.step.EndNS - s.step.StartNS
@@ -138,12 +137,12 @@ func (in *Input) phase(name string, steps []stepWork, unprofiled []int64) Phase 
 		ph.PerStepMax = max(ph.PerStepMax, n)
 		work = append(work, sum)
 		ph.WorkNS += sum
-		idle := gaps.add(s)
+		idle := ph.Gaps.add(s)
 		ph.IdleNS += idle
 		ph.BusyNS += length - idle
 	}
 	ph.BusyShare = float64(ph.BusyNS) / float64(ph.BusyNS+ph.IdleNS)
-	ph.Gaps = gaps.result()
+	ph.Gaps.shorten()
 	ph.StepMedianNS = median(ph.StepNS)
 	ph.WorkMedianPerStep = median(work)
 	if len(unprofiled) > 0 {

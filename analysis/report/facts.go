@@ -23,9 +23,9 @@ var buildSections = [][]string{{"llmscale", "native"}, {"llmscale"}, {"llama"}}
 // facts says what ran, where and when; manifest.json has all of it.
 func (w *writer) facts() {
 	m := w.r.Manifest
-	w.doc.Section("Run facts")
+	sec := doc.Section{Title: "Run facts", Closed: true}
 	if m.Empty() {
-		w.doc.Say("The run has no manifest: machine, configuration and command are unknown.")
+		sec.Say("The run has no manifest: machine, configuration and command are unknown.")
 	}
 	t := doc.Table{Wrap: true, Head: []string{"<fact", "<value"}}
 	add := func(name string, values ...string) {
@@ -61,7 +61,8 @@ func (w *writer) facts() {
 	add("calls per cell", w.plan())
 	add("records", w.records())
 	add("repetitions", w.repetitions())
-	w.doc.Add(t)
+	sec.Add(t)
+	w.add(sec)
 }
 
 func firstText(m runs.Manifest, paths ...[]string) string {
@@ -245,6 +246,5 @@ func (w *writer) limits() {
 	if r.Harness == runs.HarnessTR121 {
 		items = append(items, "These records come from the TR121 harness, with its weaknesses: repeated prompts that an Ollama server caches, sums in place of end-to-end times, few samples.")
 	}
-	w.doc.Section("Limits")
-	w.doc.Add(items)
+	w.add(doc.Section{Title: "Limits", Closed: true, Blocks: []doc.Block{items}})
 }

@@ -102,10 +102,11 @@ func (w *writer) build() (commands, further string) {
 // repeat gives the command that makes the same run.
 func (w *writer) repeat() {
 	m := w.r.Manifest
-	w.doc.Section("Run it again")
+	sec := doc.Section{Title: "Run it again", Closed: true}
 	var argv []string
 	if !m.Decode(&argv, "argv") || len(argv) == 0 {
-		w.doc.Say("The command is unknown: the manifest does not have it.")
+		sec.Say("The command is unknown: the manifest does not have it.")
+		w.add(sec)
 		return
 	}
 	quoted := make([]string, len(argv))
@@ -131,12 +132,13 @@ func (w *writer) repeat() {
 		}
 	}
 	sb.WriteString(strings.Join(quoted, " ") + "\n")
-	w.doc.Add(doc.Code(sb.String()))
+	sec.Add(doc.Code(sb.String()))
 	s := "Times differ by noise, and on another machine altogether."
 	if modified {
 		s = "The program had changes that this commit does not hold. " + s
 	}
-	w.doc.Add(doc.Paragraph(s + further))
+	sec.Add(doc.Paragraph(s + further))
+	w.add(sec)
 }
 
 // shellQuote makes one word of s for a POSIX shell, on one line.

@@ -45,9 +45,9 @@ type Paths struct {
 	HTML     string
 }
 
-// maxRows is how many rows and items the tables and lists of a report may have in
-// all, so that its page stays below 2 MiB.
-const maxRows = 3500
+// maxRows is how many rows or items each table and list of a report may have, so that its
+// page stays below 2 MiB.
+const maxRows = 350
 
 // Write makes report.md and report.html in runDir, of a result and its answer. The figures must lie where
 // figs say; report.md points to the PNG files relative to runDir, report.html
@@ -116,22 +116,14 @@ func compose(r *analysis.Result, a *answer.Answer, figs []figure.Drawn) *doc.Doc
 	last := []string{"Models", "Ceilings"}
 	w.others(last)
 	w.trust()
-	w.folded(func() {
-		w.asked(last...)
-		w.limits()
-		w.facts()
-		w.repeat()
-	})
+	for i := range w.found {
+		w.found[i].Closed = true
+	}
+	w.asked(last...)
+	w.limits()
+	w.facts()
+	w.repeat()
 	return w.doc
-}
-
-// folded adds the sections that write adds, each closed.
-func (w *writer) folded(write func()) {
-	whole := w.doc
-	w.doc = &doc.Document{}
-	write()
-	whole.FoldAll(w.doc)
-	w.doc = whole
 }
 
 // add adds a section with the warnings that concern it.

@@ -24,28 +24,29 @@ const LlamaBenchFile = "llama-bench.jsonl"
 
 // LlamaBench is one of these lines: one test of one model, in several repetitions.
 type LlamaBench struct {
-	Line      int    // from 1
-	ModelFile string // as it was given, with slashes
-	Threads   int
-	GPULayers int
-	Backends  string // of llama.cpp's build, comma-separated: CPU, CUDA, BLAS
-	Prompt    int    // tokens evaluated; 0 where decode is tested
-	Gen       int    // tokens decoded; 0 where prefill is tested
-	Depth     int    // positions of the KV cache in use before
-	MS        []float64
-	Commit    string
-	FlashAttn string // on, off or auto
-	KVTypeK   string
-	NUBatch   int
-	UseMmap   string // true or false; "" where the line does not say
+	Line      int       `json:"-"`              // from 1
+	ModelFile string    `json:"model_filename"` // as it was given, with slashes
+	Threads   int       `json:"n_threads"`
+	GPULayers int       `json:"n_gpu_layers"`
+	Backends  string    `json:"backends"` // of llama.cpp's build, comma-separated: CPU, CUDA, BLAS
+	Prompt    int       `json:"n_prompt"` // tokens evaluated; 0 where decode is tested
+	Gen       int       `json:"n_gen"`    // tokens decoded; 0 where prefill is tested
+	Depth     int       `json:"n_depth"`  // positions of the KV cache in use before
+	MS        []float64 `json:"-"`
+	Commit    string    `json:"build_commit"`
+	FlashAttn string    `json:"-"` // on, off or auto
+	KVTypeK   string    `json:"type_k"`
+	KVTypeV   string    `json:"type_v"`
+	NBatch    int       `json:"n_batch"`
+	NUBatch   int       `json:"n_ubatch"`
+	UseMmap   string    `json:"-"` // true or false; "" where the line does not say
 
-	KVTypeV          string
-	NBatch           int
-	ModelType        string // architecture, size and weight type in llama.cpp's words
-	ModelBytes       int64
-	Params           int64
-	CPUInfo, GPUInfo string
-	TestTime         string // RFC 3339
+	ModelType  string `json:"model_type"` // architecture, size and weight type in llama.cpp's words
+	ModelBytes int64  `json:"model_size"`
+	Params     int64  `json:"model_n_params"`
+	CPUInfo    string `json:"cpu_info"`
+	GPUInfo    string `json:"gpu_info"`
+	TestTime   string `json:"test_time"` // RFC 3339
 }
 
 // readLlamaBench reads the file, where the run has one. A line that is no test's is
@@ -130,37 +131,19 @@ func (b *LlamaBench) isOf(file string) bool {
 // to a number, of which -1 is auto.
 func ParseLlamaBench(data []byte) (LlamaBench, error) {
 	var l struct {
-		Model     string          `json:"model_filename"`
-		Threads   int             `json:"n_threads"`
-		GPULayers int             `json:"n_gpu_layers"`
-		Backends  string          `json:"backends"`
-		Prompt    int             `json:"n_prompt"`
-		Gen       int             `json:"n_gen"`
-		Depth     int             `json:"n_depth"`
+		LlamaBench
 		SamplesNS []float64       `json:"samples_ns"`
-		Commit    string          `json:"build_commit"`
 		FlashAttn json.RawMessage `json:"flash_attn"`
-		TypeK     string          `json:"type_k"`
-		NUBatch   int             `json:"n_ubatch"`
 		UseMmap   json.RawMessage `json:"use_mmap"`
 		LoadMode  string          `json:"load_mode"` // in place of use_mmap since 2026
-		TypeV     string          `json:"type_v"`
-		NBatch    int             `json:"n_batch"`
-		ModelType string          `json:"model_type"`
-		ModelSize int64           `json:"model_size"`
-		Params    int64           `json:"model_n_params"`
-		CPUInfo   string          `json:"cpu_info"`
-		GPUInfo   string          `json:"gpu_info"`
-		TestTime  string          `json:"test_time"`
 	}
 	if err := json.Unmarshal(Sanitize(data), &l); err != nil {
 		return LlamaBench{}, err
 	}
-	b := LlamaBench{ModelFile: path.Clean(filepath.ToSlash(l.Model)), Threads: l.Threads, GPULayers: l.GPULayers, Backends: l.Backends,
-		Prompt: l.Prompt, Gen: l.Gen, Depth: l.Depth, Commit: l.Commit, KVTypeK: l.TypeK, NUBatch: l.NUBatch,
-		KVTypeV: l.TypeV, NBatch: l.NBatch, ModelType: l.ModelType, ModelBytes: l.ModelSize, Params: l.Params, CPUInfo: l.CPUInfo, GPUInfo: l.GPUInfo, TestTime: l.TestTime}
+	b := l.LlamaBench
+	b.ModelFile = path.Clean(filepath.ToSlash(b.ModelFile))
 	switch {
-	case l.Model == "":
+	case l.ModelFile == "":
 		return b, errors.New("no model_filename")
 	case l.Prompt < 0 || l.Gen < 0 || l.Depth < 0 || l.Prompt+l.Gen == 0:
 		return b, fmt.Errorf("%d prompt tokens and %d to decode", l.Prompt, l.Gen)

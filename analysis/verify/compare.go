@@ -5,9 +5,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"image"
+	"image/color"
 	"image/png"
-	"io"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -25,11 +24,13 @@ func foundNot(found, want string) string {
 // maxShown bounds what is shown of a text, in bytes.
 const maxShown = 120
 
-func short(s string) string {
+func short(s string) string { return strconv.Quote(cut(s)) }
+
+func cut(s string) string {
 	if len(s) > maxShown {
-		s = strings.ToValidUTF8(s[:maxShown], "") + "..."
+		return strings.ToValidUTF8(s[:maxShown], "") + "..."
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 // compare lists where a file differs, by what kind of file it is.
@@ -37,20 +38,18 @@ func compare(name string, found, want []byte) []difference {
 	if bytes.Equal(found, want) {
 		return nil
 	}
-	var out []difference
-	ok := false
-	switch filepath.Ext(name) {
-	case ".csv":
-		out, ok = compareCSV(found, want, nil)
-	case ".json":
-		out, ok = compareJSON(found, want)
-	case ".png":
+	if filepath.Ext(name) == ".png" {
 		return comparePNG(found, want)
 	}
-	if !ok || len(out) == 0 { // it cannot be read, or differs in its form alone
-		out = compareLines(found, want)
+	values := map[string]func([]byte) ([]value, error){".csv": csvValues, ".json": jsonValues}[filepath.Ext(name)]
+	if values != nil {
+		a, errA := values(found)
+		b, errB := values(want)
+		if out := compareValues(a, b); errA == nil && errB == nil && len(out) > 0 {
+			return out
+		}
 	}
-	return out
+	return compareLines(found, want) // it cannot be read, or differs in its form alone
 }
 
 // compareLines compares texts line by line, up to the first line that one has and the
@@ -77,104 +76,74 @@ func compareLines(found, want []byte) (out []difference) {
 	return out
 }
 
-// compareCSV compares tables cell by cell; ok is false where found is none. A column
-// that found lacks is let pass where mayLack says so.
-func compareCSV(found, want []byte, mayLack func(column string) bool) (out []difference, ok bool) {
-	a, errA := readCSV(found)
-	b, errB := readCSV(want)
-	if errA != nil || errB != nil || len(a) == 0 || len(b) == 0 {
-		return nil, false
+// value is what stands at a place of a file.
+type value struct{ place, column, text string } // column: of a table
+
+// compareValues compares files place by place.
+func compareValues(found, want []value) (out []difference) {
+	there := map[string]string{}
+	for _, v := range found {
+		there[v.place] = v.text
 	}
-	at := map[string]int{}
-	for i, name := range a[0] {
-		at[name] = i
+	for _, v := range want {
+		text, ok := there[v.place]
+		if !ok {
+			out = append(out, difference{v.place, "found nothing, recomputed " + short(v.text)})
+		} else if text != v.text {
+			out = append(out, difference{v.place, foundNot(text, v.text)})
+		}
+		delete(there, v.place)
 	}
-	for _, name := range a[0] {
-		if !slices.Contains(b[0], name) {
-			out = append(out, difference{"line 1", fmt.Sprintf("found a column %q that there is not", name)})
+	for _, v := range found {
+		if _, more := there[v.place]; more {
+			out = append(out, difference{v.place, fmt.Sprintf("found %s, recomputed nothing", short(v.text))})
 		}
 	}
-	for j, name := range b[0] {
-		if _, there := at[name]; !there && (mayLack == nil || !mayLack(name)) {
-			out = append(out, difference{"line 1", fmt.Sprintf("there is no column %q, recomputed one", name)})
-		} else if there {
-			for i := 1; i < min(len(a), len(b)); i++ {
-				if x, y := a[i][at[name]], b[i][j]; x != y {
-					out = append(out, difference{fmt.Sprintf("line %d, column %s", i+1, name), foundNot(x, y)})
-				}
-			}
+	return out
+}
+
+// csvValues are the cells of a table.
+func csvValues(data []byte) (out []value, err error) {
+	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
+	for i, row := range rows {
+		for j, text := range row {
+			column := rows[0][j]
+			out = append(out, value{fmt.Sprintf("line %d, column %s", i+1, column), column, text})
 		}
 	}
-	if len(a) != len(b) {
-		out = append(out, difference{"", fmt.Sprintf("it has %d rows, recomputed %d", len(a)-1, len(b)-1)})
-	}
-	return out, true
+	return out, err
 }
 
-func readCSV(data []byte) ([][]string, error) { return csv.NewReader(bytes.NewReader(data)).ReadAll() }
-
-// compareJSON compares values by their paths; ok is false where found is no JSON.
-func compareJSON(found, want []byte) ([]difference, bool) {
-	a, errA := readJSON(found)
-	b, errB := readJSON(want)
-	if errA != nil || errB != nil {
-		return nil, false
-	}
-	var out []difference
-	compareValues("$", a, b, &out)
-	return out, true
-}
-
-func readJSON(data []byte) (v any, err error) {
+// jsonValues are the numbers, texts and empty lists of a JSON file by their paths.
+func jsonValues(data []byte) (out []value, err error) {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber() // a number is compared as it is written
-	if err = dec.Decode(&v); err == nil && dec.More() {
-		err = io.ErrUnexpectedEOF
+	var whole any
+	if err := dec.Decode(&whole); err != nil {
+		return nil, err
 	}
-	return v, err
-}
-
-func compareValues(path string, a, b any, out *[]difference) {
-	switch a := a.(type) {
-	case map[string]any:
-		if b, ok := b.(map[string]any); ok {
-			for _, key := range slices.Sorted(maps.Keys(a)) {
-				if _, there := b[key]; !there {
-					*out = append(*out, difference{path, fmt.Sprintf("found a key %s that there is not", short(key))})
-				} else {
-					compareValues(path+"."+key, a[key], b[key], out)
-				}
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, key := range slices.Sorted(maps.Keys(v)) {
+				walk(path+"."+key, v[key])
 			}
-			for _, key := range slices.Sorted(maps.Keys(b)) {
-				if _, there := a[key]; !there {
-					*out = append(*out, difference{path, fmt.Sprintf("there is no key %s, recomputed one", short(key))})
-				}
+			if len(v) > 0 {
+				return
 			}
-			return
+		case []any:
+			for i := range v {
+				walk(fmt.Sprintf("%s[%d]", path, i), v[i])
+			}
+			if len(v) > 0 {
+				return
+			}
 		}
-	case []any:
-		if b, ok := b.([]any); ok {
-			for i := range min(len(a), len(b)) {
-				compareValues(fmt.Sprintf("%s[%d]", path, i), a[i], b[i], out)
-			}
-			if len(a) != len(b) {
-				*out = append(*out, difference{path, fmt.Sprintf("it has %d elements, recomputed %d", len(a), len(b))})
-			}
-			return
-		}
+		out = append(out, value{path, "", fmt.Sprint(v)})
 	}
-	x, _ := json.Marshal(a) // both were just read
-	y, _ := json.Marshal(b)
-	if !bytes.Equal(x, y) {
-		*out = append(*out, difference{path, fmt.Sprintf("found %s, recomputed %s", cut(x), cut(y))})
-	}
-}
-
-func cut(b []byte) string {
-	if len(b) > maxShown {
-		return strings.ToValidUTF8(string(b[:maxShown]), "") + "..."
-	}
-	return string(b)
+	walk("$", whole)
+	return out, nil
 }
 
 // comparePNG compares pictures pixel by pixel.
@@ -190,21 +159,12 @@ func comparePNG(found, want []byte) []difference {
 	if a.Bounds() != b.Bounds() {
 		return []difference{{"", fmt.Sprintf("it has %v pixels, recomputed %v", a.Bounds().Size(), b.Bounds().Size())}}
 	}
-	n, first := 0, image.Point{}
 	for y := a.Bounds().Min.Y; y < a.Bounds().Max.Y; y++ {
 		for x := a.Bounds().Min.X; x < a.Bounds().Max.X; x++ {
-			ar, ag, ab, aa := a.At(x, y).RGBA()
-			br, bg, bb, ba := b.At(x, y).RGBA()
-			if ar != br || ag != bg || ab != bb || aa != ba {
-				if n == 0 {
-					first = image.Point{X: x, Y: y}
-				}
-				n++
+			if p, q := color.RGBA64Model.Convert(a.At(x, y)), color.RGBA64Model.Convert(b.At(x, y)); p != q {
+				return []difference{{fmt.Sprintf("pixel %d,%d", x, y), "differs, the first that does"}}
 			}
 		}
 	}
-	if n == 0 {
-		return nil
-	}
-	return []difference{{fmt.Sprintf("pixel %d,%d", first.X, first.Y), fmt.Sprintf("%d pixels differ, this is the first", n)}}
+	return nil
 }

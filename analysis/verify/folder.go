@@ -15,6 +15,7 @@ import (
 	"strconv"
 
 	"llmscale/analysis/runs"
+	"llmscale/internal/sums"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
 )
@@ -94,28 +95,13 @@ func (f *folder) models() error {
 		if m.SHA256 == "" || len(m.Paths) == 0 {
 			continue
 		}
-		h := sha256.New()
-		there := true
-		for _, path := range m.Paths {
-			if inside != "" { // the folder may lie elsewhere by now
-				path = filepath.Join(f.dir, inside, filepath.Base(path))
-			}
-			in, err := os.Open(path)
-			if err == nil {
-				_, err = io.CopyBuffer(h, struct{ io.Reader }{in}, make([]byte, 1<<20))
-				in.Close()
-			}
-			if err != nil {
-				there = false
-				break
-			}
-		}
-		if !there {
+		sum, err := f.sumOfParts(m.Paths, inside)
+		if err != nil {
 			gone++
 			continue
 		}
 		f.Summed = append(f.Summed, m.Paths[0])
-		if sum := fmt.Sprintf("%x", h.Sum(nil)); sum != m.SHA256 {
+		if sum != m.SHA256 {
 			f.wrong(m.Paths[0], "", "its SHA-256 is %s, the run loaded %s", sum, m.SHA256)
 		}
 	}
@@ -123,6 +109,24 @@ func (f *folder) models() error {
 		f.skip("the files of "+text.Counted(gone, "model", "models"), "not where the manifest says")
 	}
 	return nil
+}
+
+// sumOfParts is the sum of a model's files together. inside is where the run has them, if it
+// has: the folder may lie elsewhere by now.
+func (f *folder) sumOfParts(paths []string, inside string) (string, error) {
+	var parts []io.Reader
+	for _, path := range paths {
+		if inside != "" {
+			path = filepath.Join(f.dir, inside, filepath.Base(path))
+		}
+		in, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		defer in.Close()
+		parts = append(parts, in)
+	}
+	return sums.Of(io.MultiReader(parts...))
 }
 
 // tables holds the run's own tables against the records.
@@ -164,8 +168,15 @@ func (f *folder) metrics() error {
 	if err := json.NewDecoder(first).Decode(&has); err != nil {
 		return err
 	}
-	differ, ok := compareCSV(found, want.Bytes(), func(column string) bool { _, there := has[column]; return !there })
-	if !ok {
+	a, errA := csvValues(found)
+	b, errB := csvValues(want.Bytes())
+	columns := map[string]bool{}
+	for _, v := range a {
+		columns[v.column] = true
+	}
+	b = slices.DeleteFunc(b, func(v value) bool { _, told := has[v.column]; return !told && !columns[v.column] })
+	differ := compareValues(a, b)
+	if errA != nil || errB != nil {
 		differ = compareLines(found, want.Bytes())
 	}
 	for _, d := range differ {
@@ -192,55 +203,23 @@ func (f *folder) small(file string, want []map[string]string) error {
 		return nil
 	}
 	f.recomputed(file)
-	used := make([]bool, len(rows))
+	head, rows := rows[0], rows[1:]
 	for _, w := range want {
-		best, bestAt := 0, 0 // the row that is most like it
-		for i, row := range rows[1:] {
-			same := 0
-			for j, column := range rows[0] {
-				if v, known := w[column]; known && v == row[j] {
-					same++
+		at := slices.IndexFunc(rows, func(row []string) bool {
+			for column, text := range w {
+				if j := slices.Index(head, column); j < 0 || row[j] != text {
+					return false
 				}
 			}
-			if same > best && !used[i+1] {
-				best, bestAt = same, i+1
-			}
+			return true
+		})
+		if at < 0 {
+			f.wrong(file, "", "no row is left for %v, which the records tell", w)
+			continue
 		}
-		if best < len(w) {
-			f.wrong(file, rowPlace(bestAt), "%s", lacking(rows, bestAt, w))
-		}
-		used[bestAt] = true
+		rows = slices.Delete(rows, at, at+1) // two loads take two rows
 	}
 	return nil
-}
-
-func rowPlace(at int) string {
-	if at == 0 {
-		return ""
-	}
-	return fmt.Sprintf("line %d", at+1)
-}
-
-// lacking says what of w the row most like it does not have.
-func lacking(rows [][]string, at int, w map[string]string) string {
-	for _, column := range sortedKeys(w) {
-		j := slices.Index(rows[0], column)
-		switch {
-		case j < 0:
-			return fmt.Sprintf("there is no column %q, recomputed one", column)
-		case at > 0 && rows[at][j] != w[column]:
-			return "column " + column + ": " + foundNot(rows[at][j], w[column])
-		}
-	}
-	return fmt.Sprintf("no row is left for %v of the records", w)
-}
-
-func sortedKeys(m map[string]string) (out []string) {
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

@@ -116,18 +116,18 @@ func (f *folder) call(call []line) {
 					odd, other = call[0], l
 				}
 				f.wrong(runs.RecordsFile, fmt.Sprintf("line %d, field %s", odd.number, name), "found %s, but line %d of the same call has %s",
-					cut(orNone(odd.fields[name])), other.number, cut(orNone(other.fields[name])))
+					orNone(odd.fields[name]), other.number, orNone(other.fields[name]))
 				break
 			}
 		}
 	}
 }
 
-func orNone(raw json.RawMessage) json.RawMessage {
+func orNone(raw json.RawMessage) string {
 	if raw == nil {
-		return json.RawMessage("no such field")
+		return "no such field"
 	}
-	return raw
+	return cut(string(raw))
 }
 
 // contents are the hashes of the models' files by model/backend, from the manifest.
@@ -211,5 +211,5 @@ func plain(v any) string {
 	if err != nil { // a record's fields are numbers and texts
 		return fmt.Sprint(v)
 	}
-	return cut(b)
+	return cut(string(b))
 }

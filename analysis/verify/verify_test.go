@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ func write(t *testing.T, dir, fresh string) {
 	}
 	f := folder{run: run}
 	for name, rows := range map[string][]map[string]string{loadsFile: f.loads(), paramsFile: f.params()} {
-		table := [][]string{sortedKeys(rows[0])}
+		table := [][]string{slices.Sorted(maps.Keys(rows[0]))}
 		for _, row := range rows {
 			var line []string
 			for _, column := range table[0] {
