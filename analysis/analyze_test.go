@@ -49,7 +49,7 @@ func TestCleanLadder(t *testing.T) {
 	if cell.Mode != record.ModeDecode || cell.N != 7 || len(cell.LatenciesMS) != 7 || cell.P95MS.Value != nil || cell.MSPerToken == nil || cell.RSSPeakMiB == nil {
 		t.Errorf("cell %+v", cell)
 	}
-	if len(Get[tails.Answer](r).Tokens) != 16 || len(Get[tails.Answer](r).Tokens[0].MedianMS) != 64 || Get[tails.Answer](r).Tokens[0].CountAt[63] != 7 {
+	if len(Get[tails.Answer](r).Tokens) != 16 || len(Get[tails.Answer](r).Tokens[0].MedianMS) != 64 {
 		t.Errorf("token series: %d", len(Get[tails.Answer](r).Tokens))
 	}
 	tail := Get[tails.Answer](r).Tails[0]
@@ -177,34 +177,6 @@ func TestTooFew(t *testing.T) {
 	empty, err := Analyze(&runs.Run{}, cells.Options{})
 	if err != nil || len(empty.Cells)+len(Get[scaling.Answer](empty).Fits) != 0 {
 		t.Errorf("empty run: %+v, %v", empty, err)
-	}
-}
-
-// TestPhases: end-to-end against its phases, over the whole run.
-func TestPhases(t *testing.T) {
-	r := analyzed(celltest.Ladder, t, cells.Options{Bootstrap: -1})
-	if p := Get[summary.Answer](r).Phases; p == nil || p.N != 8*2*7 || p.MedianPercent > 1e-9 || slices.Contains(celltest.Codes(r.Warnings), "phases_disagree") {
-		t.Errorf("%+v", p)
-	}
-	rows := celltest.Ladder.Rows(1)
-	for i := range rows {
-		if r := &rows[i]; r.Mode == record.ModeE2E {
-			gap := .98
-			if r.Model == "m03" && r.Scenario == "p9" && r.Rep != nil && *r.Rep == 4 {
-				gap = .9
-			}
-			r.LatencyMS = new(*r.E2EKVMS / gap) // e2e = sum/gap, so that the gap is 1 - gap of it
-		}
-	}
-	r, err := Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if p := Get[summary.Answer](r).Phases; math.Abs(p.MedianPercent-2) > 1e-9 || math.Abs(p.LargestPercent-10) > 1e-9 || p.Where != "cpu m03 p9" || !slices.Contains(celltest.Codes(r.Warnings), "phases_disagree") {
-		t.Errorf("%+v", p)
-	}
-	if Get[summary.Answer](tr121(t)).Phases != nil {
-		t.Error("TR121 sums its phases; that proves nothing")
 	}
 }
 

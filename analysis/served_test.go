@@ -43,9 +43,6 @@ func TestServed(t *testing.T) {
 	q := celltest.ServedPlan
 	q.GapMS = func(string, int) float64 { return 3 }
 	r = analyzeRows(t, q.Rows())
-	if Get[summary.Answer](r).Phases == nil || Get[summary.Answer](r).Phases.N != 5*3*6 || Get[summary.Answer](r).Phases.LargestPercent > 1 {
-		t.Errorf("%+v", Get[summary.Answer](r).Phases)
-	}
 	for _, w := range r.Warnings {
 		if strings.HasPrefix(w.Code, "phases") {
 			t.Errorf("%+v", w)

@@ -3,6 +3,7 @@ package analysis
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"llmscale/analysis/cells"
@@ -30,7 +31,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 	for seed := uint64(0); len(rows) == 0 || rows[len(rows)-1].CallIdx < 4 || rows[len(rows)-1].WeightType == "q0"; seed++ {
 		rows = smallRun(rand.New(rand.NewPCG(seed, 9)))
 	}
-	without, with := analyzeRows(t, rows), analyzeRows(t, celltest.Deepened(rows, 4096))
+	without, with := analyzeRows(t, rows), analyzeRows(t, deepened(rows, 4096))
 	if len(with.Cells) != 2*len(without.Cells) || len(Get[lengths.Answer](with).Laws) == 0 {
 		t.Fatalf("%d cells, %d without the deep ones; %d laws of lengths", len(with.Cells), len(without.Cells), len(Get[lengths.Answer](with).Laws))
 	}
@@ -100,7 +101,7 @@ func TestDepthsAreNotJoined(t *testing.T) {
 // size of what the walk over sizes compares.
 func TestDeepFailures(t *testing.T) {
 	p := celltest.Plan{Models: 4, Reps: 5, Gen: 40, Backends: []string{"cpu"}, Scenarios: []string{"a"}, PerToken: func(int) float64 { return 1 }}
-	rows := celltest.Deepened(p.Rows(1), 4096)
+	rows := deepened(p.Rows(1), 4096)
 	for i := range rows {
 		if r := &rows[i]; r.Depth > 0 && r.Model == "m03" {
 			r.Status, r.Error, r.LatencyMS = record.StatusOOM, new("no room"), nil
@@ -155,4 +156,29 @@ func TestPromptsOfABatch(t *testing.T) {
 	if p := res.Cells[0].PromptEach(); p == nil || *p != 64 {
 		t.Errorf("%+v", res.Cells[0])
 	}
+}
+
+// deepened has each scenario of the rows again at a depth, where everything takes
+// three times as long.
+func deepened(rows []runs.Row, depth int) []runs.Row {
+	out := slices.Clone(rows)
+	for i := range rows {
+		r := runs.RowOf(rows[i].Record())
+		r.Scenario, r.Depth, r.TaskIdx = r.Scenario+"_deep", depth, r.TaskIdx+1000
+		times := func(v *float64) *float64 {
+			if v == nil {
+				return nil
+			}
+			return new(3 * *v)
+		}
+		r.LatencyMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = times(r.LatencyMS), times(r.KVDecodeMS), times(r.DecodeNoSampMS), times(r.E2EKVMS), times(r.TTFTMS)
+		r.PrefillMS, r.OllamaPromptEvalMS, r.DecodeEquivMS = times(r.PrefillMS), times(r.OllamaPromptEvalMS), times(r.DecodeEquivMS)
+		r.TokenNS = slices.Clone(r.TokenNS)
+		for i := range r.TokenNS {
+			r.TokenNS[i] *= int64(1 + 2*i) // a tail, too
+		}
+		r.Line = len(out) + 1
+		out = append(out, r)
+	}
+	return out
 }

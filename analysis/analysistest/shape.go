@@ -8,6 +8,7 @@ import (
 
 	"llmscale/analysis"
 	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -36,7 +37,6 @@ type Backend struct {
 	Name, Kind  string
 	Speed       float64 // decode time is divided by it
 	BytesFactor float64 // of MBPerToken
-	NoTokens    bool    // gives no times of single tokens
 }
 
 // Scenario is a prompt of the made-up run.
@@ -54,7 +54,7 @@ func GPT2() Shape {
 			{"gpt2-25m", 25.016, 5.4, 98.6, ""}, {"gpt2-45m", 45.171, 9.3, 178.6, ""}, {"gpt2-50m", 51.476, 10.4, 203.8, ""},
 			{"gpt2-75m", 74.825, 14.6, 296.2, ""}, {"gpt2-100m", 96.088, 18.2, 381.2, ""}, {"gpt2", 124.44, 23.0, 494.6, ""},
 		},
-		Backends:  []Backend{{"native_cpu_f32", "native", 1, 1, false}, {"native_cpu_f16", "native", 1.7, 0.5, false}},
+		Backends:  []Backend{{"native_cpu_f32", "native", 1, 1}, {"native_cpu_f16", "native", 1.7, 0.5}},
 		Scenarios: []Scenario{{"micro", 1}, {"short", 9}, {"medium", 17}},
 		Reps:      7, GenTokens: 64, Seed: 42,
 	}
@@ -116,7 +116,7 @@ func (s Shape) record(b Backend, m Model, sc Scenario, gen int) record.Record {
 func (s Shape) call(base record.Record, b Backend, m Model, sc Scenario, rng *rand.Rand) []runs.Row {
 	if m.Fails != "" {
 		base.Status, base.Error, base.Signal, base.Stderr = m.Fails, new("needs 9.3 GiB, 7.1 GiB are free"), new("killed"), []string{"ggml_aligned_malloc: insufficient memory"}
-		return modes(base)
+		return celltest.Modes(base)
 	}
 	step := m.TokenMS / b.Speed
 	if base.IsWarmup {
@@ -124,41 +124,15 @@ func (s Shape) call(base record.Record, b Backend, m Model, sc Scenario, rng *ra
 	}
 	prefill := step * (0.6 + 0.35*float64(sc.Prompt)) * math.Exp(rng.NormFloat64()*0.03)
 	decode := 0.0
-	var ns []int64
 	for i := range s.GenTokens {
 		t := step * (1 + 0.0008*float64(i)) * math.Exp(rng.NormFloat64()*0.02)
 		if rng.Float64() < 0.03 {
 			t *= 1 + rng.ExpFloat64()*0.4
 		}
-		ns = append(ns, int64(t*1e6))
+		base.TokenNS = append(base.TokenNS, int64(t*1e6))
 		decode += t
-	}
-	if !b.NoTokens {
-		base.TokenNS = ns
 	}
 	base.PrefillMS, base.KVDecodeMS, base.E2EKVMS = &prefill, &decode, new((prefill+decode)*1.0002)
 	base.TTFTMS, base.E2EGapPercent, base.RSSPeakMiB = new(prefill*1.01), new(0.02), new(60+m.ParamsM*4)
-	return modes(base)
-}
-
-// modes are the records of a call, with what each mode has of its times.
-func modes(base record.Record) []runs.Row {
-	var out []runs.Row
-	for _, mode := range record.Modes {
-		r := runs.RowOf(base)
-		r.Mode = mode
-		switch mode {
-		case record.ModePrefill:
-			r.LatencyMS, r.TokensTotal = base.PrefillMS, base.PromptTokensRaw
-		case record.ModeDecode:
-			r.LatencyMS, r.TokensTotal = base.KVDecodeMS, base.GenTokensRaw
-		case record.ModeE2E:
-			r.LatencyMS, r.TokensTotal = base.E2EKVMS, new(*base.PromptTokensRaw+*base.GenTokensRaw)
-		}
-		if r.LatencyMS != nil {
-			r.TokensPerS = new(1000 * float64(*r.TokensTotal) / *r.LatencyMS)
-		}
-		out = append(out, r)
-	}
-	return out
+	return celltest.Modes(base)
 }

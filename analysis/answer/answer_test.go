@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"llmscale/analysis"
-	"llmscale/analysis/analysistest"
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/doc"
@@ -240,10 +239,16 @@ func TestKinds(t *testing.T) {
 		return ""
 	}
 	full := plan.Blocks(5, nil)
-	served, err := analysistest.Ollama(analysistest.GPT2().Models[1:5], analysistest.Served{StepMS: 1, HTTPMS: 2, PrefillShare: .5}, 6)
-	if err != nil {
-		t.Fatal(err)
-	}
+	served := celltest.ServedPlan
+	served.GapMS = func(string, int) float64 { return 1 }
+	token := func(m, pos int) float64 { return 2.5 * float64(m+1) * (1 + 0.002*float64(pos)) }
+	lengths := celltest.LengthRun(2, []int{64, 256, 1024, 2048}, 6, func(m, gen, rep int) float64 {
+		sum := 3.0
+		for pos := range gen {
+			sum += token(m, pos)
+		}
+		return sum
+	}, func(m, pos int) int64 { return int64(1e6 * token(m, pos)) })
 	gpu := celltest.GpuRun(func(r *runs.Row) {
 		if r.Model == "m02" {
 			r.NGPULayers = 1
@@ -264,6 +269,8 @@ func TestKinds(t *testing.T) {
 		{"threads that harm", threads(1, map[int]float64{1: 1, 2: .5}), Settings, []string{"Keep threads 1: with threads 2 decode is 0.50 times as fast as with 1 ["}, []string{"instead of"}},
 		{"threads that do nothing", threads(1, map[int]float64{1: 1, 2: 1}), Settings, []string{"No setting that was varied changes a time by more than 10 %", "nothing that was varied is shown", "Not varied: weight types"}, []string{"instead of"}},
 		{"threads at several sizes", threads(4, map[int]float64{1: 1, 2: 1.8}), Settings, []string{"at 40M (faster at all 4 sizes)"}, nil},
+		{"lengths", lengths, Lengths, []string{"Attention takes half of a decode step from 49"}, []string{"What changes first"}},
+		{"engines", served.Rows(), Engines, []string{"Through Ollama, of m04 (160M), decode takes", "native's time"}, nil},
 		{"layers on the CPU", gpu, Wall, []string{"models are whole in its memory up to m01", "m02 (20M) is the first with layers elsewhere"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -285,25 +292,6 @@ func TestKinds(t *testing.T) {
 			}
 		})
 	}
-	t.Run("lengths", func(t *testing.T) {
-		r, err := analysistest.Lengths([]analysistest.Model{{Name: "llama-32m", ParamsM: 32, TokenMS: 2.5, MBPerToken: 18}, {Name: "llama-62m", ParamsM: 62, TokenMS: 5, MBPerToken: 35}},
-			[]int{64, 256, 1024, 2048}, 6, 3, 0.002, 0.004)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := Of(r)
-		check(t, r, a)
-		if got := strings.Join(strings.Fields(a.Terminal(false, "")), " "); a.Kind != Lengths || !strings.Contains(got, "Attention takes half of a decode step from 485 positions on [484.2 to 485.9], of llama-32m (32M).") || strings.Contains(got, "What changes first") {
-			t.Errorf("%s:\n%s", a.Kind, got)
-		}
-	})
-	t.Run("engines", func(t *testing.T) {
-		a := Of(served)
-		check(t, served, a)
-		if got := a.Terminal(false, ""); a.Kind != Engines || !strings.Contains(got, "Through Ollama, of gpt2-45m") {
-			t.Errorf("%s:\n%s", a.Kind, got)
-		}
-	})
 }
 
 // TestFits: whatever a run has, its answer fits, and names cannot act on a terminal.

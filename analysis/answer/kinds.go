@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
-	"llmscale/analysis/doc"
 	"llmscale/analysis/q/crosscheck"
 	"llmscale/analysis/q/policy"
 	"llmscale/analysis/q/prose"
@@ -167,20 +166,10 @@ func (a *asker) engines() prose.Sentence {
 		from := crossFile + " " + clock.column
 		var there, anywhere []prose.Sentence
 		for _, mode := range []string{record.ModeDecode, record.ModePrefill} {
-			var of, all doc.Span
-			for i := range a.beside.Comparisons {
-				c := &a.beside.Comparisons[i]
-				if b := clock.of(c); c.Phase == mode && b.Ratio != nil && !c.Few(b) {
-					all.Add(b.Ratio)
-					if c.Model == largest.Model {
-						of.Add(b.Ratio)
-					}
-				}
-			}
-			if of.Known {
+			if of := a.beside.Ratios(mode, largest.Model, clock.of); of.Known {
 				there = append(there, prose.Say("%s takes %s to %s times", prose.Mode(mode), prose.Fixed(of.Lo, 2, from), prose.Fixed(of.Hi, 2, from)))
 			}
-			if all.Known {
+			if all := a.beside.Ratios(mode, "", clock.of); all.Known {
 				anywhere = append(anywhere, prose.Say("%s", prose.Fixed(all.Hi, 2, from)))
 			}
 		}

@@ -8,13 +8,9 @@ const AllScenarios = "__all__"
 
 // Aggregate joins one backend x model x mode over its scenarios.
 type Aggregate struct {
-	Backend     string   `json:"backend" doc:"name of the backend"`
-	BackendKind string   `json:"backend_kind" doc:"runtime"`
-	BatchSize   int      `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
-	Model       string   `json:"model" doc:"name of the model"`
-	ModelKind   string   `json:"model_kind" doc:"how the model came in"`
-	ParamsM     *float64 `json:"params_millions_effective" unit:"1e6" doc:"parameters: measured where known, else the config's"`
-	Mode        string   `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
+	Subject
+	ModelKind string `json:"model_kind" doc:"how the model came in"`
+	Mode      string `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
 
 	NScenarios        int      `json:"n_scenarios" doc:"scenarios joined"`
 	Scenarios         []string `json:"scenarios"`
@@ -31,13 +27,9 @@ type Aggregate struct {
 	PrefillColdMS     *float64 `json:"prefill_cold_ms_geomean,omitempty"` // prefill after the pause between calls; nil unless every scenario has it
 
 	Calls        int      `json:"calls_fewest"`                    // in a scenario
-	Spread       *float64 `json:"spread_widest,omitempty"`         // (slowest - fastest call) / median, of the scenario where it is widest; nil where none has two calls
 	RSSPeakMiB   *float64 `json:"rss_peak_mib_max,omitempty"`      // of the worker
 	WeightGBPerS *float64 `json:"weights_read_gb_per_s,omitempty"` // decode only: weight bytes read, in 1e9 bytes per second
 }
-
-// Series is the aggregate's.
-func (g *Aggregate) Series() Series { return Series{g.Backend, g.BatchSize} }
 
 // OneSize reports whether all models that gave a measurement have one known size.
 func OneSize(all []Aggregate) bool {
@@ -58,28 +50,23 @@ type aggregateKey struct {
 
 // aggregate joins the cells of each backend, model and mode over scenarios.
 func (set *Set) aggregate() {
-	type key struct {
-		Series
-		model, mode string
-	}
-	byKey := map[key][]Cell{}
+	byKey := map[aggregateKey][]Cell{}
 	for _, c := range set.Cells {
 		if set.Joins(c.Scenario) {
-			k := key{c.Series(), c.Model, c.Mode}
+			k := aggregateKey{c.Series(), c.Model, c.Mode}
 			byKey[k] = append(byKey[k], c)
 		}
 	}
 	for _, s := range set.Series {
 		for _, m := range set.ModelsOf(s.Backend) {
 			for _, mode := range set.Modes {
-				cells := byKey[key{s, m.Name, mode}]
+				cells := byKey[aggregateKey{s, m.Name, mode}]
 				if len(cells) == 0 {
 					continue
 				}
 				medians := stats.Map(cells, func(c Cell) float64 { return c.MedianMS })
 				g := Aggregate{
-					Backend: s.Backend, BackendKind: m.BackendKind, BatchSize: s.BatchSize, Model: m.Name, ModelKind: m.Kind,
-					ParamsM: m.ParamsMillions, Mode: mode, NScenarios: len(cells),
+					Subject: s.Of(m), ModelKind: m.Kind, Mode: mode, NScenarios: len(cells),
 					GeomeanMS: stats.Geomean(medians), MedianOfMediansMS: stats.Median(medians),
 					TokensPerS:        stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerS }))),
 					TokensPerSCompute: stats.Finite(stats.Geomean(cellField(cells, func(c *Cell) *float64 { return c.TokensPerSCompute }))),
@@ -112,12 +99,5 @@ func (g *Aggregate) add(c *Cell) {
 	if g.Calls == 0 || c.N < g.Calls {
 		g.Calls = c.N
 	}
-	if c.RSSPeakMiB != nil && (g.RSSPeakMiB == nil || *c.RSSPeakMiB > *g.RSSPeakMiB) {
-		g.RSSPeakMiB = c.RSSPeakMiB
-	}
-	if c.N > 1 && c.MedianMS > 0 {
-		if spread := (c.MaxMS - c.MinMS) / c.MedianMS; g.Spread == nil || spread > *g.Spread {
-			g.Spread = &spread
-		}
-	}
+	g.RSSPeakMiB = stats.Larger(g.RSSPeakMiB, c.RSSPeakMiB)
 }

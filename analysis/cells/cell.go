@@ -8,8 +8,6 @@ import (
 	"llmscale/runner/record"
 )
 
-func (c *Cell) Series() Series { return Series{c.Backend, c.BatchSize} }
-
 func Latencies(rows []*runs.Row) []float64 {
 	return stats.Map(rows, func(r *runs.Row) float64 { ms, _ := r.Latency(); return ms })
 }
@@ -96,22 +94,14 @@ func rate(tokens *float64, r *runs.Row) *float64 {
 	return new(*tokens / (ms / 1000))
 }
 
-func known(xs []*float64) []float64 {
-	var out []float64
-	for _, x := range xs {
-		if x != nil {
-			out = append(out, *x)
+// cellField are the values of a field, of the cells that have it.
+func cellField(cells []Cell, f func(*Cell) *float64) (out []float64) {
+	for i := range cells {
+		if v := f(&cells[i]); v != nil {
+			out = append(out, *v)
 		}
 	}
 	return out
-}
-
-func cellField(cells []Cell, f func(*Cell) *float64) []float64 {
-	var out []*float64
-	for i := range cells {
-		out = append(out, f(&cells[i]))
-	}
-	return known(out)
 }
 
 // AnswerTokens is the number of tokens per sequence that a record's decode time
@@ -151,16 +141,12 @@ func Target(r *runs.Row) *float64 {
 
 // Cell summarises the calls of one backend x model x scenario x mode.
 type Cell struct {
-	Backend     string   `json:"backend" doc:"name of the backend"`
-	BackendKind string   `json:"backend_kind" doc:"runtime"`
-	BatchSize   int      `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
-	Model       string   `json:"model" doc:"name of the model"`
-	ModelKind   string   `json:"model_kind" doc:"how the model came in"`
-	ParamsM     *float64 `json:"params_millions_effective" unit:"1e6" doc:"parameters: measured where known, else the config's"`
-	Scenario    string   `json:"scenario" doc:"name of the scenario"`
-	Mode        string   `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
-	Depth       int      `json:"depth,omitempty"` // tokens in the KV cache before the call
-	Pace        string   `json:"pace,omitempty"`  // hot or cold; "" of runs before there was either
+	Subject
+	ModelKind string `json:"model_kind" doc:"how the model came in"`
+	Scenario  string `json:"scenario" doc:"name of the scenario"`
+	Mode      string `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
+	Depth     int    `json:"depth,omitempty"` // tokens in the KV cache before the call
+	Pace      string `json:"pace,omitempty"`  // hot or cold; "" of runs before there was either
 
 	N           int              `json:"n" unit:"calls" doc:"calls that means and medians are made of"`
 	Disturbed   int              `json:"disturbed_calls,omitempty" unit:"calls" doc:"calls behind a canary far off, which are in least, greatest and percentiles, and left out of means and medians where enough processes have others"`
@@ -187,7 +173,7 @@ type Cell struct {
 	CUDAEventMS       *float64 `json:"cuda_event_median_ms" unit:"ms" doc:"device time, as latency_median_ms"`
 	GPUPeakMB         *float64 `json:"gpu_peak_mb_median" unit:"MiB" doc:"peak device memory"`
 	OllamaLoadMS      *float64 `json:"ollama_load_ms_median" unit:"ms" doc:"Ollama's load_duration"`
-	E2EGapPercent     *float64 `json:"e2e_gap_pct_median" unit:"%" doc:"end-to-end against prefill + decode; not through Ollama, where HTTP and sampling lie between (see ollama_gap.csv)"`
+	E2EGapPercent     *float64 `json:"e2e_gap_pct_median" unit:"%" doc:"end-to-end against prefill + decode; not through Ollama, where HTTP and sampling lie between"`
 	RSSPeakMiB        *float64 `json:"rss_peak_mib_max" unit:"MiB" doc:"peak resident set of the worker"`
 	MSPerToken        *float64 `json:"ms_per_token_median" unit:"ms/token" doc:"decode: median latency over the tokens it stands for"`
 	TTFTMS            *float64 `json:"ttft_ms_median" csv:"ttft_median_ms" unit:"ms" doc:"prefill: time to the first token, which is prefill and the first argmax; as latency_median_ms"`
@@ -203,8 +189,7 @@ func (set *Set) summarise() {
 		ms := Latencies(g.Rows)
 		s := stats.Sorted(Latencies(g.All))
 		c := Cell{
-			Backend: k.Backend, BackendKind: m.BackendKind, BatchSize: k.BatchSize, Model: m.Name, ModelKind: m.Kind,
-			ParamsM: m.ParamsMillions, Scenario: k.Scenario, Mode: k.Mode, Depth: g.Rows[0].DepthTokens(), Pace: g.Rows[0].PaceText(),
+			Subject: k.Series.Of(m), ModelKind: m.Kind, Scenario: k.Scenario, Mode: k.Mode, Depth: g.Rows[0].DepthTokens(), Pace: g.Rows[0].PaceText(),
 			N: len(ms), Replicates: len(g.Processes()), LatenciesMS: ms,
 			MeanMS: stat.Mean(ms, nil), MedianMS: g.Times().Typical(), MinMS: s[0], MaxMS: s[len(s)-1],
 			P95MS: stats.PercentileSorted(s, 0.95, stats.NeedP95), P99MS: stats.PercentileSorted(s, 0.99, stats.NeedP99),
@@ -242,9 +227,7 @@ func (set *Set) summarise() {
 			c.PrefillColdMS = typical(g.Rows, func(r *runs.Row) *float64 { return r.PrefillColdMS })
 		}
 		for _, r := range g.Rows {
-			if v := r.RSSPeakMiB; v != nil && (c.RSSPeakMiB == nil || *v > *c.RSSPeakMiB) {
-				c.RSSPeakMiB = v
-			}
+			c.RSSPeakMiB = stats.Larger(c.RSSPeakMiB, r.RSSPeakMiB)
 		}
 		if k.Mode == record.ModeDecode && c.GenTokens != nil && *c.GenTokens > 0 {
 			c.MSPerToken = new(c.MedianMS / *c.GenTokens)

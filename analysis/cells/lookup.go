@@ -96,6 +96,16 @@ func (set *Set) EachScenario(f func(at ScenarioKey, m *Model)) {
 	}
 }
 
+// ByScenario are all records of each model in each scenario, whatever became of them.
+func (set *Set) ByScenario() map[ScenarioKey][]*runs.Row {
+	out := map[ScenarioKey][]*runs.Row{}
+	for i := range set.Run.Rows {
+		r := &set.Run.Rows[i]
+		out[ScenarioKeyOf(r)] = append(out[ScenarioKeyOf(r)], r)
+	}
+	return out
+}
+
 // RowsOf are the calls that count.
 func (set *Set) RowsOf(s Series, model, scenario, mode string) []*runs.Row {
 	if g := set.Group(s.Key(model, scenario, mode)); g != nil {

@@ -63,12 +63,7 @@ func Compute[T any](name, unit, doc string, of func(T) any) Computed[T] {
 // Unknown values are empty: nil pointers, and zeros of fields with the tag
 // zero:"unknown". Lists are joined by the tag sep, or a space.
 func TableOf[T any](file, doc string, rows []T, columns string, more ...Computed[T]) Table {
-	return TableFrom(file, doc, len(rows), slices.Values(rows), columns, more...)
-}
-
-// TableFrom is TableOf for n rows that are made as they are written.
-func TableFrom[T any](file, doc string, n int, rows iter.Seq[T], columns string, more ...Computed[T]) Table {
-	t := Table{File: file, Doc: doc, Optional: true, n: n}
+	t := Table{File: file, Doc: doc, Optional: true, n: len(rows)}
 	fields := map[string]field{}
 	collect(fields, reflect.TypeFor[T](), nil)
 	var cells []func(T) string
@@ -88,7 +83,7 @@ func TableFrom[T any](file, doc string, n int, rows iter.Seq[T], columns string,
 		}
 	}
 	t.rows = func(yield func([]string) bool) {
-		for row := range rows {
+		for _, row := range rows {
 			line := make([]string, len(cells))
 			for i, cell := range cells {
 				line[i] = cell(row)

@@ -6,17 +6,25 @@ import (
 	"testing"
 
 	"llmscale/analysis"
-	"llmscale/analysis/analysistest"
+	"llmscale/analysis/cells"
+	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/figure/draw"
+	"llmscale/analysis/runs"
 )
 
-// lengthRun is a made-up run of four sizes and five lengths of the answer. noise
-// is the standard deviation of a call's factor.
-func lengthRun(t *testing.T, gens []int, fixedMS, growth, noise float64) *analysis.Result {
+// lengthRun is a made-up run of four sizes whose scenarios differ in the length of the
+// answer: each call costs fixedMS, and each token more with its position by growth.
+func lengthRun(t *testing.T, gens []int, fixedMS, growth float64) *analysis.Result {
 	t.Helper()
-	models := []analysistest.Model{{Name: "llama-32m", ParamsM: 32, TokenMS: 2.5, MBPerToken: 18}, {Name: "llama-62m", ParamsM: 62, TokenMS: 5, MBPerToken: 35},
-		{Name: "llama-134m", ParamsM: 134, TokenMS: 11, MBPerToken: 75}, {Name: "llama-296m", ParamsM: 296, TokenMS: 24, MBPerToken: 166}}
-	r, err := analysistest.Lengths(models, gens, 6, fixedMS, growth, noise)
+	token := func(m, pos int) float64 { return 2.5 * float64(int(1)<<m) * (1 + growth*float64(pos)) }
+	rows := celltest.LengthRun(4, gens, 6, func(m, gen, rep int) float64 {
+		sum := fixedMS
+		for pos := range gen {
+			sum += token(m, pos)
+		}
+		return sum * (1 + celltest.Jitter(rep)/3)
+	}, func(m, pos int) int64 { return int64(1e6 * token(m, pos)) })
+	r, err := analysis.Analyze(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +34,7 @@ func lengthRun(t *testing.T, gens []int, fixedMS, growth, noise float64) *analys
 var allLengths = []int{8, 32, 64, 128, 256}
 
 func TestLengths(t *testing.T) {
-	r := lengthRun(t, allLengths, 3, 0.0002, 0.004)
+	r := lengthRun(t, allLengths, 3, 0.0002)
 	dir := t.ArtifactDir() // -artifacts keeps the page for a look
 	figs, err := draw.Write(filepath.Join(dir, "plots"), r.Figures())
 	if err != nil {
@@ -39,9 +47,9 @@ func TestLengths(t *testing.T) {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	for _, want := range []string{
-		"| decode | native_cpu_q4_0 | 20.5 to 240.5 positions | ", "| not up to the longest |",
-		"](plots/lengths_kv_decode_native_cpu_q4_0.png)",
-		"| native_cpu_q4_0 | llama-32m | decode | 13, 20.5 to 240.5 |",
+		"| decode | cpu | 13.5 to 233.5 positions | ", "| not up to the longest |",
+		"](plots/lengths_kv_decode_cpu.png)",
+		"| cpu | m00 | decode | 13, 13.5 to 233.5 |",
 	} {
 		if !strings.Contains(section, want) {
 			t.Errorf("the section does not say %q:\n%s", want, section)
@@ -50,7 +58,7 @@ func TestLengths(t *testing.T) {
 	for _, want := range []string{
 		"The scenarios' answers have 8, 32, 64, 128 and 256 tokens",
 		"mixed_lengths",
-		"tokens_native_cpu_q4_0_gen256.png",
+		"tokens_cpu_gen256.png",
 		"answers have at most 256 tokens: longer contexts",
 	} {
 		if !strings.Contains(md, want) {
@@ -63,7 +71,7 @@ func TestLengths(t *testing.T) {
 }
 
 func TestOneLength(t *testing.T) {
-	md, _ := write(t, lengthRun(t, []int{64}, 3, 0, 0.004))
+	md, _ := write(t, lengthRun(t, []int{64}, 3, 0))
 	for _, not := range []string{"| lengths |", "mixed_lengths", "answer (tokens)", "answers of"} {
 		if strings.Contains(md, not) {
 			t.Errorf("with one length the report says %q", not)

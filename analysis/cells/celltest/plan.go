@@ -84,19 +84,23 @@ func (p Plan) Call(rng *rand.Rand, backend, scenario string, m, call, task int) 
 		base.E2EGapPercent, base.RSSPeakMiB, base.LogitsFinite = new(0.1), new(100.0), new(true)
 		base.SeqLen, base.PromptTokensRaw, base.GenTokensRaw, base.GenTokens, base.BatchSize = new(9), new(9), new(p.Gen), new(p.Gen), new(1)
 	}
+	return Modes(base)
+}
+
+// Modes are the records of a call, with what each mode has of its times.
+func Modes(base record.Record) []runs.Row {
 	var out []runs.Row
 	for _, mode := range record.Modes {
 		r := runs.RowOf(base)
 		r.Mode = mode
-		if r.Status == record.StatusOK {
-			switch mode {
-			case record.ModePrefill:
-				r.LatencyMS, r.TokensTotal = r.PrefillMS, new(9)
-			case record.ModeDecode:
-				r.LatencyMS, r.TokensTotal = r.KVDecodeMS, new(p.Gen)
-			case record.ModeE2E:
-				r.LatencyMS, r.TokensTotal = r.E2EKVMS, new(9+p.Gen)
-			}
+		switch {
+		case r.Status != record.StatusOK:
+		case mode == record.ModePrefill:
+			r.LatencyMS, r.TokensTotal = r.PrefillMS, r.PromptTokensRaw
+		case mode == record.ModeDecode:
+			r.LatencyMS, r.TokensTotal = r.KVDecodeMS, r.GenTokensRaw
+		case mode == record.ModeE2E:
+			r.LatencyMS, r.TokensTotal = r.E2EKVMS, new(*r.PromptTokensRaw+*r.GenTokensRaw)
 		}
 		out = append(out, r)
 	}

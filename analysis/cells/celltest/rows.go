@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,29 +41,6 @@ func GpuRun(change func(r *runs.Row)) []runs.Row {
 		}
 	}
 	return rows
-}
-
-// Disturb multiplies the times of one call.
-func Disturb(rows []runs.Row, model, scenario string, rep int, token func(i int) float64) {
-	for i := range rows {
-		r := &rows[i]
-		if r.Model != model || r.Scenario != scenario || r.Rep == nil || *r.Rep != rep {
-			continue
-		}
-		sum := 0.0
-		r.TokenNS = slices.Clone(r.TokenNS)
-		for j := range r.TokenNS {
-			r.TokenNS[j] = int64(float64(r.TokenNS[j]) * token(j))
-			sum += float64(r.TokenNS[j]) / 1e6
-		}
-		r.KVDecodeMS, r.E2EKVMS = new(sum), new(sum+*r.PrefillMS)
-		switch r.Mode {
-		case record.ModeDecode:
-			r.LatencyMS = r.KVDecodeMS
-		case record.ModeE2E:
-			r.LatencyMS = r.E2EKVMS
-		}
-	}
 }
 
 // Resize gives the models other sizes, in million parameters.
@@ -140,31 +116,6 @@ func Affine(fixed, perToken float64) func(int, int, int) float64 {
 	return func(_, gen, _ int) float64 { return fixed + perToken*float64(gen) }
 }
 
-// Deepened has each scenario of the rows again at a depth, where everything takes
-// three times as long.
-func Deepened(rows []runs.Row, depth int) []runs.Row {
-	out := slices.Clone(rows)
-	for i := range rows {
-		r := runs.RowOf(rows[i].Record())
-		r.Scenario, r.Depth, r.TaskIdx = r.Scenario+"_deep", depth, r.TaskIdx+1000
-		times := func(v *float64) *float64 {
-			if v == nil {
-				return nil
-			}
-			return new(3 * *v)
-		}
-		r.LatencyMS, r.KVDecodeMS, r.DecodeNoSampMS, r.E2EKVMS, r.TTFTMS = times(r.LatencyMS), times(r.KVDecodeMS), times(r.DecodeNoSampMS), times(r.E2EKVMS), times(r.TTFTMS)
-		r.PrefillMS, r.OllamaPromptEvalMS, r.DecodeEquivMS = times(r.PrefillMS), times(r.OllamaPromptEvalMS), times(r.DecodeEquivMS)
-		r.TokenNS = slices.Clone(r.TokenNS)
-		for i := range r.TokenNS {
-			r.TokenNS[i] *= int64(1 + 2*i) // a tail, too
-		}
-		r.Line = len(out) + 1
-		out = append(out, r)
-	}
-	return out
-}
-
 // Spoil makes the calls that which names INVALID, and absurdly slow: a figure that
 // one of them reaches is seen at once.
 func Spoil(rows []runs.Row, which func(r *runs.Row) bool) {
@@ -217,11 +168,7 @@ func TypeRun(types []string, mb []float64, ms func(mb float64) float64) []runs.R
 // Set sorts records into cells, without a bootstrap.
 func Set(t testing.TB, rows []runs.Row) *cells.Set {
 	t.Helper()
-	set, err := cells.New(&runs.Run{Harness: runs.HarnessLLMScale, Rows: rows}, cells.Options{Bootstrap: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
+	return sorted(t, &runs.Run{Harness: runs.HarnessLLMScale, Rows: rows})
 }
 
 // Load has the cells of a run folder, without bootstrap.
@@ -231,6 +178,11 @@ func Load(t testing.TB, dir string) *cells.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return sorted(t, run)
+}
+
+func sorted(t testing.TB, run *runs.Run) *cells.Set {
+	t.Helper()
 	set, err := cells.New(run, cells.Options{Bootstrap: -1})
 	if err != nil {
 		t.Fatal(err)

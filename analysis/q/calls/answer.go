@@ -11,27 +11,18 @@ import (
 type Answer struct {
 	finding.Notes
 
-	Said      []Said          `json:"said"`                // an answer of each model whose weights were not made up here
-	Disturbed []DisturbedCall `json:"disturbed,omitempty"` // repetitions that something took the cores from; nil where there are none
-	Invalid   []InvalidCell   `json:"invalid,omitempty"`   // cells with calls that something spoilt, whole or in part; nil where there are none
-	Outliers  []Outlier       `json:"outliers,omitempty"`  // calls far from their process's median, which stay in every figure
-}
-
-// asker puts the answer together.
-type asker struct {
-	*cells.Set
-	out *Answer
+	Said    []Said        `json:"said"`              // an answer of each model whose weights were not made up here
+	Invalid []InvalidCell `json:"invalid,omitempty"` // cells with calls that something spoilt, whole or in part; nil where there are none
 }
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{}}
-	a.said()
-	a.verdicts()
-	a.disturbed()
-	a.outliers()
-	a.runWarnings()
-	return a.out
+	a := &Answer{}
+	a.said(c)
+	a.verdicts(c)
+	a.disturbed(c)
+	a.runWarnings(c)
+	return a
 }
 
 // Tables are the CSV files.
@@ -40,7 +31,5 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("verdicts.csv", "Cells with calls that something spoilt (verdict INVALID), in all modes or in some: these modes of theirs are in no summary, fit, percentile or plot.", a.Invalid,
 			`backend backend_kind batch_size model params_millions_effective scenario modes invalid_repetitions invalid_warmups
 			partly_valid_repetitions valid_repetitions modes_without_figure reasons`),
-		finding.TableOf("outliers.csv", "Calls far from the median of their process, and whether the machine was off as well right before them. None is left out of anything.", a.Outliers,
-			`backend backend_kind batch_size model params_millions_effective scenario mode replicate rep latency_ms times_median canary_times_median cause`),
 	}
 }

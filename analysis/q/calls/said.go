@@ -21,7 +21,7 @@ const maxSaidPrompt = 300
 // said picks one answer of each model that came as a file: of the longest prompt
 // that is still short enough to print, else of the shortest. Synthesised weights
 // are random, and so is what they say.
-func (a *asker) said() {
+func (a *Answer) said(set *cells.Set) {
 	best := map[cells.ModelKey]Said{}
 	better := func(x, than string) bool {
 		if fits := len(x) <= maxSaidPrompt; fits != (len(than) <= maxSaidPrompt) {
@@ -31,7 +31,7 @@ func (a *asker) said() {
 		}
 		return len(x) < len(than)
 	}
-	a.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
+	set.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
 		if m.Kind != "gguf" && m.Kind != cells.KindOllama {
 			return
 		}
@@ -46,9 +46,9 @@ func (a *asker) said() {
 			return // greedy: the cell's other calls say the same
 		}
 	})
-	for _, m := range a.Models {
+	for _, m := range set.Models {
 		if s, ok := best[cells.ModelKey{Backend: m.Backend, Model: m.Name}]; ok {
-			a.out.Said = append(a.out.Said, s)
+			a.Said = append(a.Said, s)
 		}
 	}
 }

@@ -36,58 +36,48 @@ func (m modesOf) put(call cells.CallID, mode string) {
 }
 
 // verdicts lists the cells that have INVALID calls.
-func (a *asker) verdicts() {
-	type tally struct {
-		spoilt, valid modesOf
-		reasons       []string
-	}
-	tallies := map[cells.ScenarioKey]*tally{}
-	for i := range a.Run.Rows {
-		r := &a.Run.Rows[i]
-		if !r.OK() {
-			continue
-		}
-		t := tallies[cells.ScenarioKeyOf(r)]
-		if t == nil {
-			t = &tally{spoilt: modesOf{}, valid: modesOf{}}
-			tallies[cells.ScenarioKeyOf(r)] = t
-		}
-		if !r.Invalid() {
-			t.valid.put(cells.CallIDOf(r), r.Mode)
-			continue
-		}
-		t.spoilt.put(cells.CallIDOf(r), r.Mode)
-		for _, reason := range r.VerdictReasons {
-			if reason = strings.TrimSpace(reason); reason != "" && !slices.Contains(t.reasons, reason) {
-				t.reasons = append(t.reasons, reason)
+func (a *Answer) verdicts(set *cells.Set) {
+	rows := set.ByScenario()
+	set.EachScenario(func(at cells.ScenarioKey, m *cells.Model) {
+		c := InvalidCell{Subject: at.Of(m), Scenario: at.Scenario}
+		spoiltBy, validBy := modesOf{}, modesOf{}
+		for _, r := range rows[at] {
+			switch {
+			case !r.OK():
+				continue
+			case !r.Invalid():
+				validBy.put(cells.CallIDOf(r), r.Mode)
+				continue
+			}
+			spoiltBy.put(cells.CallIDOf(r), r.Mode)
+			for _, reason := range r.VerdictReasons {
+				if reason = strings.TrimSpace(reason); reason != "" && !slices.Contains(c.Reasons, reason) {
+					c.Reasons = append(c.Reasons, reason)
+				}
 			}
 		}
-	}
-	a.EachScenario(func(at cells.ScenarioKey, m *cells.Model) {
-		t := tallies[at]
-		if t == nil || len(t.spoilt) == 0 {
+		if len(spoiltBy) == 0 {
 			return
 		}
-		c := InvalidCell{Subject: at.Of(m), Scenario: at.Scenario, Reasons: t.reasons}
 		modes, figures := map[string]bool{}, map[string]bool{}
-		for call, spoilt := range t.spoilt {
+		for call, spoilt := range spoiltBy {
 			maps.Copy(modes, spoilt)
 			if call.Warmup {
 				c.Warmups++
 				continue
 			}
 			c.Repetitions++
-			if len(t.valid[call]) > 0 {
+			if len(validBy[call]) > 0 {
 				c.Partly++
 			}
 		}
-		for call, valid := range t.valid {
+		for call, valid := range validBy {
 			if !call.Warmup {
 				c.Valid++
 				maps.Copy(figures, valid)
 			}
 		}
-		for _, mode := range a.Modes {
+		for _, mode := range set.Modes {
 			if modes[mode] {
 				c.Modes = append(c.Modes, mode)
 				if !figures[mode] && c.Repetitions > 0 {
@@ -95,8 +85,8 @@ func (a *asker) verdicts() {
 				}
 			}
 		}
-		a.out.Invalid = append(a.out.Invalid, c)
-		a.out.Warn("invalid_calls", strings.Join([]string{at.Backend, m.Name, at.Scenario}, " "), c.text(), c.Advice())
+		a.Invalid = append(a.Invalid, c)
+		a.Warn("invalid_calls", strings.Join([]string{at.Backend, m.Name, at.Scenario}, " "), c.text(), c.Advice())
 	})
 }
 

@@ -21,14 +21,10 @@ const Tolerance = 0.10
 // same file (by its SHA-256) on the same kind of device is compared.
 type Comparison struct {
 	Subject
-	WeightType    string   `json:"weight_type" doc:"type that holds most of the weights"`
-	Device        string   `json:"device" doc:"device"`
-	NativeThreads int      `json:"native_n_threads" zero:"unknown" doc:"native's threads for decode"`
-	OllamaThreads int      `json:"ollama_n_threads" zero:"unknown" doc:"threads asked of Ollama"`
-	Phase         string   `json:"phase" doc:"prefill or kv_decode"`
-	PromptTokens  *float64 `json:"prompt_tokens" unit:"tokens" doc:"prompt as native evaluated it"`
-	OllamaPrompt  *float64 `json:"ollama_prompt_tokens" unit:"tokens" doc:"prompt as Ollama counts it"`
-	GenTokens     *float64 `json:"gen_tokens" unit:"tokens" doc:"tokens decoded"`
+	Phase        string   `json:"phase" doc:"prefill or kv_decode"`
+	PromptTokens *float64 `json:"prompt_tokens" unit:"tokens" doc:"prompt as native evaluated it"`
+	OllamaPrompt *float64 `json:"ollama_prompt_tokens" unit:"tokens" doc:"prompt as Ollama counts it"`
+	GenTokens    *float64 `json:"gen_tokens" unit:"tokens" doc:"tokens decoded"`
 
 	NativeN  int      `json:"native_n" unit:"calls" doc:"native calls that count"`
 	NativeMS *float64 `json:"native_median_ms" unit:"ms" doc:"native: median prefill_ms, or decode_no_sampling_ms"`
@@ -41,8 +37,6 @@ type Comparison struct {
 	Bench    Beside     `json:"llama_bench"`
 	BenchRun *BenchFact `json:"llama_bench_run" csv:"+"` // nil where there is none
 
-	InvalidNative int      `json:"native_invalid" unit:"calls" doc:"native repetitions left out: this phase is INVALID"`
-	InvalidOllama int      `json:"ollama_invalid" unit:"calls" doc:"Ollama's repetitions left out: this phase is INVALID"`
 	Projected     *float64 `json:"ollama_projected_share" doc:"decode: share of calls whose answer ended early and was scaled to the target"`
 	SameWeights   *bool    `json:"ollama_weights_equal" doc:"whether the server says that it loads this very file; empty where it does not say"`
 	Differ        []string `json:"ollama_settings_differ" sep:"; " doc:"settings that are not, or not known to be, native's"`
@@ -70,43 +64,29 @@ type BenchFact struct {
 // phases are the phases that Ollama's counters time.
 var phases = []string{record.ModePrefill, record.ModeDecode}
 
-// calls are those of a cell, whatever their verdict.
-type calls struct{ all, invalid int }
-
-// countCalls counts the repetitions that gave a measurement.
-func (a *asker) countCalls() map[cells.Key]calls {
-	out := map[cells.Key]calls{}
-	for i := range a.Run.Rows {
-		r := &a.Run.Rows[i]
-		if !r.OK() || r.IsWarmup {
-			continue
+// measured has the cells with repetitions that gave a measurement, whatever their verdict.
+func measured(set *cells.Set) map[cells.Key]bool {
+	out := map[cells.Key]bool{}
+	for i := range set.Run.Rows {
+		if r := &set.Run.Rows[i]; r.OK() && !r.IsWarmup {
+			out[cells.SeriesOf(r).Key(r.Model, r.Scenario, r.Mode)] = true
 		}
-		k := cells.SeriesOf(r).Key(r.Model, r.Scenario, r.Mode)
-		n := out[k]
-		n.all++
-		if r.Invalid() {
-			n.invalid++
-		}
-		out[k] = n
 	}
 	return out
 }
 
 // compare sets Ollama's phases beside native's.
-func (a *asker) compare(p *served, scenario string, of map[cells.Key]calls) {
+func (a *Answer) compare(set *cells.Set, p *served, scenario string, ran map[cells.Key]bool) {
 	for _, phase := range phases {
-		n, o := of[p.native.Key(p.n.Name, scenario, phase)], of[p.ollama.Key(p.o.Name, scenario, phase)]
-		if n.all > 0 && o.all > 0 {
-			c := a.comparison(p, scenario, phase)
-			c.InvalidNative, c.InvalidOllama = n.invalid, o.invalid
-			a.out.Comparisons = append(a.out.Comparisons, c)
+		if ran[p.native.Key(p.n.Name, scenario, phase)] && ran[p.ollama.Key(p.o.Name, scenario, phase)] {
+			a.Comparisons = append(a.Comparisons, comparison(set, p, scenario, phase))
 		}
 	}
 }
 
-func (a *asker) comparison(p *served, scenario, phase string) Comparison {
-	native, ollama := a.RowsOf(p.native, p.n.Name, scenario, phase), a.RowsOf(p.ollama, p.o.Name, scenario, phase)
-	c := Comparison{Subject: p.in(scenario), WeightType: p.n.WeightType, Device: p.n.Device, NativeThreads: p.n.Threads, OllamaThreads: p.o.Threads, Phase: phase,
+func comparison(set *cells.Set, p *served, scenario, phase string) Comparison {
+	native, ollama := set.RowsOf(p.native, p.n.Name, scenario, phase), set.RowsOf(p.ollama, p.o.Name, scenario, phase)
+	c := Comparison{Subject: p.in(scenario), Phase: phase,
 		PromptTokens: cells.MedianField(native, func(r *runs.Row) *float64 { return cells.Float(r.PromptTokensRaw) }),
 		OllamaPrompt: cells.MedianField(ollama, func(r *runs.Row) *float64 { return cells.Float(r.PromptTokensRaw) }),
 		GenTokens:    cells.MedianField(native, func(r *runs.Row) *float64 { return cells.Float(r.AnswerTokens()) })}
@@ -122,7 +102,7 @@ func (a *asker) comparison(p *served, scenario, phase string) Comparison {
 	c.Counters = beside(ns, cells.TimesOf(ollama, counters), unequal)
 	c.Client = beside(cells.TimesOf(native, client), cells.TimesOf(ollama, wall), unequal)
 	if len(native) > 0 {
-		c.bench(a.Run.LlamaBench, native[0], ns)
+		c.bench(set.Run.LlamaBench, native[0], ns)
 	}
 	for _, r := range ollama {
 		for _, d := range r.OllamaDiffers {
@@ -138,11 +118,25 @@ func (a *asker) comparison(p *served, scenario, phase string) Comparison {
 		}
 	}
 	if len(native) > 0 && len(ollama) > 0 {
-		for _, t := range cells.ToldApart(native[0], ollama[0]) {
-			c.RecordsDiffer = append(c.RecordsDiffer, fmt.Sprintf("%s: native %s, Ollama %s", t.Name, t.X, t.Y))
-		}
+		c.RecordsDiffer = toldApart(native[0], ollama[0])
 	}
 	return c
+}
+
+// toldApart lists the settings in which two records of a model differ, where both tell
+// them. What a server decides it does not tell.
+func toldApart(native, ollama *runs.Row) (out []string) {
+	n, o := cells.SettingsOf(native), cells.SettingsOf(ollama)
+	untold := func(label string) bool {
+		return slices.Contains([]string{"", "0", "unknown"}, label) || strings.HasPrefix(label, record.ByServer)
+	}
+	for _, name := range n.Differing(o) {
+		x, y := n.Get(name).Label, o.Get(name).Label
+		if name != cells.SettingKind && x != y && !untold(x) && !untold(y) {
+			out = append(out, fmt.Sprintf("%s: native %s, Ollama %s", name, x, y))
+		}
+	}
+	return out
 }
 
 // unequal says why the two did not do the same work; "" where they did.

@@ -24,12 +24,12 @@ const (
 )
 
 // GapLaw says how the gap between Ollama and native grows with the work, over the
-// sizes of one pair of backends in one scenario and phase:
+// sizes of one pair of backends in one phase:
 //
 //	gap in ms = FixedMS + Share * native ms
 //
-// per token for decode, per call for prefill. Over AllScenarios both are arithmetic
-// means, of which the same law holds; there are such where a pair has several.
+// per token for decode, per call for prefill. Over AllScenarios, where there are several,
+// both are arithmetic means, of which the same law holds.
 type GapLaw struct {
 	Pair
 	Scenario string "json:\"scenario\" doc:\"scenario, or `__all__` (arithmetic means over them, of models that have all)\""
@@ -46,8 +46,6 @@ type GapLaw struct {
 	FixedT  *stats.Interval `json:"fixed_t_ci_ms" unit:"ms" doc:"its 95 % t-interval"`
 	Share   *float64        `json:"share_of_native" doc:"part of the gap that is in proportion to native's time"`
 	ShareT  *stats.Interval `json:"share_of_native_t_ci" doc:"its 95 % t-interval"`
-	Rho     *float64        `json:"spearman_rho" doc:"rank correlation of the gap in ms with native's time"`
-	P       *float64        `json:"spearman_p" doc:"its p, exact where there are few sizes"`
 	Verdict string          `json:"verdict" doc:"fixed, proportional, both, not_identified or unknown"`
 	Why     string          `json:"why" doc:"what the verdict rests on"`
 }
@@ -65,39 +63,29 @@ type gapAt struct {
 	native, gap     float64
 }
 
-// gapLaws fits a law to each pair of backends, phase, clock and scenario.
-func (a *asker) gapLaws() {
+// gapLaws fits a law to each pair of backends, phase and clock.
+func (a *Answer) gapLaws(set *cells.Set) {
 	var gaps []gapAt
-	for i := range a.out.Comparisons {
-		c := &a.out.Comparisons[i]
+	for i := range a.Comparisons {
+		c := &a.Comparisons[i]
 		for _, clock := range []string{ClockCounters, ClockClient} {
 			if gap, native, ok := c.Gap(c.Clock(clock)); ok {
 				gaps = append(gaps, gapAt{lawOf{c.Pair, c.Phase, clock}, c.Model, c.Scenario, native, gap})
 			}
 		}
 	}
+	gaps = slices.DeleteFunc(gaps, func(g gapAt) bool { return !set.Joins(g.scenario) })
 	keys, byKey := stats.GroupBy(gaps, func(g gapAt) lawOf { return g.lawOf })
 	for _, k := range keys {
-		fit := func(scenario string, gaps []gapAt) {
-			l := GapLaw{Pair: k.Pair, Scenario: scenario, Phase: k.phase, Clock: k.clock}
-			l.fit(stats.Map(gaps, func(g gapAt) float64 { return g.native }), stats.Map(gaps, func(g gapAt) float64 { return g.gap }))
-			a.out.GapLaws = append(a.out.GapLaws, l)
+		of := byKey[k]
+		scenarios, _ := stats.GroupBy(of, func(g gapAt) string { return g.scenario })
+		l := GapLaw{Pair: k.Pair, Scenario: scenarios[0], Phase: k.phase, Clock: k.clock}
+		if len(scenarios) > 1 {
+			l.Scenario, of = cells.AllScenarios, overScenarios(of, len(scenarios))
 		}
-		_, byScenario := stats.GroupBy(byKey[k], func(g gapAt) string { return g.scenario })
-		joined := slices.DeleteFunc(slices.Clone(byKey[k]), func(g gapAt) bool { return !a.Joins(g.scenario) })
-		scenarios := 0
-		for _, sc := range a.Scenarios {
-			of := byScenario[sc]
-			if len(of) == 0 {
-				continue
-			}
-			fit(sc, of)
-			if a.Joins(sc) {
-				scenarios++
-			}
-		}
-		if all := overScenarios(joined, scenarios); scenarios > 1 && len(all) > 0 {
-			fit(cells.AllScenarios, all)
+		if len(of) > 0 {
+			l.fit(stats.Map(of, func(g gapAt) float64 { return g.native }), stats.Map(of, func(g gapAt) float64 { return g.gap }))
+			a.GapLaws = append(a.GapLaws, l)
 		}
 	}
 }
@@ -161,12 +149,6 @@ func (l *GapLaw) fit(native, gaps []float64) {
 	l.NModels, l.Verdict = len(native), "unknown"
 	l.GapMinMS, l.GapMaxMS = slices.Min(gaps), slices.Max(gaps)
 	l.NativeMinMS, l.NativeMaxMS = slices.Min(native), slices.Max(native)
-	if rho, p, ok := stats.Spearman(native, gaps); ok {
-		l.Rho, l.P = stats.Finite(rho), stats.Finite(p)
-		if exact, ok := stats.SpearmanExact(native, gaps); ok {
-			l.P = &exact
-		}
-	}
 	if n := stats.Distinct(native); n < stats.MinPoints {
 		l.Why = fmt.Sprintf("%s; a line takes %d", words.Counted(n, "model size", "models of different size"), stats.MinPoints)
 		return

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
@@ -21,15 +20,6 @@ func (a *Answer) Sections() []doc.Section {
 	said := []string{fmt.Sprintf("The same files through both, 95 %% intervals%s.", prose.Within(a.Comparisons[0].Counters.Basis)), a.greedyText(), a.otherFiles()}
 	sec.Add(doc.Paragraph(strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), " ")), doc.Pictures(figureKind))
 	sec.Show(a.ratioTable(), "ollama_crosscheck.csv")
-	var walls doc.List
-	for _, p := range a.pairs() {
-		if s := a.wallText(p); s != "" {
-			walls = append(walls, s)
-		}
-	}
-	if len(walls) > 0 {
-		sec.Fold("Where the time of a call goes: ollama_gap.csv", walls)
-	}
 	if items := a.settingsThatDiffer(); len(items) > 0 {
 		sec.Fold("Settings that are not, or not known to be, the same", items)
 	}
@@ -40,11 +30,7 @@ func (a *Answer) Sections() []doc.Section {
 func (a *Answer) title() string {
 	var said []string
 	for _, phase := range textPhases {
-		var all []*Comparison
-		for _, p := range a.pairs() {
-			all = append(all, a.comparisons(p, phase)...)
-		}
-		if s := ratios(all, func(c *Comparison) *Beside { return &c.Counters }); s.Known {
+		if s := a.Ratios(phase, "", func(c *Comparison) *Beside { return &c.Counters }); s.Known {
 			times := ""
 			if len(said) == 0 {
 				times = " times as long as native"
@@ -84,6 +70,17 @@ func ratios(all []*Comparison, of func(*Comparison) *Beside) (s doc.Span) {
 		}
 	}
 	return s
+}
+
+// Ratios is the range of the ratios of one clock in a phase, of a model or of all ("").
+func (a *Answer) Ratios(phase, model string, of func(*Comparison) *Beside) doc.Span {
+	var all []*Comparison
+	for i := range a.Comparisons {
+		if c := &a.Comparisons[i]; c.Phase == phase && (model == "" || c.Model == model) {
+			all = append(all, c)
+		}
+	}
+	return ratios(all, of)
 }
 
 // ofPhase is what a pair's comparisons of one phase came to.
@@ -133,16 +130,14 @@ func (a *Answer) ratioTable() doc.Table {
 	return t
 }
 
-// law is what the sizes of a pair say of a phase: over all scenarios where there are
-// several.
-func (a *Answer) law(p Pair, phase string) (found *GapLaw) {
+// law is what the sizes of a pair say of a phase.
+func (a *Answer) law(p Pair, phase string) *GapLaw {
 	for i := range a.GapLaws {
-		l := &a.GapLaws[i]
-		if l.Pair == p && l.Phase == phase && l.Clock == ClockCounters && (found == nil || l.Scenario == cells.AllScenarios) {
-			found = l
+		if l := &a.GapLaws[i]; l.Pair == p && l.Phase == phase && l.Clock == ClockCounters {
+			return l
 		}
 	}
-	return found
+	return nil
 }
 
 // text says what the sizes show about a gap.
@@ -166,29 +161,6 @@ func (l *GapLaw) text() string {
 		return "not told from none"
 	}
 	return "unknown: " + doc.Text(l.Why)
-}
-
-// wallText says what of a call's wall time is not computing.
-func (a *Answer) wallText(p Pair) string {
-	var http, load, rest, added, compute, around doc.Span
-	for i := range a.Parts {
-		if g := &a.Parts[i]; g.Pair == p && g.WallMS != nil {
-			http.Add(g.HTTPMS)
-			load.Add(g.LoadMS)
-			rest.Add(g.RestMS)
-			added.Add(g.AddedMS)
-			compute.Add(g.ComputeAddedMS)
-			around.Add(g.AroundAddedMS)
-		}
-	}
-	if !http.Known {
-		return ""
-	}
-	s := fmt.Sprintf("%s: HTTP and the client take %s ms, scheduling %s ms, sampling and text %s ms.", p.server(), http, load, rest)
-	if added.Known {
-		s += fmt.Sprintf(" Against native's end-to-end time a call takes %s ms more: %s ms in prefill and decode, %s ms around them.", added, compute, around)
-	}
-	return s
 }
 
 // greedyText counts the answers by greedy decoding that are the same.

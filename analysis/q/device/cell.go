@@ -47,8 +47,6 @@ type Cell struct {
 	GPU      string `json:"gpu_name" doc:"the GPU"`
 	N        int    `json:"n" unit:"calls" doc:"calls summarised"`
 
-	LongestPrompt bool `json:"longest_prompt"` // of the model's cells of this mode
-
 	HostMS        float64  `json:"host_median_ms" unit:"ms" doc:"median host time"`
 	DeviceMS      *float64 `json:"device_median_ms" unit:"ms" doc:"median time by CUDA events"`
 	GapMS         *float64 `json:"host_gap_median_ms" unit:"ms" doc:"median of host less device time"`
@@ -57,8 +55,6 @@ type Cell struct {
 	CapturedCalls int      `json:"captured_calls" unit:"calls" doc:"calls that captured any"`
 
 	BeforeMiB  *float64 `json:"vram_before_mib" unit:"MiB" doc:"device memory in use before the model was loaded"`
-	LoadedMiB  *float64 `json:"vram_after_load_mib" unit:"MiB" doc:"after the weights were loaded"`
-	ContextMiB *float64 `json:"vram_after_context_mib" unit:"MiB" doc:"after the context was created"`
 	PeakMiB    *float64 `json:"vram_peak_mib" unit:"MiB" doc:"highest in use in any call's phase"`
 	WeightsMiB *float64 `json:"vram_weights_mib" unit:"MiB" doc:"weights, by llama.cpp's own account"`
 	KVMiB      *float64 `json:"vram_kv_mib" unit:"MiB" doc:"KV cache, by llama.cpp's own account"`
@@ -70,20 +66,17 @@ type Cell struct {
 	Placement string   `json:"placement" doc:"whole: the CPU computes nothing; lookup: the tokens' embeddings alone; partial: the layers that the GPU was not given; fallback: what the GPU was given and does not compute"`
 	Splits    *int     `json:"graph_splits" doc:"pieces that the mode's graph is cut into"`
 	CPUOps    *int     `json:"cpu_ops" doc:"operations of that graph that the CPU computes"`
-	CPUBytes  *int64   `json:"cpu_op_bytes" unit:"B" doc:"weights and results that they read and write"`
 	CPUNames  []string `json:"cpu_op_names" sep:"; " doc:"their names with counts, of prefill's and decode's graph together"`
 
 	PowerW              *float64 `json:"power_median_w" unit:"W" doc:"median over the calls of the mean power"`
 	EnergyCalls         int      `json:"energy_calls" unit:"calls" doc:"calls whose energy is known: phases of a few ticks of the counter"`
 	JPerToken           *float64 `json:"j_per_token" unit:"J/token" doc:"energy of these calls over their tokens: prompt tokens for prefill, decoded ones for decode; idle power included"`
 	JPerTokenPM         *float64 `json:"j_per_token_uncertainty" unit:"J/token" doc:"bound from the counter's ticks, to either side; the sensor's own error is not in it"`
-	EnergyJ             *float64 `json:"energy_median_j" unit:"J" doc:"median energy of a call's phase"`
 	SMClockMHz          *float64 `json:"sm_clock_median_mhz" unit:"MHz" doc:"clock of the multiprocessors"`
 	SMClockMinMHz       *float64 `json:"sm_clock_min_mhz" unit:"MHz" doc:"the lowest seen"`
 	MemClockMHz         *float64 `json:"mem_clock_median_mhz" unit:"MHz" doc:"clock of the device memory"`
 	TemperatureC        *float64 `json:"temperature_max_c" unit:"C" doc:"highest temperature"`
 	Throttle            []string `json:"throttle_reasons" doc:"what held the clocks down in any call, in NVML's words; an idle GPU is not named"`
-	ThrottleSpoiling    []string `json:"throttle_reasons_spoiling"` // those of them that spoil figures
 	ThrottleSpoiltCalls int      `json:"throttle_spoilt_calls" unit:"calls" doc:"calls with a reason that spoils figures"`
 
 	Warnings []finding.Warning `json:"warnings" doc:"codes of the doubts"`
@@ -119,9 +112,9 @@ func (a *Answer) summarise() {
 				"these times are of both processors and of the copies between them: do not quote them as the GPU's. llama.cpp has no CUDA kernel for these operations at this shape and type; try flash_attn off, or another kv_type", placed[key])
 			placed[key] = true
 		}
-		if len(d.ThrottleSpoiling) > 0 {
+		if spoiling := d.spoiling(); len(spoiling) > 0 {
 			warn("throttled", cell,
-				fmt.Sprintf("%s held the clocks down in %d of %s", strings.Join(d.ThrottleSpoiling, ", "), d.ThrottleSpoiltCalls, words.Counted(d.N, "call", "calls")),
+				fmt.Sprintf("%s held the clocks down in %d of %s", strings.Join(spoiling, ", "), d.ThrottleSpoiltCalls, words.Counted(d.N, "call", "calls")),
 				"cool the card, or give it the power that it asks for, and measure again: these times are no property of the work", k.Mode != record.ModeE2E)
 		}
 		if k.Mode == record.ModePrefill && d.GapShare != nil && math.Abs(*d.GapShare) > HostGapShare {
@@ -185,8 +178,6 @@ func (d *Cell) memory(rows []*runs.Row) {
 		return cells.MedianField(rows, func(r *runs.Row) *float64 { return field(&r.Costs) })
 	}
 	d.BeforeMiB = of(func(m *record.Costs) *float64 { return m.VRAMBeforeMiB })
-	d.LoadedMiB = of(func(m *record.Costs) *float64 { return m.VRAMLoadedMiB })
-	d.ContextMiB = of(func(m *record.Costs) *float64 { return m.VRAMContextMiB })
 	d.WeightsMiB = of(func(m *record.Costs) *float64 { return m.VRAMWeightsMiB })
 	d.KVMiB = of(func(m *record.Costs) *float64 { return m.VRAMKVMiB })
 	d.ComputeMiB = of(func(m *record.Costs) *float64 { return m.VRAMComputeMiB })

@@ -35,17 +35,15 @@ func (a *Answer) clocks() {
 		gap := math.Abs(ms - *r.CUDAEventMS)
 		abs[k], rel[k] = append(abs[k], gap), append(rel[k], gap/ms)
 	}
-	done := map[key]bool{}
-	for _, s := range a.set.Series {
+	for _, backend := range a.set.Backends() {
 		for _, mode := range a.set.Modes {
 			for _, warm := range []bool{false, true} {
-				k := key{s.Backend, mode, warm}
-				if len(abs[k]) == 0 || done[k] {
+				k := key{backend, mode, warm}
+				if len(abs[k]) == 0 {
 					continue
 				}
-				done[k] = true
 				sr, sa := stats.Sorted(rel[k]), stats.Sorted(abs[k])
-				a.Gaps = append(a.Gaps, Gap{Backend: s.Backend, Mode: mode, IsWarmup: warm, N: len(sr),
+				a.Gaps = append(a.Gaps, Gap{Backend: backend, Mode: mode, IsWarmup: warm, N: len(sr),
 					RelMedian: stats.QuantileSorted(sr, 0.5), RelP95: stats.PercentileSorted(sr, 0.95, stats.NeedP95),
 					AbsMedianMS: stats.QuantileSorted(sa, 0.5), AbsP95MS: stats.PercentileSorted(sa, 0.95, stats.NeedP95)})
 			}

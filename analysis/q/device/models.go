@@ -2,95 +2,46 @@ package device
 
 import (
 	"llmscale/analysis/cells"
+	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
 
-// Model is one model as one series ran it on a GPU, and which of its cells speak for it.
+// Model is one model as one series ran it on a GPU, by those of its cells that speak for it.
 type Model struct {
 	cells.Subject
-	Placement       string   `json:"placement"`                  // see Cell; "" where it is not known
-	Whole           bool     `json:"whole"`                      // the CPU computes nothing but the lookup of embeddings
-	PrefillScenario string   `json:"placement_prefill_scenario"` // whose prefill has most operations on the CPU: a long prompt may be computed elsewhere than a short one
-	DecodeScenario  string   `json:"placement_decode_scenario"`
-	PeakScenario    string   `json:"vram_peak_scenario"` // whose memory peaks highest
-	PeakMode        string   `json:"vram_peak_mode"`
-	PeakMiB         *float64 `json:"vram_peak_mib"`
+	Placement string   `json:"placement"`     // of the graph with most operations on the CPU, see Cell; "" where it is not known
+	Whole     bool     `json:"whole"`         // the CPU computes nothing but the lookup of embeddings
+	PeakMiB   *float64 `json:"vram_peak_mib"` // of the cell that takes most
 
-	prefill, decode *Cell // of the placement
-	placed          *Cell // the one of these that says it
-	peak            *Cell
+	placed *Cell // which says the placement
+	decode *Cell // behind the longest prompt, which stands for the others
 }
 
-// models lists the models, and marks of each in each mode the cell with the longest
-// prompt, in which least of a prefill is a fixed cost.
+// models lists the models.
 func (a *Answer) models() {
-	type one struct {
-		cells.Series
-		model string
-	}
-	type inMode struct {
-		one
-		mode string
-	}
-	prompts := map[string]float64{}
+	prompts := map[string]float64{} // by scenario
 	for i := range a.set.Cells {
-		if n := a.set.Cells[i].PromptEach(); n != nil {
-			prompts[a.set.Cells[i].Scenario] = max(prompts[a.set.Cells[i].Scenario], *n)
+		c := &a.set.Cells[i]
+		if n := c.PromptEach(); n != nil {
+			prompts[c.Scenario] = max(prompts[c.Scenario], *n)
 		}
 	}
-	at, longest := map[one]int{}, map[inMode]*Cell{}
+	at := map[cells.Key]*Model{}
+	series, of := stats.GroupBy(a.Cells, func(d Cell) cells.Key { return d.Series().Key(d.Model, "", "") })
+	a.Models = make([]Model, len(series))
+	for i, k := range series {
+		a.Models[i].Subject, at[k] = of[k][0].Subject, &a.Models[i]
+	}
 	for i := range a.Cells {
 		d := &a.Cells[i]
-		k := one{d.Series(), d.Model}
-		if _, seen := at[k]; !seen {
-			at[k] = len(a.Models)
-			a.Models = append(a.Models, Model{Subject: d.Subject})
+		m := at[d.Series().Key(d.Model, "", "")]
+		m.PeakMiB = stats.Larger(m.PeakMiB, d.PeakMiB)
+		if d.Mode == record.ModeDecode && (m.decode == nil || prompts[d.Scenario] > prompts[m.decode.Scenario]) {
+			m.decode = d
 		}
-		a.Models[at[k]].add(d)
-		if have := longest[inMode{k, d.Mode}]; have == nil || prompts[d.Scenario] > prompts[have.Scenario] {
-			longest[inMode{k, d.Mode}] = d
+		if d.Placement != "" && d.Mode != record.ModeE2E && (m.placed == nil || orZero(d.CPUOps) > orZero(m.placed.CPUOps)) {
+			m.placed, m.Placement = d, d.Placement
+			m.Whole = d.Placement == PlacedWhole || d.Placement == PlacedLookup
 		}
-	}
-	for _, d := range longest {
-		d.LongestPrompt = true
-	}
-	for i := range a.Models {
-		a.Models[i].settle()
-	}
-}
-
-// add takes a cell of the model.
-func (m *Model) add(d *Cell) {
-	if m.peak == nil || d.PeakMiB != nil && (m.peak.PeakMiB == nil || *d.PeakMiB > *m.peak.PeakMiB) {
-		m.peak = d
-	}
-	if d.Placement == "" || d.Mode == record.ModeE2E {
-		return
-	}
-	of := &m.decode
-	if d.Mode == record.ModePrefill {
-		of = &m.prefill
-	}
-	if *of == nil || d.CPUOps != nil && ((*of).CPUOps == nil || *d.CPUOps > *(*of).CPUOps) {
-		*of = d
-	}
-}
-
-// settle says what its cells come to.
-func (m *Model) settle() {
-	m.PeakScenario, m.PeakMode, m.PeakMiB = m.peak.Scenario, m.peak.Mode, m.peak.PeakMiB
-	if m.prefill != nil {
-		m.PrefillScenario = m.prefill.Scenario
-	}
-	if m.decode != nil {
-		m.DecodeScenario = m.decode.Scenario
-	}
-	m.placed = m.decode
-	if m.decode == nil || m.prefill != nil && m.prefill.Placement == PlacedFallback {
-		m.placed = m.prefill
-	}
-	if m.placed != nil {
-		m.Placement = m.placed.Placement
-		m.Whole = m.Placement == PlacedWhole || m.Placement == PlacedLookup
 	}
 }

@@ -16,17 +16,17 @@ import (
 // something else.
 func (d *Cell) placement(m *cells.Model, rows []*runs.Row) {
 	for _, r := range rows {
-		splits, ops, bytes := r.SplitsDecode, r.CPUOpsDecode, r.CPUBytesDecode
+		splits, ops := r.SplitsDecode, r.CPUOpsDecode
 		switch d.Mode {
 		case record.ModePrefill:
-			splits, ops, bytes = r.SplitsPrefill, r.CPUOpsPrefill, r.CPUBytesPrefill
+			splits, ops = r.SplitsPrefill, r.CPUOpsPrefill
 		case record.ModeE2E:
-			splits, ops, bytes = nil, nil, nil
+			splits, ops = nil, nil
 		}
 		if r.CPUOpsDecode == nil && r.CPUOpsPrefill == nil {
 			continue
 		}
-		d.Splits, d.CPUOps, d.CPUBytes, d.CPUNames = splits, ops, bytes, r.CPUOpNames
+		d.Splits, d.CPUOps, d.CPUNames = splits, ops, r.CPUOpNames
 		n := max(orZero(r.CPUOpsPrefill), orZero(r.CPUOpsDecode))
 		if ops != nil {
 			n = *ops
@@ -73,12 +73,16 @@ func opCount(names []string, op string) int {
 	return 0
 }
 
+// spoiling are the reasons that spoil figures.
+func (d *Cell) spoiling() []string {
+	return slices.DeleteFunc(slices.Clone(d.Throttle), func(reason string) bool { return !slices.Contains(spoilingReasons, reason) })
+}
+
 func (d *Cell) sensors(rows []*runs.Row) {
 	of := func(field func(*record.DeviceWindow) *float64) *float64 {
 		return cells.MedianField(rows, func(r *runs.Row) *float64 { return field(r.DeviceWindow) })
 	}
 	d.PowerW = of(func(w *record.DeviceWindow) *float64 { return w.PowerMeanW })
-	d.EnergyJ = of(func(w *record.DeviceWindow) *float64 { return w.EnergyJ })
 	d.SMClockMHz = of(func(w *record.DeviceWindow) *float64 { return w.SMClockMedianMHz })
 	d.MemClockMHz = of(func(w *record.DeviceWindow) *float64 { return w.MemClockMedianMHz })
 	joule, pm, tokens := 0.0, 0.0, 0.0
@@ -99,15 +103,11 @@ func (d *Cell) sensors(rows []*runs.Row) {
 		}
 		spoilt := false
 		for _, reason := range r.ThrottleReasons {
-			spoils := slices.Contains(spoilingReasons, reason)
-			spoilt = spoilt || spoils
+			spoilt = spoilt || slices.Contains(spoilingReasons, reason)
 			if slices.Contains(harmlessReasons, reason) || slices.Contains(d.Throttle, reason) {
 				continue
 			}
 			d.Throttle = append(d.Throttle, reason)
-			if spoils {
-				d.ThrottleSpoiling = append(d.ThrottleSpoiling, reason)
-			}
 		}
 		if spoilt {
 			d.ThrottleSpoiltCalls++

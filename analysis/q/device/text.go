@@ -10,7 +10,6 @@ import (
 	"llmscale/analysis/doc"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
-	"llmscale/runner/record"
 )
 
 // placementWords say what a placement is.
@@ -35,9 +34,6 @@ func (a *Answer) Sections() []doc.Section {
 	sec := doc.Section{Title: a.title(), Place: "Device time, memory and power", Warned: []string{"cpu_fallback", "throttled", "graph_captured", "host_gap"}}
 	sec.Say("Each model's decode behind its longest prompt. The gap is what the host's clock has more than CUDA events; energy has idle power in it.")
 	sec.Show(doc.TableOf(a.shown(), deviceColumns), "device.csv")
-	if t := a.exponents(); len(t.Rows) > 0 {
-		sec.Fold("Exponents of decode by both clocks", t)
-	}
 	return []doc.Section{sec}
 }
 
@@ -74,12 +70,8 @@ func (a *Answer) title() string {
 // shown are the models, the largest first.
 func (a *Answer) shown() (out []shown) {
 	for i := range a.Models {
-		m := &a.Models[i]
-		at := slices.IndexFunc(a.Cells, func(d Cell) bool {
-			return d.Series() == m.Series() && d.Model == m.Model && d.Mode == record.ModeDecode && d.LongestPrompt
-		})
-		if at >= 0 {
-			out = append(out, shown{m, &a.Cells[at]})
+		if m := &a.Models[i]; m.decode != nil {
+			out = append(out, shown{m, m.decode})
 		}
 	}
 	slices.SortStableFunc(out, func(x, y shown) int { return cmp.Compare(cells.OrInf(y.Cell.ParamsM), cells.OrInf(x.Cell.ParamsM)) })
@@ -110,7 +102,7 @@ func (d *Cell) throttle() string {
 	var out []string
 	for _, x := range d.Throttle {
 		name := doc.Text(x)
-		if slices.Contains(d.ThrottleSpoiling, x) {
+		if slices.Contains(spoilingReasons, x) {
 			name = "**" + name + "**"
 		}
 		out = append(out, name)
@@ -119,13 +111,4 @@ func (d *Cell) throttle() string {
 		return "nothing"
 	}
 	return strings.Join(out, ", ")
-}
-
-// exponents sets the exponents by both clocks side by side.
-func (a *Answer) exponents() doc.Table {
-	t := doc.Table{Head: []string{"<backend", "models", "exponent by the host", "95 % t-interval", "exponent by the device", "95 % t-interval"}}
-	for _, f := range a.Fits {
-		t.Rows = append(t.Rows, []string{prose.Series{Series: f.Series}.String(), fmt.Sprint(f.Host.NModels), doc.Fixed(f.Host.Slope, 3), doc.Interval(f.Host.SlopeT, 3), doc.Fixed(f.Device.Slope, 3), doc.Interval(f.Device.SlopeT, 3)})
-	}
-	return t
 }

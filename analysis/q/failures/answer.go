@@ -16,23 +16,17 @@ type Answer struct {
 	Failed []Cell `json:"failed"` // cells with calls that gave no measurement
 }
 
-// asker puts the answer together.
-type asker struct {
-	*cells.Set
-	out *Answer
-}
-
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{}}
-	a.failures()
-	for _, f := range a.out.Failed {
+	a := &Answer{}
+	a.failures(c)
+	for _, f := range a.Failed {
 		if f.Status == record.StatusError {
-			a.out.Warn("failed_cell", strings.Join([]string{f.Backend, f.Model, f.Scenario}, " "), "the cell could not be measured: "+f.Reason,
+			a.Warn("failed_cell", strings.Join([]string{f.Backend, f.Model, f.Scenario}, " "), "the cell could not be measured: "+f.Reason,
 				"correct the cause and run again with --resume")
 		}
 	}
-	return a.out
+	return a
 }
 
 // Tables are none: the report has them.

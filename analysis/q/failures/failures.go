@@ -21,42 +21,31 @@ type Cell struct {
 }
 
 // failures lists the cells that have failed calls.
-func (a *asker) failures() {
-	type tally struct {
-		worst      *runs.Row
-		failed, ok map[cells.CallID]bool
-	}
-	tallies := map[cells.ScenarioKey]*tally{}
-	for i := range a.Run.Rows {
-		r := &a.Run.Rows[i]
-		t := tallies[cells.ScenarioKeyOf(r)]
-		if t == nil {
-			t = &tally{failed: map[cells.CallID]bool{}, ok: map[cells.CallID]bool{}}
-			tallies[cells.ScenarioKeyOf(r)] = t
+func (a *Answer) failures(set *cells.Set) {
+	rows := set.ByScenario()
+	set.EachScenario(func(at cells.ScenarioKey, m *cells.Model) {
+		var worst *runs.Row
+		failed, ok := map[cells.CallID]bool{}, map[cells.CallID]bool{}
+		for _, r := range rows[at] {
+			if r.OK() {
+				ok[cells.CallIDOf(r)] = true
+				continue
+			}
+			failed[cells.CallIDOf(r)] = true
+			if worst == nil || cells.Severity(r.Status) < cells.Severity(worst.Status) {
+				worst = r
+			}
 		}
-		if r.OK() {
-			t.ok[cells.CallIDOf(r)] = true
-			continue
-		}
-		t.failed[cells.CallIDOf(r)] = true
-		if t.worst == nil || cells.Severity(r.Status) < cells.Severity(t.worst.Status) {
-			t.worst = r
-		}
-	}
-	a.EachScenario(func(at cells.ScenarioKey, m *cells.Model) {
-		t := tallies[at]
-		if t == nil || t.worst == nil {
+		if worst == nil {
 			return
 		}
-		f := Cell{Subject: at.Of(m), Scenario: at.Scenario,
-			Status: t.worst.Status, ExitCode: t.worst.ExitCode, Stderr: t.worst.Stderr,
-			Calls: len(t.failed), OKCalls: len(t.ok)}
-		if t.worst.Error != nil {
-			f.Reason = strings.TrimSpace(*t.worst.Error)
+		f := Cell{Subject: at.Of(m), Scenario: at.Scenario, Status: worst.Status, ExitCode: worst.ExitCode, Stderr: worst.Stderr, Calls: len(failed), OKCalls: len(ok)}
+		if worst.Error != nil {
+			f.Reason = strings.TrimSpace(*worst.Error)
 		}
-		if t.worst.Signal != nil {
-			f.Signal = *t.worst.Signal
+		if worst.Signal != nil {
+			f.Signal = *worst.Signal
 		}
-		a.out.Failed = append(a.out.Failed, f)
+		a.Failed = append(a.Failed, f)
 	})
 }

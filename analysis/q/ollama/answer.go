@@ -92,42 +92,36 @@ type Projection struct {
 	MaxMS    *float64         `json:"projection_error_max_ms" unit:"ms" doc:"greatest"`
 }
 
-// asker puts the answer together.
-type asker struct {
-	*cells.Set
-	out *Answer
-}
-
 // Ask asks the cells of a run.
-func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{harness: c.Run.Harness}}
-	a.otherModels()
-	for _, s := range a.Series {
-		models := a.ModelsOf(s.Backend)
+func Ask(set *cells.Set) *Answer {
+	a := &Answer{harness: set.Run.Harness}
+	a.otherModels(set)
+	for _, s := range set.Series {
+		models := set.ModelsOf(s.Backend)
 		if len(models) == 0 || models[0].BackendKind != cells.KindOllama {
 			continue
 		}
-		if a.out.Ollama == nil {
-			a.out.Ollama = &Ollama{}
+		if a.Ollama == nil {
+			a.Ollama = &Ollama{}
 		}
-		a.lengthLimited(s)
+		a.lengthLimited(set, s)
 		for _, m := range models {
-			a.model(s, m)
+			a.model(set, s, m)
 		}
 	}
-	return a.out
+	return a
 }
 
-func (a *asker) model(s cells.Series, m *cells.Model) {
-	out := a.out.Ollama
+func (a *Answer) model(set *cells.Set, s cells.Series, m *cells.Model) {
+	out := a.Ollama
 	var decodes []*runs.Row
-	for _, sc := range a.Scenarios {
-		if g := a.Group(s.Key(m.Name, sc, record.ModePrefill)); g != nil && len(g.Cold) > 0 {
+	for _, sc := range set.Scenarios {
+		if g := set.Group(s.Key(m.Name, sc, record.ModePrefill)); g != nil && len(g.Cold) > 0 {
 			out.Warmups = append(out.Warmups, warmup(m, sc, g))
 		}
-		if rows := a.RowsOf(s, m.Name, sc, record.ModeDecode); len(rows) > 0 {
+		if rows := set.RowsOf(s, m.Name, sc, record.ModeDecode); len(rows) > 0 {
 			out.EarlyStops = append(out.EarlyStops, earlyStop(m, sc, rows))
-			if a.Joins(sc) {
+			if set.Joins(sc) {
 				decodes = append(decodes, rows...)
 			}
 		}
@@ -140,20 +134,16 @@ func (a *asker) model(s cells.Series, m *cells.Model) {
 
 // otherModels warns of what a server held loaded beside the model: it may have been
 // at work too.
-func (a *asker) otherModels() {
-	type model struct {
-		cells.Series
-		name string
-	}
-	warned := map[model]bool{}
-	for i := range a.Run.Rows {
-		r := &a.Run.Rows[i]
-		m := model{cells.SeriesOf(r), r.Model}
+func (a *Answer) otherModels(set *cells.Set) {
+	warned := map[cells.Key]bool{}
+	for i := range set.Run.Rows {
+		r := &set.Run.Rows[i]
+		m := cells.SeriesOf(r).Key(r.Model, "", "")
 		if len(r.OllamaOthers) == 0 || warned[m] {
 			continue
 		}
 		warned[m] = true
-		a.out.Warn("other_models", r.Backend+" "+r.Model, "the server held other models loaded: "+strings.Join(r.OllamaOthers, ", "),
+		a.Warn("other_models", r.Backend+" "+r.Model, "the server held other models loaded: "+strings.Join(r.OllamaOthers, ", "),
 			"unload them (ollama stop NAME) and measure again, if anybody may have used them meanwhile")
 	}
 }

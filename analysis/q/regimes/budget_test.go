@@ -250,13 +250,13 @@ func TestWork(t *testing.T) {
 	m := &cells.Model{NLayer: 3, NEmbd: 8, NHead: 2, NVocab: 100, ParamsTotal: 5000, ParamsActive: 5000, ParamsNonEmbedding: 4000, BytesPerToken: 9600, KVBytesPerToken: 10}
 	row := celltest.Plan{Models: 1, Reps: 1, Gen: 9, Backends: []string{"cpu"}, Scenarios: []string{"p"}, PerToken: func(int) float64 { return 1 }}.Rows(1)[0]
 	row.HeadDim, row.NUBatch = 4, 4
-	decode := &cells.Cell{Mode: record.ModeDecode, BatchSize: 2, Depth: 100, PromptTokensRaw: new(6.0), GenTokens: new(9.0)}
+	decode := &cells.Cell{Mode: record.ModeDecode, Subject: cells.Subject{BatchSize: 2}, Depth: 100, PromptTokensRaw: new(6.0), GenTokens: new(9.0)}
 	w, ok := workOf(m, decode, &row)
 	// Each of two sequences: 100 in the cache, a prompt of 3, and on average the fifth of 9 steps.
 	if positions := 2.0 * (100 + 3 + 5); !ok || w.tokens != 2 || w.passes != 1 || w.weights != 4000+800 || w.ops != 2*4800*2 || w.attend != 4*3*8*positions || w.kvB != int64(10*positions) || w.weightsB != 9600 {
 		t.Errorf("decode: %+v", w)
 	}
-	prefill := &cells.Cell{Mode: record.ModePrefill, BatchSize: 2, PromptTokensRaw: new(6.0)}
+	prefill := &cells.Cell{Mode: record.ModePrefill, Subject: cells.Subject{BatchSize: 2}, PromptTokensRaw: new(6.0)}
 	w, ok = workOf(m, prefill, &row)
 	// Three tokens each look at 1, 2 and 3 positions; the head is for the last alone; 6 tokens are two passes of at most 4.
 	if !ok || w.tokens != 6 || w.passes != 2 || w.ops != 2*(4000*6+800*2) || w.attend != 4*3*8*2*(1+2+3) || w.kvB != 10*2*2 {

@@ -3,13 +3,8 @@
 package summary
 
 import (
-	"math"
-	"slices"
-	"strings"
-
 	"llmscale/analysis/cells"
 	"llmscale/analysis/finding"
-	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
@@ -21,146 +16,82 @@ type Answer struct {
 
 	DecodeFractions []DecodeFraction `json:"decode_fractions"` // share of decode in end-to-end
 	Warmups         []Warmup         `json:"warmups"`          // warm-up against steady state
-	WarmupRatios    []WarmupRatio    `json:"warmup_ratios"`    // the same joined over models and scenarios
-	Phases          *PhaseSum        `json:"phases"`           // whether the phases add up; nil without end-to-end times of their own
-}
-
-// asker puts the answer together.
-type asker struct {
-	*cells.Set
-	out *Answer
 }
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{set: c}}
-	a.decodeFractions()
-	a.warmups()
-	a.warmupRatios()
-	a.phaseSum()
-	a.doubts()
-	return a.out
+	a := &Answer{set: c}
+	a.decodeFractions(c)
+	a.warmups(c)
+	a.doubts(c)
+	return a
 }
 
 // decodeFractions gives decode's share of end-to-end, for each scenario by the
-// medians and over all of them by the geometric means.
-func (a *asker) decodeFractions() {
-	type key struct {
-		cells.Series
-		model, scenario string
-	}
-	type parts struct{ prefill, decode, e2e, gen *float64 }
-	found := map[key]parts{}
-	put := func(k key, mode string, ms float64, gen *float64) {
-		p := found[k]
-		switch mode {
-		case record.ModePrefill:
-			p.prefill = &ms
-		case record.ModeDecode:
-			p.decode, p.gen = &ms, gen
-		case record.ModeE2E:
-			p.e2e = &ms
-		}
-		found[k] = p
-	}
-	for _, c := range a.Cells {
-		put(key{c.Series(), c.Model, c.Scenario}, c.Mode, c.MedianMS, c.AnswerTokens())
-	}
-	// Over all scenarios: over those that have both, where a server had the prompts
-	// of some in its cache.
-	for _, s := range a.Series {
-		for _, m := range a.ModelsOf(s.Backend) {
-			var prefill, decode, e2e []float64
-			all := parts{}
-			for _, sc := range a.Joined() {
-				p := found[key{s, m.Name, sc}]
-				if p.decode == nil || p.e2e == nil {
+// medians and over all of them by the geometric means: over those that have both, where a
+// server had the prompts of some in its cache.
+func (a *Answer) decodeFractions(set *cells.Set) {
+	for _, s := range set.Series {
+		for _, m := range set.ModelsOf(s.Backend) {
+			var joined []DecodeFraction
+			for _, sc := range set.Scenarios {
+				prefill, decode, e2e := set.Cell(s, m.Name, sc, record.ModePrefill), set.Cell(s, m.Name, sc, record.ModeDecode), set.Cell(s, m.Name, sc, record.ModeE2E)
+				if decode == nil || e2e == nil {
 					continue
 				}
-				if len(decode) == 0 {
-					all.gen = p.gen
-				} else if all.gen != nil && (p.gen == nil || *p.gen != *all.gen) {
-					all.gen = nil // the mean over several lengths has none
+				f := DecodeFraction{Subject: s.Of(m), Scenario: sc, GenTokens: decode.AnswerTokens(), DecodeMS: decode.MedianMS, E2EMS: e2e.MedianMS}
+				if prefill != nil {
+					f.PrefillMS = &prefill.MedianMS
 				}
-				decode, e2e = append(decode, *p.decode), append(e2e, *p.e2e)
-				if p.prefill != nil {
-					prefill = append(prefill, *p.prefill)
+				f.Fraction = f.DecodeMS / f.E2EMS
+				a.DecodeFractions = append(a.DecodeFractions, f)
+				if set.Joins(sc) {
+					joined = append(joined, f)
 				}
 			}
-			if len(decode) == 0 {
-				continue
-			}
-			all.decode, all.e2e = new(stats.Geomean(decode)), new(stats.Geomean(e2e))
-			if len(prefill) == len(decode) {
-				all.prefill = new(stats.Geomean(prefill))
-			}
-			found[key{s, m.Name, cells.AllScenarios}] = all
-		}
-	}
-	for _, s := range a.Series {
-		for _, m := range a.ModelsOf(s.Backend) {
-			for _, sc := range append(slices.Clone(a.Scenarios), cells.AllScenarios) {
-				p := found[key{s, m.Name, sc}]
-				if p.decode == nil || p.e2e == nil {
-					continue
-				}
-				a.out.DecodeFractions = append(a.out.DecodeFractions, DecodeFraction{
-					Subject:  s.Of(m),
-					Scenario: sc, GenTokens: p.gen, PrefillMS: p.prefill, DecodeMS: *p.decode, E2EMS: *p.e2e,
-					Fraction: *p.decode / *p.e2e,
-				})
+			if len(joined) > 0 {
+				a.DecodeFractions = append(a.DecodeFractions, overAll(joined))
 			}
 		}
 	}
 }
 
-func (a *asker) warmups() {
-	a.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
+// overAll joins scenarios. The mean over several lengths has none.
+func overAll(all []DecodeFraction) DecodeFraction {
+	f := all[0]
+	f.Scenario = cells.AllScenarios
+	var prefill []float64
+	for _, x := range all {
+		if f.GenTokens != nil && (x.GenTokens == nil || *x.GenTokens != *f.GenTokens) {
+			f.GenTokens = nil
+		}
+		if x.PrefillMS != nil {
+			prefill = append(prefill, *x.PrefillMS)
+		}
+	}
+	f.DecodeMS = stats.Geomean(stats.Map(all, func(x DecodeFraction) float64 { return x.DecodeMS }))
+	f.E2EMS = stats.Geomean(stats.Map(all, func(x DecodeFraction) float64 { return x.E2EMS }))
+	f.Fraction = f.DecodeMS / f.E2EMS
+	if f.PrefillMS = nil; len(prefill) == len(all) {
+		f.PrefillMS = new(stats.Geomean(prefill))
+	}
+	return f
+}
+
+func (a *Answer) warmups(set *cells.Set) {
+	set.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
 		if len(g.Cold) == 0 {
 			return
 		}
-		w := Warmup{Backend: k.Backend, BatchSize: k.BatchSize, Model: m.Name, Scenario: k.Scenario, Mode: k.Mode,
+		w := Warmup{Subject: k.Series.Of(m), Scenario: k.Scenario, Mode: k.Mode,
 			WarmupN: len(g.Cold), WarmupMS: stats.MedianOf(cells.Latencies(g.Cold)),
 			MeasuredN: len(g.Warm()), MeasuredMS: stats.MedianOf(cells.Latencies(g.Warm()))}
 		if w.WarmupMS != nil && w.MeasuredMS != nil {
 			w.Ratio = stats.Finite(*w.WarmupMS / *w.MeasuredMS)
 			w.MinusMS = stats.Finite(*w.WarmupMS - *w.MeasuredMS)
 		}
-		a.out.Warmups = append(a.out.Warmups, w)
+		a.Warmups = append(a.Warmups, w)
 	})
-}
-
-// phaseSum checks over the whole run that the phases add up to the end-to-end
-// time. TR121's end-to-end time is their sum, which proves nothing; Ollama's is the
-// client's, and what it has more than the phases is no error (see ollamaGaps).
-func (a *asker) phaseSum() {
-	if a.Run.Harness == runs.HarnessTR121 {
-		return
-	}
-	var gaps []float64
-	largest, where := -1.0, ""
-	a.EachCell(func(k cells.Key, m *cells.Model, g *cells.Group) {
-		if k.Mode != record.ModeE2E || m.BackendKind == cells.KindOllama {
-			return
-		}
-		for _, r := range g.Rows {
-			e2e, ok := r.Latency()
-			if !ok || r.PrefillMS == nil || r.KVDecodeMS == nil {
-				continue
-			}
-			gap := stats.Finite(100 * math.Abs(e2e-(*r.PrefillMS+*r.KVDecodeMS)) / e2e)
-			if gap == nil {
-				continue
-			}
-			gaps = append(gaps, *gap)
-			if *gap > largest {
-				largest, where = *gap, strings.Join([]string{k.Backend, m.Name, k.Scenario}, " ")
-			}
-		}
-	})
-	if len(gaps) > 0 {
-		a.out.Phases = &PhaseSum{N: len(gaps), MedianPercent: stats.Median(gaps), LargestPercent: largest, Where: where}
-	}
 }
 
 // Tables are the CSV files. TR121's columns come first, under its names.
@@ -194,8 +125,11 @@ func (a *Answer) Tables() []finding.Table {
 // cellRow is a cell with the facts of its model.
 type cellRow struct {
 	*cells.Cell
-	*cells.Model
+	facts
 }
+
+// facts lie deeper than what a cell says itself.
+type facts struct{ *cells.Model }
 
 func (a *Answer) cellRows() []cellRow {
 	models := map[cells.ModelKey]*cells.Model{}
@@ -206,7 +140,7 @@ func (a *Answer) cellRows() []cellRow {
 	var out []cellRow
 	for i := range a.set.Cells {
 		c := &a.set.Cells[i]
-		out = append(out, cellRow{c, models[cells.ModelKey{Backend: c.Backend, Model: c.Model}]})
+		out = append(out, cellRow{c, facts{models[cells.ModelKey{Backend: c.Backend, Model: c.Model}]}})
 	}
 	return out
 }

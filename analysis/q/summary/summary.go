@@ -2,15 +2,6 @@ package summary
 
 import "llmscale/analysis/cells"
 
-// PhaseSum compares end-to-end times with the sum of their phases, over all
-// measured calls of the run.
-type PhaseSum struct {
-	N              int     `json:"n"`
-	MedianPercent  float64 `json:"median_pct"` // of 100 * |e2e - (prefill + decode)| / e2e
-	LargestPercent float64 `json:"largest_pct"`
-	Where          string  `json:"largest_where"` // the cell of the largest
-}
-
 // DecodeFraction is the share of decode in end-to-end time.
 type DecodeFraction struct {
 	cells.Subject
@@ -24,9 +15,7 @@ type DecodeFraction struct {
 
 // Warmup compares a cell's warm-ups with its repetitions.
 type Warmup struct {
-	Backend    string   `json:"backend" doc:"name of the backend"`
-	BatchSize  int      `json:"batch_size" unit:"sequences" doc:"sequences decoded together"`
-	Model      string   `json:"model" doc:"name of the model"`
+	cells.Subject
 	Scenario   string   `json:"scenario" doc:"name of the scenario"`
 	Mode       string   `json:"mode" doc:"prefill, kv_decode or e2e_kv"`
 	WarmupN    int      `json:"warmup_n" unit:"calls" doc:"warm-ups"`

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
@@ -118,7 +117,7 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 	f := figure.Figure{Kind: KindTails, Name: "tails"}
 	var tokens figure.Span
 	var plain []string
-	var missing []lacking
+	var missing []string // quantiles for which some model has too few tokens
 	var layers []figure.Layer
 	for _, s := range shown {
 		for _, q := range []struct {
@@ -131,12 +130,12 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 			{"p95", func(t *Tail) stats.Percentile { return t.P95Ratio }, false, prose.Look(a.set, s)},
 		} {
 			l := figure.Layer{Look: q.look}
-			short, need, had := 0, 0, 0
 			for _, t := range bySeries[s] {
 				r := q.ratio(t)
 				if r.Value == nil {
-					short++
-					need, had = r.Need, max(had, r.N)
+					if s := fmt.Sprintf("%s below %d tokens", q.name, r.Need); !slices.Contains(missing, s) {
+						missing = append(missing, s)
+					}
 					continue
 				}
 				tokens.Add(float64(t.N))
@@ -147,9 +146,6 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 					pt.Note = "95 % interval, approximate: " + doc.Interval(t.P99CI, 3)
 				}
 				l.Points = append(l.Points, pt)
-			}
-			if short > 0 {
-				missing = append(missing, lacking{q.name, s.Title(), short, had, need})
 			}
 			if len(l.Points) == 0 {
 				continue
@@ -172,32 +168,8 @@ func (a *Answer) tailFigure(known *intervals.Answer) []figure.Figure {
 	f.Title = "Tail of the decode time per token against model size: " + prose.Backends(plain) + ", all scenarios"
 	f.Subtitle = fmt.Sprintf("mode kv_decode · quantiles over %s tokens for each model, each taken relative to its scenario's median · 1 = no tail%s", tokens, left)
 	f.Caption = "How much slower than the median token the slow ones are, against model size. 1 is no tail."
-	f.Subtitle += notDrawn(missing)
+	if len(missing) > 0 {
+		f.Subtitle += " · not drawn: " + text.List(missing, "and")
+	}
 	return []figure.Figure{f}
-}
-
-// lacking is a quantile of a series for which models have too few tokens.
-type lacking struct {
-	quantile, series  string
-	models, had, need int // had: tokens at most
-}
-
-// notDrawn says which quantiles are left out, series together.
-func notDrawn(all []lacking) string {
-	var said []string
-	quantiles, of := stats.GroupBy(all, func(l lacking) string { return l.quantile })
-	for _, q := range quantiles {
-		whose, models, had := of[q][0].series, 0, 0
-		if n := len(of[q]); n > 1 {
-			whose = fmt.Sprintf("%d backends", n)
-		}
-		for _, l := range of[q] {
-			models, had = max(models, l.models), max(had, l.had)
-		}
-		said = append(said, fmt.Sprintf("%s of %s for %s (at most %d tokens, %d needed)", q, whose, text.Counted(models, "model", "models"), had, of[q][0].need))
-	}
-	if len(said) == 0 {
-		return ""
-	}
-	return " · not drawn: " + strings.Join(said, "; ")
 }

@@ -16,7 +16,7 @@ func TestTooFewTokens(t *testing.T) {
 	if len(drawn) != 1 {
 		t.Fatalf("figures of tails: %v", figuretest.Names(drawn))
 	}
-	if c := drawn[0].Subtitle; !strings.Contains(c, "not drawn: p99 of cpu for 4 models (at most 150 tokens, 662 needed)") {
+	if c := drawn[0].Subtitle; !strings.Contains(c, "not drawn: p99 below 662 tokens") {
 		t.Errorf("caption: %s", c)
 	}
 	if strings.Contains(figuretest.Text(t, drawn[0]), "p99 / p50") {

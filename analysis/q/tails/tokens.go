@@ -22,7 +22,6 @@ type TokenSeries struct {
 	MedianMS []float64 `json:"median_ms"` // by position, over the calls that reached it
 	MinMS    []float64 `json:"min_ms"`
 	MaxMS    []float64 `json:"max_ms"`
-	CountAt  []int     `json:"n_at"` // calls that reached the position
 }
 
 // Tail compares slow tokens with the middle one. For AllScenarios each token is
@@ -62,16 +61,16 @@ type Tail struct {
 
 // tokens gathers the decode steps of each cell, by position and pooled, and the
 // ratio of slow ones to the middle one.
-func (a *asker) tokens() {
-	for _, s := range a.Series {
-		for _, m := range a.ModelsOf(s.Backend) {
+func (a *Answer) tokens(set *cells.Set) {
+	for _, s := range set.Series {
+		for _, m := range set.ModelsOf(s.Backend) {
 			var relative []float64 // each token over its scenario's median
 			var calls [][]float64  // each token over the median of its call
 			total, disturbed := 0, (*int)(nil)
 			inCalls, processes := map[int][]float64{}, map[int][]float64{}
 			var mine []Tail
-			for _, sc := range a.Scenarios {
-				g := a.Group(s.Key(m.Name, sc, record.ModeDecode))
+			for _, sc := range set.Scenarios {
+				g := set.Group(s.Key(m.Name, sc, record.ModeDecode))
 				if g == nil {
 					continue
 				}
@@ -81,13 +80,13 @@ func (a *asker) tokens() {
 					continue
 				}
 				t.Subject, t.Scenario = s.Of(m), sc
-				a.out.Tokens = append(a.out.Tokens, t)
+				a.Tokens = append(a.Tokens, t)
 
 				slices.Sort(pool)
 				tail := tailOf(pool, true)
 				tail.Scenario, tail.Disturbed = sc, g.Disturbed
 				mine = append(mine, tail)
-				if mid := stats.QuantileSorted(pool, 0.5); mid > 0 && a.Joins(sc) {
+				if mid := stats.QuantileSorted(pool, 0.5); mid > 0 && set.Joins(sc) {
 					if g.Disturbed != nil {
 						total += *g.Disturbed
 						disturbed = &total
@@ -122,7 +121,7 @@ func (a *asker) tokens() {
 			}
 			for _, t := range mine {
 				t.Subject = s.Of(m)
-				a.out.Tails = append(a.out.Tails, t)
+				a.Tails = append(a.Tails, t)
 			}
 		}
 	}
@@ -146,13 +145,12 @@ func tokenSeries(rows []*runs.Row) (t TokenSeries, pool []float64) {
 			pool = append(pool, ms)
 		}
 	}
-	t.MedianMS, t.MinMS, t.MaxMS, t.CountAt = make([]float64, 0, len(at)), make([]float64, 0, len(at)), make([]float64, 0, len(at)), make([]int, 0, len(at))
+	t.MedianMS, t.MinMS, t.MaxMS = make([]float64, 0, len(at)), make([]float64, 0, len(at)), make([]float64, 0, len(at))
 	for _, xs := range at {
 		slices.Sort(xs) // this function's own
 		t.MedianMS = append(t.MedianMS, stats.QuantileSorted(xs, 0.5))
 		t.MinMS = append(t.MinMS, xs[0])
 		t.MaxMS = append(t.MaxMS, xs[len(xs)-1])
-		t.CountAt = append(t.CountAt, len(xs))
 	}
 	return t, pool
 }

@@ -2,23 +2,13 @@ package wall
 
 import (
 	"cmp"
-	"maps"
-	"math"
 	"slices"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/stats"
 )
 
-// A trend of whole models goes through trendSizes sizes, and is not followed beyond
-// trendReach times the largest of them.
-const (
-	trendSizes = 3
-	trendReach = 8.0
-)
-
-// ratios compares the models that are not whole on the GPU with those that are: with
-// the same model under another backend, and with the trend of the smaller ones.
+// ratios compares the models that are not whole with the same model under another backend.
 func (w *Wall) ratios() {
 	type work struct {
 		weights, settings string
@@ -39,17 +29,10 @@ func (w *Wall) ratios() {
 		if !c.inPart() && (c.State != Whole || c.MemoryMiB == nil) {
 			continue
 		}
-		bySize := map[float64][]float64{}
 		for _, o := range whole[of(c)] {
 			if o.Model == c.Model && c.OverWhole == nil && (!c.host() || cells.OrInf(o.MemoryMiB) > cells.OrInf(c.MemoryMiB)) {
 				c.over(o)
 			}
-			if o.ParamsM != nil && c.ParamsM != nil && *o.ParamsM < *c.ParamsM {
-				bySize[*o.ParamsM] = append(bySize[*o.ParamsM], *o.DecodeMS)
-			}
-		}
-		if c.inPart() {
-			c.overTrend(bySize)
 		}
 	}
 }
@@ -61,32 +44,9 @@ func (c *Cell) over(o *Cell) {
 	if ci != nil {
 		c.OverLow, c.OverHigh = &ci.Low, &ci.High
 	}
-	if len(o.prefills) > 0 && len(o.prefills) == len(c.prefills) {
-		ratio, _, _ := cells.Ratio(o.prefills, c.prefills)
-		c.PrefillOver = stats.Finite(ratio)
-	}
 	if c.inPart() && c.host() {
 		c.explain(o)
 	}
-}
-
-// overTrend is decode over the power law through the largest whole models: the
-// smallest ones are bound by something else than size, which no power law follows.
-func (c *Cell) overTrend(bySize map[float64][]float64) {
-	sizes := slices.Sorted(maps.Keys(bySize))
-	if len(sizes) < trendSizes {
-		return
-	}
-	sizes = sizes[len(sizes)-trendSizes:]
-	reach := *c.ParamsM / sizes[trendSizes-1]
-	if reach > trendReach {
-		return
-	}
-	l, ok := stats.OLS(stats.Map(sizes, math.Log), stats.Map(sizes, func(s float64) float64 { return math.Log(stats.Geomean(bySize[s])) }))
-	if !ok {
-		return
-	}
-	c.OverTrend, c.TrendReach = stats.Finite(*c.DecodeMS/math.Exp(l.A+l.B*math.Log(*c.ParamsM))), stats.Finite(reach)
 }
 
 // Edge is where one backend changes from one state to the next.

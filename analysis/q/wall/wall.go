@@ -46,7 +46,6 @@ type Cell struct {
 
 	Scenarios   int      `json:"n_scenarios" doc:"scenarios that the times are means over"`
 	DecodeMS    *float64 `json:"decode_ms_per_token" unit:"ms/token" doc:"decode by the host: geometric mean over the scenarios of the medians"`
-	DeviceMS    *float64 `json:"decode_device_ms_per_token" unit:"ms/token" doc:"the same by CUDA events"`
 	PeakMiB     *float64 `json:"vram_peak_mib" unit:"MiB" doc:"peak of device memory in use, by all programs and by what the limit holds back"`
 	OwnMiB      *float64 `json:"vram_own_mib" unit:"MiB" doc:"the same less what was in use before the model was loaded"`
 	PrefillMS   *float64 `json:"prefill_ms" unit:"ms" doc:"prefill by the host: geometric mean over the scenarios of the medians"`
@@ -61,15 +60,11 @@ type Cell struct {
 	OverLow     *float64 `json:"times_low" doc:"its 95 % interval"`
 	OverHigh    *float64 `json:"times_high" doc:"likewise"`
 	Basis       string   `json:"times_basis" doc:"what the interval is made of: processes (paired by blocks), or one process; nothing: too few calls for one"`
-	PrefillOver *float64 `json:"times_prefill_whole" doc:"the same of prefill"`
 	WholeIn     string   `json:"same_model_whole_in_backend" doc:"where it was whole"`
-	OverTrend   *float64 `json:"times_trend_of_whole" doc:"decode over the power law through the three largest smaller models that are whole"`
-	TrendReach  *float64 `json:"trend_reach" doc:"size over that of the largest of these three"`
 
-	settings          string        // all but where it lies in memory
-	decodes, prefills []cells.Times // by scenario
-	mappedMiB, kvMiB  float64       // weights that are mapped; KV cache of one token
-	context           int           // tokens
+	settings  string        // all but where it lies in memory
+	decodes   []cells.Times // by scenario
+	mappedMiB float64       // weights that are mapped
 }
 
 // host is a model in the CPU's memory.
@@ -157,7 +152,7 @@ func cellOf(set *cells.Set, s cells.Series, m *cells.Model, rows []*runs.Row, la
 	told := rows[max(slices.IndexFunc(rows, (*runs.Row).OK), 0)] // a call that failed knows what was asked for, and not what came of it
 	c.settings = cells.SettingsOf(told).Without(cells.SettingGPULayers, cells.SettingVRAMLimit, cells.SettingMemoryLimit, cells.SettingDType)
 	c.Device = told.Device
-	c.inMemory(rows, m)
+	c.inMemory(rows)
 	ran := false
 	var worst *runs.Row
 	for _, r := range rows {
@@ -210,15 +205,14 @@ func cellOf(set *cells.Set, s cells.Series, m *cells.Model, rows []*runs.Row, la
 
 // decode joins the times of the scenarios.
 func (c *Cell) decode(set *cells.Set) {
-	var host, device, prefill []float64
+	var host, prefill []float64
 	for _, x := range set.CellsOfModel(c.Series, c.Model) {
 		if !set.Joins(x.Scenario) {
 			continue
 		}
 		g := set.Group(c.Series.Key(c.Model, x.Scenario, x.Mode))
 		if x.Mode == record.ModePrefill && g != nil {
-			t := g.Times()
-			c.prefills, prefill = append(c.prefills, t), append(prefill, t.Typical())
+			prefill = append(prefill, g.Times().Typical())
 		}
 		if x.Mode != record.ModeDecode || x.MSPerToken == nil {
 			continue
@@ -227,15 +221,9 @@ func (c *Cell) decode(set *cells.Set) {
 		if g != nil {
 			c.decodes = append(c.decodes, g.StepTimes())
 		}
-		if x.CUDAEventMS != nil && x.GenTokens != nil && *x.GenTokens > 0 {
-			device = append(device, *x.CUDAEventMS / *x.GenTokens)
-		}
 	}
 	if c.Scenarios = len(host); c.Scenarios > 0 {
 		c.DecodeMS = stats.Finite(stats.Geomean(host))
-		if len(device) == len(host) {
-			c.DeviceMS = stats.Finite(stats.Geomean(device))
-		}
 	}
 	if len(prefill) > 0 {
 		c.PrefillMS = stats.Finite(stats.Geomean(prefill))

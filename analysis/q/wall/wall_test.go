@@ -82,14 +82,11 @@ func TestMemoryWall(t *testing.T) {
 		t.Errorf("states %s", s)
 	}
 	p := w.Cells[6+4]
-	// Of the same model whole: 10 times; of the trend, which is the same line: 10 times.
-	if p.Model != "m04" || *p.GPULayers != 3 || p.Layers != 7 || *p.OwnMiB != 16000 || *p.PeakMiB != 17000 || p.WholeIn != "card" || *p.TrendReach != 2 {
+	if p.Model != "m04" || *p.GPULayers != 3 || p.Layers != 7 || *p.OwnMiB != 16000 || *p.PeakMiB != 17000 || p.WholeIn != "card" {
 		t.Errorf("%+v", p)
 	}
 	celltest.Near(t, "decode", p.DecodeMS, 160, 1e-9)
-	celltest.Near(t, "decode on the device", p.DeviceMS, 144, 1e-9)
 	celltest.Near(t, "times the same model", p.OverWhole, 10, 1e-9)
-	celltest.Near(t, "times the trend", p.OverTrend, 10, 1e-9)
 	want := []string{
 		"all8 8 GiB all f32 m03  m04", "fit8 8 GiB fit f32 m03 m04 m05", "card whole card all f32 m05  ",
 	}
@@ -114,7 +111,7 @@ func TestWallAfterFailedCall(t *testing.T) {
 			r.Status, r.Error, r.LatencyMS, r.CPUAffinity = record.StatusError, new("lost"), nil, nil
 		}
 	}))
-	if c := w.Cells[6+4]; c.Status != record.StatusError || c.State != Partial || c.OverWhole == nil || c.OverTrend == nil {
+	if c := w.Cells[6+4]; c.Status != record.StatusError || c.State != Partial || c.OverWhole == nil {
 		t.Errorf("%+v", c)
 	}
 }
@@ -123,7 +120,6 @@ func TestWallAfterFailedCall(t *testing.T) {
 // one name, paces, affinities or batches.
 func TestOtherWaysAreNotJoined(t *testing.T) {
 	partial := func(w *Wall) *Cell { return &w.Cells[6+4] }
-	before := partial(wallOf(t, wallRun(nil)))
 	for what, change := range celltest.OtherWays {
 		after := partial(wallOf(t, wallRun(func(r *runs.Row) {
 			if r.Backend != "card" {
@@ -136,35 +132,6 @@ func TestOtherWaysAreNotJoined(t *testing.T) {
 		})))
 		if after.State != Partial || after.WholeIn != "" || after.OverWhole != nil {
 			t.Errorf("%s: it is set beside the card's: %+v", what, after)
-		}
-		if after.OverTrend == nil || *after.OverTrend != *before.OverTrend {
-			t.Errorf("%s: the trend of whole models is pooled with the card's: %v, %v", what, *before.OverTrend, after.OverTrend)
-		}
-	}
-}
-
-// TestNoTrend: two whole sizes are no trend, and none is followed beyond eight
-// times its largest model.
-func TestNoTrend(t *testing.T) {
-	few := wallRun(nil)
-	var rows []runs.Row
-	for _, r := range few.Rows {
-		if r.Backend == "fit8" && r.Model >= "m02" {
-			rows = append(rows, r)
-		}
-	}
-	few.Rows = rows
-	if c := wallOf(t, few).Cells[2]; c.State != Partial || c.OverTrend != nil || c.OverWhole != nil || c.WholeIn != "" {
-		t.Errorf("%+v", c)
-	}
-	far := wallRun(func(r *runs.Row) {
-		if r.Model >= "m04" { // the next smaller one has 40
-			r.ParamsMillions, r.ParamsTotal = 10*r.ParamsMillions, 10*r.ParamsTotal
-		}
-	})
-	for _, c := range wallOf(t, far).Cells {
-		if c.Model == "m04" && c.State == Partial && (c.OverTrend != nil || c.OverWhole == nil) {
-			t.Errorf("%+v", c)
 		}
 	}
 }
