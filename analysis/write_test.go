@@ -92,7 +92,7 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	a, b := readAll(t, first), readAll(t, second)
-	if len(a) != len(b) || len(a) != len(present)+2 || len(present) != 24 {
+	if len(a) != len(b) || len(a) != len(present)+2 || len(present) != 23 {
 		t.Errorf("%d and %d files, %d tables", len(a), len(b), len(present))
 	}
 	for name := range a {

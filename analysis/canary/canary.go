@@ -120,23 +120,20 @@ func (l Levels) Off(c Call) (times float64, disturbed, known bool) {
 	return math.Exp(most), disturbed, known
 }
 
-// Part is what a canary times.
-type Part int
+// parts are what a canary times.
+const parts = 3
 
-// The parts of a canary.
-const (
-	Read Part = iota
-	Compute
-	Meeting
-	parts
-)
+// partNames are theirs, in the order of Call.logs.
+var partNames = [parts]string{"read", "compute", "meeting"}
 
 // States are how many calls had a canary, how many of them are disturbed, and by what the team with most of these
-// saw it: the part that is farthest off, as most calls have it and as the disturbed ones do, in ms, of Meeting in ns.
+// saw it: the part that is farthest off, as most calls have it and as the disturbed ones do.
 type States struct {
-	Calls, Disturbed int
-	Part             Part
-	Most, Other      float64
+	Calls     int     `json:"calls"`           // that had a canary
+	Disturbed int     `json:"disturbed_calls"` // in another state than most
+	Part      string  `json:"part"`            // of the canary, that differs most: read, compute or meeting
+	Most      float64 `json:"most"`            // what it takes before most calls, in ms, or of a meeting in ns
+	Other     float64 `json:"other"`           // before the disturbed ones
 }
 
 // Seen looks for the machine's states in the calls.
@@ -168,7 +165,7 @@ func (l Levels) Seen(calls []Call) (s States) {
 		}
 		if other := stats.Median(logs); math.Abs(other-level.log) > farthest {
 			farthest = math.Abs(other - level.log)
-			s.Part, s.Most, s.Other = Part(p), math.Exp(level.log), math.Exp(other)
+			s.Part, s.Most, s.Other = partNames[p], math.Exp(level.log), math.Exp(other)
 		}
 	}
 	return s

@@ -11,10 +11,10 @@ import (
 // TestTwoStates: of a machine that is in another state for a third of the time, which the median absolute deviation
 // takes for scatter, the calls in the other one are disturbed and no others; by each part alone.
 func TestTwoStates(t *testing.T) {
-	for part, of := range map[Part]func(*Call) **float64{
-		Read:    func(c *Call) **float64 { return &c.ReadMS },
-		Compute: func(c *Call) **float64 { return &c.ComputeMS },
-		Meeting: func(c *Call) **float64 { return &c.SyncNS },
+	for part, of := range map[string]func(*Call) **float64{
+		"read":    func(c *Call) **float64 { return &c.ReadMS },
+		"compute": func(c *Call) **float64 { return &c.ComputeMS },
+		"meeting": func(c *Call) **float64 { return &c.SyncNS },
 	} {
 		rng := rand.New(rand.NewPCG(3, 0))
 		var calls []Call
@@ -37,12 +37,12 @@ func TestTwoStates(t *testing.T) {
 			}
 		}
 		if s := l.Seen(calls); s.Calls != 300 || s.Disturbed != n || s.Part != part || math.Abs(s.Most/.88-1) > .02 || math.Abs(s.Other/.88/.53-1) > .02 {
-			t.Errorf("%+v, want %d disturbed by part %d", s, n, part)
+			t.Errorf("%+v, want %d disturbed by part %s", s, n, part)
 		}
 		for i, c := range calls {
 			times, disturbed, known := l.Off(c)
 			if !known || disturbed != other[i] || disturbed != (times < .75) {
-				t.Errorf("part %d: call of %v ms: %v times, %v %v, want %v", part, **of(&c), times, disturbed, known, other[i])
+				t.Errorf("part %s: call of %v ms: %v times, %v %v, want %v", part, **of(&c), times, disturbed, known, other[i])
 			}
 		}
 	}

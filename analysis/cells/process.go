@@ -7,6 +7,7 @@ import (
 
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // Process are the calls of a cell in one block, which one process made, or several where the run was resumed in mid-cell.
@@ -193,3 +194,22 @@ func (g *Group) Times() Times { return TimesOf(g.Rows, latency) }
 
 // StepTimes are those for one token of each sequence, of decode.
 func (g *Group) StepTimes() Times { return TimesOf(g.Rows, MSPerToken) }
+
+// TimesIn are a model's times in each of some scenarios: of a prefill, or of a decode step; nil where it lacks one.
+func (set *Set) TimesIn(s Series, model, mode string, scenarios []string) (out []Times) {
+	for _, sc := range scenarios {
+		g := set.Group(s.Key(model, sc, mode))
+		if g == nil {
+			return nil
+		}
+		t := g.Times()
+		if mode == record.ModeDecode {
+			t = g.StepTimes()
+		}
+		if len(t.All) == 0 {
+			return nil
+		}
+		out = append(out, t)
+	}
+	return out
+}

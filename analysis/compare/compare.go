@@ -187,16 +187,8 @@ func compare(base, other Side, opt Options) (*Comparison, error) {
 	}
 	d := newDesign(base, other)
 	c := &Comparison{SchemaVersion: schema, Base: subject(base), Other: subject(other), Design: d.kind, Threshold: opt.Threshold,
-		Differs: w.differs, Blocks: len(d.blocks), Scenarios: w.scenarios(), LeftOut: w.absent, Notes: w.notes}
-	if c.Differs == nil {
-		c.Differs = []Difference{} // an empty list in JSON
-	}
-	if c.Notes == nil {
-		c.Notes = []string{}
-	}
-	if c.LeftOut == nil {
-		c.LeftOut = []Absent{}
-	}
+		Blocks: len(d.blocks), Scenarios: w.scenarios(),
+		Differs: append([]Difference{}, w.differs...), LeftOut: append([]Absent{}, w.absent...), Notes: append([]string{}, w.notes...)} // lists in JSON, be they empty
 	j := judge{design: d, threshold: math.Log1p(opt.Threshold)}
 	c.phases(w, &j)
 	if len(c.Phases) == 0 {
@@ -284,7 +276,7 @@ func (c *Comparison) perModel(w *work, j *judge) {
 				own = some
 			}
 			if e, ok := j.design.estimate(mean(own)); ok {
-				c.Sizes = append(c.Sizes, Size{mode, m, w.params[m], math.Exp(e.Value), interval(e), j.design.count(own)})
+				c.Sizes = append(c.Sizes, Size{mode, m, w.params[m], math.Exp(e.Value), e.ExpInterval(), j.design.count(own)})
 			}
 		}
 	}

@@ -190,12 +190,10 @@ func newDesign(base, other Side) *design {
 				visited[id.Model] = true
 			}
 			for id := range x.made[n] {
-				visited[id.Model] = true
-				u, v := x.inBlock[n], y.inBlock[n]
-				_, has := u[id]
-				_, also := v[id]
-				if made[id] = y.made[n][id]; has && also {
-					ratios[id] = v[id] - u[id]
+				visited[id.Model], made[id] = true, y.made[n][id]
+				u, has := x.inBlock[n][id]
+				if v, also := y.inBlock[n][id]; has && also {
+					ratios[id] = v - u
 				}
 			}
 			if len(ratios) > 0 {

@@ -63,9 +63,6 @@ const (
 	power     = 0.8
 	maxNeeded = 1000 // blocks
 
-	// Share of a phase's cells beside which something else went on: with more the verdict
-	// is withheld. docs/compare.md has how often it errs.
-
 	// Share of a phase's cells beside which something else went on. Up to it these are left
 	// out; with more nobody knows what else it hit, and the verdict is withheld.
 	// docs/compare.md has how often it errs.
@@ -80,13 +77,8 @@ type judge struct {
 
 func share(log float64) float64 { return math.Expm1(log) }
 
-func interval(e stats.Estimate) *stats.Interval {
-	h := e.Half(alpha)
-	return &stats.Interval{Low: math.Exp(e.Value - h), High: math.Exp(e.Value + h)}
-}
-
 func (j *judge) effect(e stats.Estimate) Effect {
-	return Effect{Ratio: math.Exp(e.Value), RatioCI: interval(e), SameWithin: share(e.SameWithin(alpha)), estimate: e}
+	return Effect{Ratio: math.Exp(e.Value), RatioCI: e.ExpInterval(), SameWithin: share(e.SameWithin(alpha)), estimate: e}
 }
 
 // verdicts judges a family of effects: FASTER and SLOWER are wrong of any of them with a
@@ -173,7 +165,7 @@ func (w *work) trend(j *judge, whole []CellID) *Trend {
 	for _, v := range x {
 		lo, hi = min(lo, v-middle), max(hi, v-middle)
 	}
-	t := &Trend{PerTenfold: math.Exp(e.Value), PerTenfoldCI: interval(e), Smallest: math.Exp(at.Value + lo*e.Value), Largest: math.Exp(at.Value + hi*e.Value)}
+	t := &Trend{PerTenfold: math.Exp(e.Value), PerTenfoldCI: e.ExpInterval(), Smallest: math.Exp(at.Value + lo*e.Value), Largest: math.Exp(at.Value + hi*e.Value)}
 	if j.design.kind != DesignProcess {
 		t.P = new(e.P())
 	}

@@ -18,11 +18,7 @@ func (c *Comparison) Page(figs []figure.Drawn) *doc.Document {
 	d := &doc.Document{Title: other + " against " + base}
 	first := doc.Section{Title: c.finding(), Place: "Verdict"}
 	first.Say("Ratio of the times, %s over %s: below 1 %s is faster. From %s.", doc.Text(other), doc.Text(base), doc.Text(other), doc.Text(c.basis()))
-	verdicts := doc.Table{Head: []string{"<all sizes", "<ratio of times (95 %)", "p", "<verdict", "finds", "SAME from"}}
-	for i := range c.Phases {
-		p := &c.Phases[i]
-		verdicts.Rows = append(verdicts.Rows, []string{PhaseName(p.Mode), ratio(p.Ratio, p.RatioCI), doc.PValue(p.PHolm), p.Verdict, percent(p.Findable), percent(p.SameWithin)})
-	}
+	verdicts := doc.Table{Head: stats.Map(phaseHead, func(s string) string { return "<" + s }), Rows: c.phaseRows()}
 	first.Add(verdicts, doc.Pictures(figureKind))
 	var why strings.Builder
 	c.explain(&why)

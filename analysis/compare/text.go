@@ -73,12 +73,7 @@ func (c *Comparison) head() string {
 	}
 	b.WriteString(table(rows) + "\n")
 
-	rows = [][]string{{"all sizes", "ratio of times (95 %)", "p", "verdict", "finds", "SAME from"}}
-	for i := range c.Phases {
-		p := &c.Phases[i]
-		rows = append(rows, []string{PhaseName(p.Mode), ratio(p.Ratio, p.RatioCI), doc.PValue(p.PHolm), p.Verdict, percent(p.Findable), percent(p.SameWithin)})
-	}
-	b.WriteString(table(rows))
+	b.WriteString(table(slices.Concat([][]string{phaseHead}, c.phaseRows())))
 	c.explain(&b)
 	return b.String()
 }
@@ -196,15 +191,25 @@ func (c *Comparison) bySize(room int, all bool) string {
 	return table(rows)
 }
 
-// cellHead and cellRows are a table of all cells.
-var cellHead = []string{"phase", "model", "scenario", "ratio of times (95 %)", "p", "verdict", "finds", "SAME from"}
+// phaseHead and phaseRows are a table of the phases, cellHead and cellRows of all cells.
+var (
+	effectHead = []string{"ratio of times (95 %)", "p", "verdict", "finds", "SAME from"}
+	phaseHead  = slices.Concat([]string{"all sizes"}, effectHead)
+	cellHead   = slices.Concat([]string{"phase", "model", "scenario"}, effectHead)
+)
 
-func (c *Comparison) cellRows() (rows [][]string) {
-	for i := range c.Cells {
-		x := &c.Cells[i]
-		rows = append(rows, []string{PhaseName(x.Mode), x.Model, CellID{Scenario: x.Scenario, Batch: x.BatchSize}.scenario(), ratio(x.Ratio, x.RatioCI), doc.PValue(x.PHolm), strings.TrimSpace(x.Verdict + " " + x.Reason), percent(x.Findable), percent(x.SameWithin)})
-	}
-	return rows
+func (e *Effect) row(verdict string, of ...string) []string {
+	return append(of, ratio(e.Ratio, e.RatioCI), doc.PValue(e.PHolm), verdict, percent(e.Findable), percent(e.SameWithin))
+}
+
+func (c *Comparison) phaseRows() [][]string {
+	return stats.Map(c.Phases, func(p Phase) []string { return p.row(p.Verdict, PhaseName(p.Mode)) })
+}
+
+func (c *Comparison) cellRows() [][]string {
+	return stats.Map(c.Cells, func(x Cell) []string {
+		return x.row(strings.TrimSpace(x.Verdict+" "+x.Reason), PhaseName(x.Mode), x.Model, CellID{Scenario: x.Scenario, Batch: x.BatchSize}.scenario())
+	})
 }
 
 // verdicts counts those of the cells.

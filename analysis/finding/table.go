@@ -54,9 +54,10 @@ func Compute[T any](name, unit, doc string, of func(T) any) Computed[T] {
 }
 
 // TableOf declares a CSV file with one row for each of rows, which are structs or
-// pointers to structs. columns names its columns in order, separated by white space:
-// each is one of more, or a field by its tag csv (else json), with the tags unit and
-// doc. An interval has two columns, in whose names * stands for low and high (without
+// pointers to structs. Its columns are the fields that have a doc, in their order, and
+// behind them those of more. Where they are others, columns names them, separated by
+// white space: each is one of more, or a field by its tag csv (else json), with the tags
+// unit and doc. An interval has two columns, in whose names * stands for low and high (without
 // a *, they end in _low and _high). Fields of embedded structs, and of those with the
 // tag csv:"+", are the row's own. A name that is neither panics, as does a field without doc.
 //
@@ -64,18 +65,27 @@ func Compute[T any](name, unit, doc string, of func(T) any) Computed[T] {
 // zero:"unknown". Lists are joined by the tag sep, or a space.
 func TableOf[T any](file, doc string, rows []T, columns string, more ...Computed[T]) Table {
 	t := Table{File: file, Doc: doc, Optional: true, n: len(rows)}
-	fields := map[string]field{}
-	collect(fields, reflect.TypeFor[T](), nil)
+	fields := collect(nil, reflect.TypeFor[T](), nil)
+	names := strings.Fields(columns)
+	if columns == "" {
+		for _, f := range fields {
+			if f.Doc != "" {
+				names = append(names, f.Name)
+			}
+		}
+		names = append(names, stats.Map(more, func(c Computed[T]) string { return c.Name })...)
+	}
 	var cells []func(T) string
-	for _, name := range strings.Fields(columns) {
+	for _, name := range names {
 		at := slices.IndexFunc(more, func(c Computed[T]) bool { return c.Name == name })
-		f, ok := fields[name]
+		i := slices.IndexFunc(fields, func(f field) bool { return f.Name == name })
 		switch {
 		case at >= 0:
 			c := more[at]
 			t.Columns = append(t.Columns, c.Column)
 			cells = append(cells, func(row T) string { return text(reflect.ValueOf(c.of(row)), "") })
-		case ok && f.Doc != "":
+		case i >= 0 && fields[i].Doc != "":
+			f := fields[i]
 			t.Columns = append(t.Columns, f.Column)
 			cells = append(cells, func(row T) string { return f.text(reflect.ValueOf(row)) })
 		default:
@@ -105,16 +115,24 @@ type field struct {
 	sep   string
 }
 
-// collect lists the columns of a struct type.
-func collect(out map[string]field, t reflect.Type, path []int) {
+// collect adds the columns of a struct type to some. Of two fields of one name the outer
+// counts, as in Go.
+func collect(out []field, t reflect.Type, path []int) []field {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
+	}
+	put := func(c field) {
+		if i := slices.IndexFunc(out, func(o field) bool { return o.Name == c.Name }); i < 0 {
+			out = append(out, c)
+		} else if len(c.path) < len(out[i].path) {
+			out[i] = c
+		}
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(append([]int(nil), path...), i)
 		if f.Anonymous || f.Tag.Get("csv") == "+" {
-			collect(out, f.Type, at)
+			out = collect(out, f.Type, at)
 			continue
 		}
 		name := f.Tag.Get("csv")
@@ -126,27 +144,21 @@ func collect(out map[string]field, t reflect.Type, path []int) {
 		}
 		c := field{Column{name, f.Tag.Get("unit"), f.Tag.Get("doc")}, at, "", f.Tag.Get("zero") == "unknown", f.Tag.Get("sep")}
 		if f.Type != reflect.TypeFor[*stats.Interval]() {
-			put(out, c)
+			put(c)
 			continue
 		}
 		if !strings.Contains(name, "*") {
 			name += "_*"
 		}
-		for end, which := range map[string]string{"low": "lower", "high": "upper"} {
-			c.Name, c.end = strings.Replace(name, "*", end, 1), end
+		for _, end := range []struct{ name, which string }{{"low", "lower"}, {"high", "upper"}} {
+			c.Name, c.end = strings.Replace(name, "*", end.name, 1), end.name
 			if c.Doc = f.Tag.Get("doc"); c.Doc != "" {
-				c.Doc += ", " + which + " end"
+				c.Doc += ", " + end.which + " end"
 			}
-			put(out, c)
+			put(c)
 		}
 	}
-}
-
-// put keeps the outer of two fields of one name, as Go does.
-func put(out map[string]field, c field) {
-	if have, ok := out[c.Name]; !ok || len(c.path) < len(have.path) {
-		out[c.Name] = c
-	}
+	return out
 }
 
 func (f field) text(v reflect.Value) string {

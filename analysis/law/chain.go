@@ -1,6 +1,7 @@
 package law
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -29,15 +30,7 @@ func chain(u []float64) *chained {
 	for i := range c.order {
 		c.order[i] = i
 	}
-	slices.SortStableFunc(c.order, func(a, b int) int {
-		switch {
-		case u[a] < u[b]:
-			return -1
-		case u[a] > u[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(c.order, func(a, b int) int { return cmp.Compare(u[a], u[b]) })
 	c.u = stats.Map(c.order, func(i int) float64 { return u[i] - c.mean })
 	n := len(c.u)
 	c.n, c.s, c.q = make([]float64, n+1), make([]float64, n+1), make([]float64, n+1)

@@ -1,6 +1,7 @@
 package law
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -286,15 +287,7 @@ func minimise(predict func([]float64, Point, []float64) float64, points []Point,
 		},
 	}
 	starts = slices.Clone(starts)
-	slices.SortStableFunc(starts, func(a, b []float64) int {
-		switch x, y := total(a), total(b); {
-		case x < y:
-			return -1
-		case x > y:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(starts, func(a, b []float64) int { return cmp.Compare(total(a), total(b)) })
 	const tried = 3
 	var best []float64
 	least := math.Inf(1)

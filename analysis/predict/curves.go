@@ -1,6 +1,7 @@
 package predict
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -67,7 +68,7 @@ func (p *Predictor) curves() {
 		}
 	}
 	for _, list := range [][]curve{p.prefill, p.decode} {
-		slices.SortFunc(list, func(a, b curve) int { return int(math.Copysign(1, a.at-b.at)) })
+		slices.SortFunc(list, func(a, b curve) int { return cmp.Compare(a.at, b.at) })
 	}
 }
 
@@ -164,9 +165,7 @@ func (p *Predictor) look(c *curve, f facts, x float64, m *cells.Model, mode stri
 	}
 	out, e := p.reach(c, f, x)
 	if out.Basis != Refused {
-		basis, times := out.Basis, out.Times
-		out = told(e)
-		out.Basis, out.Times = basis, times
+		out.tell(e)
 	}
 	out.Observed = observed
 	return out
@@ -183,10 +182,11 @@ func (p *Predictor) between(f facts, below, above *curve, share, xBelow, xAbove,
 		return b
 	}
 	sd := (1-share)*math.Sqrt(ea.Variance) + share*math.Sqrt(eb.Variance)
-	out := told(stats.Estimate{Value: join(ea.Value, eb.Value), Variance: sd*sd + off*off, DF: min(ea.DF, eb.DF)})
-	if out.Times = max(a.Times, b.Times); a.Basis == Extrapolated || b.Basis == Extrapolated {
+	out := Figure{Basis: Interpolated, Times: max(a.Times, b.Times)}
+	if a.Basis == Extrapolated || b.Basis == Extrapolated {
 		out.Basis = Extrapolated
 	}
+	out.tell(stats.Estimate{Value: join(ea.Value, eb.Value), Variance: sd*sd + off*off, DF: min(ea.DF, eb.DF)})
 	return out
 }
 

@@ -2,7 +2,7 @@ package predict
 
 import (
 	"fmt"
-	"math"
+	"slices"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
@@ -144,22 +144,11 @@ func (l *memoryLaw) peak(total, compute float64) Figure {
 	if !l.ok {
 		return Figure{Basis: Refused, Why: "too few models tell what a process takes besides", Helps: "measure more sizes"}
 	}
-	out := Figure{Basis: Interpolated}
-	low, high := l.x[0], l.x[0]
-	mean, sxx := 0.0, 0.0
-	for _, x := range l.x {
-		low, high = min(low, x), max(high, x)
-		mean += x / float64(len(l.x))
-	}
-	for _, x := range l.x {
-		sxx += (x - mean) * (x - mean)
-	}
-	if compute < low || compute > high {
+	e := l.line.Next(compute)
+	e.Value += total
+	out := Figure{Basis: Interpolated, Value: &e.Value, CI: e.Interval()}
+	if compute < slices.Min(l.x) || compute > slices.Max(l.x) {
 		out.Basis = Extrapolated
 	}
-	// One more point of a line (Draper and Smith 1998, section 1.4).
-	half := stats.TQuantile(len(l.x)-2) * l.line.SD * math.Sqrt(1+1/float64(len(l.x))+(compute-mean)*(compute-mean)/sxx)
-	v := total + l.line.A + l.line.B*compute
-	out.Value, out.CI = &v, stats.NewInterval(v-half, v+half)
 	return out
 }

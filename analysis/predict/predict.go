@@ -167,31 +167,29 @@ func (p *Predictor) Of(target *Target) (*Answer, error) {
 	return a, nil
 }
 
-// times is the figure in another unit.
-func (f Figure) times(by float64) Figure {
-	scale := func(v *float64) *float64 {
+// of is the figure of what rises, or falls, with it.
+func (f Figure) of(g func(float64) float64) Figure {
+	value := func(v *float64) *float64 {
 		if v == nil {
 			return nil
 		}
-		return stats.Finite(*v * by)
+		return stats.Finite(g(*v))
 	}
-	f.Value, f.Observed, f.CI = scale(f.Value), scale(f.Observed), stats.Scaled(f.CI, by)
+	f.Value, f.Observed = value(f.Value), value(f.Observed)
+	if ci := f.CI; ci != nil {
+		f.CI = stats.NewInterval(min(g(ci.Low), g(ci.High)), max(g(ci.Low), g(ci.High)))
+	}
 	return f
+}
+
+// times is the figure in another unit.
+func (f Figure) times(by float64) Figure {
+	return f.of(func(v float64) float64 { return v * by })
 }
 
 // over is so much in the figure's time.
 func (f Figure) over(what float64) Figure {
-	inverse := func(v *float64) *float64 {
-		if v == nil {
-			return nil
-		}
-		return stats.Finite(what / *v)
-	}
-	f.Value, f.Observed = inverse(f.Value), inverse(f.Observed)
-	if f.CI != nil {
-		f.CI = stats.NewInterval(what/f.CI.High, what/f.CI.Low)
-	}
-	return f
+	return f.of(func(v float64) float64 { return what / v })
 }
 
 // sum is a time and so many of another. Both ends add up, as if both figures erred
@@ -216,8 +214,7 @@ func sum(a, b Figure, n float64) Figure {
 	return out
 }
 
-// told is a figure by a law: its logarithm, of one more model.
-func told(e stats.Estimate) Figure {
-	half := e.Half(1 - stats.Confidence)
-	return Figure{Value: stats.Finite(math.Exp(e.Value)), CI: stats.NewInterval(math.Exp(e.Value-half), math.Exp(e.Value+half)), Basis: Interpolated}
+// tell takes the value that a law has for one more model, a logarithm.
+func (f *Figure) tell(e stats.Estimate) {
+	f.Value, f.CI = stats.Finite(math.Exp(e.Value)), e.ExpInterval()
 }

@@ -107,38 +107,31 @@ func (a *Answer) Print(w io.Writer) error {
 func (s *Served) Print(w io.Writer) error {
 	var b bytes.Buffer
 	size := func(a *Answer) string { m := float64(a.Params) / 1e6; return doc.Params(&m) }
-	a := s.Smallest
+	a, shown := s.Smallest, s.Surely
 	fmt.Fprintf(&b, "the largest model that %s serves within %s, batch %d, prompt %d, answer %d tokens, %s:\n", a.Backend, s.Objective, a.Batch, a.Prompt, a.Gen, a.WeightType)
-	if s.Guessed == nil {
-		fmt.Fprintf(&b, "none: the smallest that can be predicted has %s\n\n", size(a))
-		if err := write(w, &b); err != nil {
-			return err
-		}
-		return a.Print(w)
-	}
-	if s.Surely == nil {
-		fmt.Fprintf(&b, "none for sure; by the best guess one of %s\n\n", size(s.Guessed))
-		if err := write(w, &b); err != nil {
-			return err
-		}
-		return s.Guessed.Print(w)
-	}
-	why := "the upper end of its 95 % interval keeps it"
 	switch {
-	case s.Memory:
-		why = "a larger one does not fit into memory"
-	case s.Ends:
-		why = "larger ones may do, but predictions end here"
-	}
-	fmt.Fprintf(&b, "%s: %s", size(s.Surely), why)
-	if s.Guessed.Params > s.Surely.Params {
-		fmt.Fprintf(&b, "; by the best guess %s", size(s.Guessed))
+	case s.Guessed == nil:
+		shown = a
+		fmt.Fprintf(&b, "none: the smallest that can be predicted has %s", size(a))
+	case s.Surely == nil:
+		shown = s.Guessed
+		fmt.Fprintf(&b, "none for sure; by the best guess one of %s", size(s.Guessed))
+	default:
+		why := "the upper end of its 95 % interval keeps it"
+		switch {
+		case s.Memory:
+			why = "a larger one does not fit into memory"
+		case s.Ends:
+			why = "larger ones may do, but predictions end here"
+		}
+		fmt.Fprintf(&b, "%s: %s", size(s.Surely), why)
+		if s.Guessed.Params > s.Surely.Params {
+			fmt.Fprintf(&b, "; by the best guess %s", size(s.Guessed))
+		}
 	}
 	b.WriteString("\n\n")
-	if err := write(w, &b); err != nil {
+	if _, err := w.Write(b.Bytes()); err != nil {
 		return err
 	}
-	return s.Surely.Print(w)
+	return shown.Print(w)
 }
-
-func write(w io.Writer, b *bytes.Buffer) error { _, err := w.Write(b.Bytes()); return err }

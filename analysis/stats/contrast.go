@@ -8,21 +8,10 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// PairedT is the mean of ln(y/x) over blocks, each of which measured both once: x[i]
-// and y[i] are positive and of block i. What a block does to both drops out. Its
-// variance is s^2/n with n-1 degrees of freedom, s the standard deviation over the
-// blocks: the t-test for pairs (Student 1908; Box, Hunter and Hunter 2005, section
-// 3.2). ok is false below two blocks, of which nothing tells the scatter.
-func PairedT(x, y []float64) (e Estimate, ok bool) {
-	logs := make([]float64, len(x))
-	for i := range x {
-		logs[i] = math.Log(y[i] / x[i])
-	}
-	return MeanT(logs)
-}
-
 // MeanT is the mean of independent values, with variance s^2/n and n-1 degrees of
-// freedom. ok is false below two values.
+// freedom: of the differences inside blocks the t-test for pairs (Student 1908; Box,
+// Hunter and Hunter 2005, section 3.2). ok is false below two values, of which nothing
+// tells the scatter.
 func MeanT(values []float64) (e Estimate, ok bool) {
 	n := float64(len(values))
 	if n < 2 {

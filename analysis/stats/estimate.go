@@ -50,6 +50,12 @@ func (e Estimate) Half(p float64) float64 {
 	return q * math.Sqrt(e.Variance)
 }
 
+// Interval is e's 95 % interval; nil where there is none.
+func (e Estimate) Interval() *Interval {
+	half := e.Half(1 - Confidence)
+	return NewInterval(e.Value-half, e.Value+half)
+}
+
 // ExpInterval is the 95 % interval of what e estimates the logarithm of; nil where there is none.
 func (e Estimate) ExpInterval() *Interval {
 	half := e.Half(1 - Confidence)

@@ -59,6 +59,12 @@ func OLS(x, y []float64) (l Line, ok bool) {
 // SSE is the sum of the residuals' squares.
 func (l *Line) SSE() float64 { return float64(l.SD*l.SD) * float64(l.N-2) }
 
+// Next is one more point at x (Draper and Smith 1998, section 1.4).
+func (l *Line) Next(x float64) Estimate {
+	d := x - l.xMean
+	return Estimate{l.A + l.B*x, l.SD * l.SD * (1 + 1/float64(l.N) + d*d/l.sxx), float64(l.N - 2)}
+}
+
 // LackOfFit is the p of the means of so many groups, each of one x, lying on the
 // Line: F of what the residuals have beyond pure, the sum of squares within the
 // groups. Nil where it cannot be told: there is no scatter but of rounding.

@@ -1,13 +1,15 @@
 package stats
 
 import (
-	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv" // Percentile is a quantile that is known only with enough samples.
 	"math"
 	"slices"
 	"strconv"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
+// Percentile is a quantile that is known only with enough samples.
 type Percentile struct {
 	Value *float64 `json:"value"` // nil: too few samples
 	N     int      `json:"n"`     // samples there were

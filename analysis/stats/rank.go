@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sync"
@@ -33,7 +34,9 @@ func TheilSen(x, y []float64) (slope, intercept float64, ci *Interval, ok bool) 
 	n, nt := float64(len(x)), float64(len(slopes))
 	variance := n * (n - 1) * (2*n + 5)
 	for _, v := range [][]float64{x, y} {
-		for _, k := range tieSizes(v) {
+		_, ties := GroupBy(v, func(x float64) float64 { return x })
+		for _, equal := range ties {
+			k := float64(len(equal))
 			variance -= k * (k - 1) * (2*k + 5)
 		}
 	}
@@ -44,38 +47,13 @@ func TheilSen(x, y []float64) (slope, intercept float64, ci *Interval, ok bool) 
 	return slope, intercept, NewInterval(slopes[lo], slopes[hi]), true
 }
 
-// tieSizes lists how often each repeated value occurs.
-func tieSizes(xs []float64) []float64 {
-	var out []float64
-	s := Sorted(xs)
-	for i := 0; i < len(s); {
-		j := i
-		for j < len(s) && s[j] == s[i] {
-			j++
-		}
-		if j-i > 1 {
-			out = append(out, float64(j-i))
-		}
-		i = j
-	}
-	return out
-}
-
 // ranks gives each value its rank from 1, ties the mean of theirs.
 func ranks(xs []float64) []float64 {
 	order := make([]int, len(xs))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		switch {
-		case xs[a] < xs[b]:
-			return -1
-		case xs[a] > xs[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(xs[a], xs[b]) })
 	out := make([]float64, len(xs))
 	for i := 0; i < len(order); {
 		j := i

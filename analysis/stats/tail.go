@@ -31,35 +31,22 @@ func PooledTail(groups [][]float64, p float64, need int) (e Estimate, ok bool) {
 		return e, false
 	}
 	slices.SortFunc(all, func(x, y item) int { return cmp.Compare(x.v, y.v) })
-	places := make([][]int, len(groups)) // of each group's values in all
-	for i, x := range all {
-		places[x.group] = append(places[x.group], i)
-	}
-	// tail is taken without the values at places.
-	tail := func(places []int) float64 {
-		rest := len(all) - len(places)
-		at := func(i int) float64 { // the i-th of the rest
-			for _, p := range places {
-				if p > i {
-					break
-				}
-				i++
+	rest := make([]float64, 0, len(all))
+	tail := func(without int) float64 {
+		rest = rest[:0]
+		for _, x := range all {
+			if x.group != without {
+				rest = append(rest, x.v)
 			}
-			return all[i].v
 		}
-		quantile := func(p float64) float64 {
-			i, part := math.Modf(p * float64(rest-1))
-			low := at(int(i))
-			return low + float64(part*(at(min(int(i)+1, rest-1))-low))
-		}
-		return math.Log(quantile(p) / quantile(0.5))
+		return math.Log(QuantileSorted(rest, p) / QuantileSorted(rest, 0.5))
 	}
 	n := float64(len(groups))
 	left := make([]float64, len(groups))
 	for i := range left {
-		left[i] = tail(places[i])
+		left[i] = tail(i)
 	}
 	floats.AddConst(-stat.Mean(left, nil), left)
-	e = Estimate{tail(nil), (n - 1) / n * floats.Dot(left, left), n - 1}
+	e = Estimate{tail(-1), (n - 1) / n * floats.Dot(left, left), n - 1}
 	return e, !math.IsNaN(e.Value) && !math.IsInf(e.Value, 0) && !math.IsNaN(e.Variance) && !math.IsInf(e.Variance, 0)
 }

@@ -120,7 +120,5 @@ func over(logs []float64) (*float64, *stats.Interval) {
 }
 
 func (a *Answer) Tables() []finding.Table {
-	return []finding.Table{finding.TableOf("cold_start.csv", "What a model costs until it runs, over the processes that loaded it.", a.Starts,
-		`backend backend_kind model params_millions_effective processes load_ms load_low_ms load_high_ms context_ms
-		first_prefill_over_hot first_prefill_over_hot_low first_prefill_over_hot_high start_ms start_low_ms start_high_ms`)}
+	return []finding.Table{finding.TableOf("cold_start.csv", "What a model costs until it runs, over the processes that loaded it.", a.Starts, "")}
 }

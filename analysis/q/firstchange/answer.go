@@ -70,7 +70,7 @@ type Answer struct {
 
 	Changes []*Change `json:"first_change"`
 	Answers struct {
-		First []First `json:"first_change"`
+		First []*First `json:"first_change"`
 	} `json:"answers"`
 }
 
@@ -97,7 +97,7 @@ func Ask(c *cells.Set, t *tails.Answer, s *coldstart.Answer, f *failures.Answer)
 	}
 	_, a.failed = stats.GroupBy(f.Failed, func(f failures.Cell) modelOf { return modelOf{f.Series(), f.Model} })
 	for _, s := range a.Series {
-		first := First{Series: s}
+		first := &First{Series: s}
 		for i := range aspects {
 			if ch := a.change(s, &aspects[i]); ch != nil {
 				first.Changes = append(first.Changes, ch)
@@ -155,7 +155,5 @@ func (a *Answer) Of(s cells.Series, mode, aspect string) *Change {
 
 // Tables are the CSV file.
 func (a *Answer) Tables() []finding.Table {
-	return []finding.Table{finding.TableOf(file, "From which size on each aspect is more than so many times what it is on the smallest model.", a.Changes,
-		`backend batch_size mode aspect quantity unit factor models smallest_model smallest_millions smallest_level largest_millions largest_times
-		largest_times_low largest_times_high verdict size_millions low_millions high_millions law basis reason`)}
+	return []finding.Table{finding.TableOf(file, "From which size on each aspect is more than so many times what it is on the smallest model.", a.Changes, "")}
 }

@@ -24,7 +24,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the table of docs/error-rates.md")
 
 // asked asks made-up records what changes first.
-func asked(t *testing.T, rows []runs.Row) (*Answer, First) {
+func asked(t *testing.T, rows []runs.Row) (*Answer, *First) {
 	t.Helper()
 	set := celltest.Set(t, rows)
 	a := Ask(set, tails.Ask(set), coldstart.Ask(set), failures.Ask(set))
@@ -32,7 +32,7 @@ func asked(t *testing.T, rows []runs.Row) (*Answer, First) {
 }
 
 // verdicts are those of an answer by their aspects, of decode where there are several.
-func verdicts(f First) map[string]*Change {
+func verdicts(f *First) map[string]*Change {
 	out := map[string]*Change{}
 	for _, c := range f.Changes {
 		if c.Mode != record.ModePrefill {
@@ -110,9 +110,9 @@ func TestRest(t *testing.T) {
 		of   *First
 		want string
 	}{
-		{&blocks, "Up to 640M the tail in a call grows less than 1.25 times, the tail between processes grows less than 1.25 times and no model fails"},
-		{&one, "Up to 640M the tail in a call grows less than 1.25 times and no model fails; not told: the tail between processes"},
-		{&late, "Up to 160M decode time per token grows less than 2 times, the tail in a call grows less than 1.25 times and the tail between processes grows less than 1.25 times"},
+		{blocks, "Up to 640M the tail in a call grows less than 1.25 times, the tail between processes grows less than 1.25 times and no model fails"},
+		{one, "Up to 640M the tail in a call grows less than 1.25 times and no model fails; not told: the tail between processes"},
+		{late, "Up to 160M decode time per token grows less than 2 times, the tail in a call grows less than 1.25 times and the tail between processes grows less than 1.25 times"},
 		{&First{Verdict: Unknown, Changes: blocks.Changes}, ""},
 	} {
 		if got := x.of.Rest().Text; got != x.want {

@@ -9,6 +9,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/q/coldstart"
 	"llmscale/analysis/q/tails"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -175,21 +176,18 @@ func (a *asker) coldStart(c *Change) {
 	if a.Series[slices.IndexFunc(a.Series, func(s cells.Series) bool { return s.Backend == c.Backend })] != c.Series {
 		return
 	}
-	models := slices.DeleteFunc(a.sized(c.Series), func(m *cells.Model) bool { return a.starts[cells.ModelKey{Backend: c.Backend, Model: m.Name}] == nil })
+	of := func(m *cells.Model) *coldstart.Start {
+		return a.starts[cells.ModelKey{Backend: c.Backend, Model: m.Name}]
+	}
+	models := slices.DeleteFunc(a.sized(c.Series), func(m *cells.Model) bool { return of(m) == nil })
+	byBlock := func(x *coldstart.Start) map[int]float64 { return x.Starts }
 	c.Quantity = "load, context, and what the first prefill takes longer than a hot one"
-	loads := slices.ContainsFunc(models, func(m *cells.Model) bool {
-		return len(a.starts[cells.ModelKey{Backend: c.Backend, Model: m.Name}].Starts) == 0
-	})
-	if loads {
+	if slices.ContainsFunc(models, func(m *cells.Model) bool { return len(of(m).Starts) == 0 }) {
+		byBlock = func(x *coldstart.Start) map[int]float64 { return x.Loads }
 		c.Quantity = "loading the model, its file in the page cache"
 	}
 	for _, m := range models {
-		x := a.starts[cells.ModelKey{Backend: c.Backend, Model: m.Name}]
-		if loads {
-			c.add(m, x.Loads, nil)
-		} else {
-			c.add(m, x.Starts, nil)
-		}
+		c.add(m, byBlock(of(m)), nil)
 	}
 }
 

@@ -2,6 +2,7 @@ package firstchange
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,7 +36,7 @@ func (a *asker) feasible(c *Change) {
 			}
 			n, status = n+1, f.Status
 		}
-		for _, why := range sorted(where) {
+		for _, why := range slices.Sorted(maps.Keys(where)) {
 			notes = append(notes, fmt.Sprintf("%s %s (%s), which is not a matter of size", m.Name, why, strings.Join(where[why], ", ")))
 		}
 		switch {
@@ -73,14 +74,6 @@ func (a *asker) feasible(c *Change) {
 		c.Reason = "no model of known size was measured"
 	}
 	c.Reason = strings.Join(append([]string{c.Reason}, notes...), "; ")
-}
-
-func sorted(where map[string][]string) (out []string) {
-	for why := range where {
-		out = append(out, why)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // notOfSize says why a failed cell is no matter of size: a limit or a path in the

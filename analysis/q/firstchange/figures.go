@@ -22,7 +22,7 @@ const KindFirst = "first_change"
 func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 	lead, _ := prose.Lead(a.set)
 	firsts := slices.Clone(a.Answers.First)
-	slices.SortStableFunc(firsts, func(x, y First) int {
+	slices.SortStableFunc(firsts, func(x, y *First) int {
 		return map[bool]int{true: 1}[x.Series != lead.Series] - map[bool]int{true: 1}[y.Series != lead.Series]
 	})
 	for _, f := range firsts {
@@ -35,8 +35,6 @@ func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 }
 
 func (f *First) figure(known *intervals.Answer) figure.Figure {
-	var x, y figure.Span
-	y.Add(Twice)
 	layers := []figure.Layer{{Look: figure.Muted().Stroke(1, 3, 2), Level: new(Twice)}}
 	fig := figure.Figure{Kind: KindFirst, Name: KindFirst + "_" + f.Backend + f.FileSuffix()}
 	for i, c := range f.Changes {
@@ -53,14 +51,9 @@ func (f *First) figure(known *intervals.Answer) figure.Figure {
 					p.Low, p.High, p.Note = 0, 0, "95 % interval: without an end"
 				}
 			}
-			x.Add(p.X)
-			y.Add(p.Y)
 			l.Points = append(l.Points, p)
 		}
 		l.Beyond = c.failed
-		for _, v := range c.failed {
-			x.Add(v)
-		}
 		if l.Join(); len(l.Points) < 2 && (len(l.Beyond) == 0 || len(layers) == 1) {
 			continue
 		}
@@ -72,6 +65,7 @@ func (f *First) figure(known *intervals.Answer) figure.Figure {
 					Note: fmt.Sprintf("95 %% interval of the size: %s to %s", doc.Millions(c.Between.Low), doc.Millions(c.Between.High))}}})
 		}
 	}
+	x, y := figure.Spans(layers...)
 	fig.X, fig.Panels = figure.LogAxis(cells.ParamsLabel, x), []figure.Panel{{Y: figure.LogAxis("times the smallest model's", y), Layers: layers}}
 	fig.Title = "What changes first as models grow: " + f.Title()
 	fig.Subtitle = "each aspect over its level on the smallest model · whiskers: 95 % · ring and bar: the size of the change and its 95 % interval, at the factor that counts"

@@ -130,8 +130,8 @@ func (c *Change) from() prose.Sentence {
 
 // First is what changes first on a series; nil where the run has none of it.
 func (a *Answer) First(s cells.Series) *First {
-	if i := slices.IndexFunc(a.Answers.First, func(f First) bool { return f.Series == s }); i >= 0 {
-		return &a.Answers.First[i]
+	if i := slices.IndexFunc(a.Answers.First, func(f *First) bool { return f.Series == s }); i >= 0 {
+		return a.Answers.First[i]
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (a *Answer) title() string {
 	lead, _ := prose.Lead(a.set)
 	first := a.First(lead.Series)
 	if first == nil {
-		first = &a.Answers.First[0]
+		first = a.Answers.First[0]
 	}
 	return first.Says(prose.On(a.set, first.Series)).Text
 }

@@ -2,6 +2,7 @@ package intervals
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 
@@ -111,11 +112,7 @@ func (a *asker) places() map[placeKey]float64 {
 			first[k] = r.OrderIdx
 		}
 	}
-	var all []placeKey
-	for k := range first {
-		all = append(all, k)
-	}
-	_, of := stats.GroupBy(all, func(k placeKey) int { return k.block })
+	_, of := stats.GroupBy(slices.Collect(maps.Keys(first)), func(k placeKey) int { return k.block })
 	out := map[placeKey]float64{}
 	for _, keys := range of {
 		slices.SortFunc(keys, func(x, y placeKey) int { return cmp.Compare(first[x], first[y]) })

@@ -17,11 +17,7 @@ const (
 
 // States are those that the machine was in, where more than a tenth of the calls were made in another one than most.
 type States struct {
-	Calls     int     `json:"calls"`           // that had a canary
-	Disturbed int     `json:"disturbed_calls"` // in another state than most
-	Part      string  `json:"part"`            // of the canary, that differs most
-	Most      float64 `json:"most"`            // what it takes before most calls, in ms, or of a meeting in ns
-	Other     float64 `json:"other"`           // before the disturbed ones
+	canary.States
 
 	Cells int      `json:"cells"`             // with disturbed calls and others to compare
 	Low   *float64 `json:"times_others_low"`  // disturbed calls over the cell's others, by their medians: the fastest of cells
@@ -34,7 +30,7 @@ func (a *asker) states() {
 	if float64(s.Disturbed) <= manyDisturbed*float64(s.Calls) {
 		return
 	}
-	out := &States{Calls: s.Calls, Disturbed: s.Disturbed, Part: map[canary.Part]string{canary.Read: "read", canary.Compute: "compute", canary.Meeting: "meeting"}[s.Part], Most: s.Most, Other: s.Other}
+	out := &States{States: s}
 	var times []float64
 	a.EachCell(func(_ cells.Key, _ *cells.Model, g *cells.Group) {
 		var of [2][]float64

@@ -21,7 +21,7 @@ type Answer struct {
 	set *cells.Set
 
 	Answers struct {
-		Laws []Finding `json:"laws"` // for each series, mode and scenario, and over all scenarios
+		Laws []*Finding `json:"laws"` // for each series, mode and scenario, and over all scenarios
 	} `json:"answers"`
 }
 
@@ -65,12 +65,11 @@ type Finding struct {
 
 // Stray is a model that does not fit the others' power law.
 type Stray struct {
-	Model   string   `json:"model"`
-	Times   float64  `json:"times_the_line"` // its time over that of the others' line
-	P       float64  `json:"p"`              // of the worst of all models, by Bonferroni
-	Moves   bool     `json:"moves_exponent"` // beyond the exponent's interval with it or without it
-	With    *float64 `json:"exponent_with"`
-	Reasons []string `json:"reasons"` // what sets the model apart
+	Model string   `json:"model"`
+	Times float64  `json:"times_the_line"` // its time over that of the others' line
+	P     float64  `json:"p"`              // of the worst of all models, by Bonferroni
+	Moves bool     `json:"moves_exponent"` // beyond the exponent's interval with it or without it
+	With  *float64 `json:"exponent_with"`
 }
 
 // onAxis is what a tournament over one axis gave.
@@ -112,8 +111,7 @@ func Ask(c *cells.Set, judged *intervals.Answer, bounds *regimes.Answer) *Answer
 func (a *Answer) Of(mode string) (out []*Finding) {
 	lead, _ := prose.Lead(a.set)
 	leads := 0
-	for i := range a.Answers.Laws {
-		f := &a.Answers.Laws[i]
+	for _, f := range a.Answers.Laws {
 		switch {
 		case f.Mode != mode || f.Scenario != cells.AllScenarios:
 		case f.Series == lead.Series:

@@ -72,6 +72,14 @@ func (f *Finding) strays(known *intervals.Answer) (fits, strays []figure.Point) 
 	return fits, strays
 }
 
+// kind puts the kind of the models behind a title, where the series has several.
+func (f *Finding) kind(title string) string {
+	if f.Of == "" {
+		return title
+	}
+	return title + ", " + f.Of
+}
+
 // curve is a law between the outermost points that it is fitted to, with its band. A
 // law of more than size has a value at the points alone.
 func (f *Finding) curve() (line []figure.XY, band []figure.Range) {
@@ -107,14 +115,7 @@ func (f *Finding) curve() (line []figure.XY, band []figure.Range) {
 func (a *Answer) figure(f *Finding, known *intervals.Answer) figure.Figure {
 	look := prose.Look(a.set, f.Series).Stroke(1.4)
 	fits, strays := f.strays(known)
-	var x, y figure.Span
-	for _, p := range append(fits, strays...) {
-		x.Add(p.X)
-		y.Add(p.Y)
-		if p.Whisker() {
-			y.Add(p.Low, p.High)
-		}
-	}
+	x, y := figure.Spans(figure.Layer{Points: fits}, figure.Layer{Points: strays})
 	says := "median"
 	if slices.ContainsFunc(fits, figure.Point.Whisker) {
 		says = "median, 95 % interval"
@@ -149,10 +150,6 @@ func (a *Answer) figure(f *Finding, known *intervals.Answer) figure.Figure {
 	if len(strays) > 0 {
 		caption += fmt.Sprintf(" %s is not in the law.", f.Stray.Model)
 	}
-	of := ""
-	if f.Of != "" {
-		of = ", " + f.Of
-	}
 	subtitle := fmt.Sprintf("mode %s · %s · all scenarios · %s", f.Mode, text.Counted(len(f.Models), "model", "models"), told)
 	if f.Law != nil && !math.IsNaN(f.Law.LOO) {
 		subtitle += " · leave-one-out error " + percent(f.Law.LOO)
@@ -160,7 +157,7 @@ func (a *Answer) figure(f *Finding, known *intervals.Answer) figure.Figure {
 	return figure.Figure{
 		Kind:     KindLaw,
 		Name:     strings.Join(strings.Fields("law_"+f.Backend+"_"+f.Mode+f.FileSuffix()+" "+f.Of), "_"),
-		Title:    fmt.Sprintf("%s time against model size: %s%s", doc.Upper(prose.Mode(f.Mode)), f.Title(), of),
+		Title:    fmt.Sprintf("%s time against model size: %s", doc.Upper(prose.Mode(f.Mode)), f.kind(f.Title())),
 		Subtitle: subtitle,
 		Caption:  caption,
 		X:        figure.LogAxis(f.over().Label, x),
@@ -176,43 +173,25 @@ func (a *Answer) overview(mode string, known *intervals.Answer) []figure.Figure 
 		return nil
 	}
 	f := figure.Figure{Kind: KindOverview, Name: "overview_" + mode, Subtitle: fmt.Sprintf("mode %s · geometric mean over scenarios of the median latency%s", mode, left)}
-	var x, y figure.Span
 	var names []string
-	named := map[string]bool{}
-	panel := figure.Panel{}
+	var layers []figure.Layer
 	for _, found := range all {
-		o := &found.axes[0]
-		for i := range found.axes {
-			if found.axes[i].axis.Name == a.set.Axis.Name {
-				o = &found.axes[i]
-			}
-		}
-		l := figure.Layer{Look: prose.Look(a.set, found.Series).Stroke(1.4)}
-		for _, pt := range found.points(o, known) {
-			pt.Named = !named[pt.Name]
-			named[pt.Name] = true
-			l.Points = append(l.Points, pt)
-			x.Add(pt.X)
-			if y.Add(pt.Y); pt.Whisker() {
-				y.Add(pt.Low, pt.High)
-			}
-		}
+		o := &found.axes[max(0, slices.IndexFunc(found.axes, func(o onAxis) bool { return o.axis.Name == a.set.Axis.Name }))]
+		l := figure.Layer{Look: prose.Look(a.set, found.Series).Stroke(1.4), Points: found.points(o, known)}
 		l.Join()
-		title := found.Title()
-		if found.Of != "" {
-			title += ", " + found.Of
-		}
+		title := found.kind(found.Title())
 		f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s: %s", title, text.Counted(len(o.points), "model", "models"))))
-		panel.Layers, names = append(panel.Layers, l), append(names, title)
+		layers, names = append(layers, l), append(names, title)
 	}
+	figure.NameOnce(layers)
+	x, y := figure.Spans(layers...)
 	if !(x.High > x.Low) { // one size shows nothing of growth
 		return nil
 	}
 	f.Title = fmt.Sprintf("%s time against model size: %s, all scenarios", doc.Upper(prose.Mode(mode)), prose.Backends(names))
 	f.Caption = fmt.Sprintf("%s time against model size, over all scenarios.", doc.Upper(prose.Mode(mode)))
 	f.X = figure.LogAxis(a.set.Axis.Label, x)
-	panel.Y = figure.LogAxis(a.label(cells.AllScenarios, mode), y)
-	f.Panels = []figure.Panel{panel}
+	f.Panels = []figure.Panel{{Y: figure.LogAxis(a.label(cells.AllScenarios, mode), y), Layers: layers}}
 	return []figure.Figure{f}
 }
 

@@ -82,32 +82,6 @@ func TestAxis(t *testing.T) {
 	}
 }
 
-// TestReasons: what sets a model apart is named.
-func TestReasons(t *testing.T) {
-	whole, part := 13, 5
-	model := func(change func(m *cells.Model)) *cells.Model {
-		m := &cells.Model{ParamsTotal: 1000, ParamsNonEmbedding: 900, ParamsActive: 1000, NLayer: 12, NEmbd: 512, WeightType: "Q4_0", Architecture: "llama", GPULayers: &whole}
-		change(m)
-		return m
-	}
-	others := []*cells.Model{model(func(*cells.Model) {}), model(func(m *cells.Model) { m.NEmbd = 768 })}
-	for want, change := range map[string]func(m *cells.Model){
-		"a mixture of experts, of which a token uses 20 %": func(m *cells.Model) { m.ParamsActive = 200 },
-		"5 of its 13 layers are on the GPU":                func(m *cells.Model) { m.GPULayers = &part },
-		"90.0 % of its parameters are embeddings":          func(m *cells.Model) { m.ParamsNonEmbedding = 100 },
-		"it is 2 wide, the others 512 at least":            func(m *cells.Model) { m.NEmbd = 2 },
-		"its weight type is MXFP4, the others' Q4_0":       func(m *cells.Model) { m.WeightType = "MXFP4" },
-	} {
-		m := model(change)
-		if got := reasons(m, append(slices.Clone(others), m)); len(got) != 1 || !strings.Contains(got[0], want) {
-			t.Errorf("%q, want %q", got, want)
-		}
-	}
-	if got := reasons(others[0], others); len(got) != 0 {
-		t.Errorf("an ordinary model: %q", got)
-	}
-}
-
 // TestCommitted: of the committed GPT-2 runs tiny-gpt2 is named, and the law of all is
 // that of a fixed cost; the ladder is proportional to size.
 func TestCommitted(t *testing.T) {
@@ -123,7 +97,7 @@ func TestCommitted(t *testing.T) {
 		return ask(set).Main(cells.Series{Backend: backend, BatchSize: 1}, record.ModeDecode)
 	}
 	f := of("2026-11-23-xeon-2-cores", "native_cpu_f32")
-	if f.Verdict != Withheld || f.Stray.Model != "tiny-gpt2" || len(f.Stray.Reasons) == 0 || f.Law.Form != law.Line || f.Law.N != 9 {
+	if f.Verdict != Withheld || f.Stray.Model != "tiny-gpt2" || f.Law.Form != law.Line || f.Law.N != 9 {
 		t.Errorf("%s %+v", f.Says("Decode").Text, f.Stray)
 	}
 	f = of("2026-11-23-ladder-xeon-2-cores", "native_cpu_q4_0")

@@ -150,7 +150,7 @@ func (a *asker) add(f Finding, axes []cells.Axis, picked []scaling.Selection, me
 		f.findBreaks(a.Opt.Seed)
 		a.warn(&f)
 	}
-	a.out.Answers.Laws = append(a.out.Answers.Laws, f)
+	a.out.Answers.Laws = append(a.out.Answers.Laws, &f)
 }
 
 // proportional is whether two axes say the same of the same models.
@@ -206,39 +206,42 @@ func foretells(t *law.Tournament, i int) bool {
 // chooseAxis takes the axis whose leader predicts models that are left out with the
 // least error; the run's own where that is not shown to be worse.
 func (f *Finding) chooseAxis(own string) {
-	f.at = 0
-	for i := range f.axes {
-		if f.axes[i].axis.Name == own {
-			f.at = i
-		}
-	}
+	f.at = max(0, slices.IndexFunc(f.axes, func(o onAxis) bool { return o.axis.Name == own }))
 	f.AxisVerdict = "only"
 	if len(f.axes) > 1 {
 		f.AxisVerdict = law.TooFew
 		best := f.at
 		for i := range f.axes {
-			x, y := f.axes[i].all.Leader(), f.axes[best].all.Leader()
-			if x != nil && y != nil && len(f.axes[i].points) == len(f.axes[best].points) && x.LOO < y.LOO {
+			if o := &f.axes[i]; len(o.points) == len(f.axes[best].points) && o.loo() < f.axes[best].loo() {
 				best = i
 			}
 		}
 		if closer(&f.axes[best], &f.axes[f.at]) {
 			f.at = best
 		}
+		told := &f.axes[f.at]
 		for i := range f.axes {
-			x, y := f.axes[i].all.Leader(), f.axes[f.at].all.Leader()
-			if i == f.at || x == nil || y == nil || math.IsNaN(x.LOO) || math.IsNaN(y.LOO) || len(f.axes[i].points) != len(f.axes[f.at].points) {
+			o := &f.axes[i]
+			if o == told || math.IsNaN(o.loo()) || math.IsNaN(told.loo()) || len(o.points) != len(told.points) {
 				continue
 			}
 			if f.AxisVerdict == law.TooFew {
 				f.AxisVerdict = law.Leads
 			}
-			if !closer(&f.axes[f.at], &f.axes[i]) {
-				f.AxisRivals, f.AxisVerdict = append(f.AxisRivals, f.axes[i].axis.Name), law.Unsure
+			if !closer(told, o) {
+				f.AxisRivals, f.AxisVerdict = append(f.AxisRivals, o.axis.Name), law.Unsure
 			}
 		}
 	}
 	f.Axis = f.axes[f.at].axis.Name
+}
+
+// loo is the leave-one-out error of the axis's leader; NaN without one.
+func (o *onAxis) loo() float64 {
+	if l := o.all.Leader(); l != nil {
+		return l.LOO
+	}
+	return math.NaN()
 }
 
 // closer is whether x is shown to predict better than y.
@@ -261,8 +264,7 @@ func (f *Finding) judge() {
 		f.Doubling = stats.Finite(math.Pow(2, f.Exponent.Value))
 	}
 	if o.stray != nil {
-		m := o.models[o.stray.Index]
-		f.Stray = &Stray{Model: m.Name, Times: o.stray.Times, P: o.stray.P, Moves: o.stray.Moves, Reasons: reasons(m, o.models)}
+		f.Stray = &Stray{Model: o.models[o.stray.Index].Name, Times: o.stray.Times, P: o.stray.P, Moves: o.stray.Moves}
 		if l := o.all.Law(law.Power); l != nil {
 			f.Stray.With = stats.Finite(l.Param("exponent").Value)
 		}

@@ -83,11 +83,7 @@ func Ask(c *cells.Set) *Answer {
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
-		finding.TableOf("lengths.csv", "Prefill by the length of the prompt, and decode by the positions in the KV cache, where a model was measured at several.", a.Lengths,
-			`backend backend_kind batch_size model params_millions_effective mode length n time_ms time_low_ms time_high_ms`),
-		finding.TableOf(lawsFile, "How the time grows with the length, and where attention takes over from the weights: prefill = fixed + token * n + attention * n^2; a decode step = fixed + attention * position.", a.Laws,
-			`backend backend_kind batch_size model params_millions_effective mode n_lengths shortest longest blocks basis
-			exponent exponent_ci_low exponent_ci_high fixed_ms token_ms attention_ns largest_deviation
-			attention_share attention_share_ci_low attention_share_ci_high takes_over_at takes_over_low takes_over_high verdict reason`),
+		finding.TableOf("lengths.csv", "Prefill by the length of the prompt, and decode by the positions in the KV cache, where a model was measured at several.", a.Lengths, ""),
+		finding.TableOf(lawsFile, "How the time grows with the length, and where attention takes over from the weights: prefill = fixed + token * n + attention * n^2; a decode step = fixed + attention * position.", a.Laws, ""),
 	}
 }

@@ -3,12 +3,11 @@ package lengths
 import (
 	"fmt"
 
-	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
-	"llmscale/analysis/stats"
+	"llmscale/runner/record"
 )
 
 // KindLengths is the kind of the figures.
@@ -17,33 +16,24 @@ const KindLengths = "lengths"
 // Figures show time against the length with the fitted laws, one for each series and
 // mode, and where attention takes half of it.
 func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
-	type key struct {
-		cells.Series
-		mode string
-	}
-	keys, laws := stats.GroupBy(a.Laws, func(l Law) key { return key{l.Series(), l.Mode} })
-	for _, k := range keys {
+	for _, k := range a.groups() {
 		f := figure.Figure{Kind: KindLengths, Name: "lengths_" + k.mode + "_" + k.Backend + k.FileSuffix(),
-			Title: fmt.Sprintf("%s against its length: %s", doc.Upper(prose.Mode(k.mode)), k.Title())}
-		shown, left := figure.Spread(laws[k], "models")
+			Title: fmt.Sprintf("%s against its length: %s", doc.Upper(prose.Mode(k.mode)), k.Series.Title())}
+		shown, left := figure.Spread(k.laws, "models")
 		var layers []figure.Layer
-		var x, y figure.Span
-		over := figure.Layer{Look: figure.Ink()}
+		half := figure.Layer{Look: figure.Ink()}
 		for i, l := range shown {
 			points := figure.Layer{Look: figure.Ramp(i, len(shown)).Stroke(1.2), End: l.Model}
 			for _, n := range a.Lengths {
-				if n.Series() == k.Series && n.Model == l.Model && n.Mode == k.mode {
+				if n.Series() == k.Series.Series && n.Model == l.Model && n.Mode == k.mode {
 					pt := figure.Point{Name: l.Model, X: n.Length, Y: n.MS, N: n.N, Of: "calls"}
 					if n.CI != nil {
 						pt.Low, pt.High = n.CI.Low, n.CI.High
-						y.Add(pt.Low, pt.High)
 					}
 					for _, sc := range n.scenarios {
-						known.Mark(&pt, k.Series.Key(l.Model, sc, k.mode))
+						known.Mark(&pt, k.Key(l.Model, sc, k.mode))
 					}
 					points.Points = append(points.Points, pt)
-					x.Add(n.Length)
-					y.Add(n.MS)
 				}
 			}
 			g, lawful := l.growth()
@@ -60,18 +50,22 @@ func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 				if l.TakesOverLow != nil && l.TakesOverHigh != nil {
 					pt.Note = fmt.Sprintf("95 %% interval of the length: %s to %s", doc.Number(*l.TakesOverLow), doc.Number(*l.TakesOverHigh))
 				}
-				over.Points = append(over.Points, pt)
+				half.Points = append(half.Points, pt)
 			}
 		}
-		f.X = figure.LogAxis(map[bool]string{true: "position in the KV cache (tokens)", false: "length of the prompt (tokens)"}[unit(k.mode) == "positions"], x)
-		f.Panels = []figure.Panel{{Y: figure.LogAxis(map[bool]string{true: "decode step (ms)", false: "prefill (ms)"}[unit(k.mode) == "positions"], y), Layers: layers}}
-		if len(over.Points) > 0 {
-			f.Legend = []figure.Key{over.Key("attention takes half of the time")}
-			f.Panels[0].Layers = append(f.Panels[0].Layers, over)
+		x, y := figure.Spans(layers...)
+		over, time := "length of the prompt (tokens)", "prefill (ms)"
+		if k.mode == record.ModeDecode {
+			over, time = "position in the KV cache (tokens)", "decode step (ms)"
 		}
-		f.Subtitle = fmt.Sprintf("mode %s · %s · medians, lines: the fitted law%s", k.mode, doc.Count(len(laws[k]), "model", "models"), left)
-		f.Caption = fmt.Sprintf("Time of %s on %s against its length, with each model's law.", modeName(k.mode), k.Title())
-		if len(over.Points) > 0 {
+		f.X, f.Panels = figure.LogAxis(over, x), []figure.Panel{{Y: figure.LogAxis(time, y), Layers: layers}}
+		if len(half.Points) > 0 {
+			f.Legend = []figure.Key{half.Key("attention takes half of the time")}
+			f.Panels[0].Layers = append(f.Panels[0].Layers, half)
+		}
+		f.Subtitle = fmt.Sprintf("mode %s · %s · medians, lines: the fitted law%s", k.mode, doc.Count(len(k.laws), "model", "models"), left)
+		f.Caption = fmt.Sprintf("Time of %s on %s against its length, with each model's law.", modeName(k.mode), k.Series.Title())
+		if len(half.Points) > 0 {
 			f.Caption += " Hollow: attention takes half."
 		}
 		out = append(out, f)

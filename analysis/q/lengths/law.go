@@ -25,28 +25,28 @@ const (
 	mostAttention = 1e6  // longest over takes_over_at where nothing else is left
 )
 
-// series are a model's times by length, for each block, and the scenarios that they are of.
+// series are a model's times by length, in ms, and the scenarios that they are of.
 type series struct {
 	mode  string
-	times map[float64]map[int][]float64 // ms
+	times map[float64]cells.Times
 	of    map[float64][]string
 }
 
 func (s *series) add(length float64, r *runs.Row, ms float64) {
-	if s.times[length] == nil {
-		s.times[length] = map[int][]float64{}
+	t := s.times[length]
+	if t.ByBlock == nil {
+		t.ByBlock = map[int][]float64{}
 	}
-	s.times[length][r.Unit()] = append(s.times[length][r.Unit()], ms)
+	t.All, t.ByBlock[r.Unit()] = append(t.All, ms), append(t.ByBlock[r.Unit()], ms)
+	s.times[length] = t
 	if !slices.Contains(s.of[length], r.Scenario) {
 		s.of[length] = append(s.of[length], r.Scenario)
 	}
 }
 
-func (s *series) lengths() []float64 { return slices.Sorted(maps.Keys(s.times)) }
-
 // prefills are by the length of the prompt, from the least depth.
 func prefills(c *cells.Set, s cells.Series, m *cells.Model) series {
-	out := series{record.ModePrefill, map[float64]map[int][]float64{}, map[float64][]string{}}
+	out := series{record.ModePrefill, map[float64]cells.Times{}, map[float64][]string{}}
 	for _, sc := range c.Joined() {
 		for _, r := range c.RowsOf(s, m.Name, sc, record.ModePrefill) {
 			if n := r.PromptEach(); n != nil && *n > 0 {
@@ -62,7 +62,7 @@ func prefills(c *cells.Set, s cells.Series, m *cells.Model) series {
 // lengths of their own, without the fixed cost of a call. Else answers of one length
 // alone are taken: a fixed cost of each call is less of a long answer's time per token.
 func decodes(c *cells.Set, s cells.Series, m *cells.Model) series {
-	out := series{record.ModeDecode, map[float64]map[int][]float64{}, map[float64][]string{}}
+	out := series{record.ModeDecode, map[float64]cells.Times{}, map[float64][]string{}}
 	byGen := map[int][]*runs.Row{}
 	timed := true
 	for _, sc := range c.Scenarios {
@@ -113,34 +113,24 @@ func decodes(c *cells.Set, s cells.Series, m *cells.Model) series {
 
 // ask makes the law of one model and mode, where its lengths are several and long.
 func (a *Answer) ask(s cells.Series, m *cells.Model, times series) {
-	x := times.lengths()
+	x := slices.Sorted(maps.Keys(times.times))
 	long := map[string]float64{record.ModePrefill: longPrompt, record.ModeDecode: longCache}[times.mode]
 	if len(x) < minLengths || x[len(x)-1] < long {
 		return
 	}
-	l := Law{Subject: s.Of(m), Mode: times.mode, NLengths: len(x), Shortest: x[0], Longest: x[len(x)-1], Basis: cells.BasisOne}
-	var y []float64
-	whole := map[int]int{} // lengths that a block measured
-	for _, n := range x {
-		all := cells.Times{ByBlock: times.times[n]}
-		for b, ms := range times.times[n] {
-			all.All = append(all.All, ms...)
-			whole[b]++
-		}
-		y = append(y, all.Typical())
-		at := Length{Subject: s.Of(m), Mode: times.mode, Length: n, N: len(all.All), MS: all.Typical(), scenarios: times.of[n]}
-		if e, basis := cells.Level(all); basis != "" {
+	all := stats.Map(x, func(n float64) cells.Times { return times.times[n] })
+	y := stats.Map(all, cells.Times.Typical)
+	for i, t := range all {
+		at := Length{Subject: s.Of(m), Mode: times.mode, Length: x[i], N: len(t.All), MS: y[i], scenarios: times.of[x[i]]}
+		if e, basis := cells.Level(t); basis != "" {
 			at.CI = e.ExpInterval()
 		}
 		a.Lengths = append(a.Lengths, at)
 	}
-	var blocks [][]float64
-	for _, b := range slices.Sorted(maps.Keys(whole)) {
-		if whole[b] == len(x) {
-			blocks = append(blocks, stats.Map(x, func(n float64) float64 { return stats.Median(times.times[n][b]) }))
-		}
-	}
-	l.Blocks = len(blocks)
+	blocks := stats.Map(cells.Blocks(all...), func(b int) []float64 {
+		return stats.Map(all, func(t cells.Times) float64 { return stats.Median(t.ByBlock[b]) })
+	})
+	l := Law{Subject: s.Of(m), Mode: times.mode, NLengths: len(x), Shortest: x[0], Longest: x[len(x)-1], Blocks: len(blocks), Basis: cells.BasisOne}
 	l.fit(x, y, blocks)
 	a.Laws = append(a.Laws, l)
 }
@@ -176,33 +166,30 @@ func grow(x, y []float64, mode string, longest float64) (g growth, ok bool) {
 	if len(x) < len(powers) {
 		return g, true
 	}
-	var columns [][]float64
-	for _, p := range powers {
-		var c []float64
+	columns := make([][]float64, len(powers))
+	for j, p := range powers {
 		for i := range x {
-			c = append(c, math.Pow(x[i]/longest, p)/y[i])
+			columns[j] = append(columns[j], math.Pow(x[i]/longest, p)/y[i])
 		}
-		columns = append(columns, c)
 	}
 	ones := stats.Map(x, func(float64) float64 { return 1 })
 	c, ok := stats.NonNegative(ones, columns...)
 	if !ok {
 		return g, true
 	}
-	g.lawful = true
-	g.fixed = c[0]
+	fixed, token, attention := c[0], 0.0, c[len(c)-1] // at the longest
+	g.lawful, g.fixed = true, fixed
 	if mode == record.ModeDecode {
-		g.attention = c[1] / longest
-		g.over = min(c[1]/max(c[0], 1e-300), mostAttention)
-		g.share = c[1] / (c[0] + c[1])
-		return g, true
+		g.attention = attention / longest
+		g.over = min(attention/max(fixed, 1e-300), mostAttention)
+	} else {
+		token = c[1]
+		g.token, g.attention = token/longest, attention/longest/longest
+		if attention > 0 { // attention n^2 = fixed + token n, in units of the longest
+			g.over = min(2*attention/max(token+math.Sqrt(token*token+4*attention*fixed), 1e-300), mostAttention)
+		}
 	}
-	g.token, g.attention = c[1]/longest, c[2]/longest/longest
-	// attention n^2 = fixed + token n, in units of the longest
-	if c[2] > 0 {
-		g.over = min(2*c[2]/max(c[1]+math.Sqrt(c[1]*c[1]+4*c[2]*c[0]), 1e-300), mostAttention)
-	}
-	g.share = c[2] / (c[0] + c[1] + c[2])
+	g.share = attention / (fixed + token + attention)
 	return g, true
 }
 
@@ -222,8 +209,7 @@ func (l *Law) fit(x, y []float64, blocks [][]float64) {
 			if !ok {
 				return v, nil
 			}
-			half := e.Half(stats.Alpha)
-			return e.Value, stats.NewInterval(e.Value-half, e.Value+half)
+			return e.Value, e.Interval()
 		}
 		half := stats.Jackknife(values)
 		return v, stats.NewInterval(v-half, v+half)

@@ -72,11 +72,7 @@ func Ask(c *cells.Set) *Answer {
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
-		finding.TableOf("machines.csv", "The machines that measured a run of several, and how each compares with the others of its type.", a.Machines,
-			`machine_id type cpu logical_cores memory_gib gpus gpu_driver node processes cells times_others times_others_ci_low times_others_ci_high p slow
-			canary_read_times_others canary_compute_times_others`),
-		finding.TableOf("machine_types.csv", "Types of machine side by side: the times of each model under one backend of the config. Over the scenarios of the least depth.", a.Sizes,
-			`backend batch_size model params_millions_effective mode type typical_ms typical_low_ms typical_high_ms first_type
-			ratio_to_first ratio_to_first_ci_low ratio_to_first_ci_high basis`),
+		finding.TableOf("machines.csv", "The machines that measured a run of several, and how each compares with the others of its type.", a.Machines, ""),
+		finding.TableOf("machine_types.csv", "Types of machine side by side: the times of each model under one backend of the config. Over the scenarios of the least depth.", a.Sizes, ""),
 	}
 }

@@ -3,6 +3,7 @@ package machines
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -10,7 +11,6 @@ import (
 
 	"llmscale/analysis/canary"
 	"llmscale/analysis/cells"
-	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
@@ -54,12 +54,7 @@ func (a *Answer) machines() {
 		}
 	})
 	blocks := make([][]float64, len(a.Machines)) // of each machine
-	order := make([]place, 0, len(off))
-	for at := range off {
-		order = append(order, at)
-	}
-	slices.SortFunc(order, func(x, y place) int { return cmp.Or(x.machine-y.machine, x.block-y.block) })
-	for _, at := range order {
+	for _, at := range slices.SortedFunc(maps.Keys(off), func(x, y place) int { return cmp.Or(x.machine-y.machine, x.block-y.block) }) {
 		blocks[at.machine] = append(blocks[at.machine], stat.Mean(off[at], nil))
 	}
 	for i := range a.Machines {
@@ -197,20 +192,4 @@ func (m *Machine) says(others int) string {
 		s += fmt.Sprintf("; its canary took %.2f times theirs to read and %.2f to compute", *m.CanaryRead, *m.CanaryCompute)
 	}
 	return s
-}
-
-// modelsTimes are the times of a model in scenarios, for each token in decode; nil where one is lacking.
-func modelsTimes(c *cells.Set, s cells.Series, model, mode string, scenarios []string) (out []cells.Times) {
-	field := func(r *runs.Row) *float64 { return r.LatencyMS }
-	if mode == record.ModeDecode {
-		field = cells.MSPerToken
-	}
-	for _, sc := range scenarios {
-		t := cells.TimesOf(c.RowsOf(s, model, sc, mode), field)
-		if len(t.All) == 0 {
-			return nil
-		}
-		out = append(out, t)
-	}
-	return out
 }

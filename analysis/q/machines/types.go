@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"llmscale/analysis/cells"
+	"llmscale/analysis/doc"
 	"llmscale/analysis/figure"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
@@ -39,7 +40,7 @@ func (a *Answer) sizes() {
 			var base string
 			for _, kind := range types {
 				s := cells.Series{Backend: k.series.Backend + "@" + kind, BatchSize: k.series.BatchSize}
-				times := modelsTimes(a.set, s, k.model, mode, scenarios)
+				times := a.set.TimesIn(s, k.model, mode, scenarios)
 				if times == nil {
 					continue
 				}
@@ -74,10 +75,10 @@ func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 	for _, e := range events {
 		f := figure.Figure{Kind: kind, Name: fmt.Sprintf("machines_%s_%s%s", e.Backend, e.mode, e.FileSuffix()),
 			Title: fmt.Sprintf("Types of machine: %s, %s", prose.Mode(e.mode), e.Title())}
-		var x, y figure.Span
 		types, ofType := stats.GroupBy(of[e], func(x Size) string { return x.Type })
 		shown, left := figure.First(types, "types")
 		var layers []figure.Layer
+		var y figure.Span
 		for i, t := range shown {
 			l := figure.Layer{Look: figure.Series(i).Stroke(1.4), End: t}
 			for _, s := range ofType[t] {
@@ -90,7 +91,6 @@ func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 					pt.Low, pt.High = s.CI.Low, s.CI.High
 				}
 				l.Points = append(l.Points, pt)
-				x.Add(pt.X)
 				if y.Add(pt.Y); pt.Whisker() {
 					y.Add(max(pt.Low, pt.Y/10), min(pt.High, 10*pt.Y)) // what two machines tell may reach very far
 				}
@@ -107,10 +107,11 @@ func (a *Answer) Figures(known *intervals.Answer) (out []figure.Figure) {
 		if e.mode == record.ModeDecode {
 			what = "time of a decode step (ms)"
 		}
+		x, _ := figure.Spans(layers...)
 		f.X = figure.LogAxis(cells.ParamsLabel, x)
 		f.Panels = []figure.Panel{{Y: figure.LogAxis(what, y), Layers: layers}}
 		f.Subtitle = fmt.Sprintf("%d types of machine%s", len(types), left)
-		f.Caption = fmt.Sprintf("%s of each model on each type of machine, with 95 %% intervals.", map[bool]string{true: "Decode", false: "Prefill"}[e.mode == record.ModeDecode])
+		f.Caption = fmt.Sprintf("%s of each model on each type of machine, with 95 %% intervals.", doc.Upper(prose.Mode(e.mode)))
 		out = append(out, f)
 	}
 	return out

@@ -47,14 +47,11 @@ func (b *Batch) compareAnswers(rows, base []*runs.Row) {
 			continue
 		}
 		b.Compared++
-		at := -1
-		for i := range answer {
-			if answer[i] != otherAnswer[i] {
-				at = i
-				break
-			}
+		at := 0
+		for at < len(answer) && answer[at] == otherAnswer[at] {
+			at++
 		}
-		if at < 0 {
+		if at == len(answer) {
 			b.Same++
 		} else if b.FirstDifference == nil || at < *b.FirstDifference {
 			b.FirstDifference = &at
@@ -97,7 +94,7 @@ func (a *asker) batches() {
 			// x.Ratio is of the time per sequence: a step has it as often as it has sequences.
 			times := x.MS / x.BaseMS / x.Ratio
 			b.compareAnswers(g.Rows, a.Group(x.base).Rows)
-			b.Base, b.StepRatio, b.AllRatio = x.BaseBackend, stats.Finite(x.Ratio*times), stats.Finite(x.Speed())
+			b.Base, b.StepRatio, b.AllRatio = x.BaseBackend, stats.Finite(x.Ratio*times), stats.Finite(1/x.Ratio)
 			if ci := x.RatioCI; ci != nil {
 				b.StepCI, b.AllCI = stats.NewInterval(ci.Low*times, ci.High*times), stats.NewInterval(1/ci.High, 1/ci.Low)
 			}

@@ -24,10 +24,9 @@ type Interval = stats.Interval
 // Sample is one cell of a run: the calls of one backend x model x scenario x mode.
 type Sample struct {
 	cells.Key
-	Settings   cells.Settings
-	ParamsM    *float64    // nil: unknown
-	Times      cells.Times // of the calls: of a prefill, or of one token of each sequence, ms
-	WeightType string
+	Settings cells.Settings
+	ParamsM  *float64    // nil: unknown
+	Times    cells.Times // of the calls: of a prefill, or of one token of each sequence, ms
 }
 
 // samples are the cells of prefill and decode.
@@ -36,7 +35,7 @@ func samples(c *cells.Set) (out []Sample) {
 		if len(g.Rows) == 0 || k.Mode == record.ModeE2E {
 			return
 		}
-		s := Sample{Key: k, Settings: g.Settings(), ParamsM: m.ParamsMillions, WeightType: m.WeightType, Times: g.Times()}
+		s := Sample{Key: k, Settings: g.Settings(), ParamsM: m.ParamsMillions, Times: g.Times()}
 		if k.Mode == record.ModeDecode {
 			cell := c.Cell(k.Series, k.Model, k.Scenario, k.Mode)
 			if cell == nil || cell.MSPerToken == nil {
@@ -68,24 +67,19 @@ type Comparison struct {
 	BaseMS      float64 `json:"base_median_ms" unit:"ms" doc:"median prefill, or decode step, of the first"`
 	MS          float64 `json:"median_ms" unit:"ms" doc:"the same of the other"`
 
-	Ratio    float64   `json:"ratio" doc:"of the times, over the first's; along batch_size of the times per sequence"`
-	RatioCI  *Interval `json:"ratio_ci" doc:"its 95 % interval: paired t over blocks; on basis 'one process' with what processes are taken to differ by"`
-	WithinCI *Interval `json:"ratio_ci_within_process" doc:"on basis 'one process': its 95 % interval from the calls alone"`
-	Basis    string    `json:"basis" doc:"processes, or 'one process' of each"`
-	Verdict  string    `json:"verdict" doc:"faster, slower, no difference shown (ratio_ci holds 1) or unknown (too few calls)"`
+	Ratio   float64   `json:"ratio" doc:"of the times, over the first's; along batch_size of the times per sequence"`
+	RatioCI *Interval `json:"ratio_ci" doc:"its 95 % interval: paired t over blocks; on basis 'one process' with what processes are taken to differ by"`
+	Verdict string    `json:"verdict" doc:"faster, slower, no difference shown (ratio_ci holds 1) or unknown (too few calls)"`
+	Basis   string    `json:"basis" doc:"processes, or 'one process' of each"`
 
 	base, this   cells.Key
 	times, other cells.Times // of the base and of the value
 }
 
-// Speed is how many times as fast as the base it is.
-func (c *Comparison) Speed() float64 { return 1 / c.Ratio }
-
 // compare compares what can be: backends that differ in exactly one of the settings
 // that bear on a mode's time, each with the first value of that setting (the least
 // number, else the first of the plan).
-func compare(all []group) []Comparison {
-	var out []Comparison
+func compare(all []group) (out []Comparison) {
 	for _, g := range all {
 		for i := 1; i < len(g.values); i++ {
 			out = append(out, g.compare(&g.values[0], &g.values[i]))
@@ -104,7 +98,7 @@ type group struct {
 
 // groups finds what can be compared, axis by axis. samples are in the order of the plan.
 func groups(samples []Sample) []group {
-	type work struct{ axis, rest, model, scenario, mode string }
+	type work struct{ rest, model, scenario, mode string }
 	var out []group
 	of := map[string][]cells.Settings{} // each model's
 	for _, s := range samples {
@@ -118,19 +112,11 @@ func groups(samples []Sample) []group {
 		if k.Held || !slices.ContainsFunc(samples, differs) {
 			continue
 		}
-		var order []work
-		members := map[work][]Sample{}
-		for _, s := range samples {
-			if s.Mode == record.ModeE2E || !k.BearsOn(s.Mode) {
-				continue
-			}
-			w := work{k.Name, s.Settings.Without(append(idle(s.Mode), k.Name)...), s.Model, s.Scenario, s.Mode}
-			if members[w] == nil {
-				order = append(order, w)
-			}
-			members[w] = append(members[w], s)
-		}
-		for _, w := range order {
+		bearing := slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Mode == record.ModeE2E || !k.BearsOn(s.Mode) })
+		works, members := stats.GroupBy(bearing, func(s Sample) work {
+			return work{s.Settings.Without(append(idle(s.Mode), k.Name)...), s.Model, s.Scenario, s.Mode}
+		})
+		for _, w := range works {
 			g := group{key: k, values: oneEach(k, members[w])}
 			if len(g.values) > 1 {
 				g.at = g.values[0].Settings.Among(of[w.model], append(idle(w.mode), k.Name)...)
@@ -167,16 +153,8 @@ func oneEach(k *cells.Setting, all []Sample) []Sample {
 			best = picked
 		}
 	}
-	alike := map[string][]Sample{}
-	var order []string
-	for _, s := range all {
-		rest := s.Settings.Without(k.Name)
-		if alike[rest] == nil {
-			order = append(order, rest)
-		}
-		alike[rest] = append(alike[rest], s)
-	}
-	for _, rest := range order {
+	rests, alike := stats.GroupBy(all, func(s Sample) string { return s.Settings.Without(k.Name) })
+	for _, rest := range rests {
 		consider(alike[rest])
 	}
 	consider(all)
@@ -192,25 +170,19 @@ func (g *group) compare(base, s *Sample) Comparison {
 		c.Base, c.Value = c.Base+" ("+base.Backend+")", c.Value+" ("+s.Backend+")"
 	}
 	c.BaseMS, c.MS = base.Times.Typical(), s.Times.Typical()
-	c.Ratio, c.WithinCI, c.RatioCI, c.Basis, c.Verdict = ratio(base.Times, s.Times, c.share())
+	c.Ratio, c.RatioCI, c.Basis, c.Verdict = ratio(base.Times, s.Times, c.share())
 	return c
 }
 
 // share makes of the ratio of the times of two steps that of one sequence in them.
 func (c *Comparison) share() float64 { return float64(c.base.BatchSize) / float64(c.this.BatchSize) }
 
-// ratio is y's times over x's, times share, with its interval and the verdict on y by it. Of one process each, within is
-// from the calls alone.
-func ratio(x, y cells.Times, share float64) (r float64, within, ci *Interval, basis, verdict string) {
+// ratio is y's times over x's, times share, with its interval and the verdict on y by it.
+func ratio(x, y cells.Times, share float64) (r float64, ci *Interval, basis, verdict string) {
 	of := Size{Base: []cells.Times{x}, Other: []cells.Times{y}, Share: share}
 	e, basis := of.contrast()
 	if r = math.Exp(e.Value); basis == "" {
-		return r, nil, nil, basis, Unknown
-	}
-	if basis == cells.BasisOne {
-		calls, _ := cells.Contrast(of.Base, of.Other)
-		calls.Value = e.Value
-		within = calls.ExpInterval()
+		return r, nil, basis, Unknown
 	}
 	ci, verdict = e.ExpInterval(), NotShown
 	switch {
@@ -219,5 +191,5 @@ func ratio(x, y cells.Times, share float64) (r float64, within, ci *Interval, ba
 	case ci.Low > 1:
 		verdict = Slower
 	}
-	return r, within, ci, basis, verdict
+	return r, ci, basis, verdict
 }

@@ -99,9 +99,9 @@ type Facts struct {
 	LargeM   *float64  `json:"largest_millions" unit:"1e6" doc:"parameters of the largest"`
 	Large    *float64  `json:"ratio_largest" doc:"ratio of the times there"`
 	LargeCI  *Interval `json:"ratio_largest_ci" doc:"its 95 % interval, likewise"`
+	Trend    string    `json:"trend" doc:"of the ratio with size: rises, falls, does not grow (by 10 % over all sizes), no line, or unknown"`
 	Exponent *float64  `json:"ratio_exponent" doc:"of the ratio over size; empty where there is no line"`
 	SlopeCI  *Interval `json:"ratio_exponent_ci" doc:"its 95 % interval"`
-	Trend    string    `json:"trend" doc:"of the ratio with size: rises, falls, does not grow (by 10 % over all sizes), no line, or unknown"`
 	Law      string    `json:"law" doc:"line (of the ratio over size, in logs), interpolated (between sizes: the ratios lie on no line, or there are two), or one size"`
 	BendP    *float64  `json:"bend_p" doc:"p of the ratios lying on a line"`
 	Basis    string    `json:"basis" doc:"of the intervals: processes, or 'one process' of each"`
@@ -134,7 +134,7 @@ func (o *Over) Facts() (f Facts) {
 	}
 	slope := o.Curve.Slope()
 	half := slope.Half(1 - stats.Confidence)
-	f.Exponent, f.SlopeCI = &slope.Value, stats.NewInterval(slope.Value-half, slope.Value+half)
+	f.Exponent, f.SlopeCI = &slope.Value, slope.Interval()
 	switch reach := (math.Abs(slope.Value) + half) * math.Log(*f.LargeM / *f.SmallM); {
 	case reach < math.Log(Matters):
 		f.Trend = "does not grow"

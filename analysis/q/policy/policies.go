@@ -21,13 +21,18 @@ const (
 	Never   = "never"   // within 10 % at all sizes
 )
 
+// choice is a value of a setting in the place of the first one.
+type choice struct {
+	Choice string `json:"choice" doc:"the setting"`
+	Base   string `json:"from" doc:"its first value"`
+	Value  string `json:"to" doc:"the value in its place"`
+	At     string `json:"at" doc:"settings that both have and others of the run have not"`
+}
+
 // Policy says at which sizes a choice changes a time by more than 10 %. A choice that makes small models slower and large
 // ones faster has a row for each.
 type Policy struct {
-	Choice      string `json:"choice" doc:"the setting"`
-	Base        string `json:"from" doc:"its first value"`
-	Value       string `json:"to" doc:"the value in its place"`
-	At          string `json:"at" doc:"settings that both have and others of the run have not"`
+	choice
 	BaseBackend string `json:"base_backend" doc:"backend of the first value"`
 	Backend     string `json:"backend" doc:"backend of the other"`
 	Mode        string `json:"mode" doc:"prefill or kv_decode"`
@@ -41,8 +46,8 @@ type Policy struct {
 	ToM      *float64 `json:"size_to_millions" unit:"1e6" doc:"parameters up to which the effect exceeds 10 %"`
 	ToLow    *float64 `json:"size_to_ci_low" unit:"1e6" doc:"its 95 % interval, lower end"`
 	ToHigh   *float64 `json:"size_to_ci_high" unit:"1e6" doc:"its 95 % interval, upper end; empty: above the largest size"`
-	Reason   string   `json:"reason" doc:"what the verdict rests on"`
 	Facts
+	Reason string `json:"reason" doc:"what the verdict rests on"`
 }
 
 // policies judges each value of each setting over the sizes: in each scenario, and where several are joined over these.
@@ -52,7 +57,7 @@ func (a *asker) policies(all []Comparison) (out []Policy) {
 		modes, of := stats.GroupBy(by[k], func(c Comparison) string { return c.Mode })
 		slices.Sort(modes) // decode, prefill
 		for _, mode := range modes {
-			p := Policy{Choice: k.setting, Base: k.base, Value: k.value, At: k.at, Mode: mode, BaseBackend: of[mode][0].BaseBackend, Backend: of[mode][0].Backend}
+			p := Policy{choice: k, Mode: mode, BaseBackend: of[mode][0].BaseBackend, Backend: of[mode][0].Backend}
 			scenarios, in := stats.GroupBy(of[mode], func(c Comparison) string { return c.Scenario })
 			for _, s := range scenarios {
 				p.Scenario = s

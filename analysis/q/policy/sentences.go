@@ -11,15 +11,13 @@ import (
 // File has the policies.
 const File = "policies.csv"
 
-type choice struct{ setting, base, value, at string }
-
 // Said are the policies that are told: joined over scenarios where they can be.
 func (a *Answer) Said() (out []*Policy) {
 	type work struct {
 		choice
 		mode string
 	}
-	of := func(p *Policy) work { return work{choice{p.Choice, p.Base, p.Value, p.At}, p.Mode} }
+	of := func(p *Policy) work { return work{p.choice, p.Mode} }
 	joined := map[work]bool{}
 	for i := range a.Policies {
 		p := &a.Policies[i]

@@ -16,21 +16,16 @@ import (
 
 // Sections have which settings matter, and from which size on.
 func (a *Answer) Sections() []doc.Section {
-	if len(a.Policies) == 0 && len(a.Builds) == 0 {
+	if len(a.Policies) == 0 {
 		return nil
 	}
 	sec := doc.Section{Title: a.title(), Place: "Settings", Warned: []string{"mixed_settings"}}
-	if len(a.Policies) > 0 {
-		sec.Say("A choice matters where more than 10 %% of a time are shown to depend on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
-		rows := a.told()
-		sec.Title += best(rows).finding()
-		sec.Show(a.policyTable(rows), File)
-	}
+	sec.Say("A choice matters where more than 10 %% of a time are shown to depend on it. In brackets are 95 %% intervals%s.", prose.Within(a.Policies[0].Basis))
+	rows := a.told()
+	sec.Title += best(rows).finding()
+	sec.Show(a.policyTable(rows), File)
 	if len(a.Batches) > 0 {
 		sec.Say("Steps, tokens per second and answers of each batch: analysis/batches.csv.")
-	}
-	if len(a.Builds) > 0 {
-		sec.Fold("What the programs were built from", a.buildTable())
 	}
 	return []doc.Section{sec}
 }
@@ -38,26 +33,19 @@ func (a *Answer) Sections() []doc.Section {
 // title says which settings matter.
 func (a *Answer) title() string {
 	settings, by := stats.GroupBy(a.Said(), func(p *Policy) string { return p.Choice })
-	if len(settings) == 0 {
-		return "Settings"
-	}
-	sorts := map[string][]string{}
-	for _, s := range settings {
-		n := map[string]int{}
-		for _, p := range by[s] {
-			n[p.Verdict]++
-		}
-		sort := "at some sizes"
+	where := func(setting string) string {
+		_, of := stats.GroupBy(by[setting], func(p *Policy) string { return p.Verdict })
 		switch {
-		case n[Always] > 0: // one value in one phase is enough
-			sort = "at every size"
-		case n[Never] == len(by[s]):
-			sort = "at none"
-		case n[Never]+n[Unknown] == len(by[s]):
-			sort = "cannot be told"
+		case len(of[Always]) > 0: // one value in one phase is enough
+			return "at every size"
+		case len(of[Never]) == len(by[setting]):
+			return "at none"
+		case len(of[Never])+len(of[Unknown]) == len(by[setting]):
+			return "cannot be told"
 		}
-		sorts[sort] = append(sorts[sort], s)
+		return "at some sizes"
 	}
+	_, sorts := stats.GroupBy(settings, where)
 	var parts []string
 	for _, sort := range []string{"at every size", "at some sizes", "at none", "cannot be told"} {
 		if len(sorts[sort]) > 0 {
@@ -112,7 +100,7 @@ func (a *Answer) told() []told {
 		choice
 		mode, scenario string
 	}
-	works, of := stats.GroupBy(a.Said(), func(p *Policy) work { return work{choice{p.Choice, p.Base, p.Value, p.At}, p.Mode, p.Scenario} })
+	works, of := stats.GroupBy(a.Said(), func(p *Policy) work { return work{p.choice, p.Mode, p.Scenario} })
 	rows := stats.Map(works, func(w work) told { return of[w] })
 	slices.SortStableFunc(rows, func(x, y told) int { return cmp.Compare(y.strength(), x.strength()) })
 	return rows
@@ -172,43 +160,4 @@ func speed(ratio *float64, ci *Interval, size *float64, end string) string {
 		return doc.Unknown
 	}
 	return AsFast(*ratio, ci, File+" ratio_"+end).Text + prose.AtSize(size, File+" "+end+"_millions").Text
-}
-
-// buildTable has the columns in which the builds differ.
-func (a *Answer) buildTable() doc.Table {
-	columns := []doc.Column[Build]{
-		{Head: "<program", Cell: func(b Build) string { return doc.Text(b.Name) }},
-		{Head: "<backends", Cell: func(b Build) string { return doc.Text(strings.Join(b.Backends, ", ")) }},
-	}
-	common := features(a.Builds[0])
-	for _, b := range a.Builds {
-		common = slices.DeleteFunc(common, func(f string) bool { return !slices.Contains(features(b), f) })
-	}
-	for _, c := range []doc.Column[Build]{
-		{Head: "<llama.cpp", Cell: func(b Build) string {
-			return doc.OrNone(strings.TrimSpace(b.LlamaCommit + " " + b.LlamaSource))
-		}},
-		{Head: "<compiler", Cell: func(b Build) string { return doc.OrNone(b.Compiler) }},
-		{Head: "<flags", Cell: func(b Build) string { return doc.OrNone(b.Flags) }},
-		{Head: "<features that not all have", Cell: func(b Build) string {
-			return doc.OrNone(strings.Join(slices.DeleteFunc(features(b), func(f string) bool { return slices.Contains(common, f) }), ", "))
-		}},
-	} {
-		if slices.ContainsFunc(a.Builds, func(b Build) bool { return c.Cell(b) != c.Cell(a.Builds[0]) }) {
-			columns = append(columns, c)
-		}
-	}
-	t := doc.TableOf(a.Builds, columns)
-	t.Wrap = true
-	return t
-}
-
-// features are those that llama.cpp lists of a build, as in "CPU : AVX = 1 | FMA = 1 | ".
-func features(b Build) (out []string) {
-	for _, f := range strings.Split(b.CPUFeatures, "|") {
-		if f = strings.TrimSuffix(strings.TrimSpace(f), " = 1"); f != "" {
-			out = append(out, f)
-		}
-	}
-	return out
 }

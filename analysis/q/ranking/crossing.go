@@ -27,8 +27,8 @@ type Crossing struct {
 	SizeM   *float64 `json:"size_millions" unit:"1e6" doc:"parameters at which they cross"`
 	Low     *float64 `json:"size_ci_low" unit:"1e6" doc:"its 95 % interval, lower end"`
 	High    *float64 `json:"size_ci_high" unit:"1e6" doc:"its 95 % interval, upper end"`
-	Reason  string   "json:\"reason\" doc:\"what `verdict` rests on\""
 	policy.Facts
+	Reason string "json:\"reason\" doc:\"what `verdict` rests on\""
 }
 
 // crossings judges each two backends. A crossing is claimed by tests that err, over all pairs of the event, in 5 %

@@ -31,10 +31,7 @@ type event struct {
 
 // events are those in which two backends took part.
 func events(c *cells.Set) (out []event) {
-	scenarios := [][]string{}
-	for _, s := range c.Scenarios {
-		scenarios = append(scenarios, []string{s})
-	}
+	scenarios := stats.Map(c.Scenarios, func(s string) []string { return []string{s} })
 	if joined := c.Joined(); len(joined) > 1 {
 		scenarios = append(scenarios, joined)
 	}
@@ -43,42 +40,22 @@ func events(c *cells.Set) (out []event) {
 			var all []entry
 			for _, s := range c.Series {
 				for _, m := range c.ModelsOf(s.Backend) {
-					if e, ok := entryOf(c, s, m, names, mode); ok {
-						all = append(all, e)
+					if times := c.TimesIn(s, m.Name, mode, names); times != nil {
+						all = append(all, entry{s, m, c.Group(s.Key(m.Name, names[0], mode)).Settings(), times})
 					}
 				}
 			}
+			scenario := names[0]
+			if len(names) > 1 {
+				scenario = cells.AllScenarios
+			}
 			works, of := stats.GroupBy(all, func(e entry) string { return e.settings.Work() })
 			for _, w := range works {
-				e := event{mode: mode, scenario: names[0], entries: of[w]}
-				if len(names) > 1 {
-					e.scenario = cells.AllScenarios
-				}
-				out = append(out, e)
+				out = append(out, event{mode, scenario, of[w]})
 			}
 		}
 	}
 	return out
-}
-
-// entryOf joins a model's scenarios; ok is false where it lacks one.
-func entryOf(c *cells.Set, s cells.Series, m *cells.Model, scenarios []string, mode string) (e entry, ok bool) {
-	e = entry{Series: s, model: m}
-	for _, sc := range scenarios {
-		g := c.Group(s.Key(m.Name, sc, mode))
-		if g == nil || len(g.Rows) == 0 {
-			return e, false
-		}
-		t := g.Times()
-		if mode == record.ModeDecode {
-			t = g.StepTimes()
-		}
-		if len(t.All) == 0 {
-			return e, false
-		}
-		e.settings, e.times = g.Settings(), append(e.times, t)
-	}
-	return e, true
 }
 
 // Rank is a backend's place among those that ran a model.

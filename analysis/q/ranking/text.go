@@ -1,6 +1,7 @@
 package ranking
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -10,9 +11,6 @@ import (
 	"llmscale/analysis/stats"
 	"llmscale/runner/record"
 )
-
-// kind of the figures.
-const kind = "ranking"
 
 const leastRanked = 3 // backends in a table of ranks: what there is to say of two, settings say
 
@@ -28,21 +26,16 @@ func (a *Answer) Sections() []doc.Section {
 		return nil
 	}
 	sec := doc.Section{Title: a.title(), Place: "Ranking"}
-	sec.Add(doc.Pictures(kind))
 	if crossed := a.crossed(); len(crossed) > 0 {
 		sec.Show(crossingTable(crossed), "crossings.csv")
 	}
-	sec.Say("Places%s, with times as long as the first; “=” is not shown to be slower than the next faster one.", inScenario(groups[0][0].Scenario))
+	in := ""
+	if s := groups[0][0].Scenario; s != cells.AllScenarios {
+		in = " in " + doc.Text(s)
+	}
+	sec.Say("Places%s, with times as long as the first; “=” is not shown to be slower than the next faster one.", in)
 	sec.Show(rankTable(groups), "ranks.csv")
 	return []doc.Section{sec}
-}
-
-// inScenario says of which scenario ranks are, where they join not all.
-func inScenario(s string) string {
-	if s == cells.AllScenarios {
-		return ""
-	}
-	return " in " + doc.Text(s)
 }
 
 // title says whether the ranking changes with size, or which backend is the fastest.
@@ -52,17 +45,13 @@ func (a *Answer) title() string {
 		return "The ranking changes with size: " + doc.Count(len(pairs), "pair of backends crosses", "pairs of backends cross")
 	}
 	decode, prefill := a.fastest(record.ModeDecode), a.fastest(record.ModePrefill)
-	switch {
-	case decode != "" && decode == prefill:
-		return decode + " is shown to be the fastest, for decode and prefill"
-	case decode != "" && prefill != "":
-		return decode + " is shown to be the fastest for decode, " + prefill + " for prefill"
-	case decode != "":
-		return decode + " is shown to be the fastest for decode, none for prefill"
-	case prefill != "":
-		return prefill + " is shown to be the fastest for prefill, none for decode"
+	switch decode {
+	case prefill:
+		return cmp.Or(decode, "No backend") + " is shown to be the fastest, for decode and prefill"
+	case "":
+		return "No backend is shown to be the fastest for decode, and for prefill " + prefill
 	}
-	return "No backend is shown to be the fastest"
+	return decode + " is shown to be the fastest for decode, for prefill " + cmp.Or(prefill, "none")
 }
 
 // fastest is the backend that is shown to be faster than each other one, at every size; "" where there is none.
@@ -90,16 +79,6 @@ func (a *Answer) fastest(mode string) (first string) {
 	return first
 }
 
-func (c *Crossing) interval() string {
-	end := func(v *float64, beyond string) string {
-		if v == nil {
-			return beyond
-		}
-		return doc.Size(*v)
-	}
-	return end(c.Low, "below the smallest") + " to " + end(c.High, "above the largest")
-}
-
 func (a *Answer) crossed() []Crossing {
 	return slices.DeleteFunc(slices.Clone(a.Crossings), func(c Crossing) bool { return c.Verdict != Crosses || !a.said(c.Scenario) })
 }
@@ -115,13 +94,27 @@ func crossingTable(rows []Crossing) doc.Table {
 			if c.SizeM == nil {
 				return doc.Unknown
 			}
-			return c.interval()
+			end := func(v *float64, beyond string) string {
+				if v == nil {
+					return beyond
+				}
+				return doc.Size(*v)
+			}
+			return end(c.Low, "below the smallest") + " to " + end(c.High, "above the largest")
 		}},
 	})
 }
 
-type ranked struct {
-	mode, scenario, work string
+// groups are the ranks that have a table, those of each mode, scenario and work.
+func (a *Answer) groups() (out [][]Rank) {
+	type event struct{ mode, scenario, work string }
+	events, of := stats.GroupBy(a.Ranks, func(r Rank) event { return event{r.Mode, r.Scenario, r.work} })
+	for _, e := range events {
+		if names, _ := stats.GroupBy(of[e], func(r Rank) cells.Series { return r.Series }); len(names) >= leastRanked && a.said(e.scenario) {
+			out = append(out, of[e])
+		}
+	}
+	return out
 }
 
 // rankTable has a row for each backend, of the first scenario: its places at the smallest size and at the largest.

@@ -34,30 +34,14 @@ func Ask(c *cells.Set, known *intervals.Answer, types *weights.Answer) *Answer {
 	a.join()
 	a.budgets(known)
 	a.heed(types)
-	a.profiled()
 	a.aboveCeiling()
 	return a
 }
 
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
-	share := func(name, of string, ms func(*Budget) *float64) finding.Computed[Budget] {
-		return finding.Compute("share_"+name, "", of+" over time_ms", func(b Budget) any { return b.part(ms(&b)) })
-	}
 	return []finding.Table{
-		finding.TableOf(file, "Where the time of each cell goes and what bounds it: time = host + fixed + read + compute - overlap + residual. A row for each cell of prefill and decode.", a.Budgets,
-			`backend backend_kind batch_size model params_millions_effective scenario mode tokens depth n regime between reason
-			time_ms host_ms fixed_ms fixed_ci_ms_low fixed_ci_ms_high read_ms read_range_ms_low read_range_ms_high
-			compute_ms compute_ci_ms_low compute_ci_ms_high attention_ms overlap_ms residual_ms
-			share_host share_fixed share_read share_compute share_overlap share_residual
-			device n_threads weight_bytes_read kv_bytes_read read_gb_per_s ceiling_gb_per_s ceiling_reached_gb_per_s share_of_ceiling
-			profile_weights profile_attention profile_other profile_idle`,
-			share("host", "host_ms", func(b *Budget) *float64 { return b.HostMS }),
-			share("fixed", "fixed_ms", func(b *Budget) *float64 { return b.FixedMS }),
-			share("read", "read_ms", func(b *Budget) *float64 { return b.ReadMS }),
-			share("compute", "compute_ms", func(b *Budget) *float64 { return b.ComputeMS }),
-			share("overlap", "overlap_ms", func(b *Budget) *float64 { return b.OverlapMS }),
-			share("residual", "residual_ms", func(b *Budget) *float64 { return b.ResidualMS })),
+		finding.TableOf(file, "Where the time of each cell goes and what bounds it: time = host + fixed + read + compute - overlap + residual. A row for each cell of prefill and decode.", a.Budgets, ""),
 	}
 }
 

@@ -54,8 +54,6 @@ type Budget struct {
 	Reached     *float64 `json:"ceiling_reached_gb_per_s" unit:"GB/s" doc:"rate at which that many bytes or more were read; lower where a cache ends nearby"`
 	Share       *float64 `json:"share_of_ceiling" doc:"read_gb_per_s / ceiling_gb_per_s"`
 
-	Split
-
 	sample
 	work
 	largest  float64 // rate of the probe's largest set
@@ -65,6 +63,16 @@ type Budget struct {
 
 // Bytes is what one pass reads.
 func (b *Budget) Bytes() int64 { return b.WeightBytes + b.KVBytes }
+
+// those are the budgets of which something holds.
+func (a *Answer) those(holds func(*Budget) bool) (out []*Budget) {
+	for i := range a.Budgets {
+		if b := &a.Budgets[i]; holds(b) {
+			out = append(out, b)
+		}
+	}
+	return out
+}
 
 // key is the budget's cell.
 func (b *Budget) key() cells.Key { return b.Series().Key(b.Model, b.Scenario, b.Mode) }
@@ -194,27 +202,22 @@ func (a *Answer) budgets(known *intervals.Answer) {
 	}
 	a.group()
 	type group struct{ settings, mode string }
-	var all []*Budget
-	for i := range a.Budgets {
-		all = append(all, &a.Budgets[i])
-	}
-	groups, of := stats.GroupBy(all, func(b *Budget) group { return group{b.settings, b.Mode} })
+	groups, of := stats.GroupBy(a.those(func(b *Budget) bool { return b.ms > 0 }), func(b *Budget) group { return group{b.settings, b.Mode} })
 	for _, g := range groups {
 		var fitted []sample
 		for _, b := range of[g] {
-			if b.ms > 0 && b.weights > 0 && !b.left {
+			if b.weights > 0 && !b.left {
 				fitted = append(fitted, b.sample)
 			}
 		}
-		l := fitLaw(fitted)
+		fit := fitLaw(fitted)
 		for _, b := range of[g] {
-			if b.ms > 0 && b.weights > 0 {
-				b.spend(l)
-				b.decide(l)
-			} else if b.ms > 0 {
-				b.spend(nil)
-				b.decide(nil)
+			l := fit
+			if !(b.weights > 0) {
+				l = nil
 			}
+			b.spend(l)
+			b.decide(l)
 		}
 	}
 	a.oom()

@@ -15,20 +15,16 @@ import (
 // Device is what a device of the run could do at most, the best of what its sessions
 // measured.
 type Device struct {
-	Machine   string            `json:"machine,omitempty"` // its type, where several measured the run
-	Kind      string            `json:"kind"`              // cpu or cuda
-	Name      string            `json:"name"`
-	Threads   int               `json:"n_threads"` // of a CPU; 0 on a GPU
-	Sessions  int               `json:"measurements"`
-	Read      []ceilings.Rate   `json:"read"`     // best rates by working set, as measured
-	Envelope  []ceilings.Rate   `json:"envelope"` // what shares are taken of: see ceilings.Envelope
-	PeakGBPS  *float64          `json:"peak_gb_per_s"`
-	PeakShare *float64          `json:"read_share_of_peak"` // reading of the largest working set over PeakGBPS
-	FMA32     *float64          `json:"fma_f32_tflop_per_s"`
-	TensorHF  *float64          `json:"tensor_f16_tflop_per_s"`
-	StartUS   *float64          `json:"start_us"` // of the cheapest way to start work
-	StartHow  string            `json:"start_how"`
-	Missing   map[string]string `json:"not_measured"` // of the last measurement
+	Machine  string            `json:"machine,omitempty"` // its type, where several measured the run
+	Kind     string            `json:"kind"`              // cpu or cuda
+	Name     string            `json:"name"`
+	Threads  int               `json:"n_threads"` // of a CPU; 0 on a GPU
+	Sessions int               `json:"measurements"`
+	Read     []ceilings.Rate   `json:"read"`     // best rates by working set, as measured
+	Envelope []ceilings.Rate   `json:"envelope"` // what shares are taken of: see ceilings.Envelope
+	FMA32    *float64          `json:"fma_f32_tflop_per_s"`
+	TensorHF *float64          `json:"tensor_f16_tflop_per_s"`
+	Missing  map[string]string `json:"not_measured"` // of the last measurement
 }
 
 // is reports whether the ceilings are those of a device of a kind on a type of machine; of a
@@ -102,31 +98,16 @@ func best(all []ceilings.Device) Device {
 		Kind: last.Kind, Name: last.Name, Threads: last.Threads, Sessions: len(all),
 		Read: ceilings.ReadRates(all...), Envelope: ceilings.NewEnvelope(all...).Rates(), Missing: maps.Clone(last.NotMeasured),
 	}
-	take := func(have **float64, v float64) {
-		if v > 0 && (*have == nil || v > **have) {
-			*have = new(v)
-		}
-	}
 	for i := range all {
-		if p := all[i].PeakBytesPerS; p != nil {
-			take(&out.PeakGBPS, *p/1e9)
-		}
 		for _, c := range all[i].Compute {
-			switch c.Unit {
-			case ceilings.FMA32:
-				take(&out.FMA32, c.BestFlopPerS/1e12)
-			case ceilings.TensorFP16:
-				take(&out.TensorHF, c.BestFlopPerS/1e12)
+			switch v := c.BestFlopPerS / 1e12; {
+			case !(v > 0):
+			case c.Unit == ceilings.FMA32:
+				out.FMA32 = stats.Larger(out.FMA32, &v)
+			case c.Unit == ceilings.TensorFP16:
+				out.TensorHF = stats.Larger(out.TensorHF, &v)
 			}
 		}
-		for _, l := range all[i].Launch {
-			if l.US > 0 && (out.StartUS == nil || l.US < *out.StartUS) {
-				out.StartUS, out.StartHow = new(l.US), l.How
-			}
-		}
-	}
-	if n := len(out.Read); n > 0 && out.PeakGBPS != nil {
-		out.PeakShare = stats.Finite(out.Read[n-1].BytesPerS / 1e9 / *out.PeakGBPS)
 	}
 	return out
 }

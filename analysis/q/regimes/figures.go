@@ -9,6 +9,7 @@ import (
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/stats"
+	"llmscale/runner/ceilings"
 	"llmscale/runner/record"
 )
 
@@ -39,24 +40,13 @@ func (a *Answer) figure(d *Device, known *intervals.Answer) figure.Figure {
 	if d.Machine != "" {
 		f.Name += "_" + d.Machine
 	}
-	var x, y figure.Span
-	measured := figure.Layer{Look: figure.Muted()}
-	for _, r := range d.Read {
-		pt := figure.Point{Name: "best of the probe", X: float64(r.WorkingSetB) / 1e6, Y: r.BytesPerS / 1e9, Of: "the fastest of all passes"}
-		measured.Points = append(measured.Points, pt)
-		x.Add(pt.X)
-		y.Add(pt.Y)
-	}
+	measured := figure.Layer{Look: figure.Muted(), Points: stats.Map(d.Read, func(r ceilings.Rate) figure.Point {
+		return figure.Point{Name: "best of the probe", X: megabytes(r), Y: gbPerS(r), Of: "the fastest of all passes"}
+	})}
 	var layers []figure.Layer
 	var shown []cells.Series
 	scenarios := 0
-	var decode []*Budget
-	for i := range a.Budgets {
-		if b := &a.Budgets[i]; b.Mode == record.ModeDecode && b.Share != nil {
-			decode = append(decode, b)
-		}
-	}
-	series, of := stats.GroupBy(decode, func(b *Budget) cells.Series { return b.Series() })
+	series, of := stats.GroupBy(a.those(func(b *Budget) bool { return b.Mode == record.ModeDecode && b.Share != nil }), (*Budget).Series)
 	for _, s := range series {
 		if points, n := points(d, of[s], known); n > 0 {
 			layers = append(layers, figure.Layer{Look: prose.Look(a.set, s), Points: points, Reach: "over all scenarios"})
@@ -66,12 +56,9 @@ func (a *Answer) figure(d *Device, known *intervals.Answer) figure.Figure {
 	}
 	layers, left := figure.First(layers, "backends")
 	for i := range layers {
-		for _, pt := range layers[i].Points {
-			x.Add(pt.X)
-			y.Add(pt.Low, pt.High)
-		}
 		f.Legend = append(f.Legend, layers[i].Key(fmt.Sprintf("decode, %s (%s)", shown[i].Title(), doc.Count(len(layers[i].Points), "model", "models"))))
 	}
+	x, y := figure.Spans(append([]figure.Layer{measured}, layers...)...)
 	f.X = figure.LogAxis("bytes that a step, or a pass of the probe, reads (MB)", x)
 	steps, half := lines(d, f.X)
 	f.Legend = append(f.Legend, measured.Key("best rate measured"), steps.Key("ceiling"), half.Key("half of it"))
@@ -136,9 +123,9 @@ func lines(d *Device, x figure.Axis) (steps, half figure.Layer) {
 	for i, r := range d.Envelope {
 		to := x.Max
 		if i+1 < len(d.Envelope) {
-			to = float64(d.Envelope[i+1].WorkingSetB) / 1e6
+			to = megabytes(d.Envelope[i+1])
 		}
-		rate := r.BytesPerS / 1e9
+		rate := gbPerS(r)
 		steps.Line = append(steps.Line, figure.XY{X: from, Y: rate}, figure.XY{X: to, Y: rate})
 		half.Line = append(half.Line, figure.XY{X: from, Y: rate / 2}, figure.XY{X: to, Y: rate / 2})
 		from = to

@@ -34,12 +34,7 @@ func look(regime string) figure.Look {
 // vary; else the parts of the time over size.
 func (a *Answer) maps(known *intervals.Answer) (out []figure.Figure) {
 	type key struct{ settings, mode string }
-	var all []*Budget
-	for i := range a.Budgets {
-		if b := &a.Budgets[i]; b.ParamsM != nil && b.Tokens > 0 && b.Depth == a.set.LeastDepth() {
-			all = append(all, b)
-		}
-	}
+	all := a.those(func(b *Budget) bool { return b.ParamsM != nil && b.Tokens > 0 && b.Depth == a.set.LeastDepth() })
 	keys, of := stats.GroupBy(all, func(b *Budget) key { return key{b.settings, b.Mode} })
 	lead, _ := prose.Lead(a.set)
 	behind := func(k key) int {
@@ -75,7 +70,6 @@ func names(mine []*Budget) string {
 }
 
 func regimeMap(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
-	var x, y figure.Span
 	axis := "length of the prompt (tokens)"
 	if mine[0].Mode == record.ModeDecode {
 		axis = "sequences decoded together"
@@ -105,18 +99,16 @@ func regimeMap(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
 			layers[regime] = l
 		}
 		l.Points = append(l.Points, pt)
-		x.Add(p.params)
-		y.Add(float64(p.tokens))
 	}
-	f.X = figure.LogAxis(cells.ParamsLabel, x)
-	panel := figure.Panel{Y: figure.LogAxis(axis, y)}
+	var drawn []figure.Layer
 	for _, regime := range colours {
 		if l := layers[regime]; l != nil {
 			f.Legend = append(f.Legend, l.Key(fmt.Sprintf("%s (%d)", label(regime), len(l.Points))))
-			panel.Layers = append(panel.Layers, *l)
+			drawn = append(drawn, *l)
 		}
 	}
-	f.Panels = []figure.Panel{panel}
+	x, y := figure.Spans(drawn...)
+	f.X, f.Panels = figure.LogAxis(cells.ParamsLabel, x), []figure.Panel{{Y: figure.LogAxis(axis, y), Layers: drawn}}
 	f.Title = fmt.Sprintf("What bounds %s: %s", prose.Mode(mine[0].Mode), names(mine))
 	f.Subtitle = fmt.Sprintf("mode %s · the largest part of the time at each size and number of tokens", mine[0].Mode)
 	f.Caption = fmt.Sprintf("The largest part of the time of %s on %s, by size and %s. Hollow: cannot tell, or scenarios differ.", prose.Mode(mine[0].Mode), names(mine), axis)
@@ -143,7 +135,6 @@ func shareLines(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
 		{"residual", figure.Muted().Stroke(0.9, 4, 3), func(b *Budget) *float64 { return b.part(b.ResidualMS) }},
 	}
 	models, of := stats.GroupBy(mine, func(b *Budget) string { return b.Model })
-	var x, y figure.Span
 	var layers []figure.Layer
 	for _, p := range parts {
 		l := figure.Layer{Look: p.look, Reach: "over all scenarios"}
@@ -162,8 +153,6 @@ func shareLines(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
 				pt.N, pt.Of = len(shares), "scenarios"
 			}
 			l.Points = append(l.Points, pt)
-			x.Add(pt.X)
-			y.Add(pt.Low, pt.High)
 		}
 		if len(l.Points) == 0 {
 			continue
@@ -172,6 +161,7 @@ func shareLines(f *figure.Figure, mine []*Budget, known *intervals.Answer) {
 		f.Legend = append(f.Legend, l.Key(p.name))
 		layers = append(layers, l)
 	}
+	x, y := figure.Spans(layers...)
 	y.Add(0)
 	f.X = figure.LogAxis(cells.ParamsLabel, x)
 	f.Panels = []figure.Panel{{Y: figure.LinearAxis("share of the time (%)", y, 0, -100, 200), Layers: layers}}

@@ -42,12 +42,9 @@ func (b *Bounded) Share() (most *float64) {
 // Models are what bounds those of a series, by size, over the scenarios that join.
 func (a *Answer) Models(s cells.Series, mode string) (out []Bounded) {
 	for _, m := range a.set.ModelsOf(s.Backend) {
-		b := Bounded{Model: m}
-		for i := range a.Budgets {
-			if x := &a.Budgets[i]; x.Series() == s && x.Mode == mode && x.Model == m.Name && a.set.Joins(x.Scenario) {
-				b.cells = append(b.cells, x)
-			}
-		}
+		b := Bounded{Model: m, cells: a.those(func(x *Budget) bool {
+			return x.Series() == s && x.Mode == mode && x.Model == m.Name && a.set.Joins(x.Scenario)
+		})}
 		if len(b.cells) > 0 {
 			if b.Regime = Agreed(b.cells); said[b.Regime] == "" { // not told, or by scenario
 				b.Regime = ""

@@ -27,7 +27,7 @@ func (a *Answer) section() doc.Section {
 		return doc.Section{}
 	}
 	rows := a.rows()
-	sec := doc.Section{Title: a.title(), Place: Place, Warned: []string{"above_ceiling", "broken_ceilings", "broken_profile"}}
+	sec := doc.Section{Title: a.title(), Place: Place, Warned: []string{"above_ceiling", "broken_ceilings"}}
 	longest := map[cells.Series]int{}
 	for _, r := range rows {
 		longest[r.Series.Series] = max(longest[r.Series.Series], r.tokens)
@@ -40,7 +40,6 @@ func (a *Answer) section() doc.Section {
 	if len(main) < len(rows) {
 		sec.Fold(fmt.Sprintf("Each backend and length of the prompt (%d)", len(rows)), rowTable(rows))
 	}
-	a.splits(&sec)
 	how := "Each cell's time is a fixed cost (on a GPU with the host's part), reading at the rate that the probe measured, computing, and a residual. The largest part is the regime, unless another may be as large."
 	if !slices.ContainsFunc(a.Budgets, func(b Budget) bool { return b.ReadMS != nil }) {
 		how = "Each cell's time is a fixed cost, computing (no probe tells it from reading the weights), and a residual. The largest part is the regime, unless another may be as large."
@@ -72,11 +71,7 @@ func (a *Answer) rows() (out []row) {
 		mode   string
 		tokens int
 	}
-	var all []*Budget
-	for i := range a.Budgets {
-		all = append(all, &a.Budgets[i])
-	}
-	keys, of := stats.GroupBy(all, func(b *Budget) key {
+	keys, of := stats.GroupBy(a.those(func(*Budget) bool { return true }), func(b *Budget) key {
 		if b.Mode == record.ModePrefill {
 			return key{b.Series(), b.Mode, b.Tokens / b.BatchSize}
 		}
@@ -235,11 +230,8 @@ var deviceColumns = []doc.Column[Device]{
 	{Head: "of (MB)", Cell: reads(fastest, megabytes)},
 	{Head: "reading of the largest (GB/s)", Cell: reads(largest, gbPerS)},
 	{Head: "of (MB)", Cell: reads(largest, megabytes)},
-	{Head: "share of the driver's peak (%)", Cell: func(d Device) string { return doc.Percent(d.PeakShare) }},
 	{Head: "f32 multiply-adds (Tflop/s)", Cell: func(d Device) string { return doc.NumberOf(d.FMA32) }},
 	{Head: "tensor cores, f16 (Tflop/s)", Cell: func(d Device) string { return doc.NumberOf(d.TensorHF) }},
-	{Head: "starting work (µs)", Cell: func(d Device) string { return doc.NumberOf(d.StartUS) }},
-	{Head: "<by", Cell: func(d Device) string { return doc.OrPlain(doc.Text(strings.ReplaceAll(d.StartHow, "_", " "))) }},
 }
 
 // reads gives a column what one of a device's rates says, where it has rates.
@@ -263,13 +255,7 @@ func megabytes(r ceilings.Rate) float64         { return float64(r.WorkingSetB) 
 // aboveCeiling warns where a backend reads faster than the machine can: one of the two
 // figures is wrong.
 func (a *Answer) aboveCeiling() {
-	var known []*Budget
-	for i := range a.Budgets {
-		if b := &a.Budgets[i]; b.Share != nil {
-			known = append(known, b)
-		}
-	}
-	order, of := stats.GroupBy(known, func(b *Budget) cells.Series { return b.Series() })
+	order, of := stats.GroupBy(a.those(func(b *Budget) bool { return b.Share != nil }), (*Budget).Series)
 	for _, s := range order {
 		above := 0
 		for _, b := range of[s] {

@@ -45,20 +45,10 @@ func (a *Answer) Tables() []finding.Table {
 	}
 	return []finding.Table{
 		FitTable("scaling_fits.csv", "log10(latency_ms) = log10_intercept + slope * log10(x), for each backend, mode and scenario and over all scenarios (`__all__`).", a.Fits, "").Always(),
-		finding.TableOf("leave_one_out.csv", "Each fit without each of its models.", a.leftOut(),
-			`backend batch_size mode scenario x_axis dropped n_models slope log10_intercept r2 slope_change moves_most slope_t_ci_low slope_t_ci_high`).Always(),
-		finding.TableOf("overhead_compute_fits.csv", "Latency as a fixed part and one that grows with size.", a.OffsetFits,
-			`backend backend_kind batch_size mode scenario aggregation n_models ok fit a_ms
-			b_ms_per_million_params b a_low_ms a_high_ms s r2 overhead_fraction_at_min_model
-			overhead_fraction_at_max_model x_axis reason`,
+		finding.TableOf("overhead_compute_fits.csv", "Latency as a fixed part and one that grows with size.", a.OffsetFits, "",
 			finding.Compute("b_ms_per_million_params", "ms per unit of x", "the growing part, of the first form", b(FormLinear)),
 			finding.Compute("b", "ms per unit of x^s", "the growing part, of the second form", b(FormPower))).Always(),
-		finding.TableOf("hf_architecture_correlations.csv", "Rank correlation of latency over all scenarios with size, depth and width.", a.Correlations,
-			`backend backend_kind batch_size mode n_models spearman_rho_log_params spearman_p_log_params
-			spearman_rho_n_layer spearman_p_n_layer spearman_rho_n_embd spearman_p_n_embd`).Always(),
-		finding.TableOf("hf_multivariate_fits.csv", "ln(latency_ms) = alpha + beta ln(x) + gamma ln(n_layer), over all scenarios.", a.TwoPredictors,
-			`backend backend_kind batch_size mode n_models ok alpha beta_log_params gamma_log_layers r2
-			beta_log_params_ci_low beta_log_params_ci_high gamma_log_layers_ci_low gamma_log_layers_ci_high
-			r2_ci_low r2_ci_high boot_n_used boot_n_requested x_axis warnings reason`).Always(),
+		finding.TableOf("hf_architecture_correlations.csv", "Rank correlation of latency over all scenarios with size, depth and width.", a.Correlations, "").Always(),
+		finding.TableOf("hf_multivariate_fits.csv", "ln(latency_ms) = alpha + beta ln(x) + gamma ln(n_layer), over all scenarios.", a.TwoPredictors, "").Always(),
 	}
 }

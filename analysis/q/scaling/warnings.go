@@ -1,6 +1,7 @@
 package scaling
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -178,17 +179,8 @@ func (f *Fit) shapeWarnings(c *cells.Set, models []*cells.Model) {
 		return
 	}
 	bySize := slices.Clone(models)
-	slices.SortStableFunc(bySize, func(p, q *cells.Model) int {
-		px, _ := c.X(p)
-		qx, _ := c.X(q)
-		switch {
-		case px < qx:
-			return -1
-		case px > qx:
-			return 1
-		}
-		return 0
-	})
+	at := func(m *cells.Model) float64 { x, _ := c.X(m); return x }
+	slices.SortStableFunc(bySize, func(p, q *cells.Model) int { return cmp.Compare(at(p), at(q)) })
 	for i := 1; i < len(bySize); i++ {
 		p, q := bySize[i-1], bySize[i]
 		if p.NLayer > 0 && q.NLayer > 0 && q.NLayer < p.NLayer {
