@@ -13,6 +13,7 @@ import (
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/q/prose"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -225,6 +226,20 @@ func threads(models int, speed map[int]float64) (rows []runs.Row) {
 		}
 	}
 	return rows
+}
+
+// TestNotWhole: a folder that lacks records says so first, and not that nothing failed.
+func TestNotWhole(t *testing.T) {
+	run := &runs.Run{Harness: runs.HarnessLLMScale, Rows: celltest.Ladder.Blocks(3, nil)}
+	run.Warnings = []finding.Warning{{Code: "torn_line", Where: "runs.jsonl:9", Text: "the last line is incomplete", Advice: "resume"},
+		{Code: "incomplete", Where: "runs.jsonl", Text: "of 9 planned repetitions 4 were not made", Advice: "finish it"}}
+	_, a := ask(t, run)
+	if text := a.Terminal(false, ""); strings.Contains(text, "Nothing failed") || !strings.Contains(text, "- The run is not whole: of 9 planned repetitions 4 were not made. Finish it.") {
+		t.Error(text)
+	}
+	if opening := fmt.Sprint(a.Opening()); !strings.Contains(opening, "The run is not whole") {
+		t.Error(opening)
+	}
 }
 
 func TestKinds(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
+	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
@@ -25,7 +27,7 @@ type Caveat struct {
 
 // caveats lists them, the gravest first.
 func (a *asker) caveats() {
-	for _, of := range []func() *Caveat{a.wrong, a.states, a.lost, a.aboveCeiling, a.spoilt, a.mixed, a.notAtRest, a.oneProcess} {
+	for _, of := range []func() *Caveat{a.wrong, a.lacks, a.states, a.lost, a.aboveCeiling, a.spoilt, a.mixed, a.notAtRest, a.oneProcess} {
 		if c := of(); c != nil && len(a.out.Caveats) < mostCaveats {
 			a.out.Caveats = append(a.out.Caveats, *c)
 		}
@@ -54,6 +56,19 @@ func few(names []string) string {
 	return text.List(names, "and")
 }
 
+// lacks is a run folder that does not hold all of a run.
+func (a *asker) lacks() *Caveat {
+	for _, code := range []string{"incomplete", "torn_line", "broken_line"} { // the first says most
+		if i := slices.IndexFunc(a.r.Warnings, func(x finding.Warning) bool {
+			return x.Code == code && !strings.HasPrefix(x.Where, runs.LlamaBenchFile)
+		}); i >= 0 {
+			w := a.r.Warnings[i]
+			return &Caveat{prose.Say("The run is not whole: %s", prose.Quoted(w.Text, "warnings.json [].text")), code, w.Advice}
+		}
+	}
+	return nil
+}
+
 // notAtRest is what else the machine did when the run began.
 func (a *asker) notAtRest() *Caveat {
 	var seen []prose.Sentence
@@ -79,7 +94,7 @@ func (a *asker) notAtRest() *Caveat {
 func (a *asker) trust() {
 	sum := &a.known.Sum
 	s := sum.Says()
-	if len(a.failed.Failed)+len(a.calls.Invalid) == 0 && sum.Cells > 0 {
+	if len(a.failed.Failed)+len(a.calls.Invalid) == 0 && sum.Cells > 0 && a.lacks() == nil {
 		s = prose.Say("Nothing failed. %s", s)
 	}
 	if reach := sum.Reach(); reach.Text != "" {

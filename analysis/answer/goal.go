@@ -145,7 +145,7 @@ func (a *asker) tell(found *predict.Served) {
 	case g.SurelyM == nil:
 		g.Sentence = prose.Say("Within %s: none for sure; by the best guess %s parameters %s (%s).", a.within(), guessed(), of, basis)
 	default:
-		begins, further := prose.Say("Largest model within %s:", a.within()), prose.Say("")
+		begins, further := prose.Say("Largest model surely within %s:", a.within()), prose.Say("")
 		switch {
 		case found.Memory:
 			further = prose.Say("; larger ones do not fit into memory")

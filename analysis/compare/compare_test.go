@@ -234,6 +234,40 @@ func TestOneRunEach(t *testing.T) {
 	}
 }
 
+// TestOneRunEachLacks: runs of which no block has all cells undisturbed are compared all
+// the same, and less surely.
+func TestOneRunEachLacks(t *testing.T) {
+	low := map[bool]float64{}
+	for _, lacking := range []bool{false, true} {
+		var sides [2]compare.Side
+		for side := range sides {
+			m := twins(uint64(side+1), noise{process: .002, call: .002})
+			m.backends, m.blocks, m.scenarios = m.backends[:1], 5, m.scenarios[:1]
+			m.effect = func(_, _ int) float64 { return 1 + .3*float64(side) }
+			set := m.set(t)
+			for i := range set.Run.Rows {
+				if r := &set.Run.Rows[i]; lacking && r.TaskIdx%5 == r.Replicate {
+					*r.LatencyMS = 0
+				}
+			}
+			sides[side] = compare.Side{Backend: "a", Runs: []*cells.Set{set}}
+		}
+		c, err := compare.Runs(sides[0], sides[1], onePercent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range c.Phases {
+			if p.Verdict != compare.Slower || p.RatioCI.Low > 1.3 || p.RatioCI.High < 1.3 {
+				t.Errorf("lacking %v: %s: %+v", lacking, p.Mode, p.Effect)
+			}
+		}
+		low[lacking] = c.Phases[1].RatioCI.Low
+	}
+	if low[true] == low[false] {
+		t.Error("what is lacking makes no difference")
+	}
+}
+
 // TestDiffers: what is compared is told: settings, build, machine; and what differs among
 // the runs of one side.
 func TestDiffers(t *testing.T) {

@@ -134,8 +134,7 @@ func (s *sample) estimate(terms []term) (e stats.Estimate, ok bool) {
 		byModel[t.Model] += t.weight
 	}
 	run := stats.Estimate{Variance: weight * weight * s.runSD * s.runSD, DF: math.Inf(1)}
-	if v := values(s.blocks, terms); len(v) > 1 {
-		e, _ = stats.MeanT(v)
+	if e, ok = overBlocks(s.blocks, terms); ok {
 		return stats.Sum(e, run), true
 	}
 	e.DF = math.Inf(1)
@@ -253,22 +252,25 @@ func (d *design) lacks(id CellID) string {
 // degrees of freedom). ok is false where nothing tells its scatter.
 func (d *design) estimate(terms []term) (stats.Estimate, bool) {
 	if d.kind == DesignBlocks {
-		return d.inBlocks(terms)
+		return overBlocks(d.blocks, terms)
 	}
 	x, ok := d.over(d.base, terms)
 	y, also := d.over(d.other, terms)
 	return y.Minus(x), ok && also
 }
 
-// inBlocks is the t for pairs. Of a cell whose ratio a block lacks since its calls were
+// overBlocks is the t over blocks. Of a cell that a block lacks since its calls were
 // disturbed, or since the block did not visit its model, the mean of its others stands in (Yates 1933), and the variance is that of
 // so many fewer values.
-func (d *design) inBlocks(terms []term) (e stats.Estimate, ok bool) {
+func overBlocks(all []unit, terms []term) (e stats.Estimate, ok bool) {
 	var blocks []unit
-	for _, u := range d.blocks {
+	for _, u := range all {
 		if slices.ContainsFunc(terms, func(t term) bool { _, has := u[t.CellID]; return has }) {
 			blocks = append(blocks, u)
 		}
+	}
+	if len(blocks) < 2 {
+		return e, false
 	}
 	filled := make([]float64, len(blocks))
 	lacking, weight := 0.0, 0.0

@@ -52,12 +52,8 @@ func (run *Run) Settle() {
 	}
 	run.Counts.Repetitions = &n
 	if missing := max(0, n.Missing()); missing+n.Failed > 0 {
-		advice := "finish the run with `llmscale run --resume`, which makes those calls and tries failed cells again; until then they are simply absent"
-		if run.merged() {
-			advice = run.Finish()
-		}
 		run.warn("incomplete", "runs.jsonl",
-			fmt.Sprintf("of %d planned repetitions (of all cells) %d were not made, and %d belong to cells that crashed, timed out or gave an error", n.Planned, missing, n.Failed), advice)
+			fmt.Sprintf("of %d planned repetitions (of all cells) %d were not made, and %d belong to cells that crashed, timed out or gave an error", n.Planned, missing, n.Failed), run.finishing(""))
 	}
 }
 
@@ -68,11 +64,15 @@ func (run *Run) merged() bool {
 }
 
 // Finish says how what the run lacks is measured.
-func (run *Run) Finish() string {
+func (run *Run) Finish() string { return run.finishing(" " + text.Arg(run.Dir)) }
+
+// finishing is Finish with the folder's name as it is to stand there: what an analysis says
+// does not depend on where its run lies.
+func (run *Run) finishing(dir string) string {
 	if run.merged() {
 		return "resume the shards that lack calls, measure those that are missing (`llmscale slurm --submit` does both), and merge again (`llmscale merge` names them)"
 	}
-	return fmt.Sprintf("finish it with `llmscale run --resume %s`", text.Arg(run.Dir))
+	return fmt.Sprintf("finish it with `llmscale run --resume%s`, which tries failed cells again", dir)
 }
 
 // cellKey says which cell of the plan a record is of.

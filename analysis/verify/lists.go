@@ -80,7 +80,11 @@ func sumOf(dir, name string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	return sums.Of(f)
+	sum, err := sums.Of(f)
+	if err != nil {
+		err = fmt.Errorf("%s cannot be read to its end: %w", filepath.Join(dir, name), err)
+	}
+	return sum, err
 }
 
 // readLists reads the lists of sums that are there.

@@ -133,6 +133,9 @@ func predicted(c *cli.Context) (any, error) {
 // typeOf is the weight type that is asked for, else the only one of the run or of the
 // backend; "" where there are several.
 func typeOf(c *cli.Context, run *cells.Set) (string, error) {
+	if b := c.String("backend"); b != "" && !slices.Contains(run.Backends(), b) {
+		return "", fmt.Errorf("the run has no backend %q; it has %s", b, text.List(run.Backends(), "and"))
+	}
 	if c.IsSet("type") {
 		return synth.ParseType(c.String("type"))
 	}

@@ -77,7 +77,7 @@ func TestPredictWrong(t *testing.T) {
 		{[]string{"--run-dir", committedLadder, "llama-20b", "--params", "1B"}, "one of SOURCE"},
 		{[]string{"--run-dir", committedLadder, "llama-20b", "llama-5m"}, "one of SOURCE"},
 		{[]string{"--run-dir", committedLadder, "--params", "many"}, "--params"},
-		{[]string{"--run-dir", committedLadder, "--params", "10"}, "want 2000000"},
+		{[]string{"--run-dir", committedLadder, "--params", "10"}, "no shape of a ladder has 10 parameters; want 2M to 200B"},
 		{[]string{"--run-dir", committedLadder, "--params", "1B", "--type", "q4"}, "q4_0"},
 		{[]string{"--run-dir", committedLadder, "--params", "1B", "--type", "f16"}, "measured were q4_0"},
 		{[]string{"--run-dir", committedLadder, "--params", "1B", "--batch", "0"}, "above 0"},
@@ -86,6 +86,7 @@ func TestPredictWrong(t *testing.T) {
 		{[]string{"--run-dir", committedLadder, "shape:llama3.1-9b"}, "llama3.1-8b"},
 		{[]string{"--run-dir", committedLadder, "absent.gguf"}, "absent.gguf"},
 		{[]string{"--run-dir", "../../results/2026-11-30-builds-epyc-2-cores", "--params", "1B"}, "several weight types"},
+		{[]string{"--run-dir", committedLadder, "--params", "1B", "--backend", "cpu"}, `no backend "cpu"; it has native_cpu_q4_0`},
 		{[]string{"--run-dir", "../../results/2026-11-30-builds-epyc-2-cores", "--params", "1B", "--type", "q4_0"}, "say which is meant, --backend"},
 	} {
 		code, stdout, stderr := llmscale(append([]string{"predict"}, c.args...)...)

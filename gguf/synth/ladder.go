@@ -59,7 +59,7 @@ func Between(family string, params int64) (Shape, error) {
 	}
 	const fewest, most = 2_000_000, 200_000_000_000
 	if params < fewest || params > most {
-		return Shape{}, fmt.Errorf("synth: %d parameters; want %d to %d", params, int64(fewest), int64(most))
+		return Shape{}, fmt.Errorf("synth: no shape of a ladder has %d parameters; want %dM to %dB", params, fewest/1_000_000, most/1_000_000_000)
 	}
 	of := func(heads int64) Shape {
 		s := ladder[0]
