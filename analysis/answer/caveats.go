@@ -6,10 +6,8 @@ import (
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/doc"
-	"llmscale/analysis/finding"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/prose"
-	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
 	"llmscale/internal/text"
 	"llmscale/runner/record"
@@ -59,11 +57,10 @@ func few(names []string) string {
 // lacks is a run folder that does not hold all of a run.
 func (a *asker) lacks() *Caveat {
 	for _, code := range []string{"incomplete", "torn_line", "broken_line"} { // the first says most
-		if i := slices.IndexFunc(a.r.Warnings, func(x finding.Warning) bool {
-			return x.Code == code && !strings.HasPrefix(x.Where, runs.LlamaBenchFile)
-		}); i >= 0 {
-			w := a.r.Warnings[i]
-			return &Caveat{prose.Say("The run is not whole: %s", prose.Quoted(w.Text, "warnings.json [].text")), code, w.Advice}
+		for _, w := range a.r.Warnings {
+			if w.Code == code && strings.HasPrefix(w.Where, "runs.jsonl") {
+				return &Caveat{prose.Say("The run is not whole: %s", prose.Quoted(w.Text, "warnings.json [].text")), code, w.Advice}
+			}
 		}
 	}
 	return nil
