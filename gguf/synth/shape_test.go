@@ -229,7 +229,7 @@ func TestTwin(t *testing.T) {
 	if err := Write(out, twin, opt); err != nil {
 		t.Fatal(err)
 	}
-	if !Matches(out, twin, opt) || Matches(out, twin, Options{Seed: 2}) {
+	if !matches(out, twin, opt) || matches(out, twin, Options{Seed: 2}) {
 		t.Error("Matches does not know the twin")
 	}
 	a, b := openFile(t, path), openFile(t, out)

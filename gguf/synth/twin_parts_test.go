@@ -48,7 +48,7 @@ func TestTwinOfParts(t *testing.T) {
 		if err := Write(file, twin, Options{Seed: 3}); err != nil {
 			t.Fatal(err)
 		}
-		if !Matches(file, twin, Options{Seed: 3}) {
+		if !matches(file, twin, Options{Seed: 3}) {
 			t.Error("Matches does not know the twin")
 		}
 		b, err := os.ReadFile(file)

@@ -27,6 +27,7 @@ type Folder struct {
 
 	hashes  map[string]files.Content // of models that were read or written, by hashKey
 	folders map[string]*hf.Model     // open for conversion, by path
+	shapes  map[shapeKey]Model       // as synthesised has described them
 }
 
 // WeightSeed draws the weights of synthesised models. It is not the run's seed:

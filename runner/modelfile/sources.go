@@ -48,11 +48,24 @@ func (ms *Folder) source(m *Model, b config.Backend) (err error) {
 		}
 		return ms.synthesised(m, twin, synth.Options{Seed: WeightSeed})
 	case config.KindSynth, config.KindShape, config.KindLadder:
+		key := shapeKey{ms.Dir, m.Kind, m.Preset, m.Vocab, b.DType}
+		if known, ok := ms.shapes[key]; ok { // under another backend: a header with its vocabulary takes a while
+			known.Model = m.Model
+			*m = known
+			return nil
+		}
 		shape, err := shapeOf(m.Model)
 		if err != nil {
 			return err
 		}
-		return ms.synthesised(m, shape, synth.Options{Type: b.DType, Seed: WeightSeed})
+		if err := ms.synthesised(m, shape, synth.Options{Type: b.DType, Seed: WeightSeed}); err != nil {
+			return err
+		}
+		if ms.shapes == nil {
+			ms.shapes = map[shapeKey]Model{}
+		}
+		ms.shapes[key] = *m
+		return nil
 	}
 	return fmt.Errorf("unknown kind of model %q", m.Kind)
 }
@@ -70,17 +83,29 @@ func (ms *Folder) synthesised(m *Model, model synth.Model, opt synth.Options) er
 	if err != nil {
 		return err
 	}
+	head, err := synth.HeadOf(f)
+	if err != nil {
+		return err
+	}
 	m.File = filepath.Join(ms.Dir, SynthFileName(model, opt))
-	m.maker = &synthMaker{model, opt}
+	m.maker = &synthMaker{model, opt, head}
 	return m.describeFile(f)
+}
+
+// shapeKey names a file that is made of a shape.
+type shapeKey struct {
+	dir, kind, preset string
+	vocab             int
+	dtype             string
 }
 
 type synthMaker struct {
 	model synth.Model
 	opt   synth.Options
+	head  synth.Head
 }
 
-func (s *synthMaker) made(path string) bool { return synth.Matches(path, s.model, s.opt) }
+func (s *synthMaker) made(path string) bool { return s.head.Matches(path) }
 
 func (s *synthMaker) make(path string, progress func(doneBytes, totalBytes int64)) (w gguf.Written, err error) {
 	opt := s.opt
