@@ -59,13 +59,19 @@ sweep: setup ## write the models, measure, analyse, report (SWEEP_FLAGS, CONFIG)
 	@$(MAKE) --no-print-directory build
 	@$(BIN) sweep --config $(CONFIG) $(SWEEP_FLAGS)
 
+.PHONY: test
+test: test-pure test-native ## all tests, without and with the native half (TEST_FLAGS)
+
+.PHONY: test-pure
+test-pure: setup charts ## all tests that need no llama.cpp
+	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test $(TEST_FLAGS) ./...
+
 # llama.cpp's threads spin while they wait for each other, so that two programs on the
 # same cores slow each other down a hundredfold. Tests measure nothing, so there the
-# threads sleep instead, and two packages run at a time. The second pass is of the
-# packages that have files for it: the others are the same.
-.PHONY: test
-test: setup charts ## all tests, without and with the native half (TEST_FLAGS)
-	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test $(TEST_FLAGS) ./...
+# threads sleep instead, and two packages run at a time. These are the packages that
+# have files for it: the others are the same.
+.PHONY: test-native
+test-native: setup charts ## the tests of the packages that have a native half
 	@$(with_native) && echo 'go test -tags native' && go build ./... && \
 		packages=$$(grep -rlE '^//go:build .*(native|cuda)' --include='*.go' */ | xargs -n1 dirname | sort -u | sed 's,^,./,') && \
 		OMP_WAIT_POLICY=passive go test -p 2 $(TEST_FLAGS) $$packages
