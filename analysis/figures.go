@@ -71,8 +71,7 @@ func (r *Result) shown() finding.Table {
 			}
 		}
 	}
-	return finding.TableOf("figures.csv", "Every point that the figures show, with its interval and what it is made of.", rows,
-		"figure x_axis y_axis series point x y low high interval n of verdict note")
+	return finding.TableOf("figures.csv", "Every point that the figures show, with its interval and what it is made of.", rows, "")
 }
 
 // otherSize gives a figure over one measure of size the other: of parameters the bytes

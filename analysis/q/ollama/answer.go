@@ -161,15 +161,9 @@ func (a *Answer) Tables() []finding.Table {
 	o := a.Lists()
 	return []finding.Table{
 		scaling.FitTable("scaling_fits_length_limited.csv", "The fits of decode and end-to-end over those answers alone that ran to the target length.", o.LengthLimited, "filter"),
-		finding.TableOf("ollama_warmup_breakdown.csv", "Prefill of warm-ups and repetitions, without and with Ollama's load_duration.", o.Warmups,
-			`backend model scenario warmup_n warmup_prefill_infer_median_ms warmup_load_median_ms warmup_prefill_total_median_ms
-			measured_n measured_prefill_infer_median_ms measured_load_median_ms measured_prefill_total_median_ms warmup_ratio_infer_only warmup_ratio_total_including_load`),
-		finding.TableOf("ollama_early_stop_summary.csv", "Answers that ended before the target length.", o.EarlyStops,
-			`backend model scenario n params_millions_effective gen_tokens_target gen_tokens_raw_median early_stop_rate done_reason_mode`),
-		finding.TableOf("ollama_decode_linearity.csv", "eval_ms = a + b * eval_count over a model's calls.", o.Linearity,
-			`backend model params_millions_effective n gen_tokens_target a_ms b_ms_per_token r2 affine_ms_at_target
-			gen_tokens_raw_min gen_tokens_raw_median gen_tokens_raw_max`),
-		finding.TableOf("ollama_decode_projection_error.csv", "Decode time scaled in proportion to the target length, less the line's at that length.", o.Projections,
-			`backend model params_millions_effective n projection_error_median_ms projection_error_p95_ms projection_error_min_ms projection_error_max_ms`),
+		finding.TableOf("ollama_warmup_breakdown.csv", "Prefill of warm-ups and repetitions, without and with Ollama's load_duration.", o.Warmups, ""),
+		finding.TableOf("ollama_early_stop_summary.csv", "Answers that ended before the target length.", o.EarlyStops, ""),
+		finding.TableOf("ollama_decode_linearity.csv", "eval_ms = a + b * eval_count over a model's calls.", o.Linearity, ""),
+		finding.TableOf("ollama_decode_projection_error.csv", "Decode time scaled in proportion to the target length, less the line's at that length.", o.Projections, ""),
 	}
 }

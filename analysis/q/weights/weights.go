@@ -49,12 +49,12 @@ type Type struct {
 	MS            float64         `json:"decode_ms_per_token" unit:"ms/token" doc:"decode time per token: geometric mean over the scenarios"`
 	Ratio         float64         `json:"decode_ratio" doc:"of the times, over those of the type that reads most bytes"`
 	RatioCI       *stats.Interval `json:"decode_ratio_ci" doc:"its 95 % interval"`
-	Basis         string          `json:"basis" doc:"of the intervals: processes, or 'one process' of each type: then another one may differ by more"`
 	GBPerS        float64         `json:"weights_gb_per_s" unit:"GB/s" doc:"1e9 bytes of weights read in a second of decode"`
 	SharedFixedMS *float64        `json:"shared_fixed_max_ms" unit:"ms/token" doc:"largest cost per token, the same for all types, that their times leave room for"`
 	OverBytes     *float64        `json:"decode_over_bytes" doc:"decode time over what the type's bytes take at the rate of the type with most, with shared_fixed_max_ms"`
 	OverCI        *stats.Interval `json:"decode_over_bytes_ci" doc:"its 95 % interval, with shared_fixed_max_ms taken as given"`
 	Verdict       string          `json:"verdict" doc:"base (the type with most bytes), follows (within 10 % of its bytes), slower (unpacking costs time), faster, or unknown"`
+	Basis         string          `json:"basis" doc:"of the intervals: processes, or 'one process' of each type: then another one may differ by more"`
 
 	batch     int
 	settings  cells.Settings
@@ -227,9 +227,6 @@ func (t *Type) Series() cells.Series { return cells.Series{Backend: t.Backend, B
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
 	return []finding.Table{
-		finding.TableOf(file, "The weight types of one model, where there are three: decode against the bytes that a token reads, over the scenarios.", a.WeightTypes,
-			`model params_millions_effective at backend weight_type bits_per_weight bytes_read_per_token decode_ms_per_token
-			decode_ratio decode_ratio_ci_low decode_ratio_ci_high weights_gb_per_s shared_fixed_max_ms
-			decode_over_bytes decode_over_bytes_ci_low decode_over_bytes_ci_high verdict basis`),
+		finding.TableOf(file, "The weight types of one model, where there are three: decode against the bytes that a token reads, over the scenarios.", a.WeightTypes, ""),
 	}
 }
