@@ -86,16 +86,21 @@ func (s Served) call(backend string, sc ServedScenario, m, call, task int) []run
 		sampling := ServedSampling * float64(s.gen)
 		base.Measurement.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, new(decode+sampling)
 		base.TTFTMS, base.E2EKVMS, base.E2EGapPercent = new(prefill+ServedSampling), new(prefill+decode+sampling+ServedSampling), new(0.1)
+		base.FirstSamplingNS = new(int64(1e6 * ServedSampling))
+		for range s.gen {
+			base.TokenSamplingNS = append(base.TokenSamplingNS, int64(1e6*ServedSampling))
+		}
 	} else {
 		prefill += s.GapMS(record.ModePrefill, m)
 		decode += s.GapMS(record.ModeDecode, m) * float64(s.gen)
 		total := ServedLoad + ServedTokenize + prefill + decode + ServedRest*float64(s.gen+1)
 		base.Measurement.PrefillMS, base.DecodeNoSampMS, base.KVDecodeMS = &prefill, &decode, &decode
 		base.TTFTMS, base.E2EKVMS = new(ServedHTTP+ServedLoad+ServedTokenize+prefill+ServedRest), new(total+ServedHTTP-0.1)
-		base.E2EGapPercent = new(40.0)
+		base.E2EGapPercent, base.TokenizeMS = new(40.0), new(ServedTokenize)
 		base.FlashAttention, base.KVTypeK, base.LlamaCommit = "server", "server", ""
-		base.OllamaLoadMS, base.OllamaPromptEvalMS = new(ServedLoad), &prefill
-		base.OllamaProjected, base.DecodeEquivMS, base.GenTokensEquiv = new(false), &decode, new(s.gen)
+		base.OllamaWallMS, base.OllamaTotalMS, base.OllamaLoadMS = new(total+ServedHTTP), &total, new(ServedLoad)
+		base.OllamaPromptEvalMS, base.OllamaEvalMS = &prefill, &decode
+		base.OllamaProjected, base.DecodeEquivMS, base.E2EEquivMS, base.GenTokensEquiv = new(false), &decode, base.E2EKVMS, new(s.gen)
 		base.OllamaWeights = new("SHA of " + name)
 		base.OllamaDiffers = []string{"flash_attn: the server decides"}
 		for range s.gen {
@@ -146,7 +151,7 @@ func Cached(r *record.Record, all bool) {
 	}
 	if r.Mode != record.ModeDecode {
 		r.Verdict, r.VerdictReasons = new(record.VerdictInvalid), []string{"prefill: an earlier prompt of this load begins alike, so 128 of the prompt's 128 tokens were cached and not evaluated"}
-		r.PrefillMS, r.OllamaPromptEvalMS, r.LatencyMS, r.TTFTMS = new(1e-3), new(1e-3), new(1e-3), new(1e-3)
+		r.PrefillMS, r.OllamaPromptEvalMS, r.LatencyMS, r.TTFTMS, r.OllamaWallMS = new(1e-3), new(1e-3), new(1e-3), new(1e-3), new(1e-3)
 	}
 }
 
@@ -156,7 +161,7 @@ func Halved(r *record.Record, all bool) {
 		return
 	}
 	half := *r.KVDecodeMS / 2
-	r.OllamaProjected, r.DecodeEquivMS, r.KVDecodeMS = new(true), new(2*half), &half
+	r.OllamaProjected, r.DecodeEquivMS, r.KVDecodeMS, r.OllamaEvalMS = new(true), new(2*half), &half, &half
 	// The 8th step gave the end-of-text token, which is not sent: 8 pieces, 7 times between them.
 	r.GenTokensRaw, r.GenTokens, r.OllamaInterTokenNS, r.OllamaPieceNS, r.OllamaDoneReason = new(8), new(8), r.OllamaInterTokenNS[:7], r.OllamaPieceNS[:8], new("stop")
 }

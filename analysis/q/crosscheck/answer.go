@@ -1,5 +1,6 @@
 // Package crosscheck sets models as Ollama served them beside the same files as the
-// native backend and llama-bench ran them: times, and what was answered.
+// native backend and llama-bench ran them: times, where the time of a call goes, and
+// what was answered.
 package crosscheck
 
 import (
@@ -17,6 +18,7 @@ type Answer struct {
 
 	Comparisons []Comparison `json:"ollama_crosscheck,omitempty"` // phases by Ollama, native and llama-bench
 	GapLaws     []GapLaw     `json:"ollama_gap_laws,omitempty"`   // how the gaps grow with the work
+	Parts       []Parts      `json:"ollama_gap,omitempty"`        // where the time of a call through Ollama goes
 	Greedy      []Greedy     `json:"ollama_greedy,omitempty"`     // answers of both, token by token
 }
 
@@ -58,6 +60,7 @@ func Ask(set *cells.Set) *Answer {
 	for _, p := range alike(set) {
 		for _, sc := range set.Scenarios {
 			a.compare(set, &p, sc, ran)
+			a.takeApart(set, &p, sc)
 			a.compareAnswers(set, &p, sc)
 		}
 	}
@@ -111,6 +114,11 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("ollama_gap_laws.csv", "Ollama less native = fixed_ms + share_of_native * native's time over the sizes, weighted with one over native's time squared; per token for decode, per call for prefill.", a.GapLaws,
 			pair+`scenario phase clock n_models native_ms_min native_ms_max gap_ms_min gap_ms_max
 			fixed_ms fixed_t_ci_ms_low fixed_t_ci_ms_high share_of_native share_of_native_t_ci_low share_of_native_t_ci_high verdict why`),
+		finding.TableOf("ollama_gap.csv", "Where the time of a call through Ollama goes, beside the same work done natively: medians over the calls that have all parts, ran to the target length and count as end-to-end times.", a.Parts,
+			pair+`model params_millions_effective scenario gen_tokens
+			ollama_n wall_ms http_ms scheduling_ms tokenize_ms prompt_eval_ms eval_ms rest_ms parts_ms parts_over_wall
+			native_n native_e2e_ms native_prefill_ms native_decode_ms native_sampling_ms
+			added_ms added_ms_per_token compute_added_ms around_added_ms http_and_rest_ms_per_token reason`),
 		finding.TableOf("ollama_greedy.csv", "What a model answers to prompts of text by greedy decoding: native's tokens looked up one by one in Ollama's text, but for one leading blank that only one side has.", a.Greedy,
 			pair+"model params_millions_effective scenario verdict native_tokens tokens_compared tokens_lost why"),
 	}

@@ -123,7 +123,7 @@ func TestCrosscheckPairs(t *testing.T) {
 	q := celltest.ServedPlan
 	q.Ollama = nil
 	r := Ask(celltest.Set(t, q.Rows()))
-	if r.Comparisons != nil || r.Greedy != nil || r.GapLaws != nil {
+	if r.Comparisons != nil || r.Parts != nil || r.Greedy != nil || r.GapLaws != nil {
 		t.Error("a cross-check without Ollama")
 	}
 }
@@ -144,6 +144,11 @@ func TestCrosscheckInvalid(t *testing.T) {
 	}
 	if c := find(t, r, "m02", "p128", record.ModeDecode); c.Counters.N != 6 || math.Abs(*c.Counters.Ratio-1) > 1e-9 {
 		t.Errorf("%+v", c)
+	}
+	for _, g := range r.Parts {
+		if g.Scenario == "p128" || *g.WallMS < 1 {
+			t.Errorf("INVALID calls are taken apart: %+v", g)
+		}
 	}
 }
 
@@ -228,5 +233,47 @@ func TestGapLaws(t *testing.T) {
 		if l.Verdict != "unknown" || l.FixedMS != nil || !strings.Contains(l.Why, "a line takes 3") {
 			t.Errorf("%+v", l)
 		}
+	}
+}
+
+// TestOllamaGap: the parts are those that the calls were made of.
+func TestOllamaGap(t *testing.T) {
+	p := celltest.ServedPlan
+	p.GapMS = func(phase string, m int) float64 {
+		if phase == record.ModePrefill {
+			return 3
+		}
+		return 0.5
+	}
+	r := ask(t, p)
+	if len(r.Parts) != 5*3 {
+		t.Fatalf("%d rows", len(r.Parts))
+	}
+	g := r.Parts[0] // m00, p128
+	for name, x := range map[string]struct {
+		got  *float64
+		want float64
+	}{
+		"http": {g.HTTPMS, celltest.ServedHTTP}, "scheduling": {g.LoadMS, celltest.ServedLoad}, "tokenising": {g.TokenizeMS, celltest.ServedTokenize}, "prompt": {g.PromptEvalMS, 16 + 3},
+		"eval": {g.EvalMS, 16 * 1.5}, "rest": {g.RestMS, 17 * celltest.ServedRest}, "sum": {g.PartsMS, celltest.ServedHTTP + celltest.ServedLoad + celltest.ServedTokenize + 19 + 24 + 17*celltest.ServedRest}, "over wall": {g.PartsOfWall, 1},
+		"native": {g.NativeE2EMS, 32 + 17*celltest.ServedSampling}, "native prefill": {g.NativePrefillMS, 16}, "native decode": {g.NativeDecodeMS, 16}, "native sampling": {g.NativeSamplingMS, 17 * celltest.ServedSampling},
+		"compute": {g.ComputeAddedMS, 3 + 8}, "around": {g.AroundAddedMS, celltest.ServedHTTP + celltest.ServedLoad + celltest.ServedTokenize + 17*celltest.ServedRest - 17*celltest.ServedSampling},
+		"per token": {g.RestPerToken, (celltest.ServedHTTP + 17*celltest.ServedRest) / 16},
+	} {
+		celltest.Near(t, name, x.got, x.want, 1e-9)
+	}
+	celltest.Near(t, "added", g.AddedMS, *g.ComputeAddedMS+*g.AroundAddedMS, 1e-9)
+	celltest.Near(t, "added per token", g.AddedPerToken, *g.AddedMS/16, 1e-9)
+	// Where tokenising was not timed, it is in the rest.
+	p.Edit = func(r *record.Record, all bool) { r.TokenizeMS = nil }
+	g = ask(t, p).Parts[0]
+	celltest.Near(t, "rest with tokenising", g.RestMS, 17*celltest.ServedRest+celltest.ServedTokenize, 1e-9)
+	celltest.Near(t, "sum", g.PartsOfWall, 1, 1e-9)
+	if g.TokenizeMS != nil {
+		t.Error("a time of tokenising")
+	}
+	p.Edit = func(r *record.Record, all bool) { r.OllamaTotalMS = nil }
+	if g = ask(t, p).Parts[0]; g.WallMS != nil || g.Reason == "" || g.AddedMS != nil {
+		t.Errorf("%+v", g)
 	}
 }

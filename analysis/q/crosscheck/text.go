@@ -20,6 +20,15 @@ func (a *Answer) Sections() []doc.Section {
 	said := []string{fmt.Sprintf("The same files through both, 95 %% intervals%s.", prose.Within(a.Comparisons[0].Counters.Basis)), a.greedyText(), a.otherFiles()}
 	sec.Add(doc.Paragraph(strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), " ")), doc.Pictures(figureKind))
 	sec.Show(a.ratioTable(), "ollama_crosscheck.csv")
+	var walls doc.List
+	for _, p := range a.pairs() {
+		if s := a.wallText(p); s != "" {
+			walls = append(walls, s)
+		}
+	}
+	if len(walls) > 0 {
+		sec.Fold("Where the time of a call goes: ollama_gap.csv", walls)
+	}
 	if items := a.settingsThatDiffer(); len(items) > 0 {
 		sec.Fold("Settings that are not, or not known to be, the same", items)
 	}
@@ -161,6 +170,29 @@ func (l *GapLaw) text() string {
 		return "not told from none"
 	}
 	return "unknown: " + doc.Text(l.Why)
+}
+
+// wallText says what of a call's wall time is not computing.
+func (a *Answer) wallText(p Pair) string {
+	var http, load, rest, added, compute, around doc.Span
+	for i := range a.Parts {
+		if g := &a.Parts[i]; g.Pair == p && g.WallMS != nil {
+			http.Add(g.HTTPMS)
+			load.Add(g.LoadMS)
+			rest.Add(g.RestMS)
+			added.Add(g.AddedMS)
+			compute.Add(g.ComputeAddedMS)
+			around.Add(g.AroundAddedMS)
+		}
+	}
+	if !http.Known {
+		return ""
+	}
+	s := fmt.Sprintf("%s: HTTP and the client take %s ms, scheduling %s ms, sampling and text %s ms.", p.server(), http, load, rest)
+	if added.Known {
+		s += fmt.Sprintf(" Against native's end-to-end time a call takes %s ms more: %s ms in prefill and decode, %s ms around them.", added, compute, around)
+	}
+	return s
 }
 
 // greedyText counts the answers by greedy decoding that are the same.

@@ -20,6 +20,8 @@ type Wall struct {
 	Cells  []Cell  `json:"cells"`            // by backend and size
 	Edges  []Edge  `json:"edges"`            // by backend and weight type
 	Cliffs []Cliff `json:"limits,omitempty"` // of the CPU's memory, by model
+
+	Feasible []Feasible `json:"feasible,omitempty"` // sizes for memories of the CPU
 }
 
 // Ask looks for the wall where the run may show one: backends that differ in their
@@ -34,6 +36,7 @@ func Ask(c *cells.Set) *Answer {
 	w.ratios()
 	w.edges()
 	w.cliffs()
+	w.feasible()
 	return &Answer{Wall: w}
 }
 
@@ -55,6 +58,8 @@ func (a *Answer) Tables() []finding.Table {
 		finding.TableOf("memory_wall_limits.csv", "The limit of the CPU's memory at which a model's decode leaves its level, against what was estimated.", w.Cliffs,
 			`model params_millions_effective weight_type batch_size verdict holds_mib slow_mib slow_times slow_times_low slow_times_high
 			slow_weights_not_fitting slow_weights_reread did_not_fit_mib memory_need_mib memory_peak_mib memory_need_unmapped_mib memory_unmapped_mib`),
+		finding.TableOf("memory_feasible.csv", "The largest size that fits into the CPU's memory with a context, by what the run's sizes need; where there is a wall.", w.Feasible,
+			`weight_type batch_size memory_mib context_tokens params_millions beyond_largest`),
 	}
 }
 

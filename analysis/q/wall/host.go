@@ -29,13 +29,14 @@ func rereads(r *runs.Row) bool {
 }
 
 // inMemory fills in how a model on the CPU lay in memory.
-func (c *Cell) inMemory(rows []*runs.Row) {
+func (c *Cell) inMemory(rows []*runs.Row, m *cells.Model) {
 	var read, disk []float64
 	for _, r := range rows {
 		if r.MemoryNeedMiB == nil || r.MemoryMappedMiB == nil {
 			continue
 		}
-		c.NeedMiB, c.mappedMiB = r.MemoryNeedMiB, *r.MemoryMappedMiB
+		c.NeedMiB, c.mappedMiB, c.context = r.MemoryNeedMiB, *r.MemoryMappedMiB, r.NCtx/r.Sequences()
+		c.kvMiB = float64(m.KVBytesPerToken) * float64(r.Sequences()) / (1 << 20)
 		if r.MemoryLimitMiB != nil {
 			c.MemoryMiB = new(float64(*r.MemoryLimitMiB))
 		}
@@ -154,4 +155,60 @@ func cliffOf(all []*Cell) Cliff {
 		l.Verdict = NotReached
 	}
 	return l
+}
+
+// Feasible is the largest size that fits into a memory with a context, by what the sizes of the run need.
+type Feasible struct {
+	WeightType string   `json:"weight_type" doc:"type of the weights"`
+	BatchSize  int      `json:"batch_size" doc:"sequences decoded together"`
+	MemoryMiB  float64  `json:"memory_mib" unit:"MiB" doc:"memory"`
+	Context    int      `json:"context_tokens" unit:"tokens" doc:"context of each sequence"`
+	ParamsM    *float64 `json:"params_millions" unit:"1e6" doc:"largest size, between two of the run's on a line through the logarithms of what they need; nothing: less than the smallest of them"`
+	Beyond     bool     `json:"beyond_largest" doc:"the largest of the run fits: how much more is not known"`
+}
+
+// feasible reckons what fits from the needs of at least two sizes.
+func (w *Wall) feasible() {
+	type kind struct {
+		weights string
+		batch   int
+	}
+	var ran []*Cell
+	for i := range w.Cells {
+		if c := &w.Cells[i]; c.host() && c.NeedMiB != nil && c.ParamsM != nil && c.MemoryMiB == nil {
+			ran = append(ran, c)
+		}
+	}
+	order, groups := stats.GroupBy(ran, func(c *Cell) kind { return kind{c.WeightType, c.BatchSize} })
+	for _, k := range order {
+		sizes := groups[k]
+		slices.SortStableFunc(sizes, func(x, y *Cell) int { return cmp.Compare(*x.ParamsM, *y.ParamsM) })
+		sizes = slices.CompactFunc(sizes, func(x, y *Cell) bool { return *x.ParamsM == *y.ParamsM })
+		if len(sizes) < 2 {
+			continue
+		}
+		least, most := *sizes[0].NeedMiB, *sizes[len(sizes)-1].NeedMiB
+		for memory := math.Exp2(math.Floor(math.Log2(least))); memory < 2*most; memory *= 2 {
+			for _, context := range []int{sizes[0].context, 4096, 32768} {
+				f := Feasible{WeightType: k.weights, BatchSize: k.batch, MemoryMiB: memory, Context: context}
+				f.fit(sizes)
+				w.Feasible = append(w.Feasible, f)
+			}
+		}
+	}
+}
+
+func (f *Feasible) fit(sizes []*Cell) {
+	need := func(c *Cell) float64 { return *c.NeedMiB + c.kvMiB*float64(f.Context-c.context) }
+	for i, c := range sizes {
+		if need(c) > f.MemoryMiB {
+			if i > 0 {
+				was := sizes[i-1]
+				t := math.Log(f.MemoryMiB/need(was)) / math.Log(need(c)/need(was))
+				f.ParamsM = stats.Finite(*was.ParamsM * math.Pow(*c.ParamsM / *was.ParamsM, t))
+			}
+			return
+		}
+	}
+	f.ParamsM, f.Beyond = sizes[len(sizes)-1].ParamsM, true
 }

@@ -119,3 +119,22 @@ func TestLimitsCannotTell(t *testing.T) {
 		t.Errorf("a run without limits: %+v", w.Cliffs)
 	}
 }
+
+// TestFeasible: sizes lie on the line between two that need what is known, with the cache of the context.
+func TestFeasible(t *testing.T) {
+	w := wallOf(t, limitRun(10, nil))
+	got := map[string]string{}
+	for _, f := range w.Feasible {
+		s := "none"
+		if f.ParamsM != nil {
+			s = fmt.Sprintf("%.3g %v", *f.ParamsM, f.Beyond)
+		}
+		got[fmt.Sprint(f.MemoryMiB, " ", f.Context)] = s
+	}
+	// 5, 10 and 20 million parameters need 100, 200 and 400 MiB; 3840 tokens more take 3840 MiB.
+	for at, want := range map[string]string{"64 256": "none", "128 256": "6.4 false", "256 256": "12.8 false", "512 256": "20 true", "512 4096": "none"} {
+		if got[at] != want {
+			t.Errorf("%s: %s, want %s in %v", at, got[at], want, got)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"llmscale/analysis/doc"
+	"llmscale/analysis/stats"
 	"llmscale/runner/ceilings"
 )
 
@@ -21,6 +22,9 @@ func (w *Wall) section() doc.Section {
 		sec.Show(w.edgeTable(), "memory_wall_edges.csv")
 	}
 	sec.Add(doc.Pictures(figureKind))
+	if len(w.Feasible) > 0 {
+		sec.Fold("Largest size that fits, by memory and context", w.feasibleTables()...)
+	}
 	return sec
 }
 
@@ -151,3 +155,35 @@ type work struct {
 }
 
 func workOf(c Cell) work { return work{c.WeightType, c.BatchSize, c.host()} }
+
+// feasibleTables have the largest size, in millions of parameters, that fits: a row for each memory, a column for each context.
+func (w *Wall) feasibleTables() (out []doc.Block) {
+	out = append(out, doc.Paragraph("Millions of parameters, by what this run's sizes were estimated to need; between two of them on a line through the logarithms. The program and the system come on top."))
+	order, by := stats.GroupBy(w.Feasible, func(f Feasible) work { return work{f.WeightType, f.BatchSize, true} })
+	for _, k := range order {
+		t := doc.Table{Head: []string{"memory (MiB), " + doc.OrNone(k.weights)}}
+		memories, at := stats.GroupBy(by[k], func(f Feasible) float64 { return f.MemoryMiB })
+		for _, m := range memories {
+			row := []string{doc.Size(m)}
+			for _, f := range at[m] {
+				if len(t.Rows) == 0 {
+					t.Head = append(t.Head, fmt.Sprintf("context %d", f.Context))
+				}
+				row = append(row, f.text())
+			}
+			t.Rows = append(t.Rows, row)
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func (f *Feasible) text() string {
+	switch {
+	case f.ParamsM == nil:
+		return "none of these"
+	case f.Beyond:
+		return doc.SizeOf(f.ParamsM) + " and more"
+	}
+	return doc.Number(*f.ParamsM)
+}

@@ -65,6 +65,8 @@ type Cell struct {
 	settings  string        // all but where it lies in memory
 	decodes   []cells.Times // by scenario
 	mappedMiB float64       // weights that are mapped
+	kvMiB     float64       // KV cache of one token
+	context   int           // tokens
 }
 
 // host is a model in the CPU's memory.
@@ -152,7 +154,7 @@ func cellOf(set *cells.Set, s cells.Series, m *cells.Model, rows []*runs.Row, la
 	told := rows[max(slices.IndexFunc(rows, (*runs.Row).OK), 0)] // a call that failed knows what was asked for, and not what came of it
 	c.settings = cells.SettingsOf(told).Without(cells.SettingGPULayers, cells.SettingVRAMLimit, cells.SettingMemoryLimit, cells.SettingDType)
 	c.Device = told.Device
-	c.inMemory(rows)
+	c.inMemory(rows, m)
 	ran := false
 	var worst *runs.Row
 	for _, r := range rows {
