@@ -70,10 +70,23 @@ func (a *Answer) title(all []group) string {
 		how func(*Tail) *float64
 	}{{"100", p99}, {"20", p95}, {"10", p90}} {
 		if s := g.ratio(q.how); s != doc.Unknown {
-			return fmt.Sprintf("One token in %s takes %s times the median or longer%s", q.of, s, on)
+			return fmt.Sprintf("One token in %s takes %s times the median or longer%s%s", q.of, s, on, g.largest())
 		}
 	}
 	return "Tails cannot be told: too few tokens"
+}
+
+// largest is the p99 of the largest model with its interval; "" where it has none.
+func (g group) largest() string {
+	t := g.tails[len(g.tails)-1]
+	if t.P99CI == nil || t.P99Ratio.Value == nil {
+		return ""
+	}
+	ci := doc.Interval(t.P99CI, 2)
+	if len(g.tails) == 1 || t.ParamsM == nil {
+		return fmt.Sprintf(" [%s]", ci)
+	}
+	return fmt.Sprintf("; at %s %s [%s]", doc.Millions(*t.ParamsM), doc.Fixed(t.P99Ratio.Value, 2), ci)
 }
 
 // Sections have how slow tokens are against the median one.
