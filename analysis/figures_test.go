@@ -116,7 +116,7 @@ func TestPoints(t *testing.T) {
 						if timed := slices.Contains([]string{laws.KindOverview, laws.KindLaw, "lengths", "memory_wall", "crosscheck"}, f.Kind) && i == 0; timed && pt.N > 2 && !pt.Whisker() {
 							t.Errorf("no interval: %s", where)
 						}
-						if celled := slices.Contains([]string{laws.KindOverview, laws.KindLaw, "memory_wall", "regimes", "tails", "crosscheck"}, f.Kind); celled && pt.Verdict == "" {
+						if celled := slices.Contains([]string{laws.KindOverview, laws.KindLaw, "ranking", "memory_wall", "regimes", "tails", "crosscheck"}, f.Kind); celled && pt.Verdict == "" {
 							t.Errorf("no verdict: %s", where)
 						}
 						if pt.Note != "" && !strings.Contains(pt.Note, ": ") {
@@ -131,7 +131,7 @@ func TestPoints(t *testing.T) {
 			t.Errorf("%s: %s has %d rows, the figures %d points", name, csv.File, csv.Len(), points)
 		}
 	}
-	for _, k := range []string{laws.KindOverview, laws.KindLaw, "first_change", "regimes", "ceilings", "tails", "memory_wall", "memory_wall_limits", "lengths", "crosscheck"} {
+	for _, k := range []string{laws.KindOverview, laws.KindLaw, "first_change", "regimes", "ceilings", "tails", "ranking", "memory_wall", "memory_wall_limits", "lengths", "crosscheck"} {
 		if !kinds[k] {
 			t.Errorf("no point of %s was looked at", k)
 		}
@@ -165,7 +165,7 @@ func TestManyBackends(t *testing.T) {
 	for _, f := range s.Result().Figures() {
 		figuretest.Text(t, f)
 		capped := strings.Contains(f.Subtitle, " · the first 12 of 14 backends")
-		if many := slices.Contains([]string{laws.KindOverview, tails.KindTails}, f.Kind); capped != many {
+		if many := slices.Contains([]string{laws.KindOverview, tails.KindTails, "ranking"}, f.Kind); capped != many {
 			t.Errorf("%s: %s", f.Name, f.Subtitle)
 		}
 		if len(f.Legend) > 2*figure.MaxSeries+3 || len(f.Panels[0].Layers) > 2*figure.MaxSeries+6 {

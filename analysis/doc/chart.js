@@ -61,6 +61,7 @@ const escape = s => String(s).replace(/[&<>"']/g, c => escaped[c]);
 class Scale {
   constructor(axis, log) {
     this.log = log;
+    this.falls = axis.falls;
     if (log === Boolean(axis.log)) [this.min, this.max] = [axis.min, axis.max];
     else if (log) [this.min, this.max] = [axis.min > 0 ? axis.min : axis.max / 100, axis.max];
     else [this.min, this.max] = [Math.min(0, axis.min), axis.max];
@@ -89,7 +90,7 @@ class Scale {
     let step = 0;
     for (let e = -12; !step; e++)
       for (const m of [1, 2, 5])
-        if (!step && (this.max - this.min) / Number(m + "e" + e) <= 7) step = Number(m + "e" + e);
+        if (!step && (this.max - this.min) / Number(m + "e" + e) <= 7 && !(this.falls && e < 0)) step = Number(m + "e" + e); // places are whole
     const found = [];
     for (let k = Math.ceil(this.min / step - 1e-9); k * step <= this.max + step * 1e-9; k++) found.push(Number((k * step).toPrecision(12)));
     return found;
@@ -163,7 +164,7 @@ class Chart {
       toggle(b, on, on => { change(on); this.draw(); });
       tools.append(b);
     };
-    const logable = a => a.log || a.min > 0;
+    const logable = a => !a.falls && (a.log || a.min > 0);
     if (logable(this.figure.x)) button("log x", this.logX, on => this.logX = on);
     this.figure.panels.forEach((p, i) => {
       const which = this.figure.panels.length > 1 ? ["log y above", "log y below"][i] : "log y";
@@ -209,7 +210,7 @@ class Chart {
       const last = i === f.panels.length - 1;
       option.grid.push({ left, right, top: two && i ? "58%" : 12, bottom: last ? 46 : "48%", outerBoundsMode: "none" });
       const axis = (scale, name, gap) => ({
-        type: "value", gridIndex: i, min: scale.at(scale.min), max: scale.at(scale.max),
+        type: "value", gridIndex: i, min: scale.at(scale.min), max: scale.at(scale.max), inverse: Boolean(scale.falls),
         name, nameLocation: "middle", nameGap: gap, nameTextStyle: { color: theme.ink, fontSize: 12 },
         axisLine: { show: true, onZero: false, lineStyle: { color: theme.grey } }, splitLine: { show: true, lineStyle: { color: theme.rule } },
         axisTick: { show: true, lineStyle: { color: theme.grey }, customValues: scale.ticks().map(v => scale.at(v)) },

@@ -11,6 +11,7 @@ import (
 type Axis struct {
 	Label string  `json:"label"` // with the unit
 	Log   bool    `json:"log,omitempty"`
+	Falls bool    `json:"falls,omitempty"` // the least is farthest from the origin, as of ranks
 	Min   float64 `json:"min"`
 	Max   float64 `json:"max"`
 }

@@ -39,12 +39,15 @@ type Run struct {
 
 	LlamaBench []LlamaBench // what llama-bench measured of the run's models; nil where the run stored none
 
+	Profiles []Profile // of models, that lie in the folder
+
 	Shapes map[string]Shape // by model, where a table of shapes lay in the folder
 }
 
 // Load reads manifest.json and runs.jsonl of a run folder, of llmscale or of the
-// TR121 Python harness, and what else it stored: ceilings.json, llama-bench.jsonl.
-// Lines that cannot be read are counted and named in Warnings; what is left is still an honest part of the run. Where a cell was
+// TR121 Python harness, and what else it stored: ceilings.json, llama-bench.jsonl,
+// profile.json. Lines that cannot be read are counted and named in
+// Warnings; what is left is still an honest part of the run. Where a cell was
 // measured again by --resume, an ok record wins over a failed one, one that counts
 // over one that is INVALID, and the latest session over earlier ones.
 func Load(dir string) (*Run, error) {
@@ -68,6 +71,7 @@ func Load(dir string) (*Run, error) {
 		run.Warnings = append(run.Warnings, seen...)
 	}
 	run.readCeilings()
+	run.readProfiles()
 	rows, err := run.readRows(f, f.Size)
 	if err != nil {
 		return nil, fmt.Errorf("analysis: %s: %w", file, err)

@@ -96,6 +96,9 @@ func setAxis(a *gplot.Axis, as figure.Axis) {
 	if as.Log {
 		a.Scale, a.Tick.Marker = gplot.LogScale{}, logTicks{}
 	}
+	if as.Falls {
+		a.Scale, a.Tick.Marker = gplot.InvertedScale{Normalizer: a.Scale}, linearTicks{whole: true}
+	}
 }
 
 func sans(points float64, bold bool) font.Font {

@@ -47,12 +47,16 @@ func (logTicks) Ticks(lo, hi float64) []gplot.Tick {
 	return ticks
 }
 
-// linearTicks are multiples of 1, 2 or 5 times a power of ten.
-type linearTicks struct{}
+// linearTicks are multiples of 1, 2 or 5 times a power of ten; whole numbers where all
+// values are, as places.
+type linearTicks struct{ whole bool }
 
 // Ticks implements plot.Ticker.
-func (linearTicks) Ticks(lo, hi float64) []gplot.Tick {
+func (t linearTicks) Ticks(lo, hi float64) []gplot.Tick {
 	step, digits := tickStep(lo, hi)
+	if t.whole && step < 1 {
+		step, digits = 1, 0
+	}
 	var ticks []gplot.Tick
 	for k := math.Ceil(lo/step - 1e-9); k*step <= hi+step*1e-9; k++ {
 		v := k*step + 0 // never -0

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/runs"
 	"llmscale/runner/record"
 )
@@ -91,6 +92,9 @@ func TestCrossing(t *testing.T) {
 		if !strings.Contains(md, want) {
 			t.Errorf("no %q in\n%s", want, md)
 		}
+	}
+	if f := a.Figures(new(intervals.Answer)); len(f) != 2 || len(f[0].Panels[0].Layers) != 3 || !f[0].Panels[0].Y.Falls {
+		t.Errorf("%+v", f)
 	}
 }
 

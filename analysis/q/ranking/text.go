@@ -26,6 +26,7 @@ func (a *Answer) Sections() []doc.Section {
 		return nil
 	}
 	sec := doc.Section{Title: a.title(), Place: "Ranking"}
+	sec.Add(doc.Pictures(kind))
 	if crossed := a.crossed(); len(crossed) > 0 {
 		sec.Show(crossingTable(crossed), "crossings.csv")
 	}

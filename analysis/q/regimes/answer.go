@@ -34,14 +34,24 @@ func Ask(c *cells.Set, known *intervals.Answer, types *weights.Answer) *Answer {
 	a.join()
 	a.budgets(known)
 	a.heed(types)
+	a.profiled()
 	a.aboveCeiling()
 	return a
 }
 
 // Tables are the CSV files.
 func (a *Answer) Tables() []finding.Table {
+	share := func(part string, ms func(*Budget) *float64) finding.Computed[Budget] {
+		return finding.Compute("share_"+part, "", part+"_ms over time_ms", func(b Budget) any { return b.part(ms(&b)) })
+	}
 	return []finding.Table{
-		finding.TableOf(file, "Where the time of each cell goes and what bounds it: time = host + fixed + read + compute - overlap + residual. A row for each cell of prefill and decode.", a.Budgets, ""),
+		finding.TableOf(file, "Where the time of each cell goes and what bounds it: time = host + fixed + read + compute - overlap + residual. A row for each cell of prefill and decode.", a.Budgets, "",
+			share("host", func(b *Budget) *float64 { return b.HostMS }),
+			share("fixed", func(b *Budget) *float64 { return b.FixedMS }),
+			share("read", func(b *Budget) *float64 { return b.ReadMS }),
+			share("compute", func(b *Budget) *float64 { return b.ComputeMS }),
+			share("overlap", func(b *Budget) *float64 { return b.OverlapMS }),
+			share("residual", func(b *Budget) *float64 { return b.ResidualMS })),
 	}
 }
 

@@ -54,6 +54,8 @@ type Budget struct {
 	Reached     *float64 `json:"ceiling_reached_gb_per_s" unit:"GB/s" doc:"rate at which that many bytes or more were read; lower where a cache ends nearby"`
 	Share       *float64 `json:"share_of_ceiling" doc:"read_gb_per_s / ceiling_gb_per_s"`
 
+	Split
+
 	sample
 	work
 	largest  float64 // rate of the probe's largest set

@@ -6,11 +6,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"llmscale/analysis/cells"
 	"llmscale/analysis/cells/celltest"
+	"llmscale/analysis/finding"
 	"llmscale/analysis/q/intervals"
 	"llmscale/analysis/q/weights"
 	"llmscale/analysis/runs"
@@ -331,6 +333,26 @@ func one(t *testing.T, f *ceilings.File, ms float64, change func(r *runs.Row)) (
 		t.Fatalf("no budget of decode: %+v", a.Budgets)
 	}
 	return a, a.Budgets[i]
+}
+
+// TestShares: the shares of the table add up to the measured time.
+func TestShares(t *testing.T) {
+	rows, _ := onLadder.rows(t, 1)
+	table := asked(t, rows, onLadder.f).Tables()[0]
+	for row := range table.Rows() {
+		sum := 0.0
+		for part, sign := range map[string]float64{"fixed": 1, "read": 1, "compute": 1, "overlap": -1, "residual": 1} {
+			i := slices.IndexFunc(table.Columns, func(c finding.Column) bool { return c.Name == "share_"+part })
+			share, err := strconv.ParseFloat(row[i], 64)
+			if err != nil {
+				t.Fatal(part, err)
+			}
+			sum += sign * share
+		}
+		if math.Abs(sum-1) > 1e-9 {
+			t.Errorf("they add up to %v: %v", sum, row)
+		}
+	}
 }
 
 // TestCeiling: 100 MB of weights and a cache of 9 + (10+1)/2 positions of 1 MB are

@@ -27,7 +27,7 @@ func (a *Answer) section() doc.Section {
 		return doc.Section{}
 	}
 	rows := a.rows()
-	sec := doc.Section{Title: a.title(), Place: Place, Warned: []string{"above_ceiling", "broken_ceilings"}}
+	sec := doc.Section{Title: a.title(), Place: Place, Warned: []string{"above_ceiling", "broken_ceilings", "broken_profile"}}
 	longest := map[cells.Series]int{}
 	for _, r := range rows {
 		longest[r.Series.Series] = max(longest[r.Series.Series], r.tokens)
@@ -40,6 +40,7 @@ func (a *Answer) section() doc.Section {
 	if len(main) < len(rows) {
 		sec.Fold(fmt.Sprintf("Each backend and length of the prompt (%d)", len(rows)), rowTable(rows))
 	}
+	a.splits(&sec)
 	how := "Each cell's time is a fixed cost (on a GPU with the host's part), reading at the rate that the probe measured, computing, and a residual. The largest part is the regime, unless another may be as large."
 	if !slices.ContainsFunc(a.Budgets, func(b Budget) bool { return b.ReadMS != nil }) {
 		how = "Each cell's time is a fixed cost, computing (no probe tells it from reading the weights), and a residual. The largest part is the regime, unless another may be as large."
