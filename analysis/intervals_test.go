@@ -162,7 +162,7 @@ var estimateOf = map[string]string{"SlopeT": "Slope", "FixedCI": "FixedMS", "Sha
 	"ACI": "A", "BetaBoot": "Beta", "GammaBoot": "Gamma", "R2Boot": "R2", "RatioCI": "Ratio",
 	"OverCI": "OverBytes", "SmallCI": "Small", "LargeCI": "Large", "SlopeCI": "Exponent", "Rank.CI": "Ratio", "FixedT": "FixedMS",
 	"ShareT": "Share", "HostSlopeT": "HostSlope", "DeviceSlopeT": "DeviceSlope",
-	"TimesCI": "Times", "Between": "SizeM", "Sizes": "Value", "Param.Blocks": "Value", "T0CI": "T0", "BCI": "B", "T0Blocks": "T0", "ExponentCI": "Exponent", "ExponentBlocks": "Exponent", "SecondCI": "Second", "ThirdCI": "Third", "StepCI": "StepRatio", "AllCI": "AllRatio", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "Length.CI": "MS", "BlocksCI": "Slope"}
+	"TimesCI": "Times", "Between": "SizeM", "Sizes": "Value", "Param.Blocks": "Value", "T0CI": "T0", "BCI": "B", "T0Blocks": "T0", "ExponentCI": "Exponent", "ExponentBlocks": "Exponent", "SecondCI": "Second", "ThirdCI": "Third", "StepCI": "StepRatio", "AllCI": "AllRatio", "Cell.CI": "MedianMS", "Audit.CI": "Effect", "P99CI": "P99Ratio", "Length.CI": "MS", "SlopeBlocks": "Slope", "SlopeHC3": "Slope", "BlocksCI": "Slope"}
 
 // walkIntervals walks through v and gives each interval beside the estimate that it is
 // of, by the names of their fields.

@@ -1,13 +1,92 @@
 package stats
 
 import (
+	"maps"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/stat"
 )
 
 // Processes of one cell are samples of calls: a process is one replicate, and its
 // calls are no replicates of each other.
+
+// medianPart is the variance of the median of n normal values over that of one. It is
+// exact for n of 1, and within 2 % of the exact value below 12; for many it is pi/2n.
+func medianPart(n int) float64 { return math.Pi / (2*float64(n) + math.Pi - 2) }
+
+// LogMedians are the logarithms of the processes' medians.
+func LogMedians(processes [][]float64) []float64 {
+	return Map(processes, func(calls []float64) float64 { return math.Log(Median(calls)) })
+}
+
+// Nested are the two variances of a cell's times, in logs: of a call about its
+// process, and of a process about the cell. The first is by the median absolute
+// deviation of the calls about their process's median, which one slow call in a few
+// does not move. The second is the variance of the logs of the process medians less
+// what the calls' scatter gives a median of so many (the method of moments of a one-way
+// random layout: Searle, Casella and McCulloch 1992, section 3.6, with medians in
+// place of means); it is 0 at least. ok is false below two processes, and where no
+// process has two calls.
+func Nested(processes [][]float64) (call, process float64, ok bool) {
+	sd, df, _ := callScatter(processes)
+	if len(processes) < 2 || df == 0 {
+		return 0, 0, false
+	}
+	call = sd * sd
+	part := 0.0
+	for _, p := range processes {
+		part += medianPart(len(p)) / float64(len(processes))
+	}
+	return call, max(0, stat.Variance(LogMedians(processes), nil)-part*call), true
+}
+
+// BlockVariance is the variance of what all cells of a block have in common: the mean covariance of two cells over the
+// blocks that have both. y[c][b] is of cell c in block b; a cell may lack blocks. With all of them it is (MSB - MSE)/C
+// of the two-way layout of C cells and blocks, one value each (Searle, Casella and McCulloch 1992, section 4.6). Where
+// some are missing, the divisor is what the sum of the products of two cells' deviations, each from its own mean, holds
+// of the block's variance (method of moments). It is 0 at least. ok is false below two cells or two common blocks.
+func BlockVariance(y []map[int]float64) (v float64, ok bool) {
+	seen := map[int]bool{}
+	for _, cell := range y {
+		for b := range cell {
+			seen[b] = true
+		}
+	}
+	blocks := slices.Sorted(maps.Keys(seen))
+	mean := Map(y, func(cell map[int]float64) (m float64) {
+		for _, b := range blocks {
+			m += cell[b] / float64(len(cell))
+		}
+		return m
+	})
+	products, divisor := 0.0, 0.0
+	for _, b := range blocks {
+		n, sum, squares := 0.0, 0.0, 0.0
+		for c, cell := range y {
+			if x, ok := cell[b]; ok {
+				n, sum, squares = n+1, sum+x-mean[c], squares+(x-mean[c])*(x-mean[c])
+			}
+		}
+		products += sum*sum - squares
+		for _, other := range blocks {
+			share, squares := 0.0, 0.0 // of a cell's blocks, over the cells that have both
+			for _, cell := range y {
+				_, one := cell[b]
+				if _, two := cell[other]; one && two {
+					share, squares = share+1/float64(len(cell)), squares+1/float64(len(cell)*len(cell))
+				}
+			}
+			if divisor += share*share - squares; other == b {
+				divisor += (n - 1) * (n - 2*share)
+			}
+		}
+	}
+	if !(divisor > 1e-9) {
+		return 0, false
+	}
+	return max(0, products/divisor), true
+}
 
 // Drift is by how much the times of calls change from the first of a process to the
 // last, in logs: the slope of least squares over the calls of each process, times the

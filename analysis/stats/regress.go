@@ -150,3 +150,14 @@ func twoSided(t, df float64) float64 {
 	}
 	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: min(df, manyDF)}.Survival(math.Abs(t))
 }
+
+// HC3 is the standard error of Coef[j] where the points may scatter each by its own
+// measure: each residual, over 1 less its leverage, stands for its point's error
+// (MacKinnon and White 1985; Long and Ervin 2000).
+func (r *Regression) HC3(j int) float64 {
+	v := 0.0
+	for i, e := range r.Residuals {
+		v += math.Pow(r.weights[j][i]*e/(1-r.Leverage[i]), 2)
+	}
+	return math.Sqrt(v)
+}

@@ -1,5 +1,6 @@
 // Package intervals asks how well each cell is known: its interval by the processes
-// that measured it, and whether what happened meanwhile lets one use it.
+// that measured it, what its scatter is made of, and whether what happened meanwhile
+// lets one use it.
 package intervals
 
 import (
@@ -34,11 +35,15 @@ type Cell struct {
 	CI       *stats.Interval `json:"ci" csv:"ci_*_ms" unit:"ms" doc:"95 % interval: t over the processes; on basis 'nodes' over the machines' medians; on basis 'one process' by its calls' order statistics"`
 	Basis    string          `json:"basis" doc:"processes; nodes: three machines or more; or 'one process': then another process may differ by more than the interval says. Of a run of several machines 'processes on one node' and 'processes on two nodes': then another machine may"`
 
-	Replicates int      `json:"replicates" unit:"processes" doc:"processes that the figure is made of, one in each block"`
-	Calls      int      `json:"calls" unit:"calls" doc:"calls that the figure is made of"`
-	Nodes      *int     `json:"nodes" unit:"machines" doc:"machines that measured the cell; empty where records name none"`
-	Verdict    string   `json:"verdict" doc:"VALID, AMBIGUOUS or INVALID"`
-	Reasons    []string `json:"reasons" sep:" " doc:"codes of what speaks against it"`
+	Replicates   int      `json:"replicates" unit:"processes" doc:"processes that the figure is made of, one in each block"`
+	Calls        int      `json:"calls" unit:"calls" doc:"calls that the figure is made of"`
+	ShareCall    *float64 `json:"share_call" doc:"share of the variance of one call's logarithm that is the call's own"`
+	ShareProcess *float64 `json:"share_process" doc:"the process's own"`
+	ShareBlock   *float64 `json:"share_block" doc:"the block's: what all cells of a mode have in common in it"`
+	ShareNode    *float64 `json:"share_node" doc:"the machine's: what the processes of a cell on one machine have in common; empty where no machine measured two blocks"`
+	Nodes        *int     `json:"nodes" unit:"machines" doc:"machines that measured the cell; empty where records name none"`
+	Verdict      string   `json:"verdict" doc:"VALID, AMBIGUOUS or INVALID"`
+	Reasons      []string `json:"reasons" sep:" " doc:"codes of what speaks against it"`
 
 	Disturbed *int     `json:"disturbed_calls" unit:"calls" doc:"calls behind a canary far off most of its team's; those of a cell that keeps three processes without them are in no figure but tails; empty where there was no canary"`
 	Waited    *float64 `json:"cpu_wait_share" doc:"share of the computing threads' time for which they waited for a processor"`
@@ -56,15 +61,18 @@ type asker struct {
 	*cells.Set
 	out     *Answer
 	invalid map[cells.Key]int     // calls with the verdict INVALID
+	block   map[string]*float64   // variance of the blocks' common part, by mode
+	node    map[string]*float64   // variance of the machines, by mode
 	samples map[cells.Key]*sample // what was seen of each cell
 	target  float64               // target_ci of the config; 0: none
 }
 
 // Ask asks the cells of a run.
 func Ask(c *cells.Set) *Answer {
-	a := &asker{c, &Answer{set: c, of: map[cells.Key]int{}}, map[cells.Key]int{}, map[cells.Key]*sample{}, 0}
+	a := &asker{c, &Answer{set: c, of: map[cells.Key]int{}}, map[cells.Key]int{}, map[string]*float64{}, map[string]*float64{}, map[cells.Key]*sample{}, 0}
 	c.Run.Manifest.Decode(&a.target, "resolved", "config", "target_ci")
 	a.look()
+	a.blocks()
 	a.judge()
 	a.stopped()
 	a.audit()

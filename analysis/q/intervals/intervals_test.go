@@ -141,7 +141,7 @@ func TestVerdicts(t *testing.T) {
 func TestOldRun(t *testing.T) {
 	a := Ask(celltest.Set(t, celltest.Ladder.Rows(1)))
 	for _, c := range a.Cells {
-		if c.Verdict != record.VerdictValid || c.Basis != cells.BasisOne || c.Disturbed != nil || c.Waited != nil || c.CI == nil {
+		if c.Verdict != record.VerdictValid || c.Basis != cells.BasisOne || c.Disturbed != nil || c.Waited != nil || c.ShareProcess != nil || c.CI == nil {
 			t.Fatalf("%+v", c)
 		}
 	}
@@ -168,7 +168,28 @@ func TestStoppedBy(t *testing.T) {
 	}
 }
 
-// TestNodes: an interval is over machines where there are three, and says so where there are fewer.
+// TestShares: what the blocks of a run have in common is the block's share.
+func TestShares(t *testing.T) {
+	for _, c := range []struct {
+		block, process float64
+	}{{.1, .01}, {0, .1}} {
+		a := Ask(celltest.Set(t, plan.Blocks(5, func(b int, r *runs.Row) float64 {
+			return math.Exp(c.block*[]float64{1, -1, .5, -1, .5}[b] + c.process*math.Sin(float64(9*b+5*r.TaskIdx)))
+		})))
+		block, process := 0.0, 0.0
+		for _, x := range a.Cells {
+			if x.Scenario != cells.AllScenarios {
+				block, process = block+*x.ShareBlock/18, process+*x.ShareProcess/18
+			}
+		}
+		if (block > .8) != (c.block > 0) || (process > .7) != (c.block == 0) {
+			t.Errorf("%+v: block %.2f, process %.2f", c, block, process)
+		}
+	}
+}
+
+// TestNodes: what the processes of a machine have in common is the machine's share; an interval is over machines where
+// there are three, and says so where there are fewer.
 func TestNodes(t *testing.T) {
 	for _, c := range []struct {
 		nodes, blocks        int // blocks of each machine
@@ -184,10 +205,28 @@ func TestNodes(t *testing.T) {
 		for i := range rows {
 			rows[i].MachineID = new(fmt.Sprintf("type-%d", rows[i].Replicate/c.blocks))
 		}
+		node, block, process := 0.0, 0.0, 0.0
 		for _, x := range Ask(celltest.Set(t, rows)).Cells {
 			if x.Basis != c.basis || *x.Nodes != c.nodes || x.Replicates != c.nodes*c.blocks {
 				t.Fatalf("%+v: basis %s, %d machines, %d processes", c, x.Basis, *x.Nodes, x.Replicates)
 			}
+			if x.Scenario == cells.AllScenarios {
+				continue
+			}
+			if x.ShareNode != nil {
+				node += *x.ShareNode / 18
+			}
+			if x.ShareBlock != nil {
+				block += *x.ShareBlock / 18
+			}
+			process += *x.ShareProcess / 18
+			if sum := *x.ShareCall + *x.ShareProcess; x.ShareNode != nil && math.Abs(sum+*x.ShareNode+*x.ShareBlock-1) > 1e-9 {
+				t.Errorf("%+v: shares %+v", c, x)
+			}
+		}
+		known := c.nodes > 1 && c.blocks > 1
+		if (node > .7) != (known && c.node > 0) || (block > .7) != (c.block > 0) || (process > .7) != (c.process == .1 || !known && c.node > 0) {
+			t.Errorf("%+v: node %.2f, block %.2f, process %.2f", c, node, block, process)
 		}
 	}
 }

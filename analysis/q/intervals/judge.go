@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat"
+
 	"llmscale/analysis/cells"
 	"llmscale/analysis/runs"
 	"llmscale/analysis/stats"
@@ -13,9 +15,11 @@ import (
 // sample is what was seen of one cell.
 type sample struct {
 	*cells.Group
-	times  cells.Times
-	blocks []int       // that measured it
-	alone  [][]float64 // latencies of each process, in the order of the calls: a block that was resumed in mid-cell has several
+	times     cells.Times
+	processes [][]float64 // latencies by block, in the order of the calls
+	alone     [][]float64 // the same of each process alone: a block that was resumed in mid-cell has several
+	blocks    []int       // of the processes
+	machines  []string    // on which they ran
 }
 
 func (a *asker) look() {
@@ -25,7 +29,8 @@ func (a *asker) look() {
 		}
 		s := &sample{Group: g, times: g.Times()}
 		for _, p := range g.Processes() {
-			s.blocks = append(s.blocks, p.Block)
+			s.processes = append(s.processes, cells.Latencies(p.Rows))
+			s.blocks, s.machines = append(s.blocks, p.Block), append(s.machines, p.Rows[0].Machine())
 			for _, rows := range p.Alone() {
 				s.alone = append(s.alone, cells.Latencies(rows))
 			}
@@ -35,6 +40,37 @@ func (a *asker) look() {
 	for i := range a.Run.Rows {
 		if r := &a.Run.Rows[i]; r.OK() && r.Invalid() && !r.IsWarmup {
 			a.invalid[cells.SeriesOf(r).Key(r.Model, r.Scenario, r.Mode)]++
+		}
+	}
+}
+
+// blocks finds, for each mode, the variance of the machines, and that of what its cells have in common in a block.
+func (a *asker) blocks() {
+	for _, mode := range a.Modes {
+		var y []map[int]float64
+		var nodes []float64
+		a.EachCell(func(k cells.Key, _ *cells.Model, _ *cells.Group) {
+			s := a.samples[k]
+			if s == nil || k.Mode != mode {
+				return
+			}
+			logs := stats.LogMedians(s.processes)
+			if _, node, ok := stats.OneWay(logs, s.machines); ok {
+				nodes = append(nodes, node)
+			}
+			blocks := map[int]float64{}
+			for i, v := range stats.OffGroups(logs, s.machines) {
+				blocks[s.blocks[i]] = v
+			}
+			if len(blocks) > 0 {
+				y = append(y, blocks)
+			}
+		})
+		if v, ok := stats.BlockVariance(y); ok {
+			a.block[mode] = &v
+		}
+		if len(nodes) > 0 {
+			a.node[mode] = new(max(0, stat.Mean(nodes, nil)))
 		}
 	}
 }
@@ -72,9 +108,10 @@ func (a *asker) one(k cells.Key) (c Cell, ok bool) {
 		j.doubt(CallsInvalid, record.VerdictInvalid)
 		return Cell{Verdict: j.verdict, Reasons: j.reasons}, true
 	}
-	c.Replicates, c.Calls, c.Depth = len(s.blocks), len(s.times.All), s.Rows[0].DepthTokens()
+	c.Replicates, c.Calls, c.Depth = len(s.processes), len(s.times.All), s.Rows[0].DepthTokens()
 	c.level(s.times)
 	c.machines(s.Rows, len(a.Machines) > 0)
+	a.shares(&c, s, k.Mode)
 	if many(invalid, invalid+c.Calls) {
 		j.doubt(CallsInvalid, record.VerdictAmbiguous)
 	}
@@ -137,6 +174,33 @@ func (a *asker) all(s cells.Series, model, mode string) (c Cell, ok bool) {
 	return c, true
 }
 
+// shares are those of the variance of one call. The variance of process medians lacks a part of the machines' where these
+// have several.
+func (a *asker) shares(c *Cell, s *sample, mode string) {
+	call, process, ok := stats.Nested(s.processes)
+	node := a.node[mode]
+	if len(distinct(s.machines)) < 2 {
+		node = nil
+	}
+	if ok && node != nil {
+		process = max(process+*node*stats.MissingBetween(s.machines), *node)
+	}
+	if !ok || !(call+process > 0) {
+		return
+	}
+	all := call + process
+	share := func(v float64) *float64 { return new(v / all) }
+	c.ShareCall = share(call)
+	if node != nil {
+		c.ShareNode = share(*node)
+		process -= *node
+	}
+	c.ShareProcess = share(process)
+	if v := a.block[mode]; v != nil {
+		c.ShareBlock, c.ShareProcess = share(min(*v, process)), share(process-min(*v, process))
+	}
+}
+
 // level has the figure and its interval.
 func (c *Cell) level(scenarios ...cells.Times) {
 	e, basis := cells.Level(scenarios...)
@@ -148,7 +212,7 @@ func (c *Cell) level(scenarios ...cells.Times) {
 
 // machines says on how many the cell was measured, and of a run of several what its interval is of.
 func (c *Cell) machines(rows []*runs.Row, several bool) {
-	ids := slices.Compact(slices.Sorted(slices.Values(stats.Map(rows, (*runs.Row).Machine))))
+	ids := distinct(stats.Map(rows, (*runs.Row).Machine))
 	if len(ids) > 1 || ids[0] != "" {
 		c.Nodes = new(len(ids))
 	}
@@ -164,6 +228,8 @@ func (c *Cell) machines(rows []*runs.Row, several bool) {
 		c.Basis = cells.BasisTwoNodes
 	}
 }
+
+func distinct(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
 
 func (c *Cell) width(j *judgement, target float64) {
 	switch {

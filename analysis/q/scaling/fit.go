@@ -51,6 +51,8 @@ func FitLogLog(f *Fit, points []Point, opt cells.Options) {
 	t := stats.TQuantile(l.N - 2)
 	f.SlopeT = stats.NewInterval(l.B-t*l.SEB, l.B+t*l.SEB)
 	f.InterceptT = stats.NewInterval(l.A-t*l.SEA, l.A+t*l.SEA)
+	f.SlopeHC3 = hc3(x, y, l.B, t)
+	f.blocks(x)
 	if f.NModels <= manyModels {
 		if s, i, ci, ok := stats.TheilSen(x, y); ok {
 			f.TheilSenSlope, f.TheilSenIntercept, f.TheilSen = stats.Finite(s), stats.Finite(i), ci
@@ -64,6 +66,42 @@ func FitLogLog(f *Fit, points []Point, opt cells.Options) {
 	}
 	bootstrapLine(f, x, y, opt)
 	leaveOneOut(f, x, y)
+}
+
+// hc3 is the slope's interval with HC3 standard errors; nil where a point alone
+// decides its line.
+func hc3(x, y []float64, slope, t float64) *stats.Interval {
+	r, ok := stats.Regress(y, slices.Repeat([]float64{1}, len(x)), x)
+	if !ok {
+		return nil
+	}
+	half := t * r.HC3(1)
+	return stats.NewInterval(slope-half, slope+half)
+}
+
+// blocks fits a line to each block that has all models. What differs from block to
+// block is all that its error is made of, however much single sizes scatter.
+func (f *Fit) blocks(x []float64) {
+	var slopes []float64
+	for b := range f.Points[0].Blocks {
+		y := make([]float64, 0, len(x))
+		for _, p := range f.Points {
+			if v, ok := p.Blocks[b]; ok {
+				y = append(y, v)
+			}
+		}
+		if len(y) < len(x) {
+			continue
+		}
+		if l, ok := stats.OLS(x, y); ok {
+			slopes = append(slopes, l.B)
+		}
+	}
+	slices.Sort(slopes) // a map has no order, and sums depend on it
+	if e, ok := stats.MeanT(slopes); ok {
+		half := e.Half(1 - stats.Confidence)
+		f.Blocks, f.SlopeBlocks = len(slopes), stats.NewInterval(*f.Slope-half, *f.Slope+half)
+	}
 }
 
 // bootstrapLine resamples the models (pairs) and takes percentiles of the slope
@@ -183,6 +221,10 @@ type Fit struct {
 	ResidualSD     *float64        `json:"residual_sd" unit:"log10 ms" doc:"standard deviation of the residuals, n - 2 degrees of freedom"`
 	SlopeT         *stats.Interval `json:"slope_t_ci" doc:"95 % t-interval of the slope"`
 	InterceptT     *stats.Interval `json:"log10_intercept_t_ci" unit:"log10 ms" doc:"95 % t-interval of the intercept"`
+
+	Blocks      int             `json:"blocks" zero:"unknown" doc:"blocks that measured all of the models"`
+	SlopeBlocks *stats.Interval `json:"slope_blocks_ci" doc:"95 % interval of the slope of these models: one line for each block, t over the blocks"`
+	SlopeHC3    *stats.Interval `json:"slope_hc3_ci" doc:"95 % interval of the slope with HC3 standard errors, which let sizes scatter differently"`
 
 	SlopeBoot     *stats.Interval `json:"slope_boot_ci" csv:"slope_ci" doc:"95 % percentile bootstrap over models"`
 	InterceptBoot *stats.Interval `json:"log10_intercept_boot_ci" csv:"log10_intercept_ci" unit:"log10 ms" doc:"95 % percentile bootstrap over models"`
