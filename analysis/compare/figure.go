@@ -30,16 +30,7 @@ func (c *Comparison) verdictsOf(s *Size) string {
 // Figure shows the effect over size: whether a change helps all sizes, or small ones
 // alone. ok is false where no model's size is known.
 func (c *Comparison) Figure() (f figure.Figure, ok bool) {
-	var x figure.Span
-	for i := range c.Sizes {
-		if p := c.Sizes[i].ParamsM; p != nil && *p > 0 {
-			x.Add(*p)
-		}
-	}
-	if x.High == 0 {
-		return f, false
-	}
-	f = figure.Figure{Kind: figureKind, Name: figureKind, X: figure.LogAxis(cells.ParamsLabel, x),
+	f = figure.Figure{Kind: figureKind, Name: figureKind,
 		Title: fmt.Sprintf("Time of %s over that of %s against model size", c.Other.name(c), c.Base.name(c))}
 	dashed, off := figure.Muted().Stroke(0.8, 4, 3), percent(c.Threshold)+" off"
 	levels := []figure.Layer{
@@ -47,11 +38,10 @@ func (c *Comparison) Figure() (f figure.Figure, ok bool) {
 		{Name: off, Look: dashed, Level: new(1 / (1 + c.Threshold))},
 		{Name: off, Look: dashed, Level: new(1 + c.Threshold)},
 	}
+	var sizes []figure.Layer
 	verdicts := ""
 	for i := range c.Phases {
 		p := &c.Phases[i]
-		y := figure.Span{}
-		y.Add(1-2*c.Threshold, 1+2*c.Threshold)
 		l := figure.Layer{Name: PhaseName(p.Mode), Look: figure.Series(i)}
 		for j := range c.Sizes {
 			s := &c.Sizes[j]
@@ -64,18 +54,19 @@ func (c *Comparison) Figure() (f figure.Figure, ok bool) {
 			}
 			if s.RatioCI != nil {
 				pt.Low, pt.High = s.RatioCI.Low, s.RatioCI.High
-				y.Add(pt.Low, pt.High)
 			}
-			y.Add(pt.Y)
 			l.Points = append(l.Points, pt)
 		}
+		_, y := figure.Spans(l)
+		y.Add(1-2*c.Threshold, 1+2*c.Threshold)
 		all := figure.Layer{Look: figure.Series(i).Stroke(1.2, 1.5, 2), Level: new(p.Ratio), End: "all sizes"}
 		f.Panels = append(f.Panels, figure.Panel{Y: figure.RatioAxis(PhaseName(p.Mode)+": ratio of times", y, 0.02, 0), Layers: []figure.Layer{levels[0], levels[1], levels[2], all, l}})
-		f.Legend = append(f.Legend, l.Key(PhaseName(p.Mode)))
+		f.Legend, sizes = append(f.Legend, l.Key(PhaseName(p.Mode))), append(sizes, l)
 		verdicts += fmt.Sprintf(" · %s %s (%s)", PhaseName(p.Mode), p.Verdict, doc.Interval(p.RatioCI, 3))
 	}
-	f.Legend = append(f.Legend, levels[1].Key(off))
+	x, _ := figure.Spans(sizes...)
+	f.X, f.Legend = figure.LogAxis(cells.ParamsLabel, x), append(f.Legend, levels[1].Key(off))
 	f.Subtitle = c.basis() + verdicts
 	f.Caption = fmt.Sprintf("Ratio of the times on each model; below 1 %s is faster. Dotted: all models together. Dashed: the smallest effect that matters.", c.Other.name(c))
-	return f, true
+	return f, x.High > 0
 }

@@ -199,9 +199,6 @@ func reading() spec {
 		natural: func(theta []float64) []float64 { return []float64{math.Exp(theta[0])} },
 	}
 	s.solve = func(points []Point, start []float64) ([]float64, bool) {
-		if !carries(Reading, points) {
-			return nil, false
-		}
 		low, high := bounds(points)
 		starts := [][]float64{start}
 		if start == nil {
@@ -229,9 +226,6 @@ func roof() spec {
 		natural: func(theta []float64) []float64 { return []float64{math.Exp(theta[0]), 1 + math.Exp(theta[1])} },
 	}
 	s.solve = func(points []Point, start []float64) ([]float64, bool) {
-		if !carries(Roof, points) {
-			return nil, false
-		}
 		low, high := bounds(points)
 		starts := [][]float64{start}
 		if start == nil {

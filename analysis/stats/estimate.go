@@ -62,10 +62,6 @@ func (e Estimate) ExpInterval() *Interval {
 	return NewInterval(math.Exp(e.Value-half), math.Exp(e.Value+half))
 }
 
-// Below is a one-sided lower bound: what e estimates lies under it with probability
-// p at most.
-func (e Estimate) Below(p float64) float64 { return e.Value - e.Half(2*p) }
-
 // RobustLog is the logarithm of the median of positive values, with a variance that
 // single slow values do not move (MedianScatter).
 func RobustLog(xs []float64) Estimate {
