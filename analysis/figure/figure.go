@@ -77,13 +77,26 @@ func Spans(layers ...Layer) (x, y Span) {
 	return x, y
 }
 
-// NameOnce has each name stand beside the first of the points that have it.
+// mostAtOne is how many names stand at one x: more pile up.
+const mostAtOne = 5
+
+// NameOnce has each name stand beside the first of the points that have it, where few
+// names have the same x.
 func NameOnce(layers []Layer) {
 	named := map[string]bool{}
+	at := map[float64]int{}
 	for _, l := range layers {
 		for i := range l.Points {
 			p := &l.Points[i]
-			p.Named, named[p.Name] = !named[p.Name], true
+			if p.Named, named[p.Name] = !named[p.Name], true; p.Named {
+				at[p.X]++
+			}
+		}
+	}
+	for _, l := range layers {
+		for i := range l.Points {
+			p := &l.Points[i]
+			p.Named = p.Named && at[p.X] <= mostAtOne
 		}
 	}
 }

@@ -85,3 +85,21 @@ func TestFirst(t *testing.T) {
 		t.Errorf("%v: %q", kept, left)
 	}
 }
+
+// TestNameOnce: a name stands once, and many of one x not at all.
+func TestNameOnce(t *testing.T) {
+	few := []Point{{Name: "a", X: 1}, {Name: "a", X: 1, Y: 2}, {Name: "b", X: 2}}
+	var many []Point
+	for i := range mostAtOne + 1 {
+		many = append(many, Point{Name: string(rune('p' + i)), X: 7})
+	}
+	NameOnce([]Layer{{Points: few}, {Points: many}})
+	if !few[0].Named || few[1].Named || !few[2].Named {
+		t.Errorf("%+v", few)
+	}
+	for _, p := range many {
+		if p.Named {
+			t.Errorf("%s stands among %d at one x", p.Name, len(many))
+		}
+	}
+}
