@@ -22,7 +22,7 @@ const envMain = "LLMSCALE_TEST_MAIN"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(envMain) != "" {
-		os.Exit(Main(os.Args, os.Stdout, os.Stderr))
+		main()
 	}
 	os.Setenv(envMain, "1")
 	dir, err := os.MkdirTemp("", "llmscale-models-")
