@@ -74,7 +74,7 @@ test-pure: setup charts ## all tests that need no llama.cpp
 test-native: setup charts ## the tests of the packages that have a native half
 	@$(with_native) && echo 'go test -tags native' && go build ./... && \
 		packages=$$(grep -rlE '^//go:build .*(native|cuda)' --include='*.go' */ | xargs -n1 dirname | sort -u | sed 's,^,./,') && \
-		OMP_WAIT_POLICY=passive go test -p 2 $(TEST_FLAGS) $$packages
+		OMP_WAIT_POLICY=passive go test -timeout 30m -p 2 $(TEST_FLAGS) $$packages
 
 # The tables of docs/error-rates.md, docs/statistics.md and docs/compare.md: minutes.
 .PHONY: simulations
@@ -99,7 +99,7 @@ update-llama: setup ## move to the newest llama.cpp that PyPI holds, test it, an
 
 .PHONY: test-ollama-llama
 test-ollama-llama: setup ## native tests against the llama.cpp that Ollama serves (LLAMA=ollama)
-	@export LLAMA=ollama LLAMA_CPP_DIR= && $(with_native) && OMP_WAIT_POLICY=passive go test -p 2 $(TEST_FLAGS) ./native/...
+	@export LLAMA=ollama LLAMA_CPP_DIR= && $(with_native) && OMP_WAIT_POLICY=passive go test -timeout 30m -p 2 $(TEST_FLAGS) ./native/...
 
 # -count=1: what the server does is no input that Go knows of.
 .PHONY: test-ollama
