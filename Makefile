@@ -64,7 +64,7 @@ test: test-pure test-native ## all tests, without and with the native half (TEST
 
 .PHONY: test-pure
 test-pure: setup charts ## all tests that need no llama.cpp
-	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test $(TEST_FLAGS) ./...
+	@echo 'go test, CGO_ENABLED=0' && CGO_ENABLED=0 go test -timeout 30m $(TEST_FLAGS) ./...
 
 # llama.cpp's threads spin while they wait for each other, so that two programs on the
 # same cores slow each other down a hundredfold. Tests measure nothing, so there the

@@ -34,7 +34,7 @@ func TestCanary(t *testing.T) {
 			if got.CanaryReadNS <= 0 || got.CanaryComputeNS <= 0 {
 				t.Errorf("a canary of %d and %d ns", got.CanaryReadNS, got.CanaryComputeNS)
 			}
-			if got.CanarySyncNS < 5 || got.CanarySyncNS > 1e6 {
+			if got.CanarySyncNS < 5 || got.CanarySyncNS > 1e9 { // beside other programs a meeting takes a time slice
 				t.Errorf("two threads meet in %v ns", got.CanarySyncNS)
 			}
 			if got.PrefillColdNS <= 0 {

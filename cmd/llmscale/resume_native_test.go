@@ -218,7 +218,7 @@ func TestDiscardAfterKill(t *testing.T) {
 	args, left := []string{"run", "--config", cfg, "--models-dir", models, "--out", dir, "--discard-models"}, 0
 	for range 3 {
 		cmd, _, _ := program(t, root, "", args...)
-		for range 2000 {
+		for range 60_000 { // a minute: beside other programs a start takes seconds
 			if len(inFolder()) > 0 {
 				break
 			}
