@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Line is an ordinary least-squares fit y = a + b*x.
@@ -56,26 +55,10 @@ func OLS(x, y []float64) (l Line, ok bool) {
 	return l, !math.IsNaN(l.B) && !math.IsInf(l.B, 0)
 }
 
-// SSE is the sum of the residuals' squares.
-func (l *Line) SSE() float64 { return float64(l.SD*l.SD) * float64(l.N-2) }
-
 // Next is one more point at x (Draper and Smith 1998, section 1.4).
 func (l *Line) Next(x float64) Estimate {
 	d := x - l.xMean
 	return Estimate{l.A + l.B*x, l.SD * l.SD * (1 + 1/float64(l.N) + d*d/l.sxx), float64(l.N - 2)}
-}
-
-// LackOfFit is the p of the means of so many groups, each of one x, lying on the
-// Line: F of what the residuals have beyond pure, the sum of squares within the
-// groups. Nil where it cannot be told: there is no scatter but of rounding.
-func (l *Line) LackOfFit(groups int, pure float64) *float64 {
-	df := l.N - groups
-	if df <= 0 || pure <= float64(df)*math.Pow(1e-9*l.A, 2) {
-		return nil
-	}
-	k := float64(groups - 2)
-	f := max(0, l.SSE()-pure) / k / (pure / float64(df))
-	return Finite(distuv.F{D1: k, D2: float64(df)}.Survival(f))
 }
 
 // differs reports whether a sum of squares about the mean of y is more than the

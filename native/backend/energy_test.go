@@ -14,6 +14,17 @@ import (
 	"llmscale/runner/record"
 )
 
+// loaded has a small model loaded, on a machine whose energy counters are those below root.
+func loaded(t *testing.T, root string) *Native {
+	t.Helper()
+	n := &Native{powercap: root}
+	t.Cleanup(func() { n.Close() })
+	if _, err := n.Load(protocol.LoadSpec{ModelFile: model(t, t.TempDir(), "m", 3), Device: "cpu", Threads: 2, NCtx: 512, NBatch: 512, NUBatch: 512, KVType: "f16", FlashAttn: "auto"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // A made-up counter of 1 W stands in for the processors': what is tested is which readings make a phase's energy.
 func TestEnergyOfPhases(t *testing.T) {
 	root := t.TempDir()
@@ -51,11 +62,7 @@ func TestEnergyOfPhases(t *testing.T) {
 	}()
 	defer func() { close(stop); <-stopped }()
 
-	n := &Native{powercap: root}
-	defer n.Close()
-	if _, err := n.Load(protocol.LoadSpec{ModelFile: model(t, t.TempDir(), "m", 3), Device: "cpu", Threads: 2, NCtx: 512, NBatch: 512, NUBatch: 512, KVType: "f16", FlashAttn: "auto"}, nil); err != nil {
-		t.Fatal(err)
-	}
+	n := loaded(t, root)
 	s, err := n.Measure(protocol.CallSpec{PromptTokens: 200, Seed: 1, GenTokens: 200})
 	if err != nil {
 		t.Fatal(err)
@@ -79,11 +86,7 @@ func TestEnergyOfPhases(t *testing.T) {
 }
 
 func TestNoEnergyCounter(t *testing.T) {
-	n := &Native{powercap: t.TempDir()}
-	defer n.Close()
-	if _, err := n.Load(protocol.LoadSpec{ModelFile: model(t, t.TempDir(), "m", 3), Device: "cpu", Threads: 2, NCtx: 512, NBatch: 512, NUBatch: 512, KVType: "f16", FlashAttn: "auto"}, nil); err != nil {
-		t.Fatal(err)
-	}
+	n := loaded(t, t.TempDir())
 	s, err := n.Measure(protocol.CallSpec{PromptTokens: 4, Seed: 1, GenTokens: 4})
 	if err != nil {
 		t.Fatal(err)

@@ -88,6 +88,11 @@ func (a *Answer) Says(of cells.Series) prose.Sentence {
 	return prose.Say("Attention takes %s.", prose.Semicolons(all))
 }
 
+// beyond is whether attention takes less than half up to the longest length of each model.
+func (g group) beyond() bool {
+	return !slices.ContainsFunc(g.laws, func(l Law) bool { return l.Verdict != Beyond })
+}
+
 func (g group) says() prose.Sentence {
 	at := func(v float64, column string) prose.Number { return prose.Digits(v, lawsFile+" "+column) }
 	l := first(g.laws)
@@ -99,7 +104,7 @@ func (g group) says() prose.Sentence {
 		}
 		return prose.Say("half of %s from %s %s on [%s], of %s", modeName(g.mode), at(*l.TakesOver, "takes_over_at"), unit(g.mode), ends,
 			prose.Sized(l.Model, l.ParamsM, lawsFile+" params_millions_effective"))
-	case !slices.ContainsFunc(g.laws, func(l Law) bool { return l.Verdict != Beyond }):
+	case g.beyond():
 		shortest := slices.MinFunc(g.laws, func(x, y Law) int { return cmp.Compare(x.Longest, y.Longest) })
 		return prose.Say("less than half of %s up to %s %s", modeName(g.mode), at(shortest.Longest, "longest"), unit(g.mode))
 	}
@@ -154,10 +159,10 @@ var groupColumns = []doc.Column[group]{
 		if l := first(g.laws); l != nil {
 			return fmt.Sprintf("from %s on (%s), %s", doc.Number(*l.TakesOver), l.interval(), doc.Text(l.Model))
 		}
-		if slices.ContainsFunc(g.laws, func(l Law) bool { return l.Verdict != Beyond }) {
-			return "cannot tell"
+		if g.beyond() {
+			return "not up to the longest"
 		}
-		return "not up to the longest"
+		return "cannot tell"
 	}},
 }
 
